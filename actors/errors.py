@@ -1,0 +1,38 @@
+"""The exception tree.
+
+    BadInput                 (conf.faults) what the user gave; exit code 2
+    QuantAssayError
+    ├── LlamaError           llama.cpp refused or failed; carries its last log lines
+    ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
+    └── UnitFailed           one unit of work failed for good; the rest goes on
+
+A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class QuantAssayError(Exception):
+    """Base of what this project raises beside `BadInput`."""
+
+
+class LlamaError(QuantAssayError):
+    """A call into llama.cpp failed; `log_tail` holds its last log lines."""
+
+    def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
+        self.log_tail = tuple(log_tail)
+        super().__init__("\n  ".join([message, *self.log_tail]))
+
+    def __reduce__(self) -> tuple[type[LlamaError], tuple[str, tuple[str, ...]]]:
+        # Crosses process borders whole: the default would hand the joined text back as the message.
+        return (LlamaError, (str(self).split("\n  ")[0], self.log_tail))
+
+
+class ConflictError(QuantAssayError):
+    """The run directory belongs to another live job, or holds something that contradicts the plan."""
+
+
+class UnitFailed(QuantAssayError):
+    """One unit of work failed in all its attempts."""

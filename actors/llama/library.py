@@ -1,0 +1,70 @@
+"""The llama.cpp library itself: starting it once a process, catching its log, and saying which build it is.
+
+Everything that touches `llama_cpp` lies in this package; other code works with the types defined here.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import ctypes
+import functools
+import re
+from collections.abc import Iterator
+
+import llama_cpp
+
+LOG_TAIL_LINES = 40
+_ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR; 5 is CONT, the rest of a line
+
+_tail: collections.deque[str] = collections.deque(maxlen=LOG_TAIL_LINES)
+_sinks: list[list[str]] = []
+_partial = ""
+
+
+def _on_log(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
+    """llama.cpp hands over pieces of lines; only whole ones are kept."""
+    global _partial
+    *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
+    for line in lines:
+        if line.strip(" ."):
+            _tail.append(line)
+            for sink in _sinks:
+                sink.append(line)
+
+
+# The callback must outlive the library, so it lives as long as the module.
+_callback = llama_cpp.llama_log_callback(_on_log)
+
+
+@functools.cache
+def start() -> None:
+    """Start the backend and take over its log. Safe to call any number of times."""
+    llama_cpp.llama_log_set(_callback, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+
+
+@contextlib.contextmanager
+def captured_log() -> Iterator[list[str]]:
+    """All log lines of llama.cpp while the block runs."""
+    start()
+    lines: list[str] = []
+    _sinks.append(lines)
+    try:
+        yield lines
+    finally:
+        _sinks.remove(lines)
+
+
+def log_tail() -> tuple[str, ...]:
+    """The last log lines, for error messages."""
+    return tuple(_tail)
+
+
+@functools.cache
+def build() -> dict[str, str]:
+    """What of the build changes outputs: the package's version and the CPU features in use."""
+    start()
+    info = llama_cpp.llama_print_system_info().decode()
+    features = sorted(re.findall(r"(\w+) = 1", info))
+    return {"llama_cpp_python": llama_cpp.__version__, "cpu_features": " ".join(features)}

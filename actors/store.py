@@ -1,0 +1,134 @@
+"""The run directory: where each file lies, and writing that survives any kill.
+
+Every file is written under a temporary name beside its place and renamed, so that a file that exists is
+whole; what says that a thing is done is written last. Nothing is ever appended to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+KEY_RULE = 1
+"""Version of the rule by which keys are made. Raise it where the same key would mean another output."""
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, no spaces, no NaN. Raises TypeError on what has no stable form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(value: Any) -> str:
+    """sha256 over the canonical JSON of `value`, 64 hexadecimal digits. Names carry the first 8."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """sha256 of a file's content, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed onto it when the block ends well, removed when it does not."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes files private to their owner; results are to be read by whoever may read the folder.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a whole UTF-8 text file atomically, with LF line ends."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file atomically, for people too: indented, Japanese as Japanese."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
+    """Write dataclasses or mappings as JSON lines, atomically; the same rows give the same bytes."""
+    lines = (json.dumps(_plain(row), ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Read JSON lines."""
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _plain(row: Any) -> Mapping[str, Any]:
+    if is_dataclass(row) and not isinstance(row, type):
+        return asdict(row)
+    return dict(row)
+
+
+class RunDirectory:
+    """`<storage>/<pipeline_id>`: the place of each file (design, section 3)."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.config = self.root / "config.yaml"
+        self.plan = self.root / "plan.json"
+        self.progress = self.root / "progress.json"
+        self.manifest = self.root / "manifest.json"
+        self.failures = self.root / "failures.json"
+        self.lock = self.root / "owner.lock"
+        self.comparison = self.root / "evaluation_results" / "quantization_comparison.json"
+        self.analysis = self.root / "evaluation_results" / "statistical_analysis.json"
+        self.report_data = self.root / "evaluation_results" / "report_data"
+        self.charts = self.root / "charts"
+        self.methodology = self.root / "methodology" / "quantization_methodology.md"
+        self.report = self.root / "reports" / "quantization_analysis_report.md"
+        self.scorecard = self.root / "scorecards" / "quantization_evaluation.pdf"
+
+    def artifact(self, arm: str, key_hash: str) -> Path:
+        return self.root / "artifacts" / f"{arm}-{key_hash[:8]}"
+
+    def imatrix(self, mix: str, key_hash: str) -> Path:
+        return self.root / "imatrix" / f"{mix}-{key_hash[:8]}.gguf"
+
+    def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
+        return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
+
+
+def timings_path(records_path: str | Path) -> Path:
+    """The timings file that belongs to a block's records file."""
+    return Path(records_path).with_suffix(".timings.jsonl")

@@ -1,0 +1,211 @@
+"""The orders that the orchestrator gives, and what comes back.
+
+Plain frozen data that crosses process borders: no behaviour, no Ray, no llama.cpp. A worker is given
+everything it needs in its order and looks nothing up elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from conf.schema import Sampling
+
+Outcome = Literal["correct", "wrong", "measured", "unscored"]
+Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
+
+
+class ReportTokens(Protocol):
+    """What a worker calls now and then while it works: tokens done since the last call."""
+
+    def __call__(self, tokens: int) -> None: ...
+
+
+# --- evaluation ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a prompt, before any chat template."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Ask for an answer, sampled once a seed."""
+
+    messages: tuple[Message, ...]
+    chat: bool
+    """True: rendered through the model's chat template, where it has one. False: contents joined as they are."""
+    stop: tuple[str, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Compare the log-likelihoods of given continuations of one context."""
+
+    messages: tuple[Message, ...]
+    chat: bool
+    choices: tuple[str, ...]
+    """Continuations, with their leading space where the prompt wants one."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Negative log-likelihood of the tokens from `first_scored` on, given all before each."""
+
+    tokens: tuple[int, ...]
+    first_scored: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a benchmark."""
+
+    item_id: str
+    task: Generate | Choose | Measure
+    target: Any
+    """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
+    prompt_hash: str
+    """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
+
+
+@dataclass(frozen=True)
+class EngineLayout:
+    """What of the batch layout changes outputs in their last bits: all of it stands in the records' key."""
+
+    threads: int
+    sequences: int
+    n_batch: int
+    n_ubatch: int
+    n_ctx: int
+    kv_unified: bool
+    flash_attention: bool
+    gpu_layers: int
+    """0: CPU; -1: all layers offloaded."""
+
+
+@dataclass(frozen=True)
+class BlockOrder:
+    """arm x benchmark x a fixed run of items x all seeds of one seed group: decoded whole, written as one file."""
+
+    arm: str
+    gguf_path: str
+    benchmark: str
+    items: tuple[Item, ...]
+    seeds: tuple[int, ...]
+    """One seed only, the base seed, where the benchmark's output does not depend on it."""
+    sampling: Sampling
+    layout: EngineLayout
+    records_path: str
+    """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one item gave under one seed. No times in it: records are compared byte for byte."""
+
+    item_id: str
+    seed: int
+    prompt_hash: str
+    rendered_hash: str | None
+    outcome: Outcome
+    score: float | None = None
+    reason: str | None = None
+    text: str | None = None
+    answer: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    choice_logliks: tuple[float, ...] | None = None
+    nll_sum: float | None = None
+    n_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long the work on a block took; a line of the timings file."""
+
+    load_s: float
+    """Seconds to load the model; 0 where it was loaded already."""
+    prompt_tokens: int
+    prompt_s: float
+    completion_tokens: int
+    decode_s: float
+    wall_s: float
+    peak_rss_bytes: int
+    worker_pid: int
+
+
+# --- quantization -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CalibrationText:
+    """A calibration text by its path and content."""
+
+    path: str
+    sha256: str
+    share: float
+    """Part of the tokens taken from it; the shares of an order add up to 1."""
+
+
+@dataclass(frozen=True)
+class ImatrixOrder:
+    """Collect an importance matrix."""
+
+    model_path: str
+    mix: str
+    texts: tuple[CalibrationText, ...]
+    dataset_size: int
+    """Tokens in all; whole chunks of `ctx` are taken."""
+    ctx: int
+    threads: int
+    gpu_layers: int
+    output_path: str
+    key: dict[str, Any] = field(hash=False)
+    """What the file's hash is made of; kept in the manifest."""
+
+
+@dataclass(frozen=True)
+class QuantizeOrder:
+    """Make one GGUF, read it back, verify it, and write its manifest last."""
+
+    arm: str
+    model_path: str
+    model_name: str
+    recipe: str
+    """llama.cpp type, lower case: `q4_k_m`."""
+    imatrix_path: str | None
+    threads: int
+    output_path: str
+    """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`; `manifest.json` and `log.txt` stand beside it."""
+    dequantized_from: str | None
+    key: dict[str, Any] = field(hash=False)
+
+
+# --- visualization and documentation ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChartOrder:
+    """Draw all charts of a results folder."""
+
+    results_path: str
+    """`.../evaluation_results/quantization_comparison.json`"""
+    output_dir: str
+    lang: Literal["ja", "en", "both"]
+
+
+@dataclass(frozen=True)
+class DocumentOrder:
+    """Write methodology, analysis report and scorecard from a results folder and its charts."""
+
+    results_path: str
+    run_dir: str
+    lang: Literal["ja", "en", "both"]
+    methodology_path: str | None = None
+    """A text of the user's in place of ours."""

@@ -1,0 +1,139 @@
+"""The configuration of a pipeline: one typed tree, frozen, unknown keys refused.
+
+Every field says its unit and why its default is what it is. `conf.load` fills the tree from a YAML file
+and the command line; nothing changes it afterwards (copies are made with `model_copy`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BENCHMARK_NAME = r"[a-z0-9_]+"
+MIX_NAME = r"[a-z0-9_-]+"
+ARM_NAME = r"[A-Za-z0-9_.+~-]+"
+PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
+
+
+class Frozen(BaseModel):
+    """Base of every configuration node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Language(StrEnum):
+    """Language of charts and documents."""
+
+    JA = "ja"
+    EN = "en"
+    BOTH = "both"
+
+
+class NamedPath(Frozen):
+    """`[NAME=]PATH`: a model, or an existing GGUF as an arm."""
+
+    name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
+    """Short name; by default the file's stem."""
+    path: str
+    """A path, made absolute while loading; `package:NAME/FILE` names a file carried by an installed package."""
+
+
+class Calibration(Frozen):
+    """What the importance matrix is collected from, and how much of it."""
+
+    mix: Annotated[str, Field(pattern=rf"^{MIX_NAME}$")] = "default"
+    """Name of the mix; stands in file names and in arm names where it is not the default."""
+    texts: tuple[str, ...] = ()
+    """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`."""
+    dataset_size: Annotated[int, Field(ge=512)] = 65_536
+    """Tokens in all. 128 chunks of 512: past that, gains are small (llama.cpp discussion 5006)."""
+    ctx: Annotated[int, Field(ge=32)] = 512
+    """Tokens a chunk, as `llama-imatrix` does by default."""
+
+
+class Sampling(Frozen):
+    """How answers are generated."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 0.7
+    """0 is greedy: one cell an arm whatever `runs` says."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    top_k: Annotated[int, Field(ge=0)] = 40
+    """0 switches it off."""
+    min_p: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    """Longest answer, in tokens. A benchmark may ask for less."""
+
+
+class Layout(Frozen):
+    """How a block is laid into llama.cpp's batches.
+
+    It changes outputs in their last bits, so it stands in the records' key; it never depends on the
+    number of workers.
+    """
+
+    threads: Annotated[int, Field(ge=1)] = 2
+    """CPU threads a worker."""
+    sequences: Annotated[int, Field(ge=1, le=200)] = 32
+    """Sequences decoded side by side."""
+    n_batch: Annotated[int, Field(ge=32)] = 2048
+    """Tokens a call of `llama_decode`, at most."""
+    n_ubatch: Annotated[int, Field(ge=32)] = 512
+    """Tokens a computation graph, at most."""
+    flash_attention: bool = False
+    """Off: slower on a GPU, but the most widely supported path on every device."""
+
+
+class Execution(Frozen):
+    """How the work is spread. Nothing here changes an output."""
+
+    max_workers: Annotated[int, Field(ge=1)] | None = None
+    """Workers a role at most; None: as many as the cluster has room for."""
+    block_items: Annotated[int, Field(ge=1)] = 32
+    """Items a block: the unit of redoing."""
+    attempts: Annotated[int, Field(ge=1)] = 2
+    """How often a unit of work is tried before it is recorded as failed."""
+    gpus_per_worker: Annotated[float, Field(gt=0.0)] = 1.0
+    """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
+
+
+class Tracking(Frozen):
+    """The MLflow mirror. Its address comes from MLFLOW_TRACKING_URI, else SQLite in the storage."""
+
+    gguf_limit_mib: Annotated[int, Field(ge=0)] = 256
+    """GGUFs up to this size are logged as artifacts; larger ones by path and sha256."""
+
+
+class PipelineConfig(Frozen):
+    """One pipeline, whole."""
+
+    models: Annotated[tuple[NamedPath, ...], Field(min_length=1)]
+    quantizations: tuple[str, ...] = ("bf16", "q8_0", "q4_k_m")
+    """llama.cpp types, in the order they are shown."""
+    arms: tuple[NamedPath, ...] = ()
+    """Existing GGUFs, compared like our own."""
+    reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
+    """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
+    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "arc_challenge", "perplexity")
+    runs: Annotated[int, Field(ge=1)] = 5
+    """Repeats with different seeds of every sampled benchmark."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """First seed; run r uses seed + r."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Items a benchmark at most; None: all."""
+    data_dir: Path | None = None
+    """Folder of data sets, each benchmark's in a folder of its own."""
+    imatrix: str = "default"
+    """`none`, the name of the calibration mix, or an imatrix file (.gguf)."""
+    calibration: Calibration = Calibration()
+    sampling: Sampling = Sampling()
+    layout: Layout = Layout()
+    execution: Execution = Execution()
+    tracking: Tracking = Tracking()
+    storage: Path = Path("runs")
+    """Folder of all pipelines: local or shared."""
+    pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None
+    """None: `YYYYmmdd-HHMMSS-<model>`."""
+    lang: Language = Language.BOTH
