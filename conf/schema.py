@@ -125,8 +125,9 @@ class PipelineConfig(Frozen):
     """Items a benchmark at most; None: all."""
     data_dir: Path | None = None
     """Folder of data sets, each benchmark's in a folder of its own."""
-    imatrix: str = "default"
-    """`none`, the name of the calibration mix, or an imatrix file (.gguf)."""
+    imatrix: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
+    """Each: `none`, the name of the calibration mix, or an imatrix file (.gguf). The first is the default that arm
+    names leave out; every further one makes each lossy quantization once more."""
     calibration: Calibration = Calibration()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()

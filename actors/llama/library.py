@@ -68,3 +68,9 @@ def build() -> dict[str, str]:
     info = llama_cpp.llama_print_system_info().decode()
     features = sorted(re.findall(r"(\w+) = 1", info))
     return {"llama_cpp_python": llama_cpp.__version__, "cpu_features": " ".join(features)}
+
+
+def supports_gpu() -> bool:
+    """True where this build of llama.cpp can offload layers to a GPU."""
+    start()
+    return bool(llama_cpp.llama_supports_gpu_offload())

@@ -1,0 +1,339 @@
+"""The orchestrator: one loop that starts workers, hands out units, and takes back what became of them.
+
+Thin over the pure parts: `schedule` says what may start, `placement` how many workers there is room for. It runs
+as a Ray actor beside the driver, asks Ray for no CPU, and dies with its driver.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayError
+
+from actors.documentation.actor import DocumentationWorker
+from actors.errors import LlamaError
+from actors.evaluation.actor import EvaluationWorker
+from actors.orchestrator import findings
+from actors.orchestrator.placement import Placement
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.progress import (
+    TokenRate,
+    cells_done,
+    cost_shares,
+    current_phase,
+    seconds_left,
+)
+from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
+from actors.ownership import check_owner
+from actors.quantization.actor import QuantizationWorker
+from actors.store import RunDirectory
+from actors.visualization.actor import VisualizationWorker
+from actors.work import BlockOrder, ChartOrder, DocumentOrder, Phase
+from conf.schema import PipelineConfig
+
+POLL_S = 0.5
+REPORT_EVERY_S = 0.5
+
+
+@dataclass
+class Worker:
+    """A live worker actor and what it is doing."""
+
+    role: Role
+    handle: Any
+    loaded_arm: str | None = None
+    unit: Unit | None = None
+    ref: Any = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the orchestrator is started with."""
+
+    config: PipelineConfig
+    plan: Plan
+    run_root: str
+    owner_token: str
+    placement: Placement
+    done: frozenset[str]
+    description: Mapping[str, Any]
+    """Settings, versions and the like, which go into the results as they are."""
+    make_documents: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """What the driver sees of the work; it adds CPU and memory and makes a `Snapshot` of it."""
+
+    phase: Phase
+    done: int
+    total: int
+    cells_done: int
+    cells_total: int
+    tokens_per_second: float | None
+    elapsed_s: float
+    seconds_left: float | None
+    pids: tuple[int, ...]
+    workers: int
+    failures: tuple[Failure, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the pipeline ended."""
+
+    failures: tuple[Failure, ...]
+    notices: tuple[str, ...]
+    files: tuple[str, ...] = field(default=())
+
+
+class Orchestrator:
+    """Runs one plan to its end. `run` blocks; `view` and `report` are answered meanwhile from other threads."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._run_dir = RunDirectory(job.run_root)
+        units = units_of(job.plan)
+        self._schedule = Schedule(units, job.done, job.config.execution.attempts)
+        self._items = {
+            (model, benchmark.name): benchmark.items
+            for model, benchmarks in job.plan.benchmarks.items()
+            for benchmark in benchmarks
+        }
+        self._blocks = {block.unit: block for block in job.plan.blocks}
+        self._workers: list[Worker] = []
+        self._lock = threading.Lock()
+        self._rate = TokenRate()
+        self._started_s = time.monotonic()
+        self._late_phase: Phase | None = None
+        self._late_failures: list[Failure] = []
+        self._notices: list[str] = []
+        self._self_handle: Any = None
+
+    # --- what others call while `run` works -------------------------------------------------------
+
+    def report(self, tokens: int) -> None:
+        """A worker has done so many more tokens."""
+        with self._lock:
+            self._rate.add(time.monotonic(), tokens)
+
+    def view(self) -> View:
+        """The state of the work, for the driver."""
+        with self._lock:
+            now = time.monotonic()
+            schedule = self._schedule
+            elapsed = now - self._started_s
+            done_cost, left_cost = cost_shares(schedule, self._job.done)
+            terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
+            return View(
+                phase=self._late_phase or current_phase(schedule),
+                done=len(terminal),
+                total=len(schedule.units),
+                cells_done=cells_done(self._job.plan.cells, schedule),
+                cells_total=len(self._job.plan.cells),
+                tokens_per_second=self._rate.per_second(now),
+                elapsed_s=elapsed,
+                seconds_left=seconds_left(elapsed, done_cost, left_cost),
+                pids=(os.getpid(), *(worker.pid for worker in self._workers if worker.pid is not None)),
+                workers=len(self._workers),
+                failures=(*schedule.failures, *self._late_failures),
+                notices=tuple(self._notices),
+            )
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def run(self, self_handle: Any) -> Outcome:
+        """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
+        self._self_handle = self_handle
+        while not self._schedule.finished:
+            self._release_idle_quantizers()
+            self._hand_out()
+            self._take_back()
+        for worker in list(self._workers):
+            self._dismiss(worker)
+        files = self._write_findings()
+        files += self._draw_and_document()
+        return Outcome(tuple([*self._schedule.failures, *self._late_failures]), tuple(self._notices), tuple(files))
+
+    def _hand_out(self) -> None:
+        """Give every idle worker a unit, and start workers while there is room and work for them."""
+        roles: tuple[Role, ...] = ("quantization", "evaluation")
+        for role in roles:
+            for worker in [one for one in self._workers if one.role == role and one.unit is None]:
+                self._assign(worker)
+            while len(self._workers) < self._job.placement.workers and self._schedule.ready(role):
+                worker = self._hire(role)
+                if not self._assign(worker):
+                    self._dismiss(worker)
+                    break
+
+    def _release_idle_quantizers(self) -> None:
+        """A quantization worker with nothing to start gives its place to evaluation, if that has work."""
+        if not self._schedule.ready("evaluation") or self._schedule.ready("quantization"):
+            return
+        for worker in [one for one in self._workers if one.role == "quantization" and one.unit is None]:
+            self._dismiss(worker)
+
+    def _hire(self, role: Role) -> Worker:
+        placement = self._job.placement
+        kind: Any = QuantizationWorker if role == "quantization" else EvaluationWorker
+        handle = (
+            ray.remote(kind)
+            .options(num_cpus=placement.cpus_per_worker, num_gpus=placement.gpus_per_worker, max_restarts=0)
+            .remote()
+        )
+        worker = Worker(role, handle)
+        with self._lock:
+            self._workers.append(worker)
+        # Asked before the first unit is sent: an actor answers in order, and its memory counts while it works.
+        asked = handle.pid.remote()
+        threading.Thread(target=self._learn_pid, args=(worker, asked), daemon=True).start()
+        return worker
+
+    def _dismiss(self, worker: Worker) -> None:
+        ray.kill(worker.handle)
+        with self._lock:
+            self._workers.remove(worker)
+
+    def _assign(self, worker: Worker) -> bool:
+        others = [one.loaded_arm for one in self._workers if one.role == worker.role and one is not worker]
+        with self._lock:
+            unit = self._schedule.next_unit(worker.role, worker.loaded_arm, others)
+            if unit is None:
+                return False
+            self._schedule.start(unit.id)
+        worker.unit = unit
+        worker.loaded_arm = unit.arm
+        worker.ref = self._submit(worker.handle, unit)
+        return True
+
+    def _submit(self, handle: Any, unit: Unit) -> Any:
+        """Send a unit's order to a worker."""
+        report = _Reporter(self._self_handle)
+        if unit.phase == "imatrix":
+            imatrix = next(one for one in self._job.plan.imatrices if one.unit == unit.id)
+            return handle.collect.remote(imatrix.order, report)
+        if unit.phase == "quantize":
+            arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
+            return handle.make_arm.remote(arm.order, report)
+        return handle.evaluate.remote(self._block_order(unit), report)
+
+    def _learn_pid(self, worker: Worker, asked: Any) -> None:
+        """Note a new worker's process id when it answers."""
+        try:
+            pid = cast(int, ray.get(asked))
+        except RayError:
+            return  # the worker died at once; its unit's failure tells
+        with self._lock:
+            worker.pid = pid
+
+    def _block_order(self, unit: Unit) -> BlockOrder:
+        block = self._blocks[unit.id]
+        items = self._items[block.model, block.benchmark][block.first : block.first + block.n_items]
+        return BlockOrder(
+            arm=block.arm,
+            gguf_path=self._job.plan.arm(block.arm).gguf_path,
+            benchmark=block.benchmark,
+            items=items,
+            seeds=block.seeds,
+            sampling=self._job.config.sampling,
+            layout=block.layout,
+            records_path=block.records_path,
+        )
+
+    def _take_back(self) -> None:
+        """Wait for the next results. A worker that died is replaced; its unit counts one attempt."""
+        busy = {worker.ref: worker for worker in self._workers if worker.ref is not None}
+        if not busy:
+            return
+        ready, _ = ray.wait(list(busy), num_returns=1, timeout=POLL_S)
+        for ref in ready:
+            worker = busy[ref]
+            unit = cast(Unit, worker.unit)
+            worker.unit, worker.ref = None, None
+            try:
+                ray.get(ref)
+            except RayError as error:
+                self._failed(worker, unit, error)
+            else:
+                with self._lock:
+                    self._schedule.finish(unit.id)
+
+    def _failed(self, worker: Worker, unit: Unit, error: RayError) -> None:
+        cause = getattr(error, "cause", None)
+        if cause is None:
+            message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
+            self._dismiss(worker)
+        else:
+            message = f"{type(cause).__name__}: {cause}"
+        tail = cause.log_tail if isinstance(cause, LlamaError) else ()
+        with self._lock:
+            again = self._schedule.fail(unit.id, message, tail)
+            if again:
+                self._notices.append(f"{unit.id} failed once and is tried again: {message}")
+
+    # --- after the last block ---------------------------------------------------------------------
+
+    def _enter(self, phase: Phase) -> None:
+        check_owner(self._run_dir, self._job.owner_token)
+        with self._lock:
+            self._late_phase = phase
+
+    def _write_findings(self) -> list[str]:
+        self._enter("statistics")
+        failures = tuple(self._schedule.failures)
+        return findings.write(
+            self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._notices
+        )
+
+    def _draw_and_document(self) -> list[str]:
+        """Charts, then documents; a failing one is recorded and the other still made."""
+        if not self._job.make_documents:
+            return []
+        lang = self._job.config.lang.value
+        results = str(self._run_dir.comparison)
+        self._enter("charts")
+        order = ChartOrder(results, str(self._run_dir.charts), lang)
+        drawn = self._late(VisualizationWorker, "draw", order, "charts")
+        self._enter("documents")
+        written = self._late(DocumentationWorker, "write", DocumentOrder(results, self._job.run_root, lang), "documents")
+        return [*drawn, *written]
+
+    def _late(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:
+        worker = ray.remote(kind).options(num_cpus=0, max_restarts=0).remote()
+        try:
+            result = ray.get(getattr(worker, method).remote(order))
+        except RayError as error:
+            message = str(getattr(error, "cause", None) or error)
+            with self._lock:
+                self._late_failures.append(Failure(phase, phase, None, None, 1, message, ()))
+            return []
+        finally:
+            ray.kill(worker)
+        with self._lock:
+            self._notices.extend(notice for notice in result.notices if notice not in self._notices)
+        return [str(path) for path in result.paths]
+
+
+class _Reporter:
+    """A worker's way to report tokens: collects them and sends them on now and then."""
+
+    def __init__(self, orchestrator: Any) -> None:
+        self._orchestrator = orchestrator
+        self._pending = 0
+        self._sent_s = 0.0
+
+    def __call__(self, tokens: int) -> None:
+        self._pending += tokens
+        now = time.monotonic()
+        if now - self._sent_s >= REPORT_EVERY_S:
+            self._orchestrator.report.remote(self._pending)
+            self._pending, self._sent_s = 0, now

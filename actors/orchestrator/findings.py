@@ -1,0 +1,198 @@
+"""From the records of the plan's blocks to the two result files: what was found, and nothing that was not.
+
+Only blocks that the plan names are read. A planned record that is missing because its block failed is put in
+as unscored, so that it is counted and shown; arithmetic is left to `reporting.results` and `stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
+from actors.orchestrator.schedule import Failure
+from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
+from conf.schema import PipelineConfig
+from reporting.results import build_results
+from reporting.validate import validate
+
+RECORD_COLUMNS: Mapping[str, pl.DataType] = {
+    "arm": pl.String(),
+    "benchmark": pl.String(),
+    "item_id": pl.String(),
+    "seed": pl.Int64(),
+    "prompt_hash": pl.String(),
+    "outcome": pl.String(),
+    "score": pl.Float64(),
+    "reason": pl.String(),
+    "text": pl.String(),
+    "answer": pl.String(),
+    "prompt_tokens": pl.Int64(),
+    "completion_tokens": pl.Int64(),
+    "finish_reason": pl.String(),
+    "nll_sum": pl.Float64(),
+    "n_tokens": pl.Int64(),
+}
+TIMING_COLUMNS: Mapping[str, pl.DataType] = {
+    "arm": pl.String(),
+    "benchmark": pl.String(),
+    "block": pl.String(),
+    "load_s": pl.Float64(),
+    "prompt_tokens": pl.Int64(),
+    "prompt_s": pl.Float64(),
+    "completion_tokens": pl.Int64(),
+    "decode_s": pl.Float64(),
+    "wall_s": pl.Float64(),
+    "peak_rss_bytes": pl.Int64(),
+    "worker_pid": pl.Int64(),
+}
+
+
+def write(
+    plan: Plan,
+    run: RunDirectory,
+    config: PipelineConfig,
+    description: Mapping[str, Any],
+    failures: Sequence[Failure],
+    notices: Sequence[str],
+) -> list[str]:
+    """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
+    facts = describe(plan, config, description, failures, notices)
+    results = build_results(facts, read_records(plan, config), read_timings(plan))
+    validate("quantization_comparison", results.comparison)
+    validate("statistical_analysis", results.analysis)
+    written = []
+    for name, table in results.tables.items():
+        path = run.report_data / f"{name}.parquet"
+        with atomic_path(path) as temporary:
+            table.write_parquet(temporary)
+        written.append(str(path))
+    write_json(run.analysis, results.analysis)
+    write_json(run.comparison, results.comparison)
+    return [*written, str(run.analysis), str(run.comparison)]
+
+
+def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
+    """All planned records, one row each; those of failed blocks as `unscored` with reason `block_failed`."""
+    rows: list[dict[str, Any]] = []
+    for block in plan.blocks:
+        benchmark = plan.benchmark(block.model, block.benchmark)
+        wanted = set(seeds_of(config, benchmark))
+        path = Path(block.records_path)
+        found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
+        for record in found:
+            if record["seed"] in wanted:
+                rows.append({"arm": block.arm, "benchmark": block.benchmark, **record})
+    return pl.DataFrame([{name: row.get(name) for name in RECORD_COLUMNS} for row in rows], schema=dict(RECORD_COLUMNS))
+
+
+def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
+    items = plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
+    return [
+        {
+            "item_id": item.item_id,
+            "seed": seed,
+            "prompt_hash": item.prompt_hash,
+            "outcome": "unscored",
+            "reason": "block_failed",
+        }
+        for item in items
+        for seed in block.seeds
+    ]
+
+
+def read_timings(plan: Plan) -> pl.DataFrame:
+    """How long each finished block took."""
+    rows: list[dict[str, Any]] = []
+    for block in plan.blocks:
+        path = timings_path(block.records_path)
+        if path.exists():
+            name = Path(block.records_path).stem
+            rows += [
+                {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
+            ]
+    return pl.DataFrame([{name: row.get(name) for name in TIMING_COLUMNS} for row in rows], schema=dict(TIMING_COLUMNS))
+
+
+def describe(
+    plan: Plan,
+    config: PipelineConfig,
+    description: Mapping[str, Any],
+    failures: Sequence[Failure],
+    notices: Sequence[str],
+) -> dict[str, Any]:
+    """What the results say about the run itself: models, arms, matrices, benchmarks, settings, failures."""
+    failed = {failure.arm: failure.error for failure in failures if failure.phase == "quantize"}
+    return {
+        "pipeline_id": plan.pipeline_id,
+        **description,
+        "models": [asdict(model) for model in plan.models],
+        "arms": [_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms],
+        "imatrices": [
+            _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
+            for one in plan.imatrices
+            if Path(f"{one.file}.manifest.json").exists()
+        ],
+        "benchmarks": _describe_benchmarks(plan, config),
+        "failures": [{**asdict(failure), "log_tail": list(failure.log_tail)} for failure in failures],
+        "notices": list(notices),
+    }
+
+
+def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
+    path = Path(arm.gguf_path).parent / "manifest.json"
+    manifest: Mapping[str, Any] = {}
+    if arm.existing is not None:
+        manifest = {"bits_per_weight": arm.existing.bits_per_weight, "sha256": arm.existing.sha256}
+    elif path.exists():
+        manifest = read_json(path)
+    return {
+        "name": arm.name,
+        "model": arm.model,
+        "reference": arm.reference,
+        "recipe": arm.recipe,
+        "imatrix": arm.imatrix,
+        "dequantized_from": arm.dequantized_from,
+        "file": Path(arm.gguf_path).name,
+        "path": arm.gguf_path,
+        "size_bytes": manifest.get("size_bytes", arm.predicted_bytes),
+        "bits_per_weight": manifest.get("bits_per_weight"),
+        "sha256": manifest.get("sha256"),
+        "fallbacks": manifest.get("fallbacks"),
+        "quantize_seconds": manifest.get("seconds"),
+        "failed": failed,
+    }
+
+
+def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
+    manifest = read_json(manifest_path)
+    wanted = ("sha256", "n_tokens", "n_chunks", "ctx", "texts", "n_tensors", "tokens_per_second", "seconds")
+    return {"name": mix, "file": manifest_path.name.removesuffix(".manifest.json"), **{key: manifest[key] for key in wanted}}
+
+
+def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, Any]]:
+    """One entry a benchmark; where models differ (perplexity's chunks), the first model's stands for all."""
+    described = []
+    for benchmark in plan.benchmarks[plan.models[0].name]:
+        described.append(
+            {
+                "name": benchmark.name,
+                "kind": benchmark.kind,
+                "metric": benchmark.metric,
+                "higher_is_better": benchmark.higher_is_better,
+                "version": benchmark.version,
+                "n_items_total": benchmark.n_items_total,
+                "n_items": len(benchmark.items),
+                "shots": benchmark.shots,
+                "seeds": list(seeds_of(config, benchmark)),
+                "deterministic": not benchmark.sampled,
+                "data_hash": benchmark.data_hash,
+                "title": dict(benchmark.title),
+                "source": dict(benchmark.source),
+            }
+        )
+    return described

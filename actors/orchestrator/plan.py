@@ -1,0 +1,534 @@
+"""The plan of a pipeline: which artifacts are made once an arm, which blocks are evaluated, under which keys.
+
+Pure: a function from the configuration and what was read about models and benchmarks to a `Plan`. Nothing is
+looked up on disk here, so the same input gives the same plan on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
+from typing import Any, Literal
+
+from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.work import CalibrationText, EngineLayout, ImatrixOrder, Item, QuantizeOrder
+from conf.schema import PipelineConfig
+
+PLAN_SCHEMA_VERSION = 1
+LOSSLESS_TYPES = ("f32", "bf16", "f16")
+"""Types that can be a reference, the most exact first."""
+IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
+"""Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
+DECODE_WEIGHT = 4
+"""Cost of a generated token against one that is only read, for the estimate of the time left."""
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A model that the user gave, as read from its header."""
+
+    name: str
+    path: str
+    sha256: str
+    architecture: str
+    n_parameters: int
+    size_bytes: int
+    source_type: str
+    """The file's own type, `Q4_1`, say."""
+    dequantized_from: str | None
+    """The same where it is a quantized one, else None."""
+
+
+@dataclass(frozen=True)
+class SourceArm:
+    """An existing GGUF that is compared like our own."""
+
+    name: str
+    path: str
+    sha256: str
+    size_bytes: int
+    bits_per_weight: float
+    recipe: str
+    imatrix: str | None
+    dequantized_from: str | None
+
+
+@dataclass(frozen=True)
+class SourceImatrix:
+    """What one entry of `--imatrix` stands for: a file that is there, or texts to collect from."""
+
+    name: str
+    path: str | None
+    sha256: str | None
+    texts: tuple[CalibrationText, ...]
+
+
+@dataclass(frozen=True)
+class PlannedBenchmark:
+    """A benchmark as this pipeline runs it for one model: its items in their fixed order, cut to the limit."""
+
+    name: str
+    version: int
+    kind: Literal["generate", "choose", "measure"]
+    metric: str
+    higher_is_better: bool
+    items: tuple[Item, ...] = field(repr=False)
+    n_items_total: int
+    data_hash: str
+    shots: int
+    title: Mapping[str, str]
+    source: Mapping[str, Any]
+    sampled: bool
+    """False: the output does not depend on the seed, so there is one cell an arm."""
+    n_ctx: int
+    """KV cells that a block needs at most."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that `make_plan` looks at beside the configuration."""
+
+    models: tuple[SourceModel, ...]
+    arms: tuple[SourceArm, ...]
+    imatrices: tuple[SourceImatrix, ...]
+    benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
+    """By model name: perplexity's items depend on the model's tokenizer."""
+    predicted_bytes: Mapping[tuple[str, str], int]
+    """By (model, type)."""
+    build: Mapping[str, str]
+    use_gpu: bool
+
+
+@dataclass(frozen=True)
+class PlannedImatrix:
+    """An importance matrix to collect."""
+
+    unit: str
+    model: str
+    mix: str
+    file: str
+    order: ImatrixOrder
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One thing that is compared; `order` is None for a GGUF that exists."""
+
+    name: str
+    model: str
+    reference: str | None
+    recipe: str | None
+    imatrix: str | None
+    dequantized_from: str | None
+    key_hash: str
+    gguf_path: str
+    predicted_bytes: int
+    unit: str | None
+    needs: tuple[str, ...]
+    order: QuantizeOrder | None
+    existing: SourceArm | None = None
+
+
+@dataclass(frozen=True)
+class PlannedBlock:
+    """A block: the unit of scheduling, batching and redoing."""
+
+    unit: str
+    arm: str
+    benchmark: str
+    model: str
+    first: int
+    n_items: int
+    seeds: tuple[int, ...]
+    records_path: str
+    layout: EngineLayout
+    cost: float
+
+
+@dataclass(frozen=True)
+class RecordsDirectory:
+    """All blocks of one arm and benchmark, under one key."""
+
+    path: str
+    arm: str
+    benchmark: str
+    key: Mapping[str, Any]
+    item_ids: tuple[str, ...]
+    seed_groups: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """arm x benchmark x seed: the unit of an MLflow run and of progress."""
+
+    arm: str
+    benchmark: str
+    seed: int
+    records_dir: str
+    blocks: tuple[str, ...]
+    """Units of the blocks that hold its records."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole pipeline, multiplied out."""
+
+    pipeline_id: str
+    models: tuple[SourceModel, ...]
+    imatrices: tuple[PlannedImatrix, ...]
+    arms: tuple[PlannedArm, ...]
+    benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
+    directories: tuple[RecordsDirectory, ...]
+    blocks: tuple[PlannedBlock, ...]
+    cells: tuple[Cell, ...]
+    plan_hash: str
+
+    def arm(self, name: str) -> PlannedArm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def benchmark(self, model: str, name: str) -> PlannedBenchmark:
+        return next(benchmark for benchmark in self.benchmarks[model] if benchmark.name == name)
+
+
+def seeds_of(config: PipelineConfig, benchmark: PlannedBenchmark) -> tuple[int, ...]:
+    """The seeds of a benchmark: one a run, or the base seed alone where nothing is sampled."""
+    runs = config.runs if benchmark.sampled else 1
+    return tuple(range(config.seed, config.seed + runs))
+
+
+def seed_groups(known: Sequence[Sequence[int]], seeds: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Seeds in groups: groups that exist stay as they are, missing seeds form one more.
+
+    Known groups are kept only as long as each holds a wanted seed, so that fewer runs read fewer files.
+    """
+    wanted = set(seeds)
+    groups = [tuple(group) for group in known]
+    while groups and not wanted & set(groups[-1]):
+        groups.pop()
+    missing = tuple(sorted(wanted - {seed for group in groups for seed in group}))
+    return (*groups, missing) if missing else tuple(groups)
+
+
+def make_plan(
+    config: PipelineConfig,
+    pipeline_id: str,
+    run: RunDirectory,
+    inputs: Inputs,
+    known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
+) -> Plan:
+    """Multiply models, recipes, matrices, benchmarks and seeds out into units of work.
+
+    Args:
+        config: the configuration.
+        pipeline_id: name of the run.
+        run: where its files lie; only names are made from it.
+        inputs: what was read about models, arms and benchmarks.
+        known_seed_groups: by records directory, the seed groups that an earlier run there has used.
+    """
+    imatrices = tuple(
+        _plan_imatrix(config, run, inputs, model, source)
+        for model in inputs.models
+        for source in inputs.imatrices
+        if source.texts
+        and any(uses_imatrix(recipe) for recipe in config.quantizations)
+    )
+    arms = _plan_arms(config, run, inputs, imatrices)
+    directories: list[RecordsDirectory] = []
+    blocks: list[PlannedBlock] = []
+    cells: list[Cell] = []
+    for arm in arms:
+        for benchmark in inputs.benchmarks[arm.model]:
+            directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups)
+            directories.append(directory)
+            blocks.extend(own_blocks)
+            cells.extend(
+                Cell(
+                    arm.name,
+                    benchmark.name,
+                    seed,
+                    directory.path,
+                    tuple(block.unit for block in own_blocks if seed in block.seeds),
+                )
+                for seed in seeds_of(config, benchmark)
+            )
+    named = {
+        "arms": [[arm.name, arm.key_hash, arm.reference] for arm in arms],
+        "blocks": [[block.unit, block.seeds] for block in blocks],
+        "runs": config.runs,
+        "seed": config.seed,
+        "lang": config.lang.value,
+    }
+    return Plan(
+        pipeline_id,
+        inputs.models,
+        imatrices,
+        arms,
+        inputs.benchmarks,
+        tuple(directories),
+        tuple(blocks),
+        tuple(cells),
+        content_hash(named),
+    )
+
+
+def uses_imatrix(recipe: str) -> bool:
+    """True where the importance matrix changes what is written."""
+    return recipe not in IMATRIX_IGNORED
+
+
+def _gpu_layers(inputs: Inputs) -> int:
+    return -1 if inputs.use_gpu else 0
+
+
+def _plan_imatrix(
+    config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel, source: SourceImatrix
+) -> PlannedImatrix:
+    key: dict[str, Any] = {
+        "rule": KEY_RULE,
+        "kind": "imatrix",
+        "model": model.sha256,
+        "texts": [[text.sha256, text.share] for text in source.texts],
+        "dataset_size": config.calibration.dataset_size,
+        "ctx": config.calibration.ctx,
+        "threads": config.layout.threads,
+        "gpu_layers": _gpu_layers(inputs),
+        "build": dict(inputs.build),
+    }
+    path = run.imatrix(source.name, content_hash(key))
+    order = ImatrixOrder(
+        model_path=model.path,
+        mix=source.name,
+        texts=source.texts,
+        dataset_size=config.calibration.dataset_size,
+        ctx=config.calibration.ctx,
+        threads=config.layout.threads,
+        gpu_layers=_gpu_layers(inputs),
+        output_path=str(path),
+        key=key,
+    )
+    return PlannedImatrix(f"imatrix/{path.stem}", model.name, source.name, str(path), order)
+
+
+def _plan_arms(
+    config: PipelineConfig, run: RunDirectory, inputs: Inputs, imatrices: tuple[PlannedImatrix, ...]
+) -> tuple[PlannedArm, ...]:
+    """Our own arms model by model, then the existing GGUFs, which are compared within the first model."""
+    arms: list[PlannedArm] = []
+    for model in inputs.models:
+        prefix = f"{model.name}~" if len(inputs.models) > 1 else ""
+        names = [f"{prefix}{recipe}" for recipe in config.quantizations]
+        own_existing = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
+        reference = reference_of(config, prefix, [*names, *own_existing])
+        for recipe in config.quantizations:
+            for source in inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1]:
+                arms.append(_plan_arm(config, run, inputs, imatrices, model, f"{prefix}{recipe}", recipe, source, reference))
+        if model is inputs.models[0]:
+            arms.extend(_existing_arm(arm, model, reference) for arm in inputs.arms)
+    return tuple(arms)
+
+
+def reference_of(config: PipelineConfig, prefix: str, names: Sequence[str]) -> str | None:
+    """The reference among the arms of one model: the one that the user named, else the most exact lossless one."""
+    if config.reference is not None:
+        return next((name for name in (config.reference, f"{prefix}{config.reference}") if name in names), None)
+    return next((f"{prefix}{kind}" for kind in LOSSLESS_TYPES if f"{prefix}{kind}" in names), None)
+
+
+def _plan_arm(
+    config: PipelineConfig,
+    run: RunDirectory,
+    inputs: Inputs,
+    imatrices: tuple[PlannedImatrix, ...],
+    model: SourceModel,
+    base_name: str,
+    recipe: str,
+    source: SourceImatrix,
+    reference: str | None,
+) -> PlannedArm:
+    is_default = source is inputs.imatrices[0]
+    name = base_name if is_default else f"{base_name}+{source.name}"
+    collected = next((one for one in imatrices if (one.model, one.mix) == (model.name, source.name)), None)
+    weighted = uses_imatrix(recipe) and (collected is not None or source.path is not None)
+    imatrix_identity = None
+    if weighted:
+        imatrix_identity = content_hash(collected.order.key) if collected else source.sha256
+    key: dict[str, Any] = {
+        "rule": KEY_RULE,
+        "kind": "arm",
+        "model": model.sha256,
+        "recipe": recipe,
+        "imatrix": imatrix_identity,
+        "build": dict(inputs.build),
+    }
+    key_hash = content_hash(key)
+    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.upper()}.gguf"
+    order = QuantizeOrder(
+        arm=name,
+        model_path=model.path,
+        model_name=model.name,
+        recipe=recipe,
+        imatrix_path=(collected.file if collected else source.path) if weighted else None,
+        threads=config.layout.threads,
+        output_path=str(path),
+        dequantized_from=model.dequantized_from,
+        key=key,
+    )
+    return PlannedArm(
+        name=name,
+        model=model.name,
+        reference=reference if reference != name else None,
+        recipe=recipe,
+        imatrix=source.name if weighted else None,
+        dequantized_from=model.dequantized_from,
+        key_hash=key_hash,
+        gguf_path=str(path),
+        predicted_bytes=inputs.predicted_bytes[model.name, recipe],
+        unit=f"artifacts/{path.parent.name}",
+        needs=(collected.unit,) if weighted and collected else (),
+        order=order,
+    )
+
+
+def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
+    return PlannedArm(
+        name=arm.name,
+        model=model.name,
+        reference=reference if reference != arm.name else None,
+        recipe=arm.recipe,
+        imatrix=arm.imatrix,
+        dequantized_from=arm.dequantized_from,
+        key_hash=content_hash({"rule": KEY_RULE, "kind": "file", "sha256": arm.sha256}),
+        gguf_path=arm.path,
+        predicted_bytes=arm.size_bytes,
+        unit=None,
+        needs=(),
+        order=None,
+        existing=arm,
+    )
+
+
+def _plan_blocks(
+    config: PipelineConfig,
+    run: RunDirectory,
+    inputs: Inputs,
+    arm: PlannedArm,
+    benchmark: PlannedBenchmark,
+    known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
+) -> tuple[RecordsDirectory, list[PlannedBlock]]:
+    layout = EngineLayout(
+        **config.layout.model_dump(), n_ctx=benchmark.n_ctx, kv_unified=True, gpu_layers=_gpu_layers(inputs)
+    )
+    key: dict[str, Any] = {
+        "rule": KEY_RULE,
+        "kind": "records",
+        "arm": arm.key_hash,
+        "benchmark": benchmark.name,
+        "version": benchmark.version,
+        "data": benchmark.data_hash,
+        "sampling": config.sampling.model_dump() if benchmark.kind == "generate" else None,
+        "engine": "llama",
+        "build": dict(inputs.build),
+        "layout": asdict(layout),
+        "block_items": config.execution.block_items,
+    }
+    path = run.records(benchmark.name, arm.name, content_hash(key))
+    groups = seed_groups(known_seed_groups.get(str(path), ()), seeds_of(config, benchmark))
+    step = config.execution.block_items
+    blocks = [
+        PlannedBlock(
+            unit=f"records/{path.name}/{first:05d}-{len(items)}.g{number}",
+            arm=arm.name,
+            benchmark=benchmark.name,
+            model=arm.model,
+            first=first,
+            n_items=len(items),
+            seeds=group,
+            records_path=str(path / f"{first:05d}-{len(items)}.g{number}.jsonl"),
+            layout=layout,
+            cost=_cost(benchmark, items, group),
+        )
+        for number, group in enumerate(groups)
+        for first in range(0, len(benchmark.items), step)
+        if (items := benchmark.items[first : first + step])
+    ]
+    item_ids = tuple(item.item_id for item in benchmark.items)
+    return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
+
+
+def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int]) -> float:
+    """Rough cost of a block in tokens read, for the estimate of the time left; nothing else depends on it."""
+    tokens = 0.0
+    for item in items:
+        task = item.task
+        if benchmark.kind == "measure":
+            tokens += len(getattr(task, "tokens", ()))
+        else:
+            characters = sum(len(message.content) for message in getattr(task, "messages", ()))
+            tokens += min(characters, 400) / 4
+            tokens += len(seeds) * DECODE_WEIGHT * getattr(task, "max_tokens", 0) / 2
+            tokens += sum(len(choice) for choice in getattr(task, "choices", ())) / 4
+    return tokens
+
+
+def relative(path: str, run: RunDirectory) -> str:
+    """`path` as it stands in plan.json: relative to the run directory where it lies in it."""
+    pure = PurePath(path)
+    return pure.relative_to(run.root).as_posix() if pure.is_relative_to(run.root) else path
+
+
+def plan_json(plan: Plan, run: RunDirectory, versions: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan as `plan.json` publishes it: names and paths, not the items' texts."""
+    return {
+        "schema_version": PLAN_SCHEMA_VERSION,
+        "pipeline_id": plan.pipeline_id,
+        "plan_hash": plan.plan_hash,
+        "models": [asdict(model) for model in plan.models],
+        "imatrices": [
+            {
+                "mix": one.mix,
+                "model": one.model,
+                "file": relative(one.file, run),
+                "manifest": relative(f"{one.file}.manifest.json", run),
+            }
+            for one in plan.imatrices
+        ],
+        "artifacts": [
+            {
+                "arm": arm.name,
+                "model": arm.model,
+                "reference": arm.reference,
+                "recipe": arm.recipe,
+                "imatrix": arm.imatrix,
+                "dequantized_from": arm.dequantized_from,
+                "dir": relative(str(PurePath(arm.gguf_path).parent), run),
+                "file": relative(arm.gguf_path, run),
+                "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
+                "predicted_bytes": arm.predicted_bytes,
+            }
+            for arm in plan.arms
+        ],
+        "blocks": [
+            {
+                "arm": block.arm,
+                "benchmark": block.benchmark,
+                "seeds": list(block.seeds),
+                "n_items": block.n_items,
+                "file": relative(block.records_path, run),
+            }
+            for block in plan.blocks
+        ],
+        "cells": [
+            {
+                "id": f"{cell.arm}/{cell.benchmark}/{cell.seed}",
+                "arm": cell.arm,
+                "benchmark": cell.benchmark,
+                "seed": cell.seed,
+                "records_dir": relative(cell.records_dir, run),
+                "blocks": [f"{unit}.jsonl" for unit in cell.blocks],
+            }
+            for cell in plan.cells
+        ],
+        "versions": dict(versions),
+        "settings": dict(settings),
+    }

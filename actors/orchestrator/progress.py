@@ -1,0 +1,98 @@
+"""Progress as data: from the schedule's counts to one snapshot with ready values. Pure; the clock is an argument."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from actors.orchestrator.plan import Cell
+from actors.orchestrator.schedule import Schedule, State
+from actors.work import Phase
+
+PROGRESS_SCHEMA_VERSION = 1
+RATE_WINDOW_S = 15.0
+
+RunState = Literal["running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of a pipeline; `reporting/schemas/progress.schema.json` documents each field."""
+
+    schema_version: int
+    pipeline_id: str
+    state: RunState
+    phase: Phase
+    done: int
+    total: int
+    cells_done: int
+    cells_total: int
+    percent: float
+    tokens_per_second: float | None
+    elapsed_s: float
+    seconds_left: float | None
+    cpu_percent: float
+    memory_bytes: int
+    process_id: int
+    workers: int
+    failures: tuple[Mapping[str, str], ...]
+    notices: tuple[str, ...]
+    updated_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        value = dataclasses.asdict(self)
+        value["failures"] = [dict(failure) for failure in self.failures]
+        value["notices"] = list(self.notices)
+        return value
+
+
+class TokenRate:
+    """Tokens a second over the last seconds, from reports that come when they come."""
+
+    def __init__(self, window_s: float = RATE_WINDOW_S) -> None:
+        self._window_s = window_s
+        self._reports: deque[tuple[float, int]] = deque()
+        self.total = 0
+
+    def add(self, now_s: float, tokens: int) -> None:
+        self._reports.append((now_s, tokens))
+        self.total += tokens
+
+    def per_second(self, now_s: float) -> float | None:
+        """None where nothing was reported within the window."""
+        while self._reports and self._reports[0][0] < now_s - self._window_s:
+            self._reports.popleft()
+        if not self._reports:
+            return None
+        span = max(now_s - self._reports[0][0], 1.0)
+        return sum(tokens for _, tokens in self._reports) / span
+
+
+def current_phase(schedule: Schedule) -> Phase:
+    """The earliest phase that has unfinished units."""
+    open_phases = {unit.phase for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state)}
+    return next((phase for phase in ("imatrix", "quantize", "evaluate") if phase in open_phases), "statistics")
+
+
+def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:
+    """Cells all of whose blocks are done."""
+    return sum(all(schedule.state(block) is State.DONE for block in cell.blocks) for cell in cells)
+
+
+def cost_shares(schedule: Schedule, done_before: frozenset[str]) -> tuple[float, float]:
+    """(done in this session, left), in the plan's units of cost; what was there before is in neither."""
+    done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in done_before)
+    left = sum(unit.cost for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state))
+    return done, left
+
+
+def seconds_left(elapsed_s: float, done_cost: float, left_cost: float) -> float | None:
+    """The rest at the pace so far; None before anything was done, for an estimate from nothing is none."""
+    if left_cost <= 0:
+        return 0.0
+    if done_cost <= 0:
+        return None
+    return elapsed_s * left_cost / done_cost

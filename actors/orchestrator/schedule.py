@@ -1,0 +1,169 @@
+"""What may start next: a state machine over the units of a plan. Pure; it neither waits nor starts anything.
+
+A unit waits until all that it needs is done. A worker is given the blocks of the arm that it has loaded
+first; with none left, whole blocks of the arm that has the most work and the fewest workers. A unit that
+fails is tried again, then recorded, and all that needs it fails with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from actors.orchestrator.plan import Plan
+
+Role = Literal["quantization", "evaluation"]
+
+
+class State(Enum):
+    """Where a unit stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing that is done whole or not at all."""
+
+    id: str
+    role: Role
+    phase: Literal["imatrix", "quantize", "evaluate"]
+    needs: tuple[str, ...]
+    arm: str | None
+    benchmark: str | None
+    cost: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that failed in all its attempts."""
+
+    unit: str
+    phase: str
+    arm: str | None
+    benchmark: str | None
+    attempts: int
+    error: str
+    log_tail: tuple[str, ...]
+
+
+def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
+    """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
+    imatrices = [
+        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size)) for one in plan.imatrices
+    ]
+    arms = [
+        Unit(arm.unit, "quantization", "quantize", arm.needs, arm.name, None, quantize_cost) for arm in plan.arms if arm.unit
+    ]
+    made = {arm.name: arm.unit for arm in plan.arms}
+    blocks = [
+        Unit(
+            block.unit,
+            "evaluation",
+            "evaluate",
+            (unit,) if (unit := made[block.arm]) else (),
+            block.arm,
+            block.benchmark,
+            block.cost,
+        )
+        for block in plan.blocks
+    ]
+    # Quantizations that wait for nothing come before the imatrix: their arms can be evaluated meanwhile.
+    free = [unit for unit in arms if not unit.needs]
+    bound = [unit for unit in arms if unit.needs]
+    return (*imatrices, *free, *bound, *blocks)
+
+
+class Schedule:
+    """The state of every unit of a plan."""
+
+    def __init__(self, units: Iterable[Unit], done: Iterable[str], attempts: int) -> None:
+        """`done`: units whose files are there already. `attempts`: how often a unit is tried."""
+        self.units: Mapping[str, Unit] = {unit.id: unit for unit in units}
+        self.failures: list[Failure] = []
+        self._attempts_allowed = attempts
+        self._attempts: Counter[str] = Counter()
+        finished = set(done)
+        self._state = {name: State.DONE if name in finished else State.WAITING for name in self.units}
+        self._forget_unneeded()
+
+    def _forget_unneeded(self) -> None:
+        """An imatrix that no unfinished arm needs is not collected just because its file is gone."""
+        wanted = {need for name, unit in self.units.items() if self._state[name] is State.WAITING for need in unit.needs}
+        for name, unit in self.units.items():
+            if unit.phase == "imatrix" and name not in wanted:
+                self._state[name] = State.DONE
+
+    def state(self, name: str) -> State:
+        return self._state[name]
+
+    def in_state(self, state: State) -> list[Unit]:
+        return [unit for name, unit in self.units.items() if self._state[name] is state]
+
+    def is_ready(self, unit: Unit) -> bool:
+        return self._state[unit.id] is State.WAITING and all(self._state[need] is State.DONE for need in unit.needs)
+
+    def ready(self, role: Role) -> list[Unit]:
+        """Units of a role that could start now, the preferred first."""
+        return [unit for unit in self.units.values() if unit.role == role and self.is_ready(unit)]
+
+    def next_unit(self, role: Role, loaded_arm: str | None, busy_arms: Iterable[str | None] = ()) -> Unit | None:
+        """The unit for an idle worker, or None. Does not change any state.
+
+        Args:
+            role: the worker's role.
+            loaded_arm: arm whose GGUF the worker holds.
+            busy_arms: arms that the other workers of the role hold.
+        """
+        ready = self.ready(role)
+        if not ready or role == "quantization":
+            return ready[0] if ready else None
+        own = [unit for unit in ready if unit.arm == loaded_arm]
+        if own:
+            return own[0]
+        work: defaultdict[str | None, float] = defaultdict(float)
+        for unit in ready:
+            work[unit.arm] += unit.cost
+        others = Counter(busy_arms)
+        arm = max(work, key=lambda name: (-others[name], work[name]))
+        return next(unit for unit in ready if unit.arm == arm)
+
+    def start(self, name: str) -> None:
+        self._state[name] = State.RUNNING
+        self._attempts[name] += 1
+
+    def finish(self, name: str) -> None:
+        self._state[name] = State.DONE
+
+    def fail(self, name: str, error: str, log_tail: Iterable[str] = ()) -> bool:
+        """Record a failed attempt. True where the unit will be tried again."""
+        if self._attempts[name] < self._attempts_allowed:
+            self._state[name] = State.WAITING
+            return True
+        self._give_up(name, error, tuple(log_tail))
+        return False
+
+    def _give_up(self, name: str, error: str, log_tail: tuple[str, ...]) -> None:
+        unit = self.units[name]
+        self._state[name] = State.FAILED
+        self.failures.append(
+            Failure(name, unit.phase, unit.arm, unit.benchmark, self._attempts[name], error, log_tail)
+        )
+        for other in self.units.values():
+            if name in other.needs and self._state[other.id] is State.WAITING:
+                self._give_up(other.id, f"needs {name}, which failed", ())
+
+    @property
+    def finished(self) -> bool:
+        return all(state in (State.DONE, State.FAILED) for state in self._state.values())
+
+    def role_finished(self, role: Role) -> bool:
+        return all(
+            self._state[name] in (State.DONE, State.FAILED) for name, unit in self.units.items() if unit.role == role
+        )

@@ -1,0 +1,76 @@
+"""One owner a run directory.
+
+The owner holds an operating-system lock on `owner.lock` and stands in the file by name. The lock goes with
+the process, however it dies, so a dead owner's lock is free; a second live job is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from actors.errors import ConflictError
+from actors.store import RunDirectory
+from conf.faults import BadInput, Fault
+
+
+@contextlib.contextmanager
+def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
+    """Own the run directory while the block runs; gives the owner's token. Raises `BadInput` where somebody else does."""
+    run.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInput(
+            Fault(
+                "--pipeline-id",
+                run.root.name,
+                "an id that no live job works on",
+                f"It belongs to {_describe(run.lock)}. Wait for it, stop it, or choose another id.",
+            )
+        ) from None
+    token = uuid.uuid4().hex
+    owner = {
+        "token": token,
+        "host": socket.gethostname(),
+        "process_id": os.getpid(),
+        "submission_id": submission_id,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # Written in place: a rename would put another file, without our lock, under the name.
+    with open(run.lock, "r+", encoding="utf-8") as file:
+        file.write(json.dumps(owner) + "\n")
+        file.truncate()
+    try:
+        yield token
+    finally:
+        lock.release()
+
+
+def check_owner(run: RunDirectory, token: str) -> None:
+    """Raise `ConflictError` where another job has taken the run directory over since."""
+    if _read(run.lock).get("token") != token:
+        raise ConflictError(f"{run.root} now belongs to {_describe(run.lock)}")
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _describe(path: Path) -> str:
+    owner = _read(path)
+    job = f", Ray job {owner['submission_id']}" if owner.get("submission_id") else ""
+    return f"process {owner.get('process_id', '?')} on {owner.get('host', '?')}{job}, since {owner.get('since', '?')}"

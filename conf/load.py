@@ -1,0 +1,152 @@
+"""From a YAML file and flags to one frozen `PipelineConfig`; the only place that reads the environment.
+
+The schema's defaults come first, then the file, then the flags. Relative paths are relative to the working
+directory, wherever the file lies. Every fault is told at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from conf.faults import BadInput, Fault, near_names
+from conf.schema import PipelineConfig
+
+DEFAULT_CONFIG = Path(__file__).parent / "default.yaml"
+PACKAGE_SCHEME = "package:"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the job takes from environment variables. Secrets stay here: never logged, never sent to workers."""
+
+    mlflow_tracking_uri: str | None
+    """MLFLOW_TRACKING_URI: the user's MLflow. Unset: SQLite in the storage."""
+    ray_address: str | None
+    """RAY_ADDRESS: the cluster to run on; Ray sets it inside a submitted job. Unset: a local Ray of our own."""
+    submission_id: str | None
+    """Id of the Ray job that we run in, None outside of one."""
+    terminal_width: int | None
+    """COLUMNS, where it is set."""
+
+
+def read_environment() -> Environment:
+    """Read all environment variables that matter, once."""
+    job_config = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
+    metadata = json.loads(job_config).get("metadata", {}) if job_config else {}
+    columns = os.environ.get("COLUMNS", "")
+    return Environment(
+        mlflow_tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        ray_address=os.environ.get("RAY_ADDRESS") or None,
+        submission_id=metadata.get("job_submission_id"),
+        terminal_width=int(columns) if columns.isdigit() else None,
+    )
+
+
+def silence_ray() -> None:
+    """Keep Ray's usage statistics, its banner and its warnings of coming changes out of the job's own output."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineConfig:
+    """The configuration of this run.
+
+    Args:
+        config_path: a YAML file; None takes `conf/default.yaml`.
+        flags: what the command line sets, nested as the schema is; wins over the file.
+
+    Raises:
+        BadInput: with every fault found.
+    """
+    values = _merge(_read_yaml(Path(config_path) if config_path else DEFAULT_CONFIG), flags)
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise BadInput([_fault(details) for details in error.errors(include_url=False)]) from None
+
+
+def resolve_path(spec: str) -> str:
+    """An absolute path for `spec`; `package:NAME/FILE` is looked up among the installed packages, nothing is imported.
+
+    A `#PART/PARTS` ending is kept. Raises `BadInput` where the package is not installed.
+    """
+    path, mark, part = spec.partition("#")
+    if path.startswith(PACKAGE_SCHEME):
+        package, _, file = path.removeprefix(PACKAGE_SCHEME).partition("/")
+        found = importlib.util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            raise BadInput(Fault(spec, package, "an installed package", "`make setup` installs what the demo needs."))
+        path = str(Path(next(iter(found.submodule_search_locations))) / file)
+    return f"{Path(path).absolute()}{mark}{part}"
+
+
+def dump_yaml(config: PipelineConfig) -> str:
+    """The configuration as YAML, for `config.yaml` in the run directory."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadInput(Fault("--config", str(path), "a readable YAML file", f"({reason})")) from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise BadInput(Fault("--config", f"{path}{line}", "valid YAML", str(getattr(error, "problem", "")))) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise BadInput(Fault("--config", type(values).__name__, "a mapping of keys to values"))
+    return values
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, mappings key by key, everything else replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+    return merged
+
+
+def _fault(details: ErrorDetails) -> Fault:
+    """One pydantic error in our own form, with near names for an unknown key."""
+    key = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        known = list(_fields_at(details["loc"][:-1]))
+        return Fault(key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known))
+    if details["type"] == "missing":
+        return Fault(key, None, "a value; it is required", "`--help` shows each option.")
+    return Fault(key, details["input"], _allowed(details))
+
+
+def _allowed(details: ErrorDetails) -> str:
+    message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
+
+
+def _fields_at(location: tuple[int | str, ...]) -> Mapping[str, Any]:
+    """The schema's fields at a place in the tree; list positions are passed over."""
+    node: type[BaseModel] = PipelineConfig
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = node.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        node = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return node.model_fields

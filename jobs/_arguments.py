@@ -1,0 +1,165 @@
+"""The options that the jobs share, and how they become configuration values.
+
+An option that a later version brings is known already and refused with the reason, so that nobody believes it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from actors.llama.gguf_file import known_types
+from conf.faults import BadInput, Fault
+from conf.schema import Language
+
+EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+
+
+def add_model(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="[NAME=]PATH",
+        required=required,
+        help="GGUF file to quantize (f32, f16 or bf16 preferred); give it again for more models",
+    )
+
+
+def add_evaluation(parser: argparse.ArgumentParser) -> None:
+    """Options of phase 3."""
+    group = parser.add_argument_group("evaluation")
+    group.add_argument("--benchmarks", metavar="A,B,...", help="gsm8k, arc_challenge, perplexity (wikitext2 and ja_wiki), ...")
+    group.add_argument("--runs", type=int, metavar="N", help="repeats of sampled benchmarks, one seed each (default 5)")
+    group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")
+    group.add_argument("--temperature", type=float, metavar="T", help="0 is greedy: one run is enough then (default 0.7)")
+    group.add_argument("--max-tokens", type=int, metavar="N", help="longest answer in tokens (default 512)")
+    group.add_argument("--limit", type=int, metavar="N", help="first N items of each benchmark's fixed shuffle (default: all)")
+    group.add_argument("--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark")
+    group.add_argument("--reference", metavar="ARM", help="the arm that others are compared with (default: f32, bf16 or f16)")
+    group.add_argument("--judge-url", metavar="URL", help="(not there yet)")
+    group.add_argument("--judge-model", metavar="NAME", help="(not there yet)")
+
+
+def add_quantization(parser: argparse.ArgumentParser) -> None:
+    """Options of phases 1 and 2."""
+    group = parser.add_argument_group("importance matrix and quantization")
+    group.add_argument("--quantizations", metavar="A,B,...", help="llama.cpp types: bf16,q8_0,q4_k_m (default), iq4_xs, ...")
+    group.add_argument("--imatrix", metavar="MIX_OR_FILE[,...]|none", help="the calibration mix (default), a .gguf file, or none")
+    group.add_argument("--calibration", action="append", metavar="FILE", help="calibration text; give it again for more")
+    group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens in all (default 65536)")
+    group.add_argument(
+        "--protection-level", choices=("none", "low", "medium", "high", "max"), help="only none is there yet (default)"
+    )
+    group.add_argument("--no-controls", action="store_true", help="(goes with --protection-level; not there yet)")
+
+
+def add_execution(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("execution")
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads a worker (default 2); part of what records depend on")
+    group.add_argument("--max-workers", type=int, metavar="N", help="workers side by side at most (default: what fits)")
+    group.add_argument("--lang", choices=[language.value for language in Language], help="charts and documents (default both)")
+    group.add_argument("--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it")
+
+
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "model": ("models",),
+    "arm": ("arms",),
+    "quantizations": ("quantizations",),
+    "benchmarks": ("benchmarks",),
+    "imatrix": ("imatrix",),
+    "reference": ("reference",),
+    "runs": ("runs",),
+    "seed": ("seed",),
+    "limit": ("limit",),
+    "data_dir": ("data_dir",),
+    "storage": ("storage",),
+    "pipeline_id": ("pipeline_id",),
+    "lang": ("lang",),
+    "calibration": ("calibration", "texts"),
+    "dataset_size": ("calibration", "dataset_size"),
+    "temperature": ("sampling", "temperature"),
+    "max_tokens": ("sampling", "max_tokens"),
+    "threads": ("layout", "threads"),
+    "max_workers": ("execution", "max_workers"),
+}
+"""Where each option stands in the configuration."""
+
+
+def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line sets, nested as `PipelineConfig` is; options that were not given are left out.
+
+    Raises:
+        BadInput: for an option that is not there yet, or a name given twice.
+    """
+    refuse_later(arguments)
+    values: dict[str, Any] = {}
+    for option, place in _PLACES.items():
+        value = getattr(arguments, option, None)
+        if value is None:
+            continue
+        node = values
+        for part in place[:-1]:
+            node = node.setdefault(part, {})
+        node[place[-1]] = _converted(option, value)
+    return values
+
+
+def _converted(option: str, value: Any) -> Any:
+    if option in ("quantizations", "benchmarks"):
+        return split_names(value.lower())
+    if option == "imatrix":
+        return split_names(value)
+    if option in ("model", "arm"):
+        return [named_path(text) for text in value]
+    return value
+
+
+def split_names(text: str) -> list[str]:
+    """`a, b,a` -> [a, b]: names in their order, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def named_path(text: str) -> dict[str, str]:
+    """`[NAME=]PATH`; without a name the file's stem, less the llama.cpp type at its end."""
+    name, mark, path = text.partition("=")
+    if mark and "/" not in name:
+        return {"name": name, "path": path}
+    return {"name": model_name(Path(text)), "path": text}
+
+
+def model_name(path: Path) -> str:
+    """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
+    stem = path.name.removesuffix(".gguf") or "model"
+    types = "|".join(sorted(map(re.escape, known_types()), key=len, reverse=True))
+    stem = re.sub(rf"[-._]({types})$", "", stem, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem)
+
+
+def refuse_later(arguments: argparse.Namespace) -> None:
+    """Say plainly of what is known but not built that it is not there yet."""
+    faults = []
+    if getattr(arguments, "protection_level", None) not in (None, "none"):
+        faults.append(_later("--protection-level", arguments.protection_level, "none"))
+    if getattr(arguments, "no_controls", False):
+        faults.append(_later("--no-controls", True, "leaving it out (there are no protected arms to control)"))
+    for option in ("judge_url", "judge_model"):
+        if getattr(arguments, option, None) is not None:
+            faults.append(_later(f"--{option.replace('_', '-')}", getattr(arguments, option), "leaving it out"))
+    if faults:
+        raise BadInput(faults)
+
+
+def _later(option: str, got: object, allowed: str) -> Fault:
+    return Fault(option, got, allowed, "This is planned, but not there yet.")
+
+
+def fail(error: BadInput, prog: str) -> int:
+    """Print what is wrong with the input, without a traceback; gives back the exit code."""
+    print(f"{prog}: bad input, nothing was started", file=sys.stderr)
+    for fault in error.faults:
+        print(f"  - {fault}", file=sys.stderr)
+    return EXIT_BAD_INPUT

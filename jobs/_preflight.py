@@ -1,0 +1,329 @@
+"""Everything that is checked and read before Ray starts: models, types, data, the storage, disk.
+
+Gives the `Inputs` of the plan, or raises `BadInput` with all faults that were found. Nothing is written but a
+small cache of file hashes in a storage that exists already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from actors.evaluation import benchmarks
+from actors.llama import library
+from actors.llama.gguf_file import GgufHeader, known_types, read_header
+from actors.llama.model import Model
+from actors.llama.quantizer import predicted_size
+from actors.orchestrator.plan import (
+    Inputs,
+    Plan,
+    PlannedBenchmark,
+    SourceArm,
+    SourceImatrix,
+    SourceModel,
+    uses_imatrix,
+)
+from actors.store import file_sha256, write_json
+from actors.work import CalibrationText
+from conf.faults import BadInput, Fault, near_names
+from conf.load import resolve_path
+from conf.schema import NamedPath, PipelineConfig
+from conf.texts import read_text
+
+DISK_SLACK_BYTES = 512 * 2**20
+"""Room for records, charts, documents and MLflow beside the GGUFs."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Faults:
+    """Collects what is wrong, so that all of it is told at once."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def gather(self, check: Callable[[], T]) -> T | None:
+        try:
+            return check()
+        except BadInput as error:
+            self.found.extend(error.faults)
+            return None
+
+    def stop_if_any(self) -> None:
+        if self.found:
+            raise BadInput(self.found)
+
+
+class HashCache:
+    """sha256 of large files, kept by path, size and time of change, so that a model is read for it once."""
+
+    def __init__(self, storage: Path) -> None:
+        self._path = storage / ".file_hashes.json"
+        self._known: dict[str, str] = {}
+        if self._path.exists():
+            self._known = json.loads(self._path.read_text(encoding="utf-8"))
+
+    def sha256(self, path: str) -> str:
+        stat = os.stat(path)
+        name = f"{Path(path).resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if name not in self._known:
+            self._known[name] = file_sha256(path)
+        return self._known[name]
+
+    def save(self) -> None:
+        """Keep what was learnt; the storage must exist."""
+        write_json(self._path, self._known)
+
+
+def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
+    """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
+    faults = _Faults()
+    faults.gather(lambda: _check_types(config))
+    faults.gather(lambda: _check_distinct(config))
+    headers = {
+        model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), "--model"))  # type: ignore[misc]
+        for model in config.models
+    }
+    arms = [faults.gather(lambda arm=arm: _source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
+    imatrices = faults.gather(lambda: _source_imatrices(config, hashes))
+    names = faults.gather(lambda: benchmarks.expand_names(config.benchmarks))
+    faults.gather(lambda: _check_storage(config.storage))
+    faults.stop_if_any()
+    models = tuple(_source_model(model, _known(headers[model.name]), hashes) for model in config.models)
+    found_arms = tuple(_known(arm) for arm in arms)
+    _check_reference(config, models, found_arms)
+    loaded = {
+        model.name: faults.gather(lambda model=model: _load_benchmarks(config, model, _known(names)))  # type: ignore[misc]
+        for model in models
+    }
+    faults.stop_if_any()
+    return Inputs(
+        models=models,
+        arms=found_arms,
+        imatrices=_known(imatrices),
+        benchmarks={name: _known(value) for name, value in loaded.items()},
+        predicted_bytes={
+            (model.name, recipe): predicted_size(model.path, recipe) for model in models for recipe in config.quantizations
+        },
+        build=library.build(),
+        use_gpu=use_gpu,
+    )
+
+
+def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
+    """Refuse a plan whose GGUFs do not fit on the storage's disk."""
+    missing = set(done)
+    needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in missing) + DISK_SLACK_BYTES
+    free = shutil.disk_usage(_existing_parent(config.storage)).free
+    if needed > free:
+        raise BadInput(
+            Fault(
+                "--storage",
+                f"{config.storage} with {free / 2**30:.1f} GiB free",
+                f"a folder with {needed / 2**30:.1f} GiB free (the plan's GGUFs and some room)",
+                "Choose another --storage, fewer --quantizations, or free some room.",
+            )
+        )
+
+
+def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploaded_copy: bool) -> None:
+    """Inside a Ray job the working directory is a temporary copy: what lies outside of it must be named absolutely."""
+    if not in_uploaded_copy:
+        return
+    faults = []
+    if not config.storage.is_absolute():
+        faults.append(_relative("--storage", str(config.storage)))
+    paths = [("--model", model.path) for model in config.models] + [("--arm", arm.path) for arm in config.arms]
+    paths += [("--data-dir", str(config.data_dir))] if config.data_dir else []
+    paths += [("--calibration", text.partition("#")[0]) for text in config.calibration.texts]
+    paths += [("--config", config_path)] if config_path else []
+    for key, path in paths:
+        if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
+            faults.append(_relative(key, path))
+    if faults:
+        raise BadInput(faults)
+
+
+def _relative(key: str, path: str) -> Fault:
+    return Fault(
+        key, path, "an absolute path", "Inside a Ray job the working directory is a temporary copy of what was uploaded."
+    )
+
+
+def _known(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a fault was found and not raised")
+    return value
+
+
+def _check_types(config: PipelineConfig) -> None:
+    known = known_types()
+    faults = [
+        Fault("--quantizations", name, "a llama.cpp type (" + ", ".join(known) + ")", near_names(name, known))
+        for name in config.quantizations
+        if name not in known
+    ]
+    without_imatrix = config.imatrix == ("none",)
+    faults += [
+        Fault("--imatrix", "none", f"an importance matrix, for {name} cannot be made without one", "Leave --imatrix out.")
+        for name in config.quantizations
+        if name in known and known[name].needs_imatrix and without_imatrix
+    ]
+    if faults:
+        raise BadInput(faults)
+
+
+def _check_distinct(config: PipelineConfig) -> None:
+    faults = []
+    for key, names in (
+        ("--model", [model.name for model in config.models]),
+        ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
+    ):
+        faults += [
+            Fault(key, name, "names that differ", "Give it a name of its own: NAME=PATH.")
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
+    if faults:
+        raise BadInput(faults)
+
+
+def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], arms: tuple[SourceArm, ...]) -> None:
+    if config.reference is None:
+        return
+    prefixes = [f"{model.name}~" for model in models] if len(models) > 1 else [""]
+    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in config.quantizations]
+    names += [arm.name for arm in arms]
+    if config.reference not in names and config.reference not in config.quantizations:
+        raise BadInput(
+            Fault("--reference", config.reference, f"one of the arms ({', '.join(names)})", near_names(config.reference, names))
+        )
+
+
+def _source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> SourceModel:
+    path = resolve_path(model.path)
+    return SourceModel(
+        name=model.name,
+        path=path,
+        sha256=hashes.sha256(path),
+        architecture=header.architecture,
+        n_parameters=header.n_parameters,
+        size_bytes=header.size_bytes,
+        source_type=header.file_type,
+        dequantized_from=header.dequantized_from,
+    )
+
+
+def _source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
+    path = resolve_path(arm.path)
+    header = read_header(path, "--arm")
+    return SourceArm(arm.name, path, hashes.sha256(path), header.size_bytes, header.bits_per_weight, header.file_type)
+
+
+def _source_imatrices(config: PipelineConfig, hashes: HashCache) -> tuple[SourceImatrix, ...]:
+    """What each entry of `imatrix` stands for."""
+    needed = any(uses_imatrix(recipe) for recipe in config.quantizations)
+    sources = []
+    for entry in config.imatrix:
+        if entry == "none" or not needed:
+            sources.append(SourceImatrix("none", None, None, ()))
+        elif entry == config.calibration.mix:
+            sources.append(SourceImatrix(entry, None, None, _calibration_texts(config, hashes)))
+        elif entry.endswith(".gguf"):
+            path = resolve_path(entry)
+            if not Path(path).is_file():
+                raise BadInput(Fault("--imatrix", entry, "an imatrix file that exists", "Check the path."))
+            sources.append(SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, hashes.sha256(path), ()))
+        else:
+            known = ["none", config.calibration.mix]
+            allowed = f"none, {config.calibration.mix} (the calibration mix), or a .gguf file"
+            raise BadInput(Fault("--imatrix", entry, allowed, near_names(entry, known)))
+    return tuple(sources)
+
+
+def _calibration_texts(config: PipelineConfig, hashes: HashCache) -> tuple[CalibrationText, ...]:
+    specs = list(config.calibration.texts)
+    if not specs and config.data_dir is not None:
+        specs = [str(path) for path in sorted((config.data_dir / "calibration").glob("*.txt"))]
+    if not specs:
+        raise BadInput(
+            Fault(
+                "--calibration",
+                None,
+                "at least one text for the importance matrix",
+                "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none.",
+            )
+        )
+    texts = []
+    for spec in specs:
+        resolved = resolve_path(spec)
+        read_text(resolved)
+        sha256 = hashes.sha256(resolved.partition("#")[0])
+        part = resolved.partition("#")[2]
+        texts.append(CalibrationText(resolved, f"{sha256}#{part}" if part else sha256, 1 / len(specs)))
+    return tuple(texts)
+
+
+def _load_benchmarks(config: PipelineConfig, model: SourceModel, names: tuple[str, ...]) -> tuple[PlannedBenchmark, ...]:
+    data_dir = config.data_dir.absolute() if config.data_dir else None
+    faults = _Faults()
+    with Model(model.path, vocab_only=True) as vocabulary:
+        loaded = [
+            faults.gather(lambda name=name: _plan_benchmark(config, name, data_dir, vocabulary))  # type: ignore[misc]
+            for name in names
+        ]
+    faults.stop_if_any()
+    return tuple(_known(one) for one in loaded)
+
+
+def _plan_benchmark(config: PipelineConfig, name: str, data_dir: Path | None, vocabulary: Model) -> PlannedBenchmark:
+    data = benchmarks.load(name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary)
+    return PlannedBenchmark(
+        name=data.name,
+        version=data.version,
+        kind=data.kind,
+        metric=data.metric,
+        higher_is_better=data.higher_is_better,
+        items=data.items[: config.limit],
+        n_items_total=len(data.items),
+        data_hash=data.data_hash,
+        shots=data.shots,
+        title=data.title,
+        source=data.source,
+        sampled=benchmarks.is_sampled(data, config.sampling),
+        n_ctx=benchmarks.required_context(
+            data, sequences=config.layout.sequences, sampling=config.sampling, vocabulary=vocabulary
+        ),
+    )
+
+
+def _existing_parent(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _check_storage(storage: Path) -> None:
+    parent = _existing_parent(storage)
+    if not parent.is_dir():
+        raise BadInput(Fault("--storage", str(storage), "a folder", f"{parent} is a file."))
+    try:
+        # Tried, not asked: the superuser may write everywhere as far as `os.access` knows, and still cannot.
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        reason = f"{parent}: {error.strerror}."
+        raise BadInput(Fault("--storage", str(storage), "a folder that can be written", reason)) from None
+
+
+def settings_of(config: PipelineConfig) -> Mapping[str, object]:
+    """The settings that results and plan publish."""
+    dumped = config.model_dump(mode="json")
+    wanted = ("runs", "seed", "limit", "sampling", "layout", "calibration", "lang", "execution", "imatrix")
+    return {key: dumped[key] for key in wanted}

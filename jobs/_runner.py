@@ -1,0 +1,370 @@
+"""Carries a plan out: owns the run directory, starts Ray, follows the orchestrator, and keeps the mirror.
+
+The driver is the only writer of `progress.json` and of MLflow. Killed at any point, the same command goes on
+where it was: what is done has its done-mark on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+
+from actors.llama import library
+from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
+from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
+from actors.orchestrator.placement import Cluster, place
+from actors.orchestrator.plan import Plan, make_plan, plan_json
+from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
+from actors.ownership import owned
+from actors.store import RunDirectory, read_json, write_json, write_text
+from actors.tracking import Mirror
+from conf import VERSION
+from conf.faults import BadInput, Fault
+from conf.load import Environment, dump_yaml, silence_ray
+from conf.schema import PipelineConfig
+from jobs._display import Display, make_display
+from jobs._preflight import HashCache, check_disk, inspect, settings_of
+
+POLL_S = 0.5
+LOCAL_OBJECT_STORE_BYTES = 256 * 2**20
+VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
+
+
+class Stopped(Exception):
+    """SIGTERM or SIGINT arrived; carries the exit code."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.exit_code = 128 + signal_number
+        super().__init__(signal.Signals(signal_number).name)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One pipeline to run."""
+
+    config: PipelineConfig
+    pipeline_id: str
+    environment: Environment
+    command: str
+    make_documents: bool
+    mlflow_home: Path
+    """Folder of the SQLite store and the artifacts, where no MLFLOW_TRACKING_URI is set."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How it ended."""
+
+    run: RunDirectory
+    failures: tuple[Mapping[str, Any], ...]
+    notices: tuple[str, ...]
+    nothing_to_do: bool
+
+
+def prepare(request: Request) -> Plan:
+    """All checks and the plan; nothing is written but a cache of file hashes. Raises `BadInput`."""
+    config = request.config
+    run = RunDirectory(config.storage.absolute() / request.pipeline_id)
+    hashes = HashCache(config.storage.absolute())
+    inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
+    plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
+    check_disk(config, plan, find_done(plan))
+    if config.storage.exists():
+        with contextlib.suppress(OSError):  # a cache: a storage that cannot take it will say so where it matters
+            hashes.save()
+    return plan
+
+
+def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirectory], None]) -> Finished:
+    """Run a prepared plan to its end. Raises `BadInput` where another live job owns it, `Stopped` on a signal."""
+    run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
+    mirror = _make_mirror(request)
+    with owned(run, request.environment.submission_id) as token:
+        remove_leftovers(run)
+        adopt(plan, run)
+        done = find_done(plan)
+        if _is_finished(plan, run, done, request):
+            mirror.follow(run)
+            mirror.close(run)
+            return Finished(run, (), mirror.notices, nothing_to_do=True)
+        announce(plan, run)
+        _write_start(request, plan, run)
+        return _work(request, plan, run, token, done, mirror)
+
+
+def _work(request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: _Mirror) -> Finished:
+    progress = _Progress(request, run)
+    with make_display() as display:
+        try:
+            outcome = _orchestrate(request, plan, run, token, done, lambda view: progress.show(view, display, mirror))
+        except Stopped:
+            progress.end("stopped", display)
+            raise
+        except BaseException:
+            progress.end("failed", display)
+            raise
+        finally:
+            ray.shutdown()
+        failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
+        progress.end("failed" if failures else "done", display, outcome)
+    write_json(run.failures, [dict(failure) for failure in failures])
+    _write_manifest(plan, run, failures, outcome)
+    mirror.close(run)
+    if mirror.failed:
+        failures = (*failures, {"unit": "mlflow", "phase": "mirror", "error": mirror.failed})
+    return Finished(run, failures, (*outcome.notices, *mirror.notices), nothing_to_do=False)
+
+
+def _orchestrate(
+    request: Request,
+    plan: Plan,
+    run: RunDirectory,
+    token: str,
+    done: frozenset[str],
+    show: Callable[[View], None],
+) -> Outcome:
+    """Start Ray and the orchestrator, and show its view until it is through."""
+    config = request.config
+    connect(request.environment, config.layout.threads)
+    resources = ray.cluster_resources()
+    use_gpu = any(block.layout.gpu_layers for block in plan.blocks)
+    placement = place(
+        Cluster(resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)),
+        threads=config.layout.threads,
+        gpus_per_worker=config.execution.gpus_per_worker,
+        use_gpu=use_gpu,
+        worker_bytes=2 * max(arm.predicted_bytes for arm in plan.arms),
+        max_workers=config.execution.max_workers,
+    )
+    job = Job(
+        config=config,
+        plan=plan,
+        run_root=str(run.root),
+        owner_token=token,
+        placement=placement,
+        done=done,
+        description=_description(request),
+        make_documents=request.make_documents,
+    )
+    # Ray puts a handler of its own on SIGTERM while it starts, so ours comes after.
+    with _signals():
+        handle = ray.remote(Orchestrator).options(num_cpus=0, max_concurrency=8).remote(job)
+        ref = handle.run.remote(handle)
+        while not ray.wait([ref], timeout=POLL_S)[0]:
+            show(ray.get(handle.view.remote()))
+        show(ray.get(handle.view.remote()))
+        outcome: Outcome = ray.get(ref)
+    return outcome
+
+
+def connect(environment: Environment, threads: int) -> None:
+    """Join the cluster of RAY_ADDRESS, else start a local Ray on loopback. Raises `BadInput` where it does not answer."""
+    silence_ray()
+    if environment.ray_address is None:
+        cores = os.cpu_count() or 1
+        ray.init(
+            address="local",
+            num_cpus=max(cores, threads),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+        )
+        return
+    try:
+        ray.init(address=environment.ray_address, log_to_driver=False, logging_level="error")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            Fault(
+                "RAY_ADDRESS",
+                environment.ray_address,
+                "the address of a running Ray cluster (host:6379 or auto; the dashboard's http address is for `ray job submit`)",
+                f"Start one with `ray start --head`, or unset RAY_ADDRESS for a local Ray. ({error})",
+            )
+        ) from None
+
+
+def _description(request: Request) -> dict[str, Any]:
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": request.command,
+        "settings": dict(settings_of(request.config)),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a result depends on."""
+    packages = {name.replace("-", "_"): metadata.version(name) for name in VERSIONED_PACKAGES}
+    return {"quant_assay": VERSION, "python": platform.python_version(), **library.build(), **packages}
+
+
+def _write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
+    """Configuration, plan and the records' keys, before any work."""
+    run.manifest.unlink(missing_ok=True)
+    write_text(run.config, dump_yaml(request.config))
+    write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
+    for directory in plan.directories:
+        write_meta(directory)
+
+
+def _write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Outcome) -> None:
+    """The pipeline's done-mark, written last."""
+    write_json(
+        run.manifest,
+        {
+            "schema_version": 1,
+            "pipeline_id": plan.pipeline_id,
+            "plan_hash": plan.plan_hash,
+            "state": "failed" if failures else "done",
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
+            "failures": [dict(failure) for failure in failures],
+            "notices": list(outcome.notices),
+        },
+    )
+
+
+def _is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
+    """True where the same plan ran to its end before and all of its files are still there."""
+    if not run.manifest.exists():
+        return False
+    manifest = read_json(run.manifest)
+    needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
+    documents = request.make_documents <= run.scorecard.exists()
+    return bool(same and documents and all((run.root / name).exists() for name in manifest["files"]))
+
+
+class _Progress:
+    """Makes snapshots of the orchestrator's views: adds CPU and memory, writes `progress.json`, shows them."""
+
+    def __init__(self, request: Request, run: RunDirectory) -> None:
+        self._request = request
+        self._run = run
+        self._processes: dict[int, psutil.Process] = {}
+        self._last: View | None = None
+        self._written: Snapshot | None = None
+
+    def show(self, view: View, display: Display, mirror: _Mirror) -> None:
+        if self._last is None or view.cells_done != self._last.cells_done or view.phase != self._last.phase:
+            mirror.follow(self._run)
+        self._last = view
+        self._publish(self._snapshot(view, "running"), display)
+
+    def end(self, state: RunState, display: Display, outcome: Outcome | None = None) -> None:
+        """The last snapshot; without any view so far there is nothing to tell but the state."""
+        view = self._last or View("plan", 0, 0, 0, 0, None, 0.0, None, (), 0, (), ())
+        if outcome is not None:
+            view = View(**{**vars(view), "phase": "done", "failures": outcome.failures, "notices": outcome.notices})
+        self._publish(self._snapshot(view, state), display)
+
+    def _publish(self, snapshot: Snapshot, display: Display) -> None:
+        write_json(self._run.progress, snapshot.as_json())
+        display.show(snapshot)
+
+    def _snapshot(self, view: View, state: RunState) -> Snapshot:
+        cpu, memory = self._usage((os.getpid(), *view.pids))
+        share = view.elapsed_s / (view.elapsed_s + view.seconds_left) if view.seconds_left is not None else 0.0
+        return Snapshot(
+            schema_version=PROGRESS_SCHEMA_VERSION,
+            pipeline_id=self._request.pipeline_id,
+            state=state,
+            phase=view.phase,
+            done=view.done,
+            total=view.total,
+            cells_done=view.cells_done,
+            cells_total=view.cells_total,
+            percent=100.0 if state == "done" else round(min(100 * share, 99.0), 1),
+            tokens_per_second=view.tokens_per_second,
+            elapsed_s=round(view.elapsed_s, 1),
+            seconds_left=None if view.seconds_left is None else round(view.seconds_left, 1),
+            cpu_percent=round(cpu, 1),
+            memory_bytes=memory,
+            process_id=os.getpid(),
+            workers=view.workers,
+            failures=tuple({"unit": one.unit, "error": one.error} for one in view.failures),
+            notices=view.notices,
+            updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _usage(self, pids: tuple[int, ...]) -> tuple[float, int]:
+        """CPU in percent of one core, and resident memory in bytes, of the job's processes on this machine."""
+        cpu, memory = 0.0, 0
+        for pid in set(pids):
+            with contextlib.suppress(psutil.Error):
+                process = self._processes.setdefault(pid, psutil.Process(pid))
+                cpu += process.cpu_percent()
+                memory += process.memory_info().rss
+        return cpu, memory
+
+
+class _Mirror:
+    """Keeps MLflow in step from a thread of its own; a failing MLflow is reported, and never stops the work."""
+
+    def __init__(self, uri: str, artifact_root: Path | None, gguf_limit_bytes: int) -> None:
+        self._uri, self._artifact_root, self._limit = uri, artifact_root, gguf_limit_bytes
+        self._thread: threading.Thread | None = None
+        self.failed: str | None = None
+        self.notices: tuple[str, ...] = ()
+
+    def follow(self, run: RunDirectory) -> None:
+        """Bring MLflow up to date in the background, unless that is going on already."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._sync, args=(run,), daemon=True)
+            self._thread.start()
+
+    def close(self, run: RunDirectory) -> None:
+        """Wait for what is going on, and bring MLflow up to date once more."""
+        if self._thread is not None:
+            self._thread.join()
+        self._sync(run)
+
+    def _sync(self, run: RunDirectory) -> None:
+        try:
+            Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)
+            self.failed = None
+        except Exception as error:  # the boundary to somebody else's server
+            self.failed = f"{type(error).__name__}: {error}"
+
+
+def _make_mirror(request: Request) -> _Mirror:
+    limit = request.config.tracking.gguf_limit_mib * 2**20
+    if request.environment.mlflow_tracking_uri:
+        return _Mirror(request.environment.mlflow_tracking_uri, None, limit)
+    home = request.mlflow_home.absolute()
+    return _Mirror(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", limit)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGINT end the work in an orderly way: `ray job stop` leaves 3 seconds before SIGKILL."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def new_pipeline_id(model: str) -> str:
+    """`YYYYmmdd-HHMMSS-<model>`, by local time."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{model}"[:128]

@@ -1,0 +1,112 @@
+"""Phase 3 alone: evaluates existing GGUFs and writes both result files.
+
+    python -m jobs.evaluate --models quantized/ --benchmarks gsm8k,perplexity --runs 5 --output results --data-dir data
+
+The output folder is a run directory (`evaluation_results/`, `records/`, ...), so `jobs.visualize` and `jobs.document`
+go on from `OUTPUT/evaluation_results/quantization_comparison.json`. Exit codes as for `jobs.pipeline`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from actors.llama.gguf_file import known_types
+from conf.faults import BadInput, Fault
+from conf.load import load, read_environment
+from conf.schema import ARM_NAME, PIPELINE_ID
+from jobs import _arguments as arguments
+from jobs import pipeline
+from jobs._preflight import check_paths_in_job
+from jobs._runner import Request, prepare
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of the evaluation job."""
+    made = argparse.ArgumentParser(
+        prog="python -m jobs.evaluate",
+        description="Evaluate existing GGUF files of one model over several seeds, and write results with intervals.",
+        epilog="Arms are named by the type at the end of their file's name (m-Q4_K_M.gguf is q4_k_m), or NAME=FILE.",
+    )
+    made.add_argument(
+        "--models", nargs="+", required=True, metavar="DIR_OR_FILE", help="folder of GGUFs, or files, or NAME=FILE"
+    )
+    made.add_argument("--output", required=True, metavar="DIR", help="folder for records and results")
+    arguments.add_evaluation(made)
+    arguments.add_execution(made)
+    made.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job; gives back the exit code."""
+    made = parser()
+    options = made.parse_args(argv)
+    environment = read_environment()
+    try:
+        arms = find_arms(options.models)
+        output = Path(options.output).absolute()
+        if not re.fullmatch(PIPELINE_ID, output.name):
+            raise BadInput(Fault("--output", options.output, "a folder whose name has letters, digits and _.+~- only"))
+        values = {
+            **arguments.flag_values(options),
+            "quantizations": [],
+            "imatrix": ["none"],
+            "models": [{"name": family_name(arms), "path": str(next(iter(arms.values())))}],
+            "arms": [{"name": name, "path": str(path)} for name, path in arms.items()],
+            "reference": options.reference,
+            "storage": str(output.parent),
+            "pipeline_id": output.name,
+        }
+        config = load(options.config, values)
+        check_paths_in_job(config, options.config, pipeline.in_uploaded_copy(environment))
+        words = sys.argv[1:] if argv is None else list(argv)
+        command = shlex.join(["python", "-m", "jobs.evaluate", *words])
+        request = Request(config, output.name, environment, command, False, output)
+        plan = prepare(request)
+        if options.dry_run:
+            print(pipeline.describe_plan(plan, config))
+            return arguments.EXIT_DONE
+        return pipeline.run(request, plan)
+    except BadInput as error:
+        return arguments.fail(error, made.prog)
+
+
+def find_arms(specs: Sequence[str]) -> dict[str, Path]:
+    """Arms by name, in the order given; the files of a folder by size, the largest first."""
+    arms: dict[str, Path] = {}
+    for spec in specs:
+        name, mark, path = spec.partition("=")
+        named = bool(mark) and "/" not in name
+        source = Path(path if named else spec).absolute()
+        files = sorted(source.glob("*.gguf"), key=lambda file: -file.stat().st_size) if source.is_dir() else [source]
+        if not files:
+            raise BadInput(Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes some."))
+        for file in files:
+            arm = name if named else arm_name(file)
+            if arm in arms:
+                allowed = "files whose arms' names differ"
+                raise BadInput(Fault("--models", f"{arms[arm]} and {file}, both {arm!r}", allowed, "Give NAME=FILE."))
+            arms[arm] = file
+    return arms
+
+
+def arm_name(file: Path) -> str:
+    """The llama.cpp type at the end of the name, else the whole stem."""
+    ending = re.search(r"[-._]([A-Za-z0-9_]+)$", file.stem)
+    if ending and ending[1].lower() in known_types():
+        return ending[1].lower()
+    return re.sub(f"(?!{ARM_NAME}).", "-", file.stem)
+
+
+def family_name(arms: dict[str, Path]) -> str:
+    """The model that the files are of: the name of the first without its type."""
+    return arguments.model_name(next(iter(arms.values())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
