@@ -1,0 +1,83 @@
+"""Loading the configuration: what wins, and how faults are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conf.faults import BadInput, near_names
+from conf.load import dump_yaml, load, resolve_path
+
+MODEL = {"models": [{"name": "m", "path": "/m.gguf"}]}
+
+
+def faults_of(flags: dict[str, object], config: str | None = None) -> dict[str, str]:
+    with pytest.raises(BadInput) as caught:
+        load(config, {**MODEL, **flags})
+    return {fault.key: str(fault) for fault in caught.value.faults}
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("runs: 4\nsampling: {temperature: 0.2, top_k: 3}\n", encoding="utf-8")
+    config = load(path, {**MODEL, "sampling": {"temperature": 0.9}})
+    assert (config.runs, config.sampling.temperature, config.sampling.top_k, config.seed) == (4, 0.9, 3, 0)
+
+
+def test_the_blessed_configurations_load() -> None:
+    assert load(None, MODEL).quantizations == ("bf16", "q8_0", "q4_k_m")
+    assert load("conf/demo.yaml", {}).models[0].name == "SmolLM2-135M-Instruct"
+
+
+def test_every_fault_is_told_at_once() -> None:
+    assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"runs", "limit", "layout.threads"}
+
+
+def test_an_unknown_key_names_the_near_one() -> None:
+    assert "'benchmarks'" in faults_of({"benchmark": ["gsm8k"]})["benchmark"]
+    assert "'threads'" in faults_of({"layout": {"thread": 1}})["layout.thread"]
+
+
+@pytest.mark.parametrize("pipeline_id", ["../out", "a/b", "..", "", ".hidden", "a b", "x" * 200])
+def test_a_pipeline_id_cannot_leave_the_storage(pipeline_id: str) -> None:
+    assert "pipeline_id" in faults_of({"pipeline_id": pipeline_id})
+
+
+def test_a_missing_model_is_told_by_name() -> None:
+    with pytest.raises(BadInput, match="models"):
+        load(None, {})
+
+
+def test_a_broken_yaml_file_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("runs: 4\nseed: [1\n", encoding="utf-8")
+    assert "line 3" in faults_of({}, str(path))["--config"]
+
+
+def test_a_missing_config_file_is_bad_input(tmp_path: Path) -> None:
+    assert "No such file" in faults_of({}, str(tmp_path / "none.yaml"))["--config"]
+
+
+def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
+    config = load("conf/demo.yaml", {"seed": 7})
+    (tmp_path / "c.yaml").write_text(dump_yaml(config), encoding="utf-8")
+    assert load(tmp_path / "c.yaml", {}) == config
+
+
+def test_a_package_file_is_found_without_importing_the_package() -> None:
+    path, _, part = resolve_path("package:pydoc_data/topics.py#1/2").partition("#")
+    assert Path(path).is_file()
+    assert part == "1/2"
+
+
+def test_a_package_that_is_not_installed_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="no_such_package"):
+        resolve_path("package:no_such_package/file")
+
+
+def test_near_names_stay_silent_where_nothing_is_near() -> None:
+    assert near_names("zzzz", ["q4_k_m", "q8_0"]) == ""
+    assert "q4_k_m" in near_names("q4_km", ["q4_k_m", "q8_0"])
+
+

@@ -1,0 +1,138 @@
+"""The plan: names, keys, blocks, cells and seed groups."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.orchestrator.plan import SourceArm, SourceImatrix, seed_groups
+from actors.work import CalibrationText
+from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
+
+
+def test_the_reference_of_a_quantized_source_is_f16_and_says_what_it_came_from(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    assert [(arm.name, arm.reference, arm.dequantized_from) for arm in plan.arms] == [
+        ("f16", None, "Q4_1"),
+        ("q8_0", "f16", "Q4_1"),
+        ("q4_k_m", "f16", "Q4_1"),
+    ]
+
+
+def test_only_types_that_look_at_an_imatrix_wait_for_it(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    assert {arm.name: bool(arm.needs) for arm in plan.arms} == {"f16": False, "q8_0": False, "q4_k_m": True}
+    assert plan.arm("q8_0").imatrix is None
+
+
+def test_no_imatrix_is_collected_where_no_arm_would_use_it(tmp_path: Path) -> None:
+    assert make_small_plan(tmp_path, quantizations=["f16", "q8_0"]).imatrices == ()
+
+
+def test_a_second_imatrix_makes_each_lossy_type_once_more_under_its_name(tmp_path: Path) -> None:
+    texts = (CalibrationText("/text", "b" * 64, 1.0),)
+    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    plan = make_small_plan(tmp_path, inputs=make_inputs(imatrices=sources), imatrix=["default", "none"])
+    assert [arm.name for arm in plan.arms] == ["f16", "q8_0", "q4_k_m", "q4_k_m+none"]
+    assert plan.arm("q4_k_m+none").imatrix is None
+    assert plan.arm("q4_k_m+none").key_hash != plan.arm("q4_k_m").key_hash
+
+
+def test_several_models_carry_their_names_and_have_references_of_their_own(tmp_path: Path) -> None:
+    other = dataclasses.replace(MODEL, name="other", sha256="c" * 64)
+    inputs = make_inputs(
+        models=(MODEL, other),
+        benchmarks={"tiny": (sampled(),), "other": (sampled(),)},
+        predicted_bytes={(name, kind): 600 for name in ("tiny", "other") for kind in ("f16", "q8_0")},
+    )
+    models = [{"name": "tiny", "path": "/a"}, {"name": "other", "path": "/b"}]
+    plan = make_small_plan(tmp_path, inputs=inputs, models=models, quantizations=["f16", "q8_0"])
+    assert [(arm.name, arm.reference) for arm in plan.arms] == [
+        ("tiny~f16", None),
+        ("tiny~q8_0", "tiny~f16"),
+        ("other~f16", None),
+        ("other~q8_0", "other~f16"),
+    ]
+
+
+def test_without_a_lossless_arm_nothing_is_compared(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path, quantizations=["q8_0", "q4_k_m"])
+    assert {arm.reference for arm in plan.arms} == {None}
+
+
+def test_an_existing_gguf_is_an_arm_that_nobody_has_to_make(tmp_path: Path) -> None:
+    arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m", None, None)
+    planned = make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,))).arm("published")
+    assert (planned.unit, planned.order, planned.reference, planned.gguf_path) == (None, None, "f16", "/x.gguf")
+
+
+def test_blocks_cover_every_item_once_and_the_last_one_is_shorter(tmp_path: Path) -> None:
+    blocks = [block for block in make_small_plan(tmp_path).blocks if (block.arm, block.benchmark) == ("f16", "asked")]
+    assert [(block.first, block.n_items, block.seeds) for block in blocks] == [(0, 32, (0, 1, 2)), (32, 8, (0, 1, 2))]
+    assert [Path(block.records_path).name for block in blocks] == ["00000-32.g0.jsonl", "00032-8.g0.jsonl"]
+
+
+def test_a_deterministic_benchmark_has_one_cell_an_arm_whatever_runs_says(tmp_path: Path) -> None:
+    cells = [(cell.benchmark, cell.seed) for cell in make_small_plan(tmp_path).cells if cell.arm == "f16"]
+    assert cells == [("asked", 0), ("asked", 1), ("asked", 2), ("chosen", 0)]
+
+
+def test_the_key_leaves_out_runs_limit_and_workers(tmp_path: Path) -> None:
+    def keys(**values: object) -> set[str]:
+        return {directory.path for directory in make_small_plan(tmp_path, **values).directories}
+
+    assert keys() == keys(runs=5, limit=7, execution={"max_workers": 4, "attempts": 5})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"layout": {"threads": 7}}, {"layout": {"sequences": 8}}, {"sampling": {"temperature": 0.1}}],
+)
+def test_the_key_changes_with_what_changes_the_output(tmp_path: Path, values: dict[str, object]) -> None:
+    changed = make_small_plan(tmp_path, **values)
+    asked = {d.path for d in changed.directories if d.benchmark == "asked"}
+    assert asked.isdisjoint(d.path for d in make_small_plan(tmp_path).directories)
+
+
+def test_sampling_does_not_touch_the_key_of_a_likelihood_benchmark(tmp_path: Path) -> None:
+    def chosen(**values: object) -> list[str]:
+        return [d.path for d in make_small_plan(tmp_path, **values).directories if d.benchmark == "chosen"]
+
+    assert chosen() == chosen(sampling={"temperature": 0.1})
+
+
+def test_a_changed_data_set_changes_the_key(tmp_path: Path) -> None:
+    other = dataclasses.replace(deterministic(), data_hash="d3")
+    plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (sampled(), other)}))
+    before = {d.path for d in make_small_plan(tmp_path).directories if d.benchmark == "chosen"}
+    assert before.isdisjoint(d.path for d in plan.directories)
+
+
+def test_more_runs_add_a_second_seed_group_and_leave_the_first_alone(tmp_path: Path) -> None:
+    first = make_small_plan(tmp_path)
+    known = {directory.path: directory.seed_groups for directory in first.directories}
+    second = make_small_plan(tmp_path, known=known, runs=5)
+    assert {block.records_path for block in first.blocks} < {block.records_path for block in second.blocks}
+    asked = next(d for d in second.directories if d.benchmark == "asked")
+    assert asked.seed_groups == ((0, 1, 2), (3, 4))
+
+
+@given(
+    known=st.integers(0, 6),
+    base=st.integers(0, 3),
+    runs=st.integers(1, 8),
+)
+def test_seed_groups_cover_all_wanted_seeds_and_none_twice(known: int, base: int, runs: int) -> None:
+    wanted = range(base, base + runs)
+    groups = seed_groups([tuple(range(known))] if known else [], wanted)
+    seeds = [seed for group in groups for seed in group]
+    assert set(wanted) <= set(seeds)
+    assert len(seeds) == len(set(seeds))
+
+
+def test_the_same_input_gives_the_same_plan(tmp_path: Path) -> None:
+    assert make_small_plan(tmp_path) == make_small_plan(tmp_path)

@@ -1,0 +1,65 @@
+"""Progress: rates, shares, phases and the estimate of the time left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.orchestrator.progress import TokenRate, cells_done, cost_shares, current_phase, seconds_left
+from actors.orchestrator.schedule import Schedule, units_of
+from tests.orchestrator.planning import make_small_plan
+
+
+def test_the_rate_covers_the_last_seconds_only() -> None:
+    rate = TokenRate(window_s=10)
+    rate.add(0.0, 1000)
+    rate.add(20.0, 100)
+    rate.add(24.0, 100)
+    assert rate.per_second(25.0) == pytest.approx(200 / 5)
+    assert rate.total == 1200
+
+
+def test_no_report_within_the_window_is_no_rate_rather_than_zero() -> None:
+    rate = TokenRate(window_s=10)
+    assert rate.per_second(1.0) is None
+    rate.add(1.0, 5)
+    assert rate.per_second(30.0) is None
+
+
+def test_the_phase_is_the_earliest_with_open_work(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    schedule = Schedule(units_of(plan), (), 1)
+    seen = [current_phase(schedule)]
+    for unit in list(schedule.units.values()):
+        schedule.start(unit.id)
+        schedule.finish(unit.id)
+        seen.append(current_phase(schedule))
+    assert list(dict.fromkeys(seen)) == ["imatrix", "quantize", "evaluate", "statistics"]
+
+
+def test_a_cell_is_done_when_all_of_its_blocks_are(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    schedule = Schedule(units_of(plan), (), 1)
+    blocks = [block.unit for block in plan.blocks if (block.arm, block.benchmark) == ("f16", "asked")]
+    schedule.finish(blocks[0])
+    assert cells_done(plan.cells, schedule) == 0
+    schedule.finish(blocks[1])
+    assert cells_done(plan.cells, schedule) == 3
+
+
+def test_work_of_an_earlier_run_counts_neither_as_done_nor_as_left(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    done = frozenset(block.unit for block in plan.blocks)
+    before, left = cost_shares(Schedule(units_of(plan), done, 1), done)
+    assert before == 0
+    assert left > 0
+
+
+def test_the_estimate_is_the_pace_so_far() -> None:
+    assert seconds_left(10.0, 25.0, 75.0) == 30.0
+    assert seconds_left(10.0, 25.0, 0.0) == 0.0
+
+
+def test_there_is_no_estimate_from_nothing() -> None:
+    assert seconds_left(10.0, 0.0, 75.0) is None

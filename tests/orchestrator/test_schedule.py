@@ -1,0 +1,101 @@
+"""The schedule: order, affinity, retries, and what fails with what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.orchestrator.schedule import Role, Schedule, State, Unit, units_of
+from tests.orchestrator.planning import make_small_plan
+
+
+def unit(name: str, role: Role = "evaluation", needs: tuple[str, ...] = (), arm: str | None = None, cost: float = 1) -> Unit:
+    return Unit(name, role, "evaluate" if role == "evaluation" else "quantize", needs, arm, None, cost)
+
+
+def test_nothing_starts_before_what_it_needs_is_done() -> None:
+    schedule = Schedule([unit("arm", "quantization"), unit("block", needs=("arm",))], (), 1)
+    assert schedule.next_unit("evaluation", None) is None
+    schedule.start("arm")
+    assert schedule.next_unit("evaluation", None) is None
+    schedule.finish("arm")
+    assert schedule.next_unit("evaluation", None) == schedule.units["block"]
+
+
+def test_a_worker_gets_the_blocks_of_the_arm_it_has_loaded_first() -> None:
+    schedule = Schedule([unit("a1", arm="a", cost=9), unit("b1", arm="b")], (), 1)
+    chosen = schedule.next_unit("evaluation", "b")
+    assert chosen is not None and chosen.id == "b1"
+
+
+def test_an_idle_worker_takes_whole_blocks_of_the_arm_with_fewest_workers_and_most_work() -> None:
+    schedule = Schedule([unit("a1", arm="a"), unit("a2", arm="a"), unit("b1", arm="b", cost=5), unit("c1", arm="c")], (), 1)
+    first = schedule.next_unit("evaluation", None)
+    assert first is not None and first.id == "b1"
+    beside_b = schedule.next_unit("evaluation", None, ["b"])
+    assert beside_b is not None and beside_b.id == "a1"
+    schedule.start("b1")
+    schedule.start("c1")
+    stolen = schedule.next_unit("evaluation", "b", ["a", "c"])
+    assert stolen is not None and stolen.arm == "a"
+
+
+def test_a_failed_unit_is_tried_again_and_then_recorded() -> None:
+    schedule = Schedule([unit("block")], (), 2)
+    schedule.start("block")
+    assert schedule.fail("block", "first") is True
+    schedule.start("block")
+    assert schedule.fail("block", "second", ["last line"]) is False
+    assert schedule.state("block") is State.FAILED
+    (failure,) = schedule.failures
+    assert (failure.error, failure.attempts, failure.log_tail) == ("second", 2, ("last line",))
+
+
+def test_all_that_needs_a_failed_unit_fails_with_it_and_the_rest_goes_on() -> None:
+    units = [
+        unit("imatrix", "quantization"),
+        unit("arm", "quantization", ("imatrix",), arm="q4"),
+        unit("block", needs=("arm",), arm="q4"),
+        unit("other", arm="q8"),
+    ]
+    schedule = Schedule(units, (), 1)
+    schedule.start("imatrix")
+    schedule.fail("imatrix", "too little text")
+    assert {failure.unit for failure in schedule.failures} == {"imatrix", "arm", "block"}
+    assert schedule.state("other") is State.WAITING
+    assert not schedule.finished
+
+
+def test_an_imatrix_that_no_unfinished_arm_needs_is_not_collected(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    arms = [arm.unit for arm in plan.arms if arm.unit]
+    schedule = Schedule(units_of(plan), arms, 1)
+    assert schedule.ready("quantization") == []
+
+
+def test_quantizations_that_wait_for_nothing_start_beside_the_imatrix(tmp_path: Path) -> None:
+    schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
+    assert [one.phase for one in schedule.ready("quantization")] == ["imatrix", "quantize", "quantize"]
+
+
+@given(st.data())
+def test_any_order_of_ends_finishes_every_unit(data: st.DataObject) -> None:
+    units = [unit("m", "quantization"), unit("n", "quantization", ("m",), "x")]
+    units += [unit(f"b{n}", needs=("n",), arm="x") for n in range(4)] + [unit("c", arm="y")]
+    schedule = Schedule(units, (), 2)
+    for _ in range(100):
+        if schedule.finished:
+            break
+        roles: tuple[Role, ...] = ("quantization", "evaluation")
+        ready = [one for role in roles for one in schedule.ready(role)]
+        chosen = data.draw(st.sampled_from(ready))
+        schedule.start(chosen.id)
+        if data.draw(st.booleans()):
+            schedule.finish(chosen.id)
+        else:
+            schedule.fail(chosen.id, "x")
+    assert schedule.finished
+    failed = {one.id for one in schedule.in_state(State.FAILED)}
+    assert {failure.unit for failure in schedule.failures} == failed

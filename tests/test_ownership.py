@@ -1,0 +1,52 @@
+"""One owner a run directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.errors import ConflictError
+from actors.ownership import check_owner, owned
+from actors.store import RunDirectory
+from conf.faults import BadInput
+
+HOLD = (
+    "import sys, time\nfrom actors.ownership import owned\nfrom actors.store import RunDirectory\n"
+    "with owned(RunDirectory(sys.argv[1]), 'job-1'):\n    print('owned', flush=True); time.sleep(60)\n"
+)
+
+
+def hold(root: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(root)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_a_second_live_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    with hold(tmp_path / "p") as process:
+        try:
+            with pytest.raises(BadInput, match=rf"process {process.pid} .*Ray job job-1"), owned(RunDirectory(tmp_path / "p"), None):
+                pass
+        finally:
+            process.kill()
+
+
+def test_a_dead_owner_is_succeeded(tmp_path: Path) -> None:
+    with hold(tmp_path / "p") as process:
+        os.kill(process.pid, signal.SIGKILL)
+    with owned(RunDirectory(tmp_path / "p"), None) as token:
+        check_owner(RunDirectory(tmp_path / "p"), token)
+
+
+def test_an_owner_that_was_succeeded_notices(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "p")
+    with owned(run, None) as first:
+        pass
+    with owned(run, None), pytest.raises(ConflictError):
+        check_owner(run, first)

@@ -1,0 +1,83 @@
+"""Writing that survives any kill, and names that follow from content."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.store import atomic_path, canonical_json, content_hash, read_json, read_jsonl, timings_path, write_json, write_jsonl
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_the_hash_does_not_depend_on_the_order_of_keys(value: object) -> None:
+    def turned(node: object) -> object:
+        if isinstance(node, dict):
+            return {key: turned(node[key]) for key in reversed(list(node))}
+        return [turned(one) for one in node] if isinstance(node, list) else node
+
+    assert content_hash(value) == content_hash(turned(value))
+
+
+def test_what_has_no_stable_form_is_refused() -> None:
+    for value in ({"a": {1, 2}}, float("nan"), object()):
+        with pytest.raises((TypeError, ValueError)):
+            canonical_json(value)
+
+
+def test_a_known_hash() -> None:
+    # sha256 of {"a":1,"b":"日"} in UTF-8, by `printf '{"a":1,"b":"日"}' | sha256sum`.
+    assert content_hash({"b": "日", "a": 1}) == "848e9d3852f46cf248be4d427656469cf6459ebff9144929d8053e2bb0743efe"
+
+
+def test_a_failing_writer_leaves_neither_file_nor_leftover(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "x.json") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_writer_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"old": True})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "x.json", {"new": object()})
+    assert read_json(tmp_path / "x.json") == {"old": True}
+
+
+def test_a_killed_writer_leaves_no_file_under_the_name(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom actors.store import atomic_path\n"
+        f"with atomic_path({str(tmp_path / 'x.bin')!r}) as temporary:\n"
+        "    temporary.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    time.sleep(0.05)
+    assert not (tmp_path / "x.bin").exists()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+
+
+def test_rows_come_back_as_they_were_with_japanese_as_japanese(tmp_path: Path) -> None:
+    rows = [{"text": "答えは 42 です\n", "n": 1}, {"text": None, "n": 2}]
+    write_jsonl(tmp_path / "r.jsonl", rows)
+    assert read_jsonl(tmp_path / "r.jsonl") == rows
+    assert "答え" in (tmp_path / "r.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_timings_file_stands_beside_its_records() -> None:
+    assert timings_path("/r/00000-32.g0.jsonl") == Path("/r/00000-32.g0.timings.jsonl")
