@@ -1,0 +1,90 @@
+"""Running jobs as a user does: as programs, with a tiny model and small data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a job: ours, without what would send it to a cluster or server of the developer's."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
+    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **extra}
+
+
+def start(job: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+    """Start `python -m jobs.<job>` in the project's root."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"jobs.{job}", *arguments],
+        cwd=ROOT,
+        env=environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(job: str, *arguments: str, **extra: str) -> Ended:
+    """Run a job to its end."""
+    process = start(job, *arguments, **extra)
+    out, err = process.communicate(timeout=300)
+    return Ended(process.returncode, out, err)
+
+
+def small_pipeline(model: Path, storage: Path, pipeline_id: str, *more: str) -> Sequence[str]:
+    """The options of a pipeline that takes seconds."""
+    return (
+        "--model",
+        f"tiny={model}",
+        "--quantizations",
+        "f16,q4_k_m",
+        "--benchmarks",
+        "demo_qa,demo_choice,perplexity_pydoc",
+        "--runs",
+        "2",
+        "--limit",
+        "4",
+        "--calibration",
+        "package:pydoc_data/topics.py#1/2",
+        "--dataset-size",
+        "1024",
+        "--max-tokens",
+        "8",
+        "--threads",
+        "1",
+        "--storage",
+        str(storage),
+        "--pipeline-id",
+        pipeline_id,
+        *more,
+    )
+
+
+def fingerprints(folder: Path, pattern: str) -> dict[str, str]:
+    """sha256 of each file that matches, by its path below the folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+    }
+
+
+def records(run_dir: Path) -> dict[str, str]:
+    """sha256 of each finished block's records file."""
+    return {name: value for name, value in fingerprints(run_dir, "records/*/*.jsonl").items() if "timings" not in name}

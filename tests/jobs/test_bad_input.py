@@ -1,0 +1,156 @@
+"""Bad input: one clear message, exit code 2, before Ray starts, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import ray
+
+from jobs import evaluate, pipeline
+from tests.jobs.running import run, small_pipeline
+from tests.tiny_model import write_tiny_model
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs the pipeline with more options; gives back what it says, after the common checks."""
+
+    def refuse(*more: str, model: Path = tiny_model, storage: Path = tmp_path / "runs") -> str:
+        before = sorted(tmp_path.rglob("*"))
+        code = pipeline.main([*small_pipeline(model, storage, "bad"), *more])
+        said = capsys.readouterr().err
+        assert code == 2, said
+        assert not ray.is_initialized()
+        assert "Traceback" not in said
+        assert sorted(tmp_path.rglob("*")) == before
+        return said
+
+    return refuse
+
+
+def test_a_model_that_does_not_exist(refused: Refused, tmp_path: Path) -> None:
+    assert "none.gguf" in refused(model=tmp_path / "none.gguf")
+
+
+def test_a_file_that_is_not_gguf(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "text.gguf"
+    path.write_text("I am a text" * 100)
+    assert "GGUF" in refused(model=path)
+
+
+def test_a_gguf_that_is_cut_short(refused: Refused, tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "short.gguf"
+    path.write_bytes(tiny_model.read_bytes()[:-1000])
+    assert "short" in refused(model=path)
+
+
+def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
+    assert "'q4_k_m'" in refused("--quantizations", "f16,q4_km")
+
+
+def test_an_unknown_benchmark_names_the_near_one(refused: Refused) -> None:
+    assert "'gsm8k'" in refused("--benchmarks", "gsm8")
+
+
+def test_an_unknown_config_key_names_the_near_one(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("sampling: {temprature: 1}\n")
+    assert "'temperature'" in refused("--config", str(path))
+
+
+def test_no_runs(refused: Refused) -> None:
+    assert "runs: got 0" in refused("--runs", "0")
+
+
+def write_gsm8k(folder: Path, test_lines: list[str]) -> Path:
+    shots = [json.dumps({"id": f"s{n}", "question": "1+1?", "answer": "It is 2.\n#### 2"}) for n in range(8)]
+    (folder / "gsm8k").mkdir(parents=True)
+    (folder / "gsm8k/train_first200.jsonl").write_text("\n".join(shots) + "\n")
+    (folder / "gsm8k/test.jsonl").write_text("\n".join(test_lines) + "\n")
+    return folder
+
+
+def test_a_broken_line_in_a_data_file_is_told_by_file_and_line(refused: Refused, tmp_path: Path) -> None:
+    good = json.dumps({"id": "a", "question": "1+1?", "answer": "#### 2"})
+    folder = write_gsm8k(tmp_path / "data", [good, '{"id": "b", "question'])
+    said = refused("--benchmarks", "gsm8k", "--data-dir", str(folder))
+    assert "test.jsonl" in said
+    assert "2" in said.split("test.jsonl")[1][:20]
+
+
+def test_a_missing_data_file(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert "arc_challenge" in refused("--benchmarks", "arc_challenge", "--data-dir", str(tmp_path / "data"))
+
+
+def test_no_data_dir_for_a_benchmark_that_needs_one(refused: Refused) -> None:
+    assert "--data-dir" in refused("--benchmarks", "gsm8k")
+
+
+def test_a_storage_that_cannot_be_written(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--storage" in refused("--storage", str(tmp_path / "file" / "runs"))
+    assert "--storage" in refused("--storage", "/proc/quant-assay")
+
+
+def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs._preflight.DISK_SLACK_BYTES", 2**60)
+    assert "GiB free" in refused()
+
+
+@pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
+def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
+    assert "pipeline_id" in refused("--pipeline-id", pipeline_id)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        ("--protection-level", "high"),
+        ("--judge-url", "http://127.0.0.1:1"),
+        ("--benchmarks", "elyza"),
+        ("--benchmarks", "math"),
+        ("--model", "owner/name"),
+    ],
+)
+def test_what_is_not_there_yet_is_said_to_be(refused: Refused, later: tuple[str, ...]) -> None:
+    assert "not there yet" in refused(*later)
+
+
+def test_a_reference_that_is_no_arm(refused: Refused) -> None:
+    assert "--reference" in refused("--reference", "q9")
+
+
+def test_all_faults_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
+    said = refused("--quantizations", "q4_km", "--benchmarks", "gsm8", model=tmp_path / "none.gguf")
+    assert all(part in said for part in ("q4_km", "gsm8", "none.gguf"))
+
+
+def test_evaluate_refuses_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "models").mkdir()
+    assert evaluate.main(["--models", str(tmp_path / "models"), "--output", str(tmp_path / "out")]) == 2
+    assert "jobs.quantize" in capsys.readouterr().err
+
+
+def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken-F16.gguf"
+    write_tiny_model(broken)
+    # The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name.
+    data = broken.read_bytes()
+    assert data.count(b"blk.0.attn_q.weight") == 1
+    broken.write_bytes(data.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
+    ended = run("pipeline", *small_pipeline(tiny_model, tmp_path / "runs", "partly", "--arm", f"broken={broken}"))
+    assert ended.code == 1, ended.out + ended.err
+    results = tmp_path / "runs/partly/evaluation_results/quantization_comparison.json"
+    comparison = json.loads(results.read_text(encoding="utf-8"))
+    assert {failure["arm"] for failure in comparison["failures"]} == {"broken"}
+    rows = {(row["arm"], row["benchmark"]): row for row in comparison["results"] if row["primary"]}
+    assert rows["broken", "demo_qa"]["n_unscored"] == 8
+    assert rows["broken", "demo_qa"]["mean"] is None
+    assert rows["q4_k_m", "demo_qa"]["n_items"] == 4
+    assert "FAILED" in ended.out

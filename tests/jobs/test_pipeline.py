@@ -1,0 +1,150 @@
+"""The main job from end to end, as a program: what it leaves, and what a second run does."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reporting.validate import validate
+from tests.jobs.running import Ended, fingerprints, records, run, small_pipeline
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished pipeline."""
+
+    storage: Path
+    run_dir: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def done(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    storage = tmp_path_factory.mktemp("storage")
+    ended = run("pipeline", *small_pipeline(tiny_model, storage, "first"))
+    assert ended.code == 0, ended.out + ended.err
+    return Done(storage, storage / "first", ended)
+
+
+def test_the_run_directory_is_whole(done: Done) -> None:
+    expected = [
+        "config.yaml",
+        "plan.json",
+        "progress.json",
+        "manifest.json",
+        "evaluation_results/quantization_comparison.json",
+        "evaluation_results/statistical_analysis.json",
+        "charts/quantization_performance.png",
+        "charts/quantization_performance.svg",
+        "charts/quantization_efficiency.png",
+        "charts/quantization_efficiency.svg",
+        "methodology/quantization_methodology.md",
+        "reports/quantization_analysis_report.md",
+        "reports/quantization_analysis_report.html",
+        "scorecards/quantization_evaluation.pdf",
+    ]
+    assert [name for name in expected if not (done.run_dir / name).is_file()] == []
+    assert len(list(done.run_dir.glob("artifacts/*/tiny-*.gguf"))) == 2
+    assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
+    assert len(list(done.run_dir.glob("imatrix/default-*.gguf"))) == 1
+    assert list(done.run_dir.rglob("*.part")) == []
+
+
+def test_results_keep_to_their_published_schemas(done: Done) -> None:
+    results = done.run_dir / "evaluation_results"
+    for kind in ("quantization_comparison", "statistical_analysis"):
+        validate(kind, json.loads((results / f"{kind}.json").read_text(encoding="utf-8")))
+
+
+def test_each_arm_and_benchmark_has_one_primary_result(done: Done) -> None:
+    rows = json.loads((done.run_dir / "evaluation_results/quantization_comparison.json").read_text())["results"]
+    primary = [(row["arm"], row["benchmark"]) for row in rows if row["primary"]]
+    benchmarks = ("demo_qa", "demo_choice", "perplexity_pydoc")
+    assert sorted(primary) == sorted((arm, benchmark) for arm in ("f16", "q4_k_m") for benchmark in benchmarks)
+
+
+def test_what_is_not_sampled_has_one_run_and_no_spread_between_runs(done: Done) -> None:
+    rows = json.loads((done.run_dir / "evaluation_results/quantization_comparison.json").read_text())["results"]
+    for row in rows:
+        if row["benchmark"] == "demo_qa":
+            assert (row["n_runs"], row["deterministic"]) == (2, False)
+        else:
+            assert (row["n_runs"], row["sigma_runs"], row["error_bar_runs"]) == (1, None, None)
+
+
+def test_progress_lines_and_file_keep_to_their_schema(done: Done) -> None:
+    lines = [line.removeprefix("PROGRESS ") for line in done.ended.out.splitlines() if line.startswith("PROGRESS ")]
+    assert len(lines) >= 3
+    for line in lines:
+        validate("progress", json.loads(line))
+    last = json.loads((done.run_dir / "progress.json").read_text())
+    assert (last["state"], last["phase"], last["percent"]) == ("done", "done", 100.0)
+    assert last["cells_done"] == last["cells_total"] == 2 * (2 + 1 + 1)
+    assert last["memory_bytes"] > 0
+
+
+def test_records_are_one_file_a_block_with_one_record_an_item_and_seed(done: Done) -> None:
+    (folder,) = done.run_dir.glob("records/demo_qa.f16-*")
+    meta = json.loads((folder / "meta.json").read_text())
+    rows = [json.loads(line) for line in (folder / "00000-4.g0.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["item_id"], row["seed"]) for row in rows] == [(name, seed) for name in meta["item_ids"] for seed in (0, 1)]
+    for row in rows:
+        validate("record", row)
+
+
+def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
+    assert "Where to look:" in done.ended.out
+    assert "q4_k_m" in done.ended.out
+    assert "mlflow ui --host 127.0.0.1" in done.ended.out
+
+
+def test_mlflow_has_a_parent_and_a_child_for_each_unit(done: Done) -> None:
+    with sqlite3.connect(done.storage / "mlflow.db") as store:
+        names = [row[0] for row in store.execute("select name from runs")]
+        states = {row[0] for row in store.execute("select status from runs")}
+    assert states == {"FINISHED"}
+    assert "first" in names
+    assert len(names) == 1 + 1 + 2 + 2 * (2 + 1 + 1)
+
+
+def test_the_same_command_again_does_nothing_and_says_so(done: Done, tiny_model: Path) -> None:
+    before = fingerprints(done.run_dir, "**/*")
+    again = run("pipeline", *small_pipeline(tiny_model, done.storage, "first"))
+    assert again.code == 0, again.err
+    assert "Nothing to do" in again.out
+    changed = {name for name, value in fingerprints(done.run_dir, "**/*").items() if before.get(name) != value}
+    assert changed <= {"owner.lock"}
+
+
+def test_another_pipeline_takes_over_what_has_the_same_keys(done: Done, tiny_model: Path) -> None:
+    ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "second"))
+    assert ended.code == 0, ended.out + ended.err
+    assert records(done.storage / "second") == records(done.run_dir)
+    theirs, ours = (
+        next((done.storage / name / "artifacts").glob("q4_k_m-*/tiny-Q4_K_M.gguf")) for name in ("first", "second")
+    )
+    assert theirs.samefile(ours)
+
+
+def test_more_runs_add_a_seed_group_and_keep_what_is_there(done: Done, tiny_model: Path) -> None:
+    options = list(small_pipeline(tiny_model, done.storage, "third"))
+    options[options.index("--runs") + 1] = "3"
+    ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "third"))
+    assert ended.code == 0, ended.out + ended.err
+    before = records(done.storage / "third")
+    ended = run("pipeline", *options)
+    assert ended.code == 0, ended.out + ended.err
+    after = records(done.storage / "third")
+    assert {name: after[name] for name in before} == before
+    assert {name.rpartition(".g")[2] for name in set(after) - set(before)} == {"1.jsonl"}
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    ended = run("pipeline", *small_pipeline(tiny_model, tmp_path / "none", "x", "--dry-run"))
+    assert ended.code == 0, ended.err
+    assert "q4_k_m" in ended.out
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,115 @@
+"""Killed anywhere, the same command finishes the rest, and nothing that was done changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.jobs.running import records, run, start
+
+MIDDLE_BLOCKS = 4
+CONFIG = "execution: {block_items: 2, max_workers: 2}\n"
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two GGUFs to evaluate."""
+    folder = tmp_path_factory.mktemp("models")
+    ended = run("quantize", "--model", str(tiny_model), "--formats", "f16,q4_0", "--output", str(folder))
+    assert ended.code == 0, ended.out + ended.err
+    return folder
+
+
+def options(models: Path, output: Path) -> tuple[str, ...]:
+    """Enough blocks that there is a middle to kill in."""
+    config = output.parent / "small_blocks.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    benchmarks = ("--benchmarks", "demo_qa,demo_choice", "--runs", "4", "--limit", "30", "--max-tokens", "24", "--threads", "1")
+    return ("--models", str(models), "--output", str(output), "--config", str(config), *benchmarks)
+
+
+@pytest.fixture(scope="module")
+def unbroken(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run without any kill."""
+    output = tmp_path_factory.mktemp("unbroken") / "run"
+    ended = run("evaluate", *options(models, output))
+    assert ended.code == 0, ended.out + ended.err
+    return output
+
+
+def findings(output: Path) -> dict[str, Any]:
+    """The numbers of both result files; times and paths left out."""
+    comparison = json.loads((output / "evaluation_results/quantization_comparison.json").read_text())
+    analysis = json.loads((output / "evaluation_results/statistical_analysis.json").read_text())
+    return {"results": comparison["results"], "comparisons": analysis["comparisons"]}
+
+
+def kill_in_the_middle(process: subprocess.Popen[str], output: Path, kill: Callable[[], None]) -> dict[str, str]:
+    """Wait until some blocks are done, kill, and give back what was done just before."""
+    deadline = time.monotonic() + 120
+    while len(done := records(output)) < MIDDLE_BLOCKS:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no block was done in time"
+        time.sleep(0.02)
+    kill()
+    return done
+
+
+def test_a_killed_driver_is_succeeded_by_the_same_command(models: Path, unbroken: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    process = start("evaluate", *options(models, output))
+    done = kill_in_the_middle(process, output, lambda: os.kill(process.pid, signal.SIGKILL))
+    process.communicate()
+    assert len(records(output)) < len(records(unbroken))
+    # At once, while workers of the killed driver may still be about.
+    ended = run("evaluate", *options(models, output))
+    assert ended.code == 0, ended.out + ended.err
+    after = records(output)
+    assert {name: after[name] for name in done} == done
+    assert after == records(unbroken)
+    assert findings(output) == findings(unbroken)
+
+
+def test_a_killed_worker_is_replaced_and_its_block_done_again(models: Path, unbroken: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    process = start("evaluate", *options(models, output))
+
+    def kill_one_worker() -> None:
+        workers = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if any("EvaluationWorker" in part for part in child.cmdline())
+        ]
+        workers[0].kill()
+
+    kill_in_the_middle(process, output, kill_one_worker)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert "is tried again" in out
+    assert records(output) == records(unbroken)
+    assert findings(output) == findings(unbroken)
+
+
+def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    process = start("evaluate", *options(models, output))
+    try:
+        kill_in_the_middle(process, output, lambda: None)
+        second = run("evaluate", *options(models, output))
+        assert second.code == 2
+        assert f"process {process.pid}" in second.err
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "goes on where it was" in out
+    assert json.loads((output / "progress.json").read_text())["state"] == "stopped"
