@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint lock doctor clean
 
-PYTHON := .venv/bin/python
+VENV_PYTHON := .venv/bin/python
 UV ?= uv
 
 help: ## Show this list.
@@ -12,24 +12,24 @@ setup: ## Make .venv with all that the jobs and the tests need.
 	@bash .ci/setup.sh
 
 demo: setup ## Run the main job on a small model and data of its own (minutes).
-	$(PYTHON) -m jobs.pipeline --config conf/demo.yaml --pipeline-id demo
+	$(VENV_PYTHON) -m jobs.pipeline --config conf/demo.yaml --pipeline-id demo
 
 test: setup lint ## Lint, types and the tests, without the slow ones.
-	$(PYTHON) -m pytest -m "not slow"
+	$(VENV_PYTHON) -m pytest -m "not slow"
 
 test-all: setup lint ## Lint, types and all tests.
-	$(PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest
 
 lint: setup ## ruff and mypy.
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy
 
 lock: ## Resolve the dependencies anew (needs uv); hashes in it, addresses not.
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
 doctor: setup ## Say what this machine lacks.
-	$(PYTHON) -m jobs.doctor
+	$(VENV_PYTHON) -m jobs.doctor
 
 clean: ## Remove .venv and caches; runs stay.
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
