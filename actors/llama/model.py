@@ -31,7 +31,9 @@ class Model:
     def __enter__(self) -> Model:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class Model:
         return self.metadata("tokenizer.chat_template")
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Tokens of `text`. `add_special` adds BOS/EOS as the model wants; `parse_special` reads `<|...|>` as tokens."""
+        """Tokens of `text`. `add_special`: BOS/EOS as the model wants; `parse_special`: reads `<|...|>` as tokens."""
         raw = text.encode()
         size = len(raw) + 16
         tokens = (llama_cpp.llama_token * size)()

