@@ -1,0 +1,94 @@
+"""Difference of each arm from its reference, with its interval: a forest plot a benchmark.
+
+An interval that includes 0 shows no difference in either direction; the line at 0 is therefore the thing to look at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from reporting.charts.points import benchmark_title, domain
+from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
+from reporting.escape import one_line
+from reporting.findings import Findings, Json
+from reporting.wording import Scale, Words, scale_of
+
+ROW_PX = 42
+
+
+def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
+    """The chart; None where there is no comparison to draw."""
+    drawn: list[Any] = []
+    for benchmark in findings.benchmarks:
+        rows = [row for row in findings.compared(benchmark["name"]) if row["difference"] is not None]
+        if rows:
+            drawn.append(_panel_chart(benchmark, rows, words))
+    if not drawn:
+        return None
+    title = [words.say("基準との差", "Difference from the reference")]
+    subtitle = source_lines(findings, words) + words.lines(
+        "線: 対応のある差の95%信頼区間(問題の抽出に対する、多重性の補正なし)。区間が0を含めば、差は示されていない。",
+        "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, no difference is shown.",
+    )
+    return figure(drawn, title, subtitle)
+
+
+def difference_scale(rows: list[Json]) -> Scale:
+    """How the differences of one benchmark are written."""
+    values = [bound for row in rows for bound in (row["ci95"] or [])] + [
+        row["difference"] for row in rows if row["difference"] is not None
+    ]
+    return scale_of(rows[0]["metric"], values)
+
+
+def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool) -> str:
+    """What the difference is, and which way is worse."""
+    if metric == "nll":
+        what = words.say("ln PPL の差", "Difference of ln PPL")
+    else:
+        what = words.say("差", "Difference") + (" (pp)" if percent else "")
+    if higher_is_better:
+        return f"{what} ({words.say('負は低下', 'negative: worse')})"
+    return f"{what} ({words.say('正は悪化', 'positive: worse')})"
+
+
+def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
+    scale = difference_scale(rows)
+    factor = 100 if scale.percent else 1
+    values = [_row(row, scale, factor) for row in rows]
+    bounds = [value for row in values for value in (row["low"], row["high"], row["difference"]) if value is not None]
+    x_scale = alt.Scale(domain=domain([*bounds, 0.0]), nice=False)
+    order = list(dict.fromkeys(row["label"] for row in values))
+    title = axis_title(words, rows[0]["metric"], benchmark["higher_is_better"], scale.percent)
+    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~g", tickCount=5))
+    base = chart_of(values).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
+    zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])
+    marks = base.mark_point(filled=True, size=70, opacity=1, color=PALETTE[0]).encode(x=x)
+    texts = haloed(base.encode(x=x, text="text:N"), dy=-12, fontSize=10, color="#444444")
+    counts = sorted({row["n_items"] for row in rows})
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+    tests = ", ".join(sorted({str(row["test"]) for row in rows}))
+    subtitle = [f"n = {n} {words.say('組', 'pairs')}; {words.say('検定', 'test')}: {tests}"]
+    return alt.layer(
+        zero,
+        bars.encode(x=alt.X("low:Q", scale=x_scale), x2="high:Q"),
+        marks,
+        *texts,
+        width=PANEL_WIDTH_PX,
+        height=ROW_PX * len(order),
+        title=alt.TitleParams(text=benchmark_title(words, benchmark), subtitle=subtitle),
+    )
+
+
+def _row(row: Json, scale: Scale, factor: int) -> Json:
+    low, high = row["ci95"] or (None, None)
+    return {
+        "label": f"{one_line(row['arm'], 40)} − {one_line(row['reference'], 24)}",
+        "difference": factor * row["difference"],
+        "low": None if low is None else factor * low,
+        "high": None if high is None else factor * high,
+        "text": f"{scale.difference(row['difference'])} {scale.signed_interval(row['ci95'])}",
+    }

@@ -1,0 +1,151 @@
+"""What the charts show of one arm on one benchmark, and the words that say how it was measured.
+
+Intervals come as the statistics made them; a null interval stays null and is never drawn as one of no width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reporting.charts.style import role_title
+from reporting.escape import one_line
+from reporting.findings import Findings, Json
+from reporting.wording import Scale, Words, metric_title, scale_of
+
+ARM_LABEL_CHARS = 40
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm's value on one benchmark, in the metric's own unit."""
+
+    arm: str
+    label: str
+    role: str
+    size_bytes: float | None
+    mean: float
+    low: float | None
+    high: float | None
+    run_low: float | None
+    run_high: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One benchmark: its words and its points."""
+
+    name: str
+    title: str
+    subtitle: list[str]
+    axis_title: tuple[str, str]
+    """The metric, and which way is better."""
+    scale: Scale
+    points: tuple[Point, ...]
+    missing: tuple[str, ...]
+    """Labels of the arms that gave no result."""
+
+
+def arm_label(findings: Findings, words: Words, arm: Json) -> str:
+    """An arm's name, the reference marked."""
+    mark = f" ({words.say('基準', 'ref.')})" if findings.role(arm) == "reference" else ""
+    return one_line(arm["name"], ARM_LABEL_CHARS) + mark
+
+
+def panels(findings: Findings, words: Words) -> list[Panel]:
+    """A panel a benchmark, in the order of the results file."""
+    return [_panel(findings, words, benchmark) for benchmark in findings.benchmarks]
+
+
+def _panel(findings: Findings, words: Words, benchmark: Json) -> Panel:
+    rows = findings.shown_rows(benchmark["name"])
+    metric = next(iter(rows.values()))["metric"] if rows else benchmark["metric"]
+    scale = scale_of(metric, list(_values(rows.values())))
+    points = tuple(
+        _point(rows[arm["name"]], arm, arm_label(findings, words, arm), role_title(words, findings.role(arm)), scale)
+        for arm in findings.arms
+        if arm["name"] in rows
+    )
+    missing = tuple(arm_label(findings, words, arm) for arm in findings.arms if arm["name"] not in rows)
+    better = benchmark["higher_is_better"]
+    direction = (
+        words.say("大きいほど良い", "higher is better") if better else words.say("小さいほど良い", "lower is better")
+    )
+    return Panel(
+        name=benchmark["name"],
+        title=benchmark_title(words, benchmark),
+        subtitle=measured_lines(words, benchmark, list(rows.values())),
+        axis_title=(metric_title(words, metric), direction),
+        scale=scale,
+        points=points,
+        missing=missing,
+    )
+
+
+def benchmark_title(words: Words, benchmark: Json) -> str:
+    """A benchmark's title in the wanted language."""
+    title = benchmark["title"]
+    return one_line(words.say(title["ja"], title["en"]), 90)
+
+
+def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]:
+    """How many items and runs, and how the interval was made."""
+    if not rows:
+        return [words.say("結果なし", "no results")]
+    counts = sorted({row["n_items"] for row in rows})
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+    unit = words.say("チャンク", "chunks") if benchmark["kind"] == "measure" else words.say("問", "items")
+    if all(row["deterministic"] for row in rows):
+        runs = words.say("標本化なし", "no sampling")
+    else:
+        runs = f"{max(row['n_runs'] for row in rows)} " + words.say("回の実行", "runs")
+    methods = ", ".join(sorted({str(row["ci_method"]) for row in rows if row["ci95"] is not None}))
+    unscored = sum(row["n_unscored"] for row in rows)
+    lines = [f"n = {n} {unit}; {runs}", words.say("区間", "interval") + f": {methods or words.say('なし', 'none')}"]
+    if unscored:
+        lines[1] += "; " + words.say("採点不能", "unscored") + f": {unscored}"
+    return lines
+
+
+def _values(rows: Iterable[Json]) -> Iterable[float]:
+    for row in rows:
+        if row["mean"] is not None:
+            yield row["mean"]
+        yield from row["ci95"] or ()
+
+
+def _point(row: Json, arm: Json, label: str, role: str, scale: Scale) -> Point:
+    low, high = row["ci95"] or (None, None)
+    half = row["error_bar_runs"]
+    return Point(
+        arm=arm["name"],
+        label=label,
+        role=role,
+        size_bytes=arm["size_bytes"],
+        mean=row["mean"],
+        low=low,
+        high=high,
+        run_low=None if half is None else row["mean"] - half,
+        run_high=None if half is None else row["mean"] + half,
+        text=scale.value(row["mean"]),
+    )
+
+
+def domain(values: Iterable[float], margin: float = 0.08) -> list[float]:
+    """Axis limits around `values`; [0, 1] where there are none, never of no width."""
+    known = list(values)
+    if not known:
+        return [0.0, 1.0]
+    low, high = min(known), max(known)
+    span = (high - low) or abs(high) * 0.1 or 1.0
+    return [low - margin * span, high + margin * span]
+
+
+def extent(points: Iterable[Point]) -> list[float]:
+    """Every value that a panel must have room for."""
+    found: list[float] = []
+    for point in points:
+        candidates = (point.mean, point.low, point.high, point.run_low, point.run_high)
+        found += [value for value in candidates if value is not None]
+    return found
