@@ -25,8 +25,8 @@ def with_value(records: pl.DataFrame) -> pl.DataFrame:
         records: one row a planned record, with `outcome`, `score`, `nll_sum` (nats) and `n_tokens`.
     """
     nll = pl.when(pl.col("n_tokens") > 0).then(pl.col("nll_sum") / pl.col("n_tokens"))
-    value = pl.when(pl.col("outcome") == "measured").then(nll)
-    value = value.when(pl.col("outcome").is_in(SCORED)).then(pl.col("score"))
+    measured, scored = pl.col("outcome") == "measured", pl.col("outcome").is_in(SCORED)
+    value = pl.when(measured).then(nll).when(scored).then(pl.col("score"))
     return records.with_columns(pl.when(value.is_finite()).then(value).alias("value"))
 
 
@@ -37,17 +37,18 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
         values: the frame of `with_value`, one row a planned record.
 
     Returns:
-        One row a planned item: `arm`, `benchmark`, `item_id`, `prompt_hash` (of a prompt that is drawn anew
-        under each seed: all its hashes, joined; null where no record knows it), `mean` (null where no record
+        One row a planned item: `arm`, `benchmark`, `item_id`, `prompt_hash` of the scored records (several,
+        joined, where the prompt is drawn anew under each seed; null where none was scored), `mean` (null where no record
         was scored), `variance` between its seeds (n-1 form; null below two scored ones), `n_runs` (scored
         seeds).
     """
-    hashes = pl.col("prompt_hash").drop_nulls().unique().sort().str.join("+")
+    scored_hashes = pl.col("prompt_hash").filter(pl.col("value").is_not_null()).drop_nulls()
+    hashes = scored_hashes.unique().sort().str.join("+")
     return (
         values.sort("seed")
         .group_by([*CELL, "item_id"])
         .agg(
-            pl.when(pl.col("prompt_hash").count() > 0).then(hashes).alias("prompt_hash"),
+            pl.when(scored_hashes.len() > 0).then(hashes).alias("prompt_hash"),
             pl.col("value").mean().alias("mean"),
             pl.col("value").var(ddof=1).alias("variance"),
             pl.col("value").count().cast(pl.Int64).alias("n_runs"),

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.intervals import Z
 from stats.reasons import Reason
+
+PLAIN_Z = 1.96
+"""As users of the plain error bar write it."""
 
 
 @dataclass(frozen=True)
@@ -57,4 +59,4 @@ def run_spread(scores: NDArray[np.float64]) -> RunSpread | Reason:
         return Reason.NO_ITEM_IN_ALL_RUNS
     sigma = float(np.std(complete.mean(axis=0), ddof=1))
     n_runs = runs.shape[1]
-    return RunSpread(sigma, Z * sigma / math.sqrt(n_runs), n_runs, complete.shape[0])
+    return RunSpread(sigma, PLAIN_Z * sigma / math.sqrt(n_runs), n_runs, complete.shape[0])

@@ -134,7 +134,8 @@ def _timings(draw: random.Random, rows: list[dict[str, Any]]) -> list[dict[str, 
             start = int(row["item_id"][-4:]) // BLOCK_ITEMS * BLOCK_ITEMS
             blocks.setdefault((row["arm"], row["benchmark"], f"{start:06d}-{BLOCK_ITEMS}.g0"), []).append(row)
     timings = []
-    for number, ((arm, benchmark, block), members) in enumerate(blocks.items()):
+    loaded: set[str] = set()
+    for (arm, benchmark, block), members in blocks.items():
         prompt_tokens = sum(row["prompt_tokens"] or 0 for row in members if row["outcome"] != "unscored")
         completion_tokens = sum(row["completion_tokens"] or 0 for row in members)
         prompt_s = prompt_tokens / (DECODE_RATE[arm] * draw.uniform(2.1, 2.6))
@@ -144,7 +145,7 @@ def _timings(draw: random.Random, rows: list[dict[str, Any]]) -> list[dict[str, 
                 "arm": arm,
                 "benchmark": benchmark,
                 "block": block,
-                "load_s": round(draw.uniform(0.2, 0.6), 4) if number % 3 == 0 else 0.0,
+                "load_s": 0.0 if arm in loaded else round(draw.uniform(0.2, 0.6), 4),
                 "prompt_tokens": prompt_tokens,
                 "prompt_s": prompt_s,
                 "completion_tokens": completion_tokens,
@@ -154,6 +155,7 @@ def _timings(draw: random.Random, rows: list[dict[str, Any]]) -> list[dict[str, 
                 "worker_pid": 4000 + ARMS.index(arm),
             }
         )
+        loaded.add(arm)
     return timings
 
 
