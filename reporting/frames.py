@@ -1,0 +1,43 @@
+"""The columns of the two tables that statistics begin with: records and timings.
+
+A frame made with these schemas has the right types even where a column holds nothing but nulls, which a
+frame left to guess has not.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
+    "arm": pl.String,
+    "benchmark": pl.String,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "prompt_hash": pl.String,
+    "outcome": pl.String,
+    "score": pl.Float64,
+    "reason": pl.String,
+    "text": pl.String,
+    "answer": pl.String,
+    "prompt_tokens": pl.Int64,
+    "completion_tokens": pl.Int64,
+    "finish_reason": pl.String,
+    "nll_sum": pl.Float64,
+    "n_tokens": pl.Int64,
+}
+"""One row a planned record; a record that a failed block never wrote is `unscored` with reason `block_failed`."""
+
+TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
+    "arm": pl.String,
+    "benchmark": pl.String,
+    "block": pl.String,
+    "load_s": pl.Float64,
+    "prompt_tokens": pl.Int64,
+    "prompt_s": pl.Float64,
+    "completion_tokens": pl.Int64,
+    "decode_s": pl.Float64,
+    "wall_s": pl.Float64,
+    "peak_rss_bytes": pl.Int64,
+    "worker_pid": pl.Int64,
+}
+"""One row a finished block."""

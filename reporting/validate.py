@@ -1,0 +1,76 @@
+"""Result files against their published schemas.
+
+The schemas in `reporting/schemas/` are what programs outside the project rely on; each file is checked when
+it is written and when it is read back. Whether a bad file is a fault of ours or of the user's is for the
+caller to say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+Kind = Literal["quantization_comparison", "statistical_analysis", "record", "progress"]
+
+SCHEMAS = Path(__file__).parent / "schemas"
+_MOST_FAULTS = 10
+_LONGEST_MESSAGE = 200
+"""Characters: a fault in an object would otherwise print all of it."""
+
+
+class InvalidDocument(ValueError):
+    """A value is not what its schema says; `faults` names the path of each fault (at most ten)."""
+
+    def __init__(self, kind: str, faults: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.faults = faults
+        super().__init__(f"not a valid {kind}:\n  " + "\n  ".join(faults))
+
+    def __reduce__(self) -> tuple[type[InvalidDocument], tuple[str, tuple[str, ...]]]:
+        return (InvalidDocument, (self.kind, self.faults))
+
+
+def validate(kind: Kind, value: Any) -> None:
+    """Check a value against the schema of its kind.
+
+    Args:
+        kind: name of the schema.
+        value: what `json.loads` gives: dicts, lists (no tuples), strings, numbers, booleans, None.
+
+    Raises:
+        InvalidDocument: with the path of each fault. NaN and infinities are faults: JSON has none.
+    """
+    faults = [f"{path}: {number} is no number of JSON" for path, number in _not_finite(value, "$")]
+    errors = sorted(_validator(kind).iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+    faults += [f"{error.json_path}: {_message(error)}" for error in errors]
+    if faults:
+        raise InvalidDocument(kind, tuple(faults[:_MOST_FAULTS]))
+
+
+@cache
+def _validator(kind: Kind) -> Draft202012Validator:
+    schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+    return Draft202012Validator(schema)
+
+
+def _message(error: ValidationError) -> str:
+    text = error.message
+    return text if len(text) <= _LONGEST_MESSAGE else f"…{text[-_LONGEST_MESSAGE:]}"
+
+
+def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _not_finite(part, f"{path}[{index}]")

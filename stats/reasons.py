@@ -1,0 +1,36 @@
+"""Why a number is undefined: the words that stand beside a null in the result files.
+
+Codes, not sentences, so that documents can say them in any language. A number is never NaN, infinite or a
+zero that stands for "unknown".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a statistic is null."""
+
+    NO_SAMPLING = "no_sampling"
+    """The output does not depend on the seed: there is no variation between runs to speak of."""
+    ONE_RUN = "one_run"
+    """One seed only: a spread needs two."""
+    NO_SCORED_ITEMS = "no_scored_items"
+    """No record of the benchmark was scored."""
+    ONE_ITEM = "one_item"
+    """One scored item only: a spread needs two."""
+    TOO_FEW_ITEMS = "too_few_items"
+    """Fewer items than the statistic needs (three, for Cohen's d)."""
+    NO_ITEM_IN_ALL_RUNS = "no_item_in_all_runs"
+    """No item was scored in every run, so means of runs would compare different questions."""
+    ZERO_VARIANCE = "zero_variance"
+    """All values are equal: a width or a standardized effect computed from them would be a false certainty."""
+    NO_PAIRED_ITEMS = "no_paired_items"
+    """No item was scored in both arms under the same prompt."""
+    PLANNED_SETS_DIFFER = "planned_sets_differ"
+    """The two arms were planned on different items: their difference would compare different questions."""
+    DERIVED = "derived"
+    """Computed from the primary metric's row, where this number stands on its own scale."""
+    NOT_MEASURED = "not_measured"
+    """Nothing was timed."""

@@ -1,0 +1,165 @@
+"""Paired differences: pairing rules, worked cases, coverage where few items differ, properties, degenerate data."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stats.intervals import Interval, t_quantile
+from stats.paired import (
+    PairedDifference,
+    Pairing,
+    cohens_d,
+    difference_interval,
+    pair_items,
+    paired_difference,
+    wilson_of_gains_and_losses,
+)
+from stats.reasons import Reason
+
+thirds = st.lists(st.integers(-3, 3).map(lambda steps: steps / 3), min_size=2, max_size=80)
+
+
+def _compare(differences: list[float] | np.ndarray, *, proportion: bool = True) -> PairedDifference:
+    return paired_difference(np.array(differences), proportion=proportion, rng=np.random.default_rng(0))
+
+
+def _items(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
+    schema = {"item_id": pl.String, "prompt_hash": pl.String, "mean": pl.Float64}
+    frame = pl.DataFrame(list(rows), schema=schema, orient="row")
+    return frame.with_columns(n_runs=pl.when(pl.col("mean").is_null()).then(0).otherwise(3).cast(pl.Int64))
+
+
+def test_items_pair_by_id_and_prompt_and_the_rest_is_counted() -> None:
+    arm = _items(("a", "1", 1.0), ("b", "2", 0.5), ("c", "3", None), ("d", "4", 0.25))
+    reference = _items(("d", "4", 1.0), ("c", "3", 1.0), ("b", "other", 1.0), ("a", "1", 0.5))
+    pairing = pair_items(arm, reference)
+    assert isinstance(pairing, Pairing)
+    assert pairing.differences.tolist() == [0.5, -0.75]
+    assert (pairing.n_unscored, pairing.n_prompt_mismatch, pairing.n_runs) == (1, 1, 3)
+
+
+def test_arms_planned_on_different_items_are_not_paired() -> None:
+    assert pair_items(_items(("a", "1", 1.0)), _items(("b", "1", 1.0))) is Reason.PLANNED_SETS_DIFFER
+
+
+def test_a_case_worked_by_hand() -> None:
+    # d = 1, 2, 3, 6: mean 3, sd sqrt(14/3) = 2.160247, half-width 3.182446 * 2.160247/2 = 3.437435;
+    # J = 1 - 3/(4*3 - 1) = 8/11, d_z = 8/11 * 3/2.160247 = 1.009986; all the same way: p = 2/16.
+    found = _compare([1.0, 2.0, 3.0, 6.0], proportion=False)
+    assert isinstance(found.interval, Interval)
+    assert found.difference == 3.0
+    assert (found.interval.low, found.interval.high) == pytest.approx((3 - 3.437435, 3 + 3.437435), abs=1e-5)
+    assert found.cohens_d == pytest.approx(1.009986, abs=1e-5)
+    assert found.p_value == pytest.approx(2 / 16)
+
+
+def test_the_t_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
+    # n = 1319, b = 40, c = 25: Wald [-.023337, +.000592]; ours differs by n-1 and t, a thousandth of the width.
+    found = _compare(np.repeat([-1.0, 1.0, 0.0], [40, 25, 1254]))
+    assert found.difference == pytest.approx(-0.011372, abs=5e-7)
+    assert isinstance(found.interval, Interval)
+    assert found.interval.method == "t"
+    assert (found.interval.low, found.interval.high) == pytest.approx((-0.023337, 0.000592), abs=3e-5)
+
+
+def test_the_variance_is_that_of_both_arms_less_twice_what_they_share() -> None:
+    rng = np.random.default_rng(7)
+    arm, reference = rng.random(50), rng.random(50)
+    interval = difference_interval(arm - reference, proportion=False)
+    assert isinstance(interval, Interval)
+    shared = 2 * np.cov(arm, reference)[0, 1]
+    error = np.sqrt((arm.var(ddof=1) + reference.var(ddof=1) - shared) / 50)
+    assert interval.high - interval.low == pytest.approx(2 * t_quantile(49) * error)
+
+
+def test_equal_answers_are_no_proof_of_equality() -> None:
+    found = _compare(np.zeros(40))
+    assert isinstance(found.interval, Interval)
+    assert (found.difference, found.p_value, found.cohens_d) == (0.0, 1.0, Reason.ZERO_VARIANCE)
+    # z²/(n + z²) = 3.841459/43.841459
+    assert (found.interval.low, found.interval.high) == pytest.approx((-0.0876216, 0.0876216), abs=1e-6)
+
+
+def test_all_items_lost_has_an_interval_and_no_effect_size() -> None:
+    found = _compare(-np.ones(40))
+    assert isinstance(found.interval, Interval)
+    assert found.interval.low == -1.0
+    assert -1.0 < found.interval.high < -0.8
+    assert found.cohens_d is Reason.ZERO_VARIANCE
+
+
+def test_degenerate_data_have_reasons() -> None:
+    none = _compare([])
+    assert (none.difference, none.interval, none.p_value, none.test) == (*[Reason.NO_PAIRED_ITEMS] * 3, None)
+    one = _compare([0.5])
+    assert one.interval == Interval(-1.0, 1.0, "score_range")
+    assert one.cohens_d is Reason.TOO_FEW_ITEMS
+    assert _compare([0.5], proportion=False).interval is Reason.ONE_ITEM
+    assert _compare([0.0, 0.0, 0.0], proportion=False).interval is Reason.ZERO_VARIANCE
+
+
+@given(thirds)
+def test_swapping_the_arms_mirrors_everything(values: list[float]) -> None:
+    one, other = _compare(values), _compare([-value for value in values])
+    assert isinstance(one.interval, Interval)
+    assert isinstance(other.interval, Interval)
+    assert one.difference == pytest.approx(-other.difference)
+    assert (one.interval.low, one.interval.high) == pytest.approx((-other.interval.high, -other.interval.low))
+    if not isinstance(one.cohens_d, Reason):
+        assert one.cohens_d == pytest.approx(-other.cohens_d)  # type: ignore[operator]
+
+
+@given(thirds)
+def test_the_interval_has_a_width_holds_the_mean_and_stays_on_the_scale(values: list[float]) -> None:
+    interval = difference_interval(np.array(values), proportion=True)
+    assert isinstance(interval, Interval)
+    assert -1.0 <= interval.low < interval.high <= 1.0
+    assert interval.low - 1e-12 <= np.mean(values) <= interval.high + 1e-12
+
+
+@given(st.integers(1, 400))
+def test_the_interval_without_any_difference_is_about_three_in_n_and_narrows(n: int) -> None:
+    here, more = (wilson_of_gains_and_losses(np.zeros(size)) for size in (n, n + 1))
+    assert here.high == pytest.approx(1.959964**2 / (n + 1.959964**2), rel=1e-5)
+    assert more.high < here.high
+
+
+@pytest.mark.parametrize(
+    ("n", "loss", "gain"),
+    [(40, 0.01, 0.0), (40, 0.05, 0.0), (40, 0.1, 0.05), (40, 0.3, 0.1), (100, 0.02, 0.005), (100, 0.15, 0.15)],
+)
+def test_the_interval_covers_the_true_difference_even_where_few_items_differ(n: int, loss: float, gain: float) -> None:
+    rng = np.random.default_rng(8)
+    covered = 0
+    for losses, gains, same in rng.multinomial(n, [loss, gain, 1 - loss - gain], size=1000):
+        interval = difference_interval(np.repeat([-1.0, 1.0, 0.0], [losses, gains, same]), proportion=True)
+        assert isinstance(interval, Interval)
+        covered += interval.low <= gain - loss <= interval.high
+    assert covered / 1000 >= 0.93
+
+
+def test_the_interval_covers_the_difference_of_sampled_answers() -> None:
+    rng = np.random.default_rng(9)
+    covered = 0
+    for _ in range(1000):
+        ease = rng.normal(0.8, 1.5, size=100)
+        reference = rng.binomial(5, 1 / (1 + np.exp(-ease))) / 5
+        arm = rng.binomial(5, 0.9 / (1 + np.exp(-ease))) / 5
+        interval = difference_interval(arm - reference, proportion=True)
+        assert isinstance(interval, Interval)
+        covered += interval.low <= -0.1 * _MEAN_CHANCE <= interval.high
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+_MEAN_CHANCE = float(np.mean(1 / (1 + np.exp(-np.random.default_rng(10).normal(0.8, 1.5, size=2_000_000)))))
+"""Mean chance of the reference to be right, over all questions of the simulation above."""
+
+
+def test_cohens_d_takes_the_small_sample_factor() -> None:
+    values = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    plain = values.mean() / values.std(ddof=1)
+    assert cohens_d(values) == pytest.approx(plain * (1 - 3 / (4 * 4 - 1)))

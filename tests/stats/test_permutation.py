@@ -1,0 +1,72 @@
+"""The sign-flip test: McNemar's vectors, small cases by hand, its two forms against each other, A/A data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stats.permutation import sign_flip_test
+
+differences = st.integers(1, 5).flatmap(
+    lambda runs: st.lists(st.integers(-runs, runs).map(lambda steps: steps / runs), min_size=1, max_size=60)
+)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _flips(losses: int, gains: int, same: int) -> np.ndarray:
+    return np.repeat([-1.0, 1.0, 0.0], [losses, gains, same])
+
+
+@pytest.mark.parametrize(
+    ("losses", "gains", "p_value"), [(15, 5, 0.041389), (40, 25, 0.081682), (8, 8, 1.0), (0, 0, 1.0)]
+)
+def test_right_and_wrong_under_one_run_give_exact_mcnemar(losses: int, gains: int, p_value: float) -> None:
+    result = sign_flip_test(_flips(losses, gains, 200), _rng())
+    assert result.p_value == pytest.approx(p_value, abs=5e-7)
+    assert result.test == "sign_flip_exact"
+
+
+def test_a_case_worked_by_hand() -> None:
+    # 1/3, 1/3, 2/3 all the same way: sum 4/3, reached by 2 of the 8 sign assignments.
+    assert sign_flip_test(np.array([1, 1, 2]) / 3, _rng()).p_value == pytest.approx(2 / 8)
+    # 2/3 against 1/3: |sum| >= 1/3 always.
+    assert sign_flip_test(np.array([2, -1]) / 3, _rng()).p_value == 1.0
+
+
+def test_continuous_differences_are_drawn_and_never_give_zero() -> None:
+    result = sign_flip_test(np.random.default_rng(3).normal(5.0, 1.0, 50), _rng())
+    assert result.test == "sign_flip_monte_carlo"
+    assert result.p_value == pytest.approx(1 / 10_001)
+
+
+def test_both_forms_agree() -> None:
+    steps = np.random.default_rng(4).integers(-3, 4, size=80) / 3 + 0.0
+    exact = sign_flip_test(steps, _rng())
+    drawn = sign_flip_test(steps * np.pi, _rng())
+    assert (exact.test, drawn.test) == ("sign_flip_exact", "sign_flip_monte_carlo")
+    assert drawn.p_value == pytest.approx(exact.p_value, abs=0.02)
+
+
+def test_the_same_generator_gives_the_same_p() -> None:
+    values = np.random.default_rng(5).normal(0.1, 1.0, 40)
+    assert sign_flip_test(values, _rng()) == sign_flip_test(values, _rng())
+
+
+@given(differences)
+def test_p_is_a_chance_and_the_same_with_the_arms_swapped(values: list[float]) -> None:
+    one, other = sign_flip_test(np.array(values), _rng()), sign_flip_test(-np.array(values), _rng())
+    assert 0.0 < one.p_value <= 1.0
+    assert one.p_value == pytest.approx(other.p_value)
+
+
+def test_equal_arms_are_called_different_in_at_most_5_percent() -> None:
+    rng = np.random.default_rng(6)
+    chances = rng.beta(0.8, 0.4, size=(800, 100))
+    arm, reference = rng.binomial(3, chances) / 3, rng.binomial(3, chances) / 3
+    alarms = [sign_flip_test(row, _rng()).p_value < 0.05 for row in arm - reference]
+    assert 0.02 <= np.mean(alarms) <= 0.065  # Standard error .008.
