@@ -21,6 +21,9 @@ class Model:
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
+        # No repacked weights: some virtual machines announce AMX and then fault on its first instruction, which kills
+        # the process (llama.cpp's own programs die there, too). Without, weights stay mapped from the file.
+        params.use_extra_bufts = False
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:

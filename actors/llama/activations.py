@@ -1,0 +1,188 @@
+"""Watching a model compute: for each weight matrix, how large the inputs of its columns are.
+
+`cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
+float64 (llama-imatrix keeps float32); chunks, files and manifests are `actors.quantization.imatrix`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.errors import LlamaError
+from actors.llama import ggml, library
+from actors.llama.model import Model
+
+_F32 = 0  # GGML_TYPE_F32
+# Both rules are llama-imatrix's (tools/imatrix/imatrix.cpp): it passes over graphs of few tokens, and over matrices
+# outside of the blocks (output.weight, whose importance it finds to do harm).
+_MIN_TOKENS = 16
+_PREFIX = "blk."
+_MAX_BATCH = 512
+"""Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
+
+
+@dataclass(frozen=True)
+class TensorActivations:
+    """What went into one weight matrix."""
+
+    sum_squares: NDArray[np.float64]
+    """(experts or 1, columns): sums over tokens of the squared inputs."""
+    counts: NDArray[np.int64]
+    """(experts or 1,): tokens that each sum is over."""
+
+
+class ActivationCollector:
+    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix."""
+
+    def __init__(self, model: Model, *, ctx: int, threads: int) -> None:
+        """Make a context for chunks of up to `ctx` tokens. Raises `LlamaError` where llama.cpp cannot."""
+        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._failure: BaseException | None = None
+        self._n_vocab = model.n_vocab
+        # The callback must outlive the context.
+        self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
+        self._batch_size = min(ctx, _MAX_BATCH)
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx, params.n_batch, params.n_ubatch = ctx, self._batch_size, self._batch_size
+        params.n_threads = params.n_threads_batch = threads
+        params.cb_eval = self._callback
+        with library.captured_log() as log:
+            self._handle = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self._handle:
+            raise LlamaError(f"llama.cpp cannot make a context of {ctx} tokens for {model.path}", log[-5:])
+        self._batch = llama_cpp.llama_batch_init(self._batch_size, 0, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the context."""
+        if self._handle:
+            llama_cpp.llama_batch_free(self._batch)
+            llama_cpp.llama_free(self._handle)
+            self._handle = None
+
+    def decode(self, chunk: Sequence[int]) -> None:
+        """Run one chunk through the model, from an empty memory.
+
+        Raises:
+            LlamaError: a token is not in the vocabulary, llama.cpp failed, or an activation is not finite.
+        """
+        if not all(0 <= token < self._n_vocab for token in chunk):
+            raise LlamaError("a chunk holds a token outside of the vocabulary")
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
+        for start in range(0, len(chunk), self._batch_size):
+            self._fill(chunk[start : start + self._batch_size], start)
+            status = llama_cpp.llama_decode(self._handle, self._batch)
+            if self._failure is not None:
+                raise self._failure
+            if status != 0:
+                raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
+        # The watching happens while the graph runs: only when it is done are the sums whole.
+        llama_cpp.llama_synchronize(self._handle)
+
+    def statistics(self) -> dict[str, TensorActivations]:
+        """The sums so far, by tensor name in alphabetical order.
+
+        Raises:
+            LlamaError: a sum is not finite; an importance matrix of it would be garbage.
+        """
+        broken = [name for name, sums in self._sums.items() if not np.isfinite(sums).all()]
+        if broken:
+            raise LlamaError(f"activations are not finite in {', '.join(sorted(broken)[:5])}")
+        return {
+            name: TensorActivations(self._sums[name].copy(), self._counts[name].copy()) for name in sorted(self._sums)
+        }
+
+    def _fill(self, tokens: Sequence[int], first_position: int) -> None:
+        self._batch.n_tokens = len(tokens)
+        for index, token in enumerate(tokens):
+            self._batch.token[index] = token
+            self._batch.pos[index] = first_position + index
+            self._batch.n_seq_id[index] = 1
+            self._batch.seq_id[index][0] = 0
+            # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
+            self._batch.logits[index] = 1
+
+    def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
+        """llama.cpp asks first whether a tensor is wanted, and shows it then. False in answer to the showing stops it."""
+        try:
+            tensor = ggml.Tensor.from_address(address)
+            if ask:
+                return self._wants(tensor)
+            if self._failure is None:
+                self._add(tensor)
+        except BaseException as error:  # noqa: BLE001 - ctypes would print it and go on; `decode` raises it, Ctrl-C too
+            self._failure = error
+        return self._failure is None
+
+    def _wants(self, tensor: ggml.Tensor) -> bool:
+        op = ggml.op_name(tensor)
+        if op == "MUL_MAT_ID":
+            return True
+        if op != "MUL_MAT":
+            return False
+        inputs = tensor.src[1].contents
+        return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_PREFIX)
+
+    def _add(self, tensor: ggml.Tensor) -> None:
+        if ggml.op_name(tensor) == "MUL_MAT_ID":
+            sums, counts = _expert_sums(tensor)
+        else:
+            sums, counts = _dense_sums(tensor)
+        name = _weight_name(tensor)
+        if name not in self._sums:
+            self._sums[name], self._counts[name] = sums, counts
+        elif self._sums[name].shape != sums.shape:
+            raise LlamaError(f"{name} is used with inputs of two shapes: {self._sums[name].shape} and {sums.shape}")
+        else:
+            self._sums[name] += sums
+            self._counts[name] += counts
+
+
+def _weight_name(tensor: ggml.Tensor) -> str:
+    """The weight's name; on a device it is shown as `CUDA0#blk.0.attn_k.weight#0`."""
+    name = str(tensor.src[0].contents.name.decode())
+    return name.split("#")[1] if "#" in name else name
+
+
+def _dense_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums (1, matrices * columns) and count (1,) of a `MUL_MAT`."""
+    weight, inputs = tensor.src[0].contents, tensor.src[1].contents
+    activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
+    n3, n2 = int(weight.ne[3]), int(weight.ne[2])
+    per_input = np.einsum("abtc,abtc->abc", activations, activations, dtype=np.float64)
+    # A weight with fewer matrices than its input serves several of them in turn.
+    outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
+    sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
+    n_rows = activations.shape[0] * activations.shape[1] * activations.shape[2]
+    return sums.reshape(1, -1), np.array([n_rows // (n3 * n2)], np.int64)
+
+
+def _expert_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums (experts, columns) and counts (experts,) of a `MUL_MAT_ID`: each token counts for the experts it goes to."""
+    weight, inputs, routes = (tensor.src[index].contents for index in range(3))
+    activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
+    chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
+    n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
+    counts = np.bincount(chosen.reshape(-1), minlength=n_experts).astype(np.int64)
+    sums = np.zeros((n_experts, n_columns))
+    for slot in range(chosen.shape[1]):
+        squares = np.square(activations[:, slot % activations.shape[1]], dtype=np.float64)  # (tokens, columns)
+        order = np.argsort(chosen[:, slot], kind="stable")
+        experts, starts = np.unique(chosen[order, slot], return_index=True)
+        sums[experts] += np.add.reduceat(squares[order], starts, axis=0)
+    return sums, counts

@@ -1,0 +1,115 @@
+"""The few things of ggml, the library below llama.cpp, that its Python package does not offer: types and tensors.
+
+The layout of `ggml_tensor` follows ggml/include/ggml.h of the llama.cpp that `llama_cpp` is built from; the version
+is pinned, and `tests/llama/test_activations.py` compares what is read through it with llama.cpp's own program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from typing import TypeVar
+
+import llama_cpp
+import numpy as np
+from llama_cpp._ggml import libggml
+from numpy.typing import NDArray
+
+_MAX_DIMS, _MAX_SRC, _MAX_OP_PARAMS_BYTES, _MAX_NAME = 4, 10, 64, 64
+
+
+class Tensor(ctypes.Structure):
+    """`struct ggml_tensor`."""
+
+
+Tensor._fields_ = [
+    ("type", ctypes.c_int),
+    ("buffer", ctypes.c_void_p),
+    ("ne", ctypes.c_int64 * _MAX_DIMS),
+    ("nb", ctypes.c_size_t * _MAX_DIMS),
+    ("op", ctypes.c_int),
+    ("op_params", ctypes.c_int32 * (_MAX_OP_PARAMS_BYTES // 4)),
+    ("flags", ctypes.c_int32),
+    ("src", ctypes.POINTER(Tensor) * _MAX_SRC),
+    ("view_src", ctypes.c_void_p),
+    ("view_offs", ctypes.c_size_t),
+    ("data", ctypes.c_void_p),
+    ("name", ctypes.c_char * _MAX_NAME),
+    ("extra", ctypes.c_void_p),
+    ("padding", ctypes.c_char * 8),
+]
+
+
+def _declare(name: str, returns: type | None, *arguments: type) -> None:
+    function = getattr(libggml, name)
+    function.restype, function.argtypes = returns, arguments
+
+
+_declare("ggml_type_name", ctypes.c_char_p, ctypes.c_int)
+_declare("ggml_type_size", ctypes.c_size_t, ctypes.c_int)
+_declare("ggml_blck_size", ctypes.c_int64, ctypes.c_int)
+_declare("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
+_declare("ggml_nbytes", ctypes.c_size_t, ctypes.c_void_p)
+_declare("ggml_backend_buffer_is_host", ctypes.c_bool, ctypes.c_void_p)
+_declare("ggml_backend_tensor_get", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t)
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """How a type packs its elements."""
+
+    number: int
+    name: str
+    """Upper case: `Q4_K`."""
+    block: int
+    """Elements a block: a row must hold whole blocks."""
+    block_bytes: int
+
+    def n_bytes(self, n_elements: int) -> int:
+        return n_elements // self.block * self.block_bytes
+
+
+@functools.cache
+def tensor_types() -> dict[str, TensorType]:
+    """Every tensor type of this build by its upper-case name; types that ggml has given up are left out."""
+    # The count is no symbol of the library, but the default of this field.
+    count = llama_cpp.llama_model_quantize_default_params().output_tensor_type
+    types = {}
+    for number in range(count):
+        block = int(libggml.ggml_blck_size(number))
+        if block > 0:
+            name = libggml.ggml_type_name(number).decode().upper()
+            types[name] = TensorType(number, name, block, int(libggml.ggml_type_size(number)))
+    return types
+
+
+@functools.cache
+def tensor_type_by_number(number: int) -> TensorType | None:
+    """The type that a file names by number, or None where this build does not know it."""
+    return next((kind for kind in tensor_types().values() if kind.number == number), None)
+
+
+def op_name(tensor: Tensor) -> str:
+    """The operation that makes this tensor: `MUL_MAT`."""
+    return str(libggml.ggml_op_name(tensor.op).decode())
+
+
+Element = TypeVar("Element", bound=np.generic)
+
+
+def values(tensor: Tensor, dtype: type[Element]) -> NDArray[Element]:
+    """The tensor's elements, valid only while the callback runs.
+
+    In host memory this is a view; from a device the bytes are copied first.
+
+    Returns:
+        Array of `dtype`, shape and strides as in the tensor, longest stride first (ne reversed).
+    """
+    address, n_bytes = ctypes.addressof(tensor), int(libggml.ggml_nbytes(ctypes.byref(tensor)))
+    if libggml.ggml_backend_buffer_is_host(tensor.buffer):
+        raw = (ctypes.c_uint8 * n_bytes).from_address(tensor.data)
+    else:
+        raw = (ctypes.c_uint8 * n_bytes)()
+        libggml.ggml_backend_tensor_get(address, raw, 0, n_bytes)
+    return np.ndarray(shape=tuple(tensor.ne)[::-1], dtype=dtype, buffer=memoryview(raw), strides=tuple(tensor.nb)[::-1])

@@ -1,0 +1,160 @@
+"""What a GGUF file says about itself, read from its header in a moment; and what makes one unusable as a model.
+
+Tensor data is never touched: `actors.llama.model` loads it. Unusable files are told as bad input, with the next step.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+
+from actors.llama.gguf_layout import ArrayValue, CutShortError, Layout, NotGgufError, Scalar, TensorInfo, read_layout
+from conf.faults import BadInput, Fault
+
+UNQUANTIZED = frozenset({"F32", "F16", "BF16", "F64"})
+_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
+_ALLOWED = "a GGUF file of a language model"
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """A model file by its header."""
+
+    path: Path
+    architecture: str
+    name: str
+    """`general.name`, else the file's stem."""
+    file_type: str
+    """`Q4_1`, `F16`, ...: what the file says, else the type of most of its weights."""
+    n_parameters: int
+    n_ctx_train: int
+    """Tokens; 0 where the file does not say."""
+    n_layers: int
+    tensors: tuple[TensorInfo, ...]
+    size_bytes: int
+    """Of the whole file."""
+    bits_per_weight: float
+    """Of the tensor data alone, as llama.cpp counts it."""
+    has_chat_template: bool
+    dequantized_from: str | None
+    """`Q4_1` where most weights are quantized already, so that no arm can be better than that; else None."""
+
+    @property
+    def is_quantized(self) -> bool:
+        return self.dequantized_from is not None
+
+
+def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
+    """Read the header of a model file.
+
+    Args:
+        path: as the user gave it, made absolute.
+        key: the flag or configuration key that fault messages name.
+
+    Raises:
+        BadInput: missing, a directory, a hub id, not GGUF, cut short, split into parts, or not a model.
+    """
+    layout = _layout(path, key)
+    architecture = _text(layout, "general.architecture")
+    if not layout.tensors or architecture is None or _text(layout, "general.type") == "imatrix":
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one holds no model)", "Name the model's own file."))
+    if int(_scalar(layout, "split.count", 1)) > 1:
+        raise BadInput(
+            Fault(
+                key,
+                str(path),
+                "a GGUF in one file; split ones are not there yet",
+                "Join the parts with llama-gguf-split --merge.",
+            )
+        )
+    n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
+    dominant = _dominant_type(layout.tensors)
+    file_type = _file_type(layout) or dominant
+    return GgufHeader(
+        path=Path(path),
+        architecture=architecture,
+        name=_text(layout, "general.name") or Path(path).stem,
+        file_type=file_type,
+        n_parameters=n_parameters,
+        n_ctx_train=int(_scalar(layout, f"{architecture}.context_length", 0)),
+        n_layers=int(_scalar(layout, f"{architecture}.block_count", 0)),
+        tensors=layout.tensors,
+        size_bytes=layout.size_bytes,
+        bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
+        has_chat_template="tokenizer.chat_template" in layout.metadata,
+        dequantized_from=_quantized_name(file_type, dominant),
+    )
+
+
+def _layout(path: str | Path, key: str) -> Layout:
+    """The header's bytes, or `BadInput` that says what the path names instead."""
+    file = Path(path)
+    if file.is_dir():
+        raise BadInput(
+            Fault(
+                key,
+                str(path),
+                f"{_ALLOWED}; Hugging Face directories are not there yet",
+                "Convert it with llama.cpp's convert_hf_to_gguf.py --outtype bf16.",
+            )
+        )
+    if not file.exists():
+        next_step = "Check the path."
+        if _HUB_ID.match(str(path)) and file.suffix != ".gguf":
+            next_step = (
+                "Hub ids are not there yet: download the model and convert it with llama.cpp's convert_hf_to_gguf.py."
+            )
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", next_step))
+    try:
+        return read_layout(file)
+    except NotGgufError as error:
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is none: {error})", "Check the file.")) from error
+    except CutShortError as error:
+        size = f"{file.stat().st_size:,} bytes"
+        raise BadInput(
+            Fault(key, str(path), f"a whole GGUF file (this one is cut short at {size})", "Download or copy it again.")
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            Fault(key, str(path), f"a readable file ({error.strerror})", "Check its permissions.")
+        ) from error
+
+
+def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
+    value = layout.metadata.get(key, default)
+    # Some architectures give one value a layer; the first is as good as any for a summary.
+    return default if isinstance(value, ArrayValue) else value
+
+
+def _text(layout: Layout, key: str) -> str | None:
+    value = layout.metadata.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _file_type(layout: Layout) -> str | None:
+    number = layout.metadata.get("general.file_type")
+    if not isinstance(number, int):
+        return None
+    try:
+        return gguf.LlamaFileType(number).name.removeprefix("MOSTLY_").removeprefix("ALL_")
+    except ValueError:
+        return None
+
+
+def _dominant_type(tensors: tuple[TensorInfo, ...]) -> str:
+    """The type that holds most elements."""
+    elements: collections.Counter[str] = collections.Counter()
+    for tensor in tensors:
+        elements[tensor.type] += tensor.n_elements
+    return elements.most_common(1)[0][0]
+
+
+def _quantized_name(file_type: str, dominant: str) -> str | None:
+    if dominant in UNQUANTIZED:
+        return None
+    # A file that calls itself F16 while most of it is not: its tensors are believed.
+    return dominant if file_type in UNQUANTIZED else file_type

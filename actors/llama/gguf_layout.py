@@ -1,0 +1,197 @@
+"""The bytes of a GGUF file: metadata and tensor table, never tensor data.
+
+What the fields mean is left to `gguf_file`. The reader of the `gguf` package makes a Python object of every token
+of a vocabulary (seconds for 256 thousand); this one steps over arrays, and trusts no length that it reads.
+Layout: ggml/docs/gguf.md of llama.cpp, versions 2 and 3, little-endian.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+
+from actors.llama import ggml
+
+MAGIC = b"GGUF"
+_STRING, _ARRAY = gguf.GGUFValueType.STRING, gguf.GGUFValueType.ARRAY
+_SCALARS = {
+    gguf.GGUFValueType.UINT8: struct.Struct("<B"),
+    gguf.GGUFValueType.INT8: struct.Struct("<b"),
+    gguf.GGUFValueType.UINT16: struct.Struct("<H"),
+    gguf.GGUFValueType.INT16: struct.Struct("<h"),
+    gguf.GGUFValueType.UINT32: struct.Struct("<I"),
+    gguf.GGUFValueType.INT32: struct.Struct("<i"),
+    gguf.GGUFValueType.FLOAT32: struct.Struct("<f"),
+    gguf.GGUFValueType.BOOL: struct.Struct("<?"),
+    gguf.GGUFValueType.UINT64: struct.Struct("<Q"),
+    gguf.GGUFValueType.INT64: struct.Struct("<q"),
+    gguf.GGUFValueType.FLOAT64: struct.Struct("<d"),
+}
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+
+Scalar = int | float | bool | str
+
+
+class NotGgufError(Exception):
+    """The file does not begin as a GGUF file that we can read."""
+
+
+class CutShortError(Exception):
+    """The file ends before the header or the tensor data that it announces."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A row of the tensor table."""
+
+    name: str
+    shape: tuple[int, ...]
+    """llama.cpp's order: the row length first."""
+    type: str
+    """ggml's name of the type, upper case: `Q4_K`."""
+    n_bytes: int
+    offset: int
+    """Bytes from the beginning of the file."""
+
+    @property
+    def n_elements(self) -> int:
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+@dataclass(frozen=True)
+class ArrayValue:
+    """An array of the metadata: where it lies, and its elements only where they are strings of a short list."""
+
+    count: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The header of a GGUF file."""
+
+    metadata: dict[str, Scalar | ArrayValue]
+    raw: dict[str, bytes]
+    """The bytes of each value (type and content), to compare two files key by key."""
+    tensors: tuple[TensorInfo, ...]
+    data_offset: int
+    size_bytes: int
+
+
+_SHORT_LIST = 64
+
+
+class _Cursor:
+    """Reads forward through a mapped file; reading past the end raises `CutShortError`."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data, self.at = data, 0
+
+    def skip(self, n_bytes: int) -> int:
+        start, self.at = self.at, self.at + n_bytes
+        if self.at > len(self.data):
+            raise CutShortError
+        return start
+
+    def scalar(self, kind: struct.Struct) -> Scalar:
+        value: Scalar = kind.unpack_from(self.data, self.skip(kind.size))[0]
+        return value
+
+    def count(self, kind: struct.Struct = _U64) -> int:
+        return int(self.scalar(kind))
+
+    def text(self) -> str:
+        start = self.skip(self.count())
+        return self.data[start : self.at].decode("utf-8", "replace")
+
+    def value(self) -> Scalar | ArrayValue:
+        kind = self.value_type()
+        if kind == _STRING:
+            return self.text()
+        if kind == _ARRAY:
+            return self._array()
+        return self.scalar(_SCALARS[kind])
+
+    def value_type(self) -> gguf.GGUFValueType:
+        number = self.count(_U32)
+        try:
+            return gguf.GGUFValueType(number)
+        except ValueError as error:
+            raise NotGgufError(f"metadata of unknown type {number}") from error
+
+    def _array(self) -> ArrayValue:
+        kind, count = self.value_type(), self.count()
+        if kind == _ARRAY:
+            raise NotGgufError("arrays of arrays are not read")
+        if kind != _STRING:
+            self.skip(_SCALARS[kind].size * count)
+            return ArrayValue(count, ())
+        if count <= _SHORT_LIST:
+            return ArrayValue(count, tuple(self.text() for _ in range(count)))
+        unpack, data, at = _U64.unpack_from, self.data, self.at
+        try:
+            for _ in range(count):
+                at += 8 + unpack(data, at)[0]
+        except struct.error as error:
+            raise CutShortError from error
+        self.at = at
+        self.skip(0)
+        return ArrayValue(count, ())
+
+
+def read_layout(path: Path) -> Layout:
+    """Read the header. Raises `NotGgufError`, `CutShortError` (tensor data included), `OSError`."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != MAGIC:
+            raise NotGgufError("it does not begin with the letters GGUF")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _parse(_Cursor(data), size_bytes)
+
+
+def _parse(cursor: _Cursor, size_bytes: int) -> Layout:
+    cursor.skip(len(MAGIC))
+    version = cursor.count(_U32)
+    if version not in (2, 3):
+        raise NotGgufError(f"GGUF version {version} is not read, only 2 and 3 (little-endian)")
+    n_tensors, n_values = cursor.count(), cursor.count()
+    metadata: dict[str, Scalar | ArrayValue] = {}
+    raw: dict[str, bytes] = {}
+    for _ in range(n_values):
+        key = cursor.text()
+        start = cursor.at
+        metadata[key] = cursor.value()
+        raw[key] = cursor.data[start : cursor.at]
+    rows = [_tensor_row(cursor) for _ in range(n_tensors)]
+    alignment = metadata.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
+    if not isinstance(alignment, int) or alignment < 1:
+        raise NotGgufError(f"alignment {alignment!r} is none")
+    data_offset = -(-cursor.at // alignment) * alignment
+    tensors = tuple(TensorInfo(name, shape, kind, n, data_offset + offset) for name, shape, kind, n, offset in rows)
+    if any(tensor.offset + tensor.n_bytes > size_bytes for tensor in tensors):
+        raise CutShortError
+    return Layout(metadata, raw, tensors, data_offset, size_bytes)
+
+
+def _tensor_row(cursor: _Cursor) -> tuple[str, tuple[int, ...], str, int, int]:
+    """Name, shape, type, bytes, and offset within the data section."""
+    name = cursor.text()
+    n_dims = cursor.count(_U32)
+    if n_dims > 4:
+        raise NotGgufError(f"tensor {name} has {n_dims} dimensions, ggml knows 4")
+    shape = tuple(cursor.count() for _ in range(n_dims))
+    number, offset = cursor.count(_U32), cursor.count()
+    kind = ggml.tensor_type_by_number(number)
+    if kind is None:
+        raise NotGgufError(f"tensor {name} is of type {number}, unknown to this llama.cpp")
+    n_elements = 1
+    for size in shape:
+        n_elements *= size
+    return name, shape, kind.name, kind.n_bytes(n_elements), offset

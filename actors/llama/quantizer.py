@@ -1,0 +1,269 @@
+"""Quantizing a GGUF file: the types llama.cpp knows, what it would make of a model, and the making itself.
+
+All of it is `llama_model_quantize`, as the program llama-quantize calls it, so tensor data come out byte-identical.
+Verifying what was made, and the manifest, are the quantization role's (`actors.quantization`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import gguf
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.errors import LlamaError
+from actors.llama import ggml, library
+from actors.llama.gguf_layout import read_layout
+from conf.faults import BadInput, Fault, near_names
+
+# File types that can be read but not made: llama_ftype_get_default_type (src/llama-quant.cpp) has no entry for them.
+_NOT_MADE = frozenset({"guessed", "nvfp4"})
+_LOSSLESS = frozenset({"f32", "f16", "bf16"})
+# tensor_requires_imatrix (src/llama-quant.cpp) refuses these without data; a test asks the library for each type.
+_NEEDS_IMATRIX = frozenset({"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs", "q2_k_s"})
+# As llama-quantize reads them.
+_ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
+# A string in llama_model_kv_override holds 127 bytes and its end.
+_MAX_TEXT_BYTES = 127
+
+
+@dataclass(frozen=True)
+class QuantType:
+    """A type that llama.cpp can make."""
+
+    name: str
+    """Lower case: `q4_k_m`."""
+    ftype: int
+    """llama.cpp's number of the file type."""
+    needs_imatrix: bool
+    """True: llama.cpp refuses to make it without an importance matrix."""
+    lossy: bool
+    """False for f32, f16 and bf16, which can serve as a reference."""
+
+
+@dataclass(frozen=True)
+class ImatrixData:
+    """An importance matrix as quantization wants it, with what is known of its making."""
+
+    importance: Mapping[str, NDArray[np.float32]]
+    """Mean square of the activations by tensor name, flat: experts one after the other."""
+    file_name: str
+    dataset: str
+    """The first data set's name; empty where unknown."""
+    n_chunks: int
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """What llama.cpp does to one tensor."""
+
+    name: str
+    source_type: str
+    type: str
+    """ggml's name of the type, upper case."""
+    n_bytes: int
+    fallback_from: str | None
+    """The type that the recipe wanted and the row length forbade; None where it got what it wanted."""
+
+
+@dataclass(frozen=True)
+class QuantizePlan:
+    """What llama.cpp would make of a model, tensor by tensor."""
+
+    tensors: tuple[TensorPlan, ...]
+    size_bytes: int
+    """Of the whole file: header and padded tensors. The header may grow by some bytes of provenance."""
+
+    @property
+    def fallbacks(self) -> tuple[TensorPlan, ...]:
+        return tuple(tensor for tensor in self.tensors if tensor.fallback_from is not None)
+
+
+@functools.cache
+def known_types() -> Mapping[str, QuantType]:
+    """Every type that this build of llama.cpp can make, by lower-case name."""
+    types = {}
+    for constant, number in vars(llama_cpp).items():
+        if not constant.startswith("LLAMA_FTYPE_"):
+            continue
+        name = constant.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_").lower()
+        if name not in _NOT_MADE:
+            types[name] = QuantType(name, int(number), name in _NEEDS_IMATRIX, name not in _LOSSLESS)
+    return MappingProxyType(dict(sorted(types.items())))
+
+
+def resolve_type(name: str, *, key: str = "--quantizations") -> QuantType:
+    """The type that a user names, in any case and with llama-quantize's aliases (`q4_k` is `q4_k_m`).
+
+    Raises:
+        BadInput: unknown; near names and all known ones are told.
+    """
+    lower = name.lower()
+    known = known_types()
+    found = known.get(_ALIASES.get(lower, lower))
+    if found is None:
+        raise BadInput(Fault(key, name, f"one of {', '.join(known)}", near_names(lower, known)))
+    return found
+
+
+def quantize(
+    model_path: str | Path,
+    output_path: str | Path,
+    quant_type: QuantType,
+    *,
+    imatrix: ImatrixData | None,
+    threads: int,
+) -> tuple[str, ...]:
+    """Quantize a file, dequantizing it first where it is quantized already.
+
+    The output is written in place: give a temporary name, and rename it once it is verified.
+
+    Returns:
+        llama.cpp's log, line by line.
+
+    Raises:
+        LlamaError: llama.cpp refused; the log's last lines say why.
+    """
+    params = _params(quant_type, threads)
+    arrays = _ImatrixArrays.of(imatrix) if imatrix is not None else None
+    if arrays is not None:
+        params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
+        params.kv_overrides = ctypes.cast(arrays.provenance, ctypes.POINTER(llama_cpp.llama_model_kv_override))
+    return _run(model_path, output_path, params)
+
+
+def plan_quantization(model_path: str | Path, quant_type: QuantType, *, with_imatrix: bool) -> QuantizePlan:
+    """What llama.cpp would make of the model, without making it (its dry run).
+
+    Args:
+        with_imatrix: some types choose other tensor types where importance is known.
+    """
+    params = _params(quant_type, threads=1)
+    params.dry_run = True
+    arrays = _ImatrixArrays.of(_STAND_IN) if with_imatrix else None
+    if arrays is not None:
+        params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
+    log = _run(model_path, "", params)
+    layout = read_layout(Path(model_path))
+    targets, fallbacks = _logged_types(log)
+    tensors = []
+    for tensor in layout.tensors:
+        kind = targets.get(tensor.name, tensor.type)
+        n_bytes = ggml.tensor_types()[kind].n_bytes(tensor.n_elements)
+        tensors.append(TensorPlan(tensor.name, tensor.type, kind, n_bytes, fallbacks.get(tensor.name)))
+    align = gguf.GGUF_DEFAULT_ALIGNMENT
+    size_bytes = layout.data_offset + sum(-(-tensor.n_bytes // align) * align for tensor in tensors)
+    return QuantizePlan(tuple(tensors), size_bytes)
+
+
+def predicted_size(model_path: str | Path, quant_type: QuantType, *, with_imatrix: bool = False) -> int:
+    """Bytes of the file that `quantize` would write, but for some bytes of provenance."""
+    return plan_quantization(model_path, quant_type, with_imatrix=with_imatrix).size_bytes
+
+
+def check_loads(path: str | Path) -> None:
+    """Load the whole model with every row validated (no NaN, no infinity, no broken block), and free it again.
+
+    Raises:
+        LlamaError: it does not load, or holds invalid rows.
+    """
+    library.start()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = 0
+    params.check_tensors = True
+    # Repacking for speed would copy all weights; this model is never run.
+    params.use_extra_bufts = False
+    with library.captured_log() as log:
+        handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+    if not handle:
+        raise LlamaError(f"llama.cpp cannot load {path}", log[-5:])
+    llama_cpp.llama_model_free(handle)
+
+
+def _params(quant_type: QuantType, threads: int) -> llama_cpp.llama_model_quantize_params:
+    params: llama_cpp.llama_model_quantize_params = llama_cpp.llama_model_quantize_default_params()
+    params.nthread = threads
+    params.ftype = quant_type.ftype
+    params.allow_requantize = True
+    return params
+
+
+def _run(
+    model_path: str | Path, output_path: str | Path, params: llama_cpp.llama_model_quantize_params
+) -> tuple[str, ...]:
+    with library.captured_log() as log:
+        status = llama_cpp.llama_model_quantize(
+            str(model_path).encode(), str(output_path).encode(), ctypes.byref(params)
+        )
+    if status != 0:
+        raise LlamaError(f"llama.cpp cannot quantize {model_path}", log[-5:])
+    return tuple(log)
+
+
+# A dry run looks only at whether there is an importance matrix.
+_STAND_IN = ImatrixData({"-": np.ones(1, np.float32)}, "", "", 0)
+
+
+@dataclass(frozen=True)
+class _ImatrixArrays:
+    """C arrays for llama.cpp, and what must stay alive as long as they do."""
+
+    entries: ctypes.Array[llama_cpp.llama_model_imatrix_data]
+    provenance: ctypes.Array[llama_cpp.llama_model_kv_override]
+    keep_alive: tuple[NDArray[np.float32], ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, imatrix: ImatrixData) -> _ImatrixArrays:
+        # One more entry than there is data: the null name ends the array.
+        entries = (llama_cpp.llama_model_imatrix_data * (len(imatrix.importance) + 1))()
+        kept = []
+        for entry, (name, values) in zip(entries, imatrix.importance.items(), strict=False):
+            flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+            kept.append(flat)
+            entry.name = name.encode()
+            entry.data = flat.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+            entry.size = flat.size
+        return cls(entries, _provenance(imatrix), tuple(kept))
+
+
+def _provenance(imatrix: ImatrixData) -> ctypes.Array[llama_cpp.llama_model_kv_override]:
+    """The keys that llama-quantize writes (tools/quantize/quantize.cpp), ended by an empty key."""
+    texts = {"file": imatrix.file_name, "dataset": imatrix.dataset}
+    numbers = {"entries_count": len(imatrix.importance), "chunks_count": imatrix.n_chunks}
+    overrides = (llama_cpp.llama_model_kv_override * (len(texts) + len(numbers) + 1))()
+    slots = iter(overrides)
+    for suffix, text in texts.items():
+        slot = next(slots)
+        slot.key = f"quantize.imatrix.{suffix}".encode()
+        slot.tag = llama_cpp.LLAMA_KV_OVERRIDE_TYPE_STR
+        # Cut at a character's border, never within one.
+        slot.value.val_str = text.encode()[:_MAX_TEXT_BYTES].decode("utf-8", "ignore").encode()
+    for suffix, number in numbers.items():
+        slot = next(slots)
+        slot.key = f"quantize.imatrix.{suffix}".encode()
+        slot.tag = llama_cpp.LLAMA_KV_OVERRIDE_TYPE_INT
+        slot.value.val_i64 = number
+    return overrides
+
+
+_CONVERTED = re.compile(r"^\[ *\d+/ *\d+\] (\S+) .*-> +[\d.]+ MiB \((\w+)\)$")
+_FALLBACK = re.compile(r"^warning: (\S+) .*\(required for type +(\w+)\).*-> falling back to +(\w+)$")
+
+
+def _logged_types(log: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """From the log of a dry run: the new type of each converted tensor, and the wanted type of each fallback."""
+    targets, fallbacks = {}, {}
+    for line in log:
+        if match := _CONVERTED.match(line.strip()):
+            targets[match[1]] = match[2].upper()
+        elif match := _FALLBACK.match(line.strip()):
+            fallbacks[match[1]] = match[2].upper()
+    return targets, fallbacks

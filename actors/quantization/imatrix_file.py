@@ -1,0 +1,115 @@
+"""The importance matrix as a file: the GGUF format of llama-imatrix, written and read.
+
+Names and meaning are those of tools/imatrix/imatrix.cpp, so that either program reads the other's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.llama.activations import TensorActivations
+from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, TensorInfo, read_layout
+from actors.llama.quantizer import ImatrixData
+from conf.faults import BadInput, Fault
+
+_SUMS, _COUNTS = ".in_sum2", ".counts"
+_ALLOWED = "an importance matrix in GGUF format"
+
+
+@dataclass(frozen=True)
+class Imatrix:
+    """An importance matrix with what its file says of its making."""
+
+    entries: Mapping[str, TensorActivations]
+    datasets: tuple[str, ...]
+    chunk_count: int
+    chunk_size: int
+    """Tokens a chunk."""
+
+
+def write_imatrix(path: Path, imatrix: Imatrix) -> None:
+    """Write the file; the caller renames it into place."""
+    writer = gguf.GGUFWriter(path, "")
+    # The writer's constructor adds an architecture; an imatrix file has none.
+    writer.kv_data[0].clear()
+    writer.add_type("imatrix")
+    writer.add_array("imatrix.datasets", list(imatrix.datasets))
+    writer.add_uint32("imatrix.chunk_count", imatrix.chunk_count)
+    writer.add_uint32("imatrix.chunk_size", imatrix.chunk_size)
+    for name in sorted(imatrix.entries):
+        entry = imatrix.entries[name]
+        # A dense tensor's sums are one row, which ggml writes without its second dimension.
+        sums = entry.sum_squares[0] if len(entry.sum_squares) == 1 else entry.sum_squares
+        writer.add_tensor(name + _SUMS, sums.astype(np.float32))
+        counts = entry.counts if len(entry.counts) == 1 else entry.counts[:, np.newaxis]
+        writer.add_tensor(name + _COUNTS, counts.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
+    """Read a file that we or llama-imatrix wrote.
+
+    Raises:
+        BadInput: missing, of the older `.dat` format, cut short, or not an importance matrix.
+    """
+    file = Path(path)
+    layout = _layout(file, key)
+    tensors = {tensor.name: tensor for tensor in layout.tensors}
+    names = sorted(name.removesuffix(_SUMS) for name in tensors if name.endswith(_SUMS))
+    datasets = layout.metadata.get("imatrix.datasets")
+    chunk_count, chunk_size = (layout.metadata.get(f"imatrix.chunk_{what}") for what in ("count", "size"))
+    whole = all(name + _COUNTS in tensors for name in names) and all(tensor.type == "F32" for tensor in layout.tensors)
+    if not names or not whole or not isinstance(chunk_count, int) or not isinstance(chunk_size, int):
+        raise BadInput(
+            Fault(
+                key,
+                str(path),
+                f"{_ALLOWED} (this one holds something else)",
+                "Collect one: python -m jobs.collect_imatrix.",
+            )
+        )
+    entries = {name: _entry(file, tensors[name + _SUMS], tensors[name + _COUNTS]) for name in names}
+    texts = getattr(datasets, "texts", ())
+    return Imatrix(entries, texts, chunk_count, chunk_size)
+
+
+def quantization_data(imatrix: Imatrix, file_name: str) -> ImatrixData:
+    """Mean squares, as llama-quantize computes them: in float32, and 1 for an expert that no token reached."""
+    importance = {}
+    for name, entry in imatrix.entries.items():
+        sums, counts = entry.sum_squares.astype(np.float32), entry.counts.astype(np.float32)[:, np.newaxis]
+        means = np.divide(sums, counts, out=np.ones_like(sums), where=counts > 0)
+        importance[name] = means.reshape(-1)
+    dataset = imatrix.datasets[0] if imatrix.datasets else ""
+    return ImatrixData(importance, file_name, dataset, imatrix.chunk_count)
+
+
+def _layout(file: Path, key: str) -> Layout:
+    try:
+        return read_layout(file)
+    except NotGgufError as error:
+        step = "Older .dat files: llama-imatrix --in-file old.dat -o new.gguf."
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none: {error})", step)) from error
+    except CutShortError as error:
+        raise BadInput(Fault(key, str(file), "a whole file (this one is cut short)", "Collect it again.")) from error
+    except OSError as error:
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} ({error.strerror})", "Check the path.")) from error
+
+
+def _entry(file: Path, sums: TensorInfo, counts: TensorInfo) -> TensorActivations:
+    # lround in llama.cpp's loader: counts are whole numbers in a float.
+    tokens = np.rint(_floats(file, counts)).astype(np.int64)
+    return TensorActivations(_floats(file, sums).astype(np.float64).reshape(len(tokens), -1), tokens)
+
+
+def _floats(file: Path, tensor: TensorInfo) -> NDArray[np.float32]:
+    return np.fromfile(file, np.float32, tensor.n_elements, offset=tensor.offset)
