@@ -24,7 +24,7 @@ from conf.faults import BadInput, Fault
 
 @contextlib.contextmanager
 def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
-    """Own the run directory while the block runs; gives the owner's token. Raises `BadInput` where somebody else does."""
+    """Own the run directory while the block runs; gives the owner's token. Raises `BadInput` where another job does."""
     run.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.lock)
     try:

@@ -197,7 +197,8 @@ class ChartOrder:
     results_path: str
     """`.../evaluation_results/quantization_comparison.json`"""
     output_dir: str
-    lang: Literal["ja", "en", "both"]
+    lang: str
+    """`ja`, `en` or `both`."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ class DocumentOrder:
 
     results_path: str
     run_dir: str
-    lang: Literal["ja", "en", "both"]
+    lang: str
+    """`ja`, `en` or `both`."""
     methodology_path: str | None = None
     """A text of the user's in place of ours."""

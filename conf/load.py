@@ -129,7 +129,9 @@ def _fault(details: ErrorDetails) -> Fault:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         known = list(_fields_at(details["loc"][:-1]))
-        return Fault(key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known))
+        return Fault(
+            key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known)
+        )
     if details["type"] == "missing":
         return Fault(key, None, "a value; it is required", "`--help` shows each option.")
     return Fault(key, details["input"], _allowed(details))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actors.llama.gguf_file import known_types
+from actors.llama.quantizer import known_types
 from conf.faults import BadInput, Fault
 from conf.schema import Language
 
@@ -32,14 +32,22 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
     """Options of phase 3."""
     group = parser.add_argument_group("evaluation")
-    group.add_argument("--benchmarks", metavar="A,B,...", help="gsm8k, arc_challenge, perplexity (wikitext2 and ja_wiki), ...")
+    group.add_argument(
+        "--benchmarks", metavar="A,B,...", help="gsm8k, arc_challenge, perplexity (wikitext2 and ja_wiki), ..."
+    )
     group.add_argument("--runs", type=int, metavar="N", help="repeats of sampled benchmarks, one seed each (default 5)")
     group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")
-    group.add_argument("--temperature", type=float, metavar="T", help="0 is greedy: one run is enough then (default 0.7)")
+    group.add_argument(
+        "--temperature", type=float, metavar="T", help="0 is greedy: one run is enough then (default 0.7)"
+    )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest answer in tokens (default 512)")
-    group.add_argument("--limit", type=int, metavar="N", help="first N items of each benchmark's fixed shuffle (default: all)")
+    group.add_argument(
+        "--limit", type=int, metavar="N", help="first N items of each benchmark's fixed shuffle (default: all)"
+    )
     group.add_argument("--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark")
-    group.add_argument("--reference", metavar="ARM", help="the arm that others are compared with (default: f32, bf16 or f16)")
+    group.add_argument(
+        "--reference", metavar="ARM", help="the arm that others are compared with (default: f32, bf16 or f16)"
+    )
     group.add_argument("--judge-url", metavar="URL", help="(not there yet)")
     group.add_argument("--judge-model", metavar="NAME", help="(not there yet)")
 
@@ -47,9 +55,15 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 def add_quantization(parser: argparse.ArgumentParser) -> None:
     """Options of phases 1 and 2."""
     group = parser.add_argument_group("importance matrix and quantization")
-    group.add_argument("--quantizations", metavar="A,B,...", help="llama.cpp types: bf16,q8_0,q4_k_m (default), iq4_xs, ...")
-    group.add_argument("--imatrix", metavar="MIX_OR_FILE[,...]|none", help="the calibration mix (default), a .gguf file, or none")
-    group.add_argument("--calibration", action="append", metavar="FILE", help="calibration text; give it again for more")
+    group.add_argument(
+        "--quantizations", metavar="A,B,...", help="llama.cpp types: bf16,q8_0,q4_k_m (default), iq4_xs, ..."
+    )
+    group.add_argument(
+        "--imatrix", metavar="MIX_OR_FILE[,...]|none", help="the calibration mix (default), a .gguf file, or none"
+    )
+    group.add_argument(
+        "--calibration", action="append", metavar="FILE", help="calibration text; give it again for more"
+    )
     group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens in all (default 65536)")
     group.add_argument(
         "--protection-level", choices=("none", "low", "medium", "high", "max"), help="only none is there yet (default)"
@@ -59,10 +73,16 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("execution")
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads a worker (default 2); part of what records depend on")
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads a worker (default 2); part of what records depend on"
+    )
     group.add_argument("--max-workers", type=int, metavar="N", help="workers side by side at most (default: what fits)")
-    group.add_argument("--lang", choices=[language.value for language in Language], help="charts and documents (default both)")
-    group.add_argument("--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it")
+    group.add_argument(
+        "--lang", choices=[language.value for language in Language], help="charts and documents (default both)"
+    )
+    group.add_argument(
+        "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it"
+    )
 
 
 _PLACES: Mapping[str, tuple[str, ...]] = {

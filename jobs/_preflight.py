@@ -6,6 +6,7 @@ small cache of file hashes in a storage that exists already.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,13 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from actors.evaluation import benchmarks
 from actors.llama import library
-from actors.llama.gguf_file import GgufHeader, known_types, read_header
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
-from actors.llama.quantizer import predicted_size
+from actors.llama.quantizer import known_types, predicted_size, resolve_type
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -29,7 +30,7 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
-from actors.store import file_sha256, write_json
+from actors.store import file_sha256, read_json, write_json
 from actors.work import CalibrationText
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
@@ -87,7 +88,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     faults.gather(lambda: _check_types(config))
     faults.gather(lambda: _check_distinct(config))
     headers = {
-        model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), "--model"))  # type: ignore[misc]
+        model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), key="--model"))  # type: ignore[misc]
         for model in config.models
     }
     arms = [faults.gather(lambda arm=arm: _source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
@@ -109,7 +110,9 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         imatrices=_known(imatrices),
         benchmarks={name: _known(value) for name, value in loaded.items()},
         predicted_bytes={
-            (model.name, recipe): predicted_size(model.path, recipe) for model in models for recipe in config.quantizations
+            (model.name, recipe): predicted_size(model.path, known_types()[recipe])
+            for model in models
+            for recipe in config.quantizations
         },
         build=library.build(),
         use_gpu=use_gpu,
@@ -152,7 +155,10 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
 
 def _relative(key: str, path: str) -> Fault:
     return Fault(
-        key, path, "an absolute path", "Inside a Ray job the working directory is a temporary copy of what was uploaded."
+        key,
+        path,
+        "an absolute path",
+        "Inside a Ray job the working directory is a temporary copy of what was uploaded.",
     )
 
 
@@ -163,20 +169,27 @@ def _known(value: T | None) -> T:
 
 
 def _check_types(config: PipelineConfig) -> None:
-    known = known_types()
-    faults = [
-        Fault("--quantizations", name, "a llama.cpp type (" + ", ".join(known) + ")", near_names(name, known))
-        for name in config.quantizations
-        if name not in known
-    ]
-    without_imatrix = config.imatrix == ("none",)
-    faults += [
-        Fault("--imatrix", "none", f"an importance matrix, for {name} cannot be made without one", "Leave --imatrix out.")
-        for name in config.quantizations
-        if name in known and known[name].needs_imatrix and without_imatrix
-    ]
-    if faults:
-        raise BadInput(faults)
+    faults = _Faults()
+    kinds = [faults.gather(lambda name=name: resolve_type(name)) for name in config.quantizations]  # type: ignore[misc]
+    if "none" in config.imatrix:
+        faults.found += [
+            Fault(
+                "--imatrix", "none", f"an importance matrix: {kind.name} cannot be made without one", "Leave none out."
+            )
+            for kind in kinds
+            if kind is not None and kind.needs_imatrix
+        ]
+    faults.stop_if_any()
+
+
+def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
+    """The configuration with llama-quantize's aliases (`q4_k`) in full (`q4_k_m`); unknown names stay as they are."""
+    names = []
+    for name in config.quantizations:
+        with contextlib.suppress(BadInput):
+            name = resolve_type(name).name
+        names.append(name)
+    return config.model_copy(update={"quantizations": tuple(dict.fromkeys(names))})
 
 
 def _check_distinct(config: PipelineConfig) -> None:
@@ -201,7 +214,12 @@ def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], ar
     names += [arm.name for arm in arms]
     if config.reference not in names and config.reference not in config.quantizations:
         raise BadInput(
-            Fault("--reference", config.reference, f"one of the arms ({', '.join(names)})", near_names(config.reference, names))
+            Fault(
+                "--reference",
+                config.reference,
+                f"one of the arms ({', '.join(names)})",
+                near_names(config.reference, names),
+            )
         )
 
 
@@ -220,9 +238,31 @@ def _source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> So
 
 
 def _source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
+    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it."""
     path = resolve_path(arm.path)
-    header = read_header(path, "--arm")
-    return SourceArm(arm.name, path, hashes.sha256(path), header.size_bytes, header.bits_per_weight, header.file_type)
+    header = read_header(path, key="--arm")
+    sha256 = hashes.sha256(path)
+    manifest = _own_manifest(Path(path), sha256)
+    return SourceArm(
+        name=arm.name,
+        path=path,
+        sha256=sha256,
+        size_bytes=header.size_bytes,
+        bits_per_weight=header.bits_per_weight,
+        recipe=manifest.get("recipe", header.file_type.lower()),
+        imatrix=manifest.get("imatrix_file"),
+        dequantized_from=manifest.get("dequantized_from"),
+    )
+
+
+def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:
+    """The manifest that `jobs.quantize` or a pipeline wrote for exactly this file; empty where there is none."""
+    for candidate in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
+        if candidate.exists():
+            manifest = read_json(candidate)
+            if isinstance(manifest, dict) and manifest.get("sha256") == sha256:
+                return manifest
+    return {}
 
 
 def _source_imatrices(config: PipelineConfig, hashes: HashCache) -> tuple[SourceImatrix, ...]:
@@ -269,7 +309,9 @@ def _calibration_texts(config: PipelineConfig, hashes: HashCache) -> tuple[Calib
     return tuple(texts)
 
 
-def _load_benchmarks(config: PipelineConfig, model: SourceModel, names: tuple[str, ...]) -> tuple[PlannedBenchmark, ...]:
+def _load_benchmarks(
+    config: PipelineConfig, model: SourceModel, names: tuple[str, ...]
+) -> tuple[PlannedBenchmark, ...]:
     data_dir = config.data_dir.absolute() if config.data_dir else None
     faults = _Faults()
     with Model(model.path, vocab_only=True) as vocabulary:

@@ -7,6 +7,7 @@ where it was: what is done has its done-mark on disk.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import signal
@@ -105,7 +106,9 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
         return _work(request, plan, run, token, done, mirror)
 
 
-def _work(request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: _Mirror) -> Finished:
+def _work(
+    request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: _Mirror
+) -> Finished:
     progress = _Progress(request, run)
     with make_display() as display:
         try:
@@ -139,7 +142,7 @@ def _orchestrate(
     """Start Ray and the orchestrator, and show its view until it is through."""
     config = request.config
     connect(request.environment, config.layout.threads)
-    resources = ray.cluster_resources()
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     use_gpu = any(block.layout.gpu_layers for block in plan.blocks)
     placement = place(
         Cluster(resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)),
@@ -161,7 +164,8 @@ def _orchestrate(
     )
     # Ray puts a handler of its own on SIGTERM while it starts, so ours comes after.
     with _signals():
-        handle = ray.remote(Orchestrator).options(num_cpus=0, max_concurrency=8).remote(job)
+        handle: Any = ray.remote(Orchestrator)  # type: ignore[assignment]
+        handle = handle.options(num_cpus=0, max_concurrency=8).remote(job)
         ref = handle.run.remote(handle)
         while not ray.wait([ref], timeout=POLL_S)[0]:
             show(ray.get(handle.view.remote()))
@@ -171,7 +175,7 @@ def _orchestrate(
 
 
 def connect(environment: Environment, threads: int) -> None:
-    """Join the cluster of RAY_ADDRESS, else start a local Ray on loopback. Raises `BadInput` where it does not answer."""
+    """Join the cluster of RAY_ADDRESS, else start a local Ray. Raises `BadInput` where the cluster does not answer."""
     silence_ray()
     if environment.ray_address is None:
         cores = os.cpu_count() or 1
@@ -180,19 +184,19 @@ def connect(environment: Environment, threads: int) -> None:
             num_cpus=max(cores, threads),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
             object_store_memory=LOCAL_OBJECT_STORE_BYTES,
         )
         return
     try:
-        ray.init(address=environment.ray_address, log_to_driver=False, logging_level="error")
+        ray.init(address=environment.ray_address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BadInput(
             Fault(
                 "RAY_ADDRESS",
                 environment.ray_address,
-                "the address of a running Ray cluster (host:6379 or auto; the dashboard's http address is for `ray job submit`)",
-                f"Start one with `ray start --head`, or unset RAY_ADDRESS for a local Ray. ({error})",
+                "the address of a running Ray cluster: host:6379, or auto",
+                f"The dashboard's http address is for `ray job submit`. Start one with `ray start --head`, or unset RAY_ADDRESS for a local Ray. ({error})",
             )
         ) from None
 

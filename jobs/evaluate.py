@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.llama.gguf_file import known_types
+from actors.llama.quantizer import known_types
 from conf.faults import BadInput, Fault
 from conf.load import load, read_environment
 from conf.schema import ARM_NAME, PIPELINE_ID
@@ -85,7 +85,9 @@ def find_arms(specs: Sequence[str]) -> dict[str, Path]:
         source = Path(path if named else spec).absolute()
         files = sorted(source.glob("*.gguf"), key=lambda file: -file.stat().st_size) if source.is_dir() else [source]
         if not files:
-            raise BadInput(Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes some."))
+            raise BadInput(
+                Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes some.")
+            )
         for file in files:
             arm = name if named else arm_name(file)
             if arm in arms:

@@ -3,7 +3,8 @@
     python -m jobs.pipeline --model model.gguf --quantizations bf16,q8_0,q4_k_m --data-dir data
 
 Runs on a local Ray, or inside `ray job submit` on a cluster. The same command goes on where it was stopped, and does
-nothing once all is done. Exit codes: 0 done; 1 something failed (the report says what); 2 bad input; 128+n stopped by signal n.
+nothing once all is done. Exit codes: 0 done; 1 something failed (the report says what); 2 bad input; 128+n stopped by
+signal n.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from conf.faults import BadInput
 from conf.load import Environment, load, read_environment
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
-from jobs._preflight import check_paths_in_job
+from jobs._preflight import check_paths_in_job, with_canonical_types
 from jobs._runner import Finished, Request, Stopped, carry_out, new_pipeline_id, prepare
 from reporting.summary import summary_table
 
@@ -32,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the main job."""
     made = argparse.ArgumentParser(
         prog="python -m jobs.pipeline",
-        description="Quantize a model, evaluate every quantization, and report with intervals which one may be shipped.",
-        epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data --runs 3",
+        description="Quantize a model, evaluate every quantization, and report with intervals what each costs in quality.",
+        epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
     made.add_argument("--arm", action="append", metavar="NAME=GGUF", help="existing GGUF file, compared like our own")
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     environment = read_environment()
     try:
-        config = load(options.config, arguments.flag_values(options))
+        config = with_canonical_types(load(options.config, arguments.flag_values(options)))
         check_paths_in_job(config, options.config, in_uploaded_copy(environment))
         pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
         words = sys.argv[1:] if argv is None else list(argv)

@@ -31,7 +31,10 @@ def hold(root: Path) -> subprocess.Popen[bytes]:
 def test_a_second_live_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     with hold(tmp_path / "p") as process:
         try:
-            with pytest.raises(BadInput, match=rf"process {process.pid} .*Ray job job-1"), owned(RunDirectory(tmp_path / "p"), None):
+            with (
+                pytest.raises(BadInput, match=rf"process {process.pid} .*Ray job job-1"),
+                owned(RunDirectory(tmp_path / "p"), None),
+            ):
                 pass
         finally:
             process.kill()

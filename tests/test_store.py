@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.store import atomic_path, canonical_json, content_hash, read_json, read_jsonl, timings_path, write_json, write_jsonl
+from actors.store import (
+    atomic_path,
+    canonical_json,
+    content_hash,
+    read_json,
+    read_jsonl,
+    timings_path,
+    write_json,
+    write_jsonl,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),

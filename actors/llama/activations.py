@@ -125,7 +125,7 @@ class ActivationCollector:
                 return self._wants(tensor)
             if self._failure is None:
                 self._add(tensor)
-        except BaseException as error:  # noqa: BLE001 - ctypes would print it and go on; `decode` raises it, Ctrl-C too
+        except BaseException as error:
             self._failure = error
         return self._failure is None
 

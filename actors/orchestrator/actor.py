@@ -161,7 +161,7 @@ class Orchestrator:
             self._dismiss(worker)
         files = self._write_findings()
         files += self._draw_and_document()
-        return Outcome(tuple([*self._schedule.failures, *self._late_failures]), tuple(self._notices), tuple(files))
+        return Outcome((*self._schedule.failures, *self._late_failures), tuple(self._notices), tuple(files))
 
     def _hand_out(self) -> None:
         """Give every idle worker a unit, and start workers while there is room and work for them."""
@@ -304,7 +304,9 @@ class Orchestrator:
         order = ChartOrder(results, str(self._run_dir.charts), lang)
         drawn = self._late(VisualizationWorker, "draw", order, "charts")
         self._enter("documents")
-        written = self._late(DocumentationWorker, "write", DocumentOrder(results, self._job.run_root, lang), "documents")
+        written = self._late(
+            DocumentationWorker, "write", DocumentOrder(results, self._job.run_root, lang), "documents"
+        )
         return [*drawn, *written]
 
     def _late(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:

@@ -52,7 +52,9 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
     adopted = 0
     for one in plan.imatrices:
         if one.unit not in done:
-            adopted += _adopt_made(run, f"*/imatrix/{Path(one.file).name}", Path(one.file), _imatrix_mark(one), one.order.key)
+            adopted += _adopt_made(
+                run, f"*/imatrix/{Path(one.file).name}", Path(one.file), _imatrix_mark(one), one.order.key
+            )
     for arm in plan.arms:
         if arm.order and arm.unit not in done:
             target = Path(arm.gguf_path)

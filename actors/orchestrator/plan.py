@@ -230,8 +230,7 @@ def make_plan(
         _plan_imatrix(config, run, inputs, model, source)
         for model in inputs.models
         for source in inputs.imatrices
-        if source.texts
-        and any(uses_imatrix(recipe) for recipe in config.quantizations)
+        if source.texts and any(uses_imatrix(recipe) for recipe in config.quantizations)
     )
     arms = _plan_arms(config, run, inputs, imatrices)
     directories: list[RecordsDirectory] = []
@@ -322,7 +321,9 @@ def _plan_arms(
         reference = reference_of(config, prefix, [*names, *own_existing])
         for recipe in config.quantizations:
             for source in inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1]:
-                arms.append(_plan_arm(config, run, inputs, imatrices, model, f"{prefix}{recipe}", recipe, source, reference))
+                arms.append(
+                    _plan_arm(config, run, inputs, imatrices, model, f"{prefix}{recipe}", recipe, source, reference)
+                )
         if model is inputs.models[0]:
             arms.extend(_existing_arm(arm, model, reference) for arm in inputs.arms)
     return tuple(arms)
@@ -477,7 +478,9 @@ def relative(path: str, run: RunDirectory) -> str:
     return pure.relative_to(run.root).as_posix() if pure.is_relative_to(run.root) else path
 
 
-def plan_json(plan: Plan, run: RunDirectory, versions: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+def plan_json(
+    plan: Plan, run: RunDirectory, versions: Mapping[str, str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """The plan as `plan.json` publishes it: names and paths, not the items' texts."""
     return {
         "schema_version": PLAN_SCHEMA_VERSION,

@@ -56,10 +56,13 @@ class Failure:
 def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
     imatrices = [
-        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size)) for one in plan.imatrices
+        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size))
+        for one in plan.imatrices
     ]
     arms = [
-        Unit(arm.unit, "quantization", "quantize", arm.needs, arm.name, None, quantize_cost) for arm in plan.arms if arm.unit
+        Unit(arm.unit, "quantization", "quantize", arm.needs, arm.name, None, quantize_cost)
+        for arm in plan.arms
+        if arm.unit
     ]
     made = {arm.name: arm.unit for arm in plan.arms}
     blocks = [
@@ -95,7 +98,9 @@ class Schedule:
 
     def _forget_unneeded(self) -> None:
         """An imatrix that no unfinished arm needs is not collected just because its file is gone."""
-        wanted = {need for name, unit in self.units.items() if self._state[name] is State.WAITING for need in unit.needs}
+        wanted = {
+            need for name, unit in self.units.items() if self._state[name] is State.WAITING for need in unit.needs
+        }
         for name, unit in self.units.items():
             if unit.phase == "imatrix" and name not in wanted:
                 self._state[name] = State.DONE
@@ -152,9 +157,7 @@ class Schedule:
     def _give_up(self, name: str, error: str, log_tail: tuple[str, ...]) -> None:
         unit = self.units[name]
         self._state[name] = State.FAILED
-        self.failures.append(
-            Failure(name, unit.phase, unit.arm, unit.benchmark, self._attempts[name], error, log_tail)
-        )
+        self.failures.append(Failure(name, unit.phase, unit.arm, unit.benchmark, self._attempts[name], error, log_tail))
         for other in self.units.values():
             if name in other.needs and self._state[other.id] is State.WAITING:
                 self._give_up(other.id, f"needs {name}, which failed", ())

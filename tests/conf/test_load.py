@@ -79,5 +79,3 @@ def test_a_package_that_is_not_installed_is_bad_input() -> None:
 def test_near_names_stay_silent_where_nothing_is_near() -> None:
     assert near_names("zzzz", ["q4_k_m", "q8_0"]) == ""
     assert "q4_k_m" in near_names("q4_km", ["q4_k_m", "q8_0"])
-
-

@@ -56,7 +56,15 @@ def cluster() -> Iterator[Cluster]:
     port, dashboard = free_port(), free_port()
     # A short path: the sockets in it may have 107 characters.
     folder = tempfile.mkdtemp(prefix="qa-ray-", dir="/tmp")
-    command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=true", f"--temp-dir={folder}"]
+    command = [
+        BIN / "ray",
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        "--include-dashboard=true",
+        f"--temp-dir={folder}",
+    ]
     command += [f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
     env = environment(PATH=f"{BIN}:{os.environ['PATH']}")
     with open(Path(folder) / "head.log", "w") as log:

@@ -91,7 +91,9 @@ def test_records_are_one_file_a_block_with_one_record_an_item_and_seed(done: Don
     (folder,) = done.run_dir.glob("records/demo_qa.f16-*")
     meta = json.loads((folder / "meta.json").read_text())
     rows = [json.loads(line) for line in (folder / "00000-4.g0.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(row["item_id"], row["seed"]) for row in rows] == [(name, seed) for name in meta["item_ids"] for seed in (0, 1)]
+    assert [(row["item_id"], row["seed"]) for row in rows] == [
+        (name, seed) for name in meta["item_ids"] for seed in (0, 1)
+    ]
     for row in rows:
         validate("record", row)
 

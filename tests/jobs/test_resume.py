@@ -33,7 +33,18 @@ def options(models: Path, output: Path) -> tuple[str, ...]:
     """Enough blocks that there is a middle to kill in."""
     config = output.parent / "small_blocks.yaml"
     config.write_text(CONFIG, encoding="utf-8")
-    benchmarks = ("--benchmarks", "demo_qa,demo_choice", "--runs", "4", "--limit", "30", "--max-tokens", "24", "--threads", "1")
+    benchmarks = (
+        "--benchmarks",
+        "demo_qa,demo_choice",
+        "--runs",
+        "4",
+        "--limit",
+        "30",
+        "--max-tokens",
+        "24",
+        "--threads",
+        "1",
+    )
     return ("--models", str(models), "--output", str(output), "--config", str(config), *benchmarks)
 
 

@@ -27,14 +27,18 @@ def sampled(n_items: int = 40, total: int = 100) -> PlannedBenchmark:
     items = tuple(
         Item(f"q{n:03}", Generate((Message("user", "2+2?"),), False, (), 16), "4", f"hash{n}") for n in range(n_items)
     )
-    return PlannedBenchmark("asked", 1, "generate", "accuracy", True, items, total, "d1", 8, {"en": "Asked"}, {}, True, 4096)
+    return PlannedBenchmark(
+        "asked", 1, "generate", "accuracy", True, items, total, "d1", 8, {"en": "Asked"}, {}, True, 4096
+    )
 
 
 def deterministic(n_items: int = 40) -> PlannedBenchmark:
     items = tuple(
         Item(f"c{n:03}", Choose((Message("user", "x"),), False, (" a", " b")), 0, f"hash{n}") for n in range(n_items)
     )
-    return PlannedBenchmark("chosen", 1, "choose", "accuracy", True, items, n_items, "d2", 0, {"en": "Chosen"}, {}, False, 512)
+    return PlannedBenchmark(
+        "chosen", 1, "choose", "accuracy", True, items, n_items, "d2", 0, {"en": "Chosen"}, {}, False, 512
+    )
 
 
 def make_inputs(**values: Any) -> Inputs:
@@ -50,5 +54,7 @@ def make_inputs(**values: Any) -> Inputs:
     return Inputs(**(base | values))
 
 
-def make_small_plan(root: Path, known: dict[str, Any] | None = None, inputs: Inputs | None = None, **values: Any) -> Plan:
+def make_small_plan(
+    root: Path, known: dict[str, Any] | None = None, inputs: Inputs | None = None, **values: Any
+) -> Plan:
     return make_plan(make_config(**values), "p", RunDirectory(root / "p"), inputs or make_inputs(), known or {})

@@ -36,7 +36,9 @@ def test_more_threads_than_cores_ask_for_all_cores_and_still_run() -> None:
 
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 2**38), st.none() | st.integers(1, 9))
-def test_there_is_always_a_worker_and_never_more_than_allowed(cpus: int, threads: int, size: int, most: int | None) -> None:
+def test_there_is_always_a_worker_and_never_more_than_allowed(
+    cpus: int, threads: int, size: int, most: int | None
+) -> None:
     placement = fit(Cluster(cpus, 0, 16 * GIB), threads=threads, size=size, most=most)
     assert placement.workers >= 1
     assert most is None or placement.workers <= most

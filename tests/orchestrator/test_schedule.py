@@ -11,7 +11,9 @@ from actors.orchestrator.schedule import Role, Schedule, State, Unit, units_of
 from tests.orchestrator.planning import make_small_plan
 
 
-def unit(name: str, role: Role = "evaluation", needs: tuple[str, ...] = (), arm: str | None = None, cost: float = 1) -> Unit:
+def unit(
+    name: str, role: Role = "evaluation", needs: tuple[str, ...] = (), arm: str | None = None, cost: float = 1
+) -> Unit:
     return Unit(name, role, "evaluate" if role == "evaluation" else "quantize", needs, arm, None, cost)
 
 
@@ -31,7 +33,9 @@ def test_a_worker_gets_the_blocks_of_the_arm_it_has_loaded_first() -> None:
 
 
 def test_an_idle_worker_takes_whole_blocks_of_the_arm_with_fewest_workers_and_most_work() -> None:
-    schedule = Schedule([unit("a1", arm="a"), unit("a2", arm="a"), unit("b1", arm="b", cost=5), unit("c1", arm="c")], (), 1)
+    schedule = Schedule(
+        [unit("a1", arm="a"), unit("a2", arm="a"), unit("b1", arm="b", cost=5), unit("c1", arm="c")], (), 1
+    )
     first = schedule.next_unit("evaluation", None)
     assert first is not None and first.id == "b1"
     beside_b = schedule.next_unit("evaluation", None, ["b"])
