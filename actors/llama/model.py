@@ -21,6 +21,9 @@ class Model:
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
+        # No repacked weights: some virtual machines announce AMX and then fault on its first instruction, which kills
+        # the process (llama.cpp's own programs die there, too). Without, weights stay mapped from the file.
+        params.use_extra_bufts = False
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
@@ -31,7 +34,9 @@ class Model:
     def __enter__(self) -> Model:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -55,6 +60,11 @@ class Model:
     @property
     def bos(self) -> int:
         return int(llama_cpp.llama_vocab_bos(self.vocab))
+
+    @property
+    def eos(self) -> int:
+        """-1 where the vocabulary has none."""
+        return int(llama_cpp.llama_vocab_eos(self.vocab))
 
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))

@@ -1,0 +1,122 @@
+"""Reading a text: a plain UTF-8 file, or the help topics that every CPython carries, whole or in part.
+
+Here and not in a role, because calibration and perplexity read texts alike. A text is named by a path;
+`PATH#2/3` is the second of three disjoint runs of its documents, so that one file can serve for calibration and
+for perplexity without giving both the same words. A `.py` file is taken for a dictionary of strings (CPython's
+`pydoc_data/topics.py`): it is parsed as a literal and never executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf.faults import BadInput, Fault
+
+_PART = re.compile(r"^(?P<path>.+)#(?P<part>\d+)/(?P<parts>\d+)$")
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Which file, and which run of its documents."""
+
+    path: Path
+    part: int = 1
+    """1-based."""
+    parts: int = 1
+
+
+def parse_spec(spec: str, *, key: str = "text") -> TextSpec:
+    """`PATH` or `PATH#PART/PARTS`. Raises `BadInput` for a part that is not one of its parts."""
+    match = _PART.match(spec)
+    if match is None or Path(spec).is_file():
+        return TextSpec(Path(spec))
+    part, parts = int(match["part"]), int(match["parts"])
+    if not 1 <= part <= parts:
+        raise BadInput(Fault(key, spec, "PATH#PART/PARTS with 1 <= PART <= PARTS", "Name the first half #1/2, say."))
+    return TextSpec(Path(match["path"]), part, parts)
+
+
+def read_text(spec: str, *, key: str = "text") -> str:
+    """The text that `spec` names, with LF line ends.
+
+    Args:
+        spec: `PATH` or `PATH#PART/PARTS`.
+        key: the flag or configuration key that fault messages name.
+
+    Raises:
+        BadInput: the file is missing, unreadable, not UTF-8, not a dictionary of strings (`.py`), or the asked
+            run of it is empty.
+    """
+    wanted = parse_spec(spec, key=key)
+    content = _decode(wanted.path, key)
+    is_topics = wanted.path.suffix == ".py"
+    if wanted.parts == 1 and not is_topics:
+        text = content
+    elif is_topics:
+        text = "\n\n".join(_run(_topic_documents(content, wanted.path, key), wanted.part, wanted.parts))
+    else:
+        text = "".join(_run(content.splitlines(keepends=True), wanted.part, wanted.parts))
+    if not text.strip():
+        raise BadInput(Fault(key, spec, "a text with words in it", "This one, or this part of it, is empty."))
+    return text
+
+
+def _decode(path: Path, key: str) -> str:
+    try:
+        # utf-8-sig: a byte-order mark is no part of the text.
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is not UTF-8"
+        raise BadInput(Fault(key, str(path), f"a UTF-8 text file ({where})", "Convert it with iconv, say.")) from error
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise BadInput(Fault(key, str(path), f"a readable text file ({reason})", "Check the path.")) from error
+
+
+def _topic_documents(source: str, path: Path, key: str) -> list[str]:
+    """The topics in the order of their names, each paragraph only where it comes first.
+
+    Topics quote each other at length (a fifth of all text stands in two of them): left in, the same
+    paragraphs would lie on both sides of a cut.
+    """
+    documents: list[str] = []
+    seen: set[str] = set()
+    for _, topic in sorted(_literal_dict(source, path, key).items()):
+        fresh = []
+        for paragraph in re.split(r"\n{2,}", topic):
+            words = " ".join(paragraph.split())
+            if words and words not in seen:
+                seen.add(words)
+                fresh.append(paragraph.strip("\n"))
+        documents.append("\n\n".join(fresh))
+    return documents
+
+
+def _literal_dict(source: str, path: Path, key: str) -> dict[str, str]:
+    fault = Fault(key, str(path), "a Python file that assigns one dictionary of strings, as pydoc_data/topics.py does")
+    try:
+        assigned = [node.value for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+        value = ast.literal_eval(assigned[0]) if len(assigned) == 1 else None
+    except (SyntaxError, ValueError) as error:
+        raise BadInput(fault) from error
+    if not isinstance(value, dict) or not all(isinstance(entry, str) for pair in value.items() for entry in pair):
+        raise BadInput(fault)
+    return value
+
+
+def _run(documents: Sequence[str], part: int, parts: int) -> list[str]:
+    """The `part`-th (1-based) of `parts` disjoint runs, of about equal length in characters.
+
+    A document belongs to the run in which its middle lies, so every document is in exactly one.
+    """
+    total = sum(map(len, documents))
+    run, before = [], 0
+    for document in documents:
+        if len(document) and (2 * before + len(document)) * parts // (2 * total) == part - 1:
+            run.append(document)
+        before += len(document)
+    return run
