@@ -61,6 +61,11 @@ class Model:
     def bos(self) -> int:
         return int(llama_cpp.llama_vocab_bos(self.vocab))
 
+    @property
+    def eos(self) -> int:
+        """-1 where the vocabulary has none."""
+        return int(llama_cpp.llama_vocab_eos(self.vocab))
+
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 

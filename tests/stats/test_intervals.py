@@ -96,6 +96,16 @@ def test_t_over_item_means_covers_the_accuracy_over_all_questions() -> None:
     assert 0.93 <= np.mean(np.abs(means.mean(axis=1) - 0.9) <= half) <= 0.97
 
 
+def test_below_200_items_wilson_covers_the_accuracy_over_all_questions() -> None:
+    # 100 items, p ~ Beta(.8, .2), 5 repeats: t over item means covers 94.7%, Wilson on (mean, items) more.
+    rng = np.random.default_rng(13)
+    means = rng.binomial(5, rng.beta(0.8, 0.2, size=(4000, 100))) / 5
+    half = t_quantile(99) * means.std(axis=1, ddof=1) / 10
+    assert np.mean(np.abs(means.mean(axis=1) - 0.8) <= half) == pytest.approx(0.947, abs=0.01)
+    intervals = [mean_interval(row, proportion=True) for row in means]
+    assert np.mean([isinstance(i, Interval) and i.low <= 0.8 <= i.high for i in intervals]) >= 0.93
+
+
 @pytest.mark.parametrize("n", [40, 100, 199])
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.8, 0.93])
 def test_wilson_covers_about_95_percent(n: int, p: float) -> None:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
 from stats.intervals import Interval, t_quantile
 from stats.paired import (
@@ -66,6 +67,19 @@ def test_the_t_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
     assert (found.interval.low, found.interval.high) == pytest.approx((-0.023337, 0.000592), abs=3e-5)
 
 
+def test_scipy_finds_the_same_interval_and_p() -> None:
+    rng = np.random.default_rng(12)
+    arm, reference = rng.integers(0, 4, 12) / 3, rng.integers(0, 4, 12) / 3
+    found = _compare(arm - reference, proportion=False)
+    theirs = scipy_stats.ttest_rel(arm, reference).confidence_interval(0.95)
+    assert isinstance(found.interval, Interval)
+    assert (found.interval.low, found.interval.high) == pytest.approx((theirs.low, theirs.high))
+    permuted = scipy_stats.permutation_test(
+        (arm, reference), lambda a, b: np.round(np.mean(a - b), 9), permutation_type="samples", n_resamples=10**6
+    )
+    assert found.p_value == pytest.approx(permuted.pvalue)
+
+
 def test_the_variance_is_that_of_both_arms_less_twice_what_they_share() -> None:
     rng = np.random.default_rng(7)
     arm, reference = rng.random(50), rng.random(50)
@@ -107,6 +121,7 @@ def test_swapping_the_arms_mirrors_everything(values: list[float]) -> None:
     one, other = _compare(values), _compare([-value for value in values])
     assert isinstance(one.interval, Interval)
     assert isinstance(other.interval, Interval)
+    assert not isinstance(other.difference, Reason)
     assert one.difference == pytest.approx(-other.difference)
     assert (one.interval.low, one.interval.high) == pytest.approx((-other.interval.high, -other.interval.low))
     if not isinstance(one.cohens_d, Reason):

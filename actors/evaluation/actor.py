@@ -1,0 +1,48 @@
+"""The evaluation worker: keeps one GGUF loaded, and writes the blocks that it is given.
+
+A plain class: `ray.remote` is applied where it is started.
+"""
+
+from __future__ import annotations
+
+import os
+
+from actors.evaluation.engines import Engine
+from actors.evaluation.engines.llama import LlamaEngine
+from actors.evaluation.evaluate import BlockSummary, evaluate_block, summarize, write_block
+from actors.work import BlockOrder, EngineLayout, ReportTokens
+
+
+class EvaluationWorker:
+    """Evaluates blocks, one at a time."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._loaded: tuple[str, EngineLayout] | None = None
+
+    def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
+        """Decode, score and write one block. Raises `LlamaError`, after which the model is loaded afresh."""
+        try:
+            result = evaluate_block(order, self._engine_for(order), progress)
+        except BaseException:
+            self.close()
+            raise
+        write_block(order, result)
+        return summarize(order, result)
+
+    def pid(self) -> int:
+        """Process of this worker, for those who watch its memory."""
+        return os.getpid()
+
+    def close(self) -> None:
+        """Free the model. The next block loads its own."""
+        engine, self._engine, self._loaded = self._engine, None, None
+        if engine is not None:
+            engine.close()
+
+    def _engine_for(self, order: BlockOrder) -> Engine:
+        wanted = (order.gguf_path, order.layout)
+        if self._engine is None or self._loaded != wanted:
+            self.close()
+            self._engine, self._loaded = LlamaEngine(*wanted), wanted
+        return self._engine

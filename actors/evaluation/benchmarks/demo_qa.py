@@ -1,0 +1,91 @@
+"""Demo, generated answers: short questions in English and Japanese that a very small model gets right at times.
+
+- Source: `conf/demo/qa.jsonl`, written for this project (general knowledge and small arithmetic)
+- Licence: that of the project
+- Revision: the file's hash stands in the results
+- Sample item: "What is the opposite of hot?" -> cold; "一週間は何日ですか。" -> 7
+- Prompt: six fixed examples, three in each language, then the question: "Q: ...\\nA:" or "質問: ...\\n答え:". One
+  beginning for both languages, so that the engine decodes it once. Plain completion.
+- Answers end with the line, or after 16 tokens.
+- Extraction: the first line, compared with the accepted answers (`scorers/short_answer.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.benchmarks.embedded import read_embedded
+from actors.evaluation.benchmarks.reading import BadLine, field
+from actors.evaluation.scorers.short_answer import score_short_answer
+from actors.work import Generate
+
+MAX_TOKENS = 16
+PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
+SHOTS = (
+    ("en", "What is 3 + 1?", "4"),
+    ("en", "What is the opposite of up?", "down"),
+    ("en", "What is the capital of France?", "Paris"),
+    ("ja", "3たす1はいくつですか。", "4"),
+    ("ja", "4の次の数は何ですか。", "5"),
+    ("ja", "「白」の反対は何ですか。", "黒"),
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    item_id: str
+    lang: str
+    question: str
+    answers: tuple[str, ...]
+
+
+def _row(row: dict[str, Any]) -> _Row:
+    answers = field(row, "answers", list)
+    if not answers or not all(isinstance(answer, str) and answer for answer in answers):
+        raise BadLine("'answers' with one text at least")
+    lang = field(row, "lang")
+    if lang not in PROMPTS:
+        raise BadLine(f"a 'lang' that is one of {', '.join(PROMPTS)}")
+    return _Row(field(row, "id"), lang, field(row, "question"), tuple(answers))
+
+
+def few_shot() -> str:
+    """The examples, each ended by an empty line."""
+    return "".join(f"{PROMPTS[lang].format(question=question)} {answer}\n\n" for lang, question, answer in SHOTS)
+
+
+def _load(inputs: Inputs) -> Loaded:
+    rows, file = read_embedded("qa.jsonl", _row)
+    prefix = few_shot()
+    questions = tuple(
+        Question(
+            row.item_id,
+            Generate(
+                messages=user_prompt(prefix + PROMPTS[row.lang].format(question=row.question)),
+                chat=False,
+                stop=("\n",),
+                max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
+            ),
+            list(row.answers),
+        )
+        for row in rows
+    )
+    return Loaded(questions, (file,))
+
+
+BENCHMARK = Benchmark(
+    name="demo_qa",
+    version=1,
+    kind="generate",
+    metric="accuracy",
+    higher_is_better=True,
+    shots=len(SHOTS),
+    title={"en": "Short questions (demo)", "ja": "短い質問（デモ）"},
+    url="conf/demo/qa.jsonl",
+    licence="as the project",
+    revision="embedded",
+    load=_load,
+    score=score_short_answer,
+)

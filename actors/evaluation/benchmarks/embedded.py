@@ -1,0 +1,21 @@
+"""Reading the demo's items, which the project carries itself (`conf/demo/*.jsonl`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import conf
+from actors.evaluation.benchmarks.contract import SourceFile
+from actors.evaluation.benchmarks.reading import read_lines
+from actors.store import file_sha256
+
+FOLDER = Path(conf.__file__).parent / "demo"
+T = TypeVar("T")
+
+
+def read_embedded(name: str, convert: Callable[[dict[str, Any]], T]) -> tuple[list[T], SourceFile]:
+    """The rows of `conf/demo/<name>` and what file they came from."""
+    path = FOLDER / name
+    return read_lines(path, "id", convert), SourceFile(f"conf/demo/{name}", file_sha256(path))

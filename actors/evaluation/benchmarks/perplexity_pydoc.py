@@ -1,0 +1,49 @@
+"""Perplexity on Python's own language reference, for runs without any data folder (the demo).
+
+- Source: `pydoc_data/topics.py` of the Python that runs the job, second half; calibration may use the first half
+- Revision: that of the Python; the hash of the text stands in the results
+- Licence: PSF License Agreement
+- Sample item: the first 512 tokens of the half
+- Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
+- Metric: `nll`, nats per token; perplexity is its exponential.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+
+from actors.evaluation.benchmarks.chunks import load_text
+from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.scorers.likelihood import score_measured
+from conf.faults import BadInput, Fault
+from conf.texts import read_text
+
+PART = "#2/2"
+
+
+def _load(inputs: Inputs) -> Loaded:
+    found = importlib.util.find_spec("pydoc_data.topics")
+    if found is None or found.origin is None:
+        raise BadInput(Fault("benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
+    text = read_text(found.origin + PART, key="benchmarks")
+    # Named without the folder of this machine's Python: the results are read elsewhere.
+    name = f"pydoc_data/topics.py{PART}"
+    return load_text(inputs, text, SourceFile(name, hashlib.sha256(text.encode()).hexdigest()))
+
+
+BENCHMARK = Benchmark(
+    name="perplexity_pydoc",
+    version=1,
+    kind="measure",
+    metric="nll",
+    higher_is_better=False,
+    shots=0,
+    title={"en": "Perplexity, Python reference (demo)", "ja": "パープレキシティ Pythonリファレンス（デモ）"},
+    url="https://docs.python.org/3/reference/",
+    licence="PSF License Agreement",
+    revision=f"Python {platform.python_version()}",
+    load=_load,
+    score=score_measured,
+)

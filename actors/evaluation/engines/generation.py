@@ -1,0 +1,243 @@
+"""Generating a block's answers: many sequences in one decode, a finished one replaced at once.
+
+The common beginning of all prompts (the few-shot examples) is decoded once, and each item's own part once for
+all its seeds; sequences are forked from them. The order of work is fixed: items as they come, seeds within an
+item, the lowest free slot first. Nothing here looks at a clock, so the same block gives the same answers.
+
+Room in the KV cache is reserved before a sequence starts, for its longest possible answer: the cache cannot run
+out in the middle, a short one only lets fewer sequences run at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.errors import LlamaError
+from actors.evaluation.engines import FinishReason
+from actors.evaluation.engines.meter import Meter
+from actors.evaluation.engines.sampling import draw_tokens, generator_for
+from actors.evaluation.engines.stops import StopWatch
+from actors.llama.batch import Run
+from actors.llama.context import Context
+from conf.schema import Sampling
+
+ROOT = 0  # the sequence that holds the common beginning; slots are 1..n, the one after them holds a waiting item
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One item, ready to be decoded."""
+
+    item_id: str
+    tokens: Sequence[int]
+    stop: tuple[str, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one sequence gave."""
+
+    text: str
+    n_tokens: int
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What generating needs to know of tokens."""
+
+    piece: Callable[[int], bytes]
+    is_end: Callable[[int], bool]
+
+
+@dataclass
+class _Running:
+    """A sequence at work in its slot."""
+
+    ask_index: int
+    seed_index: int
+    generator: np.random.Generator
+    watch: StopWatch
+    position: int
+    """Of the next token to decode."""
+    token: int = -1
+    """Drawn, not decoded yet."""
+    n_tokens: int = 0
+
+
+@dataclass
+class _Waiting:
+    """An item whose prompt is decoded while some of its seeds still wait for a slot."""
+
+    ask_index: int
+    logits: NDArray[np.float32]  # [n_vocab], after the prompt's last token
+
+
+@dataclass
+class Generation:
+    """One block's generation; `run` is called once."""
+
+    context: Context
+    vocabulary: Vocabulary
+    sampling: Sampling
+    n_slots: int
+    asks: Sequence[Ask]
+    seeds: Sequence[int]
+    meter: Meter
+    _running: dict[int, _Running] = field(default_factory=dict)
+    """By slot."""
+    _waiting: _Waiting | None = None
+    _prefix: int = 0
+    _results: dict[tuple[int, int], Generated] = field(default_factory=dict)
+
+    def run(self) -> list[Generated]:
+        """Answers in the order of the asks, seeds within an ask. Raises `LlamaError`."""
+        self.context.clear()
+        pending = deque((ask, seed) for ask in range(len(self.asks)) for seed in range(len(self.seeds)))
+        self._prefix = shared_length([ask.tokens for ask in self.asks])
+        self._decode_prompts([Run(ROOT, 0, self.asks[0].tokens[: self._prefix], self._prefix)] if self.asks else [])
+        while pending or self._running:
+            self._start(pending)
+            self._step()
+        return [self._results[key] for key in sorted(self._results)]
+
+    def _start(self, pending: deque[tuple[int, int]]) -> None:
+        """Give free slots to what is next; decode the prompts of new items; draw each one's first token."""
+        starters = self._admit(pending)
+        if not starters:
+            return
+        first_slot: dict[int, int] = {}
+        for slot, (ask_index, _) in starters.items():
+            if self._waiting is None or self._waiting.ask_index != ask_index:
+                first_slot.setdefault(ask_index, slot)
+        logits = self._decode_items(first_slot)
+        if self._waiting is not None:
+            logits[self._waiting.ask_index] = self._waiting.logits
+        for slot, (ask_index, seed_index) in starters.items():
+            source = first_slot.get(ask_index, self._holder)
+            if slot != source:
+                self.context.fork(source, slot)
+            self._running[slot] = self._new(ask_index, seed_index)
+        self._hold(pending, first_slot, logits)
+        self._advance(list(starters), np.stack([logits[ask_index] for ask_index, _ in starters.values()]))
+
+    @property
+    def _holder(self) -> int:
+        return self.n_slots + 1
+
+    def _admit(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        """As many of the next (ask, seed) pairs as there are slots and cells for, by slot."""
+        starters: dict[int, tuple[int, int]] = {}
+        free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
+        live = {running.ask_index for running in self._running.values()}
+        if self._waiting is not None:
+            live.add(self._waiting.ask_index)
+        cells = self._prefix + sum(self._own_cells(ask_index) for ask_index in live)
+        cells += sum(self.asks[running.ask_index].max_tokens for running in self._running.values())
+        while pending and free:
+            ask_index, _ = pending[0]
+            cells += self.asks[ask_index].max_tokens
+            if ask_index not in live:
+                cells += self._own_cells(ask_index)
+                live.add(ask_index)
+            if cells > self.context.n_ctx:
+                break
+            starters[free.pop(0)] = pending.popleft()
+        if pending and not starters and not self._running:
+            raise LlamaError(f"a KV cache of {self.context.n_ctx} cells is too small: one sequence needs {cells}")
+        return starters
+
+    def _own_cells(self, ask_index: int) -> int:
+        return len(self.asks[ask_index].tokens) - self._prefix
+
+    def _new(self, ask_index: int, seed_index: int) -> _Running:
+        ask = self.asks[ask_index]
+        generator = generator_for(self.seeds[seed_index], ask.item_id)
+        return _Running(ask_index, seed_index, generator, StopWatch(ask.stop), len(ask.tokens))
+
+    def _decode_items(self, first_slot: dict[int, int]) -> dict[int, NDArray[np.float32]]:
+        """Decode the own parts of new items; the logits after each one's last token."""
+        for slot in first_slot.values():
+            if self._prefix:
+                self.context.fork(ROOT, slot)
+        asks = list(first_slot)
+        runs = [
+            Run(first_slot[ask], self._prefix, self.asks[ask].tokens[self._prefix :], self._own_cells(ask) - 1)
+            for ask in asks
+        ]
+        return {asks[owner]: row for owner, row in self._decode_prompts(runs)}
+
+    def _decode_prompts(self, runs: Sequence[Run]) -> list[tuple[int, NDArray[np.float32]]]:
+        """Rows by the index of their run: copies, as they outlive the call that made them."""
+        found = []
+        with self.meter.prompt() as count:
+            for rows in self.context.decode(runs):
+                count(rows.n_tokens)
+                found += [(int(owner), row.copy()) for owner, row in zip(rows.owners, rows.logits, strict=True)]
+        return found
+
+    def _hold(
+        self, pending: deque[tuple[int, int]], first_slot: dict[int, int], logits: dict[int, NDArray[np.float32]]
+    ) -> None:
+        """Keep the prompt of the item whose seeds are not all started; let go of the one kept before."""
+        ask_index = pending[0][0] if pending and pending[0][1] > 0 else None
+        if self._waiting is not None and self._waiting.ask_index != ask_index:
+            self.context.drop(self._holder)
+            self._waiting = None
+        if ask_index is not None and self._waiting is None:
+            self.context.fork(first_slot[ask_index], self._holder)
+            self._waiting = _Waiting(ask_index, logits[ask_index])
+
+    def _step(self) -> None:
+        """One token for every running sequence."""
+        slots = sorted(self._running)
+        runs = [Run(slot, self._running[slot].position, (self._running[slot].token,), 0) for slot in slots]
+        for slot in slots:
+            self._running[slot].position += 1
+        with self.meter.completion() as count:
+            done = 0
+            for rows in self.context.decode(runs):
+                self._advance(slots[done : done + len(rows.logits)], rows.logits)
+                done += len(rows.logits)
+            count(done)
+
+    def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
+        """Draw the next token of each slot; finish those that are done."""
+        generators = [self._running[slot].generator for slot in slots]
+        for slot, token in zip(slots, draw_tokens(logits, generators, self.sampling), strict=True):
+            running = self._running[slot]
+            reason = self._take(running, token)
+            if reason is not None:
+                key = (running.ask_index, running.seed_index)
+                self._results[key] = Generated(running.watch.text, running.n_tokens, reason)
+                del self._running[slot]
+                self.context.drop(slot)
+
+    def _take(self, running: _Running, token: int) -> FinishReason | None:
+        """Add a token to its sequence; why it ends, if it does."""
+        if self.vocabulary.is_end(token):
+            return "eog"
+        running.token = token
+        running.n_tokens += 1
+        if running.watch.add(self.vocabulary.piece(token)):
+            return "stop"
+        return "length" if running.n_tokens >= self.asks[running.ask_index].max_tokens else None
+
+
+def shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all prompts begin with; at least one token of each is left over, to be asked for logits."""
+    if not prompts:
+        return 0
+    most = min(map(len, prompts)) - 1
+    first = np.asarray(prompts[0][:most])
+    for prompt in prompts[1:]:
+        differs = np.flatnonzero(first != np.asarray(prompt[: len(first)]))
+        if len(differs):
+            first = first[: differs[0]]
+    return max(0, len(first))

@@ -1,0 +1,152 @@
+"""The engine that decodes a GGUF in this process, many sequences at once.
+
+Here is what lies around the decoding: prompts are rendered and tokenized, questions that do not fit the model
+are refused, results are put in order. The decoding itself lies in `generation` and `likelihood`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
+from actors.evaluation.engines import Answer, Choices, Measured, Refused, Usage
+from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
+from actors.evaluation.engines.likelihood import Fork, Likelihoods
+from actors.evaluation.engines.meter import Meter
+from actors.llama.context import Context
+from actors.llama.model import Model
+from actors.work import Choose, EngineLayout, Generate, Item, Measure, ReportTokens
+from conf.schema import Sampling
+
+CONTENT = TypeVar("CONTENT")
+TASK = TypeVar("TASK", Generate, Choose, Measure)
+TOO_LONG = "context_too_long"
+TEMPLATE_FAILED = "chat_template_failed"
+_BESIDE_SLOTS = 2  # sequences for the common prefix and for the item that waits for its seeds
+
+
+class LlamaEngine:
+    """One GGUF, loaded, with one context."""
+
+    def __init__(self, gguf_path: str, layout: EngineLayout) -> None:
+        """Load the model. Raises `LlamaError`."""
+        started = time.perf_counter()
+        self._layout = layout
+        self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
+        self._context = Context(self._model, layout, max_sequences=layout.sequences + _BESIDE_SLOTS)
+        self._meter = Meter()
+        self._meter.loaded(time.perf_counter() - started)
+        self._vocabulary = Vocabulary(
+            functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
+        )
+
+    def close(self) -> None:
+        """Free context and weights."""
+        self._context.close()
+        self._model.close()
+
+    def take_usage(self) -> Usage:
+        """What was done since the last call; loading counts once."""
+        return self._meter.take()
+
+    def generate(
+        self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
+    ) -> list[Answer | Refused]:
+        """One answer for each item and seed: items as they come, seeds within an item. Raises `LlamaError`."""
+        self._meter.report = report
+        prepared = [self._ask(item, sampling) for item in items]
+        asks = [one.content for one in prepared if isinstance(one, _Put)]
+        generation = Generation(
+            self._context, self._vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
+        )
+        generated = iter(generation.run())
+        answers: list[Answer | Refused] = []
+        for one in prepared:
+            if isinstance(one, Refused):
+                answers += [one] * len(seeds)
+                continue
+            for done in itertools.islice(generated, len(seeds)):
+                n_prompt = len(one.content.tokens)
+                answers.append(Answer(done.text, one.rendered_hash, n_prompt, done.n_tokens, done.finish_reason))
+        return answers
+
+    def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
+        """Log-likelihoods of each item's choices. Raises `LlamaError`."""
+        self._meter.report = report
+        prepared = [self._fork(item) for item in items]
+        forks = [one.content for one in prepared if isinstance(one, _Put)]
+        logliks = iter(Likelihoods(self._context, self._layout.sequences, self._meter).choices(forks))
+        results: list[Choices | Refused] = []
+        for one in prepared:
+            if isinstance(one, Refused):
+                results.append(one)
+                continue
+            scored = sum(len(choice) - one.content.scored_from for choice in one.content.choices)
+            results.append(Choices(next(logliks), one.rendered_hash, one.content.scored_from, scored))
+        return results
+
+    def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
+        """Negative log-likelihood of each chunk's scored tokens. Raises `LlamaError`."""
+        self._meter.report = report
+        likelihoods = Likelihoods(self._context, self._layout.sequences, self._meter)
+        results: list[Measured | Refused] = []
+        for item in items:
+            task = _task(item, Measure)
+            if self._too_long(len(task.tokens)):
+                results.append(Refused(TOO_LONG))
+                continue
+            loglik = likelihoods.chunk(task.tokens, task.first_scored)
+            results.append(Measured(-loglik, len(task.tokens) - task.first_scored, len(task.tokens)))
+        return results
+
+    def _ask(self, item: Item, sampling: Sampling) -> _Put[Ask] | Refused:
+        task = _task(item, Generate)
+        try:
+            prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
+        except TemplateFailed:
+            return Refused(TEMPLATE_FAILED)
+        tokens = self._tokens(prompt.text, prompt)
+        max_tokens = min(task.max_tokens, sampling.max_tokens)
+        if self._too_long(len(tokens) + max_tokens):
+            return Refused(TOO_LONG, prompt.sha256)
+        return _Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
+
+    def _fork(self, item: Item) -> _Put[Fork] | Refused:
+        task = _task(item, Choose)
+        try:
+            prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
+        except TemplateFailed:
+            return Refused(TEMPLATE_FAILED)
+        # Trailing spaces go to the continuations: tokens begin with a space more often than they end with one.
+        context = prompt.text.rstrip()
+        spaces = prompt.text[len(context) :]
+        choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
+        if self._too_long(max(map(len, choices))):
+            return Refused(TOO_LONG, prompt.sha256)
+        return _Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
+
+    def _tokens(self, text: str, prompt: Prompt) -> list[int]:
+        return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)
+
+    def _too_long(self, n_tokens: int) -> bool:
+        """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
+        return n_tokens > self._model.n_ctx_train
+
+
+@dataclass(frozen=True)
+class _Put(Generic[CONTENT]):
+    """A question that is put to the model."""
+
+    content: CONTENT
+    rendered_hash: str
+
+
+def _task(item: Item, kind: type[TASK]) -> TASK:
+    if not isinstance(item.task, kind):
+        raise TypeError(f"{item.item_id}: a {kind.__name__} task expected, got {type(item.task).__name__}")
+    return item.task

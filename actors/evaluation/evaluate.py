@@ -1,0 +1,128 @@
+"""One block: its questions through an engine, its answers through the benchmark's scorer, its records to a file.
+
+Pure but for `write_block`. The orchestrator decides what a block is; the engine how it is decoded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from actors.evaluation.benchmarks import BENCHMARKS
+from actors.evaluation.benchmarks.contract import Benchmark
+from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused
+from actors.store import content_hash, timings_path, write_jsonl
+from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing
+from conf.schema import Sampling
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """All that a block gave."""
+
+    records: tuple[Record, ...]
+    """Items in the order of the block, seeds within an item."""
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class BlockSummary:
+    """What the orchestrator is told of a block that is written."""
+
+    records_path: str
+    outcomes: Mapping[str, int]
+    """Records by outcome."""
+    prompt_tokens: int
+    completion_tokens: int
+    wall_s: float
+    worker_pid: int
+
+
+def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> BlockResult:
+    """Decode and score a block. Raises `LlamaError` where the engine fails: the block is then tried again whole."""
+    started = time.perf_counter()
+    benchmark = BENCHMARKS[order.benchmark]
+    results = _decode(order, benchmark, engine, report)
+    questions = itertools.product(order.items, order.seeds)
+    records = tuple(
+        _record(benchmark, item, seed, order.sampling, result)
+        for (item, seed), result in zip(questions, results, strict=True)
+    )
+    usage = engine.take_usage()
+    timing = Timing(
+        load_s=usage.load_s,
+        prompt_tokens=usage.prompt_tokens,
+        prompt_s=usage.prompt_s,
+        completion_tokens=usage.completion_tokens,
+        decode_s=usage.decode_s,
+        wall_s=time.perf_counter() - started,
+        # Linux counts in KiB.
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        worker_pid=os.getpid(),
+    )
+    return BlockResult(records, timing)
+
+
+def write_block(order: BlockOrder, result: BlockResult) -> None:
+    """Timings first, records last: the records file being there says that the block is done."""
+    write_jsonl(timings_path(order.records_path), [result.timing])
+    write_jsonl(order.records_path, result.records)
+
+
+def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
+    """The counts of a block."""
+    return BlockSummary(
+        records_path=order.records_path,
+        outcomes=dict(Counter(record.outcome for record in result.records)),
+        prompt_tokens=result.timing.prompt_tokens,
+        completion_tokens=result.timing.completion_tokens,
+        wall_s=result.timing.wall_s,
+        worker_pid=result.timing.worker_pid,
+    )
+
+
+def _decode(
+    order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
+) -> Sequence[Answer | Choices | Measured | Refused]:
+    """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
+    if benchmark.kind == "generate":
+        return engine.generate(order.items, order.seeds, order.sampling, report)
+    once: Sequence[Answer | Choices | Measured | Refused] = (
+        engine.choose(order.items, report) if benchmark.kind == "choose" else engine.measure(order.items, report)
+    )
+    return [result for result in once for _ in order.seeds]
+
+
+def _record(
+    benchmark: Benchmark, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
+) -> Record:
+    record = Record(item.item_id, seed, record_prompt_hash(item, sampling), None, "unscored")
+    if isinstance(result, Refused):
+        return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
+    verdict = benchmark.score(item, result)
+    record = replace(
+        record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer
+    )
+    record = replace(record, prompt_tokens=result.prompt_tokens)
+    if isinstance(result, Measured):
+        return replace(record, nll_sum=result.nll_sum, n_tokens=result.n_tokens)
+    record = replace(record, rendered_hash=result.rendered_hash, completion_tokens=result.completion_tokens)
+    if isinstance(result, Choices):
+        return replace(record, choice_logliks=result.logliks)
+    return replace(record, text=result.text, finish_reason=result.finish_reason)
+
+
+def record_prompt_hash(item: Item, sampling: Sampling) -> str:
+    """What a record pairs on: the prompt before any chat template and, where answers are drawn, how they are drawn."""
+    if not isinstance(item.task, Generate):
+        return item.prompt_hash
+    settings = sampling.model_dump() | {
+        "max_tokens": min(sampling.max_tokens, item.task.max_tokens),
+        "stop": item.task.stop,
+    }
+    return content_hash({"prompt": item.prompt_hash, "sampling": settings})

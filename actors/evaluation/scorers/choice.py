@@ -1,0 +1,24 @@
+"""Scoring of multiple choice by log-likelihood, normalised by length.
+
+The likelihood of a longer text is lower for its length alone; dividing by the number of characters is what
+lm-evaluation-harness calls `acc_norm`. Characters, not tokens, so that models with other vocabularies compare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.engines import Answer, Choices, Measured
+from actors.work import Choose, Item
+
+
+def score_choice(item: Item, result: Answer | Choices | Measured) -> Verdict:
+    """Right where the gold choice has the highest log-likelihood a character; the first wins among equals."""
+    if not isinstance(item.task, Choose) or not isinstance(result, Choices):
+        raise TypeError(f"{item.item_id}: choices expected, got {type(result).__name__}")
+    # The leading space joins the choice to the prompt and is no part of its text.
+    characters = np.array([len(choice.removeprefix(" ")) for choice in item.task.choices])
+    best = int(np.argmax(np.array(result.logliks) / characters))
+    right = best == item.target
+    return Verdict("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))

@@ -1,0 +1,12 @@
+"""Scoring of measured text: there is no right or wrong, the likelihood itself is the result."""
+
+from __future__ import annotations
+
+from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.engines import Answer, Choices, Measured
+from actors.work import Item
+
+
+def score_measured(item: Item, result: Answer | Choices | Measured) -> Verdict:
+    """`measured`, without a score: the record carries `nll_sum` and `n_tokens`."""
+    return Verdict("measured", None)

@@ -1,0 +1,43 @@
+"""Short answers: right where the first line is one of the accepted answers.
+
+Both sides are normalised: NFKC (full-width digits and letters), case folded, punctuation and articles at the
+edges removed. An answer that goes on after an accepted one counts ("7 days" for "7"), but "70" is not "7".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.engines import Answer, Choices, Measured
+from actors.work import Item
+
+_ARTICLE = re.compile(r"^(?:the|an?)\s+")
+
+
+def normalized(text: str) -> str:
+    """One form for answers that differ in width, case, surrounding punctuation or a leading article only."""
+    text = unicodedata.normalize("NFKC", text).casefold().strip()
+    text = re.sub(r"^[^\w+-]+|[\W_]+$", "", text)
+    return _ARTICLE.sub("", text)
+
+
+def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdict:
+    """Compare the first line with `target`, a list of accepted answers. No words at all is wrong, with its reason."""
+    if not isinstance(result, Answer):
+        raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
+    lines = result.text.strip().splitlines()
+    given = normalized(lines[0]) if lines else ""
+    if not given:
+        return Verdict("wrong", 0.0, "no_answer")
+    right = any(_begins_with(given, normalized(accepted)) for accepted in item.target)
+    return Verdict("correct" if right else "wrong", float(right), answer=given)
+
+
+def _begins_with(given: str, accepted: str) -> bool:
+    """`given` is `accepted`, or goes on with another word. Japanese has no spaces: there a sentence's end is asked for."""
+    if not given.startswith(accepted):
+        return False
+    rest = given[len(accepted) :]
+    return not rest or re.match(r"[^\w.,]|です|[.,](?!\d)", rest) is not None

@@ -1,0 +1,143 @@
+"""A llama.cpp context: the KV cache of many sequences, decoded side by side.
+
+The cache is unified: all sequences lie in one run of cells, so a sequence can be forked without copying. What
+is decoded when is the caller's; here are only the calls, their checks, and the way to numpy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.errors import LlamaError
+from actors.llama import library
+from actors.llama.batch import Batch, Run, lay
+from actors.llama.model import Model
+from actors.work import EngineLayout
+
+MAX_OUTPUT_ROWS = 256
+"""Rows of logits a call: 150 MB at a vocabulary of 150k tokens."""
+_NO_ROOM = 1  # llama_decode found no free KV cells
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Logits of one call. `logits` is llama.cpp's own memory: valid until the next one."""
+
+    logits: NDArray[np.float32]  # [rows, n_vocab]
+    owners: NDArray[np.int64]  # [rows], index of the run
+    offsets: NDArray[np.int64]  # [rows], index of the token in its run
+    n_tokens: int
+    """Tokens decoded in this call."""
+
+
+class Context:
+    """Owns one `llama_context`. Close it before its model."""
+
+    def __init__(self, model: Model, layout: EngineLayout, *, max_sequences: int) -> None:
+        """Raises `LlamaError` where there are too many sequences, or the cache cannot be allocated."""
+        most = int(llama_cpp.llama_max_parallel_sequences())
+        if max_sequences > most:
+            raise LlamaError(f"{max_sequences} sequences asked for, llama.cpp has room for {most}")
+        with library.captured_log() as log:
+            self.handle = llama_cpp.llama_init_from_model(model.handle, _parameters(layout, max_sequences))
+        if not self.handle:
+            raise LlamaError(f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}", log[-5:])
+        self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._n_vocab = model.n_vocab
+        self._buffers = _BatchBuffers(layout.n_batch)
+
+    def close(self) -> None:
+        """Free the cache."""
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+    def clear(self) -> None:
+        """Forget all sequences; the cache's content too, so that nothing of earlier work is left in it."""
+        llama_cpp.llama_memory_clear(self._memory, True)
+
+    def fork(self, source: int, target: int) -> None:
+        """Let `target` go on from where `source` is. Shares cells, copies nothing."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def drop(self, sequence: int) -> None:
+        """Forget a whole sequence; cells that no other one shares become free."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def decode(self, runs: Sequence[Run]) -> Iterator[Rows]:
+        """Decode runs in as many calls as they need. Raises `LlamaError`, also where the cells run out."""
+        for batch in lay(runs, self._buffers.capacity, MAX_OUTPUT_ROWS):
+            yield Rows(self._decode(batch), batch.owners, batch.offsets, len(batch.tokens))
+
+    def _decode(self, batch: Batch) -> NDArray[np.float32]:
+        with library.captured_log() as log:
+            status = llama_cpp.llama_decode(self.handle, self._buffers.fill(batch))
+        if status == _NO_ROOM:
+            raise LlamaError(f"no room for {len(batch.tokens)} tokens in a KV cache of {self.n_ctx} cells", log[-5:])
+        if status != 0:
+            raise LlamaError(f"llama_decode failed with status {status}", log[-5:])
+        rows = len(batch.owners)
+        if not rows:
+            # Without this the time of the work would be counted to whoever waits for it next.
+            llama_cpp.llama_synchronize(self.handle)
+            return np.empty((0, self._n_vocab), np.float32)
+        pointer = llama_cpp.llama_get_logits(self.handle)
+        return np.ctypeslib.as_array(pointer, shape=(rows, self._n_vocab))
+
+
+def _parameters(layout: EngineLayout, max_sequences: int) -> llama_cpp.llama_context_params:
+    params = llama_cpp.llama_context_default_params()
+    params.n_ctx = layout.n_ctx
+    params.n_batch = layout.n_batch
+    params.n_ubatch = layout.n_ubatch
+    params.n_seq_max = max_sequences
+    params.n_threads = layout.threads
+    params.n_threads_batch = layout.threads
+    params.kv_unified = layout.kv_unified
+    params.offload_kqv = layout.gpu_layers != 0
+    params.flash_attn_type = (
+        llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if layout.flash_attention else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    return params
+
+
+class _BatchBuffers:
+    """The arrays behind a `llama_batch`: allocated once, filled for each call."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._tokens = np.zeros(capacity, np.int32)
+        self._positions = np.zeros(capacity, np.int32)
+        self._sequences = np.zeros(capacity, np.int32)
+        self._outputs = np.zeros(capacity, np.int8)
+        self._counts = np.ones(capacity, np.int32)  # each token belongs to one sequence
+        step = self._sequences.itemsize
+        self._sequence_pointers = (self._sequences.ctypes.data + step * np.arange(capacity)).astype(np.uintp)
+
+    def fill(self, batch: Batch) -> llama_cpp.llama_batch:
+        """A `llama_batch` over these arrays; it is valid until the next filling."""
+        n = len(batch.tokens)
+        self._tokens[:n] = batch.tokens
+        self._positions[:n] = batch.positions
+        self._sequences[:n] = batch.sequences
+        self._outputs[:n] = batch.outputs
+        return llama_cpp.llama_batch(
+            n_tokens=n,
+            token=_pointer(self._tokens, ctypes.c_int32),
+            embd=None,
+            pos=_pointer(self._positions, ctypes.c_int32),
+            n_seq_id=_pointer(self._counts, ctypes.c_int32),
+            seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(ctypes.c_int32)),
+            logits=_pointer(self._outputs, ctypes.c_int8),
+        )
+
+
+def _pointer(array: NDArray[np.generic], kind: type) -> object:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))

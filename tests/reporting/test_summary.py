@@ -1,0 +1,58 @@
+"""The summary table of the sample run, read as a person reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reporting.results import build_results
+from reporting.summary import display_width, summary_table
+from tests.reporting.sample_run import sample_run
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    findings = build_results(*sample_run())
+    return summary_table(findings.comparison, findings.analysis).splitlines()
+
+
+def _section(lines: list[str], start: str) -> list[str]:
+    first = next(number for number, line in enumerate(lines) if line.startswith(start))
+    return lines[first : lines.index("", first)]
+
+
+def test_the_arms_come_first_with_size_and_bits(lines: list[str]) -> None:
+    assert lines[0].split() == ["arm", "model", "MiB", "bits/weight", "reference", "tokens/s"]
+    assert lines[1].split()[:4] == ["f16", "SmolLM2-135M-Instruct", "258.3", "16.11"]
+
+
+def test_the_quantized_source_is_told(lines: list[str]) -> None:
+    assert any("was given as Q4_1" in line for line in lines)
+
+
+def test_a_sampled_benchmark_shows_intervals_differences_and_what_is_unscored(lines: list[str]) -> None:
+    section = _section(lines, "gsm8k: accuracy, higher is better; 40 of 1319 items, 3 runs")
+    assert section[1].split() == ["arm", "mean", "95%", "CI", "runs", "n", "diff", "95%", "CI", "d", "unscored"]
+    row = next(line for line in section if line.startswith("q4_k_m"))
+    assert "0.440  [0.297, 0.594]  ±0.124  39  -0.081" in row
+    assert "unscored: q4_k_m 19 of 120 records (block_failed 16, context_length 3)" in section
+
+
+def test_what_is_not_sampled_says_so_and_shows_no_bar(lines: list[str]) -> None:
+    section = _section(lines, "arc_challenge")
+    assert section[0].endswith("no sampling")
+    assert "±" not in "".join(section)
+
+
+def test_perplexity_is_shown_with_the_difference_of_its_logarithm(lines: list[str]) -> None:
+    section = _section(lines, "perplexity_ja_wiki: perplexity, lower is better")
+    assert "diff in ln PPL" in section[1]
+    assert section[2].split()[1] == "128.00"
+
+
+def test_the_table_fits(lines: list[str]) -> None:
+    assert max(map(display_width, lines)) <= 110
+
+
+def test_japanese_takes_two_columns_a_character() -> None:
+    assert display_width("量子化 q4") == 9
+    assert display_width("か\u3099") == 2
