@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actors.llama.quantizer import known_types
+from actors.llama.gguf_file import known_types
 from conf.faults import BadInput, Fault
 from conf.schema import Language
 

@@ -118,14 +118,14 @@ class ActivationCollector:
             self._batch.logits[index] = 1
 
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
-        """llama.cpp asks first whether a tensor is wanted, and shows it then. False in answer to the showing stops it."""
+        """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
         try:
             tensor = ggml.Tensor.from_address(address)
             if ask:
                 return self._wants(tensor)
             if self._failure is None:
                 self._add(tensor)
-        except BaseException as error:
+        except BaseException as error:  # ctypes would print it and go on; `decode` raises it, Ctrl-C too
             self._failure = error
         return self._failure is None
 

@@ -1,0 +1,94 @@
+"""Calibration texts become chunks of tokens: each text gives its share, in whole chunks.
+
+As llama-imatrix does (tools/imatrix/imatrix.cpp, compute_imatrix), so that one text gives the same chunks in both.
+Reading a text is `conf.texts`'; what the model makes of the chunks is `imatrix`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.llama.model import Model
+from actors.work import CalibrationText
+from conf.faults import BadInput, Fault
+from conf.texts import parse_spec, read_text
+
+
+@dataclass(frozen=True)
+class TextUse:
+    """How much of one text was taken."""
+
+    name: str
+    """File name and part, without the folders of this machine."""
+    sha256: str
+    """Of the text as it was read: of the part, where only a part was asked for."""
+    tokens_available: int
+    n_chunks: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chunks, and where they come from."""
+
+    chunks: tuple[tuple[int, ...], ...]
+    texts: tuple[TextUse, ...]
+
+
+def text_name(spec: str) -> str:
+    """`topics.py#1/2` of `/a/b/topics.py#1/2`: published files name texts, not folders."""
+    text = parse_spec(spec, key="--calibration")
+    return text.path.name if text.parts == 1 else f"{text.path.name}#{text.part}/{text.parts}"
+
+
+def chunk_shares(shares: Sequence[float], n_chunks: int) -> tuple[int, ...]:
+    """Whole chunks a text, in all `n_chunks`: the largest remainders are rounded up, the first of equal ones."""
+    total = sum(shares)
+    exact = [share / total * n_chunks for share in shares]
+    chunks = [int(value) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda index: (chunks[index] - exact[index], index))
+    for index in by_remainder[: n_chunks - sum(chunks)]:
+        chunks[index] += 1
+    return tuple(chunks)
+
+
+def make_chunks(model: Model, texts: Sequence[CalibrationText], *, dataset_size: int, ctx: int) -> Calibration:
+    """Read, tokenize and cut.
+
+    Args:
+        dataset_size: tokens in all; the last, incomplete chunk is left out.
+        ctx: tokens a chunk.
+
+    Raises:
+        BadInput: a text cannot be read, or the texts hold too few tokens for their shares.
+    """
+    if dataset_size < ctx or not texts:
+        allowed = f"at least one text and one chunk, that is {ctx} tokens"
+        raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
+    wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
+    contents = [read_text(text.path, key="--calibration") for text in texts]
+    tokens = [model.tokenize(content, add_special=True, parse_special=False) for content in contents]
+    available = [len(each) // ctx for each in tokens]
+    if any(have < want for have, want in zip(available, wanted, strict=True)):
+        raise BadInput(_too_few(texts, available, dataset_size, ctx))
+    chunks, uses = [], []
+    for text, content, found, count in zip(texts, contents, tokens, wanted, strict=True):
+        chunks += [_chunk(found[start : start + ctx], model) for start in range(0, count * ctx, ctx)]
+        uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+    return Calibration(tuple(chunks), tuple(uses))
+
+
+def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:
+    # Each chunk begins as a text of its own would; the token in that place is lost, as in llama-imatrix.
+    return (model.bos, *tokens[1:]) if model.adds_bos else tuple(tokens)
+
+
+def _too_few(texts: Sequence[CalibrationText], available: Sequence[int], dataset_size: int, ctx: int) -> Fault:
+    shares = [text.share for text in texts]
+    fitting = dataset_size // ctx
+    while fitting and any(have < want for have, want in zip(available, chunk_shares(shares, fitting), strict=True)):
+        fitting -= 1
+    sizes = ", ".join(f"{text_name(text.path)}: {count * ctx}" for text, count in zip(texts, available, strict=True))
+    allowed = f"at most {fitting * ctx} tokens with these texts and shares (whole chunks of {ctx}; {sizes})"
+    return Fault("--dataset-size", dataset_size, allowed, "Ask for fewer tokens, or give more --calibration text.")

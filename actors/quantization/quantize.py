@@ -1,0 +1,209 @@
+"""Making one arm: quantize under a temporary name, verify, rename, and write the manifest last.
+
+llama.cpp does the work (`actors.llama.quantizer`); what must hold of the result is `verify`'s.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from actors.llama import library
+from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
+from actors.llama.gguf_layout import TensorInfo, read_layout
+from actors.llama.quantizer import (
+    ImatrixData,
+    QuantizePlan,
+    QuantType,
+    plan_quantization,
+    quantize,
+    resolve_type,
+)
+from actors.quantization.imatrix_file import quantization_data, read_imatrix
+from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.verify import verify
+from actors.store import atomic_path, file_sha256, read_json, write_json, write_text
+from actors.work import QuantizeOrder, ReportTokens
+from conf.faults import BadInput, Fault
+
+_NAMES_KEPT = 20
+
+
+@dataclass(frozen=True)
+class ArmFiles:
+    """Where an arm's files lie."""
+
+    gguf: Path
+    manifest: Path
+    log: Path
+
+    @classmethod
+    def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
+        """As in a run directory: one folder an arm."""
+        path = Path(gguf)
+        return cls(path, path.parent / "manifest.json", path.parent / "log.txt")
+
+    @classmethod
+    def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
+        """Several arms in one folder: the other files carry the GGUF's name."""
+        path = Path(gguf)
+        return cls(path, path.with_suffix(".manifest.json"), path.with_suffix(".log.txt"))
+
+
+@dataclass(frozen=True)
+class Fallbacks:
+    """Tensors whose rows are too short for the type that the recipe wants, and were given another one."""
+
+    count: int
+    tensors_quantized: int
+    """Tensors of a quantized type, fallbacks among them."""
+    by_type: dict[str, int]
+    """Fallbacks by the type that was taken instead, lower case: `q5_0`."""
+    names: tuple[str, ...]
+    """The first 20."""
+
+
+@dataclass(frozen=True)
+class ImatrixUse:
+    """The importance matrix of an arm."""
+
+    file: str
+    sha256: str
+    chunks: int
+    tensors_without_data: tuple[str, ...]
+    """Quantized tensors for which it knows nothing, in whole or in some experts: quantized without it."""
+
+
+@dataclass(frozen=True)
+class ArmManifest:
+    """What is known of an arm; the file being there is the done-mark."""
+
+    key: dict[str, Any]
+    arm: str
+    model: str
+    recipe: str
+    file: str
+    """Name of the GGUF, in the manifest's folder."""
+    sha256: str
+    size_bytes: int
+    bits_per_weight: float
+    dequantized_from: str | None
+    types: dict[str, int]
+    """Tensors by type, lower case."""
+    fallbacks: Fallbacks
+    imatrix: ImatrixUse | None
+    versions: dict[str, str]
+    seconds: float
+    """Quantizing and verifying."""
+    peak_rss_bytes: int
+    """Of the worker process so far."""
+
+
+def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None = None) -> ArmManifest:
+    """Make one GGUF, verify it, and write its manifest last.
+
+    Args:
+        report: called with 0 after each step, as a sign of life: no tokens flow here.
+        files: by default `manifest.json` and `log.txt` beside `order.output_path`.
+
+    Raises:
+        BadInput: an unusable model or importance matrix, or a type that needs one and gets none.
+        LlamaError: llama.cpp refused, or the result does not load.
+        ConflictError: the result is not what was asked for.
+    """
+    files = files or ArmFiles.in_own_folder(order.output_path)
+    started = time.perf_counter()
+    quant_type, header = resolve_type(order.recipe), read_header(order.model_path)
+    imatrix = _importance(order, quant_type, header)
+    plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None)
+    # Until the new one is written, no manifest may vouch for what is changing.
+    files.manifest.unlink(missing_ok=True)
+    with atomic_path(files.gguf) as temporary:
+        log = quantize(order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads)
+        report(0)
+        verify(temporary, source=read_layout(header.path), plan=plan, quant_type=quant_type)
+        report(0)
+    write_text(files.log, "".join(line + "\n" for line in log))
+    manifest = ArmManifest(
+        key=order.key,
+        arm=order.arm,
+        model=order.model_name,
+        recipe=quant_type.name,
+        file=files.gguf.name,
+        sha256=file_sha256(files.gguf),
+        size_bytes=files.gguf.stat().st_size,
+        bits_per_weight=read_header(files.gguf).bits_per_weight,
+        dequantized_from=order.dequantized_from,
+        types=_count(tensor.type for tensor in plan.tensors),
+        fallbacks=_fallbacks(plan),
+        imatrix=_imatrix_use(order, imatrix, plan),
+        versions=library.build(),
+        seconds=time.perf_counter() - started,
+        peak_rss_bytes=peak_rss_bytes(),
+    )
+    write_json(files.manifest, asdict(manifest))
+    return manifest
+
+
+def load_manifest(path: str | Path) -> ArmManifest:
+    """Read back the manifest of an arm."""
+    row = read_json(path)
+    fallbacks, imatrix = row.pop("fallbacks"), row.pop("imatrix")
+    if imatrix is not None:
+        imatrix = ImatrixUse(**imatrix | {"tensors_without_data": tuple(imatrix["tensors_without_data"])})
+    return ArmManifest(fallbacks=Fallbacks(**fallbacks | {"names": tuple(fallbacks["names"])}), imatrix=imatrix, **row)
+
+
+def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
+    """The importance matrix, where there is one and the type makes use of it."""
+    if not quant_type.lossy:
+        return None
+    if order.imatrix_path is None:
+        if quant_type.needs_imatrix:
+            allowed = f"an importance matrix: {quant_type.name} cannot be made without one"
+            raise BadInput(Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix."))
+        return None
+    matrix = read_imatrix(order.imatrix_path)
+    data = quantization_data(matrix, Path(order.imatrix_path).name)
+    _check_fit(data, header.tensors, order.imatrix_path)
+    return data
+
+
+def _check_fit(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:
+    """A matrix of another model is refused: llama.cpp would quantize without it and mention it in the log only."""
+    known = {tensor.name: tensor for tensor in tensors if tensor.name in data.importance}
+    # A row of importance for each expert, and one for tensors of two dimensions.
+    misfits = [
+        name
+        for name, tensor in known.items()
+        if data.importance[name].size != tensor.shape[0] * (tensor.shape[2] if len(tensor.shape) > 2 else 1)
+    ]
+    if misfits or not known:
+        got = f"{path} ({misfits[0]} has another size)" if misfits else f"{path} (none of its tensors is in the model)"
+        raise BadInput(Fault("--imatrix", got, "a matrix that was collected from this model", "Collect it anew."))
+
+
+def _imatrix_use(order: QuantizeOrder, data: ImatrixData | None, plan: QuantizePlan) -> ImatrixUse | None:
+    if data is None or order.imatrix_path is None:
+        return None
+    matrix = read_imatrix(order.imatrix_path)
+    covered = {name for name, entry in matrix.entries.items() if entry.counts.all()}
+    without = [tensor.name for tensor in plan.tensors if tensor.type not in UNQUANTIZED and tensor.name not in covered]
+    return ImatrixUse(data.file_name, file_sha256(order.imatrix_path), data.n_chunks, tuple(without))
+
+
+def _fallbacks(plan: QuantizePlan) -> Fallbacks:
+    return Fallbacks(
+        count=len(plan.fallbacks),
+        tensors_quantized=sum(tensor.type not in UNQUANTIZED for tensor in plan.tensors),
+        by_type=_count(tensor.type for tensor in plan.fallbacks),
+        names=tuple(tensor.name for tensor in plan.fallbacks[:_NAMES_KEPT]),
+    )
+
+
+def _count(types: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(collections.Counter(map(str.lower, types)).items()))

@@ -1,0 +1,55 @@
+"""Reading a new GGUF back before it gets its name: is it what was asked for, and does it load?
+
+A file that fails here is thrown away; `quantize` decides about names and manifests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors.errors import ConflictError
+from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
+from actors.llama.quantizer import QuantizePlan, QuantType, check_loads
+
+# What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
+_MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.", "split.")
+
+
+def verify(path: Path, *, source: Layout, plan: QuantizePlan, quant_type: QuantType) -> None:
+    """Compare a new file with its plan and its source, then load it with every row validated.
+
+    Raises:
+        ConflictError: tensors or metadata are not what the plan and the source say.
+        LlamaError: it does not load, or holds values that are not finite.
+    """
+    try:
+        made = read_layout(path)
+    except (NotGgufError, CutShortError) as error:
+        raise ConflictError(f"llama.cpp wrote a file that is not whole: {error or 'cut short'}") from error
+    _compare_tensors(made, source, plan)
+    _compare_metadata(made, source, quant_type)
+    check_loads(path)
+
+
+def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:
+    shapes = {tensor.name: tensor.shape for tensor in source.tensors}
+    if shapes != {tensor.name: tensor.shape for tensor in made.tensors}:
+        raise ConflictError("the new file has other tensors, or other shapes, than its source")
+    planned = {tensor.name: tensor.type for tensor in plan.tensors}
+    wrong = [tensor for tensor in made.tensors if tensor.type != planned[tensor.name]]
+    if wrong:
+        first = wrong[0]
+        raise ConflictError(
+            f"{len(wrong)} tensors are not of the planned type: {first.name} is {first.type}, not {planned[first.name]}"
+        )
+
+
+def _compare_metadata(made: Layout, source: Layout, quant_type: QuantType) -> None:
+    file_type = made.metadata.get("general.file_type")
+    if file_type != quant_type.ftype:
+        raise ConflictError(f"the new file calls itself type {file_type}, not {quant_type.ftype} ({quant_type.name})")
+    changed = [
+        key for key, value in source.raw.items() if not key.startswith(_MAY_CHANGE) and made.raw.get(key) != value
+    ]
+    if changed:
+        raise ConflictError(f"metadata were lost or changed: {', '.join(sorted(changed)[:5])}")

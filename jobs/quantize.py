@@ -1,0 +1,174 @@
+"""Phase 2 alone: makes GGUF files of several types from one model, each verified.
+
+    python -m jobs.quantize --model model-f16.gguf --imatrix imatrix.gguf --formats bf16,q8_0,q4_k_m --output quantized
+
+Writes `OUTPUT/<model>-<TYPE>.gguf`, with `.manifest.json` and `.log.txt` beside it; what is there already is not made
+again. llama.cpp uses all given threads for one file, so Ray is not needed here. Exit codes: 0 done; 1 some files could
+not be made; 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from actors.errors import QuantAssayError
+from actors.llama import library
+from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.quantizer import QuantType, predicted_size, resolve_type
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm
+from actors.store import file_sha256
+from actors.work import QuantizeOrder
+from conf.faults import BadInput, Fault
+from conf.load import resolve_path
+from jobs import _arguments as arguments
+from jobs._output import check_folder
+
+T = TypeVar("T")
+
+DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of the job."""
+    made = argparse.ArgumentParser(
+        prog="python -m jobs.quantize",
+        description="Make GGUF files of several types from one model, read them back and verify them.",
+        epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
+    )
+    arguments.add_model(made, required=True)
+    made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
+    made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
+    formats_help = f"llama.cpp types (default {DEFAULT_FORMATS})"
+    made.add_argument("--formats", "--quantizations", default=DEFAULT_FORMATS, metavar="A,B,...", help=formats_help)
+    levels = ("none", "low", "medium", "high", "max")
+    made.add_argument("--protection-level", choices=levels, default="none", help="only none is there yet (default)")
+    made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job; gives back the exit code."""
+    made = parser()
+    options = made.parse_args(argv)
+    try:
+        orders = make_orders(options)
+        failed = 0
+        for number, order in enumerate(orders, start=1):
+            print(f"[{number}/{len(orders)}] {order.recipe}: ", end="", flush=True)
+            failed += not _make(order)
+    except BadInput as error:
+        return arguments.fail(error, made.prog)
+    return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
+
+
+def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
+    """The orders that the command line stands for, one a type.
+
+    Raises:
+        BadInput: with every fault found.
+    """
+    arguments.refuse_later(options)
+    faults: list[Fault] = []
+    types = [_gathered(faults, lambda name=name: resolve_type(name, key="--formats")) for name in _names(options)]  # type: ignore[misc]
+    named = arguments.named_path(options.model[0])
+    model_path = _gathered(faults, lambda: resolve_path(named["path"]))
+    header = _gathered(faults, lambda: read_header(model_path)) if model_path else None
+    imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
+    if imatrix_path is not None:
+        _gathered(faults, lambda: read_imatrix(imatrix_path))
+    if len(options.model) != 1:
+        faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
+    if options.threads < 1:
+        faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
+    known = list({kind.name: kind for kind in types if kind is not None}.values())
+    faults += [_needs_imatrix(kind) for kind in known if kind.needs_imatrix and imatrix_path is None]
+    if faults or header is None:
+        raise BadInput(faults)
+    output = Path(options.output).absolute()
+    sizes = [predicted_size(header.path, kind, with_imatrix=imatrix_path is not None) for kind in known]
+    check_folder(output, "--output", needed_bytes=sum(sizes))
+    identity = _identity(header, imatrix_path)
+    return [_order(options, header, named["name"], kind, imatrix_path, output, identity) for kind in known]
+
+
+def _order(
+    options: argparse.Namespace,
+    header: GgufHeader,
+    model_name: str,
+    kind: QuantType,
+    imatrix_path: str | None,
+    output: Path,
+    identity: dict[str, Any],
+) -> QuantizeOrder:
+    return QuantizeOrder(
+        arm=kind.name,
+        model_path=str(header.path),
+        model_name=model_name,
+        recipe=kind.name,
+        imatrix_path=imatrix_path,
+        threads=options.threads,
+        output_path=str(output / f"{model_name}-{kind.name.upper()}.gguf"),
+        dequantized_from=header.dequantized_from,
+        key={"kind": "arm", "recipe": kind.name, **identity},
+    )
+
+
+def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
+    """What every file of this call is made from."""
+    imatrix = file_sha256(imatrix_path) if imatrix_path else None
+    return {"model": file_sha256(header.path), "imatrix": imatrix, "build": library.build()}
+
+
+def _make(order: QuantizeOrder) -> bool:
+    """Make one file, or say that it is there already. False: it could not be made."""
+    files = ArmFiles.in_shared_folder(order.output_path)
+    if files.gguf.exists() and files.manifest.exists() and load_manifest(files.manifest).key == order.key:
+        print(f"{files.gguf} is there already, nothing to do")
+        return True
+    try:
+        manifest = make_arm(order, lambda tokens: None, files)
+    except QuantAssayError as error:
+        print(f"failed: {error}", flush=True)
+        return False
+    print(_describe(files.gguf, manifest))
+    return True
+
+
+def _describe(path: Path, manifest: ArmManifest) -> str:
+    text = f"{path}, {manifest.size_bytes / 2**20:.1f} MiB, {manifest.bits_per_weight:.2f} bits a weight"
+    text += f", {manifest.seconds:.1f} s"
+    if manifest.dequantized_from:
+        text += f"; dequantized from {manifest.dequantized_from}"
+    if manifest.fallbacks.count:
+        taken = ", ".join(f"{count} {kind}" for kind, count in manifest.fallbacks.by_type.items())
+        text += f"; {manifest.fallbacks.count} of {manifest.fallbacks.tensors_quantized} tensors fell back ({taken})"
+    return text
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    names = arguments.split_names(options.formats)
+    if not names:
+        raise BadInput(Fault("--formats", options.formats, f"llama.cpp types, as {DEFAULT_FORMATS}"))
+    return names
+
+
+def _needs_imatrix(kind: QuantType) -> Fault:
+    allowed = f"an importance matrix: {kind.name} cannot be made without one"
+    return Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix.")
+
+
+def _gathered(faults: list[Fault], check: Callable[[], T]) -> T | None:
+    try:
+        return check()
+    except BadInput as error:
+        faults.extend(error.faults)
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
