@@ -62,7 +62,9 @@ look_around() {
         missing+=("a C and C++ compiler (llama.cpp is built from source)")
         packages+=(build-essential)
     fi
-    if [ -n "$python" ] && ! has_pango "$python" || [ -z "$python" ]; then
+    if [ -z "$python" ]; then
+        packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0) # cannot be looked for yet
+    elif ! has_pango "$python"; then
         missing+=("Pango (the scorecard PDF is set with it)")
         packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)
     fi
@@ -102,11 +104,11 @@ mend_machine() {
 # What the log's end says, in a few words.
 current_step() {
     local line
-    line=$(tail -n 400 "$log" | grep -aoE '\[[0-9]+/[0-9]+\] (Building|Linking)|^ *(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing collected packages|Installing build dependencies)[^(:]*' | tail -n 1) || true
+    line=$(tail -n 400 "$log" | grep -aoE '^ *\[[0-9]+/[0-9]+\] |^ *(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing collected packages|Installing build dependencies)[^(:]*' | tail -n 1) || true
     case $line in
-        *\[*) echo "compiling llama.cpp, step ${line%%]*}]" ;;
+        *\[*) echo "building llama.cpp, step $(echo "$line" | tr -d '[] ' | sed 's|/| of |')" ;;
         *"Installing collected"*) echo "unpacking packages" ;;
-        "") echo "starting pip" ;;
+        "") echo "pip is at work" ;;
         *) echo "$line" | sed 's/^ *//; s/ *$//; s|[^ ]*/||' | cut -c1-80 ;;
     esac
 }
@@ -152,9 +154,9 @@ make_venv() {
 
 announce() {
     if [ -z "${CMAKE_ARGS:-}" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
-        echo "set-up: installing about 150 packages into $venv; llama.cpp comes from pip's cache, already built (about a minute)"
+        echo "set-up: installing the packages of requirements.lock into $venv; llama.cpp comes from pip's cache, already built"
     else
-        echo "set-up: installing about 150 packages into $venv. llama.cpp is built from source now: about 5 minutes on 2 cores,"
+        echo "set-up: installing the packages of requirements.lock into $venv. llama.cpp is built from source now: about 5 minutes on 2 cores,"
         echo "        once a machine (pip's cache keeps the result)"
     fi
 }

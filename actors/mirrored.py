@@ -24,8 +24,8 @@ STATUS_OF_STATE: Mapping[str, RunStatus] = {
     "failed": "FAILED",
     "stopped": "KILLED",
 }
-SETTING_KEYS = {"key", "settings", "versions", "build", "layout", "sampling"}
-"""Branches of a manifest whose numbers are settings (parameters), not results (metrics)."""
+SETTING_KEYS = {"key", "settings", "versions", "ctx", "schema_version"}
+"""Branches of manifests and plan whose numbers are settings (parameters), not results (metrics)."""
 MAX_VALUE_LENGTH = 500
 PARENT_UNIT = "pipeline"
 
@@ -185,9 +185,7 @@ def _made_file_run(
         else:
             params["path"] = str(gguf.absolute())
     end_ms = _mtime_ms(manifest_path) if manifest_path and is_made else None
-    seconds = next(
-        (leaves[key] for key in ("wall_s", "seconds", "elapsed_s") if isinstance(leaves.get(key), float)), 0.0
-    )
+    seconds = leaves.get("seconds")
     return MirroredRun(
         unit=unit,
         name=name,
@@ -196,7 +194,7 @@ def _made_file_run(
         params=params,
         metrics={key: value for key, value in leaves.items() if isinstance(value, float)},
         files=tuple(files),
-        start_ms=end_ms - round(1000 * float(seconds)) if end_ms else None,
+        start_ms=end_ms - round(1000 * seconds) if end_ms and isinstance(seconds, float) else end_ms,
         end_ms=end_ms,
     )
 

@@ -94,7 +94,8 @@ def _manifest() -> dict[str, Any]:
         "size_bytes": GGUF_BYTES,
         "bits_per_weight": 4.5,
         "sha256": "cd" * 32,
-        "tensor_types": {"q4_k": 3, "q6_k": 1},
+        "types": {"q4_k": 3, "q6_k": 1},
+        "seconds": 2.5,
         "key": {"rule": 1},
         "nothing": None,
     }

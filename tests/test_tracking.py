@@ -131,14 +131,24 @@ def test_manifests_become_parameters_and_metrics_whatever_fields_they_have(
     mirror: Mirror, run: RunDirectory, uri: str
 ) -> None:
     mirror.sync(run.root)
-    arm = _runs(uri)["artifacts/q4_k_m+en"].data
+    made = _runs(uri)["artifacts/q4_k_m+en"]
+    arm = made.data
+    assert made.info.end_time - made.info.start_time == 2500
     assert arm.metrics == {
         "size_bytes": GGUF_BYTES,
         "bits_per_weight": 4.5,
-        "tensor_types.q4_k": 3.0,
-        "tensor_types.q6_k": 1.0,
+        "types.q4_k": 3.0,
+        "types.q6_k": 1.0,
+        "seconds": 2.5,
     }
     assert arm.params == {"arm": "q4_k_m+en", "model": "tiny", "recipe": "q4_k_m", "sha256": "cd" * 32, "key.rule": "1"}
+
+
+def test_the_experiment_opens_on_the_pages_for_runs(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    report = mirror.sync(run.root)
+    experiment = MlflowClient(tracking_uri=uri).get_experiment(report.experiment_id)
+    assert experiment.name == "tiny"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_artifacts_can_be_browsed(mirror: Mirror, run: RunDirectory, uri: str) -> None:

@@ -1,0 +1,184 @@
+"""The doctor's checks: one function each, looking at one thing and changing nothing.
+
+They need the packages that they check; `jobs.doctor` says so where those cannot even be imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from packaging.requirements import Requirement
+
+from actors.tracking import check_reachable, mask_secrets
+from conf.faults import BadInput
+from conf.load import Environment
+from reporting.fonts import find_fonts
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK_FILES = ("requirements.lock", "requirements-model.lock")
+LEAST_DISK_BYTES = 3 * 2**30
+"""The demo's GGUFs and caches with room to spare; a real plan says what it needs with --dry-run."""
+LEAST_MEMORY_BYTES = 3 * 2**30
+"""Ray's own processes take about 1 GiB, two workers of the demo's model about 1 GiB more."""
+CONNECT_TIMEOUT_S = 5.0
+NATIVE_TIMEOUT_S = 120.0
+GIB = 2**30
+
+_SHOW_LLAMA_BUILD = "import json; from actors.llama import library; print(json.dumps(library.build()))"
+_SET_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and the mend where that will not do."""
+
+    name: str
+    found: str
+    mend: str | None = None
+    """None: all is well."""
+
+
+def examine(environment: Environment, storage: Path, data_dir: Path | None) -> Iterator[Check]:
+    """Every check, in the order in which the jobs would stumble."""
+    yield check_python()
+    yield check_packages(ROOT)
+    yield check_llama()
+    yield check_pango()
+    yield check_fonts()
+    yield check_disk(storage)
+    yield check_memory()
+    if environment.ray_address:
+        yield check_ray(environment.ray_address)
+    if environment.mlflow_tracking_uri:
+        yield check_mlflow(environment.mlflow_tracking_uri)
+    if data_dir is not None:
+        yield check_data_dir(data_dir)
+
+
+def check_python() -> Check:
+    return Check("Python", f"{platform.python_version()}, {sys.executable}")
+
+
+def check_packages(root: Path) -> Check:
+    """What is installed against the lock files, as far as their markers mean this machine."""
+    wanted = [requirement for name in LOCK_FILES for requirement in locked(root / name)]
+    differing = []
+    for requirement in wanted:
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            differing.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            differing.append(
+                f"{requirement.name} {version} in place of {str(requirement.specifier).removeprefix('==')}"
+            )
+    if not differing:
+        return Check("Packages", f"{len(wanted)}, all as locked")
+    listed = ", ".join(differing[:8]) + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
+    return Check("Packages", listed, "Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
+
+
+def locked(path: Path) -> list[Requirement]:
+    """The requirements of a lock file that hold on this machine."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    named = [Requirement(line.rstrip("\\ ")) for line in lines if line[:1].isalnum()]
+    return [requirement for requirement in named if requirement.marker is None or requirement.marker.evaluate()]
+
+
+def check_llama() -> Check:
+    """In a process of its own: a library built for another CPU ends its process without a word."""
+    done = _run_python(_SHOW_LLAMA_BUILD)
+    if done.returncode != 0:
+        mend = (
+            "Build it for this machine: .venv/bin/python -m pip install --force-reinstall --no-deps --no-cache-dir "
+            "llama-cpp-python with the version of requirements.lock (needs a C++ compiler, about 5 minutes)."
+        )
+        return Check("llama.cpp", _last_line(done), mend)
+    build = json.loads(done.stdout.splitlines()[-1])
+    return Check("llama.cpp", f"llama-cpp-python {build['llama_cpp_python']}; {build['cpu_features']}")
+
+
+def check_pango() -> Check:
+    done = _run_python(_SET_ONE_PAGE)
+    if done.returncode == 0:
+        return Check("Pango", "the scorecard PDF can be set")
+    mend = "Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0. Fedora: dnf install pango."
+    return Check("Pango", _last_line(done), mend)
+
+
+def check_fonts() -> Check:
+    try:
+        fonts = find_fonts()
+    except BadInput as error:
+        return Check("Japanese fonts", str(error), "Run `make setup`.")
+    return Check("Japanese fonts", f"{fonts.regular.name}, {fonts.bold.name}")
+
+
+def check_disk(storage: Path) -> Check:
+    existing = storage.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free_bytes = shutil.disk_usage(existing).free
+    enough = free_bytes >= LEAST_DISK_BYTES
+    mend = f"Free {LEAST_DISK_BYTES // GIB} GiB, or put the runs elsewhere with --storage." if not enough else None
+    return Check("Disk", f"{free_bytes / GIB:.1f} GiB free for {storage}", mend)
+
+
+def check_memory() -> Check:
+    available_bytes = psutil.virtual_memory().available
+    enough = available_bytes >= LEAST_MEMORY_BYTES
+    mend = "Close other programs, or run one worker at a time: --max-workers 1." if not enough else None
+    return Check("Memory", f"{available_bytes / GIB:.1f} GiB available, {psutil.cpu_count()} CPUs", mend)
+
+
+def check_ray(address: str) -> Check:
+    """Whether something listens where RAY_ADDRESS points; `auto` and `local` name no place."""
+    if address in {"auto", "local"}:
+        return Check("Ray", f"RAY_ADDRESS={address}: looked for when a job starts")
+    mend = "Start the cluster (`ray start --head`), mend RAY_ADDRESS, or unset it: then a local Ray is started."
+    parts = urllib.parse.urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        host, port = parts.hostname or "", parts.port or 0
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        return Check("Ray", f"{mask_secrets(address)} does not answer ({error})", mend)
+    return Check("Ray", f"{mask_secrets(address)} answers")
+
+
+def check_mlflow(uri: str) -> Check:
+    try:
+        check_reachable(uri)
+    except BadInput as error:
+        return Check("MLflow", error.faults[0].key + ": " + str(error.faults[0].got), error.faults[0].next_step)
+    return Check("MLflow", f"{mask_secrets(uri)} answers")
+
+
+def check_data_dir(data_dir: Path) -> Check:
+    """There, and with something in it; what each benchmark needs of it the pipeline checks before it starts."""
+    mend = "Name a folder with a folder for each data set, such as gsm8k/test.jsonl."
+    if not data_dir.is_dir():
+        return Check("Data", f"{data_dir} is no folder", mend)
+    folders = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
+    return Check("Data", ", ".join(folders), None) if folders else Check("Data", f"{data_dir} is empty", mend)
+
+
+def _run_python(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=NATIVE_TIMEOUT_S, check=False)
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    return said[-1][:300] if said else f"ended with code {done.returncode} and no word"

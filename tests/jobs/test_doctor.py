@@ -1,0 +1,108 @@
+"""The doctor on this machine, and on machines that lack something."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conf.load import Environment
+from jobs import _checks as checks
+from jobs.doctor import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MIB = 2**20
+
+
+@pytest.fixture
+def listening_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_machine_that_was_set_up_lacks_no_part(tmp_path: Path) -> None:
+    environment = Environment(mlflow_tracking_uri=None, ray_address=None, submission_id=None, terminal_width=None)
+    found = {check.name: check for check in checks.examine(environment, tmp_path / "runs", None)}
+    parts = ("Python", "llama.cpp", "Pango", "Japanese fonts")
+    assert {name: found[name].mend for name in parts} == dict.fromkeys(parts)
+    assert set(found) == {*parts, "Packages", "Disk", "Memory"}
+    assert not (tmp_path / "runs").exists()
+
+
+def test_everything_is_told_at_once_and_the_exit_code_is_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, closed_port: int
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:geheim@127.0.0.1:{closed_port}")
+    assert main(["--data-dir", str(tmp_path / "nothing")]) == 1
+    printed = capsys.readouterr().out
+    lacking = [line.split()[1] for line in printed.splitlines() if line.startswith("LACKS")]
+    assert lacking[-3:] == ["Ray:", "MLflow:", "Data:"]
+    assert printed.count("mend:") == len(lacking)
+    assert "geheim" not in printed
+
+
+def test_a_package_of_another_version_is_named(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text(
+        "# a comment\n"
+        'numpy==0.1 ; python_full_version >= "3.11" \\\n'
+        "    --hash=sha256:00 \\\n"
+        "    # via something\n"
+        "no-such-package-at-all==1.0\n"
+        "pywin32==1.0 ; sys_platform == 'no-such-platform'\n"
+    )
+    (tmp_path / "requirements-model.lock").write_text("")
+    check = checks.check_packages(tmp_path)
+    assert check.mend is not None
+    assert "in place of 0.1" in check.found
+    assert "no-such-package-at-all is missing" in check.found
+    assert "pywin32" not in check.found
+
+
+def test_too_little_disk_and_memory_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The one place where the machine itself is played: tests cannot fill a disk."""
+    usage = namedtuple("usage", "free")
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: usage(free=100 * MIB))
+    monkeypatch.setattr(checks.psutil, "virtual_memory", lambda: memory(available=100 * MIB))
+    disk, memory_check = checks.check_disk(tmp_path / "not" / "yet" / "there"), checks.check_memory()
+    assert disk.mend is not None
+    assert "--storage" in disk.mend
+    assert memory_check.mend is not None
+    assert "--max-workers 1" in memory_check.mend
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "http://127.0.0.1:{port}"])
+def test_a_cluster_that_listens_is_found(address: str, listening_port: int) -> None:
+    assert checks.check_ray(address.format(port=listening_port)).mend is None
+
+
+def test_an_address_without_a_port_is_told_not_raised() -> None:
+    assert checks.check_ray("127.0.0.1").mend is not None
+    assert checks.check_ray("127.0.0.1:port").mend is not None
+
+
+def test_a_data_folder_needs_something_in_it(tmp_path: Path) -> None:
+    assert checks.check_data_dir(tmp_path).mend is not None
+    (tmp_path / "gsm8k").mkdir()
+    assert checks.check_data_dir(tmp_path) == checks.Check("Data", "gsm8k")
+
+
+def test_the_doctor_speaks_where_no_package_is_installed() -> None:
+    """-S -I: an interpreter that sees the standard library only."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from jobs.doctor import main; sys.exit(main([]))"
+    done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "make setup" in done.stdout
+    assert done.stderr == ""
