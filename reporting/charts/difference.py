@@ -9,11 +9,11 @@ from typing import Any
 
 import altair as alt
 
-from reporting.charts.points import benchmark_title, domain
+from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
 from reporting.findings import Findings, Json
-from reporting.wording import Scale, Words, scale_of
+from reporting.wording import Scale, Words, benchmark_title, difference_scale
 
 ROW_PX = 42
 
@@ -33,14 +33,6 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
         "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, no difference is shown.",
     )
     return figure(drawn, title, subtitle)
-
-
-def difference_scale(rows: list[Json]) -> Scale:
-    """How the differences of one benchmark are written."""
-    values = [bound for row in rows for bound in (row["ci95"] or [])] + [
-        row["difference"] for row in rows if row["difference"] is not None
-    ]
-    return scale_of(rows[0]["metric"], values)
 
 
 def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool) -> str:
