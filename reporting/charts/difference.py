@@ -51,10 +51,10 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     factor = 100 if scale.percent else 1
     values = [_row(row, scale, factor) for row in rows]
     bounds = [value for row in values for value in (row["low"], row["high"], row["difference"]) if value is not None]
-    x_scale = alt.Scale(domain=domain([*bounds, 0.0]), nice=False)
+    x_scale = alt.Scale(domain=domain([*bounds, 0.0], margin=0.2), nice=False)
     order = list(dict.fromkeys(row["label"] for row in values))
     title = axis_title(words, rows[0]["metric"], benchmark["higher_is_better"], scale.percent)
-    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~g", tickCount=5))
+    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~f", tickCount=5))
     base = chart_of(values).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
     zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])

@@ -36,7 +36,7 @@ class Table:
     numeric: tuple[bool, ...]
 
 
-def _table(columns: Sequence[tuple[str, bool]], rows: list[tuple[str, ...]]) -> Table:
+def _table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[str, ...]]) -> Table:
     return Table(tuple(name for name, _ in columns), tuple(rows), tuple(is_number for _, is_number in columns))
 
 
