@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from conf.faults import BadInput, Fault
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -59,3 +61,14 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def require_folder(folder: str | Path, key: str) -> None:
+    """Make `folder` where it is missing. Raises BadInput, naming `key`, where nothing can be written into it."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        allowed = f"a folder that can be written ({error.strerror})"
+        raise BadInput(Fault(key, str(folder), allowed, "Name another folder, or mend its permissions.")) from error

@@ -1,7 +1,7 @@
 """Making foreign text inert: text of models, data sets and names is data wherever it is shown.
 
 `visible` takes the teeth out of control characters (terminal escapes, bidirectional overrides), `markdown`
-and `code` out of Markup. HTML escaping is left to jinja2's autoescape, SVG escaping to the chart renderer.
+and `code` out of Markdown. HTML escaping is left to jinja2's autoescape, SVG escaping to the chart renderer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
-_MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&\"'$=^%-]|(?<=\d)[.]|[:@](?=\S)|(?<=[Ww]{3})[.]")
+_MARKUP = re.compile(
+    r"[\\`*\[\]<>#|~&$@{}]"  # structure wherever it stands
+    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, but not inside a word
+    r"|^[-+=]|-(?=-)|(?<=-)-|^\d+[.)](?=\s|$)"  # lists, headings underlined, rules
+    r"|:(?=//)|(?<=[Ww]{3})[.]"  # bare addresses
+)
+_INTERVAL = re.compile(r"(\[[+−]?[\d.,]+, [+−]?[\d.,]+\](?![(\[:]))")
+"""An interval of numbers: its brackets can be no link, so it stays readable in the source."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+~/=,: -]*[A-Za-z0-9_.+~/=,:-]")
 
 
@@ -42,8 +49,19 @@ def markdown(value: object) -> str:
     those as structure, and neither does python-markdown. A line end becomes `<br>`, the only markup let in;
     bare web and mail addresses are broken up, because GitHub would make links of them.
     """
-    text = visible(str(value)).strip("\n")
-    return "<br>".join(_MARKUP.sub(lambda match: f"&#{ord(match.group())};", line) for line in text.split("\n"))
+    return "<br>".join(_inert_line(line) for line in visible(str(value)).strip("\n").split("\n"))
+
+
+def _inert_line(line: str) -> str:
+    stripped = line.lstrip(" ")
+    # Splitting by a pattern with one group gives text and intervals in turn.
+    parts = _INTERVAL.split(stripped)
+    inert = "".join(part if place % 2 else _MARKUP.sub(_references, part) for place, part in enumerate(parts))
+    return "&nbsp;" * (len(line) - len(stripped)) + inert
+
+
+def _references(match: re.Match[str]) -> str:
+    return "".join(f"&#{ord(letter)};" for letter in match.group())
 
 
 def code(value: object) -> str:

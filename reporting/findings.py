@@ -15,7 +15,7 @@ from typing import Any, Literal
 import polars as pl
 
 from conf.faults import BadInput, Fault
-from reporting.validate import validate
+from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
 Role = Literal["reference", "compared", "alone"]
@@ -76,9 +76,9 @@ class Findings:
         return next((row for row in rows if row["metric"] == "perplexity"), self.primary(arm, benchmark))
 
     def shown_rows(self, benchmark: str) -> dict[str, Json]:
-        """Arm name -> shown row, of the arms that have one, in the order of the arms."""
+        """Arm name -> shown row, of the arms that were scored at all, in the order of the arms."""
         rows = {arm["name"]: self.shown(arm["name"], benchmark) for arm in self.arms}
-        return {name: row for name, row in rows.items() if row is not None}
+        return {name: row for name, row in rows.items() if row is not None and row["mean"] is not None}
 
     def compared(self, benchmark: str) -> list[Json]:
         """The comparisons of one benchmark, in the order of the arms."""
@@ -119,7 +119,7 @@ def read_findings(results_path: str | Path) -> Findings:
     return Findings(comparison, analysis, answers, tuple(notices))
 
 
-def _read_json(path: Path, kind: str) -> Json:
+def _read_json(path: Path, kind: Kind) -> Json:
     next_step = "Name the quantization_comparison.json of a finished run."
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

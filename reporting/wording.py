@@ -7,7 +7,9 @@ than the interval justifies and write null as a dash. Which sentence is said whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from reporting.escape import one_line
 
 Lang = Literal["ja", "en", "both"]
 
@@ -140,7 +142,20 @@ _METRICS = {
 }
 
 
-def metric_title(words: Words, metric: str) -> str:
+def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
     """A metric's title; an unknown one is shown by its name."""
     ja, en = _METRICS.get(metric, (metric, metric))
-    return words.say(ja, en)
+    return words.say(ja, en, joint)
+
+
+def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:
+    """How the differences of one benchmark are written: one scale for all its arms."""
+    values = [bound for row in comparisons for bound in (row["ci95"] or ())]
+    values += [row["difference"] for row in comparisons if row["difference"] is not None]
+    return scale_of(comparisons[0]["metric"], values)
+
+
+def benchmark_title(words: Words, benchmark: dict[str, Any]) -> str:
+    """A benchmark's title in the wanted language."""
+    title = benchmark["title"]
+    return one_line(words.say(title["ja"], title["en"]), 90)

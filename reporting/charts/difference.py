@@ -9,11 +9,11 @@ from typing import Any
 
 import altair as alt
 
-from reporting.charts.points import benchmark_title, domain
+from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
 from reporting.findings import Findings, Json
-from reporting.wording import Scale, Words, scale_of
+from reporting.wording import Scale, Words, benchmark_title, difference_scale
 
 ROW_PX = 42
 
@@ -35,14 +35,6 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
     return figure(drawn, title, subtitle)
 
 
-def difference_scale(rows: list[Json]) -> Scale:
-    """How the differences of one benchmark are written."""
-    values = [bound for row in rows for bound in (row["ci95"] or [])] + [
-        row["difference"] for row in rows if row["difference"] is not None
-    ]
-    return scale_of(rows[0]["metric"], values)
-
-
 def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool) -> str:
     """What the difference is, and which way is worse."""
     if metric == "nll":
@@ -59,10 +51,10 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     factor = 100 if scale.percent else 1
     values = [_row(row, scale, factor) for row in rows]
     bounds = [value for row in values for value in (row["low"], row["high"], row["difference"]) if value is not None]
-    x_scale = alt.Scale(domain=domain([*bounds, 0.0]), nice=False)
+    x_scale = alt.Scale(domain=domain([*bounds, 0.0], margin=0.2), nice=False)
     order = list(dict.fromkeys(row["label"] for row in values))
     title = axis_title(words, rows[0]["metric"], benchmark["higher_is_better"], scale.percent)
-    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~g", tickCount=5))
+    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~f", tickCount=5))
     base = chart_of(values).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
     zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])

@@ -53,7 +53,7 @@ def _panel_chart(panel: Panel, unit: SizeUnit, palette: dict[str, str], words: W
         scale=x_scale,
         axis=alt.Axis(title=f"{words.say('ファイルサイズ', 'File size')} ({unit.name})", tickCount=6),
     )
-    y_axis = alt.Axis(title=list(panel.axis_title), format=".0%" if panel.scale.percent else "~g", tickCount=6)
+    y_axis = alt.Axis(title=list(panel.axis_title), format=".0%" if panel.scale.percent else "~f", tickCount=6)
     y = alt.Y("mean:Q", scale=y_scale, axis=y_axis)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
     rows = [asdict(point) | {"size": unit.of(point.size_bytes or 0)} for point in points]

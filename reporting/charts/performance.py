@@ -56,7 +56,7 @@ def _panel_chart(panel: Panel, labels: list[str], palette: dict[str, str], words
     scale = alt.Scale(domain=domain(extent(panel.points)), nice=False, zero=False)
     axis = alt.Axis(
         title=f"{panel.axis_title[0]} ({panel.axis_title[1]})",
-        format=".0%" if panel.scale.percent else "~g",
+        format=".0%" if panel.scale.percent else "~f",
         tickCount=5,
     )
     x = alt.X("mean:Q", scale=scale, axis=axis)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from reporting.charts.style import role_title
 from reporting.escape import one_line
 from reporting.findings import Findings, Json
-from reporting.wording import Scale, Words, metric_title, scale_of
+from reporting.wording import Scale, Words, benchmark_title, metric_title, scale_of
 
 ARM_LABEL_CHARS = 40
 
@@ -81,12 +81,6 @@ def _panel(findings: Findings, words: Words, benchmark: Json) -> Panel:
         points=points,
         missing=missing,
     )
-
-
-def benchmark_title(words: Words, benchmark: Json) -> str:
-    """A benchmark's title in the wanted language."""
-    title = benchmark["title"]
-    return one_line(words.say(title["ja"], title["en"]), 90)
 
 
 def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]:

@@ -78,15 +78,18 @@ def configured(chart: AnyChart) -> Json:
     return dict(chart.to_dict())
 
 
-def render(chart: AnyChart, png_path: Path) -> list[Path]:
-    """Write the chart as PNG to `png_path` and as SVG beside it; both whole or not at all."""
-    spec = configured(chart)
+def to_svg(chart: AnyChart) -> str:
+    """The chart as SVG, its text still in need of the font."""
     _register_fonts()
     # No address may be fetched while rendering: the data stand in the specification.
-    png = vl_convert.vegalite_to_png(spec, scale=1, ppi=RESOLUTION_PPI, allowed_base_urls=[])
-    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return str(vl_convert.vegalite_to_svg(configured(chart), allowed_base_urls=[]))
+
+
+def render(chart: AnyChart, png_path: Path) -> list[Path]:
+    """Write the chart as PNG to `png_path` and as SVG beside it; both whole or not at all."""
+    svg = to_svg(chart)
     svg_path = png_path.with_suffix(".svg")
-    write_bytes(png_path, png)
+    write_bytes(png_path, vl_convert.svg_to_png(svg, scale=1, ppi=RESOLUTION_PPI))
     write_text(svg_path, _with_fonts(svg))
     return [png_path, svg_path]
 

@@ -1,0 +1,77 @@
+"""Phase 4 alone, documents: `python -m jobs.document --results .../quantization_comparison.json --output X.pdf`.
+
+Needs neither Ray nor the models. The scorecard goes to exactly the given path; methodology and report go into
+their folders of the run directory where the results lie in one (`<run>/evaluation_results/...`), else beside
+the output. Charts that are not there yet are drawn first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from conf.faults import BadInput, Fault
+from conf.files import require_folder
+from conf.schema import Language
+from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
+
+RESULTS_FOLDER = "evaluation_results"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job. Returns the exit code: 0, or 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        paths, notices = _write(options)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    for notice in notices:
+        print(f"Notice: {notice}")
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    # Importing it loads Pango: where that is missing, BadInput is raised here, inside of what `main` catches.
+    from reporting.documents.write import DocumentPlaces, write_documents
+
+    output = _output(Path(options.output))
+    results = Path(options.results)
+    in_run = results.resolve().parent.name == RESULTS_FOLDER
+    root = results.resolve().parent.parent if in_run else output.parent
+    places = replace(DocumentPlaces.of_run(root), scorecard=output)
+    if not in_run:
+        places = replace(
+            places, methodology=root / places.methodology.name, report=root / "reports" / places.report.name
+        )
+    if not all((places.charts_dir / f"{name}.png").is_file() for name in (PERFORMANCE, EFFICIENCY, DIFFERENCE)):
+        draw_charts(results, places.charts_dir, options.lang)
+    files = write_documents(results, places, options.lang, options.methodology)
+    return files.paths, files.notices
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.document", description="Write scorecard, report and methodology of a results folder."
+    )
+    parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
+    parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")
+    parser.add_argument("--output", required=True, metavar="FILE.pdf", help="the scorecard")
+    parser.add_argument("--lang", choices=[lang.value for lang in Language], default=Language.BOTH.value)
+    return parser
+
+
+def _output(path: Path) -> Path:
+    if path.suffix.lower() != ".pdf":
+        raise BadInput(Fault("--output", str(path), "a file name that ends with .pdf"))
+    require_folder(path.parent, "--output")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Phase 4 alone, charts: `python -m jobs.visualize --results .../quantization_comparison.json --output X.png`.
+
+Needs neither Ray nor the models: everything is drawn from the results folder. The performance chart goes to
+exactly the given path (PNG, with the SVG beside it), the other charts into the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conf.faults import BadInput, Fault
+from conf.files import require_folder
+from conf.schema import Language
+from reporting.charts.draw import draw_charts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job. Returns the exit code: 0, or 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        output = _output(Path(options.output))
+        files = draw_charts(options.results, output.parent, options.lang, output.stem)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    for notice in files.notices:
+        print(f"Notice: {notice}")
+    for path in files.paths:
+        print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.visualize", description="Draw the charts of a results folder."
+    )
+    parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
+    parser.add_argument(
+        "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
+    )
+    parser.add_argument("--lang", choices=[lang.value for lang in Language], default=Language.BOTH.value)
+    return parser
+
+
+def _output(path: Path) -> Path:
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise BadInput(Fault("--output", str(path), "a file name that ends with .png", "Its SVG is written beside it."))
+    require_folder(path.parent, "--output")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

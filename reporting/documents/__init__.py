@@ -1,0 +1,1 @@
+"""Methodology, analysis report and scorecard from a results folder and its charts."""

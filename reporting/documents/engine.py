@@ -1,0 +1,54 @@
+"""jinja2 environments in which every value is inert unless it says otherwise.
+
+In Markdown templates each printed value goes through `escape.markdown`, in HTML templates through jinja2's
+autoescape (after control characters were made visible). Only our own macros and filters give markup back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from reporting import escape
+from reporting.wording import integer, number
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def markdown_environment() -> Environment:
+    """For Markdown: `{{ value }}` is inert text, `{{ value | code }}` a code span."""
+    environment = _environment(finalize=_inert_markdown, autoescape=True)
+    environment.filters["code"] = lambda value: Markup(escape.code(value))
+    return environment
+
+
+def html_environment() -> Environment:
+    """For HTML: `{{ value }}` is inert text."""
+    environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))
+    environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
+    return environment
+
+
+def _environment(**options: Any) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
+    )
+    environment.filters["integer"] = integer
+    environment.filters["decimal"] = number
+    return environment
+
+
+def _inert_markdown(value: Any) -> Any:
+    return value if hasattr(value, "__html__") else Markup(escape.markdown(value))
+
+
+def _visible(value: Any) -> Any:
+    return value if hasattr(value, "__html__") else escape.visible(str(value))

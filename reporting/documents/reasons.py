@@ -1,0 +1,50 @@
+"""Codes of the result files in words: why a number is null, how an interval or a p value was made, outcomes.
+
+An unknown code is shown as it is: a newer results file stays readable.
+"""
+
+from __future__ import annotations
+
+from reporting.findings import Json
+from reporting.wording import DASH, Words
+
+_REASONS = {
+    "no_sampling": ("標本化なし", "no sampling"),
+    "one_run": ("実行は1回", "one run"),
+    "no_scored_items": ("採点された問題なし", "no scored items"),
+    "one_item": ("1問のみ", "one item"),
+    "too_few_items": ("問題数が不足", "too few items"),
+    "no_item_in_all_runs": ("全実行で採点された問題なし", "no item in all runs"),
+    "zero_variance": ("値がすべて等しい", "all values equal"),
+    "no_paired_items": ("対になる問題なし", "no paired items"),
+    "planned_sets_differ": ("計画された問題が異なる", "planned items differ"),
+    "derived": ("主指標から換算", "derived from the primary metric"),
+    "not_measured": ("未計測", "not measured"),
+    "block_failed": ("ブロックの失敗", "block failed"),
+    "context_length": ("文脈長の超過", "context length exceeded"),
+    "mismatch": ("不一致", "mismatch"),
+    "length": ("トークン上限で打ち切り", "cut off at the token limit"),
+    "correct": ("正", "correct"),
+    "wrong": ("誤", "wrong"),
+    "measured": ("計測", "measured"),
+    "unscored": ("採点不能", "unscored"),
+    "generate": ("生成", "generated answer"),
+    "choose": ("選択肢の尤度", "likelihood of choices"),
+    "measure": ("テキストの尤度", "likelihood of text"),
+}
+
+
+def in_words(words: Words, code: str | None, joint: str = " / ") -> str:
+    """A code in the wanted language."""
+    if not code:
+        return DASH
+    return words.say(*_REASONS.get(code, (code, code)), joint)
+
+
+def null_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:
+    """What is said where `row[name]` is null."""
+    reason = row.get(f"{name}_reason")
+    # Numbers of the primary metric stand in its own row: a dash says enough in the derived one.
+    if not reason or reason == "derived":
+        return DASH
+    return f"{DASH} ({in_words(words, reason, joint)})"

@@ -1,0 +1,109 @@
+"""What the templates are given: one frozen view of the findings, tables ready, nothing to compute left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reporting.documents import tables
+from reporting.documents.answers import Question, sample_questions
+from reporting.documents.reading import evidence_counts, summary_sentences
+from reporting.documents.tables import Table
+from reporting.findings import Findings, Json
+from reporting.wording import Words, benchmark_title
+
+CHARTS = {
+    "quantization_performance": (
+        "ベンチマークごとの性能。細い線は問題の抽出に対する95%信頼区間、太い線は標本化の揺れ(1.96σ/√実行回数)。",
+        "Performance on each benchmark. Thin bars: 95% confidence interval over items; thick bars: sampling noise (1.96σ/√runs).",
+    ),
+    "quantization_efficiency": (
+        "ファイルサイズと性能。縦線は問題の抽出に対する95%信頼区間。",
+        "File size against performance. Vertical bars: 95% confidence interval over items.",
+    ),
+    "quantization_difference": (
+        "基準との対応のある差と95%信頼区間。",
+        "Paired difference from the reference with its 95% confidence interval.",
+    ),
+}
+"""File stem -> caption, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart that exists."""
+
+    name: str
+    caption_ja: str
+    caption_en: str
+
+
+@dataclass(frozen=True)
+class BenchmarkView:
+    """One benchmark with its tables."""
+
+    name: str
+    title: str
+    results: Table
+    differences: Table | None
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a template may print."""
+
+    words: Words
+    comparison: Json
+    models: Table
+    arms: Table
+    benchmarks_used: Table
+    benchmarks: tuple[BenchmarkView, ...]
+    performance: Table
+    unscored: Table
+    settings: Table
+    versions: Table
+    summary: tuple[str, ...]
+    n_intervals: int
+    n_excluding_zero: int
+    figures: tuple[Figure, ...]
+    questions: tuple[Question, ...]
+    notices: tuple[str, ...]
+    fixed_benchmark_interval: bool
+    """Whether the results carry the interval of the fixed benchmark too."""
+
+
+def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
+    """The view; charts that are not in `charts_dir` are left out with a notice."""
+    present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
+    absent = [name for name in CHARTS if name not in present]
+    notices = [*findings.comparison["notices"], *findings.notices]
+    notices += [f"The chart {name}.png is not there: its figure is left out." for name in absent]
+    n_intervals, n_excluding_zero = evidence_counts(findings)
+    return View(
+        words=words,
+        comparison=findings.comparison,
+        models=tables.models_table(findings, words),
+        arms=tables.arms_table(findings, words),
+        benchmarks_used=tables.benchmarks_table(findings, words),
+        benchmarks=tuple(_benchmark(findings, words, benchmark) for benchmark in findings.benchmarks),
+        performance=tables.performance_table(findings, words),
+        unscored=tables.unscored_table(findings, words),
+        settings=tables.settings_table(findings, words),
+        versions=tables.versions_table(findings, words),
+        summary=tuple(summary_sentences(findings, words)),
+        n_intervals=n_intervals,
+        n_excluding_zero=n_excluding_zero,
+        figures=tuple(Figure(name, *CHARTS[name]) for name in present),
+        questions=tuple(sample_questions(findings, words)),
+        notices=tuple(notices),
+        fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
+    )
+
+
+def _benchmark(findings: Findings, words: Words, benchmark: Json) -> BenchmarkView:
+    return BenchmarkView(
+        name=benchmark["name"],
+        title=benchmark_title(words, benchmark),
+        results=tables.results_table(findings, words, benchmark),
+        differences=tables.differences_table(findings, words, benchmark),
+    )

@@ -1,0 +1,79 @@
+"""All documents of a results folder, written to files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf.faults import BadInput, Fault
+from conf.files import write_bytes, write_text
+from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
+from reporting.documents.scorecard import scorecard_pdf
+from reporting.documents.view import make_view
+from reporting.findings import read_findings
+from reporting.wording import Lang, Words
+
+
+@dataclass(frozen=True)
+class DocumentPlaces:
+    """Where the documents go, and where their charts are."""
+
+    charts_dir: Path
+    methodology: Path
+    report: Path
+    """The Markdown; the HTML lies beside it."""
+    scorecard: Path
+
+    @classmethod
+    def of_run(cls, run_dir: str | Path) -> DocumentPlaces:
+        """The places inside a run directory."""
+        root = Path(run_dir)
+        return cls(
+            charts_dir=root / "charts",
+            methodology=root / "methodology" / "quantization_methodology.md",
+            report=root / "reports" / "quantization_analysis_report.md",
+            scorecard=root / "scorecards" / "quantization_evaluation.pdf",
+        )
+
+
+@dataclass(frozen=True)
+class DocumentFiles:
+    """What was written, and what had to be left out."""
+
+    paths: tuple[Path, ...]
+    notices: tuple[str, ...]
+
+
+def write_documents(
+    results_path: str | Path, places: DocumentPlaces, lang: Lang, methodology_path: str | Path | None = None
+) -> DocumentFiles:
+    """Write methodology, analysis report (Markdown and HTML) and scorecard.
+
+    Args:
+        results_path: `.../evaluation_results/quantization_comparison.json`.
+        places: where each goes; `DocumentPlaces.of_run` for a run directory.
+        lang: language of the documents.
+        methodology_path: a Markdown text of the user's in place of our methodology.
+
+    Raises:
+        BadInput: results or methodology cannot be read.
+    """
+    findings = read_findings(results_path)
+    given = None if methodology_path is None else _read_methodology(Path(methodology_path))
+    view = make_view(findings, Words(lang), places.charts_dir)
+    report = report_markdown(view)
+    write_text(places.methodology, methodology_markdown(view) if given is None else given)
+    write_text(places.report, report)
+    html_path = places.report.with_suffix(".html")
+    write_text(html_path, report_html(report, view.words))
+    pdf = scorecard_pdf(view, places.charts_dir, None if given is None else to_html(given))
+    write_bytes(places.scorecard, pdf)
+    own_notices = view.notices[len(findings.comparison["notices"]) :]
+    return DocumentFiles((places.methodology, places.report, html_path, places.scorecard), own_notices)
+
+
+def _read_methodology(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Fault("--methodology", str(path), f"a readable Markdown file in UTF-8 ({error})")) from error

@@ -1,0 +1,111 @@
+"""Results folders for tests: the sample run's findings on disk, changed where a test wants them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from conf.files import write_json
+from reporting.results import build_results
+from tests.reporting.sample_run import sample_run
+
+HOSTILE = (
+    "<script>alert(1)</script><img src='file:///etc/passwd'> [click](http://evil.example) ![](file:///etc/passwd)\n"
+    "# heading\n| a | b |\n```\n*bold* **very** _so_ https://evil.example \x1b[31mred\x07 \u202eright to left"
+)
+"""What a model might answer: HTML, Markdown, terminal escapes, a bidirectional override."""
+
+Change = Callable[[dict[str, Any], dict[str, Any]], None]
+
+
+def write_results(run_dir: Path, change: Change | None = None, answer: str | None = None) -> Path:
+    """Write the sample run's results below `run_dir`.
+
+    Args:
+        run_dir: the run directory.
+        change: changes the comparison and the analysis in place, before they are written.
+        answer: stands in place of every answer's text.
+
+    Returns:
+        The path of the comparison file.
+    """
+    results = build_results(*sample_run())
+    if change is not None:
+        change(results.comparison, results.analysis)
+    folder = run_dir / "evaluation_results"
+    write_json(folder / "quantization_comparison.json", results.comparison)
+    write_json(folder / "statistical_analysis.json", results.analysis)
+    (folder / "report_data").mkdir()
+    for name, table in results.tables.items():
+        if answer is not None and name == "answers":
+            table = table.with_columns(text=pl.when(pl.col("text").is_not_null()).then(pl.lit(answer)))
+        table.write_parquet(folder / "report_data" / f"{name}.parquet")
+    return folder / "quantization_comparison.json"
+
+
+def only_arms(names: set[str]) -> Change:
+    """A change that leaves only the named arms, with no results of the others."""
+
+    def change(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+        comparison["arms"] = [arm for arm in comparison["arms"] if arm["name"] in names]
+        for name in ("results", "performance"):
+            comparison[name] = [row for row in comparison[name] if row["arm"] in names]
+        analysis["comparisons"] = [row for row in analysis["comparisons"] if {row["arm"], row["reference"]} <= names]
+
+    return change
+
+
+def without_intervals(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+    """Every interval undefined, as with one item."""
+    for row in [*comparison["results"], *analysis["comparisons"]]:
+        row["ci95"], row["ci95_reason"], row["ci_method"] = None, "one_item", None
+
+
+def failed(names: set[str]) -> Change:
+    """The named arms could not be made: they stand among the arms and gave nothing."""
+
+    def change(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+        for arm in comparison["arms"]:
+            if arm["name"] in names:
+                arm |= {"failed": "LlamaError: cannot load", "size_bytes": None, "bits_per_weight": None}
+        for row in comparison["results"]:
+            if row["arm"] in names:
+                row |= {"mean": None, "mean_reason": "no_scored_items", "ci95": None, "ci95_reason": "no_scored_items"}
+                row |= {"sigma_items": None, "sigma_runs": None, "error_bar_runs": None, "ci_method": None}
+        for row in analysis["comparisons"]:
+            if {row["arm"], row["reference"]} & names:
+                row |= {"difference": None, "difference_reason": "no_paired_items", "ci95": None, "p_value": None}
+                row |= {"cohens_d": None, "test": None, "ci_method": None, "ci95_reason": "no_paired_items"}
+
+    return change
+
+
+one_arm_failed = failed({"q4_k_m"})
+all_arms_failed = failed({"f16", "q8_0", "q4_k_m"})
+
+
+def many_arms(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+    """Ten more arms with long names, of a second model whose arms are GiB large and have no reference."""
+    comparison["models"].append(comparison["models"][0] | {"name": "large", "dequantized_from": None})
+    plain = next(arm for arm in comparison["arms"] if arm["name"] == "q4_k_m")
+    for number in range(10):
+        name = f"large~iq4_xs+en-ja4+phigh{number}"
+        size = (4 + 0.05 * number) * 2**30
+        comparison["arms"].append(plain | {"name": name, "model": "large", "reference": None, "size_bytes": int(size)})
+        for row in [row for row in comparison["results"] if row["arm"] == "q4_k_m"]:
+            comparison["results"].append(row | {"arm": name})
+        for row in [row for row in comparison["performance"] if row["arm"] == "q4_k_m"]:
+            comparison["performance"].append(row | {"arm": name})
+
+
+def named_by_an_enemy(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+    """Names, notices, errors and log lines full of markup."""
+    comparison["models"][0]["name"] = HOSTILE
+    comparison["notices"] = [HOSTILE]
+    comparison["failures"][0] |= {"error": HOSTILE, "unit": HOSTILE, "log_tail": [HOSTILE]}
+    comparison["benchmarks"][0]["title"] = {"ja": HOSTILE, "en": HOSTILE}
+    comparison["command"] = HOSTILE
+    comparison["versions"]["cpu_features"] = HOSTILE

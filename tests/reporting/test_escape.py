@@ -1,0 +1,67 @@
+"""Foreign text is inert in Markdown and shows its control characters."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import markdown as renderer
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reporting import escape
+from tests.reporting.results_folder import HOSTILE
+
+
+def shown(text: str) -> tuple[str, set[str]]:
+    """What a reader sees of Markdown, and the tags it became."""
+    page = renderer.markdown(text, extensions=["tables"])
+    return html.unescape(re.sub(r"<[^>]*>", "", page)), set(re.findall(r"<(\w+)", page))
+
+
+def test_hostile_text_becomes_a_paragraph_and_nothing_else() -> None:
+    text, tags = shown(escape.markdown(HOSTILE))
+    assert tags <= {"p", "br"}
+    assert "<script>alert(1)</script>" in text
+    assert "⟨U+001B⟩[31mred⟨U+0007⟩" in text
+    assert "⟨U+202E⟩" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- item", "1. item", "1) item", "# head", "> quote", "===", "---", "[a]: http://x.example", "    code", "[x](y)"]
+    + ["a|b", "`code`", "&lt;", "\\*", "**b**", "__b__", "~~x~~", "![x](y)", "<b>", "[ ] task", "- [x] task"],
+)
+def test_every_structure_is_shown_as_it_was_written(text: str) -> None:
+    seen, tags = shown(escape.markdown(text))
+    assert seen.replace("\xa0", " ").strip("\n") == text
+    assert tags <= {"p"}
+
+
+@given(st.text(max_size=60))
+def test_any_text_gives_no_markup(text: str) -> None:
+    _, tags = shown("| a |\n| --- |\n| x" + escape.markdown(text) + " |")
+    assert tags <= {"table", "thead", "tbody", "tr", "th", "td", "br"}
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_whole_after_rendering(text: str) -> None:
+    seen, _ = shown("x" + escape.markdown(text) + "x")
+    wanted = escape.visible(text).strip("\n")
+    assert re.sub(r"\s", "", seen) == re.sub(r"\s", "", f"x{wanted}x")
+
+
+def test_an_interval_stays_readable_in_the_source() -> None:
+    assert escape.markdown("−3.4 pp [−13.9, +7.0]") == "−3.4 pp [−13.9, +7.0]"
+    assert "[" not in escape.markdown("[1, 2](http://evil.example)")
+
+
+def test_names_and_hashes_are_code_spans_and_others_are_inert() -> None:
+    assert escape.code("q4_k_m+en-ja4") == "`q4_k_m+en-ja4`"
+    assert "<" not in escape.code("`<b>`")
+
+
+def test_a_label_is_one_cut_line() -> None:
+    assert escape.one_line("a\nb\x1b") == "a b⟨U+001B⟩"
+    assert escape.one_line("x" * 100, 10) == "x" * 9 + "…"

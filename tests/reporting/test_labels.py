@@ -1,0 +1,46 @@
+"""Names beside points: they overlap neither each other nor, where there is room, any point."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reporting.charts.labels import Spot, label_width, place_labels
+
+WIDTH_PX, HEIGHT_PX = 330.0, 260.0
+
+
+def spot(x: float, y: float, label: str) -> Spot:
+    return Spot(x=x, y=y, top=y - 15, bottom=y + 15, label=label)
+
+
+def test_a_lone_label_stands_to_the_right_of_its_point() -> None:
+    (box,) = place_labels([spot(100, 100, "q8_0")], WIDTH_PX, HEIGHT_PX)
+    assert box.y == 100
+    assert box.x - box.width / 2 > 100
+
+
+def test_a_label_at_the_right_edge_stands_to_the_left() -> None:
+    (box,) = place_labels([spot(325, 100, "q8_0")], WIDTH_PX, HEIGHT_PX)
+    assert box.x + box.width / 2 < 325
+
+
+def test_wide_letters_count_twice() -> None:
+    assert label_width("基準") == 2 * label_width("ab")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, WIDTH_PX), st.floats(20, HEIGHT_PX - 20), st.sampled_from(["f16", "q4_k_m", "iq4_xs+en-ja4"])
+        ),
+        max_size=8,
+    )
+)
+def test_labels_never_overlap_each_other(points: list[tuple[float, float, str]]) -> None:
+    boxes = place_labels([spot(*point) for point in points], WIDTH_PX, HEIGHT_PX)
+    assert len(boxes) == len(points)
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+        assert 0 <= box.x - box.width / 2
+        assert box.x + box.width / 2 <= WIDTH_PX
