@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from conf.schema import Sampling
+from conf.schema import Language, Sampling
 
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
@@ -197,8 +197,7 @@ class ChartOrder:
     results_path: str
     """`.../evaluation_results/quantization_comparison.json`"""
     output_dir: str
-    lang: str
-    """`ja`, `en` or `both`."""
+    lang: Language
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,6 @@ class DocumentOrder:
 
     results_path: str
     run_dir: str
-    lang: str
-    """`ja`, `en` or `both`."""
+    lang: Language
     methodology_path: str | None = None
     """A text of the user's in place of ours."""

@@ -6,9 +6,8 @@ and the command line; nothing changes it afterwards (copies are made with `model
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,12 +23,8 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class Language(StrEnum):
-    """Language of charts and documents."""
-
-    JA = "ja"
-    EN = "en"
-    BOTH = "both"
+Language = Literal["ja", "en", "both"]
+"""Language of charts and documents."""
 
 
 class NamedPath(Frozen):
@@ -137,4 +132,5 @@ class PipelineConfig(Frozen):
     """Folder of all pipelines: local or shared."""
     pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None
     """None: `YYYYmmdd-HHMMSS-<model>`."""
-    lang: Language = Language.BOTH
+    lang: Language = "both"
+    """Language of charts and documents."""

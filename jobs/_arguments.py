@@ -10,9 +10,9 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from actors.llama.gguf_file import known_types
+from actors.llama.quantizer import known_types
 from conf.faults import BadInput, Fault
 from conf.schema import Language
 
@@ -78,7 +78,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max-workers", type=int, metavar="N", help="workers side by side at most (default: what fits)")
     group.add_argument(
-        "--lang", choices=[language.value for language in Language], help="charts and documents (default both)"
+        "--lang", choices=get_args(Language), help="charts and documents (default both)"
     )
     group.add_argument(
         "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it"

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from actors.evaluation import benchmarks
 from actors.llama import library
-from actors.llama.gguf_file import GgufHeader, read_header, resolve_type
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
-from actors.llama.quantizer import predicted_size
+from actors.llama.quantizer import predicted_size, resolve_type
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -110,7 +110,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         imatrices=_known(imatrices),
         benchmarks={name: _known(value) for name, value in loaded.items()},
         predicted_bytes={
-            (model.name, recipe): predicted_size(model.path, recipe)
+            (model.name, recipe): predicted_size(model.path, resolve_type(recipe))
             for model in models
             for recipe in config.quantizations
         },

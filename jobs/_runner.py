@@ -164,7 +164,7 @@ def _orchestrate(
     )
     # Ray puts a handler of its own on SIGTERM while it starts, so ours comes after.
     with _signals():
-        handle: Any = ray.remote(Orchestrator)  # type: ignore[assignment]
+        handle: Any = ray.remote(Orchestrator)
         handle = handle.options(num_cpus=0, max_concurrency=8).remote(job)
         ref = handle.run.remote(handle)
         while not ray.wait([ref], timeout=POLL_S)[0]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.llama.gguf_file import known_types
+from actors.llama.quantizer import known_types
 from conf.faults import BadInput, Fault
 from conf.load import load, read_environment
 from conf.schema import ARM_NAME, PIPELINE_ID

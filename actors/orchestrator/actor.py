@@ -298,7 +298,7 @@ class Orchestrator:
         """Charts, then documents; a failing one is recorded and the other still made."""
         if not self._job.make_documents:
             return []
-        lang = self._job.config.lang.value
+        lang = self._job.config.lang
         results = str(self._run_dir.comparison)
         self._enter("charts")
         order = ChartOrder(results, str(self._run_dir.charts), lang)

@@ -256,7 +256,7 @@ def make_plan(
         "blocks": [[block.unit, block.seeds] for block in blocks],
         "runs": config.runs,
         "seed": config.seed,
-        "lang": config.lang.value,
+        "lang": config.lang,
     }
     return Plan(
         pipeline_id,
