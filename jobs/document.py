@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
     parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")
     parser.add_argument("--output", required=True, metavar="FILE.pdf", help="the scorecard")
-    parser.add_argument("--lang", choices=[lang.value for lang in Language], default=Language.BOTH.value)
+    parser.add_argument("--lang", choices=[lang.value for lang in Language], default="both")
     return parser
 
 

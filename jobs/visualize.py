@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
     )
-    parser.add_argument("--lang", choices=[lang.value for lang in Language], default=Language.BOTH.value)
+    parser.add_argument("--lang", choices=[lang.value for lang in Language], default="both")
     return parser
 
 
