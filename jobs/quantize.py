@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from actors.errors import QuantAssayError
 from actors.llama import library
-from actors.llama.gguf_file import GgufHeader, QuantType, read_header, resolve_type
-from actors.llama.quantizer import predicted_size
+from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.quantizer import QuantType, predicted_size, resolve_type
 from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
 from actors.store import file_sha256
 from actors.work import QuantizeOrder
@@ -89,7 +89,7 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     if faults or header is None:
         raise BadInput(faults)
     output = Path(options.output).absolute()
-    sizes = [predicted_size(header.path, kind.name, with_imatrix=imatrix_path is not None) for kind in known]
+    sizes = [predicted_size(header.path, kind, with_imatrix=imatrix_path is not None) for kind in known]
     check_folder(output, "--output", needed_bytes=sum(sizes))
     identity = _identity(header, imatrix_path)
     return [_order(options, header, named["name"], kind, imatrix_path, output, identity) for kind in known]

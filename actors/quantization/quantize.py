@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from actors.llama import library
-from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, QuantType, read_header, resolve_type
+from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.llama.quantizer import (
     ImatrixData,
     QuantizePlan,
+    QuantType,
     plan_quantization,
     quantize,
+    resolve_type,
 )
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.memory import peak_rss_bytes

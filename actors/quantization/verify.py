@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.errors import ConflictError
-from actors.llama.gguf_file import QuantType
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
-from actors.llama.quantizer import QuantizePlan, check_loads
+from actors.llama.quantizer import QuantizePlan, QuantType, check_loads
 
 # What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
 _MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.", "split.")
