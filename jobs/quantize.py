@@ -19,8 +19,7 @@ from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.quantizer import QuantType, predicted_size, resolve_type
-from actors.quantization.imatrix_file import read_imatrix
-from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm
+from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
 from actors.store import file_sha256
 from actors.work import QuantizeOrder
 from conf.faults import BadInput, Fault
@@ -79,8 +78,8 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     model_path = _gathered(faults, lambda: resolve_path(named["path"]))
     header = _gathered(faults, lambda: read_header(model_path)) if model_path else None
     imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
-    if imatrix_path is not None:
-        _gathered(faults, lambda: read_imatrix(imatrix_path))
+    if imatrix_path is not None and header is not None:
+        _gathered(faults, lambda: read_importance(imatrix_path, header))
     if len(options.model) != 1:
         faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
     if options.threads < 1:

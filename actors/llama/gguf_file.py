@@ -6,7 +6,6 @@ Tensor data is never touched: `actors.llama.model` loads it. Unusable files are 
 from __future__ import annotations
 
 import collections
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from actors.llama.gguf_layout import ArrayValue, CutShortError, Layout, NotGgufE
 from conf.faults import BadInput, Fault
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16", "F64"})
-_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 _ALLOWED = "a GGUF file of a language model"
 
 
@@ -103,11 +101,10 @@ def _layout(path: str | Path, key: str) -> Layout:
             )
         )
     if not file.exists():
+        # What has no .gguf at its end may be meant as a hub id.
         next_step = "Check the path."
-        if _HUB_ID.match(str(path)) and file.suffix != ".gguf":
-            next_step = (
-                "Hub ids are not there yet: download the model and convert it with llama.cpp's convert_hf_to_gguf.py."
-            )
+        if file.suffix != ".gguf":
+            next_step += " (Hub ids are not there yet: download the model, convert it with convert_hf_to_gguf.py.)"
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", next_step))
     try:
         return read_layout(file)

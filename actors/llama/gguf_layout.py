@@ -139,7 +139,7 @@ class _Cursor:
         try:
             for _ in range(count):
                 at += 8 + unpack(data, at)[0]
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise CutShortError from error
         self.at = at
         self.skip(0)

@@ -158,6 +158,13 @@ def load_manifest(path: str | Path) -> ArmManifest:
     return ArmManifest(fallbacks=Fallbacks(**fallbacks | {"names": tuple(fallbacks["names"])}), imatrix=imatrix, **row)
 
 
+def read_importance(path: str | Path, header: GgufHeader) -> ImatrixData:
+    """Read an importance matrix for a model. Raises `BadInput` where it is none, or another model's."""
+    data = quantization_data(read_imatrix(path), Path(path).name)
+    _check_fit(data, header.tensors, str(path))
+    return data
+
+
 def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
     """The importance matrix, where there is one and the type makes use of it."""
     if not quant_type.lossy:
@@ -167,10 +174,7 @@ def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader)
             allowed = f"an importance matrix: {quant_type.name} cannot be made without one"
             raise BadInput(Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix."))
         return None
-    matrix = read_imatrix(order.imatrix_path)
-    data = quantization_data(matrix, Path(order.imatrix_path).name)
-    _check_fit(data, header.tensors, order.imatrix_path)
-    return data
+    return read_importance(order.imatrix_path, header)
 
 
 def _check_fit(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:

@@ -1,0 +1,85 @@
+"""What is watched while a model computes: all matrices of its blocks, every token once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gguf import GGUFReader
+
+from actors.errors import LlamaError
+from actors.llama import ggml
+from actors.llama.activations import ActivationCollector, TensorActivations
+from actors.llama.model import Model
+from tests.tiny_model import TinyShape, write_tiny_model
+
+N_TOKENS = 96
+
+
+def watch(path: Path, *chunks: list[int], ctx: int = N_TOKENS) -> dict[str, TensorActivations]:
+    with Model(path) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
+        for chunk in chunks:
+            collector.decode(chunk)
+        return collector.statistics()
+
+
+def chunk(seed: int, length: int = N_TOKENS) -> list[int]:
+    return [int(token) for token in np.random.default_rng(seed).integers(261, 386, length)]
+
+
+def test_every_matrix_of_every_block_has_data_of_every_token(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
+    kinds = ("attn_k", "attn_output", "attn_q", "attn_v", "ffn_down", "ffn_gate", "ffn_up")
+    assert list(seen) == [f"blk.{layer}.{kind}.weight" for layer in range(2) for kind in kinds]
+    assert {int(entry.counts[0]) for entry in seen.values()} == {N_TOKENS}
+    assert seen["blk.1.ffn_down.weight"].sum_squares.shape == (1, 512)
+
+
+def test_the_first_layers_inputs_are_the_normalised_embeddings(tmp_path: Path) -> None:
+    """Worked out by hand: RMS norm with weight 1 divides each embedding by the root of its mean square."""
+    path = write_tiny_model(tmp_path / "tiny.gguf", dtype="f32")
+    tokens = chunk(1)
+    seen = watch(path, tokens)["blk.0.attn_q.weight"]
+    table = next(tensor for tensor in GGUFReader(path).tensors if tensor.name == "token_embd.weight")
+    embedded = np.asarray(table.data, np.float64)[tokens]  # (tokens, columns)
+    normalised = embedded / np.sqrt(np.square(embedded).mean(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(seen.sum_squares[0], np.square(normalised).sum(axis=0), rtol=1e-5)
+
+
+def test_chunks_add_up(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf")
+    first, second, both = watch(path, chunk(0)), watch(path, chunk(1)), watch(path, chunk(0), chunk(1))
+    for name, entry in both.items():
+        np.testing.assert_allclose(entry.sum_squares, first[name].sum_squares + second[name].sum_squares, rtol=1e-12)
+        assert entry.counts.tolist() == [2 * N_TOKENS]
+
+
+def test_each_token_counts_for_the_experts_that_it_goes_to(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=4)), chunk(0))
+    up, down = seen["blk.0.ffn_up_exps.weight"], seen["blk.0.ffn_down_exps.weight"]
+    assert up.sum_squares.shape == (4, 256)
+    assert down.sum_squares.shape == (4, 512)
+    assert up.counts.sum() == down.counts.sum() == 2 * N_TOKENS
+    # The router sees every token once, and what it sees goes to two experts each time.
+    router = seen["blk.0.ffn_gate_inp.weight"]
+    np.testing.assert_allclose(up.sum_squares.sum(axis=0), 2 * router.sum_squares[0], rtol=1e-5)
+
+
+def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0, 1024), ctx=1024)
+    assert {int(entry.counts[0]) for entry in seen.values()} == {1024}
+
+
+def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ggml, "values", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
+
+
+def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LlamaError, match="outside of the vocabulary"):
+        watch(write_tiny_model(tmp_path / "tiny.gguf"), [386])

@@ -1,0 +1,106 @@
+"""Headers say what is in a file, and whatever is no usable model is told as bad input."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.llama.gguf_file import read_header
+from actors.llama.gguf_layout import CutShortError, NotGgufError, read_layout
+from conf.faults import BadInput
+from tests.small_model import smollm2_path
+from tests.tiny_model import TinyShape, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+def write_gguf(path: Path, **values: int) -> Path:
+    """A file with one tensor and some numbers in its metadata."""
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, value in values.items():
+        writer.add_uint16(key.replace("__", "."), value)
+    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_header_tells_what_the_model_is(tiny: Path) -> None:
+    header = read_header(tiny)
+    assert (header.architecture, header.name, header.file_type) == ("llama", "Tiny", "F16")
+    assert (header.n_layers, header.n_ctx_train) == (2, 2048)
+    assert header.has_chat_template
+    assert not header.is_quantized
+    assert header.size_bytes == tiny.stat().st_size
+    # Embedding and output of 386 tokens; a block has attention (q, k, v, output), the net and two norms; a last norm.
+    block = 256 * (256 + 128 + 128 + 256) + 3 * 256 * 512 + 2 * 256
+    assert header.n_parameters == 2 * 386 * 256 + 2 * block + 256
+    assert 16 < header.bits_per_weight < 16.1
+
+
+def test_a_quantized_source_is_named() -> None:
+    header = read_header(smollm2_path())
+    assert header.file_type == header.dequantized_from == "Q4_1"
+    assert header.n_parameters == 134_515_008
+
+
+def test_the_tensor_table_is_that_of_the_gguf_package(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=3))
+    expected = gguf.GGUFReader(path).tensors
+    assert [(row.name, row.shape, row.type, row.n_bytes, row.offset) for row in read_layout(path).tensors] == [
+        (row.name, tuple(row.shape.tolist()), row.tensor_type.name, row.n_bytes, row.data_offset) for row in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "letters GGUF"), (b"PK\3\4 some zip", "letters GGUF"), (b"GGUF", "cut short")]
+)
+def test_a_file_that_is_no_gguf_is_bad_input(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"--arm.*{reason}"):
+        read_header(path, key="--arm")
+
+
+def test_a_file_without_its_last_byte_is_cut_short(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "short.gguf"
+    # The writer pads the last tensor to 32 bytes; without all of them and one more, data are missing.
+    path.write_bytes(tiny.read_bytes()[:-33])
+    with pytest.raises(BadInput, match="cut short"):
+        read_header(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_header_cut_or_changed_anywhere_is_refused_or_read_but_never_crashes(data: st.DataObject, tiny: Path) -> None:
+    whole = tiny.read_bytes()[:12_000]
+    cut = bytearray(whole[: data.draw(st.integers(4, len(whole)))])
+    place = data.draw(st.integers(4, len(cut) - 1)) if len(cut) > 4 else None
+    if place is not None:
+        cut[place] = data.draw(st.integers(0, 255))
+    path = tiny.with_name("changed.gguf")
+    path.write_bytes(cut)
+    with contextlib.suppress(CutShortError, NotGgufError):
+        read_layout(path)
+
+
+def test_what_is_not_there_yet_is_told_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"convert_hf_to_gguf\.py"):
+        read_header(tmp_path)
+    with pytest.raises(BadInput, match="Hub ids are not there yet"):
+        read_header("org/model")
+    with pytest.raises(BadInput, match="no such file"):
+        read_header(tmp_path / "missing.gguf")
+    with pytest.raises(BadInput, match="split ones are not there yet"):
+        read_header(write_gguf(tmp_path / "model-00001-of-00002.gguf", split__count=2))

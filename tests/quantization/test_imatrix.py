@@ -1,0 +1,130 @@
+"""A collected importance matrix is llama-imatrix's, in numbers and in format, and its manifest comes last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.errors import LlamaError
+from actors.llama.gguf_layout import read_layout
+from actors.quantization import imatrix as collecting
+from actors.quantization.actor import QuantizationWorker
+from actors.quantization.imatrix import collect, load_manifest, manifest_path
+from actors.quantization.imatrix_file import quantization_data, read_imatrix
+from actors.store import file_sha256
+from conf.faults import BadInput
+from tests.llama_programs import run_program
+from tests.quantization.orders import imatrix_order
+from tests.small_model import smollm2_path
+from tests.tiny_model import TinyShape, write_tiny_model
+
+ENGLISH = Path(__file__).parents[3] / "shared" / "data" / "calibration" / "wikitext2_train_part.txt"
+
+
+def test_the_worker_collects_reports_and_describes(tmp_path: Path) -> None:
+    order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
+    reported: list[int] = []
+    manifest = QuantizationWorker().collect(order, lambda tokens: reported.append(tokens))
+    assert reported == [128] * 4
+    assert (manifest.n_tokens, manifest.n_chunks, manifest.ctx, manifest.n_tensors) == (512, 4, 128, 14)
+    assert manifest.sha256 == file_sha256(order.output_path)
+    assert manifest.tensors_without_data == ()
+    assert load_manifest(manifest_path(order.output_path)) == manifest
+
+
+def test_the_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=3)), tmp_path)
+    collect(order, lambda tokens: None)
+    matrix = read_imatrix(order.output_path)
+    assert (matrix.datasets, matrix.chunk_count, matrix.chunk_size) == (("text.txt",), 4, 128)
+    entry = matrix.entries["blk.1.ffn_up_exps.weight"]
+    assert entry.sum_squares.shape == (3, 256)
+    assert entry.counts.sum() == 2 * 512
+    data = quantization_data(matrix, "x.gguf").importance["blk.1.ffn_up_exps.weight"]
+    np.testing.assert_allclose(data.reshape(3, 256)[1], entry.sum_squares[1] / entry.counts[1], rtol=1e-6)
+
+
+def test_a_failure_leaves_no_manifest_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
+    collect(order, lambda tokens: None)
+
+    def full_disk(*_arguments: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(collecting, "write_imatrix", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        collect(order, lambda tokens: None)
+    assert not manifest_path(order.output_path).exists()
+    assert not list(Path(order.output_path).parent.glob(".*.part"))
+
+
+def test_too_little_text_is_bad_input_that_names_the_flag(tmp_path: Path) -> None:
+    order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
+    with pytest.raises(BadInput, match="--dataset-size"):
+        collect(replace(order, dataset_size=1_000_000), lambda tokens: None)
+    assert not Path(order.output_path).parent.exists()
+
+
+def test_weights_that_are_not_finite_are_no_importance(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
+    with model.open("r+b") as file:
+        file.seek(row.offset)
+        file.write(np.full(256, np.inf, np.float16).tobytes())
+    with pytest.raises(LlamaError, match="not finite"):
+        collect(imatrix_order(model, tmp_path), lambda tokens: None)
+
+
+def test_other_files_are_told_apart(tmp_path: Path) -> None:
+    old = tmp_path / "old.dat"
+    old.write_bytes(b"\x05\x00\x00\x00")
+    with pytest.raises(BadInput, match=r"--imatrix.*llama-imatrix --in-file"):
+        read_imatrix(old)
+    with pytest.raises(BadInput, match="holds something else"):
+        read_imatrix(write_tiny_model(tmp_path / "tiny.gguf"))
+
+
+def assert_same(ours: Path | str, theirs: Path) -> None:
+    """The same tensors; each element within 1e-4 of max(|a|, 1e-3 max|a|): they sum in float32, we in float64."""
+    mine, other = read_imatrix(ours), read_imatrix(theirs)
+    assert mine.entries.keys() == other.entries.keys()
+    assert (mine.chunk_count, mine.chunk_size) == (other.chunk_count, other.chunk_size)
+    assert [(row.name, row.shape) for row in read_layout(Path(ours)).tensors] == [
+        (row.name, row.shape) for row in read_layout(theirs).tensors
+    ]
+    for name, entry in mine.entries.items():
+        a, b = entry.sum_squares, other.entries[name].sum_squares
+        assert entry.counts.tolist() == other.entries[name].counts.tolist()
+        assert (np.abs(a - b) <= 1e-4 * np.maximum(np.abs(a), 1e-3 * np.abs(a).max())).all(), name
+
+
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_a_tiny_models_matrix_is_that_of_llama_imatrix(tmp_path: Path, n_experts: int) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    order = imatrix_order(model, tmp_path, dataset_size=2048, ctx=512)
+    theirs = tmp_path / "theirs.gguf"
+    text = tmp_path / "text.txt"
+    run_program(
+        "llama-imatrix", "-m", model, "-f", text, "-o", theirs, "--chunks", 4, "-c", 512, "-t", 1, "-nr", "--no-ppl"
+    )
+    collect(order, lambda tokens: None)
+    assert_same(order.output_path, theirs)
+
+
+@pytest.mark.slow
+def test_a_real_models_matrix_is_that_of_llama_imatrix(tmp_path: Path) -> None:
+    if not ENGLISH.is_file():
+        pytest.skip(f"the calibration text {ENGLISH.name} is not beside the project, in ../shared/data/calibration")
+    order = imatrix_order(smollm2_path(), tmp_path, dataset_size=2048, ctx=512)
+    text = tmp_path / "text.txt"
+    text.write_text(ENGLISH.read_text(encoding="utf-8")[:20_000], encoding="utf-8")
+    theirs = tmp_path / "theirs.gguf"
+    model = order.model_path
+    run_program(
+        "llama-imatrix", "-m", model, "-f", text, "-o", theirs, "--chunks", 4, "-c", 512, "-t", 2, "-nr", "--no-ppl"
+    )
+    collect(replace(order, threads=2), lambda tokens: None)
+    assert_same(order.output_path, theirs)

