@@ -24,12 +24,12 @@ from actors.work import Generate
 MAX_TOKENS = 16
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
 SHOTS = (
+    ("ja", "「いぬ」をもう一度書いてください。", "いぬ"),
+    ("ja", "2と5、大きいのはどちらですか。", "5"),
+    ("ja", "「かわ」をもう一度書いてください。", "かわ"),
     ("en", "What is 3 + 1?", "4"),
     ("en", "What is the opposite of up?", "down"),
     ("en", "What is the capital of France?", "Paris"),
-    ("ja", "3たす1はいくつですか。", "4"),
-    ("ja", "4の次の数は何ですか。", "5"),
-    ("ja", "「白」の反対は何ですか。", "黒"),
 )
 
 

