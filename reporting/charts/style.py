@@ -114,14 +114,14 @@ def _with_fonts(svg: str) -> str:
 
 def _face(path: Path, weight: int, letters: set[str]) -> str:
     options = Options(flavor="woff2", layout_features=[], hinting=False, desubroutinize=True, notdef_outline=True)
-    # The font's date of change would otherwise be the time of the drawing.
-    font = TTFont(path, lazy=True, recalcTimestamp=False)
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=[ord(letter) for letter in letters])
-    subsetter.subset(font)
-    font.flavor = "woff2"
     buffer = io.BytesIO()
-    font.save(buffer)
+    # The font's date of change would otherwise be the time of the drawing.
+    with TTFont(path, lazy=True, recalcTimestamp=False) as font:
+        subsetter.subset(font)
+        font.flavor = "woff2"
+        font.save(buffer)
     data = base64.b64encode(buffer.getvalue()).decode()
     source = f'url("data:font/woff2;base64,{data}") format("woff2")'
     return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:{source}}}'

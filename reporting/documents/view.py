@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Figure:
     name: str
     caption_ja: str
     caption_en: str
+    tall: bool
+    """Higher than wide: it gets a page of its own, where others share one."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,18 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         summary=tuple(summary_sentences(findings, words)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
-        figures=tuple(Figure(name, *CHARTS[name]) for name in present),
+        figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
         questions=tuple(sample_questions(findings, words)),
         notices=tuple(notices),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
+
+
+def _is_tall(png_path: Path) -> bool:
+    """Width and height stand in a PNG's first chunk, at bytes 16 and 20 (PNG specification, 11.2.2)."""
+    with open(png_path, "rb") as file:
+        width_px, height_px = struct.unpack(">II", file.read(24)[16:24])
+    return bool(height_px > 1.2 * width_px)
 
 
 def _benchmark(findings: Findings, words: Words, benchmark: Json) -> BenchmarkView:

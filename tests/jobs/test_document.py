@@ -1,0 +1,43 @@
+"""`jobs.document`: where the documents go, inside a run directory and outside of one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from actors.documentation.actor import DocumentationWorker
+from actors.visualization.actor import VisualizationWorker
+from actors.work import ChartOrder, DocumentOrder
+from jobs import document
+from tests.reporting.results_folder import write_results
+
+
+def test_in_a_run_directory_everything_goes_to_its_folder(tmp_path: Path) -> None:
+    results = write_results(tmp_path)
+    output = tmp_path / "scorecards" / "quantization_evaluation.pdf"
+    assert document.main(["--results", str(results), "--output", str(output), "--lang", "en"]) == 0
+    assert output.is_file()
+    assert (tmp_path / "methodology" / "quantization_methodology.md").is_file()
+    assert (tmp_path / "reports" / "quantization_analysis_report.html").is_file()
+    assert (tmp_path / "charts" / "quantization_performance.png").is_file()
+
+
+def test_results_outside_of_a_run_directory_give_documents_beside_the_output(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "run")
+    elsewhere = shutil.copytree(results.parent, tmp_path / "elsewhere") / results.name
+    output = tmp_path / "out" / "card.pdf"
+    assert document.main(["--results", str(elsewhere), "--output", str(output), "--lang", "en"]) == 0
+    assert output.is_file()
+    assert (tmp_path / "out" / "quantization_methodology.md").is_file()
+    report = (tmp_path / "out" / "reports" / "quantization_analysis_report.md").read_text(encoding="utf-8")
+    assert "../charts/quantization_performance.png" in report
+    assert (tmp_path / "out" / "charts" / "quantization_performance.png").is_file()
+
+
+def test_the_workers_draw_and_write_what_their_orders_say(tmp_path: Path) -> None:
+    results = str(write_results(tmp_path))
+    charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
+    assert len(charts) == 6
+    documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
+    assert len(documents) == 4
+    assert all(Path(path).is_file() for path in [*charts, *documents])

@@ -1,0 +1,224 @@
+"""Methodology, report and scorecard: they say what the results say, in each language, whatever the results are."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+import pypdf
+import pytest
+
+from conf.faults import BadInput
+from reporting.charts.draw import draw_charts
+from reporting.documents.reading import reading
+from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.wording import Lang, Words
+from tests.reporting.results_folder import (
+    HOSTILE,
+    Change,
+    all_arms_failed,
+    many_arms,
+    named_by_an_enemy,
+    one_arm_failed,
+    only_arms,
+    without_intervals,
+    write_results,
+)
+
+METHODOLOGY = "methodology/quantization_methodology.md"
+REPORT = "reports/quantization_analysis_report.md"
+PAGE = "reports/quantization_analysis_report.html"
+SCORECARD = "scorecards/quantization_evaluation.pdf"
+
+
+def write(run: Path, change: Change | None = None, answer: str | None = None, lang: Lang = "both") -> Path:
+    """Write all documents of the changed sample run, without charts."""
+    write_documents(write_results(run, change, answer), DocumentPlaces.of_run(run), lang)
+    return run
+
+
+def text_of(path: Path) -> str:
+    if path.suffix != ".pdf":
+        return path.read_text(encoding="utf-8")
+    return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample run with charts and documents in both languages."""
+    folder = tmp_path_factory.mktemp("run")
+    results = write_results(folder)
+    draw_charts(results, folder / "charts", "both")
+    write_documents(results, DocumentPlaces.of_run(folder), "both")
+    return folder
+
+
+def test_the_report_gives_each_mean_with_its_interval_and_n(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "| f16 | accuracy | 39 | 52.1% | [37.0, 66.9] | wilson |" in report
+    assert "標本化なし<br>no sampling" in report
+    assert "±0" not in report.replace("(it is not ±0)", "").replace("(±0 ではない)", "")
+
+
+def test_the_wording_follows_the_interval() -> None:
+    english = Words("en")
+    rows = {"includes": [-0.1, 0.1], "lower": [-0.2, -0.1], "higher": [0.1, 0.2]}
+    said = {name: reading(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
+    assert said["includes"] == "interval includes 0"
+    assert said["lower"] == "lower (towards worse), interval excludes 0"
+    assert said["higher"] == "higher (towards better), interval excludes 0"
+    assert "towards worse" in reading(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
+    assert reading(english, {"ci95": None}, higher_is_better=True) == "no interval"
+
+
+def test_every_document_says_that_the_source_was_quantized(run: Path) -> None:
+    for name in (METHODOLOGY, REPORT, PAGE):
+        text = text_of(run / name)
+        assert "逆量子化" in text
+        assert re.search(r"already quantized as .{0,20}Q4_1", text), name
+    assert "already quantized as Q4_1" in " ".join(text_of(run / SCORECARD).split())
+
+
+def test_the_methodology_has_the_settings_and_hashes_of_this_run(run: Path) -> None:
+    text = text_of(run / METHODOLOGY)
+    assert "| sampling.temperature | 0.7 |" in text
+    assert "65,536" in text
+    assert "--limit 40" in text
+    assert len(re.findall(r"sha256 `[0-9a-f]{64}`", text)) == 3  # the imatrix and its two texts
+
+
+def test_failures_unscored_records_and_fallbacks_are_shown(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "no room in the KV cache" in report
+    assert "failed to find a memory slot" in report
+    assert "block failed: 16" in report
+    assert "180 / 211" in report
+
+
+def test_the_charts_are_linked_by_a_path_that_exists(run: Path) -> None:
+    links = re.findall(r"\]\((\.\./charts/[a-z_]+\.png)\)", text_of(run / REPORT))
+    assert len(links) == 3
+    assert all((run / "reports" / link).is_file() for link in links)
+
+
+def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
+    reader = pypdf.PdfReader(run / SCORECARD)
+    assert 3 <= len(reader.pages) <= 8
+    assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
+    assert reader.metadata is not None
+    assert "SmolLM2-135M-Instruct" in str(reader.metadata.title)
+    assert str(reader.root_object["/Lang"]) == "ja"
+    names = [name for page in reader.pages for name in _font_names(page)]
+    assert names
+    assert all("Noto-Sans-CJK-JP" in name and "+" in name for name in names)
+    text = text_of(run / SCORECARD)
+    assert "量子化の評価" in text
+    assert f"1 / {len(reader.pages)}" in text
+
+
+def _font_names(page: pypdf.PageObject) -> list[str]:
+    resources = cast(pypdf.generic.DictionaryObject, page["/Resources"].get_object())
+    fonts = cast(pypdf.generic.DictionaryObject, resources["/Font"].get_object())
+    return [str(cast(pypdf.generic.DictionaryObject, font.get_object())["/BaseFont"]) for font in fonts.values()]
+
+
+@pytest.mark.parametrize(
+    ("lang", "there", "absent"), [("ja", "結果", "Results"), ("en", "Results", "結果")], ids=["ja", "en"]
+)
+def test_one_language_alone(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
+    write(tmp_path, lang=lang)
+    for name in (METHODOLOGY, REPORT, SCORECARD):
+        text = text_of(tmp_path / name)
+        if name != METHODOLOGY:
+            assert there in text
+        assert absent not in text, name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [only_arms({"f16"}), all_arms_failed, one_arm_failed, without_intervals, many_arms],
+    ids=["one arm", "all failed", "one failed", "no intervals", "many arms"],
+)
+def test_gaps_and_crowds_do_not_stop_the_writing(tmp_path: Path, change: Change) -> None:
+    write(tmp_path, change)
+    for name in (METHODOLOGY, REPORT, PAGE):
+        text = text_of(tmp_path / name)
+        assert not re.search(r"\b(None|nan|inf)\b", re.sub(r"None\.", "", text)), name
+    assert (tmp_path / SCORECARD).read_bytes().startswith(b"%PDF")
+
+
+def test_missing_charts_are_left_out_with_a_notice(tmp_path: Path) -> None:
+    files = write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "en")
+    assert len(files.notices) == 3
+    assert "![" not in text_of(tmp_path / REPORT)
+    assert "quantization&#95;" not in text_of(tmp_path / REPORT)
+    assert "its figure is left out" in text_of(tmp_path / REPORT)
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name)
+    for name in (METHODOLOGY, REPORT, PAGE, SCORECARD):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_the_users_methodology_takes_the_place_of_ours(tmp_path: Path) -> None:
+    own = tmp_path / "own.md"
+    own.write_text("# Our way\n\nWe asked **twice**.\n", encoding="utf-8")
+    run = tmp_path / "run"
+    write_documents(write_results(run), DocumentPlaces.of_run(run), "en", own)
+    assert text_of(run / METHODOLOGY) == own.read_text(encoding="utf-8")
+    assert "We asked twice" in text_of(run / SCORECARD)
+    with pytest.raises(BadInput, match="--methodology"):
+        write_documents(
+            run / "evaluation_results/quantization_comparison.json",
+            DocumentPlaces.of_run(run),
+            "en",
+            tmp_path / "no.md",
+        )
+
+
+class Tags(HTMLParser):
+    """All tags of a page, with their links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src") or name.startswith("on")]
+
+
+def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
+    """Answers, names, errors and log lines with markup in them are shown, never obeyed."""
+    write(tmp_path, named_by_an_enemy, HOSTILE)
+    page = Tags()
+    page.feed(text_of(tmp_path / PAGE))
+    assert not page.tags & {"script", "img", "a", "iframe"}
+    assert page.links == []
+    for name in (METHODOLOGY, REPORT):
+        text = text_of(tmp_path / name)
+        assert "<script" not in text
+        assert "](" not in text
+        assert "https://evil" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    reader = pypdf.PdfReader(tmp_path / SCORECARD)
+    assert not any("/Annots" in page for page in reader.pages)
+    text = text_of(tmp_path / SCORECARD)
+    assert "<script>alert(1)</script>" in text
+    assert "root:" not in text
+
+
+def test_questions_on_which_the_arms_disagree_come_first(run: Path) -> None:
+    answers = pl.read_parquet(run / "evaluation_results" / "report_data" / "answers.parquet")
+    shown = re.findall(r"### gsm8k · (gsm8k-\d+) · シード / seed (\d)", text_of(run / REPORT))
+    assert len(shown) == 3
+    for item_id, seed in shown:
+        own = answers.filter((pl.col("item_id") == item_id) & (pl.col("seed") == int(seed)))
+        assert own["outcome"].n_unique() > 1
