@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
     parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")
     parser.add_argument("--output", required=True, metavar="FILE.pdf", help="the scorecard")
-    parser.add_argument("--lang", choices=[lang.value for lang in Language], default="both")
+    parser.add_argument("--lang", choices=get_args(Language), default="both")
     return parser
 
 

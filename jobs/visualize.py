@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
     )
-    parser.add_argument("--lang", choices=[lang.value for lang in Language], default="both")
+    parser.add_argument("--lang", choices=get_args(Language), default="both")
     return parser
 
 

@@ -7,18 +7,17 @@ must have been drawn before: one that is missing is left out, and the notices in
 from __future__ import annotations
 
 from actors.work import DocumentOrder
-from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.documents.write import DocumentFiles, DocumentPlaces, write_documents
 
 
 class DocumentationWorker:
     """Writes all documents of a results folder."""
 
-    def write(self, order: DocumentOrder) -> list[str]:
-        """Write, and give back the paths that were written.
+    def write(self, order: DocumentOrder) -> DocumentFiles:
+        """Write, and say what was written.
 
         Raises:
             BadInput: results or the user's methodology cannot be read, or Pango is not on this machine.
         """
         places = DocumentPlaces.of_run(order.run_dir)
-        files = write_documents(order.results_path, places, order.lang, order.methodology_path)
-        return [str(path) for path in files.paths]
+        return write_documents(order.results_path, places, order.lang, order.methodology_path)

@@ -7,12 +7,12 @@ from the results folder alone and leaves documents to the documentation worker.
 from __future__ import annotations
 
 from actors.work import ChartOrder
-from reporting.charts.draw import draw_charts
+from reporting.charts.draw import ChartFiles, draw_charts
 
 
 class VisualizationWorker:
     """Draws all charts of a results folder."""
 
-    def draw(self, order: ChartOrder) -> list[str]:
-        """Draw, and give back the paths that were written. Raises BadInput where the results cannot be read."""
-        return [str(path) for path in draw_charts(order.results_path, order.output_dir, order.lang).paths]
+    def draw(self, order: ChartOrder) -> ChartFiles:
+        """Draw, and say what was written. Raises BadInput where the results cannot be read."""
+        return draw_charts(order.results_path, order.output_dir, order.lang)

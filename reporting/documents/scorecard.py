@@ -18,9 +18,9 @@ from reporting.documents.view import View
 from reporting.fonts import find_fonts
 
 try:
-    from weasyprint import CSS, HTML  # type: ignore[import-untyped]
-    from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
-    from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
+    from weasyprint import CSS, HTML
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
 except OSError as error:  # weasyprint loads Pango while it is imported
     raise BadInput(
         Fault(
