@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
         description="Collect an importance matrix: how strongly each column of each weight matrix is used.",
         epilog="Text like that of the model's later use serves best, and a model that is not quantized yet.",
     )
-    arguments.add_model(made, required=True)
+    # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
+    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
+    made.add_argument("--model", action="append", required=True, metavar="[NAME=]PATH", help=model_help)
     made.add_argument("--output", required=True, metavar="X.gguf", help="the matrix's file")
     made.add_argument(
         "--calibration",

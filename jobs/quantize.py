@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
         description="Make GGUF files of several types from one model, read them back and verify them.",
         epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
     )
-    arguments.add_model(made, required=True)
+    # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
+    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
+    made.add_argument("--model", action="append", required=True, metavar="[NAME=]PATH", help=model_help)
     made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
     formats_help = f"llama.cpp types (default {DEFAULT_FORMATS})"
