@@ -232,6 +232,7 @@ def _source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> So
         architecture=header.architecture,
         n_parameters=header.n_parameters,
         size_bytes=header.size_bytes,
+        kv_bytes_per_cell=header.kv_bytes_per_cell,
         source_type=header.file_type,
         dequantized_from=header.dequantized_from,
     )

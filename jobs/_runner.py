@@ -26,7 +26,7 @@ import ray
 from actors.llama import library
 from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
-from actors.orchestrator.placement import Cluster, place
+from actors.orchestrator.placement import Cluster, place, worker_bytes
 from actors.orchestrator.plan import Plan, make_plan, plan_json
 from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
 from actors.ownership import owned
@@ -149,7 +149,7 @@ def _orchestrate(
         threads=config.layout.threads,
         gpus_per_worker=config.execution.gpus_per_worker,
         use_gpu=use_gpu,
-        worker_bytes=2 * max(arm.predicted_bytes for arm in plan.arms),
+        worker_bytes=worker_bytes(plan),
         max_workers=config.execution.max_workers,
     )
     job = Job(

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, worker_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.store import RunDirectory, read_json
 from conf.faults import BadInput
@@ -147,12 +148,11 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         )
     cost = sum(block.cost for block in plan.blocks)
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
-    largest = max(arm.predicted_bytes for arm in plan.arms)
     lines += [
         "",
         f"Work    about {cost:,.0f} tokens' worth of reading (a generated token counts as several)",
         f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
-        f"Memory  about {2 * largest / 2**30 + 0.5:.2f} GiB a worker",
+        f"Memory  about {(worker_bytes(plan) + WORKER_OVERHEAD_BYTES) / 2**30:.2f} GiB a worker",
     ]
     return "\n".join(lines)
 

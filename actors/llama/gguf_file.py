@@ -45,6 +45,21 @@ class GgufHeader:
     def is_quantized(self) -> bool:
         return self.dequantized_from is not None
 
+    @property
+    def kv_bytes_per_cell(self) -> int:
+        """Bytes that one token takes in an f16 KV cache: two for each output of the key and value projections.
+
+        An estimate for planning memory; layers that keep no such cache (recurrent ones) count nothing.
+        """
+        numbers = 0
+        for tensor in self.tensors:
+            kind = tensor.name.partition(".attn_")[2]
+            if kind in ("k.weight", "v.weight"):
+                numbers += tensor.shape[1]
+            elif kind == "qkv.weight":  # queries are as wide as the row
+                numbers += tensor.shape[1] - tensor.shape[0]
+        return 2 * numbers
+
 
 def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
     """Read the header of a model file.

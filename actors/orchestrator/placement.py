@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from actors.orchestrator.plan import Plan
+
 MEMORY_SHARE = 0.8
 """Part of the cluster's memory that workers may fill; the rest is for the file cache and for Ray."""
 WORKER_OVERHEAD_BYTES = 512 * 2**20
@@ -57,6 +59,9 @@ def place(
     return Placement(cpus, gpus, max(room, 1))
 
 
-def kv_bytes(n_ctx: int, n_layers: int, kv_width: int) -> int:
-    """Size of an f16 KV cache: keys and values of `kv_width` numbers a layer and cell."""
-    return 2 * 2 * n_ctx * n_layers * kv_width
+def worker_bytes(plan: Plan) -> int:
+    """Memory of the largest worker that a plan needs: a GGUF and the KV cache of its largest benchmark."""
+    per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
+    return max(
+        plan.arm(block.arm).predicted_bytes + block.layout.n_ctx * per_cell[block.model] for block in plan.blocks
+    )

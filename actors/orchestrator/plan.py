@@ -34,6 +34,8 @@ class SourceModel:
     architecture: str
     n_parameters: int
     size_bytes: int
+    kv_bytes_per_cell: int
+    """KV cache of one token, in f16."""
     source_type: str
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None

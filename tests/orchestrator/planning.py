@@ -10,7 +10,7 @@ from actors.store import RunDirectory
 from actors.work import CalibrationText, Choose, Generate, Item, Message
 from conf.schema import PipelineConfig
 
-MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, "Q4_1", "Q4_1")
+MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, 10, "Q4_1", "Q4_1")
 
 
 def make_config(**values: Any) -> PipelineConfig:

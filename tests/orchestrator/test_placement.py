@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.placement import Cluster, Placement, kv_bytes, place
+from actors.orchestrator.placement import Cluster, Placement, place, worker_bytes
+from tests.orchestrator.planning import make_small_plan
 
 GIB = 2**30
 
@@ -45,6 +48,6 @@ def test_there_is_always_a_worker_and_never_more_than_allowed(
     assert placement.workers * placement.cpus_per_worker <= cpus
 
 
-def test_kv_cache_of_a_known_model() -> None:
-    # Llama-3-8B: 32 layers, 8 heads x 128; 8192 cells in f16 are 1 GiB.
-    assert kv_bytes(8192, 32, 1024) == GIB
+def test_a_worker_needs_its_gguf_and_the_cache_of_its_largest_benchmark(tmp_path: Path) -> None:
+    # 600 bytes of GGUF, 4096 cells of 10 bytes.
+    assert worker_bytes(make_small_plan(tmp_path)) == 600 + 4096 * 10
