@@ -12,6 +12,7 @@ directory.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import socket
@@ -23,10 +24,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 
@@ -43,8 +45,10 @@ PARENT_TAG = "mlflow.parentRunId"
 EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
 """Opens the experiment in MLflow's pages for runs; left to guess, MLflow 3 opens those for chat traces."""
 
+T = TypeVar("T")
+
 REACH_TIMEOUT_S = 5.0
-_PARAMS_PER_BATCH = 100  # MLflow's own limits for one call of log_batch
+_PARAMS_PER_BATCH = 100  # MLflow's own limit; of params, metrics and tags together it takes 1000 a call
 _METRICS_PER_BATCH = 500
 
 
@@ -148,10 +152,10 @@ class Mirror:
         if tags.get(FILES_TAG) != files:
             self._log_files(run_id, run.files)
         self._log_values(run_id, run, known)
-        self._log_tags(run_id, {**run.notes, **({PARENT_TAG: parent_id} if parent_id else {})})
         self._set_status(run_id, run)
         # The digests come last: a look that broke off in the middle is done again.
-        self._log_tags(run_id, {VALUES_TAG: values, FILES_TAG: files})
+        parent = {PARENT_TAG: parent_id} if parent_id else {}
+        self._log_tags(run_id, {**run.notes, **parent, VALUES_TAG: values, FILES_TAG: files})
         return str(run_id), True
 
     def _create(self, pipeline: MirroredPipeline, run: MirroredRun, experiment_id: str) -> str:
@@ -165,11 +169,12 @@ class Mirror:
         old_metrics = known.data.metrics if known else {}
         now_ms = int(time.time() * 1000)
         params = [Param(key, value) for key, value in run.params.items() if key not in old_params]
-        for start in range(0, len(params), _PARAMS_PER_BATCH):
-            self._client.log_batch(run_id, params=params[start : start + _PARAMS_PER_BATCH], synchronous=True)
         metrics = [Metric(key, value, now_ms, 0) for key, value in run.metrics.items() if old_metrics.get(key) != value]
-        for start in range(0, len(metrics), _METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH], synchronous=True)
+        batches = itertools.zip_longest(
+            _cut(params, _PARAMS_PER_BATCH), _cut(metrics, _METRICS_PER_BATCH), fillvalue=()
+        )
+        for some_params, some_metrics in batches:
+            self._client.log_batch(run_id, metrics=some_metrics, params=some_params, synchronous=True)
 
     def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
@@ -253,12 +258,17 @@ def _check_sqlite_folder(uri: str) -> None:
         pass
 
 
+def _cut(entries: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
+
+
 def _contradicts(known: Run, run: MirroredRun) -> bool:
     return any(known.data.params.get(key, value) != value for key, value in run.params.items())
 
 
 def _quieten() -> None:
     """Keep MLflow's and alembic's chatter out of the job's output, and its usage reports from being sent."""
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # type: ignore[no-untyped-call]
     MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
     set_telemetry_client()  # type: ignore[no-untyped-call]
     for name in ("mlflow", "alembic", "git"):
