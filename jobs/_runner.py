@@ -196,7 +196,8 @@ def connect(environment: Environment, threads: int) -> None:
                 "RAY_ADDRESS",
                 environment.ray_address,
                 "the address of a running Ray cluster: host:6379, or auto",
-                f"The dashboard's http address is for `ray job submit`. Start one with `ray start --head`, or unset RAY_ADDRESS for a local Ray. ({error})",
+                "The dashboard's http address is for `ray job submit`. Start one with `ray start --head`, or unset "
+                f"RAY_ADDRESS for a local Ray. ({error})",
             )
         ) from None
 

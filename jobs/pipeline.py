@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the main job."""
     made = argparse.ArgumentParser(
         prog="python -m jobs.pipeline",
-        description="Quantize a model, evaluate every quantization, and report with intervals what each costs in quality.",
+        description="Quantize a model, evaluate every quantization, and say with intervals what each costs in quality.",
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
