@@ -7,22 +7,18 @@ modules of each chart.
 
 from __future__ import annotations
 
-import base64
 import functools
-import io
 import re
 from pathlib import Path
 from typing import Any, Final
 
 import altair as alt
 import vl_convert
-from fontTools.subset import Options, Subsetter  # type: ignore[import-untyped]
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from conf.files import write_bytes, write_text
 from reporting.escape import one_line
 from reporting.findings import Findings, Json, Role
-from reporting.fonts import FAMILY, find_fonts
+from reporting.fonts import FAMILY, find_fonts, font_faces
 from reporting.wording import Words
 
 AnyChart = alt.Chart | alt.LayerChart | alt.ConcatChart | alt.VConcatChart
@@ -103,28 +99,9 @@ def _register_fonts() -> None:
 
 def _with_fonts(svg: str) -> str:
     """`svg` with the letters that it uses inside: it shows right on a machine without the font."""
-    letters = set(re.sub(r"<[^>]*>", "", svg)) | set("&<>\"'")
-    fonts = find_fonts()
-    faces = [_face(fonts.regular, 400, letters)]
-    if 'font-weight="bold"' in svg:
-        faces.append(_face(fonts.bold, 700, letters))
-    style = f"<defs><style>{''.join(faces)}</style></defs>"
+    faces = font_faces(re.sub(r"<[^>]*>", "", svg), bold='font-weight="bold"' in svg)
+    style = f"<defs><style>{faces}</style></defs>"
     return re.sub(r"(<svg\b[^>]*>)", lambda match: match.group() + style, svg, count=1)
-
-
-def _face(path: Path, weight: int, letters: set[str]) -> str:
-    options = Options(flavor="woff2", layout_features=[], hinting=False, desubroutinize=True, notdef_outline=True)
-    subsetter = Subsetter(options)
-    subsetter.populate(unicodes=[ord(letter) for letter in letters])
-    buffer = io.BytesIO()
-    # The font's date of change would otherwise be the time of the drawing.
-    with TTFont(path, lazy=True, recalcTimestamp=False) as font:
-        subsetter.subset(font)
-        font.flavor = "woff2"
-        font.save(buffer)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    source = f'url("data:font/woff2;base64,{data}") format("woff2")'
-    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:{source}}}'
 
 
 def chart_of(rows: list[Json]) -> alt.Chart:

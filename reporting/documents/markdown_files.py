@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
+
 import markdown
 from markupsafe import Markup
 
 from reporting.documents.engine import html_environment, markdown_environment
 from reporting.documents.view import View
-from reporting.fonts import FAMILY
+from reporting.fonts import FAMILY, font_faces
 from reporting.wording import Words
 
 
@@ -30,7 +32,9 @@ def report_html(report: str, words: Words) -> str:
     """The report as a page of its own that runs no script and loads nothing but its charts."""
     template = html_environment().get_template("report.html.j2")
     title = words.say("量子化の分析報告", "Quantization analysis report")
-    return template.render(w=words, title=title, family=FAMILY, body=to_html(report))
+    body = to_html(report)
+    faces = Markup(font_faces(html.unescape(body), bold=True))
+    return template.render(w=words, title=title, family=FAMILY, faces=faces, body=body)
 
 
 def to_html(text: str) -> Markup:

@@ -191,7 +191,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
         (words.say("差", "Difference", "\n"), True),
         (words.say("95%信頼区間", "95% CI", "\n"), True),
         (words.say("p (補正なし)", "p (unadjusted)", "\n"), True),
-        (words.say("検定", "Test", "\n"), False),
+        (words.say("区間の方法、検定", "CI method, test", "\n"), False),
         ("Cohen's d", True),
         (words.say("読み方", "Reading", "\n"), False),
     ]
@@ -204,7 +204,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             if row["ci95"] is not None
             else null_with_reason(words, row, "ci95", "\n"),
             probability(row["p_value"]),
-            row["test"] or DASH,
+            f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
             else null_with_reason(words, row, "cohens_d", "\n"),

@@ -12,6 +12,8 @@ from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.tables import Table
 from reporting.findings import Findings, Json
 from reporting.wording import Words, benchmark_title
+from stats.intervals import SMALL_N
+from stats.paired import FEW_DIFFERENCES
 
 CHARTS = {
     "quantization_performance": (
@@ -73,6 +75,12 @@ class View:
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
     """Whether the results carry the interval of the fixed benchmark too."""
+    permutation: Json | None
+    """`draws` and `seed` of the sign-flip tests, where the analysis has them."""
+    small_n: int = SMALL_N
+    """Items below which right/wrong metrics get Wilson's interval."""
+    few_differences: int = FEW_DIFFERENCES
+    """Differing items below which a right/wrong difference gets Wilson's intervals of gains and losses."""
 
 
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
@@ -99,6 +107,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
         questions=tuple(sample_questions(findings, words)),
         notices=tuple(notices),
+        permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
 
