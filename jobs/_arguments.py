@@ -77,9 +77,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="CPU threads a worker (default 2); part of what records depend on"
     )
     group.add_argument("--max-workers", type=int, metavar="N", help="workers side by side at most (default: what fits)")
-    group.add_argument(
-        "--lang", choices=get_args(Language), help="charts and documents (default both)"
-    )
+    group.add_argument("--lang", choices=get_args(Language), help="charts and documents (default both)")
     group.add_argument(
         "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it"
     )

@@ -163,11 +163,13 @@ def _orchestrate(
         make_documents=request.make_documents,
     )
     # Ray puts a handler of its own on SIGTERM while it starts, so ours comes after.
-    with _signals():
+    with _signals() as arrived:
         handle: Any = ray.remote(Orchestrator)
         handle = handle.options(num_cpus=0, max_concurrency=8).remote(job)
         ref = handle.run.remote(handle)
         while not ray.wait([ref], timeout=POLL_S)[0]:
+            if arrived:
+                raise Stopped(arrived[0])
             show(ray.get(handle.view.remote()))
         show(ray.get(handle.view.remote()))
         outcome: Outcome = ray.get(ref)
@@ -356,15 +358,16 @@ def _make_mirror(request: Request) -> _Mirror:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM and SIGINT end the work in an orderly way: `ray job stop` leaves 3 seconds before SIGKILL."""
+def _signals() -> Iterator[list[int]]:
+    """The signals SIGTERM and SIGINT that arrive while the block runs: `ray job stop` leaves 3 seconds before SIGKILL.
 
-    def stop(number: int, _frame: object) -> None:
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    They are noted, not raised: an exception out of a handler would break Ray's calls in the middle.
+    """
+    arrived: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda got, _frame: arrived.append(got)) for number in numbers}
     try:
-        yield
+        yield arrived
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -112,6 +113,7 @@ class Orchestrator:
         self._workers: list[Worker] = []
         self._lock = threading.Lock()
         self._rate = TokenRate()
+        self._reported: Counter[str] = Counter()
         self._started_s = time.monotonic()
         self._late_phase: Phase | None = None
         self._late_failures: list[Failure] = []
@@ -120,10 +122,11 @@ class Orchestrator:
 
     # --- what others call while `run` works -------------------------------------------------------
 
-    def report(self, tokens: int) -> None:
-        """A worker has done so many more tokens."""
+    def report(self, unit: str, tokens: int) -> None:
+        """A worker has done so many more tokens of a unit."""
         with self._lock:
             self._rate.add(time.monotonic(), tokens)
+            self._reported[unit] += tokens
 
     def view(self) -> View:
         """The state of the work, for the driver."""
@@ -131,7 +134,7 @@ class Orchestrator:
             now = time.monotonic()
             schedule = self._schedule
             elapsed = now - self._started_s
-            done_cost, left_cost = cost_shares(schedule, self._job.done)
+            done_cost, left_cost = cost_shares(schedule, self._job.done, self._reported)
             terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
             return View(
                 phase=self._late_phase or current_phase(schedule),
@@ -210,6 +213,7 @@ class Orchestrator:
             if unit is None:
                 return False
             self._schedule.start(unit.id)
+            self._reported[unit.id] = 0
         worker.unit = unit
         worker.loaded_arm = unit.arm
         worker.ref = self._submit(worker.handle, unit)
@@ -217,7 +221,7 @@ class Orchestrator:
 
     def _submit(self, handle: Any, unit: Unit) -> Any:
         """Send a unit's order to a worker."""
-        report = _Reporter(self._self_handle)
+        report = _Reporter(self._self_handle, unit.id)
         if unit.phase == "imatrix":
             imatrix = next(one for one in self._job.plan.imatrices if one.unit == unit.id)
             return handle.collect.remote(imatrix.order, report)
@@ -328,8 +332,8 @@ class Orchestrator:
 class _Reporter:
     """A worker's way to report tokens: collects them and sends them on now and then."""
 
-    def __init__(self, orchestrator: Any) -> None:
-        self._orchestrator = orchestrator
+    def __init__(self, orchestrator: Any, unit: str) -> None:
+        self._orchestrator, self._unit = orchestrator, unit
         self._pending = 0
         self._sent_s = 0.0
 
@@ -337,5 +341,5 @@ class _Reporter:
         self._pending += tokens
         now = time.monotonic()
         if now - self._sent_s >= REPORT_EVERY_S:
-            self._orchestrator.report.remote(self._pending)
+            self._orchestrator.report.remote(self._unit, self._pending)
             self._pending, self._sent_s = 0, now

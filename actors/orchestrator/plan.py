@@ -145,7 +145,10 @@ class PlannedBlock:
     seeds: tuple[int, ...]
     records_path: str
     layout: EngineLayout
+    tokens: int
+    """About how many tokens will be reported while it works."""
     cost: float
+    """The same, with generated ones at their weight."""
 
 
 @dataclass(frozen=True)
@@ -449,7 +452,8 @@ def _plan_blocks(
             seeds=group,
             records_path=str(path / f"{first:05d}-{len(items)}.g{number}.jsonl"),
             layout=layout,
-            cost=_cost(benchmark, items, group),
+            tokens=round(_cost(benchmark, items, group, decode_weight=1)),
+            cost=_cost(benchmark, items, group, DECODE_WEIGHT),
         )
         for number, group in enumerate(groups)
         for first in range(0, len(benchmark.items), step)
@@ -459,7 +463,7 @@ def _plan_blocks(
     return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
 
 
-def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int]) -> float:
+def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:
     """Rough cost of a block in tokens read, for the estimate of the time left; nothing else depends on it."""
     tokens = 0.0
     for item in items:
@@ -469,7 +473,7 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
             tokens += min(characters, 400) / 4
-            tokens += len(seeds) * DECODE_WEIGHT * getattr(task, "max_tokens", 0) / 2
+            tokens += len(seeds) * decode_weight * getattr(task, "max_tokens", 0) / 2
             tokens += sum(len(choice) for choice in getattr(task, "choices", ())) / 4
     return tokens
 

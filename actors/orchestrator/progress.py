@@ -14,6 +14,8 @@ from actors.work import Phase
 
 PROGRESS_SCHEMA_VERSION = 1
 RATE_WINDOW_S = 15.0
+MOST_OF_A_RUNNING_UNIT = 0.95
+"""A unit that has reported more tokens than were expected is still not done."""
 
 RunState = Literal["running", "done", "failed", "stopped"]
 
@@ -82,10 +84,22 @@ def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:
     return sum(all(schedule.state(block) is State.DONE for block in cell.blocks) for cell in cells)
 
 
-def cost_shares(schedule: Schedule, done_before: frozenset[str]) -> tuple[float, float]:
-    """(done in this session, left), in the plan's units of cost; what was there before is in neither."""
+def cost_shares(
+    schedule: Schedule, done_before: frozenset[str], reported_tokens: Mapping[str, int]
+) -> tuple[float, float]:
+    """(done in this session, left), in the plan's units of cost; what was there before is in neither.
+
+    Args:
+        schedule: the state of each unit.
+        done_before: units whose work was there at the start.
+        reported_tokens: by running unit, the tokens that it has reported so far.
+    """
     done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in done_before)
-    left = sum(unit.cost for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state))
+    left = sum(unit.cost for unit in schedule.in_state(State.WAITING))
+    for unit in schedule.in_state(State.RUNNING):
+        share = min(reported_tokens.get(unit.id, 0) / unit.tokens, MOST_OF_A_RUNNING_UNIT) if unit.tokens else 0.0
+        done += unit.cost * share
+        left += unit.cost * (1 - share)
     return done, left
 
 

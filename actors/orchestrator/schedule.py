@@ -38,6 +38,8 @@ class Unit:
     arm: str | None
     benchmark: str | None
     cost: float
+    tokens: int = 0
+    """About how many tokens are reported while it works; 0 where none are."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Failure:
 def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
     imatrices = [
-        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size))
+        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size), one.order.dataset_size)
         for one in plan.imatrices
     ]
     arms = [
@@ -74,6 +76,7 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
             block.arm,
             block.benchmark,
             block.cost,
+            block.tokens,
         )
         for block in plan.blocks
     ]

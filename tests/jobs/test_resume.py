@@ -17,6 +17,8 @@ import pytest
 from tests.jobs.running import records, run, start
 
 MIDDLE_BLOCKS = 4
+LONG = 100
+"""Runs that take longer than a second job needs to be refused."""
 CONFIG = "execution: {block_items: 2, max_workers: 2}\n"
 
 
@@ -29,7 +31,7 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def options(models: Path, output: Path) -> tuple[str, ...]:
+def options(models: Path, output: Path, runs: int = 4) -> tuple[str, ...]:
     """Enough blocks that there is a middle to kill in."""
     config = output.parent / "small_blocks.yaml"
     config.write_text(CONFIG, encoding="utf-8")
@@ -37,7 +39,7 @@ def options(models: Path, output: Path) -> tuple[str, ...]:
         "--benchmarks",
         "demo_qa,demo_choice",
         "--runs",
-        "4",
+        str(runs),
         "--limit",
         "30",
         "--max-tokens",
@@ -112,10 +114,10 @@ def test_a_killed_worker_is_replaced_and_its_block_done_again(models: Path, unbr
 
 def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    process = start("evaluate", *options(models, output))
+    process = start("evaluate", *options(models, output, LONG))
     try:
         kill_in_the_middle(process, output, lambda: None)
-        second = run("evaluate", *options(models, output))
+        second = run("evaluate", *options(models, output, LONG))
         assert second.code == 2
         assert f"process {process.pid}" in second.err
     finally:

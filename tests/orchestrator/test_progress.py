@@ -51,9 +51,21 @@ def test_a_cell_is_done_when_all_of_its_blocks_are(tmp_path: Path) -> None:
 def test_work_of_an_earlier_run_counts_neither_as_done_nor_as_left(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     done = frozenset(block.unit for block in plan.blocks)
-    before, left = cost_shares(Schedule(units_of(plan), done, 1), done)
+    before, left = cost_shares(Schedule(units_of(plan), done, 1), done, {})
     assert before == 0
     assert left > 0
+
+
+def test_a_running_unit_counts_by_what_it_has_reported_but_never_as_done(tmp_path: Path) -> None:
+    schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
+    unit = next(unit for unit in schedule.units.values() if unit.phase == "imatrix")
+    schedule.start(unit.id)
+    nothing, all_left = cost_shares(schedule, frozenset(), {})
+    half, _ = cost_shares(schedule, frozenset(), {unit.id: unit.tokens // 2})
+    most, some_left = cost_shares(schedule, frozenset(), {unit.id: 10 * unit.tokens})
+    assert (nothing, half) == (0.0, unit.cost / 2)
+    assert most < unit.cost
+    assert most + some_left == pytest.approx(all_left)
 
 
 def test_the_estimate_is_the_pace_so_far() -> None:
