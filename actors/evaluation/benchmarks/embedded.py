@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import conf
-from actors.evaluation.benchmarks.contract import SourceFile
+from actors.evaluation.contract import SourceFile
 from actors.evaluation.benchmarks.reading import read_lines
 from actors.store import file_sha256
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
 from actors.evaluation.scorers.numbers_in_text import final_number, score_number
 from actors.work import Generate
