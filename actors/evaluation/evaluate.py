@@ -105,9 +105,7 @@ def _record(
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
     verdict = benchmark.score(item, result)
-    record = replace(
-        record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer
-    )
+    record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):
         return replace(record, nll_sum=result.nll_sum, n_tokens=result.n_tokens)

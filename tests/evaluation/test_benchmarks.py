@@ -72,7 +72,9 @@ def test_a_missing_file_is_named(tmp_path: Path, tiny: Model) -> None:
 
 def write_gsm8k(folder: Path, lines: list[str]) -> None:
     (folder / "gsm8k").mkdir()
-    shots = [{"id": f"train-{i}", "question": f"How many? {i}", "answer": f"It is <<1+{i}=9>>9.\n#### 9"} for i in range(9)]
+    shots = [
+        {"id": f"train-{i}", "question": f"How many? {i}", "answer": f"It is <<1+{i}=9>>9.\n#### 9"} for i in range(9)
+    ]
     (folder / "gsm8k" / "train_first200.jsonl").write_text("".join(json.dumps(shot) + "\n" for shot in shots))
     (folder / "gsm8k" / "test.jsonl").write_text("\n".join(lines) + "\n")
 

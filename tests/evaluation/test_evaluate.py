@@ -37,8 +37,17 @@ def test_a_scripted_block_has_right_wrong_and_unscored_records_in_order(tmp_path
     assert [(record.item_id, record.seed) for record in result.records] == [
         (item.item_id, seed) for item in block.items for seed in (0, 1)
     ]
-    assert [record.outcome for record in result.records] == ["correct", "wrong", "wrong", "wrong", "unscored", "unscored"]
-    assert [record.reason for record in result.records] == [None, None, "no_answer", "no_answer"] + ["not_in_script"] * 2
+    assert [record.outcome for record in result.records] == [
+        "correct",
+        "wrong",
+        "wrong",
+        "wrong",
+        "unscored",
+        "unscored",
+    ]
+    assert [record.reason for record in result.records] == [None, None, "no_answer", "no_answer"] + [
+        "not_in_script"
+    ] * 2
     assert result.records[4].score is None
     assert summarize(block, result).outcomes == {"correct": 1, "wrong": 3, "unscored": 2}
 
@@ -102,7 +111,9 @@ def render(template: str) -> str:
 
 
 def test_chat_templates_are_rendered_as_transformers_does(tiny: Model) -> None:
-    template = "{{ bos_token }}{% for m in messages %}\n    {% if true %}\n[{{ m['content'] }}]\n    {% endif %}\n{% endfor %}"
+    template = (
+        "{{ bos_token }}{% for m in messages %}\n    {% if true %}\n[{{ m['content'] }}]\n    {% endif %}\n{% endfor %}"
+    )
     assert render(template) == "<s>[<b>hi]\n"
     assert render("{{ messages | tojson }}") == '[{"role": "user", "content": "<b>hi"}]'
     assert render("{{ strftime_now('%Y') }}") == str(FIXED_DATE.year)

@@ -153,7 +153,7 @@ class Generation:
         return starters
 
     def _check_room(self) -> None:
-        """Every ask must fit alone: then work never comes to a standstill (the item that waits is the next to start)."""
+        """Every ask must fit alone: then work never stands still, as the item that waits is the next to start."""
         own = max((self._own_cells(ask_index) for ask_index in range(len(self.asks))), default=0)
         need = self._prefix + own + max((ask.max_tokens for ask in self.asks), default=0)
         if need > self.context.n_ctx:

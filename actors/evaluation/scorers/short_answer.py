@@ -36,7 +36,7 @@ def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdi
 
 
 def _begins_with(given: str, accepted: str) -> bool:
-    """`given` is `accepted`, or goes on with another word. Japanese has no spaces: there a sentence's end is asked for."""
+    """`given` is `accepted`, or goes on with another word (in Japanese, which has no spaces, with です)."""
     if not given.startswith(accepted):
         return False
     rest = given[len(accepted) :]
