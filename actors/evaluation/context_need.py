@@ -55,7 +55,7 @@ def _rendered(task: Generate | Choose, model: Model) -> Prompt:
 def _lengths(prompts: Sequence[Prompt], model: Model) -> tuple[int, list[int]]:
     """Tokens of the common beginning of all prompts, and of the rest of each."""
     texts = [prompt.text for prompt in prompts if prompt.text]
-    common = os.path.commonprefix(texts) if len(texts) > 1 else ""
+    common = os.path.commonprefix(texts) if len(texts) > 1 else ""  # noqa: RUF071 - of characters, as wanted
     rest = [len(_tokens(prompt.text[len(common) :], model)) + _SEAM if prompt.text else 0 for prompt in prompts]
     return len(_tokens(common, model)) + _SEAM, rest
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.evaluation.benchmarks import BENCHMARKS
-from actors.evaluation.benchmarks.contract import Benchmark
+from actors.evaluation.contract import Benchmark
 from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused
 from actors.store import content_hash, timings_path, write_jsonl
 from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing

@@ -93,7 +93,7 @@ class Context:
 
 
 def _parameters(layout: EngineLayout, max_sequences: int) -> llama_cpp.llama_context_params:
-    params = llama_cpp.llama_context_default_params()
+    params: llama_cpp.llama_context_params = llama_cpp.llama_context_default_params()
     params.n_ctx = layout.n_ctx
     params.n_batch = layout.n_batch
     params.n_ubatch = layout.n_ubatch

@@ -20,8 +20,8 @@ from actors.evaluation.benchmarks import (
     perplexity_pydoc,
     perplexity_wikitext2,
 )
-from actors.evaluation.benchmarks.contract import Benchmark, BenchmarkData, Inputs, Question
 from actors.evaluation.context_need import cells_of_choices, cells_of_chunks, cells_of_generation
+from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
 from actors.llama.model import Model
 from actors.store import content_hash
 from actors.work import Choose, Generate, Item

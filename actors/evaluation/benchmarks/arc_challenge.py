@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.scorers.choice import score_choice
 from actors.work import Choose
 

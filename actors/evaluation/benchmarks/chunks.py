@@ -8,7 +8,7 @@ the tokens 257..511, 255 a chunk.
 
 from __future__ import annotations
 
-from actors.evaluation.benchmarks.contract import Inputs, Loaded, Question, SourceFile
+from actors.evaluation.contract import Inputs, Loaded, Question, SourceFile
 from actors.llama.model import Model
 from actors.work import Measure
 from conf.faults import BadInput, Fault

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.scorers.short_answer import score_short_answer
 from actors.work import Generate
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import conf
-from actors.evaluation.benchmarks.contract import SourceFile
 from actors.evaluation.benchmarks.reading import read_lines
+from actors.evaluation.contract import SourceFile
 from actors.store import file_sha256
 
 FOLDER = Path(conf.__file__).parent / "demo"

@@ -10,7 +10,7 @@
   "Question: ...\\nAnswer: ...\\n#### N\\n\\n". The calculator marks `<<48/2=24>>` are taken out: they were made
   for models with a calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
 - Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's
-  limit, if lower): 98% of the test's own solutions are shorter than that with a 49,152-token vocabulary.
+  limit, if lower): 99% of the test's own solutions are no longer than that with a vocabulary of 49,152 tokens.
 - Extraction: the number after the last `####`; without one the last number of the text
   (`scorers/numbers_in_text.py`). Compared as decimals.
 """
@@ -20,8 +20,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
 from actors.evaluation.scorers.numbers_in_text import final_number, score_number
 from actors.work import Generate
 

@@ -12,8 +12,8 @@
 from __future__ import annotations
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded
 from actors.evaluation.benchmarks.reading import data_file, read_text_file, source_file
+from actors.evaluation.contract import Benchmark, Inputs, Loaded
 from actors.evaluation.scorers.likelihood import score_measured
 
 

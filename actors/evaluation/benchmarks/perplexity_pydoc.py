@@ -15,7 +15,7 @@ import importlib.util
 import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.benchmarks.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
 from actors.evaluation.scorers.likelihood import score_measured
 from conf.faults import BadInput, Fault
 from conf.texts import read_text

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from actors.evaluation.benchmarks.contract import Inputs, SourceFile
+from actors.evaluation.contract import Inputs, SourceFile
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault
 

@@ -101,6 +101,7 @@ class Generation:
         self.context.clear()
         pending = deque((ask, seed) for ask in range(len(self.asks)) for seed in range(len(self.seeds)))
         self._prefix = shared_length([ask.tokens for ask in self.asks])
+        self._check_room()
         self._decode_prompts([Run(ROOT, 0, self.asks[0].tokens[: self._prefix], self._prefix)] if self.asks else [])
         while pending or self._running:
             self._start(pending)
@@ -149,9 +150,14 @@ class Generation:
             if cells > self.context.n_ctx:
                 break
             starters[free.pop(0)] = pending.popleft()
-        if pending and not starters and not self._running:
-            raise LlamaError(f"a KV cache of {self.context.n_ctx} cells is too small: one sequence needs {cells}")
         return starters
+
+    def _check_room(self) -> None:
+        """Every ask must fit alone: then work never stands still, as the item that waits is the next to start."""
+        own = max((self._own_cells(ask_index) for ask_index in range(len(self.asks))), default=0)
+        need = self._prefix + own + max((ask.max_tokens for ask in self.asks), default=0)
+        if need > self.context.n_ctx:
+            raise LlamaError(f"a KV cache of {self.context.n_ctx} cells is too small: one sequence needs {need}")
 
     def _own_cells(self, ask_index: int) -> int:
         return len(self.asks[ask_index].tokens) - self._prefix

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.contract import Verdict
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.work import Choose, Item
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.contract import Verdict
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.work import Item
 

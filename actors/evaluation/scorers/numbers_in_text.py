@@ -11,14 +11,15 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.contract import Verdict
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.work import Item
 
 _CURRENCY = r"[$€£¥₹]"
 # A minus that follows a digit, a letter or a closing bracket is a subtraction or a hyphen, not a sign.
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w).%])[-+]\s?)?{_CURRENCY}?\s?(?P<inner>[-+])?(?P<digits>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?P<decimals>\.\d+)?"
+    rf"(?P<sign>(?<![\w).%])[-+]\s?)?(?:{_CURRENCY}\s?(?P<inner>[-+])?)?"
+    r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?P<decimals>\.\d+)?"
     r"|(?<![\d.])(?P<bare>\.\d+)"
 )
 _FINAL_MARK = "####"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from actors.evaluation.benchmarks.contract import Verdict
+from actors.evaluation.contract import Verdict
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.work import Item
 
@@ -36,7 +36,7 @@ def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdi
 
 
 def _begins_with(given: str, accepted: str) -> bool:
-    """`given` is `accepted`, or goes on with another word. Japanese has no spaces: there a sentence's end is asked for."""
+    """`given` is `accepted`, or goes on with another word (in Japanese, which has no spaces, with です)."""
     if not given.startswith(accepted):
         return False
     rest = given[len(accepted) :]

@@ -1,0 +1,135 @@
+"""The table of benchmarks: names, loading, faults in data, and what the demo and the real data hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.evaluation.benchmarks import BENCHMARKS, expand_names, is_sampled, load, required_context
+from actors.llama.model import Model
+from actors.work import Choose, Generate, Measure
+from conf.faults import BadInput
+from conf.schema import Sampling
+
+SAMPLING = Sampling()
+
+
+def test_perplexity_names_both_texts_and_each_name_comes_once() -> None:
+    both = ("perplexity_wikitext2", "perplexity_ja_wiki")
+    assert expand_names(["perplexity"]) == both
+    assert expand_names(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
+
+
+def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
+    with pytest.raises(BadInput) as raised:
+        expand_names(["gsm8", "math", "gsm8k"])
+    near, later = raised.value.faults
+    assert "Did you mean 'gsm8k'?" in str(near)
+    assert "not there yet" in str(later)
+
+
+def test_each_benchmark_stands_under_its_own_name() -> None:
+    assert all(name == benchmark.name for name, benchmark in BENCHMARKS.items())
+
+
+@pytest.mark.parametrize("name", ["demo_qa", "demo_choice", "perplexity_pydoc"])
+def test_the_demo_needs_no_data_folder_and_loads_the_same_each_time(name: str, tiny: Model) -> None:
+    data = load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+    again = load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+    assert data == again
+    assert len({item.item_id for item in data.items}) == len(data.items) >= 60
+    assert len({item.prompt_hash for item in data.items}) == len(data.items)
+    assert required_context(data, sequences=8, sampling=SAMPLING, vocabulary=tiny) % 256 == 0
+
+
+def test_only_generated_answers_above_temperature_zero_depend_on_the_seed(tiny: Model) -> None:
+    generated = load("demo_qa", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+    chosen = load("demo_choice", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+    assert is_sampled(generated, SAMPLING)
+    assert not is_sampled(generated, Sampling(temperature=0.0))
+    assert not is_sampled(chosen, SAMPLING)
+
+
+def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
+    for name in ("demo_qa", "demo_choice"):
+        for item in load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny).items:
+            assert isinstance(item.task, (Generate, Choose))
+            text = item.task.messages[0].content
+            assert text.count(text.split("\n\n")[-1].splitlines()[0]) == 1
+
+
+def test_without_a_data_folder_the_message_says_to_give_one(tiny: Model) -> None:
+    with pytest.raises(BadInput, match="not there yet: give --data-dir"):
+        load("gsm8k", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+
+
+def test_a_missing_file_is_named(tmp_path: Path, tiny: Model) -> None:
+    with pytest.raises(BadInput, match=r"gsm8k/test\.jsonl"):
+        load("gsm8k", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
+
+
+def write_gsm8k(folder: Path, lines: list[str]) -> None:
+    (folder / "gsm8k").mkdir()
+    shots = [
+        {"id": f"train-{i}", "question": f"How many? {i}", "answer": f"It is <<1+{i}=9>>9.\n#### 9"} for i in range(9)
+    ]
+    (folder / "gsm8k" / "train_first200.jsonl").write_text("".join(json.dumps(shot) + "\n" for shot in shots))
+    (folder / "gsm8k" / "test.jsonl").write_text("\n".join(lines) + "\n")
+
+
+GOOD = '{"id": "test-1", "question": "q", "answer": "#### 1,000"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json", "one JSON object"),
+        ("[1]", "one JSON object"),
+        ("", "one JSON object"),
+        ('{"id": "test-2", "question": "q"}', "field 'answer'"),
+        ('{"id": "test-2", "question": 3, "answer": "#### 1"}', "'question' of type str"),
+        ('{"id": "test-2", "question": "q", "answer": "1"}', "#### NUMBER"),
+        ('{"id": "test-1", "question": "q", "answer": "#### 1"}', "line 1 has the same"),
+    ],
+)
+def test_a_broken_line_is_told_with_file_and_number(line: str, said: str, tmp_path: Path, tiny: Model) -> None:
+    write_gsm8k(tmp_path, [GOOD, line])
+    with pytest.raises(BadInput) as raised:
+        load("gsm8k", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
+    (fault,) = raised.value.faults
+    assert fault.key.endswith("gsm8k/test.jsonl:2")
+    assert said in str(fault)
+
+
+def test_gsm8k_shows_eight_cleaned_examples_and_asks_for_a_number(tmp_path: Path, tiny: Model) -> None:
+    write_gsm8k(tmp_path, [GOOD])
+    (item,) = load("gsm8k", data_dir=tmp_path, sampling=Sampling(max_tokens=99), vocabulary=tiny).items
+    assert isinstance(item.task, Generate)
+    text = item.task.messages[0].content
+    assert text.count("Question:") == 9 and "<<" not in text
+    assert text.endswith("#### 9\n\nQuestion: q\nAnswer:")
+    assert (item.target, item.task.max_tokens) == ("1000", 99)
+
+
+def test_a_larger_limit_extends_a_smaller_one_and_chunks_stay_in_order(tiny: Model) -> None:
+    shuffled = [item.item_id for item in load("demo_qa", data_dir=None, sampling=SAMPLING, vocabulary=tiny).items]
+    assert shuffled != sorted(shuffled)
+    chunks = load("perplexity_pydoc", data_dir=None, sampling=SAMPLING, vocabulary=tiny).items
+    assert [chunk.item_id for chunk in chunks[:2]] == ["chunk-00000", "chunk-00001"]
+    first = chunks[1].task
+    assert isinstance(first, Measure)
+    # 512 tokens, the first replaced by BOS (the tiny model asks for it), tokens 257..511 scored.
+    assert (len(first.tokens), first.tokens[0], first.first_scored) == (512, tiny.bos, 257)
+
+
+def test_the_real_data_sets_load_whole(data_dir: Path, tiny: Model) -> None:
+    gsm8k = load("gsm8k", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
+    arc = load("arc_challenge", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
+    assert (len(gsm8k.items), len(arc.items)) == (879, 781)
+    assert [file["name"] for file in gsm8k.source["files"]] == ["gsm8k/test.jsonl", "gsm8k/train_first200.jsonl"]
+    item = arc.items[0]
+    assert isinstance(item.task, Choose)
+    assert item.task.messages[0].content.count("Question:") == 26
+    assert 0 <= item.target < len(item.task.choices)

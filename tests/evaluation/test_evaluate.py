@@ -1,0 +1,138 @@
+"""Blocks: records, their order and bytes, and the worker that writes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from actors.errors import LlamaError
+from actors.evaluation.actor import EvaluationWorker
+from actors.evaluation.benchmarks import load
+from actors.evaluation.chat import FIXED_DATE, TemplateFailed, render_prompt, render_template
+from actors.evaluation.engines.scripted import Script, ScriptedEngine
+from actors.evaluation.evaluate import evaluate_block, summarize, write_block
+from actors.llama.model import Model
+from actors.store import timings_path
+from actors.work import BlockOrder, Message
+from conf.schema import Sampling
+from tests.evaluation.conftest import ignore, layout
+
+
+def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int, ...] = (0, 1)) -> BlockOrder:
+    sampling = Sampling(max_tokens=8)
+    data = load(name, data_dir=None, sampling=sampling, vocabulary=tiny)
+    return BlockOrder(
+        "f16", tiny.path, name, data.items[:n_items], seeds, sampling, layout(n_ctx=4096), str(path / f"{name}.jsonl")
+    )
+
+
+def test_a_scripted_block_has_right_wrong_and_unscored_records_in_order(tmp_path: Path, tiny: Model) -> None:
+    block = order("demo_qa", tiny, tmp_path)
+    one, two, _ = block.items
+    engine = ScriptedEngine(Script(texts={one.item_id: {0: one.target[0], 1: "xyzzy"}, two.item_id: ""}))
+    result = evaluate_block(block, engine, ignore)
+    assert [(record.item_id, record.seed) for record in result.records] == [
+        (item.item_id, seed) for item in block.items for seed in (0, 1)
+    ]
+    assert [record.outcome for record in result.records] == [
+        "correct",
+        "wrong",
+        "wrong",
+        "wrong",
+        "unscored",
+        "unscored",
+    ]
+    assert [record.reason for record in result.records] == [None, None, "no_answer", "no_answer"] + [
+        "not_in_script"
+    ] * 2
+    assert result.records[4].score is None
+    assert summarize(block, result).outcomes == {"correct": 1, "wrong": 3, "unscored": 2}
+
+
+def test_sampling_settings_are_in_the_prompt_hash_of_generated_answers_only(tmp_path: Path, tiny: Model) -> None:
+    block = order("demo_qa", tiny, tmp_path)
+    warmer = replace(block, sampling=Sampling(max_tokens=8, temperature=1.5))
+    engine = ScriptedEngine(Script())
+    first, second = (evaluate_block(o, engine, ignore).records[0].prompt_hash for o in (block, warmer))
+    assert first != second
+    choices = order("demo_choice", tiny, tmp_path, seeds=(0,))
+    record = evaluate_block(replace(choices, sampling=warmer.sampling), engine, ignore).records[0]
+    assert record.prompt_hash == choices.items[0].prompt_hash
+
+
+@pytest.mark.parametrize("name", ["demo_qa", "demo_choice", "perplexity_pydoc"])
+def test_a_worker_writes_the_same_bytes_whatever_it_did_before(name: str, tmp_path: Path, tiny: Model) -> None:
+    seeds = (0, 1) if name == "demo_qa" else (0,)
+    block = order(name, tiny, tmp_path, seeds=seeds)
+    worker, other = EvaluationWorker(), EvaluationWorker()
+    worker.evaluate(block, ignore)
+    first = Path(block.records_path).read_bytes()
+    again = replace(block, records_path=str(tmp_path / "again.jsonl"))
+    worker.evaluate(order("demo_qa", tiny, tmp_path / "x", n_items=5, seeds=(7,)), ignore)
+    worker.evaluate(again, ignore)
+    assert Path(again.records_path).read_bytes() == first
+    fresh = replace(block, records_path=str(tmp_path / "fresh.jsonl"))
+    other.evaluate(fresh, ignore)
+    assert Path(fresh.records_path).read_bytes() == first
+    records = [json.loads(line) for line in first.splitlines()]
+    assert len(records) == 3 * len(seeds)
+    (timing,) = [json.loads(line) for line in timings_path(block.records_path).read_text().splitlines()]
+    assert timing["wall_s"] > 0 and timing["worker_pid"] == worker.pid()
+    assert not any(key.endswith("_s") for key in records[0])
+    worker.close()
+    other.close()
+
+
+def test_records_appear_only_after_their_timings(tmp_path: Path, tiny: Model) -> None:
+    block = order("demo_qa", tiny, tmp_path)
+    result = evaluate_block(block, ScriptedEngine(Script()), ignore)
+    timings_path(block.records_path).mkdir(parents=True)  # writing the timings fails
+    with pytest.raises(OSError):
+        write_block(block, result)
+    assert not Path(block.records_path).exists()
+
+
+def test_a_model_that_does_not_load_is_an_error_and_the_worker_lives_on(tmp_path: Path, tiny: Model) -> None:
+    block = order("demo_qa", tiny, tmp_path)
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF nothing")
+    worker = EvaluationWorker()
+    with pytest.raises(LlamaError, match="cannot load"):
+        worker.evaluate(replace(block, gguf_path=str(broken)), ignore)
+    assert sum(worker.evaluate(block, ignore).outcomes.values()) == 6
+    worker.close()
+
+
+def render(template: str) -> str:
+    return render_template(template, [Message("user", "<b>hi")], bos_token="<s>", eos_token="</s>")
+
+
+def test_chat_templates_are_rendered_as_transformers_does(tiny: Model) -> None:
+    template = (
+        "{{ bos_token }}{% for m in messages %}\n    {% if true %}\n[{{ m['content'] }}]\n    {% endif %}\n{% endfor %}"
+    )
+    assert render(template) == "<s>[<b>hi]\n"
+    assert render("{{ messages | tojson }}") == '[{"role": "user", "content": "<b>hi"}]'
+    assert render("{{ strftime_now('%Y') }}") == str(FIXED_DATE.year)
+    prompt = render_prompt([Message("user", "hi")], chat=True, model=tiny)
+    assert prompt.text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+    assert render_prompt([Message("user", "a"), Message("user", "b")], chat=False, model=tiny).text == "ab"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('no') }}",
+        "{% if %}",
+        "{{ messages[9].content.x }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.append(1) }}",
+        "{{ 1 / 0 }}",
+    ],
+)
+def test_templates_that_fail_or_reach_out_of_the_sandbox_are_refused(template: str) -> None:
+    with pytest.raises(TemplateFailed):
+        render(template)
