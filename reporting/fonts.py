@@ -80,4 +80,5 @@ def _face(path: Path, weight: int, letters: set[int]) -> str:
         font.flavor = "woff2"
         font.save(buffer)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url("data:font/woff2;base64,{data}") format("woff2")}}'
+    source = f'url("data:font/woff2;base64,{data}") format("woff2")'
+    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:{source}}}'

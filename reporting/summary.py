@@ -55,11 +55,8 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
     for model in comparison["models"]:
         if model["dequantized_from"]:
             name = _shown(model["name"])
-            lines.append(
-                _wrapped(
-                    f"{name} was given as {_shown(model['dequantized_from'])}: what is made here is made from dequantized weights."
-                )
-            )
+            given = _shown(model["dequantized_from"])
+            lines.append(_wrapped(f"{name} was given as {given}: what is made here is made from dequantized weights."))
     lines += [
         _wrapped(f"failed: {_shown(arm['name'])}: {_clean(str(arm['failed']))[:200]}")
         for arm in comparison["arms"]

@@ -38,8 +38,8 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row a planned item: `arm`, `benchmark`, `item_id`, `prompt_hash` of the scored records (several,
-        joined, where the prompt is drawn anew under each seed; null where none was scored), `mean` (null where no record
-        was scored), `variance` between its seeds (n-1 form; null below two scored ones), `n_runs` (scored
+        joined, where the prompt is drawn anew under each seed; null where none was scored), `mean` (null where no
+        record was scored), `variance` between its seeds (n-1 form; null below two scored ones), `n_runs` (scored
         seeds).
     """
     scored_hashes = pl.col("prompt_hash").filter(pl.col("value").is_not_null()).drop_nulls()

@@ -30,7 +30,7 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
     title = [words.say("基準との差", "Difference from the reference")]
     subtitle = source_lines(findings, words) + words.lines(
         "線: 対応のある差の95%信頼区間(問題の抽出に対する、多重性の補正なし)。区間が0を含めば、差は示されていない。",
-        "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, no difference is shown.",
+        "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, nothing is shown.",
     )
     return figure(drawn, title, subtitle)
 

@@ -40,7 +40,7 @@ def performance_chart(findings: Findings, words: Words) -> AnyChart:
     subtitle = source_lines(findings, words)
     subtitle += words.lines(
         "細い線: 問題の抽出に対する95%信頼区間。太い線: 1.96σ/√実行回数(標本化の揺れのみ)。破線: 基準の値。",
-        "Thin bars: 95% confidence interval over items. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
+        "Thin bars: 95% interval over items. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
     )
     return figure(drawn or [empty_chart(words)], title, subtitle)
 

@@ -1,4 +1,4 @@
-"""The tables of report, methodology and scorecard, as plain text cells; how they are marked up is left to the templates.
+"""The tables of report, methodology and scorecard, as plain text cells; marking them up is left to the templates.
 
 Every number comes from the results folder. Null is a dash with its reason, and what was not sampled says so:
 never ±0.

@@ -18,7 +18,7 @@ from stats.paired import FEW_DIFFERENCES
 CHARTS = {
     "quantization_performance": (
         "ベンチマークごとの性能。細い線は問題の抽出に対する95%信頼区間、太い線は標本化の揺れ(1.96σ/√実行回数)。",
-        "Performance on each benchmark. Thin bars: 95% confidence interval over items; thick bars: sampling noise (1.96σ/√runs).",
+        "Performance on each benchmark. Thin bars: 95% interval over items; thick bars: sampling noise (1.96σ/√runs).",
     ),
     "quantization_efficiency": (
         "ファイルサイズと性能。縦線は問題の抽出に対する95%信頼区間。",

@@ -30,8 +30,29 @@ def test_hostile_text_becomes_a_paragraph_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["- item", "1. item", "1) item", "# head", "> quote", "===", "---", "[a]: http://x.example", "    code", "[x](y)"]
-    + ["a|b", "`code`", "&lt;", "\\*", "**b**", "__b__", "~~x~~", "![x](y)", "<b>", "[ ] task", "- [x] task"],
+    [
+        "- item",
+        "1. item",
+        "1) item",
+        "# head",
+        "> quote",
+        "===",
+        "---",
+        "[a]: http://x.example",
+        "    code",
+        "[x](y)",
+        "a|b",
+        "`code`",
+        "&lt;",
+        "\\*",
+        "**b**",
+        "__b__",
+        "~~x~~",
+        "![x](y)",
+        "<b>",
+        "[ ] task",
+        "- [x] task",
+    ],
 )
 def test_every_structure_is_shown_as_it_was_written(text: str) -> None:
     seen, tags = shown(escape.markdown(text))

@@ -42,5 +42,5 @@ def test_labels_never_overlap_each_other(points: list[tuple[float, float, str]])
     assert len(boxes) == len(points)
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
-        assert 0 <= box.x - box.width / 2
+        assert box.x - box.width / 2 >= 0
         assert box.x + box.width / 2 <= WIDTH_PX

@@ -1,9 +1,9 @@
 """Perplexity on Python's own language reference, for runs without any data folder (the demo).
 
-- Source: `pydoc_data/topics.py` of the Python that runs the job, second half; calibration may use the first half
+- Source: `pydoc_data/topics.py` of the Python that runs the job, its last eighth; the demo calibrates on the first half
 - Revision: that of the Python; the hash of the text stands in the results
 - Licence: PSF License Agreement
-- Sample item: the first 512 tokens of the half
+- Sample item: the first 512 tokens of that part
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
 - Metric: `nll`, nats per token; perplexity is its exponential.
 """
@@ -20,7 +20,7 @@ from actors.evaluation.scorers.likelihood import score_measured
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
 
-PART = "#2/2"
+PART = "#8/8"
 
 
 def _load(inputs: Inputs) -> Loaded:
