@@ -107,6 +107,7 @@ class PlannedImatrix:
     """An importance matrix to collect."""
 
     unit: str
+    needs: tuple[str, ...]
     model: str
     mix: str
     file: str
@@ -288,10 +289,15 @@ def _gpu_layers(inputs: Inputs) -> int:
 def _plan_imatrix(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel, source: SourceImatrix
 ) -> PlannedImatrix:
+    """Collected on the model itself; of a quantized one on its dequantized reference, where that is made anyway.
+
+    The weights are the same then, but products with quantized weights round the activations that are to be measured.
+    """
+    reference = _dequantized_reference(config, run, inputs, model)
     key: dict[str, Any] = {
         "rule": KEY_RULE,
         "kind": "imatrix",
-        "model": model.sha256,
+        "model": reference.key_hash if reference else model.sha256,
         "texts": [[text.sha256, text.share] for text in source.texts],
         "dataset_size": config.calibration.dataset_size,
         "ctx": config.calibration.ctx,
@@ -301,7 +307,7 @@ def _plan_imatrix(
     }
     path = run.imatrix(source.name, content_hash(key))
     order = ImatrixOrder(
-        model_path=model.path,
+        model_path=reference.gguf_path if reference else model.path,
         mix=source.name,
         texts=source.texts,
         dataset_size=config.calibration.dataset_size,
@@ -311,7 +317,23 @@ def _plan_imatrix(
         output_path=str(path),
         key=key,
     )
-    return PlannedImatrix(f"imatrix/{path.stem}", model.name, source.name, str(path), order)
+    needs = (reference.unit,) if reference and reference.unit else ()
+    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, source.name, str(path), order)
+
+
+def _dequantized_reference(
+    config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel
+) -> PlannedArm | None:
+    kinds = [kind for kind in LOSSLESS_TYPES if kind in config.quantizations]
+    if model.dequantized_from is None or not kinds:
+        return None
+    name = f"{_prefix(inputs, model)}{kinds[0]}"
+    return _plan_arm(config, run, inputs, (), model, name, kinds[0], inputs.imatrices[0], None)
+
+
+def _prefix(inputs: Inputs, model: SourceModel) -> str:
+    """What arm names begin with where there are several models."""
+    return f"{model.name}~" if len(inputs.models) > 1 else ""
 
 
 def _plan_arms(
@@ -320,7 +342,7 @@ def _plan_arms(
     """Our own arms model by model, then the existing GGUFs, which are compared within the first model."""
     arms: list[PlannedArm] = []
     for model in inputs.models:
-        prefix = f"{model.name}~" if len(inputs.models) > 1 else ""
+        prefix = _prefix(inputs, model)
         names = [f"{prefix}{recipe}" for recipe in config.quantizations]
         own_existing = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
         reference = reference_of(config, prefix, [*names, *own_existing])

@@ -58,7 +58,16 @@ class Failure:
 def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
     imatrices = [
-        Unit(one.unit, "quantization", "imatrix", (), None, None, float(one.order.dataset_size), one.order.dataset_size)
+        Unit(
+            one.unit,
+            "quantization",
+            "imatrix",
+            one.needs,
+            None,
+            None,
+            float(one.order.dataset_size),
+            one.order.dataset_size,
+        )
         for one in plan.imatrices
     ]
     arms = [
@@ -80,7 +89,7 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         )
         for block in plan.blocks
     ]
-    # Quantizations that wait for nothing come before the imatrix: their arms can be evaluated meanwhile.
+    # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
     return (*imatrices, *free, *bound, *blocks)

@@ -33,6 +33,18 @@ def test_no_imatrix_is_collected_where_no_arm_would_use_it(tmp_path: Path) -> No
     assert make_small_plan(tmp_path, quantizations=["f16", "q8_0"]).imatrices == ()
 
 
+def test_the_imatrix_of_a_quantized_model_is_collected_on_its_dequantized_reference(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    (imatrix,) = plan.imatrices
+    assert (imatrix.order.model_path, imatrix.needs) == (plan.arm("f16").gguf_path, (plan.arm("f16").unit,))
+
+
+def test_the_imatrix_of_an_unquantized_model_is_collected_on_the_model_itself(tmp_path: Path) -> None:
+    whole = dataclasses.replace(MODEL, source_type="F16", dequantized_from=None)
+    (imatrix,) = make_small_plan(tmp_path, inputs=make_inputs(models=(whole,))).imatrices
+    assert (imatrix.order.model_path, imatrix.needs) == (MODEL.path, ())
+
+
 def test_a_second_imatrix_makes_each_lossy_type_once_more_under_its_name(tmp_path: Path) -> None:
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
     sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
