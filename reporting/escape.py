@@ -15,7 +15,7 @@ _CONTROLS = re.compile(
 _MARKUP = re.compile(
     r"[\\`*\[\]<>#|~&$@{}]"  # structure wherever it stands
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, but not inside a word
-    r"|^[-+=]|-(?=-)|(?<=-)-|^\d+[.)](?=\s|$)"  # lists, headings underlined, rules
+    r"|^[-+](?!\d)|^=|-(?=-)|(?<=-)-|^\d+[.)](?=\s|$)"  # lists (not signed numbers), headings underlined, rules
     r"|:(?=//)|(?<=[Ww]{3})[.]"  # bare addresses
 )
 _INTERVAL = re.compile(r"(\[[+−]?[\d.,]+, [+−]?[\d.,]+\](?![(\[:]))")
