@@ -7,6 +7,7 @@ small cache of file hashes in a storage that exists already.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
+from actors.quantization.calibration import make_chunks
 from actors.store import file_sha256, read_json, write_json
 from actors.work import CalibrationText
 from conf.faults import BadInput, Fault, near_names
@@ -100,7 +102,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     found_arms = tuple(_known(arm) for arm in arms)
     _check_reference(config, models, found_arms)
     loaded = {
-        model.name: faults.gather(lambda model=model: _load_benchmarks(config, model, _known(names)))  # type: ignore[misc]
+        model.name: faults.gather(lambda model=model: _load_benchmarks(config, model, _known(names), _known(imatrices)))  # type: ignore[misc]
         for model in models
     }
     faults.stop_if_any()
@@ -320,8 +322,16 @@ def _load_benchmarks(
             faults.gather(lambda name=name: _plan_benchmark(config, name, data_dir, vocabulary))  # type: ignore[misc]
             for name in names
         ]
+        for source in imatrices:
+            if source.texts:
+                faults.gather(lambda source=source: _check_calibration(config, source, vocabulary))  # type: ignore[misc]
     faults.stop_if_any()
     return tuple(_known(one) for one in loaded)
+
+
+def _check_calibration(config: PipelineConfig, source: SourceImatrix, vocabulary: Model) -> None:
+    """Raise `BadInput` where the texts hold fewer tokens than are asked for."""
+    make_chunks(vocabulary, source.texts, dataset_size=config.calibration.dataset_size, ctx=config.calibration.ctx)
 
 
 def _plan_benchmark(config: PipelineConfig, name: str, data_dir: Path | None, vocabulary: Model) -> PlannedBenchmark:
@@ -363,6 +373,12 @@ def _check_storage(storage: Path) -> None:
     except OSError as error:
         reason = f"{parent}: {error.strerror}."
         raise BadInput(Fault("--storage", str(storage), "a folder that can be written", reason)) from None
+
+
+def check_pango() -> None:
+    """Raise `BadInput` where the library that sets the documents' PDF is missing."""
+    # Imported here and nowhere else in the jobs: it loads Pango at once, and only those who write documents need it.
+    importlib.import_module("reporting.documents.scorecard")
 
 
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:

@@ -31,13 +31,13 @@ from actors.orchestrator.plan import Plan, make_plan, plan_json
 from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
 from actors.ownership import owned
 from actors.store import RunDirectory, read_json, write_json, write_text
-from actors.tracking import Mirror
+from actors.tracking import Mirror, check_reachable, mask_secrets
 from conf import VERSION
 from conf.faults import BadInput, Fault
 from conf.load import Environment, dump_yaml, silence_ray
 from conf.schema import PipelineConfig
 from jobs._display import Display, make_display
-from jobs._preflight import HashCache, check_disk, inspect, settings_of
+from jobs._preflight import HashCache, check_disk, check_pango, inspect, settings_of
 
 POLL_S = 0.5
 LOCAL_OBJECT_STORE_BYTES = 256 * 2**20
@@ -78,6 +78,10 @@ class Finished:
 def prepare(request: Request) -> Plan:
     """All checks and the plan; nothing is written but a cache of file hashes. Raises `BadInput`."""
     config = request.config
+    if request.environment.mlflow_tracking_uri:
+        check_reachable(request.environment.mlflow_tracking_uri)
+    if request.make_documents:
+        check_pango()
     run = RunDirectory(config.storage.absolute() / request.pipeline_id)
     hashes = HashCache(config.storage.absolute())
     inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
@@ -346,7 +350,7 @@ class _Mirror:
             Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)
             self.failed = None
         except Exception as error:  # the boundary to somebody else's server
-            self.failed = f"{type(error).__name__}: {error}"
+            self.failed = mask_secrets(f"{type(error).__name__}: {error}")
 
 
 def _make_mirror(request: Request) -> _Mirror:

@@ -98,6 +98,19 @@ def test_a_storage_that_cannot_be_written(refused: Refused, tmp_path: Path) -> N
     assert "--storage" in refused("--storage", "/proc/quant-assay")
 
 
+def test_calibration_text_too_short_for_what_is_asked_of_it(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("A short text. " * 20)
+    said = refused("--calibration", str(tmp_path / "short.txt"), "--dataset-size", "65536")
+    assert "--dataset-size: got 65536" in said
+
+
+def test_a_tracking_server_that_does_not_answer(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    said = refused()
+    assert "MLFLOW_TRACKING_URI" in said
+    assert "secret" not in said
+
+
 def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs._preflight.DISK_SLACK_BYTES", 2**60)
     assert "GiB free" in refused()
