@@ -313,8 +313,9 @@ def _calibration_texts(config: PipelineConfig, hashes: HashCache) -> tuple[Calib
 
 
 def _load_benchmarks(
-    config: PipelineConfig, model: SourceModel, names: tuple[str, ...]
+    config: PipelineConfig, model: SourceModel, names: tuple[str, ...], imatrices: tuple[SourceImatrix, ...]
 ) -> tuple[PlannedBenchmark, ...]:
+    """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too."""
     data_dir = config.data_dir.absolute() if config.data_dir else None
     faults = _Faults()
     with Model(model.path, vocab_only=True) as vocabulary:
