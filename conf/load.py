@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,16 @@ def silence_ray() -> None:
     """Keep Ray's usage statistics, its banner and its warnings of coming changes out of the job's own output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+def protect_local_ray() -> None:
+    """Give the local Ray that is started next a token of its own, for this job alone.
+
+    Ray's ports are open on all network interfaces, so it wants a token. Without one in the environment Ray 2.60 writes
+    one to ~/.ray/auth_token, and from then on every `ray start` and `ray job` of this user would be asked for it.
+    """
+    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineConfig:

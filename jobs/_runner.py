@@ -34,7 +34,7 @@ from actors.store import RunDirectory, read_json, write_json, write_text
 from actors.tracking import Mirror, check_reachable, mask_secrets
 from conf import VERSION
 from conf.faults import BadInput, Fault
-from conf.load import Environment, dump_yaml, silence_ray
+from conf.load import Environment, dump_yaml, protect_local_ray, silence_ray
 from conf.schema import PipelineConfig
 from jobs._display import Display, make_display
 from jobs._preflight import HashCache, check_disk, check_pango, inspect, settings_of
@@ -184,6 +184,7 @@ def connect(environment: Environment, threads: int) -> None:
     """Join the cluster of RAY_ADDRESS, else start a local Ray. Raises `BadInput` where the cluster does not answer."""
     silence_ray()
     if environment.ray_address is None:
+        protect_local_ray()
         cores = os.cpu_count() or 1
         ray.init(
             address="local",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,15 @@ def free_port() -> int:
         return port
 
 
+TOKEN = secrets.token_hex(32)
+
+
+def cluster_environment() -> dict[str, str]:
+    """The environment's Python first on the path, and a token that only this cluster and its clients know."""
+    path = f"{BIN}:{os.environ['PATH']}"
+    return environment(PATH=path, NO_COLOR="1", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A Ray head with a dashboard on loopback."""
@@ -38,7 +48,7 @@ class Cluster:
         return subprocess.run(
             [BIN / "ray", "job", words[0], "--address", self.address, *words[1:]],
             cwd=ROOT,
-            env=environment(PATH=f"{BIN}:{os.environ['PATH']}", NO_COLOR="1"),
+            env=cluster_environment(),
             capture_output=True,
             text=True,
             timeout=300,
@@ -66,7 +76,7 @@ def cluster() -> Iterator[Cluster]:
         f"--temp-dir={folder}",
     ]
     command += [f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-    env = environment(PATH=f"{BIN}:{os.environ['PATH']}")
+    env = cluster_environment()
     with open(Path(folder) / "head.log", "w") as log:
         head = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
