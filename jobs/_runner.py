@@ -11,7 +11,6 @@ import logging
 import os
 import platform
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 
 from actors.llama import library
@@ -28,15 +26,16 @@ from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
 from actors.orchestrator.placement import Cluster, place, worker_bytes
 from actors.orchestrator.plan import Plan, make_plan, plan_json
-from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
 from actors.ownership import owned
 from actors.store import RunDirectory, read_json, write_json, write_text
-from actors.tracking import Mirror, check_reachable, mask_secrets
+from actors.tracking import check_reachable
 from conf import VERSION
 from conf.faults import BadInput, Fault
 from conf.load import Environment, dump_yaml, protect_local_ray, silence_ray
 from conf.schema import PipelineConfig
-from jobs._display import Display, make_display
+from jobs._display import make_display
+from jobs._follower import Follower
+from jobs._mirror import BackgroundMirror
 from jobs._preflight import HashCache, check_disk, check_pango, inspect, settings_of
 
 POLL_S = 0.5
@@ -111,9 +110,9 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
 
 
 def _work(
-    request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: _Mirror
+    request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: BackgroundMirror
 ) -> Finished:
-    progress = _Progress(request, run)
+    progress = Follower(request.pipeline_id, run)
     with make_display() as display:
         try:
             outcome = _orchestrate(request, plan, run, token, done, lambda view: progress.show(view, display, mirror))
@@ -262,104 +261,12 @@ def _is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: R
     return bool(same and documents and all((run.root / name).exists() for name in manifest["files"]))
 
 
-class _Progress:
-    """Makes snapshots of the orchestrator's views: adds CPU and memory, writes `progress.json`, shows them."""
-
-    def __init__(self, request: Request, run: RunDirectory) -> None:
-        self._request = request
-        self._run = run
-        self._processes: dict[int, psutil.Process] = {}
-        self._last: View | None = None
-        self._written: Snapshot | None = None
-
-    def show(self, view: View, display: Display, mirror: _Mirror) -> None:
-        if self._last is None or view.cells_done != self._last.cells_done or view.phase != self._last.phase:
-            mirror.follow(self._run)
-        self._last = view
-        self._publish(self._snapshot(view, "running"), display)
-
-    def end(self, state: RunState, display: Display, outcome: Outcome | None = None) -> None:
-        """The last snapshot; without any view so far there is nothing to tell but the state."""
-        view = self._last or View("plan", 0, 0, 0, 0, None, 0.0, None, (), 0, (), ())
-        if outcome is not None:
-            view = View(**{**vars(view), "phase": "done", "failures": outcome.failures, "notices": outcome.notices})
-        self._publish(self._snapshot(view, state), display)
-
-    def _publish(self, snapshot: Snapshot, display: Display) -> None:
-        write_json(self._run.progress, snapshot.as_json())
-        display.show(snapshot)
-
-    def _snapshot(self, view: View, state: RunState) -> Snapshot:
-        cpu, memory = self._usage((os.getpid(), *view.pids))
-        share = view.elapsed_s / (view.elapsed_s + view.seconds_left) if view.seconds_left is not None else 0.0
-        return Snapshot(
-            schema_version=PROGRESS_SCHEMA_VERSION,
-            pipeline_id=self._request.pipeline_id,
-            state=state,
-            phase=view.phase,
-            done=view.done,
-            total=view.total,
-            cells_done=view.cells_done,
-            cells_total=view.cells_total,
-            percent=100.0 if state == "done" else round(min(100 * share, 99.0), 1),
-            tokens_per_second=view.tokens_per_second,
-            elapsed_s=round(view.elapsed_s, 1),
-            seconds_left=None if view.seconds_left is None else round(view.seconds_left, 1),
-            cpu_percent=round(cpu, 1),
-            memory_bytes=memory,
-            process_id=os.getpid(),
-            workers=view.workers,
-            failures=tuple({"unit": one.unit, "error": one.error} for one in view.failures),
-            notices=view.notices,
-            updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        )
-
-    def _usage(self, pids: tuple[int, ...]) -> tuple[float, int]:
-        """CPU in percent of one core, and resident memory in bytes, of the job's processes on this machine."""
-        cpu, memory = 0.0, 0
-        for pid in set(pids):
-            with contextlib.suppress(psutil.Error):
-                process = self._processes.setdefault(pid, psutil.Process(pid))
-                cpu += process.cpu_percent()
-                memory += process.memory_info().rss
-        return cpu, memory
-
-
-class _Mirror:
-    """Keeps MLflow in step from a thread of its own; a failing MLflow is reported, and never stops the work."""
-
-    def __init__(self, uri: str, artifact_root: Path | None, gguf_limit_bytes: int) -> None:
-        self._uri, self._artifact_root, self._limit = uri, artifact_root, gguf_limit_bytes
-        self._thread: threading.Thread | None = None
-        self.failed: str | None = None
-        self.notices: tuple[str, ...] = ()
-
-    def follow(self, run: RunDirectory) -> None:
-        """Bring MLflow up to date in the background, unless that is going on already."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._sync, args=(run,), daemon=True)
-            self._thread.start()
-
-    def close(self, run: RunDirectory) -> None:
-        """Wait for what is going on, and bring MLflow up to date once more."""
-        if self._thread is not None:
-            self._thread.join()
-        self._sync(run)
-
-    def _sync(self, run: RunDirectory) -> None:
-        try:
-            Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)
-            self.failed = None
-        except Exception as error:  # the boundary to somebody else's server
-            self.failed = mask_secrets(f"{type(error).__name__}: {error}")
-
-
-def _make_mirror(request: Request) -> _Mirror:
+def _make_mirror(request: Request) -> BackgroundMirror:
     limit = request.config.tracking.gguf_limit_mib * 2**20
     if request.environment.mlflow_tracking_uri:
-        return _Mirror(request.environment.mlflow_tracking_uri, None, limit)
+        return BackgroundMirror(request.environment.mlflow_tracking_uri, None, limit)
     home = request.mlflow_home.absolute()
-    return _Mirror(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", limit)
+    return BackgroundMirror(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", limit)
 
 
 @contextlib.contextmanager
