@@ -106,7 +106,7 @@ def test_a_stopped_job_goes_on_under_the_same_id(cluster: Cluster, tiny_model: P
         time.sleep(0.05)
     assert "RUNNING" in cluster.job("status", "first").stdout
     assert cluster.job("stop", "first").returncode == 0
-    assert "STOPPED" in cluster.job("status", "first").stdout
+    assert "was stopped" in cluster.job("status", "first").stdout
     done = records(run_dir)
     assert not (run_dir / "manifest.json").exists()
     second = cluster.submit("second", *options)
