@@ -17,39 +17,9 @@ from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
 from conf.schema import PipelineConfig
+from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
 from reporting.validate import validate
-
-RECORD_COLUMNS: Mapping[str, pl.DataType] = {
-    "arm": pl.String(),
-    "benchmark": pl.String(),
-    "item_id": pl.String(),
-    "seed": pl.Int64(),
-    "prompt_hash": pl.String(),
-    "outcome": pl.String(),
-    "score": pl.Float64(),
-    "reason": pl.String(),
-    "text": pl.String(),
-    "answer": pl.String(),
-    "prompt_tokens": pl.Int64(),
-    "completion_tokens": pl.Int64(),
-    "finish_reason": pl.String(),
-    "nll_sum": pl.Float64(),
-    "n_tokens": pl.Int64(),
-}
-TIMING_COLUMNS: Mapping[str, pl.DataType] = {
-    "arm": pl.String(),
-    "benchmark": pl.String(),
-    "block": pl.String(),
-    "load_s": pl.Float64(),
-    "prompt_tokens": pl.Int64(),
-    "prompt_s": pl.Float64(),
-    "completion_tokens": pl.Int64(),
-    "decode_s": pl.Float64(),
-    "wall_s": pl.Float64(),
-    "peak_rss_bytes": pl.Int64(),
-    "worker_pid": pl.Int64(),
-}
 
 
 def write(
@@ -87,7 +57,7 @@ def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
         for record in found:
             if record["seed"] in wanted:
                 rows.append({"arm": block.arm, "benchmark": block.benchmark, **record})
-    return pl.DataFrame([{name: row.get(name) for name in RECORD_COLUMNS} for row in rows], schema=dict(RECORD_COLUMNS))
+    return _frame(rows, RECORD_SCHEMA)
 
 
 def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
@@ -115,7 +85,12 @@ def read_timings(plan: Plan) -> pl.DataFrame:
             rows += [
                 {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
             ]
-    return pl.DataFrame([{name: row.get(name) for name in TIMING_COLUMNS} for row in rows], schema=dict(TIMING_COLUMNS))
+    return _frame(rows, TIMING_SCHEMA)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    """A table with just the columns of the schema; what a row does not have is null."""
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
 
 
 def describe(
@@ -147,7 +122,12 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
     path = Path(arm.gguf_path).parent / "manifest.json"
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
-        manifest = {"bits_per_weight": arm.existing.bits_per_weight, "sha256": arm.existing.sha256}
+        existing = arm.existing
+        manifest = {
+            "size_bytes": existing.size_bytes,
+            "bits_per_weight": existing.bits_per_weight,
+            "sha256": existing.sha256,
+        }
     elif path.exists():
         manifest = read_json(path)
     return {
@@ -159,7 +139,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "dequantized_from": arm.dequantized_from,
         "file": Path(arm.gguf_path).name,
         "path": arm.gguf_path,
-        "size_bytes": manifest.get("size_bytes", arm.predicted_bytes),
+        "size_bytes": manifest.get("size_bytes"),
         "bits_per_weight": manifest.get("bits_per_weight"),
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
