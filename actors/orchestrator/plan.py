@@ -204,15 +204,9 @@ def seeds_of(config: PipelineConfig, benchmark: PlannedBenchmark) -> tuple[int, 
 
 
 def seed_groups(known: Sequence[Sequence[int]], seeds: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Seeds in groups: groups that exist stay as they are, missing seeds form one more.
-
-    Known groups are kept only as long as each holds a wanted seed, so that fewer runs read fewer files.
-    """
-    wanted = set(seeds)
+    """Seeds in groups: known groups keep their places, for files are named by them; missing seeds form one more."""
+    missing = tuple(sorted(set(seeds) - {seed for group in known for seed in group}))
     groups = [tuple(group) for group in known]
-    while groups and not wanted & set(groups[-1]):
-        groups.pop()
-    missing = tuple(sorted(wanted - {seed for group in groups for seed in group}))
     return (*groups, missing) if missing else tuple(groups)
 
 
@@ -461,7 +455,8 @@ def _plan_blocks(
         "block_items": config.execution.block_items,
     }
     path = run.records(benchmark.name, arm.name, content_hash(key))
-    groups = seed_groups(known_seed_groups.get(str(path), ()), seeds_of(config, benchmark))
+    seeds = seeds_of(config, benchmark)
+    groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
     step = config.execution.block_items
     blocks = [
         PlannedBlock(
@@ -478,6 +473,7 @@ def _plan_blocks(
             cost=_cost(benchmark, items, group, DECODE_WEIGHT),
         )
         for number, group in enumerate(groups)
+        if set(group) & set(seeds)
         for first in range(0, len(benchmark.items), step)
         if (items := benchmark.items[first : first + step])
     ]

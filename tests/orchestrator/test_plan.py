@@ -133,6 +133,23 @@ def test_more_runs_add_a_second_seed_group_and_leave_the_first_alone(tmp_path: P
     assert asked.seed_groups == ((0, 1, 2), (3, 4))
 
 
+def test_other_seeds_get_files_of_their_own(tmp_path: Path) -> None:
+    first = make_small_plan(tmp_path)
+    known = {directory.path: directory.seed_groups for directory in first.directories}
+    second = make_small_plan(tmp_path, known=known, seed=10)
+    asked = {block.records_path for block in first.blocks if block.benchmark == "asked"}
+    assert asked.isdisjoint(block.records_path for block in second.blocks)
+    assert {block.seeds for block in second.blocks if block.benchmark == "asked"} == {(10, 11, 12)}
+
+
+def test_fewer_runs_read_the_same_files(tmp_path: Path) -> None:
+    first = make_small_plan(tmp_path)
+    known = {directory.path: directory.seed_groups for directory in first.directories}
+    second = make_small_plan(tmp_path, known=known, runs=2)
+    assert {block.records_path for block in second.blocks} == {block.records_path for block in first.blocks}
+    assert [cell.seed for cell in second.cells if (cell.arm, cell.benchmark) == ("f16", "asked")] == [0, 1]
+
+
 @given(
     known=st.integers(0, 6),
     base=st.integers(0, 3),
