@@ -227,16 +227,18 @@ def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], ar
 
 def _source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> SourceModel:
     path = resolve_path(model.path)
+    sha256 = hashes.sha256(path)
     return SourceModel(
         name=model.name,
         path=path,
-        sha256=hashes.sha256(path),
+        sha256=sha256,
         architecture=header.architecture,
         n_parameters=header.n_parameters,
         size_bytes=header.size_bytes,
         kv_bytes_per_cell=header.kv_bytes_per_cell,
         source_type=header.file_type,
-        dequantized_from=header.dequantized_from,
+        # An f16 file that we dequantized ourselves is no more exact than what it was made from.
+        dequantized_from=header.dequantized_from or _own_manifest(Path(path), sha256).get("dequantized_from"),
     )
 
 
@@ -253,8 +255,9 @@ def _source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
         size_bytes=header.size_bytes,
         bits_per_weight=header.bits_per_weight,
         recipe=manifest.get("recipe", header.file_type.lower()),
-        imatrix=manifest.get("imatrix_file"),
+        imatrix=(manifest.get("imatrix") or {}).get("file"),
         dequantized_from=manifest.get("dequantized_from"),
+        fallbacks=manifest.get("fallbacks"),
     )
 
 

@@ -127,6 +127,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "size_bytes": existing.size_bytes,
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
+            "fallbacks": existing.fallbacks,
         }
     elif path.exists():
         manifest = read_json(path)

@@ -39,7 +39,7 @@ class SourceModel:
     source_type: str
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
-    """The same where it is a quantized one, else None."""
+    """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class SourceArm:
     recipe: str
     imatrix: str | None
     dequantized_from: str | None
+    fallbacks: Mapping[str, Any] | None = None
+    """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +321,7 @@ def _dequantized_reference(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel
 ) -> PlannedArm | None:
     kinds = [kind for kind in LOSSLESS_TYPES if kind in config.quantizations]
-    if model.dequantized_from is None or not kinds:
+    if model.source_type.lower() in LOSSLESS_TYPES or not kinds:
         return None
     name = f"{_prefix(inputs, model)}{kinds[0]}"
     return _plan_arm(config, run, inputs, (), model, name, kinds[0], inputs.imatrices[0], None)

@@ -1,0 +1,59 @@
+"""Phase 3 alone: arms found by their files, and what is known of our own ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conf.faults import BadInput
+from jobs.evaluate import arm_name, find_arms
+from tests.jobs.running import run
+
+
+def test_arms_are_named_by_the_type_at_the_end_of_their_files(tmp_path: Path) -> None:
+    assert [arm_name(Path(name)) for name in ("m-Q4_K_M.gguf", "m.q8_0.gguf", "m-F16.gguf", "Some Model-v2.gguf")] == [
+        "q4_k_m",
+        "q8_0",
+        "f16",
+        "Some-Model-v2",
+    ]
+
+
+def test_the_files_of_a_folder_come_largest_first_and_a_name_may_be_given(tmp_path: Path) -> None:
+    for name, size in (("m-Q4_0.gguf", 1), ("m-F16.gguf", 9), ("other.gguf", 5)):
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / name).write_bytes(b"x" * size)
+    assert list(find_arms([str(tmp_path / "models")])) == ["f16", "other", "q4_0"]
+    assert list(find_arms([f"mine={tmp_path / 'models' / 'other.gguf'}"])) == ["mine"]
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a-Q4_0.gguf").write_bytes(b"x")
+    (tmp_path / "b-Q4_0.gguf").write_bytes(b"x")
+    with pytest.raises(BadInput, match="NAME=FILE"):
+        find_arms([str(tmp_path)])
+
+
+def test_the_phase_jobs_hand_on_to_each_other(tiny_model: Path, tmp_path: Path) -> None:
+    imatrix, quantized, output = tmp_path / "x.gguf", tmp_path / "quantized", tmp_path / "results"
+    made = run("collect_imatrix", "--model", str(tiny_model), "--output", str(imatrix), "--dataset-size", "1024")
+    assert made.code == 0, made.err
+    options = ("--imatrix", str(imatrix), "--formats", "f16,q4_k_m", "--output", str(quantized))
+    made = run("quantize", "--model", f"tiny={tiny_model}", *options)
+    assert made.code == 0, made.err
+    options = ("--benchmarks", "demo_choice", "--limit", "4", "--threads", "1", "--output", str(output))
+    made = run("evaluate", "--models", str(quantized), *options)
+    assert made.code == 0, made.out + made.err
+    results = output / "evaluation_results" / "quantization_comparison.json"
+    arms = {arm["name"]: arm for arm in json.loads(results.read_text(encoding="utf-8"))["arms"]}
+    assert (arms["q4_k_m"]["reference"], arms["q4_k_m"]["imatrix"]) == ("f16", "x.gguf")
+    assert arms["q4_k_m"]["fallbacks"]["count"] == 0
+    chart, scorecard = tmp_path / "charts" / "quantization_performance.png", tmp_path / "scorecard.pdf"
+    made = run("visualize", "--results", str(results), "--output", str(chart))
+    assert made.code == 0, made.err
+    made = run("document", "--results", str(results), "--output", str(scorecard), "--lang", "en")
+    assert made.code == 0, made.err
+    assert chart.is_file()
+    assert scorecard.read_bytes().startswith(b"%PDF")
