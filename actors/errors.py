@@ -3,8 +3,7 @@
     BadInput                 (conf.faults) what the user gave; exit code 2
     QuantAssayError
     ├── LlamaError           llama.cpp refused or failed; carries its last log lines
-    ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
-    └── UnitFailed           one unit of work failed for good; the rest goes on
+    └── ConflictError        somebody else owns the run directory, or a file is not what the plan says
 
 A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
 """
@@ -32,7 +31,3 @@ class LlamaError(QuantAssayError):
 
 class ConflictError(QuantAssayError):
     """The run directory belongs to another live job, or holds something that contradicts the plan."""
-
-
-class UnitFailed(QuantAssayError):
-    """One unit of work failed in all its attempts."""

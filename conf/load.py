@@ -36,20 +36,16 @@ class Environment:
     """RAY_ADDRESS: the cluster to run on; Ray sets it inside a submitted job. Unset: a local Ray of our own."""
     submission_id: str | None
     """Id of the Ray job that we run in, None outside of one."""
-    terminal_width: int | None
-    """COLUMNS, where it is set."""
 
 
 def read_environment() -> Environment:
     """Read all environment variables that matter, once."""
     job_config = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
     metadata = json.loads(job_config).get("metadata", {}) if job_config else {}
-    columns = os.environ.get("COLUMNS", "")
     return Environment(
         mlflow_tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
         ray_address=os.environ.get("RAY_ADDRESS") or None,
         submission_id=metadata.get("job_submission_id"),
-        terminal_width=int(columns) if columns.isdigit() else None,
     )
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-BENCHMARK_NAME = r"[a-z0-9_]+"
 MIX_NAME = r"[a-z0-9_-]+"
 ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"

@@ -26,7 +26,6 @@ class Follower:
         self._run = run
         self._processes: dict[int, psutil.Process] = {}
         self._last: View | None = None
-        self._written: Snapshot | None = None
 
     def show(self, view: View, display: Display, mirror: BackgroundMirror) -> None:
         if self._last is None or view.cells_done != self._last.cells_done or view.phase != self._last.phase:

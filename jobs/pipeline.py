@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray.exceptions import RayError
+
 from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, worker_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.store import RunDirectory, read_json
@@ -81,6 +83,10 @@ def run(request: Request, plan: Plan) -> int:
     except Stopped as stopped:
         print(f"Stopped ({stopped}). The same command with --pipeline-id {request.pipeline_id} goes on where it was.")
         return stopped.exit_code
+    except RayError as error:
+        print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
+        print(f"What is done is kept: the same command with --pipeline-id {request.pipeline_id} goes on from there.")
+        return arguments.EXIT_FAILED
     print(closing(request, finished))
     return arguments.EXIT_FAILED if finished.failures else arguments.EXIT_DONE
 

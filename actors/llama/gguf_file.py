@@ -42,10 +42,6 @@ class GgufHeader:
     """`Q4_1` where most weights are quantized already, so that no arm can be better than that; else None."""
 
     @property
-    def is_quantized(self) -> bool:
-        return self.dequantized_from is not None
-
-    @property
     def kv_bytes_per_cell(self) -> int:
         """Bytes that one token takes in an f16 KV cache: two for each output of the key and value projections.
 

@@ -177,8 +177,3 @@ class Schedule:
     @property
     def finished(self) -> bool:
         return all(state in (State.DONE, State.FAILED) for state in self._state.values())
-
-    def role_finished(self, role: Role) -> bool:
-        return all(
-            self._state[name] in (State.DONE, State.FAILED) for name, unit in self.units.items() if unit.role == role
-        )

@@ -41,7 +41,7 @@ def test_a_header_tells_what_the_model_is(tiny: Path) -> None:
     assert (header.architecture, header.name, header.file_type) == ("llama", "Tiny", "F16")
     assert (header.n_layers, header.n_ctx_train) == (2, 2048)
     assert header.has_chat_template
-    assert not header.is_quantized
+    assert header.dequantized_from is None
     assert header.size_bytes == tiny.stat().st_size
     # Embedding and output of 386 tokens; a block has attention (q, k, v, output), the net and two norms; a last norm.
     block = 256 * (256 + 128 + 128 + 256) + 3 * 256 * 512 + 2 * 256
