@@ -6,10 +6,15 @@ What is mirrored, and how, is `actors.tracking`'s; here is only when.
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from actors.store import RunDirectory
 from actors.tracking import Mirror, mask_secrets
+
+REST_SHARE = 10
+"""After each round the mirror rests this many times as long as the round took: a long run has many cells to read."""
 
 
 class BackgroundMirror:
@@ -18,24 +23,29 @@ class BackgroundMirror:
     def __init__(self, uri: str, artifact_root: Path | None, gguf_limit_bytes: int) -> None:
         self._uri, self._artifact_root, self._limit = uri, artifact_root, gguf_limit_bytes
         self._thread: threading.Thread | None = None
-        self.failed: str | None = None
-        self.notices: tuple[str, ...] = ()
+        self._rest_until_s = 0.0
+        self._failed: str | None = None
 
     def follow(self, run: RunDirectory) -> None:
-        """Bring MLflow up to date in the background, unless that is going on already."""
-        if self._thread is None or not self._thread.is_alive():
+        """Bring MLflow up to date in the background, unless that is going on already or was done just now."""
+        working = self._thread is not None and self._thread.is_alive()
+        if not working and time.monotonic() >= self._rest_until_s:
             self._thread = threading.Thread(target=self._sync, args=(run,), daemon=True)
             self._thread.start()
 
-    def close(self, run: RunDirectory) -> None:
-        """Wait for what is going on, and bring MLflow up to date once more."""
+    def close(self, run: RunDirectory) -> tuple[Mapping[str, str], ...]:
+        """Wait for what is going on, bring MLflow up to date once more, and give back what failed in that."""
         if self._thread is not None:
             self._thread.join()
         self._sync(run)
+        return ({"unit": "mlflow", "phase": "mirror", "error": self._failed},) if self._failed else ()
 
     def _sync(self, run: RunDirectory) -> None:
+        started_s = time.monotonic()
         try:
             Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)
-            self.failed = None
+            self._failed = None
         except Exception as error:  # the boundary to somebody else's server
-            self.failed = mask_secrets(f"{type(error).__name__}: {error}")
+            self._failed = mask_secrets(f"{type(error).__name__}: {error}")
+        ended_s = time.monotonic()
+        self._rest_until_s = ended_s + REST_SHARE * (ended_s - started_s)

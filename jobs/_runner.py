@@ -101,9 +101,7 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
         adopt(plan, run)
         done = find_done(plan)
         if _is_finished(plan, run, done, request):
-            mirror.follow(run)
-            mirror.close(run)
-            return Finished(run, (), mirror.notices, nothing_to_do=True)
+            return Finished(run, mirror.close(run), (), nothing_to_do=True)
         announce(plan, run)
         _write_start(request, plan, run)
         return _work(request, plan, run, token, done, mirror)
@@ -128,10 +126,7 @@ def _work(
         progress.end("failed" if failures else "done", display, outcome)
     write_json(run.failures, [dict(failure) for failure in failures])
     _write_manifest(plan, run, failures, outcome)
-    mirror.close(run)
-    if mirror.failed:
-        failures = (*failures, {"unit": "mlflow", "phase": "mirror", "error": mirror.failed})
-    return Finished(run, failures, (*outcome.notices, *mirror.notices), nothing_to_do=False)
+    return Finished(run, (*failures, *mirror.close(run)), outcome.notices, nothing_to_do=False)
 
 
 def _orchestrate(
