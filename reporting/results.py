@@ -220,7 +220,8 @@ def _perplexity_row(nll: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reason_counts(records: pl.DataFrame) -> dict[str, int]:
-    counts = records["reason"].fill_null("unknown").value_counts().sort("reason")
+    """Records by reason. A wrong answer needs none: it is simply another than the right one."""
+    counts = records["reason"].fill_null("other_answer").value_counts().sort("reason")
     return dict(zip(counts["reason"].to_list(), counts["count"].to_list(), strict=True))
 
 

@@ -84,7 +84,7 @@ def _answer(
     tokens = max(4, int(words * draw.uniform(0.7, 1.4) * (0.85 if arm == "q4_k_m" else 1.0)))
     common = {"prompt_tokens": 540 + words, "completion_tokens": tokens}
     if item_id == "gsm8k-0007":
-        return _row(arm, "gsm8k", item_id, seed, outcome="unscored", reason="context_length", prompt_tokens=9120)
+        return _row(arm, "gsm8k", item_id, seed, outcome="unscored", reason="context_too_long", prompt_tokens=9120)
     right = draw.random() < 1 / (1 + math.exp(-(ease + LOGIT_SHIFT[arm])))
     if right:
         text = f" She has {gold - 3} + 3 = {gold} of them in the end.\n#### {gold}"
@@ -92,11 +92,17 @@ def _answer(
         return _row(arm, "gsm8k", item_id, seed, finish_reason="stop", **fields, **common)
     if draw.random() < 0.15:
         text = " 答えを求めるには、まず <b>全部</b> を足して" + " それから" * 5
-        fields = {"outcome": "wrong", "score": 0.0, "reason": "length", "text": text, "finish_reason": "length"}
+        fields = {
+            "outcome": "wrong",
+            "score": 0.0,
+            "reason": "cut_at_token_limit",
+            "text": text,
+            "finish_reason": "length",
+        }
         return _row(arm, "gsm8k", item_id, seed, **fields, **common | {"completion_tokens": 512})
     other = gold + draw.choice((-10, -2, 1, 5, 60))
     text = f" So the answer is {other}.\n#### {other}"
-    fields = {"outcome": "wrong", "score": 0.0, "reason": "mismatch", "answer": str(other), "text": text}
+    fields = {"outcome": "wrong", "score": 0.0, "reason": None, "answer": str(other), "text": text}
     return _row(arm, "gsm8k", item_id, seed, finish_reason="stop", **fields, **common)
 
 
@@ -109,9 +115,8 @@ def _arc_challenge(draw: random.Random) -> list[dict[str, Any]]:
             right = shifted > 0
             answer = gold if right else "ABCD"[("ABCD".index(gold) + 1) % 4]
             fields = {"outcome": "correct" if right else "wrong", "score": float(right), "answer": answer}
-            reason = None if right else "mismatch"
             tokens = {"prompt_tokens": 60 + index, "completion_tokens": 0}
-            rows.append(_row(arm, "arc_challenge", f"arc-{index:04d}", SEEDS[0], reason=reason, **fields, **tokens))
+            rows.append(_row(arm, "arc_challenge", f"arc-{index:04d}", SEEDS[0], **fields, **tokens))
     return rows
 
 

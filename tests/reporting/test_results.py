@@ -67,7 +67,7 @@ def test_the_mean_is_over_items_seeds_reduced_first(sample: SampleRun, findings:
 def test_records_are_counted_by_outcome_and_reason(findings: Results) -> None:
     row = _result(findings, "q4_k_m", "gsm8k")
     assert (row["n_records"], row["n_unscored"]) == (120, 19)
-    assert row["unscored_reasons"] == {"block_failed": 16, "context_length": 3}
+    assert row["unscored_reasons"] == {"block_failed": 16, "context_too_long": 3}
     assert row["n_correct"] + row["n_wrong"] + row["n_unscored"] == row["n_records"]
     assert sum(row["wrong_reasons"].values()) == row["n_wrong"]
 

@@ -34,7 +34,7 @@ def test_a_sampled_benchmark_shows_intervals_differences_and_what_is_unscored(li
     assert section[1].split() == ["arm", "mean", "95%", "CI", "runs", "n", "diff", "95%", "CI", "d", "unscored"]
     row = next(line for line in section if line.startswith("q4_k_m"))
     assert "0.440  [0.297, 0.594]  ±0.124  39  -0.081" in row
-    assert "unscored: q4_k_m 19 of 120 records (block_failed 16, context_length 3)" in section
+    assert "unscored: q4_k_m 19 of 120 records (block_failed 16, context_too_long 3)" in section
 
 
 def test_what_is_not_sampled_says_so_and_shows_no_bar(lines: list[str]) -> None:

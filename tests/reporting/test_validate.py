@@ -126,7 +126,7 @@ def test_progress_is_checked() -> None:
     "fields",
     [
         {},
-        {"outcome": "unscored", "score": None, "reason": "context_length"},
+        {"outcome": "unscored", "score": None, "reason": "context_too_long"},
         {"outcome": "measured", "score": None, "nll_sum": 640.2, "n_tokens": 256},
     ],
 )
