@@ -40,6 +40,17 @@ class BackgroundMirror:
         self._sync(run)
         return ({"unit": "mlflow", "phase": "mirror", "error": self._failed},) if self._failed else ()
 
+    def hurry(self, run: RunDirectory, within_s: float) -> None:
+        """Say in MLflow that the pipeline was stopped, if that can be done in time; a later run says it again."""
+        deadline_s = time.monotonic() + within_s
+        if self._thread is not None:
+            self._thread.join(within_s)
+            if self._thread.is_alive():
+                return
+        last = threading.Thread(target=self._sync, args=(run,), daemon=True)
+        last.start()
+        last.join(max(0.0, deadline_s - time.monotonic()))
+
     def _sync(self, run: RunDirectory) -> None:
         started_s = time.monotonic()
         try:

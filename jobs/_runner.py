@@ -39,6 +39,8 @@ from jobs._mirror import BackgroundMirror
 from jobs._preflight import HashCache, check_disk, check_pango, inspect, settings_of
 
 POLL_S = 0.5
+STOP_WITHIN_S = 2.0
+"""`ray job stop` kills 3 seconds after it has asked."""
 LOCAL_OBJECT_STORE_BYTES = 256 * 2**20
 VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
 
@@ -116,6 +118,7 @@ def _work(
             outcome = _orchestrate(request, plan, run, token, done, lambda view: progress.show(view, display, mirror))
         except Stopped:
             progress.end("stopped", display)
+            mirror.hurry(run, STOP_WITHIN_S)
             raise
         except BaseException:
             progress.end("failed", display)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -126,3 +127,5 @@ def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Pat
     assert process.returncode == 128 + signal.SIGTERM
     assert "goes on where it was" in out
     assert json.loads((output / "progress.json").read_text())["state"] == "stopped"
+    with sqlite3.connect(output / "mlflow.db") as store:
+        assert store.execute("select status from runs where name = 'run'").fetchone() == ("KILLED",)
