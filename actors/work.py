@@ -153,6 +153,22 @@ class CalibrationText:
     """Part of the tokens taken from it; the shares of an order add up to 1."""
 
 
+GROUP_CHUNKS = 8
+"""Chunks that an importance matrix sums at a time, before the sums are added. Sums in floating point depend on where
+they are cut, so it stands in every matrix's key and file."""
+
+
+@dataclass(frozen=True)
+class ChunkRules:
+    """How calibration texts become chunks, beside their size and their shares."""
+
+    chunk_shuffle_seed: int | None = None
+    """None: the first chunks of each text, text after text. Else each text's chunks are drawn from all over it, and
+    those of all texts are shuffled."""
+    parse_special: bool = False
+    """True: `<|...|>` in a text is read as the special token that it names."""
+
+
 @dataclass(frozen=True)
 class ImatrixOrder:
     """Collect an importance matrix."""
@@ -168,6 +184,7 @@ class ImatrixOrder:
     output_path: str
     key: dict[str, Any] = field(hash=False)
     """What the file's hash is made of; kept in the manifest."""
+    rules: ChunkRules = ChunkRules()
 
 
 @dataclass(frozen=True)

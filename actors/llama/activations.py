@@ -107,6 +107,11 @@ class ActivationCollector:
             name: TensorActivations(self._sums[name].copy(), self._counts[name].copy()) for name in sorted(self._sums)
         }
 
+    def clear(self) -> None:
+        """Forget the sums so far: the next chunk begins from zero."""
+        self._sums.clear()
+        self._counts.clear()
+
     def _fill(self, tokens: Sequence[int], first_position: int) -> None:
         self._batch.n_tokens = len(tokens)
         for index, token in enumerate(tokens):

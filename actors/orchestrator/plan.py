@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.work import CalibrationText, EngineLayout, ImatrixOrder, Item, QuantizeOrder
+from actors.work import GROUP_CHUNKS, CalibrationText, ChunkRules, EngineLayout, ImatrixOrder, Item, QuantizeOrder
 from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
@@ -66,6 +66,7 @@ class SourceImatrix:
     path: str | None
     sha256: str | None
     texts: tuple[CalibrationText, ...]
+    rules: ChunkRules = field(default_factory=ChunkRules)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Inputs:
     """By (model, type)."""
     build: Mapping[str, str]
     use_gpu: bool
+    notices: tuple[str, ...] = ()
+    """What was found that people should know, and that stops nothing."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ class Plan:
     blocks: tuple[PlannedBlock, ...]
     cells: tuple[Cell, ...]
     plan_hash: str
+    notices: tuple[str, ...] = ()
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -270,6 +274,7 @@ def make_plan(
         tuple(blocks),
         tuple(cells),
         content_hash(named),
+        inputs.notices,
     )
 
 
@@ -297,6 +302,8 @@ def _plan_imatrix(
         "texts": [[text.sha256, text.share] for text in source.texts],
         "dataset_size": config.calibration.dataset_size,
         "ctx": config.calibration.ctx,
+        "rules": asdict(source.rules),
+        "group_chunks": GROUP_CHUNKS,
         "threads": config.layout.threads,
         "gpu_layers": _gpu_layers(inputs),
         "build": dict(inputs.build),
@@ -312,6 +319,7 @@ def _plan_imatrix(
         gpu_layers=_gpu_layers(inputs),
         output_path=str(path),
         key=key,
+        rules=source.rules,
     )
     needs = (reference.unit,) if reference and reference.unit else ()
     return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, source.name, str(path), order)

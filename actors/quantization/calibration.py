@@ -7,11 +7,12 @@ Reading a text is `conf.texts`'; what the model makes of the chunks is `imatrix`
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.llama.model import Model
-from actors.work import CalibrationText
+from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput, Fault
 from conf.texts import parse_spec, read_text
 
@@ -53,29 +54,42 @@ def chunk_shares(shares: Sequence[float], n_chunks: int) -> tuple[int, ...]:
     return tuple(chunks)
 
 
-def make_chunks(model: Model, texts: Sequence[CalibrationText], *, dataset_size: int, ctx: int) -> Calibration:
+def make_chunks(
+    model: Model,
+    texts: Sequence[CalibrationText],
+    *,
+    dataset_size: int,
+    ctx: int,
+    rules: ChunkRules | None = None,
+) -> Calibration:
     """Read, tokenize and cut.
 
     Args:
         dataset_size: tokens in all; the last, incomplete chunk is left out.
         ctx: tokens a chunk.
+        rules: the mix's own; llama-imatrix's where there are none.
 
     Raises:
         BadInput: a text cannot be read, or the texts hold too few tokens for their shares.
     """
+    rules = rules or ChunkRules()
     if dataset_size < ctx or not texts:
         allowed = f"at least one text and one chunk, that is {ctx} tokens"
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
     contents = [read_text(text.path, key="--calibration") for text in texts]
-    tokens = [model.tokenize(content, add_special=True, parse_special=False) for content in contents]
+    tokens = [model.tokenize(text, add_special=True, parse_special=rules.parse_special) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
         raise BadInput(_too_few(texts, available, dataset_size, ctx))
+    shuffled = None if rules.chunk_shuffle_seed is None else random.Random(rules.chunk_shuffle_seed)
     chunks, uses = [], []
-    for text, content, found, count in zip(texts, contents, tokens, wanted, strict=True):
-        chunks += [_chunk(found[start : start + ctx], model) for start in range(0, count * ctx, ctx)]
+    for text, content, found, have, count in zip(texts, contents, tokens, available, wanted, strict=True):
+        taken = range(count) if shuffled is None else shuffled.sample(range(have), count)
+        chunks += [_chunk(found[number * ctx : (number + 1) * ctx], model) for number in taken]
         uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+    if shuffled is not None:
+        shuffled.shuffle(chunks)
     return Calibration(tuple(chunks), tuple(uses))
 
 

@@ -1,10 +1,11 @@
-"""The importance matrix as a file: the GGUF format of llama-imatrix, written and read.
+"""The importance matrix as a file: the GGUF format of llama-imatrix, written and read; its older `.dat` format, read.
 
 Names and meaning are those of tools/imatrix/imatrix.cpp, so that either program reads the other's files.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from actors.llama.quantizer import ImatrixData
 from conf.faults import BadInput, Fault
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
-_ALLOWED = "an importance matrix in GGUF format"
+_GROUP_CHUNKS = "quant_assay.imatrix.group_chunks"
+_ALLOWED = "an importance matrix (.gguf, or the older .dat)"
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class Imatrix:
     datasets: tuple[str, ...]
     chunk_count: int
     chunk_size: int
-    """Tokens a chunk."""
+    """Tokens a chunk; 0 where the file does not say (the older format)."""
 
 
-def write_imatrix(path: Path, imatrix: Imatrix) -> None:
-    """Write the file; the caller renames it into place."""
+def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
+    """Write the file; the caller renames it into place. `group_chunks`: chunks that were summed at a time."""
     writer = gguf.GGUFWriter(path, "")
     # The writer's constructor adds an architecture; an imatrix file has none.
     writer.kv_data[0].clear()
@@ -42,6 +44,7 @@ def write_imatrix(path: Path, imatrix: Imatrix) -> None:
     writer.add_array("imatrix.datasets", list(imatrix.datasets))
     writer.add_uint32("imatrix.chunk_count", imatrix.chunk_count)
     writer.add_uint32("imatrix.chunk_size", imatrix.chunk_size)
+    writer.add_uint32(_GROUP_CHUNKS, group_chunks)
     for name in sorted(imatrix.entries):
         entry = imatrix.entries[name]
         # A dense tensor's sums are one row, which ggml writes without its second dimension.
@@ -59,9 +62,11 @@ def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
     """Read a file that we or llama-imatrix wrote.
 
     Raises:
-        BadInput: missing, of the older `.dat` format, cut short, or not an importance matrix.
+        BadInput: missing, cut short, or not an importance matrix.
     """
     file = Path(path)
+    if not _begins_as_gguf(file, key):
+        return _read_dat(file, key)
     layout = _layout(file, key)
     tensors = {tensor.name: tensor for tensor in layout.tensors}
     names = sorted(name.removesuffix(_SUMS) for name in tensors if name.endswith(_SUMS))
@@ -93,16 +98,66 @@ def quantization_data(imatrix: Imatrix, file_name: str) -> ImatrixData:
     return ImatrixData(importance, file_name, dataset, imatrix.chunk_count)
 
 
+def _begins_as_gguf(file: Path, key: str) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(4) == b"GGUF"
+    except OSError as error:
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} ({error.strerror})", "Check the path.")) from error
+
+
 def _layout(file: Path, key: str) -> Layout:
     try:
         return read_layout(file)
     except NotGgufError as error:
-        step = "Older .dat files: llama-imatrix --in-file old.dat -o new.gguf."
-        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none: {error})", step)) from error
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none: {error})")) from error
     except CutShortError as error:
         raise BadInput(Fault(key, str(file), "a whole file (this one is cut short)", "Collect it again.")) from error
-    except OSError as error:
-        raise BadInput(Fault(key, str(file), f"{_ALLOWED} ({error.strerror})", "Check the path.")) from error
+
+
+def _read_dat(file: Path, key: str) -> Imatrix:
+    """The older format: for each matrix its mean squares times the number of calls; then, in newer files, more.
+
+    common/imatrix-loader.cpp of llama.cpp reads the same fields.
+    """
+    try:
+        return _parse_dat(file.read_bytes())
+    except (struct.error, UnicodeDecodeError, ValueError) as error:
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none, or cut short)", "Collect it anew.")) from error
+
+
+def _parse_dat(content: bytes) -> Imatrix:
+    """Raises `struct.error`, `UnicodeDecodeError` or `ValueError` where the bytes are no such file."""
+    place = 0
+
+    def number() -> int:
+        nonlocal place
+        (value,) = struct.unpack_from("<i", content, place)
+        place += 4
+        return int(value)
+
+    def taken(n_bytes: int) -> bytes:
+        nonlocal place
+        if not 0 < n_bytes <= len(content) - place:
+            raise ValueError("a length that the file does not have")
+        place += n_bytes
+        return content[place - n_bytes : place]
+
+    n_entries = number()
+    if n_entries < 1:
+        raise ValueError("no entries")
+    entries = {}
+    for _ in range(n_entries):
+        name = taken(number()).decode()
+        n_calls, n_values = number(), number()
+        sums = np.frombuffer(taken(4 * n_values), np.float32).astype(np.float64)
+        # Without calls, llama-quantize takes the values as they stand.
+        entries[name] = TensorActivations(sums.reshape(1, -1), np.array([max(n_calls, 1)], np.int64))
+    chunk_count, datasets = 0, tuple[str, ...]()
+    if place < len(content):
+        chunk_count = number()
+        datasets = (taken(number()).decode(),) if len(content) > place + 4 else ()
+    return Imatrix(entries, datasets, chunk_count, 0)
 
 
 def _entry(file: Path, sums: TensorInfo, counts: TensorInfo) -> TensorActivations:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.llama.model import Model
 from actors.quantization.calibration import chunk_shares, make_chunks, text_name
-from actors.work import CalibrationText
+from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput
 from tests.tiny_model import write_tiny_model
 
@@ -68,3 +68,30 @@ def test_too_little_text_names_the_size_that_would_fit(vocabulary: Model, tmp_pa
 def test_published_names_have_no_folders() -> None:
     assert text_name("/a/b/topics.py#1/2") == "topics.py#1/2"
     assert text_name("/a/b/text.txt") == "text.txt"
+
+
+def test_a_seed_draws_whole_chunks_from_all_over_each_text(vocabulary: Model, tmp_path: Path) -> None:
+    texts = [
+        text(tmp_path / "en.txt", "".join(chr(ord("a") + index // 64 % 26) for index in range(1536)), 0.5),
+        text(tmp_path / "ja.txt", "".join(chr(0x4E00 + index) for index in range(512)), 0.5),
+    ]
+
+    def chunks(seed: int | None) -> tuple[tuple[int, ...], ...]:
+        return make_chunks(vocabulary, texts, dataset_size=64 * 8, ctx=64, rules=ChunkRules(seed)).chunks
+
+    everything = set(make_chunks(vocabulary, texts, dataset_size=64 * 48, ctx=64).chunks)
+    assert chunks(1) == chunks(1)
+    assert len({chunks(None), chunks(1), chunks(2)}) == 3
+    assert set(chunks(1)) <= everything
+    assert len(set(chunks(1))) == 8
+
+
+def test_special_tokens_are_read_only_where_the_mix_says_so(vocabulary: Model, tmp_path: Path) -> None:
+    texts = [text(tmp_path / "chat.txt", "<|im_start|>x<|im_end|>" * 200)]
+    special = set(vocabulary.tokenize("<|im_start|><|im_end|>", add_special=False, parse_special=True))
+    plain, parsed = (
+        make_chunks(vocabulary, texts, dataset_size=64, ctx=64, rules=ChunkRules(parse_special=parse)).chunks[0]
+        for parse in (False, True)
+    )
+    assert not special & set(plain)
+    assert special & set(parsed)

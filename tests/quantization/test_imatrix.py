@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_a_failure_leaves_no_manifest_behind(tmp_path: Path, monkeypatch: pytest
     order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
     collect(order, lambda tokens: None)
 
-    def full_disk(*_arguments: object) -> None:
+    def full_disk(*_arguments: object, **_more: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(collecting, "write_imatrix", full_disk)
@@ -78,13 +79,46 @@ def test_weights_that_are_not_finite_are_no_importance(tmp_path: Path) -> None:
         collect(imatrix_order(model, tmp_path), lambda tokens: None)
 
 
-def test_other_files_are_told_apart(tmp_path: Path) -> None:
-    old = tmp_path / "old.dat"
-    old.write_bytes(b"\x05\x00\x00\x00")
-    with pytest.raises(BadInput, match=r"--imatrix.*llama-imatrix --in-file"):
-        read_imatrix(old)
+@pytest.mark.parametrize("content", [b"", b"\x05\x00\x00\x00", b"a text of some length, and no matrix"])
+def test_other_files_are_told_apart(tmp_path: Path, content: bytes) -> None:
+    other = tmp_path / "old.dat"
+    other.write_bytes(content)
+    with pytest.raises(BadInput, match=r"--imatrix.*this is none, or cut short"):
+        read_imatrix(other)
     with pytest.raises(BadInput, match="holds something else"):
         read_imatrix(write_tiny_model(tmp_path / "tiny.gguf"))
+    with pytest.raises(BadInput, match="No such file"):
+        read_imatrix(tmp_path / "missing.gguf")
+
+
+def dat_file(path: Path, *, tail: bytes) -> Path:
+    """One matrix of three columns, after two calls."""
+    name = b"blk.0.attn_q.weight"
+    values = np.array([2.0, 4.0, 1.0], np.float32).tobytes()
+    path.write_bytes(struct.pack("<ii", 1, len(name)) + name + struct.pack("<ii", 2, 3) + values + tail)
+    return path
+
+
+def test_the_older_format_is_read_with_and_without_its_tail(tmp_path: Path) -> None:
+    tail = struct.pack("<ii", 7, 5) + b"a.txt"
+    matrix = read_imatrix(dat_file(tmp_path / "new.dat", tail=tail))
+    assert (matrix.datasets, matrix.chunk_count) == (("a.txt",), 7)
+    # Values hold mean squares times calls: 2/2, 4/2, 1/2.
+    assert quantization_data(matrix, "x").importance["blk.0.attn_q.weight"].tolist() == [1.0, 2.0, 0.5]
+    older = read_imatrix(dat_file(tmp_path / "old.dat", tail=b""))
+    assert (older.datasets, older.chunk_count) == ((), 0)
+
+
+def test_the_older_format_gives_the_importance_of_the_newer(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    imatrix_order(model, tmp_path)
+    for kind in ("gguf", "dat"):
+        told = ("-m", model, "-f", tmp_path / "text.txt", "-o", tmp_path / f"m.{kind}", "--output-format", kind)
+        run_program("llama-imatrix", *told, "--chunks", 4, "-c", 512, "-t", 1, "-nr", "--no-ppl")
+    newer, older = (quantization_data(read_imatrix(tmp_path / f"m.{kind}"), "m") for kind in ("gguf", "dat"))
+    assert newer.importance.keys() == older.importance.keys()
+    for name, values in newer.importance.items():
+        np.testing.assert_allclose(older.importance[name], values, rtol=1e-6)
 
 
 def assert_same(ours: Path | str, theirs: Path) -> None:

@@ -1,0 +1,93 @@
+"""Groups of chunks: the unit in which an importance matrix is collected, saved and added up.
+
+A group is a fixed run of chunks, summed in float64 from zero and saved whole; the matrix is the sum of its groups in
+their order. So the result has the same bits whatever was interrupted, and however many processes shared the work.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actors.llama.activations import TensorActivations
+from actors.store import atomic_path
+from actors.work import GROUP_CHUNKS
+
+_IDENTITY, _COST, _SUMS, _COUNTS = "identity", "cost", "sums/", "counts/"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group, decoded."""
+
+    entries: dict[str, TensorActivations]
+    seconds: float
+    """Of the decoding alone."""
+    peak_rss_bytes: int
+    """Of the process that decoded it."""
+
+
+def cut(chunks: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
+    """Chunks in groups; the last one may be shorter."""
+    return [chunks[start : start + GROUP_CHUNKS] for start in range(0, len(chunks), GROUP_CHUNKS)]
+
+
+class PartsFolder:
+    """`<output>.parts`: the finished groups of a matrix that is not whole yet."""
+
+    def __init__(self, output_path: str | Path, identity: str) -> None:
+        """`identity` tells the groups of this work from leftovers of another that had the same output."""
+        output = Path(output_path)
+        self.path = output.with_name(output.name + ".parts")
+        self._identity = identity
+
+    def has(self, number: int) -> bool:
+        """True where the group is saved, and belongs to this work."""
+        if not self._file(number).exists():
+            return False
+        with np.load(self._file(number), allow_pickle=False) as stored:
+            return bool(str(stored[_IDENTITY]) == self._identity)
+
+    def save(self, number: int, group: Group) -> None:
+        """Write one group, whole or not at all."""
+        arrays = {_IDENTITY: np.array(self._identity), _COST: np.array([group.seconds, group.peak_rss_bytes])}
+        for name, entry in group.entries.items():
+            arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
+        with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
+            # Through a mapping: tensor names are no Python identifiers. mypy takes it for savez's own options.
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    def load(self, number: int) -> Group:
+        """Read one group back."""
+        with np.load(self._file(number), allow_pickle=False) as stored:
+            names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
+            entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
+            seconds, peak_rss_bytes = stored[_COST]
+        return Group(entries, float(seconds), int(peak_rss_bytes))
+
+    def remove(self) -> None:
+        """Delete all of it, once the matrix is whole."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"group-{number:05d}.npz"
+
+
+def add_up(groups: Iterable[Group]) -> Group:
+    """The sum of groups in the order in which they come."""
+    entries: dict[str, TensorActivations] = {}
+    seconds, peak = 0.0, 0
+    for group in groups:
+        for name, entry in group.entries.items():
+            before = entries.get(name)
+            entries[name] = entry if before is None else _sum(before, entry)
+        seconds, peak = seconds + group.seconds, max(peak, group.peak_rss_bytes)
+    return Group(dict(sorted(entries.items())), seconds, peak)
+
+
+def _sum(left: TensorActivations, right: TensorActivations) -> TensorActivations:
+    return TensorActivations(left.sum_squares + right.sum_squares, left.counts + right.counts)

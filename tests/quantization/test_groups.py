@@ -1,0 +1,114 @@
+"""Interrupted anywhere, a matrix comes out with the bits that it would have had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.errors import LlamaError
+from actors.llama.activations import ActivationCollector, TensorActivations
+from actors.quantization.groups import Group, PartsFolder, add_up, cut
+from actors.quantization.imatrix import collect, collect_shard, count_groups
+from actors.work import ImatrixOrder
+from tests.quantization.orders import imatrix_order
+from tests.tiny_model import TinyShape, write_tiny_model
+
+CTX = 64
+N_CHUNKS = 20  # groups of 8, 8 and 4
+
+
+@pytest.fixture(scope="module")
+def order(tmp_path_factory: pytest.TempPathFactory) -> ImatrixOrder:
+    folder = tmp_path_factory.mktemp("groups")
+    model = write_tiny_model(folder / "tiny.gguf", shape=TinyShape(n_experts=3))
+    return imatrix_order(model, folder, dataset_size=N_CHUNKS * CTX, ctx=CTX)
+
+
+@pytest.fixture(scope="module")
+def whole(order: ImatrixOrder) -> bytes:
+    collect(order, lambda tokens: None)
+    return Path(order.output_path).read_bytes()
+
+
+def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
+    return replace(order, output_path=str(folder / "matrix.gguf"))
+
+
+@pytest.mark.parametrize("fails_at", [3, 8, 13, 19])
+def test_what_was_interrupted_goes_on_at_the_last_whole_group(
+    order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    mine, decode = elsewhere(order, tmp_path), ActivationCollector.decode
+    reported: list[int] = []
+
+    def failing(self: ActivationCollector, chunk: tuple[int, ...]) -> None:
+        if len(reported) == fails_at:
+            raise LlamaError("the machine went away")
+        decode(self, chunk)
+
+    monkeypatch.setattr(ActivationCollector, "decode", failing)
+    with pytest.raises(LlamaError, match="went away"):
+        collect(mine, lambda tokens: reported.append(tokens))
+    monkeypatch.setattr(ActivationCollector, "decode", decode)
+    assert not Path(mine.output_path).exists()
+    assert len(list(tmp_path.glob("matrix.gguf.parts/group-*.npz"))) == fails_at // 8
+
+    again: list[int] = []
+    collect(mine, lambda tokens: again.append(tokens))
+    found = fails_at // 8 * 8 * CTX
+    assert again == [found] * bool(found) + [CTX] * (N_CHUNKS - fails_at // 8 * 8)
+    assert Path(mine.output_path).read_bytes() == whole
+    assert not list(tmp_path.glob("*.parts"))
+
+
+@pytest.mark.parametrize("n_shards", [2, 3])
+def test_shards_in_any_order_give_the_same_bits(
+    order: ImatrixOrder, whole: bytes, tmp_path: Path, n_shards: int
+) -> None:
+    mine = elsewhere(order, tmp_path)
+    for shard in reversed(range(n_shards)):
+        collect_shard(mine, shard, n_shards, lambda tokens: None)
+    assert len(list(tmp_path.glob("*.parts/*.npz"))) == count_groups(mine) == 3
+    told: list[int] = []
+    collect(mine, lambda tokens: told.append(tokens))
+    assert told == [N_CHUNKS * CTX]
+    assert Path(mine.output_path).read_bytes() == whole
+
+
+def test_groups_of_other_work_are_not_taken_for_ones_own(order: ImatrixOrder, whole: bytes, tmp_path: Path) -> None:
+    mine = elsewhere(order, tmp_path)
+    collect_shard(replace(mine, key={"kind": "another"}), 0, 1, lambda tokens: None)
+    told: list[int] = []
+    collect(mine, lambda tokens: told.append(tokens))
+    assert told == [CTX] * N_CHUNKS
+    assert Path(mine.output_path).read_bytes() == whole
+
+
+def test_groups_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    entry = TensorActivations(np.array([[1 / 3, 2.0]]), np.array([5], np.int64))
+    parts = PartsFolder(tmp_path / "x.gguf", "me")
+    parts.save(0, Group({"blk.0.a.weight": entry}, 1.5, 1000))
+    assert parts.has(0)
+    assert not parts.has(1)
+    assert not PartsFolder(tmp_path / "x.gguf", "you").has(0)
+    back = parts.load(0)
+    assert (back.seconds, back.peak_rss_bytes) == (1.5, 1000)
+    assert back.entries["blk.0.a.weight"].sum_squares.tobytes() == entry.sum_squares.tobytes()
+    assert back.entries["blk.0.a.weight"].counts.tolist() == [5]
+
+
+def test_sums_are_added_in_their_order() -> None:
+    def group(value: float, peak: int) -> Group:
+        return Group({"a": TensorActivations(np.array([[value]]), np.array([1], np.int64))}, 1.0, peak)
+
+    total = add_up([group(1e16, 3), group(1.0, 9), group(1.0, 4)])
+    # (1e16 + 1) + 1 loses both ones, 1e16 + (1 + 1) would not.
+    assert total.entries["a"].sum_squares[0, 0] == 1e16
+    assert (total.entries["a"].counts.tolist(), total.seconds, total.peak_rss_bytes) == ([3], 3.0, 9)
+
+
+def test_the_last_group_may_be_shorter() -> None:
+    assert [len(group) for group in cut([(1,)] * 17)] == [8, 8, 1]
