@@ -75,11 +75,11 @@ def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineCo
     Raises:
         BadInput: with every fault found.
     """
-    values = _merge(_read_yaml(Path(config_path) if config_path else DEFAULT_CONFIG), flags)
+    values = _merge(read_yaml(Path(config_path) if config_path else DEFAULT_CONFIG, key="--config"), flags)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
-        raise BadInput([_fault(details) for details in error.errors(include_url=False)]) from None
+        raise BadInput([fault_of(details, PipelineConfig) for details in error.errors(include_url=False)]) from None
 
 
 def resolve_path(spec: str) -> str:
@@ -103,22 +103,23 @@ def dump_yaml(config: PipelineConfig) -> str:
     return text
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, *, key: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds, empty for an empty file. Raises `BadInput`, naming `key`."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInput(Fault("--config", str(path), "a readable YAML file", f"({reason})")) from None
+        raise BadInput(Fault(key, str(path), "a readable YAML file", f"({reason})")) from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise BadInput(Fault("--config", f"{path}{line}", "valid YAML", str(getattr(error, "problem", "")))) from None
+        raise BadInput(Fault(key, f"{path}{line}", "valid YAML", str(getattr(error, "problem", "")))) from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise BadInput(Fault("--config", type(values).__name__, "a mapping of keys to values"))
+        raise BadInput(Fault(key, type(values).__name__, "a mapping of keys to values"))
     return values
 
 
@@ -131,16 +132,17 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _fault(details: ErrorDetails) -> Fault:
-    """One pydantic error in our own form, with near names for an unknown key."""
-    key = ".".join(str(part) for part in details["loc"])
+def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") -> Fault:
+    """One pydantic error of `schema` in our own form, with near names for an unknown key."""
+    key = where + ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
-        known = list(_fields_at(details["loc"][:-1]))
+        known = list(_fields_at(details["loc"][:-1], schema))
         return Fault(
             key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known)
         )
     if details["type"] == "missing":
-        return Fault(key, None, "a value; it is required", "`--help` shows each option.")
+        step = "`--help` shows each option." if schema is PipelineConfig else ""
+        return Fault(key, None, "a value; it is required", step)
     return Fault(key, details["input"], _allowed(details))
 
 
@@ -149,9 +151,9 @@ def _allowed(details: ErrorDetails) -> str:
     return message[0].lower() + message[1:]
 
 
-def _fields_at(location: tuple[int | str, ...]) -> Mapping[str, Any]:
+def _fields_at(location: tuple[int | str, ...], schema: type[BaseModel]) -> Mapping[str, Any]:
     """The schema's fields at a place in the tree; list positions are passed over."""
-    node: type[BaseModel] = PipelineConfig
+    node = schema
     for part in location:
         if isinstance(part, int):
             continue

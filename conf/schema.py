@@ -39,13 +39,18 @@ class Calibration(Frozen):
     """What the importance matrix is collected from, and how much of it."""
 
     mix: Annotated[str, Field(pattern=rf"^{MIX_NAME}$")] = "default"
-    """Name of the mix; stands in file names and in arm names where it is not the default."""
+    """Name of the mix that `texts` make; stands in file names and in arm names where it is not the default."""
     texts: tuple[str, ...] = ()
-    """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`."""
+    """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`. Among them may be
+    mixes (a .yaml file, or a name from `conf/calibration`): each stands for itself, by its own name. One mix and no
+    text is what is collected by default."""
     dataset_size: Annotated[int, Field(ge=512)] = 65_536
-    """Tokens in all. 128 chunks of 512: past that, gains are small (llama.cpp discussion 5006)."""
+    """Tokens in all, of each mix: so mixes differ in language and not in amount. 128 chunks of 512: past that, gains
+    are small (llama.cpp discussion 5006)."""
     ctx: Annotated[int, Field(ge=32)] = 512
     """Tokens a chunk, as `llama-imatrix` does by default."""
+    allow_overlap: bool = False
+    """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
 
 
 class Sampling(Frozen):
@@ -120,8 +125,9 @@ class PipelineConfig(Frozen):
     data_dir: Path | None = None
     """Folder of data sets, each benchmark's in a folder of its own."""
     imatrix: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
-    """Each: `none`, the name of the calibration mix, or an imatrix file (.gguf). The first is the default that arm
-    names leave out; every further one makes each lossy quantization once more."""
+    """Each: `none`, `default` (what `calibration` says), a mix by its name or its .yaml file, or an imatrix file
+    (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
+    once more."""
     calibration: Calibration = Calibration()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()

@@ -59,12 +59,25 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
         "--quantizations", metavar="A,B,...", help="llama.cpp types: bf16,q8_0,q4_k_m (default), iq4_xs, ..."
     )
     group.add_argument(
-        "--imatrix", metavar="MIX_OR_FILE[,...]|none", help="the calibration mix (default), a .gguf file, or none"
+        "--imatrix",
+        metavar="MIX_OR_FILE[,...]|none",
+        help="what --calibration says (default), a mix by its name (en, en-ja4) or .yaml file, an imatrix file (.gguf, "
+        ".dat), or none; each after the first makes every lossy quantization once more",
     )
     group.add_argument(
-        "--calibration", action="append", metavar="FILE", help="calibration text; give it again for more"
+        "--calibration",
+        action="append",
+        metavar="FILE_OR_MIX",
+        help="calibration text (give it again for more, in equal shares), or a mix: a name, or a .yaml file with texts "
+        "and shares",
     )
-    group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens in all (default 65536)")
+    group.add_argument(
+        "--allow-overlap",
+        action="store_const",
+        const=True,
+        help="go on, with a notice, where calibration text and benchmarks share passages",
+    )
+    group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens a mix (default 65536)")
     group.add_argument(
         "--protection-level", choices=("none", "low", "medium", "high", "max"), help="only none is there yet (default)"
     )
@@ -99,6 +112,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "lang": ("lang",),
     "calibration": ("calibration", "texts"),
     "dataset_size": ("calibration", "dataset_size"),
+    "allow_overlap": ("calibration", "allow_overlap"),
     "temperature": ("sampling", "temperature"),
     "max_tokens": ("sampling", "max_tokens"),
     "threads": ("layout", "threads"),

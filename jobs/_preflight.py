@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from actors.evaluation import benchmarks
+from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
@@ -29,15 +30,13 @@ from actors.orchestrator.plan import (
     SourceArm,
     SourceImatrix,
     SourceModel,
-    uses_imatrix,
 )
-from actors.quantization.calibration import make_chunks
 from actors.store import file_sha256, read_json, write_json
-from actors.work import CalibrationText
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
+from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import NamedPath, PipelineConfig
-from conf.texts import read_text
+from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -94,7 +93,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         for model in config.models
     }
     arms = [faults.gather(lambda arm=arm: _source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
-    imatrices = faults.gather(lambda: _source_imatrices(config, hashes))
+    imatrices = faults.gather(lambda: source_imatrices(config, hashes.sha256))
     names = faults.gather(lambda: benchmarks.expand_names(config.benchmarks))
     faults.gather(lambda: _check_storage(config.storage))
     faults.stop_if_any()
@@ -102,7 +101,11 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     found_arms = tuple(_known(arm) for arm in arms)
     _check_reference(config, models, found_arms)
     loaded = {
-        model.name: faults.gather(lambda model=model: _load_benchmarks(config, model, _known(names), _known(imatrices)))  # type: ignore[misc]
+        model.name: faults.gather(
+            lambda model=model: _load_benchmarks(  # type: ignore[misc]
+                config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
+            )
+        )
         for model in models
     }
     faults.stop_if_any()
@@ -110,7 +113,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         models=models,
         arms=found_arms,
         imatrices=_known(imatrices),
-        benchmarks={name: _known(value) for name, value in loaded.items()},
+        benchmarks={name: _known(value).benchmarks for name, value in loaded.items()},
         predicted_bytes={
             (model.name, recipe): predicted_size(model.path, resolve_type(recipe))
             for model in models
@@ -118,6 +121,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         },
         build=library.build(),
         use_gpu=use_gpu,
+        notices=_known(loaded[models[0].name]).notices,
     )
 
 
@@ -146,7 +150,10 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
         faults.append(_relative("--storage", str(config.storage)))
     paths = [("--model", model.path) for model in config.models] + [("--arm", arm.path) for arm in config.arms]
     paths += [("--data-dir", str(config.data_dir))] if config.data_dir else []
-    paths += [("--calibration", text.partition("#")[0]) for text in config.calibration.texts]
+    paths += [
+        ("--calibration", text.partition("#")[0]) for text in config.calibration.texts if text not in shipped_mixes()
+    ]
+    paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
         if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
@@ -271,75 +278,51 @@ def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:
     return {}
 
 
-def _source_imatrices(config: PipelineConfig, hashes: HashCache) -> tuple[SourceImatrix, ...]:
-    """What each entry of `imatrix` stands for."""
-    needed = any(uses_imatrix(recipe) for recipe in config.quantizations)
-    sources = []
-    for entry in config.imatrix:
-        if entry == "none" or not needed:
-            sources.append(SourceImatrix("none", None, None, ()))
-        elif entry == config.calibration.mix:
-            sources.append(SourceImatrix(entry, None, None, _calibration_texts(config, hashes)))
-        elif entry.endswith(".gguf"):
-            path = resolve_path(entry)
-            if not Path(path).is_file():
-                raise BadInput(Fault("--imatrix", entry, "an imatrix file that exists", "Check the path."))
-            sources.append(SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, hashes.sha256(path), ()))
-        else:
-            known = ["none", config.calibration.mix]
-            allowed = f"none, {config.calibration.mix} (the calibration mix), or a .gguf file"
-            raise BadInput(Fault("--imatrix", entry, allowed, near_names(entry, known)))
-    return tuple(sources)
+@dataclass(frozen=True)
+class _Loaded:
+    """What was read with one model's tokenizer."""
 
-
-def _calibration_texts(config: PipelineConfig, hashes: HashCache) -> tuple[CalibrationText, ...]:
-    specs = list(config.calibration.texts)
-    if not specs and config.data_dir is not None:
-        specs = [str(path) for path in sorted((config.data_dir / "calibration").glob("*.txt"))]
-    if not specs:
-        raise BadInput(
-            Fault(
-                "--calibration",
-                None,
-                "at least one text for the importance matrix",
-                "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none.",
-            )
-        )
-    texts = []
-    for spec in specs:
-        resolved = resolve_path(spec)
-        read_text(resolved)
-        sha256 = hashes.sha256(resolved.partition("#")[0])
-        part = resolved.partition("#")[2]
-        texts.append(CalibrationText(resolved, f"{sha256}#{part}" if part else sha256, 1 / len(specs)))
-    return tuple(texts)
+    benchmarks: tuple[PlannedBenchmark, ...]
+    notices: tuple[str, ...]
 
 
 def _load_benchmarks(
-    config: PipelineConfig, model: SourceModel, names: tuple[str, ...], imatrices: tuple[SourceImatrix, ...]
-) -> tuple[PlannedBenchmark, ...]:
-    """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too."""
+    config: PipelineConfig,
+    model: SourceModel,
+    names: tuple[str, ...],
+    imatrices: tuple[SourceImatrix, ...],
+    *,
+    compare_texts: bool,
+) -> _Loaded:
+    """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
+
+    `compare_texts`: whether to compare calibration texts and benchmarks, for once a plan is enough.
+    """
     data_dir = config.data_dir.absolute() if config.data_dir else None
     faults = _Faults()
+    notices: tuple[str, ...] | None = ()
     with Model(model.path, vocab_only=True) as vocabulary:
         loaded = [
-            faults.gather(lambda name=name: _plan_benchmark(config, name, data_dir, vocabulary))  # type: ignore[misc]
+            faults.gather(
+                lambda name=name: benchmarks.load(  # type: ignore[misc]
+                    name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary
+                )
+            )
             for name in names
         ]
         for source in imatrices:
             if source.texts:
-                faults.gather(lambda source=source: _check_calibration(config, source, vocabulary))  # type: ignore[misc]
+                faults.gather(lambda source=source: check_size(config, source, vocabulary))  # type: ignore[misc]
+        read = [data for data in loaded if data is not None]
+        if compare_texts:
+            allow = config.calibration.allow_overlap
+            notices = faults.gather(lambda: check_overlap(imatrices, read, vocabulary, allow=allow))
+        planned = [faults.gather(lambda data=data: _plan_benchmark(config, data, vocabulary)) for data in read]  # type: ignore[misc]
     faults.stop_if_any()
-    return tuple(_known(one) for one in loaded)
+    return _Loaded(tuple(_known(one) for one in planned), _known(notices))
 
 
-def _check_calibration(config: PipelineConfig, source: SourceImatrix, vocabulary: Model) -> None:
-    """Raise `BadInput` where the texts hold fewer tokens than are asked for."""
-    make_chunks(vocabulary, source.texts, dataset_size=config.calibration.dataset_size, ctx=config.calibration.ctx)
-
-
-def _plan_benchmark(config: PipelineConfig, name: str, data_dir: Path | None, vocabulary: Model) -> PlannedBenchmark:
-    data = benchmarks.load(name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary)
+def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Model) -> PlannedBenchmark:
     return PlannedBenchmark(
         name=data.name,
         version=data.version,

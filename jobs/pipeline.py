@@ -160,6 +160,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
         f"Memory  about {(worker_bytes(plan) + WORKER_OVERHEAD_BYTES) / 2**30:.2f} GiB a worker",
     ]
+    lines += [f"Notice: {notice}" for notice in plan.notices]
     return "\n".join(lines)
 
 

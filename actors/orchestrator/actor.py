@@ -117,7 +117,7 @@ class Orchestrator:
         self._started_s = time.monotonic()
         self._late_phase: Phase | None = None
         self._late_failures: list[Failure] = []
-        self._notices: list[str] = []
+        self._notices: list[str] = list(job.plan.notices)
         self._self_handle: Any = None
 
     # --- what others call while `run` works -------------------------------------------------------
