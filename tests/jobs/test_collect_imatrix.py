@@ -45,7 +45,12 @@ def test_without_a_text_the_help_topics_are_read_and_named(
     [
         (("--dataset-size", 100_000_000), "--dataset-size: got 100000000; allowed: at most"),
         (("--dataset-size", 0), "--dataset-size: got 0"),
-        (("--shards", 2), "not there yet"),
+        (("--shards", 0), "--shards: got 0"),
+        (("--shards", 3, "--dataset-size", 8192), "at most 2, the groups of 8 chunks"),
+        (("--calibration", "nowhere.yaml"), "No such file"),
+        (("--calibration", "en", "--calibration", "text.txt"), "one mix, or texts"),
+        (("--calibration", "en"), "--data-dir"),
+        (("--model", "another.gguf"), "one model"),
         (("--ctx", 1, "--threads", 0), "--threads: got 0"),
         (("--calibration", "missing.txt"), "No such file"),
     ],
@@ -56,3 +61,39 @@ def test_bad_input_is_told_and_nothing_is_written(
     assert run("--model", tiny, "--output", tmp_path / "new" / "matrix.gguf", *words) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_any_number_of_processes_gives_the_same_bits(tiny: Path, tmp_path: Path) -> None:
+    # 20 chunks: groups of 8, 8 and 4.
+    words = ("--model", tiny, "--dataset-size", 1280, "--ctx", 64, "--threads", 1)
+    outputs = [tmp_path / f"{n_shards}.gguf" for n_shards in (1, 2, 3)]
+    for n_shards, output in enumerate(outputs, start=1):
+        assert run(*words, "--output", output, "--shards", n_shards) == 0
+    assert len({output.read_bytes() for output in outputs}) == 1
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "en.txt").write_text("the other thing " * 300, encoding="utf-8")
+    (tmp_path / "ja.txt").write_text("日本語の文。" * 300, encoding="utf-8")
+    mix = tmp_path / "two-to-one.yaml"
+    mix.write_text("texts: [{path: en.txt, share: 2}, {path: ja.txt}]\nchunk_shuffle_seed: 1\n", encoding="utf-8")
+    output = tmp_path / "matrix.gguf"
+    told = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 384, "--ctx", 64, "--threads", 1)
+    assert run("--model", tiny, "--output", output, *told) == 0
+    manifest = load_manifest(manifest_path(output))
+    assert (manifest.mix, manifest.group_chunks, manifest.rules.chunk_shuffle_seed) == ("two-to-one", 8, 1)
+    assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
+
+
+def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "matrix.gguf"
+    assert run("--model", tiny, "--output", output, "--dataset-size", 512, "--threads", 1) == 0
+    capsys.readouterr()
+    assert run("--show-statistics", output) == 0
+    said = capsys.readouterr().out
+    assert "14 tensors with data" in said
+    assert "2 layers" in said
+    assert run("--show-statistics", tiny) == 2
+    assert "--show-statistics" in capsys.readouterr().err
