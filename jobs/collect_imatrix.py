@@ -100,8 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return arguments.EXIT_FAILED
     print(f"{order.output_path}: {manifest.n_tensors} tensors from {manifest.n_tokens:,} tokens, ", end="")
-    print(f"{manifest.seconds:.1f} s ({manifest.tokens_per_second:,.0f} tokens/s)", end="")
-    print(" a process" if options.shards > 1 else "")
+    shared, each = (f" of {options.shards} processes", " each") if options.shards > 1 else ("", "")
+    print(f"{manifest.seconds:.1f} s{shared} ({manifest.tokens_per_second:,.0f} tokens/s{each})")
     return arguments.EXIT_DONE
 
 

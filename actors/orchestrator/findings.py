@@ -151,8 +151,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
 
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
     manifest = read_json(manifest_path)
-    wanted = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted += ("tokens_per_second", "seconds")
+    content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
+    wanted = (*content, "tokens_per_second", "seconds")
     return {
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),
