@@ -59,7 +59,7 @@ def test_several_models_carry_their_names_and_have_references_of_their_own(tmp_p
     inputs = make_inputs(
         models=(MODEL, other),
         benchmarks={"tiny": (sampled(),), "other": (sampled(),)},
-        predicted_bytes={(name, kind): 600 for name in ("tiny", "other") for kind in ("f16", "q8_0")},
+        predicted_bytes={(name, kind, False): 600 for name in ("tiny", "other") for kind in ("f16", "q8_0")},
     )
     models = [{"name": "tiny", "path": "/a"}, {"name": "other", "path": "/b"}]
     plan = make_small_plan(tmp_path, inputs=inputs, models=models, quantizations=["f16", "q8_0"])

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from actors.errors import ConflictError, LlamaError
+from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
-from actors.llama.quantizer import plan_quantization, quantize, resolve_type
+from actors.llama.quantizer import plan_quantization, quantize
 from actors.quantization import quantize as making
 from actors.quantization.actor import QuantizationWorker
 from actors.quantization.imatrix import collect
