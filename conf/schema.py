@@ -42,7 +42,8 @@ class OutputTypes(Frozen):
     """The two tensors that publishers treat apart; None leaves a tensor to the method."""
 
     output: str | None = None
-    """ggml's type of `output.weight`; where the model has none, of the token embedding that serves as both."""
+    """ggml's type of `output.weight`; where the model has none, of the token embedding that serves as both (unless
+    `embedding` or a regular expression names that)."""
     embedding: str | None = None
     """ggml's type of the token embedding."""
 

@@ -152,7 +152,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
 
 
 def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
-    """Tensors and the types that the recipe gives them, in llama.cpp's order of precedence."""
+    """Tensors and the types that the recipe gives them; regular expressions in their order."""
     given = recipe.overrides
     named = [("token embedding", given.embedding), ("output tensor", given.output), *given.tensors]
     return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]

@@ -527,7 +527,7 @@ def plan_json(
                 "model": arm.model,
                 "reference": arm.reference,
                 "recipe": arm.recipe,
-                "identity": arm.order.recipe.identity if arm.order else None,
+                "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
                 "dir": relative(str(PurePath(arm.gguf_path).parent), run),
