@@ -38,6 +38,11 @@ def matrix(tiny: Path) -> str:
     return order.output_path
 
 
+def tensor_data(path: Path) -> dict[str, bytes]:
+    content = path.read_bytes()
+    return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
+
+
 def silent(tokens: int) -> None:
     """Nobody listens."""
 
@@ -134,14 +139,7 @@ def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, t
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, recipe, 2)
     make_arm(order, silent)
-    ours = Path(order.output_path)
-    layouts = read_layout(ours), read_layout(theirs)
-    contents = ours.read_bytes(), theirs.read_bytes()
-    mine, other = (
-        {row.name: content[row.offset : row.offset + row.n_bytes] for row in layout.tensors}
-        for layout, content in zip(layouts, contents, strict=True)
-    )
-    assert mine == other
+    assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
 def test_the_manifest_says_what_became_of_each_override(tiny: Path, matrix: str, tmp_path: Path) -> None:
@@ -182,3 +180,15 @@ def test_a_tensor_that_is_not_of_the_ordered_type_does_not_pass(tiny: Path, tmp_
         overrides = resolve_recipe(recipe, {}).overrides
         with pytest.raises(ConflictError, match=r"but the recipe orders (Q8_0|F16) \((output|embedding)\)"):
             verify(made, source=read_layout(tiny), plan=plan, quant_type=kind, overrides=overrides)
+
+
+@pytest.mark.parametrize(("name", "method", "kind"), [("q4_k_l", "q4_k_m", "q8_0"), ("iq2_xxs-fp16", "iq2_xxs", "f16")])
+def test_weighted_recipes_are_those_of_llama_quantize(
+    tiny: Path, matrix: str, tmp_path: Path, name: str, method: str, kind: str
+) -> None:
+    order = arm_order(tiny, tmp_path, resolve_recipe(name, {}), imatrix=matrix)
+    theirs = tmp_path / "theirs.gguf"
+    words = ("--imatrix", matrix, "--output-tensor-type", kind, "--token-embedding-type", kind)
+    run_program("llama-quantize", *words, tiny, theirs, method, 2)
+    make_arm(order, silent)
+    assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
