@@ -83,8 +83,8 @@ def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
     text = text_of(write(tmp_path / "run", overridden) / METHODOLOGY)
     assert "give other types to some tensors" in text
     assert "give other types to some tensors" not in plain
-    (line,) = [line for line in text.splitlines() if "token embedding" in line]
-    assert line.startswith("- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, ")
+    said = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
+    (line,) = [line for line in text.splitlines() if line.startswith(said)]
     assert line.endswith("→ `q6_k`")
 
 
