@@ -1,7 +1,7 @@
 """The orders that the orchestrator gives, and what comes back.
 
-Plain frozen data that crosses process borders: no behaviour, no Ray, no llama.cpp. A worker is given
-everything it needs in its order and looks nothing up elsewhere.
+Plain frozen data that crosses process borders: no Ray, no llama.cpp, no behaviour but to say what it holds. A worker
+is given everything it needs in its order and looks nothing up elsewhere.
 """
 
 from __future__ import annotations
@@ -188,14 +188,58 @@ class ImatrixOrder:
 
 
 @dataclass(frozen=True)
+class TypeOverrides:
+    """Tensors that get another type than the method would give them; types are ggml's, lower case: `q4_k`."""
+
+    output: str | None = None
+    embedding: str | None = None
+    tensors: tuple[tuple[str, str], ...] = ()
+    """Regular expression and type; the first that is found in a tensor's name counts."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type that is named."""
+        named = (self.output, self.embedding, *(kind for _, kind in self.tensors))
+        return tuple(kind for kind in named if kind is not None)
+
+
+NO_OVERRIDES = TypeOverrides()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantize."""
+
+    name: str
+    """As arms are named by it: `q4_k_l`."""
+    label: str
+    """As files are named by it: `Q4_K_L`."""
+    method: str
+    """llama.cpp type, lower case: `q4_k_m`."""
+    overrides: TypeOverrides = NO_OVERRIDES
+
+    @property
+    def identity(self) -> str | dict[str, Any]:
+        """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
+        if self.overrides == NO_OVERRIDES:
+            return self.method
+        tensors = [list(pair) for pair in self.overrides.tensors]
+        return {
+            "method": self.method,
+            "output": self.overrides.output,
+            "embedding": self.overrides.embedding,
+            "tensors": tensors,
+        }
+
+
+@dataclass(frozen=True)
 class QuantizeOrder:
     """Make one GGUF, read it back, verify it, and write its manifest last."""
 
     arm: str
     model_path: str
     model_name: str
-    recipe: str
-    """llama.cpp type, lower case: `q4_k_m`."""
+    recipe: Recipe
     imatrix_path: str | None
     threads: int
     output_path: str

@@ -6,6 +6,7 @@ directory, wherever the file lies. Every fault is told at once.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -20,9 +21,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from conf.faults import BadInput, Fault, near_names
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, PublishedRecipes
 
 DEFAULT_CONFIG = Path(__file__).parent / "default.yaml"
+PUBLISHED_RECIPES = Path(__file__).parent / "quantizations.yaml"
 PACKAGE_SCHEME = "package:"
 
 
@@ -82,6 +84,12 @@ def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineCo
         raise BadInput([fault_of(details, PipelineConfig) for details in error.errors(include_url=False)]) from None
 
 
+@functools.cache
+def published_recipes() -> PublishedRecipes:
+    """The recipes that come with the project (`conf/quantizations.yaml`)."""
+    return PublishedRecipes.model_validate(read_yaml(PUBLISHED_RECIPES, key=str(PUBLISHED_RECIPES)))
+
+
 def resolve_path(spec: str) -> str:
     """An absolute path for `spec`; `package:NAME/FILE` is looked up among the installed packages, nothing is imported.
 
@@ -134,7 +142,8 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") -> Fault:
     """One pydantic error of `schema` in our own form, with near names for an unknown key."""
-    key = where + ".".join(str(part) for part in details["loc"])
+    # pydantic's own mark of a mapping's key says nothing to the user: the key itself stands before it.
+    key = where + ".".join(str(part) for part in details["loc"] if part != "[key]")
     if details["type"] == "extra_forbidden":
         known = list(_fields_at(details["loc"][:-1], schema))
         return Fault(
@@ -152,10 +161,10 @@ def _allowed(details: ErrorDetails) -> str:
 
 
 def _fields_at(location: tuple[int | str, ...], schema: type[BaseModel]) -> Mapping[str, Any]:
-    """The schema's fields at a place in the tree; list positions are passed over."""
+    """The schema's fields at a place in the tree; list positions and names that the user gave are passed over."""
     node = schema
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or part not in node.model_fields:
             continue
         annotation = node.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]

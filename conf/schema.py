@@ -6,12 +6,14 @@ and the command line; nothing changes it afterwards (copies are made with `model
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MIX_NAME = r"[a-z0-9_-]+"
+RECIPE_NAME = r"[a-z0-9_-]+"
 ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
 
@@ -33,6 +35,38 @@ class NamedPath(Frozen):
     """Short name; by default the file's stem."""
     path: str
     """A path, made absolute while loading; `package:NAME/FILE` names a file carried by an installed package."""
+
+
+class OutputTypes(Frozen):
+    """The two tensors that publishers treat apart; None leaves a tensor to the method."""
+
+    output: str | None = None
+    """ggml's type of `output.weight`; where the model has none, of the token embedding that serves as both (unless
+    `embedding` or a regular expression names that)."""
+    embedding: str | None = None
+    """ggml's type of the token embedding."""
+
+
+class RecipeSettings(OutputTypes):
+    """How to quantize: a llama.cpp type, and tensors that get another one."""
+
+    method: str
+    """llama.cpp type that all other tensors get by llama.cpp's own rules: `q4_k_m`."""
+    bits: Annotated[int, Field(ge=1)] | None = None
+    """Bits of a weight, as a check on `method`: it changes nothing, and a contradiction is refused."""
+    tensors: Mapping[str, str] = {}
+    """Type by regular expression, searched for in the tensor's name; the first that is found counts. `output` and
+    `embedding` win over it, and what llama.cpp never quantizes (norms, say) stays as it is."""
+    protection: Literal["none", "low", "medium", "high", "max"] = "none"
+    """Protection level of this recipe."""
+
+
+class PublishedRecipes(Frozen):
+    """Recipes that come with the project."""
+
+    recipes: Mapping[str, RecipeSettings]
+    suffixes: Mapping[str, OutputTypes]
+    """By what is added to the name of any quantized type."""
 
 
 class Calibration(Frozen):
@@ -110,7 +144,9 @@ class PipelineConfig(Frozen):
 
     models: Annotated[tuple[NamedPath, ...], Field(min_length=1)]
     quantizations: tuple[str, ...] = ("bf16", "q8_0", "q4_k_m")
-    """llama.cpp types, in the order they are shown."""
+    """llama.cpp types and recipes, in the order they are shown."""
+    recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$")], RecipeSettings] = {}
+    """Recipes of the user's own, by name; `quantizations` says which are made."""
     arms: tuple[NamedPath, ...] = ()
     """Existing GGUFs, compared like our own."""
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from actors.llama.quantizer import known_types
+from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
 from conf.schema import Language
 
@@ -56,7 +56,9 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
     """Options of phases 1 and 2."""
     group = parser.add_argument_group("importance matrix and quantization")
     group.add_argument(
-        "--quantizations", metavar="A,B,...", help="llama.cpp types: bf16,q8_0,q4_k_m (default), iq4_xs, ..."
+        "--quantizations",
+        metavar="A,B,...",
+        help="llama.cpp types and recipes: bf16,q8_0,q4_k_m (default), iq4_xs, q4_k_l, q4_k_m-fp16, your own, ...",
     )
     group.add_argument(
         "--imatrix",
@@ -156,7 +158,7 @@ def split_names(text: str) -> list[str]:
 
 
 def named_path(text: str) -> dict[str, str]:
-    """`[NAME=]PATH`; without a name the file's stem, less the llama.cpp type at its end."""
+    """`[NAME=]PATH`; without a name the file's stem, less the type or recipe at its end."""
     name, mark, path = text.partition("=")
     if mark and "/" not in name:
         return {"name": name, "path": path}
@@ -166,9 +168,8 @@ def named_path(text: str) -> dict[str, str]:
 def model_name(path: Path) -> str:
     """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
     stem = path.name.removesuffix(".gguf") or "model"
-    types = "|".join(sorted(map(re.escape, known_types()), key=len, reverse=True))
-    stem = re.sub(rf"[-._]({types})$", "", stem, flags=re.IGNORECASE)
-    return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem)
+    ending = named_at_end(stem)
+    return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
 
 
 def refuse_later(arguments: argparse.Namespace) -> None:

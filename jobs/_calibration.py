@@ -11,7 +11,7 @@ from pathlib import Path
 
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
-from actors.orchestrator.plan import SourceImatrix, uses_imatrix
+from actors.orchestrator.plan import SourceImatrix
 from actors.quantization.calibration import make_chunks, text_name
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
@@ -30,9 +30,13 @@ Sha256 = Callable[[str], str]
 """Of a file, by its path."""
 
 
-def source_imatrices(config: PipelineConfig, sha256: Sha256) -> tuple[SourceImatrix, ...]:
-    """What each entry of `imatrix` stands for. Raises `BadInput` with every fault found."""
-    if not any(uses_imatrix(recipe) for recipe in config.quantizations):
+def source_imatrices(config: PipelineConfig, sha256: Sha256, *, wanted: bool) -> tuple[SourceImatrix, ...]:
+    """What each entry of `imatrix` stands for; nothing where no recipe would use it (`wanted`).
+
+    Raises:
+        BadInput: with every fault found.
+    """
+    if not wanted:
         return tuple(SourceImatrix("none", None, None, ()) for _ in config.imatrix)
     faults: list[Fault] = []
     sources: list[SourceImatrix] = []

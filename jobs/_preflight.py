@@ -17,12 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from actors.errors import LlamaError
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
+from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
-from actors.llama.quantizer import predicted_size, resolve_type
+from actors.llama.overrides import check_fit
+from actors.llama.quantizer import predicted_size
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -30,8 +33,11 @@ from actors.orchestrator.plan import (
     SourceArm,
     SourceImatrix,
     SourceModel,
+    uses_imatrix,
 )
+from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
 from actors.store import file_sha256, read_json, write_json
+from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, shipped_mixes
@@ -86,14 +92,15 @@ class HashCache:
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
-    faults.gather(lambda: _check_types(config))
+    recipes = faults.gather(lambda: _recipes(config))
     faults.gather(lambda: _check_distinct(config))
     headers = {
         model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), key="--model"))  # type: ignore[misc]
         for model in config.models
     }
     arms = [faults.gather(lambda arm=arm: _source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
-    imatrices = faults.gather(lambda: source_imatrices(config, hashes.sha256))
+    wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
+    imatrices = faults.gather(lambda: source_imatrices(config, hashes.sha256, wanted=wanted))
     names = faults.gather(lambda: benchmarks.expand_names(config.benchmarks))
     faults.gather(lambda: _check_storage(config.storage))
     faults.stop_if_any()
@@ -108,17 +115,15 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         )
         for model in models
     }
+    sizes = faults.gather(lambda: _predict_sizes(models, _known(recipes), _known(imatrices)))
     faults.stop_if_any()
     return Inputs(
         models=models,
         arms=found_arms,
         imatrices=_known(imatrices),
+        recipes=_known(recipes),
         benchmarks={name: _known(value).benchmarks for name, value in loaded.items()},
-        predicted_bytes={
-            (model.name, recipe): predicted_size(model.path, resolve_type(recipe))
-            for model in models
-            for recipe in config.quantizations
-        },
+        predicted_bytes=_known(sizes),
         build=library.build(),
         use_gpu=use_gpu,
         notices=_known(loaded[models[0].name]).notices,
@@ -177,18 +182,28 @@ def _known(value: T | None) -> T:
     return value
 
 
-def _check_types(config: PipelineConfig) -> None:
+def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
+    """The recipes of `quantizations`, by their names there; recipes that nobody asked for are checked as well."""
     faults = _Faults()
-    kinds = [faults.gather(lambda name=name: resolve_type(name)) for name in config.quantizations]  # type: ignore[misc]
+    faults.gather(lambda: check_own_recipes(config.recipes))
+    faults.stop_if_any()
+    found = {
+        name: faults.gather(lambda name=name: resolve_recipe(name, config.recipes))  # type: ignore[misc]
+        for name in config.quantizations
+    }
     if "none" in config.imatrix:
         faults.found += [
             Fault(
-                "--imatrix", "none", f"an importance matrix: {kind.name} cannot be made without one", "Leave none out."
+                "--imatrix",
+                "none",
+                f"an importance matrix: {recipe.name} cannot be made without one",
+                "Leave none out.",
             )
-            for kind in kinds
-            if kind is not None and kind.needs_imatrix
+            for recipe in found.values()
+            if recipe is not None and needs_imatrix(recipe)
         ]
     faults.stop_if_any()
+    return {name: _known(recipe) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
@@ -196,9 +211,40 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
     names = []
     for name in config.quantizations:
         with contextlib.suppress(BadInput):
-            name = resolve_type(name).name
+            name = resolve_recipe(name, config.recipes).name
         names.append(name)
     return config.model_copy(update={"quantizations": tuple(dict.fromkeys(names))})
+
+
+def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
+    """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
+    key = f"recipes.{recipe.name}"
+    check_fit(read_header(path).tensors, recipe.overrides, key=key)
+    kind = resolve_type(recipe.method)
+    try:
+        return predicted_size(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
+    except LlamaError as error:
+        # Regular expressions are C++'s to read in the end.
+        raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
+
+
+def _predict_sizes(
+    models: tuple[SourceModel, ...], recipes: Mapping[str, Recipe], imatrices: tuple[SourceImatrix, ...]
+) -> dict[tuple[str, str, bool], int]:
+    faults = _Faults()
+    is_there = {source.name != "none" for source in imatrices}
+    sizes = {
+        (model.name, recipe.name, weighted): faults.gather(
+            lambda model=model, recipe=recipe, weighted=weighted: predict_size(  # type: ignore[misc]
+                model.path, recipe, with_imatrix=weighted
+            )
+        )
+        for model in models
+        for recipe in recipes.values()
+        for weighted in (is_there if uses_imatrix(recipe) else {False})
+    }
+    faults.stop_if_any()
+    return {key: _known(size) for key, size in sizes.items()}
 
 
 def _check_distinct(config: PipelineConfig) -> None:

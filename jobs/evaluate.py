@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.llama.quantizer import known_types
+from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
 from conf.load import load, read_environment
 from conf.schema import ARM_NAME, PIPELINE_ID
@@ -98,11 +98,9 @@ def find_arms(specs: Sequence[str]) -> dict[str, Path]:
 
 
 def arm_name(file: Path) -> str:
-    """The llama.cpp type at the end of the name, else the whole stem."""
-    ending = re.search(r"[-._]([A-Za-z0-9_]+)$", file.stem)
-    if ending and ending[1].lower() in known_types():
-        return ending[1].lower()
-    return re.sub(f"(?!{ARM_NAME}).", "-", file.stem)
+    """The llama.cpp type or the publisher's name for a recipe at the end of the name, else the whole stem."""
+    ending = named_at_end(file.stem)
+    return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", file.stem)
 
 
 def family_name(arms: dict[str, Path]) -> str:

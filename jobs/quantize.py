@@ -1,8 +1,8 @@
-"""Phase 2 alone: makes GGUF files of several types from one model, each verified.
+"""Phase 2 alone: makes GGUF files by several recipes from one model, each verified.
 
     python -m jobs.quantize --model model-f16.gguf --imatrix imatrix.gguf --formats bf16,q8_0,q4_k_m --output quantized
 
-Writes `OUTPUT/<model>-<TYPE>.gguf`, with `.manifest.json` and `.log.txt` beside it; what is there already is not made
+Writes `OUTPUT/<model>-<RECIPE>.gguf`, with `.manifest.json` and `.log.txt` beside it; what is there already is not made
 again. llama.cpp uses all given threads for one file, so Ray is not needed here. Exit codes: 0 done; 1 some files could
 not be made; 2 bad input.
 """
@@ -18,14 +18,15 @@ from typing import Any, TypeVar
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
-from actors.llama.quantizer import QuantType, predicted_size, resolve_type
 from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
+from actors.recipes import OwnRecipes, check_own_recipes, needs_imatrix, resolve_recipe
 from actors.store import file_sha256
-from actors.work import QuantizeOrder
+from actors.work import QuantizeOrder, Recipe
 from conf.faults import BadInput, Fault
-from conf.load import resolve_path
+from conf.load import load, resolve_path
 from jobs import _arguments as arguments
 from jobs._output import check_folder
+from jobs._preflight import predict_size
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the job."""
     made = argparse.ArgumentParser(
         prog="python -m jobs.quantize",
-        description="Make GGUF files of several types from one model, read them back and verify them.",
+        description="Make GGUF files of several types and recipes from one model, read them back and verify them.",
         epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
     )
     # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
@@ -44,8 +45,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--model", action="append", required=True, metavar="[NAME=]PATH", help=model_help)
     made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
-    formats_help = f"llama.cpp types (default {DEFAULT_FORMATS})"
+    formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, your own, ..."
     made.add_argument("--formats", "--quantizations", default=DEFAULT_FORMATS, metavar="A,B,...", help=formats_help)
+    config_help = "configuration file whose `recipes` can be named in --formats; nothing else in it is used"
+    made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     levels = ("none", "low", "medium", "high", "max")
     made.add_argument("--protection-level", choices=levels, default="none", help="only none is there yet (default)")
     made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         orders = make_orders(options)
         failed = 0
         for number, order in enumerate(orders, start=1):
-            print(f"[{number}/{len(orders)}] {order.recipe}: ", end="", flush=True)
+            print(f"[{number}/{len(orders)}] {order.recipe.name}: ", end="", flush=True)
             failed += not _make(order)
     except BadInput as error:
         return arguments.fail(error, made.prog)
@@ -68,15 +71,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
-    """The orders that the command line stands for, one a type.
+    """The orders that the command line stands for, one a recipe.
 
     Raises:
         BadInput: with every fault found.
     """
     arguments.refuse_later(options)
     faults: list[Fault] = []
-    types = [_gathered(faults, lambda name=name: resolve_type(name, key="--formats")) for name in _names(options)]  # type: ignore[misc]
     named = arguments.named_path(options.model[0])
+    own = _gathered(faults, lambda: _own_recipes(options.config, named))
+    recipes = [
+        _gathered(faults, lambda name=name: resolve_recipe(name, own or {}, key="--formats"))  # type: ignore[misc]
+        for name in _names(options)
+        if own is not None
+    ]
     model_path = _gathered(faults, lambda: resolve_path(named["path"]))
     header = _gathered(faults, lambda: read_header(model_path)) if model_path else None
     imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
@@ -86,36 +94,49 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
     if options.threads < 1:
         faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
-    known = list({kind.name: kind for kind in types if kind is not None}.values())
-    faults += [_needs_imatrix(kind) for kind in known if kind.needs_imatrix and imatrix_path is None]
-    if faults or header is None:
+    known = list({recipe.name: recipe for recipe in recipes if recipe is not None}.values())
+    faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
+    if faults or header is None or model_path is None:
+        raise BadInput(faults)
+    weighted = imatrix_path is not None
+    sizes = [
+        _gathered(faults, lambda one=one: predict_size(model_path, one, with_imatrix=weighted))  # type: ignore[misc]
+        for one in known
+    ]
+    if faults:
         raise BadInput(faults)
     output = Path(options.output).absolute()
-    sizes = [predicted_size(header.path, kind, with_imatrix=imatrix_path is not None) for kind in known]
-    check_folder(output, "--output", needed_bytes=sum(sizes))
+    check_folder(output, "--output", needed_bytes=sum(size for size in sizes if size))
     identity = _identity(header, imatrix_path)
-    return [_order(options, header, named["name"], kind, imatrix_path, output, identity) for kind in known]
+    return [_order(options, header, named["name"], recipe, imatrix_path, output, identity) for recipe in known]
+
+
+def _own_recipes(config_path: str | None, model: dict[str, str]) -> OwnRecipes:
+    """The recipes of the user's configuration, checked."""
+    own = load(config_path, {"models": [model]}).recipes
+    check_own_recipes(own)
+    return own
 
 
 def _order(
     options: argparse.Namespace,
     header: GgufHeader,
     model_name: str,
-    kind: QuantType,
+    recipe: Recipe,
     imatrix_path: str | None,
     output: Path,
     identity: dict[str, Any],
 ) -> QuantizeOrder:
     return QuantizeOrder(
-        arm=kind.name,
+        arm=recipe.name,
         model_path=str(header.path),
         model_name=model_name,
-        recipe=kind.name,
+        recipe=recipe,
         imatrix_path=imatrix_path,
         threads=options.threads,
-        output_path=str(output / f"{model_name}-{kind.name.upper()}.gguf"),
+        output_path=str(output / f"{model_name}-{recipe.label}.gguf"),
         dequantized_from=header.dequantized_from,
-        key={"kind": "arm", "recipe": kind.name, **identity},
+        key={"kind": "arm", "recipe": recipe.identity, **identity},
     )
 
 
@@ -154,12 +175,12 @@ def _describe(path: Path, manifest: ArmManifest) -> str:
 def _names(options: argparse.Namespace) -> list[str]:
     names = arguments.split_names(options.formats)
     if not names:
-        raise BadInput(Fault("--formats", options.formats, f"llama.cpp types, as {DEFAULT_FORMATS}"))
+        raise BadInput(Fault("--formats", options.formats, f"llama.cpp types or recipes, as {DEFAULT_FORMATS}"))
     return names
 
 
-def _needs_imatrix(kind: QuantType) -> Fault:
-    allowed = f"an importance matrix: {kind.name} cannot be made without one"
+def _needs_imatrix(recipe: Recipe) -> Fault:
+    allowed = f"an importance matrix: {recipe.name} cannot be made without one"
     return Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix.")
 
 

@@ -49,6 +49,7 @@ def _declare(name: str, returns: type | None, *arguments: type) -> None:
 _declare("ggml_type_name", ctypes.c_char_p, ctypes.c_int)
 _declare("ggml_type_size", ctypes.c_size_t, ctypes.c_int)
 _declare("ggml_blck_size", ctypes.c_int64, ctypes.c_int)
+_declare("ggml_quantize_requires_imatrix", ctypes.c_bool, ctypes.c_int)
 _declare("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
 _declare("ggml_nbytes", ctypes.c_size_t, ctypes.c_void_p)
 _declare("ggml_backend_buffer_is_host", ctypes.c_bool, ctypes.c_void_p)
@@ -88,6 +89,11 @@ def tensor_types() -> dict[str, TensorType]:
 def tensor_type_by_number(number: int) -> TensorType | None:
     """The type that a file names by number, or None where this build does not know it."""
     return next((kind for kind in tensor_types().values() if kind.number == number), None)
+
+
+def requires_importance(kind: TensorType) -> bool:
+    """True where quantizing without an importance matrix would abort the process."""
+    return bool(libggml.ggml_quantize_requires_imatrix(kind.number))
 
 
 def op_name(tensor: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""Quantizing a GGUF file: the types llama.cpp knows, what it would make of a model, and the making itself.
+"""Quantizing a GGUF file: what llama.cpp would make of a model, and the making itself.
 
 All of it is `llama_model_quantize`, as the program llama-quantize calls it, so tensor data come out byte-identical.
 Verifying what was made, and the manifest, are the quantization role's (`actors.quantization`).
@@ -7,12 +7,10 @@ Verifying what was made, and the manifest, are the quantization role's (`actors.
 from __future__ import annotations
 
 import ctypes
-import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import gguf
 import llama_cpp
@@ -21,32 +19,13 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import ggml, library
+from actors.llama.file_types import QuantType
 from actors.llama.gguf_layout import read_layout
-from conf.faults import BadInput, Fault, near_names
+from actors.llama.overrides import apply_overrides
+from actors.work import NO_OVERRIDES, TypeOverrides
 
-# File types that can be read but not made: llama_ftype_get_default_type (src/llama-quant.cpp) has no entry for them.
-_NOT_MADE = frozenset({"guessed", "nvfp4"})
-_LOSSLESS = frozenset({"f32", "f16", "bf16"})
-# tensor_requires_imatrix (src/llama-quant.cpp) refuses these without data; a test asks the library for each type.
-_NEEDS_IMATRIX = frozenset({"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs", "q2_k_s"})
-# As llama-quantize reads them.
-_ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 # A string in llama_model_kv_override holds 127 bytes and its end.
 _MAX_TEXT_BYTES = 127
-
-
-@dataclass(frozen=True)
-class QuantType:
-    """A type that llama.cpp can make."""
-
-    name: str
-    """Lower case: `q4_k_m`."""
-    ftype: int
-    """llama.cpp's number of the file type."""
-    needs_imatrix: bool
-    """True: llama.cpp refuses to make it without an importance matrix."""
-    lossy: bool
-    """False for f32, f16 and bf16, which can serve as a reference."""
 
 
 @dataclass(frozen=True)
@@ -87,33 +66,6 @@ class QuantizePlan:
         return tuple(tensor for tensor in self.tensors if tensor.fallback_from is not None)
 
 
-@functools.cache
-def known_types() -> Mapping[str, QuantType]:
-    """Every type that this build of llama.cpp can make, by lower-case name."""
-    types = {}
-    for constant, number in vars(llama_cpp).items():
-        if not constant.startswith("LLAMA_FTYPE_"):
-            continue
-        name = constant.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_").lower()
-        if name not in _NOT_MADE:
-            types[name] = QuantType(name, int(number), name in _NEEDS_IMATRIX, name not in _LOSSLESS)
-    return MappingProxyType(dict(sorted(types.items())))
-
-
-def resolve_type(name: str, *, key: str = "--quantizations") -> QuantType:
-    """The type that a user names, in any case and with llama-quantize's aliases (`q4_k` is `q4_k_m`).
-
-    Raises:
-        BadInput: unknown; near names and all known ones are told.
-    """
-    lower = name.lower()
-    known = known_types()
-    found = known.get(_ALIASES.get(lower, lower))
-    if found is None:
-        raise BadInput(Fault(key, name, f"one of {', '.join(known)}", near_names(lower, known)))
-    return found
-
-
 def quantize(
     model_path: str | Path,
     output_path: str | Path,
@@ -121,6 +73,7 @@ def quantize(
     *,
     imatrix: ImatrixData | None,
     threads: int,
+    overrides: TypeOverrides = NO_OVERRIDES,
 ) -> tuple[str, ...]:
     """Quantize a file, dequantizing it first where it is quantized already.
 
@@ -133,14 +86,23 @@ def quantize(
         LlamaError: llama.cpp refused; the log's last lines say why.
     """
     params = _params(quant_type, threads)
+    kept = apply_overrides(params, overrides)
     arrays = _ImatrixArrays.of(imatrix) if imatrix is not None else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
         params.kv_overrides = ctypes.cast(arrays.provenance, ctypes.POINTER(llama_cpp.llama_model_kv_override))
-    return _run(model_path, output_path, params)
+    log = _run(model_path, output_path, params)
+    del kept  # alive until here, for llama.cpp reads it
+    return log
 
 
-def plan_quantization(model_path: str | Path, quant_type: QuantType, *, with_imatrix: bool) -> QuantizePlan:
+def plan_quantization(
+    model_path: str | Path,
+    quant_type: QuantType,
+    *,
+    with_imatrix: bool,
+    overrides: TypeOverrides = NO_OVERRIDES,
+) -> QuantizePlan:
     """What llama.cpp would make of the model, without making it (its dry run).
 
     Args:
@@ -148,10 +110,12 @@ def plan_quantization(model_path: str | Path, quant_type: QuantType, *, with_ima
     """
     params = _params(quant_type, threads=1)
     params.dry_run = True
+    kept = apply_overrides(params, overrides)
     arrays = _ImatrixArrays.of(_STAND_IN) if with_imatrix else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
     log = _run(model_path, "", params)
+    del kept  # alive until here, for llama.cpp reads it
     layout = read_layout(Path(model_path))
     targets, fallbacks = _logged_types(log)
     tensors = []
@@ -164,9 +128,15 @@ def plan_quantization(model_path: str | Path, quant_type: QuantType, *, with_ima
     return QuantizePlan(tuple(tensors), size_bytes)
 
 
-def predicted_size(model_path: str | Path, quant_type: QuantType, *, with_imatrix: bool = False) -> int:
+def predicted_size(
+    model_path: str | Path,
+    quant_type: QuantType,
+    *,
+    with_imatrix: bool = False,
+    overrides: TypeOverrides = NO_OVERRIDES,
+) -> int:
     """Bytes of the file that `quantize` would write, but for some bytes of provenance."""
-    return plan_quantization(model_path, quant_type, with_imatrix=with_imatrix).size_bytes
+    return plan_quantization(model_path, quant_type, with_imatrix=with_imatrix, overrides=overrides).size_bytes
 
 
 def check_loads(path: str | Path) -> None:

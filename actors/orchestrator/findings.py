@@ -16,6 +16,7 @@ import polars as pl
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
+from actors.work import Recipe
 from conf.schema import PipelineConfig
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
@@ -136,6 +137,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "model": arm.model,
         "reference": arm.reference,
         "recipe": arm.recipe,
+        "method": arm.order.recipe.method if arm.order else None,
+        "overrides": _describe_overrides(arm.order.recipe) if arm.order else [],
         "imatrix": arm.imatrix,
         "dequantized_from": arm.dequantized_from,
         "file": Path(arm.gguf_path).name,
@@ -147,6 +150,13 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }
+
+
+def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
+    """Tensors and the types that the recipe gives them; regular expressions in their order."""
+    given = recipe.overrides
+    named = [("token embedding", given.embedding), ("output tensor", given.output), *given.tensors]
+    return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]
 
 
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.work import GROUP_CHUNKS, CalibrationText, ChunkRules, EngineLayout, ImatrixOrder, Item, QuantizeOrder
+from actors.work import (
+    GROUP_CHUNKS,
+    CalibrationText,
+    ChunkRules,
+    EngineLayout,
+    ImatrixOrder,
+    Item,
+    QuantizeOrder,
+    Recipe,
+)
 from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
@@ -97,10 +106,12 @@ class Inputs:
     models: tuple[SourceModel, ...]
     arms: tuple[SourceArm, ...]
     imatrices: tuple[SourceImatrix, ...]
+    recipes: Mapping[str, Recipe]
+    """By their names in the configuration's `quantizations`."""
     benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
     """By model name: perplexity's items depend on the model's tokenizer."""
-    predicted_bytes: Mapping[tuple[str, str], int]
-    """By (model, type)."""
+    predicted_bytes: Mapping[tuple[str, str, bool], int]
+    """By (model, recipe, made with an importance matrix): llama.cpp chooses some types by whether there is one."""
     build: Mapping[str, str]
     use_gpu: bool
     notices: tuple[str, ...] = ()
@@ -236,7 +247,7 @@ def make_plan(
         _plan_imatrix(config, run, inputs, model, source)
         for model in inputs.models
         for source in inputs.imatrices
-        if source.texts and any(uses_imatrix(recipe) for recipe in config.quantizations)
+        if source.texts and any(uses_imatrix(inputs.recipes[name]) for name in config.quantizations)
     )
     arms = _plan_arms(config, run, inputs, imatrices)
     directories: list[RecordsDirectory] = []
@@ -278,9 +289,9 @@ def make_plan(
     )
 
 
-def uses_imatrix(recipe: str) -> bool:
+def uses_imatrix(recipe: Recipe) -> bool:
     """True where the importance matrix changes what is written."""
-    return recipe not in IMATRIX_IGNORED
+    return any(kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types))
 
 
 def _gpu_layers(inputs: Inputs) -> int:
@@ -332,7 +343,7 @@ def _dequantized_reference(
     if model.source_type.lower() in LOSSLESS_TYPES or not kinds:
         return None
     name = f"{_prefix(inputs, model)}{kinds[0]}"
-    return _plan_arm(config, run, inputs, (), model, name, kinds[0], inputs.imatrices[0], None)
+    return _plan_arm(config, run, inputs, (), model, name, inputs.recipes[kinds[0]], inputs.imatrices[0], None)
 
 
 def _prefix(inputs: Inputs, model: SourceModel) -> str:
@@ -350,11 +361,10 @@ def _plan_arms(
         names = [f"{prefix}{recipe}" for recipe in config.quantizations]
         own_existing = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
         reference = reference_of(config, prefix, [*names, *own_existing])
-        for recipe in config.quantizations:
+        for recipe in (inputs.recipes[name] for name in config.quantizations):
             for source in inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1]:
-                arms.append(
-                    _plan_arm(config, run, inputs, imatrices, model, f"{prefix}{recipe}", recipe, source, reference)
-                )
+                name = f"{prefix}{recipe.name}"
+                arms.append(_plan_arm(config, run, inputs, imatrices, model, name, recipe, source, reference))
         if model is inputs.models[0]:
             arms.extend(_existing_arm(arm, model, reference) for arm in inputs.arms)
     return tuple(arms)
@@ -374,7 +384,7 @@ def _plan_arm(
     imatrices: tuple[PlannedImatrix, ...],
     model: SourceModel,
     base_name: str,
-    recipe: str,
+    recipe: Recipe,
     source: SourceImatrix,
     reference: str | None,
 ) -> PlannedArm:
@@ -389,12 +399,12 @@ def _plan_arm(
         "rule": KEY_RULE,
         "kind": "arm",
         "model": model.sha256,
-        "recipe": recipe,
+        "recipe": recipe.identity,
         "imatrix": imatrix_identity,
         "build": dict(inputs.build),
     }
     key_hash = content_hash(key)
-    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.upper()}.gguf"
+    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.label}.gguf"
     order = QuantizeOrder(
         arm=name,
         model_path=model.path,
@@ -410,12 +420,12 @@ def _plan_arm(
         name=name,
         model=model.name,
         reference=reference if reference != name else None,
-        recipe=recipe,
+        recipe=recipe.name,
         imatrix=source.name if weighted else None,
         dequantized_from=model.dequantized_from,
         key_hash=key_hash,
         gguf_path=str(path),
-        predicted_bytes=inputs.predicted_bytes[model.name, recipe],
+        predicted_bytes=inputs.predicted_bytes[model.name, recipe.name, weighted],
         unit=f"artifacts/{path.parent.name}",
         needs=(collected.unit,) if weighted and collected else (),
         order=order,
@@ -536,6 +546,7 @@ def plan_json(
                 "model": arm.model,
                 "reference": arm.reference,
                 "recipe": arm.recipe,
+                "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
                 "dir": relative(str(PurePath(arm.gguf_path).parent), run),

@@ -13,21 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from actors.llama import library
+from actors.llama.file_types import QuantType, resolve_type
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
-from actors.llama.quantizer import (
-    ImatrixData,
-    QuantizePlan,
-    QuantType,
-    plan_quantization,
-    quantize,
-    resolve_type,
-)
+from actors.llama.overrides import check_fit, ordered_types
+from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization, quantize
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.memory import peak_rss_bytes
 from actors.quantization.verify import verify
 from actors.store import atomic_path, file_sha256, read_json, write_json, write_text
-from actors.work import QuantizeOrder, ReportTokens
+from actors.work import QuantizeOrder, ReportTokens, TypeOverrides
 from conf.faults import BadInput, Fault
 
 _NAMES_KEPT = 20
@@ -79,6 +74,22 @@ class ImatrixUse:
 
 
 @dataclass(frozen=True)
+class OverrideUse:
+    """What became of one override of the recipe."""
+
+    by: str
+    """`output`, `embedding` or the regular expression."""
+    type: str
+    """Lower case."""
+    tensors: int
+    """Tensors that have the type now."""
+    fallbacks: int
+    """Tensors with rows too short for it, which were given another one."""
+    left_alone: int
+    """Tensors that llama.cpp never quantizes: norms, say."""
+
+
+@dataclass(frozen=True)
 class ArmManifest:
     """What is known of an arm; the file being there is the done-mark."""
 
@@ -101,6 +112,9 @@ class ArmManifest:
     """Quantizing and verifying."""
     peak_rss_bytes: int
     """Of the worker process so far."""
+    method: str
+    """llama.cpp type that all tensors follow but those that are overridden."""
+    overrides: tuple[OverrideUse, ...]
 
 
 def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None = None) -> ArmManifest:
@@ -117,22 +131,26 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     """
     files = files or ArmFiles.in_own_folder(order.output_path)
     started = time.perf_counter()
-    quant_type, header = resolve_type(order.recipe), read_header(order.model_path)
+    recipe, header = order.recipe, read_header(order.model_path)
+    quant_type, overrides = resolve_type(recipe.method), recipe.overrides
+    check_fit(header.tensors, overrides, key=f"recipes.{recipe.name}")
     imatrix = _importance(order, quant_type, header)
-    plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None)
+    plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     # Until the new one is written, no manifest may vouch for what is changing.
     files.manifest.unlink(missing_ok=True)
     with atomic_path(files.gguf) as temporary:
-        log = quantize(order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads)
+        log = quantize(
+            order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads, overrides=overrides
+        )
         report(0)
-        verify(temporary, source=read_layout(header.path), plan=plan, quant_type=quant_type)
+        verify(temporary, source=read_layout(header.path), plan=plan, quant_type=quant_type, overrides=overrides)
         report(0)
     write_text(files.log, "".join(line + "\n" for line in log))
     manifest = ArmManifest(
         key=order.key,
         arm=order.arm,
         model=order.model_name,
-        recipe=quant_type.name,
+        recipe=recipe.name,
         file=files.gguf.name,
         sha256=file_sha256(files.gguf),
         size_bytes=files.gguf.stat().st_size,
@@ -144,6 +162,8 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
         versions=library.build(),
         seconds=time.perf_counter() - started,
         peak_rss_bytes=peak_rss_bytes(),
+        method=quant_type.name,
+        overrides=_override_uses(plan, overrides),
     )
     write_json(files.manifest, asdict(manifest))
     return manifest
@@ -155,6 +175,9 @@ def load_manifest(path: str | Path) -> ArmManifest:
     fallbacks, imatrix = row.pop("fallbacks"), row.pop("imatrix")
     if imatrix is not None:
         imatrix = ImatrixUse(**imatrix | {"tensors_without_data": tuple(imatrix["tensors_without_data"])})
+    # Manifests of before there were recipes have neither: the recipe was the method then.
+    row["method"] = row.get("method", row["recipe"])
+    row["overrides"] = tuple(OverrideUse(**one) for one in row.get("overrides", ()))
     return ArmManifest(fallbacks=Fallbacks(**fallbacks | {"names": tuple(fallbacks["names"])}), imatrix=imatrix, **row)
 
 
@@ -198,6 +221,23 @@ def _imatrix_use(order: QuantizeOrder, data: ImatrixData | None, plan: QuantizeP
     covered = {name for name, entry in matrix.entries.items() if entry.counts.all()}
     without = [tensor.name for tensor in plan.tensors if tensor.type not in UNQUANTIZED and tensor.name not in covered]
     return ImatrixUse(data.file_name, file_sha256(order.imatrix_path), data.n_chunks, tuple(without))
+
+
+def _override_uses(plan: QuantizePlan, overrides: TypeOverrides) -> tuple[OverrideUse, ...]:
+    """One entry an override that orders a type for any tensor at all."""
+    kinds = {tensor.name: tensor for tensor in plan.tensors}
+    by_override: dict[tuple[str, str], list[str]] = {}
+    for name, order in ordered_types(kinds, overrides).items():
+        tensor = kinds[name]
+        if tensor.fallback_from == order.type:
+            outcome = "fallback"
+        else:
+            outcome = "made" if tensor.type == order.type else "left alone"
+        by_override.setdefault((order.by, order.type.lower()), []).append(outcome)
+    return tuple(
+        OverrideUse(by, kind, outcomes.count("made"), outcomes.count("fallback"), outcomes.count("left alone"))
+        for (by, kind), outcomes in by_override.items()
+    )
 
 
 def _fallbacks(plan: QuantizePlan) -> Fallbacks:

@@ -8,15 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.errors import ConflictError
+from actors.llama.file_types import QuantType
+from actors.llama.gguf_file import UNQUANTIZED
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
-from actors.llama.quantizer import QuantizePlan, QuantType, check_loads
+from actors.llama.overrides import ordered_types
+from actors.llama.quantizer import QuantizePlan, check_loads
+from actors.work import NO_OVERRIDES, TypeOverrides
 
 # What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
 _MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.", "split.")
 
 
-def verify(path: Path, *, source: Layout, plan: QuantizePlan, quant_type: QuantType) -> None:
-    """Compare a new file with its plan and its source, then load it with every row validated.
+def verify(
+    path: Path, *, source: Layout, plan: QuantizePlan, quant_type: QuantType, overrides: TypeOverrides = NO_OVERRIDES
+) -> None:
+    """Compare a new file with its recipe, its plan and its source, then load it with every row validated.
 
     Raises:
         ConflictError: tensors or metadata are not what the plan and the source say.
@@ -27,6 +33,7 @@ def verify(path: Path, *, source: Layout, plan: QuantizePlan, quant_type: QuantT
     except (NotGgufError, CutShortError) as error:
         raise ConflictError(f"llama.cpp wrote a file that is not whole: {error or 'cut short'}") from error
     _compare_tensors(made, source, plan)
+    _compare_overrides(made, source, plan, overrides)
     _compare_metadata(made, source, quant_type)
     check_loads(path)
 
@@ -42,6 +49,19 @@ def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:
         raise ConflictError(
             f"{len(wrong)} tensors are not of the planned type: {first.name} is {first.type}, not {planned[first.name]}"
         )
+
+
+def _compare_overrides(made: Layout, source: Layout, plan: QuantizePlan, overrides: TypeOverrides) -> None:
+    """Each overridden tensor has the type that was ordered, unless it is a named fallback, or is never quantized."""
+    ordered = ordered_types([tensor.name for tensor in made.tensors], overrides)
+    before = {tensor.name: tensor.type for tensor in source.tensors}
+    fallbacks = {tensor.name: tensor.fallback_from for tensor in plan.fallbacks}
+    for tensor in made.tensors:
+        order = ordered.get(tensor.name)
+        if order is None or order.type in (tensor.type, fallbacks.get(tensor.name)):
+            continue
+        if tensor.type not in UNQUANTIZED or tensor.type != before[tensor.name]:
+            raise ConflictError(f"{tensor.name} is {tensor.type}, but the recipe orders {order.type} ({order.by})")
 
 
 def _compare_metadata(made: Layout, source: Layout, quant_type: QuantType) -> None:

@@ -53,6 +53,20 @@ def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
     assert "'q4_k_m'" in refused("--quantizations", "f16,q4_km")
 
 
+def test_faults_in_recipes_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, protection: high}}\n")
+    said = refused("--config", str(path), "--quantizations", "f16,custom_q4")
+    for part in ("recipes.q4_0", "recipes.custom_q4.bits: got 3", "recipes.custom_q4.protection"):
+        assert said.count(part) == 1
+
+
+def test_a_recipe_that_does_not_fit_the_model(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("recipes: {mine: {method: q4_0, tensors: {no_such_tensor: q8_0}}}\n")
+    assert "recipes.mine.tensors: got 'no_such_tensor'" in refused("--config", str(path), "--quantizations", "f16,mine")
+
+
 def test_an_unknown_benchmark_names_the_near_one(refused: Refused) -> None:
     assert "'gsm8k'" in refused("--benchmarks", "gsm8")
 

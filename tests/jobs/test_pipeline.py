@@ -150,3 +150,26 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tiny_model: Path, tmp_path
     assert ended.code == 0, ended.err
     assert "q4_k_m" in ended.out
     assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_run_foretells_the_sizes_of_recipes_within_one_percent(tiny_model: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("recipes: {custom_q4: {method: q4_0, bits: 4, tensors: {attn_v: q8_0}}}\n")
+    names = ("q4_k_l", "q4_k_m-fp16", "custom_q4")
+    words = small_pipeline(
+        tiny_model, tmp_path / "none", "x", "--dry-run", "--quantizations", ",".join(names), "--config", str(config)
+    )
+    ended = run("pipeline", *words)
+    assert ended.code == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines()]
+    foretold = {row[0]: float(row[1].replace(",", "")) for row in rows if row and row[0] in names}
+    made = run(
+        "quantize",
+        *("--model", f"tiny={tiny_model}", "--formats", ",".join(names)),
+        *("--config", str(config), "--output", str(tmp_path / "out")),
+    )
+    assert made.code == 0, made.err
+    for name, label in zip(names, ("Q4_K_L", "Q4_K_M-fp16", "CUSTOM_Q4"), strict=True):
+        size = (tmp_path / "out" / f"tiny-{label}.gguf").stat().st_size / 2**20
+        # One decimal place is printed, which is a percent of itself for a model this small.
+        assert abs(foretold[name] - size) <= 0.01 * size + 0.05

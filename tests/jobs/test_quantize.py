@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.llama.gguf_layout import read_layout
 from jobs import collect_imatrix, quantize
 from tests.tiny_model import write_tiny_model
 
@@ -61,3 +62,59 @@ def test_a_file_where_the_folder_should_be_is_bad_input(
     (tmp_path / "out").write_text("a file")
     assert run("--model", tiny, "--output", tmp_path / "out" / "deeper", "--formats", "f16") == 2
     assert "is a file" in capsys.readouterr().err
+
+
+CONFIG = r"""
+recipes:
+  my_recipe: {method: q4_k_m, output: q6_k, embedding: q8_0, tensors: {"blk\\.0\\..*": q8_0}}
+  custom_q4: {method: q4_0, bits: 4}
+"""
+
+
+def test_recipes_are_made_under_the_names_that_publishers_use(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(CONFIG)
+    output = tmp_path / "out"
+    command = ("--model", f"mine={tiny}", "--output", output, "--config", config)
+    formats = ("--formats", "q4_k_l,Q4_K_M-fp16,my_recipe,custom_q4")
+    assert run(*command, *formats) == 0
+    names = ["CUSTOM_Q4", "MY_RECIPE", "Q4_K_L", "Q4_K_M-fp16"]
+    assert sorted(path.name for path in output.glob("*.gguf")) == [f"mine-{name}.gguf" for name in names]
+    types = {row.name: row.type for row in read_layout(output / "mine-MY_RECIPE.gguf").tensors}
+    assert [types[f"{name}.weight"] for name in ("output", "token_embd", "blk.0.attn_q", "blk.1.attn_q")] == [
+        "Q6_K",
+        "Q8_0",
+        "Q8_0",
+        "Q4_K",
+    ]
+    capsys.readouterr()
+    assert run(*command, *formats) == 0
+    assert capsys.readouterr().out.count("is there already") == 4
+    # The name stays, the content changes: the file is another one and is made anew.
+    config.write_text(CONFIG.replace("q6_k", "q5_k"))
+    assert run(*command, *formats) == 0
+    assert capsys.readouterr().out.count("is there already") == 3
+
+
+def test_faults_in_recipes_are_told_before_anything_is_written(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("recipes: {q4_k_m: {method: q4_0}, custom_q4: {method: q4_0, bits: 5, protection: high}}\n")
+    output = tmp_path / "out"
+    assert run("--model", tiny, "--output", output, "--formats", "custom_q4", "--config", config) == 2
+    told = capsys.readouterr().err
+    for part in ("recipes.q4_k_m", "recipes.custom_q4.bits: got 5", "recipes.custom_q4.protection"):
+        assert told.count(part) == 1
+    assert not output.exists()
+
+
+def test_an_expression_that_only_llama_cpp_cannot_read_is_bad_input(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("recipes: {mine: {method: q4_0, tensors: {'(?P<n>blk)': q8_0}}}\n")
+    assert run("--model", tiny, "--output", tmp_path / "out", "--formats", "mine", "--config", config) == 2
+    assert "recipes.mine" in capsys.readouterr().err

@@ -9,15 +9,14 @@ import pytest
 
 from actors.errors import LlamaError
 from actors.llama import library
+from actors.llama.file_types import known_types, resolve_type
 from actors.llama.gguf_layout import read_layout
 from actors.llama.quantizer import (
     ImatrixData,
     check_loads,
-    known_types,
     plan_quantization,
     predicted_size,
     quantize,
-    resolve_type,
 )
 from conf.faults import BadInput
 from tests.llama_programs import run_program

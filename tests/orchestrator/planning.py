@@ -7,16 +7,17 @@ from typing import Any
 
 from actors.orchestrator.plan import Inputs, Plan, PlannedBenchmark, SourceImatrix, SourceModel, make_plan
 from actors.store import RunDirectory
-from actors.work import CalibrationText, Choose, Generate, Item, Message
+from actors.work import CalibrationText, Choose, Generate, Item, Message, Recipe
 from conf.schema import PipelineConfig
 
 MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, 10, "Q4_1", "Q4_1")
+KINDS = ("f16", "q8_0", "q4_k_m")
 
 
 def make_config(**values: Any) -> PipelineConfig:
     base: dict[str, Any] = {
         "models": [{"name": "tiny", "path": MODEL.path}],
-        "quantizations": ["f16", "q8_0", "q4_k_m"],
+        "quantizations": KINDS,
         "benchmarks": ["asked", "chosen"],
         "runs": 3,
     }
@@ -46,8 +47,9 @@ def make_inputs(**values: Any) -> Inputs:
         "models": (MODEL,),
         "arms": (),
         "imatrices": (SourceImatrix("default", None, None, (CalibrationText("/text", "b" * 64, 1.0),)),),
+        "recipes": {kind: Recipe(kind, kind.upper(), kind) for kind in KINDS},
         "benchmarks": {"tiny": (sampled(), deterministic())},
-        "predicted_bytes": {("tiny", kind): 600 for kind in ("f16", "q8_0", "q4_k_m")},
+        "predicted_bytes": {("tiny", kind, weighted): 600 for kind in KINDS for weighted in (False, True)},
         "build": {"llama_cpp_python": "1", "cpu_features": "AVX"},
         "use_gpu": False,
     }

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.plan import SourceArm, SourceImatrix, seed_groups
-from actors.work import CalibrationText
+from actors.orchestrator.plan import Plan, SourceArm, SourceImatrix, seed_groups
+from actors.recipes import resolve_recipe
+from actors.work import CalibrationText, Recipe, TypeOverrides
+from conf.schema import RecipeSettings
 from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
 
 
@@ -59,7 +61,7 @@ def test_several_models_carry_their_names_and_have_references_of_their_own(tmp_p
     inputs = make_inputs(
         models=(MODEL, other),
         benchmarks={"tiny": (sampled(),), "other": (sampled(),)},
-        predicted_bytes={(name, kind): 600 for name in ("tiny", "other") for kind in ("f16", "q8_0")},
+        predicted_bytes={(name, kind, False): 600 for name in ("tiny", "other") for kind in ("f16", "q8_0")},
     )
     models = [{"name": "tiny", "path": "/a"}, {"name": "other", "path": "/b"}]
     plan = make_small_plan(tmp_path, inputs=inputs, models=models, quantizations=["f16", "q8_0"])
@@ -165,3 +167,43 @@ def test_seed_groups_cover_all_wanted_seeds_and_none_twice(known: int, base: int
 
 def test_the_same_input_gives_the_same_plan(tmp_path: Path) -> None:
     assert make_small_plan(tmp_path) == make_small_plan(tmp_path)
+
+
+def plan_with(tmp_path: Path, *recipes: Recipe) -> Plan:
+    by_name = {recipe.name: recipe for recipe in recipes}
+    sizes = {("tiny", name, weighted): 600 for name in by_name for weighted in (False, True)}
+    inputs = make_inputs(recipes=by_name, predicted_bytes=sizes)
+    return make_small_plan(tmp_path, inputs=inputs, quantizations=list(by_name))
+
+
+def test_recipes_name_arms_and_files_as_publishers_do(tmp_path: Path) -> None:
+    names = ("q4_k_l", "q4_k_m-fp16", "q4_k_m")
+    plan = plan_with(tmp_path, *(resolve_recipe(name, {}) for name in names))
+    assert [arm.name for arm in plan.arms] == list(names)
+    files = [Path(arm.gguf_path).name for arm in plan.arms]
+    assert files == ["tiny-Q4_K_L.gguf", "tiny-Q4_K_M-fp16.gguf", "tiny-Q4_K_M.gguf"]
+
+
+def test_a_plain_type_stands_in_its_key_by_its_name_alone(tmp_path: Path) -> None:
+    order = make_small_plan(tmp_path).arm("q4_k_m").order
+    assert order is not None
+    assert order.key["recipe"] == "q4_k_m"
+
+
+def test_the_key_holds_what_is_in_a_recipe_and_not_its_name(tmp_path: Path) -> None:
+    own = {
+        "mine": RecipeSettings(method="q4_k_m", output="q8_0", embedding="q8_0"),
+        "other": RecipeSettings(method="q4_k_m", output="q8_0", embedding="q6_k"),
+        "plain": RecipeSettings(method="q4_k_m"),
+    }
+    names = ("mine", "q4_k_l", "other", "plain", "q4_k_m")
+    keys = {arm.name: arm.key_hash for arm in plan_with(tmp_path, *(resolve_recipe(name, own) for name in names)).arms}
+    assert keys["mine"] == keys["q4_k_l"]
+    assert keys["plain"] == keys["q4_k_m"]
+    assert len(set(keys.values())) == 3
+
+
+def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> None:
+    q8_0, f16 = Recipe("a", "A", "q8_0", TypeOverrides(output="q6_k")), Recipe("b", "B", "q8_0", TypeOverrides("f16"))
+    plan = plan_with(tmp_path, q8_0, f16)
+    assert [bool(arm.needs) for arm in plan.arms] == [True, False]

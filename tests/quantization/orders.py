@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.work import CalibrationText, ImatrixOrder, QuantizeOrder
+from actors.work import CalibrationText, ImatrixOrder, QuantizeOrder, Recipe
 
 TEXT = "the thing and the other in the end, 日本語の文。\n" * 400
 
@@ -25,15 +25,16 @@ def imatrix_order(model: Path, folder: Path, *, dataset_size: int = 512, ctx: in
     )
 
 
-def arm_order(model: Path, folder: Path, recipe: str, *, imatrix: str | None = None) -> QuantizeOrder:
+def arm_order(model: Path, folder: Path, recipe: str | Recipe, *, imatrix: str | None = None) -> QuantizeOrder:
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe(recipe, recipe.upper(), recipe)
     return QuantizeOrder(
-        arm=recipe,
+        arm=recipe.name,
         model_path=str(model),
         model_name="tiny",
         recipe=recipe,
         imatrix_path=imatrix,
         threads=2,
-        output_path=str(folder / "artifacts" / f"{recipe}-0a1b2c3d" / f"tiny-{recipe.upper()}.gguf"),
+        output_path=str(folder / "artifacts" / f"{recipe.name}-0a1b2c3d" / f"tiny-{recipe.label}.gguf"),
         dequantized_from=None,
-        key={"kind": "arm", "recipe": recipe},
+        key={"kind": "arm", "recipe": recipe.identity},
     )

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 from actors.errors import ConflictError, LlamaError
+from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
-from actors.llama.quantizer import plan_quantization, quantize, resolve_type
+from actors.llama.quantizer import plan_quantization, quantize
 from actors.quantization import quantize as making
 from actors.quantization.actor import QuantizationWorker
 from actors.quantization.imatrix import collect
-from actors.quantization.quantize import ArmFiles, load_manifest, make_arm
+from actors.quantization.quantize import ArmFiles, OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
-from actors.store import file_sha256
+from actors.recipes import resolve_recipe
+from actors.store import file_sha256, read_json, write_json
+from actors.work import Recipe, TypeOverrides
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order
@@ -33,6 +36,11 @@ def matrix(tiny: Path) -> str:
     order = imatrix_order(tiny, tiny.parent)
     collect(order, lambda tokens: None)
     return order.output_path
+
+
+def tensor_data(path: Path) -> dict[str, bytes]:
+    content = path.read_bytes()
+    return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
 
 
 def silent(tokens: int) -> None:
@@ -131,7 +139,7 @@ def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, t
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, recipe, 2)
     make_arm(order, silent)
-    assert tensor_bytes(Path(order.output_path)) == tensor_bytes(theirs)
+    assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
 def test_an_older_matrix_weighs_as_in_llama_quantize(tiny: Path, tmp_path: Path) -> None:
@@ -142,9 +150,56 @@ def test_an_older_matrix_weighs_as_in_llama_quantize(tiny: Path, tmp_path: Path)
     run_program("llama-quantize", "--imatrix", older, tiny, theirs, "q4_k_m", 2)
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(older))
     make_arm(order, silent)
-    assert tensor_bytes(Path(order.output_path)) == tensor_bytes(theirs)
+    assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
-def tensor_bytes(path: Path) -> dict[str, bytes]:
-    content = path.read_bytes()
-    return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
+def test_the_manifest_says_what_became_of_each_override(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    recipe = Recipe("mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"),)))
+    order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
+    manifest = make_arm(order, silent)
+    assert (manifest.recipe, manifest.method, manifest.file) == ("mine", "q4_k_m", "tiny-MINE.gguf")
+    assert set(manifest.overrides) == {
+        OverrideUse("output", "q6_k", 1, 0, 0),
+        OverrideUse("embedding", "q8_0", 1, 0, 0),
+        OverrideUse(r"blk\.0\..*", "q8_0", 7, 0, 2),
+    }
+    assert load_manifest(ArmFiles.in_own_folder(order.output_path).manifest) == manifest
+
+
+def test_fallbacks_of_an_override_are_counted(tmp_path: Path) -> None:
+    recipe = Recipe("mine", "MINE", "q8_0", TypeOverrides(tensors=(("ffn_up", "q6_k"), ("attn_v", "q5_k"))))
+    manifest = make_arm(arm_order(smollm2_path(), tmp_path, recipe), silent)
+    assert set(manifest.overrides) == {OverrideUse("ffn_up", "q6_k", 0, 30, 0), OverrideUse("attn_v", "q5_k", 0, 30, 0)}
+    assert manifest.fallbacks.by_type == {"q5_1": 30, "q8_0": 30}
+
+
+def test_a_manifest_of_before_there_were_recipes_can_be_read(tiny: Path, tmp_path: Path) -> None:
+    order = arm_order(tiny, tmp_path, "q4_k_m")
+    made = make_arm(order, silent)
+    path = ArmFiles.in_own_folder(order.output_path).manifest
+    row = read_json(path)
+    del row["method"], row["overrides"]
+    write_json(path, row)
+    assert load_manifest(path) == made
+
+
+def test_a_tensor_that_is_not_of_the_ordered_type_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+    made, kind = tmp_path / "made.gguf", resolve_type("q4_k_m")
+    quantize(tiny, made, kind, imatrix=None, threads=1)
+    plan = plan_quantization(tiny, kind, with_imatrix=False)
+    for recipe in ("q4_k_l", "q4_k_m-fp16"):
+        overrides = resolve_recipe(recipe, {}).overrides
+        with pytest.raises(ConflictError, match=r"but the recipe orders (Q8_0|F16) \((output|embedding)\)"):
+            verify(made, source=read_layout(tiny), plan=plan, quant_type=kind, overrides=overrides)
+
+
+@pytest.mark.parametrize(("name", "method", "kind"), [("q4_k_l", "q4_k_m", "q8_0"), ("iq2_xxs-fp16", "iq2_xxs", "f16")])
+def test_weighted_recipes_are_those_of_llama_quantize(
+    tiny: Path, matrix: str, tmp_path: Path, name: str, method: str, kind: str
+) -> None:
+    order = arm_order(tiny, tmp_path, resolve_recipe(name, {}), imatrix=matrix)
+    theirs = tmp_path / "theirs.gguf"
+    words = ("--imatrix", matrix, "--output-tensor-type", kind, "--token-embedding-type", kind)
+    run_program("llama-quantize", *words, tiny, theirs, method, 2)
+    make_arm(order, silent)
+    assert tensor_data(Path(order.output_path)) == tensor_data(theirs)

@@ -209,6 +209,8 @@ def _arm(name: str) -> dict[str, Any]:
         "model": "SmolLM2-135M-Instruct",
         "reference": "f16" if quantized else None,
         "recipe": name,
+        "method": name,
+        "overrides": [],
         "imatrix": "default" if quantized else None,
         "size_bytes": SIZE_BYTES[name],
         "bits_per_weight": SIZE_BYTES[name] * 8 / PARAMETERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 import pypdf
@@ -72,6 +72,20 @@ def test_the_wording_follows_the_interval() -> None:
     assert said["higher"] == "higher (towards better), interval excludes 0"
     assert "towards worse" in reading(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
     assert reading(english, {"ci95": None}, higher_is_better=True) == "no interval"
+
+
+def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
+    def overridden(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        arm = comparison["arms"][-1]
+        arm["overrides"] = [{"tensors": "token embedding", "type": "q8_0"}, {"tensors": r"blk\.0|`*_x", "type": "q6_k"}]
+
+    plain = text_of(write(tmp_path / "plain") / METHODOLOGY)
+    text = text_of(write(tmp_path / "run", overridden) / METHODOLOGY)
+    assert "give other types to some tensors" in text
+    assert "give other types to some tensors" not in plain
+    said = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
+    (line,) = [line for line in text.splitlines() if line.startswith(said)]
+    assert line.endswith("→ `q6_k`")
 
 
 def test_every_document_says_that_the_source_was_quantized(run: Path) -> None:

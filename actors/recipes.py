@@ -1,0 +1,138 @@
+"""From a name to a recipe: llama.cpp's types, the names that publishers use, and the user's own.
+
+Shared by the jobs, which check names before any work, and by whoever reads types off file names. What a recipe does
+to a model is llama.cpp's and `actors.llama.overrides`'; the names that publishers use stand in
+`conf/quantizations.yaml`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from actors.llama.file_types import QuantType, known_types, resolve_type
+from actors.llama.overrides import bits_of, check_pattern, resolve_tensor_type
+from actors.work import Recipe, TypeOverrides
+from conf.faults import BadInput, Fault, near_names
+from conf.load import published_recipes
+from conf.schema import OutputTypes, RecipeSettings
+
+T = TypeVar("T")
+OwnRecipes = Mapping[str, RecipeSettings]
+
+
+def resolve_recipe(name: str, own: OwnRecipes, *, key: str = "--quantizations") -> Recipe:
+    """The recipe that a user names, in any case and with llama-quantize's aliases.
+
+    Raises:
+        BadInput: unknown, or a recipe of the user's with faults in it.
+    """
+    lower = name.lower()
+    if lower in own:
+        return _own_recipe(lower, own[lower])
+    found = _public_recipe(lower)
+    if found is None:
+        published = published_recipes()
+        names = [*known_types(), *published.recipes, *own]
+        rules = " or ".join(published.suffixes)
+        allowed = f"one of {', '.join(names)}, or a quantized type with {rules} after it"
+        raise BadInput(Fault(key, name, allowed, near_names(lower, names)))
+    return found
+
+
+def check_own_recipes(own: OwnRecipes) -> None:
+    """Raise `BadInput` with every fault in the recipes under `recipes:`."""
+    faults: list[Fault] = []
+    for name, settings in own.items():
+        if _public_recipe(name) is not None:
+            allowed = "a name that does not stand for something else already"
+            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
+        _gather(faults, lambda name=name, settings=settings: _own_recipe(name, settings))  # type: ignore[misc]
+    if faults:
+        raise BadInput(faults)
+
+
+def needs_imatrix(recipe: Recipe) -> bool:
+    """True where llama.cpp refuses to make it without an importance matrix."""
+    types = known_types()
+    overriding = [types[kind] for _, kind in recipe.overrides.tensors if kind in types]
+    return types[recipe.method].needs_imatrix or any(kind.needs_imatrix for kind in overriding)
+
+
+def named_at_end(stem: str) -> re.Match[str] | None:
+    """Where a file's stem ends with a type or a publisher's name, as in `model-Q4_K_M-fp16`: group 1 is that name."""
+    published = published_recipes()
+    names = sorted((*known_types(), *published.recipes), key=len, reverse=True)
+    suffixes = "|".join(map(re.escape, published.suffixes))
+    pattern = rf"[-._]((?:{'|'.join(map(re.escape, names))})(?:{suffixes})?)$"
+    return re.search(pattern, stem, flags=re.IGNORECASE)
+
+
+def _public_recipe(name: str) -> Recipe | None:
+    """A type of llama.cpp's, or a publisher's name; None where it is neither."""
+    with contextlib.suppress(BadInput):
+        kind = resolve_type(name)
+        return Recipe(kind.name, kind.name.upper(), kind.name)
+    published = published_recipes()
+    if name in published.recipes:
+        settings = published.recipes[name]
+        return Recipe(name, name.upper(), settings.method, TypeOverrides(settings.output, settings.embedding))
+    for suffix, types in published.suffixes.items():
+        with contextlib.suppress(BadInput):
+            kind = resolve_type(name.removesuffix(suffix))
+            if name.endswith(suffix) and _changes(kind, types):
+                label = kind.name.upper() + (suffix if suffix.startswith("-") else suffix.upper())
+                return Recipe(f"{kind.name}{suffix}", label, kind.name, TypeOverrides(types.output, types.embedding))
+    return None
+
+
+def _changes(kind: QuantType, types: OutputTypes) -> bool:
+    """False where a rule would only give another name to what the type is anyway (`q8_0_l`)."""
+    return kind.lossy and kind.name not in (types.output, types.embedding)
+
+
+def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
+    """Raises `BadInput` with every fault."""
+    faults: list[Fault] = []
+    key = f"recipes.{name}"
+    kind = _gather(faults, lambda: _method(settings, key))
+    output = _gather(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
+    embedding = _gather(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
+    tensors = []
+    for pattern, wanted in settings.tensors.items():
+        _gather(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
+        found = _gather(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
+        tensors.append((pattern, found or ""))
+    if settings.protection != "none":
+        faults.append(Fault(f"{key}.protection", settings.protection, "none", "This is planned, but not there yet."))
+    if faults or kind is None:
+        raise BadInput(faults)
+    return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)))
+
+
+def _method(settings: RecipeSettings, key: str) -> QuantType:
+    kind = resolve_type(settings.method, key=f"{key}.method")
+    if not kind.lossy:
+        # llama.cpp looks at regular expressions only where the type itself is a quantized one.
+        allowed = "a quantized llama.cpp type"
+        raise BadInput(Fault(f"{key}.method", settings.method, allowed, f"Name {kind.name} itself where you want it."))
+    if settings.bits not in (None, bits_of(kind.name)):
+        allowed = f"{bits_of(kind.name)}, the bits that {kind.name} gives to a weight"
+        same = [name for name in known_types() if bits_of(name) == settings.bits and known_types()[name].lossy]
+        hint = f"Of {settings.bits} bits: {', '.join(same)}." if same else "Leave bits out: the method says it."
+        raise BadInput(Fault(f"{key}.bits", settings.bits, allowed, hint))
+    return kind
+
+
+def _tensor_type(name: str | None, key: str) -> str | None:
+    return None if name is None else resolve_tensor_type(name, key=key)
+
+
+def _gather(faults: list[Fault], check: Callable[[], T]) -> T | None:
+    try:
+        return check()
+    except BadInput as error:
+        faults.extend(error.faults)
+        return None

@@ -1,0 +1,146 @@
+"""Names become recipes: llama.cpp's, the publishers' and the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.recipes import check_own_recipes, named_at_end, needs_imatrix, resolve_recipe
+from actors.work import NO_OVERRIDES, Recipe, TypeOverrides
+from conf.faults import BadInput
+from conf.load import load, published_recipes
+from conf.schema import RecipeSettings
+
+
+def own(**settings: Any) -> dict[str, RecipeSettings]:
+    return {"mine": RecipeSettings.model_validate({"method": "q4_k_m"} | settings)}
+
+
+def faults_of(recipes: dict[str, RecipeSettings]) -> str:
+    with pytest.raises(BadInput) as caught:
+        check_own_recipes(recipes)
+    return str(caught.value)
+
+
+def test_a_type_is_a_recipe_that_is_nothing_but_its_name() -> None:
+    recipe = resolve_recipe("Q4_K", {})
+    assert recipe == Recipe("q4_k_m", "Q4_K_M", "q4_k_m", NO_OVERRIDES)
+    assert recipe.identity == "q4_k_m"
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "method", "kind"),
+    [
+        ("q4_k_l", "Q4_K_L", "q4_k_m", "q8_0"),
+        ("Q5_K_L", "Q5_K_L", "q5_k_m", "q8_0"),
+        ("q6_k_l", "Q6_K_L", "q6_k", "q8_0"),
+        ("q3_k_xl", "Q3_K_XL", "q3_k_l", "q8_0"),
+        ("iq4_xs_l", "IQ4_XS_L", "iq4_xs", "q8_0"),
+        ("q4_k_m-fp16", "Q4_K_M-fp16", "q4_k_m", "f16"),
+        ("q8_0-FP16", "Q8_0-fp16", "q8_0", "f16"),
+    ],
+)
+def test_the_names_that_publishers_use(name: str, label: str, method: str, kind: str) -> None:
+    recipe = resolve_recipe(name, {})
+    assert recipe == Recipe(name.lower(), label, method, TypeOverrides(kind, kind))
+
+
+def test_a_type_of_llama_cpp_wins_over_a_rule() -> None:
+    assert resolve_recipe("q3_k_l", {}).overrides == NO_OVERRIDES
+
+
+def test_published_recipes_are_sound() -> None:
+    check_own_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
+    for name in published_recipes().recipes:
+        assert resolve_recipe(name, {}).name == name
+
+
+@pytest.mark.parametrize("name", ["f16-fp16", "q8_0_l", "q4_k_m-fp8", "-fp16", "q4_k_n"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="--quantizations"):
+        resolve_recipe(name, {})
+
+
+def test_a_near_name_may_be_the_users_own() -> None:
+    with pytest.raises(BadInput, match="Did you mean 'mine'"):
+        resolve_recipe("mne", own())
+
+
+def test_own_recipes_keep_the_order_of_their_patterns() -> None:
+    recipes = own(output="Q6_K", embedding="q8_0", tensors={r"blk\.0\..*": "q8_0", "attn_v": "Q5_K"})
+    check_own_recipes(recipes)
+    recipe = resolve_recipe("mine", recipes)
+    assert recipe == Recipe(
+        "mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"), ("attn_v", "q5_k")))
+    )
+    assert recipe.identity == {
+        "method": "q4_k_m",
+        "output": "q6_k",
+        "embedding": "q8_0",
+        "tensors": [[r"blk\.0\..*", "q8_0"], ["attn_v", "q5_k"]],
+    }
+
+
+def test_bits_are_checked_and_change_nothing() -> None:
+    assert resolve_recipe("mine", own(method="q4_0", bits=4)).identity == "q4_0"
+    assert "recipes.mine.bits: got 5; allowed: 4" in faults_of(own(method="q4_0", bits=5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"method": "q4_km"}, "'q4_k_m'"),
+        ({"method": "f16"}, "a quantized llama.cpp type"),
+        ({"output": "q80"}, "'q8_0'"),
+        ({"embedding": "q4_k_m"}, "recipes.mine.embedding"),
+        ({"tensors": {"blk.(": "q8_0"}}, "regular expression"),
+        ({"tensors": {"blk": "q9_0"}}, "recipes.mine.tensors"),
+        ({"protection": "high"}, "not there yet"),
+    ],
+)
+def test_faults_in_own_recipes(settings: dict[str, Any], told: str) -> None:
+    assert told in faults_of(own(**settings))
+
+
+def test_all_faults_are_told_at_once() -> None:
+    told = faults_of(own(method="nope", output="nope", protection="low"))
+    assert all(part in told for part in ("mine.method", "mine.output", "mine.protection"))
+
+
+@pytest.mark.parametrize("name", ["q4_k_m", "q4_k", "q4_k_l", "q4_0-fp16"])
+def test_a_recipe_cannot_hide_what_a_name_means_already(name: str) -> None:
+    assert "stand for something else" in faults_of({name: RecipeSettings(method="q4_0")})
+
+
+def test_an_override_may_need_an_importance_matrix() -> None:
+    assert not needs_imatrix(resolve_recipe("q4_k_l", {}))
+    assert needs_imatrix(resolve_recipe("iq2_xxs-fp16", {}))
+    assert needs_imatrix(resolve_recipe("mine", own(tensors={"ffn_up": "iq2_s"})))
+
+
+@pytest.mark.parametrize(
+    ("stem", "found"),
+    [
+        ("m-Q4_K_L", "Q4_K_L"),
+        ("m.q4_k_m-fp16", "q4_k_m-fp16"),
+        ("m-IQ4_XS_L", "IQ4_XS_L"),
+        ("m-Q3_K_L", "Q3_K_L"),
+        ("mq4_0", None),
+        ("m-fp16", None),
+    ],
+)
+def test_recipes_at_the_end_of_file_names(stem: str, found: str | None) -> None:
+    match = named_at_end(stem)
+    assert (match[1] if match else None) == found
+
+
+def test_faults_of_the_schema_name_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("recipes: {mine: {method: q4_0, tensor: {a: q8_0}}, 'Not This': {method: q4_0}, bare: {}}\n")
+    with pytest.raises(BadInput) as caught:
+        load(path, {"models": [{"name": "m", "path": "/m.gguf"}]})
+    faults = {fault.key: str(fault) for fault in caught.value.faults}
+    assert "'tensors'" in faults["recipes.mine.tensor"]
+    assert set(faults) == {"recipes.mine.tensor", "recipes.Not This", "recipes.bare.method"}
