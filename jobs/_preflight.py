@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from actors.errors import LlamaError
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
-from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import predicted_size
@@ -36,13 +34,13 @@ from actors.orchestrator.plan import (
     uses_imatrix,
 )
 from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
-from actors.store import file_sha256, read_json, write_json
 from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, shipped_mixes
-from conf.schema import NamedPath, PipelineConfig
+from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._sources import HashCache, source_arm, source_model
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -68,27 +66,6 @@ class _Faults:
             raise BadInput(self.found)
 
 
-class HashCache:
-    """sha256 of large files, kept by path, size and time of change, so that a model is read for it once."""
-
-    def __init__(self, storage: Path) -> None:
-        self._path = storage / ".file_hashes.json"
-        self._known: dict[str, str] = {}
-        if self._path.exists():
-            self._known = json.loads(self._path.read_text(encoding="utf-8"))
-
-    def sha256(self, path: str) -> str:
-        stat = os.stat(path)
-        name = f"{Path(path).resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if name not in self._known:
-            self._known[name] = file_sha256(path)
-        return self._known[name]
-
-    def save(self) -> None:
-        """Keep what was learnt; the storage must exist."""
-        write_json(self._path, self._known)
-
-
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
@@ -98,13 +75,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), key="--model"))  # type: ignore[misc]
         for model in config.models
     }
-    arms = [faults.gather(lambda arm=arm: _source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
+    arms = [faults.gather(lambda arm=arm: source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
     imatrices = faults.gather(lambda: source_imatrices(config, hashes.sha256, wanted=wanted))
     names = faults.gather(lambda: benchmarks.expand_names(config.benchmarks))
     faults.gather(lambda: _check_storage(config.storage))
     faults.stop_if_any()
-    models = tuple(_source_model(model, _known(headers[model.name]), hashes) for model in config.models)
+    models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
     found_arms = tuple(_known(arm) for arm in arms)
     _check_reference(config, models, found_arms)
     loaded = {
@@ -276,52 +253,6 @@ def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], ar
                 near_names(config.reference, names),
             )
         )
-
-
-def _source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> SourceModel:
-    path = resolve_path(model.path)
-    sha256 = hashes.sha256(path)
-    return SourceModel(
-        name=model.name,
-        path=path,
-        sha256=sha256,
-        architecture=header.architecture,
-        n_parameters=header.n_parameters,
-        size_bytes=header.size_bytes,
-        kv_bytes_per_cell=header.kv_bytes_per_cell,
-        source_type=header.file_type,
-        # An f16 file that we dequantized ourselves is no more exact than what it was made from.
-        dequantized_from=header.dequantized_from or _own_manifest(Path(path), sha256).get("dequantized_from"),
-    )
-
-
-def _source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
-    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it."""
-    path = resolve_path(arm.path)
-    header = read_header(path, key="--arm")
-    sha256 = hashes.sha256(path)
-    manifest = _own_manifest(Path(path), sha256)
-    return SourceArm(
-        name=arm.name,
-        path=path,
-        sha256=sha256,
-        size_bytes=header.size_bytes,
-        bits_per_weight=header.bits_per_weight,
-        recipe=manifest.get("recipe", header.file_type.lower()),
-        imatrix=(manifest.get("imatrix") or {}).get("file"),
-        dequantized_from=manifest.get("dequantized_from"),
-        fallbacks=manifest.get("fallbacks"),
-    )
-
-
-def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:
-    """The manifest that `jobs.quantize` or a pipeline wrote for exactly this file; empty where there is none."""
-    for candidate in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
-        if candidate.exists():
-            manifest = read_json(candidate)
-            if isinstance(manifest, dict) and manifest.get("sha256") == sha256:
-                return manifest
-    return {}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._preflight import HashCache, check_disk, check_pango, inspect, settings_of
+from jobs._preflight import check_disk, check_pango, inspect, settings_of
+from jobs._sources import HashCache
 
 POLL_S = 0.5
 STOP_WITHIN_S = 2.0
