@@ -9,11 +9,17 @@ from pathlib import Path
 from conf.faults import BadInput, Fault
 
 
+def existing_parent(path: Path) -> Path:
+    """The path itself or, where it does not exist, the nearest folder above it that does."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def check_folder(folder: Path, key: str, *, needed_bytes: int = 0) -> None:
     """Raise `BadInput` where `folder` cannot be made or written, or its disk has less room than needed."""
-    parent = folder.absolute()
-    while not parent.exists():
-        parent = parent.parent
+    parent = existing_parent(folder)
     if not parent.is_dir():
         raise BadInput(Fault(key, str(folder), "a folder", f"{parent} is a file."))
     try:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from actors.errors import LlamaError
 from actors.evaluation import benchmarks
@@ -40,11 +39,13 @@ from conf.load import resolve_path
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._output import check_folder, existing_parent
 from jobs._sources import HashCache, source_arm, source_model
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -54,9 +55,10 @@ class _Faults:
 
     found: list[Fault] = field(default_factory=list)
 
-    def gather(self, check: Callable[[], T]) -> T | None:
+    def gather(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `check` gives back for these arguments; None where it finds fault."""
         try:
-            return check()
+            return check(*args, **kwargs)
         except BadInput as error:
             self.found.extend(error.faults)
             return None
@@ -69,30 +71,27 @@ class _Faults:
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
-    recipes = faults.gather(lambda: _recipes(config))
-    faults.gather(lambda: _check_distinct(config))
+    recipes = faults.gather(_recipes, config)
+    faults.gather(_check_distinct, config)
     headers = {
-        model.name: faults.gather(lambda model=model: read_header(resolve_path(model.path), key="--model"))  # type: ignore[misc]
-        for model in config.models
+        model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
     }
-    arms = [faults.gather(lambda arm=arm: source_arm(arm, hashes)) for arm in config.arms]  # type: ignore[misc]
+    arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
-    imatrices = faults.gather(lambda: source_imatrices(config, hashes.sha256, wanted=wanted))
-    names = faults.gather(lambda: benchmarks.expand_names(config.benchmarks))
-    faults.gather(lambda: _check_storage(config.storage))
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
+    names = faults.gather(benchmarks.expand_names, config.benchmarks)
+    faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
     found_arms = tuple(_known(arm) for arm in arms)
     _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
-            lambda model=model: _load_benchmarks(  # type: ignore[misc]
-                config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
-            )
+            _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
         )
         for model in models
     }
-    sizes = faults.gather(lambda: _predict_sizes(models, _known(recipes), _known(imatrices)))
+    sizes = faults.gather(_predict_sizes, models, _known(recipes), _known(imatrices))
     faults.stop_if_any()
     return Inputs(
         models=models,
@@ -111,7 +110,7 @@ def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
     """Refuse a plan whose GGUFs do not fit on the storage's disk."""
     missing = set(done)
     needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in missing) + DISK_SLACK_BYTES
-    free = shutil.disk_usage(_existing_parent(config.storage)).free
+    free = shutil.disk_usage(existing_parent(config.storage)).free
     if needed > free:
         raise BadInput(
             Fault(
@@ -162,12 +161,9 @@ def _known(value: T | None) -> T:
 def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
     """The recipes of `quantizations`, by their names there; recipes that nobody asked for are checked as well."""
     faults = _Faults()
-    faults.gather(lambda: check_own_recipes(config.recipes))
+    faults.gather(check_own_recipes, config.recipes)
     faults.stop_if_any()
-    found = {
-        name: faults.gather(lambda name=name: resolve_recipe(name, config.recipes))  # type: ignore[misc]
-        for name in config.quantizations
-    }
+    found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.quantizations}
     if "none" in config.imatrix:
         faults.found += [
             Fault(
@@ -211,11 +207,7 @@ def _predict_sizes(
     faults = _Faults()
     is_there = {source.name != "none" for source in imatrices}
     sizes = {
-        (model.name, recipe.name, weighted): faults.gather(
-            lambda model=model, recipe=recipe, weighted=weighted: predict_size(  # type: ignore[misc]
-                model.path, recipe, with_imatrix=weighted
-            )
-        )
+        (model.name, recipe.name, weighted): faults.gather(predict_size, model.path, recipe, with_imatrix=weighted)
         for model in models
         for recipe in recipes.values()
         for weighted in (is_there if uses_imatrix(recipe) else {False})
@@ -280,21 +272,17 @@ def _load_benchmarks(
     notices: tuple[str, ...] | None = ()
     with Model(model.path, vocab_only=True) as vocabulary:
         loaded = [
-            faults.gather(
-                lambda name=name: benchmarks.load(  # type: ignore[misc]
-                    name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary
-                )
-            )
+            faults.gather(benchmarks.load, name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary)
             for name in names
         ]
         for source in imatrices:
             if source.texts:
-                faults.gather(lambda source=source: check_size(config, source, vocabulary))  # type: ignore[misc]
+                faults.gather(check_size, config, source, vocabulary)
         read = [data for data in loaded if data is not None]
         if compare_texts:
             allow = config.calibration.allow_overlap
-            notices = faults.gather(lambda: check_overlap(imatrices, read, vocabulary, allow=allow))
-        planned = [faults.gather(lambda data=data: _plan_benchmark(config, data, vocabulary)) for data in read]  # type: ignore[misc]
+            notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in read]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices))
 
@@ -317,26 +305,6 @@ def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Mod
             data, sequences=config.layout.sequences, sampling=config.sampling, vocabulary=vocabulary
         ),
     )
-
-
-def _existing_parent(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
-
-
-def _check_storage(storage: Path) -> None:
-    parent = _existing_parent(storage)
-    if not parent.is_dir():
-        raise BadInput(Fault("--storage", str(storage), "a folder", f"{parent} is a file."))
-    try:
-        # Tried, not asked: the superuser may write everywhere as far as `os.access` knows, and still cannot.
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        reason = f"{parent}: {error.strerror}."
-        raise BadInput(Fault("--storage", str(storage), "a folder that can be written", reason)) from None
 
 
 def check_pango() -> None:

@@ -58,7 +58,17 @@ class Cluster:
     def submit(self, submission_id: str, *options: str, wait: bool = True) -> subprocess.CompletedProcess[str]:
         waiting = () if wait else ("--no-wait",)
         command = ("--", "python", "-m", "jobs.pipeline", *options)
-        return self.job("submit", "--submission-id", submission_id, "--working-dir", ".", *waiting, *command)
+        return self.job(
+            "submit",
+            "--submission-id",
+            submission_id,
+            "--working-dir",
+            ".",
+            "--runtime-env",
+            "conf/runtime_env.yaml",
+            *waiting,
+            *command,
+        )
 
 
 @pytest.fixture(scope="module")
