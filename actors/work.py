@@ -186,6 +186,13 @@ class ImatrixOrder:
     """What the file's hash is made of; kept in the manifest."""
     rules: ChunkRules = ChunkRules()
 
+    @property
+    def group_tokens(self) -> tuple[int, ...]:
+        """Tokens of each group of chunks; the last one may have fewer."""
+        n_chunks = self.dataset_size // self.ctx
+        starts = range(0, n_chunks, GROUP_CHUNKS)
+        return tuple(min(GROUP_CHUNKS, n_chunks - start) * self.ctx for start in starts)
+
 
 @dataclass(frozen=True)
 class TypeOverrides:
