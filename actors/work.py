@@ -83,9 +83,12 @@ class EngineLayout:
     n_ubatch: int
     n_ctx: int
     kv_unified: bool
+    """True: one run of KV cells for all sequences. False: each has `n_ctx` by their number, two more counted in."""
     flash_attention: bool
     gpu_layers: int
     """0: CPU; -1: all layers offloaded."""
+    share_prefixes: bool = True
+    """False: each sequence decodes its whole prompt, for the model's memory cannot be forked."""
 
 
 @dataclass(frozen=True)

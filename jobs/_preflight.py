@@ -20,6 +20,7 @@ from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
+from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import predicted_size
@@ -39,6 +40,7 @@ from conf.load import resolve_path
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._kv_cache import cache_for
 from jobs._output import check_folder, existing_parent
 from jobs._sources import HashCache, source_arm, source_model
 
@@ -87,7 +89,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
+            _load_benchmarks,
+            config,
+            model,
+            _known(names),
+            _known(imatrices),
+            compare_texts=model is models[0],
+            use_gpu=use_gpu,
         )
         for model in models
     }
@@ -262,6 +270,7 @@ def _load_benchmarks(
     imatrices: tuple[SourceImatrix, ...],
     *,
     compare_texts: bool,
+    use_gpu: bool,
 ) -> _Loaded:
     """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
 
@@ -282,12 +291,16 @@ def _load_benchmarks(
         if compare_texts:
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in read]
+        planned = [faults.gather(_plan_benchmark, config, data, model, vocabulary, use_gpu=use_gpu) for data in read]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices))
 
 
-def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Model) -> PlannedBenchmark:
+def _plan_benchmark(
+    config: PipelineConfig, data: BenchmarkData, model: SourceModel, vocabulary: Model, *, use_gpu: bool
+) -> PlannedBenchmark:
+    share = can_fork(model.architecture)
+    cache = cache_for(config, data, model, vocabulary, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         name=data.name,
         version=data.version,
@@ -301,9 +314,10 @@ def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Mod
         title=data.title,
         source=data.source,
         sampled=benchmarks.is_sampled(data, config.sampling),
-        n_ctx=benchmarks.required_context(
-            data, sequences=config.layout.sequences, sampling=config.sampling, vocabulary=vocabulary
-        ),
+        sequences=cache.sequences,
+        n_ctx=cache.n_ctx,
+        kv_unified=cache.unified,
+        share_prefixes=share,
     )
 
 

@@ -97,6 +97,10 @@ class PlannedBenchmark:
     """False: the output does not depend on the seed, so there is one cell an arm."""
     n_ctx: int
     """KV cells that a block needs at most."""
+    sequences: int
+    """Decoded side by side: as the configuration says, fewer where memory is short."""
+    kv_unified: bool
+    share_prefixes: bool
 
 
 @dataclass(frozen=True)
@@ -464,7 +468,15 @@ def _plan_blocks(
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
 ) -> tuple[RecordsDirectory, list[PlannedBlock]]:
     layout = EngineLayout(
-        **config.layout.model_dump(), n_ctx=benchmark.n_ctx, kv_unified=True, gpu_layers=_gpu_layers(inputs)
+        threads=config.layout.threads,
+        sequences=benchmark.sequences,
+        n_batch=config.layout.n_batch,
+        n_ubatch=config.layout.n_ubatch,
+        n_ctx=benchmark.n_ctx,
+        kv_unified=benchmark.kv_unified,
+        flash_attention=config.layout.flash_attention,
+        gpu_layers=_gpu_layers(inputs),
+        share_prefixes=benchmark.share_prefixes,
     )
     key: dict[str, Any] = {
         "rule": KEY_RULE,

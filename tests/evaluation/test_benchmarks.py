@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.evaluation.benchmarks import BENCHMARKS, expand_names, is_sampled, load, required_context
+from actors.evaluation.benchmarks import BENCHMARKS, cache_need, expand_names, is_sampled, load
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Measure
 from conf.faults import BadInput
@@ -41,7 +41,7 @@ def test_the_demo_needs_no_data_folder_and_loads_the_same_each_time(name: str, t
     assert data == again
     assert len({item.item_id for item in data.items}) == len(data.items) >= 60
     assert len({item.prompt_hash for item in data.items}) == len(data.items)
-    assert required_context(data, sequences=8, sampling=SAMPLING, vocabulary=tiny) % 256 == 0
+    assert cache_need(data, sampling=SAMPLING, vocabulary=tiny).unified_cells(8) % 256 == 0
 
 
 def test_only_generated_answers_above_temperature_zero_depend_on_the_seed(tiny: Model) -> None:

@@ -29,7 +29,7 @@ def sampled(n_items: int = 40, total: int = 100) -> PlannedBenchmark:
         Item(f"q{n:03}", Generate((Message("user", "2+2?"),), False, (), 16), "4", f"hash{n}") for n in range(n_items)
     )
     return PlannedBenchmark(
-        "asked", 1, "generate", "accuracy", True, items, total, "d1", 8, {"en": "Asked"}, {}, True, 4096
+        "asked", 1, "generate", "accuracy", True, items, total, "d1", 8, {"en": "Asked"}, {}, True, 4096, 32, True, True
     )
 
 
@@ -38,7 +38,22 @@ def deterministic(n_items: int = 40) -> PlannedBenchmark:
         Item(f"c{n:03}", Choose((Message("user", "x"),), False, (" a", " b")), 0, f"hash{n}") for n in range(n_items)
     )
     return PlannedBenchmark(
-        "chosen", 1, "choose", "accuracy", True, items, n_items, "d2", 0, {"en": "Chosen"}, {}, False, 512
+        "chosen",
+        1,
+        "choose",
+        "accuracy",
+        True,
+        items,
+        n_items,
+        "d2",
+        0,
+        {"en": "Chosen"},
+        {},
+        False,
+        512,
+        32,
+        True,
+        True,
     )
 
 

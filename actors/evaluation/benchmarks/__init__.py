@@ -20,7 +20,7 @@ from actors.evaluation.benchmarks import (
     perplexity_pydoc,
     perplexity_wikitext2,
 )
-from actors.evaluation.context_need import cells_of_choices, cells_of_chunks, cells_of_generation
+from actors.evaluation.context_need import Need, need_of
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
 from actors.llama.model import Model
 from actors.store import content_hash
@@ -125,14 +125,9 @@ def _prompt_hash(question: Question) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def required_context(data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model) -> int:
-    """KV cells with which no block of this benchmark ever waits for room, over all items: a multiple of 256."""
-    tasks = [item.task for item in data.items]
-    if data.kind == "generate":
-        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary)
-    if data.kind == "choose":
-        return cells_of_choices(tasks, sequences, vocabulary)
-    return cells_of_chunks(tasks)
+def cache_need(data: BenchmarkData, *, sampling: Sampling, vocabulary: Model) -> Need:
+    """KV cells with which no block of this benchmark ever waits for room, over all items."""
+    return need_of([item.task for item in data.items], sampling.max_tokens, vocabulary)
 
 
 def is_sampled(data: BenchmarkData, sampling: Sampling) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
+from actors.evaluation.context_need import BESIDE_SLOTS
 from actors.evaluation.engines import Answer, Choices, Measured, Refused, Usage
 from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods
@@ -27,7 +28,6 @@ CONTENT = TypeVar("CONTENT")
 TASK = TypeVar("TASK", Generate, Choose, Measure)
 TOO_LONG = "context_too_long"
 TEMPLATE_FAILED = "chat_template_failed"
-_BESIDE_SLOTS = 2  # sequences for the common prefix and for the item that waits for its seeds
 
 
 class LlamaEngine:
@@ -38,7 +38,7 @@ class LlamaEngine:
         started = time.perf_counter()
         self._layout = layout
         self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
-        self._context = Context(self._model, layout, max_sequences=layout.sequences + _BESIDE_SLOTS)
+        self._context = Context(self._model, layout, max_sequences=layout.sequences + BESIDE_SLOTS)
         self._meter = Meter()
         self._meter.loaded(time.perf_counter() - started)
         self._vocabulary = Vocabulary(
