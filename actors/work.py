@@ -108,6 +108,26 @@ class BlockOrder:
 
 
 @dataclass(frozen=True)
+class CheckPart:
+    """A few items of one benchmark, all of one kind, and how its blocks are decoded."""
+
+    benchmark: str
+    items: tuple[Item, ...]
+    layout: EngineLayout
+
+
+@dataclass(frozen=True)
+class CheckOrder:
+    """Compare the batched engine with decoding one sequence at a time, before an arm's first block."""
+
+    arm: str
+    gguf_path: str
+    parts: tuple[CheckPart, ...]
+    output_path: str
+    """`<run>/checks/<arm>-<hash8>.json`: its being there says that the check was passed."""
+
+
+@dataclass(frozen=True)
 class Record:
     """What one item gave under one seed. No times in it: records are compared byte for byte."""
 

@@ -131,6 +131,9 @@ class Execution(Frozen):
     """Items a block: the unit of redoing."""
     attempts: Annotated[int, Field(ge=1)] = 2
     """How often a unit of work is tried before it is recorded as failed."""
+    self_check: bool = True
+    """Before an arm's first block a few of its items are decoded one at a time as well; where the two ways disagree,
+    the arm's blocks fail. Costs seconds with a small model."""
     gpus_per_worker: Annotated[float, Field(gt=0.0)] = 1.0
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 

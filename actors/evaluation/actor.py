@@ -10,7 +10,8 @@ import os
 from actors.evaluation.engines import Engine
 from actors.evaluation.engines.llama import LlamaEngine
 from actors.evaluation.evaluate import BlockSummary, evaluate_block, summarize, write_block
-from actors.work import BlockOrder, EngineLayout, ReportTokens
+from actors.evaluation.self_check import PartReport, run_check
+from actors.work import BlockOrder, CheckOrder, EngineLayout, ReportTokens
 
 
 class EvaluationWorker:
@@ -29,6 +30,11 @@ class EvaluationWorker:
             raise
         write_block(order, result)
         return summarize(order, result)
+
+    def check(self, order: CheckOrder, progress: ReportTokens) -> tuple[PartReport, ...]:
+        """Compare an arm with decoding one sequence at a time. Raises `LlamaError` where they disagree."""
+        self.close()  # the check loads the model twice over
+        return run_check(order, progress)
 
     def pid(self) -> int:
         """Process of this worker, for those who watch its memory."""

@@ -114,6 +114,7 @@ class Orchestrator:
             for benchmark in benchmarks
         }
         self._blocks = {block.unit: block for block in job.plan.blocks}
+        self._checks = {check.unit: check.order for check in job.plan.checks}
         self._groups = {
             name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
         }
@@ -239,6 +240,8 @@ class Orchestrator:
         if unit.phase == "quantize":
             arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
             return handle.make_arm.remote(arm.order, report)
+        if unit.id in self._checks:
+            return handle.check.remote(self._checks[unit.id], report)
         return handle.evaluate.remote(self._block_order(unit), report)
 
     def _learn_pid(self, worker: Worker, asked: Any) -> None:

@@ -15,10 +15,14 @@ from actors.store import KEY_RULE, RunDirectory, content_hash
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
+    CheckOrder,
+    CheckPart,
+    Choose,
     ChunkRules,
     EngineLayout,
     ImatrixOrder,
     Item,
+    Measure,
     QuantizeOrder,
     Recipe,
 )
@@ -29,6 +33,8 @@ LOSSLESS_TYPES = ("f32", "bf16", "f16")
 """Types that can be a reference, the most exact first."""
 IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 """Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
+CHECK_ITEMS = 2
+"""Items a kind of an arm's self-check."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
 
@@ -178,6 +184,15 @@ class PlannedBlock:
 
 
 @dataclass(frozen=True)
+class PlannedCheck:
+    """The comparison of the batched engine with one sequence at a time, before an arm's first block."""
+
+    unit: str
+    needs: tuple[str, ...]
+    order: CheckOrder
+
+
+@dataclass(frozen=True)
 class RecordsDirectory:
     """All blocks of one arm and benchmark, under one key."""
 
@@ -215,6 +230,8 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    checks: tuple[PlannedCheck, ...] = ()
+    """One an arm; none where the configuration switches them off."""
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -295,6 +312,7 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
+        plan_checks(config, run, arms, inputs.benchmarks, blocks),
     )
 
 
@@ -516,6 +534,48 @@ def _plan_blocks(
     ]
     item_ids = tuple(item.item_id for item in benchmark.items)
     return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
+
+
+def plan_checks(
+    config: PipelineConfig,
+    run: RunDirectory,
+    arms: Sequence[PlannedArm],
+    benchmarks: Mapping[str, Sequence[PlannedBenchmark]],
+    blocks: Sequence[PlannedBlock],
+) -> tuple[PlannedCheck, ...]:
+    """One check an arm: a few items of its shortest benchmark of each kind."""
+    if not config.execution.self_check:
+        return ()
+    layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
+    checks = []
+    for arm in arms:
+        chosen = _shortest_of_each_kind(benchmarks[arm.model], config.execution.block_items)
+        parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
+        content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
+        path = run.check(arm.name, content_hash({"rule": KEY_RULE, "arm": arm.key_hash, "parts": content}))
+        order = CheckOrder(arm.name, arm.gguf_path, parts, str(path))
+        checks.append(PlannedCheck(f"checks/{path.stem}", (arm.unit,) if arm.unit else (), order))
+    return tuple(checks)
+
+
+def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: int) -> dict[str, tuple[Item, ...]]:
+    """By benchmark, the shortest items of its first block: a limit that grows does not change them."""
+    best: dict[str, tuple[int, str, tuple[Item, ...]]] = {}
+    for benchmark in benchmarks:
+        first_block = [(_length(item), number) for number, item in enumerate(benchmark.items[:block_items])]
+        shortest = sorted(first_block)[:CHECK_ITEMS]
+        found = (sum(length for length, _ in shortest), benchmark.name, tuple(benchmark.items[n] for _, n in shortest))
+        best[benchmark.kind] = min(best.get(benchmark.kind, found), found, key=lambda entry: entry[0])
+    return {name: items for _, name, items in best.values() if items}
+
+
+def _length(item: Item) -> int:
+    """Characters of a prompt and its choices, or tokens of a chunk."""
+    task = item.task
+    if isinstance(task, Measure):
+        return len(task.tokens)
+    choices = task.choices if isinstance(task, Choose) else ()
+    return sum(len(message.content) for message in task.messages) + sum(map(len, choices))
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:

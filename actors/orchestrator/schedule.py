@@ -40,6 +40,13 @@ class Unit:
     cost: float
     tokens: int = 0
     """About how many tokens are reported while it works; 0 where none are."""
+    is_check: bool = False
+    """An arm's self-check."""
+
+    @property
+    def only_for_others(self) -> bool:
+        """Of no use by itself: a part of an imatrix, an arm's self-check."""
+        return self.is_check or self.phase == "imatrix"
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Failure:
     log_tail: tuple[str, ...]
 
 
+CHECK_COST = 2000.0
+"""Of an arm's self-check, in tokens read, roughly: most are decoded one at a time."""
 MERGE_COST = 500.0
 """Of adding the groups of a matrix up, in tokens read, roughly."""
 
@@ -67,13 +76,18 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         for arm in plan.arms
         if arm.unit
     ]
-    made = {arm.name: arm.unit for arm in plan.arms}
+    needs = {arm.name: (arm.unit,) if arm.unit else () for arm in plan.arms}
+    needs |= {check.order.arm: (check.unit,) for check in plan.checks}
+    checks = [
+        Unit(check.unit, "evaluation", "evaluate", check.needs, check.order.arm, None, CHECK_COST, is_check=True)
+        for check in plan.checks
+    ]
     blocks = [
         Unit(
             block.unit,
             "evaluation",
             "evaluate",
-            (unit,) if (unit := made[block.arm]) else (),
+            needs[block.arm],
             block.arm,
             block.benchmark,
             block.cost,
@@ -84,7 +98,7 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
-    return (*imatrices, *free, *bound, *blocks)
+    return (*imatrices, *free, *bound, *checks, *blocks)
 
 
 def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
@@ -101,6 +115,8 @@ class Schedule:
         """`done`: units whose files are there already. `attempts`: how often a unit is tried."""
         self.units: Mapping[str, Unit] = {unit.id: unit for unit in units}
         self.failures: list[Failure] = []
+        self.forgotten: set[str] = set()
+        """Units that count as done for nobody needs them."""
         self._attempts_allowed = attempts
         self._attempts: Counter[str] = Counter()
         finished = set(done)
@@ -108,14 +124,15 @@ class Schedule:
         self._forget_unneeded()
 
     def _forget_unneeded(self) -> None:
-        """What of an imatrix nothing unfinished needs is not collected: its file is gone, or a group has failed."""
+        """What nothing unfinished needs is not made: its file is gone, or what it was for is done or has failed."""
         wanted: set[str] = set()
         # From the back: what needs a unit stands behind it.
         for unit in reversed(list(self.units.values())):
             if self._state[unit.id] is not State.WAITING:
                 continue
-            if unit.phase == "imatrix" and unit.id not in wanted:
+            if unit.only_for_others and unit.id not in wanted:
                 self._state[unit.id] = State.DONE
+                self.forgotten.add(unit.id)
             else:
                 wanted.update(unit.needs)
 

@@ -30,6 +30,14 @@ TOO_LONG = "context_too_long"
 TEMPLATE_FAILED = "chat_template_failed"
 
 
+@dataclass(frozen=True)
+class Put(Generic[CONTENT]):
+    """A question that is put to the model."""
+
+    content: CONTENT
+    rendered_hash: str
+
+
 class LlamaEngine:
     """One GGUF, loaded, with one context."""
 
@@ -41,7 +49,7 @@ class LlamaEngine:
         self._context = Context(self._model, layout, max_sequences=layout.sequences + BESIDE_SLOTS)
         self._meter = Meter()
         self._meter.loaded(time.perf_counter() - started)
-        self._vocabulary = Vocabulary(
+        self.vocabulary = Vocabulary(
             functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
         )
 
@@ -59,10 +67,10 @@ class LlamaEngine:
     ) -> list[Answer | Refused]:
         """One answer for each item and seed: items as they come, seeds within an item. Raises `LlamaError`."""
         self._meter.report = report
-        prepared = [self._ask(item, sampling) for item in items]
-        asks = [one.content for one in prepared if isinstance(one, _Put)]
+        prepared = [self.ask(item, sampling) for item in items]
+        asks = [one.content for one in prepared if isinstance(one, Put)]
         generation = Generation(
-            self._context, self._vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
+            self._context, self.vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
@@ -78,8 +86,8 @@ class LlamaEngine:
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
         """Log-likelihoods of each item's choices. Raises `LlamaError`."""
         self._meter.report = report
-        prepared = [self._fork(item) for item in items]
-        forks = [one.content for one in prepared if isinstance(one, _Put)]
+        prepared = [self.fork(item) for item in items]
+        forks = [one.content for one in prepared if isinstance(one, Put)]
         logliks = iter(Likelihoods(self._context, self._layout.sequences, self._meter).choices(forks))
         results: list[Choices | Refused] = []
         for one in prepared:
@@ -104,7 +112,8 @@ class LlamaEngine:
             results.append(Measured(-loglik, len(task.tokens) - task.first_scored, len(task.tokens)))
         return results
 
-    def _ask(self, item: Item, sampling: Sampling) -> _Put[Ask] | Refused:
+    def ask(self, item: Item, sampling: Sampling) -> Put[Ask] | Refused:
+        """A question that is generated for, as tokens."""
         task = _task(item, Generate)
         try:
             prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
@@ -114,9 +123,10 @@ class LlamaEngine:
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if self._too_long(len(tokens) + max_tokens):
             return Refused(TOO_LONG, prompt.sha256)
-        return _Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
+        return Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
 
-    def _fork(self, item: Item) -> _Put[Fork] | Refused:
+    def fork(self, item: Item) -> Put[Fork] | Refused:
+        """A question with its choices, as tokens."""
         task = _task(item, Choose)
         try:
             prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
@@ -128,7 +138,7 @@ class LlamaEngine:
         choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
         if self._too_long(max(map(len, choices))):
             return Refused(TOO_LONG, prompt.sha256)
-        return _Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
+        return Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
 
     def _tokens(self, text: str, prompt: Prompt) -> list[int]:
         return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)
@@ -136,14 +146,6 @@ class LlamaEngine:
     def _too_long(self, n_tokens: int) -> bool:
         """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
         return n_tokens > self._model.n_ctx_train
-
-
-@dataclass(frozen=True)
-class _Put(Generic[CONTENT]):
-    """A question that is put to the model."""
-
-    content: CONTENT
-    rendered_hash: str
 
 
 def _task(item: Item, kind: type[TASK]) -> TASK:
