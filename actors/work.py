@@ -30,6 +30,9 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    shot: int | None = None
+    """Number of the worked example that it belongs to: the lowest are left out where a prompt is too long. Neighbours
+    of one role are one message to a chat template."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class Item:
     """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
     prompt_hash: str
     """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
+    shots_dropped: int = 0
+    """Worked examples left out of `task`, for the model's context has no room for them."""
+    too_long: bool = False
+    """Has no room even so: unscored in every arm, put to no engine."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,7 @@ class Record:
     choice_logliks: tuple[float, ...] | None = None
     nll_sum: float | None = None
     n_tokens: int | None = None
+    shots_dropped: int = 0
 
 
 @dataclass(frozen=True)

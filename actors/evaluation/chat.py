@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def render_template(template: str, messages: Sequence[Message], *, bos_token: st
     """Messages through a chat template, ready for the model's turn. Raises `TemplateFailed`."""
     try:
         return _compiled(template).render(
-            messages=[{"role": message.role, "content": message.content} for message in messages],
+            messages=_turns(messages),
             bos_token=bos_token,
             eos_token=eos_token,
             add_generation_prompt=True,
@@ -69,6 +70,14 @@ def render_template(template: str, messages: Sequence[Message], *, bos_token: st
     # A template may fail in any way that Python code can; each of them is the template's fault.
     except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(str(error)) from error
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Neighbours of one role joined: parts of one message are told apart for us, not for the template."""
+    return [
+        {"role": role, "content": "".join(message.content for message in turn)}
+        for role, turn in itertools.groupby(messages, key=lambda message: message.role)
+    ]
 
 
 @functools.lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.contract import Benchmark
-from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Engine, Measured, Refused
 from actors.store import content_hash, timings_path, write_jsonl
 from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
@@ -90,6 +90,15 @@ def _decode(
     order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
 ) -> Sequence[Answer | Choices | Measured | Refused]:
     """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
+    asked = [item for item in order.items if not item.too_long]
+    found = iter(_ask(replace(order, items=tuple(asked)), benchmark, engine, report) if asked else ())
+    refused = Refused(CONTEXT_TOO_LONG)
+    return [refused if item.too_long else next(found) for item in order.items for _ in order.seeds]
+
+
+def _ask(
+    order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
+) -> Sequence[Answer | Choices | Measured | Refused]:
     if benchmark.kind == "generate":
         return engine.generate(order.items, order.seeds, order.sampling, report)
     once: Sequence[Answer | Choices | Measured | Refused] = (
@@ -101,7 +110,14 @@ def _decode(
 def _record(
     benchmark: Benchmark, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
 ) -> Record:
-    record = Record(item.item_id, seed, record_prompt_hash(item, sampling), None, "unscored")
+    record = Record(
+        item.item_id,
+        seed,
+        record_prompt_hash(item, sampling),
+        None,
+        "unscored",
+        shots_dropped=item.shots_dropped,
+    )
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
     verdict = benchmark.score(item, result)

@@ -56,7 +56,7 @@ def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
     for name in ("demo_qa", "demo_choice"):
         for item in load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny).items:
             assert isinstance(item.task, (Generate, Choose))
-            text = item.task.messages[0].content
+            text = "".join(message.content for message in item.task.messages)
             assert text.count(text.split("\n\n")[-1].splitlines()[0]) == 1
 
 
@@ -107,7 +107,7 @@ def test_gsm8k_shows_eight_cleaned_examples_and_asks_for_a_number(tmp_path: Path
     write_gsm8k(tmp_path, [GOOD])
     (item,) = load("gsm8k", data_dir=tmp_path, sampling=Sampling(max_tokens=99), vocabulary=tiny).items
     assert isinstance(item.task, Generate)
-    text = item.task.messages[0].content
+    text = "".join(message.content for message in item.task.messages)
     assert text.count("Question:") == 9 and "<<" not in text
     assert text.endswith("#### 9\n\nQuestion: q\nAnswer:")
     assert (item.target, item.task.max_tokens) == ("1000", 99)
@@ -131,5 +131,7 @@ def test_the_real_data_sets_load_whole(data_dir: Path, tiny: Model) -> None:
     assert [file["name"] for file in gsm8k.source["files"]] == ["gsm8k/test.jsonl", "gsm8k/train_first200.jsonl"]
     item = arc.items[0]
     assert isinstance(item.task, Choose)
-    assert item.task.messages[0].content.count("Question:") == 26
+    text = "".join(message.content for message in item.task.messages)
+    # The tiny model has no room for 25 examples: its tokens are short.
+    assert text.count("Question:") == 26 - item.shots_dropped
     assert 0 <= item.target < len(item.task.choices)

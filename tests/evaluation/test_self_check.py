@@ -75,5 +75,5 @@ def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     monkeypatch.setattr(likelihood.Likelihoods, "chunk", lambda self, tokens, first: right(self, tokens, first) + 0.1)
     whole = order(tiny_path, tmp_path)
     assert isinstance(CHUNKS[0].task, Measure)
-    with pytest.raises(LlamaError, match="self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):
+    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):
         run_check(replace(whole, parts=whole.parts[2:]), ignore)

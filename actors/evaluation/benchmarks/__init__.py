@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from actors.evaluation.benchmarks import (
@@ -22,6 +22,7 @@ from actors.evaluation.benchmarks import (
 )
 from actors.evaluation.context_need import Need, need_of
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
+from actors.evaluation.fitting import fit
 from actors.llama.model import Model
 from actors.store import content_hash
 from actors.work import Choose, Generate, Item
@@ -86,15 +87,15 @@ def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Mo
     """All items of a benchmark of the table. Raises `BadInput` for missing or broken data."""
     benchmark = BENCHMARKS[name]
     loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary))
-    questions = _in_order(benchmark, loaded.questions)
-    content = [[question.item_id, asdict(question.task), question.target] for question in questions]
+    questions = [_fitted(question, sampling, vocabulary) for question in _in_order(benchmark, loaded.questions)]
+    content = [[q.item_id, asdict(q.task), q.target, q.shots_dropped, q.too_long] for q in questions]
     return BenchmarkData(
         name=benchmark.name,
         version=benchmark.version,
         kind=benchmark.kind,
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
-        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q)) for q in questions),
+        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q), q.shots_dropped, q.too_long) for q in questions),
         data_hash=content_hash({"name": benchmark.name, "version": benchmark.version, "items": content}),
         shots=benchmark.shots,
         title=benchmark.title,
@@ -115,6 +116,11 @@ def _in_order(benchmark: Benchmark, questions: Sequence[Question]) -> list[Quest
     return ordered
 
 
+def _fitted(question: Question, sampling: Sampling, vocabulary: Model) -> Question:
+    fitted = fit(question.task, sampling.max_tokens, vocabulary)
+    return replace(question, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
+
+
 def _prompt_hash(question: Question) -> str:
     """Over messages (and choices) or tokens, before any chat template."""
     task = question.task
@@ -127,7 +133,7 @@ def _prompt_hash(question: Question) -> str:
 
 def cache_need(data: BenchmarkData, *, sampling: Sampling, vocabulary: Model) -> Need:
     """KV cells with which no block of this benchmark ever waits for room, over all items."""
-    return need_of([item.task for item in data.items], sampling.max_tokens, vocabulary)
+    return need_of([item.task for item in data.items if not item.too_long], sampling.max_tokens, vocabulary)
 
 
 def is_sampled(data: BenchmarkData, sampling: Sampling) -> bool:

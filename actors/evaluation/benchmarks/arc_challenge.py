@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.scorers.choice import score_choice
 from actors.work import Choose
 
@@ -50,12 +50,12 @@ def _load(inputs: Inputs) -> Loaded:
     test_path = data_file(inputs, "arc_challenge", _TEST)
     train_path = data_file(inputs, "arc_challenge", _TRAIN)
     shots = read_lines(train_path, "id", _row)[:SHOTS]
-    prefix = "".join(f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots)
+    examples = [f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots]
     questions = [
         Question(
             row.item_id,
             Choose(
-                messages=user_prompt(f"{prefix}Question: {row.question}\nAnswer:"),
+                messages=few_shot_prompt(examples, f"Question: {row.question}\nAnswer:"),
                 chat=False,
                 choices=tuple(f" {text}" for text in row.choices),
             ),

@@ -21,7 +21,7 @@ import re
 from typing import Any
 
 from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.scorers.numbers_in_text import final_number, score_number
 from actors.work import Generate
 
@@ -44,12 +44,12 @@ def _load(inputs: Inputs) -> Loaded:
     test_path = data_file(inputs, "gsm8k", _TEST)
     train_path = data_file(inputs, "gsm8k", _TRAIN)
     shots = read_lines(train_path, "id", _row)[:SHOTS]
-    prefix = "".join(f"Question: {question}\nAnswer: {_cleaned(solution)}\n\n" for _, question, solution in shots)
+    examples = [f"Question: {question}\nAnswer: {_cleaned(solution)}\n\n" for _, question, solution in shots]
     questions = [
         Question(
             item_id,
             Generate(
-                messages=user_prompt(f"{prefix}Question: {question}\nAnswer:"),
+                messages=few_shot_prompt(examples, f"Question: {question}\nAnswer:"),
                 chat=False,
                 stop=("Question:",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
 from actors.evaluation.context_need import BESIDE_SLOTS
-from actors.evaluation.engines import Answer, Choices, Measured, Refused, Usage
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
 from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods
 from actors.evaluation.engines.meter import Meter
@@ -26,7 +26,6 @@ from conf.schema import Sampling
 
 CONTENT = TypeVar("CONTENT")
 TASK = TypeVar("TASK", Generate, Choose, Measure)
-TOO_LONG = "context_too_long"
 TEMPLATE_FAILED = "chat_template_failed"
 
 
@@ -106,7 +105,7 @@ class LlamaEngine:
         for item in items:
             task = _task(item, Measure)
             if self._too_long(len(task.tokens)):
-                results.append(Refused(TOO_LONG))
+                results.append(Refused(CONTEXT_TOO_LONG))
                 continue
             loglik = likelihoods.chunk(task.tokens, task.first_scored)
             results.append(Measured(-loglik, len(task.tokens) - task.first_scored, len(task.tokens)))
@@ -122,7 +121,7 @@ class LlamaEngine:
         tokens = self._tokens(prompt.text, prompt)
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if self._too_long(len(tokens) + max_tokens):
-            return Refused(TOO_LONG, prompt.sha256)
+            return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
 
     def fork(self, item: Item) -> Put[Fork] | Refused:
@@ -137,7 +136,7 @@ class LlamaEngine:
         spaces = prompt.text[len(context) :]
         choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
         if self._too_long(max(map(len, choices))):
-            return Refused(TOO_LONG, prompt.sha256)
+            return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
 
     def _tokens(self, text: str, prompt: Prompt) -> list[int]:
