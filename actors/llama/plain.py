@@ -38,7 +38,7 @@ class PlainModel:
         """Raises `LlamaError` with the log's last lines."""
         with library.captured_log() as log:
             try:
-                with _without_repacked_weights():
+                with without_repacked_weights():
                     self._llama = llama_cpp.Llama(
                         path,
                         n_ctx=n_ctx,
@@ -91,7 +91,7 @@ class PlainModel:
 
 
 @contextlib.contextmanager
-def _without_repacked_weights() -> Iterator[None]:
+def without_repacked_weights() -> Iterator[None]:
     """`Llama` has no argument for `use_extra_bufts`, without which some machines fault (see `model`)."""
     module: Any = llama_cpp.llama_cpp
     defaults = module.llama_model_default_params
