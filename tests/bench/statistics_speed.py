@@ -1,0 +1,106 @@
+"""How fast the statistics are: 20 arms x 10 benchmarks x 1319 items x 5 runs with 10,000 bootstrap draws.
+
+    python -m tests.bench.statistics_speed [--arms 20 --benchmarks 10 --items 1319 --runs 5]
+
+Makes up records of that shape (eight sampled benchmarks of ten, one of likelihoods and one of perplexity), computes all
+findings as a pipeline does at its end, from records to both result files, and prints seconds and peak memory with their
+targets: 20 s and 2 GB on 2 cores. Reading the records from disk is not part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.results import build_results
+from reporting.validate import validate
+from tests.reporting.sample_run import sample_run
+
+TARGET_S = 20.0
+TARGET_BYTES = 2 * 10**9
+
+
+def make_records(arms: list[str], benchmarks: list[dict[str, Any]], n_items: int) -> pl.DataFrame:
+    """Records of a made-up run; the first arm is the reference, later ones lose a little more each."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for benchmark in benchmarks:
+        chances = rng.beta(1.2, 0.8, size=n_items)
+        level = rng.normal(3.0, 0.3, size=n_items)
+        for place, arm in enumerate(arms):
+            n_runs = len(benchmark["seeds"])
+            measured = benchmark["metric"] == "nll"
+            right = rng.random((n_items, n_runs)) < chances[:, None] * (1 - 0.003 * place)
+            nll = level + rng.normal(0.001 * place, 0.02 if place else 0.0, size=n_items)
+            ids = [f"{benchmark['name']}-{item:05d}" for item in range(n_items)]
+            columns = {
+                "arm": [arm] * (n_items * n_runs),
+                "benchmark": [benchmark["name"]] * (n_items * n_runs),
+                "item_id": np.repeat(ids, n_runs).tolist(),
+                "seed": np.tile(benchmark["seeds"], n_items),
+                "prompt_hash": np.repeat(ids, n_runs).tolist(),
+                "outcome": ["measured"] * n_items if measured else np.where(right.ravel(), "correct", "wrong").tolist(),
+                "score": None if measured else right.ravel().astype(float),
+                "nll_sum": nll * 256 if measured else None,
+                "n_tokens": [256] * n_items if measured else None,
+            }
+            rows = n_items * n_runs
+            known = {name: values for name, values in columns.items() if values is not None}
+            filled = {name: known.get(name, [None] * rows) for name in RECORD_SCHEMA}
+            frames.append(pl.DataFrame(filled, schema=RECORD_SCHEMA))
+    return pl.concat(frames)
+
+
+def make_run(n_arms: int, n_benchmarks: int, n_items: int, n_runs: int) -> tuple[dict[str, Any], pl.DataFrame]:
+    """A run's description and its records."""
+    sample = sample_run().run
+    plain, sampled, measured = sample["arms"][2], sample["benchmarks"][0], sample["benchmarks"][2]
+    names = ["f16", *(f"arm{place:02}" for place in range(1, n_arms))]
+    arms = [
+        plain | {"name": name, "reference": None if name == "f16" else "f16", "size_bytes": 10**9 - 10**7 * place}
+        for place, name in enumerate(names)
+    ]
+    benchmarks = []
+    for place in range(n_benchmarks):
+        kind = measured if place == n_benchmarks - 1 else sampled
+        one_run = place >= n_benchmarks - 2
+        seeds = [0] if one_run else list(range(n_runs))
+        benchmarks.append(
+            kind | {"name": f"bench_{place}", "seeds": seeds, "deterministic": one_run, "n_items": n_items}
+        )
+    run = sample | {"arms": arms, "benchmarks": benchmarks, "failures": [], "notices": []}
+    return run, make_records(names, benchmarks, n_items)
+
+
+def main() -> int:
+    """Measure once and print; the exit code is 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for name, default in (("arms", 20), ("benchmarks", 10), ("items", 1319), ("runs", 5)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    run, records = make_run(options.arms, options.benchmarks, options.items, options.runs)
+    print(f"{records.height:,} records of {options.arms} arms and {options.benchmarks} benchmarks")
+    started_s = time.perf_counter()
+    results = build_results(run, records, pl.DataFrame(schema=TIMING_SCHEMA))
+    computed_s = time.perf_counter() - started_s
+    validate("quantization_comparison", results.comparison)
+    validate("statistical_analysis", results.analysis)
+    size_bytes = len(json.dumps(results.comparison)) + len(json.dumps(results.analysis))
+    total_s = time.perf_counter() - started_s
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"computed {computed_s:.1f} s, with validation {total_s:.1f} s (target {TARGET_S:.0f} s)")
+    print(f"peak memory {peak_bytes / 1e9:.2f} GB, records included (target {TARGET_BYTES / 1e9:.0f} GB)")
+    print(f"result files {size_bytes / 1e6:.1f} MB")
+    return int(total_s > TARGET_S or peak_bytes > TARGET_BYTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
