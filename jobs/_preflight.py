@@ -316,5 +316,16 @@ def check_pango() -> None:
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:
     """The settings that results and plan publish."""
     dumped = config.model_dump(mode="json")
-    wanted = ("runs", "seed", "limit", "sampling", "layout", "calibration", "lang", "execution", "imatrix", "statistics")
+    wanted = (
+        "runs",
+        "seed",
+        "limit",
+        "sampling",
+        "layout",
+        "calibration",
+        "lang",
+        "execution",
+        "imatrix",
+        "statistics",
+    )
     return {key: dumped[key] for key in wanted}

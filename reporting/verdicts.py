@@ -29,7 +29,7 @@ from stats.verdict import (
     Needed,
     Verdict,
     detectable_drop,
-    items_to_show_no_worse,
+    items_to_decide_flips,
     judge,
     judge_overall,
     needed_to_decide,
@@ -151,7 +151,7 @@ def _needed(one: Compared, judgement: Judgement, margin: float | None) -> Needed
         gain, loss = (float(np.maximum(sign * differences, 0.0).mean()) for sign in (1.0, -1.0))
         if not one.cell.benchmark["higher_is_better"]:
             gain, loss = loss, gain
-        items = items_to_show_no_worse(gain, loss, one.found.n_items, margin)
+        items = items_to_decide_flips(gain, loss, one.found.n_items, margin)
         return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
     n_items = one.found.n_items
     variance = standard_error_of(difference, interval, one.found.n_units) ** 2 * n_items

@@ -72,9 +72,7 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
     return ClusteredRatio(ratio, standard_error, Interval(ratio - half, ratio + half, "t_clustered"), n_clusters)
 
 
-def clustered_mean_interval(
-    item_means: Floats, clusters: Labels, *, proportion: bool, small_n: int
-) -> Interval | Reason:
+def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion: bool) -> Interval | Reason:
     """Interval of estimand A (`stats.intervals`) where items share sources.
 
     A proportion with few items, or without any spread, takes Wilson's interval with the effective number of items

@@ -190,10 +190,10 @@ def needed_to_decide(
     return Needed(items, max(n_runs + 1, power.runs_needed(within_variance * n_runs, left)))
 
 
-def items_to_show_no_worse(gain: float, loss: float, n_items: int, margin: float) -> int | Reason:
-    """Items after which the interval for few flips lies above -δ, if flips go on at the rate that was seen.
+def items_to_decide_flips(gain: float, loss: float, n_items: int, margin: float) -> int | Reason:
+    """Items after which the interval of few flips decides, if they go on at the rate that was seen.
 
-    Where no answer or next to none flipped there is no spread to compute a power from.
+    Where no answer or next to none flipped there is no spread to compute a power from: the interval itself is asked.
 
     Args:
         gain: share of items gained.
@@ -201,14 +201,18 @@ def items_to_show_no_worse(gain: float, loss: float, n_items: int, margin: float
         n_items: items that there are.
         margin: δ > 0.
     """
-    if gain - loss <= -margin:
-        return Reason.ON_THE_MARGIN
+    above = gain - loss > -margin
+
+    def decides(n: int) -> bool:
+        interval = wilson_of_shares(gain, loss, n)
+        return interval.low > -margin if above else interval.high < 0
+
     low, high = n_items, n_items + 1
-    while wilson_of_shares(gain, loss, high).low <= -margin:
+    while not decides(high):
         low, high = high, high * 2
         if high > _MOST_ITEMS:
             return Reason.ON_THE_MARGIN
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if wilson_of_shares(gain, loss, middle).low > -margin else (middle, high)
+        low, high = (low, middle) if decides(middle) else (middle, high)
     return high

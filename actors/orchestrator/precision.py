@@ -23,7 +23,7 @@ class Precision:
     n_items_total: int
     n_runs: int
     at_best: float
-    """Smallest detectable drop if all disagreement between answers is sampling noise; without sampling as `at_worst`."""
+    """Smallest detectable drop if all disagreement between answers is sampling noise; `at_worst` without sampling."""
     at_worst: float
     """...if none of it is."""
     margin: float
