@@ -27,7 +27,7 @@ from stats.reasons import Reason
 
 ALPHA = 0.05
 _MOST_ITEMS = 10**9
-"""Where a search for the number of items ends."""
+"""More than this many items are as good as never."""
 
 
 class Verdict(StrEnum):
@@ -178,9 +178,10 @@ def needed_to_decide(
         n_runs: repeats R.
     """
     distance = difference + margin if difference > -margin else difference
-    if abs(difference + margin) < 1e-12:
+    needed = power.items_needed(variance, distance)
+    if needed > _MOST_ITEMS:
         return Needed(Reason.ON_THE_MARGIN, Reason.ON_THE_MARGIN)
-    items = max(n_items + 1, power.items_needed(variance, distance))
+    items = max(n_items + 1, needed)
     if within_variance is None:
         return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
     allowed = n_items * distance**2 / power.normal_sum() ** 2  # variance of an item's difference that would do
