@@ -32,7 +32,7 @@ class Cell:
     items: pl.DataFrame
     """Planned items (`stats.reduce.per_item`), sorted by id."""
 
-    @property
+    @cached_property
     def scored_items(self) -> pl.DataFrame:
         return self.items.drop_nulls("mean")
 
@@ -51,16 +51,16 @@ class Cell:
 
     def scores(self, seeds: Sequence[int]) -> Floats:
         """Shape (items, seeds), items in the order of their ids, NaN where unscored."""
-        if self.records.height == 0:
-            return np.full((0, len(seeds)), np.nan)
-        wide = self.records.sort("item_id", "seed").pivot("seed", index="item_id", values="value")
-        columns = [
-            wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            if str(seed) in wide.columns
-            else np.full(wide.height, np.nan)
-            for seed in seeds
-        ]
-        return np.column_stack(columns)
+        unknown = np.full(self.items.height, np.nan)
+        return (
+            np.column_stack([self._by_seed.get(seed, unknown) for seed in seeds]) if seeds else unknown[:, None][:, :0]
+        )
+
+    @cached_property
+    def _by_seed(self) -> Mapping[int, Floats]:
+        """Values of all items, in the order of their ids; NaN where unscored."""
+        wide = self.records.pivot("seed", index="item_id", values="value").sort("item_id")
+        return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
 
 
 Cells = Mapping[tuple[str, str], Cell]
