@@ -51,11 +51,6 @@ def items_needed(variance: float, difference: float, *, confidence: float = CONF
     return math.ceil(normal_sum(confidence=confidence, power=power) ** 2 * variance / difference**2)
 
 
-def variance_of_difference(true_variance: float, within_arm: float, within_reference: float, n_runs: int) -> float:
-    """v above for `n_runs` repeats of both arms."""
-    return true_variance + (within_arm + within_reference) / n_runs
-
-
 def discordance_bounds(discordance: float, n_runs: int) -> tuple[float, float]:
     """Smallest and largest v for right/wrong answers, of which a share differs between single answers of two arms.
 

@@ -27,7 +27,6 @@ class VarianceShares:
     share_items: float
     share_sampling: float
     share_judge: float | None
-    n_items: int
 
 
 def variance_shares(scores: Floats) -> VarianceShares | Reason:
@@ -56,5 +55,5 @@ def variance_shares(scores: Floats) -> VarianceShares | Reason:
     shares = (parts / parts.sum()).tolist()
     judged = n_judges > 1
     return VarianceShares(
-        items, sampling, judge if judged else None, shares[0], shares[1], shares[2] if judged else None, n_items
+        items, sampling, judge if judged else None, shares[0], shares[1], shares[2] if judged else None
     )

@@ -192,9 +192,10 @@ def needed_to_decide(
 
 
 def items_to_decide_flips(gain: float, loss: float, n_items: int, margin: float) -> int | Reason:
-    """Items after which the interval of few flips decides, if they go on at the rate that was seen.
+    """Items after which the interval of few flips decides with 80% power, if they go on at the rate that was seen.
 
-    Where no answer or next to none flipped there is no spread to compute a power from: the interval itself is asked.
+    Where no answer or next to none flipped there is no spread to compute with: the interval itself is asked, its half
+    towards the margin (or towards zero, for a loss beyond it) stretched by (z_.975 + z_.80)/z_.975.
 
     Args:
         gain: share of items gained.
@@ -202,11 +203,13 @@ def items_to_decide_flips(gain: float, loss: float, n_items: int, margin: float)
         n_items: items that there are.
         margin: δ > 0.
     """
-    above = gain - loss > -margin
+    difference, stretch = gain - loss, power.normal_sum() / Z
 
     def decides(n: int) -> bool:
         interval = wilson_of_shares(gain, loss, n)
-        return interval.low > -margin if above else interval.high < 0
+        if difference > -margin:
+            return difference - stretch * (difference - interval.low) > -margin
+        return difference + stretch * (interval.high - difference) < 0
 
     low, high = n_items, n_items + 1
     while not decides(high):

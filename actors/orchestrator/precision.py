@@ -76,24 +76,25 @@ def describe_precision(found: list[Precision], settings: Statistics) -> list[str
     for one in found:
         low, high = (_shown(one.metric, value) for value in (one.at_best, one.at_worst))
         drop = high if low == high else f"{low} to {high}"
-        lines.append(f"  {one.benchmark:24} {drop}, {_reach(one)}")
-    lines.append(
-        f"  assumed: {100 * settings.assumed_discordance:g}% of single answers change (how much of that is sampling"
-        f" noise gives the range); ln PPL varies by {settings.assumed_sd_ln_ppl:g} between chunks"
-    )
-    return lines
+        lines.append(f"  {one.benchmark:24} {drop:18} {_reach(one)}")
+    return [
+        *lines,
+        f"  assumed: {100 * settings.assumed_discordance:g}% of single answers change (a range: all or none of that is"
+        " sampling noise);",
+        f"           ln PPL varies by {settings.assumed_sd_ln_ppl:g} between chunks",
+    ]
 
 
 def _reach(one: Precision) -> str:
-    margin = _shown(one.metric, one.margin)
+    claim = f'"no worse" within {_shown(one.metric, one.margin)}'
     at_best, at_worst = one.items_for_margin
-    needs = f"{at_worst:,}" if at_best == at_worst else f"{at_best:,} to {at_worst:,}"
     if one.n_items >= at_worst:
-        return f'enough to show "no worse" within {margin}'
-    word = "perhaps enough" if one.reaches_margin else "too few items"
-    more = "" if at_best <= one.n_items_total else f", more than the {one.n_items_total:,} that there are"
-    return f'{word} to show "no worse" within {margin} (takes {needs} items{more})'
+        return f"enough items for {claim}"
+    needs = f"{claim} takes {at_worst:,} items" if at_best == at_worst else f"{claim} takes {at_best:,} to {at_worst:,}"
+    if at_best > one.n_items_total:
+        return f"{needs}: more than there are"
+    return needs if one.reaches_margin else f"{needs}: too few here"
 
 
 def _shown(metric: str, value: float) -> str:
-    return f"{value:.4f} ln PPL" if metric == "nll" else f"{100 * value:.1f} pp"
+    return f"{value:.3g} ln PPL" if metric == "nll" else f"{100 * value:.1f} pp"

@@ -21,17 +21,25 @@ def test_the_smallest_drop_is_that_of_the_table(tmp_path: Path) -> None:
     # 500 items, 10% discordance: 3.96 points; over three runs at best 3.96/sqrt(3) = 2.29.
     lines = _precision(tmp_path, 500)
     assert "2.3 pp to 4.0 pp" in lines[1]
-    assert 'too few items to show "no worse" within 1.0 pp (takes 2,617 to 7,849 items, more than' in lines[1]
-    assert "the 1,319 that there are" in lines[1]
-    assert lines[2].split()[:3] == ["chosen", "4.0", "pp,"]
-    assert "10% of single answers change" in lines[-1]
+    assert '"no worse" within 1.0 pp takes 2,617 to 7,849: more than there are' in lines[1]
+    assert lines[2].split()[:3] == ["chosen", "4.0", "pp"]
+    assert "10% of single answers change" in lines[-2]
 
 
 def test_the_assumption_and_the_margin_are_the_configurations(tmp_path: Path) -> None:
     settings = {"assumed_discordance": 0.02, "margins": {"accuracy": 0.05}}
     lines = _precision(tmp_path, 500, statistics=settings)
-    assert 'enough to show "no worse" within 5.0 pp' in lines[2]
-    assert "2% of single answers change" in lines[-1]
+    assert 'enough items for "no worse" within 5.0 pp' in lines[2]
+    assert "2% of single answers change" in lines[-2]
+
+
+def test_too_few_items_are_told_apart_from_a_benchmark_that_is_too_small(tmp_path: Path) -> None:
+    settings = {"margins": {"accuracy": 0.03}}
+    # 873 items at worst, 291 over three runs at best.
+    lines = _precision(tmp_path, 100, statistics=settings)
+    assert lines[1].endswith('"no worse" within 3.0 pp takes 291 to 873: too few here')
+    assert lines[2].endswith('"no worse" within 3.0 pp takes 873 items: more than there are')
+    assert _precision(tmp_path, 500, statistics=settings)[1].endswith("takes 291 to 873")
 
 
 def test_margins_are_part_of_the_plan(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_every_arm_is_judged_over_all_benchmarks_and_the_choice_stops_at_the_fir
 
 def test_an_undecided_arm_is_told_what_would_decide(findings: Results) -> None:
     row = _row(findings, "q8_0", "arc_challenge")
-    assert (row["verdict"], row["items_to_decide"]) == ("undecided", 381)
+    assert (row["verdict"], row["items_to_decide"]) == ("undecided", 546)
     assert row["runs_to_decide_reason"] == "more_runs_do_not_help"
     assert _row(findings, "q8_0", "perplexity_ja_wiki")["items_to_decide_reason"] == "decided"
 

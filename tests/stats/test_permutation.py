@@ -88,3 +88,10 @@ def test_items_of_one_source_flip_together() -> None:
     values, sources = np.full(12, 1 / 3), np.repeat(np.arange(4), 3)
     (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
     assert test.p_value == pytest.approx(2 / 16)
+
+
+def test_sums_that_miss_zero_by_rounding_have_no_sign() -> None:
+    # .1 + .2 - .3 is 5.6e-17: of three sources two differ, both the same way.
+    values, sources = np.array([0.1, 0.2, -0.3, 0.5, 0.5]), np.array([0, 0, 0, 1, 2])
+    (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
+    assert test == PermutationTest(2 / 4, "sign_flip_exact")

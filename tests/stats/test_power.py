@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats.paired import difference_interval
-from stats.power import detectable_difference, discordance_bounds, items_needed, normal_sum, variance_of_difference
+from stats.power import detectable_difference, discordance_bounds, items_needed, normal_sum
 
 TABLE = [
     (1319, (1.09, 1.72, 2.44, 3.45)),
@@ -42,8 +42,7 @@ def test_items_for_one_percentage_point() -> None:
     assert [items_needed(q, 0.01, confidence=0.9) for q in (0.02, 0.05, 0.1)] == [1237, 3092, 6183]
 
 
-def test_repeats_lower_the_part_of_the_variance_that_is_sampling() -> None:
-    assert variance_of_difference(0.04, 0.1, 0.1, 5) == pytest.approx(0.08)
+def test_repeats_lower_at_best_all_of_the_variance_and_at_worst_none() -> None:
     assert discordance_bounds(0.1, 5) == pytest.approx((0.02, 0.1))
     assert discordance_bounds(0.1, 1) == (0.1, 0.1)
 

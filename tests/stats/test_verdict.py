@@ -116,9 +116,10 @@ def test_on_the_margin_the_loss_can_still_be_shown_to_be_real() -> None:
     assert needed_to_decide(-MARGIN, 0.1, 1000, MARGIN, within_variance=None, n_runs=1).n_items == 7849
 
 
-def test_items_without_any_flip_decide_at_about_three_in_n() -> None:
-    # z²/(n + z²) < .01 from n = 381 on.
-    assert items_to_decide_flips(0.0, 0.0, 40, MARGIN) == 381
+def test_items_without_any_flip_decide_at_a_little_more_than_four_in_n() -> None:
+    # 2.8016/1.96 · z²/(n + z²) < .01 from n = 546 on; the interval itself from 381.
+    assert items_to_decide_flips(0.0, 0.0, 40, MARGIN) == 546
+    assert wilson_of_shares(0.0, 0.0, 381).low > -MARGIN > wilson_of_shares(0.0, 0.0, 380).low
 
 
 @given(st.floats(0, 0.2), st.floats(0, 0.2), st.integers(10, 500))
@@ -126,14 +127,12 @@ def test_the_number_of_items_that_decides_is_the_first_one(gain: float, loss: fl
     assume(abs(gain - loss + MARGIN) > 1e-3)
     found = items_to_decide_flips(gain, loss, n, MARGIN)
     assert isinstance(found, int)
-    here, before = wilson_of_shares(gain, loss, found), wilson_of_shares(gain, loss, found - 1)
     assert found > n
-    if gain - loss > -MARGIN:
-        assert here.low > -MARGIN
-        assert found == n + 1 or before.low <= -MARGIN
-    else:
-        assert here.high < 0
-        assert found == n + 1 or before.high >= 0
+    interval = wilson_of_shares(gain, loss, found)
+    assert interval.low > -MARGIN if gain - loss > -MARGIN else interval.high < 0
+    assert items_to_decide_flips(gain, loss, found, MARGIN) == found + 1
+    if found > n + 1:
+        assert items_to_decide_flips(gain, loss, found - 2, MARGIN) == found
 
 
 def _simulated(rng: np.random.Generator, n_benchmarks: int, loss: float) -> Judgement:
