@@ -129,7 +129,8 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     differences = np.nan_to_num(np.column_stack([pairing.arm_means - pairing.reference_means for pairing in pairings]))
     stream = zlib.crc32(benchmark.encode())
     tests = sign_flip_tests(cluster_totals(differences, clusters), np.random.default_rng([SEED, stream, 0]))
-    n_units = [int(units) for units in np.count_nonzero(cluster_totals(known, clusters), axis=0)]
+    # Resamples of a few differing units among many equal ones say too little about how rare they are.
+    n_differing = [int(units) for units in np.count_nonzero(cluster_totals(differences, clusters), axis=0)]
     totals = resampled_totals(
         np.hstack([known, differences, differences**2]), np.random.default_rng([SEED, stream, 1]), clusters=clusters
     )
@@ -138,8 +139,8 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     return [
         _Drawn(
             tests[arm],
-            percentile_interval(means[:, arm], n_units[arm]),
-            percentile_interval(effect_size_draws(counts[:, arm], sums[:, arm], squares[:, arm]), n_units[arm]),
+            percentile_interval(means[:, arm], n_differing[arm]),
+            percentile_interval(effect_size_draws(counts[:, arm], sums[:, arm], squares[:, arm]), n_differing[arm]),
         )
         for arm in range(len(pairings))
     ]

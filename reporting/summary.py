@@ -196,7 +196,7 @@ def _grounds(row: Mapping[str, Any]) -> str:
     if row["no_worse_on"] and parts:
         parts.append(f"no worse on {', '.join(row['no_worse_on'])}")
     if shown_losses:
-        parts.append(f"a loss within the margin is certain on {', '.join(shown_losses)}")
+        parts.append(f"a loss within the margin is shown on {', '.join(shown_losses)}")
     return "; ".join(parts)
 
 

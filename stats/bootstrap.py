@@ -66,7 +66,7 @@ def percentile_interval(draws: Floats, n_units: int) -> Interval | Reason:
 
     Args:
         draws: shape (draws,); NaN where a resample gave no value.
-        n_units: items or clusters that were resampled.
+        n_units: items or clusters that were resampled and are not all alike: those that differ, of a difference.
     """
     if n_units < FEWEST_UNITS:
         return Reason.TOO_FEW_ITEMS

@@ -124,30 +124,26 @@ def rate(shares: Floats) -> Rate | Reason:
 def odds_ratio(lost: Floats, gained: Floats) -> Rate | Reason:
     """Odds of losing against gaining an answer, lost/gained: above 1 the arm loses more.
 
-    With one pair an item it is McNemar's conditional odds ratio, its interval that of the share of losses among
-    flips (posterior under a uniform prior, finite whatever is seen). With more pairs the interval is by the delta
-    method on its logarithm, items being what was sampled.
+    With one pair an item it is McNemar's conditional odds ratio, its interval that of the share of losses among flips
+    (posterior under a uniform prior, finite whatever is seen). With more pairs the interval is by the delta method on
+    its logarithm, items being what was sampled; where fewer than ten items lose more than they gain or the reverse,
+    the posterior stands in, each item counting with its shares.
 
     Args:
         lost: shares of pairs by item, shape (items,), no NaN.
         gained: likewise.
     """
-    n, lost_total, gained_total = lost.size, float(lost.sum()), float(gained.sum())
-    if lost_total == 0.0 and gained_total == 0.0:
+    lost_total, gained_total = float(lost.sum()), float(gained.sum())
+    if lost_total == 0.0 or gained_total == 0.0:
         return Reason.NO_FLIPS
-    if is_binary(lost) and is_binary(gained):
-        share = uniform_posterior(round(lost_total), round(lost_total + gained_total))
-        interval = Interval(share.low / (1 - share.low), share.high / (1 - share.high), "odds_beta_posterior")
-        return Rate(lost_total / gained_total, interval) if gained_total else Reason.NO_FLIPS
-    if lost_total == 0.0 or gained_total == 0.0 or n < 2:
-        return Reason.NO_FLIPS
-    errors = n * (lost / lost_total - gained / gained_total)
-    if all_equal(np.append(errors, 0.0)):
-        return Rate(lost_total / gained_total, Reason.ZERO_VARIANCE)
-    half = t_quantile(n - 1) * float(np.std(errors, ddof=1)) / math.sqrt(n)
     ratio = lost_total / gained_total
-    if half > math.log(1e6):  # Next to nothing is known; e^700 would be no number.
-        return Rate(ratio, Reason.NO_INTERVAL)
+    one_pair = is_binary(lost) and is_binary(gained)
+    if one_pair or np.count_nonzero(np.abs(lost - gained) > 1e-12) < FEW:
+        share = uniform_posterior(lost_total, lost_total + gained_total)
+        return Rate(ratio, Interval(share.low / (1 - share.low), share.high / (1 - share.high), "odds_beta_posterior"))
+    n = lost.size
+    errors = n * (lost / lost_total - gained / gained_total)
+    half = t_quantile(n - 1) * float(np.std(errors, ddof=1)) / math.sqrt(n)
     return Rate(ratio, Interval(ratio * math.exp(-half), ratio * math.exp(half), "odds_delta"))
 
 

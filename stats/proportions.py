@@ -24,13 +24,13 @@ def clopper_pearson(count: int, n: int) -> Interval:
     return Interval(low, high, "clopper_pearson")
 
 
-def uniform_posterior(count: int, n: int) -> Interval:
+def uniform_posterior(count: float, n: float) -> Interval:
     """Central 95% of the posterior Beta(1 + count, 1 + n - count) under a uniform prior.
 
     Never ends at 0 or 1, so odds made from it stay finite; n = 0 gives the prior itself.
 
     Args:
-        count: events, 0 to n.
+        count: events, 0 to n; sums of shares need not be whole.
         n: items, 0 or more.
     """
     a, b = 1 + count, 1 + n - count

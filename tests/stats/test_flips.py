@@ -163,8 +163,41 @@ def test_no_flips_have_no_odds() -> None:
 def test_one_flip_each_way_leaves_the_odds_wide_open() -> None:
     found = odds_ratio(np.array([0.5, 0.0]), np.array([0.0, 0.5]))
     assert isinstance(found, Rate)
+    assert isinstance(found.interval, Interval)
     assert found.value == 1.0
-    assert found.interval is Reason.NO_INTERVAL
+    assert found.interval.low < 0.1
+    assert found.interval.high > 10
+
+
+def test_few_items_that_lose_more_than_they_gain_do_not_make_the_odds_sure() -> None:
+    # Forty shaky items flip both ways alike, three of them lose once more: the delta method would say [1.00, 1.10].
+    lost, gained = np.full(40, 2 / 6), np.full(40, 2 / 6)
+    lost[:3] += 1 / 6
+    found = odds_ratio(lost, gained)
+    assert isinstance(found, Rate)
+    assert isinstance(found.interval, Interval)
+    assert found.interval.low < 0.7
+    assert found.interval.high > 1.4
+
+
+@pytest.mark.parametrize(("n", "worse"), [(40, 1.0), (64, 2.0), (300, 1.5)])
+def test_the_odds_of_sampled_answers_cover_the_true_ones(n: int, worse: float) -> None:
+    # A third of the items are shaky: right half of the time under the reference, less often under the arm.
+    rng = np.random.default_rng(7)
+    chance = 1 / (1 + worse)
+    truth = (0.5 * (1 - chance)) / (0.5 * chance)
+    covered, known = 0, 0
+    for _ in range(400):
+        shaky = rng.random((n, 1)) < 0.33
+        reference = np.where(shaky, rng.random((n, 3)) < 0.5, 1.0)
+        arm = np.where(shaky, rng.random((n, 3)) < chance, 1.0)
+        found = flips(arm, reference, different_seeds=True)
+        ratio = odds_ratio(found.lost, found.gained)
+        if isinstance(ratio, Rate) and isinstance(ratio.interval, Interval):
+            known += 1
+            covered += ratio.interval.low <= truth <= ratio.interval.high
+    assert known > 350
+    assert covered / known >= 0.92
 
 
 def test_judged_scores_do_not_flip() -> None:
