@@ -7,6 +7,8 @@ each of them anew would cost more than a small group itself. Adding the groups u
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,4 +141,5 @@ def _decode(collector: ActivationCollector, chunks: Sequence[Sequence[int]], rep
     for chunk in chunks:
         collector.decode(chunk)
         report(len(chunk))
-    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes())
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))
