@@ -6,7 +6,9 @@ float64 (llama-imatrix keeps float32); chunks, files and manifests are `actors.q
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -86,7 +88,8 @@ class ActivationCollector:
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
         for start in range(0, len(chunk), self._batch_size):
             self._fill(chunk[start : start + self._batch_size], start)
-            status = llama_cpp.llama_decode(self._handle, self._batch)
+            with self._nothing_lost():
+                status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
@@ -121,6 +124,27 @@ class ActivationCollector:
             self._batch.seq_id[index][0] = 0
             # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
             self._batch.logits[index] = 1
+
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Keep what is raised before `_on_tensor` has begun: ctypes prints it and goes on, with one tensor unseen.
+
+        That is no rare case but the rule: a signal comes while llama.cpp computes, and Python's handler runs (raises
+        KeyboardInterrupt, say) as soon as Python is called, which is on the first line of the callback.
+        """
+        before = sys.unraisablehook
+
+        def keep(lost: sys.UnraisableHookArgs) -> None:
+            if lost.object == self._on_tensor:
+                self._failure = self._failure or lost.exc_value
+            else:
+                before(lost)
+
+        sys.unraisablehook = keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
 
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
