@@ -162,7 +162,7 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
     manifest = read_json(manifest_path)
     content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted = (*content, "tokens_per_second", "seconds")
+    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
     return {
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),

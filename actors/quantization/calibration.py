@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.llama.model import Model
+from actors.quantization.turns import render_turns
 from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput, Fault
 from conf.texts import parse_spec, read_text
@@ -70,7 +71,8 @@ def make_chunks(
         rules: the mix's own; llama-imatrix's where there are none.
 
     Raises:
-        BadInput: a text cannot be read, or the texts hold too few tokens for their shares.
+        BadInput: a text cannot be read, the texts hold too few tokens for their shares, or the model's chat template
+            is asked for and cannot be used.
     """
     rules = rules or ChunkRules()
     if dataset_size < ctx or not texts:
@@ -78,7 +80,7 @@ def make_chunks(
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
     contents = [read_text(text.path, key="--calibration") for text in texts]
-    tokens = [model.tokenize(text, add_special=True, parse_special=rules.parse_special) for text in contents]
+    tokens = [_tokens(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
         raise BadInput(_too_few(texts, available, dataset_size, ctx))
@@ -91,6 +93,13 @@ def make_chunks(
     if shuffled is not None:
         shuffled.shuffle(chunks)
     return Calibration(tuple(chunks), tuple(uses))
+
+
+def _tokens(text: str, model: Model, rules: ChunkRules) -> list[int]:
+    if not rules.chat_template:
+        return model.tokenize(text, add_special=True, parse_special=rules.parse_special)
+    prompt = render_turns(text, model, key="--calibration")
+    return model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
 
 def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:

@@ -151,13 +151,13 @@ def test_any_number_of_workers_gives_the_same_bits(tiny: Path, storage: Path, wo
 
 
 def test_killed_anywhere_it_goes_on_at_the_groups_that_are_saved(tiny: Path, storage: Path) -> None:
-    request = request_for(tiny, storage, n_groups=80)
+    request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)
     running = Running(request, plan, workers=2)
     wait_for(lambda: len(groups_done(plan)) >= 5)
     running.close()
     saved = {path: path.stat().st_mtime_ns for path in groups_done(plan)}
-    assert 5 <= len(saved) < 80
+    assert 5 <= len(saved) < 40
     assert not manifest_of(plan).exists()
 
     assert {name for name in find_done(plan) if "/group-" in name} == {
@@ -174,7 +174,7 @@ def test_killed_anywhere_it_goes_on_at_the_groups_that_are_saved(tiny: Path, sto
 
 
 def test_a_worker_that_dies_is_replaced_and_its_group_done_again(tiny: Path, storage: Path) -> None:
-    request = request_for(tiny, storage, n_groups=80)
+    request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)
     running = Running(request, plan, workers=2)
     wait_for(lambda: len(groups_done(plan)) >= 5)
