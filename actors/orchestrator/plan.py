@@ -23,7 +23,7 @@ from actors.work import (
     QuantizeOrder,
     Recipe,
 )
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, TokenWeights
 
 PLAN_SCHEMA_VERSION = 1
 LOSSLESS_TYPES = ("f32", "bf16", "f16")
@@ -305,6 +305,11 @@ def weighted_mix(mix: str) -> str:
     return f"{mix}+weighted"
 
 
+def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
+    """What a matrix's key says of weights: nothing where every token counts once."""
+    return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
+
+
 def _plan_imatrix(
     config: PipelineConfig,
     run: RunDirectory,
@@ -334,9 +339,8 @@ def _plan_imatrix(
         "threads": config.layout.threads,
         "gpu_layers": _gpu_layers(inputs),
         "build": dict(inputs.build),
+        **weights_key(token_weights),
     }
-    if token_weights is not None:
-        key["token_weights"] = {**token_weights.model_dump(), "classes": class_rules()}
     path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(
         model_path=reference.gguf_path if reference else model.path,

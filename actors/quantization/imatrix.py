@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors.llama import library
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
@@ -20,6 +23,7 @@ from actors.quantization.calibration import Calibration, TextUse, make_chunks
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.weighting import TokenWeighting, weighting_of
 from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
@@ -51,6 +55,8 @@ class ImatrixManifest:
     peak_rss_bytes: int
     """Of the largest process that decoded a group."""
     versions: dict[str, str]
+    token_weighting: TokenWeighting | None
+    """None where every token counts once."""
 
 
 def manifest_path(output_path: str | Path) -> Path:
@@ -74,10 +80,12 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
     work.decode_missing(range(n_groups), report)
     total = add_up(work.parts.load(number) for number in range(n_groups))
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    weighting = work.calibration.weighting
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        write_imatrix(temporary, Imatrix(total.entries, names, n_chunks, order.ctx), group_chunks=GROUP_CHUNKS)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, weighting)
+        write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, work.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))
     work.parts.remove()
@@ -105,7 +113,15 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    return ImatrixManifest(texts=texts, tensors_without_data=without, rules=rules, **row)
+    # Manifests of before there were weights say nothing of them.
+    weighting = row.pop("token_weighting", None)
+    return ImatrixManifest(
+        texts=texts,
+        tensors_without_data=without,
+        rules=rules,
+        token_weighting=weighting_of(weighting) if weighting else None,
+        **row,
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,7 @@ class _Work:
 
     def decode_missing(self, numbers: Sequence[int], report: ReportTokens) -> None:
         """Decode and save the groups of `numbers` that are not saved yet; the model is loaded only if there are any."""
-        groups = cut(self.calibration.chunks)
+        groups, weights = cut(self.calibration.chunks), cut(self.calibration.weights)
         missing = [number for number in numbers if not self.parts.has(number)]
         done = sum(len(groups[number]) for number in set(numbers).difference(missing)) * self.order.ctx
         if done:
@@ -130,26 +146,36 @@ class _Work:
             ActivationCollector(model, ctx=self.order.ctx, threads=self.order.threads) as collector,
         ):
             for number in missing:
-                self.parts.save(number, _decode(collector, groups[number], report))
+                self.parts.save(number, _decode(collector, groups[number], weights[number], report))
 
 
 def _prepare(order: ImatrixOrder) -> _Work:
     read_header(order.model_path)
     with Model(order.model_path, vocab_only=True) as vocabulary:
         calibration = make_chunks(
-            vocabulary, order.texts, dataset_size=order.dataset_size, ctx=order.ctx, rules=order.rules
+            vocabulary,
+            order.texts,
+            dataset_size=order.dataset_size,
+            ctx=order.ctx,
+            rules=order.rules,
+            token_weights=order.token_weights,
         )
-    # The key names model, texts, build and threads; the chunks themselves are what is decoded.
+    # The key names model, texts, weights, build and threads; the chunks themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
     identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
     return _Work(order, calibration, PartsFolder(order.output_path, identity))
 
 
-def _decode(collector: ActivationCollector, chunks: Sequence[Sequence[int]], report: ReportTokens) -> Group:
+def _decode(
+    collector: ActivationCollector,
+    chunks: Sequence[Sequence[int]],
+    weights: Sequence[NDArray[np.float32] | None],
+    report: ReportTokens,
+) -> Group:
     started = time.perf_counter()
     collector.clear()
-    for chunk in chunks:
-        collector.decode(chunk)
+    for chunk, of_tokens in zip(chunks, weights, strict=True):
+        collector.decode(chunk, of_tokens)
         report(len(chunk))
     return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes())
 
@@ -173,4 +199,5 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
         versions=library.build(),
+        token_weighting=calibration.weighting,
     )
