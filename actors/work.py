@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from conf.schema import Language, Sampling
+from conf.schema import Language, Sampling, TokenWeights
 
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
@@ -187,6 +187,8 @@ class ImatrixOrder:
     key: dict[str, Any] = field(hash=False)
     """What the file's hash is made of; kept in the manifest."""
     rules: ChunkRules = ChunkRules()
+    token_weights: TokenWeights | None = None
+    """None: every token counts once."""
 
     @property
     def group_tokens(self) -> tuple[int, ...]:

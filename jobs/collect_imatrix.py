@@ -21,17 +21,18 @@ import polars as pl
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
-from actors.orchestrator.plan import SourceImatrix
+from actors.orchestrator.plan import SourceImatrix, weighted_mix, weights_key
 from actors.quantization.calibration import text_name
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
+from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
 from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
-from conf.load import resolve_path
+from conf.load import load, resolve_path
 from conf.mixes import is_mix, shipped_mixes
-from conf.schema import Calibration
+from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
 from jobs._calibration import default_mix, source_of
 from jobs._counter import Counter
@@ -70,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     )
     size_help = f"calibration tokens in all, taken in whole chunks (default {DEFAULTS.dataset_size})"
     made.add_argument("--dataset-size", type=int, default=DEFAULTS.dataset_size, metavar="TOKENS", help=size_help)
+    weights_help = "count tokens of mathematics and science more; the weights stand in the configuration"
+    made.add_argument("--weight-tokens", action="store_true", help=weights_help)
+    config_help = "configuration file whose `protection.token_weights` --weight-tokens takes; nothing else is used"
+    made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     made.add_argument(
         "--ctx", type=int, default=DEFAULTS.ctx, metavar="N", help=f"tokens a chunk (default {DEFAULTS.ctx})"
     )
@@ -109,13 +114,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{order.output_path}: {manifest.n_tensors} tensors from {manifest.n_tokens:,} tokens, ", end="")
     shared, each = (f" of {options.shards} processes", " each") if options.shards > 1 else ("", "")
     print(f"{manifest.seconds:.1f} s{shared} ({manifest.tokens_per_second:,.0f} tokens/s{each})")
+    if manifest.token_weighting is not None:
+        print(f"weights: {_weights_text(manifest.token_weighting)}")
     return arguments.EXIT_DONE
 
 
 def show_matrix(path: str, chart: str | None) -> None:
     """Print the statistics of a matrix, and draw them to `chart`. Raises `BadInput` for another file."""
-    statistics = statistics_of(read_imatrix(path, key="--show-statistics").entries)
+    matrix = read_imatrix(path, key="--show-statistics")
+    statistics = statistics_of(matrix.entries)
     print(statistics_text(path, statistics, layer_statistics(statistics)))
+    if matrix.weighting is not None:
+        print(f"weights: {_weights_text(matrix.weighting)}")
     if chart is None:
         return
     output = check_chart(chart)
@@ -134,6 +144,13 @@ def check_chart(chart: str) -> Path:
         raise BadInput(Fault("--chart", chart, "a file name that ends with .png", "Its SVG is written beside it."))
     require_folder(path.parent, "--chart")
     return path
+
+
+def _weights_text(weighting: TokenWeighting) -> str:
+    return "; ".join(
+        f"{label} {use.weight:g} ({use.tokens:,} tokens, {use.share:.1%} of all, {use.weighted_share:.1%} of the sums)"
+        for label, use in weighting.classes.items()
+    )
 
 
 def make_order(options: argparse.Namespace) -> ImatrixOrder:
@@ -161,9 +178,10 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     read_header(model_path)
     source = _source(options)
     check_folder(output.parent, "--output")
+    weights = _token_weights(options)
     order = ImatrixOrder(
         model_path=model_path,
-        mix=source.name,
+        mix=source.name if weights is None else weighted_mix(source.name),
         texts=source.texts,
         dataset_size=options.dataset_size,
         ctx=options.ctx,
@@ -180,14 +198,25 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
             "group_chunks": GROUP_CHUNKS,
             "threads": options.threads,
             "build": library.build(),
+            **weights_key(weights),
         },
         rules=source.rules,
+        token_weights=weights,
     )
     n_groups = max(1, len(order.group_tokens))
     if options.shards > n_groups:
         allowed = f"at most {n_groups}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
     return order
+
+
+def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
+    """Those of the configuration, where they are asked for. Raises `BadInput` for a configuration that is none."""
+    if options.weight_tokens:
+        return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
+    if options.config is not None:
+        raise BadInput(Fault("--config", options.config, "nothing without --weight-tokens", "Add it, or leave both."))
+    return None
 
 
 def _source(options: argparse.Namespace) -> SourceImatrix:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.activations import ActivationCollector
@@ -90,14 +93,14 @@ class GroupDecoder:
             LlamaError: llama.cpp failed, or activations were not finite.
         """
         work = self.work(order)
-        groups = cut(work.calibration.chunks)
+        groups, weights = cut(work.calibration.chunks), cut(work.calibration.weights)
         missing = [number for number in numbers if not work.parts.has(number)]
         found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
         if found:
             report(found)
         for number in missing:
             try:
-                group = _decode(self._collector(order), groups[number], report)
+                group = _decode(self._collector(order), groups[number], weights[number], report)
             except LlamaError as error:
                 # What was watched so far, and maybe the model itself, is not to be trusted any more.
                 self.close()
@@ -119,9 +122,14 @@ def _prepare(order: ImatrixOrder) -> Work:
     read_header(order.model_path)
     with Model(order.model_path, vocab_only=True) as vocabulary:
         calibration = make_chunks(
-            vocabulary, order.texts, dataset_size=order.dataset_size, ctx=order.ctx, rules=order.rules
+            vocabulary,
+            order.texts,
+            dataset_size=order.dataset_size,
+            ctx=order.ctx,
+            rules=order.rules,
+            token_weights=order.token_weights,
         )
-    # The key names model, texts, build and threads; the chunks themselves are what is decoded.
+    # The key names model, texts, weights, build and threads; the chunks themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
     identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
     return Work(order, calibration, PartsFolder(order.output_path, identity))
@@ -135,11 +143,16 @@ def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
 
 
-def _decode(collector: ActivationCollector, chunks: Sequence[Sequence[int]], report: ReportTokens) -> Group:
+def _decode(
+    collector: ActivationCollector,
+    chunks: Sequence[Sequence[int]],
+    weights: Sequence[NDArray[np.float32] | None],
+    report: ReportTokens,
+) -> Group:
     started = time.perf_counter()
     collector.clear()
-    for chunk in chunks:
-        collector.decode(chunk)
+    for chunk, of_tokens in zip(chunks, weights, strict=True):
+        collector.decode(chunk, of_tokens)
         report(len(chunk))
     process = f"{socket.gethostname()}:{os.getpid()}"
     return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))

@@ -10,12 +10,15 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from actors.llama.activations import TensorActivations
 from actors.store import atomic_path, group_path
 from actors.work import GROUP_CHUNKS
+
+T = TypeVar("T")
 
 _IDENTITY, _COST, _PROCESSES, _SUMS, _COUNTS = "identity", "cost", "processes", "sums/", "counts/"
 
@@ -33,8 +36,8 @@ class Group:
     """Which ones decoded it: machine and process id."""
 
 
-def cut(chunks: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
-    """Chunks in groups; the last one may be shorter."""
+def cut(chunks: Sequence[T]) -> list[Sequence[T]]:
+    """Chunks, or what there is one a chunk of, in groups; the last one may be shorter."""
     return [chunks[start : start + GROUP_CHUNKS] for start in range(0, len(chunks), GROUP_CHUNKS)]
 
 

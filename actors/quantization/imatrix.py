@@ -15,6 +15,7 @@ from actors.quantization.calibration import Calibration, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
+from actors.quantization.weighting import TokenWeighting, weighting_of
 from actors.store import atomic_path, file_sha256, read_json, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
@@ -48,6 +49,8 @@ class ImatrixManifest:
     peak_rss_bytes: int
     """Of the largest process that decoded a group."""
     versions: dict[str, str]
+    token_weighting: TokenWeighting | None
+    """None where every token counts once."""
 
 
 def manifest_path(output_path: str | Path) -> Path:
@@ -95,10 +98,12 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
     total = add_up(work.parts.load(number) for number in numbers)
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    weighting = work.calibration.weighting
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        write_imatrix(temporary, Imatrix(total.entries, names, n_chunks, order.ctx), group_chunks=GROUP_CHUNKS)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, weighting)
+        write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, work.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))
     work.parts.remove()
@@ -111,7 +116,15 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    return ImatrixManifest(texts=texts, tensors_without_data=without, rules=rules, **row)
+    # Manifests of before there were weights say nothing of them.
+    weighting = row.pop("token_weighting", None)
+    return ImatrixManifest(
+        texts=texts,
+        tensors_without_data=without,
+        rules=rules,
+        token_weighting=weighting_of(weighting) if weighting else None,
+        **row,
+    )
 
 
 def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> ImatrixManifest:
@@ -134,4 +147,5 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
         versions=library.build(),
+        token_weighting=calibration.weighting,
     )

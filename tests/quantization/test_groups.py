@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,10 @@ def test_what_was_interrupted_goes_on_at_the_last_whole_group(
     mine, decode = elsewhere(order, tmp_path), ActivationCollector.decode
     reported: list[int] = []
 
-    def failing(self: ActivationCollector, chunk: tuple[int, ...]) -> None:
+    def failing(self: ActivationCollector, *arguments: Any) -> None:
         if len(reported) == fails_at:
             raise LlamaError("the machine went away")
-        decode(self, chunk)
+        decode(self, *arguments)
 
     monkeypatch.setattr(ActivationCollector, "decode", failing)
     with pytest.raises(LlamaError, match="went away"):
