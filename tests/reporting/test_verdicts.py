@@ -36,7 +36,12 @@ def _row(found: Results, arm: str, benchmark: str) -> dict[str, Any]:
 
 
 def _made(
-    sample: SampleRun, scores: dict[str, np.ndarray], sizes: dict[str, int], *, clusters: dict[int, str] | None = None
+    sample: SampleRun,
+    scores: dict[str, np.ndarray],
+    sizes: dict[str, int],
+    *,
+    clusters: dict[int, str] | None = None,
+    margins: Margins | None = None,
 ) -> Results:
     """A run of one benchmark: scores by arm, shape (items, seeds); the first arm is the reference."""
     reference = next(iter(scores))
@@ -53,10 +58,11 @@ def _made(
         for (item, seed), value in np.ndenumerate(values):
             row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark["name"], "seed": seed}
             row |= {"item_id": f"{item:05d}", "prompt_hash": str(item), "cluster": (clusters or {}).get(item)}
-            row |= {"outcome": "correct" if value else "wrong", "score": float(value)}
+            row |= {"outcome": "correct" if value > 0 else "wrong", "score": float(value)}
             rows.append(row)
     run = sample.run | {"arms": arms, "benchmarks": [benchmark], "failures": [], "notices": []}
-    made = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS)
+    settings = Statistics(margins=margins or Margins())
+    made = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS, settings)
     validate("statistical_analysis", made.analysis)
     validate("quantization_comparison", made.comparison)
     summary_table(made.comparison, made.analysis)
@@ -176,6 +182,20 @@ def test_items_of_one_source_widen_the_interval_and_few_sources_are_told(sample:
     assert "8 sources" in together.comparison["notices"][-1]
     (result, _) = [row for row in together.comparison["results"] if row["benchmark"] == "gsm8k"]
     assert (result["n_clusters"], result["ci_method"]) == (8, "t_clustered")
+
+
+def test_judged_scores_need_a_margin_of_their_own(sample: SampleRun) -> None:
+    rng = np.random.default_rng(7)
+    reference = rng.integers(1, 6, size=(300, 3)).astype(float)
+    scores = {"f16": reference, "q8_0": reference.clip(1, 4.9), "q4_k_m": (reference - 2).clip(1, 5)}
+    sizes = {"f16": 9, "q8_0": 5, "q4_k_m": 3}
+    without, with_margin = (_made(sample, scores, sizes, margins=Margins(judged=judged)) for judged in (None, 0.2))
+    rows = [_row(without, arm, "gsm8k") for arm in ("q8_0", "q4_k_m")]
+    assert [(row["margin"], row["flips_reason"]) for row in rows] == [(None, "not_binary")] * 2
+    # .02 points are lost for certain, and without a margin a certain loss is one too many.
+    assert [row["verdict"] for row in rows] == ["worse", "worse"]
+    verdicts = [_row(with_margin, arm, "gsm8k")["verdict"] for arm in ("q8_0", "q4_k_m")]
+    assert verdicts == ["no_worse", "worse"]
 
 
 def test_a_grid_of_recipes_and_matrices_is_found_and_its_effects_with_it(sample: SampleRun) -> None:
