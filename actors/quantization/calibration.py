@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from actors.llama.model import Model
 from actors.work import CalibrationText, ChunkRules
@@ -27,6 +28,8 @@ class TextUse:
     """Of the text as it was read: of the part, where only a part was asked for."""
     tokens_available: int
     n_chunks: int
+    source: Mapping[str, Any] | None = None
+    """Of rows of a data set: repository, commit, files, split, column, rows."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def make_chunks(
     for text, content, found, have, count in zip(texts, contents, tokens, available, wanted, strict=True):
         taken = range(count) if shuffled is None else shuffled.sample(range(have), count)
         chunks += [_chunk(found[number * ctx : (number + 1) * ctx], model) for number in taken]
-        uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+        uses.append(
+            TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
+        )
     if shuffled is not None:
         shuffled.shuffle(chunks)
     return Calibration(tuple(chunks), tuple(uses))
