@@ -77,8 +77,11 @@ class Transfer:
 
     def advance(self, n_bytes: int) -> None:
         """Count `n_bytes` more; fewer where some must come again."""
-        self._done_bytes += n_bytes
         now = time.monotonic()
+        if not self._done_bytes:
+            # What was prepared before the first byte is no part of the rate.
+            self._started_s = self._shown_s = now
+        self._done_bytes += n_bytes
         if sys.stdout.isatty():
             if self._bar is None:
                 columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -2,7 +2,8 @@
 
 It knows models and data sets at commits, asks for a token where a repository is private or gated, and can break a
 connection in the middle of a file. Files of `LARGE_BYTES` or more are announced by their sha256, as the hub does with what
-it keeps in its large-file storage; smaller ones by git's sha1.
+it keeps in its large-file storage;
+smaller ones by git's sha1.
 """
 
 from __future__ import annotations

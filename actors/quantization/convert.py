@@ -198,6 +198,9 @@ def _failed(checkpoint: Checkpoint, log: str, key: str) -> Fault:
     got = f"{checkpoint.name} ({checkpoint.architecture})"
     if any(line.endswith("is not supported") for line in lines):
         return Fault(key, got, f"{_ALLOWED} ({converter_version()})", "Give a GGUF of it, if somebody has made one.")
+    if any("pre-tokenizer was not recognized" in line for line in lines):
+        allowed = f"{_ALLOWED} ({converter_version()} does not know its tokenizer)"
+        return Fault(key, got, allowed, "Give a GGUF of it, if somebody has made one.")
     own_code = " Its own programs, which its configuration names, are never run." if checkpoint.has_own_code else ""
     return Fault(key, got, _ALLOWED, f"It failed.{own_code} Last lines: {' | '.join(lines[-_LAST_LINES:])}")
 
