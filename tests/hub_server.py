@@ -1,9 +1,8 @@
 """A small hub on loopback: the few endpoints of the Hugging Face hub that fetching needs, in a thread.
 
 It knows models and data sets at commits, asks for a token where a repository is private or gated, and can break a
-connection in the middle of a file. Files of `LARGE_BYTES` or more are announced by their sha256, as the hub does with what
-it keeps in its large-file storage;
-smaller ones by git's sha1.
+connection in the middle of a file. Files of `LARGE_BYTES` or more are announced by their sha256, as the hub does with
+what it keeps in its large-file storage; smaller ones by git's sha1.
 """
 
 from __future__ import annotations

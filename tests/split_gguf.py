@@ -1,4 +1,4 @@
-"""Splits a GGUF as llama-gguf-split does: metadata in the first part, some of the tensors in each, three `split.` keys."""
+"""Splits a GGUF as llama-gguf-split does: metadata in the first part, tensors in each, three `split.` keys."""
 
 from __future__ import annotations
 

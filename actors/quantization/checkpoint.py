@@ -67,8 +67,8 @@ def check_kind(names: Collection[str], *, key: str, got: str) -> None:
     """Raise `BadInput` where a folder or repository with these files is no checkpoint that can be converted."""
     allowed = f"a checkpoint: {CONFIG} and model*.safetensors"
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
-    fault = None
-    if any(name.endswith(".safetensors") and name.startswith("model") for name in names) and CONFIG in names:
+    has_weights = any(name.startswith("model") and name.endswith(".safetensors") for name in names)
+    if has_weights and CONFIG in names:
         return
     if not names:
         fault = Fault(key, got, f"{allowed} (it is empty)", "Check the path.")
@@ -78,7 +78,7 @@ def check_kind(names: Collection[str], *, key: str, got: str) -> None:
         fault = Fault(key, got, f"{allowed}, or one GGUF file", step)
     elif "adapter_config.json" in names:
         fault = Fault(key, got, f"{allowed} (this is an adapter)", "Merge it into its base model first.")
-    elif any(name.endswith((".bin", ".pt", ".pth")) for name in names):
+    elif not has_weights and any(name.endswith((".bin", ".pt", ".pth")) for name in names):
         step = "Save it as safetensors; pickles may run code and are not opened."
         fault = Fault(key, got, f"{allowed} (its weights are pickles)", step)
     else:

@@ -1,8 +1,8 @@
 """From a checkpoint to a GGUF, by llama.cpp's own converter, in a process and an environment of its own.
 
-The converter asks transformers to trust a checkpoint's own programs. So it is shown a folder of links to the
-checkpoint's data files alone, whose configuration names no programs, and no network: there is nothing that could be
-run. It gets no environment variable of ours either, for it needs no secrets.
+For some architectures the converter has transformers trust a checkpoint's own programs. So it is shown a folder of
+links to the checkpoint's data files alone, whose configuration names no programs, and is told to stay off the network:
+there is nothing that could be run. It gets no environment variable of ours either, for it needs no secrets.
 
 Converted files are cached by the content of the checkpoint, so that the same weights are converted once.
 """

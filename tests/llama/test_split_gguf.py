@@ -30,7 +30,9 @@ def parts(whole: Path, tmp_path: Path) -> list[Path]:
 def test_all_parts_are_read_by_the_name_of_the_first(whole: Path, parts: list[Path]) -> None:
     one, several = read_layout(whole), read_layout(parts[0])
     assert several.parts == tuple(parts)
-    assert [replace(row, offset=0, part=0) for row in several.tensors] == [replace(row, offset=0) for row in one.tensors]
+    assert [replace(row, offset=0, part=0) for row in several.tensors] == [
+        replace(row, offset=0) for row in one.tensors
+    ]
     assert {key: several.raw[key] for key in one.raw} == one.raw
     assert several.size_bytes == sum(part.stat().st_size for part in parts)
     # As if in one piece, but for the three keys that say it is split.
