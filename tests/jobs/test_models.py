@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from actors.hub import Hub
+from conf.faults import BadInput
+from jobs._models import find
 from tests import hub_server
 from tests.hub_server import COMMIT, TOKEN, Repository, serving
 from tests.jobs.running import Ended, run
@@ -124,12 +128,13 @@ def test_a_plan_records_where_models_and_arms_come_from_and_what_arms_do_otherwi
         ("hf:nonsense", "hf:owner/name"),
     ],
 )
-def test_what_the_hub_does_not_give_is_bad_input(job: Job, tmp_path: Path, model: str, said: str) -> None:
-    ended = job("quantize", "--model", f"m={model}", "--formats", "q4_0", "--output", str(tmp_path / "out"))
-    assert ended.code == 2
-    assert said in ended.err
-    assert "Traceback" not in ended.err
-    assert not (tmp_path / "out").exists()
+def test_what_the_hub_does_not_give_is_bad_input(
+    server: hub_server.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, said: str
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    hub = Hub(endpoint=server.endpoint, cache_dir=tmp_path / "hub")
+    with pytest.raises(BadInput, match=re.escape(said)):
+        find(model, key="--model", is_model=True, hub=hub)
 
 
 def test_all_that_is_wrong_is_told_before_anything_is_fetched(job: Job, server: hub_server.Hub, tmp_path: Path) -> None:
@@ -139,6 +144,7 @@ def test_all_that_is_wrong_is_told_before_anything_is_fetched(job: Job, server: 
     models = ["--model", f"a={checkpoint}", "--model", "b=hf:org/tiny/gguf/tiny-F16.gguf"]
     ended = job("pipeline", *models, "--quantizations", "q9_9", "--arm", "c=org/tiny", "--storage", str(tmp_path / "s"))
     assert ended.code == 2
+    assert "Traceback" not in ended.err
     for said in ("missing: model-00002-of-00002.safetensors", "q9_9", "hf:org/tiny@main/path/file.gguf"):
         assert said in ended.err
     assert all("/resolve/" not in path for _, path, _ in server.requests)
