@@ -29,12 +29,14 @@ Language = Literal["ja", "en", "both"]
 
 
 class NamedPath(Frozen):
-    """`[NAME=]PATH`: a model, or an existing GGUF as an arm."""
+    """`[NAME=]MODEL`: a model, or an existing GGUF as an arm."""
 
     name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
-    """Short name; by default the file's stem."""
+    """Short name; by default that of the file or repository, less the type at its end."""
     path: str
-    """A path, made absolute while loading; `package:NAME/FILE` names a file carried by an installed package."""
+    """A GGUF (of a split one any part), or of a model the folder of a Hugging Face checkpoint. Else a repository on the
+    hub, `owner/name[@REVISION]`, or a GGUF in one, `hf:owner/name[@REVISION]/path/file.gguf` (`conf.hub_ids`);
+    `package:NAME/FILE` names a file carried by an installed package."""
 
 
 class OutputTypes(Frozen):
@@ -85,6 +87,28 @@ class Calibration(Frozen):
     """Tokens a chunk, as `llama-imatrix` does by default."""
     allow_overlap: bool = False
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
+
+
+TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
+"""At least 1: only the ratios between weights matter, and llama.cpp's reader rounds sums of weights to whole numbers,
+so that a sum below 1/2 would read as "never used". At most 1000: the sums are kept in 32-bit floats."""
+
+
+class TokenWeights(Frozen):
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`)."""
+
+    mathematics: TokenWeight = 4.0
+    """Numerals, operators, LaTeX, Greek letters, terms."""
+    science: TokenWeight = 4.0
+    """Units and terms."""
+    other: TokenWeight = 1.0
+    """Everything else."""
+
+
+class Protection(Frozen):
+    """What is done for tokens that must not lose precision."""
+
+    token_weights: TokenWeights = TokenWeights()
 
 
 class Sampling(Frozen):
@@ -165,6 +189,7 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
     once more."""
     calibration: Calibration = Calibration()
+    protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
     execution: Execution = Execution()

@@ -109,7 +109,8 @@ def source_of(mix: Mix, sha256: Sha256) -> SourceImatrix:
         digest = sha256(file)
         source = found.source if found else None
         texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share, source))
-    return SourceImatrix(mix.name, None, None, tuple(texts), ChunkRules(mix.chunk_shuffle_seed, mix.parse_special))
+    rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+    return SourceImatrix(mix.name, None, None, tuple(texts), rules)
 
 
 def fetched_rows(wanted: DatasetRows) -> DatasetText:
