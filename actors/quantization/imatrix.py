@@ -25,6 +25,7 @@ from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.memory import peak_rss_bytes
 from actors.quantization.weighting import TokenWeighting, weighting_of
 from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
+from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
@@ -160,9 +161,10 @@ def _prepare(order: ImatrixOrder) -> _Work:
             rules=order.rules,
             token_weights=order.token_weights,
         )
-    # The key names model, texts, weights, build and threads; the chunks themselves are what is decoded.
+    # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
-    identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
+    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
+    identity = content_hash(decoded)
     return _Work(order, calibration, PartsFolder(order.output_path, identity))
 
 
