@@ -188,6 +188,13 @@ class ImatrixOrder:
     token_weights: TokenWeights | None = None
     """None: every token counts once."""
 
+    @property
+    def group_tokens(self) -> tuple[int, ...]:
+        """Tokens of each group of chunks; the last one may have fewer."""
+        n_chunks = self.dataset_size // self.ctx
+        starts = range(0, n_chunks, GROUP_CHUNKS)
+        return tuple(min(GROUP_CHUNKS, n_chunks - start) * self.ctx for start in starts)
+
 
 @dataclass(frozen=True)
 class TypeOverrides:

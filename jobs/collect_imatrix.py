@@ -21,7 +21,6 @@ from actors.llama import library
 from actors.llama.gguf_file import read_header
 from actors.orchestrator.plan import SourceImatrix, weighted_mix
 from actors.quantization.calibration import text_name
-from actors.quantization.imatrix import count_groups
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
 from actors.quantization.weighting import TokenWeighting
@@ -176,8 +175,9 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         rules=source.rules,
         token_weights=weights,
     )
-    if options.shards > max(1, count_groups(order)):
-        allowed = f"at most {max(1, count_groups(order))}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
+    n_groups = max(1, len(order.group_tokens))
+    if options.shards > n_groups:
+        allowed = f"at most {n_groups}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
     return order
 

@@ -2,12 +2,17 @@
 
 `cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
 float64 (llama-imatrix keeps float32); chunks, files and manifests are `actors.quantization.imatrix`'s.
+
+Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
+up) share its sum, and a graph is left after the last matrix that is watched, before the output head, which can be a
+fifth of a small model's work and whose importance is not collected.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +57,9 @@ class ActivationCollector:
         self._weights: NDArray[np.float32] | None = None
         """Of the tokens of the graph that runs; None where each counts once."""
         self._failure: BaseException | None = None
+        self._graph = _Graph(None)
+        self._n_watched: dict[int, int] = {}
+        """Matrices in a chunk's last graph, by its tokens: known once one such graph has run to its end."""
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
@@ -95,13 +103,19 @@ class ActivationCollector:
             raise LlamaError("a chunk holds a token outside of the vocabulary")
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
         for start in range(0, len(chunk), self._batch_size):
-            self._fill(chunk[start : start + self._batch_size], start)
-            self._weights = None if weights is None else weights[start : start + self._batch_size]
+            part = chunk[start : start + self._batch_size]
+            # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
+            is_last = start + len(part) == len(chunk)
+            self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
+            self._weights = None if weights is None else weights[start : start + len(part)]
+            self._fill(part, start)
             status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
+            if is_last and self._n_watched.setdefault(len(part), self._graph.n_watched) != self._graph.n_watched:
+                raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
         # The watching happens while the graph runs: only when it is done are the sums whole.
         llama_cpp.llama_synchronize(self._handle)
 
@@ -138,12 +152,12 @@ class ActivationCollector:
         try:
             tensor = ggml.Tensor.from_address(address)
             if ask:
-                return self._wants(tensor)
+                return self._wants(tensor) and not self._is_known(tensor)
             if self._failure is None:
                 self._add(tensor)
         except BaseException as error:  # ctypes would print it and go on; `decode` raises it, Ctrl-C too
             self._failure = error
-        return self._failure is None
+        return self._failure is None and not self._graph.is_through
 
     def _wants(self, tensor: ggml.Tensor) -> bool:
         op = ggml.op_name(tensor)
@@ -154,17 +168,50 @@ class ActivationCollector:
         inputs = tensor.src[1].contents
         return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_PREFIX)
 
+    def _is_known(self, tensor: ggml.Tensor) -> bool:
+        """Where another matrix of this graph has the same input, its sums are taken and nothing needs to be shown."""
+        found = self._graph.inputs.get(_input_key(tensor))
+        if found is not None:
+            self._keep(_weight_name(tensor), *found)
+        return found is not None
+
     def _add(self, tensor: ggml.Tensor) -> None:
         of_experts = ggml.op_name(tensor) == "MUL_MAT_ID"
-        sums, counts = (_expert_sums if of_experts else _dense_sums)(tensor, self._weights)
-        name = _weight_name(tensor)
+        made = (_expert_sums if of_experts else _dense_sums)(tensor, self._weights)
+        self._graph.inputs[_input_key(tensor)] = made
+        self._keep(_weight_name(tensor), *made)
+
+    def _keep(self, name: str, sums: NDArray[np.float64], counts: NDArray[np.float64]) -> None:
+        self._graph.n_watched += 1
         if name not in self._sums:
-            self._sums[name], self._counts[name] = sums, counts
+            self._sums[name], self._counts[name] = sums.copy(), counts.copy()
         elif self._sums[name].shape != sums.shape:
             raise LlamaError(f"{name} is used with inputs of two shapes: {self._sums[name].shape} and {sums.shape}")
         else:
             self._sums[name] += sums
             self._counts[name] += counts
+
+
+@dataclass
+class _Graph:
+    """What one call of `llama_decode` has shown so far."""
+
+    n_expected: int | None
+    """Matrices after which nothing more is watched; None where that is not known."""
+    n_watched: int = 0
+    inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Sums and counts by `_input_key`."""
+
+    @property
+    def is_through(self) -> bool:
+        return self.n_watched == self.n_expected
+
+
+def _input_key(tensor: ggml.Tensor) -> tuple[int, ...]:
+    """Equal for products of one graph with the same sums: same input, routed alike, matrices stacked alike."""
+    weight, inputs, routes = tensor.src[0].contents, tensor.src[1].contents, tensor.src[2]
+    routed_by = ctypes.addressof(routes.contents) if routes else 0
+    return (tensor.op, ctypes.addressof(inputs), routed_by, int(weight.ne[2]), int(weight.ne[3]))
 
 
 def _weight_name(tensor: ggml.Tensor) -> str:

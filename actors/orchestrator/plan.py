@@ -131,6 +131,11 @@ class PlannedImatrix:
     file: str
     order: ImatrixOrder
 
+    @property
+    def group_units(self) -> tuple[str, ...]:
+        """The units of its groups, in their order; `unit` adds them up."""
+        return tuple(f"{self.unit}/group-{number:05d}" for number in range(len(self.order.group_tokens)))
+
 
 @dataclass(frozen=True)
 class PlannedArm:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from actors.llama.activations import TensorActivations
-from actors.store import atomic_path
+from actors.store import atomic_path, group_path
 from actors.work import GROUP_CHUNKS
 
 T = TypeVar("T")
@@ -44,8 +44,7 @@ class PartsFolder:
 
     def __init__(self, output_path: str | Path, identity: str) -> None:
         """`identity` tells the groups of this work from leftovers of another that had the same output."""
-        output = Path(output_path)
-        self.path = output.with_name(output.name + ".parts")
+        self._output_path = output_path
         self._identity = identity
 
     def has(self, number: int) -> bool:
@@ -74,10 +73,10 @@ class PartsFolder:
 
     def remove(self) -> None:
         """Delete all of it, once the matrix is whole."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self._file(0).parent, ignore_errors=True)
 
     def _file(self, number: int) -> Path:
-        return self.path / f"group-{number:05d}.npz"
+        return group_path(self._output_path, number)
 
 
 def add_up(groups: Iterable[Group]) -> Group:

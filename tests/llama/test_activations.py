@@ -72,6 +72,42 @@ def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path
     assert {int(entry.counts[0]) for entry in seen.values()} == {1024}
 
 
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        collector.decode(chunk(0))  # whole, for what is watched is not known yet
+        whole = collector.statistics()
+        collector.clear()
+        collector.decode(chunk(0))
+        left = collector.statistics()
+    assert list(left) == list(whole)
+    for name, entry in whole.items():
+        assert entry.sum_squares.tobytes() == left[name].sum_squares.tobytes(), name
+        assert entry.counts.tolist() == left[name].counts.tolist()
+
+
+def test_the_output_head_is_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = ActivationCollector._wants
+
+    def noting(self: ActivationCollector, tensor: ggml.Tensor) -> bool:
+        asked.append(str(tensor.name.decode()))
+        return real(self, tensor)
+
+    monkeypatch.setattr(ActivationCollector, "_wants", noting)
+    watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    assert asked.count("result_output") == 1
+    assert asked.count("ffn_out-1") == 2
+
+
+def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    for kinds in (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up")):
+        first, *others = (seen[f"blk.1.{kind}.weight"].sum_squares for kind in kinds)
+        assert all(first.tobytes() == other.tobytes() and first is not other for other in others)
+
+
 def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
@@ -87,7 +123,7 @@ def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
 
 
 class Recorder(ActivationCollector):
-    """Keeps what it is shown: the inputs of each matrix, and where there are experts, which rows go to which."""
+    """Keeps what it is shown, once each input: the inputs of each matrix, and where there are experts, which rows go to which."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, ctx=N_TOKENS, threads=1)
@@ -124,11 +160,14 @@ def test_a_tokens_weight_counts_in_every_matrix_that_it_reaches(tmp_path: Path, 
     with Model(path) as model, Recorder(model) as recorder:
         recorder.decode(chunk(0), weights)
         found, seen = recorder.statistics(), recorder.seen
-    assert found.keys() == seen.keys()
+    assert seen.keys() < found.keys()
     for name, (inputs, routes) in seen.items():
         sums, counts = weighted_by_hand(inputs, routes, weights, n_experts)
         np.testing.assert_allclose(found[name].sum_squares, sums, rtol=1e-6)
         assert found[name].counts.tolist() == counts.tolist()
+    # The rest share an input with one of these, and its sums.
+    shown = {found[name].sum_squares.tobytes() for name in seen}
+    assert {entry.sum_squares.tobytes() for entry in found.values()} == shown
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
