@@ -147,6 +147,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
             "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
         }
     elif path.exists():
         manifest = read_json(path)
@@ -165,6 +167,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "bits_per_weight": manifest.get("bits_per_weight"),
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }

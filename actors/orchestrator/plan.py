@@ -50,6 +50,8 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    origin: Mapping[str, Any] | None = None
+    """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class SourceArm:
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    types: Mapping[str, int] = field(default_factory=dict)
+    """Tensors by type, lower case."""
+    origin: Mapping[str, Any] | None = None
+    """As a model's."""
 
 
 @dataclass(frozen=True)
