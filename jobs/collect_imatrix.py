@@ -21,12 +21,13 @@ import polars as pl
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
-from actors.orchestrator.plan import SourceImatrix, weighted_mix, weights_key
+from actors.orchestrator.plan import SourceImatrix, weighted_mix
 from actors.quantization.calibration import text_name
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
 from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
+from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
 from conf.files import require_folder

@@ -189,6 +189,7 @@ def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),
         **{key: manifest[key] for key in wanted},
+        "token_weighting": manifest.get("token_weighting"),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.token_classes import class_rules
+from actors.token_classes import weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -23,7 +23,7 @@ from actors.work import (
     QuantizeOrder,
     Recipe,
 )
-from conf.schema import PipelineConfig, TokenWeights
+from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
 LOSSLESS_TYPES = ("f32", "bf16", "f16")
@@ -314,11 +314,6 @@ def _gpu_layers(inputs: Inputs) -> int:
 def weighted_mix(mix: str) -> str:
     """Name of the matrix of the same mix in which tokens count by their class; no mix of a user's has such a name."""
     return f"{mix}+weighted"
-
-
-def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
-    """What a matrix's key says of weights: nothing where every token counts once."""
-    return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
 
 
 def _plan_imatrix(
