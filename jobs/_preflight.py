@@ -22,7 +22,7 @@ from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
-from actors.llama.quantizer import predicted_size
+from actors.llama.quantizer import plan_quantization
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -32,7 +32,9 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
-from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
+from actors.quantization.protection import allot
+from actors.quantization.spending import check_fits
+from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
@@ -77,14 +79,14 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
     }
     arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
-    wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
+    wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
     names = faults.gather(benchmarks.expand_names, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
     found_arms = tuple(_known(arm) for arm in arms)
-    _check_reference(config, models, found_arms)
+    _check_reference(config, models, found_arms, _known(recipes))
     loaded = {
         model.name: faults.gather(
             _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
@@ -158,8 +160,8 @@ def _known(value: T | None) -> T:
     return value
 
 
-def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
-    """The recipes of `quantizations`, by their names there; recipes that nobody asked for are checked as well."""
+def _recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
+    """What is made of each of `quantizations`, by its name; recipes that nobody asked for are checked as well."""
     faults = _Faults()
     faults.gather(check_own_recipes, config.recipes)
     faults.stop_if_any()
@@ -176,7 +178,7 @@ def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
             if recipe is not None and needs_imatrix(recipe)
         ]
     faults.stop_if_any()
-    return {name: _known(recipe) for name, recipe in found.items()}
+    return {name: protected(_known(recipe), config.protection) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
@@ -191,25 +193,34 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
     """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
-    key = f"recipes.{recipe.name}"
-    check_fit(read_header(path).tensors, recipe.overrides, key=key)
+    key, tensors = f"recipes.{recipe.name}", read_header(path).tensors
+    check_fit(tensors, recipe.overrides, key=key)
     kind = resolve_type(recipe.method)
     try:
-        return predicted_size(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
+        plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
         # Regular expressions are C++'s to read in the end.
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
+    if recipe.budget is None:
+        return plan.size_bytes
+    shapes = {tensor.name: tensor.shape for tensor in tensors}
+    allotment = allot(plan, kind, recipe.overrides, recipe.budget, shapes, shapes if with_imatrix else ())
+    check_fits(allotment, recipe.budget)
+    return allotment.file_bytes
 
 
 def _predict_sizes(
-    models: tuple[SourceModel, ...], recipes: Mapping[str, Recipe], imatrices: tuple[SourceImatrix, ...]
+    models: tuple[SourceModel, ...], recipes: Mapping[str, tuple[Recipe, ...]], imatrices: tuple[SourceImatrix, ...]
 ) -> dict[tuple[str, str, bool], int]:
     faults = _Faults()
     is_there = {source.name != "none" for source in imatrices}
     sizes = {
-        (model.name, recipe.name, weighted): faults.gather(predict_size, model.path, recipe, with_imatrix=weighted)
+        (model.name, recipe.name + recipe.suffix, weighted): faults.gather(
+            predict_size, model.path, recipe, with_imatrix=weighted
+        )
         for model in models
-        for recipe in recipes.values()
+        for made in recipes.values()
+        for recipe in made
         for weighted in (is_there if uses_imatrix(recipe) else {False})
     }
     faults.stop_if_any()
@@ -230,13 +241,19 @@ def _check_distinct(config: PipelineConfig) -> None:
         raise BadInput(faults)
 
 
-def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], arms: tuple[SourceArm, ...]) -> None:
+def _check_reference(
+    config: PipelineConfig,
+    models: tuple[SourceModel, ...],
+    arms: tuple[SourceArm, ...],
+    recipes: Mapping[str, tuple[Recipe, ...]],
+) -> None:
     if config.reference is None:
         return
     prefixes = [f"{model.name}~" for model in models] if len(models) > 1 else [""]
-    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in config.quantizations]
+    own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
+    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
     names += [arm.name for arm in arms]
-    if config.reference not in names and config.reference not in config.quantizations:
+    if config.reference not in names and config.reference not in own:
         raise BadInput(
             Fault(
                 "--reference",
@@ -316,5 +333,16 @@ def check_pango() -> None:
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:
     """The settings that results and plan publish."""
     dumped = config.model_dump(mode="json")
-    wanted = ("runs", "seed", "limit", "sampling", "layout", "calibration", "lang", "execution", "imatrix")
+    wanted = (
+        "runs",
+        "seed",
+        "limit",
+        "sampling",
+        "layout",
+        "calibration",
+        "lang",
+        "execution",
+        "imatrix",
+        "protection",
+    )
     return {key: dumped[key] for key in wanted}
