@@ -193,8 +193,8 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
     """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
-    key, tensors = f"recipes.{recipe.name}", read_header(path).tensors
-    check_fit(tensors, recipe.overrides, key=key)
+    key, header = f"recipes.{recipe.name}", read_header(path)
+    check_fit(header.tensors, recipe.overrides, key=key)
     kind = resolve_type(recipe.method)
     try:
         plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
@@ -203,8 +203,8 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
     if recipe.budget is None:
         return plan.size_bytes
-    shapes = {tensor.name: tensor.shape for tensor in tensors}
-    allotment = allot(plan, kind, recipe.overrides, recipe.budget, shapes, shapes if with_imatrix else ())
+    known = {tensor.name for tensor in header.tensors} if with_imatrix else set[str]()
+    allotment = allot(plan, kind, recipe.overrides, recipe.budget, header, known)
     check_fits(allotment, recipe.budget)
     return allotment.file_bytes
 
@@ -214,17 +214,15 @@ def _predict_sizes(
 ) -> dict[tuple[str, str, bool], int]:
     faults = _Faults()
     is_there = {source.name != "none" for source in imatrices}
-    sizes = {
-        (model.name, recipe.name + recipe.suffix, weighted): faults.gather(
-            predict_size, model.path, recipe, with_imatrix=weighted
-        )
-        for model in models
-        for made in recipes.values()
-        for recipe in made
-        for weighted in (is_there if uses_imatrix(recipe) else {False})
-    }
+    sizes: dict[tuple[str, str, bool], int] = {}
+    for model in models:
+        for made in recipes.values():
+            for weighted in is_there if uses_imatrix(made[0]) else {False}:
+                size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
+                # A control is as large as what it controls.
+                sizes |= {(model.name, recipe.name + recipe.suffix, weighted): size or 0 for recipe in made}
     faults.stop_if_any()
-    return {key: _known(size) for key, size in sizes.items()}
+    return sizes
 
 
 def _check_distinct(config: PipelineConfig) -> None:

@@ -97,18 +97,20 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
     if faults or header is None or model_path is None or config is None:
         raise BadInput(faults)
-    known = [made for recipe in known for made in protected(recipe, config.protection)]
+    made = [protected(recipe, config.protection) for recipe in known]
     weighted = imatrix_path is not None
     sizes = [
-        _gathered(faults, lambda one=one: predict_size(model_path, one, with_imatrix=weighted))  # type: ignore[misc]
-        for one in known
+        _gathered(faults, lambda one=one: len(one) * predict_size(model_path, one[0], with_imatrix=weighted))  # type: ignore[misc]
+        for one in made
     ]
     if faults:
         raise BadInput(faults)
     output = Path(options.output).absolute()
     check_folder(output, "--output", needed_bytes=sum(size for size in sizes if size))
     identity = _identity(header, imatrix_path)
-    return [_order(options, header, named["name"], recipe, imatrix_path, output, identity) for recipe in known]
+    return [
+        _order(options, header, named["name"], recipe, imatrix_path, output, identity) for one in made for recipe in one
+    ]
 
 
 def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfig:

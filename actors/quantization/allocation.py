@@ -12,6 +12,7 @@ can never give a worse choice.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def _hull_steps(options: Sequence[Option]) -> list[tuple[int, float]]:
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], option):
             hull.pop()
         hull.append(option)
-    return [(later.n_bytes - one.n_bytes, one.cost - later.cost) for one, later in zip(hull, hull[1:], strict=False)]
+    return [(later.n_bytes - one.n_bytes, one.cost - later.cost) for one, later in itertools.pairwise(hull)]
 
 
 def _slope(one: Option, later: Option) -> float:

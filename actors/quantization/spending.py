@@ -110,9 +110,8 @@ def allotment_of(
 ) -> Allotment:
     """The ladders and the budget of an order. Raises `BadInput` where nothing fits."""
     recipe = order.recipe
-    shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     known = frozenset(imatrix.importance) if imatrix is not None else frozenset[str]()
-    allotment = allot(plan, resolve_type(recipe.method), recipe.overrides, budget, shapes, known)
+    allotment = allot(plan, resolve_type(recipe.method), recipe.overrides, budget, header, known)
     check_fits(allotment, budget)
     return allotment
 
