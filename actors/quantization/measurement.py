@@ -23,8 +23,8 @@ from actors.store import read_json, write_json
 from actors.work import ReportTokens
 
 MAX_ELEMENTS = 2**19
-"""Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M and the rows of all of
-its 211 tensors, relative errors then are within a few percent of those of all rows."""
+"""Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M the
+relative errors of larger tensors then differ from those of all rows by 1.3% (standard deviation), 3% at most."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,26 @@
 
 The objective is the sum over tensors of size times relative error,
 
-    J = sum_t c_t e_t(type_t)       c_t = elements of t / elements of all tensors
+    J = sum_t c_t e_t(type_t)       c_t = elements of t / elements of all tensors that can be changed
                                     e_t(type) = error(type) / energy        (`actors.llama.rounding`)
 
 the mean, over weights, of the part of its tensor's output that rounding turns into noise. Measuring is `measurement`'s,
 the optimum under a budget `allocation`'s; here a recipe with a budget becomes a list of types.
 
-Relative errors, because the loss grows about linearly in them, with one coefficient a layer (Malinovskii et al. 2025,
-"HIGGS: Pushing the Limits of Large Language Model Quantization via the Linearity Theorem", arXiv 2411.17525).
+with elements counted as often as a token uses them (`_weight`). Relative errors, because the loss grows about linearly
+in them, with one coefficient a layer (Malinovskii et al. 2025, "HIGGS: Pushing the Limits of Large Language Model
+Quantization via the Linearity Theorem", arXiv 2411.17525). The coefficients are not measured here, c_t stands for them.
+
+Chosen by measurement on SmolLM2-135M (Q4_1, made continuous by noise within its steps; 22 mixes of types; KL
+divergence from the unquantized model on 1024 positions of calibration text that the matrix had not seen). Correlation
+of log KL with the log of what is predicted, and standard deviation of their difference:
+
+    sum of absolute errors 0.81, 1.15        sum of relative errors              0.54, 0.95
+    elements x relative    0.89, 0.47        elements x uses x relative (this)   0.96, 0.27
+
+What they choose differs less: with 0.25 bits a weight added, KL falls from 0.0493 (q4_k_m) to 0.0245-0.0251 by all three
+relative objectives, to 0.0287 by absolute errors, and to 0.0329 in the control. One small model was all there was to
+measure on: the weights c_t of experts, and of embeddings other than its own, are reasoned and not measured.
 """
 
 from __future__ import annotations
