@@ -90,6 +90,22 @@ class Calibration(Frozen):
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
 
 
+TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
+"""At least 1: only the ratios between weights matter, and llama.cpp's reader rounds sums of weights to whole numbers,
+so that a sum below 1/2 would read as "never used". At most 1000: the sums are kept in 32-bit floats."""
+
+
+class TokenWeights(Frozen):
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`)."""
+
+    mathematics: TokenWeight = 4.0
+    """Numerals, operators, LaTeX, Greek letters, terms."""
+    science: TokenWeight = 4.0
+    """Units and terms."""
+    other: TokenWeight = 1.0
+    """Everything else."""
+
+
 PROTECTION_BPW: Mapping[str, float] = {"low": 0.1, "medium": 0.25, "high": 0.5, "max": 1.0}
 """Bits a weight that a level adds to what the method spends. 1 is about the distance between neighbouring types (q4_k
 4.5, q5_k 5.5, q6_k 6.6), so more would be better spent on the next method; 0.25 is about what llama.cpp's own _M
@@ -97,7 +113,7 @@ mixes add to their _S; 0.1 is for a few tensors."""
 
 
 class Protection(Frozen):
-    """More precision for the tensors where it does most."""
+    """What is done for tokens that must not lose precision, and for the tensors where precision does most."""
 
     level: ProtectionLevel = "none"
     """How many bits a weight are added to each lossy quantization, and spent by what they buy. `none`: q4_k_m is what
@@ -108,6 +124,8 @@ class Protection(Frozen):
     """Bits a weight in all, in place of a level: the best types that fit, below the method's own, too."""
     target_size: Annotated[int, Field(ge=1)] | None = None
     """The same as bytes of the file; a text with its unit is read too: `4.2GiB`."""
+    token_weights: TokenWeights = TokenWeights()
+    """Of the importance matrix by which protected arms are made and their bytes shared out."""
 
     @field_validator("target_size", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,42 @@ def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path
     assert {int(entry.counts[0]) for entry in seen.values()} == {1024}
 
 
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        collector.decode(chunk(0))  # whole, for what is watched is not known yet
+        whole = collector.statistics()
+        collector.clear()
+        collector.decode(chunk(0))
+        left = collector.statistics()
+    assert list(left) == list(whole)
+    for name, entry in whole.items():
+        assert entry.sum_squares.tobytes() == left[name].sum_squares.tobytes(), name
+        assert entry.counts.tolist() == left[name].counts.tolist()
+
+
+def test_the_output_head_is_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = ActivationCollector._wants
+
+    def noting(self: ActivationCollector, tensor: ggml.Tensor) -> bool:
+        asked.append(str(tensor.name.decode()))
+        return real(self, tensor)
+
+    monkeypatch.setattr(ActivationCollector, "_wants", noting)
+    watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    assert asked.count("result_output") == 1
+    assert asked.count("ffn_out-1") == 2
+
+
+def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    for kinds in (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up")):
+        first, *others = (seen[f"blk.1.{kind}.weight"].sum_squares for kind in kinds)
+        assert all(first.tobytes() == other.tobytes() and first is not other for other in others)
+
+
 def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
@@ -78,6 +115,26 @@ def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ggml, "values", interrupted)
     with pytest.raises(KeyboardInterrupt):
         watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
+
+
+def test_an_interruption_that_comes_between_two_tensors_is_not_swallowed(tmp_path: Path) -> None:
+    """ctypes drops what is raised before the callback's own code runs, as signal handlers do."""
+
+    class Interrupted(ActivationCollector):
+        calls = 0
+
+        def _on_tensor(self, address: int, ask: bool, data: object) -> bool:
+            Interrupted.calls += 1
+            if Interrupted.calls == 20:
+                raise KeyboardInterrupt
+            return super()._on_tensor(address, ask, data)
+
+    hook = sys.unraisablehook
+    with Model(write_tiny_model(tmp_path / "tiny.gguf")) as model, Interrupted(model, ctx=96, threads=1) as collector:
+        with pytest.raises(KeyboardInterrupt):
+            collector.decode(chunk(0))
+        assert Interrupted.calls < 40, "the graph stops at the next tensor that is watched"
+        assert sys.unraisablehook is hook
 
 
 def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:

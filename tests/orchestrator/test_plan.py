@@ -222,7 +222,14 @@ def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_ow
     assert {arm.reference for arm in plan.arms} == {None, "f16"}
     assert len({arm.key_hash for arm in plan.arms}) == len(plan.arms) == 9
     # q8_0 itself never looks at the matrix, but its bytes are shared out by it.
-    assert plan.arm("q8_0+phigh").needs and plan.arm("q8_0+phigh").imatrix == "default"
+    assert plan.arm("q8_0+phigh~plain").needs
+    # Tokens count by their class for protected arms alone.
+    assert [(one.mix, one.order.token_weights is not None) for one in plan.imatrices] == [
+        ("default", False),
+        ("default+weighted", True),
+    ]
+    assert plan.arm("q4_k_m+phigh").imatrix == "default+weighted"
+    assert plan.arm("q4_k_m+phigh~plain").imatrix == "default"
     orders = [arm.order for arm in plan.arms if arm.order]
     measured = {order.arm: order.measured_path for order in orders}
     assert measured["q4_k_m+phigh"] == measured["q8_0+phigh"] != measured["q4_k_m+none+phigh"]
