@@ -203,7 +203,8 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
     if recipe.budget is None:
         return plan.size_bytes
-    known = {tensor.name for tensor in header.tensors} if with_imatrix else set[str]()
+    # What a matrix covers is read where the arm is made; of embedding and output it rarely knows anything.
+    known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
     allotment = allot(plan, kind, recipe.overrides, recipe.budget, header, known)
     check_fits(allotment, recipe.budget)
     return allotment.file_bytes
