@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from actors.llama.gguf_layout import part_names
 from actors.store import RunDirectory, file_sha256, read_json, timings_path
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -180,7 +181,8 @@ def _made_file_run(
         files += [_file_of(file, file.name) for file in beside if file.exists()]
     gguf = root / planned["file"]
     if is_made and gguf.exists():
-        if gguf.stat().st_size <= gguf_limit_bytes:
+        # A split file is of no use by its first part alone.
+        if len(part_names(gguf.name)) == 1 and gguf.stat().st_size <= gguf_limit_bytes:
             files.append(_file_of(gguf, gguf.name, known_sha256=manifest.get("sha256")))
         else:
             params["path"] = str(gguf.absolute())

@@ -6,6 +6,7 @@ is given everything it needs in its order and looks nothing up elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -151,6 +152,8 @@ class CalibrationText:
     sha256: str
     share: float
     """Part of the tokens taken from it; the shares of an order add up to 1."""
+    source: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Where rows of a data set come from: repository, commit, files, split, column, rows. None for a plain file."""
 
 
 GROUP_CHUNKS = 8

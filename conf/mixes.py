@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from conf.faults import BadInput, Fault, near_names
+from conf.hub_ids import DEFAULT_REVISION
 from conf.load import PACKAGE_SCHEME, fault_of, read_yaml, resolve_path
 from conf.schema import MIX_NAME, Frozen
 
@@ -30,10 +31,37 @@ class MixText(Frozen):
     """Its part of the tokens, in proportion to the other texts' shares."""
 
 
+class DatasetRows(Frozen):
+    """A column of a data set of the Hugging Face hub, its first rows."""
+
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+    """`owner/name`."""
+    revision: str = DEFAULT_REVISION
+    """Branch, tag or commit; a commit is the same text tomorrow. Matrices record the commit in any case."""
+    folder: str | None = None
+    """Folder in the repository, where it holds several configurations with the same split."""
+    split: str = "train"
+    """Which files: those that have it in their name, or lie in a folder of that name."""
+    column: str = "text"
+    """Column of strings."""
+    rows: Annotated[int, Field(ge=1)] | None = None
+    """The first rows, joined by blank lines; empty ones count and give nothing. None: all."""
+    share: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
+    """As for a text."""
+
+
+def _kind_of(entry: Any) -> str:
+    return "dataset" if isinstance(entry, DatasetRows) or (isinstance(entry, dict) and "dataset" in entry) else "path"
+
+
+MixEntry = Annotated[Annotated[MixText, Tag("path")] | Annotated[DatasetRows, Tag("dataset")], Discriminator(_kind_of)]
+
+
 class MixFile(Frozen):
     """A mix as its file holds it."""
 
-    texts: Annotated[tuple[MixText, ...], Field(min_length=1)]
+    texts: Annotated[tuple[MixEntry, ...], Field(min_length=1)]
+    """Texts, and rows of data sets: what names a `dataset` is one."""
     chunk_shuffle_seed: Annotated[int, Field(ge=0)] | None = None
     """None: the first chunks of each text, text after text, as llama-imatrix takes them. A number: chunks are drawn
     from all over each text, and shuffled."""
@@ -50,8 +78,8 @@ class Mix:
 
     name: str
     """The file's stem."""
-    texts: tuple[tuple[str, float], ...]
-    """Absolute path, with its part, and share; the shares add up to 1."""
+    texts: tuple[tuple[str | DatasetRows, float], ...]
+    """Absolute path, with its part, or rows of a data set; and share. The shares add up to 1."""
     chunk_shuffle_seed: int | None = None
     parse_special: bool = False
     chat_template: bool = False
@@ -92,7 +120,10 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
             [fault_of(details, MixFile, f"{path}: ") for details in error.errors(include_url=False)]
         ) from None
     total = sum(text.share for text in mix.texts)
-    texts = tuple((_find(text.path, path, data_dir, key), text.share / total) for text in mix.texts)
+    texts = tuple(
+        (text if isinstance(text, DatasetRows) else _find(text.path, path, data_dir, key), text.share / total)
+        for text in mix.texts
+    )
     return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
 
 

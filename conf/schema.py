@@ -32,12 +32,14 @@ Language = Literal["ja", "en", "both"]
 
 
 class NamedPath(Frozen):
-    """`[NAME=]PATH`: a model, or an existing GGUF as an arm."""
+    """`[NAME=]MODEL`: a model, or an existing GGUF as an arm."""
 
     name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
-    """Short name; by default the file's stem."""
+    """Short name; by default that of the file or repository, less the type at its end."""
     path: str
-    """A path, made absolute while loading; `package:NAME/FILE` names a file carried by an installed package."""
+    """A GGUF (of a split one any part), or of a model the folder of a Hugging Face checkpoint. Else a repository on the
+    hub, `owner/name[@REVISION]`, or a GGUF in one, `hf:owner/name[@REVISION]/path/file.gguf` (`conf.hub_ids`);
+    `package:NAME/FILE` names a file carried by an installed package."""
 
 
 class OutputTypes(Frozen):

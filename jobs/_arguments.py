@@ -9,24 +9,24 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
+from conf.hub_ids import stem_of
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+MODEL_METAVAR = "[NAME=]MODEL"
+MODEL_HELP = (
+    "what to quantize: a GGUF file (f32, f16 or bf16 preferred; of a split one any part), the folder of a Hugging Face "
+    "checkpoint, owner/name[@REVISION] on the hub, or a GGUF there: hf:owner/name[@REVISION]/file.gguf"
+)
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    parser.add_argument(
-        "--model",
-        action="append",
-        metavar="[NAME=]PATH",
-        required=required,
-        help="GGUF file to quantize (f32, f16 or bf16 preferred); give it again for more models",
-    )
+    again = f"{MODEL_HELP}; give it again for more models"
+    parser.add_argument("--model", action="append", metavar=MODEL_METAVAR, required=required, help=again)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
@@ -178,16 +178,16 @@ def split_names(text: str) -> list[str]:
 
 
 def named_path(text: str) -> dict[str, str]:
-    """`[NAME=]PATH`; without a name the file's stem, less the type or recipe at its end."""
+    """`[NAME=]MODEL`; without a name that of the file or repository, less the type or recipe at its end."""
     name, mark, path = text.partition("=")
     if mark and "/" not in name:
         return {"name": name, "path": path}
-    return {"name": model_name(Path(text)), "path": text}
+    return {"name": model_name(text), "path": text}
 
 
-def model_name(path: Path) -> str:
+def model_name(spec: str) -> str:
     """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
-    stem = path.name.removesuffix(".gguf") or "model"
+    stem = stem_of(spec) or "model"
     ending = named_at_end(stem)
     return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
 

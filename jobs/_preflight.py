@@ -27,7 +27,6 @@ from actors.orchestrator.plan import (
     Inputs,
     Plan,
     PlannedBenchmark,
-    SourceArm,
     SourceImatrix,
     SourceModel,
     uses_imatrix,
@@ -37,12 +36,13 @@ from actors.quantization.spending import check_fits
 from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
-from conf.load import resolve_path
+from conf.hub_ids import parse_hub_id
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._models import bring, find
 from jobs._output import check_folder, existing_parent
-from jobs._sources import HashCache, source_arm, source_model
+from jobs._sources import HashCache, source_arm, source_model, speech_notices
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -75,18 +75,26 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     faults = _Faults()
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
-    headers = {
-        model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
-    }
-    arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
+    faults.gather(_check_reference, config, recipes or {})
+    found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
+    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in config.arms]
     wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
     names = faults.gather(benchmarks.expand_names, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
-    models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
+    # All that is cheap was looked at: now what may take long.
+    brought = [bring(_known(one)) for one in found]
+    models = tuple(
+        source_model(model.name, read_header(one.path), one.origin, hashes)
+        for model, one in zip(config.models, brought, strict=False)
+    )
+    arms = [
+        faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
+        for arm, one in zip(config.arms, brought[len(models) :], strict=True)
+    ]
+    faults.stop_if_any()
     found_arms = tuple(_known(arm) for arm in arms)
-    _check_reference(config, models, found_arms, _known(recipes))
     loaded = {
         model.name: faults.gather(
             _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
@@ -104,7 +112,10 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         predicted_bytes=_known(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=_known(loaded[models[0].name]).notices,
+        notices=(
+            *_known(loaded[models[0].name]).notices,
+            *(notice for arm in found_arms for notice in speech_notices(arm, models[0])),
+        ),
     )
 
 
@@ -139,7 +150,12 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
-        if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
+        if (
+            parse_hub_id(path) is None
+            and not path.startswith("package:")
+            and not Path(path).is_absolute()
+            and not Path(path).exists()
+        ):
             faults.append(_relative(key, path))
     if faults:
         raise BadInput(faults)
@@ -240,18 +256,13 @@ def _check_distinct(config: PipelineConfig) -> None:
         raise BadInput(faults)
 
 
-def _check_reference(
-    config: PipelineConfig,
-    models: tuple[SourceModel, ...],
-    arms: tuple[SourceArm, ...],
-    recipes: Mapping[str, tuple[Recipe, ...]],
-) -> None:
-    if config.reference is None:
+def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
+    if config.reference is None or not recipes:
         return
-    prefixes = [f"{model.name}~" for model in models] if len(models) > 1 else [""]
+    prefixes = [f"{model.name}~" for model in config.models] if len(config.models) > 1 else [""]
     own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
     names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
-    names += [arm.name for arm in arms]
+    names += [arm.name for arm in config.arms]
     if config.reference not in names and config.reference not in own:
         raise BadInput(
             Fault(

@@ -18,16 +18,19 @@ from typing import Any, TypeVar
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
 from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.store import content_hash, file_sha256
 from actors.work import QuantizeOrder, Recipe
 from conf.faults import BadInput, Fault
-from conf.load import load, resolve_path
+from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._models import bring, find
 from jobs._output import check_folder
 from jobs._preflight import predict_size
+from jobs._sources import gguf_sha256
 
 T = TypeVar("T")
 
@@ -42,8 +45,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
     )
     # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
-    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
-    made.add_argument("--model", action="append", required=True, metavar="[NAME=]PATH", help=model_help)
+    made.add_argument(
+        "--model", action="append", required=True, metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP
+    )
     made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
     formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, your own, ..."
@@ -84,23 +88,25 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         for name in _names(options)
         if config is not None
     ]
-    model_path = _gathered(faults, lambda: resolve_path(named["path"]))
-    header = _gathered(faults, lambda: read_header(model_path)) if model_path else None
+    found = _gathered(faults, lambda: find(named["path"], key="--model", is_model=True))
     imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
-    if imatrix_path is not None and header is not None:
-        _gathered(faults, lambda: read_importance(imatrix_path, header))
+    if imatrix_path is not None:
+        _gathered(faults, lambda: read_imatrix(imatrix_path))
     if len(options.model) != 1:
         faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
     if options.threads < 1:
         faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     known = list({recipe.name: recipe for recipe in recipes if recipe is not None}.values())
     faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
-    if faults or header is None or model_path is None or config is None:
+    if faults or found is None or config is None:
         raise BadInput(faults)
     made = [protected(recipe, config.protection) for recipe in known]
+    header = read_header(bring(found).path)
     weighted = imatrix_path is not None
+    if imatrix_path is not None:
+        _gathered(faults, lambda: read_importance(imatrix_path, header))
     sizes = [
-        _gathered(faults, lambda one=one: len(one) * predict_size(model_path, one[0], with_imatrix=weighted))  # type: ignore[misc]
+        _gathered(faults, lambda one=one: len(one) * predict_size(str(header.path), one[0], with_imatrix=weighted))  # type: ignore[misc]
         for one in made
     ]
     if faults:
@@ -147,7 +153,7 @@ def _order(
 def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
     """What every file of this call is made from."""
     imatrix = file_sha256(imatrix_path) if imatrix_path else None
-    return {"model": file_sha256(header.path), "imatrix": imatrix, "build": library.build()}
+    return {"model": gguf_sha256(header), "imatrix": imatrix, "build": library.build()}
 
 
 def _make(order: QuantizeOrder) -> bool:

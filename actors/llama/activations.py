@@ -109,8 +109,8 @@ class ActivationCollector:
             # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
             is_last = start + len(part) == len(chunk)
             self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
+            self._weights = None if weights is None else weights[start : start + len(part)]
             self._fill(part, start)
-            self._weights = None if weights is None else weights[start : start + self._batch_size]
             with self._nothing_lost():
                 status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:

@@ -68,9 +68,13 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Delete temporary files of killed writers; what they stood for is made again."""
+    """Delete what killed writers left: temporary files, which are made again, and groups that are added up already."""
     for path in run.root.rglob(".*.part"):
         path.unlink(missing_ok=True)
+    for parts in run.root.glob("imatrix/*.parts"):
+        # The groups of a matrix that is whole: its writer was killed just before it removed them.
+        if Path(f"{parts}".removesuffix(".parts") + ".manifest.json").exists():
+            shutil.rmtree(parts, ignore_errors=True)
 
 
 def _group_files(one: PlannedImatrix) -> list[tuple[str, Path]]:

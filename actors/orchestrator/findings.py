@@ -147,6 +147,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
             "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
         }
     elif path.exists():
         manifest = read_json(path)
@@ -166,6 +168,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
         "budget": manifest.get("budget"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }
@@ -200,6 +204,7 @@ def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),
         **{key: manifest[key] for key in wanted},
+        "token_weighting": manifest.get("token_weighting"),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.token_classes import class_rules
+from actors.token_classes import weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -23,7 +23,7 @@ from actors.work import (
     QuantizeOrder,
     Recipe,
 )
-from conf.schema import PipelineConfig, TokenWeights
+from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
 LOSSLESS_TYPES = ("f32", "bf16", "f16")
@@ -50,6 +50,8 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    origin: Mapping[str, Any] | None = None
+    """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class SourceArm:
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    types: Mapping[str, int] = field(default_factory=dict)
+    """Tensors by type, lower case."""
+    origin: Mapping[str, Any] | None = None
+    """As a model's."""
 
 
 @dataclass(frozen=True)
@@ -322,11 +328,6 @@ def _gpu_layers(inputs: Inputs) -> int:
 def weighted_mix(mix: str) -> str:
     """Name of the matrix of the same mix in which tokens count by their class; no mix of a user's has such a name."""
     return f"{mix}+weighted"
-
-
-def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
-    """What a matrix's key says of weights: nothing where every token counts once."""
-    return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
 
 
 def _plan_imatrix(

@@ -27,6 +27,7 @@ from actors.quantization.calibration import Calibration, make_chunks
 from actors.quantization.groups import Group, PartsFolder, cut
 from actors.quantization.memory import peak_rss_bytes
 from actors.store import content_hash
+from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
 
 
@@ -129,10 +130,10 @@ def _prepare(order: ImatrixOrder) -> Work:
             rules=order.rules,
             token_weights=order.token_weights,
         )
-    # The key names model, texts, weights, build and threads; the chunks themselves are what is decoded.
+    # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
-    identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
-    return Work(order, calibration, PartsFolder(order.output_path, identity))
+    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
+    return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
 def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:

@@ -98,11 +98,10 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
     total = add_up(work.parts.load(number) for number in numbers)
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
-    weighting = work.calibration.weighting
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, weighting)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
         write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, work.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Measured:
 
 
 def measured_errors(
-    model_path: Path,
+    parts: Sequence[Path],
     tensors: Iterable[TensorInfo],
     ladders: Iterable[Ladder],
     imatrix: ImatrixData | None,
@@ -53,6 +53,7 @@ def measured_errors(
     """The errors of all types of the ladders.
 
     Args:
+        parts: the model's files, to which its tensors point.
         kept_at: a file that belongs to this model and importance matrix alone; None keeps nothing.
         report: called with 0 after each tensor, as a sign of life.
     """
@@ -68,7 +69,7 @@ def measured_errors(
             if not missing:
                 return None
             info, weights = infos[ladder.name], importance.get(ladder.name)
-            found = measure(model_path, info, missing, weights, max_elements=MAX_ELEMENTS)
+            found = measure(parts[info.part], info, missing, weights, max_elements=MAX_ELEMENTS)
             errors = {**(before.errors if before else {}), **found.errors}
             return ladder.name, RoundingErrors(found.rows, found.rows_measured, found.energy, errors)
 

@@ -91,7 +91,7 @@ def spend(
         use = _use(budget, allotment, control, None, None, None)
         return Spending(as_overrides(allotment, control, order.recipe.overrides), use, _rows(allotment, control, None))
     measured = measured_errors(
-        header.path,
+        header.parts,
         header.tensors,
         allotment.ladders,
         imatrix,

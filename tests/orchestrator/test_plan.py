@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.plan import Plan, SourceArm, SourceImatrix, seed_groups
+from actors.orchestrator.plan import Plan, PlannedImatrix, SourceArm, SourceImatrix, _plan_imatrix, seed_groups
 from actors.recipes import protected, resolve_recipe
+from actors.store import RunDirectory
 from actors.work import CalibrationText, Recipe, TypeOverrides
-from conf.schema import Protection, RecipeSettings
-from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
+from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
+from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 
 
 def test_the_reference_of_a_quantized_source_is_f16_and_says_what_it_came_from(tmp_path: Path) -> None:
@@ -240,3 +241,22 @@ def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> No
     q8_0, f16 = Recipe("a", "A", "q8_0", TypeOverrides(output="q6_k")), Recipe("b", "B", "q8_0", TypeOverrides("f16"))
     plan = plan_with(tmp_path, q8_0, f16)
     assert [bool(arm.needs) for arm in plan.arms] == [True, False]
+
+
+def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> None:
+    inputs, run = make_inputs(), RunDirectory(tmp_path / "p")
+    config = make_config(protection={"token_weights": {"mathematics": 7}})
+
+    def planned(config: PipelineConfig, *, weighted: bool) -> PlannedImatrix:
+        return _plan_imatrix(config, run, inputs, MODEL, inputs.imatrices[0], weighted=weighted)
+
+    plain, weighted = planned(config, weighted=False), planned(config, weighted=True)
+    assert (plain.mix, weighted.mix) == ("default", "default+weighted")
+    assert Path(weighted.file).name.startswith("default+weighted-")
+    assert plain.order.token_weights is None
+    assert weighted.order.token_weights == TokenWeights(mathematics=7)
+    assert {**plain.order.key, **weighted.order.key} == weighted.order.key
+    # Weights change the weighted matrix, and nothing else.
+    other = make_config(protection={"token_weights": {"mathematics": 8}})
+    assert planned(other, weighted=False) == plain
+    assert planned(other, weighted=True).file != weighted.file
