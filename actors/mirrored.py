@@ -176,9 +176,9 @@ def _made_file_run(
     params = {key: value for key, value in leaves.items() if isinstance(value, str)}
     params |= identity
     files = [_file_of(manifest_path, manifest_path.name)] if manifest_path and is_made else []
-    log = manifest_path.parent / "log.txt" if manifest_path else None
-    if log and kind == "quantization" and log.exists():
-        files.append(_file_of(log, log.name))
+    if manifest_path and kind == "quantization":
+        beside = (manifest_path.parent / name for name in ("log.txt", "allocation.json"))
+        files += [_file_of(file, file.name) for file in beside if file.exists()]
     gguf = root / planned["file"]
     if is_made and gguf.exists():
         # A split file is of no use by its first part alone.

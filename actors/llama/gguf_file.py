@@ -43,6 +43,8 @@ class GgufHeader:
     n_ctx_train: int
     """Tokens; 0 where the file does not say."""
     n_layers: int
+    expert_share: float
+    """Part of the experts that a token goes through; 1 where there are none."""
     tensors: tuple[TensorInfo, ...]
     size_bytes: int
     """Of the whole file, all parts."""
@@ -94,6 +96,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         n_parameters=n_parameters,
         n_ctx_train=int(_scalar(layout, f"{architecture}.context_length", 0)),
         n_layers=int(_scalar(layout, f"{architecture}.block_count", 0)),
+        expert_share=_expert_share(layout, architecture),
         tensors=layout.tensors,
         size_bytes=layout.size_bytes,
         bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
@@ -130,6 +133,11 @@ def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
     value = layout.metadata.get(key, default)
     # Some architectures give one value a layer; the first is as good as any for a summary.
     return default if isinstance(value, ArrayValue) else value
+
+
+def _expert_share(layout: Layout, architecture: str) -> float:
+    experts, used = (int(_scalar(layout, f"{architecture}.{key}", 0)) for key in ("expert_count", "expert_used_count"))
+    return used / experts if experts and used else 1.0
 
 
 def _text(layout: Layout, key: str) -> str | None:

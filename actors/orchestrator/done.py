@@ -95,9 +95,9 @@ def _adopt_made(run: RunDirectory, pattern: str, target: Path, mark: Path, key: 
         if source == target or not source_mark.exists() or read_json(source_mark).get("key") != dict(key):
             continue
         _link(source, target)
-        log = source.with_name("log.txt")
-        if log.exists():
-            _link(log, target.with_name("log.txt"))
+        for beside in (source.with_name("log.txt"), source.with_name("allocation.json")):
+            if beside.exists():
+                _link(beside, target.with_name(beside.name))
         _link(source_mark, mark)
         return 1
     return 0

@@ -56,9 +56,9 @@ def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
 
 def test_faults_in_recipes_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, protection: high}}\n")
+    path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, output: q9}}\n")
     said = refused("--config", str(path), "--quantizations", "f16,custom_q4")
-    for part in ("recipes.q4_0", "recipes.custom_q4.bits: got 3", "recipes.custom_q4.protection"):
+    for part in ("recipes.q4_0", "recipes.custom_q4.bits: got 3", "recipes.custom_q4.output"):
         assert said.count(part) == 1
 
 
@@ -131,6 +131,19 @@ def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> N
     assert "GiB free" in refused()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--target-bpw", "2"), "--target-bpw: got 2.0; allowed: at least "),
+        (("--target-size", "9KiB"), "--target-size: got '0.01MiB'; allowed: at least "),
+        (("--target-size", "9"), "a size has a unit: 4.2GiB"),
+        (("--target-bpw", "4.5", "--protection-level", "low"), "exclude each other"),
+    ],
+)
+def test_a_target_that_cannot_be_met_says_what_can(refused: Refused, words: tuple[str, ...], told: str) -> None:
+    assert refused(*words).count(told) == 1
+
+
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
     assert "pipeline_id" in refused("--pipeline-id", pipeline_id)
@@ -139,7 +152,6 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
 @pytest.mark.parametrize(
     "later",
     [
-        ("--protection-level", "high"),
         ("--judge-url", "http://127.0.0.1:1"),
         ("--benchmarks", "elyza"),
         ("--benchmarks", "math"),
