@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
@@ -20,6 +19,7 @@ from actors.quantization.calibration import Calibration, TextUse, make_chunks
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.versions import versions
 from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
@@ -172,5 +172,5 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         seconds=total.seconds,
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
-        versions=library.build(),
+        versions=versions(),
     )
