@@ -1,7 +1,8 @@
 """Collecting an importance matrix: our worker beside llama-imatrix, on the same chunks of the same text.
 
-Tokens a second are of the decoding alone: ours as the manifest says it, theirs between the log's lines "computing
-over" and the last "stored collected data". The wall time is of whole processes, Python's start and all.
+Tokens a second are of the decoding alone: ours as the manifest says it, theirs from the log's line "computing over" to
+the first one of its closing report, which includes writing the file (some milliseconds). The wall time is of whole
+processes, Python's start and all.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ def _ours(order: ImatrixOrder, setting: Setting) -> _Run:
 
 def _theirs(program: str, order: ImatrixOrder, setting: Setting) -> _Run:
     output = setting.folder / "their-imatrix.gguf"
-    # -lv 5: the line that says when the last chunk was through is not shown otherwise.
+    # -lv 4: the closing report is not shown otherwise.
     words = ("-o", output, "-c", CTX, "--chunks", setting.chunks, "-t", setting.threads)
-    quiet = ("--no-ppl", "--no-repack", "-lv", 5)
+    quiet = ("--no-ppl", "--no-repack", "-lv", 4)
     child = programs.run(program, "-m", order.model_path, "-f", order.texts[0].path, *words, *quiet)
     return _Run(order.dataset_size / _decoding_s(child.stderr), child.wall_s, child.peak_rss_mb)
 
@@ -93,13 +94,13 @@ def _decoding_s(log: str) -> float:
     times: dict[str, float] = {}
     for line in log.splitlines():
         stamp = re.match(r"(\d+)\.(\d+)\.(\d+)\.(\d+) ", line)
-        for mark in ("computing over", "stored collected data"):
-            if stamp and mark in line:
+        for mark in ("computing over", "llama_perf_context_print"):
+            if stamp and mark in line and mark not in times:
                 minutes, seconds, milli, micro = map(int, stamp.groups())
                 times[mark] = minutes * 60 + seconds + milli / 1e3 + micro / 1e6
     if len(times) < 2:
         raise RuntimeError(f"llama-imatrix does not say how long it took: {log[-2000:]}")
-    return times["stored collected data"] - times["computing over"]
+    return times["llama_perf_context_print"] - times["computing over"]
 
 
 BENCH = Bench("importance matrix, beside llama-imatrix", run)

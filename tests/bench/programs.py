@@ -60,7 +60,7 @@ def run_ours(task: Path) -> Child:
 
 def their_version() -> str | None:
     """Version and commit of the programs, as they say it themselves."""
-    program = find("llama-quantize")
+    program = find("llama-imatrix")
     if program is None:
         return None
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
