@@ -19,10 +19,11 @@ from actors.evaluation import benchmarks
 from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
-from actors.llama.gguf_file import read_header
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import predicted_size
+from actors.machine import check_memory
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -32,6 +33,7 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
+from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
 from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
@@ -120,6 +122,39 @@ def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
                 "Choose another --storage, fewer --quantizations, or free some room.",
             )
         )
+
+
+def quantization_bytes(plan: Plan) -> int:
+    """Memory of the largest quantization worker of a plan; 0 where nothing is made."""
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    arms = {arm.model for arm in plan.arms if arm.order}
+    needs = [needed_to_quantize(headers[name]) for name in arms]
+    return max([*needs, *_collecting_bytes(plan, headers).values()], default=0)
+
+
+def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
+    """By unit. A matrix is collected from the reference, which may still be to be made."""
+    sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
+    return {
+        one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
+        for one in plan.imatrices
+    }
+
+
+def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
+    """Refuse a plan with a matrix or an arm that this machine has too little memory to make.
+
+    For a local Ray alone: the machines of a cluster check it themselves when the work comes to them.
+    """
+    missing = set(done)
+    faults = _Faults()
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    for unit, needed in _collecting_bytes(plan, headers).items():
+        if unit not in missing:
+            faults.gather(check_memory, needed, unit)
+    for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in missing}):
+        faults.gather(check_memory, needed_to_quantize(headers[name]), f"quantizing {name}")
+    faults.stop_if_any()
 
 
 def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploaded_copy: bool) -> None:

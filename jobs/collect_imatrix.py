@@ -21,7 +21,7 @@ from actors.llama import library
 from actors.llama.gguf_file import read_header
 from actors.orchestrator.plan import SourceImatrix
 from actors.quantization.calibration import text_name
-from actors.quantization.imatrix import count_groups
+from actors.quantization.imatrix import check_room, count_groups
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
 from actors.store import file_sha256
@@ -159,6 +159,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     if options.shards > max(1, count_groups(order)):
         allowed = f"at most {max(1, count_groups(order))}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
+    check_room(order)
     return order
 
 

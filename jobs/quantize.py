@@ -18,7 +18,14 @@ from typing import Any, TypeVar
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
-from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
+from actors.quantization.quantize import (
+    ArmFiles,
+    ArmManifest,
+    check_room,
+    load_manifest,
+    make_arm,
+    read_importance,
+)
 from actors.recipes import OwnRecipes, check_own_recipes, needs_imatrix, resolve_recipe
 from actors.store import file_sha256
 from actors.work import QuantizeOrder, Recipe
@@ -95,6 +102,8 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     if options.threads < 1:
         faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     known = list({recipe.name: recipe for recipe in recipes if recipe is not None}.values())
+    if header is not None:
+        _gathered(faults, lambda: check_room(header))
     faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
     if faults or header is None or model_path is None:
         raise BadInput(faults)

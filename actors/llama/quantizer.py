@@ -24,6 +24,9 @@ from actors.llama.gguf_layout import read_layout
 from actors.llama.overrides import apply_overrides
 from actors.work import NO_OVERRIDES, TypeOverrides
 
+MAX_BUFFER_BYTES = 2**30
+"""Rows of a tensor that llama.cpp holds at once (it would take 8 GiB); rows are quantized one by one, so the result
+is the same, and a machine has room for several quantizations."""
 # A string in llama_model_kv_override holds 127 bytes and its end.
 _MAX_TEXT_BYTES = 127
 
@@ -144,6 +147,7 @@ def _params(quant_type: QuantType, threads: int) -> llama_cpp.llama_model_quanti
     params.nthread = threads
     params.ftype = quant_type.ftype
     params.allow_requantize = True
+    params.max_buf_size = MAX_BUFFER_BYTES
     return params
 
 

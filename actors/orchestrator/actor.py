@@ -157,7 +157,7 @@ class Orchestrator:
         """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
         self._self_handle = self_handle
         while not self._schedule.finished:
-            self._release_idle_quantizers()
+            self._release_idle()
             self._hand_out()
             self._take_back()
         for worker in list(self._workers):
@@ -172,17 +172,22 @@ class Orchestrator:
         for role in roles:
             for worker in [one for one in self._workers if one.role == role and one.unit is None]:
                 self._assign(worker)
-            while len(self._workers) < self._job.placement.workers and self._schedule.ready(role):
+            while self._has_room(role) and self._schedule.ready(role):
                 worker = self._hire(role)
                 if not self._assign(worker):
                     self._dismiss(worker)
                     break
 
-    def _release_idle_quantizers(self) -> None:
-        """A quantization worker with nothing to start gives its place to evaluation, if that has work."""
-        if not self._schedule.ready("evaluation") or self._schedule.ready("quantization"):
+    def _has_room(self, role: Role) -> bool:
+        return self._job.placement.has_room([worker.role for worker in self._workers], role)
+
+    def _release_idle(self) -> None:
+        """A worker with nothing to start gives its place to the other role, if that has work."""
+        to_make, to_evaluate = bool(self._schedule.ready("quantization")), bool(self._schedule.ready("evaluation"))
+        if to_make == to_evaluate or (to_make and self._has_room("quantization")):
             return
-        for worker in [one for one in self._workers if one.role == "quantization" and one.unit is None]:
+        role: Role = "evaluation" if to_make else "quantization"
+        for worker in [one for one in self._workers if one.role == role and one.unit is None]:
             self._dismiss(worker)
 
     def _hire(self, role: Role) -> Worker:

@@ -15,10 +15,11 @@ from typing import Any
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
+from actors.machine import check_memory
 from actors.quantization.calibration import Calibration, TextUse, make_chunks
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.memory import needed_to_collect, peak_rss_bytes
 from actors.quantization.versions import versions
 from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
@@ -66,7 +67,7 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
         report: told the tokens of each chunk when it is done, and of each group that is found done.
 
     Raises:
-        BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+        BadInput: an unusable model or text, too few tokens for `--dataset-size`, or too little memory.
         LlamaError: llama.cpp failed, or activations were not finite.
     """
     work = _prepare(order)
@@ -92,6 +93,12 @@ def collect_shard(order: ImatrixOrder, shard: int, n_shards: int, report: Report
     """
     work = _prepare(order)
     work.decode_missing(range(shard, len(cut(work.calibration.chunks)), n_shards), report)
+
+
+def check_room(order: ImatrixOrder) -> None:
+    """Raise `BadInput` where this machine has too little memory to collect the matrix."""
+    needed = needed_to_collect(read_header(order.model_path), order.ctx)
+    check_memory(needed, f"collecting from {Path(order.model_path).name}")
 
 
 def count_groups(order: ImatrixOrder) -> int:
@@ -125,6 +132,7 @@ class _Work:
             report(done)
         if not missing:
             return
+        check_room(self.order)
         with (
             Model(self.order.model_path, gpu_layers=self.order.gpu_layers) as model,
             ActivationCollector(model, ctx=self.order.ctx, threads=self.order.threads) as collector,

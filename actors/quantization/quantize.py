@@ -18,8 +18,9 @@ from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.llama.overrides import check_fit, ordered_types
 from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization, quantize
 from actors.llama.trial import Decodes
+from actors.machine import check_memory
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
-from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
 from actors.quantization.verify import verify
 from actors.quantization.versions import versions
@@ -145,7 +146,7 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
         files: by default `manifest.json` and `log.txt` beside `order.output_path`.
 
     Raises:
-        BadInput: an unusable model or importance matrix, or a type that needs one and gets none.
+        BadInput: an unusable model or importance matrix, a type that needs one and gets none, or too little memory.
         LlamaError: llama.cpp refused, or the result does not load.
         ConflictError: the result is not what was asked for.
     """
@@ -155,6 +156,7 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     quant_type, overrides = resolve_type(recipe.method), recipe.overrides
     check_fit(header.tensors, overrides, key=f"recipes.{recipe.name}")
     imatrix = _importance(order, quant_type, header)
+    check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     # Until the new one is written, no manifest may vouch for what is changing.
     files.manifest.unlink(missing_ok=True)
@@ -197,6 +199,11 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     )
     write_json(files.manifest, asdict(manifest))
     return manifest
+
+
+def check_room(header: GgufHeader) -> None:
+    """Raise `BadInput` where this machine has too little memory to quantize the model."""
+    check_memory(needed_to_quantize(header), f"quantizing {header.path.name}")
 
 
 def load_manifest(path: str | Path) -> ArmManifest:
