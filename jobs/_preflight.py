@@ -7,6 +7,7 @@ small cache of file hashes in a storage that exists already.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
+from actors.quantization.calibration import ReadText, read_calibration
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
 from actors.work import Recipe
@@ -73,6 +75,8 @@ class _Faults:
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
+    # Looked at three times (readable, long enough, no overlap), read once.
+    read = functools.cache(read_calibration)
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
     headers = {
@@ -80,7 +84,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     }
     arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
-    imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
     names = faults.gather(benchmarks.expand_names, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
@@ -89,7 +93,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
+            _load_benchmarks, config, model, _known(names), _known(imatrices), read, compare_texts=model is models[0]
         )
         for model in models
     }
@@ -295,6 +299,7 @@ def _load_benchmarks(
     model: SourceModel,
     names: tuple[str, ...],
     imatrices: tuple[SourceImatrix, ...],
+    read: ReadText,
     *,
     compare_texts: bool,
 ) -> _Loaded:
@@ -312,12 +317,12 @@ def _load_benchmarks(
         ]
         for source in imatrices:
             if source.texts:
-                faults.gather(check_size, config, source, vocabulary)
-        read = [data for data in loaded if data is not None]
+                faults.gather(check_size, config, source, vocabulary, read)
+        found = [data for data in loaded if data is not None]
         if compare_texts:
             allow = config.calibration.allow_overlap
-            notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in read]
+            notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in found]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices))
 

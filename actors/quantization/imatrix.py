@@ -21,7 +21,7 @@ from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.memory import needed_to_collect, peak_rss_bytes
 from actors.quantization.versions import versions
-from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
+from actors.store import atomic_path, content_hash, file_sha256, read_json, remove_leftovers, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
@@ -75,6 +75,7 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
     work.decode_missing(range(n_groups), report)
     total = add_up(work.parts.load(number) for number in range(n_groups))
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    remove_leftovers(Path(order.output_path).parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:

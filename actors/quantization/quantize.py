@@ -24,7 +24,7 @@ from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
 from actors.quantization.verify import verify
 from actors.quantization.versions import versions
-from actors.store import atomic_path, file_sha256, read_json, write_json, write_text
+from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
 from actors.work import QuantizeOrder, ReportTokens, TypeOverrides
 from conf.faults import BadInput, Fault
 
@@ -158,6 +158,7 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     imatrix = _importance(order, quant_type, header)
     check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
+    remove_leftovers(files.gguf.parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     files.manifest.unlink(missing_ok=True)
     with atomic_path(files.gguf) as temporary:
