@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
+from ray.exceptions import RayTaskError
 
+from actors.errors import NoPlaceError
 from actors.llama import library
 from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
@@ -177,8 +179,17 @@ def _orchestrate(
                 raise Stopped(arrived[0])
             show(ray.get(handle.view.remote()))
         show(ray.get(handle.view.remote()))
-        outcome: Outcome = ray.get(ref)
-    return outcome
+        return _outcome(ref)
+
+
+def _outcome(ref: Any) -> Outcome:
+    """How the orchestrator ended. Raises what it raised itself, where that is for people to read."""
+    try:
+        return cast(Outcome, ray.get(ref))
+    except RayTaskError as error:
+        if isinstance(error.cause, NoPlaceError):
+            raise NoPlaceError(str(error.cause)) from None
+        raise
 
 
 def connect(environment: Environment, threads: int) -> None:

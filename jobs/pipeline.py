@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ray.exceptions import RayError
 
+from actors.errors import NoPlaceError
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.store import RunDirectory, read_json
@@ -83,7 +84,7 @@ def run(request: Request, plan: Plan) -> int:
     except Stopped as stopped:
         print(f"Stopped ({stopped}). The same command with --pipeline-id {request.pipeline_id} goes on where it was.")
         return stopped.exit_code
-    except RayError as error:
+    except (RayError, NoPlaceError) as error:
         print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
         print(f"What is done is kept: the same command with --pipeline-id {request.pipeline_id} goes on from there.")
         return arguments.EXIT_FAILED

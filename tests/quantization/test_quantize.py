@@ -106,7 +106,7 @@ def test_a_file_that_loads_but_does_not_decode_does_not_pass(tmp_path: Path) -> 
                 file.seek(row.offset)
                 file.write(np.full(256, 3e38, np.float32).tobytes())
     order = arm_order(model, tmp_path, "f32")
-    with pytest.raises(ConflictError, match="does not decode.*not finite"):
+    with pytest.raises(ConflictError, match=r"does not decode.*not finite"):
         make_arm(order, silent)
     assert not any(Path(order.output_path).parent.iterdir())
 
