@@ -19,15 +19,16 @@ class QuantAssayError(Exception):
 
 
 class LlamaError(QuantAssayError):
-    """A call into llama.cpp failed; `log_tail` holds its last log lines."""
+    """A call into llama.cpp failed; `message` says which, `log_tail` holds its last log lines."""
 
     def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
+        self.message = message
         self.log_tail = tuple(log_tail)
         super().__init__("\n  ".join([message, *self.log_tail]))
 
     def __reduce__(self) -> tuple[type[LlamaError], tuple[str, tuple[str, ...]]]:
         # Crosses process borders whole: the default would hand the joined text back as the message.
-        return (LlamaError, (str(self).split("\n  ")[0], self.log_tail))
+        return (LlamaError, (self.message, self.log_tail))
 
 
 class ConflictError(QuantAssayError):

@@ -22,6 +22,7 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "file_sha256",
+    "group_path",
     "read_json",
     "read_jsonl",
     "remove_leftovers",
@@ -102,3 +103,9 @@ class RunDirectory:
 def timings_path(records_path: str | Path) -> Path:
     """The timings file that belongs to a block's records file."""
     return Path(records_path).with_suffix(".timings.jsonl")
+
+
+def group_path(imatrix_path: str | Path, number: int) -> Path:
+    """Where a group of chunks waits until its importance matrix is whole."""
+    path = Path(imatrix_path)
+    return path.with_name(f"{path.name}.parts") / f"group-{number:05d}.npz"

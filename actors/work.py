@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from conf.schema import Language, Sampling
+from conf.schema import Language, Sampling, TokenWeights
 
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
@@ -167,6 +167,8 @@ class ChunkRules:
     those of all texts are shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in a text is read as the special token that it names."""
+    chat_template: bool = False
+    """True: the paragraphs of a text are turns of user and assistant, through the model's chat template."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,15 @@ class ImatrixOrder:
     key: dict[str, Any] = field(hash=False)
     """What the file's hash is made of; kept in the manifest."""
     rules: ChunkRules = ChunkRules()
+    token_weights: TokenWeights | None = None
+    """None: every token counts once."""
+
+    @property
+    def group_tokens(self) -> tuple[int, ...]:
+        """Tokens of each group of chunks; the last one may have fewer."""
+        n_chunks = self.dataset_size // self.ctx
+        starts = range(0, n_chunks, GROUP_CHUNKS)
+        return tuple(min(GROUP_CHUNKS, n_chunks - start) * self.ctx for start in starts)
 
 
 @dataclass(frozen=True)

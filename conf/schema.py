@@ -87,6 +87,28 @@ class Calibration(Frozen):
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
 
 
+TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
+"""At least 1: only the ratios between weights matter, and llama.cpp's reader rounds sums of weights to whole numbers,
+so that a sum below 1/2 would read as "never used". At most 1000: the sums are kept in 32-bit floats."""
+
+
+class TokenWeights(Frozen):
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`)."""
+
+    mathematics: TokenWeight = 4.0
+    """Numerals, operators, LaTeX, Greek letters, terms."""
+    science: TokenWeight = 4.0
+    """Units and terms."""
+    other: TokenWeight = 1.0
+    """Everything else."""
+
+
+class Protection(Frozen):
+    """What is done for tokens that must not lose precision."""
+
+    token_weights: TokenWeights = TokenWeights()
+
+
 class Sampling(Frozen):
     """How answers are generated."""
 
@@ -165,6 +187,7 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
     once more."""
     calibration: Calibration = Calibration()
+    protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
     execution: Execution = Execution()

@@ -41,6 +41,10 @@ from conf.schema import PipelineConfig
 
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
+_OUT_OF_MEMORY = (
+    ". Groups that are done stay: the same command goes on with the others. --max-workers 1 needs the least memory, a "
+    "smaller --dataset-size fewer groups"
+)
 
 
 @dataclass
@@ -114,6 +118,9 @@ class Orchestrator:
             for benchmark in benchmarks
         }
         self._blocks = {block.unit: block for block in job.plan.blocks}
+        self._groups = {
+            name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
+        }
         self._workers: list[Worker] = []
         self._lock = threading.Lock()
         self._rate = TokenRate()
@@ -131,8 +138,10 @@ class Orchestrator:
     def report(self, unit: str, tokens: int) -> None:
         """A worker has done so many more tokens of a unit."""
         with self._lock:
-            self._rate.add(time.monotonic(), tokens)
-            self._reported[unit] += tokens
+            # What a unit had not said yet was counted when it ended.
+            if self._schedule.state(unit) is State.RUNNING:
+                self._rate.add(time.monotonic(), tokens)
+                self._reported[unit] += tokens
 
     def view(self) -> View:
         """The state of the work, for the driver."""
@@ -252,8 +261,10 @@ class Orchestrator:
         """Send a unit's order to a worker."""
         report = _Reporter(self._self_handle, unit.id)
         if unit.phase == "imatrix":
+            if unit.id in self._groups:
+                return handle.collect_group.remote(*self._groups[unit.id], report)
             imatrix = next(one for one in self._job.plan.imatrices if one.unit == unit.id)
-            return handle.collect.remote(imatrix.order, report)
+            return handle.merge.remote(imatrix.order, report)
         if unit.phase == "quantize":
             arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
             return handle.make_arm.remote(arm.order, report)
@@ -297,13 +308,20 @@ class Orchestrator:
             except RayError as error:
                 self._failed(worker, unit, error)
             else:
-                with self._lock:
-                    self._schedule.finish(unit.id)
+                self._finished(unit)
+
+    def _finished(self, unit: Unit) -> None:
+        with self._lock:
+            self._schedule.finish(unit.id)
+            if unit.phase == "imatrix":
+                # Its tokens are known to the last one, and a worker sends none of the last half second.
+                self._rate.add(time.monotonic(), max(0, unit.tokens - self._reported[unit.id]))
 
     def _failed(self, worker: Worker, unit: Unit, error: RayError) -> None:
         cause = getattr(error, "cause", None)
         if cause is None:
             message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
+            message += _OUT_OF_MEMORY if unit.phase == "imatrix" else ""
             self._dismiss(worker)
         else:
             message = f"{type(cause).__name__}: {cause}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedImatrix, RecordsDirectory
-from actors.store import RunDirectory, atomic_path, read_json, timings_path, write_json
+from actors.store import RunDirectory, atomic_path, group_path, read_json, timings_path, write_json
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
@@ -27,6 +27,8 @@ def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
 def find_done(plan: Plan) -> frozenset[str]:
     """Units whose done-marks are in the run directory."""
     done = [one.unit for one in plan.imatrices if Path(one.file).exists() and _imatrix_mark(one).exists()]
+    # Whether a group is really of this work is seen when it is added up: what is not is decoded then.
+    done += [name for one in plan.imatrices for name, path in _group_files(one) if path.exists()]
     done += [arm.unit for arm in plan.arms if arm.unit and Path(arm.gguf_path).exists() and _arm_mark(arm).exists()]
     done += [block.unit for block in plan.blocks if Path(block.records_path).exists()]
     return frozenset(done)
@@ -69,6 +71,10 @@ def remove_leftovers(run: RunDirectory) -> None:
     """Delete temporary files of killed writers; what they stood for is made again."""
     for path in run.root.rglob(".*.part"):
         path.unlink(missing_ok=True)
+
+
+def _group_files(one: PlannedImatrix) -> list[tuple[str, Path]]:
+    return [(name, group_path(one.file, number)) for number, name in enumerate(one.group_units)]
 
 
 def _imatrix_mark(one: PlannedImatrix) -> Path:

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.token_classes import class_rules
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -22,7 +23,7 @@ from actors.work import (
     QuantizeOrder,
     Recipe,
 )
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, TokenWeights
 
 PLAN_SCHEMA_VERSION = 1
 LOSSLESS_TYPES = ("f32", "bf16", "f16")
@@ -126,8 +127,14 @@ class PlannedImatrix:
     needs: tuple[str, ...]
     model: str
     mix: str
+    """Name of the mix, or `weighted_mix` of it."""
     file: str
     order: ImatrixOrder
+
+    @property
+    def group_units(self) -> tuple[str, ...]:
+        """The units of its groups, in their order; `unit` adds them up."""
+        return tuple(f"{self.unit}/group-{number:05d}" for number in range(len(self.order.group_tokens)))
 
 
 @dataclass(frozen=True)
@@ -298,13 +305,32 @@ def _gpu_layers(inputs: Inputs) -> int:
     return -1 if inputs.use_gpu else 0
 
 
+def weighted_mix(mix: str) -> str:
+    """Name of the matrix of the same mix in which tokens count by their class; no mix of a user's has such a name."""
+    return f"{mix}+weighted"
+
+
+def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
+    """What a matrix's key says of weights: nothing where every token counts once."""
+    return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
+
+
 def _plan_imatrix(
-    config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel, source: SourceImatrix
+    config: PipelineConfig,
+    run: RunDirectory,
+    inputs: Inputs,
+    model: SourceModel,
+    source: SourceImatrix,
+    *,
+    weighted: bool = False,
 ) -> PlannedImatrix:
     """Collected on the model itself; of a quantized one on its dequantized reference, where that is made anyway.
 
     The weights are the same then, but products with quantized weights round the activations that are to be measured.
+    `weighted`: tokens count by `protection.token_weights`.
     """
+    mix = weighted_mix(source.name) if weighted else source.name
+    token_weights = config.protection.token_weights if weighted else None
     reference = _dequantized_reference(config, run, inputs, model)
     key: dict[str, Any] = {
         "rule": KEY_RULE,
@@ -318,11 +344,12 @@ def _plan_imatrix(
         "threads": config.layout.threads,
         "gpu_layers": _gpu_layers(inputs),
         "build": dict(inputs.build),
+        **weights_key(token_weights),
     }
-    path = run.imatrix(source.name, content_hash(key))
+    path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(
         model_path=reference.gguf_path if reference else model.path,
-        mix=source.name,
+        mix=mix,
         texts=source.texts,
         dataset_size=config.calibration.dataset_size,
         ctx=config.calibration.ctx,
@@ -331,9 +358,10 @@ def _plan_imatrix(
         output_path=str(path),
         key=key,
         rules=source.rules,
+        token_weights=token_weights,
     )
     needs = (reference.unit,) if reference and reference.unit else ()
-    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, source.name, str(path), order)
+    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, mix, str(path), order)
 
 
 def _dequantized_reference(

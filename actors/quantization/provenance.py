@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest, manifest_path
+from actors.quantization.weighting import TokenWeighting, weighting_of
 from actors.work import ChunkRules
 
 
@@ -24,6 +25,8 @@ class CalibrationUse:
     rules: ChunkRules
     texts: tuple[TextUse, ...]
     """Each with its hash and how much of it was taken, in chunks of `ctx` tokens."""
+    token_weighting: TokenWeighting | None
+    """None where every token counted alike."""
 
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
@@ -34,10 +37,12 @@ def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     made = load_manifest(path)
     if made.sha256 != sha256:
         return None
-    return CalibrationUse(made.mix, made.n_tokens, made.ctx, made.rules, made.texts)
+    return CalibrationUse(made.mix, made.n_tokens, made.ctx, made.rules, made.texts, made.token_weighting)
 
 
 def calibration_from(row: Mapping[str, Any]) -> CalibrationUse:
     """Read back from an arm's manifest."""
     texts = tuple(TextUse(**text) for text in row["texts"])
-    return CalibrationUse(row["mix"], row["n_tokens"], row["ctx"], ChunkRules(**row["rules"]), texts)
+    weighting = None if row["token_weighting"] is None else weighting_of(row["token_weighting"])
+    rules = ChunkRules(**row["rules"])
+    return CalibrationUse(row["mix"], row["n_tokens"], row["ctx"], rules, texts, weighting)

@@ -8,15 +8,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 HOW_TO_GET = (
     "llama.cpp's own programs are not here, so ours is measured alone. Build them from llama.cpp's source of the same "
     "version (cmake, targets llama-imatrix and llama-quantize) and name their folder in LLAMA_TOOLS."
 )
+
+
+_LAUNCHER = """
+import os, sys, time
+started = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+with open(sys.argv[1], "w") as report:
+    print(time.perf_counter() - started, usage.ru_maxrss, file=report)
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+# A launcher between us and what is measured: on Linux a process inherits the peak of the one that started it, and this
+# one holds next to nothing (10 MB). wait4 alone says what this one child has used.
 
 
 @dataclass(frozen=True)
@@ -38,19 +49,16 @@ def find(name: str) -> str | None:
 def run(*command: object) -> Child:
     """Run a command to its end. Raises RuntimeError with its last words where it fails."""
     words = [str(word) for word in command]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        started = time.perf_counter()
-        process = subprocess.Popen(words, stdout=out, stderr=err)
-        # wait4 alone says what this one child has used; the resource module adds all children up.
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said = [_text(file) for file in (out, err)]
-    if process.returncode != 0:
-        raise RuntimeError(f"{words[0]} ended with {process.returncode}: {said[1][-2000:]}")
+    with tempfile.NamedTemporaryFile("r") as report:
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, report.name, *words]
+        done = subprocess.run(launcher, capture_output=True, check=False)
+        said = [text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)]
+        if done.returncode != 0:
+            raise RuntimeError(f"{words[0]} ended with {done.returncode}: {said[1][-2000:]}")
+        wall_s, peak = map(float, report.read().split())
     # getrusage(2): kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
-    return Child(said[0], said[1], wall_s, usage.ru_maxrss * unit / 1e6)
+    return Child(said[0], said[1], wall_s, peak * unit / 1e6)
 
 
 def run_ours(task: Path) -> Child:
@@ -77,8 +85,3 @@ def their_cpu_features(model: Path, text: Path) -> str | None:
     child = run(program, "-m", model, "-f", text, "-o", output, "--chunks", 1, "-c", 512, "--no-repack")
     line = next((line for line in child.stderr.splitlines() if "system_info:" in line), "")
     return " ".join(sorted(re.findall(r"(\w+) = 1", line)))
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode("utf-8", "replace")
