@@ -177,6 +177,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         raise BadInput(faults)
     model_path = resolve_path(arguments.named_path(models[0])["path"])
     read_header(model_path)
+    check_room(model_path, options.ctx)
     source = _source(options)
     check_folder(output.parent, "--output")
     weights = _token_weights(options)
@@ -208,7 +209,6 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     if options.shards > n_groups:
         allowed = f"at most {n_groups}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
-    check_room(order)
     return order
 
 

@@ -113,7 +113,7 @@ class GroupDecoder:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
         if self._loaded is None or self._loaded.content != content:
             self.close()
-            check_room(order)
+            check_room(order.model_path, order.ctx)
             with contextlib.ExitStack() as stack:
                 model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
                 collector = stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=order.threads))
@@ -121,10 +121,9 @@ class GroupDecoder:
         return self._loaded.collector
 
 
-def check_room(order: ImatrixOrder) -> None:
-    """Raise `BadInput` where this machine has too little memory to collect the matrix."""
-    needed = needed_to_collect(read_header(order.model_path), order.ctx)
-    check_memory(needed, f"collecting from {Path(order.model_path).name}")
+def check_room(model_path: str, ctx: int) -> None:
+    """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
+    check_memory(needed_to_collect(read_header(model_path), ctx), f"collecting from {Path(model_path).name}")
 
 
 def _prepare(order: ImatrixOrder) -> Work:

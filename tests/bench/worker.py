@@ -1,4 +1,4 @@
-"""One order of the quantization worker in this process, for what it takes to be measured from outside.
+"""The work of one order of the quantization worker in this process, for what it takes to be measured from outside.
 
 `python -m tests.bench.worker ORDER.pickle`; the manifest comes back as JSON, the last line on stdout.
 """
@@ -11,18 +11,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from actors.quantization.actor import QuantizationWorker
+from actors.quantization.imatrix import collect
+from actors.quantization.quantize import make_arm
 from actors.work import ImatrixOrder, QuantizeOrder
 
 
 def main() -> None:
     order = pickle.loads(Path(sys.argv[1]).read_bytes())
-    worker = QuantizationWorker()
     if isinstance(order, ImatrixOrder):
-        manifest = asdict(worker.collect(order, _nobody_listens))
+        manifest = asdict(collect(order, _nobody_listens))
     else:
         assert isinstance(order, QuantizeOrder)
-        manifest = asdict(worker.make_arm(order, _nobody_listens))
+        manifest = asdict(make_arm(order, _nobody_listens))
     print(json.dumps(manifest))
 
 
