@@ -40,7 +40,7 @@ class HashCache:
         return self._known[name]
 
     def check_once(self, path: str, sha256: str) -> None:
-        """Load a GGUF with every row validated, and decode with it, unless this build has done so. Raises `LlamaError`."""
+        """Load a GGUF with every row validated and decode with it, unless this build has. Raises `LlamaError`."""
         name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
         if name not in self._known:
             check_decodes(path)
