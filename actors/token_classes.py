@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,11 @@ def weigh(classes: NDArray[np.uint8], weights: TokenWeights) -> NDArray[np.float
     return np.array([getattr(weights, kind.label) for kind in TokenClass], np.float32)[classes]
 
 
+def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
+    """What a matrix's key says of weights: nothing where every token counts once."""
+    return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
+
+
 @functools.cache
 def class_rules() -> str:
     """What tells these rules and words from others: 16 hexadecimal digits, for keys."""
@@ -167,7 +173,7 @@ _PATTERNS = (
     # Numerals: not within a name (x86), but with thousands, fraction, exponent and percent.
     rf"(?<![A-Za-z_{_DIGIT}])[{_DIGIT}]+(?:[.,．，][{_DIGIT}]+)*(?:[eE][+-]?[0-9]+)?[%％‰]?",
     # Raised, lowered and vulgar fractions.
-    "[²³¹⁰ⁱ⁴-₎¼-¾⅐-⅞]+",
+    "[²³¹⁰-ₜ¼-¾⅐-⅞]+",
     # Operators that are nothing else: U+2200 to U+22FF, and what stands in other blocks.
     "[×÷±¬∀-⋿＋＝＜＞⇒⇔↦⟨⟩⌈⌉⌊⌋]+",
     # Operators of ASCII: between operands, which tells them from hyphens, headings, tags and paths.

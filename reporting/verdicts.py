@@ -204,7 +204,7 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
 
 
 def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
-    """The fixed sequence of each reference's arms. Left out: what was not made, has no size, or is the noise floor."""
+    """The fixed sequence of each reference's arms. Left out: what was not made or has no size, controls, the noise floor."""
     of_arm = {row["arm"]: row for row in arm_rows}
     sequences: dict[str, list[Sized]] = {}
     left_out: dict[str, list[str]] = {}
@@ -213,7 +213,8 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
             continue
         reference = arm["reference"]
         sequence, rest = sequences.setdefault(reference, []), left_out.setdefault(reference, [])
-        if arm["failed"] or arm["size_bytes"] is None or arm["name"].endswith(AA_SUFFIX):
+        is_control = (arm.get("budget") or {}).get("control") or arm["name"].endswith(AA_SUFFIX)
+        if arm["failed"] or arm["size_bytes"] is None or is_control:
             rest.append(arm["name"])
         else:
             sequence.append(Sized(arm["name"], arm["size_bytes"], Verdict(of_arm[arm["name"]]["verdict"])))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,14 @@ from conf.faults import BadInput, Fault
 from conf.schema import TokenWeights
 from conf.texts import parse_spec, read_text
 
+ReadText = Callable[[str], str]
+"""A text by its path, as `read_calibration` gives it; whoever asks for the same ones again may keep them."""
+
+
+def read_calibration(spec: str) -> str:
+    """A calibration text. Raises `BadInput` where it cannot be read."""
+    return read_text(spec, key="--calibration")
+
 
 @dataclass(frozen=True)
 class TextUse:
@@ -34,6 +43,8 @@ class TextUse:
     """Of the text as it was read: of the part, where only a part was asked for."""
     tokens_available: int
     n_chunks: int
+    source: Mapping[str, Any] | None = None
+    """Of rows of a data set: repository, commit, files, split, column, rows."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,7 @@ def make_chunks(
     dataset_size: int,
     ctx: int,
     rules: ChunkRules | None = None,
+    read: ReadText = read_calibration,
     token_weights: TokenWeights | None = None,
 ) -> Calibration:
     """Read, tokenize and cut.
@@ -80,6 +92,7 @@ def make_chunks(
         dataset_size: tokens in all; the last, incomplete chunk is left out.
         ctx: tokens a chunk.
         rules: the mix's own; llama-imatrix's where there are none.
+        read: gives a text by its path.
         token_weights: by the tokens' classes, which are found in the whole text and not chunk by chunk.
 
     Raises:
@@ -91,7 +104,7 @@ def make_chunks(
         allowed = f"at least one text and one chunk, that is {ctx} tokens"
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
-    contents = [read_text(text.path, key="--calibration") for text in texts]
+    contents = [read(text.path) for text in texts]
     tokens = [_tokens(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
@@ -105,7 +118,9 @@ def make_chunks(
         for number in taken:
             place = slice(number * ctx, (number + 1) * ctx)
             chunks.append((_chunk(found[place], model), None if classes is None else _classes(classes[place], model)))
-        uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+        uses.append(
+            TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
+        )
     if shuffled is not None:
         shuffled.shuffle(chunks)
     of_chunks = [classes for _, classes in chunks if classes is not None]

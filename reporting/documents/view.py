@@ -9,9 +9,11 @@ from pathlib import Path
 from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
+from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.tables import Table
 from reporting.findings import Findings, Json
+from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
 from stats.paired import FEW_DIFFERENCES
@@ -62,6 +64,8 @@ class View:
     comparison: Json
     models: Table
     arms: Table
+    budgets: Table
+    """Arms whose bytes were shared out by measured errors, and their controls."""
     benchmarks_used: Table
     benchmarks: tuple[BenchmarkView, ...]
     performance: Table
@@ -69,6 +73,8 @@ class View:
     settings: Table
     versions: Table
     summary: tuple[str, ...]
+    ways_out: tuple[str, ...]
+    """What to try, an arm that is measurably worse than its reference."""
     n_intervals: int
     n_excluding_zero: int
     figures: tuple[Figure, ...]
@@ -102,6 +108,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         comparison=findings.comparison,
         models=tables.models_table(findings, words),
         arms=tables.arms_table(findings, words),
+        budgets=budgets_table(findings, words),
         benchmarks_used=tables.benchmarks_table(findings, words),
         benchmarks=tuple(_benchmark(findings, words, benchmark) for benchmark in findings.benchmarks),
         performance=tables.performance_table(findings, words),
@@ -109,6 +116,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         settings=tables.settings_table(findings, words),
         versions=tables.versions_table(findings, words),
         summary=tuple(summary_sentences(findings, words)),
+        ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),

@@ -56,6 +56,8 @@ def test_without_a_text_the_help_topics_are_read_and_named(
         (("--chart", "m.png"), "only together with --show-statistics"),
         (("--ctx", 1, "--threads", 0), "--threads: got 0"),
         (("--calibration", "missing.txt"), "No such file"),
+        (("--config", "conf/demo.yaml"), "nothing without --weight-tokens"),
+        (("--weight-tokens", "--config", "nowhere.yaml"), "No such file"),
     ],
 )
 def test_bad_input_is_told_and_nothing_is_written(
@@ -101,6 +103,26 @@ def test_what_fails_in_the_middle_names_the_way_out(tmp_path: Path, capsys: pyte
     assert "group 1 of 1" in said
     assert "not finite" in said
     assert "--dataset-size" in said
+
+
+def test_tokens_are_weighted_as_the_configuration_says(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("the theorem of 12 and 3 kg of it in the end. " * 300, encoding="utf-8")
+    config = tmp_path / "mine.yaml"
+    config.write_text("protection: {token_weights: {mathematics: 3, science: 2}}\n", encoding="utf-8")
+    told = ("--calibration", tmp_path / "text.txt", "--dataset-size", 512, "--ctx", 64, "--threads", 1)
+    output = tmp_path / "matrix.gguf"
+    assert run("--model", tiny, "--output", output, *told, "--weight-tokens", "--config", config) == 0
+    assert "mathematics 3 (" in capsys.readouterr().out
+    manifest = load_manifest(manifest_path(output))
+    assert manifest.mix == "default+weighted"
+    assert manifest.token_weighting is not None
+    uses = manifest.token_weighting.classes
+    assert {label: use.weight for label, use in uses.items()} == {"mathematics": 3, "science": 2, "other": 1}
+    assert manifest.key["token_weights"]["mathematics"] == 3
+    assert run("--show-statistics", output) == 0
+    assert "science 2 (" in capsys.readouterr().out
 
 
 def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,23 @@ def test_an_arm_that_was_not_made_does_not_end_the_choice(sample: SampleRun) -> 
     assert choice["tested"] == ["q4_k_m"]
 
 
+def test_a_control_is_judged_and_never_chosen(sample: SampleRun) -> None:
+    reference = (np.random.default_rng(8).random((800, 1)) < 0.7).astype(float)
+    made = _made(sample, {"f16": reference, "q4_k_m": reference}, {"f16": 9, "q4_k_m": 3})
+    arms = [arm | {"budget": {"control": True}} for arm in made.comparison["arms"]]
+    rows = [
+        dict.fromkeys(RECORD_SCHEMA)
+        | {"arm": arm["name"], "benchmark": "gsm8k", "item_id": str(item), "seed": 0, "prompt_hash": str(item)}
+        | {"outcome": "correct" if right else "wrong", "score": float(right)}
+        for arm in arms
+        for item, right in enumerate(reference[:, 0])
+    ]
+    run = sample.run | {"arms": arms, "benchmarks": made.comparison["benchmarks"]}
+    again = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS)
+    assert again.analysis["verdicts"][0]["verdict"] == "no_worse"
+    assert again.analysis["selections"][0]["left_out"] == ["q4_k_m"]
+
+
 def test_items_of_one_source_widen_the_interval_and_few_sources_are_told(sample: SampleRun) -> None:
     rng = np.random.default_rng(5)
     source = np.repeat(np.arange(8), 30)
