@@ -204,7 +204,7 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
 
 
 def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
-    """The fixed sequence of each reference's arms. Left out: what was not made or has no size, controls, the noise floor."""
+    """The fixed sequence of each reference's arms. Left out: not made or without size, controls, the noise floor."""
     of_arm = {row["arm"]: row for row in arm_rows}
     sequences: dict[str, list[Sized]] = {}
     left_out: dict[str, list[str]] = {}
