@@ -93,7 +93,12 @@ so that a sum below 1/2 would read as "never used". At most 1000: the sums are k
 
 
 class TokenWeights(Frozen):
-    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`)."""
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`).
+
+    The defaults are measured on SmolLM2-135M (32k tokens, half WikiText, half school mathematics; q2_k, q4_0): the
+    rounding error that tokens of mathematics and science see goes down by 1.4%, that of all others up by 0.8%. The
+    most that weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%.
+    """
 
     mathematics: TokenWeight = 4.0
     """Numerals, operators, LaTeX, Greek letters, terms."""
