@@ -185,7 +185,8 @@ def _made_file_run(
         else:
             params["path"] = str(gguf.absolute())
     end_ms = _mtime_ms(manifest_path) if manifest_path and is_made else None
-    seconds = leaves.get("seconds")
+    # The groups of a matrix were decoded side by side: about so long ago the work began.
+    seconds = manifest["seconds"] / manifest.get("n_processes", 1) if is_made and "seconds" in manifest else None
     return MirroredRun(
         unit=unit,
         name=name,
@@ -194,7 +195,7 @@ def _made_file_run(
         params=params,
         metrics={key: value for key, value in leaves.items() if isinstance(value, float)},
         files=tuple(files),
-        start_ms=end_ms - round(1000 * seconds) if end_ms and isinstance(seconds, float) else end_ms,
+        start_ms=end_ms - round(1000 * seconds) if end_ms and seconds is not None else end_ms,
         end_ms=end_ms,
     )
 

@@ -167,6 +167,8 @@ class ChunkRules:
     those of all texts are shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in a text is read as the special token that it names."""
+    chat_template: bool = False
+    """True: the paragraphs of a text are turns of user and assistant, through the model's chat template."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class MixFile(Frozen):
     from all over each text, and shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in the texts is read as a special token. False, as in llama-imatrix: it is plain text."""
+    chat_template: bool = False
+    """True: paragraphs become turns of user and assistant, through the model's chat template, whose special tokens
+    are read as such (`actors.quantization.turns` has the rule). False: the texts are taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Mix:
     """Absolute path, with its part, and share; the shares add up to 1."""
     chunk_shuffle_seed: int | None = None
     parse_special: bool = False
+    chat_template: bool = False
 
 
 def shipped_mixes() -> list[str]:
@@ -89,7 +93,7 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
         ) from None
     total = sum(text.share for text in mix.texts)
     texts = tuple((_find(text.path, path, data_dir, key), text.share / total) for text in mix.texts)
-    return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special)
+    return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
 
 
 def _find(text: str, mix_path: Path, data_dir: Path | None, key: str) -> str:

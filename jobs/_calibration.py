@@ -103,7 +103,8 @@ def source_of(mix: Mix, sha256: Sha256) -> SourceImatrix:
         file, _, part = path.partition("#")
         digest = sha256(file)
         texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share))
-    return SourceImatrix(mix.name, None, None, tuple(texts), ChunkRules(mix.chunk_shuffle_seed, mix.parse_special))
+    rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+    return SourceImatrix(mix.name, None, None, tuple(texts), rules)
 
 
 def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model) -> None:

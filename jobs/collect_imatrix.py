@@ -1,7 +1,7 @@
 """Phase 1 alone: collects an importance matrix from calibration texts, or shows what is in one.
 
     python -m jobs.collect_imatrix --model model-f16.gguf --output imatrix.gguf --calibration text.txt
-    python -m jobs.collect_imatrix --show-statistics imatrix.gguf
+    python -m jobs.collect_imatrix --show-statistics imatrix.gguf --chart imatrix.png
 
 The matrix is in llama.cpp's own format; `OUTPUT.manifest.json` beside it says what it was made of. Interrupted, the
 same command goes on at the last group of chunks that `OUTPUT.parts` holds. Processes of this machine share the groups
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
+
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
@@ -28,6 +30,7 @@ from actors.store import file_sha256
 from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
+from conf.files import require_folder
 from conf.load import load, resolve_path
 from conf.mixes import is_mix, shipped_mixes
 from conf.schema import Calibration, TokenWeights
@@ -37,6 +40,10 @@ from jobs._counter import Counter
 from jobs._imatrix_table import statistics_text
 from jobs._output import check_folder
 from jobs._shards import collect_in_processes
+from reporting.charts.importance import importance_chart
+from reporting.charts.style import render
+from reporting.frames import IMPORTANCE_SCHEMA
+from reporting.wording import Words
 
 DEFAULTS = Calibration()
 DEFAULT_TEXT = "package:pydoc_data/topics.py"
@@ -80,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shards", type=int, default=1, metavar="N", help=shards_help)
     statistics_help = "show the statistics of a matrix (.gguf, or the older .dat) and stop; needs no --model"
     made.add_argument("--show-statistics", metavar="FILE", help=statistics_help)
+    made.add_argument("--chart", metavar="FILE.png", help="with --show-statistics: draw them, as PNG and SVG")
     return made
 
 
@@ -89,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     try:
         if options.show_statistics is not None:
-            print(describe_matrix(options.show_statistics))
+            show_matrix(options.show_statistics, options.chart)
             return arguments.EXIT_DONE
         order = make_order(options)
         if not options.calibration:
@@ -112,19 +120,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return arguments.EXIT_DONE
 
 
+def show_matrix(path: str, chart: str | None) -> None:
+    """Print the statistics of a matrix, and draw them to `chart`. Raises `BadInput` for another file."""
+    matrix = read_imatrix(path, key="--show-statistics")
+    statistics = statistics_of(matrix.entries)
+    print(statistics_text(path, statistics, layer_statistics(statistics)))
+    if matrix.weighting is not None:
+        print(f"weights: {_weights_text(matrix.weighting)}")
+    if chart is None:
+        return
+    output = check_chart(chart)
+    rows = [{"matrix": Path(path).name, **asdict(figures)} for figures in statistics]
+    drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), (), Words("both"))
+    if drawn is None:
+        raise BadInput(Fault("--show-statistics", path, "a matrix of a model's layers, where a --chart is wanted"))
+    for file in render(drawn, output):
+        print(file)
+
+
+def check_chart(chart: str) -> Path:
+    """The chart's path. Raises `BadInput` where nothing can be written there, or it has another suffix."""
+    path = Path(chart)
+    if path.suffix.lower() != ".png":
+        raise BadInput(Fault("--chart", chart, "a file name that ends with .png", "Its SVG is written beside it."))
+    require_folder(path.parent, "--chart")
+    return path
+
+
 def _weights_text(weighting: TokenWeighting) -> str:
     return "; ".join(
         f"{label} {use.weight:g} ({use.tokens:,} tokens, {use.share:.1%} of all, {use.weighted_share:.1%} of the sums)"
         for label, use in weighting.classes.items()
     )
-
-
-def describe_matrix(path: str) -> str:
-    """The statistics of a matrix as text. Raises `BadInput` for another file."""
-    matrix = read_imatrix(path, key="--show-statistics")
-    statistics = statistics_of(matrix.entries)
-    text = statistics_text(path, statistics, layer_statistics(statistics))
-    return text if matrix.weighting is None else f"{text}\nweights: {_weights_text(matrix.weighting)}"
 
 
 def make_order(options: argparse.Namespace) -> ImatrixOrder:
@@ -138,6 +165,8 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         for name, least in (("ctx", 32), ("threads", 1), ("shards", 1))
         if getattr(options, name) < least
     ]
+    if options.chart is not None:
+        faults.append(Fault("--chart", options.chart, "only together with --show-statistics"))
     models = options.model or []
     if len(models) != 1:
         faults.append(Fault("--model", ", ".join(models) or None, "one model", "A matrix belongs to one model."))

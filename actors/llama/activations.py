@@ -10,8 +10,10 @@ fifth of a small model's work and whose importance is not collected.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -109,7 +111,8 @@ class ActivationCollector:
             self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
             self._weights = None if weights is None else weights[start : start + len(part)]
             self._fill(part, start)
-            status = llama_cpp.llama_decode(self._handle, self._batch)
+            with self._nothing_lost():
+                status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
@@ -146,6 +149,27 @@ class ActivationCollector:
             self._batch.seq_id[index][0] = 0
             # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
             self._batch.logits[index] = 1
+
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Keep what is raised before `_on_tensor` has begun: ctypes prints it and goes on, with one tensor unseen.
+
+        That is no rare case but the rule: a signal comes while llama.cpp computes, and Python's handler runs (raises
+        KeyboardInterrupt, say) as soon as Python is called, which is on the first line of the callback.
+        """
+        before = sys.unraisablehook
+
+        def keep(lost: sys.UnraisableHookArgs) -> None:
+            if lost.object == self._on_tensor:
+                self._failure = self._failure or lost.exc_value
+            else:
+                before(lost)
+
+        sys.unraisablehook = keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
 
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""

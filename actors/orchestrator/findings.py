@@ -15,10 +15,12 @@ import polars as pl
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
 from actors.work import Recipe
 from conf.schema import PipelineConfig
-from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
 from reporting.validate import validate
 
@@ -37,7 +39,7 @@ def write(
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
-    for name, table in results.tables.items():
+    for name, table in {**results.tables, "importance": read_importance(plan)}.items():
         path = run.report_data / f"{name}.parquet"
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
@@ -87,6 +89,22 @@ def read_timings(plan: Plan) -> pl.DataFrame:
                 {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
             ]
     return _frame(rows, TIMING_SCHEMA)
+
+
+def read_importance(plan: Plan) -> pl.DataFrame:
+    """What is in the importance matrices that arms were made with, collected or given."""
+    paths: dict[str, Path] = {}
+    for arm in plan.arms:
+        if arm.order is not None and arm.order.imatrix_path is not None:
+            name = f"{arm.model}~{arm.imatrix}" if len(plan.models) > 1 else str(arm.imatrix)
+            paths[name] = Path(arm.order.imatrix_path)
+    rows = [
+        {"matrix": name, **asdict(figures)}
+        for name, path in paths.items()
+        if path.exists()
+        for figures in statistics_of(read_imatrix(path).entries)
+    ]
+    return _frame(rows, IMPORTANCE_SCHEMA)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -162,7 +180,7 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
     manifest = read_json(manifest_path)
     content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted = (*content, "tokens_per_second", "seconds")
+    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
     return {
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.llama.model import Model
+from actors.quantization.turns import render_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
 from actors.token_classes import TokenClass, classify, weigh
 from actors.work import CalibrationText, ChunkRules
@@ -82,7 +83,8 @@ def make_chunks(
         token_weights: by the tokens' classes, which are found in the whole text and not chunk by chunk.
 
     Raises:
-        BadInput: a text cannot be read, or the texts hold too few tokens for their shares.
+        BadInput: a text cannot be read, the texts hold too few tokens for their shares, or the model's chat template
+            is asked for and cannot be used.
     """
     rules = rules or ChunkRules()
     if dataset_size < ctx or not texts:
@@ -90,7 +92,7 @@ def make_chunks(
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
     contents = [read_text(text.path, key="--calibration") for text in texts]
-    tokens = [model.tokenize(text, add_special=True, parse_special=rules.parse_special) for text in contents]
+    tokens = [_tokens(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
         raise BadInput(_too_few(texts, available, dataset_size, ctx))
@@ -128,6 +130,13 @@ def _classes(classes: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
     if model.adds_bos:
         kept[0] = TokenClass.OTHER
     return kept
+
+
+def _tokens(text: str, model: Model, rules: ChunkRules) -> list[int]:
+    if not rules.chat_template:
+        return model.tokenize(text, add_special=True, parse_special=rules.parse_special)
+    prompt = render_turns(text, model, key="--calibration")
+    return model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
 
 def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ each of them anew would cost more than a small group itself. Adding the groups u
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -153,4 +155,5 @@ def _decode(
     for chunk, of_tokens in zip(chunks, weights, strict=True):
         collector.decode(chunk, of_tokens)
         report(len(chunk))
-    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes())
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))

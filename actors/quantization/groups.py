@@ -20,7 +20,7 @@ from actors.work import GROUP_CHUNKS
 
 T = TypeVar("T")
 
-_IDENTITY, _COST, _SUMS, _COUNTS = "identity", "cost", "sums/", "counts/"
+_IDENTITY, _COST, _PROCESSES, _SUMS, _COUNTS = "identity", "cost", "processes", "sums/", "counts/"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Group:
     """Of the decoding alone."""
     peak_rss_bytes: int
     """Of the process that decoded it."""
+    processes: frozenset[str]
+    """Which ones decoded it: machine and process id."""
 
 
 def cut(chunks: Sequence[T]) -> list[Sequence[T]]:
@@ -57,6 +59,7 @@ class PartsFolder:
     def save(self, number: int, group: Group) -> None:
         """Write one group, whole or not at all."""
         arrays = {_IDENTITY: np.array(self._identity), _COST: np.array([group.seconds, group.peak_rss_bytes])}
+        arrays[_PROCESSES] = np.array(sorted(group.processes))
         for name, entry in group.entries.items():
             arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
         with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
@@ -69,7 +72,8 @@ class PartsFolder:
             names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
             entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
             seconds, peak_rss_bytes = stored[_COST]
-        return Group(entries, float(seconds), int(peak_rss_bytes))
+            processes = frozenset(map(str, stored[_PROCESSES]))
+        return Group(entries, float(seconds), int(peak_rss_bytes), processes)
 
     def remove(self) -> None:
         """Delete all of it, once the matrix is whole."""
@@ -82,13 +86,14 @@ class PartsFolder:
 def add_up(groups: Iterable[Group]) -> Group:
     """The sum of groups in the order in which they come."""
     entries: dict[str, TensorActivations] = {}
-    seconds, peak = 0.0, 0
+    seconds, peak, processes = 0.0, 0, frozenset[str]()
     for group in groups:
         for name, entry in group.entries.items():
             before = entries.get(name)
             entries[name] = entry if before is None else _sum(before, entry)
         seconds, peak = seconds + group.seconds, max(peak, group.peak_rss_bytes)
-    return Group(dict(sorted(entries.items())), seconds, peak)
+        processes |= group.processes
+    return Group(dict(sorted(entries.items())), seconds, peak, processes)
 
 
 def _sum(left: TensorActivations, right: TensorActivations) -> TensorActivations:

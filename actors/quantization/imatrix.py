@@ -42,6 +42,8 @@ class ImatrixManifest:
     """Matrices of the blocks that no token reached, in whole or in some of their experts."""
     seconds: float
     """Of the decoding alone, added up over the groups: where processes shared them, more than passed by."""
+    n_processes: int
+    """Processes that decoded its groups, side by side or one after the other."""
     tokens_per_second: float
     """The same way: of one process."""
     peak_rss_bytes: int
@@ -140,6 +142,7 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         n_tensors=len(total.entries),
         tensors_without_data=tuple(name for name, entry in total.entries.items() if not entry.counts.all()),
         seconds=total.seconds,
+        n_processes=len(total.processes),
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
         versions=library.build(),

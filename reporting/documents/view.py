@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.reading import evidence_counts, summary_sentences
@@ -71,6 +72,8 @@ class View:
     n_intervals: int
     n_excluding_zero: int
     figures: tuple[Figure, ...]
+    importance_figures: tuple[Figure, ...]
+    """One for each importance matrix."""
     questions: tuple[Question, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -87,6 +90,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
     present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
     absent = [name for name in CHARTS if name not in present]
+    importance = {importance_name(matrix): matrix for matrix in findings.matrices}
+    absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
     notices = [*findings.comparison["notices"], *findings.notices]
     notices += [f"The chart {name}.png is not there: its figure is left out." for name in absent]
     n_intervals, n_excluding_zero = evidence_counts(findings)
@@ -105,10 +110,23 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
+        importance_figures=tuple(
+            Figure(name, *_importance_caption(matrix), tall=False)
+            for name, matrix in importance.items()
+            if name not in absent
+        ),
         questions=tuple(sample_questions(findings, words)),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
+    )
+
+
+def _importance_caption(matrix: str) -> tuple[str, str]:
+    return (
+        f"重要度行列 {matrix} の統計。入力の二乗の和、エントロピー、外れた列の割合、前の層との類似を層ごとに示す。",
+        f"Statistics of the importance matrix {matrix} by layer: sum of the squared inputs, entropy, part of outlying "
+        "columns, similarity to the layer before.",
     )
 
 

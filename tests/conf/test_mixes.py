@@ -40,12 +40,13 @@ def test_a_text_beside_the_mix_comes_before_one_in_the_data_folder(tmp_path: Pat
     own, data = tmp_path / "own", tmp_path / "data" / "calibration"
     data.mkdir(parents=True)
     content = "texts: [{path: a.txt, share: 3}, {path: 'b.txt#1/2'}]\nchunk_shuffle_seed: 7\nparse_special: true\n"
+    content += "chat_template: true\n"
     spec = mix_file(own, content)
     for path in (own / "a.txt", data / "a.txt", data / "b.txt"):
         path.write_text("words", encoding="utf-8")
     mix = read_mix(spec, data_dir=tmp_path / "data", key="--imatrix")
     assert mix.texts == ((str(own / "a.txt"), 0.75), (f"{data / 'b.txt'}#1/2", 0.25))
-    assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special) == ("mine", 7, True)
+    assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template) == ("mine", 7, True, True)
 
 
 def test_absolute_and_package_paths_stand_for_themselves(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ggml, "values", interrupted)
     with pytest.raises(KeyboardInterrupt):
         watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
+
+
+def test_an_interruption_that_comes_between_two_tensors_is_not_swallowed(tmp_path: Path) -> None:
+    """ctypes drops what is raised before the callback's own code runs, as signal handlers do."""
+
+    class Interrupted(ActivationCollector):
+        calls = 0
+
+        def _on_tensor(self, address: int, ask: bool, data: object) -> bool:
+            Interrupted.calls += 1
+            if Interrupted.calls == 20:
+                raise KeyboardInterrupt
+            return super()._on_tensor(address, ask, data)
+
+    hook = sys.unraisablehook
+    with Model(write_tiny_model(tmp_path / "tiny.gguf")) as model, Interrupted(model, ctx=96, threads=1) as collector:
+        with pytest.raises(KeyboardInterrupt):
+            collector.decode(chunk(0))
+        assert Interrupted.calls < 40, "the graph stops at the next tensor that is watched"
+        assert sys.unraisablehook is hook
 
 
 def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
