@@ -95,9 +95,12 @@ so that a sum below 1/2 would read as "never used". At most 1000: the sums are k
 class TokenWeights(Frozen):
     """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`).
 
-    The defaults are measured on SmolLM2-135M (32k tokens, half WikiText, half school mathematics; q2_k, q4_0): the
-    rounding error that tokens of mathematics and science see goes down by 1.4%, that of all others up by 0.8%. The
-    most that weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%.
+    Seen on SmolLM2-135M (32k tokens, half WikiText, half school mathematics): with 4 the rounding error that tokens of
+    mathematics and science meet goes down by 1.4%, that of all others up by 0.8% (q2_k and q4_0 alike). The most that
+    weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%. So 4 has most of
+    the gain at the least cost. It did not show in what the model says: KL divergence from f16 on such tokens of
+    held-out mathematics (q2_k, 12 chunks) was 0.166 with 4, 0.164 with 16 and 0.160 without weights, a difference of
+    the size that any two matrices make.
     """
 
     mathematics: TokenWeight = 4.0
