@@ -27,6 +27,7 @@ lint: setup ## ruff and mypy.
 
 lock: ## Resolve the dependencies anew (needs uv); hashes in it, addresses not.
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group convert -o requirements-convert.lock
 
 doctor: setup ## Say what this machine lacks.
 	$(VENV_PYTHON) -m jobs.doctor

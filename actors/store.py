@@ -95,6 +95,10 @@ class RunDirectory:
     def imatrix(self, mix: str, key_hash: str) -> Path:
         return self.root / "imatrix" / f"{mix}-{key_hash[:8]}.gguf"
 
+    def measured(self, key_hash: str) -> Path:
+        """Quantization errors by tensor and type; of the storage, so that its pipelines share them."""
+        return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
+
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
 

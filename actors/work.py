@@ -6,6 +6,7 @@ is given everything it needs in its order and looks nothing up elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -151,6 +152,8 @@ class CalibrationText:
     sha256: str
     share: float
     """Part of the tokens taken from it; the shares of an order add up to 1."""
+    source: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Where rows of a data set come from: repository, commit, files, split, column, rows. None for a plain file."""
 
 
 GROUP_CHUNKS = 8
@@ -218,6 +221,42 @@ NO_OVERRIDES = TypeOverrides()
 
 
 @dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    extra_bpw: float | None = None
+    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Bits a weight of the model in all."""
+    target_bytes: int | None = None
+    """Of the file."""
+    control: bool = False
+    """True: spent without looking at any measurement, to compare with."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
+
+
+BUDGET_RULE = 1
+"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
+CONTROL = "~plain"
+"""What the names of control arms end with."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to quantize."""
 
@@ -228,19 +267,34 @@ class Recipe:
     method: str
     """llama.cpp type, lower case: `q4_k_m`."""
     overrides: TypeOverrides = NO_OVERRIDES
+    budget: ByteBudget | None = None
+    """None: every tensor that is not overridden gets what the method gives it."""
+
+    @property
+    def suffix(self) -> str:
+        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        if self.budget is None:
+            return ""
+        return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
+
+    @property
+    def file_label(self) -> str:
+        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        return self.label + self.suffix.replace("+", "-").replace("~", "-")
 
     @property
     def identity(self) -> str | dict[str, Any]:
         """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
-        if self.overrides == NO_OVERRIDES:
+        if self.overrides == NO_OVERRIDES and self.budget is None:
             return self.method
         tensors = [list(pair) for pair in self.overrides.tensors]
-        return {
+        identity: dict[str, Any] = {
             "method": self.method,
             "output": self.overrides.output,
             "embedding": self.overrides.embedding,
             "tensors": tensors,
         }
+        return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
 @dataclass(frozen=True)
@@ -257,6 +311,9 @@ class QuantizeOrder:
     """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`; `manifest.json` and `log.txt` stand beside it."""
     dequantized_from: str | None
     key: dict[str, Any] = field(hash=False)
+    measured_path: str | None = None
+    """Where measured quantization errors of this model under this importance matrix are kept for all its arms; None:
+    nowhere."""
 
 
 # --- visualization and documentation ------------------------------------------------------------

@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from actors.evaluation.contract import BenchmarkData
+from actors.hub import Hub
 from actors.llama.model import Model
 from actors.orchestrator.plan import SourceImatrix
 from actors.quantization.calibration import make_chunks, text_name
+from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
 from actors.work import CalibrationText, Choose, ChunkRules, Generate, Item, Measure
 from conf.faults import BadInput, Fault, near_names
-from conf.load import resolve_path
-from conf.mixes import SUFFIX, Mix, is_mix, read_mix, shipped_mixes
+from conf.load import read_environment, resolve_path
+from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import Calibration, PipelineConfig
 from conf.texts import read_text
+from jobs._counter import Transfer
 
 MATRIX_SUFFIXES = (".gguf", ".dat")
 _SEAM_CHARACTERS = 400
@@ -96,15 +99,24 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
 
 
 def source_of(mix: Mix, sha256: Sha256) -> SourceImatrix:
-    """A mix with its texts read once and hashed. Raises `BadInput` for a text that cannot be read."""
+    """A mix with its texts read once and hashed. Raises `BadInput` for a text that cannot be read or fetched."""
     texts = []
-    for path, share in mix.texts:
+    for text, share in mix.texts:
+        found = fetched_rows(text) if isinstance(text, DatasetRows) else None
+        path = str(found.path) if found else str(text)
         read_text(path, key="--calibration")
         file, _, part = path.partition("#")
         digest = sha256(file)
-        texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share))
+        source = found.source if found else None
+        texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share, source))
     rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
     return SourceImatrix(mix.name, None, None, tuple(texts), rules)
+
+
+def fetched_rows(wanted: DatasetRows) -> DatasetText:
+    """The rows of a data set as a file of the cache. Raises `BadInput` where they cannot be had."""
+    with Transfer(f"data set {wanted.dataset}") as transfer:
+        return dataset_text(wanted, Hub(), read_environment().cache_dir, key="--calibration", report=transfer.advance)
 
 
 def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model) -> None:

@@ -22,25 +22,27 @@ from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
-from actors.llama.quantizer import predicted_size
+from actors.llama.quantizer import plan_quantization
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
     PlannedBenchmark,
-    SourceArm,
     SourceImatrix,
     SourceModel,
     uses_imatrix,
 )
-from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
+from actors.quantization.protection import allot
+from actors.quantization.spending import check_fits
+from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.work import Recipe
 from conf.faults import BadInput, Fault, near_names
-from conf.load import resolve_path
+from conf.hub_ids import parse_hub_id
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._models import bring, find
 from jobs._output import check_folder, existing_parent
-from jobs._sources import HashCache, source_arm, source_model
+from jobs._sources import HashCache, source_arm, source_model, speech_notices
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -73,18 +75,26 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     faults = _Faults()
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
-    headers = {
-        model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
-    }
-    arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
-    wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
+    faults.gather(_check_reference, config, recipes or {})
+    found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
+    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in config.arms]
+    wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
     names = faults.gather(benchmarks.expand_names, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
-    models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
+    # All that is cheap was looked at: now what may take long.
+    brought = [bring(_known(one)) for one in found]
+    models = tuple(
+        source_model(model.name, read_header(one.path), one.origin, hashes)
+        for model, one in zip(config.models, brought, strict=False)
+    )
+    arms = [
+        faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
+        for arm, one in zip(config.arms, brought[len(models) :], strict=True)
+    ]
+    faults.stop_if_any()
     found_arms = tuple(_known(arm) for arm in arms)
-    _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
             _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
@@ -102,7 +112,10 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         predicted_bytes=_known(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=_known(loaded[models[0].name]).notices,
+        notices=(
+            *_known(loaded[models[0].name]).notices,
+            *(notice for arm in found_arms for notice in speech_notices(arm, models[0])),
+        ),
     )
 
 
@@ -137,7 +150,12 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
-        if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
+        if (
+            parse_hub_id(path) is None
+            and not path.startswith("package:")
+            and not Path(path).is_absolute()
+            and not Path(path).exists()
+        ):
             faults.append(_relative(key, path))
     if faults:
         raise BadInput(faults)
@@ -158,8 +176,8 @@ def _known(value: T | None) -> T:
     return value
 
 
-def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
-    """The recipes of `quantizations`, by their names there; recipes that nobody asked for are checked as well."""
+def _recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
+    """What is made of each of `quantizations`, by its name; recipes that nobody asked for are checked as well."""
     faults = _Faults()
     faults.gather(check_own_recipes, config.recipes)
     faults.stop_if_any()
@@ -176,7 +194,7 @@ def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
             if recipe is not None and needs_imatrix(recipe)
         ]
     faults.stop_if_any()
-    return {name: _known(recipe) for name, recipe in found.items()}
+    return {name: protected(_known(recipe), config.protection) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
@@ -191,29 +209,37 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
     """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
-    key = f"recipes.{recipe.name}"
-    check_fit(read_header(path).tensors, recipe.overrides, key=key)
+    key, header = f"recipes.{recipe.name}", read_header(path)
+    check_fit(header.tensors, recipe.overrides, key=key)
     kind = resolve_type(recipe.method)
     try:
-        return predicted_size(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
+        plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
         # Regular expressions are C++'s to read in the end.
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
+    if recipe.budget is None:
+        return plan.size_bytes
+    # What a matrix covers is read where the arm is made; of embedding and output it rarely knows anything.
+    known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
+    allotment = allot(plan, kind, recipe.overrides, recipe.budget, header, known)
+    check_fits(allotment, recipe.budget)
+    return allotment.file_bytes
 
 
 def _predict_sizes(
-    models: tuple[SourceModel, ...], recipes: Mapping[str, Recipe], imatrices: tuple[SourceImatrix, ...]
+    models: tuple[SourceModel, ...], recipes: Mapping[str, tuple[Recipe, ...]], imatrices: tuple[SourceImatrix, ...]
 ) -> dict[tuple[str, str, bool], int]:
     faults = _Faults()
     is_there = {source.name != "none" for source in imatrices}
-    sizes = {
-        (model.name, recipe.name, weighted): faults.gather(predict_size, model.path, recipe, with_imatrix=weighted)
-        for model in models
-        for recipe in recipes.values()
-        for weighted in (is_there if uses_imatrix(recipe) else {False})
-    }
+    sizes: dict[tuple[str, str, bool], int] = {}
+    for model in models:
+        for made in recipes.values():
+            for weighted in is_there if uses_imatrix(made[0]) else {False}:
+                size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
+                # A control is as large as what it controls.
+                sizes |= {(model.name, recipe.name + recipe.suffix, weighted): size or 0 for recipe in made}
     faults.stop_if_any()
-    return {key: _known(size) for key, size in sizes.items()}
+    return sizes
 
 
 def _check_distinct(config: PipelineConfig) -> None:
@@ -230,13 +256,14 @@ def _check_distinct(config: PipelineConfig) -> None:
         raise BadInput(faults)
 
 
-def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], arms: tuple[SourceArm, ...]) -> None:
-    if config.reference is None:
+def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
+    if config.reference is None or not recipes:
         return
-    prefixes = [f"{model.name}~" for model in models] if len(models) > 1 else [""]
-    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in config.quantizations]
-    names += [arm.name for arm in arms]
-    if config.reference not in names and config.reference not in config.quantizations:
+    prefixes = [f"{model.name}~" for model in config.models] if len(config.models) > 1 else [""]
+    own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
+    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
+    names += [arm.name for arm in config.arms]
+    if config.reference not in names and config.reference not in own:
         raise BadInput(
             Fault(
                 "--reference",
@@ -316,5 +343,16 @@ def check_pango() -> None:
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:
     """The settings that results and plan publish."""
     dumped = config.model_dump(mode="json")
-    wanted = ("runs", "seed", "limit", "sampling", "layout", "calibration", "lang", "execution", "imatrix")
+    wanted = (
+        "runs",
+        "seed",
+        "limit",
+        "sampling",
+        "layout",
+        "calibration",
+        "lang",
+        "execution",
+        "imatrix",
+        "protection",
+    )
     return {key: dumped[key] for key in wanted}

@@ -31,15 +31,17 @@ from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
-from conf.load import load, resolve_path
+from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
 from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
 from jobs._calibration import default_mix, source_of
 from jobs._counter import Counter
 from jobs._imatrix_table import statistics_text
+from jobs._models import bring, find
 from jobs._output import check_folder
 from jobs._shards import collect_in_processes
+from jobs._sources import gguf_sha256
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render
 from reporting.frames import IMPORTANCE_SCHEMA
@@ -57,8 +59,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Text like that of the model's later use serves best, and a model that is not quantized yet.",
     )
     # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
-    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
-    made.add_argument("--model", action="append", metavar="[NAME=]PATH", help=model_help)
+    made.add_argument("--model", action="append", metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP)
     made.add_argument("--output", metavar="X.gguf", help="the matrix's file")
     made.add_argument(
         "--calibration",
@@ -175,13 +176,13 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         faults.append(Fault("--output", options.output, "the name of a .gguf file"))
     if faults:
         raise BadInput(faults)
-    model_path = resolve_path(arguments.named_path(models[0])["path"])
-    read_header(model_path)
+    found = find(arguments.named_path(models[0])["path"], key="--model", is_model=True)
     source = _source(options)
     check_folder(output.parent, "--output")
     weights = _token_weights(options)
+    header = read_header(bring(found).path)
     order = ImatrixOrder(
-        model_path=model_path,
+        model_path=str(header.path),
         mix=source.name if weights is None else weighted_mix(source.name),
         texts=source.texts,
         dataset_size=options.dataset_size,
@@ -191,7 +192,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         output_path=str(output),
         key={
             "kind": "imatrix",
-            "model": file_sha256(model_path),
+            "model": gguf_sha256(header),
             "texts": [[text_name(text.path), text.sha256, text.share] for text in source.texts],
             "rules": asdict(source.rules),
             "dataset_size": options.dataset_size,

@@ -40,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
-    made.add_argument("--arm", action="append", metavar="NAME=GGUF", help="existing GGUF file, compared like our own")
+    arm_help = "existing GGUF, compared like our own: a file, or hf:owner/name[@REVISION]/file.gguf on the hub"
+    made.add_argument("--arm", action="append", metavar="NAME=GGUF", help=arm_help)
     arguments.add_quantization(made)
     arguments.add_evaluation(made)
     arguments.add_execution(made)

@@ -57,12 +57,23 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
             name = _shown(model["name"])
             given = _shown(model["dequantized_from"])
             lines.append(_wrapped(f"{name} was given as {given}: what is made here is made from dequantized weights."))
+    lines += [_budget_line(arm) for arm in comparison["arms"] if arm.get("budget")]
     lines += [
         _wrapped(f"failed: {_shown(arm['name'])}: {_clean(str(arm['failed']))[:200]}")
         for arm in comparison["arms"]
         if arm["failed"]
     ]
     return "\n".join(lines)
+
+
+def _budget_line(arm: Mapping[str, Any]) -> str:
+    budget = arm["budget"]
+    text = f"{_shown(arm['name'])}: {budget['added_bpw']:+.3f} bits/weight against {_shown(str(arm['method']))} alone"
+    if budget["predicted_error"] is not None:
+        text += f", predicted error {budget['predicted_error']:.3g} (there {budget['predicted_error_base']:.3g})"
+    if budget["control"]:
+        text += "; spent without measuring, as a control"
+    return _wrapped(text)
 
 
 def _benchmark_section(

@@ -18,7 +18,7 @@ from actors.orchestrator.schedule import Failure
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
-from actors.work import Recipe
+from actors.work import CONTROL, Recipe
 from conf.schema import PipelineConfig
 from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
@@ -125,7 +125,7 @@ def describe(
         "pipeline_id": plan.pipeline_id,
         **description,
         "models": [asdict(model) for model in plan.models],
-        "arms": [_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms],
+        "arms": _with_predictions([_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms]),
         "imatrices": [
             _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
             for one in plan.imatrices
@@ -147,6 +147,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
             "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
         }
     elif path.exists():
         manifest = read_json(path)
@@ -165,9 +167,26 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "bits_per_weight": manifest.get("bits_per_weight"),
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
+        "budget": manifest.get("budget"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }
+
+
+def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same arms; a control, which measures nothing itself, gets what its protected arm predicts of it."""
+    budgets = {arm["name"]: arm["budget"] for arm in arms}
+    for arm in arms:
+        of = budgets.get(str(arm["name"]).removesuffix(CONTROL))
+        if arm["budget"] and arm["budget"]["control"] and of:
+            arm["budget"] = {
+                **arm["budget"],
+                "predicted_error": of["predicted_error_control"],
+                "predicted_error_base": of["predicted_error_base"],
+            }
+    return arms
 
 
 def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ class TextUse:
     """Of the text as it was read: of the part, where only a part was asked for."""
     tokens_available: int
     n_chunks: int
+    source: Mapping[str, Any] | None = None
+    """Of rows of a data set: repository, commit, files, split, column, rows."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def make_chunks(
         for number in taken:
             place = slice(number * ctx, (number + 1) * ctx)
             chunks.append((_chunk(found[place], model), None if classes is None else _classes(classes[place], model)))
-        uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+        uses.append(
+            TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
+        )
     if shuffled is not None:
         shuffled.shuffle(chunks)
     of_chunks = [classes for _, classes in chunks if classes is not None]

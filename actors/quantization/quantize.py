@@ -20,6 +20,7 @@ from actors.llama.overrides import check_fit, ordered_types
 from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization, quantize
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.spending import BudgetUse, as_json, spend
 from actors.quantization.verify import verify
 from actors.store import atomic_path, file_sha256, read_json, write_json, write_text
 from actors.work import QuantizeOrder, ReportTokens, TypeOverrides
@@ -35,18 +36,20 @@ class ArmFiles:
     gguf: Path
     manifest: Path
     log: Path
+    allocation: Path
+    """Of an arm with a budget: each tensor with its type and its measured errors."""
 
     @classmethod
     def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
         """As in a run directory: one folder an arm."""
         path = Path(gguf)
-        return cls(path, path.parent / "manifest.json", path.parent / "log.txt")
+        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json")))
 
     @classmethod
     def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
         """Several arms in one folder: the other files carry the GGUF's name."""
         path = Path(gguf)
-        return cls(path, path.with_suffix(".manifest.json"), path.with_suffix(".log.txt"))
+        return cls(path, *(path.with_suffix(end) for end in (".manifest.json", ".log.txt", ".allocation.json")))
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class ArmManifest:
     method: str
     """llama.cpp type that all tensors follow but those that are overridden."""
     overrides: tuple[OverrideUse, ...]
+    budget: BudgetUse | None = None
+    """None: each tensor got what recipe and method give it. The whole table is in `allocation.json`."""
 
 
 def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None = None) -> ArmManifest:
@@ -138,6 +143,12 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     # Until the new one is written, no manifest may vouch for what is changing.
     files.manifest.unlink(missing_ok=True)
+    budget = None
+    if recipe.budget is not None:
+        spending = spend(order, recipe.budget, plan, header, imatrix, report)
+        budget, overrides = spending.use, spending.overrides
+        plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
+        write_json(files.allocation, as_json(spending))
     with atomic_path(files.gguf) as temporary:
         log = quantize(
             order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads, overrides=overrides
@@ -150,7 +161,7 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
         key=order.key,
         arm=order.arm,
         model=order.model_name,
-        recipe=recipe.name,
+        recipe=recipe.name + recipe.suffix,
         file=files.gguf.name,
         sha256=file_sha256(files.gguf),
         size_bytes=files.gguf.stat().st_size,
@@ -163,7 +174,8 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
         seconds=time.perf_counter() - started,
         peak_rss_bytes=peak_rss_bytes(),
         method=quant_type.name,
-        overrides=_override_uses(plan, overrides),
+        overrides=_override_uses(plan, recipe.overrides),
+        budget=budget,
     )
     write_json(files.manifest, asdict(manifest))
     return manifest
@@ -178,6 +190,7 @@ def load_manifest(path: str | Path) -> ArmManifest:
     # Manifests of before there were recipes have neither: the recipe was the method then.
     row["method"] = row.get("method", row["recipe"])
     row["overrides"] = tuple(OverrideUse(**one) for one in row.get("overrides", ()))
+    row["budget"] = BudgetUse(**row["budget"]) if row.get("budget") else None
     return ArmManifest(fallbacks=Fallbacks(**fallbacks | {"names": tuple(fallbacks["names"])}), imatrix=imatrix, **row)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
+from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.tables import Table
 from reporting.findings import Findings, Json
@@ -62,6 +63,8 @@ class View:
     comparison: Json
     models: Table
     arms: Table
+    budgets: Table
+    """Arms whose bytes were shared out by measured errors, and their controls."""
     benchmarks_used: Table
     benchmarks: tuple[BenchmarkView, ...]
     performance: Table
@@ -100,6 +103,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         comparison=findings.comparison,
         models=tables.models_table(findings, words),
         arms=tables.arms_table(findings, words),
+        budgets=budgets_table(findings, words),
         benchmarks_used=tables.benchmarks_table(findings, words),
         benchmarks=tuple(_benchmark(findings, words, benchmark) for benchmark in findings.benchmarks),
         performance=tables.performance_table(findings, words),

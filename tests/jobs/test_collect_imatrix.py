@@ -92,6 +92,19 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
 
 
+def test_what_fails_in_the_middle_names_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_tiny_model(tmp_path / "broken.gguf")
+    row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
+    with model.open("r+b") as file:
+        file.seek(row.offset)
+        file.write(np.full(256, np.inf, np.float16).tobytes())
+    assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 1
+    said = capsys.readouterr().err
+    assert "group 1 of 1" in said
+    assert "not finite" in said
+    assert "--dataset-size" in said
+
+
 def test_tokens_are_weighted_as_the_configuration_says(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,19 +123,6 @@ def test_tokens_are_weighted_as_the_configuration_says(
     assert manifest.key["token_weights"]["mathematics"] == 3
     assert run("--show-statistics", output) == 0
     assert "science 2 (" in capsys.readouterr().out
-
-
-def test_what_fails_in_the_middle_names_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = write_tiny_model(tmp_path / "broken.gguf")
-    row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
-    with model.open("r+b") as file:
-        file.seek(row.offset)
-        file.write(np.full(256, np.inf, np.float16).tobytes())
-    assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 1
-    said = capsys.readouterr().err
-    assert "group 1 of 1" in said
-    assert "not finite" in said
-    assert "--dataset-size" in said
 
 
 def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,7 @@ def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
 
 
 class Recorder(ActivationCollector):
-    """Keeps what it is shown, once each input: the inputs, and where there are experts, which rows go to which."""
+    """Keeps what it is shown, once each input: the inputs of each matrix and, of experts, which rows go to which."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, ctx=N_TOKENS, threads=1)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.orchestrator.plan import Plan, PlannedImatrix, SourceArm, SourceImatrix, _plan_imatrix, seed_groups
-from actors.recipes import resolve_recipe
+from actors.recipes import protected, resolve_recipe
 from actors.store import RunDirectory
 from actors.work import CalibrationText, Recipe, TypeOverrides
-from conf.schema import PipelineConfig, RecipeSettings, TokenWeights
+from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
 from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 
 
@@ -171,7 +171,7 @@ def test_the_same_input_gives_the_same_plan(tmp_path: Path) -> None:
 
 
 def plan_with(tmp_path: Path, *recipes: Recipe) -> Plan:
-    by_name = {recipe.name: recipe for recipe in recipes}
+    by_name = {recipe.name: (recipe,) for recipe in recipes}
     sizes = {("tiny", name, weighted): 600 for name in by_name for weighted in (False, True)}
     inputs = make_inputs(recipes=by_name, predicted_bytes=sizes)
     return make_small_plan(tmp_path, inputs=inputs, quantizations=list(by_name))
@@ -202,6 +202,39 @@ def test_the_key_holds_what_is_in_a_recipe_and_not_its_name(tmp_path: Path) -> N
     assert keys["mine"] == keys["q4_k_l"]
     assert keys["plain"] == keys["q4_k_m"]
     assert len(set(keys.values())) == 3
+
+
+def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_own(tmp_path: Path) -> None:
+    plain = {name: resolve_recipe(name, {}) for name in ("f16", "q8_0", "q4_k_m")}
+    made = {name: protected(recipe, Protection(level="high")) for name, recipe in plain.items()}
+    sizes = {
+        ("tiny", one.name + one.suffix, weighted): 600
+        for both in made.values()
+        for one in both
+        for weighted in (False, True)
+    }
+    texts = (CalibrationText("/text", "b" * 64, 1.0),)
+    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    plan = make_small_plan(tmp_path, inputs=make_inputs(recipes=made, predicted_bytes=sizes, imatrices=sources))
+    own = ["f16", "q8_0+phigh", "q8_0+none+phigh", "q8_0+phigh~plain", "q8_0+none+phigh~plain"]
+    assert [arm.name for arm in plan.arms[:5]] == own
+    files = {arm.name: Path(arm.gguf_path).name for arm in plan.arms}
+    assert files["q4_k_m+phigh~plain"] == "tiny-Q4_K_M-phigh-plain.gguf"
+    assert {arm.reference for arm in plan.arms} == {None, "f16"}
+    assert len({arm.key_hash for arm in plan.arms}) == len(plan.arms) == 9
+    # q8_0 itself never looks at the matrix, but its bytes are shared out by it.
+    assert plan.arm("q8_0+phigh~plain").needs
+    # Tokens count by their class for protected arms alone.
+    assert [(one.mix, one.order.token_weights is not None) for one in plan.imatrices] == [
+        ("default", False),
+        ("default+weighted", True),
+    ]
+    assert plan.arm("q4_k_m+phigh").imatrix == "default+weighted"
+    assert plan.arm("q4_k_m+phigh~plain").imatrix == "default"
+    orders = [arm.order for arm in plan.arms if arm.order]
+    measured = {order.arm: order.measured_path for order in orders}
+    assert measured["q4_k_m+phigh"] == measured["q8_0+phigh"] != measured["q4_k_m+none+phigh"]
+    assert measured["f16"] is None
 
 
 def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> None:

@@ -89,6 +89,24 @@ def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
     assert line.endswith("→ `q6_k`")
 
 
+def test_the_methodology_explains_budgets_where_there_are_any(tmp_path: Path) -> None:
+    def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        use = {"name": "phigh", "control": False, "budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9}
+        use |= {"added_bpw": 0.4987, "raised": 7, "lowered": 0, "control_seed": 5, "measuring_seconds": 1.0}
+        errors = {"predicted_error": 27.02e-6, "predicted_error_base": 910.4e-6, "predicted_error_control": 233e-6}
+        comparison["arms"][-1]["budget"] = use | errors | {"bound": 26.4e-6}
+
+    plain = write(tmp_path / "plain")
+    there = write(tmp_path / "run", budgeted)
+    for heading in ("### 精度の配分 / Precision where it matters", "random seed 5"):
+        assert heading in text_of(there / METHODOLOGY)
+        assert heading not in text_of(plain / METHODOLOGY)
+    row = "| q4_k_m | q4_k_m | +0.499 | 7 / 0 | 27.02e-6 | 910.40e-6 | 26.40e-6 |"
+    for name in (METHODOLOGY, REPORT):
+        assert row in text_of(there / name)
+        assert "910.40" not in text_of(plain / name)
+
+
 def test_the_methodology_explains_token_weights_with_those_of_the_run(tmp_path: Path) -> None:
     uses = {
         "mathematics": {"weight": 4.0, "tokens": 7123, "share": 0.2174, "weighted_share": 0.5204},

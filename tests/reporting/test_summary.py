@@ -25,6 +25,15 @@ def test_the_arms_come_first_with_size_and_bits(lines: list[str]) -> None:
     assert lines[1].split()[:4] == ["f16", "SmolLM2-135M-Instruct", "258.3", "16.11"]
 
 
+def test_what_a_budget_did_is_told_below_the_arms() -> None:
+    sample = sample_run()
+    spent = {"added_bpw": 0.4987, "predicted_error": 2.7e-5, "predicted_error_base": 9.1e-4, "control": False}
+    sample.run["arms"][-1] |= {"method": "q4_k_m", "budget": spent}
+    results = build_results(sample.run, sample.records, sample.timings)
+    said = "q4_k_m: +0.499 bits/weight against q4_k_m alone, predicted error 2.7e-05 (there 0.00091)"
+    assert said in " ".join(summary_table(results.comparison, results.analysis).split())
+
+
 def test_the_quantized_source_is_told(lines: list[str]) -> None:
     assert any("was given as Q4_1" in line for line in lines)
 
