@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.files import atomic_path, read_json, write_bytes, write_json, write_text
+from conf.files import atomic_path, read_json, remove_leftovers, write_bytes, write_json, write_text
 
 __all__ = [
     "KEY_RULE",
@@ -25,6 +25,7 @@ __all__ = [
     "group_path",
     "read_json",
     "read_jsonl",
+    "remove_leftovers",
     "timings_path",
     "write_bytes",
     "write_json",

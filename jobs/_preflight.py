@@ -7,6 +7,7 @@ small cache of file hashes in a storage that exists already.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,10 +20,11 @@ from actors.evaluation import benchmarks
 from actors.evaluation.contract import BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
-from actors.llama.gguf_file import read_header
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import plan_quantization
+from actors.machine import check_memory
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -31,6 +33,8 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
+from actors.quantization.calibration import ReadText, read_calibration
+from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.quantization.protection import allot
 from actors.quantization.spending import check_fits
 from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
@@ -73,13 +77,15 @@ class _Faults:
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
+    # Looked at three times (readable, long enough, no overlap), read once.
+    read = functools.cache(read_calibration)
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
     faults.gather(_check_reference, config, recipes or {})
     found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
     found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in config.arms]
     wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
-    imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
     names = faults.gather(benchmarks.expand_names, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
@@ -97,7 +103,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     found_arms = tuple(_known(arm) for arm in arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
+            _load_benchmarks, config, model, _known(names), _known(imatrices), read, compare_texts=model is models[0]
         )
         for model in models
     }
@@ -133,6 +139,39 @@ def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
                 "Choose another --storage, fewer --quantizations, or free some room.",
             )
         )
+
+
+def quantization_bytes(plan: Plan) -> int:
+    """Memory of the largest quantization worker of a plan; 0 where nothing is made."""
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    arms = {arm.model for arm in plan.arms if arm.order}
+    needs = [needed_to_quantize(headers[name]) for name in arms]
+    return max([*needs, *_collecting_bytes(plan, headers).values()], default=0)
+
+
+def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
+    """By unit. A matrix is collected from the reference, which may still be to be made."""
+    sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
+    return {
+        one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
+        for one in plan.imatrices
+    }
+
+
+def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
+    """Refuse a plan with a matrix or an arm that this machine has too little memory to make.
+
+    For a local Ray alone: the machines of a cluster check it themselves when the work comes to them.
+    """
+    missing = set(done)
+    faults = _Faults()
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    for unit, needed in _collecting_bytes(plan, headers).items():
+        if unit not in missing:
+            faults.gather(check_memory, needed, unit)
+    for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in missing}):
+        faults.gather(check_memory, needed_to_quantize(headers[name]), f"quantizing {name}")
+    faults.stop_if_any()
 
 
 def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploaded_copy: bool) -> None:
@@ -287,6 +326,7 @@ def _load_benchmarks(
     model: SourceModel,
     names: tuple[str, ...],
     imatrices: tuple[SourceImatrix, ...],
+    read: ReadText,
     *,
     compare_texts: bool,
 ) -> _Loaded:
@@ -304,12 +344,12 @@ def _load_benchmarks(
         ]
         for source in imatrices:
             if source.texts:
-                faults.gather(check_size, config, source, vocabulary)
-        read = [data for data in loaded if data is not None]
+                faults.gather(check_size, config, source, vocabulary, read)
+        found = [data for data in loaded if data is not None]
         if compare_texts:
             allow = config.calibration.allow_overlap
-            notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in read]
+            notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in found]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices))
 

@@ -17,7 +17,7 @@ from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
-from actors.llama.quantizer import check_loads
+from actors.llama.trial import check_decodes
 from actors.orchestrator.plan import SourceArm, SourceModel
 from actors.store import content_hash, file_sha256, read_json, write_json
 from conf.faults import BadInput, Fault
@@ -40,10 +40,10 @@ class HashCache:
         return self._known[name]
 
     def check_once(self, path: str, sha256: str) -> None:
-        """Load a GGUF with every row validated, unless this build has done so. Raises `LlamaError`."""
+        """Load a GGUF with every row validated and decode with it, unless this build has. Raises `LlamaError`."""
         name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
         if name not in self._known:
-            check_loads(path)
+            check_decodes(path)
             self._known[name] = "yes"
 
     def save(self) -> None:

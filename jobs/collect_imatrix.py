@@ -23,6 +23,7 @@ from actors.llama import library
 from actors.llama.gguf_file import read_header
 from actors.orchestrator.plan import SourceImatrix, weighted_mix
 from actors.quantization.calibration import text_name
+from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
 from actors.quantization.weighting import TokenWeighting
@@ -181,6 +182,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     check_folder(output.parent, "--output")
     weights = _token_weights(options)
     header = read_header(bring(found).path)
+    check_room(str(header.path), options.ctx)
     order = ImatrixOrder(
         model_path=str(header.path),
         mix=source.name if weights is None else weighted_mix(source.name),

@@ -19,7 +19,14 @@ from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.quantization.imatrix_file import read_imatrix
-from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
+from actors.quantization.quantize import (
+    ArmFiles,
+    ArmManifest,
+    check_room,
+    load_manifest,
+    make_arm,
+    read_importance,
+)
 from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.store import content_hash, file_sha256
 from actors.work import QuantizeOrder, Recipe
@@ -102,6 +109,7 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         raise BadInput(faults)
     made = [protected(recipe, config.protection) for recipe in known]
     header = read_header(bring(found).path)
+    _gathered(faults, lambda: check_room(header))
     weighted = imatrix_path is not None
     if imatrix_path is not None:
         _gathered(faults, lambda: read_importance(imatrix_path, header))

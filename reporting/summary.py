@@ -12,6 +12,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reporting.ways_out import way_out, worse_arms
+from reporting.wording import Words
+
 WIDTH = 110
 _LONGEST_NAME = 34
 _NONE = "-"
@@ -33,6 +36,9 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
             " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored.",
         )
     )
+    worse = worse_arms(comparison, analysis["comparisons"])
+    if worse:
+        sections.append("\n".join(_wrapped(_clean(way_out(Words("en"), one))) for one in worse))
     return "\n\n".join(sections)
 
 

@@ -31,7 +31,7 @@ _F32 = 0  # GGML_TYPE_F32
 # outside of the blocks (output.weight, whose importance it finds to do harm).
 _MIN_TOKENS = 16
 _PREFIX = "blk."
-_MAX_BATCH = 512
+MAX_BATCH = 512
 """Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
 
 
@@ -65,7 +65,7 @@ class ActivationCollector:
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
-        self._batch_size = min(ctx, _MAX_BATCH)
+        self._batch_size = min(ctx, MAX_BATCH)
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = ctx, self._batch_size, self._batch_size
         params.n_threads = params.n_threads_batch = threads

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,14 @@ from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput, Fault
 from conf.schema import TokenWeights
 from conf.texts import parse_spec, read_text
+
+ReadText = Callable[[str], str]
+"""A text by its path, as `read_calibration` gives it; whoever asks for the same ones again may keep them."""
+
+
+def read_calibration(spec: str) -> str:
+    """A calibration text. Raises `BadInput` where it cannot be read."""
+    return read_text(spec, key="--calibration")
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def make_chunks(
     dataset_size: int,
     ctx: int,
     rules: ChunkRules | None = None,
+    read: ReadText = read_calibration,
     token_weights: TokenWeights | None = None,
 ) -> Calibration:
     """Read, tokenize and cut.
@@ -83,6 +92,7 @@ def make_chunks(
         dataset_size: tokens in all; the last, incomplete chunk is left out.
         ctx: tokens a chunk.
         rules: the mix's own; llama-imatrix's where there are none.
+        read: gives a text by its path.
         token_weights: by the tokens' classes, which are found in the whole text and not chunk by chunk.
 
     Raises:
@@ -94,7 +104,7 @@ def make_chunks(
         allowed = f"at least one text and one chunk, that is {ctx} tokens"
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
-    contents = [read_text(text.path, key="--calibration") for text in texts]
+    contents = [read(text.path) for text in texts]
     tokens = [_tokens(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):

@@ -23,7 +23,7 @@ from typing import Any
 from filelock import FileLock
 
 from actors.errors import LlamaError
-from actors.llama.quantizer import check_loads
+from actors.llama.trial import check_decodes
 from actors.quantization.checkpoint import Checkpoint
 from actors.quantization.converter import Say, converter_python, converter_version, lock_hash
 from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json, write_text
@@ -98,7 +98,7 @@ def convert(
         started = time.perf_counter()
         with atomic_path(gguf) as temporary:
             log = _run(python, checkpoint, temporary, key=key, report=report)
-            _check_loads(temporary, checkpoint, key)
+            _check_decodes(temporary, checkpoint, key)
         write_text(folder / "log.txt", log)
         manifest = {
             "key": content,
@@ -184,9 +184,9 @@ def _follow(process: subprocess.Popen[bytes], output: Path, report: ReportBytes)
             return
 
 
-def _check_loads(path: Path, checkpoint: Checkpoint, key: str) -> None:
+def _check_decodes(path: Path, checkpoint: Checkpoint, key: str) -> None:
     try:
-        check_loads(path)
+        check_decodes(path)
     except LlamaError as error:
         allowed = "a checkpoint whose conversion llama.cpp loads, with finite values"
         raise BadInput(Fault(key, checkpoint.name, allowed, str(error))) from error

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -23,9 +24,10 @@ from actors.llama import library
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
+from actors.machine import check_memory
 from actors.quantization.calibration import Calibration, make_chunks
 from actors.quantization.groups import Group, PartsFolder, cut
-from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.memory import needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
 from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
@@ -90,7 +92,7 @@ class GroupDecoder:
             report: told the tokens of each chunk when it is done, and first those of all groups that are found done.
 
         Raises:
-            BadInput: as `work` does.
+            BadInput: as `work` does; too little memory for the model.
             LlamaError: llama.cpp failed, or activations were not finite.
         """
         work = self.work(order)
@@ -112,11 +114,17 @@ class GroupDecoder:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
         if self._loaded is None or self._loaded.content != content:
             self.close()
+            check_room(order.model_path, order.ctx)
             with contextlib.ExitStack() as stack:
                 model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
                 collector = stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=order.threads))
                 self._loaded = _Loaded(content, collector, stack.pop_all())
         return self._loaded.collector
+
+
+def check_room(model_path: str, ctx: int) -> None:
+    """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
+    check_memory(needed_to_collect(read_header(model_path), ctx), f"collecting from {Path(model_path).name}")
 
 
 def _prepare(order: ImatrixOrder) -> Work:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
 from actors.quantization.calibration import Calibration, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
+from actors.quantization.versions import versions
 from actors.quantization.weighting import TokenWeighting, weighting_of
-from actors.store import atomic_path, file_sha256, read_json, write_json
+from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
@@ -66,7 +66,7 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
         report: told the tokens of each chunk when it is done, and of each group that is found done.
 
     Raises:
-        BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+        BadInput: an unusable model or text, too few tokens for `--dataset-size`, or too little memory.
         LlamaError: llama.cpp failed, or activations were not finite.
     """
     with GroupDecoder() as decoder:
@@ -98,6 +98,7 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
     total = add_up(work.parts.load(number) for number in numbers)
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    remove_leftovers(Path(order.output_path).parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
@@ -145,6 +146,6 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         n_processes=len(total.processes),
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
-        versions=library.build(),
+        versions=versions(),
         token_weighting=calibration.weighting,
     )

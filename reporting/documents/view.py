@@ -13,6 +13,7 @@ from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.tables import Table
 from reporting.findings import Findings, Json
+from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
 from stats.paired import FEW_DIFFERENCES
@@ -72,6 +73,8 @@ class View:
     settings: Table
     versions: Table
     summary: tuple[str, ...]
+    ways_out: tuple[str, ...]
+    """What to try, an arm that is measurably worse than its reference."""
     n_intervals: int
     n_excluding_zero: int
     figures: tuple[Figure, ...]
@@ -111,6 +114,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         settings=tables.settings_table(findings, words),
         versions=tables.versions_table(findings, words),
         summary=tuple(summary_sentences(findings, words)),
+        ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),

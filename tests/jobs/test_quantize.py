@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from actors.llama.gguf_layout import read_layout
 from jobs import collect_imatrix, quantize
+from tests.jobs.running import start
+from tests.small_model import smollm2_path
 from tests.tiny_model import write_tiny_model
 
 
@@ -140,3 +143,19 @@ def test_an_expression_that_only_llama_cpp_cannot_read_is_bad_input(
     config.write_text("recipes: {mine: {method: q4_0, tensors: {'(?P<n>blk)': q8_0}}}\n")
     assert run("--model", tiny, "--output", tmp_path / "out", "--formats", "mine", "--config", config) == 2
     assert "recipes.mine" in capsys.readouterr().err
+
+
+def test_killed_in_the_middle_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    words = ("--model", f"small={smollm2_path()}", "--formats", "q6_k", "--output", str(output), "--threads", "1")
+    process = start("quantize", *words)
+    # Killed while llama.cpp writes: the file is growing under its temporary name.
+    while not any(path.stat().st_size for path in output.glob(".small-Q6_K.gguf.*.part")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert [path.suffix for path in output.iterdir()] == [".part"]
+    assert run(*words) == 0
+    endings = (".gguf", ".log.txt", ".manifest.json")
+    assert sorted(path.name for path in output.iterdir()) == [f"small-Q6_K{ending}" for ending in endings]

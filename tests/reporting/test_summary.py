@@ -58,6 +58,12 @@ def test_perplexity_is_shown_with_the_difference_of_its_logarithm(lines: list[st
     assert section[2].split()[1] == "128.00"
 
 
+def test_a_bad_result_names_the_way_out(lines: list[str]) -> None:
+    advice = " ".join(line.strip() for line in lines[-3:])
+    assert "is measurably worse than f16 in perplexity_" in advice
+    assert "try a higher --protection-level, or a larger type." in advice
+
+
 def test_the_table_fits(lines: list[str]) -> None:
     assert max(map(display_width, lines)) <= 110
 
