@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import DEFAULT_REVISION
@@ -22,20 +22,15 @@ SUFFIX = ".yaml"
 
 
 class MixText(Frozen):
-    """One text of a mix."""
+    """One text of a mix: a file, or a column of a data set of the Hugging Face hub."""
 
-    path: str
+    path: str | None = None
     """A UTF-8 text; `PATH#1/2` is its first half. A relative one lies beside the mix file or, where it is not there,
     in `<data-dir>/calibration`."""
     share: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
     """Its part of the tokens, in proportion to the other texts' shares."""
-
-
-class DatasetRows(Frozen):
-    """A column of a data set of the Hugging Face hub, its first rows."""
-
-    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
-    """`owner/name`."""
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")] | None = None
+    """`owner/name`, in place of a path. What follows is said of data sets only."""
     revision: str = DEFAULT_REVISION
     """Branch, tag or commit; a commit is the same text tomorrow. Matrices record the commit in any case."""
     folder: str | None = None
@@ -45,23 +40,34 @@ class DatasetRows(Frozen):
     column: str = "text"
     """Column of strings."""
     rows: Annotated[int, Field(ge=1)] | None = None
-    """The first rows, joined by blank lines; empty ones count and give nothing. None: all."""
-    share: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
-    """As for a text."""
+    """The first rows, joined by empty lines; rows without words count and give nothing. None: all."""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("either a `path` or a `dataset`")
+        only_of_datasets = self.model_fields_set - {"path", "share"}
+        if self.path is not None and only_of_datasets:
+            raise ValueError(f"no {', '.join(sorted(only_of_datasets))} beside a `path`")
+        return self
 
 
-def _kind_of(entry: Any) -> str:
-    return "dataset" if isinstance(entry, DatasetRows) or (isinstance(entry, dict) and "dataset" in entry) else "path"
+@dataclass(frozen=True)
+class DatasetRows:
+    """A column of a data set, its first rows; as in `MixText`."""
 
-
-MixEntry = Annotated[Annotated[MixText, Tag("path")] | Annotated[DatasetRows, Tag("dataset")], Discriminator(_kind_of)]
+    dataset: str
+    revision: str = DEFAULT_REVISION
+    folder: str | None = None
+    split: str = "train"
+    column: str = "text"
+    rows: int | None = None
 
 
 class MixFile(Frozen):
     """A mix as its file holds it."""
 
-    texts: Annotated[tuple[MixEntry, ...], Field(min_length=1)]
-    """Texts, and rows of data sets: what names a `dataset` is one."""
+    texts: Annotated[tuple[MixText, ...], Field(min_length=1)]
     chunk_shuffle_seed: Annotated[int, Field(ge=0)] | None = None
     """None: the first chunks of each text, text after text, as llama-imatrix takes them. A number: chunks are drawn
     from all over each text, and shuffled."""
@@ -120,11 +126,14 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
             [fault_of(details, MixFile, f"{path}: ") for details in error.errors(include_url=False)]
         ) from None
     total = sum(text.share for text in mix.texts)
-    texts = tuple(
-        (text if isinstance(text, DatasetRows) else _find(text.path, path, data_dir, key), text.share / total)
-        for text in mix.texts
-    )
+    texts = tuple((_source(text, path, data_dir, key), text.share / total) for text in mix.texts)
     return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+
+
+def _source(text: MixText, mix_path: Path, data_dir: Path | None, key: str) -> str | DatasetRows:
+    if text.dataset is not None:
+        return DatasetRows(text.dataset, text.revision, text.folder, text.split, text.column, text.rows)
+    return _find(str(text.path), mix_path, data_dir, key)
 
 
 def _find(text: str, mix_path: Path, data_dir: Path | None, key: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,9 +44,8 @@ def dataset_text(
     """
     snapshot = hub.snapshot(HubId(wanted.dataset, wanted.revision), kind="dataset", key=key)
     files = split_files(snapshot, wanted, key=key)
-    asked = wanted.model_dump(exclude={"share"})
+    asked = {name: value for name, value in asdict(wanted).items() if name != "dataset"}
     source = {**asked, **snapshot.origin, "files": list(files)}
-    del source["dataset"]
     digest = content_hash({"rule": 1, **source})[:8]
     rows = wanted.rows or "all"
     path = (

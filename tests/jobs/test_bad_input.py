@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,7 +155,6 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
         ("--judge-url", "http://127.0.0.1:1"),
         ("--benchmarks", "elyza"),
         ("--benchmarks", "math"),
-        ("--model", "owner/name"),
     ],
 )
 def test_what_is_not_there_yet_is_said_to_be(refused: Refused, later: tuple[str, ...]) -> None:
@@ -176,14 +176,29 @@ def test_evaluate_refuses_an_empty_folder(tmp_path: Path, capsys: pytest.Capture
     assert "jobs.quantize" in capsys.readouterr().err
 
 
-def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+def without_a_tensor(model: bytes) -> bytes:
+    """The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name."""
+    assert model.count(b"blk.0.attn_q.weight") == 1
+    return model.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight")
+
+
+def test_an_arm_that_llama_cpp_does_not_load_is_refused(refused: Refused, tiny_model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken-F16.gguf"
+    broken.write_bytes(without_a_tensor(tiny_model.read_bytes()))
+    assert "tensor 'blk.0.attn_q.weight' not found" in refused("--arm", f"broken={broken}")
+
+
+def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+    broken, storage = tmp_path / "broken-F16.gguf", tmp_path / "runs"
     write_tiny_model(broken)
-    # The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name.
-    data = broken.read_bytes()
-    assert data.count(b"blk.0.attn_q.weight") == 1
-    broken.write_bytes(data.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
-    ended = run("pipeline", *small_pipeline(tiny_model, tmp_path / "runs", "partly", "--arm", f"broken={broken}"))
+    storage.mkdir()
+    options = small_pipeline(tiny_model, storage, "partly", "--arm", f"broken={broken}")
+    assert run("pipeline", *options, "--dry-run").code == 0
+    # It was found good; then it is damaged, and looks as before.
+    before = broken.stat()
+    broken.write_bytes(without_a_tensor(broken.read_bytes()))
+    os.utime(broken, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ended = run("pipeline", *options)
     assert ended.code == 1, ended.out + ended.err
     results = tmp_path / "runs/partly/evaluation_results/quantization_comparison.json"
     comparison = json.loads(results.read_text(encoding="utf-8"))

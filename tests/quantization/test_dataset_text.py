@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -54,10 +55,9 @@ def endpoint() -> Iterator[str]:
         yield hub.endpoint
 
 
-def text(endpoint: str, home: Path, name: str, **wanted: object) -> DatasetText:
+def text(endpoint: str, home: Path, name: str, **wanted: Any) -> DatasetText:
     hub = Hub(endpoint=endpoint, cache_dir=home / "hub")
-    rows = DatasetRows.model_validate({"dataset": name, **wanted})
-    return dataset_text(rows, hub, home / "cache", key="--calibration")
+    return dataset_text(DatasetRows(name, **wanted), hub, home / "cache", key="--calibration")
 
 
 def test_the_first_rows_are_taken_and_no_file_that_holds_none_of_them(endpoint: str, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_folder_chooses_among_configurations(endpoint: str, tmp_path: Path) ->
     ],
 )
 def test_what_is_not_there_is_bad_input(
-    endpoint: str, tmp_path: Path, name: str, wanted: dict[str, object], said: str
+    endpoint: str, tmp_path: Path, name: str, wanted: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadInput, match=said):
         text(endpoint, tmp_path, name, **wanted)
