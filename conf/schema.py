@@ -98,7 +98,15 @@ so that a sum below 1/2 would read as "never used". At most 1000: the sums are k
 
 
 class TokenWeights(Frozen):
-    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`)."""
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`).
+
+    Seen on SmolLM2-135M (32k tokens, half WikiText, half school mathematics): with 4 the rounding error that tokens of
+    mathematics and science meet goes down by 1.4%, that of all others up by 0.8% (q2_k and q4_0 alike). The most that
+    weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%. So 4 has most of
+    the gain at the least cost. KL divergence from f16 at such tokens of held-out mathematics (± 95% over chunks): q4_0
+    0.1207 without weights, -0.0031 ± 0.0016 with 4 (8 chunks); but q2_k 0.1597, +0.0068 ± 0.0058 (12 chunks). An effect
+    so small comes and goes with the type.
+    """
 
     mathematics: TokenWeight = 4.0
     """Numerals, operators, LaTeX, Greek letters, terms."""

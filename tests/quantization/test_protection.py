@@ -18,6 +18,7 @@ from conf.schema import Protection, RecipeSettings
 from jobs._preflight import predict_size
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path
+from tests.split_gguf import split_gguf
 from tests.tiny_model import TinyShape, write_tiny_model
 
 
@@ -108,6 +109,16 @@ def test_the_same_order_gives_the_same_bytes(tiny: Path, matrix: str, tmp_path: 
         made, _ = make(tiny, tmp_path / "one", recipe, matrix)
         again, _ = make(tiny, tmp_path / "two", recipe, matrix)
         assert made.sha256 == again.sha256
+
+
+def test_errors_of_a_split_model_are_those_of_the_whole_one(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    (recipe, _) = protected(resolve_recipe("q4_k_m", {}), Protection(level="high"))
+    parts = split_gguf(tiny, tmp_path, 3)
+    whole, _ = make(tiny, tmp_path / "whole", recipe, matrix)
+    split, _ = make(parts[0], tmp_path / "parts", recipe, matrix)
+    assert whole.budget is not None and split.budget is not None
+    assert split.budget.predicted_error == whole.budget.predicted_error
+    assert split.types == whole.types
 
 
 def test_a_target_fits_and_may_go_below_the_method(tiny: Path, matrix: str, tmp_path: Path) -> None:
