@@ -3,7 +3,8 @@
     BadInput                 (conf.faults) what the user gave; exit code 2
     QuantAssayError
     ├── LlamaError           llama.cpp refused or failed; carries its last log lines
-    └── ConflictError        somebody else owns the run directory, or a file is not what the plan says
+    ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
+    └── NoPlaceError         Ray has no node on which a worker could start
 
 A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
 """
@@ -32,3 +33,7 @@ class LlamaError(QuantAssayError):
 
 class ConflictError(QuantAssayError):
     """The run directory belongs to another live job, or holds something that contradicts the plan."""
+
+
+class NoPlaceError(QuantAssayError):
+    """Ray has found no node for any worker in the time that is given to it."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.files import atomic_path, read_json, write_bytes, write_json, write_text
+from conf.files import atomic_path, read_json, remove_leftovers, write_bytes, write_json, write_text
 
 __all__ = [
     "KEY_RULE",
@@ -25,6 +25,7 @@ __all__ = [
     "group_path",
     "read_json",
     "read_jsonl",
+    "remove_leftovers",
     "timings_path",
     "write_bytes",
     "write_json",
@@ -94,6 +95,10 @@ class RunDirectory:
 
     def imatrix(self, mix: str, key_hash: str) -> Path:
         return self.root / "imatrix" / f"{mix}-{key_hash[:8]}.gguf"
+
+    def measured(self, key_hash: str) -> Path:
+        """Quantization errors by tensor and type; of the storage, so that its pipelines share them."""
+        return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
 
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"

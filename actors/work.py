@@ -6,10 +6,11 @@ is given everything it needs in its order and looks nothing up elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from conf.schema import Language, Sampling
+from conf.schema import Language, Sampling, TokenWeights
 
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
@@ -74,6 +75,8 @@ class Item:
     """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
     prompt_hash: str
     """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
+    cluster: str | None = None
+    """The source that it shares with other items (an article, a document); None: it shares none."""
     shots_dropped: int = 0
     """Worked examples left out of `task`, for the model's context has no room for them."""
     too_long: bool = False
@@ -182,6 +185,8 @@ class CalibrationText:
     sha256: str
     share: float
     """Part of the tokens taken from it; the shares of an order add up to 1."""
+    source: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Where rows of a data set come from: repository, commit, files, split, column, rows. None for a plain file."""
 
 
 GROUP_CHUNKS = 8
@@ -198,6 +203,8 @@ class ChunkRules:
     those of all texts are shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in a text is read as the special token that it names."""
+    chat_template: bool = False
+    """True: the paragraphs of a text are turns of user and assistant, through the model's chat template."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +223,8 @@ class ImatrixOrder:
     key: dict[str, Any] = field(hash=False)
     """What the file's hash is made of; kept in the manifest."""
     rules: ChunkRules = ChunkRules()
+    token_weights: TokenWeights | None = None
+    """None: every token counts once."""
 
     @property
     def group_tokens(self) -> tuple[int, ...]:
@@ -245,6 +254,42 @@ NO_OVERRIDES = TypeOverrides()
 
 
 @dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    extra_bpw: float | None = None
+    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Bits a weight of the model in all."""
+    target_bytes: int | None = None
+    """Of the file."""
+    control: bool = False
+    """True: spent without looking at any measurement, to compare with."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
+
+
+BUDGET_RULE = 1
+"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
+CONTROL = "~plain"
+"""What the names of control arms end with."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to quantize."""
 
@@ -255,19 +300,34 @@ class Recipe:
     method: str
     """llama.cpp type, lower case: `q4_k_m`."""
     overrides: TypeOverrides = NO_OVERRIDES
+    budget: ByteBudget | None = None
+    """None: every tensor that is not overridden gets what the method gives it."""
+
+    @property
+    def suffix(self) -> str:
+        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        if self.budget is None:
+            return ""
+        return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
+
+    @property
+    def file_label(self) -> str:
+        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        return self.label + self.suffix.replace("+", "-").replace("~", "-")
 
     @property
     def identity(self) -> str | dict[str, Any]:
         """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
-        if self.overrides == NO_OVERRIDES:
+        if self.overrides == NO_OVERRIDES and self.budget is None:
             return self.method
         tensors = [list(pair) for pair in self.overrides.tensors]
-        return {
+        identity: dict[str, Any] = {
             "method": self.method,
             "output": self.overrides.output,
             "embedding": self.overrides.embedding,
             "tensors": tensors,
         }
+        return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
 @dataclass(frozen=True)
@@ -284,6 +344,9 @@ class QuantizeOrder:
     """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`; `manifest.json` and `log.txt` stand beside it."""
     dequantized_from: str | None
     key: dict[str, Any] = field(hash=False)
+    measured_path: str | None = None
+    """Where measured quantization errors of this model under this importance matrix are kept for all its arms; None:
+    nowhere."""
 
 
 # --- visualization and documentation ------------------------------------------------------------

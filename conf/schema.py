@@ -6,11 +6,12 @@ and the command line; nothing changes it afterwards (copies are made with `model
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MIX_NAME = r"[a-z0-9_-]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
@@ -24,17 +25,21 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
+ProtectionLevel = Literal["none", "low", "medium", "high", "max"]
+
 Language = Literal["ja", "en", "both"]
 """Language of charts and documents."""
 
 
 class NamedPath(Frozen):
-    """`[NAME=]PATH`: a model, or an existing GGUF as an arm."""
+    """`[NAME=]MODEL`: a model, or an existing GGUF as an arm."""
 
     name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
-    """Short name; by default the file's stem."""
+    """Short name; by default that of the file or repository, less the type at its end."""
     path: str
-    """A path, made absolute while loading; `package:NAME/FILE` names a file carried by an installed package."""
+    """A GGUF (of a split one any part), or of a model the folder of a Hugging Face checkpoint. Else a repository on the
+    hub, `owner/name[@REVISION]`, or a GGUF in one, `hf:owner/name[@REVISION]/path/file.gguf` (`conf.hub_ids`);
+    `package:NAME/FILE` names a file carried by an installed package."""
 
 
 class OutputTypes(Frozen):
@@ -57,8 +62,8 @@ class RecipeSettings(OutputTypes):
     tensors: Mapping[str, str] = {}
     """Type by regular expression, searched for in the tensor's name; the first that is found counts. `output` and
     `embedding` win over it, and what llama.cpp never quantizes (norms, say) stays as it is."""
-    protection: Literal["none", "low", "medium", "high", "max"] = "none"
-    """Protection level of this recipe."""
+    protection: ProtectionLevel = "none"
+    """Protection level of this recipe; `none`: that of the whole pipeline."""
 
 
 class PublishedRecipes(Frozen):
@@ -85,6 +90,77 @@ class Calibration(Frozen):
     """Tokens a chunk, as `llama-imatrix` does by default."""
     allow_overlap: bool = False
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
+
+
+TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
+"""At least 1: only the ratios between weights matter, and llama.cpp's reader rounds sums of weights to whole numbers,
+so that a sum below 1/2 would read as "never used". At most 1000: the sums are kept in 32-bit floats."""
+
+
+class TokenWeights(Frozen):
+    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`).
+
+    Seen on SmolLM2-135M (32k tokens, half WikiText, half school mathematics): with 4 the rounding error that tokens of
+    mathematics and science meet goes down by 1.4%, that of all others up by 0.8% (q2_k and q4_0 alike). The most that
+    weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%. So 4 has most of
+    the gain at the least cost. KL divergence from f16 at such tokens of held-out mathematics (± 95% over chunks): q4_0
+    0.1207 without weights, -0.0031 ± 0.0016 with 4 (8 chunks); but q2_k 0.1597, +0.0068 ± 0.0058 (12 chunks). An effect
+    so small comes and goes with the type.
+    """
+
+    mathematics: TokenWeight = 4.0
+    """Numerals, operators, LaTeX, Greek letters, terms."""
+    science: TokenWeight = 4.0
+    """Units and terms."""
+    other: TokenWeight = 1.0
+    """Everything else."""
+
+
+PROTECTION_BPW: Mapping[str, float] = {"low": 0.1, "medium": 0.25, "high": 0.5, "max": 1.0}
+"""Bits a weight that a level adds to what the method spends. 1 is about the distance between neighbouring types (q4_k
+4.5, q5_k 5.5, q6_k 6.6), so more would be better spent on the next method; 0.25 is about what llama.cpp's own _M
+mixes add to their _S; 0.1 is for a few tensors."""
+
+
+class Protection(Frozen):
+    """What is done for tokens that must not lose precision, and for the tensors where precision does most."""
+
+    level: ProtectionLevel = "none"
+    """How many bits a weight are added to each lossy quantization, and spent by what they buy. `none`: q4_k_m is what
+    everybody means by it."""
+    controls: bool = True
+    """For each protected arm a control arm of equal size, whose bytes are spent without looking at any measurement."""
+    target_bpw: Annotated[float, Field(gt=0, le=32)] | None = None
+    """Bits a weight in all, in place of a level: the best types that fit, below the method's own, too."""
+    target_size: Annotated[int, Field(ge=1)] | None = None
+    """The same as bytes of the file; a text with its unit is read too: `4.2GiB`."""
+    token_weights: TokenWeights = TokenWeights()
+    """Of the importance matrix by which protected arms are made and their bytes shared out."""
+
+    @field_validator("target_size", mode="before")
+    @classmethod
+    def _read_size(cls, value: Any) -> Any:
+        return size_bytes(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        given = [self.level != "none", self.target_bpw is not None, self.target_size is not None]
+        if sum(given) > 1:
+            raise ValueError("level, target_bpw and target_size exclude each other: give one of them")
+        return self
+
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)", re.IGNORECASE)
+
+
+def size_bytes(text: str) -> int:
+    """`4.2GiB` -> 4509715660. Raises `ValueError` where it is no size."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("a size has a unit: 4.2GiB, 900MiB, 4.5GB, 900MB")
+    prefix = found[2].lower().rstrip("b")
+    base = 1024 if prefix.endswith("i") else 1000
+    return int(float(found[1]) * base ** " kmgt".index(prefix.rstrip("i") or " "))
 
 
 class Sampling(Frozen):
@@ -138,6 +214,30 @@ class Execution(Frozen):
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 
 
+class Margins(Frozen):
+    """The largest loss against the reference that is still "no worse". Fixed before the run, never after."""
+
+    accuracy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Of right/wrong scores: 0.01 is one percentage point."""
+    ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
+    """Of perplexity, on its logarithm: 0.01 is one percent."""
+    judged: Annotated[float, Field(gt=0.0)] | None = None
+    """Of scores on a scale of their own (1 to 5, say), in its points. None: such a benchmark can be worse or undecided,
+    never no worse, for nobody has said what loss is small."""
+
+
+class Statistics(Frozen):
+    """What the verdict goes by, and what is assumed where a plan says beforehand how small a loss it can show."""
+
+    margins: Margins = Margins()
+    assumed_discordance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """Share of questions on which single answers of arm and reference differ in being right. 0.1 is what 4-bit types
+    show on multiple choice; only the plan's estimate depends on it."""
+    assumed_sd_ln_ppl: Annotated[float, Field(gt=0.0)] = 0.02
+    """Standard deviation between chunks of an arm's loss in ln PPL, nats per token. 0.02 is what q4_k_m showed on a
+    small model; only the plan's estimate depends on it."""
+
+
 class Tracking(Frozen):
     """The MLflow mirror. Its address comes from MLFLOW_TRACKING_URI, else SQLite in the storage."""
 
@@ -171,10 +271,12 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
     once more."""
     calibration: Calibration = Calibration()
+    protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
     execution: Execution = Execution()
     tracking: Tracking = Tracking()
+    statistics: Statistics = Statistics()
     storage: Path = Path("runs")
     """Folder of all pipelines: local or shared."""
     pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
+from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Measure
 

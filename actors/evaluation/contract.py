@@ -45,6 +45,8 @@ class Question:
     item_id: str
     task: Generate | Choose | Measure
     target: Any
+    cluster: str | None = None
+    """The source that it shares with other questions: they are one sample then, and intervals widen accordingly."""
     shots_dropped: int = 0
     too_long: bool = False
     """Both are found out by `fitting`, and mean what they mean of an item."""

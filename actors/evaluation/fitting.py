@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, replace
 
-from actors.evaluation.chat import TemplateFailed, render_prompt
+from actors.chat import TemplateFailed, render_prompt
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Measure
 

@@ -10,8 +10,10 @@ fifth of a small model's work and whose importance is not collected.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +31,7 @@ _F32 = 0  # GGML_TYPE_F32
 # outside of the blocks (output.weight, whose importance it finds to do harm).
 _MIN_TOKENS = 16
 _PREFIX = "blk."
-_MAX_BATCH = 512
+MAX_BATCH = 512
 """Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
 
 
@@ -39,17 +41,23 @@ class TensorActivations:
 
     sum_squares: NDArray[np.float64]
     """(experts or 1, columns): sums over tokens of the squared inputs."""
-    counts: NDArray[np.int64]
-    """(experts or 1,): tokens that each sum is over."""
+    counts: NDArray[np.float64]
+    """(experts or 1,): tokens that each sum is over; where tokens have weights, the sum of those."""
 
 
 class ActivationCollector:
-    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix."""
+    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix.
+
+    A token may have a weight w: its squares x² then count as w·x², in the sums of every layer alike. (From the first
+    attention on, a position's activations hold something of the tokens before it; their weights do not enter there.)
+    """
 
     def __init__(self, model: Model, *, ctx: int, threads: int) -> None:
         """Make a context for chunks of up to `ctx` tokens. Raises `LlamaError` where llama.cpp cannot."""
         self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._counts: dict[str, NDArray[np.float64]] = {}
+        self._weights: NDArray[np.float32] | None = None
+        """Of the tokens of the graph that runs; None where each counts once."""
         self._failure: BaseException | None = None
         self._graph = _Graph(None)
         self._n_watched: dict[int, int] = {}
@@ -57,7 +65,7 @@ class ActivationCollector:
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
-        self._batch_size = min(ctx, _MAX_BATCH)
+        self._batch_size = min(ctx, MAX_BATCH)
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = ctx, self._batch_size, self._batch_size
         params.n_threads = params.n_threads_batch = threads
@@ -83,11 +91,15 @@ class ActivationCollector:
             llama_cpp.llama_free(self._handle)
             self._handle = None
 
-    def decode(self, chunk: Sequence[int]) -> None:
+    def decode(self, chunk: Sequence[int], weights: NDArray[np.float32] | None = None) -> None:
         """Run one chunk through the model, from an empty memory.
 
+        Args:
+            weights: (tokens,), positive; None counts each token once.
+
         Raises:
-            LlamaError: a token is not in the vocabulary, llama.cpp failed, or an activation is not finite.
+            LlamaError: a token is not in the vocabulary, llama.cpp failed, or weights were given and the rows of a
+                matrix's input are no tokens.
         """
         if not all(0 <= token < self._n_vocab for token in chunk):
             raise LlamaError("a chunk holds a token outside of the vocabulary")
@@ -97,8 +109,10 @@ class ActivationCollector:
             # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
             is_last = start + len(part) == len(chunk)
             self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
+            self._weights = None if weights is None else weights[start : start + len(part)]
             self._fill(part, start)
-            status = llama_cpp.llama_decode(self._handle, self._batch)
+            with self._nothing_lost():
+                status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
@@ -136,6 +150,27 @@ class ActivationCollector:
             # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
             self._batch.logits[index] = 1
 
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Keep what is raised before `_on_tensor` has begun: ctypes prints it and goes on, with one tensor unseen.
+
+        That is no rare case but the rule: a signal comes while llama.cpp computes, and Python's handler runs (raises
+        KeyboardInterrupt, say) as soon as Python is called, which is on the first line of the callback.
+        """
+        before = sys.unraisablehook
+
+        def keep(lost: sys.UnraisableHookArgs) -> None:
+            if lost.object == self._on_tensor:
+                self._failure = self._failure or lost.exc_value
+            else:
+                before(lost)
+
+        sys.unraisablehook = keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
         try:
@@ -165,11 +200,12 @@ class ActivationCollector:
         return found is not None
 
     def _add(self, tensor: ggml.Tensor) -> None:
-        made = _expert_sums(tensor) if ggml.op_name(tensor) == "MUL_MAT_ID" else _dense_sums(tensor)
+        of_experts = ggml.op_name(tensor) == "MUL_MAT_ID"
+        made = (_expert_sums if of_experts else _dense_sums)(tensor, self._weights)
         self._graph.inputs[_input_key(tensor)] = made
         self._keep(_weight_name(tensor), *made)
 
-    def _keep(self, name: str, sums: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+    def _keep(self, name: str, sums: NDArray[np.float64], counts: NDArray[np.float64]) -> None:
         self._graph.n_watched += 1
         if name not in self._sums:
             self._sums[name], self._counts[name] = sums.copy(), counts.copy()
@@ -187,7 +223,7 @@ class _Graph:
     n_expected: int | None
     """Matrices after which nothing more is watched; None where that is not known."""
     n_watched: int = 0
-    inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.int64]]] = field(default_factory=dict)
+    inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     """Sums and counts by `_input_key`."""
 
     @property
@@ -208,30 +244,50 @@ def _weight_name(tensor: ggml.Tensor) -> str:
     return name.split("#")[1] if "#" in name else name
 
 
-def _dense_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _dense_sums(
+    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums (1, matrices * columns) and count (1,) of a `MUL_MAT`."""
     weight, inputs = tensor.src[0].contents, tensor.src[1].contents
     activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
     n3, n2 = int(weight.ne[3]), int(weight.ne[2])
-    per_input = np.einsum("abtc,abtc->abc", activations, activations, dtype=np.float64)
+    n_tokens = activations.shape[2]
+    # The product with a weight of 1 is exact, so that equal weights of 1 give the very bits of none.
+    weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, tensor)[:, np.newaxis]
+    per_input = np.einsum("abtc,abtc->abc", weighted, activations, dtype=np.float64)
     # A weight with fewer matrices than its input serves several of them in turn.
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
     sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
-    n_rows = activations.shape[0] * activations.shape[1] * activations.shape[2]
-    return sums.reshape(1, -1), np.array([n_rows // (n3 * n2)], np.int64)
+    counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
+    return sums.reshape(1, -1), np.array([outer * inner * counted], np.float64)
 
 
-def _expert_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _expert_sums(
+    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums (experts, columns) and counts (experts,) of a `MUL_MAT_ID`: each token counts for the experts it goes to."""
     weight, inputs, routes = (tensor.src[index].contents for index in range(3))
     activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
     chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
     n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
-    counts = np.bincount(chosen.reshape(-1), minlength=n_experts).astype(np.int64)
-    sums = np.zeros((n_experts, n_columns))
+    counted = np.ones(len(chosen), np.float32) if weights is None else _of_rows(weights, len(chosen), tensor)
+    counts, sums = np.zeros(n_experts), np.zeros((n_experts, n_columns))
     for slot in range(chosen.shape[1]):
         squares = np.square(activations[:, slot % activations.shape[1]], dtype=np.float64)  # (tokens, columns)
+        if weights is not None:
+            squares *= weights[:, np.newaxis]
+        counts += np.bincount(chosen[:, slot], counted, n_experts)
         order = np.argsort(chosen[:, slot], kind="stable")
         experts, starts = np.unique(chosen[order, slot], return_index=True)
         sums[experts] += np.add.reduceat(squares[order], starts, axis=0)
     return sums, counts
+
+
+def _of_rows(weights: NDArray[np.float32], n_rows: int, tensor: ggml.Tensor) -> NDArray[np.float32]:
+    """The weights, one a row of the input. Raises `LlamaError` where rows are something else than tokens."""
+    if len(weights) != n_rows:
+        raise LlamaError(
+            f"{_weight_name(tensor)} gets {n_rows} rows for {len(weights)} tokens: which token a row belongs to is not "
+            "known, so it cannot be weighted"
+        )
+    return weights

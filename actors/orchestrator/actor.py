@@ -31,6 +31,7 @@ from actors.orchestrator.progress import (
     seconds_left,
 )
 from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
+from actors.orchestrator.starting import START_WITHIN_S, no_place, overdue
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory
@@ -56,6 +57,8 @@ class Worker:
     unit: Unit | None = None
     ref: Any = None
     pid: int | None = None
+    """None until it has started."""
+    hired_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Job:
     description: Mapping[str, Any]
     """Settings, versions and the like, which go into the results as they are."""
     make_documents: bool
+    start_within_s: float = START_WITHIN_S
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ class Orchestrator:
         self._late_failures: list[Failure] = []
         self._notices: list[str] = list(job.plan.notices)
         self._self_handle: Any = None
+        self._places: int | None = None
+        """Workers that Ray had room for, once it turned out to have less than was thought."""
 
     # --- what others call while `run` works -------------------------------------------------------
 
@@ -167,7 +173,8 @@ class Orchestrator:
         """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
         self._self_handle = self_handle
         while not self._schedule.finished:
-            self._release_idle_quantizers()
+            self._do_without_late_workers()
+            self._release_idle()
             self._hand_out()
             self._take_back()
         for worker in list(self._workers):
@@ -182,17 +189,39 @@ class Orchestrator:
         for role in roles:
             for worker in [one for one in self._workers if one.role == role and one.unit is None]:
                 self._assign(worker)
-            while len(self._workers) < self._job.placement.workers and self._schedule.ready(role):
+            while self._has_room(role) and self._schedule.ready(role):
                 worker = self._hire(role)
                 if not self._assign(worker):
                     self._dismiss(worker)
                     break
 
-    def _release_idle_quantizers(self) -> None:
-        """A quantization worker with nothing to start gives its place to evaluation, if that has work."""
-        if not self._schedule.ready("evaluation") or self._schedule.ready("quantization"):
+    def _has_room(self, role: Role) -> bool:
+        roles = [worker.role for worker in self._workers]
+        return (self._places is None or len(roles) < self._places) and self._job.placement.has_room(roles, role)
+
+    def _do_without_late_workers(self) -> None:
+        """Raise `NoPlaceError` where Ray starts none of our workers; else let those that live do the work."""
+        now = time.monotonic()
+        started = [worker.pid is not None for worker in self._workers]
+        waiting = overdue(started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s)
+        for worker in [self._workers[index] for index in waiting.dismiss]:
+            if worker.unit is not None:
+                with self._lock:
+                    self._schedule.put_back(worker.unit.id)
+            self._dismiss(worker)
+        if waiting.give_up:
+            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+            raise no_place(self._job.placement, nodes, self._job.start_within_s)
+        if waiting.dismiss:
+            self._places = len(self._workers)
+
+    def _release_idle(self) -> None:
+        """A worker with nothing to start gives its place to the other role, if that has work."""
+        to_make, to_evaluate = bool(self._schedule.ready("quantization")), bool(self._schedule.ready("evaluation"))
+        if to_make == to_evaluate or (to_make and self._has_room("quantization")):
             return
-        for worker in [one for one in self._workers if one.role == "quantization" and one.unit is None]:
+        role: Role = "evaluation" if to_make else "quantization"
+        for worker in [one for one in self._workers if one.role == role and one.unit is None]:
             self._dismiss(worker)
 
     def _hire(self, role: Role) -> Worker:

@@ -69,9 +69,13 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Delete temporary files of killed writers; what they stood for is made again."""
+    """Delete what killed writers left: temporary files, which are made again, and groups that are added up already."""
     for path in run.root.rglob(".*.part"):
         path.unlink(missing_ok=True)
+    for parts in run.root.glob("imatrix/*.parts"):
+        # The groups of a matrix that is whole: its writer was killed just before it removed them.
+        if Path(f"{parts}".removesuffix(".parts") + ".manifest.json").exists():
+            shutil.rmtree(parts, ignore_errors=True)
 
 
 def _group_files(one: PlannedImatrix) -> list[tuple[str, Path]]:
@@ -92,9 +96,9 @@ def _adopt_made(run: RunDirectory, pattern: str, target: Path, mark: Path, key: 
         if source == target or not source_mark.exists() or read_json(source_mark).get("key") != dict(key):
             continue
         _link(source, target)
-        log = source.with_name("log.txt")
-        if log.exists():
-            _link(log, target.with_name("log.txt"))
+        for beside in (source.with_name("log.txt"), source.with_name("allocation.json")):
+            if beside.exists():
+                _link(beside, target.with_name(beside.name))
         _link(source_mark, mark)
         return 1
     return 0

@@ -15,10 +15,12 @@ import polars as pl
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
-from actors.work import Recipe
+from actors.work import CONTROL, Item, Recipe
 from conf.schema import PipelineConfig
-from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
 from reporting.validate import validate
 
@@ -33,11 +35,11 @@ def write(
 ) -> list[str]:
     """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
     facts = describe(plan, config, description, failures, notices)
-    results = build_results(facts, read_records(plan, config), read_timings(plan))
+    results = build_results(facts, read_records(plan, config), read_timings(plan), config.statistics)
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
-    for name, table in results.tables.items():
+    for name, table in {**results.tables, "importance": read_importance(plan)}.items():
         path = run.report_data / f"{name}.parquet"
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
@@ -53,16 +55,21 @@ def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
     for block in plan.blocks:
         benchmark = plan.benchmark(block.model, block.benchmark)
         wanted = set(seeds_of(config, benchmark))
+        clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
         path = Path(block.records_path)
         found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
         for record in found:
             if record["seed"] in wanted:
-                rows.append({"arm": block.arm, "benchmark": block.benchmark, **record})
+                place = {"arm": block.arm, "benchmark": block.benchmark, "cluster": clusters.get(record["item_id"])}
+                rows.append({**place, **record})
     return _frame(rows, RECORD_SCHEMA)
 
 
+def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
+    return plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
+
+
 def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
-    items = plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
     return [
         {
             "item_id": item.item_id,
@@ -71,7 +78,7 @@ def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
             "outcome": "unscored",
             "reason": "block_failed",
         }
-        for item in items
+        for item in _items_of(plan, block)
         for seed in block.seeds
     ]
 
@@ -87,6 +94,22 @@ def read_timings(plan: Plan) -> pl.DataFrame:
                 {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
             ]
     return _frame(rows, TIMING_SCHEMA)
+
+
+def read_importance(plan: Plan) -> pl.DataFrame:
+    """What is in the importance matrices that arms were made with, collected or given."""
+    paths: dict[str, Path] = {}
+    for arm in plan.arms:
+        if arm.order is not None and arm.order.imatrix_path is not None:
+            name = f"{arm.model}~{arm.imatrix}" if len(plan.models) > 1 else str(arm.imatrix)
+            paths[name] = Path(arm.order.imatrix_path)
+    rows = [
+        {"matrix": name, **asdict(figures)}
+        for name, path in paths.items()
+        if path.exists()
+        for figures in statistics_of(read_imatrix(path).entries)
+    ]
+    return _frame(rows, IMPORTANCE_SCHEMA)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -107,7 +130,7 @@ def describe(
         "pipeline_id": plan.pipeline_id,
         **description,
         "models": [asdict(model) for model in plan.models],
-        "arms": [_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms],
+        "arms": _with_predictions([_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms]),
         "imatrices": [
             _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
             for one in plan.imatrices
@@ -129,6 +152,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
             "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
         }
     elif path.exists():
         manifest = read_json(path)
@@ -147,9 +172,26 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "bits_per_weight": manifest.get("bits_per_weight"),
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
+        "budget": manifest.get("budget"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }
+
+
+def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same arms; a control, which measures nothing itself, gets what its protected arm predicts of it."""
+    budgets = {arm["name"]: arm["budget"] for arm in arms}
+    for arm in arms:
+        of = budgets.get(str(arm["name"]).removesuffix(CONTROL))
+        if arm["budget"] and arm["budget"]["control"] and of:
+            arm["budget"] = {
+                **arm["budget"],
+                "predicted_error": of["predicted_error_control"],
+                "predicted_error_base": of["predicted_error_base"],
+            }
+    return arms
 
 
 def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
@@ -162,11 +204,12 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
     manifest = read_json(manifest_path)
     content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted = (*content, "tokens_per_second", "seconds")
+    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
     return {
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),
         **{key: manifest[key] for key in wanted},
+        "token_weighting": manifest.get("token_weighting"),
     }
 
 

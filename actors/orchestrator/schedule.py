@@ -174,6 +174,11 @@ class Schedule:
         self._state[name] = State.RUNNING
         self._attempts[name] += 1
 
+    def put_back(self, name: str) -> None:
+        """Undo `start`: the worker never began, so no attempt was made."""
+        self._state[name] = State.WAITING
+        self._attempts[name] -= 1
+
     def finish(self, name: str) -> None:
         self._state[name] = State.DONE
 

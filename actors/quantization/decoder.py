@@ -7,21 +7,29 @@ each of them anew would cost more than a small group itself. Adding the groups u
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
+from actors.machine import check_memory
 from actors.quantization.calibration import Calibration, make_chunks
 from actors.quantization.groups import Group, PartsFolder, cut
-from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.memory import needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
+from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
 
 
@@ -84,18 +92,18 @@ class GroupDecoder:
             report: told the tokens of each chunk when it is done, and first those of all groups that are found done.
 
         Raises:
-            BadInput: as `work` does.
+            BadInput: as `work` does; too little memory for the model.
             LlamaError: llama.cpp failed, or activations were not finite.
         """
         work = self.work(order)
-        groups = cut(work.calibration.chunks)
+        groups, weights = cut(work.calibration.chunks), cut(work.calibration.weights)
         missing = [number for number in numbers if not work.parts.has(number)]
         found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
         if found:
             report(found)
         for number in missing:
             try:
-                group = _decode(self._collector(order), groups[number], report)
+                group = _decode(self._collector(order), groups[number], weights[number], report)
             except LlamaError as error:
                 # What was watched so far, and maybe the model itself, is not to be trusted any more.
                 self.close()
@@ -106,6 +114,7 @@ class GroupDecoder:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
         if self._loaded is None or self._loaded.content != content:
             self.close()
+            check_room(order.model_path, order.ctx)
             with contextlib.ExitStack() as stack:
                 model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
                 collector = stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=order.threads))
@@ -113,16 +122,26 @@ class GroupDecoder:
         return self._loaded.collector
 
 
+def check_room(model_path: str, ctx: int) -> None:
+    """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
+    check_memory(needed_to_collect(read_header(model_path), ctx), f"collecting from {Path(model_path).name}")
+
+
 def _prepare(order: ImatrixOrder) -> Work:
     read_header(order.model_path)
     with Model(order.model_path, vocab_only=True) as vocabulary:
         calibration = make_chunks(
-            vocabulary, order.texts, dataset_size=order.dataset_size, ctx=order.ctx, rules=order.rules
+            vocabulary,
+            order.texts,
+            dataset_size=order.dataset_size,
+            ctx=order.ctx,
+            rules=order.rules,
+            token_weights=order.token_weights,
         )
-    # The key names model, texts, build and threads; the chunks themselves are what is decoded.
+    # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
-    identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
-    return Work(order, calibration, PartsFolder(order.output_path, identity))
+    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
+    return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
 def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
@@ -133,10 +152,16 @@ def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
 
 
-def _decode(collector: ActivationCollector, chunks: Sequence[Sequence[int]], report: ReportTokens) -> Group:
+def _decode(
+    collector: ActivationCollector,
+    chunks: Sequence[Sequence[int]],
+    weights: Sequence[NDArray[np.float32] | None],
+    report: ReportTokens,
+) -> Group:
     started = time.perf_counter()
     collector.clear()
-    for chunk in chunks:
-        collector.decode(chunk)
+    for chunk, of_tokens in zip(chunks, weights, strict=True):
+        collector.decode(chunk, of_tokens)
         report(len(chunk))
-    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes())
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))

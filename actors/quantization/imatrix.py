@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
 from actors.quantization.calibration import Calibration, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.store import atomic_path, file_sha256, read_json, write_json
+from actors.quantization.versions import versions
+from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
@@ -41,11 +42,15 @@ class ImatrixManifest:
     """Matrices of the blocks that no token reached, in whole or in some of their experts."""
     seconds: float
     """Of the decoding alone, added up over the groups: where processes shared them, more than passed by."""
+    n_processes: int
+    """Processes that decoded its groups, side by side or one after the other."""
     tokens_per_second: float
     """The same way: of one process."""
     peak_rss_bytes: int
     """Of the largest process that decoded a group."""
     versions: dict[str, str]
+    token_weighting: TokenWeighting | None
+    """None where every token counts once."""
 
 
 def manifest_path(output_path: str | Path) -> Path:
@@ -61,7 +66,7 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
         report: told the tokens of each chunk when it is done, and of each group that is found done.
 
     Raises:
-        BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+        BadInput: an unusable model or text, too few tokens for `--dataset-size`, or too little memory.
         LlamaError: llama.cpp failed, or activations were not finite.
     """
     with GroupDecoder() as decoder:
@@ -93,10 +98,12 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
     total = add_up(work.parts.load(number) for number in numbers)
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    remove_leftovers(Path(order.output_path).parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        write_imatrix(temporary, Imatrix(total.entries, names, n_chunks, order.ctx), group_chunks=GROUP_CHUNKS)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
+        write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, work.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))
     work.parts.remove()
@@ -109,7 +116,15 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    return ImatrixManifest(texts=texts, tensors_without_data=without, rules=rules, **row)
+    # Manifests of before there were weights say nothing of them.
+    weighting = row.pop("token_weighting", None)
+    return ImatrixManifest(
+        texts=texts,
+        tensors_without_data=without,
+        rules=rules,
+        token_weighting=weighting_of(weighting) if weighting else None,
+        **row,
+    )
 
 
 def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> ImatrixManifest:
@@ -128,7 +143,9 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         n_tensors=len(total.entries),
         tensors_without_data=tuple(name for name, entry in total.entries.items() if not entry.counts.all()),
         seconds=total.seconds,
+        n_processes=len(total.processes),
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
-        versions=library.build(),
+        versions=versions(),
+        token_weighting=calibration.weighting,
     )

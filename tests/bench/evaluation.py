@@ -28,8 +28,8 @@ from typing import Any
 
 import llama_cpp
 
+from actors.chat import render_prompt
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
-from actors.evaluation.chat import render_prompt
 from actors.evaluation.context_need import choose_cache, need_of
 from actors.evaluation.contract import Inputs, few_shot_prompt
 from actors.evaluation.engines.llama import LlamaEngine

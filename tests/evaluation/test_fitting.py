@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.chat import render_prompt
 from actors.evaluation.benchmarks import load
-from actors.evaluation.chat import render_prompt
 from actors.evaluation.contract import few_shot_prompt
 from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block
