@@ -130,6 +130,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         notices=(
             *_known(loaded[models[0].name]).notices,
             *(notice for arm in found_arms for notice in speech_notices(arm, models[0])),
+            *(notice for model in models for notice in _fork_notices(model)),
         ),
     )
 
@@ -362,6 +363,12 @@ def _load_benchmarks(
         planned = [faults.gather(_plan_benchmark, config, data, model, vocabulary, use_gpu=use_gpu) for data in found]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices))
+
+
+def _fork_notices(model: SourceModel) -> tuple[str, ...]:
+    if can_fork(model.architecture):
+        return ()
+    return (f"{model.name} ({model.architecture}) keeps a memory that cannot be forked: every prompt is decoded anew.",)
 
 
 def _plan_benchmark(
