@@ -11,8 +11,8 @@
   for models with a calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
 - Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's
   limit, if lower): 99% of the test's own solutions are no longer than that with a vocabulary of 49,152 tokens.
-- Extraction: the number after the last `####`; without one the last number of the text
-  (`scorers/numbers_in_text.py`). Compared as decimals.
+- Extraction: the last answer, behind `####` or a phrase such as "the answer is", else the last number of the text
+  (`scorers/numbers_in_text.py`). Compared by value.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _cleaned(solution: str) -> str:
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version=1,
+    version=2,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,
