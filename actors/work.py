@@ -6,6 +6,7 @@ is given everything it needs in its order and looks nothing up elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -74,6 +75,15 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Scorer:
+    """How answers are scored: a name from `actors.evaluation.scorers`, and that scorer's settings."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """JSON-able; most scorers have none."""
+
+
+@dataclass(frozen=True)
 class EngineLayout:
     """What of the batch layout changes outputs in their last bits: all of it stands in the records' key."""
 
@@ -95,6 +105,7 @@ class BlockOrder:
     arm: str
     gguf_path: str
     benchmark: str
+    scorer: Scorer
     items: tuple[Item, ...]
     seeds: tuple[int, ...]
     """One seed only, the base seed, where the benchmark's output does not depend on it."""

@@ -151,7 +151,7 @@ class PipelineConfig(Frozen):
     """Existing GGUFs, compared like our own."""
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
     """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
-    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "arc_challenge", "perplexity")
+    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")
     runs: Annotated[int, Field(ge=1)] = 5
     """Repeats with different seeds of every sampled benchmark."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

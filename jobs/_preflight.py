@@ -297,6 +297,7 @@ def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Mod
         items=data.items[: config.limit],
         n_items_total=len(data.items),
         data_hash=data.data_hash,
+        scorer=data.scorer,
         shots=data.shots,
         title=data.title,
         source=data.source,

@@ -104,11 +104,6 @@ class Orchestrator:
         self._run_dir = RunDirectory(job.run_root)
         units = units_of(job.plan)
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
-        self._items = {
-            (model, benchmark.name): benchmark.items
-            for model, benchmarks in job.plan.benchmarks.items()
-            for benchmark in benchmarks
-        }
         self._blocks = {block.unit: block for block in job.plan.blocks}
         self._workers: list[Worker] = []
         self._lock = threading.Lock()
@@ -241,11 +236,13 @@ class Orchestrator:
 
     def _block_order(self, unit: Unit) -> BlockOrder:
         block = self._blocks[unit.id]
-        items = self._items[block.model, block.benchmark][block.first : block.first + block.n_items]
+        benchmark = self._job.plan.benchmark(block.model, block.benchmark)
+        items = benchmark.items[block.first : block.first + block.n_items]
         return BlockOrder(
             arm=block.arm,
             gguf_path=self._job.plan.arm(block.arm).gguf_path,
             benchmark=block.benchmark,
+            scorer=benchmark.scorer,
             items=items,
             seeds=block.seeds,
             sampling=self._job.config.sampling,

@@ -21,6 +21,7 @@ from actors.work import (
     Item,
     QuantizeOrder,
     Recipe,
+    Scorer,
 )
 from conf.schema import PipelineConfig
 
@@ -90,6 +91,7 @@ class PlannedBenchmark:
     items: tuple[Item, ...] = field(repr=False)
     n_items_total: int
     data_hash: str
+    scorer: Scorer
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]

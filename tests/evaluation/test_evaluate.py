@@ -25,7 +25,15 @@ def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int
     sampling = Sampling(max_tokens=8)
     data = load(name, data_dir=None, sampling=sampling, vocabulary=tiny)
     return BlockOrder(
-        "f16", tiny.path, name, data.items[:n_items], seeds, sampling, layout(n_ctx=4096), str(path / f"{name}.jsonl")
+        "f16",
+        tiny.path,
+        name,
+        data.scorer,
+        data.items[:n_items],
+        seeds,
+        sampling,
+        layout(n_ctx=4096),
+        str(path / f"{name}.jsonl"),
     )
 
 

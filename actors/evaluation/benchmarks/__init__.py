@@ -13,15 +13,20 @@ from pathlib import Path
 
 from actors.evaluation.benchmarks import (
     arc_challenge,
+    arc_challenge_letter,
     demo_choice,
     demo_qa,
     gsm8k,
+    gsm8k_chat,
+    mathematics,
+    mgsm_ja,
     perplexity_ja_wiki,
     perplexity_pydoc,
     perplexity_wikitext2,
 )
 from actors.evaluation.context_need import cells_of_choices, cells_of_chunks, cells_of_generation
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
+from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
 from actors.store import content_hash
 from actors.work import Choose, Generate, Item
@@ -30,7 +35,12 @@ from conf.schema import Sampling
 
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": gsm8k.BENCHMARK,
+    "gsm8k_chat": gsm8k_chat.BENCHMARK,
+    "math": mathematics.MATH_500,
+    "math_full": mathematics.MATH_FULL,
     "arc_challenge": arc_challenge.BENCHMARK,
+    "arc_challenge_letter": arc_challenge_letter.BENCHMARK,
+    "mgsm_ja": mgsm_ja.BENCHMARK,
     "perplexity_wikitext2": perplexity_wikitext2.BENCHMARK,
     "perplexity_ja_wiki": perplexity_ja_wiki.BENCHMARK,
     "demo_qa": demo_qa.BENCHMARK,
@@ -41,9 +51,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 GROUPS: dict[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", "perplexity_ja_wiki")}
 
 LATER = (
-    "math",
     "elyza",
-    "mgsm_ja",
     "mt_bench",
     "japanese_mt_bench",
     "jcommonsenseqa",
@@ -82,10 +90,12 @@ def _unknown(name: str) -> Fault:
     return Fault("benchmarks", name, allowed, near_names(name, known))
 
 
-def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Model) -> BenchmarkData:
+def load(
+    name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Model, hub: HubDoor = HUB
+) -> BenchmarkData:
     """All items of a benchmark of the table. Raises `BadInput` for missing or broken data."""
     benchmark = BENCHMARKS[name]
-    loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary))
+    loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary, hub))
     questions = _in_order(benchmark, loaded.questions)
     content = [[question.item_id, asdict(question.task), question.target] for question in questions]
     return BenchmarkData(
@@ -95,8 +105,16 @@ def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Mo
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
         items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q)) for q in questions),
-        data_hash=content_hash({"name": benchmark.name, "version": benchmark.version, "items": content}),
-        shots=benchmark.shots,
+        data_hash=content_hash(
+            {
+                "name": benchmark.name,
+                "version": benchmark.version,
+                "scorer": asdict(benchmark.scorer),
+                "items": content,
+            }
+        ),
+        scorer=benchmark.scorer,
+        shots=benchmark.shots if loaded.shots is None else loaded.shots,
         title=benchmark.title,
         source={
             "url": benchmark.url,

@@ -1,9 +1,9 @@
 """The number that a worked solution arrives at: the last answer wins.
 
-An answer is what stands behind a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は. Behind a
-mark the first number of the line counts, where the line has an equals sign the first after the last of them; in a
-Japanese sentence, which ends with what it says, the last number. The last mark that has a number wins; without any the
-last number of the text does, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml).
+An answer is what stands behind a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は.
+Behind a mark the first number of the line counts, where the line has an equals sign the first after the last of them;
+in a Japanese sentence, which ends with what it says, the last number. The last mark that has a number wins; without any
+the last number of the text does, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml).
 How numbers are written is the matter of `numerals`.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
 from actors.work import Item
@@ -72,10 +72,8 @@ def _last_of_sentence(text: str, found: list[Numeral], start: int) -> Numeral | 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> Verdict:
     """Right where the number equals the target. No number is wrong: the model's own failure, with its reason."""
-    if not isinstance(result, Answer):
-        raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
-    number = final_number(result.text)
+    answer = answer_of(item, result)
+    number = final_number(answer.text)
     if number is None:
-        return Verdict("wrong", 0.0, "cut_at_token_limit" if result.finish_reason == "length" else "no_answer")
-    right = number == Fraction(item.target)
-    return Verdict("correct" if right else "wrong", float(right), answer=written(number))
+        return no_answer(answer)
+    return right_or_wrong(number == Fraction(item.target), written(number))

@@ -1,8 +1,8 @@
 """Numerals as people and models write them, each with its place in the text and its value.
 
 Read are Arabic digits (full-width ones, too) with thousands separators, decimals, exponents and the words thousand to
-trillion; Japanese numerals, also mixed (三百二十, 1万2千, 三・五, 二〇二四, 三分の二); fractions (3/4, 1 1/2, \\frac{3}{4},
-½); signs, before and after a currency. What looks like a number and is none is passed over: exponents and units
+trillion; Japanese numerals, also mixed (三百二十, 1万2千, 三・五, 二〇二四, 三分の二); fractions (3/4, 1 1/2, ½ and
+LaTeX's); signs, before and after a currency. What looks like a number and is none is passed over: exponents and units
 (m^2, cm²), digits in names (H2O, ①), kanji in words (一緒, 唯一, 十分). Which of the numerals of a text is its answer
 is left to `numbers_in_text`.
 """
@@ -211,13 +211,16 @@ def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:
             continue
         index += 2
         whole = joined[-1] if joined else None
-        if whole and whole.value.denominator == 1 and 0 <= value < 1:
-            if re.fullmatch(r"\s+|と", text[whole.end : one.start]):
-                joined.pop()
-                value = whole.value + (-value if whole.value < 0 else value)
-                one = whole
+        if whole and whole.value.denominator == 1 and 0 <= value < 1 and _is_mixed(text[whole.end : one.start]):
+            joined.pop()
+            value = whole.value + (-value if whole.value < 0 else value)
+            one = whole
         joined.append(Numeral(one.start, other.end, value))
     return joined
+
+
+def _is_mixed(between: str) -> bool:
+    return re.fullmatch(r"\s+|と", between) is not None
 
 
 def _fraction(text: str, one: Numeral, other: Numeral) -> Fraction | None:
