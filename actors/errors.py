@@ -2,7 +2,9 @@
 
     BadInput                 (conf.faults) what the user gave; exit code 2
     QuantAssayError
-    ├── LlamaError           llama.cpp refused or failed; carries its last log lines
+    ├── FailedWithLog        carries the last log lines of what failed
+    │   ├── LlamaError       llama.cpp refused or failed
+    │   └── FunctionFailed   a function of the user's broke, or took too long
     └── ConflictError        somebody else owns the run directory, or a file is not what the plan says
 
 A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
@@ -17,16 +19,24 @@ class QuantAssayError(Exception):
     """Base of what this project raises beside `BadInput`."""
 
 
-class LlamaError(QuantAssayError):
-    """A call into llama.cpp failed; `log_tail` holds its last log lines."""
+class FailedWithLog(QuantAssayError):
+    """Something failed that keeps a log; `log_tail` holds its last lines."""
 
     def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
         self.log_tail = tuple(log_tail)
         super().__init__("\n  ".join([message, *self.log_tail]))
 
-    def __reduce__(self) -> tuple[type[LlamaError], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[FailedWithLog], tuple[str, tuple[str, ...]]]:
         # Crosses process borders whole: the default would hand the joined text back as the message.
-        return (LlamaError, (str(self).split("\n  ")[0], self.log_tail))
+        return (type(self), (str(self).split("\n  ")[0], self.log_tail))
+
+
+class LlamaError(FailedWithLog):
+    """A call into llama.cpp failed."""
+
+
+class FunctionFailed(FailedWithLog):
+    """A function of the user's failed: a benchmark in Python."""
 
 
 class ConflictError(QuantAssayError):

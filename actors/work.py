@@ -63,11 +63,26 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Call a function of the user's, which loads the model itself and gives back a score an item."""
+
+    file: str
+    sha256: str
+    options: Mapping[str, Any] = field(hash=False)
+    limit: int | None
+    data_dir: str | None
+    time_limit_s: float
+
+
+Task = Generate | Choose | Measure | Call
+
+
+@dataclass(frozen=True)
 class Item:
     """One question of a benchmark."""
 
     item_id: str
-    task: Generate | Choose | Measure
+    task: Task
     target: Any
     """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
     prompt_hash: str

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MIX_NAME = r"[a-z0-9_-]+"
+BENCHMARK_NAME = r"[a-z0-9_]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
 ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
@@ -152,6 +153,7 @@ class PipelineConfig(Frozen):
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
     """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")
+    """Names, or files of the user's own: `.yaml` (see `conf.custom_benchmarks`), or `.py`."""
     runs: Annotated[int, Field(ge=1)] = 5
     """Repeats with different seeds of every sampled benchmark."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

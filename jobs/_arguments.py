@@ -148,8 +148,10 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _converted(option: str, value: Any) -> Any:
-    if option in ("quantizations", "benchmarks"):
+    if option == "quantizations":
         return split_names(value.lower())
+    if option == "benchmarks":
+        return [name if name.endswith((".yaml", ".yml", ".py")) else name.lower() for name in split_names(value)]
     if option == "imatrix":
         return split_names(value)
     if option in ("model", "arm"):

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from actors.errors import LlamaError
 from actors.evaluation import benchmarks
-from actors.evaluation.contract import BenchmarkData
+from actors.evaluation.contract import Benchmark, BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
@@ -79,7 +79,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
-    names = faults.gather(benchmarks.expand_names, config.benchmarks)
+    asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
@@ -87,7 +87,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(names), _known(imatrices), compare_texts=model is models[0]
+            _load_benchmarks, config, model, _known(asked), _known(imatrices), compare_texts=model is models[0]
         )
         for model in models
     }
@@ -135,6 +135,7 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
         ("--calibration", text.partition("#")[0]) for text in config.calibration.texts if text not in shipped_mixes()
     ]
     paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
+    paths += [("--benchmarks", name) for name in config.benchmarks if benchmarks.is_file_name(name)]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
         if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
@@ -258,7 +259,7 @@ class _Loaded:
 def _load_benchmarks(
     config: PipelineConfig,
     model: SourceModel,
-    names: tuple[str, ...],
+    wanted: tuple[Benchmark, ...],
     imatrices: tuple[SourceImatrix, ...],
     *,
     compare_texts: bool,
@@ -272,8 +273,15 @@ def _load_benchmarks(
     notices: tuple[str, ...] | None = ()
     with Model(model.path, vocab_only=True) as vocabulary:
         loaded = [
-            faults.gather(benchmarks.load, name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary)
-            for name in names
+            faults.gather(
+                benchmarks.load,
+                benchmark,
+                data_dir=data_dir,
+                sampling=config.sampling,
+                vocabulary=vocabulary,
+                limit=config.limit,
+            )
+            for benchmark in wanted
         ]
         for source in imatrices:
             if source.texts:

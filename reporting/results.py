@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from conf.custom_benchmarks import WHOLE
 from reporting.performance import performance_rows
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval
 from stats.paired import PairedDifference, Pairing, pair_items, paired_difference
@@ -69,8 +70,15 @@ class _Cell:
 
         Judged scores (1 to 5, say) are told by their values: one above 1 is enough.
         """
+        if self.one_number:
+            return False
         values = self.records["value"].drop_nulls()
         return self.benchmark["kind"] != "measure" and bool(((values >= 0) & (values <= 1)).all())
+
+    @property
+    def one_number(self) -> bool:
+        """True where a function of the user's gave a result and no items: nothing says how sure it is."""
+        return self.benchmark["kind"] == "function" and self.items["item_id"].to_list() == [WHOLE]
 
 
 def build_results(run: Mapping[str, Any], records: pl.DataFrame, timings: pl.DataFrame) -> Results:

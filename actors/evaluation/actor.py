@@ -9,7 +9,14 @@ import os
 
 from actors.evaluation.engines import Engine
 from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.evaluate import BlockSummary, evaluate_block, summarize, write_block
+from actors.evaluation.evaluate import (
+    BlockSummary,
+    calls_function,
+    evaluate_block,
+    evaluate_call,
+    summarize,
+    write_block,
+)
 from actors.work import BlockOrder, EngineLayout, ReportTokens
 
 
@@ -21,9 +28,16 @@ class EvaluationWorker:
         self._loaded: tuple[str, EngineLayout] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
-        """Decode, score and write one block. Raises `LlamaError`, after which the model is loaded afresh."""
+        """Decode, score and write one block.
+
+        Raises `LlamaError`, after which the model is loaded afresh, or `FunctionFailed`.
+        """
         try:
-            result = evaluate_block(order, self._engine_for(order), progress)
+            if calls_function(order):
+                self.close()  # the function loads the model itself: twice might be too much
+                result = evaluate_call(order)
+            else:
+                result = evaluate_block(order, self._engine_for(order), progress)
         except BaseException:
             self.close()
             raise

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 
 from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Measure
+from actors.work import Choose, Generate, Measure, Task
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this
 _SEAM = 8  # tokens by which a cut at a text position may differ from a cut at a token's border
 
 
-def cells_of_generation(
-    tasks: Sequence[Generate | Choose | Measure], sequences: int, max_tokens: int, model: Model
-) -> int:
+def cells_of_generation(tasks: Sequence[Task], sequences: int, max_tokens: int, model: Model) -> int:
     """Shared prefix + for each sequence an item of its own and a full answer + one item that waits for its seeds."""
     asked = [task for task in tasks if isinstance(task, Generate)]
     prefix, own = _lengths([_rendered(task, model) for task in asked], model)
@@ -28,7 +26,7 @@ def cells_of_generation(
     return _rounded(prefix + (sequences + 1) * max(own, default=0) + sequences * answer)
 
 
-def cells_of_choices(tasks: Sequence[Generate | Choose | Measure], sequences: int, model: Model) -> int:
+def cells_of_choices(tasks: Sequence[Task], sequences: int, model: Model) -> int:
     """Shared prefix + as many items at once as have a sequence for each of their choices."""
     asked = [task for task in tasks if isinstance(task, Choose)]
     prefix, own = _lengths([_rendered(task, model) for task in asked], model)
@@ -40,7 +38,7 @@ def cells_of_choices(tasks: Sequence[Generate | Choose | Measure], sequences: in
     return _rounded(prefix + max(cells, default=0) * max(1, sequences // fewest))
 
 
-def cells_of_chunks(tasks: Sequence[Generate | Choose | Measure]) -> int:
+def cells_of_chunks(tasks: Sequence[Task]) -> int:
     """One chunk: each is decoded alone, from an empty cache."""
     return _rounded(max((len(task.tokens) for task in tasks if isinstance(task, Measure)), default=0))
 

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Item, Measure, Message, Outcome, Scorer
+from actors.work import Item, Message, Outcome, Scorer, Task
 from conf.schema import Sampling
 
-Kind = Literal["generate", "choose", "measure"]
+Kind = Literal["generate", "choose", "measure", "function"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Inputs:
     """Tokenizer of the model; perplexity is measured over its tokens."""
     hub: HubDoor = HUB
     """Where data sets come from without a folder."""
+    limit: int | None = None
+    """Items that the pipeline will take, at most; functions of the user's are told."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Question:
     """An item before its prompt is hashed."""
 
     item_id: str
-    task: Generate | Choose | Measure
+    task: Task
     target: Any
 
 
@@ -115,6 +117,8 @@ class Benchmark:
     revision: str
     load: Callable[[Inputs], Loaded]
     scorer: Scorer
+    sampled: bool = True
+    """Of a function: whether its scores depend on the seed."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class BenchmarkData:
     data_hash: str
     """Over all tasks and targets, and the version: the prompt texts are in it."""
     scorer: Scorer
+    sampled: bool
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.evaluation.contract import Score
-from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused
+from actors.evaluation.custom_function import evaluate_function
+from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused, Usage
 from actors.evaluation.scorers import scorer_of
 from actors.store import content_hash, timings_path, write_jsonl
-from actors.work import BlockOrder, Choose, Generate, Item, Record, ReportTokens, Timing
+from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
 
 
@@ -53,8 +54,23 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
         _record(score, item, seed, order.sampling, result)
         for (item, seed), result in zip(questions, results, strict=True)
     )
-    usage = engine.take_usage()
-    timing = Timing(
+    return BlockResult(records, _timing(engine.take_usage(), started, resource.RUSAGE_SELF))
+
+
+def calls_function(order: BlockOrder) -> bool:
+    """Whether a block is a function of the user's, which needs no engine."""
+    return isinstance(order.items[0].task, Call)
+
+
+def evaluate_call(order: BlockOrder) -> BlockResult:
+    """Call the function of a block. Raises `FunctionFailed`."""
+    started = time.perf_counter()
+    records = evaluate_function(order)
+    return BlockResult(records, _timing(Usage(), started, resource.RUSAGE_CHILDREN))
+
+
+def _timing(usage: Usage, started: float, whose: int) -> Timing:
+    return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
         prompt_s=usage.prompt_s,
@@ -62,10 +78,9 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
         decode_s=usage.decode_s,
         wall_s=time.perf_counter() - started,
         # Linux counts in KiB.
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=resource.getrusage(whose).ru_maxrss * 1024,
         worker_pid=os.getpid(),
     )
-    return BlockResult(records, timing)
 
 
 def write_block(order: BlockOrder, result: BlockResult) -> None:

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import LlamaError
+from actors.errors import FailedWithLog
 from actors.evaluation.actor import EvaluationWorker
 from actors.orchestrator import findings
 from actors.orchestrator.placement import Placement
@@ -275,7 +275,7 @@ class Orchestrator:
             self._dismiss(worker)
         else:
             message = f"{type(cause).__name__}: {cause}"
-        tail = cause.log_tail if isinstance(cause, LlamaError) else ()
+        tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
         with self._lock:
             again = self._schedule.fail(unit.id, message, tail)
             if again:

@@ -32,6 +32,8 @@ IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 """Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
+FUNCTION_TOKENS = 10_000
+"""Cost of a call to a function of the user's, for the same estimate: nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class PlannedBenchmark:
 
     name: str
     version: int
-    kind: Literal["generate", "choose", "measure"]
+    kind: Literal["generate", "choose", "measure", "function"]
     metric: str
     higher_is_better: bool
     items: tuple[Item, ...] = field(repr=False)
@@ -470,8 +472,8 @@ def _plan_blocks(
         "benchmark": benchmark.name,
         "version": benchmark.version,
         "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind == "generate" else None,
-        "engine": "llama",
+        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
@@ -508,7 +510,9 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
     tokens = 0.0
     for item in items:
         task = item.task
-        if benchmark.kind == "measure":
+        if benchmark.kind == "function":
+            tokens += len(seeds) * FUNCTION_TOKENS
+        elif benchmark.kind == "measure":
             tokens += len(getattr(task, "tokens", ()))
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))

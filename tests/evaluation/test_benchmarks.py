@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.evaluation.benchmarks import BENCHMARKS, expand_names, is_sampled, load, required_context
+from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, is_sampled, load, required_context
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.hub_files import HubDoor
 from actors.evaluation.scorers import scorer_of
@@ -22,13 +22,17 @@ SAMPLING = Sampling()
 
 def test_perplexity_names_both_texts_and_each_name_comes_once() -> None:
     both = ("perplexity_wikitext2", "perplexity_ja_wiki")
-    assert expand_names(["perplexity"]) == both
-    assert expand_names(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
+    assert names_of(["perplexity"]) == both
+    assert names_of(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
+
+
+def names_of(given: list[str]) -> tuple[str, ...]:
+    return tuple(benchmark.name for benchmark in find_benchmarks(given))
 
 
 def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
     with pytest.raises(BadInput) as raised:
-        expand_names(["gsm8", "elyza", "gsm8k"])
+        find_benchmarks(["gsm8", "elyza", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
     assert "not there yet" in str(later)
