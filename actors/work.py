@@ -34,6 +34,15 @@ class Message:
 
 
 @dataclass(frozen=True)
+class ChatSettings:
+    """How a model is talked to, where that is not left to its GGUF."""
+
+    system: str | None = None
+    template: str | None = None
+    """The text of a chat template."""
+
+
+@dataclass(frozen=True)
 class Generate:
     """Ask for an answer, sampled once a seed."""
 
@@ -128,6 +137,8 @@ class BlockOrder:
     layout: EngineLayout
     records_path: str
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
+    chat_template: str | None = None
+    """In place of the one in the GGUF."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,15 @@ class Calibration(Frozen):
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
 
 
+class Chat(Frozen):
+    """How one model is talked to, where a benchmark is a chat; scores of some models swing with it."""
+
+    system: str | None = None
+    """System prompt, put before the benchmark's messages where they have none of their own."""
+    template: Path | None = None
+    """File with a chat template (jinja2) in place of the one in the GGUF."""
+
+
 class Sampling(Frozen):
     """How answers are generated."""
 
@@ -167,6 +176,8 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
     once more."""
     calibration: Calibration = Calibration()
+    chat: Mapping[Annotated[str, Field(pattern=rf"^{ARM_NAME}$")], Chat] = {}
+    """By the name of a model; existing GGUFs (`arms`) are talked to as the first model."""
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
     execution: Execution = Execution()

@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -33,12 +33,13 @@ from actors.orchestrator.plan import (
     uses_imatrix,
 )
 from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
-from actors.work import Recipe
+from actors.work import ChatSettings, Recipe
 from conf.faults import BadInput, Fault, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._chat import chat_settings, describe_chat
 from jobs._output import check_folder, existing_parent
 from jobs._sources import HashCache, source_arm, source_model
 
@@ -79,6 +80,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
+    chats = faults.gather(chat_settings, config)
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
@@ -87,14 +89,20 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     _check_reference(config, models, found_arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(asked), _known(imatrices), compare_texts=model is models[0]
+            _load_benchmarks,
+            config,
+            model,
+            _known(asked),
+            _known(imatrices),
+            chat=_known(chats).get(model.name, ChatSettings()),
+            compare_texts=model is models[0],
         )
         for model in models
     }
     sizes = faults.gather(_predict_sizes, models, _known(recipes), _known(imatrices))
     faults.stop_if_any()
     return Inputs(
-        models=models,
+        models=tuple(replace(model, chat=_known(loaded[model.name]).chat) for model in models),
         arms=found_arms,
         imatrices=_known(imatrices),
         recipes=_known(recipes),
@@ -103,6 +111,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         build=library.build(),
         use_gpu=use_gpu,
         notices=_known(loaded[models[0].name]).notices,
+        chat_templates={name: chat.template for name, chat in _known(chats).items() if chat.template is not None},
     )
 
 
@@ -136,6 +145,7 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     ]
     paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
     paths += [("--benchmarks", name) for name in config.benchmarks if benchmarks.is_file_name(name)]
+    paths += [(f"chat.{name}.template", str(chat.template)) for name, chat in config.chat.items() if chat.template]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
         if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
@@ -254,6 +264,7 @@ class _Loaded:
 
     benchmarks: tuple[PlannedBenchmark, ...]
     notices: tuple[str, ...]
+    chat: Mapping[str, object]
 
 
 def _load_benchmarks(
@@ -262,6 +273,7 @@ def _load_benchmarks(
     wanted: tuple[Benchmark, ...],
     imatrices: tuple[SourceImatrix, ...],
     *,
+    chat: ChatSettings,
     compare_texts: bool,
 ) -> _Loaded:
     """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
@@ -280,6 +292,7 @@ def _load_benchmarks(
                 sampling=config.sampling,
                 vocabulary=vocabulary,
                 limit=config.limit,
+                system=chat.system,
             )
             for benchmark in wanted
         ]
@@ -290,12 +303,15 @@ def _load_benchmarks(
         if compare_texts:
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in read]
+        described = describe_chat(chat, vocabulary)
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary, chat.template) for data in read]
     faults.stop_if_any()
-    return _Loaded(tuple(_known(one) for one in planned), _known(notices))
+    return _Loaded(tuple(_known(one) for one in planned), _known(notices), described)
 
 
-def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Model) -> PlannedBenchmark:
+def _plan_benchmark(
+    config: PipelineConfig, data: BenchmarkData, vocabulary: Model, chat_template: str | None
+) -> PlannedBenchmark:
     return PlannedBenchmark(
         name=data.name,
         version=data.version,
@@ -311,7 +327,11 @@ def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Mod
         source=data.source,
         sampled=benchmarks.is_sampled(data, config.sampling),
         n_ctx=benchmarks.required_context(
-            data, sequences=config.layout.sequences, sampling=config.sampling, vocabulary=vocabulary
+            data,
+            sequences=config.layout.sequences,
+            sampling=config.sampling,
+            vocabulary=vocabulary,
+            chat_template=chat_template,
         ),
     )
 

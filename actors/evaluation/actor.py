@@ -25,7 +25,7 @@ class EvaluationWorker:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._loaded: tuple[str, EngineLayout] | None = None
+        self._loaded: tuple[str, EngineLayout, str | None] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
         """Decode, score and write one block.
@@ -55,7 +55,7 @@ class EvaluationWorker:
             engine.close()
 
     def _engine_for(self, order: BlockOrder) -> Engine:
-        wanted = (order.gguf_path, order.layout)
+        wanted = (order.gguf_path, order.layout, order.chat_template)
         if self._engine is None or self._loaded != wanted:
             self.close()
             self._engine, self._loaded = LlamaEngine(*wanted), wanted

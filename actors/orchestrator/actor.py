@@ -248,6 +248,7 @@ class Orchestrator:
             sampling=self._job.config.sampling,
             layout=block.layout,
             records_path=block.records_path,
+            chat_template=self._job.plan.chat_templates.get(block.model),
         )
 
     def _take_back(self) -> None:

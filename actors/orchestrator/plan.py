@@ -52,6 +52,8 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    chat: Mapping[str, Any] | None = None
+    """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class Inputs:
     use_gpu: bool
     notices: tuple[str, ...] = ()
     """What was found that people should know, and that stops nothing."""
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """By model name, where the configuration has one in place of the GGUF's."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -290,6 +295,7 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
+        inputs.chat_templates,
     )
 
 
@@ -478,6 +484,8 @@ def _plan_blocks(
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
     }
+    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)

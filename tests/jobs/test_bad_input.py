@@ -119,6 +119,14 @@ def test_faults_in_benchmarks_of_the_users_own(refused: Refused, tmp_path: Path)
         assert part in said
 
 
+def test_faults_in_chat_settings(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.jinja").write_text("{% if %}")
+    path = tmp_path / "c.yaml"
+    path.write_text(f"chat: {{tiny: {{template: {tmp_path}/bad.jinja}}, tinny: {{system: x}}}}\n")
+    said = refused("--config", str(path))
+    assert "chat.tiny.template" in said and "chat.tinny" in said and "Did you mean 'tiny'" in said
+
+
 def test_a_storage_that_cannot_be_written(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "--storage" in refused("--storage", str(tmp_path / "file" / "runs"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.orchestrator.plan import Plan, SourceArm, SourceImatrix, seed_groups
 from actors.recipes import resolve_recipe
-from actors.work import CalibrationText, Recipe, TypeOverrides
+from actors.work import CalibrationText, Generate, Item, Recipe, TypeOverrides
 from conf.schema import RecipeSettings
 from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
 
@@ -207,3 +207,21 @@ def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> No
     q8_0, f16 = Recipe("a", "A", "q8_0", TypeOverrides(output="q6_k")), Recipe("b", "B", "q8_0", TypeOverrides("f16"))
     plan = plan_with(tmp_path, q8_0, f16)
     assert [bool(arm.needs) for arm in plan.arms] == [True, False]
+
+
+def _as_chat(item: Item) -> Item:
+    assert isinstance(item.task, Generate)
+    return dataclasses.replace(item, task=dataclasses.replace(item.task, chat=True))
+
+
+def test_a_chat_template_is_in_the_key_of_chats_only(tmp_path: Path) -> None:
+    chat = sampled()
+    chat = dataclasses.replace(chat, items=tuple(_as_chat(item) for item in chat.items))
+    made = [
+        make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (chat, deterministic())}, **more))
+        for more in ({}, {"chat_templates": {"tiny": "x"}})
+    ]
+    (asked, chosen), (other_asked, other_chosen) = (
+        [directory.key for directory in plan.directories if directory.arm == "f16"] for plan in made
+    )
+    assert chosen == other_chosen and asked != other_asked and made[1].chat_templates == {"tiny": "x"}

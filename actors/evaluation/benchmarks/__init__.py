@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from actors.evaluation.custom_function import call_identity, function_benchmark
 from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
 from actors.store import content_hash
-from actors.work import Call, Choose, Generate, Item, Task
+from actors.work import Call, Choose, Generate, Item, Message, Task
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, near_names
 from conf.schema import Sampling
@@ -134,11 +134,16 @@ def load(
     vocabulary: Model,
     hub: HubDoor = HUB,
     limit: int | None = None,
+    system: str | None = None,
 ) -> BenchmarkData:
-    """All items of a benchmark, one of the table where it is named. Raises `BadInput` for missing or broken data."""
+    """All items of a benchmark, one of the table where it is named.
+
+    `system` is the model's system prompt: it goes before the messages of chats that have none of their own. Raises
+    `BadInput` for missing or broken data.
+    """
     benchmark = BENCHMARKS[named] if isinstance(named, str) else named
     loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary, hub, limit))
-    questions = _in_order(benchmark, loaded.questions)
+    questions = [_with_system(question, system) for question in _in_order(benchmark, loaded.questions)]
     content = [[question.item_id, _content(question.task), question.target] for question in questions]
     return BenchmarkData(
         name=benchmark.name,
@@ -176,6 +181,13 @@ def _in_order(benchmark: Benchmark, questions: Sequence[Question]) -> list[Quest
     return ordered
 
 
+def _with_system(question: Question, system: str | None) -> Question:
+    task = question.task
+    if system is None or not isinstance(task, Generate | Choose) or not task.chat or task.messages[0].role == "system":
+        return question
+    return replace(question, task=replace(task, messages=(Message("system", system), *task.messages)))
+
+
 def _content(task: Task) -> dict[str, Any]:
     return call_identity(task) if isinstance(task, Call) else asdict(task)
 
@@ -192,13 +204,15 @@ def _prompt_hash(question: Question) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def required_context(data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model) -> int:
+def required_context(
+    data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model, chat_template: str | None = None
+) -> int:
     """KV cells with which no block of this benchmark ever waits for room, over all items: a multiple of 256."""
     tasks = [item.task for item in data.items]
     if data.kind == "generate":
-        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary)
+        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary, chat_template)
     if data.kind == "choose":
-        return cells_of_choices(tasks, sequences, vocabulary)
+        return cells_of_choices(tasks, sequences, vocabulary, chat_template)
     return cells_of_chunks(tasks)
 
 
