@@ -5,6 +5,7 @@
     ├── FailedWithLog        carries the last log lines of what failed
     │   ├── LlamaError       llama.cpp refused or failed
     │   └── FunctionFailed   a function of the user's broke, or took too long
+    ├── EndpointFailed       an OpenAI-compatible endpoint is away, or refuses
     └── ConflictError        somebody else owns the run directory, or a file is not what the plan says
 
 A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
@@ -37,6 +38,10 @@ class LlamaError(FailedWithLog):
 
 class FunctionFailed(FailedWithLog):
     """A function of the user's failed: a benchmark in Python."""
+
+
+class EndpointFailed(QuantAssayError):
+    """An endpoint cannot be reached or does not answer: no failure of its model."""
 
 
 class ConflictError(QuantAssayError):

@@ -123,6 +123,18 @@ class EngineLayout:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A model behind an OpenAI-compatible endpoint, and how it is asked. Its key is no part of it."""
+
+    url: str
+    """Base address: `https://host/v1`."""
+    model: str
+    concurrency: int
+    timeout_s: float
+    attempts: int
+
+
+@dataclass(frozen=True)
 class BlockOrder:
     """arm x benchmark x a fixed run of items x all seeds of one seed group: decoded whole, written as one file."""
 
@@ -139,6 +151,8 @@ class BlockOrder:
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
     chat_template: str | None = None
     """In place of the one in the GGUF."""
+    endpoint: Endpoint | None = None
+    """Where there is no GGUF; `gguf_path` is its address then."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,11 @@ def read_environment() -> Environment:
     )
 
 
+def read_endpoint_key() -> str | None:
+    """OPENAI_API_KEY, for endpoints that ask for a key: read by the worker that asks them, in its own process."""
+    return os.environ.get("OPENAI_API_KEY") or None
+
+
 def silence_ray() -> None:
     """Keep Ray's usage statistics, its banner and its warnings of coming changes out of the job's own output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

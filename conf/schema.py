@@ -142,6 +142,17 @@ class Execution(Frozen):
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 
 
+class Endpoints(Frozen):
+    """How endpoints are asked. Nothing here changes an output."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests at once, of each worker."""
+    timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds for one answer."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    """How often a request is sent, with growing pauses, before its block fails."""
+
+
 class Tracking(Frozen):
     """The MLflow mirror. Its address comes from MLFLOW_TRACKING_URI, else SQLite in the storage."""
 
@@ -158,7 +169,9 @@ class PipelineConfig(Frozen):
     recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$")], RecipeSettings] = {}
     """Recipes of the user's own, by name; `quantizations` says which are made."""
     arms: tuple[NamedPath, ...] = ()
-    """Existing GGUFs, compared like our own."""
+    """Existing GGUFs, compared like our own, and endpoints: `http(s)://HOST/v1#MODEL`. An endpoint's key is read from
+    OPENAI_API_KEY, on the machine that asks it."""
+    endpoints: Endpoints = Endpoints()
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
     """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")

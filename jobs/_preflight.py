@@ -41,7 +41,7 @@ from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
 from jobs._chat import chat_settings, describe_chat
 from jobs._output import check_folder, existing_parent
-from jobs._sources import HashCache, source_arm, source_model
+from jobs._sources import HashCache, endpoint_arm, is_endpoint, source_arm, source_model
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -77,7 +77,12 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     headers = {
         model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
     }
-    arms = [faults.gather(source_arm, arm, hashes) for arm in config.arms]
+    arms = [
+        faults.gather(endpoint_arm, arm, config.endpoints)
+        if is_endpoint(arm.path)
+        else faults.gather(source_arm, arm, hashes)
+        for arm in config.arms
+    ]
     wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
     chats = faults.gather(chat_settings, config)
@@ -110,9 +115,19 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         predicted_bytes=_known(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=_known(loaded[models[0].name]).notices,
+        notices=(*_known(loaded[models[0].name]).notices, *_endpoint_notices(found_arms, _known(asked))),
         chat_templates={name: chat.template for name, chat in _known(chats).items() if chat.template is not None},
     )
+
+
+def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
+    """What endpoints cannot do, said before anything starts."""
+    without = [benchmark.name for benchmark in asked if benchmark.kind in ("choose", "measure")]
+    return [
+        f"{arm.name} is an endpoint, which gives no likelihoods: unscored there are {', '.join(without)}."
+        for arm in arms
+        if arm.endpoint is not None and without
+    ]
 
 
 def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
@@ -138,7 +153,9 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     faults = []
     if not config.storage.is_absolute():
         faults.append(_relative("--storage", str(config.storage)))
-    paths = [("--model", model.path) for model in config.models] + [("--arm", arm.path) for arm in config.arms]
+    paths = [("--model", model.path) for model in config.models] + [
+        ("--arm", arm.path) for arm in config.arms if not is_endpoint(arm.path)
+    ]
     paths += [("--data-dir", str(config.data_dir))] if config.data_dir else []
     paths += [
         ("--calibration", text.partition("#")[0]) for text in config.calibration.texts if text not in shipped_mixes()

@@ -7,12 +7,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.orchestrator.plan import SourceArm, SourceModel
 from actors.store import file_sha256, read_json, write_json
+from actors.work import Endpoint
+from conf.faults import BadInput, Fault
 from conf.load import resolve_path
-from conf.schema import NamedPath
+from conf.schema import Endpoints, NamedPath
 
 
 class HashCache:
@@ -51,6 +54,25 @@ def source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> Sou
         # An f16 file that we dequantized ourselves is no more exact than what it was made from.
         dequantized_from=header.dequantized_from or _own_manifest(Path(path), sha256).get("dequantized_from"),
     )
+
+
+def is_endpoint(path: str) -> bool:
+    """Whether an arm is an OpenAI-compatible endpoint, and no file."""
+    return path.startswith(("http://", "https://"))
+
+
+def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
+    """An arm behind an endpoint, `http(s)://HOST/v1#MODEL`. Raises `BadInput`."""
+    parts = urlsplit(arm.path)
+    url = urlunsplit(parts._replace(fragment=""))
+    if parts.username or parts.password:
+        step = "Put the key into the environment, as OPENAI_API_KEY."
+        raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
+    if not parts.hostname or not parts.fragment:
+        allowed = "the address of an endpoint and its model: http://HOST:PORT/v1#MODEL"
+        raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
+    endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)
+    return SourceArm(arm.name, arm.path, None, None, None, None, None, None, endpoint=endpoint)
 
 
 def source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:

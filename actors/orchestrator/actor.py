@@ -236,11 +236,12 @@ class Orchestrator:
 
     def _block_order(self, unit: Unit) -> BlockOrder:
         block = self._blocks[unit.id]
+        arm = self._job.plan.arm(block.arm)
         benchmark = self._job.plan.benchmark(block.model, block.benchmark)
         items = benchmark.items[block.first : block.first + block.n_items]
         return BlockOrder(
             arm=block.arm,
-            gguf_path=self._job.plan.arm(block.arm).gguf_path,
+            gguf_path=arm.gguf_path,
             benchmark=block.benchmark,
             scorer=benchmark.scorer,
             items=items,
@@ -249,6 +250,7 @@ class Orchestrator:
             layout=block.layout,
             records_path=block.records_path,
             chat_template=self._job.plan.chat_templates.get(block.model),
+            endpoint=arm.endpoint,
         )
 
     def _take_back(self) -> None:

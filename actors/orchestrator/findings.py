@@ -141,7 +141,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "overrides": _describe_overrides(arm.order.recipe) if arm.order else [],
         "imatrix": arm.imatrix,
         "dequantized_from": arm.dequantized_from,
-        "file": Path(arm.gguf_path).name,
+        "file": None if arm.endpoint else Path(arm.gguf_path).name,
         "path": arm.gguf_path,
         "size_bytes": manifest.get("size_bytes"),
         "bits_per_weight": manifest.get("bits_per_weight"),

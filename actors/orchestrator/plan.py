@@ -16,6 +16,7 @@ from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
     ChunkRules,
+    Endpoint,
     EngineLayout,
     ImatrixOrder,
     Item,
@@ -58,18 +59,19 @@ class SourceModel:
 
 @dataclass(frozen=True)
 class SourceArm:
-    """An existing GGUF that is compared like our own."""
+    """An existing GGUF that is compared like our own, or an endpoint, of which no file is known."""
 
     name: str
     path: str
-    sha256: str
-    size_bytes: int
-    bits_per_weight: float
-    recipe: str
+    sha256: str | None
+    size_bytes: int | None
+    bits_per_weight: float | None
+    recipe: str | None
     imatrix: str | None
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,10 @@ class PlannedArm:
     needs: tuple[str, ...]
     order: QuantizeOrder | None
     existing: SourceArm | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self.existing.endpoint if self.existing else None
 
 
 @dataclass(frozen=True)
@@ -442,6 +448,12 @@ def _plan_arm(
     )
 
 
+def _identity_of_existing(arm: SourceArm) -> dict[str, Any]:
+    if arm.endpoint is not None:
+        return {"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model}
+    return {"kind": "file", "sha256": arm.sha256}
+
+
 def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
     return PlannedArm(
         name=arm.name,
@@ -450,9 +462,9 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         recipe=arm.recipe,
         imatrix=arm.imatrix,
         dequantized_from=arm.dequantized_from,
-        key_hash=content_hash({"rule": KEY_RULE, "kind": "file", "sha256": arm.sha256}),
+        key_hash=content_hash({"rule": KEY_RULE, **_identity_of_existing(arm)}),
         gguf_path=arm.path,
-        predicted_bytes=arm.size_bytes,
+        predicted_bytes=arm.size_bytes or 0,
         unit=None,
         needs=(),
         order=None,
@@ -486,6 +498,9 @@ def _plan_blocks(
     }
     if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
         key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.endpoint is not None:
+        # What answers there, and how it is laid out, is the server's own matter.
+        key |= {"engine": "openai", "build": None, "layout": None}
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)

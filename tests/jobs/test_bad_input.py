@@ -119,6 +119,12 @@ def test_faults_in_benchmarks_of_the_users_own(refused: Refused, tmp_path: Path)
         assert part in said
 
 
+def test_faults_in_endpoints(refused: Refused) -> None:
+    said = refused("--arm", "a=http://127.0.0.1:9/v1", "--arm", "b=http://user:hunter2@127.0.0.1:9/v1#m")
+    assert "http://HOST:PORT/v1#MODEL" in said and "OPENAI_API_KEY" in said
+    assert "hunter2" not in said
+
+
 def test_faults_in_chat_settings(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "bad.jinja").write_text("{% if %}")
     path = tmp_path / "c.yaml"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.orchestrator.plan import Plan, SourceArm, SourceImatrix, seed_groups
 from actors.recipes import resolve_recipe
-from actors.work import CalibrationText, Generate, Item, Recipe, TypeOverrides
+from actors.work import CalibrationText, Endpoint, Generate, Item, Recipe, TypeOverrides
 from conf.schema import RecipeSettings
 from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
 
@@ -225,3 +225,23 @@ def test_a_chat_template_is_in_the_key_of_chats_only(tmp_path: Path) -> None:
         [directory.key for directory in plan.directories if directory.arm == "f16"] for plan in made
     )
     assert chosen == other_chosen and asked != other_asked and made[1].chat_templates == {"tiny": "x"}
+
+
+def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_their_key(tmp_path: Path) -> None:
+    def planned(model: str, **asked: int) -> Plan:
+        endpoint = Endpoint("http://host/v1", model, **({"concurrency": 8, "timeout_s": 60, "attempts": 5} | asked))
+        url = f"http://host/v1#{model}"
+        arm = SourceArm("gptq", url, None, None, None, None, None, None, endpoint=endpoint)
+        return make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,)))
+
+    plan = planned("m")
+    arm = plan.arm("gptq")
+    assert (arm.reference, arm.predicted_bytes, arm.order, arm.unit) == ("f16", 0, None, None)
+    (key, *_) = [directory.key for directory in plan.directories if directory.arm == "gptq"]
+    assert (key["engine"], key["layout"]) == ("openai", None)
+    # Another model is another arm; how it is asked changes no answer.
+    paths = [
+        [one.path for one in made.directories if one.arm == "gptq"]
+        for made in (plan, planned("m", concurrency=1, attempts=2), planned("other"))
+    ]
+    assert paths[0] == paths[1] and not set(paths[0]) & set(paths[2])
