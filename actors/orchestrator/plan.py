@@ -578,7 +578,7 @@ def plan_json(
                 "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
-                "dir": relative(str(PurePath(arm.gguf_path).parent), run),
+                "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
                 "file": relative(arm.gguf_path, run),
                 "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
                 "predicted_bytes": arm.predicted_bytes,
