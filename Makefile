@@ -1,6 +1,6 @@
 # What a person types. `make setup` comes first in everything that needs it and costs nothing when done.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint lock doctor clean
+.PHONY: help setup demo test test-all bench lint lock doctor clean
 
 VENV_PYTHON := .venv/bin/python
 UV ?= uv
@@ -20,6 +20,9 @@ test: setup lint ## Lint, types and the tests, without the slow ones.
 test-all: setup lint ## Lint, types and all tests.
 	$(VENV_PYTHON) -m pytest
 
+bench: setup ## Speed and memory beside llama.cpp's own programs (LLAMA_TOOLS names their folder); minutes.
+	$(VENV_PYTHON) -m tests.bench
+
 lint: setup ## ruff and mypy.
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
@@ -27,6 +30,7 @@ lint: setup ## ruff and mypy.
 
 lock: ## Resolve the dependencies anew (needs uv); hashes in it, addresses not.
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group convert -o requirements-convert.lock
 
 doctor: setup ## Say what this machine lacks.
 	$(VENV_PYTHON) -m jobs.doctor

@@ -6,7 +6,8 @@
     │   ├── LlamaError       llama.cpp refused or failed
     │   └── FunctionFailed   a function of the user's broke, or took too long
     ├── EndpointFailed       an OpenAI-compatible endpoint is away, or refuses
-    └── ConflictError        somebody else owns the run directory, or a file is not what the plan says
+    ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
+    └── NoPlaceError         Ray has no node on which a worker could start
 
 A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
 """
@@ -21,15 +22,16 @@ class QuantAssayError(Exception):
 
 
 class FailedWithLog(QuantAssayError):
-    """Something failed that keeps a log; `log_tail` holds its last lines."""
+    """Something failed that keeps a log; `message` says what, `log_tail` holds the log's last lines."""
 
     def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
+        self.message = message
         self.log_tail = tuple(log_tail)
         super().__init__("\n  ".join([message, *self.log_tail]))
 
     def __reduce__(self) -> tuple[type[FailedWithLog], tuple[str, tuple[str, ...]]]:
         # Crosses process borders whole: the default would hand the joined text back as the message.
-        return (type(self), (str(self).split("\n  ")[0], self.log_tail))
+        return (type(self), (self.message, self.log_tail))
 
 
 class LlamaError(FailedWithLog):
@@ -46,3 +48,7 @@ class EndpointFailed(QuantAssayError):
 
 class ConflictError(QuantAssayError):
     """The run directory belongs to another live job, or holds something that contradicts the plan."""
+
+
+class NoPlaceError(QuantAssayError):
+    """Ray has found no node for any worker in the time that is given to it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from actors.llama.gguf_layout import part_names
 from actors.store import RunDirectory, file_sha256, read_json, timings_path
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -175,17 +176,19 @@ def _made_file_run(
     params = {key: value for key, value in leaves.items() if isinstance(value, str)}
     params |= identity
     files = [_file_of(manifest_path, manifest_path.name)] if manifest_path and is_made else []
-    log = manifest_path.parent / "log.txt" if manifest_path else None
-    if log and kind == "quantization" and log.exists():
-        files.append(_file_of(log, log.name))
+    if manifest_path and kind == "quantization":
+        beside = (manifest_path.parent / name for name in ("log.txt", "allocation.json"))
+        files += [_file_of(file, file.name) for file in beside if file.exists()]
     gguf = root / planned["file"]
     if is_made and gguf.exists():
-        if gguf.stat().st_size <= gguf_limit_bytes:
+        # A split file is of no use by its first part alone.
+        if len(part_names(gguf.name)) == 1 and gguf.stat().st_size <= gguf_limit_bytes:
             files.append(_file_of(gguf, gguf.name, known_sha256=manifest.get("sha256")))
         else:
             params["path"] = str(gguf.absolute())
     end_ms = _mtime_ms(manifest_path) if manifest_path and is_made else None
-    seconds = leaves.get("seconds")
+    # The groups of a matrix were decoded side by side: about so long ago the work began.
+    seconds = manifest["seconds"] / manifest.get("n_processes", 1) if is_made and "seconds" in manifest else None
     return MirroredRun(
         unit=unit,
         name=name,
@@ -194,7 +197,7 @@ def _made_file_run(
         params=params,
         metrics={key: value for key, value in leaves.items() if isinstance(value, float)},
         files=tuple(files),
-        start_ms=end_ms - round(1000 * seconds) if end_ms and isinstance(seconds, float) else end_ms,
+        start_ms=end_ms - round(1000 * seconds) if end_ms and seconds is not None else end_ms,
         end_ms=end_ms,
     )
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from actors.llama.file_types import QuantType, known_types, resolve_type
 from actors.llama.overrides import bits_of, check_pattern, resolve_tensor_type
-from actors.work import Recipe, TypeOverrides
+from actors.work import ByteBudget, Recipe, TypeOverrides
 from conf.faults import BadInput, Fault, near_names
 from conf.load import published_recipes
-from conf.schema import OutputTypes, RecipeSettings
+from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
 
 T = TypeVar("T")
 OwnRecipes = Mapping[str, RecipeSettings]
@@ -40,6 +41,30 @@ def resolve_recipe(name: str, own: OwnRecipes, *, key: str = "--quantizations") 
         allowed = f"one of {', '.join(names)}, or a quantized type with {rules} after it"
         raise BadInput(Fault(key, name, allowed, near_names(lower, names)))
     return found
+
+
+def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
+    """What is made in place of a recipe: itself, or itself under a budget and the control of equal size.
+
+    A lossless type has nothing to protect; a recipe with a level of its own keeps that.
+    """
+    if not known_types()[recipe.method].lossy:
+        return (recipe,)
+    budget = recipe.budget or _budget(protection)
+    if budget is None:
+        return (recipe,)
+    made = replace(recipe, budget=budget)
+    return (made, replace(recipe, budget=replace(budget, control=True))) if protection.controls else (made,)
+
+
+def _budget(protection: Protection) -> ByteBudget | None:
+    if protection.level != "none":
+        return ByteBudget(f"p{protection.level}", extra_bpw=PROTECTION_BPW[protection.level])
+    if protection.target_bpw is not None:
+        return ByteBudget(f"tbpw{protection.target_bpw:g}", target_bpw=protection.target_bpw)
+    if protection.target_size is not None:
+        return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
+    return None
 
 
 def check_own_recipes(own: OwnRecipes) -> None:
@@ -105,11 +130,12 @@ def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
         _gather(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
         found = _gather(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
         tensors.append((pattern, found or ""))
-    if settings.protection != "none":
-        faults.append(Fault(f"{key}.protection", settings.protection, "none", "This is planned, but not there yet."))
     if faults or kind is None:
         raise BadInput(faults)
-    return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)))
+    level = settings.protection
+    # The recipe's own name stands for its level: no other is added to it.
+    budget = None if level == "none" else ByteBudget("", extra_bpw=PROTECTION_BPW[level])
+    return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)), budget)
 
 
 def _method(settings: RecipeSettings, key: str) -> QuantType:

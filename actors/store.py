@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.files import atomic_path, read_json, write_bytes, write_json, write_text
+from conf.files import atomic_path, read_json, remove_leftovers, write_bytes, write_json, write_text
 
 __all__ = [
     "KEY_RULE",
@@ -22,8 +22,10 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "file_sha256",
+    "group_path",
     "read_json",
     "read_jsonl",
+    "remove_leftovers",
     "timings_path",
     "write_bytes",
     "write_json",
@@ -94,6 +96,10 @@ class RunDirectory:
     def imatrix(self, mix: str, key_hash: str) -> Path:
         return self.root / "imatrix" / f"{mix}-{key_hash[:8]}.gguf"
 
+    def measured(self, key_hash: str) -> Path:
+        """Quantization errors by tensor and type; of the storage, so that its pipelines share them."""
+        return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
+
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
 
@@ -101,3 +107,9 @@ class RunDirectory:
 def timings_path(records_path: str | Path) -> Path:
     """The timings file that belongs to a block's records file."""
     return Path(records_path).with_suffix(".timings.jsonl")
+
+
+def group_path(imatrix_path: str | Path, number: int) -> Path:
+    """Where a group of chunks waits until its importance matrix is whole."""
+    path = Path(imatrix_path)
+    return path.with_name(f"{path.name}.parts") / f"group-{number:05d}.npz"

@@ -12,6 +12,7 @@ directory.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import re
@@ -80,6 +81,7 @@ class Mirror:
             gguf_limit_bytes: GGUFs up to this size become artifacts.
         """
         _quieten()
+        _make_sqlite_store(uri)
         self._uri = uri
         self._artifact_root = artifact_root
         self._gguf_limit_bytes = gguf_limit_bytes
@@ -249,9 +251,36 @@ def _answer(uri: str) -> None:
         error.close()
 
 
+def _make_sqlite_store(uri: str) -> None:
+    """Put a new SQLite store in place with its tables made.
+
+    MLflow makes them by some fifty migrations, which SQLite commits one by one: a job that is killed among them
+    would leave a store that no MLflow can open again. So they are made aside, and linked to their place whole.
+    """
+    path = _sqlite_path(uri)
+    if path is None or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".part") as aside:
+        made = Path(aside) / path.name
+        MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments(max_results=1)
+        # A link never takes the place of a store that another job has made and filled meanwhile.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(made)
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other store, and for one in memory."""
+    match = re.fullmatch(r"sqlite[^:]*:///([^?]+)(\?.*)?", uri)
+    return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
+
+
 def _check_sqlite_folder(uri: str) -> None:
     """The nearest folder above the file that exists must take a new file."""
-    folder = Path(re.sub(r"^sqlite[^:]*:///", "", uri)).absolute().parent
+    path = _sqlite_path(uri)
+    if path is None:
+        return
+    folder = path.parent
     while not folder.exists():
         folder = folder.parent
     with tempfile.TemporaryFile(dir=folder):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from conf.schema import Language, Sampling
+from conf.schema import Language, Sampling, TokenWeights
 
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
@@ -202,6 +202,8 @@ class CalibrationText:
     sha256: str
     share: float
     """Part of the tokens taken from it; the shares of an order add up to 1."""
+    source: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Where rows of a data set come from: repository, commit, files, split, column, rows. None for a plain file."""
 
 
 GROUP_CHUNKS = 8
@@ -218,6 +220,8 @@ class ChunkRules:
     those of all texts are shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in a text is read as the special token that it names."""
+    chat_template: bool = False
+    """True: the paragraphs of a text are turns of user and assistant, through the model's chat template."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,15 @@ class ImatrixOrder:
     key: dict[str, Any] = field(hash=False)
     """What the file's hash is made of; kept in the manifest."""
     rules: ChunkRules = ChunkRules()
+    token_weights: TokenWeights | None = None
+    """None: every token counts once."""
+
+    @property
+    def group_tokens(self) -> tuple[int, ...]:
+        """Tokens of each group of chunks; the last one may have fewer."""
+        n_chunks = self.dataset_size // self.ctx
+        starts = range(0, n_chunks, GROUP_CHUNKS)
+        return tuple(min(GROUP_CHUNKS, n_chunks - start) * self.ctx for start in starts)
 
 
 @dataclass(frozen=True)
@@ -258,6 +271,42 @@ NO_OVERRIDES = TypeOverrides()
 
 
 @dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    extra_bpw: float | None = None
+    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Bits a weight of the model in all."""
+    target_bytes: int | None = None
+    """Of the file."""
+    control: bool = False
+    """True: spent without looking at any measurement, to compare with."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
+
+
+BUDGET_RULE = 1
+"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
+CONTROL = "~plain"
+"""What the names of control arms end with."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to quantize."""
 
@@ -268,19 +317,34 @@ class Recipe:
     method: str
     """llama.cpp type, lower case: `q4_k_m`."""
     overrides: TypeOverrides = NO_OVERRIDES
+    budget: ByteBudget | None = None
+    """None: every tensor that is not overridden gets what the method gives it."""
+
+    @property
+    def suffix(self) -> str:
+        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        if self.budget is None:
+            return ""
+        return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
+
+    @property
+    def file_label(self) -> str:
+        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        return self.label + self.suffix.replace("+", "-").replace("~", "-")
 
     @property
     def identity(self) -> str | dict[str, Any]:
         """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
-        if self.overrides == NO_OVERRIDES:
+        if self.overrides == NO_OVERRIDES and self.budget is None:
             return self.method
         tensors = [list(pair) for pair in self.overrides.tensors]
-        return {
+        identity: dict[str, Any] = {
             "method": self.method,
             "output": self.overrides.output,
             "embedding": self.overrides.embedding,
             "tensors": tensors,
         }
+        return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
 @dataclass(frozen=True)
@@ -297,6 +361,9 @@ class QuantizeOrder:
     """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`; `manifest.json` and `log.txt` stand beside it."""
     dequantized_from: str | None
     key: dict[str, Any] = field(hash=False)
+    measured_path: str | None = None
+    """Where measured quantization errors of this model under this importance matrix are kept for all its arms; None:
+    nowhere."""
 
 
 # --- visualization and documentation ------------------------------------------------------------

@@ -7,6 +7,7 @@ whole. Nothing is ever appended to. Where files lie is left to `actors.store` an
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import tempfile
@@ -23,9 +24,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
     temporary = Path(name)
     try:
+        # The kernel takes the lock away from whoever dies, so that leftovers can be told from files being written.
+        with contextlib.suppress(OSError):  # some file systems know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -33,7 +36,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete the temporary files of killed writers in `folder`; those that somebody is writing stay."""
+    for path in Path(folder).glob(".*.part"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _umask() -> int:

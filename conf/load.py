@@ -38,6 +38,9 @@ class Environment:
     """RAY_ADDRESS: the cluster to run on; Ray sets it inside a submitted job. Unset: a local Ray of our own."""
     submission_id: str | None
     """Id of the Ray job that we run in, None outside of one."""
+    cache_dir: Path
+    """QUANT_ASSAY_CACHE: what is made once for all jobs: converted models, texts of data sets, the converter's own
+    environment. Unset: quant-assay in XDG_CACHE_HOME, else in ~/.cache. What is downloaded lies in HF_HOME."""
 
 
 def read_environment() -> Environment:
@@ -48,12 +51,19 @@ def read_environment() -> Environment:
         mlflow_tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
         ray_address=os.environ.get("RAY_ADDRESS") or None,
         submission_id=metadata.get("job_submission_id"),
+        cache_dir=_cache_dir(),
     )
 
 
 def read_endpoint_key() -> str | None:
     """OPENAI_API_KEY, for endpoints that ask for a key: read by the worker that asks them, in its own process."""
     return os.environ.get("OPENAI_API_KEY") or None
+
+
+def _cache_dir() -> Path:
+    if named := os.environ.get("QUANT_ASSAY_CACHE"):
+        return Path(named).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quant-assay"
 
 
 def silence_ray() -> None:

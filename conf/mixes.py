@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from conf.faults import BadInput, Fault, near_names
+from conf.hub_ids import DEFAULT_REVISION
 from conf.load import PACKAGE_SCHEME, fault_of, read_yaml, resolve_path
 from conf.schema import MIX_NAME, Frozen
 
@@ -21,13 +22,46 @@ SUFFIX = ".yaml"
 
 
 class MixText(Frozen):
-    """One text of a mix."""
+    """One text of a mix: a file, or a column of a data set of the Hugging Face hub."""
 
-    path: str
+    path: str | None = None
     """A UTF-8 text; `PATH#1/2` is its first half. A relative one lies beside the mix file or, where it is not there,
     in `<data-dir>/calibration`."""
     share: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
     """Its part of the tokens, in proportion to the other texts' shares."""
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")] | None = None
+    """`owner/name`, in place of a path. What follows is said of data sets only."""
+    revision: str = DEFAULT_REVISION
+    """Branch, tag or commit; a commit is the same text tomorrow. Matrices record the commit in any case."""
+    folder: str | None = None
+    """Folder in the repository, where it holds several configurations with the same split."""
+    split: str = "train"
+    """Which files: those that have it in their name, or lie in a folder of that name."""
+    column: str = "text"
+    """Column of strings."""
+    rows: Annotated[int, Field(ge=1)] | None = None
+    """The first rows, joined by empty lines; rows without words count and give nothing. None: all."""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("either a `path` or a `dataset`")
+        only_of_datasets = self.model_fields_set - {"path", "share"}
+        if self.path is not None and only_of_datasets:
+            raise ValueError(f"no {', '.join(sorted(only_of_datasets))} beside a `path`")
+        return self
+
+
+@dataclass(frozen=True)
+class DatasetRows:
+    """A column of a data set, its first rows; as in `MixText`."""
+
+    dataset: str
+    revision: str = DEFAULT_REVISION
+    folder: str | None = None
+    split: str = "train"
+    column: str = "text"
+    rows: int | None = None
 
 
 class MixFile(Frozen):
@@ -39,6 +73,9 @@ class MixFile(Frozen):
     from all over each text, and shuffled."""
     parse_special: bool = False
     """True: `<|...|>` in the texts is read as a special token. False, as in llama-imatrix: it is plain text."""
+    chat_template: bool = False
+    """True: paragraphs become turns of user and assistant, through the model's chat template, whose special tokens
+    are read as such (`actors.quantization.turns` has the rule). False: the texts are taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +84,11 @@ class Mix:
 
     name: str
     """The file's stem."""
-    texts: tuple[tuple[str, float], ...]
-    """Absolute path, with its part, and share; the shares add up to 1."""
+    texts: tuple[tuple[str | DatasetRows, float], ...]
+    """Absolute path, with its part, or rows of a data set; and share. The shares add up to 1."""
     chunk_shuffle_seed: int | None = None
     parse_special: bool = False
+    chat_template: bool = False
 
 
 def shipped_mixes() -> list[str]:
@@ -88,8 +126,14 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
             [fault_of(details, MixFile, f"{path}: ") for details in error.errors(include_url=False)]
         ) from None
     total = sum(text.share for text in mix.texts)
-    texts = tuple((_find(text.path, path, data_dir, key), text.share / total) for text in mix.texts)
-    return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special)
+    texts = tuple((_source(text, path, data_dir, key), text.share / total) for text in mix.texts)
+    return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+
+
+def _source(text: MixText, mix_path: Path, data_dir: Path | None, key: str) -> str | DatasetRows:
+    if text.dataset is not None:
+        return DatasetRows(text.dataset, text.revision, text.folder, text.split, text.column, text.rows)
+    return _find(str(text.path), mix_path, data_dir, key)
 
 
 def _find(text: str, mix_path: Path, data_dir: Path | None, key: str) -> str:

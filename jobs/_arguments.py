@@ -9,24 +9,24 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
-from conf.schema import Language
+from conf.hub_ids import stem_of
+from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+MODEL_METAVAR = "[NAME=]MODEL"
+MODEL_HELP = (
+    "what to quantize: a GGUF file (f32, f16 or bf16 preferred; of a split one any part), the folder of a Hugging Face "
+    "checkpoint, owner/name[@REVISION] on the hub, or a GGUF there: hf:owner/name[@REVISION]/file.gguf"
+)
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    parser.add_argument(
-        "--model",
-        action="append",
-        metavar="[NAME=]PATH",
-        required=required,
-        help="GGUF file to quantize (f32, f16 or bf16 preferred); give it again for more models",
-    )
+    again = f"{MODEL_HELP}; give it again for more models"
+    parser.add_argument("--model", action="append", metavar=MODEL_METAVAR, required=required, help=again)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
@@ -85,10 +85,26 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
         help="go on, with a notice, where calibration text and benchmarks share passages",
     )
     group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens a mix (default 65536)")
+    add_protection(group)
+
+
+def add_protection(group: argparse._ActionsContainer) -> None:
+    """Options that say how many bytes go to the tensors that need them."""
+    levels = ", ".join(f"{name} +{bits:g}" for name, bits in PROTECTION_BPW.items())
     group.add_argument(
-        "--protection-level", choices=("none", "low", "medium", "high", "max"), help="only none is there yet (default)"
+        "--protection-level",
+        choices=get_args(ProtectionLevel),
+        help=f"bits a weight added to each lossy quantization, where they reduce its error most ({levels}; default "
+        "none); beside each such arm a control arm of equal size is made",
     )
-    group.add_argument("--no-controls", action="store_true", help="(goes with --protection-level; not there yet)")
+    group.add_argument("--no-controls", action="store_const", const=False, dest="controls", help="make no control arms")
+    group.add_argument(
+        "--target-bpw",
+        type=float,
+        metavar="BITS",
+        help="in place of a level: bits a weight in all, and the types that then lose least",
+    )
+    group.add_argument("--target-size", metavar="SIZE", help="the same for the size of the file: 4.2GiB, 900MiB, 4.5GB")
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +136,10 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "calibration": ("calibration", "texts"),
     "dataset_size": ("calibration", "dataset_size"),
     "allow_overlap": ("calibration", "allow_overlap"),
+    "protection_level": ("protection", "level"),
+    "controls": ("protection", "controls"),
+    "target_bpw": ("protection", "target_bpw"),
+    "target_size": ("protection", "target_size"),
     "temperature": ("sampling", "temperature"),
     "max_tokens": ("sampling", "max_tokens"),
     "threads": ("layout", "threads"),
@@ -165,16 +185,16 @@ def split_names(text: str) -> list[str]:
 
 
 def named_path(text: str) -> dict[str, str]:
-    """`[NAME=]PATH`; without a name the file's stem, less the type or recipe at its end."""
+    """`[NAME=]MODEL`; without a name that of the file or repository, less the type or recipe at its end."""
     name, mark, path = text.partition("=")
     if mark and "/" not in name:
         return {"name": name, "path": path}
-    return {"name": model_name(Path(text)), "path": text}
+    return {"name": model_name(text), "path": text}
 
 
-def model_name(path: Path) -> str:
+def model_name(spec: str) -> str:
     """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
-    stem = path.name.removesuffix(".gguf") or "model"
+    stem = stem_of(spec) or "model"
     ending = named_at_end(stem)
     return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
 
@@ -182,10 +202,6 @@ def model_name(path: Path) -> str:
 def refuse_later(arguments: argparse.Namespace) -> None:
     """Say plainly of what is known but not built that it is not there yet."""
     faults = []
-    if getattr(arguments, "protection_level", None) not in (None, "none"):
-        faults.append(_later("--protection-level", arguments.protection_level, "none"))
-    if getattr(arguments, "no_controls", False):
-        faults.append(_later("--no-controls", True, "leaving it out (there are no protected arms to control)"))
     for option in ("judge_url", "judge_model"):
         if getattr(arguments, option, None) is not None:
             faults.append(_later(f"--{option.replace('_', '-')}", getattr(arguments, option), "leaving it out"))

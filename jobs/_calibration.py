@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from actors.evaluation.contract import BenchmarkData
+from actors.hub import Hub
 from actors.llama.model import Model
 from actors.orchestrator.plan import SourceImatrix
-from actors.quantization.calibration import make_chunks, text_name
+from actors.quantization.calibration import ReadText, make_chunks, read_calibration, text_name
+from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
 from actors.work import CalibrationText, Choose, ChunkRules, Generate, Item, Measure
 from conf.faults import BadInput, Fault, near_names
-from conf.load import resolve_path
-from conf.mixes import SUFFIX, Mix, is_mix, read_mix, shipped_mixes
+from conf.load import read_environment, resolve_path
+from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import Calibration, PipelineConfig
-from conf.texts import read_text
+from jobs._counter import Transfer
 
 MATRIX_SUFFIXES = (".gguf", ".dat")
 _SEAM_CHARACTERS = 400
@@ -30,7 +32,9 @@ Sha256 = Callable[[str], str]
 """Of a file, by its path."""
 
 
-def source_imatrices(config: PipelineConfig, sha256: Sha256, *, wanted: bool) -> tuple[SourceImatrix, ...]:
+def source_imatrices(
+    config: PipelineConfig, sha256: Sha256, read: ReadText, *, wanted: bool
+) -> tuple[SourceImatrix, ...]:
     """What each entry of `imatrix` stands for; nothing where no recipe would use it (`wanted`).
 
     Raises:
@@ -42,7 +46,7 @@ def source_imatrices(config: PipelineConfig, sha256: Sha256, *, wanted: bool) ->
     sources: list[SourceImatrix] = []
     for entry in config.imatrix:
         try:
-            sources.append(_source_imatrix(entry, config, sha256))
+            sources.append(_source_imatrix(entry, config, sha256, read))
         except BadInput as error:
             faults += error.faults
     names = [source.name for source in sources]
@@ -55,7 +59,7 @@ def source_imatrices(config: PipelineConfig, sha256: Sha256, *, wanted: bool) ->
     return tuple(sources)
 
 
-def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256) -> SourceImatrix:
+def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256, read: ReadText) -> SourceImatrix:
     given = {Path(spec).name.removesuffix(SUFFIX): spec for spec in config.calibration.texts if is_mix(spec)}
     if entry == "none":
         return SourceImatrix("none", None, None, ())
@@ -64,13 +68,13 @@ def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256) -> Sourc
         read_imatrix(path)
         return SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, sha256(path), ())
     if entry == config.calibration.mix:
-        return source_of(default_mix(config.calibration, config.data_dir), sha256)
+        return source_of(default_mix(config.calibration, config.data_dir), sha256, read)
     spec = given.get(entry, entry)
     if not is_mix(spec):
         known = ["none", config.calibration.mix, *given, *(name for name in shipped_mixes() if name not in given)]
         allowed = f"{', '.join(known)}, the .yaml file of a mix, or an imatrix file ({' or '.join(MATRIX_SUFFIXES)})"
         raise BadInput(Fault("--imatrix", entry, allowed, near_names(entry, known)))
-    return source_of(read_mix(spec, data_dir=config.data_dir, key="--imatrix"), sha256)
+    return source_of(read_mix(spec, data_dir=config.data_dir, key="--imatrix"), sha256, read)
 
 
 def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
@@ -95,25 +99,40 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
     return Mix(calibration.mix, tuple((resolve_path(text), 1 / len(texts)) for text in texts))
 
 
-def source_of(mix: Mix, sha256: Sha256) -> SourceImatrix:
-    """A mix with its texts read once and hashed. Raises `BadInput` for a text that cannot be read."""
+def source_of(mix: Mix, sha256: Sha256, read: ReadText = read_calibration) -> SourceImatrix:
+    """A mix with its texts read once and hashed. Raises `BadInput` for a text that cannot be read or fetched."""
     texts = []
-    for path, share in mix.texts:
-        read_text(path, key="--calibration")
+    for text, share in mix.texts:
+        found = fetched_rows(text) if isinstance(text, DatasetRows) else None
+        path = str(found.path) if found else str(text)
+        read(path)
         file, _, part = path.partition("#")
         digest = sha256(file)
-        texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share))
-    return SourceImatrix(mix.name, None, None, tuple(texts), ChunkRules(mix.chunk_shuffle_seed, mix.parse_special))
+        source = found.source if found else None
+        texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share, source))
+    rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+    return SourceImatrix(mix.name, None, None, tuple(texts), rules)
 
 
-def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model) -> None:
+def fetched_rows(wanted: DatasetRows) -> DatasetText:
+    """The rows of a data set as a file of the cache. Raises `BadInput` where they cannot be had."""
+    with Transfer(f"data set {wanted.dataset}") as transfer:
+        return dataset_text(wanted, Hub(), read_environment().cache_dir, key="--calibration", report=transfer.advance)
+
+
+def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model, read: ReadText) -> None:
     """Raise `BadInput` where the texts hold fewer tokens than are asked for."""
     size, ctx = config.calibration.dataset_size, config.calibration.ctx
-    make_chunks(vocabulary, source.texts, dataset_size=size, ctx=ctx, rules=source.rules)
+    make_chunks(vocabulary, source.texts, dataset_size=size, ctx=ctx, rules=source.rules, read=read)
 
 
 def check_overlap(
-    sources: Iterable[SourceImatrix], benchmarks: Sequence[BenchmarkData], vocabulary: Model, *, allow: bool
+    sources: Iterable[SourceImatrix],
+    benchmarks: Sequence[BenchmarkData],
+    vocabulary: Model,
+    read: ReadText,
+    *,
+    allow: bool,
 ) -> tuple[str, ...]:
     """Compare all calibration texts with all items, whatever the limit; gives back notices.
 
@@ -123,7 +142,7 @@ def check_overlap(
     paths = {text.path for source in sources for text in source.texts}
     if not paths:
         return ()
-    texts = {path: read_text(path, key="--calibration") for path in sorted(paths)}
+    texts = {path: read(path) for path in sorted(paths)}
     documents = {data.name: documents_of(data.items, vocabulary) for data in benchmarks}
     found = find_overlaps(texts, documents)
     if found and not allow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actors.evaluation.chat import TemplateFailed, render_template
+from actors.chat import TemplateFailed, render_template
 from actors.llama.model import Model
 from actors.store import content_hash
 from actors.work import ChatSettings, Message

@@ -7,7 +7,15 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 _LINE_EVERY_S = 10.0
 
@@ -43,4 +51,45 @@ class Counter:
             self._bar.update(self._task, completed=self._done)
         elif now - self._shown_s >= _LINE_EVERY_S:
             print(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}", flush=True)
+            self._shown_s = now
+
+
+class Transfer:
+    """Bytes that come or are written: a bar on a terminal, else a line now and then; nothing where none come."""
+
+    def __init__(self, what: str, *, total_bytes: int | None = None) -> None:
+        self._what, self._total_bytes = what, total_bytes
+        self._done_bytes = 0
+        self._started_s = self._shown_s = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if self._done_bytes and error is None:
+            seconds = time.monotonic() - self._started_s
+            print(f"{self._what}: {self._done_bytes / 2**20:,.1f} MiB in {seconds:,.1f} s", flush=True)
+
+    def advance(self, n_bytes: int) -> None:
+        """Count `n_bytes` more; fewer where some must come again."""
+        now = time.monotonic()
+        if not self._done_bytes:
+            # What was prepared before the first byte is no part of the rate.
+            self._started_s = self._shown_s = now
+        self._done_bytes += n_bytes
+        if sys.stdout.isatty():
+            if self._bar is None:
+                columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+                self._bar = Progress(*columns, TimeRemainingColumn(), transient=True)
+                self._task = self._bar.add_task(self._what, total=self._total_bytes)
+                self._bar.start()
+            self._bar.update(self._task, completed=self._done_bytes)
+        elif now - self._shown_s >= _LINE_EVERY_S:
+            of = f" of {self._total_bytes / 2**20:,.1f}" if self._total_bytes else ""
+            print(f"{self._what}: {self._done_bytes / 2**20:,.1f}{of} MiB", flush=True)
             self._shown_s = now

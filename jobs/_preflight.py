@@ -7,6 +7,7 @@ small cache of file hashes in a storage that exists already.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,10 +20,11 @@ from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
-from actors.llama.gguf_file import read_header
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
-from actors.llama.quantizer import predicted_size
+from actors.llama.quantizer import plan_quantization
+from actors.machine import check_memory
 from actors.orchestrator.plan import (
     Inputs,
     Plan,
@@ -32,16 +34,21 @@ from actors.orchestrator.plan import (
     SourceModel,
     uses_imatrix,
 )
-from actors.recipes import check_own_recipes, needs_imatrix, resolve_recipe
+from actors.quantization.calibration import ReadText, read_calibration
+from actors.quantization.memory import needed_to_collect, needed_to_quantize
+from actors.quantization.protection import allot
+from actors.quantization.spending import check_fits
+from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
 from actors.work import ChatSettings, Recipe
 from conf.faults import BadInput, Fault, near_names
-from conf.load import resolve_path
+from conf.hub_ids import parse_hub_id
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
 from jobs._chat import chat_settings, describe_chat
+from jobs._models import bring, find
 from jobs._output import check_folder, existing_parent
-from jobs._sources import HashCache, endpoint_arm, is_endpoint, source_arm, source_model
+from jobs._sources import HashCache, endpoint_arm, is_endpoint, source_arm, source_model, speech_notices
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -72,26 +79,34 @@ class _Faults:
 def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
     """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
     faults = _Faults()
+    # Looked at three times (readable, long enough, no overlap), read once.
+    read = functools.cache(read_calibration)
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
-    headers = {
-        model.name: faults.gather(read_header, resolve_path(model.path), key="--model") for model in config.models
-    }
-    arms = [
-        faults.gather(endpoint_arm, arm, config.endpoints)
-        if is_endpoint(arm.path)
-        else faults.gather(source_arm, arm, hashes)
-        for arm in config.arms
-    ]
-    wanted = recipes is None or any(map(uses_imatrix, recipes.values()))
-    imatrices = faults.gather(source_imatrices, config, hashes.sha256, wanted=wanted)
+    faults.gather(_check_reference, config, recipes or {})
+    files = [arm for arm in config.arms if not is_endpoint(arm.path)]
+    endpoints = [faults.gather(endpoint_arm, arm, config.endpoints) for arm in config.arms if is_endpoint(arm.path)]
+    found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
+    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in files]
+    wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
     chats = faults.gather(chat_settings, config)
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
-    models = tuple(source_model(model, _known(headers[model.name]), hashes) for model in config.models)
-    found_arms = tuple(_known(arm) for arm in arms)
-    _check_reference(config, models, found_arms)
+    # All that is cheap was looked at: now what may take long.
+    brought = [bring(_known(one)) for one in found]
+    models = tuple(
+        source_model(model.name, read_header(one.path), one.origin, hashes)
+        for model, one in zip(config.models, brought, strict=False)
+    )
+    arms = [
+        faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
+        for arm, one in zip(files, brought[len(models) :], strict=True)
+    ]
+    faults.stop_if_any()
+    by_name = {arm.name: arm for arm in map(_known, [*arms, *endpoints])}
+    found_arms = tuple(by_name[arm.name] for arm in config.arms)
     loaded = {
         model.name: faults.gather(
             _load_benchmarks,
@@ -99,6 +114,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
             model,
             _known(asked),
             _known(imatrices),
+            read,
             chat=_known(chats).get(model.name, ChatSettings()),
             compare_texts=model is models[0],
         )
@@ -115,7 +131,11 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         predicted_bytes=_known(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=(*_known(loaded[models[0].name]).notices, *_endpoint_notices(found_arms, _known(asked))),
+        notices=(
+            *_known(loaded[models[0].name]).notices,
+            *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
+            *_endpoint_notices(found_arms, _known(asked)),
+        ),
         chat_templates={name: chat.template for name, chat in _known(chats).items() if chat.template is not None},
     )
 
@@ -146,6 +166,39 @@ def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
         )
 
 
+def quantization_bytes(plan: Plan) -> int:
+    """Memory of the largest quantization worker of a plan; 0 where nothing is made."""
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    arms = {arm.model for arm in plan.arms if arm.order}
+    needs = [needed_to_quantize(headers[name]) for name in arms]
+    return max([*needs, *_collecting_bytes(plan, headers).values()], default=0)
+
+
+def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
+    """By unit. A matrix is collected from the reference, which may still be to be made."""
+    sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
+    return {
+        one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
+        for one in plan.imatrices
+    }
+
+
+def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
+    """Refuse a plan with a matrix or an arm that this machine has too little memory to make.
+
+    For a local Ray alone: the machines of a cluster check it themselves when the work comes to them.
+    """
+    missing = set(done)
+    faults = _Faults()
+    headers = {model.name: read_header(model.path) for model in plan.models}
+    for unit, needed in _collecting_bytes(plan, headers).items():
+        if unit not in missing:
+            faults.gather(check_memory, needed, unit)
+    for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in missing}):
+        faults.gather(check_memory, needed_to_quantize(headers[name]), f"quantizing {name}")
+    faults.stop_if_any()
+
+
 def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploaded_copy: bool) -> None:
     """Inside a Ray job the working directory is a temporary copy: what lies outside of it must be named absolutely."""
     if not in_uploaded_copy:
@@ -165,7 +218,12 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     paths += [(f"chat.{name}.template", str(chat.template)) for name, chat in config.chat.items() if chat.template]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
-        if not path.startswith("package:") and not Path(path).is_absolute() and not Path(path).exists():
+        if (
+            parse_hub_id(path) is None
+            and not path.startswith("package:")
+            and not Path(path).is_absolute()
+            and not Path(path).exists()
+        ):
             faults.append(_relative(key, path))
     if faults:
         raise BadInput(faults)
@@ -186,8 +244,8 @@ def _known(value: T | None) -> T:
     return value
 
 
-def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
-    """The recipes of `quantizations`, by their names there; recipes that nobody asked for are checked as well."""
+def _recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
+    """What is made of each of `quantizations`, by its name; recipes that nobody asked for are checked as well."""
     faults = _Faults()
     faults.gather(check_own_recipes, config.recipes)
     faults.stop_if_any()
@@ -204,7 +262,7 @@ def _recipes(config: PipelineConfig) -> dict[str, Recipe]:
             if recipe is not None and needs_imatrix(recipe)
         ]
     faults.stop_if_any()
-    return {name: _known(recipe) for name, recipe in found.items()}
+    return {name: protected(_known(recipe), config.protection) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
@@ -219,29 +277,37 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
     """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
-    key = f"recipes.{recipe.name}"
-    check_fit(read_header(path).tensors, recipe.overrides, key=key)
+    key, header = f"recipes.{recipe.name}", read_header(path)
+    check_fit(header.tensors, recipe.overrides, key=key)
     kind = resolve_type(recipe.method)
     try:
-        return predicted_size(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
+        plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
         # Regular expressions are C++'s to read in the end.
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
+    if recipe.budget is None:
+        return plan.size_bytes
+    # What a matrix covers is read where the arm is made; of embedding and output it rarely knows anything.
+    known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
+    allotment = allot(plan, kind, recipe.overrides, recipe.budget, header, known)
+    check_fits(allotment, recipe.budget)
+    return allotment.file_bytes
 
 
 def _predict_sizes(
-    models: tuple[SourceModel, ...], recipes: Mapping[str, Recipe], imatrices: tuple[SourceImatrix, ...]
+    models: tuple[SourceModel, ...], recipes: Mapping[str, tuple[Recipe, ...]], imatrices: tuple[SourceImatrix, ...]
 ) -> dict[tuple[str, str, bool], int]:
     faults = _Faults()
     is_there = {source.name != "none" for source in imatrices}
-    sizes = {
-        (model.name, recipe.name, weighted): faults.gather(predict_size, model.path, recipe, with_imatrix=weighted)
-        for model in models
-        for recipe in recipes.values()
-        for weighted in (is_there if uses_imatrix(recipe) else {False})
-    }
+    sizes: dict[tuple[str, str, bool], int] = {}
+    for model in models:
+        for made in recipes.values():
+            for weighted in is_there if uses_imatrix(made[0]) else {False}:
+                size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
+                # A control is as large as what it controls.
+                sizes |= {(model.name, recipe.name + recipe.suffix, weighted): size or 0 for recipe in made}
     faults.stop_if_any()
-    return {key: _known(size) for key, size in sizes.items()}
+    return sizes
 
 
 def _check_distinct(config: PipelineConfig) -> None:
@@ -258,13 +324,14 @@ def _check_distinct(config: PipelineConfig) -> None:
         raise BadInput(faults)
 
 
-def _check_reference(config: PipelineConfig, models: tuple[SourceModel, ...], arms: tuple[SourceArm, ...]) -> None:
-    if config.reference is None:
+def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
+    if config.reference is None or not recipes:
         return
-    prefixes = [f"{model.name}~" for model in models] if len(models) > 1 else [""]
-    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in config.quantizations]
-    names += [arm.name for arm in arms]
-    if config.reference not in names and config.reference not in config.quantizations:
+    prefixes = [f"{model.name}~" for model in config.models] if len(config.models) > 1 else [""]
+    own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
+    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
+    names += [arm.name for arm in config.arms]
+    if config.reference not in names and config.reference not in own:
         raise BadInput(
             Fault(
                 "--reference",
@@ -289,6 +356,7 @@ def _load_benchmarks(
     model: SourceModel,
     wanted: tuple[Benchmark, ...],
     imatrices: tuple[SourceImatrix, ...],
+    read: ReadText,
     *,
     chat: ChatSettings,
     compare_texts: bool,
@@ -315,13 +383,13 @@ def _load_benchmarks(
         ]
         for source in imatrices:
             if source.texts:
-                faults.gather(check_size, config, source, vocabulary)
-        read = [data for data in loaded if data is not None]
+                faults.gather(check_size, config, source, vocabulary, read)
+        found = [data for data in loaded if data is not None]
         if compare_texts:
             allow = config.calibration.allow_overlap
-            notices = faults.gather(check_overlap, imatrices, read, vocabulary, allow=allow)
+            notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
         described = describe_chat(chat, vocabulary)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary, chat.template) for data in read]
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary, chat.template) for data in found]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices), described)
 
@@ -362,5 +430,16 @@ def check_pango() -> None:
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:
     """The settings that results and plan publish."""
     dumped = config.model_dump(mode="json")
-    wanted = ("runs", "seed", "limit", "sampling", "layout", "calibration", "lang", "execution", "imatrix")
+    wanted = (
+        "runs",
+        "seed",
+        "limit",
+        "sampling",
+        "layout",
+        "calibration",
+        "lang",
+        "execution",
+        "imatrix",
+        "protection",
+    )
     return {key: dumped[key] for key in wanted}

@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
+from ray.exceptions import RayTaskError
 
+from actors.errors import NoPlaceError
 from actors.llama import library
 from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
-from actors.orchestrator.placement import Cluster, place, worker_bytes
+from actors.orchestrator.placement import Cluster, evaluation_bytes, place
 from actors.orchestrator.plan import Plan, make_plan, plan_json
 from actors.ownership import owned
 from actors.store import RunDirectory, read_json, write_json, write_text
@@ -36,7 +38,7 @@ from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._preflight import check_disk, check_pango, inspect, settings_of
+from jobs._preflight import check_disk, check_local_memory, check_pango, inspect, quantization_bytes, settings_of
 from jobs._sources import HashCache
 
 POLL_S = 0.5
@@ -88,7 +90,10 @@ def prepare(request: Request) -> Plan:
     hashes = HashCache(config.storage.absolute())
     inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
-    check_disk(config, plan, find_done(plan))
+    done = find_done(plan)
+    check_disk(config, plan, done)
+    if request.environment.ray_address is None:
+        check_local_memory(plan, done)
     if config.storage.exists():
         with contextlib.suppress(OSError):  # a cache: a storage that cannot take it will say so where it matters
             hashes.save()
@@ -151,7 +156,7 @@ def _orchestrate(
         threads=config.layout.threads,
         gpus_per_worker=config.execution.gpus_per_worker,
         use_gpu=use_gpu,
-        worker_bytes=worker_bytes(plan),
+        worker_bytes={"quantization": quantization_bytes(plan), "evaluation": evaluation_bytes(plan)},
         max_workers=config.execution.max_workers,
     )
     job = Job(
@@ -174,8 +179,17 @@ def _orchestrate(
                 raise Stopped(arrived[0])
             show(ray.get(handle.view.remote()))
         show(ray.get(handle.view.remote()))
-        outcome: Outcome = ray.get(ref)
-    return outcome
+        return _outcome(ref)
+
+
+def _outcome(ref: Any) -> Outcome:
+    """How the orchestrator ended. Raises what it raised itself, where that is for people to read."""
+    try:
+        return cast(Outcome, ray.get(ref))
+    except RayTaskError as error:
+        if isinstance(error.cause, NoPlaceError):
+            raise NoPlaceError(str(error.cause)) from None
+        raise
 
 
 def connect(environment: Environment, threads: int) -> None:

@@ -50,6 +50,9 @@ def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportToken
             for shard in shards:
                 shard.result()
         except BrokenProcessPool:
-            message = "a process crashed; what is done stays: the same command goes on, with fewer --shards, say"
+            message = (
+                "a process crashed (out of memory, maybe); groups that are done stay: the same command goes on with "
+            )
+            message += "the others. Fewer --shards need less memory, a smaller --dataset-size fewer groups"
             raise LlamaError(message) from None
     return collect(order, lambda tokens: None)

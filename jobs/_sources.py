@@ -1,20 +1,28 @@
-"""Models and arms as their files describe them: header, hash, and the manifest beside one of ours."""
+"""Models and arms as their files describe them: header, hash, and the manifest beside one of ours.
+
+Also what can be checked of a GGUF that somebody else made: that it loads, and that it speaks as the model does.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from actors.errors import LlamaError
+from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.gguf_layout import read_layout
+from actors.llama.model import Model
+from actors.llama.trial import check_decodes
 from actors.orchestrator.plan import SourceArm, SourceModel
-from actors.store import file_sha256, read_json, write_json
+from actors.store import content_hash, file_sha256, read_json, write_json
 from actors.work import Endpoint
 from conf.faults import BadInput, Fault
-from conf.load import resolve_path
 from conf.schema import Endpoints, NamedPath
 
 
@@ -34,17 +42,29 @@ class HashCache:
             self._known[name] = file_sha256(path)
         return self._known[name]
 
+    def check_once(self, path: str, sha256: str) -> None:
+        """Load a GGUF with every row validated and decode with it, unless this build has. Raises `LlamaError`."""
+        name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
+        if name not in self._known:
+            check_decodes(path)
+            self._known[name] = "yes"
+
     def save(self) -> None:
         """Keep what was learnt; the storage must exist."""
         write_json(self._path, self._known)
 
 
-def source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> SourceModel:
-    path = resolve_path(model.path)
-    sha256 = hashes.sha256(path)
+def gguf_sha256(header: GgufHeader, sha256: Callable[[str], str] = file_sha256) -> str:
+    """sha256 of a model's file; of a split one, of the list of its parts' hashes."""
+    each = [sha256(str(path)) for path in header.parts]
+    return each[0] if len(each) == 1 else content_hash(each)
+
+
+def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
+    sha256 = gguf_sha256(header, hashes.sha256)
     return SourceModel(
-        name=model.name,
-        path=path,
+        name=name,
+        path=str(header.path),
         sha256=sha256,
         architecture=header.architecture,
         n_parameters=header.n_parameters,
@@ -52,7 +72,8 @@ def source_model(model: NamedPath, header: GgufHeader, hashes: HashCache) -> Sou
         kv_bytes_per_cell=header.kv_bytes_per_cell,
         source_type=header.file_type,
         # An f16 file that we dequantized ourselves is no more exact than what it was made from.
-        dequantized_from=header.dequantized_from or _own_manifest(Path(path), sha256).get("dequantized_from"),
+        dequantized_from=header.dequantized_from or _own_manifest(header.path, sha256).get("dequantized_from"),
+        origin=origin,
     )
 
 
@@ -75,14 +96,22 @@ def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
     return SourceArm(arm.name, arm.path, None, None, None, None, None, None, endpoint=endpoint)
 
 
-def source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
-    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it."""
-    path = resolve_path(arm.path)
+def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceArm:
+    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it.
+
+    Raises:
+        BadInput: it is no whole GGUF, or llama.cpp does not load it.
+    """
     header = read_header(path, key="--arm")
-    sha256 = hashes.sha256(path)
-    manifest = _own_manifest(Path(path), sha256)
+    sha256 = gguf_sha256(header, hashes.sha256)
+    try:
+        hashes.check_once(path, sha256)
+    except LlamaError as error:
+        allowed = "a GGUF that llama.cpp loads, with finite values"
+        raise BadInput(Fault("--arm", f"{name}={path}", allowed, str(error))) from error
+    manifest = _own_manifest(header.path, sha256)
     return SourceArm(
-        name=arm.name,
+        name=name,
         path=path,
         sha256=sha256,
         size_bytes=header.size_bytes,
@@ -91,7 +120,36 @@ def source_arm(arm: NamedPath, hashes: HashCache) -> SourceArm:
         imatrix=(manifest.get("imatrix") or {}).get("file"),
         dequantized_from=manifest.get("dequantized_from"),
         fallbacks=manifest.get("fallbacks"),
+        types=dict(sorted(Counter(tensor.type.lower() for tensor in header.tensors).items())),
+        origin=origin,
     )
+
+
+_TOKENIZER = ("tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.merges")
+_CHAT_TEMPLATE = "tokenizer.chat_template"
+
+
+def speech_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
+    """What an arm that somebody else made does otherwise than the model: the same prompt is another one then."""
+    ours, theirs = read_layout(Path(model.path)).raw, read_layout(Path(arm.path)).raw
+    differing = []
+    if any(ours.get(key) != theirs.get(key) for key in _TOKENIZER):
+        differing.append("another tokenizer")
+    if _special_tokens(model.path) != _special_tokens(arm.path):
+        differing.append("other special tokens")
+    if ours.get(_CHAT_TEMPLATE) != theirs.get(_CHAT_TEMPLATE):
+        differing.append("another chat template" if _CHAT_TEMPLATE in theirs else "no chat template")
+    if not differing:
+        return ()
+    what = " and ".join(differing)
+    weights = f"Arm {arm.name} differs from {model.name} in more than its weights ({what})"
+    return (f"{weights}: part of any difference may come from that.",)
+
+
+def _special_tokens(path: str) -> tuple[int, int, bool]:
+    """As llama.cpp takes them: what a file leaves out has a default."""
+    with Model(path, vocab_only=True) as vocabulary:
+        return vocabulary.bos, vocabulary.eos, vocabulary.adds_bos
 
 
 def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Phase 1 alone: collects an importance matrix from calibration texts, or shows what is in one.
 
     python -m jobs.collect_imatrix --model model-f16.gguf --output imatrix.gguf --calibration text.txt
-    python -m jobs.collect_imatrix --show-statistics imatrix.gguf
+    python -m jobs.collect_imatrix --show-statistics imatrix.gguf --chart imatrix.png
 
 The matrix is in llama.cpp's own format; `OUTPUT.manifest.json` beside it says what it was made of. Interrupted, the
 same command goes on at the last group of chunks that `OUTPUT.parts` holds. Processes of this machine share the groups
@@ -16,26 +16,37 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
+
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
-from actors.orchestrator.plan import SourceImatrix
+from actors.orchestrator.plan import SourceImatrix, weighted_mix
 from actors.quantization.calibration import text_name
-from actors.quantization.imatrix import count_groups
+from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
+from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
+from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
-from conf.load import resolve_path
+from conf.files import require_folder
+from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
-from conf.schema import Calibration
+from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
 from jobs._calibration import default_mix, source_of
 from jobs._counter import Counter
 from jobs._imatrix_table import statistics_text
+from jobs._models import bring, find
 from jobs._output import check_folder
 from jobs._shards import collect_in_processes
+from jobs._sources import gguf_sha256
+from reporting.charts.importance import importance_chart
+from reporting.charts.style import render
+from reporting.frames import IMPORTANCE_SCHEMA
+from reporting.wording import Words
 
 DEFAULTS = Calibration()
 DEFAULT_TEXT = "package:pydoc_data/topics.py"
@@ -49,8 +60,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Text like that of the model's later use serves best, and a model that is not quantized yet.",
     )
     # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
-    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
-    made.add_argument("--model", action="append", metavar="[NAME=]PATH", help=model_help)
+    made.add_argument("--model", action="append", metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP)
     made.add_argument("--output", metavar="X.gguf", help="the matrix's file")
     made.add_argument(
         "--calibration",
@@ -64,6 +74,10 @@ def parser() -> argparse.ArgumentParser:
     )
     size_help = f"calibration tokens in all, taken in whole chunks (default {DEFAULTS.dataset_size})"
     made.add_argument("--dataset-size", type=int, default=DEFAULTS.dataset_size, metavar="TOKENS", help=size_help)
+    weights_help = "count tokens of mathematics and science more; the weights stand in the configuration"
+    made.add_argument("--weight-tokens", action="store_true", help=weights_help)
+    config_help = "configuration file whose `protection.token_weights` --weight-tokens takes; nothing else is used"
+    made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     made.add_argument(
         "--ctx", type=int, default=DEFAULTS.ctx, metavar="N", help=f"tokens a chunk (default {DEFAULTS.ctx})"
     )
@@ -75,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shards", type=int, default=1, metavar="N", help=shards_help)
     statistics_help = "show the statistics of a matrix (.gguf, or the older .dat) and stop; needs no --model"
     made.add_argument("--show-statistics", metavar="FILE", help=statistics_help)
+    made.add_argument("--chart", metavar="FILE.png", help="with --show-statistics: draw them, as PNG and SVG")
     return made
 
 
@@ -84,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     try:
         if options.show_statistics is not None:
-            print(describe_matrix(options.show_statistics))
+            show_matrix(options.show_statistics, options.chart)
             return arguments.EXIT_DONE
         order = make_order(options)
         if not options.calibration:
@@ -102,13 +117,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{order.output_path}: {manifest.n_tensors} tensors from {manifest.n_tokens:,} tokens, ", end="")
     shared, each = (f" of {options.shards} processes", " each") if options.shards > 1 else ("", "")
     print(f"{manifest.seconds:.1f} s{shared} ({manifest.tokens_per_second:,.0f} tokens/s{each})")
+    if manifest.token_weighting is not None:
+        print(f"weights: {_weights_text(manifest.token_weighting)}")
     return arguments.EXIT_DONE
 
 
-def describe_matrix(path: str) -> str:
-    """The statistics of a matrix as text. Raises `BadInput` for another file."""
-    statistics = statistics_of(read_imatrix(path, key="--show-statistics").entries)
-    return statistics_text(path, statistics, layer_statistics(statistics))
+def show_matrix(path: str, chart: str | None) -> None:
+    """Print the statistics of a matrix, and draw them to `chart`. Raises `BadInput` for another file."""
+    matrix = read_imatrix(path, key="--show-statistics")
+    statistics = statistics_of(matrix.entries)
+    print(statistics_text(path, statistics, layer_statistics(statistics)))
+    if matrix.weighting is not None:
+        print(f"weights: {_weights_text(matrix.weighting)}")
+    if chart is None:
+        return
+    output = check_chart(chart)
+    rows = [{"matrix": Path(path).name, **asdict(figures)} for figures in statistics]
+    drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), (), Words("both"))
+    if drawn is None:
+        raise BadInput(Fault("--show-statistics", path, "a matrix of a model's layers, where a --chart is wanted"))
+    for file in render(drawn, output):
+        print(file)
+
+
+def check_chart(chart: str) -> Path:
+    """The chart's path. Raises `BadInput` where nothing can be written there, or it has another suffix."""
+    path = Path(chart)
+    if path.suffix.lower() != ".png":
+        raise BadInput(Fault("--chart", chart, "a file name that ends with .png", "Its SVG is written beside it."))
+    require_folder(path.parent, "--chart")
+    return path
+
+
+def _weights_text(weighting: TokenWeighting) -> str:
+    return "; ".join(
+        f"{label} {use.weight:g} ({use.tokens:,} tokens, {use.share:.1%} of all, {use.weighted_share:.1%} of the sums)"
+        for label, use in weighting.classes.items()
+    )
 
 
 def make_order(options: argparse.Namespace) -> ImatrixOrder:
@@ -122,6 +167,8 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         for name, least in (("ctx", 32), ("threads", 1), ("shards", 1))
         if getattr(options, name) < least
     ]
+    if options.chart is not None:
+        faults.append(Fault("--chart", options.chart, "only together with --show-statistics"))
     models = options.model or []
     if len(models) != 1:
         faults.append(Fault("--model", ", ".join(models) or None, "one model", "A matrix belongs to one model."))
@@ -130,13 +177,15 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         faults.append(Fault("--output", options.output, "the name of a .gguf file"))
     if faults:
         raise BadInput(faults)
-    model_path = resolve_path(arguments.named_path(models[0])["path"])
-    read_header(model_path)
+    found = find(arguments.named_path(models[0])["path"], key="--model", is_model=True)
     source = _source(options)
     check_folder(output.parent, "--output")
+    weights = _token_weights(options)
+    header = read_header(bring(found).path)
+    check_room(str(header.path), options.ctx)
     order = ImatrixOrder(
-        model_path=model_path,
-        mix=source.name,
+        model_path=str(header.path),
+        mix=source.name if weights is None else weighted_mix(source.name),
         texts=source.texts,
         dataset_size=options.dataset_size,
         ctx=options.ctx,
@@ -145,7 +194,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         output_path=str(output),
         key={
             "kind": "imatrix",
-            "model": file_sha256(model_path),
+            "model": gguf_sha256(header),
             "texts": [[text_name(text.path), text.sha256, text.share] for text in source.texts],
             "rules": asdict(source.rules),
             "dataset_size": options.dataset_size,
@@ -153,13 +202,25 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
             "group_chunks": GROUP_CHUNKS,
             "threads": options.threads,
             "build": library.build(),
+            **weights_key(weights),
         },
         rules=source.rules,
+        token_weights=weights,
     )
-    if options.shards > max(1, count_groups(order)):
-        allowed = f"at most {max(1, count_groups(order))}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
+    n_groups = max(1, len(order.group_tokens))
+    if options.shards > n_groups:
+        allowed = f"at most {n_groups}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
     return order
+
+
+def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
+    """Those of the configuration, where they are asked for. Raises `BadInput` for a configuration that is none."""
+    if options.weight_tokens:
+        return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
+    if options.config is not None:
+        raise BadInput(Fault("--config", options.config, "nothing without --weight-tokens", "Add it, or leave both."))
+    return None
 
 
 def _source(options: argparse.Namespace) -> SourceImatrix:

@@ -15,8 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from actors.llama.gguf_layout import first_part, part_names
 from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
+from conf.hub_ids import parse_hub_id, stem_of
 from conf.load import load, read_environment
 from conf.schema import ARM_NAME, PIPELINE_ID
 from jobs import _arguments as arguments
@@ -33,7 +35,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="Arms are named by the type at the end of their file's name (m-Q4_K_M.gguf is q4_k_m), or NAME=FILE.",
     )
     made.add_argument(
-        "--models", nargs="+", required=True, metavar="DIR_OR_FILE", help="folder of GGUFs, or files, or NAME=FILE"
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="DIR_OR_FILE",
+        help="folder of GGUFs, or files, or NAME=FILE; a file on the hub is hf:owner/name[@REVISION]/file.gguf",
     )
     made.add_argument("--output", required=True, metavar="DIR", help="folder for records and results")
     arguments.add_evaluation(made)
@@ -56,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             **arguments.flag_values(options),
             "quantizations": [],
             "imatrix": ["none"],
-            "models": [{"name": family_name(arms), "path": str(next(iter(arms.values())))}],
-            "arms": [{"name": name, "path": str(path)} for name, path in arms.items()],
+            "models": [{"name": family_name(arms), "path": next(iter(arms.values()))}],
+            "arms": [{"name": name, "path": path} for name, path in arms.items()],
             "reference": options.reference,
             "storage": str(output.parent),
             "pipeline_id": output.name,
@@ -76,14 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.fail(error, made.prog)
 
 
-def find_arms(specs: Sequence[str]) -> dict[str, Path]:
+def find_arms(specs: Sequence[str]) -> dict[str, str]:
     """Arms by name, in the order given; the files of a folder by size, the largest first."""
-    arms: dict[str, Path] = {}
+    arms: dict[str, str] = {}
     for spec in specs:
         name, mark, path = spec.partition("=")
         named = bool(mark) and "/" not in name
-        source = Path(path if named else spec).absolute()
-        files = sorted(source.glob("*.gguf"), key=lambda file: -file.stat().st_size) if source.is_dir() else [source]
+        files = _files_of(path if named else spec)
         if not files:
             raise BadInput(
                 Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes some.")
@@ -97,13 +102,31 @@ def find_arms(specs: Sequence[str]) -> dict[str, Path]:
     return arms
 
 
-def arm_name(file: Path) -> str:
+def _files_of(spec: str) -> list[str]:
+    """The GGUFs of a folder, a split one by its first part; a file, here or on the hub, as it is named."""
+    if parse_hub_id(spec, key="--models") is not None:
+        return [spec]
+    source = Path(spec).absolute()
+    if not source.is_dir():
+        return [str(source)]
+    files = {first_part(file) for file in source.glob("*.gguf")}
+    return [str(file) for file in sorted(files, key=lambda file: (-_size_bytes(file), file.name))]
+
+
+def _size_bytes(file: Path) -> int:
+    """Of all parts that are there."""
+    parts = [file.with_name(name) for name in part_names(file.name)]
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def arm_name(file: str) -> str:
     """The llama.cpp type or the publisher's name for a recipe at the end of the name, else the whole stem."""
-    ending = named_at_end(file.stem)
-    return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", file.stem)
+    stem = stem_of(file)
+    ending = named_at_end(stem)
+    return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", stem)
 
 
-def family_name(arms: dict[str, Path]) -> str:
+def family_name(arms: dict[str, str]) -> str:
     """The model that the files are of: the name of the first without its type."""
     return arguments.model_name(next(iter(arms.values())))
 

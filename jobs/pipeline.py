@@ -17,14 +17,15 @@ from pathlib import Path
 
 from ray.exceptions import RayError
 
-from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, worker_bytes
+from actors.errors import NoPlaceError
+from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.store import RunDirectory, read_json
 from conf.faults import BadInput
 from conf.load import Environment, load, read_environment
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
-from jobs._preflight import check_paths_in_job, with_canonical_types
+from jobs._preflight import check_paths_in_job, quantization_bytes, with_canonical_types
 from jobs._runner import Finished, Request, Stopped, carry_out, new_pipeline_id, prepare
 from reporting.summary import summary_table
 
@@ -40,12 +41,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
-    made.add_argument(
-        "--arm",
-        action="append",
-        metavar="NAME=GGUF_OR_URL",
-        help="existing GGUF file, compared like our own, or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL",
+    arm_help = (
+        "existing GGUF, compared like our own: a file, or hf:owner/name[@REVISION]/file.gguf on the hub; or an "
+        "OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL"
     )
+    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=arm_help)
     arguments.add_quantization(made)
     arguments.add_evaluation(made)
     arguments.add_execution(made)
@@ -88,7 +88,7 @@ def run(request: Request, plan: Plan) -> int:
     except Stopped as stopped:
         print(f"Stopped ({stopped}). The same command with --pipeline-id {request.pipeline_id} goes on where it was.")
         return stopped.exit_code
-    except RayError as error:
+    except (RayError, NoPlaceError) as error:
         print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
         print(f"What is done is kept: the same command with --pipeline-id {request.pipeline_id} goes on from there.")
         return arguments.EXIT_FAILED
@@ -164,7 +164,8 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         "",
         f"Work    about {cost:,.0f} tokens' worth of reading (a generated token counts as several)",
         f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
-        f"Memory  about {(worker_bytes(plan) + WORKER_OVERHEAD_BYTES) / 2**30:.2f} GiB a worker",
+        f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB a worker that quantizes, "
+        f"{evaluation_bytes(plan) / 2**30:.2f} GiB one that evaluates",
     ]
     lines += [f"Notice: {notice}" for notice in plan.notices]
     return "\n".join(lines)

@@ -18,15 +18,26 @@ from typing import Any, TypeVar
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
-from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm, read_importance
-from actors.recipes import OwnRecipes, check_own_recipes, needs_imatrix, resolve_recipe
-from actors.store import file_sha256
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.quantize import (
+    ArmFiles,
+    ArmManifest,
+    check_room,
+    load_manifest,
+    make_arm,
+    read_importance,
+)
+from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
+from actors.store import content_hash, file_sha256
 from actors.work import QuantizeOrder, Recipe
 from conf.faults import BadInput, Fault
-from conf.load import load, resolve_path
+from conf.load import load
+from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._models import bring, find
 from jobs._output import check_folder
 from jobs._preflight import predict_size
+from jobs._sources import gguf_sha256
 
 T = TypeVar("T")
 
@@ -41,16 +52,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
     )
     # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
-    model_help = "GGUF file of one model (f32, f16 or bf16 preferred)"
-    made.add_argument("--model", action="append", required=True, metavar="[NAME=]PATH", help=model_help)
+    made.add_argument(
+        "--model", action="append", required=True, metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP
+    )
     made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
     formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, your own, ..."
     made.add_argument("--formats", "--quantizations", default=DEFAULT_FORMATS, metavar="A,B,...", help=formats_help)
-    config_help = "configuration file whose `recipes` can be named in --formats; nothing else in it is used"
+    config_help = "configuration file: its `recipes` can be named in --formats, its `protection` counts, nothing else"
     made.add_argument("--config", metavar="FILE.yaml", help=config_help)
-    levels = ("none", "low", "medium", "high", "max")
-    made.add_argument("--protection-level", choices=levels, default="none", help="only none is there yet (default)")
+    arguments.add_protection(made)
     made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")
     return made
 
@@ -63,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         orders = make_orders(options)
         failed = 0
         for number, order in enumerate(orders, start=1):
-            print(f"[{number}/{len(orders)}] {order.recipe.name}: ", end="", flush=True)
+            print(f"[{number}/{len(orders)}] {order.arm}: ", end="", flush=True)
             failed += not _make(order)
     except BadInput as error:
         return arguments.fail(error, made.prog)
@@ -76,46 +87,52 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     Raises:
         BadInput: with every fault found.
     """
-    arguments.refuse_later(options)
     faults: list[Fault] = []
     named = arguments.named_path(options.model[0])
-    own = _gathered(faults, lambda: _own_recipes(options.config, named))
+    config = _gathered(faults, lambda: _config(options, named))
     recipes = [
-        _gathered(faults, lambda name=name: resolve_recipe(name, own or {}, key="--formats"))  # type: ignore[misc]
+        _gathered(faults, lambda name=name: resolve_recipe(name, config.recipes, key="--formats"))  # type: ignore[misc]
         for name in _names(options)
-        if own is not None
+        if config is not None
     ]
-    model_path = _gathered(faults, lambda: resolve_path(named["path"]))
-    header = _gathered(faults, lambda: read_header(model_path)) if model_path else None
+    found = _gathered(faults, lambda: find(named["path"], key="--model", is_model=True))
     imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
-    if imatrix_path is not None and header is not None:
-        _gathered(faults, lambda: read_importance(imatrix_path, header))
+    if imatrix_path is not None:
+        _gathered(faults, lambda: read_imatrix(imatrix_path))
     if len(options.model) != 1:
         faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
     if options.threads < 1:
         faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     known = list({recipe.name: recipe for recipe in recipes if recipe is not None}.values())
     faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
-    if faults or header is None or model_path is None:
+    if faults or found is None or config is None:
         raise BadInput(faults)
+    made = [protected(recipe, config.protection) for recipe in known]
+    header = read_header(bring(found).path)
+    _gathered(faults, lambda: check_room(header))
     weighted = imatrix_path is not None
+    if imatrix_path is not None:
+        _gathered(faults, lambda: read_importance(imatrix_path, header))
     sizes = [
-        _gathered(faults, lambda one=one: predict_size(model_path, one, with_imatrix=weighted))  # type: ignore[misc]
-        for one in known
+        _gathered(faults, lambda one=one: len(one) * predict_size(str(header.path), one[0], with_imatrix=weighted))  # type: ignore[misc]
+        for one in made
     ]
     if faults:
         raise BadInput(faults)
     output = Path(options.output).absolute()
     check_folder(output, "--output", needed_bytes=sum(size for size in sizes if size))
     identity = _identity(header, imatrix_path)
-    return [_order(options, header, named["name"], recipe, imatrix_path, output, identity) for recipe in known]
+    return [
+        _order(options, header, named["name"], recipe, imatrix_path, output, identity) for one in made for recipe in one
+    ]
 
 
-def _own_recipes(config_path: str | None, model: dict[str, str]) -> OwnRecipes:
-    """The recipes of the user's configuration, checked."""
-    own = load(config_path, {"models": [model]}).recipes
-    check_own_recipes(own)
-    return own
+def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfig:
+    """The user's configuration, its recipes checked, with the flags for protection laid on it."""
+    protection = arguments.flag_values(options).get("protection", {})
+    config = load(options.config, {"models": [model], "protection": protection})
+    check_own_recipes(config.recipes)
+    return config
 
 
 def _order(
@@ -128,22 +145,23 @@ def _order(
     identity: dict[str, Any],
 ) -> QuantizeOrder:
     return QuantizeOrder(
-        arm=recipe.name,
+        arm=recipe.name + recipe.suffix,
         model_path=str(header.path),
         model_name=model_name,
         recipe=recipe,
         imatrix_path=imatrix_path,
         threads=options.threads,
-        output_path=str(output / f"{model_name}-{recipe.label}.gguf"),
+        output_path=str(output / f"{model_name}-{recipe.file_label}.gguf"),
         dequantized_from=header.dequantized_from,
         key={"kind": "arm", "recipe": recipe.identity, **identity},
+        measured_path=str(output / f".errors-{content_hash(identity)[:16]}.json") if recipe.budget else None,
     )
 
 
 def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
     """What every file of this call is made from."""
     imatrix = file_sha256(imatrix_path) if imatrix_path else None
-    return {"model": file_sha256(header.path), "imatrix": imatrix, "build": library.build()}
+    return {"model": gguf_sha256(header), "imatrix": imatrix, "build": library.build()}
 
 
 def _make(order: QuantizeOrder) -> bool:
@@ -166,6 +184,11 @@ def _describe(path: Path, manifest: ArmManifest) -> str:
     text += f", {manifest.seconds:.1f} s"
     if manifest.dequantized_from:
         text += f"; dequantized from {manifest.dequantized_from}"
+    if manifest.budget is not None:
+        text += f"; {manifest.budget.added_bpw:+.3f} bits a weight against {manifest.method}"
+        if manifest.budget.predicted_error is not None:
+            text += f", predicted error {manifest.budget.predicted_error:.3g}"
+            text += f" ({manifest.budget.predicted_error_base:.3g} without)"
     if manifest.fallbacks.count:
         taken = ", ".join(f"{count} {kind}" for kind, count in manifest.fallbacks.by_type.items())
         text += f"; {manifest.fallbacks.count} of {manifest.fallbacks.tensors_quantized} tensors fell back ({taken})"

@@ -23,6 +23,7 @@ Role = Literal["reference", "compared", "alone"]
 COMPARISON = "quantization_comparison.json"
 ANALYSIS = "statistical_analysis.json"
 ANSWERS = Path("report_data") / "answers.parquet"
+IMPORTANCE = Path("report_data") / "importance.parquet"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Findings:
     analysis: Json | None
     answers: pl.DataFrame | None
     notices: tuple[str, ...]
+    importance: pl.DataFrame | None = None
+    """What is in the importance matrices (`reporting.frames.IMPORTANCE_SCHEMA`)."""
 
     @property
     def pipeline_id(self) -> str:
@@ -49,6 +52,17 @@ class Findings:
     @property
     def benchmarks(self) -> list[Json]:
         return list(self.comparison["benchmarks"])
+
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the importance matrices whose statistics are there."""
+        return [] if self.importance is None else self.importance["matrix"].unique(maintain_order=True).to_list()
+
+    def importance_of(self, matrix: str) -> pl.DataFrame:
+        """The statistics of one importance matrix."""
+        if self.importance is None:
+            raise KeyError(matrix)
+        return self.importance.filter(pl.col("matrix") == matrix)
 
     @property
     def comparisons(self) -> list[Json]:
@@ -116,7 +130,13 @@ def read_findings(results_path: str | Path) -> Findings:
         answers = _read_parquet(answers_path)
     else:
         notices.append(f"{ANSWERS.as_posix()} is not beside the results: no answers are shown.")
-    return Findings(comparison, analysis, answers, tuple(notices))
+    importance_path = path.parent / IMPORTANCE
+    importance = None
+    if importance_path.exists():
+        importance = _read_parquet(importance_path)
+    elif comparison["imatrices"]:
+        notices.append(f"{IMPORTANCE.as_posix()} is not beside the results: no importance matrix is drawn.")
+    return Findings(comparison, analysis, answers, tuple(notices), importance)
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

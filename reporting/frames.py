@@ -1,4 +1,4 @@
-"""The columns of the two tables that statistics begin with: records and timings.
+"""The columns of the tables that statistics begin with, records and timings, and of the importance matrices' own.
 
 A frame made with these schemas has the right types even where a column holds nothing but nulls, which a
 frame left to guess has not.
@@ -41,3 +41,23 @@ TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "worker_pid": pl.Int64,
 }
 """One row a finished block."""
+
+IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
+    "matrix": pl.String,
+    "name": pl.String,
+    "layer": pl.Int64,
+    "kind": pl.String,
+    "total": pl.Float64,
+    "minimum": pl.Float64,
+    "maximum": pl.Float64,
+    "mean": pl.Float64,
+    "sigma": pl.Float64,
+    "active": pl.Float64,
+    "n_columns": pl.Int64,
+    "entropy_bits": pl.Float64,
+    "entropy_share": pl.Float64,
+    "outliers": pl.Float64,
+    "cosine": pl.Float64,
+}
+"""One row a weight matrix of an importance matrix: the figures of `llama-imatrix --show-statistics`. `matrix` names the
+calibration mix, after the model where there are several; `layer` is null outside of the blocks."""

@@ -12,6 +12,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reporting.ways_out import way_out, worse_arms
+from reporting.wording import Words
+
 WIDTH = 110
 _LONGEST_NAME = 34
 _NONE = "-"
@@ -33,6 +36,9 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
             " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored.",
         )
     )
+    worse = worse_arms(comparison, analysis["comparisons"])
+    if worse:
+        sections.append("\n".join(_wrapped(_clean(way_out(Words("en"), one))) for one in worse))
     return "\n\n".join(sections)
 
 
@@ -57,12 +63,23 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
             name = _shown(model["name"])
             given = _shown(model["dequantized_from"])
             lines.append(_wrapped(f"{name} was given as {given}: what is made here is made from dequantized weights."))
+    lines += [_budget_line(arm) for arm in comparison["arms"] if arm.get("budget")]
     lines += [
         _wrapped(f"failed: {_shown(arm['name'])}: {_clean(str(arm['failed']))[:200]}")
         for arm in comparison["arms"]
         if arm["failed"]
     ]
     return "\n".join(lines)
+
+
+def _budget_line(arm: Mapping[str, Any]) -> str:
+    budget = arm["budget"]
+    text = f"{_shown(arm['name'])}: {budget['added_bpw']:+.3f} bits/weight against {_shown(str(arm['method']))} alone"
+    if budget["predicted_error"] is not None:
+        text += f", predicted error {budget['predicted_error']:.3g} (there {budget['predicted_error_base']:.3g})"
+    if budget["control"]:
+        text += "; spent without measuring, as a control"
+    return _wrapped(text)
 
 
 def _benchmark_section(

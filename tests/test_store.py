@@ -19,6 +19,7 @@ from actors.store import (
     content_hash,
     read_json,
     read_jsonl,
+    remove_leftovers,
     timings_path,
     write_json,
     write_jsonl,
@@ -90,3 +91,12 @@ def test_rows_come_back_as_they_were_with_japanese_as_japanese(tmp_path: Path) -
 
 def test_the_timings_file_stands_beside_its_records() -> None:
     assert timings_path("/r/00000-32.g0.jsonl") == Path("/r/00000-32.g0.timings.jsonl")
+
+
+def test_leftovers_of_the_dead_go_and_files_being_written_stay(tmp_path: Path) -> None:
+    (tmp_path / ".old.gguf.abc.part").write_bytes(b"half")
+    with atomic_path(tmp_path / "new.gguf") as temporary:
+        temporary.write_bytes(b"whole")
+        remove_leftovers(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [temporary.name]
+    assert [path.name for path in tmp_path.iterdir()] == ["new.gguf"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.server
 import math
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +58,26 @@ def _runs(uri: str, experiment: str = "tiny") -> dict[str, Run]:
 
 def _artifacts(uri: str, run: Run, folder: str | None = None) -> set[str]:
     return {file.path for file in MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id, folder)}
+
+
+def test_a_job_that_is_killed_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    work = f"from actors.tracking import Mirror; print('up', flush=True); Mirror({uri!r}, None, 0)"
+    process = subprocess.Popen([sys.executable, "-c", work], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"up\n"
+    while process.poll() is None and not list(tmp_path.glob(".mlflow.db.*.part/mlflow.db")):
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "mlflow.db").exists()
+    Mirror(uri, None, gguf_limit_bytes=0)
+    assert MlflowClient(tracking_uri=uri).search_experiments()
+
+
+def test_a_store_that_another_job_has_filled_stays(uri: str, tmp_path: Path) -> None:
+    MlflowClient(tracking_uri=uri).create_experiment("theirs")
+    Mirror(uri, None, gguf_limit_bytes=0)
+    assert MlflowClient(tracking_uri=uri).get_experiment_by_name("theirs") is not None
 
 
 def _dump(uri: str) -> dict[str, list[tuple[object, ...]]]:

@@ -55,6 +55,8 @@ class TinyShape:
     n_ctx: int = 2048
     n_experts: int = 0
     """0: a dense model; else a mixture in which two experts serve each token."""
+    n_vocab: int = 0
+    """Tokens at least: what the usual vocabulary lacks is filled up with tokens that no text has."""
 
 
 def write_tiny_model(
@@ -70,7 +72,7 @@ def write_tiny_model(
     target, shape = Path(path), shape or TinyShape()
     writer = gguf.GGUFWriter(target, "llama")
     _add_metadata(writer, shape, name, dtype)
-    n_vocab = _add_vocabulary(writer, chat_template)
+    n_vocab = _add_vocabulary(writer, chat_template, shape.n_vocab)
     for tensor, values in _weights(shape, n_vocab, np.random.default_rng(seed)).items():
         # One-dimensional tensors (norms) and the router stay f32, as converters write them.
         keep = values.ndim == 1 or "ffn_gate_inp" in tensor or dtype == "f32"
@@ -98,10 +100,11 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: s
         writer.add_expert_used_count(2)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None) -> int:
+def _add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: int) -> int:
     """A SentencePiece vocabulary with byte fallback; returns its size."""
     kinds = gguf.TokenType
     tokens = [*_SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256)), *_CHARACTERS, *_LONGER_PIECES]
+    tokens += [f"<filler {number}>" for number in range(len(tokens), n_least)]
     types = [kinds.UNKNOWN, *[kinds.CONTROL] * 4, *[kinds.BYTE] * 256]
     types += [kinds.NORMAL] * (len(tokens) - len(types))
     writer.add_tokenizer_model("llama")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
+from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Measure, Task
 

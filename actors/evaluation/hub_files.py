@@ -1,7 +1,7 @@
-"""Files of data sets on the Hugging Face hub, at a pinned revision, through huggingface_hub and its cache.
+"""Files of data sets on the Hugging Face hub, at a pinned revision, through `actors.hub`.
 
-HF_ENDPOINT, HF_TOKEN and HF_HOME mean what they mean to huggingface_hub. A revision is a commit, so a file that is in
-the cache is the file, and nobody is asked. Content is checked against its sha256 wherever a source states one.
+A revision is a commit, so a file that is in the cache is the file, and nobody is asked. Content is checked against its
+sha256 wherever a source states one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from httpx2 import HTTPError
-from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError
-from huggingface_hub.utils.tqdm import disable_progress_bars
+from huggingface_hub import try_to_load_from_cache
 
+from actors.hub import Hub
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault
+from conf.hub_ids import HubId
 
 
 @dataclass(frozen=True)
@@ -58,38 +57,26 @@ class HubDoor:
         return path
 
     def _cached(self, file: HubFile) -> Path | None:
-        try:
-            return self._get(file, local_files_only=True)
-        except LocalEntryNotFoundError:
-            return None
+        found = try_to_load_from_cache(
+            file.repository, file.path, cache_dir=self.cache_dir, revision=file.revision, repo_type="dataset"
+        )
+        return Path(found) if isinstance(found, str) else None
 
     def _downloaded(self, file: HubFile, instead: str) -> Path:
-        disable_progress_bars()
+        hub = Hub(endpoint=self.endpoint, cache_dir=self.cache_dir)
         try:
-            # Asked first, for hf_hub_download tries for half a minute where there is no network at all.
-            HfApi(endpoint=self.endpoint).repo_info(file.repository, repo_type="dataset", revision=file.revision)
-            return self._get(file, local_files_only=False)
-        except (HTTPError, OSError) as error:
-            raise BadInput(
-                Fault(
-                    "data_dir",
-                    None,
-                    f"a folder that holds {instead}, or a hub that hands out {file}",
-                    f"Give --data-dir, or check the network, HF_ENDPOINT and HF_TOKEN ({type(error).__name__}).",
-                )
-            ) from error
+            snapshot = hub.snapshot(HubId(file.repository, file.revision), kind="dataset", key=str(file))
+            if file.path not in snapshot.files:
+                raise BadInput(Fault(str(file), "no such file", f"a file of {file.repository}"))
+            return hub.fetch(snapshot, [file.path], key=str(file), report=_tell_nobody) / file.path
+        except BadInput as error:
+            allowed = f"a folder that holds {instead}, or a hub that hands out {file}"
+            said = " ".join(str(fault) for fault in error.faults)
+            raise BadInput(Fault("data_dir", None, allowed, f"Give --data-dir, or mend this: {said}")) from error
 
-    def _get(self, file: HubFile, *, local_files_only: bool) -> Path:
-        got = hf_hub_download(
-            file.repository,
-            file.path,
-            repo_type="dataset",
-            revision=file.revision,
-            endpoint=self.endpoint,
-            cache_dir=self.cache_dir,
-            local_files_only=local_files_only,
-        )
-        return Path(got)
+
+def _tell_nobody(n_bytes: int) -> None:
+    """Data sets are small: no progress is shown."""
 
 
 HUB = HubDoor()

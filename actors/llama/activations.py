@@ -2,12 +2,19 @@
 
 `cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
 float64 (llama-imatrix keeps float32); chunks, files and manifests are `actors.quantization.imatrix`'s.
+
+Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
+up) share its sum, and a graph is left after the last matrix that is watched, before the output head, which can be a
+fifth of a small model's work and whose importance is not collected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +31,7 @@ _F32 = 0  # GGML_TYPE_F32
 # outside of the blocks (output.weight, whose importance it finds to do harm).
 _MIN_TOKENS = 16
 _PREFIX = "blk."
-_MAX_BATCH = 512
+MAX_BATCH = 512
 """Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
 
 
@@ -34,22 +41,31 @@ class TensorActivations:
 
     sum_squares: NDArray[np.float64]
     """(experts or 1, columns): sums over tokens of the squared inputs."""
-    counts: NDArray[np.int64]
-    """(experts or 1,): tokens that each sum is over."""
+    counts: NDArray[np.float64]
+    """(experts or 1,): tokens that each sum is over; where tokens have weights, the sum of those."""
 
 
 class ActivationCollector:
-    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix."""
+    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix.
+
+    A token may have a weight w: its squares x² then count as w·x², in the sums of every layer alike. (From the first
+    attention on, a position's activations hold something of the tokens before it; their weights do not enter there.)
+    """
 
     def __init__(self, model: Model, *, ctx: int, threads: int) -> None:
         """Make a context for chunks of up to `ctx` tokens. Raises `LlamaError` where llama.cpp cannot."""
         self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._counts: dict[str, NDArray[np.float64]] = {}
+        self._weights: NDArray[np.float32] | None = None
+        """Of the tokens of the graph that runs; None where each counts once."""
         self._failure: BaseException | None = None
+        self._graph = _Graph(None)
+        self._n_watched: dict[int, int] = {}
+        """Matrices in a chunk's last graph, by its tokens: known once one such graph has run to its end."""
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
-        self._batch_size = min(ctx, _MAX_BATCH)
+        self._batch_size = min(ctx, MAX_BATCH)
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = ctx, self._batch_size, self._batch_size
         params.n_threads = params.n_threads_batch = threads
@@ -75,22 +91,34 @@ class ActivationCollector:
             llama_cpp.llama_free(self._handle)
             self._handle = None
 
-    def decode(self, chunk: Sequence[int]) -> None:
+    def decode(self, chunk: Sequence[int], weights: NDArray[np.float32] | None = None) -> None:
         """Run one chunk through the model, from an empty memory.
 
+        Args:
+            weights: (tokens,), positive; None counts each token once.
+
         Raises:
-            LlamaError: a token is not in the vocabulary, llama.cpp failed, or an activation is not finite.
+            LlamaError: a token is not in the vocabulary, llama.cpp failed, or weights were given and the rows of a
+                matrix's input are no tokens.
         """
         if not all(0 <= token < self._n_vocab for token in chunk):
             raise LlamaError("a chunk holds a token outside of the vocabulary")
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
         for start in range(0, len(chunk), self._batch_size):
-            self._fill(chunk[start : start + self._batch_size], start)
-            status = llama_cpp.llama_decode(self._handle, self._batch)
+            part = chunk[start : start + self._batch_size]
+            # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
+            is_last = start + len(part) == len(chunk)
+            self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
+            self._weights = None if weights is None else weights[start : start + len(part)]
+            self._fill(part, start)
+            with self._nothing_lost():
+                status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
+            if is_last and self._n_watched.setdefault(len(part), self._graph.n_watched) != self._graph.n_watched:
+                raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
         # The watching happens while the graph runs: only when it is done are the sums whole.
         llama_cpp.llama_synchronize(self._handle)
 
@@ -122,17 +150,38 @@ class ActivationCollector:
             # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
             self._batch.logits[index] = 1
 
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Keep what is raised before `_on_tensor` has begun: ctypes prints it and goes on, with one tensor unseen.
+
+        That is no rare case but the rule: a signal comes while llama.cpp computes, and Python's handler runs (raises
+        KeyboardInterrupt, say) as soon as Python is called, which is on the first line of the callback.
+        """
+        before = sys.unraisablehook
+
+        def keep(lost: sys.UnraisableHookArgs) -> None:
+            if lost.object == self._on_tensor:
+                self._failure = self._failure or lost.exc_value
+            else:
+                before(lost)
+
+        sys.unraisablehook = keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
         try:
             tensor = ggml.Tensor.from_address(address)
             if ask:
-                return self._wants(tensor)
+                return self._wants(tensor) and not self._is_known(tensor)
             if self._failure is None:
                 self._add(tensor)
         except BaseException as error:  # ctypes would print it and go on; `decode` raises it, Ctrl-C too
             self._failure = error
-        return self._failure is None
+        return self._failure is None and not self._graph.is_through
 
     def _wants(self, tensor: ggml.Tensor) -> bool:
         op = ggml.op_name(tensor)
@@ -143,19 +192,50 @@ class ActivationCollector:
         inputs = tensor.src[1].contents
         return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_PREFIX)
 
+    def _is_known(self, tensor: ggml.Tensor) -> bool:
+        """Where another matrix of this graph has the same input, its sums are taken and nothing needs to be shown."""
+        found = self._graph.inputs.get(_input_key(tensor))
+        if found is not None:
+            self._keep(_weight_name(tensor), *found)
+        return found is not None
+
     def _add(self, tensor: ggml.Tensor) -> None:
-        if ggml.op_name(tensor) == "MUL_MAT_ID":
-            sums, counts = _expert_sums(tensor)
-        else:
-            sums, counts = _dense_sums(tensor)
-        name = _weight_name(tensor)
+        of_experts = ggml.op_name(tensor) == "MUL_MAT_ID"
+        made = (_expert_sums if of_experts else _dense_sums)(tensor, self._weights)
+        self._graph.inputs[_input_key(tensor)] = made
+        self._keep(_weight_name(tensor), *made)
+
+    def _keep(self, name: str, sums: NDArray[np.float64], counts: NDArray[np.float64]) -> None:
+        self._graph.n_watched += 1
         if name not in self._sums:
-            self._sums[name], self._counts[name] = sums, counts
+            self._sums[name], self._counts[name] = sums.copy(), counts.copy()
         elif self._sums[name].shape != sums.shape:
             raise LlamaError(f"{name} is used with inputs of two shapes: {self._sums[name].shape} and {sums.shape}")
         else:
             self._sums[name] += sums
             self._counts[name] += counts
+
+
+@dataclass
+class _Graph:
+    """What one call of `llama_decode` has shown so far."""
+
+    n_expected: int | None
+    """Matrices after which nothing more is watched; None where that is not known."""
+    n_watched: int = 0
+    inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Sums and counts by `_input_key`."""
+
+    @property
+    def is_through(self) -> bool:
+        return self.n_watched == self.n_expected
+
+
+def _input_key(tensor: ggml.Tensor) -> tuple[int, ...]:
+    """Equal for products of one graph with the same sums: same input, routed alike, matrices stacked alike."""
+    weight, inputs, routes = tensor.src[0].contents, tensor.src[1].contents, tensor.src[2]
+    routed_by = ctypes.addressof(routes.contents) if routes else 0
+    return (tensor.op, ctypes.addressof(inputs), routed_by, int(weight.ne[2]), int(weight.ne[3]))
 
 
 def _weight_name(tensor: ggml.Tensor) -> str:
@@ -164,30 +244,50 @@ def _weight_name(tensor: ggml.Tensor) -> str:
     return name.split("#")[1] if "#" in name else name
 
 
-def _dense_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _dense_sums(
+    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums (1, matrices * columns) and count (1,) of a `MUL_MAT`."""
     weight, inputs = tensor.src[0].contents, tensor.src[1].contents
     activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
     n3, n2 = int(weight.ne[3]), int(weight.ne[2])
-    per_input = np.einsum("abtc,abtc->abc", activations, activations, dtype=np.float64)
+    n_tokens = activations.shape[2]
+    # The product with a weight of 1 is exact, so that equal weights of 1 give the very bits of none.
+    weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, tensor)[:, np.newaxis]
+    per_input = np.einsum("abtc,abtc->abc", weighted, activations, dtype=np.float64)
     # A weight with fewer matrices than its input serves several of them in turn.
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
     sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
-    n_rows = activations.shape[0] * activations.shape[1] * activations.shape[2]
-    return sums.reshape(1, -1), np.array([n_rows // (n3 * n2)], np.int64)
+    counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
+    return sums.reshape(1, -1), np.array([outer * inner * counted], np.float64)
 
 
-def _expert_sums(tensor: ggml.Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _expert_sums(
+    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums (experts, columns) and counts (experts,) of a `MUL_MAT_ID`: each token counts for the experts it goes to."""
     weight, inputs, routes = (tensor.src[index].contents for index in range(3))
     activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
     chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
     n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
-    counts = np.bincount(chosen.reshape(-1), minlength=n_experts).astype(np.int64)
-    sums = np.zeros((n_experts, n_columns))
+    counted = np.ones(len(chosen), np.float32) if weights is None else _of_rows(weights, len(chosen), tensor)
+    counts, sums = np.zeros(n_experts), np.zeros((n_experts, n_columns))
     for slot in range(chosen.shape[1]):
         squares = np.square(activations[:, slot % activations.shape[1]], dtype=np.float64)  # (tokens, columns)
+        if weights is not None:
+            squares *= weights[:, np.newaxis]
+        counts += np.bincount(chosen[:, slot], counted, n_experts)
         order = np.argsort(chosen[:, slot], kind="stable")
         experts, starts = np.unique(chosen[order, slot], return_index=True)
         sums[experts] += np.add.reduceat(squares[order], starts, axis=0)
     return sums, counts
+
+
+def _of_rows(weights: NDArray[np.float32], n_rows: int, tensor: ggml.Tensor) -> NDArray[np.float32]:
+    """The weights, one a row of the input. Raises `LlamaError` where rows are something else than tokens."""
+    if len(weights) != n_rows:
+        raise LlamaError(
+            f"{_weight_name(tensor)} gets {n_rows} rows for {len(weights)} tokens: which token a row belongs to is not "
+            "known, so it cannot be weighted"
+        )
+    return weights

@@ -55,6 +55,28 @@ _declare("ggml_nbytes", ctypes.c_size_t, ctypes.c_void_p)
 _declare("ggml_backend_buffer_is_host", ctypes.c_bool, ctypes.c_void_p)
 _declare("ggml_backend_tensor_get", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t)
 
+_FLOATS = ctypes.POINTER(ctypes.c_float)
+_TO_FLOAT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, _FLOATS, ctypes.c_int64)
+
+
+class _Traits(ctypes.Structure):
+    """`struct ggml_type_traits`."""
+
+    _fields_ = (
+        ("type_name", ctypes.c_char_p),
+        ("blck_size", ctypes.c_int64),
+        ("blck_size_interleave", ctypes.c_int64),
+        ("type_size", ctypes.c_size_t),
+        ("is_quantized", ctypes.c_bool),
+        ("to_float", _TO_FLOAT),
+        ("from_float_ref", ctypes.c_void_p),
+    )
+
+
+_declare("ggml_get_type_traits", ctypes.POINTER(_Traits), ctypes.c_int)
+_CHUNK = (ctypes.c_int, _FLOATS, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, _FLOATS)
+_declare("ggml_quantize_chunk", ctypes.c_size_t, *_CHUNK)
+
 
 @dataclass(frozen=True)
 class TensorType:
@@ -94,6 +116,39 @@ def tensor_type_by_number(number: int) -> TensorType | None:
 def requires_importance(kind: TensorType) -> bool:
     """True where quantizing without an importance matrix would abort the process."""
     return bool(libggml.ggml_quantize_requires_imatrix(kind.number))
+
+
+def quantize_rows(
+    kind: TensorType, rows: NDArray[np.float32], importance: NDArray[np.float32] | None
+) -> NDArray[np.uint8]:
+    """Rows as `kind` packs them, by the function with which llama.cpp quantizes. Other threads run meanwhile.
+
+    Args:
+        kind: its blocks must fit the rows; where it `requires_importance`, that must be given.
+        rows: shape (rows, row length).
+        importance: one weight a column, or None.
+    """
+    n_rows, length = rows.shape
+    if length % kind.block or (importance is None and requires_importance(kind)):
+        raise ValueError(f"{kind.name} cannot hold rows of {length} values, or not without importance")
+    source = np.ascontiguousarray(rows, np.float32)
+    weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    packed = np.empty(kind.n_bytes(source.size), np.uint8)
+    weights_at = None if weights is None else weights.ctypes.data_as(_FLOATS)
+    libggml.ggml_quantize_chunk(
+        kind.number, source.ctypes.data_as(_FLOATS), packed.ctypes.data, 0, n_rows, length, weights_at
+    )
+    return packed
+
+
+def dequantize(kind: TensorType, packed: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The values that bytes of a type stand for, flat. Other threads run meanwhile."""
+    if kind.name == "F32":
+        return packed.view(np.float32)
+    values = np.empty(packed.size // kind.block_bytes * kind.block, np.float32)
+    traits = libggml.ggml_get_type_traits(kind.number).contents
+    traits.to_float(packed.ctypes.data, values.ctypes.data_as(_FLOATS), values.size)
+    return values
 
 
 def op_name(tensor: Tensor) -> str:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import gguf
 
-from actors.llama.gguf_layout import ArrayValue, CutShortError, Layout, NotGgufError, Scalar, TensorInfo, read_layout
+from actors.llama.gguf_layout import (
+    ArrayValue,
+    CutShortError,
+    Layout,
+    MissingPartError,
+    NotGgufError,
+    Scalar,
+    TensorInfo,
+    read_layout,
+)
 from conf.faults import BadInput, Fault
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16", "F64"})
@@ -23,6 +32,8 @@ class GgufHeader:
     """A model file by its header."""
 
     path: Path
+    parts: tuple[Path, ...]
+    """Its files: one, but for a split GGUF, of which `path` is the first."""
     architecture: str
     name: str
     """`general.name`, else the file's stem."""
@@ -32,9 +43,11 @@ class GgufHeader:
     n_ctx_train: int
     """Tokens; 0 where the file does not say."""
     n_layers: int
+    expert_share: float
+    """Part of the experts that a token goes through; 1 where there are none."""
     tensors: tuple[TensorInfo, ...]
     size_bytes: int
-    """Of the whole file."""
+    """Of the whole file, all parts."""
     bits_per_weight: float
     """Of the tensor data alone, as llama.cpp counts it."""
     has_chat_template: bool
@@ -65,32 +78,25 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         key: the flag or configuration key that fault messages name.
 
     Raises:
-        BadInput: missing, a directory, a hub id, not GGUF, cut short, split into parts, or not a model.
+        BadInput: missing, a directory, not GGUF, cut short, lacking parts, or not a model.
     """
     layout = _layout(path, key)
     architecture = _text(layout, "general.architecture")
     if not layout.tensors or architecture is None or _text(layout, "general.type") == "imatrix":
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one holds no model)", "Name the model's own file."))
-    if int(_scalar(layout, "split.count", 1)) > 1:
-        raise BadInput(
-            Fault(
-                key,
-                str(path),
-                "a GGUF in one file; split ones are not there yet",
-                "Join the parts with llama-gguf-split --merge.",
-            )
-        )
     n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
     dominant = _dominant_type(layout.tensors)
     file_type = _file_type(layout) or dominant
     return GgufHeader(
         path=Path(path),
+        parts=layout.parts,
         architecture=architecture,
         name=_text(layout, "general.name") or Path(path).stem,
         file_type=file_type,
         n_parameters=n_parameters,
         n_ctx_train=int(_scalar(layout, f"{architecture}.context_length", 0)),
         n_layers=int(_scalar(layout, f"{architecture}.block_count", 0)),
+        expert_share=_expert_share(layout, architecture),
         tensors=layout.tensors,
         size_bytes=layout.size_bytes,
         bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
@@ -103,28 +109,19 @@ def _layout(path: str | Path, key: str) -> Layout:
     """The header's bytes, or `BadInput` that says what the path names instead."""
     file = Path(path)
     if file.is_dir():
-        raise BadInput(
-            Fault(
-                key,
-                str(path),
-                f"{_ALLOWED}; Hugging Face directories are not there yet",
-                "Convert it with llama.cpp's convert_hf_to_gguf.py --outtype bf16.",
-            )
-        )
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Name a file in it."))
     if not file.exists():
-        # What has no .gguf at its end may be meant as a hub id.
-        next_step = "Check the path."
-        if file.suffix != ".gguf":
-            next_step += " (Hub ids are not there yet: download the model, convert it with convert_hf_to_gguf.py.)"
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", next_step))
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
     try:
         return read_layout(file)
+    except MissingPartError as error:
+        step = "Download or copy what is missing into the same folder."
+        raise BadInput(Fault(key, str(path), f"a split GGUF with all of its parts (missing: {error})", step)) from error
     except NotGgufError as error:
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is none: {error})", "Check the file.")) from error
     except CutShortError as error:
-        size = f"{file.stat().st_size:,} bytes"
         raise BadInput(
-            Fault(key, str(path), f"a whole GGUF file (this one is cut short at {size})", "Download or copy it again.")
+            Fault(key, str(path), f"a whole GGUF file (this one is cut short: {error})", "Download or copy it again.")
         ) from error
     except OSError as error:
         raise BadInput(
@@ -136,6 +133,11 @@ def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
     value = layout.metadata.get(key, default)
     # Some architectures give one value a layer; the first is as good as any for a summary.
     return default if isinstance(value, ArrayValue) else value
+
+
+def _expert_share(layout: Layout, architecture: str) -> float:
+    experts, used = (int(_scalar(layout, f"{architecture}.{key}", 0)) for key in ("expert_count", "expert_used_count"))
+    return used / experts if experts and used else 1.0
 
 
 def _text(layout: Layout, key: str) -> str | None:

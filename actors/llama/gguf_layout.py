@@ -1,4 +1,4 @@
-"""The bytes of a GGUF file: metadata and tensor table, never tensor data.
+"""The bytes of a GGUF file: metadata and tensor table, never tensor data. A split one is read with all of its parts.
 
 What the fields mean is left to `gguf_file`. The reader of the `gguf` package makes a Python object of every token
 of a vocabulary (seconds for 256 thousand); this one steps over arrays, and trusts no length that it reads.
@@ -8,8 +8,9 @@ Layout: ggml/docs/gguf.md of llama.cpp, versions 2 and 3, little-endian.
 from __future__ import annotations
 
 import mmap
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gguf
@@ -35,13 +36,19 @@ _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 Scalar = int | float | bool | str
 
+_PART_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
+
 
 class NotGgufError(Exception):
     """The file does not begin as a GGUF file that we can read."""
 
 
 class CutShortError(Exception):
-    """The file ends before the header or the tensor data that it announces."""
+    """The file, named in the message, ends before the header or the tensor data that it announces."""
+
+
+class MissingPartError(NotGgufError):
+    """Parts of a split file are not beside the one that was named."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,9 @@ class TensorInfo:
     """ggml's name of the type, upper case: `Q4_K`."""
     n_bytes: int
     offset: int
-    """Bytes from the beginning of the file."""
+    """Bytes from the beginning of its file."""
+    part: int = 0
+    """Which of the layout's `parts` that is."""
 
     @property
     def n_elements(self) -> int:
@@ -82,7 +91,11 @@ class Layout:
     """The bytes of each value (type and content), to compare two files key by key."""
     tensors: tuple[TensorInfo, ...]
     data_offset: int
+    """Bytes of the header; of a split file, about those that it would have in one piece."""
     size_bytes: int
+    """Of all parts."""
+    parts: tuple[Path, ...]
+    """The files, in their order: one, but for a split GGUF."""
 
 
 _SHORT_LIST = 64
@@ -146,17 +159,76 @@ class _Cursor:
         return ArrayValue(count, ())
 
 
+def first_part(path: Path) -> Path:
+    """The first part of a split file by the name of any: llama.cpp wants that one. Any other name is given back."""
+    return path.with_name(part_names(path.name)[0]) if path.name else path
+
+
+def part_names(name: str) -> list[str]:
+    """The names of all parts of a split file by the name of any; any other name alone. Folders before it are kept."""
+    match = _PART_NAME.fullmatch(name)
+    if match is None:
+        return [name]
+    return [f"{match['stem']}-{number:05}-of-{match['count']}.gguf" for number in range(1, int(match["count"]) + 1)]
+
+
 def read_layout(path: Path) -> Layout:
-    """Read the header. Raises `NotGgufError`, `CutShortError` (tensor data included), `OSError`."""
+    """Read the header, and those of the further parts where the file is split.
+
+    Raises:
+        NotGgufError: a file is none, or another part than the first was named.
+        MissingPartError: not all parts are there.
+        CutShortError: a file lacks header or tensor data.
+        OSError: it cannot be read.
+    """
+    layout = _read_file(path)
+    count = layout.metadata.get("split.count", 1)
+    return _with_further_parts(layout, count) if isinstance(count, int) and count > 1 else layout
+
+
+def _read_file(path: Path) -> Layout:
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             raise NotGgufError("it does not begin with the letters GGUF")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _parse(_Cursor(data), size_bytes)
+            try:
+                return _parse(_Cursor(data), path, size_bytes)
+            except CutShortError:
+                raise CutShortError(f"{path.name} ends at {size_bytes:,} bytes") from None
 
 
-def _parse(cursor: _Cursor, size_bytes: int) -> Layout:
+def _with_further_parts(first: Layout, count: int) -> Layout:
+    """As llama.cpp reads them (src/llama-model-loader.cpp): metadata from the first part, tensors from all."""
+    path = first.parts[0]
+    paths = [path.with_name(name) for name in part_names(path.name)]
+    if len(paths) != count:
+        raise NotGgufError(f"it is split in {count}, and must be named ...-00001-of-{count:05}.gguf")
+    if first.metadata.get("split.no") != 0 or path != paths[0]:
+        raise NotGgufError(f"it is one part of {count}: name the first")
+    missing = [part.name for part in paths if not part.exists()]
+    if missing:
+        raise MissingPartError(f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
+    layouts = [first, *map(_read_file, paths[1:])]
+    if [one.metadata.get("split.no") for one in layouts] != list(range(count)):
+        raise NotGgufError("its parts are not in the order of their names")
+    tensors = tuple(replace(tensor, part=number) for number, one in enumerate(layouts) for tensor in one.tensors)
+    expected = first.metadata.get("split.tensors.count", len(tensors))
+    if len(tensors) != expected or len({tensor.name for tensor in tensors}) != expected:
+        raise NotGgufError(f"its parts have {len(tensors)} tensors, not the {expected} that the first announces")
+    # A row of the table: name, number of dimensions, dimensions, type and offset.
+    further = sum(8 + len(row.name.encode()) + 4 + 8 * len(row.shape) + 4 + 8 for row in tensors if row.part)
+    return Layout(
+        first.metadata,
+        first.raw,
+        tensors,
+        first.data_offset + further,
+        sum(one.size_bytes for one in layouts),
+        tuple(paths),
+    )
+
+
+def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
     cursor.skip(len(MAGIC))
     version = cursor.count(_U32)
     if version not in (2, 3):
@@ -177,7 +249,7 @@ def _parse(cursor: _Cursor, size_bytes: int) -> Layout:
     tensors = tuple(TensorInfo(name, shape, kind, n, data_offset + offset) for name, shape, kind, n, offset in rows)
     if any(tensor.offset + tensor.n_bytes > size_bytes for tensor in tensors):
         raise CutShortError
-    return Layout(metadata, raw, tensors, data_offset, size_bytes)
+    return Layout(metadata, raw, tensors, data_offset, size_bytes, (path,))
 
 
 def _tensor_row(cursor: _Cursor) -> tuple[str, tuple[int, ...], str, int, int]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 import llama_cpp
+from llama_cpp._ggml import libggml
 
 LOG_TAIL_LINES = 40
 _ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR; 5 is CONT, the rest of a line
@@ -68,6 +69,18 @@ def build() -> dict[str, str]:
     info = llama_cpp.llama_print_system_info().decode()
     features = sorted(re.findall(r"(\w+) = 1", info))
     return {"llama_cpp_python": llama_cpp.__version__, "cpu_features": " ".join(features)}
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """`build`, and what else the library says of itself: version and commit of ggml, which are llama.cpp's."""
+    return {**build(), "ggml": f"{_said('ggml_version')} ({_said('ggml_commit')})"}
+
+
+def _said(function: str) -> str:
+    asked = getattr(libggml, function)
+    asked.restype = ctypes.c_char_p
+    return str(asked().decode())
 
 
 def supports_gpu() -> bool:

@@ -15,12 +15,18 @@ from actors.llama import library
 class Model:
     """Owns one `llama_model`; use it as a context manager, or call `close`."""
 
-    def __init__(self, path: str | Path, *, vocab_only: bool = False, gpu_layers: int = 0) -> None:
-        """Load `path`. `gpu_layers` -1 offloads all layers. Raises `LlamaError` with the log's last lines."""
+    def __init__(
+        self, path: str | Path, *, vocab_only: bool = False, gpu_layers: int = 0, check_tensors: bool = False
+    ) -> None:
+        """Load `path`. `gpu_layers` -1 offloads all layers; `check_tensors` refuses rows that are not finite.
+
+        Raises `LlamaError` with the log's last lines.
+        """
         library.start()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
+        params.check_tensors = check_tensors
         # No repacked weights: some virtual machines announce AMX and then fault on its first instruction, which kills
         # the process (llama.cpp's own programs die there, too). Without, weights stay mapped from the file.
         params.use_extra_bufts = False

@@ -24,6 +24,9 @@ from actors.llama.gguf_layout import read_layout
 from actors.llama.overrides import apply_overrides
 from actors.work import NO_OVERRIDES, TypeOverrides
 
+MAX_BUFFER_BYTES = 2**30
+"""Rows of a tensor that llama.cpp holds at once (it would take 8 GiB); rows are quantized one by one, so the result
+is the same, and a machine has room for several quantizations."""
 # A string in llama_model_kv_override holds 127 bytes and its end.
 _MAX_TEXT_BYTES = 127
 
@@ -139,30 +142,12 @@ def predicted_size(
     return plan_quantization(model_path, quant_type, with_imatrix=with_imatrix, overrides=overrides).size_bytes
 
 
-def check_loads(path: str | Path) -> None:
-    """Load the whole model with every row validated (no NaN, no infinity, no broken block), and free it again.
-
-    Raises:
-        LlamaError: it does not load, or holds invalid rows.
-    """
-    library.start()
-    params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 0
-    params.check_tensors = True
-    # Repacking for speed would copy all weights; this model is never run.
-    params.use_extra_bufts = False
-    with library.captured_log() as log:
-        handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
-    if not handle:
-        raise LlamaError(f"llama.cpp cannot load {path}", log[-5:])
-    llama_cpp.llama_model_free(handle)
-
-
 def _params(quant_type: QuantType, threads: int) -> llama_cpp.llama_model_quantize_params:
     params: llama_cpp.llama_model_quantize_params = llama_cpp.llama_model_quantize_default_params()
     params.nthread = threads
     params.ftype = quant_type.ftype
     params.allow_requantize = True
+    params.max_buf_size = MAX_BUFFER_BYTES
     return params
 
 

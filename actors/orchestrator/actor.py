@@ -31,6 +31,7 @@ from actors.orchestrator.progress import (
     seconds_left,
 )
 from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
+from actors.orchestrator.starting import START_WITHIN_S, no_place, overdue
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory
@@ -40,6 +41,10 @@ from conf.schema import PipelineConfig
 
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
+_OUT_OF_MEMORY = (
+    ". Groups that are done stay: the same command goes on with the others. --max-workers 1 needs the least memory, a "
+    "smaller --dataset-size fewer groups"
+)
 
 
 @dataclass
@@ -52,6 +57,8 @@ class Worker:
     unit: Unit | None = None
     ref: Any = None
     pid: int | None = None
+    """None until it has started."""
+    hired_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Job:
     description: Mapping[str, Any]
     """Settings, versions and the like, which go into the results as they are."""
     make_documents: bool
+    start_within_s: float = START_WITHIN_S
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,9 @@ class Orchestrator:
         units = units_of(job.plan)
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
         self._blocks = {block.unit: block for block in job.plan.blocks}
+        self._groups = {
+            name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
+        }
         self._workers: list[Worker] = []
         self._lock = threading.Lock()
         self._rate = TokenRate()
@@ -114,14 +125,18 @@ class Orchestrator:
         self._late_failures: list[Failure] = []
         self._notices: list[str] = list(job.plan.notices)
         self._self_handle: Any = None
+        self._places: int | None = None
+        """Workers that Ray had room for, once it turned out to have less than was thought."""
 
     # --- what others call while `run` works -------------------------------------------------------
 
     def report(self, unit: str, tokens: int) -> None:
         """A worker has done so many more tokens of a unit."""
         with self._lock:
-            self._rate.add(time.monotonic(), tokens)
-            self._reported[unit] += tokens
+            # What a unit had not said yet was counted when it ended.
+            if self._schedule.state(unit) is State.RUNNING:
+                self._rate.add(time.monotonic(), tokens)
+                self._reported[unit] += tokens
 
     def view(self) -> View:
         """The state of the work, for the driver."""
@@ -152,7 +167,8 @@ class Orchestrator:
         """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
         self._self_handle = self_handle
         while not self._schedule.finished:
-            self._release_idle_quantizers()
+            self._do_without_late_workers()
+            self._release_idle()
             self._hand_out()
             self._take_back()
         for worker in list(self._workers):
@@ -167,17 +183,39 @@ class Orchestrator:
         for role in roles:
             for worker in [one for one in self._workers if one.role == role and one.unit is None]:
                 self._assign(worker)
-            while len(self._workers) < self._job.placement.workers and self._schedule.ready(role):
+            while self._has_room(role) and self._schedule.ready(role):
                 worker = self._hire(role)
                 if not self._assign(worker):
                     self._dismiss(worker)
                     break
 
-    def _release_idle_quantizers(self) -> None:
-        """A quantization worker with nothing to start gives its place to evaluation, if that has work."""
-        if not self._schedule.ready("evaluation") or self._schedule.ready("quantization"):
+    def _has_room(self, role: Role) -> bool:
+        roles = [worker.role for worker in self._workers]
+        return (self._places is None or len(roles) < self._places) and self._job.placement.has_room(roles, role)
+
+    def _do_without_late_workers(self) -> None:
+        """Raise `NoPlaceError` where Ray starts none of our workers; else let those that live do the work."""
+        now = time.monotonic()
+        started = [worker.pid is not None for worker in self._workers]
+        waiting = overdue(started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s)
+        for worker in [self._workers[index] for index in waiting.dismiss]:
+            if worker.unit is not None:
+                with self._lock:
+                    self._schedule.put_back(worker.unit.id)
+            self._dismiss(worker)
+        if waiting.give_up:
+            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+            raise no_place(self._job.placement, nodes, self._job.start_within_s)
+        if waiting.dismiss:
+            self._places = len(self._workers)
+
+    def _release_idle(self) -> None:
+        """A worker with nothing to start gives its place to the other role, if that has work."""
+        to_make, to_evaluate = bool(self._schedule.ready("quantization")), bool(self._schedule.ready("evaluation"))
+        if to_make == to_evaluate or (to_make and self._has_room("quantization")):
             return
-        for worker in [one for one in self._workers if one.role == "quantization" and one.unit is None]:
+        role: Role = "evaluation" if to_make else "quantization"
+        for worker in [one for one in self._workers if one.role == role and one.unit is None]:
             self._dismiss(worker)
 
     def _hire(self, role: Role) -> Worker:
@@ -218,8 +256,10 @@ class Orchestrator:
         """Send a unit's order to a worker."""
         report = _Reporter(self._self_handle, unit.id)
         if unit.phase == "imatrix":
+            if unit.id in self._groups:
+                return handle.collect_group.remote(*self._groups[unit.id], report)
             imatrix = next(one for one in self._job.plan.imatrices if one.unit == unit.id)
-            return handle.collect.remote(imatrix.order, report)
+            return handle.merge.remote(imatrix.order, report)
         if unit.phase == "quantize":
             arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
             return handle.make_arm.remote(arm.order, report)
@@ -268,13 +308,20 @@ class Orchestrator:
             except RayError as error:
                 self._failed(worker, unit, error)
             else:
-                with self._lock:
-                    self._schedule.finish(unit.id)
+                self._finished(unit)
+
+    def _finished(self, unit: Unit) -> None:
+        with self._lock:
+            self._schedule.finish(unit.id)
+            if unit.phase == "imatrix":
+                # Its tokens are known to the last one, and a worker sends none of the last half second.
+                self._rate.add(time.monotonic(), max(0, unit.tokens - self._reported[unit.id]))
 
     def _failed(self, worker: Worker, unit: Unit, error: RayError) -> None:
         cause = getattr(error, "cause", None)
         if cause is None:
             message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
+            message += _OUT_OF_MEMORY if unit.phase == "imatrix" else ""
             self._dismiss(worker)
         else:
             message = f"{type(cause).__name__}: {cause}"

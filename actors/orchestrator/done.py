@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedImatrix, RecordsDirectory
-from actors.store import RunDirectory, atomic_path, read_json, timings_path, write_json
+from actors.store import RunDirectory, atomic_path, group_path, read_json, timings_path, write_json
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
@@ -27,6 +27,8 @@ def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
 def find_done(plan: Plan) -> frozenset[str]:
     """Units whose done-marks are in the run directory."""
     done = [one.unit for one in plan.imatrices if Path(one.file).exists() and _imatrix_mark(one).exists()]
+    # Whether a group is really of this work is seen when it is added up: what is not is decoded then.
+    done += [name for one in plan.imatrices for name, path in _group_files(one) if path.exists()]
     done += [arm.unit for arm in plan.arms if arm.unit and Path(arm.gguf_path).exists() and _arm_mark(arm).exists()]
     done += [block.unit for block in plan.blocks if Path(block.records_path).exists()]
     return frozenset(done)
@@ -66,9 +68,17 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Delete temporary files of killed writers; what they stood for is made again."""
+    """Delete what killed writers left: temporary files, which are made again, and groups that are added up already."""
     for path in run.root.rglob(".*.part"):
         path.unlink(missing_ok=True)
+    for parts in run.root.glob("imatrix/*.parts"):
+        # The groups of a matrix that is whole: its writer was killed just before it removed them.
+        if Path(f"{parts}".removesuffix(".parts") + ".manifest.json").exists():
+            shutil.rmtree(parts, ignore_errors=True)
+
+
+def _group_files(one: PlannedImatrix) -> list[tuple[str, Path]]:
+    return [(name, group_path(one.file, number)) for number, name in enumerate(one.group_units)]
 
 
 def _imatrix_mark(one: PlannedImatrix) -> Path:
@@ -85,9 +95,9 @@ def _adopt_made(run: RunDirectory, pattern: str, target: Path, mark: Path, key: 
         if source == target or not source_mark.exists() or read_json(source_mark).get("key") != dict(key):
             continue
         _link(source, target)
-        log = source.with_name("log.txt")
-        if log.exists():
-            _link(log, target.with_name("log.txt"))
+        for beside in (source.with_name("log.txt"), source.with_name("allocation.json")):
+            if beside.exists():
+                _link(beside, target.with_name(beside.name))
         _link(source_mark, mark)
         return 1
     return 0

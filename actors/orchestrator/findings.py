@@ -15,10 +15,12 @@ import polars as pl
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
-from actors.work import Recipe
+from actors.work import CONTROL, Recipe
 from conf.schema import PipelineConfig
-from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
 from reporting.validate import validate
 
@@ -37,7 +39,7 @@ def write(
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
-    for name, table in results.tables.items():
+    for name, table in {**results.tables, "importance": read_importance(plan)}.items():
         path = run.report_data / f"{name}.parquet"
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
@@ -89,6 +91,22 @@ def read_timings(plan: Plan) -> pl.DataFrame:
     return _frame(rows, TIMING_SCHEMA)
 
 
+def read_importance(plan: Plan) -> pl.DataFrame:
+    """What is in the importance matrices that arms were made with, collected or given."""
+    paths: dict[str, Path] = {}
+    for arm in plan.arms:
+        if arm.order is not None and arm.order.imatrix_path is not None:
+            name = f"{arm.model}~{arm.imatrix}" if len(plan.models) > 1 else str(arm.imatrix)
+            paths[name] = Path(arm.order.imatrix_path)
+    rows = [
+        {"matrix": name, **asdict(figures)}
+        for name, path in paths.items()
+        if path.exists()
+        for figures in statistics_of(read_imatrix(path).entries)
+    ]
+    return _frame(rows, IMPORTANCE_SCHEMA)
+
+
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     """A table with just the columns of the schema; what a row does not have is null."""
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
@@ -107,7 +125,7 @@ def describe(
         "pipeline_id": plan.pipeline_id,
         **description,
         "models": [asdict(model) for model in plan.models],
-        "arms": [_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms],
+        "arms": _with_predictions([_describe_arm(arm, failed.get(arm.name)) for arm in plan.arms]),
         "imatrices": [
             _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
             for one in plan.imatrices
@@ -129,6 +147,8 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
             "bits_per_weight": existing.bits_per_weight,
             "sha256": existing.sha256,
             "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
         }
     elif path.exists():
         manifest = read_json(path)
@@ -149,9 +169,26 @@ def _describe_arm(arm: PlannedArm, failed: str | None) -> dict[str, Any]:
         "bits_per_weight": manifest.get("bits_per_weight"),
         "sha256": manifest.get("sha256"),
         "fallbacks": manifest.get("fallbacks"),
+        "budget": manifest.get("budget"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
         "failed": failed,
     }
+
+
+def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same arms; a control, which measures nothing itself, gets what its protected arm predicts of it."""
+    budgets = {arm["name"]: arm["budget"] for arm in arms}
+    for arm in arms:
+        of = budgets.get(str(arm["name"]).removesuffix(CONTROL))
+        if arm["budget"] and arm["budget"]["control"] and of:
+            arm["budget"] = {
+                **arm["budget"],
+                "predicted_error": of["predicted_error_control"],
+                "predicted_error_base": of["predicted_error_base"],
+            }
+    return arms
 
 
 def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
@@ -164,11 +201,12 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
 def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
     manifest = read_json(manifest_path)
     content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted = (*content, "tokens_per_second", "seconds")
+    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
     return {
         "name": mix,
         "file": manifest_path.name.removesuffix(".manifest.json"),
         **{key: manifest[key] for key in wanted},
+        "token_weighting": manifest.get("token_weighting"),
     }
 
 

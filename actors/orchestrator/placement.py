@@ -7,14 +7,16 @@ round, so that results do not depend on how many workers there are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.schedule import Role
 
 MEMORY_SHARE = 0.8
 """Part of the cluster's memory that workers may fill; the rest is for the file cache and for Ray."""
 WORKER_OVERHEAD_BYTES = 512 * 2**20
-"""Python, llama.cpp's compute buffers and logits of one worker."""
+"""Python, llama.cpp's compute buffers and logits of one evaluation worker."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,18 @@ class Placement:
     cpus_per_worker: float
     gpus_per_worker: float
     workers: int
+    """As far as CPUs, GPUs and `--max-workers` allow."""
+    memory_bytes: float
+    """What all workers may fill together."""
+    worker_bytes: Mapping[Role, int] = field(hash=False)
+    """Memory of a worker by its role; a role without work is left out."""
+
+    def has_room(self, live: Sequence[Role], role: Role) -> bool:
+        """Whether one more worker of `role` may start beside the `live` ones. The first one always may."""
+        if not live:
+            return True
+        filled = sum(self.worker_bytes.get(one, 0) for one in (*live, role))
+        return len(live) < self.workers and filled <= self.memory_bytes
 
 
 def place(
@@ -41,10 +55,10 @@ def place(
     threads: int,
     gpus_per_worker: float,
     use_gpu: bool,
-    worker_bytes: int,
+    worker_bytes: Mapping[Role, int],
     max_workers: int | None,
 ) -> Placement:
-    """Room for workers of `worker_bytes` (model and KV cache) with `threads` threads each; always at least one.
+    """Room for workers of `worker_bytes` with `threads` threads each; always at least one.
 
     A worker takes its threads as CPUs, but never more than there are: one that asked for more would wait for ever.
     """
@@ -53,15 +67,15 @@ def place(
     room = math.floor(cluster.cpus / cpus)
     if gpus:
         room = min(room, math.floor(cluster.gpus / gpus))
-    room = min(room, math.floor(cluster.memory_bytes * MEMORY_SHARE / (worker_bytes + WORKER_OVERHEAD_BYTES)))
     if max_workers is not None:
         room = min(room, max_workers)
-    return Placement(cpus, gpus, max(room, 1))
+    return Placement(cpus, gpus, max(room, 1), cluster.memory_bytes * MEMORY_SHARE, worker_bytes)
 
 
-def worker_bytes(plan: Plan) -> int:
-    """Memory of the largest worker that a plan needs: a GGUF and the KV cache of its largest benchmark."""
+def evaluation_bytes(plan: Plan) -> int:
+    """Memory of the largest evaluation worker of a plan: a GGUF and the KV cache of its largest benchmark."""
     per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
-    return max(
+    largest = max(
         plan.arm(block.arm).predicted_bytes + block.layout.n_ctx * per_cell[block.model] for block in plan.blocks
     )
+    return largest + WORKER_OVERHEAD_BYTES

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.token_classes import weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -55,6 +56,8 @@ class SourceModel:
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
     chat: Mapping[str, Any] | None = None
     """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
+    origin: Mapping[str, Any] | None = None
+    """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class SourceArm:
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
     endpoint: Endpoint | None = None
+    types: Mapping[str, int] = field(default_factory=dict)
+    """Tensors by type, lower case."""
+    origin: Mapping[str, Any] | None = None
+    """As a model's."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,13 @@ class Inputs:
     models: tuple[SourceModel, ...]
     arms: tuple[SourceArm, ...]
     imatrices: tuple[SourceImatrix, ...]
-    recipes: Mapping[str, Recipe]
-    """By their names in the configuration's `quantizations`."""
+    recipes: Mapping[str, tuple[Recipe, ...]]
+    """By their names in the configuration's `quantizations`: what is made of each, a control after what it controls."""
     benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
     """By model name: perplexity's items depend on the model's tokenizer."""
     predicted_bytes: Mapping[tuple[str, str, bool], int]
-    """By (model, recipe, made with an importance matrix): llama.cpp chooses some types by whether there is one."""
+    """By (model, recipe and suffix, made with an importance matrix): llama.cpp chooses some types by whether there is
+    one."""
     build: Mapping[str, str]
     use_gpu: bool
     notices: tuple[str, ...] = ()
@@ -136,8 +144,14 @@ class PlannedImatrix:
     needs: tuple[str, ...]
     model: str
     mix: str
+    """Name of the mix, or `weighted_mix` of it."""
     file: str
     order: ImatrixOrder
+
+    @property
+    def group_units(self) -> tuple[str, ...]:
+        """The units of its groups, in their order; `unit` adds them up."""
+        return tuple(f"{self.unit}/group-{number:05d}" for number in range(len(self.order.group_tokens)))
 
 
 @dataclass(frozen=True)
@@ -259,10 +273,11 @@ def make_plan(
         known_seed_groups: by records directory, the seed groups that an earlier run there has used.
     """
     imatrices = tuple(
-        _plan_imatrix(config, run, inputs, model, source)
+        _plan_imatrix(config, run, inputs, model, source, weighted=weighted)
         for model in inputs.models
         for source in inputs.imatrices
-        if source.texts and any(uses_imatrix(inputs.recipes[name]) for name in config.quantizations)
+        if source.texts
+        for weighted in sorted({_weighs(config, recipe) for recipe in _recipes(config, inputs) if uses_imatrix(recipe)})
     )
     arms = _plan_arms(config, run, inputs, imatrices)
     directories: list[RecordsDirectory] = []
@@ -306,21 +321,47 @@ def make_plan(
 
 
 def uses_imatrix(recipe: Recipe) -> bool:
-    """True where the importance matrix changes what is written."""
-    return any(kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types))
+    """True where the importance matrix changes what is written. Bytes are shared out by it."""
+    return recipe.budget is not None or any(
+        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
+    )
+
+
+def _recipes(config: PipelineConfig, inputs: Inputs) -> tuple[Recipe, ...]:
+    return tuple(recipe for name in config.quantizations for recipe in inputs.recipes[name])
+
+
+def _weighs(config: PipelineConfig, recipe: Recipe) -> bool:
+    """True where the matrix is one in which tokens count by their class: for protected arms, and not their controls."""
+    weights = config.protection.token_weights
+    return recipe.budget is not None and not recipe.budget.control and len(set(weights.model_dump().values())) > 1
 
 
 def _gpu_layers(inputs: Inputs) -> int:
     return -1 if inputs.use_gpu else 0
 
 
+def weighted_mix(mix: str) -> str:
+    """Name of the matrix of the same mix in which tokens count by their class; no mix of a user's has such a name."""
+    return f"{mix}+weighted"
+
+
 def _plan_imatrix(
-    config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel, source: SourceImatrix
+    config: PipelineConfig,
+    run: RunDirectory,
+    inputs: Inputs,
+    model: SourceModel,
+    source: SourceImatrix,
+    *,
+    weighted: bool = False,
 ) -> PlannedImatrix:
     """Collected on the model itself; of a quantized one on its dequantized reference, where that is made anyway.
 
     The weights are the same then, but products with quantized weights round the activations that are to be measured.
+    `weighted`: tokens count by `protection.token_weights`.
     """
+    mix = weighted_mix(source.name) if weighted else source.name
+    token_weights = config.protection.token_weights if weighted else None
     reference = _dequantized_reference(config, run, inputs, model)
     key: dict[str, Any] = {
         "rule": KEY_RULE,
@@ -334,11 +375,12 @@ def _plan_imatrix(
         "threads": config.layout.threads,
         "gpu_layers": _gpu_layers(inputs),
         "build": dict(inputs.build),
+        **weights_key(token_weights),
     }
-    path = run.imatrix(source.name, content_hash(key))
+    path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(
         model_path=reference.gguf_path if reference else model.path,
-        mix=source.name,
+        mix=mix,
         texts=source.texts,
         dataset_size=config.calibration.dataset_size,
         ctx=config.calibration.ctx,
@@ -347,9 +389,10 @@ def _plan_imatrix(
         output_path=str(path),
         key=key,
         rules=source.rules,
+        token_weights=token_weights,
     )
     needs = (reference.unit,) if reference and reference.unit else ()
-    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, source.name, str(path), order)
+    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, mix, str(path), order)
 
 
 def _dequantized_reference(
@@ -359,7 +402,7 @@ def _dequantized_reference(
     if model.source_type.lower() in LOSSLESS_TYPES or not kinds:
         return None
     name = f"{_prefix(inputs, model)}{kinds[0]}"
-    return _plan_arm(config, run, inputs, (), model, name, inputs.recipes[kinds[0]], inputs.imatrices[0], None)
+    return _plan_arm(config, run, inputs, (), model, name, inputs.recipes[kinds[0]][0], inputs.imatrices[0], None)
 
 
 def _prefix(inputs: Inputs, model: SourceModel) -> str:
@@ -374,10 +417,10 @@ def _plan_arms(
     arms: list[PlannedArm] = []
     for model in inputs.models:
         prefix = _prefix(inputs, model)
-        names = [f"{prefix}{recipe}" for recipe in config.quantizations]
+        names = [f"{prefix}{recipe.name}{recipe.suffix}" for recipe in _recipes(config, inputs)]
         own_existing = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
         reference = reference_of(config, prefix, [*names, *own_existing])
-        for recipe in (inputs.recipes[name] for name in config.quantizations):
+        for recipe in _recipes(config, inputs):
             for source in inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1]:
                 name = f"{prefix}{recipe.name}"
                 arms.append(_plan_arm(config, run, inputs, imatrices, model, name, recipe, source, reference))
@@ -405,8 +448,9 @@ def _plan_arm(
     reference: str | None,
 ) -> PlannedArm:
     is_default = source is inputs.imatrices[0]
-    name = base_name if is_default else f"{base_name}+{source.name}"
-    collected = next((one for one in imatrices if (one.model, one.mix) == (model.name, source.name)), None)
+    name = (base_name if is_default else f"{base_name}+{source.name}") + recipe.suffix
+    mix = weighted_mix(source.name) if source.texts and _weighs(config, recipe) else source.name
+    collected = next((one for one in imatrices if (one.model, one.mix) == (model.name, mix)), None)
     weighted = uses_imatrix(recipe) and (collected is not None or source.path is not None)
     imatrix_identity = None
     if weighted:
@@ -420,7 +464,9 @@ def _plan_arm(
         "build": dict(inputs.build),
     }
     key_hash = content_hash(key)
-    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.label}.gguf"
+    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.file_label}.gguf"
+    # Shared by all arms of the storage that are made from the same model with the same matrix.
+    errors = content_hash({**key, "kind": "errors", "recipe": None})
     order = QuantizeOrder(
         arm=name,
         model_path=model.path,
@@ -431,17 +477,18 @@ def _plan_arm(
         output_path=str(path),
         dequantized_from=model.dequantized_from,
         key=key,
+        measured_path=str(run.measured(errors)) if recipe.budget else None,
     )
     return PlannedArm(
         name=name,
         model=model.name,
         reference=reference if reference != name else None,
-        recipe=recipe.name,
-        imatrix=source.name if weighted else None,
+        recipe=recipe.name + recipe.suffix,
+        imatrix=mix if weighted else None,
         dequantized_from=model.dequantized_from,
         key_hash=key_hash,
         gguf_path=str(path),
-        predicted_bytes=inputs.predicted_bytes[model.name, recipe.name, weighted],
+        predicted_bytes=inputs.predicted_bytes[model.name, recipe.name + recipe.suffix, weighted],
         unit=f"artifacts/{path.parent.name}",
         needs=(collected.unit,) if weighted and collected else (),
         order=order,

@@ -2,18 +2,18 @@
 
 A unit waits until all that it needs is done. A worker is given the blocks of the arm that it has loaded
 first; with none left, whole blocks of the arm that has the most work and the fewest workers. A unit that
-fails is tried again, then recorded, and all that needs it fails with it.
+fails is tried again, then recorded, and all that needs it fails with it. Units come behind what they need.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from actors.orchestrator.plan import Plan
+from actors.orchestrator.plan import Plan, PlannedImatrix
 
 Role = Literal["quantization", "evaluation"]
 
@@ -55,21 +55,13 @@ class Failure:
     log_tail: tuple[str, ...]
 
 
+MERGE_COST = 500.0
+"""Of adding the groups of a matrix up, in tokens read, roughly."""
+
+
 def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
-    imatrices = [
-        Unit(
-            one.unit,
-            "quantization",
-            "imatrix",
-            one.needs,
-            None,
-            None,
-            float(one.order.dataset_size),
-            one.order.dataset_size,
-        )
-        for one in plan.imatrices
-    ]
+    imatrices = [unit for one in plan.imatrices for unit in _units_of_imatrix(one)]
     arms = [
         Unit(arm.unit, "quantization", "quantize", arm.needs, arm.name, None, quantize_cost)
         for arm in plan.arms
@@ -95,6 +87,13 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
     return (*imatrices, *free, *bound, *blocks)
 
 
+def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
+    """Its groups, which any number of workers may share, and what adds them up."""
+    for name, tokens in zip(planned.group_units, planned.order.group_tokens, strict=True):
+        yield Unit(name, "quantization", "imatrix", planned.needs, None, None, float(tokens), tokens)
+    yield Unit(planned.unit, "quantization", "imatrix", planned.group_units, None, None, MERGE_COST)
+
+
 class Schedule:
     """The state of every unit of a plan."""
 
@@ -109,13 +108,16 @@ class Schedule:
         self._forget_unneeded()
 
     def _forget_unneeded(self) -> None:
-        """An imatrix that no unfinished arm needs is not collected just because its file is gone."""
-        wanted = {
-            need for name, unit in self.units.items() if self._state[name] is State.WAITING for need in unit.needs
-        }
-        for name, unit in self.units.items():
-            if unit.phase == "imatrix" and name not in wanted:
-                self._state[name] = State.DONE
+        """What of an imatrix nothing unfinished needs is not collected: its file is gone, or a group has failed."""
+        wanted: set[str] = set()
+        # From the back: what needs a unit stands behind it.
+        for unit in reversed(list(self.units.values())):
+            if self._state[unit.id] is not State.WAITING:
+                continue
+            if unit.phase == "imatrix" and unit.id not in wanted:
+                self._state[unit.id] = State.DONE
+            else:
+                wanted.update(unit.needs)
 
     def state(self, name: str) -> State:
         return self._state[name]
@@ -155,6 +157,11 @@ class Schedule:
         self._state[name] = State.RUNNING
         self._attempts[name] += 1
 
+    def put_back(self, name: str) -> None:
+        """Undo `start`: the worker never began, so no attempt was made."""
+        self._state[name] = State.WAITING
+        self._attempts[name] -= 1
+
     def finish(self, name: str) -> None:
         self._state[name] = State.DONE
 
@@ -162,9 +169,10 @@ class Schedule:
         """Record a failed attempt. True where the unit will be tried again."""
         if self._attempts[name] < self._attempts_allowed:
             self._state[name] = State.WAITING
-            return True
-        self._give_up(name, error, tuple(log_tail))
-        return False
+        else:
+            self._give_up(name, error, tuple(log_tail))
+        self._forget_unneeded()
+        return self._state[name] is State.WAITING
 
     def _give_up(self, name: str, error: str, log_tail: tuple[str, ...]) -> None:
         unit = self.units[name]
@@ -172,7 +180,10 @@ class Schedule:
         self.failures.append(Failure(name, unit.phase, unit.arm, unit.benchmark, self._attempts[name], error, log_tail))
         for other in self.units.values():
             if name in other.needs and self._state[other.id] is State.WAITING:
-                self._give_up(other.id, f"needs {name}, which failed", ())
+                # A matrix fails as its group did; what is made with it only says why it is missing.
+                parts = unit.phase == other.phase == "imatrix"
+                told = (f"{name} failed: {error}", log_tail) if parts else (f"needs {name}, which failed", ())
+                self._give_up(other.id, *told)
 
     @property
     def finished(self) -> bool:

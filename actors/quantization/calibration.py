@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.llama.model import Model
+from actors.quantization.turns import render_turns
+from actors.quantization.weighting import TokenWeighting, describe_weighting
+from actors.token_classes import TokenClass, classify, weigh
 from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput, Fault
+from conf.schema import TokenWeights
 from conf.texts import parse_spec, read_text
+
+ReadText = Callable[[str], str]
+"""A text by its path, as `read_calibration` gives it; whoever asks for the same ones again may keep them."""
+
+
+def read_calibration(spec: str) -> str:
+    """A calibration text. Raises `BadInput` where it cannot be read."""
+    return read_text(spec, key="--calibration")
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,8 @@ class TextUse:
     """Of the text as it was read: of the part, where only a part was asked for."""
     tokens_available: int
     n_chunks: int
+    source: Mapping[str, Any] | None = None
+    """Of rows of a data set: repository, commit, files, split, column, rows."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,10 @@ class Calibration:
 
     chunks: tuple[tuple[int, ...], ...]
     texts: tuple[TextUse, ...]
+    weights: tuple[NDArray[np.float32] | None, ...]
+    """Of the tokens of each chunk; None where every token counts once."""
+    weighting: TokenWeighting | None
+    """None where every token counts once."""
 
 
 def text_name(spec: str) -> str:
@@ -61,6 +83,8 @@ def make_chunks(
     dataset_size: int,
     ctx: int,
     rules: ChunkRules | None = None,
+    read: ReadText = read_calibration,
+    token_weights: TokenWeights | None = None,
 ) -> Calibration:
     """Read, tokenize and cut.
 
@@ -68,29 +92,66 @@ def make_chunks(
         dataset_size: tokens in all; the last, incomplete chunk is left out.
         ctx: tokens a chunk.
         rules: the mix's own; llama-imatrix's where there are none.
+        read: gives a text by its path.
+        token_weights: by the tokens' classes, which are found in the whole text and not chunk by chunk.
 
     Raises:
-        BadInput: a text cannot be read, or the texts hold too few tokens for their shares.
+        BadInput: a text cannot be read, the texts hold too few tokens for their shares, or the model's chat template
+            is asked for and cannot be used.
     """
     rules = rules or ChunkRules()
     if dataset_size < ctx or not texts:
         allowed = f"at least one text and one chunk, that is {ctx} tokens"
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
-    contents = [read_text(text.path, key="--calibration") for text in texts]
-    tokens = [model.tokenize(text, add_special=True, parse_special=rules.parse_special) for text in contents]
+    contents = [read(text.path) for text in texts]
+    tokens = [_tokens(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
         raise BadInput(_too_few(texts, available, dataset_size, ctx))
     shuffled = None if rules.chunk_shuffle_seed is None else random.Random(rules.chunk_shuffle_seed)
-    chunks, uses = [], []
+    chunks: list[tuple[tuple[int, ...], NDArray[np.uint8] | None]] = []
+    uses = []
     for text, content, found, have, count in zip(texts, contents, tokens, available, wanted, strict=True):
         taken = range(count) if shuffled is None else shuffled.sample(range(have), count)
-        chunks += [_chunk(found[number * ctx : (number + 1) * ctx], model) for number in taken]
-        uses.append(TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count))
+        classes = None if token_weights is None else classify(_pieces(found, model))
+        for number in taken:
+            place = slice(number * ctx, (number + 1) * ctx)
+            chunks.append((_chunk(found[place], model), None if classes is None else _classes(classes[place], model)))
+        uses.append(
+            TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
+        )
     if shuffled is not None:
         shuffled.shuffle(chunks)
-    return Calibration(tuple(chunks), tuple(uses))
+    of_chunks = [classes for _, classes in chunks if classes is not None]
+    return Calibration(
+        chunks=tuple(chunk for chunk, _ in chunks),
+        texts=tuple(uses),
+        weights=(None,) * len(chunks)
+        if token_weights is None
+        else tuple(weigh(one, token_weights) for one in of_chunks),
+        weighting=None if token_weights is None else describe_weighting(of_chunks, token_weights),
+    )
+
+
+def _pieces(tokens: Sequence[int], model: Model) -> list[bytes]:
+    pieces = {token: model.piece(token) for token in set(tokens)}
+    return [pieces[token] for token in tokens]
+
+
+def _classes(classes: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
+    """Those of one chunk, whose first token may be replaced (see `_chunk`)."""
+    kept = classes.copy()
+    if model.adds_bos:
+        kept[0] = TokenClass.OTHER
+    return kept
+
+
+def _tokens(text: str, model: Model, rules: ChunkRules) -> list[int]:
+    if not rules.chat_template:
+        return model.tokenize(text, add_special=True, parse_special=rules.parse_special)
+    prompt = render_turns(text, model, key="--calibration")
+    return model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
 
 def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:

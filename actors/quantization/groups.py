@@ -10,14 +10,17 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from actors.llama.activations import TensorActivations
-from actors.store import atomic_path
+from actors.store import atomic_path, group_path
 from actors.work import GROUP_CHUNKS
 
-_IDENTITY, _COST, _SUMS, _COUNTS = "identity", "cost", "sums/", "counts/"
+T = TypeVar("T")
+
+_IDENTITY, _COST, _PROCESSES, _SUMS, _COUNTS = "identity", "cost", "processes", "sums/", "counts/"
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,12 @@ class Group:
     """Of the decoding alone."""
     peak_rss_bytes: int
     """Of the process that decoded it."""
+    processes: frozenset[str]
+    """Which ones decoded it: machine and process id."""
 
 
-def cut(chunks: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
-    """Chunks in groups; the last one may be shorter."""
+def cut(chunks: Sequence[T]) -> list[Sequence[T]]:
+    """Chunks, or what there is one a chunk of, in groups; the last one may be shorter."""
     return [chunks[start : start + GROUP_CHUNKS] for start in range(0, len(chunks), GROUP_CHUNKS)]
 
 
@@ -41,8 +46,7 @@ class PartsFolder:
 
     def __init__(self, output_path: str | Path, identity: str) -> None:
         """`identity` tells the groups of this work from leftovers of another that had the same output."""
-        output = Path(output_path)
-        self.path = output.with_name(output.name + ".parts")
+        self._output_path = output_path
         self._identity = identity
 
     def has(self, number: int) -> bool:
@@ -55,6 +59,7 @@ class PartsFolder:
     def save(self, number: int, group: Group) -> None:
         """Write one group, whole or not at all."""
         arrays = {_IDENTITY: np.array(self._identity), _COST: np.array([group.seconds, group.peak_rss_bytes])}
+        arrays[_PROCESSES] = np.array(sorted(group.processes))
         for name, entry in group.entries.items():
             arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
         with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
@@ -67,26 +72,28 @@ class PartsFolder:
             names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
             entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
             seconds, peak_rss_bytes = stored[_COST]
-        return Group(entries, float(seconds), int(peak_rss_bytes))
+            processes = frozenset(map(str, stored[_PROCESSES]))
+        return Group(entries, float(seconds), int(peak_rss_bytes), processes)
 
     def remove(self) -> None:
         """Delete all of it, once the matrix is whole."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self._file(0).parent, ignore_errors=True)
 
     def _file(self, number: int) -> Path:
-        return self.path / f"group-{number:05d}.npz"
+        return group_path(self._output_path, number)
 
 
 def add_up(groups: Iterable[Group]) -> Group:
     """The sum of groups in the order in which they come."""
     entries: dict[str, TensorActivations] = {}
-    seconds, peak = 0.0, 0
+    seconds, peak, processes = 0.0, 0, frozenset[str]()
     for group in groups:
         for name, entry in group.entries.items():
             before = entries.get(name)
             entries[name] = entry if before is None else _sum(before, entry)
         seconds, peak = seconds + group.seconds, max(peak, group.peak_rss_bytes)
-    return Group(dict(sorted(entries.items())), seconds, peak)
+        processes |= group.processes
+    return Group(dict(sorted(entries.items())), seconds, peak, processes)
 
 
 def _sum(left: TensorActivations, right: TensorActivations) -> TensorActivations:

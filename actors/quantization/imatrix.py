@@ -1,26 +1,22 @@
 """Collecting an importance matrix: texts through the model group by group, the sum into a file, its manifest last.
 
-The numbers come from `actors.llama.activations`, the chunks from `calibration`, their groups from `groups`, the
-format from `imatrix_file`.
+The groups are decoded by `decoder`, in one process or in many; they are kept by `groups`, the format is
+`imatrix_file`'s.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
-from actors.llama.activations import ActivationCollector
-from actors.llama.gguf_file import read_header
-from actors.llama.model import Model
-from actors.quantization.calibration import Calibration, TextUse, make_chunks
-from actors.quantization.groups import Group, PartsFolder, add_up, cut
+from actors.quantization.calibration import Calibration, TextUse
+from actors.quantization.decoder import GroupDecoder
+from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.quantization.memory import peak_rss_bytes
-from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json
+from actors.quantization.versions import versions
+from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
 from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
@@ -46,11 +42,15 @@ class ImatrixManifest:
     """Matrices of the blocks that no token reached, in whole or in some of their experts."""
     seconds: float
     """Of the decoding alone, added up over the groups: where processes shared them, more than passed by."""
+    n_processes: int
+    """Processes that decoded its groups, side by side or one after the other."""
     tokens_per_second: float
     """The same way: of one process."""
     peak_rss_bytes: int
     """Of the largest process that decoded a group."""
     versions: dict[str, str]
+    token_weighting: TokenWeighting | None
+    """None where every token counts once."""
 
 
 def manifest_path(output_path: str | Path) -> Path:
@@ -66,22 +66,12 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
         report: told the tokens of each chunk when it is done, and of each group that is found done.
 
     Raises:
-        BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+        BadInput: an unusable model or text, too few tokens for `--dataset-size`, or too little memory.
         LlamaError: llama.cpp failed, or activations were not finite.
     """
-    work = _prepare(order)
-    n_groups = len(cut(work.calibration.chunks))
-    work.decode_missing(range(n_groups), report)
-    total = add_up(work.parts.load(number) for number in range(n_groups))
-    names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
-    # Until the new one is written, no manifest may vouch for what is changing.
-    manifest_path(order.output_path).unlink(missing_ok=True)
-    with atomic_path(order.output_path) as temporary:
-        write_imatrix(temporary, Imatrix(total.entries, names, n_chunks, order.ctx), group_chunks=GROUP_CHUNKS)
-    manifest = _describe(order, work.calibration, total)
-    write_json(manifest_path(order.output_path), asdict(manifest))
-    work.parts.remove()
-    return manifest
+    with GroupDecoder() as decoder:
+        decoder.decode(order, range(len(order.group_tokens)), report)
+        return merge(order, decoder, report)
 
 
 def collect_shard(order: ImatrixOrder, shard: int, n_shards: int, report: ReportTokens) -> None:
@@ -90,13 +80,34 @@ def collect_shard(order: ImatrixOrder, shard: int, n_shards: int, report: Report
     Raises:
         BadInput, LlamaError: as `collect` does.
     """
-    work = _prepare(order)
-    work.decode_missing(range(shard, len(cut(work.calibration.chunks)), n_shards), report)
+    with GroupDecoder() as decoder:
+        decoder.decode(order, range(shard, len(order.group_tokens), n_shards), report)
 
 
-def count_groups(order: ImatrixOrder) -> int:
-    """How many groups an order has."""
-    return -(-(order.dataset_size // order.ctx) // GROUP_CHUNKS)
+def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> ImatrixManifest:
+    """Add all groups up, write the file, and its manifest last; a group that is not there is decoded here.
+
+    Args:
+        report: told the tokens of what is decoded here, and nothing of what is found.
+
+    Raises:
+        BadInput, LlamaError: as `collect` does.
+    """
+    work = decoder.work(order)
+    numbers = range(len(order.group_tokens))
+    decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
+    total = add_up(work.parts.load(number) for number in numbers)
+    names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    remove_leftovers(Path(order.output_path).parent)
+    # Until the new one is written, no manifest may vouch for what is changing.
+    manifest_path(order.output_path).unlink(missing_ok=True)
+    with atomic_path(order.output_path) as temporary:
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
+        write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
+    manifest = _describe(order, work.calibration, total)
+    write_json(manifest_path(order.output_path), asdict(manifest))
+    work.parts.remove()
+    return manifest
 
 
 def load_manifest(path: str | Path) -> ImatrixManifest:
@@ -105,53 +116,15 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    return ImatrixManifest(texts=texts, tensors_without_data=without, rules=rules, **row)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is common to all groups of an order."""
-
-    order: ImatrixOrder
-    calibration: Calibration
-    parts: PartsFolder
-
-    def decode_missing(self, numbers: Sequence[int], report: ReportTokens) -> None:
-        """Decode and save the groups of `numbers` that are not saved yet; the model is loaded only if there are any."""
-        groups = cut(self.calibration.chunks)
-        missing = [number for number in numbers if not self.parts.has(number)]
-        done = sum(len(groups[number]) for number in set(numbers).difference(missing)) * self.order.ctx
-        if done:
-            report(done)
-        if not missing:
-            return
-        with (
-            Model(self.order.model_path, gpu_layers=self.order.gpu_layers) as model,
-            ActivationCollector(model, ctx=self.order.ctx, threads=self.order.threads) as collector,
-        ):
-            for number in missing:
-                self.parts.save(number, _decode(collector, groups[number], report))
-
-
-def _prepare(order: ImatrixOrder) -> _Work:
-    read_header(order.model_path)
-    with Model(order.model_path, vocab_only=True) as vocabulary:
-        calibration = make_chunks(
-            vocabulary, order.texts, dataset_size=order.dataset_size, ctx=order.ctx, rules=order.rules
-        )
-    # The key names model, texts, build and threads; the chunks themselves are what is decoded.
-    chunks = [list(chunk) for chunk in calibration.chunks]
-    identity = content_hash({"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS})
-    return _Work(order, calibration, PartsFolder(order.output_path, identity))
-
-
-def _decode(collector: ActivationCollector, chunks: Sequence[Sequence[int]], report: ReportTokens) -> Group:
-    started = time.perf_counter()
-    collector.clear()
-    for chunk in chunks:
-        collector.decode(chunk)
-        report(len(chunk))
-    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes())
+    # Manifests of before there were weights say nothing of them.
+    weighting = row.pop("token_weighting", None)
+    return ImatrixManifest(
+        texts=texts,
+        tensors_without_data=without,
+        rules=rules,
+        token_weighting=weighting_of(weighting) if weighting else None,
+        **row,
+    )
 
 
 def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> ImatrixManifest:
@@ -170,7 +143,9 @@ def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> Im
         n_tensors=len(total.entries),
         tensors_without_data=tuple(name for name, entry in total.entries.items() if not entry.counts.all()),
         seconds=total.seconds,
+        n_processes=len(total.processes),
         tokens_per_second=tokens / total.seconds,
         peak_rss_bytes=total.peak_rss_bytes,
-        versions=library.build(),
+        versions=versions(),
+        token_weighting=calibration.weighting,
     )

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from actors.llama.activations import TensorActivations
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, TensorInfo, read_layout
 from actors.llama.quantizer import ImatrixData
+from actors.quantization.weighting import TokenWeighting, make_weighting
+from actors.token_classes import TokenClass
 from conf.faults import BadInput, Fault
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _GROUP_CHUNKS = "quant_assay.imatrix.group_chunks"
+_WEIGHTS = "quant_assay.token_weights"
 _ALLOWED = "an importance matrix (.gguf, or the older .dat)"
 
 
@@ -33,6 +36,8 @@ class Imatrix:
     chunk_count: int
     chunk_size: int
     """Tokens a chunk; 0 where the file does not say (the older format)."""
+    weighting: TokenWeighting | None = None
+    """None where every token counts once, as far as the file says."""
 
 
 def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
@@ -45,6 +50,11 @@ def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
     writer.add_uint32("imatrix.chunk_count", imatrix.chunk_count)
     writer.add_uint32("imatrix.chunk_size", imatrix.chunk_size)
     writer.add_uint32(_GROUP_CHUNKS, group_chunks)
+    if imatrix.weighting is not None:
+        writer.add_string(f"{_WEIGHTS}.rules", imatrix.weighting.rules)
+        for label, use in imatrix.weighting.classes.items():
+            writer.add_float64(f"{_WEIGHTS}.{label}", use.weight)
+            writer.add_uint64(f"{_WEIGHTS}.{label}.tokens", use.tokens)
     for name in sorted(imatrix.entries):
         entry = imatrix.entries[name]
         # A dense tensor's sums are one row, which ggml writes without its second dimension.
@@ -84,14 +94,17 @@ def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
         )
     entries = {name: _entry(file, tensors[name + _SUMS], tensors[name + _COUNTS]) for name in names}
     texts = getattr(datasets, "texts", ())
-    return Imatrix(entries, texts, chunk_count, chunk_size)
+    return Imatrix(entries, texts, chunk_count, chunk_size, _weighting(layout.metadata))
 
 
 def quantization_data(imatrix: Imatrix, file_name: str) -> ImatrixData:
     """Mean squares, as llama-quantize computes them: in float32, and 1 for an expert that no token reached."""
     importance = {}
     for name, entry in imatrix.entries.items():
-        sums, counts = entry.sum_squares.astype(np.float32), entry.counts.astype(np.float32)[:, np.newaxis]
+        # lround in llama.cpp's loader: whatever a file says, counts are whole numbers there. What that changes is one
+        # factor common to all columns of a matrix or expert, 1e-5 or so, which decides nothing in its quantization.
+        counts = np.rint(entry.counts).astype(np.float32)[:, np.newaxis]
+        sums = entry.sum_squares.astype(np.float32)
         means = np.divide(sums, counts, out=np.ones_like(sums), where=counts > 0)
         importance[name] = means.reshape(-1)
     dataset = imatrix.datasets[0] if imatrix.datasets else ""
@@ -152,7 +165,7 @@ def _parse_dat(content: bytes) -> Imatrix:
         n_calls, n_values = number(), number()
         sums = np.frombuffer(taken(4 * n_values), np.float32).astype(np.float64)
         # Without calls, llama-quantize takes the values as they stand.
-        entries[name] = TensorActivations(sums.reshape(1, -1), np.array([max(n_calls, 1)], np.int64))
+        entries[name] = TensorActivations(sums.reshape(1, -1), np.array([max(n_calls, 1)], np.float64))
     chunk_count, datasets = 0, tuple[str, ...]()
     if place < len(content):
         chunk_count = number()
@@ -161,9 +174,20 @@ def _parse_dat(content: bytes) -> Imatrix:
 
 
 def _entry(file: Path, sums: TensorInfo, counts: TensorInfo) -> TensorActivations:
-    # lround in llama.cpp's loader: counts are whole numbers in a float.
-    tokens = np.rint(_floats(file, counts)).astype(np.int64)
+    tokens = _floats(file, counts).astype(np.float64)
     return TensorActivations(_floats(file, sums).astype(np.float64).reshape(len(tokens), -1), tokens)
+
+
+def _weighting(metadata: Mapping[str, object]) -> TokenWeighting | None:
+    """What the file says of weights; None where it says nothing, or not all of it."""
+    rules, weights, tokens = metadata.get(f"{_WEIGHTS}.rules"), dict[str, float](), dict[str, int]()
+    for kind in TokenClass:
+        weight, count = (metadata.get(f"{_WEIGHTS}.{kind.label}{what}") for what in ("", ".tokens"))
+        if isinstance(weight, float) and isinstance(count, int):
+            weights[kind.label], tokens[kind.label] = weight, count
+    if not isinstance(rules, str) or len(weights) < len(TokenClass):
+        return None
+    return make_weighting(rules, weights, tokens)
 
 
 def _floats(file: Path, tensor: TensorInfo) -> NDArray[np.float32]:

@@ -12,16 +12,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
 from actors.llama.file_types import QuantType, resolve_type
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.llama.overrides import check_fit, ordered_types
 from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization, quantize
+from actors.llama.trial import Decodes
+from actors.machine import check_memory
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
-from actors.quantization.memory import peak_rss_bytes
+from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
+from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
+from actors.quantization.spending import BudgetUse, as_json, spend
 from actors.quantization.verify import verify
-from actors.store import atomic_path, file_sha256, read_json, write_json, write_text
+from actors.quantization.versions import versions
+from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
 from actors.work import QuantizeOrder, ReportTokens, TypeOverrides
 from conf.faults import BadInput, Fault
 
@@ -35,18 +39,20 @@ class ArmFiles:
     gguf: Path
     manifest: Path
     log: Path
+    allocation: Path
+    """Of an arm with a budget: each tensor with its type and its measured errors."""
 
     @classmethod
     def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
         """As in a run directory: one folder an arm."""
         path = Path(gguf)
-        return cls(path, path.parent / "manifest.json", path.parent / "log.txt")
+        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json")))
 
     @classmethod
     def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
         """Several arms in one folder: the other files carry the GGUF's name."""
         path = Path(gguf)
-        return cls(path, path.with_suffix(".manifest.json"), path.with_suffix(".log.txt"))
+        return cls(path, *(path.with_suffix(end) for end in (".manifest.json", ".log.txt", ".allocation.json")))
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,18 @@ class Fallbacks:
 
 
 @dataclass(frozen=True)
+class Durations:
+    """Seconds of each step."""
+
+    quantize_s: float
+    """The library call alone."""
+    verify_s: float
+    """Reading the new file back, loading it and decoding."""
+    hash_s: float
+    """sha256 of the new file."""
+
+
+@dataclass(frozen=True)
 class ImatrixUse:
     """The importance matrix of an arm."""
 
@@ -71,6 +89,8 @@ class ImatrixUse:
     chunks: int
     tensors_without_data: tuple[str, ...]
     """Quantized tensors for which it knows nothing, in whole or in some experts: quantized without it."""
+    calibration: CalibrationUse | None = None
+    """None where no manifest of ours stands beside the matrix."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +129,18 @@ class ArmManifest:
     imatrix: ImatrixUse | None
     versions: dict[str, str]
     seconds: float
-    """Quantizing and verifying."""
+    """All of it, hashing included."""
     peak_rss_bytes: int
     """Of the worker process so far."""
     method: str
     """llama.cpp type that all tensors follow but those that are overridden."""
     overrides: tuple[OverrideUse, ...]
+    budget: BudgetUse | None = None
+    """None: each tensor got what recipe and method give it. The whole table is in `allocation.json`."""
+    durations: Durations | None = None
+    """None in manifests of before it was kept."""
+    decodes: Decodes | None = None
+    """Likewise."""
 
 
 def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None = None) -> ArmManifest:
@@ -125,7 +151,7 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
         files: by default `manifest.json` and `log.txt` beside `order.output_path`.
 
     Raises:
-        BadInput: an unusable model or importance matrix, or a type that needs one and gets none.
+        BadInput: an unusable model or importance matrix, a type that needs one and gets none, or too little memory.
         LlamaError: llama.cpp refused, or the result does not load.
         ConflictError: the result is not what was asked for.
     """
@@ -135,38 +161,62 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     quant_type, overrides = resolve_type(recipe.method), recipe.overrides
     check_fit(header.tensors, overrides, key=f"recipes.{recipe.name}")
     imatrix = _importance(order, quant_type, header)
+    check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
+    remove_leftovers(files.gguf.parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     files.manifest.unlink(missing_ok=True)
+    budget = None
+    if recipe.budget is not None:
+        spending = spend(order, recipe.budget, plan, header, imatrix, report)
+        budget, overrides = spending.use, spending.overrides
+        plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
+        write_json(files.allocation, as_json(spending))
     with atomic_path(files.gguf) as temporary:
+        begun = time.perf_counter()
         log = quantize(
             order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads, overrides=overrides
         )
+        quantized = time.perf_counter()
         report(0)
-        verify(temporary, source=read_layout(header.path), plan=plan, quant_type=quant_type, overrides=overrides)
+        source = read_layout(header.path)
+        decodes = verify(
+            temporary, source=source, plan=plan, quant_type=quant_type, overrides=overrides, threads=order.threads
+        )
+        verified = time.perf_counter()
         report(0)
+        sha256 = file_sha256(temporary)
+        durations = Durations(quantized - begun, verified - quantized, time.perf_counter() - verified)
     write_text(files.log, "".join(line + "\n" for line in log))
     manifest = ArmManifest(
         key=order.key,
         arm=order.arm,
         model=order.model_name,
-        recipe=recipe.name,
+        recipe=recipe.name + recipe.suffix,
         file=files.gguf.name,
-        sha256=file_sha256(files.gguf),
+        sha256=sha256,
         size_bytes=files.gguf.stat().st_size,
         bits_per_weight=read_header(files.gguf).bits_per_weight,
         dequantized_from=order.dequantized_from,
         types=_count(tensor.type for tensor in plan.tensors),
         fallbacks=_fallbacks(plan),
         imatrix=_imatrix_use(order, imatrix, plan),
-        versions=library.build(),
+        versions=versions(),
         seconds=time.perf_counter() - started,
         peak_rss_bytes=peak_rss_bytes(),
         method=quant_type.name,
-        overrides=_override_uses(plan, overrides),
+        overrides=_override_uses(plan, recipe.overrides),
+        budget=budget,
+        durations=durations,
+        decodes=decodes,
     )
     write_json(files.manifest, asdict(manifest))
     return manifest
+
+
+def check_room(header: GgufHeader) -> None:
+    """Raise `BadInput` where this machine has too little memory to quantize the model."""
+    check_memory(needed_to_quantize(header), f"quantizing {header.path.name}")
 
 
 def load_manifest(path: str | Path) -> ArmManifest:
@@ -174,10 +224,18 @@ def load_manifest(path: str | Path) -> ArmManifest:
     row = read_json(path)
     fallbacks, imatrix = row.pop("fallbacks"), row.pop("imatrix")
     if imatrix is not None:
-        imatrix = ImatrixUse(**imatrix | {"tensors_without_data": tuple(imatrix["tensors_without_data"])})
+        imatrix["tensors_without_data"] = tuple(imatrix["tensors_without_data"])
+        if imatrix.get("calibration") is not None:
+            imatrix["calibration"] = calibration_from(imatrix["calibration"])
+        imatrix = ImatrixUse(**imatrix)
     # Manifests of before there were recipes have neither: the recipe was the method then.
     row["method"] = row.get("method", row["recipe"])
     row["overrides"] = tuple(OverrideUse(**one) for one in row.get("overrides", ()))
+    row["budget"] = BudgetUse(**row["budget"]) if row.get("budget") else None
+    if row.get("durations") is not None:
+        row["durations"] = Durations(**row["durations"])
+    if row.get("decodes") is not None:
+        row["decodes"] = Decodes(**row["decodes"] | {"tokens": tuple(row["decodes"]["tokens"])})
     return ArmManifest(fallbacks=Fallbacks(**fallbacks | {"names": tuple(fallbacks["names"])}), imatrix=imatrix, **row)
 
 
@@ -220,7 +278,9 @@ def _imatrix_use(order: QuantizeOrder, data: ImatrixData | None, plan: QuantizeP
     matrix = read_imatrix(order.imatrix_path)
     covered = {name for name, entry in matrix.entries.items() if entry.counts.all()}
     without = [tensor.name for tensor in plan.tensors if tensor.type not in UNQUANTIZED and tensor.name not in covered]
-    return ImatrixUse(data.file_name, file_sha256(order.imatrix_path), data.n_chunks, tuple(without))
+    sha256 = file_sha256(order.imatrix_path)
+    calibration = calibration_use(order.imatrix_path, sha256)
+    return ImatrixUse(data.file_name, sha256, data.n_chunks, tuple(without), calibration)
 
 
 def _override_uses(plan: QuantizePlan, overrides: TypeOverrides) -> tuple[OverrideUse, ...]:

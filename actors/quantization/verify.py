@@ -1,4 +1,4 @@
-"""Reading a new GGUF back before it gets its name: is it what was asked for, and does it load?
+"""Reading a new GGUF back before it gets its name: is it what was asked for, does it load, and does it decode?
 
 A file that fails here is thrown away; `quantize` decides about names and manifests.
 """
@@ -12,7 +12,8 @@ from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
 from actors.llama.overrides import ordered_types
-from actors.llama.quantizer import QuantizePlan, check_loads
+from actors.llama.quantizer import QuantizePlan
+from actors.llama.trial import Decodes, load_and_decode
 from actors.work import NO_OVERRIDES, TypeOverrides
 
 # What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
@@ -20,12 +21,18 @@ _MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.",
 
 
 def verify(
-    path: Path, *, source: Layout, plan: QuantizePlan, quant_type: QuantType, overrides: TypeOverrides = NO_OVERRIDES
-) -> None:
-    """Compare a new file with its recipe, its plan and its source, then load it with every row validated.
+    path: Path,
+    *,
+    source: Layout,
+    plan: QuantizePlan,
+    quant_type: QuantType,
+    overrides: TypeOverrides = NO_OVERRIDES,
+    threads: int = 1,
+) -> Decodes:
+    """Compare a new file with its recipe, its plan and its source, then load it with every row validated, and decode.
 
     Raises:
-        ConflictError: tensors or metadata are not what the plan and the source say.
+        ConflictError: tensors or metadata are not what the plan and the source say, or logits are not finite.
         LlamaError: it does not load, or holds values that are not finite.
     """
     try:
@@ -35,7 +42,11 @@ def verify(
     _compare_tensors(made, source, plan)
     _compare_overrides(made, source, plan, overrides)
     _compare_metadata(made, source, quant_type)
-    check_loads(path)
+    decodes = load_and_decode(path, threads=threads)
+    if not decodes.finite:
+        said = f"after {decodes.prompt_tokens + len(decodes.tokens)} tokens its logits are not finite"
+        raise ConflictError(f"the new file loads but does not decode: {said}")
+    return decodes
 
 
 def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from reporting.charts.difference import difference_chart
 from reporting.charts.efficiency import efficiency_chart
+from reporting.charts.importance import importance_chart
 from reporting.charts.performance import performance_chart
-from reporting.charts.style import render
+from reporting.charts.style import render, source_lines
 from reporting.findings import read_findings
 from reporting.wording import Lang, Words
 
@@ -50,4 +52,13 @@ def draw_charts(
         paths += render(difference, folder / f"{DIFFERENCE}.png")
     elif findings.analysis is not None:
         notices.append("No arm could be compared with a reference: the chart of differences is left out.")
+    for matrix in findings.matrices:
+        importance = importance_chart(findings.importance_of(matrix), source_lines(findings, words)[:1], words)
+        if importance is not None:
+            paths += render(importance, folder / f"{importance_name(matrix)}.png")
     return ChartFiles(tuple(paths), tuple(notices))
+
+
+def importance_name(matrix: str) -> str:
+    """File name, without suffix, of the chart of an importance matrix: `large~en` is `importance_large-en`."""
+    return "importance_" + re.sub(r"[^A-Za-z0-9_.-]", "-", matrix)

@@ -6,11 +6,14 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
+from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.tables import Table
 from reporting.findings import Findings, Json
+from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
 from stats.paired import FEW_DIFFERENCES
@@ -61,6 +64,8 @@ class View:
     comparison: Json
     models: Table
     arms: Table
+    budgets: Table
+    """Arms whose bytes were shared out by measured errors, and their controls."""
     benchmarks_used: Table
     benchmarks: tuple[BenchmarkView, ...]
     performance: Table
@@ -68,9 +73,13 @@ class View:
     settings: Table
     versions: Table
     summary: tuple[str, ...]
+    ways_out: tuple[str, ...]
+    """What to try, an arm that is measurably worse than its reference."""
     n_intervals: int
     n_excluding_zero: int
     figures: tuple[Figure, ...]
+    importance_figures: tuple[Figure, ...]
+    """One for each importance matrix."""
     questions: tuple[Question, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -87,6 +96,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
     present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
     absent = [name for name in CHARTS if name not in present]
+    importance = {importance_name(matrix): matrix for matrix in findings.matrices}
+    absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
     notices = [*findings.comparison["notices"], *findings.notices]
     notices += [f"The chart {name}.png is not there: its figure is left out." for name in absent]
     n_intervals, n_excluding_zero = evidence_counts(findings)
@@ -95,6 +106,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         comparison=findings.comparison,
         models=tables.models_table(findings, words),
         arms=tables.arms_table(findings, words),
+        budgets=budgets_table(findings, words),
         benchmarks_used=tables.benchmarks_table(findings, words),
         benchmarks=tuple(_benchmark(findings, words, benchmark) for benchmark in findings.benchmarks),
         performance=tables.performance_table(findings, words),
@@ -102,13 +114,27 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         settings=tables.settings_table(findings, words),
         versions=tables.versions_table(findings, words),
         summary=tuple(summary_sentences(findings, words)),
+        ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
+        importance_figures=tuple(
+            Figure(name, *_importance_caption(matrix), tall=False)
+            for name, matrix in importance.items()
+            if name not in absent
+        ),
         questions=tuple(sample_questions(findings, words)),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
+    )
+
+
+def _importance_caption(matrix: str) -> tuple[str, str]:
+    return (
+        f"重要度行列 {matrix} の統計。入力の二乗の和、エントロピー、外れた列の割合、前の層との類似を層ごとに示す。",
+        f"Statistics of the importance matrix {matrix} by layer: sum of the squared inputs, entropy, part of outlying "
+        "columns, similarity to the layer before.",
     )
 
 

@@ -34,6 +34,12 @@ def test_every_fault_is_told_at_once() -> None:
     assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"runs", "limit", "layout.threads"}
 
 
+@pytest.mark.parametrize("weight", [0, 0.5, -1, 1e9, float("inf"), float("nan"), "much"])
+def test_a_tokens_weight_is_a_number_from_1_to_1000(weight: object) -> None:
+    key = "protection.token_weights.mathematics"
+    assert key in faults_of({"protection": {"token_weights": {"mathematics": weight}}})
+
+
 def test_an_unknown_key_names_the_near_one() -> None:
     assert "'benchmarks'" in faults_of({"benchmark": ["gsm8k"]})["benchmark"]
     assert "'threads'" in faults_of({"layout": {"thread": 1}})["layout.thread"]

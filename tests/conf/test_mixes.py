@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.faults import BadInput
-from conf.mixes import is_mix, read_mix, shipped_mixes
+from conf.mixes import DatasetRows, is_mix, read_mix, shipped_mixes
 
 SHIPPED_TEXTS = ("wikitext2_train_part.txt", "ja_wiki_leads.txt", "ja_aozora.txt")
 
@@ -40,12 +40,21 @@ def test_a_text_beside_the_mix_comes_before_one_in_the_data_folder(tmp_path: Pat
     own, data = tmp_path / "own", tmp_path / "data" / "calibration"
     data.mkdir(parents=True)
     content = "texts: [{path: a.txt, share: 3}, {path: 'b.txt#1/2'}]\nchunk_shuffle_seed: 7\nparse_special: true\n"
+    content += "chat_template: true\n"
     spec = mix_file(own, content)
     for path in (own / "a.txt", data / "a.txt", data / "b.txt"):
         path.write_text("words", encoding="utf-8")
     mix = read_mix(spec, data_dir=tmp_path / "data", key="--imatrix")
     assert mix.texts == ((str(own / "a.txt"), 0.75), (f"{data / 'b.txt'}#1/2", 0.25))
-    assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special) == ("mine", 7, True)
+    assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template) == ("mine", 7, True, True)
+
+
+def test_rows_of_a_data_set_may_stand_among_the_texts(tmp_path: Path) -> None:
+    content = "texts:\n  - {dataset: org/name, revision: abc, split: test, column: body, rows: 1000, share: 3}\n"
+    spec = mix_file(tmp_path, f"{content}  - {{path: {tmp_path / 'mine.yaml'}}}\n")
+    (rows, share), (path, rest) = read_mix(spec, data_dir=None, key="--imatrix").texts
+    assert rows == DatasetRows("org/name", revision="abc", split="test", column="body", rows=1000)
+    assert (share, path, rest) == (0.75, spec, 0.25)
 
 
 def test_absolute_and_package_paths_stand_for_themselves(tmp_path: Path) -> None:
@@ -72,6 +81,11 @@ def test_a_text_that_is_in_neither_place_is_told(tmp_path: Path) -> None:
         ("texts: [{path: a.txt, share: 0}]", "greater than 0"),
         ("texts: [{path: a.txt, share: .inf}]", "finite"),
         ("texts: [{path: a.txt, part: 1}]", "a known key"),
+        ("texts: [{share: 1}]", "either a `path` or a `dataset`"),
+        ("texts: [{path: a.txt, dataset: org/name}]", "either a `path` or a `dataset`"),
+        ("texts: [{path: a.txt, rows: 5}]", "no rows beside a `path`"),
+        ("texts: [{dataset: org/name, rows: 0}]", "greater than or equal to 1"),
+        ("texts: [{dataset: name}]", "pattern"),
         ("texts: [{path: a.txt}]\nshuffle_seed: 1", "'chunk_shuffle_seed'"),
         ("texts: [{path: a.txt}]\nparse_special: perhaps", "boolean"),
         ("texts: [", "valid YAML"),

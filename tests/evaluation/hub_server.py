@@ -28,7 +28,9 @@ def hub_with(files: Mapping[tuple[str, str], bytes]) -> Iterator[tuple[str, list
             info = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/(\w+)(?:\?.*)?", self.path)
             file = re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/(\w+)/(.+)", self.path)
             if info and any(repository == info[1] for repository, _ in files):
-                body = json.dumps({"id": info[1], "sha": info[2], "siblings": []}).encode()
+                own = [(path, body) for (repository, path), body in files.items() if repository == info[1]]
+                siblings = [{"rfilename": path, "size": len(body)} for path, body in own]
+                body = json.dumps({"id": info[1], "sha": info[2], "siblings": siblings}).encode()
                 self._send(200, body, {"Content-Type": "application/json"}, with_body)
             elif file and (file[1], file[3]) in files:
                 body = files[file[1], file[3]]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.chat import FIXED_DATE, TemplateFailed, render_prompt, render_template
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
-from actors.evaluation.chat import FIXED_DATE, TemplateFailed, render_prompt, render_template
 from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block, summarize, write_block
 from actors.llama.model import Model

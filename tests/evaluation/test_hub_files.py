@@ -66,7 +66,13 @@ def test_a_data_set_that_the_hub_does_not_have_is_told_with_what_to_give(tmp_pat
         HubDoor(address, tmp_path).fetch(file, instead="gsm8k/test.jsonl (for gsm8k)")
     (fault,) = raised.value.faults
     assert fault.key == "data_dir" and "gsm8k/test.jsonl (for gsm8k)" in fault.allowed
-    assert "RepositoryNotFoundError" in fault.next_step
+    assert "Give --data-dir" in fault.next_step and "other/set" in fault.next_step
+
+
+def test_a_file_that_the_repository_does_not_have_is_told(tmp_path: Path) -> None:
+    file = HubFile("some/set", REVISION, "none.jsonl", None)
+    with hub_with({("some/set", "b.jsonl"): b""}) as (address, _), pytest.raises(BadInput, match="no such file"):
+        HubDoor(address, tmp_path).fetch(file, instead="x")
 
 
 def test_gsm8k_rows_get_their_place_as_id(tmp_path: Path, tiny: Model) -> None:

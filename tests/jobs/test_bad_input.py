@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,9 +56,9 @@ def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
 
 def test_faults_in_recipes_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, protection: high}}\n")
+    path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, output: q9}}\n")
     said = refused("--config", str(path), "--quantizations", "f16,custom_q4")
-    for part in ("recipes.q4_0", "recipes.custom_q4.bits: got 3", "recipes.custom_q4.protection"):
+    for part in ("recipes.q4_0", "recipes.custom_q4.bits: got 3", "recipes.custom_q4.output"):
         assert said.count(part) == 1
 
 
@@ -157,6 +158,19 @@ def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> N
     assert "GiB free" in refused()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--target-bpw", "2"), "--target-bpw: got 2.0; allowed: at least "),
+        (("--target-size", "9KiB"), "--target-size: got '0.01MiB'; allowed: at least "),
+        (("--target-size", "9"), "a size has a unit: 4.2GiB"),
+        (("--target-bpw", "4.5", "--protection-level", "low"), "exclude each other"),
+    ],
+)
+def test_a_target_that_cannot_be_met_says_what_can(refused: Refused, words: tuple[str, ...], told: str) -> None:
+    assert refused(*words).count(told) == 1
+
+
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
     assert "pipeline_id" in refused("--pipeline-id", pipeline_id)
@@ -165,11 +179,9 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
 @pytest.mark.parametrize(
     "later",
     [
-        ("--protection-level", "high"),
         ("--judge-url", "http://127.0.0.1:1"),
         ("--benchmarks", "elyza"),
         ("--benchmarks", "mt_bench"),
-        ("--model", "owner/name"),
     ],
 )
 def test_what_is_not_there_yet_is_said_to_be(refused: Refused, later: tuple[str, ...]) -> None:
@@ -191,14 +203,29 @@ def test_evaluate_refuses_an_empty_folder(tmp_path: Path, capsys: pytest.Capture
     assert "jobs.quantize" in capsys.readouterr().err
 
 
-def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+def without_a_tensor(model: bytes) -> bytes:
+    """The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name."""
+    assert model.count(b"blk.0.attn_q.weight") == 1
+    return model.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight")
+
+
+def test_an_arm_that_llama_cpp_does_not_load_is_refused(refused: Refused, tiny_model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken-F16.gguf"
+    broken.write_bytes(without_a_tensor(tiny_model.read_bytes()))
+    assert "tensor 'blk.0.attn_q.weight' not found" in refused("--arm", f"broken={broken}")
+
+
+def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+    broken, storage = tmp_path / "broken-F16.gguf", tmp_path / "runs"
     write_tiny_model(broken)
-    # The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name.
-    data = broken.read_bytes()
-    assert data.count(b"blk.0.attn_q.weight") == 1
-    broken.write_bytes(data.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
-    ended = run("pipeline", *small_pipeline(tiny_model, tmp_path / "runs", "partly", "--arm", f"broken={broken}"))
+    storage.mkdir()
+    options = small_pipeline(tiny_model, storage, "partly", "--arm", f"broken={broken}")
+    assert run("pipeline", *options, "--dry-run").code == 0
+    # It was found good; then it is damaged, and looks as before.
+    before = broken.stat()
+    broken.write_bytes(without_a_tensor(broken.read_bytes()))
+    os.utime(broken, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ended = run("pipeline", *options)
     assert ended.code == 1, ended.out + ended.err
     results = tmp_path / "runs/partly/evaluation_results/quantization_comparison.json"
     comparison = json.loads(results.read_text(encoding="utf-8"))

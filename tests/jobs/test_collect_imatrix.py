@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from actors.llama.gguf_layout import read_layout
 from actors.quantization.imatrix import load_manifest, manifest_path
 from actors.quantization.imatrix_file import read_imatrix
 from jobs import collect_imatrix
@@ -51,8 +53,11 @@ def test_without_a_text_the_help_topics_are_read_and_named(
         (("--calibration", "en", "--calibration", "text.txt"), "one mix, or texts"),
         (("--calibration", "en"), "--data-dir"),
         (("--model", "another.gguf"), "one model"),
+        (("--chart", "m.png"), "only together with --show-statistics"),
         (("--ctx", 1, "--threads", 0), "--threads: got 0"),
         (("--calibration", "missing.txt"), "No such file"),
+        (("--config", "conf/demo.yaml"), "nothing without --weight-tokens"),
+        (("--weight-tokens", "--config", "nowhere.yaml"), "No such file"),
     ],
 )
 def test_bad_input_is_told_and_nothing_is_written(
@@ -87,6 +92,39 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
 
 
+def test_what_fails_in_the_middle_names_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_tiny_model(tmp_path / "broken.gguf")
+    row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
+    with model.open("r+b") as file:
+        file.seek(row.offset)
+        file.write(np.full(256, np.inf, np.float16).tobytes())
+    assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 1
+    said = capsys.readouterr().err
+    assert "group 1 of 1" in said
+    assert "not finite" in said
+    assert "--dataset-size" in said
+
+
+def test_tokens_are_weighted_as_the_configuration_says(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("the theorem of 12 and 3 kg of it in the end. " * 300, encoding="utf-8")
+    config = tmp_path / "mine.yaml"
+    config.write_text("protection: {token_weights: {mathematics: 3, science: 2}}\n", encoding="utf-8")
+    told = ("--calibration", tmp_path / "text.txt", "--dataset-size", 512, "--ctx", 64, "--threads", 1)
+    output = tmp_path / "matrix.gguf"
+    assert run("--model", tiny, "--output", output, *told, "--weight-tokens", "--config", config) == 0
+    assert "mathematics 3 (" in capsys.readouterr().out
+    manifest = load_manifest(manifest_path(output))
+    assert manifest.mix == "default+weighted"
+    assert manifest.token_weighting is not None
+    uses = manifest.token_weighting.classes
+    assert {label: use.weight for label, use in uses.items()} == {"mathematics": 3, "science": 2, "other": 1}
+    assert manifest.key["token_weights"]["mathematics"] == 3
+    assert run("--show-statistics", output) == 0
+    assert "science 2 (" in capsys.readouterr().out
+
+
 def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "matrix.gguf"
     assert run("--model", tiny, "--output", output, "--dataset-size", 512, "--threads", 1) == 0
@@ -95,5 +133,10 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
     said = capsys.readouterr().out
     assert "14 tensors with data" in said
     assert "2 layers" in said
+    assert run("--show-statistics", output, "--chart", tmp_path / "charts" / "m.png") == 0
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == {"m.png", "m.svg"}
+    capsys.readouterr()
+    assert run("--show-statistics", output, "--chart", tmp_path / "m.txt") == 2
+    assert "--chart" in capsys.readouterr().err
     assert run("--show-statistics", tiny) == 2
     assert "--show-statistics" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def closed_port() -> int:
 
 
 def test_a_machine_that_was_set_up_lacks_no_part(tmp_path: Path) -> None:
-    environment = Environment(mlflow_tracking_uri=None, ray_address=None, submission_id=None)
+    environment = Environment(mlflow_tracking_uri=None, ray_address=None, submission_id=None, cache_dir=tmp_path)
     found = {check.name: check for check in checks.examine(environment, tmp_path / "runs", None)}
     parts = ("Python", "llama.cpp", "Pango", "Japanese fonts")
     assert {name: found[name].mend for name in parts} == dict.fromkeys(parts)

@@ -13,7 +13,7 @@ from tests.jobs.running import run
 
 
 def test_arms_are_named_by_the_type_at_the_end_of_their_files(tmp_path: Path) -> None:
-    assert [arm_name(Path(name)) for name in ("m-Q4_K_M.gguf", "m.q8_0.gguf", "m-F16.gguf", "Some Model-v2.gguf")] == [
+    assert [arm_name(name) for name in ("m-Q4_K_M.gguf", "m.q8_0.gguf", "m-F16.gguf", "Some Model-v2.gguf")] == [
         "q4_k_m",
         "q8_0",
         "f16",

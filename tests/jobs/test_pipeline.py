@@ -42,6 +42,7 @@ def test_the_run_directory_is_whole(done: Done) -> None:
         "charts/quantization_performance.svg",
         "charts/quantization_efficiency.png",
         "charts/quantization_efficiency.svg",
+        "charts/importance_default.png",
         "methodology/quantization_methodology.md",
         "reports/quantization_analysis_report.md",
         "reports/quantization_analysis_report.html",
@@ -52,6 +53,11 @@ def test_the_run_directory_is_whole(done: Done) -> None:
     assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
     assert len(list(done.run_dir.glob("imatrix/default-*.gguf"))) == 1
     assert list(done.run_dir.rglob("*.part")) == []
+
+
+def test_the_report_shows_what_is_in_the_matrix(done: Done) -> None:
+    report = (done.run_dir / "reports/quantization_analysis_report.md").read_text(encoding="utf-8")
+    assert "(../charts/importance_default.png)" in report
 
 
 def test_results_keep_to_their_published_schemas(done: Done) -> None:

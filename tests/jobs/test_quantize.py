@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from actors.llama.gguf_layout import read_layout
 from jobs import collect_imatrix, quantize
+from tests.jobs.running import start
+from tests.small_model import smollm2_path
 from tests.tiny_model import write_tiny_model
 
 
@@ -51,9 +54,31 @@ def test_all_faults_are_told_at_once_and_nothing_is_written(
     assert not output.exists()
 
 
-def test_protection_is_not_there_yet(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--model", tiny, "--output", tmp_path / "out", "--protection-level", "high") == 2
-    assert "not there yet" in capsys.readouterr().err
+def test_protected_files_and_their_controls_are_made_once(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, output = tmp_path / "c.yaml", tmp_path / "out"
+    config.write_text("recipes: {custom_q4: {method: q4_0, bits: 4, protection: high}}\n")
+    words = ("--model", f"m={tiny}", "--output", output, "--config", config, "--formats", "f16,q4_k_m,custom_q4")
+    assert run(*words, "--protection-level", "low") == 0
+    assert "predicted error" in capsys.readouterr().out
+    names = {path.name for path in output.glob("*.gguf")}
+    protected = {"m-Q4_K_M-plow.gguf", "m-CUSTOM_Q4.gguf"}
+    assert names == protected | {"m-F16.gguf", "m-Q4_K_M-plow-plain.gguf", "m-CUSTOM_Q4-plain.gguf"}
+    assert {path.name for path in output.glob("*.allocation.json")} == {
+        f"{Path(name).stem}.allocation.json" for name in names - {"m-F16.gguf"}
+    }
+    assert run(*words, "--protection-level", "low") == 0
+    assert capsys.readouterr().out.count("is there already") == 5
+    assert run(*words[:4], "--formats", "q4_k_m", "--target-bpw", "4.6", "--no-controls") == 0
+    assert {path.name for path in output.glob("*tbpw*.gguf")} == {"m-Q4_K_M-tbpw4.6.gguf"}
+
+
+def test_an_unknown_level_lists_those_there_are(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run("--model", tiny, "--output", tmp_path / "out", "--protection-level", "extreme")
+    told = capsys.readouterr().err
+    assert all(level in told for level in ("none", "low", "medium", "high", "max"))
 
 
 def test_a_file_where_the_folder_should_be_is_bad_input(
@@ -102,11 +127,11 @@ def test_faults_in_recipes_are_told_before_anything_is_written(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text("recipes: {q4_k_m: {method: q4_0}, custom_q4: {method: q4_0, bits: 5, protection: high}}\n")
+    config.write_text("recipes: {q4_k_m: {method: q4_0}, custom_q4: {method: q4_0, bits: 5, output: q9}}\n")
     output = tmp_path / "out"
     assert run("--model", tiny, "--output", output, "--formats", "custom_q4", "--config", config) == 2
     told = capsys.readouterr().err
-    for part in ("recipes.q4_k_m", "recipes.custom_q4.bits: got 5", "recipes.custom_q4.protection"):
+    for part in ("recipes.q4_k_m", "recipes.custom_q4.bits: got 5", "recipes.custom_q4.output"):
         assert told.count(part) == 1
     assert not output.exists()
 
@@ -118,3 +143,19 @@ def test_an_expression_that_only_llama_cpp_cannot_read_is_bad_input(
     config.write_text("recipes: {mine: {method: q4_0, tensors: {'(?P<n>blk)': q8_0}}}\n")
     assert run("--model", tiny, "--output", tmp_path / "out", "--formats", "mine", "--config", config) == 2
     assert "recipes.mine" in capsys.readouterr().err
+
+
+def test_killed_in_the_middle_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    words = ("--model", f"small={smollm2_path()}", "--formats", "q6_k", "--output", str(output), "--threads", "1")
+    process = start("quantize", *words)
+    # Killed while llama.cpp writes: the file is growing under its temporary name.
+    while not any(path.stat().st_size for path in output.glob(".small-Q6_K.gguf.*.part")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert [path.suffix for path in output.iterdir()] == [".part"]
+    assert run(*words) == 0
+    endings = (".gguf", ".log.txt", ".manifest.json")
+    assert sorted(path.name for path in output.iterdir()) == [f"small-Q6_K{ending}" for ending in endings]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
+from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import ggml
@@ -71,6 +73,42 @@ def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path
     assert {int(entry.counts[0]) for entry in seen.values()} == {1024}
 
 
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        collector.decode(chunk(0))  # whole, for what is watched is not known yet
+        whole = collector.statistics()
+        collector.clear()
+        collector.decode(chunk(0))
+        left = collector.statistics()
+    assert list(left) == list(whole)
+    for name, entry in whole.items():
+        assert entry.sum_squares.tobytes() == left[name].sum_squares.tobytes(), name
+        assert entry.counts.tolist() == left[name].counts.tolist()
+
+
+def test_the_output_head_is_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = ActivationCollector._wants
+
+    def noting(self: ActivationCollector, tensor: ggml.Tensor) -> bool:
+        asked.append(str(tensor.name.decode()))
+        return real(self, tensor)
+
+    monkeypatch.setattr(ActivationCollector, "_wants", noting)
+    watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    assert asked.count("result_output") == 1
+    assert asked.count("ffn_out-1") == 2
+
+
+def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
+    seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
+    for kinds in (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up")):
+        first, *others = (seen[f"blk.1.{kind}.weight"].sum_squares for kind in kinds)
+        assert all(first.tobytes() == other.tobytes() and first is not other for other in others)
+
+
 def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
@@ -80,6 +118,112 @@ def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: p
         watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
 
 
+def test_an_interruption_that_comes_between_two_tensors_is_not_swallowed(tmp_path: Path) -> None:
+    """ctypes drops what is raised before the callback's own code runs, as signal handlers do."""
+
+    class Interrupted(ActivationCollector):
+        calls = 0
+
+        def _on_tensor(self, address: int, ask: bool, data: object) -> bool:
+            Interrupted.calls += 1
+            if Interrupted.calls == 20:
+                raise KeyboardInterrupt
+            return super()._on_tensor(address, ask, data)
+
+    hook = sys.unraisablehook
+    with Model(write_tiny_model(tmp_path / "tiny.gguf")) as model, Interrupted(model, ctx=96, threads=1) as collector:
+        with pytest.raises(KeyboardInterrupt):
+            collector.decode(chunk(0))
+        assert Interrupted.calls < 40, "the graph stops at the next tensor that is watched"
+        assert sys.unraisablehook is hook
+
+
 def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LlamaError, match="outside of the vocabulary"):
         watch(write_tiny_model(tmp_path / "tiny.gguf"), [386])
+
+
+class Recorder(ActivationCollector):
+    """Keeps what it is shown, once each input: the inputs of each matrix and, of experts, which rows go to which."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model, ctx=N_TOKENS, threads=1)
+        self.seen: dict[str, tuple[NDArray[np.float32], NDArray[np.int32] | None]] = {}
+
+    def _add(self, tensor: ggml.Tensor) -> None:
+        inputs = ggml.values(tensor.src[1].contents, np.float32)[0].copy()
+        routed = ggml.op_name(tensor) == "MUL_MAT_ID"
+        routes = ggml.values(tensor.src[2].contents, np.int32)[0, 0].copy() if routed else None
+        self.seen[tensor.src[0].contents.name.decode()] = (inputs, routes)
+        super()._add(tensor)
+
+
+def weighted_by_hand(
+    inputs: NDArray[np.float32], routes: NDArray[np.int32] | None, weights: NDArray[np.float32], n_experts: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums (experts or 1, columns) and counts, token by token."""
+    n_rows = n_experts if routes is not None else 1
+    sums, counts = np.zeros((n_rows, inputs.shape[-1])), np.zeros(n_rows)
+    for token, weight in enumerate(weights.tolist()):
+        chosen = [0] if routes is None else routes[token].tolist()
+        for slot, expert in enumerate(chosen):
+            # Dense inputs are (1, tokens, columns); those of experts (tokens, slots or 1, columns).
+            row = inputs[0, token] if routes is None else inputs[token, slot % inputs.shape[1]]
+            sums[expert] += weight * row.astype(np.float64) ** 2
+            counts[expert] += weight
+    return sums, counts
+
+
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_a_tokens_weight_counts_in_every_matrix_that_it_reaches(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    weights = np.random.default_rng(3).choice([1.0, 2.5, 7.0], N_TOKENS).astype(np.float32)
+    with Model(path) as model, Recorder(model) as recorder:
+        recorder.decode(chunk(0), weights)
+        found, seen = recorder.statistics(), recorder.seen
+    assert seen.keys() < found.keys()
+    for name, (inputs, routes) in seen.items():
+        sums, counts = weighted_by_hand(inputs, routes, weights, n_experts)
+        np.testing.assert_allclose(found[name].sum_squares, sums, rtol=1e-6)
+        assert found[name].counts.tolist() == counts.tolist()
+    # The rest share an input with one of these, and its sums.
+    shown = {found[name].sum_squares.tobytes() for name in seen}
+    assert {entry.sum_squares.tobytes() for entry in found.values()} == shown
+
+
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_weights_of_one_give_the_bits_of_none(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    plain = watch(path, chunk(0))
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        collector.decode(chunk(0), np.ones(N_TOKENS, np.float32))
+        weighted = collector.statistics()
+    for name, entry in plain.items():
+        assert weighted[name].sum_squares.tobytes() == entry.sum_squares.tobytes()
+        assert weighted[name].counts.tobytes() == entry.counts.tobytes()
+
+
+def test_each_graph_of_a_long_chunk_gets_its_own_weights(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf")
+    weights = np.repeat(np.array([1, 9], np.float32), 512)
+    with Model(path) as model, ActivationCollector(model, ctx=1024, threads=1) as collector:
+        collector.decode(chunk(0, 512))
+        first = collector.statistics()["blk.0.attn_q.weight"].sum_squares
+        collector.clear()
+        collector.decode(chunk(0, 1024))
+        both = collector.statistics()["blk.0.attn_q.weight"].sum_squares
+        collector.clear()
+        collector.decode(chunk(0, 1024), weights)
+        seen = collector.statistics()["blk.0.attn_q.weight"]
+    np.testing.assert_allclose(seen.sum_squares, first + 9 * (both - first), rtol=1e-6)
+    assert seen.counts.tolist() == [512 * 10]
+
+
+def test_rows_that_are_no_tokens_are_not_weighted(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf")
+    with (
+        Model(path) as model,
+        ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector,
+        pytest.raises(LlamaError, match=r"blk\.0\.\w+\.weight gets 96 rows for 95 tokens"),
+    ):
+        collector.decode(chunk(0), np.ones(N_TOKENS - 1, np.float32))

@@ -13,11 +13,11 @@ from actors.llama.file_types import known_types, resolve_type
 from actors.llama.gguf_layout import read_layout
 from actors.llama.quantizer import (
     ImatrixData,
-    check_loads,
     plan_quantization,
     predicted_size,
     quantize,
 )
+from actors.llama.trial import load_and_decode
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.small_model import smollm2_path
@@ -58,7 +58,7 @@ def test_size_and_types_are_foretold(tiny: Path, tmp_path: Path, name: str) -> N
     assert 0 <= made.stat().st_size - predicted_size(tiny, resolve_type(name)) <= 128
     assert {row.name: row.type for row in read_layout(made).tensors} == {row.name: row.type for row in plan.tensors}
     assert not plan.fallbacks
-    check_loads(made)
+    load_and_decode(made, threads=1)
 
 
 def test_fallbacks_of_short_rows_are_named() -> None:
@@ -91,7 +91,7 @@ def test_a_file_with_a_value_that_is_not_finite_does_not_pass(tiny: Path, tmp_pa
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(content)
     with pytest.raises(LlamaError, match="cannot load"):
-        check_loads(broken)
+        load_and_decode(broken, threads=1)
 
 
 @pytest.mark.parametrize("name", ["q4_k_m", "q8_0"])

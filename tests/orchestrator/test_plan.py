@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.plan import Plan, SourceArm, SourceImatrix, seed_groups
-from actors.recipes import resolve_recipe
+from actors.orchestrator.plan import Plan, PlannedImatrix, SourceArm, SourceImatrix, _plan_imatrix, seed_groups
+from actors.recipes import protected, resolve_recipe
+from actors.store import RunDirectory
 from actors.work import CalibrationText, Endpoint, Generate, Item, Recipe, TypeOverrides
-from conf.schema import RecipeSettings
-from tests.orchestrator.planning import MODEL, deterministic, make_inputs, make_small_plan, sampled
+from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
+from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 
 
 def test_the_reference_of_a_quantized_source_is_f16_and_says_what_it_came_from(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_the_same_input_gives_the_same_plan(tmp_path: Path) -> None:
 
 
 def plan_with(tmp_path: Path, *recipes: Recipe) -> Plan:
-    by_name = {recipe.name: recipe for recipe in recipes}
+    by_name = {recipe.name: (recipe,) for recipe in recipes}
     sizes = {("tiny", name, weighted): 600 for name in by_name for weighted in (False, True)}
     inputs = make_inputs(recipes=by_name, predicted_bytes=sizes)
     return make_small_plan(tmp_path, inputs=inputs, quantizations=list(by_name))
@@ -201,6 +202,39 @@ def test_the_key_holds_what_is_in_a_recipe_and_not_its_name(tmp_path: Path) -> N
     assert keys["mine"] == keys["q4_k_l"]
     assert keys["plain"] == keys["q4_k_m"]
     assert len(set(keys.values())) == 3
+
+
+def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_own(tmp_path: Path) -> None:
+    plain = {name: resolve_recipe(name, {}) for name in ("f16", "q8_0", "q4_k_m")}
+    made = {name: protected(recipe, Protection(level="high")) for name, recipe in plain.items()}
+    sizes = {
+        ("tiny", one.name + one.suffix, weighted): 600
+        for both in made.values()
+        for one in both
+        for weighted in (False, True)
+    }
+    texts = (CalibrationText("/text", "b" * 64, 1.0),)
+    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    plan = make_small_plan(tmp_path, inputs=make_inputs(recipes=made, predicted_bytes=sizes, imatrices=sources))
+    own = ["f16", "q8_0+phigh", "q8_0+none+phigh", "q8_0+phigh~plain", "q8_0+none+phigh~plain"]
+    assert [arm.name for arm in plan.arms[:5]] == own
+    files = {arm.name: Path(arm.gguf_path).name for arm in plan.arms}
+    assert files["q4_k_m+phigh~plain"] == "tiny-Q4_K_M-phigh-plain.gguf"
+    assert {arm.reference for arm in plan.arms} == {None, "f16"}
+    assert len({arm.key_hash for arm in plan.arms}) == len(plan.arms) == 9
+    # q8_0 itself never looks at the matrix, but its bytes are shared out by it.
+    assert plan.arm("q8_0+phigh~plain").needs
+    # Tokens count by their class for protected arms alone.
+    assert [(one.mix, one.order.token_weights is not None) for one in plan.imatrices] == [
+        ("default", False),
+        ("default+weighted", True),
+    ]
+    assert plan.arm("q4_k_m+phigh").imatrix == "default+weighted"
+    assert plan.arm("q4_k_m+phigh~plain").imatrix == "default"
+    orders = [arm.order for arm in plan.arms if arm.order]
+    measured = {order.arm: order.measured_path for order in orders}
+    assert measured["q4_k_m+phigh"] == measured["q8_0+phigh"] != measured["q4_k_m+none+phigh"]
+    assert measured["f16"] is None
 
 
 def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> None:
@@ -245,3 +279,22 @@ def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_
         for made in (plan, planned("m", concurrency=1, attempts=2), planned("other"))
     ]
     assert paths[0] == paths[1] and not set(paths[0]) & set(paths[2])
+
+
+def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> None:
+    inputs, run = make_inputs(), RunDirectory(tmp_path / "p")
+    config = make_config(protection={"token_weights": {"mathematics": 7}})
+
+    def planned(config: PipelineConfig, *, weighted: bool) -> PlannedImatrix:
+        return _plan_imatrix(config, run, inputs, MODEL, inputs.imatrices[0], weighted=weighted)
+
+    plain, weighted = planned(config, weighted=False), planned(config, weighted=True)
+    assert (plain.mix, weighted.mix) == ("default", "default+weighted")
+    assert Path(weighted.file).name.startswith("default+weighted-")
+    assert plain.order.token_weights is None
+    assert weighted.order.token_weights == TokenWeights(mathematics=7)
+    assert {**plain.order.key, **weighted.order.key} == weighted.order.key
+    # Weights change the weighted matrix, and nothing else.
+    other = make_config(protection={"token_weights": {"mathematics": 8}})
+    assert planned(other, weighted=False) == plain
+    assert planned(other, weighted=True).file != weighted.file

@@ -57,6 +57,16 @@ def test_a_failed_unit_is_tried_again_and_then_recorded() -> None:
     assert (failure.error, failure.attempts, failure.log_tail) == ("second", 2, ("last line",))
 
 
+def test_a_unit_that_is_put_back_has_lost_no_attempt() -> None:
+    schedule = Schedule([unit("block")], (), 1)
+    schedule.start("block")
+    schedule.put_back("block")
+    assert schedule.state("block") is State.WAITING
+    schedule.start("block")
+    assert schedule.fail("block", "first") is False
+    assert schedule.failures[0].attempts == 1
+
+
 def test_all_that_needs_a_failed_unit_fails_with_it_and_the_rest_goes_on() -> None:
     units = [
         unit("imatrix", "quantization"),
@@ -83,7 +93,8 @@ def test_the_imatrix_comes_before_everything_that_is_not_needed_for_it(tmp_path:
     schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
     assert [one.arm for one in schedule.ready("quantization")] == ["f16", "q8_0"]
     schedule.finish(schedule.ready("quantization")[0].id)
-    assert [one.phase for one in schedule.ready("quantization")] == ["imatrix", "quantize"]
+    ready = [one.phase for one in schedule.ready("quantization")]
+    assert ready == ["imatrix"] * 16 + ["quantize"]
 
 
 @given(st.data())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from actors.errors import LlamaError
 from actors.llama.activations import ActivationCollector, TensorActivations
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
-from actors.quantization.imatrix import collect, collect_shard, count_groups
+from actors.quantization.imatrix import collect, collect_shard
 from actors.work import ImatrixOrder
 from tests.quantization.orders import imatrix_order
 from tests.tiny_model import TinyShape, write_tiny_model
@@ -44,10 +45,10 @@ def test_what_was_interrupted_goes_on_at_the_last_whole_group(
     mine, decode = elsewhere(order, tmp_path), ActivationCollector.decode
     reported: list[int] = []
 
-    def failing(self: ActivationCollector, chunk: tuple[int, ...]) -> None:
+    def failing(self: ActivationCollector, *arguments: Any) -> None:
         if len(reported) == fails_at:
             raise LlamaError("the machine went away")
-        decode(self, chunk)
+        decode(self, *arguments)
 
     monkeypatch.setattr(ActivationCollector, "decode", failing)
     with pytest.raises(LlamaError, match="went away"):
@@ -71,7 +72,7 @@ def test_shards_in_any_order_give_the_same_bits(
     mine = elsewhere(order, tmp_path)
     for shard in reversed(range(n_shards)):
         collect_shard(mine, shard, n_shards, lambda tokens: None)
-    assert len(list(tmp_path.glob("*.parts/*.npz"))) == count_groups(mine) == 3
+    assert len(list(tmp_path.glob("*.parts/*.npz"))) == len(mine.group_tokens) == 3
     told: list[int] = []
     collect(mine, lambda tokens: told.append(tokens))
     assert told == [N_CHUNKS * CTX]
@@ -90,24 +91,26 @@ def test_groups_of_other_work_are_not_taken_for_ones_own(order: ImatrixOrder, wh
 def test_groups_come_back_as_they_were_saved(tmp_path: Path) -> None:
     entry = TensorActivations(np.array([[1 / 3, 2.0]]), np.array([5], np.int64))
     parts = PartsFolder(tmp_path / "x.gguf", "me")
-    parts.save(0, Group({"blk.0.a.weight": entry}, 1.5, 1000))
+    parts.save(0, Group({"blk.0.a.weight": entry}, 1.5, 1000, frozenset({"here:1"})))
     assert parts.has(0)
     assert not parts.has(1)
     assert not PartsFolder(tmp_path / "x.gguf", "you").has(0)
     back = parts.load(0)
-    assert (back.seconds, back.peak_rss_bytes) == (1.5, 1000)
+    assert (back.seconds, back.peak_rss_bytes, back.processes) == (1.5, 1000, {"here:1"})
     assert back.entries["blk.0.a.weight"].sum_squares.tobytes() == entry.sum_squares.tobytes()
     assert back.entries["blk.0.a.weight"].counts.tolist() == [5]
 
 
 def test_sums_are_added_in_their_order() -> None:
     def group(value: float, peak: int) -> Group:
-        return Group({"a": TensorActivations(np.array([[value]]), np.array([1], np.int64))}, 1.0, peak)
+        entry = TensorActivations(np.array([[value]]), np.array([1], np.int64))
+        return Group({"a": entry}, 1.0, peak, frozenset({f"here:{peak % 2}"}))
 
     total = add_up([group(1e16, 3), group(1.0, 9), group(1.0, 4)])
     # (1e16 + 1) + 1 loses both ones, 1e16 + (1 + 1) would not.
     assert total.entries["a"].sum_squares[0, 0] == 1e16
     assert (total.entries["a"].counts.tolist(), total.seconds, total.peak_rss_bytes) == ([3], 3.0, 9)
+    assert total.processes == {"here:0", "here:1"}
 
 
 def test_the_last_group_may_be_shorter() -> None:

@@ -28,7 +28,9 @@ ENGLISH = Path(__file__).parents[3] / "shared" / "data" / "calibration" / "wikit
 def test_the_worker_collects_reports_and_describes(tmp_path: Path) -> None:
     order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
     reported: list[int] = []
-    manifest = QuantizationWorker().collect(order, lambda tokens: reported.append(tokens))
+    worker = QuantizationWorker()
+    worker.collect_group(order, 0, lambda tokens: reported.append(tokens))
+    manifest = worker.merge(order, lambda tokens: reported.append(tokens))
     assert reported == [128] * 4
     assert (manifest.n_tokens, manifest.n_chunks, manifest.ctx, manifest.n_tensors) == (512, 4, 128, 14)
     assert manifest.sha256 == file_sha256(order.output_path)

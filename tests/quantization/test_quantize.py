@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from actors.errors import ConflictError, LlamaError
@@ -13,7 +15,7 @@ from actors.llama.gguf_layout import read_layout
 from actors.llama.quantizer import plan_quantization, quantize
 from actors.quantization import quantize as making
 from actors.quantization.actor import QuantizationWorker
-from actors.quantization.imatrix import collect
+from actors.quantization.imatrix import collect, manifest_path
 from actors.quantization.quantize import ArmFiles, OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
 from actors.recipes import resolve_recipe
@@ -62,6 +64,51 @@ def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, 
     assert "quant size" in files.log.read_text(encoding="utf-8")
     header = read_header(files.gguf)
     assert (header.file_type, header.has_chat_template, header.name) == ("Q4_K_M", True, "Tiny")
+
+
+def test_the_manifest_says_what_an_arm_was_made_from_and_how_long_it_took(
+    tiny: Path, matrix: str, tmp_path: Path
+) -> None:
+    order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
+    manifest = make_arm(order, silent)
+    assert manifest.imatrix is not None and manifest.imatrix.sha256 == file_sha256(matrix)
+    calibration = manifest.imatrix.calibration
+    assert calibration is not None
+    assert (calibration.mix, calibration.n_tokens, calibration.ctx) == ("default", 512, 128)
+    content = file_sha256(tiny.parent / "text.txt")
+    assert [(text.name, text.sha256, text.n_chunks) for text in calibration.texts] == [("text.txt", content, 4)]
+    assert {"quant_assay", "python", "gguf", "llama_cpp_python", "ggml", "cpu_features"} == set(manifest.versions)
+    assert manifest.durations is not None and manifest.decodes is not None
+    steps = (manifest.durations.quantize_s, manifest.durations.verify_s, manifest.durations.hash_s)
+    assert min(steps) > 0
+    assert sum(steps) <= manifest.seconds
+    assert manifest.decodes.finite
+    assert (len(manifest.decodes.tokens), manifest.decodes.prompt_tokens > 4) == (4, True)
+
+
+def test_a_matrix_without_its_own_manifest_has_no_known_texts(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.gguf"
+    alone.write_bytes(Path(matrix).read_bytes())
+    order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(alone))
+    without = make_arm(order, silent)
+    write_json(manifest_path(alone), read_json(manifest_path(matrix)) | {"sha256": "of another file"})
+    with_anothers = make_arm(order, silent)
+    for made in (without, with_anothers):
+        assert made.imatrix is not None and made.imatrix.calibration is None
+
+
+def test_a_file_that_loads_but_does_not_decode_does_not_pass(tmp_path: Path) -> None:
+    """Every weight is a number, but their products are not: norms of 1e38 overflow in the first block."""
+    model = write_tiny_model(tmp_path / "tiny.gguf", dtype="f32")
+    with model.open("r+b") as file:
+        for row in read_layout(model).tensors:
+            if row.name.endswith("norm.weight"):
+                file.seek(row.offset)
+                file.write(np.full(256, 3e38, np.float32).tobytes())
+    order = arm_order(model, tmp_path, "f32")
+    with pytest.raises(ConflictError, match=r"does not decode.*not finite"):
+        make_arm(order, silent)
+    assert not any(Path(order.output_path).parent.iterdir())
 
 
 def test_fallbacks_of_a_real_model_are_counted(tmp_path: Path) -> None:
@@ -142,6 +189,19 @@ def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, t
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
+def test_metadata_are_those_of_llama_quantize_key_by_key(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
+    theirs = tmp_path / "theirs.gguf"
+    run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, "q4_k_m", 2)
+    make_arm(order, silent)
+    ours, other = read_layout(Path(order.output_path)), read_layout(theirs)
+    assert list(ours.raw) == list(other.raw)
+    # They keep the folders of their machine in the file; we keep the name alone.
+    different = {key for key in ours.raw if ours.raw[key] != other.raw[key]}
+    assert different == {"quantize.imatrix.file"}
+    assert ours.metadata["quantize.imatrix.file"] == Path(str(other.metadata["quantize.imatrix.file"])).name
+
+
 def test_an_older_matrix_weighs_as_in_llama_quantize(tiny: Path, tmp_path: Path) -> None:
     imatrix_order(tiny, tmp_path)
     older, theirs = tmp_path / "m.dat", tmp_path / "theirs.gguf"
@@ -178,9 +238,9 @@ def test_a_manifest_of_before_there_were_recipes_can_be_read(tiny: Path, tmp_pat
     made = make_arm(order, silent)
     path = ArmFiles.in_own_folder(order.output_path).manifest
     row = read_json(path)
-    del row["method"], row["overrides"]
+    del row["method"], row["overrides"], row["durations"], row["decodes"]
     write_json(path, row)
-    assert load_manifest(path) == made
+    assert load_manifest(path) == replace(made, durations=None, decodes=None)
 
 
 def test_a_tensor_that_is_not_of_the_ordered_type_does_not_pass(tiny: Path, tmp_path: Path) -> None:

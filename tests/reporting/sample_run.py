@@ -233,11 +233,12 @@ def _imatrix() -> dict[str, Any]:
         "n_chunks": 128,
         "ctx": 512,
         "group_chunks": 8,
-        "rules": {"chunk_shuffle_seed": 7, "parse_special": False},
+        "rules": {"chunk_shuffle_seed": 7, "parse_special": False, "chat_template": True},
         "texts": [{"name": text, "sha256": _sha256(text), "n_chunks": 64} for text in texts],
         "n_tensors": 210,
         "tokens_per_second": 567.0,
         "seconds": 115.6,
+        "n_processes": 2,
     }
 
 

@@ -15,6 +15,7 @@ from conf.faults import BadInput
 from reporting.charts.draw import draw_charts
 from reporting.documents.reading import reading
 from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.validate import validate
 from reporting.wording import Lang, Words
 from tests.reporting.results_folder import (
     HOSTILE,
@@ -86,6 +87,46 @@ def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
     said = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
     (line,) = [line for line in text.splitlines() if line.startswith(said)]
     assert line.endswith("→ `q6_k`")
+
+
+def test_the_methodology_explains_budgets_where_there_are_any(tmp_path: Path) -> None:
+    def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        use = {"name": "phigh", "control": False, "budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9}
+        use |= {"added_bpw": 0.4987, "raised": 7, "lowered": 0, "control_seed": 5, "measuring_seconds": 1.0}
+        errors = {"predicted_error": 27.02e-6, "predicted_error_base": 910.4e-6, "predicted_error_control": 233e-6}
+        comparison["arms"][-1]["budget"] = use | errors | {"bound": 26.4e-6}
+
+    plain = write(tmp_path / "plain")
+    there = write(tmp_path / "run", budgeted)
+    for heading in ("### 精度の配分 / Precision where it matters", "random seed 5"):
+        assert heading in text_of(there / METHODOLOGY)
+        assert heading not in text_of(plain / METHODOLOGY)
+    row = "| q4_k_m | q4_k_m | +0.499 | 7 / 0 | 27.02e-6 | 910.40e-6 | 26.40e-6 |"
+    for name in (METHODOLOGY, REPORT):
+        assert row in text_of(there / name)
+        assert "910.40" not in text_of(plain / name)
+
+
+def test_the_methodology_explains_token_weights_with_those_of_the_run(tmp_path: Path) -> None:
+    uses = {
+        "mathematics": {"weight": 4.0, "tokens": 7123, "share": 0.2174, "weighted_share": 0.5204},
+        "science": {"weight": 2.5, "tokens": 205, "share": 0.0063, "weighted_share": 0.015},
+        "other": {"weight": 1.0, "tokens": 25440, "share": 0.7764, "weighted_share": 0.4646},
+    }
+
+    def weighted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        plain = comparison["imatrices"][0] | {"token_weighting": None}
+        classes = {"rules": "8df13025733ceb80", "classes": uses}
+        comparison["imatrices"] = [plain, plain | {"name": "default+weighted", "token_weighting": classes}]
+        validate("quantization_comparison", comparison)
+
+    text = text_of(write(tmp_path / "run", weighted) / METHODOLOGY)
+    assert "Token weights" not in text_of(write(tmp_path / "plain") / METHODOLOGY)
+    assert "トークンの重み" in text
+    assert "Why single tokens cannot be given more precision" in text
+    (line,) = [line for line in text.splitlines() if "7,123" in line]
+    assert re.search(r"mathematics: .*4\.00, 7,123 .*\(21\.7%\).* 52\.0%", line)
+    assert text.count("`8df13025733ceb80`") == 1
 
 
 def test_every_document_says_that_the_source_was_quantized(run: Path) -> None:

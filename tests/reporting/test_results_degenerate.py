@@ -119,7 +119,7 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
 
 
 def test_one_number_is_shown_without_an_interval() -> None:
-    facts, records, timings = SAMPLE
+    facts, records, timings = sample_run()
     benchmarks = [one | {"kind": "function"} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
     of_gsm8k = pl.col("benchmark") == "gsm8k"
     first = records.filter(of_gsm8k).unique(["arm", "seed"], keep="first", maintain_order=True)

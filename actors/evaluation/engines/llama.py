@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from actors.evaluation.chat import Prompt, TemplateFailed, render_prompt
+from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.evaluation.engines import Answer, Choices, Measured, Refused, Usage
 from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods

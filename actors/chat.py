@@ -2,7 +2,8 @@
 
 Templates come out of GGUF files, so they are code of strangers: they run in jinja2's immutable sandbox,
 see no clock, and get only the names that transformers gives them
-(https://huggingface.co/docs/transformers/chat_templating_writing).
+(https://huggingface.co/docs/transformers/chat_templating_writing). Evaluation renders its prompts here, and
+quantization the calibration texts of mixes that ask for it.
 """
 
 from __future__ import annotations
@@ -57,14 +58,29 @@ def render_prompt(
     return Prompt(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
 
 
-def render_template(template: str, messages: Sequence[Message], *, bos_token: str, eos_token: str) -> str:
-    """Messages through a chat template, ready for the model's turn. Raises `TemplateFailed`."""
+def render_conversations(conversations: Sequence[Sequence[Message]], model: Model) -> Prompt:
+    """Whole conversations, one after the other. Raises `TemplateFailed`, also for a model without a template."""
+    template = model.chat_template
+    if template is None:
+        raise TemplateFailed("the model has no chat template")
+    bos, eos = _special_text(model, model.bos), _special_text(model, model.eos)
+    text = "".join(
+        render_template(template, messages, bos_token=bos, eos_token=eos, add_generation_prompt=False)
+        for messages in conversations
+    )
+    return Prompt(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
+
+
+def render_template(
+    template: str, messages: Sequence[Message], *, bos_token: str, eos_token: str, add_generation_prompt: bool = True
+) -> str:
+    """Messages through a chat template: ready for the model's turn, or as they stand. Raises `TemplateFailed`."""
     try:
         return _compiled(template).render(
             messages=[{"role": message.role, "content": message.content} for message in messages],
             bos_token=bos_token,
             eos_token=eos_token,
-            add_generation_prompt=True,
+            add_generation_prompt=add_generation_prompt,
             tools=None,
             documents=None,
         )

@@ -1,0 +1,173 @@
+"""Sharing bytes among tensors: the choice of one option a tensor that costs least and fits into a budget.
+
+Pure arithmetic on tables of bytes and costs (a multiple-choice knapsack). What an option is and what it costs is
+`protection`'s; here are the best choice, a bound on how far from the optimum it can be, and the choice that looks at
+no cost, for the control.
+
+`cheapest` is dynamic programming over bytes in whole units. The unit is the greatest common divisor of all byte
+differences, and then the choice is optimal; where the table would grow too large, a multiple of it, with every
+difference rounded up, so that the budget holds all the same. The unit does not depend on the budget: a larger budget
+can never give a worse choice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAX_CELLS = 2**26
+"""Of the table of choices, a byte each: 64 MiB."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to store a tensor."""
+
+    n_bytes: int
+    cost: float
+
+
+Table = Sequence[Sequence[Option]]
+"""For each tensor its options, each of more bytes than the one before."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option a tensor."""
+
+    picked: tuple[int, ...]
+    """Index into each tensor's options."""
+    n_bytes: int
+    cost: float
+    bound: float
+    """No choice within the budget can cost less (Lagrangian dual)."""
+
+
+def smallest(table: Table) -> int:
+    """Bytes of the smallest choice there is."""
+    return sum(options[0].n_bytes for options in table)
+
+
+def cheapest(table: Table, budget_bytes: int, *, max_cells: int = _MAX_CELLS) -> Choice:
+    """The choice that costs least within the budget.
+
+    Raises:
+        ValueError: not even the smallest choice fits.
+    """
+    room = budget_bytes - smallest(table)
+    if room < 0:
+        raise ValueError(f"{budget_bytes} bytes are fewer than the smallest choice takes")
+    extra = [[option.n_bytes - options[0].n_bytes for option in options] for options in table]
+    unit = _unit(extra, max_cells)
+    widest = sum(-(-steps[-1] // unit) for steps in extra)
+    n_units = min(room // unit, widest)
+    best = np.zeros(n_units + 1)  # the least cost of the tensors so far, by units that they may take
+    picks: list[NDArray[np.uint8]] = []
+    for options, steps in zip(table, extra, strict=True):
+        fresh = np.full(n_units + 1, np.inf)
+        pick = np.zeros(n_units + 1, np.uint8)
+        for index, (option, step) in enumerate(zip(options, steps, strict=True)):
+            taken = -(-step // unit)
+            if taken > n_units:
+                break
+            candidate = best[: n_units + 1 - taken] + option.cost
+            # Strictly better: of equals, the smaller one stays.
+            better = candidate < fresh[taken:]
+            fresh[taken:][better] = candidate[better]
+            pick[taken:][better] = index
+        best = fresh
+        picks.append(pick)
+    return _choice(table, _trace(extra, picks, n_units, unit), _bound(table, room))
+
+
+def spread(table: Table, start: Sequence[int], budget_bytes: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """A choice that looks at bytes alone: each tensor in turn, in random order, takes one step, until none fits.
+
+    Args:
+        start: where each tensor begins. If that takes more than the budget, steps go down until it fits.
+    """
+    picked = list(start)
+    room = budget_bytes - sum(options[index].n_bytes for options, index in zip(table, picked, strict=True))
+    order = rng.permutation(len(table))
+    while room < 0:
+        movable = [tensor for tensor in order if picked[tensor] > 0]
+        if not movable:
+            raise ValueError(f"{budget_bytes} bytes are fewer than the smallest choice takes")
+        for tensor in movable:
+            if room < 0:
+                room += _step(table[tensor], picked[tensor], -1)
+                picked[tensor] -= 1
+    moved = True
+    while moved:
+        moved = False
+        for tensor in order:
+            if picked[tensor] + 1 < len(table[tensor]) and (need := _step(table[tensor], picked[tensor], +1)) <= room:
+                room -= need
+                picked[tensor] += 1
+                moved = True
+    return tuple(picked)
+
+
+def _step(options: Sequence[Option], index: int, direction: int) -> int:
+    """Bytes between an option and its neighbour, never negative."""
+    return abs(options[index + direction].n_bytes - options[index].n_bytes)
+
+
+def _unit(extra: Sequence[Sequence[int]], max_cells: int) -> int:
+    divisor = math.gcd(*(step for steps in extra for step in steps)) or 1
+    widest = sum(steps[-1] for steps in extra) // divisor + 1
+    return divisor * max(1, -(-len(extra) * widest // max_cells))
+
+
+def _trace(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], left: int, unit: int) -> list[int]:
+    picked = []
+    for steps, pick in zip(reversed(extra), reversed(picks), strict=True):
+        index = int(pick[left])
+        picked.append(index)
+        left -= -(-steps[index] // unit)
+    return picked[::-1]
+
+
+def _choice(table: Table, picked: Sequence[int], bound: float) -> Choice:
+    taken = [options[index] for options, index in zip(table, picked, strict=True)]
+    cost = math.fsum(option.cost for option in taken)
+    return Choice(tuple(picked), sum(option.n_bytes for option in taken), cost, min(bound, cost))
+
+
+def _bound(table: Table, room: int) -> float:
+    """The largest Lagrangian bound: what it would cost if the last step could be taken in part.
+
+    Along each tensor's lower convex hull the gain a byte falls, so that the steps of all tensors, best gain first, are
+    the optimum of the relaxed problem (Sinha and Zoltners 1979, "The multiple-choice knapsack problem").
+    """
+    steps = [step for options in table for step in _hull_steps(options)]
+    steps.sort(key=lambda step: step[1] / step[0], reverse=True)
+    gains = []
+    for n_bytes, gain in steps:
+        gains.append(gain if n_bytes <= room else gain * room / n_bytes)
+        if n_bytes > room:
+            break
+        room -= n_bytes
+    return math.fsum([*(options[0].cost for options in table), *(-gain for gain in gains)])
+
+
+def _hull_steps(options: Sequence[Option]) -> list[tuple[int, float]]:
+    """Bytes and gain of each step along the lower convex hull, from the smallest option on, as long as costs fall."""
+    hull = [options[0]]
+    for option in options[1:]:
+        if option.cost >= hull[-1].cost:
+            continue
+        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], option):
+            hull.pop()
+        hull.append(option)
+    return [(later.n_bytes - one.n_bytes, one.cost - later.cost) for one, later in itertools.pairwise(hull)]
+
+
+def _slope(one: Option, later: Option) -> float:
+    """Gain a byte."""
+    return (one.cost - later.cost) / (later.n_bytes - one.n_bytes)

@@ -1,0 +1,142 @@
+"""Rows of a data set of the hub as a calibration text: found by split, read by polars, joined by blank lines.
+
+The text is kept as a plain file in the cache, so that everything after this reads it as any other text; where it came
+from goes with it into the matrix's manifest. Only data files are read: programs in a data set's repository are not run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from actors.hub import Hub, ReportBytes, Snapshot
+from actors.store import content_hash, write_text
+from conf.faults import BadInput, Fault, near_names
+from conf.hub_ids import HubId
+from conf.mixes import DatasetRows
+
+FORMATS = (".parquet", ".jsonl", ".json", ".csv", ".txt")
+"""What is read, the first that a split has: repositories carry copies in several."""
+TEXT_COLUMN = "text"
+"""The one column of a plain text file, a line a row, as the hub's own viewer has it."""
+
+
+@dataclass(frozen=True)
+class DatasetText:
+    """The text, and where it comes from."""
+
+    path: Path
+    source: dict[str, Any]
+
+
+def dataset_text(
+    wanted: DatasetRows, hub: Hub, cache: Path, *, key: str, report: ReportBytes = lambda _: None
+) -> DatasetText:
+    """Fetch as many files as hold the rows, and write their text into the cache.
+
+    Raises:
+        BadInput: no such data set, split or column, too few rows, or files that cannot be read.
+    """
+    snapshot = hub.snapshot(HubId(wanted.dataset, wanted.revision), kind="dataset", key=key)
+    files = split_files(snapshot, wanted, key=key)
+    asked = {name: value for name, value in asdict(wanted).items() if name != "dataset"}
+    source = {**asked, **snapshot.origin, "files": list(files)}
+    digest = content_hash({"rule": 1, **source})[:8]
+    rows = wanted.rows or "all"
+    path = (
+        cache / "datasets" / f"{wanted.dataset.replace('/', '--')}-{wanted.split}-{wanted.column}-{rows}-{digest}.txt"
+    )
+    if not path.exists():
+        texts = _first_rows(wanted, snapshot, files, hub, key=key, report=report)
+        write_text(path, "\n\n".join(text for text in texts if text and text.strip()) + "\n")
+    return DatasetText(path, source)
+
+
+def split_files(snapshot: Snapshot, wanted: DatasetRows, *, key: str) -> tuple[str, ...]:
+    """The files of a split, in their order. Raises `BadInput` where there are none, or several configurations."""
+    data = [name for name in sorted(snapshot.files) if PurePosixPath(name).suffix in FORMATS]
+    if wanted.folder is not None:
+        data = [name for name in data if name.startswith(f"{wanted.folder.strip('/')}/")]
+    found = [name for name in data if wanted.split in _words(name)]
+    got = f"{wanted.dataset}@{wanted.revision}, split {wanted.split}"
+    if not found:
+        known = sorted({word for name in data for word in _words(name)} & _USUAL_SPLITS)
+        hint = f"It seems to have {', '.join(known)}." if known else "Look at its files on the hub."
+        allowed = f"a split with files named after it ({', '.join(FORMATS)})"
+        raise BadInput(Fault(key, got, allowed, hint))
+    suffix = next(suffix for suffix in FORMATS if any(name.endswith(suffix) for name in found))
+    found = [name for name in found if name.endswith(suffix)]
+    folders = sorted({str(PurePosixPath(name).parent) for name in found})
+    if len(folders) > 1:
+        raise BadInput(
+            Fault(key, got, f"one configuration; its folders: {', '.join(folders)}", "Name one as `folder`.")
+        )
+    return tuple(found)
+
+
+_USUAL_SPLITS = {"train", "validation", "valid", "dev", "test"}
+
+
+def _words(name: str) -> set[str]:
+    """What a file may be named after: its folders, and the words of its own name, `train` of `train-00000-of-00002`."""
+    path = PurePosixPath(name)
+    stem = path.name.removesuffix(path.suffix)
+    return {*path.parts[:-1], stem, *re.split(r"[-.]", stem), *re.split(r"[-._]", stem)}
+
+
+def _first_rows(
+    wanted: DatasetRows, snapshot: Snapshot, files: Sequence[str], hub: Hub, *, key: str, report: ReportBytes
+) -> list[str | None]:
+    """The column's first rows, file after file; no file is fetched that is not needed."""
+    texts: list[str | None] = []
+    for name in files:
+        folder = hub.fetch(snapshot, [name], key=key, report=report)
+        still = None if wanted.rows is None else wanted.rows - len(texts)
+        texts += _column(folder / name, wanted, still, key=key)
+        if wanted.rows is not None and len(texts) >= wanted.rows:
+            return texts
+    if wanted.rows is not None:
+        got = f"{wanted.rows} rows of {wanted.dataset}, split {wanted.split}"
+        raise BadInput(Fault(key, got, f"at most {len(texts)}, which it has", "Leave `rows` out to take all."))
+    return texts
+
+
+def _column(path: Path, wanted: DatasetRows, rows: int | None, *, key: str) -> Iterable[str | None]:
+    got = f"{wanted.dataset}: {path.name}, column {wanted.column}"
+    try:
+        frame = _read(path)
+        schema = frame.collect_schema()
+        if wanted.column not in schema:
+            columns = list(schema)
+            step = near_names(wanted.column, columns)
+            raise BadInput(Fault(key, got, f"one of its columns ({', '.join(columns)})", step))
+        if schema[wanted.column] != pl.String:
+            raise BadInput(Fault(key, got, f"a column of text (this is {schema[wanted.column]})"))
+        column = frame.select(wanted.column)
+        return (column if rows is None else column.head(rows)).collect()[wanted.column].to_list()
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(Fault(key, got, f"a file that can be read ({reason[:200]})")) from error
+
+
+def _read(path: Path) -> pl.LazyFrame:
+    # The cache's files are links to names without an ending, which polars looks at; the link's own name has one.
+    match path.suffix:
+        case ".parquet":
+            return pl.scan_parquet(path)
+        case ".jsonl":
+            return pl.scan_ndjson(path)
+        case ".csv":
+            return pl.scan_csv(path)
+        case ".txt":
+            return pl.LazyFrame({TEXT_COLUMN: path.read_text(encoding="utf-8").splitlines()})
+        case _:
+            # Files called .json hold an array or, often, a row a line.
+            content = path.read_bytes()
+            is_array = content.lstrip()[:1] == b"["
+            return (pl.read_json(content) if is_array else pl.read_ndjson(content)).lazy()

@@ -1,0 +1,167 @@
+"""Decoding the groups of importance matrices, with all that the next group needs as well kept loaded.
+
+A worker is given one group after the other, of one matrix or of several. Loading the model and cutting the texts for
+each of them anew would cost more than a small group itself. Adding the groups up is `imatrix`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.errors import LlamaError
+from actors.llama import library
+from actors.llama.activations import ActivationCollector
+from actors.llama.gguf_file import read_header
+from actors.llama.model import Model
+from actors.machine import check_memory
+from actors.quantization.calibration import Calibration, make_chunks
+from actors.quantization.groups import Group, PartsFolder, cut
+from actors.quantization.memory import needed_to_collect, peak_rss_bytes
+from actors.store import content_hash
+from actors.token_classes import weights_key
+from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is common to all groups of an order."""
+
+    order: ImatrixOrder
+    calibration: Calibration
+    parts: PartsFolder
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What watches a model, and both to be closed."""
+
+    content: tuple[str, int, int, int]
+    """Path, tokens a chunk, threads, layers offloaded: orders that agree in these share it."""
+    collector: ActivationCollector
+    opened: contextlib.ExitStack
+
+
+class GroupDecoder:
+    """Decodes groups, and saves them. Use it as a context manager, or call `close`."""
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+        self._loaded: _Loaded | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._loaded is not None:
+            self._loaded.opened.close()
+            self._loaded = None
+
+    def work(self, order: ImatrixOrder) -> Work:
+        """The chunks of an order, and the folder of its groups.
+
+        Raises:
+            BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+        """
+        if self._work is None or self._work.order != order:
+            self._work = _prepare(order)
+        return self._work
+
+    def decode(self, order: ImatrixOrder, numbers: Sequence[int], report: ReportTokens) -> None:
+        """Decode and save those of the groups that are not saved yet; the model is loaded only if there are any.
+
+        Args:
+            order: whose groups.
+            numbers: which ones.
+            report: told the tokens of each chunk when it is done, and first those of all groups that are found done.
+
+        Raises:
+            BadInput: as `work` does; too little memory for the model.
+            LlamaError: llama.cpp failed, or activations were not finite.
+        """
+        work = self.work(order)
+        groups, weights = cut(work.calibration.chunks), cut(work.calibration.weights)
+        missing = [number for number in numbers if not work.parts.has(number)]
+        found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
+        if found:
+            report(found)
+        for number in missing:
+            try:
+                group = _decode(self._collector(order), groups[number], weights[number], report)
+            except LlamaError as error:
+                # What was watched so far, and maybe the model itself, is not to be trusted any more.
+                self.close()
+                raise _with_way_out(error, number, len(groups)) from error
+            work.parts.save(number, group)
+
+    def _collector(self, order: ImatrixOrder) -> ActivationCollector:
+        content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
+        if self._loaded is None or self._loaded.content != content:
+            self.close()
+            check_room(order.model_path, order.ctx)
+            with contextlib.ExitStack() as stack:
+                model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
+                collector = stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=order.threads))
+                self._loaded = _Loaded(content, collector, stack.pop_all())
+        return self._loaded.collector
+
+
+def check_room(model_path: str, ctx: int) -> None:
+    """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
+    check_memory(needed_to_collect(read_header(model_path), ctx), f"collecting from {Path(model_path).name}")
+
+
+def _prepare(order: ImatrixOrder) -> Work:
+    read_header(order.model_path)
+    with Model(order.model_path, vocab_only=True) as vocabulary:
+        calibration = make_chunks(
+            vocabulary,
+            order.texts,
+            dataset_size=order.dataset_size,
+            ctx=order.ctx,
+            rules=order.rules,
+            token_weights=order.token_weights,
+        )
+    # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
+    chunks = [list(chunk) for chunk in calibration.chunks]
+    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
+    return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
+
+
+def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
+    where = f"group {number + 1} of {n_groups} of the calibration failed: {error.message}"
+    step = (
+        "A smaller --dataset-size leaves later groups out; else give another --calibration text, or look at the model"
+    )
+    return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
+
+
+def _decode(
+    collector: ActivationCollector,
+    chunks: Sequence[Sequence[int]],
+    weights: Sequence[NDArray[np.float32] | None],
+    report: ReportTokens,
+) -> Group:
+    started = time.perf_counter()
+    collector.clear()
+    for chunk, of_tokens in zip(chunks, weights, strict=True):
+        collector.decode(chunk, of_tokens)
+        report(len(chunk))
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))

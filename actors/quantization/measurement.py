@@ -1,0 +1,103 @@
+"""Measuring what each type would lose of each tensor of a model, once for all arms that want to know.
+
+Results are kept in one file a model and importance matrix (`QuantizeOrder.measured_path`): what stands there is not
+measured again, so levels and methods share their measurements. Workers that want the same wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from actors.llama.gguf_layout import TensorInfo
+from actors.llama.quantizer import ImatrixData
+from actors.llama.rounding import RoundingErrors, measure
+from actors.quantization.protection import Ladder
+from actors.store import read_json, write_json
+from actors.work import ReportTokens
+
+MAX_ELEMENTS = 2**19
+"""Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M the
+relative errors of larger tensors then differ from those of all rows by 1.3% (standard deviation), 3% at most."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, and what it took."""
+
+    tensors: Mapping[str, RoundingErrors]
+    seconds: float
+    """Of this call: 0 where all was known."""
+
+    def relative(self) -> dict[str, dict[str, float]]:
+        """Relative errors by tensor and type."""
+        return {name: {kind: one.relative(kind) for kind in one.errors} for name, one in self.tensors.items()}
+
+
+def measured_errors(
+    parts: Sequence[Path],
+    tensors: Iterable[TensorInfo],
+    ladders: Iterable[Ladder],
+    imatrix: ImatrixData | None,
+    *,
+    threads: int,
+    kept_at: str | None,
+    report: ReportTokens,
+) -> Measured:
+    """The errors of all types of the ladders.
+
+    Args:
+        parts: the model's files, to which its tensors point.
+        kept_at: a file that belongs to this model and importance matrix alone; None keeps nothing.
+        report: called with 0 after each tensor, as a sign of life.
+    """
+    infos = {tensor.name: tensor for tensor in tensors}
+    importance = imatrix.importance if imatrix is not None else {}
+    with _locked(kept_at):
+        known = _read(kept_at)
+        started = time.perf_counter()
+
+        def one(ladder: Ladder) -> tuple[str, RoundingErrors] | None:
+            before = known.get(ladder.name)
+            missing = [kind for kind in ladder.types if before is None or kind not in before.errors]
+            if not missing:
+                return None
+            info, weights = infos[ladder.name], importance.get(ladder.name)
+            found = measure(parts[info.part], info, missing, weights, max_elements=MAX_ELEMENTS)
+            errors = {**(before.errors if before else {}), **found.errors}
+            return ladder.name, RoundingErrors(found.rows, found.rows_measured, found.energy, errors)
+
+        fresh = {}
+        # Quantizing runs outside of Python's lock, so threads share the work, a tensor each.
+        with ThreadPoolExecutor(threads) as pool:
+            for made in pool.map(one, ladders):
+                if made is not None:
+                    fresh[made[0]] = made[1]
+                    report(0)
+        everything = {**known, **fresh}
+        if kept_at is not None and fresh:
+            write_json(kept_at, {name: asdict(everything[name]) for name in sorted(everything)})
+    return Measured(everything, time.perf_counter() - started if fresh else 0.0)
+
+
+def _read(kept_at: str | None) -> dict[str, RoundingErrors]:
+    if kept_at is None or not Path(kept_at).exists():
+        return {}
+    return {name: RoundingErrors(**row) for name, row in read_json(kept_at).items()}
+
+
+@contextlib.contextmanager
+def _locked(kept_at: str | None) -> Iterator[None]:
+    """Let one worker measure at a time; the others find its results then."""
+    if kept_at is None:
+        yield
+        return
+    Path(kept_at).parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{kept_at}.lock"):
+        yield

@@ -1,0 +1,117 @@
+"""What is in an importance matrix, layer by layer: four figures of each input, as heat maps.
+
+Matrices that are multiplied with the same input (attn_q, attn_k, attn_v, say) have the same figures and share a row.
+The colours are cividis, which looks the same with every kind of colour vision and gets darker steadily, in grey too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure
+from reporting.escape import one_line
+from reporting.findings import Json
+from reporting.wording import Words
+
+ROW_PX = 26
+_LEAST_HEIGHT_PX = 78
+_MOST_LAYER_LABELS = 12
+_GROUND = "#D9D9D9"
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """One of the figures that are drawn."""
+
+    column: str
+    ja: str
+    en: str
+    meaning_ja: str
+    meaning_en: str
+    percent: bool = False
+    logarithmic: bool = False
+
+
+_MEASURES = (
+    _Measure(
+        "total", "Σ 活性²", "Σ act²", "列ごとの二乗平均の和", "mean squares, summed over columns", logarithmic=True
+    ),
+    _Measure("entropy_share", "エントロピー", "Entropy", "最大に対する割合", "as a part of its maximum", percent=True),
+    _Measure(
+        "outliers", "外れた列", "Outlying columns", "平均+1σを超える列", "more than 1σ above the mean", percent=True
+    ),
+    _Measure("cosine", "前層との類似", "Similarity to the layer before", "コサイン類似度", "cosine"),
+)
+
+
+def importance_chart(table: pl.DataFrame, head: Sequence[str], words: Words) -> AnyChart | None:
+    """The chart of one matrix; None where it holds nothing of any layer.
+
+    Args:
+        table: its rows, with the columns of `reporting.frames.IMPORTANCE_SCHEMA`.
+        head: what it belongs to, said below the title.
+        words: the language.
+    """
+    inside = table.drop_nulls("layer")
+    if inside.height == 0:
+        return None
+    rows = inputs_of(inside)
+    title = [words.say("重要度行列", "Importance matrix") + ": " + one_line(str(inside["matrix"][0]), 60)]
+    subtitle = [one_line(line, 100) for line in head] + words.lines(
+        "横: 層。縦: 同じ入力を受ける重み行列。灰色: 値なし。",
+        "Across: layers. Down: weight matrices that get the same input. Grey: no value.",
+    )
+    return figure([_panel(rows, measure, words) for measure in _MEASURES], title, subtitle)
+
+
+def inputs_of(table: pl.DataFrame) -> list[Json]:
+    """Rows of kind and layer, with matrices that get the same input in one: `input` names them all."""
+    by_kind: dict[tuple[Any, ...], list[str]] = {}
+    for (kind,), own in sorted(table.partition_by("kind", as_dict=True).items()):
+        content = tuple(own.sort("layer").drop("kind", "name").iter_rows())
+        by_kind.setdefault(content, []).append(str(kind))
+    names = {kinds[0]: one_line(", ".join(kinds), 60) for kinds in by_kind.values()}
+    shown = table.filter(pl.col("kind").is_in(list(names))).sort("kind", "layer")
+    return [row | {"input": names[row["kind"]]} for row in shown.to_dicts()]
+
+
+def _panel(rows: list[Json], measure: _Measure, words: Words) -> Panelled:
+    factor = 100 if measure.percent else 1
+    values = [
+        {"layer": row["layer"], "input": row["input"], "value": _drawn(row[measure.column], measure, factor)}
+        for row in rows
+    ]
+    layers = sorted({row["layer"] for row in rows})
+    inputs = list(dict.fromkeys(row["input"] for row in rows))
+    step = -(-len(layers) // _MOST_LAYER_LABELS)
+    x = alt.X(
+        "layer:O",
+        sort=layers,
+        axis=alt.Axis(title=words.say("層", "Layer"), values=layers[::step], labelAngle=0, ticks=False),
+    )
+    y = alt.Y("input:N", sort=inputs, axis=alt.Axis(title=None, ticks=False, labelLimit=200))
+    scale = alt.Scale(type="log" if measure.logarithmic else "linear", scheme="cividis", reverse=True, zero=False)
+    legend = alt.Legend(title="%" if measure.percent else None, gradientLength=ROW_PX * 3, gradientThickness=10)
+    marks = chart_of(values).mark_rect().encode(x=x, y=y, color=alt.Color("value:Q", scale=scale, legend=legend))
+    return alt.layer(
+        marks,
+        width=PANEL_WIDTH_PX,
+        height=max(_LEAST_HEIGHT_PX, ROW_PX * len(inputs)),
+        # What has no value is not drawn, and the ground shows.
+        view=alt.ViewBackground(fill=_GROUND),
+        title=alt.TitleParams(
+            text=words.say(measure.ja, measure.en), subtitle=words.say(measure.meaning_ja, measure.meaning_en)
+        ),
+    )
+
+
+def _drawn(value: float | None, measure: _Measure, factor: int) -> float | None:
+    # A logarithm has no place for zero.
+    if value is None or (measure.logarithmic and value <= 0):
+        return None
+    return factor * value

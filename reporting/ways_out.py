@@ -1,0 +1,62 @@
+"""What to try where an arm is measurably worse than its reference: a line for the summary and one for the report.
+
+"Measurably" is what the statistics say: the 95% interval of the paired difference lies wholly on the worse side of 0.
+An arm whose interval includes 0 is not called bad, and none is called good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reporting.wording import Words
+
+
+@dataclass(frozen=True)
+class Worse:
+    """An arm with the benchmarks in which it is measurably worse than its reference."""
+
+    arm: str
+    reference: str
+    benchmarks: tuple[str, ...]
+    made_here: bool
+    """False: a finished file, of which another can only be taken instead."""
+
+
+def worse_arms(comparison: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[Worse]:
+    """In the order of the arms; `comparisons` are those of `statistical_analysis.json`."""
+    higher = {benchmark["name"]: benchmark["higher_is_better"] for benchmark in comparison["benchmarks"]}
+    found = []
+    for arm in comparison["arms"]:
+        rows = [
+            row for row in comparisons if row["arm"] == arm["name"] and _is_worse(row["ci95"], higher[row["benchmark"]])
+        ]
+        if rows:
+            benchmarks = tuple(row["benchmark"] for row in rows)
+            found.append(Worse(arm["name"], rows[0]["reference"], benchmarks, arm.get("method") is not None))
+    return found
+
+
+def way_out(words: Words, worse: Worse, joint: str = " / ") -> str:
+    """One sentence: what was found, and what to try."""
+    names = ", ".join(worse.benchmarks)
+    if worse.made_here:
+        ja, en = (
+            "より高い --protection-level か、より大きい型を試すとよい",
+            "try a higher --protection-level, or a larger type",
+        )
+    else:
+        ja, en = "より大きい型のファイルを試すとよい", "try a file of a larger type"
+    return words.say(
+        f"{worse.arm} は {worse.reference} より測定可能な程度に悪い({names}、区間は0を含まない): {ja}。",
+        f"{worse.arm} is measurably worse than {worse.reference} in {names} (the interval excludes 0): {en}.",
+        joint,
+    )
+
+
+def _is_worse(interval: Sequence[float] | None, higher_is_better: bool) -> bool:
+    if interval is None:
+        return False
+    low, high = interval
+    return bool(high < 0) if higher_is_better else bool(low > 0)

@@ -1,0 +1,141 @@
+"""What a bench gives back: numbers of both sides, the target, and whether it is met; as a table and as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted of ours beside theirs; one of the two limits is set."""
+
+    least_ratio: float | None = None
+    """Of speed: 1.2 is a fifth faster than theirs."""
+    most_extra: float | None = None
+    """In the measure's unit: at most that much more than theirs."""
+
+    def describe(self, unit: str) -> str:
+        if self.least_ratio is not None:
+            return f">= {self.least_ratio:.2f}x"
+        return f"<= theirs + {self.most_extra:,.0f} {unit}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number, measured several times on each side."""
+
+    bench: str
+    case: str
+    name: str
+    unit: str
+    higher_is_better: bool
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    """Empty where their program is missing, or has nothing of the kind."""
+    target: Target | None = None
+
+    @property
+    def our_median(self) -> float:
+        return statistics.median(self.ours)
+
+    @property
+    def their_median(self) -> float | None:
+        return statistics.median(self.theirs) if self.theirs else None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better ours is; None without theirs."""
+        if self.their_median is None:
+            return None
+        return self.our_median / self.their_median if self.higher_is_better else self.their_median / self.our_median
+
+    @property
+    def passed(self) -> bool | None:
+        """None where there is no target, or nothing to compare with."""
+        if self.target is None or self.ratio is None or self.their_median is None:
+            return None
+        if self.target.least_ratio is not None:
+            return self.ratio >= self.target.least_ratio
+        assert self.target.most_extra is not None
+        return self.our_median <= self.their_median + self.target.most_extra
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every bench is given."""
+
+    folder: Path
+    """For models and outputs; what lies there is kept by the caller or thrown away."""
+    models: tuple[str, ...]
+    threads: int
+    repeats: int
+    chunks: int
+    """Of 512 tokens, for what decodes text."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An entry of the registry."""
+
+    about: str
+    run: Callable[[Setting], Sequence[Measure]]
+
+
+def in_turn(repeats: int, ours: Callable[[], T], theirs: Callable[[], T] | None) -> tuple[list[T], list[T]]:
+    """Results of both sides, `repeats` each; who begins changes every time."""
+    results: tuple[list[T], list[T]] = ([], [])
+    for number in range(repeats):
+        sides = [(results[0], ours), *([(results[1], theirs)] if theirs is not None else [])]
+        for kept, run in sides if number % 2 == 0 else reversed(sides):
+            kept.append(run())
+    return results
+
+
+def table(measures: Sequence[Measure]) -> str:
+    """Medians side by side, as aligned plain text."""
+    rows = [("bench", "case", "measure", "ours", "theirs", "ratio", "target", "")]
+    for one in measures:
+        verdict = {True: "pass", False: "MISS", None: ""}[one.passed]
+        target = "" if one.target is None else one.target.describe(one.unit)
+        theirs = "-" if one.their_median is None else _number(one.their_median)
+        ratio = "-" if one.ratio is None else f"{one.ratio:.2f}x"
+        rows.append(
+            (one.bench, one.case, f"{one.name}, {one.unit}", _number(one.our_median), theirs, ratio, target, verdict)
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    texts = (0, 1, 2, 6, 7)
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in texts else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def as_json(measure: Measure) -> dict[str, Any]:
+    """One measure with all of its repeats."""
+    return {
+        "bench": measure.bench,
+        "case": measure.case,
+        "measure": measure.name,
+        "unit": measure.unit,
+        "higher_is_better": measure.higher_is_better,
+        "ours": list(measure.ours),
+        "theirs": list(measure.theirs),
+        "our_median": measure.our_median,
+        "their_median": measure.their_median,
+        "ratio": measure.ratio,
+        "target": None if measure.target is None else measure.target.describe(measure.unit),
+        "passed": measure.passed,
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

@@ -1,0 +1,106 @@
+"""Collecting an importance matrix: our worker beside llama-imatrix, on the same chunks of the same text.
+
+Tokens a second are of the decoding alone: ours as the manifest says it, theirs from the log's line "computing over" to
+the first one of its closing report, which includes writing the file (some milliseconds). The wall time is of whole
+processes, Python's start and all.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.work import CalibrationText, ImatrixOrder
+from tests.bench import programs
+from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
+from tests.bench.models import model_file, text_file
+
+CTX = 512
+MEMORY = Target(most_extra=300)
+
+
+@dataclass(frozen=True)
+class _Run:
+    tokens_per_second: float
+    wall_s: float
+    peak_rss_mb: float
+
+
+def run(setting: Setting) -> Sequence[Measure]:
+    """Every model's measures."""
+    return [measure for name in setting.models for measure in _measures(setting, name)]
+
+
+def _measures(setting: Setting, name: str) -> list[Measure]:
+    model = model_file(name, setting.folder)
+    order = imatrix_order(setting, model)
+    program = programs.find("llama-imatrix")
+    ours, theirs = in_turn(
+        setting.repeats,
+        lambda: _ours(order, setting),
+        (lambda: _theirs(program, order, setting)) if program else None,
+    )
+
+    def measure(what: str, unit: str, values: str, target: Target | None, *, higher: bool = False) -> Measure:
+        sides = [tuple(getattr(one, values) for one in side) for side in (ours, theirs)]
+        return Measure("imatrix", name, what, unit, higher, sides[0], sides[1], target)
+
+    return [
+        measure("decoding", "tokens/s", "tokens_per_second", Target(least_ratio=1.2), higher=True),
+        measure("whole process", "s", "wall_s", None),
+        measure("peak memory", "MB", "peak_rss_mb", MEMORY),
+    ]
+
+
+def imatrix_order(setting: Setting, model: Path) -> ImatrixOrder:
+    """Collect `setting.chunks` chunks."""
+    text = text_file(setting.folder)
+    return ImatrixOrder(
+        model_path=str(model),
+        mix="bench",
+        texts=(CalibrationText(str(text), "bench", 1.0),),
+        dataset_size=setting.chunks * CTX,
+        ctx=CTX,
+        threads=setting.threads,
+        gpu_layers=0,
+        output_path=str(setting.folder / f"{model.stem}.imatrix.gguf"),
+        key={"kind": "bench"},
+    )
+
+
+def _ours(order: ImatrixOrder, setting: Setting) -> _Run:
+    task = setting.folder / "imatrix-order.pickle"
+    task.write_bytes(pickle.dumps(order))
+    child = programs.run_ours(task)
+    manifest = json.loads(child.stdout.splitlines()[-1])
+    return _Run(manifest["tokens_per_second"], child.wall_s, child.peak_rss_mb)
+
+
+def _theirs(program: str, order: ImatrixOrder, setting: Setting) -> _Run:
+    output = setting.folder / "their-imatrix.gguf"
+    # -lv 4: the closing report is not shown otherwise.
+    words = ("-o", output, "-c", CTX, "--chunks", setting.chunks, "-t", setting.threads)
+    quiet = ("--no-ppl", "--no-repack", "-lv", 4)
+    child = programs.run(program, "-m", order.model_path, "-f", order.texts[0].path, *words, *quiet)
+    return _Run(order.dataset_size / _decoding_s(child.stderr), child.wall_s, child.peak_rss_mb)
+
+
+def _decoding_s(log: str) -> float:
+    """Seconds between the two lines; each begins with `minutes.seconds.milliseconds.microseconds`."""
+    times: dict[str, float] = {}
+    for line in log.splitlines():
+        stamp = re.match(r"(\d+)\.(\d+)\.(\d+)\.(\d+) ", line)
+        for mark in ("computing over", "llama_perf_context_print"):
+            if stamp and mark in line and mark not in times:
+                minutes, seconds, milli, micro = map(int, stamp.groups())
+                times[mark] = minutes * 60 + seconds + milli / 1e3 + micro / 1e6
+    if len(times) < 2:
+        raise RuntimeError(f"llama-imatrix does not say how long it took: {log[-2000:]}")
+    return times["llama_perf_context_print"] - times["computing over"]
+
+
+BENCH = Bench("importance matrix, beside llama-imatrix", run)

@@ -1,0 +1,87 @@
+"""Starting what is measured, each in a process of its own: wall time and peak memory as the system counts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HOW_TO_GET = (
+    "llama.cpp's own programs are not here, so ours is measured alone. Build them from llama.cpp's source of the same "
+    "version (cmake, targets llama-imatrix and llama-quantize) and name their folder in LLAMA_TOOLS."
+)
+
+
+_LAUNCHER = """
+import os, sys, time
+started = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+with open(sys.argv[1], "w") as report:
+    print(time.perf_counter() - started, usage.ru_maxrss, file=report)
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+# A launcher between us and what is measured: on Linux a process inherits the peak of the one that started it, and this
+# one holds next to nothing (10 MB). wait4 alone says what this one child has used.
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that has ended well."""
+
+    stdout: str
+    stderr: str
+    wall_s: float
+    peak_rss_mb: float
+    """Largest resident set, mapped files included, in 10^6 bytes."""
+
+
+def find(name: str) -> str | None:
+    """The path of `llama-imatrix`, say, from the folder LLAMA_TOOLS or the PATH."""
+    return shutil.which(name, path=os.environ.get("LLAMA_TOOLS")) or shutil.which(name)
+
+
+def run(*command: object) -> Child:
+    """Run a command to its end. Raises RuntimeError with its last words where it fails."""
+    words = [str(word) for word in command]
+    with tempfile.NamedTemporaryFile("r") as report:
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, report.name, *words]
+        done = subprocess.run(launcher, capture_output=True, check=False)
+        said = [text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)]
+        if done.returncode != 0:
+            raise RuntimeError(f"{words[0]} ended with {done.returncode}: {said[1][-2000:]}")
+        wall_s, peak = map(float, report.read().split())
+    # getrusage(2): kibibytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Child(said[0], said[1], wall_s, peak * unit / 1e6)
+
+
+def run_ours(task: Path) -> Child:
+    """Our worker's code for one task (`tests.bench.worker`), in a process of its own."""
+    return run(sys.executable, "-m", "tests.bench.worker", task)
+
+
+def their_version() -> str | None:
+    """Version and commit of the programs, as they say it themselves."""
+    program = find("llama-imatrix")
+    if program is None:
+        return None
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("version:")]
+    return lines[0].removeprefix("version:").strip() if lines else None
+
+
+def their_cpu_features(model: Path, text: Path) -> str | None:
+    """What their build uses of the CPU, as llama-imatrix says it once it has a model and a text."""
+    program = find("llama-imatrix")
+    if program is None:
+        return None
+    output = model.with_suffix(".features")
+    child = run(program, "-m", model, "-f", text, "-o", output, "--chunks", 1, "-c", 512, "--no-repack")
+    line = next((line for line in child.stderr.splitlines() if "system_info:" in line), "")
+    return " ".join(sorted(re.findall(r"(\w+) = 1", line)))

@@ -1,0 +1,106 @@
+"""Quantizing a file: our worker beside llama-quantize, with the same importance matrix.
+
+Compared are the library call alone and what llama-quantize prints as its quantization time. What we do on top,
+verifying the file and hashing it, is reported apart and has no counterpart.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.quantization.imatrix import collect
+from actors.work import QuantizeOrder, Recipe
+from tests.bench import programs
+from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
+from tests.bench.imatrix import MEMORY, imatrix_order
+from tests.bench.models import model_file
+
+RECIPES = ("q4_k_m", "q8_0")
+IMATRIX_CHUNKS = 1  # what stands in the matrix changes nothing about the time
+
+
+@dataclass(frozen=True)
+class _Run:
+    quantize_s: float
+    peak_rss_mb: float
+    wall_s: float
+    verify_s: float = 0.0
+    hash_s: float = 0.0
+
+
+def run(setting: Setting) -> Sequence[Measure]:
+    """Every model's and recipe's measures."""
+    return [measure for name in setting.models for recipe in RECIPES for measure in _measures(setting, name, recipe)]
+
+
+def _measures(setting: Setting, name: str, recipe: str) -> list[Measure]:
+    model = model_file(name, setting.folder)
+    order = _order(setting, model, recipe)
+    program = programs.find("llama-quantize")
+    ours, theirs = in_turn(
+        setting.repeats,
+        lambda: _ours(order, setting),
+        (lambda: _theirs(program, order, setting)) if program else None,
+    )
+
+    def measure(what: str, unit: str, values: str, target: Target | None = None, *, alone: bool = False) -> Measure:
+        sides = [tuple(getattr(one, values) for one in side) for side in (ours, theirs)]
+        return Measure(
+            "quantization", f"{name} {recipe}", what, unit, False, sides[0], () if alone else sides[1], target
+        )
+
+    return [
+        measure("library call", "s", "quantize_s", Target(least_ratio=1.0)),
+        measure("verifying", "s", "verify_s", alone=True),
+        measure("hashing", "s", "hash_s", alone=True),
+        measure("whole process", "s", "wall_s"),
+        measure("peak memory", "MB", "peak_rss_mb", MEMORY),
+    ]
+
+
+def _order(setting: Setting, model: Path, recipe: str) -> QuantizeOrder:
+    matrix = setting.folder / f"{model.stem}.short.imatrix.gguf"
+    if not matrix.exists():
+        short = Setting(setting.folder, setting.models, setting.threads, 1, IMATRIX_CHUNKS)
+        made = imatrix_order(short, model)
+        collect(made, lambda tokens: None)
+        Path(made.output_path).rename(matrix)
+    return QuantizeOrder(
+        arm=recipe,
+        model_path=str(model),
+        model_name=model.stem,
+        recipe=Recipe(recipe, recipe.upper(), recipe),
+        imatrix_path=str(matrix),
+        threads=setting.threads,
+        output_path=str(setting.folder / "ours" / f"{model.stem}-{recipe.upper()}.gguf"),
+        dequantized_from=None,
+        key={"kind": "bench"},
+    )
+
+
+def _ours(order: QuantizeOrder, setting: Setting) -> _Run:
+    task = setting.folder / "quantize-order.pickle"
+    task.write_bytes(pickle.dumps(order))
+    child = programs.run_ours(task)
+    durations = json.loads(child.stdout.splitlines()[-1])["durations"]
+    return _Run(durations["quantize_s"], child.peak_rss_mb, child.wall_s, durations["verify_s"], durations["hash_s"])
+
+
+def _theirs(program: str, order: QuantizeOrder, setting: Setting) -> _Run:
+    output = setting.folder / "theirs.gguf"
+    child = programs.run(
+        program, "--imatrix", order.imatrix_path, order.model_path, output, order.recipe.method, order.threads
+    )
+    output.unlink()
+    said = re.search(r"quantize time = +([\d.]+) ms", child.stdout + child.stderr)
+    if said is None:
+        raise RuntimeError(f"llama-quantize does not say how long it took: {child.stdout[-2000:]}")
+    return _Run(float(said[1]) / 1e3, child.peak_rss_mb, child.wall_s)
+
+
+BENCH = Bench("quantization, beside llama-quantize", run)

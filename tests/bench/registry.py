@@ -1,0 +1,8 @@
+"""All benches by name. A new one is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from tests.bench import imatrix, quantization
+from tests.bench.frame import Bench
+
+BENCHES: dict[str, Bench] = {"imatrix": imatrix.BENCH, "quantization": quantization.BENCH}

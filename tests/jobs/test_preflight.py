@@ -1,0 +1,56 @@
+"""What is checked before anything starts, and at what cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from actors import machine
+from actors.quantization.calibration import read_calibration
+from conf.load import load
+from jobs import _preflight, collect_imatrix, pipeline, quantize
+from jobs._preflight import inspect
+from jobs._sources import HashCache
+
+
+def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the thing and the other in the end\n" * 400, encoding="utf-8")
+    reads: Counter[str] = Counter()
+
+    def counted(spec: str) -> str:
+        reads[spec] += 1
+        return read_calibration(spec)
+
+    monkeypatch.setattr(_preflight, "read_calibration", counted)
+    values = {
+        "models": [{"name": name, "path": str(tiny_model)} for name in ("one", "two")],
+        "quantizations": ["f16", "q4_0"],
+        "benchmarks": ["demo_qa"],
+        "calibration": {"texts": [str(text)], "dataset_size": 512},
+        "storage": str(tmp_path / "runs"),
+    }
+    inspect(load(None, values), HashCache(tmp_path), use_gpu=False)
+    assert reads == {str(text): 1}
+
+
+def test_too_little_memory_is_bad_input_before_anything_is_written(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "available_bytes", lambda: 2**20)
+    model, output = str(tiny_model), tmp_path / "out"
+    work = ("--quantizations", "f16,q4_0", "--benchmarks", "demo_qa", "--imatrix", "none", "--threads", "1")
+    commands = (
+        (collect_imatrix, ("--output", str(output / "matrix.gguf"), "--dataset-size", "512")),
+        (quantize, ("--output", str(output), "--formats", "q4_0")),
+        (pipeline, ("--storage", str(output), "--pipeline-id", "p", *work)),
+    )
+    for job, words in commands:
+        assert job.main(["--model", model, *words]) == 2
+        told = capsys.readouterr().err
+        assert "memory: got '0.0 GiB available'" in told, job
+        assert "at least 0.3 GiB for " in told
+        assert "--max-workers 1" in told
+    assert not output.exists()

@@ -1,0 +1,59 @@
+"""A program of `test_device_memory`: collects on a device of another process, with a llama.cpp that can reach one.
+
+    python -m tests.llama.on_device HOST:PORT MODEL CTX OUTPUT.npz
+
+It is a process of its own, for a process has one llama.cpp only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections import Counter
+from pathlib import Path
+
+import llama_cpp
+import numpy as np
+from llama_cpp._ggml import libggml
+
+from actors.llama import ggml, library
+from actors.llama.activations import ActivationCollector
+from actors.llama.model import Model
+
+
+def add_device(address: str) -> None:
+    """Make the devices of an RPC server known, as llama.cpp's own programs do for --rpc (common/arg.cpp)."""
+    rpc = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-rpc.so"))
+    rpc.ggml_backend_rpc_add_server.restype = ctypes.c_void_p
+    rpc.ggml_backend_rpc_add_server.argtypes = (ctypes.c_char_p,)
+    registry = rpc.ggml_backend_rpc_add_server(address.encode())
+    if not registry:
+        raise SystemExit(f"no RPC server answers at {address}")
+    libggml.ggml_backend_register.argtypes = (ctypes.c_void_p,)
+    libggml.ggml_backend_register(registry)
+
+
+def main(address: str, model_path: str, ctx: int, output: str) -> None:
+    library.start()
+    add_device(address)
+    reads: Counter[str] = Counter()
+    is_host = libggml.ggml_backend_buffer_is_host
+
+    def counted(buffer: int) -> bool:
+        found = bool(is_host(buffer))
+        reads["host" if found else "device"] += 1
+        return found
+
+    ggml.libggml.ggml_backend_buffer_is_host = counted
+    tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
+    with Model(model_path, gpu_layers=-1) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
+        for start in (0, ctx):
+            collector.decode(tokens[start : start + ctx])
+        seen = collector.statistics()
+    arrays = {f"sums/{name}": entry.sum_squares for name, entry in seen.items()}
+    arrays |= {f"counts/{name}": entry.counts for name, entry in seen.items()}
+    np.savez(output, **arrays, reads=np.array([reads["host"], reads["device"]]))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,42 @@
+"""What is said to be needed bounds what a process of its own really holds."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from actors.llama.gguf_file import read_header
+from actors.quantization.memory import PROCESS_BYTES, needed_to_collect, needed_to_quantize
+from actors.work import ImatrixOrder, QuantizeOrder
+from tests.bench.programs import run_ours
+from tests.quantization.orders import arm_order, imatrix_order
+from tests.small_model import smollm2_path
+
+
+def peak_bytes(order: ImatrixOrder | QuantizeOrder, folder: Path) -> float:
+    task = folder / "order.pickle"
+    task.write_bytes(pickle.dumps(order))
+    return run_ours(task).peak_rss_mb * 1e6
+
+
+def test_collecting_holds_no_more_than_was_said(tmp_path: Path) -> None:
+    model = smollm2_path()
+    needed = needed_to_collect(read_header(model), 512)
+    peak = peak_bytes(imatrix_order(model, tmp_path, dataset_size=512, ctx=512), tmp_path)
+    assert peak <= needed
+    # Not just because of what is allowed for Python.
+    assert peak > PROCESS_BYTES
+
+
+def test_quantizing_holds_no_more_than_was_said_beside_mapped_files(tmp_path: Path) -> None:
+    model = smollm2_path()
+    header = read_header(model)
+    order = arm_order(model, tmp_path, "q8_0")
+    mapped = header.size_bytes + 140e6  # the source, and the new file while it is verified
+    assert peak_bytes(order, tmp_path) <= needed_to_quantize(header) + mapped
+
+
+def test_a_model_still_to_be_made_counts_with_its_own_size() -> None:
+    header = read_header(smollm2_path())
+    more = needed_to_collect(header, 512, model_bytes=header.size_bytes + 1000) - needed_to_collect(header, 512)
+    assert more == 1000

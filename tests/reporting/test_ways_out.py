@@ -1,0 +1,50 @@
+"""What is said of an arm that is measurably worse, and that nothing is said of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reporting.ways_out import Worse, way_out, worse_arms
+from reporting.wording import Words
+
+COMPARISON = {
+    "arms": [{"name": "f16", "method": "f16"}, {"name": "q4", "method": "q4_k_m"}, {"name": "theirs", "method": None}],
+    "benchmarks": [{"name": "asked", "higher_is_better": True}, {"name": "ppl", "higher_is_better": False}],
+}
+
+
+def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str, Any]:
+    return {"arm": arm, "reference": "f16", "benchmark": benchmark, "ci95": interval}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "interval", "bad"),
+    [
+        ("asked", [-0.2, -0.1], True),
+        ("asked", [0.1, 0.2], False),
+        ("asked", [-0.2, 0.0], False),
+        ("ppl", [0.01, 0.02], True),
+        ("ppl", [-0.02, -0.01], False),
+        ("ppl", None, False),
+    ],
+)
+def test_bad_is_an_interval_wholly_on_the_worse_side(benchmark: str, interval: list[float] | None, bad: bool) -> None:
+    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if bad else []
+    assert worse_arms(COMPARISON, [against("q4", benchmark, interval)]) == expected
+
+
+def test_one_sentence_an_arm_names_all_its_benchmarks_and_the_flag() -> None:
+    rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
+    (worse,) = worse_arms(COMPARISON, rows)
+    said = way_out(Words("en"), worse)
+    assert said.startswith("q4 is measurably worse than f16 in ppl, asked (the interval excludes 0):")
+    assert "--protection-level" in said
+    assert "--protection-level" in way_out(Words("ja"), worse)
+
+
+def test_a_finished_file_can_only_be_replaced() -> None:
+    (worse,) = worse_arms(COMPARISON, [against("theirs", "ppl", [0.1, 0.2])])
+    assert not worse.made_here
+    assert "--protection-level" not in way_out(Words("both"), worse)
