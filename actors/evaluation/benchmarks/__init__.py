@@ -151,7 +151,7 @@ def load(
         kind=benchmark.kind,
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
-        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q)) for q in questions),
+        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster) for q in questions),
         data_hash=content_hash(
             {
                 "name": benchmark.name,
