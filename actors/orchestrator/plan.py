@@ -17,11 +17,13 @@ from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
     ChunkRules,
+    Endpoint,
     EngineLayout,
     ImatrixOrder,
     Item,
     QuantizeOrder,
     Recipe,
+    Scorer,
 )
 from conf.schema import PipelineConfig
 
@@ -32,6 +34,8 @@ IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 """Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
+FUNCTION_TOKENS = 10_000
+"""Cost of a call to a function of the user's, for the same estimate: nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +54,27 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    chat: Mapping[str, Any] | None = None
+    """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
 class SourceArm:
-    """An existing GGUF that is compared like our own."""
+    """An existing GGUF that is compared like our own, or an endpoint, of which no file is known."""
 
     name: str
     path: str
-    sha256: str
-    size_bytes: int
-    bits_per_weight: float
-    recipe: str
+    sha256: str | None
+    size_bytes: int | None
+    bits_per_weight: float | None
+    recipe: str | None
     imatrix: str | None
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    endpoint: Endpoint | None = None
     types: Mapping[str, int] = field(default_factory=dict)
     """Tensors by type, lower case."""
     origin: Mapping[str, Any] | None = None
@@ -91,12 +98,13 @@ class PlannedBenchmark:
 
     name: str
     version: int
-    kind: Literal["generate", "choose", "measure"]
+    kind: Literal["generate", "choose", "measure", "function"]
     metric: str
     higher_is_better: bool
     items: tuple[Item, ...] = field(repr=False)
     n_items_total: int
     data_hash: str
+    scorer: Scorer
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]
@@ -124,6 +132,8 @@ class Inputs:
     use_gpu: bool
     notices: tuple[str, ...] = ()
     """What was found that people should know, and that stops nothing."""
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """By model name, where the configuration has one in place of the GGUF's."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,10 @@ class PlannedArm:
     needs: tuple[str, ...]
     order: QuantizeOrder | None
     existing: SourceArm | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self.existing.endpoint if self.existing else None
 
 
 @dataclass(frozen=True)
@@ -220,6 +234,7 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -302,6 +317,7 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
+        inputs.chat_templates,
     )
 
 
@@ -480,6 +496,12 @@ def _plan_arm(
     )
 
 
+def _identity_of_existing(arm: SourceArm) -> dict[str, Any]:
+    if arm.endpoint is not None:
+        return {"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model}
+    return {"kind": "file", "sha256": arm.sha256}
+
+
 def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
     return PlannedArm(
         name=arm.name,
@@ -488,9 +510,9 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         recipe=arm.recipe,
         imatrix=arm.imatrix,
         dequantized_from=arm.dequantized_from,
-        key_hash=content_hash({"rule": KEY_RULE, "kind": "file", "sha256": arm.sha256}),
+        key_hash=content_hash({"rule": KEY_RULE, **_identity_of_existing(arm)}),
         gguf_path=arm.path,
-        predicted_bytes=arm.size_bytes,
+        predicted_bytes=arm.size_bytes or 0,
         unit=None,
         needs=(),
         order=None,
@@ -516,12 +538,17 @@ def _plan_blocks(
         "benchmark": benchmark.name,
         "version": benchmark.version,
         "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind == "generate" else None,
-        "engine": "llama",
+        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
     }
+    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.endpoint is not None:
+        # What answers there, and how it is laid out, is the server's own matter.
+        key |= {"engine": "openai", "build": None, "layout": None}
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
@@ -554,7 +581,9 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
     tokens = 0.0
     for item in items:
         task = item.task
-        if benchmark.kind == "measure":
+        if benchmark.kind == "function":
+            tokens += len(seeds) * FUNCTION_TOKENS
+        elif benchmark.kind == "measure":
             tokens += len(getattr(task, "tokens", ()))
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
@@ -597,7 +626,7 @@ def plan_json(
                 "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
-                "dir": relative(str(PurePath(arm.gguf_path).parent), run),
+                "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
                 "file": relative(arm.gguf_path, run),
                 "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
                 "predicted_bytes": arm.predicted_bytes,
