@@ -21,10 +21,17 @@ CACHE_SHARE = 0.25
 
 
 def cache_for(
-    config: PipelineConfig, data: BenchmarkData, model: SourceModel, vocabulary: Model, *, share: bool, use_gpu: bool
+    config: PipelineConfig,
+    data: BenchmarkData,
+    model: SourceModel,
+    vocabulary: Model,
+    chat_template: str | None,
+    *,
+    share: bool,
+    use_gpu: bool,
 ) -> Cache:
     """The KV cache of a benchmark's blocks. Raises `BadInput` where not even one sequence has room."""
-    need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary)
+    need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=chat_template)
     budget_bytes = _cache_bytes(config, use_gpu=use_gpu)
     most_cells = None
     if budget_bytes is not None and model.kv_bytes_per_cell:

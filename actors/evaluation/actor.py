@@ -1,4 +1,4 @@
-"""The evaluation worker: keeps one GGUF loaded, and writes the blocks that it is given.
+"""The evaluation worker: keeps one GGUF loaded (or an endpoint open), and writes the blocks that it is given.
 
 A plain class: `ray.remote` is applied where it is started.
 """
@@ -9,9 +9,18 @@ import os
 
 from actors.evaluation.engines import Engine
 from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.evaluate import BlockSummary, evaluate_block, summarize, write_block
+from actors.evaluation.engines.openai import OpenAIEngine
+from actors.evaluation.evaluate import (
+    BlockSummary,
+    calls_function,
+    evaluate_block,
+    evaluate_call,
+    summarize,
+    write_block,
+)
 from actors.evaluation.self_check import PartReport, run_check
-from actors.work import BlockOrder, CheckOrder, EngineLayout, ReportTokens
+from actors.work import BlockOrder, CheckOrder, Endpoint, EngineLayout, ReportTokens
+from conf.load import read_endpoint_key
 
 
 class EvaluationWorker:
@@ -19,12 +28,19 @@ class EvaluationWorker:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._loaded: tuple[str, EngineLayout] | None = None
+        self._loaded: tuple[str, EngineLayout, str | None, Endpoint | None] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
-        """Decode, score and write one block. Raises `LlamaError`, after which the model is loaded afresh."""
+        """Decode, score and write one block.
+
+        Raises `LlamaError`, after which the model is loaded afresh, `FunctionFailed` or `EndpointFailed`.
+        """
         try:
-            result = evaluate_block(order, self._engine_for(order), progress)
+            if calls_function(order):
+                self.close()  # the function loads the model itself: twice might be too much
+                result = evaluate_call(order)
+            else:
+                result = evaluate_block(order, self._engine_for(order), progress)
         except BaseException:
             self.close()
             raise
@@ -47,8 +63,12 @@ class EvaluationWorker:
             engine.close()
 
     def _engine_for(self, order: BlockOrder) -> Engine:
-        wanted = (order.gguf_path, order.layout)
+        wanted = (order.gguf_path, order.layout, order.chat_template, order.endpoint)
         if self._engine is None or self._loaded != wanted:
             self.close()
-            self._engine, self._loaded = LlamaEngine(*wanted), wanted
+            if order.endpoint is not None:
+                self._engine = OpenAIEngine(order.endpoint, read_endpoint_key())
+            else:
+                self._engine = LlamaEngine(order.gguf_path, order.layout, order.chat_template)
+            self._loaded = wanted
         return self._engine

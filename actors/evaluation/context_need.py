@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Measure
+from actors.work import Choose, Generate, Measure, Task
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this
 BESIDE_SLOTS = 2
@@ -92,21 +92,21 @@ def _in_order(unified: Cache, by_sequence: Cache, *, share: bool, own_first: boo
     return (by_sequence, unified) if own_first else (unified,)
 
 
-def need_of(tasks: Sequence[Generate | Choose | Measure], max_tokens: int, model: Model) -> Need:
-    """What the items of a benchmark need, which are all of one kind."""
+def need_of(tasks: Sequence[Task], max_tokens: int, model: Model, chat_template: str | None = None) -> Need:
+    """What the items of a benchmark need, which are all of one kind; calls of a function need nothing of ours."""
     asked = [task for task in tasks if isinstance(task, Generate)]
     if asked:
-        prefix, own = _lengths([_rendered(task, model) for task in asked], model)
+        prefix, own = _lengths([_rendered(task, model, chat_template) for task in asked], model)
         return Need(prefix, max(own), max(min(task.max_tokens, max_tokens) for task in asked), at_once=1)
     choices = [task for task in tasks if isinstance(task, Choose)]
     if choices:
-        return _need_of_choices(choices, model)
+        return _need_of_choices(choices, model, chat_template)
     chunk = max((len(task.tokens) for task in tasks if isinstance(task, Measure)), default=0)
     return Need(chunk, 0, 0, at_once=1)
 
 
-def _need_of_choices(asked: Sequence[Choose], model: Model) -> Need:
-    prefix, own = _lengths([_rendered(task, model) for task in asked], model)
+def _need_of_choices(asked: Sequence[Choose], model: Model, chat_template: str | None) -> Need:
+    prefix, own = _lengths([_rendered(task, model, chat_template) for task in asked], model)
     cells = [
         own_tokens + sum(len(_tokens(choice, model)) + _SEAM for choice in task.choices)
         for own_tokens, task in zip(own, asked, strict=True)
@@ -114,9 +114,9 @@ def _need_of_choices(asked: Sequence[Choose], model: Model) -> Need:
     return Need(prefix, max(cells), 0, max(len(task.choices) for task in asked))
 
 
-def _rendered(task: Generate | Choose, model: Model) -> Prompt:
+def _rendered(task: Generate | Choose, model: Model, chat_template: str | None) -> Prompt:
     try:
-        return render_prompt(task.messages, chat=task.chat, model=model)
+        return render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:
         return Prompt("", add_special=False, parse_special=False)  # it will be refused: no cells
 

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.evaluation.benchmarks import BENCHMARKS
-from actors.evaluation.contract import Benchmark
-from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Engine, Measured, Refused
+from actors.evaluation.contract import Score
+from actors.evaluation.custom_function import evaluate_function
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Engine, Measured, Refused, Usage
+from actors.evaluation.scorers import scorer_of
 from actors.store import content_hash, timings_path, write_jsonl
-from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing
+from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
 
 
@@ -46,15 +47,30 @@ class BlockSummary:
 def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> BlockResult:
     """Decode and score a block. Raises `LlamaError` where the engine fails: the block is then tried again whole."""
     started = time.perf_counter()
-    benchmark = BENCHMARKS[order.benchmark]
-    results = _decode(order, benchmark, engine, report)
+    score = scorer_of(order.scorer)
+    results = _decode(order, engine, report)
     questions = itertools.product(order.items, order.seeds)
     records = tuple(
-        _record(benchmark, item, seed, order.sampling, result)
+        _record(score, item, seed, order.sampling, result)
         for (item, seed), result in zip(questions, results, strict=True)
     )
-    usage = engine.take_usage()
-    timing = Timing(
+    return BlockResult(records, _timing(engine.take_usage(), started, resource.RUSAGE_SELF))
+
+
+def calls_function(order: BlockOrder) -> bool:
+    """Whether a block is a function of the user's, which needs no engine."""
+    return isinstance(order.items[0].task, Call)
+
+
+def evaluate_call(order: BlockOrder) -> BlockResult:
+    """Call the function of a block. Raises `FunctionFailed`."""
+    started = time.perf_counter()
+    records = evaluate_function(order)
+    return BlockResult(records, _timing(Usage(), started, resource.RUSAGE_CHILDREN))
+
+
+def _timing(usage: Usage, started: float, whose: int) -> Timing:
+    return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
         prompt_s=usage.prompt_s,
@@ -62,10 +78,9 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
         decode_s=usage.decode_s,
         wall_s=time.perf_counter() - started,
         # Linux counts in KiB.
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=resource.getrusage(whose).ru_maxrss * 1024,
         worker_pid=os.getpid(),
     )
-    return BlockResult(records, timing)
 
 
 def write_block(order: BlockOrder, result: BlockResult) -> None:
@@ -86,29 +101,26 @@ def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
     )
 
 
-def _decode(
-    order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
-) -> Sequence[Answer | Choices | Measured | Refused]:
+def _decode(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
     """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
     asked = [item for item in order.items if not item.too_long]
-    found = iter(_ask(replace(order, items=tuple(asked)), benchmark, engine, report) if asked else ())
+    found = iter(_ask(replace(order, items=tuple(asked)), engine, report) if asked else ())
     refused = Refused(CONTEXT_TOO_LONG)
     return [refused if item.too_long else next(found) for item in order.items for _ in order.seeds]
 
 
-def _ask(
-    order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
-) -> Sequence[Answer | Choices | Measured | Refused]:
-    if benchmark.kind == "generate":
+def _ask(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
+    task = order.items[0].task
+    if isinstance(task, Generate):
         return engine.generate(order.items, order.seeds, order.sampling, report)
     once: Sequence[Answer | Choices | Measured | Refused] = (
-        engine.choose(order.items, report) if benchmark.kind == "choose" else engine.measure(order.items, report)
+        engine.choose(order.items, report) if isinstance(task, Choose) else engine.measure(order.items, report)
     )
     return [result for result in once for _ in order.seeds]
 
 
 def _record(
-    benchmark: Benchmark, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
+    score: Score, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
 ) -> Record:
     record = Record(
         item.item_id,
@@ -120,7 +132,7 @@ def _record(
     )
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
-    verdict = benchmark.score(item, result)
+    verdict = score(item, result)
     record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):

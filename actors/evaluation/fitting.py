@@ -26,18 +26,19 @@ class Fitted:
     """True where it does not fit even without examples: it is refused, with all its examples in it."""
 
 
-def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model) -> Fitted:
+def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_template: str | None = None) -> Fitted:
     """The task with as many of its worked examples as the model's context has room for.
 
     Args:
         task: as the benchmark asks it.
         max_tokens: the pipeline's limit of an answer.
         model: its tokenizer and context; the vocabulary alone will do.
+        chat_template: in place of the model's own.
     """
     room = model.n_ctx_train
     if isinstance(task, Measure):
         return Fitted(task, 0, len(task.tokens) > room)
-    if _fits(task, max_tokens, model, room):
+    if _fits(task, max_tokens, model, room, chat_template):
         return Fitted(task, 0, False)
     shots = sorted({message.shot for message in task.messages if message.shot is not None})
 
@@ -46,14 +47,16 @@ def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model) -> Fit
 
     # Halving: a prompt with fewer examples is shorter.
     counts = range(len(shots) + 1)
-    dropped = bisect.bisect_left(counts, True, key=lambda count: _fits(without(count), max_tokens, model, room))
+    dropped = bisect.bisect_left(
+        counts, True, key=lambda count: _fits(without(count), max_tokens, model, room, chat_template)
+    )
     return Fitted(without(dropped), dropped, False) if dropped in counts else Fitted(task, 0, True)
 
 
-def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int) -> bool:
+def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, chat_template: str | None) -> bool:
     """Whether prompt and answer (or the longest choice) have room; a template that fails is the engine's to tell."""
     try:
-        prompt = render_prompt(task.messages, chat=task.chat, model=model)
+        prompt = render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:
         return True
     endings = task.choices if isinstance(task, Choose) else ("",)

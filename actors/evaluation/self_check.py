@@ -81,7 +81,7 @@ def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]
 
 
 def _check(order: CheckOrder, part: CheckPart, report: ReportTokens) -> PartReport:
-    engine = LlamaEngine(order.gguf_path, part.layout)
+    engine = LlamaEngine(order.gguf_path, part.layout, order.chat_template)
     try:
         answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
     finally:

@@ -16,16 +16,19 @@ from actors.token_classes import weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
+    Call,
     CheckOrder,
     CheckPart,
     Choose,
     ChunkRules,
+    Endpoint,
     EngineLayout,
     ImatrixOrder,
     Item,
     Measure,
     QuantizeOrder,
     Recipe,
+    Scorer,
 )
 from conf.schema import PipelineConfig
 
@@ -38,6 +41,8 @@ CHECK_ITEMS = 2
 """Items a kind of an arm's self-check."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
+FUNCTION_TOKENS = 10_000
+"""Cost of a call to a function of the user's, for the same estimate: nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +61,27 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    chat: Mapping[str, Any] | None = None
+    """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
 class SourceArm:
-    """An existing GGUF that is compared like our own."""
+    """An existing GGUF that is compared like our own, or an endpoint, of which no file is known."""
 
     name: str
     path: str
-    sha256: str
-    size_bytes: int
-    bits_per_weight: float
-    recipe: str
+    sha256: str | None
+    size_bytes: int | None
+    bits_per_weight: float | None
+    recipe: str | None
     imatrix: str | None
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    endpoint: Endpoint | None = None
     types: Mapping[str, int] = field(default_factory=dict)
     """Tensors by type, lower case."""
     origin: Mapping[str, Any] | None = None
@@ -97,12 +105,13 @@ class PlannedBenchmark:
 
     name: str
     version: int
-    kind: Literal["generate", "choose", "measure"]
+    kind: Literal["generate", "choose", "measure", "function"]
     metric: str
     higher_is_better: bool
     items: tuple[Item, ...] = field(repr=False)
     n_items_total: int
     data_hash: str
+    scorer: Scorer
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]
@@ -134,6 +143,8 @@ class Inputs:
     use_gpu: bool
     notices: tuple[str, ...] = ()
     """What was found that people should know, and that stops nothing."""
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """By model name, where the configuration has one in place of the GGUF's."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,10 @@ class PlannedArm:
     needs: tuple[str, ...]
     order: QuantizeOrder | None
     existing: SourceArm | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self.existing.endpoint if self.existing else None
 
 
 @dataclass(frozen=True)
@@ -239,6 +254,7 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[PlannedCheck, ...] = ()
     """One an arm; none where the configuration switches them off."""
 
@@ -323,7 +339,8 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
-        plan_checks(config, run, arms, inputs.benchmarks, blocks),
+        inputs.chat_templates,
+        plan_checks(config, run, arms, inputs, blocks),
     )
 
 
@@ -502,6 +519,12 @@ def _plan_arm(
     )
 
 
+def _identity_of_existing(arm: SourceArm) -> dict[str, Any]:
+    if arm.endpoint is not None:
+        return {"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model}
+    return {"kind": "file", "sha256": arm.sha256}
+
+
 def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
     return PlannedArm(
         name=arm.name,
@@ -510,9 +533,9 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         recipe=arm.recipe,
         imatrix=arm.imatrix,
         dequantized_from=arm.dequantized_from,
-        key_hash=content_hash({"rule": KEY_RULE, "kind": "file", "sha256": arm.sha256}),
+        key_hash=content_hash({"rule": KEY_RULE, **_identity_of_existing(arm)}),
         gguf_path=arm.path,
-        predicted_bytes=arm.size_bytes,
+        predicted_bytes=arm.size_bytes or 0,
         unit=None,
         needs=(),
         order=None,
@@ -546,12 +569,17 @@ def _plan_blocks(
         "benchmark": benchmark.name,
         "version": benchmark.version,
         "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind == "generate" else None,
-        "engine": "llama",
+        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
     }
+    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.endpoint is not None:
+        # What answers there, and how it is laid out, is the server's own matter.
+        key |= {"engine": "openai", "build": None, "layout": None}
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
@@ -583,20 +611,24 @@ def plan_checks(
     config: PipelineConfig,
     run: RunDirectory,
     arms: Sequence[PlannedArm],
-    benchmarks: Mapping[str, Sequence[PlannedBenchmark]],
+    inputs: Inputs,
     blocks: Sequence[PlannedBlock],
 ) -> tuple[PlannedCheck, ...]:
-    """One check an arm: a few items of its shortest benchmark of each kind."""
+    """One check an arm that is decoded here: a few items of its shortest benchmark of each kind."""
     if not config.execution.self_check:
         return ()
     layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
     checks = []
-    for arm in arms:
-        chosen = _shortest_of_each_kind(benchmarks[arm.model], config.execution.block_items)
+    for arm in [arm for arm in arms if arm.endpoint is None]:
+        chosen = _shortest_of_each_kind(inputs.benchmarks[arm.model], config.execution.block_items)
+        if not chosen:
+            continue
         parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
         content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
-        path = run.check(arm.name, content_hash({"rule": KEY_RULE, "arm": arm.key_hash, "parts": content}))
-        order = CheckOrder(arm.name, arm.gguf_path, parts, str(path))
+        template = inputs.chat_templates.get(arm.model)
+        key = {"rule": KEY_RULE, "arm": arm.key_hash, "parts": content, "chat_template": template}
+        path = run.check(arm.name, content_hash(key))
+        order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
         checks.append(PlannedCheck(f"checks/{path.stem}", (arm.unit,) if arm.unit else (), order))
     return tuple(checks)
 
@@ -605,11 +637,15 @@ def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: 
     """By benchmark, the shortest items of its first block: a limit that grows does not change them."""
     best: dict[str, tuple[int, str, tuple[Item, ...]]] = {}
     for benchmark in benchmarks:
-        first_block = [(_length(item), number) for number, item in enumerate(benchmark.items[:block_items])]
+        first_block = [
+            (_length(item), number) for number, item in enumerate(benchmark.items[:block_items]) if not item.too_long
+        ]
+        if not first_block or benchmark.kind == "function":
+            continue
         shortest = sorted(first_block)[:CHECK_ITEMS]
         found = (sum(length for length, _ in shortest), benchmark.name, tuple(benchmark.items[n] for _, n in shortest))
         best[benchmark.kind] = min(best.get(benchmark.kind, found), found, key=lambda entry: entry[0])
-    return {name: items for _, name, items in best.values() if items}
+    return {name: items for _, name, items in best.values()}
 
 
 def _length(item: Item) -> int:
@@ -617,6 +653,8 @@ def _length(item: Item) -> int:
     task = item.task
     if isinstance(task, Measure):
         return len(task.tokens)
+    if isinstance(task, Call):
+        return 0
     choices = task.choices if isinstance(task, Choose) else ()
     return sum(len(message.content) for message in task.messages) + sum(map(len, choices))
 
@@ -626,7 +664,9 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
     tokens = 0.0
     for item in items:
         task = item.task
-        if benchmark.kind == "measure":
+        if benchmark.kind == "function":
+            tokens += len(seeds) * FUNCTION_TOKENS
+        elif benchmark.kind == "measure":
             tokens += len(getattr(task, "tokens", ()))
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
@@ -669,7 +709,7 @@ def plan_json(
                 "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
-                "dir": relative(str(PurePath(arm.gguf_path).parent), run),
+                "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
                 "file": relative(arm.gguf_path, run),
                 "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
                 "predicted_bytes": arm.predicted_bytes,

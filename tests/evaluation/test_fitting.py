@@ -81,10 +81,12 @@ def test_a_refused_item_is_unscored_whatever_the_engine_and_a_shortened_one_says
     tmp_path: Path, narrow: Model, tiny: Model
 ) -> None:
     sampling = Sampling(max_tokens=8)
-    items = load("demo_qa", data_dir=None, sampling=sampling, vocabulary=tiny).items[:3]
+    data = load("demo_qa", data_dir=None, sampling=sampling, vocabulary=tiny)
+    items = data.items[:3]
     items = (items[0], replace(items[1], too_long=True), replace(items[2], shots_dropped=2))
     engine = ScriptedEngine(Script(texts={item.item_id: "" for item in items}))
-    order = BlockOrder("f16", tiny.path, "demo_qa", items, (0, 1), sampling, layout(), str(tmp_path / "x.jsonl"))
+    path = str(tmp_path / "x.jsonl")
+    order = BlockOrder("f16", tiny.path, "demo_qa", data.scorer, items, (0, 1), sampling, layout(), path)
     records = evaluate_block(order, engine, ignore).records
     assert [record.outcome for record in records] == ["wrong"] * 2 + ["unscored"] * 2 + ["wrong"] * 2
     assert [record.reason for record in records[2:4]] == ["context_too_long"] * 2

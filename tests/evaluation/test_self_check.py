@@ -29,7 +29,7 @@ def order(path: str, folder: Path, **changes: bool) -> CheckOrder:
         CheckPart("chosen", CHOICES, how),
         CheckPart("measured", CHUNKS, how),
     )
-    return CheckOrder("q4_k_m", path, parts, str(folder / "check.json"))
+    return CheckOrder("q4_k_m", path, parts, None, str(folder / "check.json"))
 
 
 def test_a_sound_arm_passes_and_what_was_compared_is_written(tiny_path: str, tmp_path: Path) -> None:
