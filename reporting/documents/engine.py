@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from reporting import escape
+from reporting.documents.references import authors_text
 from reporting.wording import integer, number
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -29,6 +30,7 @@ def html_environment() -> Environment:
     """For HTML: `{{ value }}` is inert text."""
     environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))
     environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
+    environment.filters["authors"] = authors_text
     return environment
 
 

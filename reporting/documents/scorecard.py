@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from conf.faults import BadInput, Fault
 from reporting.documents.engine import TEMPLATES, html_environment
+from reporting.documents.formulas import FORMULAS, formula_svg
 from reporting.documents.markdown_files import limits_html
 from reporting.documents.view import View
 from reporting.fonts import find_fonts
@@ -32,10 +33,11 @@ except OSError as error:  # weasyprint loads Pango while it is imported
     ) from error
 
 _SCHEME = "assay:"
+_FORMULA = "formula/"
 
 
 class _OwnFiles(URLFetcher):  # type: ignore[misc]
-    """Serves the files it was given, by name, and nothing else."""
+    """Serves the files it was given, and our formulas, by name, and nothing else."""
 
     def __init__(self, files: dict[str, Path]) -> None:
         super().__init__(allowed_protocols=())
@@ -43,7 +45,11 @@ class _OwnFiles(URLFetcher):  # type: ignore[misc]
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
         """The file behind `assay:NAME`. Raises ValueError for every other address."""
-        path = self._files.get(url.removeprefix(_SCHEME)) if url.startswith(_SCHEME) else None
+        name = url.removeprefix(_SCHEME) if url.startswith(_SCHEME) else ""
+        formula = name.removeprefix(_FORMULA)
+        if name.startswith(_FORMULA) and formula in FORMULAS:
+            return URLFetcherResponse(url, formula_svg(formula), {"Content-Type": "image/svg+xml"})
+        path = self._files.get(name)
         if path is None:
             raise ValueError("an address outside of this run is not read")
         return URLFetcherResponse(url, path.read_bytes())
@@ -69,7 +75,7 @@ def scorecard_pdf(view: View, charts_dir: Path, methodology: Markup | None) -> b
         string=(TEMPLATES / "scorecard.css").read_text(encoding="utf-8"), url_fetcher=fetcher, font_config=configuration
     )
     document = HTML(string=html, url_fetcher=fetcher)
-    pdf: bytes = document.write_pdf(stylesheets=[style], font_config=configuration)
+    pdf: bytes = document.write_pdf(stylesheets=[style], font_config=configuration, pdf_tags=True)
     return pdf
 
 
@@ -79,4 +85,6 @@ def scorecard_html(view: View, methodology: Markup | None) -> str:
     models = ", ".join(str(model["name"]) for model in view.comparison["models"])
     title = f"{words.say('量子化の評価', 'Evaluation of quantizations')}: {models}"
     template = html_environment().get_template("scorecard.html.j2")
-    return template.render(v=view, w=words, title=title, methodology=methodology, limits=limits_html(view))
+    return template.render(
+        v=view, w=words, title=title, methodology=methodology, limits=limits_html(view), formulas=FORMULAS
+    )

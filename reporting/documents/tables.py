@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reporting.documents.reading import reading
 from reporting.documents.reasons import in_words, null_with_reason
+from reporting.documents.verdict_words import verdict_word
 from reporting.findings import Findings, Json
 from reporting.wording import (
     DASH,
@@ -23,6 +24,7 @@ from reporting.wording import (
     scale_of,
     size_unit,
 )
+from stats.verdict import ALPHA
 
 HASH_CHARS = 12
 
@@ -36,7 +38,8 @@ class Table:
     numeric: tuple[bool, ...]
 
 
-def _table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[str, ...]]) -> Table:
+def make_table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table of columns (header, whether of numbers) and their rows."""
     return Table(tuple(name for name, _ in columns), tuple(rows), tuple(is_number for _, is_number in columns))
 
 
@@ -63,7 +66,7 @@ def models_table(findings: Findings, words: Words) -> Table:
         )
         for model in findings.models
     ]
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def arms_table(findings: Findings, words: Words) -> Table:
@@ -94,7 +97,7 @@ def arms_table(findings: Findings, words: Words) -> Table:
         )
         for arm in findings.arms
     ]
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def fallback_text(arm: Json) -> str:
@@ -130,7 +133,7 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
         )
         for benchmark in findings.benchmarks
     ]
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
@@ -150,7 +153,7 @@ def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
     found = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
     order = {arm["name"]: place for place, arm in enumerate(findings.arms)}
     found.sort(key=lambda row: (not row["primary"], order.get(row["arm"], len(order))))
-    return _table(columns, [_result_cells(words, row, found) for row in found])
+    return make_table(columns, [_result_cells(words, row, found) for row in found])
 
 
 def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]:
@@ -191,28 +194,38 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
         (words.say("差", "Difference", "\n"), True),
         (words.say("95%信頼区間", "95% CI", "\n"), True),
         (words.say("p (補正なし)", "p (unadjusted)", "\n"), True),
+        (words.say("p (Holm)", "p (Holm)", "\n"), True),
         (words.say("区間の方法、検定", "CI method, test", "\n"), False),
         ("Cohen's d", True),
+        (words.say("判定", "Verdict", "\n"), True),
         (words.say("読み方", "Reading", "\n"), False),
     ]
     rows = [
         (
             f"{row['arm']} − {row['reference']}",
             integer(row["n_items"]),
-            scale.difference(row["difference"]),
+            scale.difference(row["difference"]) + _mark(row),
             scale.signed_interval(row["ci95"])
             if row["ci95"] is not None
             else null_with_reason(words, row, "ci95", "\n"),
             probability(row["p_value"]),
+            probability(row.get("p_adjusted")),
             f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
             else null_with_reason(words, row, "cohens_d", "\n"),
+            verdict_word(words, row.get("verdict"), "\n") or DASH,
             reading(words, row, benchmark["higher_is_better"], "\n"),
         )
         for row in found
     ]
-    return _table(columns, rows)
+    return make_table(columns, rows)
+
+
+def _mark(row: Json) -> str:
+    """A dagger where p < .05 after Holm's adjustment over the arm's benchmarks."""
+    adjusted = row.get("p_adjusted")
+    return "†" if adjusted is not None and adjusted < ALPHA else ""
 
 
 def performance_table(findings: Findings, words: Words) -> Table:
@@ -240,7 +253,7 @@ def performance_table(findings: Findings, words: Words) -> Table:
             number(arm["quantize_seconds"], 1),
         )
         rows.append(cells)
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def unscored_table(findings: Findings, words: Words) -> Table:
@@ -261,19 +274,19 @@ def unscored_table(findings: Findings, words: Words) -> Table:
         for row in findings.comparison["results"]
         if row["primary"] and row["n_unscored"]
     ]
-    return _table(columns, rows)
+    return make_table(columns, rows)
 
 
 def versions_table(findings: Findings, words: Words) -> Table:
     """Versions of everything that took part."""
     columns = [(words.say("部品", "Component", "\n"), False), (words.say("版", "Version", "\n"), False)]
-    return _table(columns, [(str(name), str(version)) for name, version in findings.comparison["versions"].items()])
+    return make_table(columns, [(str(name), str(version)) for name, version in findings.comparison["versions"].items()])
 
 
 def settings_table(findings: Findings, words: Words) -> Table:
     """The settings of the run, nested ones by their dotted names."""
     columns = [(words.say("設定", "Setting", "\n"), False), (words.say("値", "Value", "\n"), False)]
-    return _table(columns, [*_flat("", findings.comparison["settings"])])
+    return make_table(columns, [*_flat("", findings.comparison["settings"])])
 
 
 def _flat(prefix: str, value: object) -> list[tuple[str, ...]]:

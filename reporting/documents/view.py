@@ -11,7 +11,10 @@ from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
+from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
+from reporting.documents.verdict_tables import flips_table, lengths_table, verdicts_table
+from reporting.documents.verdict_words import undecided_sentences, verdict_sentences
 from reporting.findings import Findings, Json
 from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
@@ -81,6 +84,14 @@ class View:
     importance_figures: tuple[Figure, ...]
     """One for each importance matrix."""
     questions: tuple[Question, ...]
+    verdicts: dict[str, tuple[str, ...]]
+    """Language -> a sentence an arm, and which one may be taken."""
+    undecided: dict[str, tuple[str, ...]]
+    """Language -> what could not be decided, and what would decide it."""
+    verdicts_table: Table
+    flips: Table
+    lengths: Table
+    references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
     """Whether the results carry the interval of the fixed benchmark too."""
@@ -93,6 +104,11 @@ class View:
     few_differences: int = FEW_DIFFERENCES
     """Differing items below which a right/wrong difference gets Wilson's intervals of gains and losses."""
 
+    def cite(self, key: str) -> str:
+        """The number of a reference in brackets; nothing where this run does not use it."""
+        numbers = {reference.key: place for place, reference in enumerate(self.references, 1)}
+        return f"[{numbers[key]}]" if key in numbers else ""
+
 
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
@@ -103,6 +119,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     notices = [*findings.comparison["notices"], *findings.notices]
     notices += [f"The chart {name}.png is not there: its figure is left out." for name in absent]
     n_intervals, n_excluding_zero = evidence_counts(findings)
+    languages = (Words("ja"), Words("en"))
     return View(
         words=words,
         comparison=findings.comparison,
@@ -126,6 +143,12 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
             if name not in absent
         ),
         questions=tuple(sample_questions(findings, words)),
+        verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
+        undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
+        verdicts_table=verdicts_table(findings, words),
+        flips=flips_table(findings, words),
+        lengths=lengths_table(findings, words),
+        references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),

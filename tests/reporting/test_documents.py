@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -165,7 +166,7 @@ def test_the_page_carries_its_letters(run: Path) -> None:
 
 def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
     reader = pypdf.PdfReader(run / SCORECARD)
-    assert 3 <= len(reader.pages) <= 8
+    assert 4 <= len(reader.pages) <= 10
     assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
     assert reader.metadata is not None
     assert "SmolLM2-135M-Instruct" in str(reader.metadata.title)
@@ -176,6 +177,60 @@ def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
     text = text_of(run / SCORECARD)
     assert "量子化の評価" in text
     assert f"1 / {len(reader.pages)}" in text
+
+
+def test_the_scorecard_is_tagged_and_its_pictures_have_texts(run: Path) -> None:
+    """Headings, tables, figures and formulas for a screen reader (PDF 1.7, 14.8.4)."""
+    root = pypdf.PdfReader(run / SCORECARD).root_object
+    assert bool(cast(pypdf.generic.DictionaryObject, root["/MarkInfo"].get_object())["/Marked"])
+    elements = list(_structure(cast(pypdf.generic.DictionaryObject, root["/StructTreeRoot"].get_object())))
+    kinds = {str(element.get("/S")) for element in elements}
+    assert {"/H1", "/H2", "/H3", "/Table", "/TH", "/TD", "/Figure", "/P"} <= kinds
+    figures = [element for element in elements if element.get("/S") == "/Figure"]
+    assert len(figures) == 3 + 9  # charts and formulas
+    assert all(str(figure.get("/Alt", "")) for figure in figures)
+
+
+def _structure(element: pypdf.generic.DictionaryObject) -> Iterator[pypdf.generic.DictionaryObject]:
+    yield element
+    kids = element.get("/K", [])
+    for kid in kids if isinstance(kids, list) else [kids]:
+        found = kid.get_object()
+        if isinstance(found, pypdf.generic.DictionaryObject):
+            yield from _structure(found)
+
+
+def test_abstract_and_report_say_the_verdicts(run: Path) -> None:
+    card = " ".join(text_of(run / SCORECARD).split())
+    report = text_of(run / REPORT)
+    for text in (card, report):
+        assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
+        assert re.search(r"no worse than f16: none \(tested from the largest file on; q8_0 ended it\)", text)
+        assert "699 items would decide" in text
+    assert "q8_0(f16 に対して): 未決" in report
+
+
+def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
+    results = write_results(tmp_path)
+    results.with_name("statistical_analysis.json").unlink()
+    write_documents(results, DocumentPlaces.of_run(tmp_path), "en")
+    assert "There is no verdict." in " ".join(text_of(tmp_path / SCORECARD).split())
+    assert "no worse" not in text_of(tmp_path / REPORT)
+
+
+def test_what_is_cited_is_listed_and_what_is_listed_was_used(run: Path) -> None:
+    text = " ".join(text_of(run / SCORECARD).split())
+    listed = {int(number) for number in re.findall(r"\[(\d+)\] [A-Z][a-zé]+ ", text)}
+    assert listed == set(range(1, 13))
+    assert {int(number) for number in re.findall(r"\[(\d{1,2})\]", text)} == listed
+    assert "Training Verifiers" in text
+    assert "Chain-of-Thought" not in text  # MGSM was not asked
+
+
+def test_flips_and_lengths_stand_in_the_report(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "| gsm8k | q8_0 − f16 | 39 | 17.5%<br>[8.7, 32.2] | 14.1%<br>[6.4, 28.2] |" in report
+    assert re.search(r"\| gsm8k \| q4_k_m \| 101 \| 64\.9 .*−42\.3<br>\[−68\.1, −16\.5\]", report)
 
 
 def _font_names(page: pypdf.PageObject) -> list[str]:

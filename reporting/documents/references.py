@@ -1,0 +1,198 @@
+"""The literature that the documents cite: what a run used, numbered in one order.
+
+Each entry has an identifier by which it can be looked up. A benchmark's paper is cited where the run used the
+benchmark, a method's where it used the method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reporting.findings import Findings
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry of the list."""
+
+    key: str
+    authors: str
+    year: int
+    title: str
+    where: str
+    """Journal with volume and pages, or the archive."""
+    identifier: str
+    """DOI, arXiv id, ISBN or address."""
+    kind: str = "article"
+    """BibTeX entry type."""
+
+
+_STATISTICS = (
+    Reference(
+        "miller",
+        "Evan Miller",
+        2024,
+        "Adding Error Bars to Evals: A Statistical Approach to Language Model Evaluations",
+        "arXiv preprint",
+        "arXiv:2411.00640",
+    ),
+    Reference(
+        "wilson",
+        "Edwin B. Wilson",
+        1927,
+        "Probable Inference, the Law of Succession, and Statistical Inference",
+        "Journal of the American Statistical Association 22(158), 209–212",
+        "doi:10.1080/01621459.1927.10502953",
+    ),
+    Reference(
+        "newcombe",
+        "Robert G. Newcombe",
+        1998,
+        "Improved confidence intervals for the difference between binomial proportions based on paired data",
+        "Statistics in Medicine 17(22), 2635–2650",
+        "PMID:9839354",
+    ),
+    Reference(
+        "phipson",
+        "Belinda Phipson and Gordon K. Smyth",
+        2010,
+        "Permutation P-values Should Never Be Zero: Calculating Exact P-values When Permutations Are Randomly Drawn",
+        "Statistical Applications in Genetics and Molecular Biology 9(1), Article 39",
+        "doi:10.2202/1544-6115.1585",
+    ),
+    Reference(
+        "hedges",
+        "Larry V. Hedges",
+        1981,
+        "Distribution Theory for Glass's Estimator of Effect Size and Related Estimators",
+        "Journal of Educational Statistics 6(2), 107–128",
+        "doi:10.3102/10769986006002107",
+    ),
+    Reference(
+        "holm",
+        "Sture Holm",
+        1979,
+        "A Simple Sequentially Rejective Multiple Test Procedure",
+        "Scandinavian Journal of Statistics 6(2), 65–70",
+        "https://www.jstor.org/stable/4615733",
+    ),
+    Reference(
+        "flips",
+        "Abhinav Dutta and Sanjeev Krishnan and Nipun Kwatra and Ramachandran Ramjee",
+        2024,
+        "Accuracy is Not All You Need",
+        "arXiv preprint",
+        "arXiv:2407.09141",
+    ),
+)
+_LLAMA_CPP = Reference(
+    "llama_cpp",
+    "Georgi Gerganov and contributors",
+    2023,
+    "llama.cpp: LLM inference in C/C++",
+    "software",
+    "https://github.com/ggml-org/llama.cpp",
+    kind="misc",
+)
+_IMATRIX = Reference(
+    "imatrix",
+    "Iwan Kawrakow",
+    2024,
+    "Importance Matrix calculation",
+    "llama.cpp, pull request 4861",
+    "https://github.com/ggml-org/llama.cpp/pull/4861",
+    kind="misc",
+)
+_LINEARITY = Reference(
+    "linearity",
+    "Vladimir Malinovskii and Andrei Panferov and Ivan Ilin and Han Guo and Peter Richtárik and Dan Alistarh",
+    2024,
+    "Pushing the Limits of Large Language Model Quantization via the Linearity Theorem",
+    "arXiv preprint",
+    "arXiv:2411.17525",
+)
+_BENCHMARKS = {
+    "gsm8k": Reference(
+        "gsm8k",
+        "Karl Cobbe and others",
+        2021,
+        "Training Verifiers to Solve Math Word Problems",
+        "arXiv preprint",
+        "arXiv:2110.14168",
+    ),
+    "math": Reference(
+        "math",
+        "Dan Hendrycks and others",
+        2021,
+        "Measuring Mathematical Problem Solving With the MATH Dataset",
+        "arXiv preprint",
+        "arXiv:2103.03874",
+    ),
+    "arc_challenge": Reference(
+        "arc_challenge",
+        "Peter Clark and others",
+        2018,
+        "Think you have Solved Question Answering? Try ARC, the AI2 Reasoning Challenge",
+        "arXiv preprint",
+        "arXiv:1803.05457",
+    ),
+    "mgsm": Reference(
+        "mgsm",
+        "Freda Shi and others",
+        2022,
+        "Language Models are Multilingual Chain-of-Thought Reasoners",
+        "arXiv preprint",
+        "arXiv:2210.03057",
+    ),
+    "perplexity_wikitext2": Reference(
+        "perplexity_wikitext2",
+        "Stephen Merity and Caiming Xiong and James Bradbury and Richard Socher",
+        2016,
+        "Pointer Sentinel Mixture Models",
+        "arXiv preprint",
+        "arXiv:1609.07843",
+    ),
+}
+"""Beginning of a benchmark's name -> the paper that it comes from."""
+
+
+def references_of(findings: Findings) -> tuple[Reference, ...]:
+    """What this run's documents cite, in the order of their numbers."""
+    found = list(_STATISTICS) + [_LLAMA_CPP]
+    if findings.comparison["imatrices"]:
+        found.append(_IMATRIX)
+    if any(arm.get("budget") for arm in findings.arms):
+        found.append(_LINEARITY)
+    names = [benchmark["name"] for benchmark in findings.benchmarks]
+    found += [one for start, one in _BENCHMARKS.items() if any(_is_of(name, start) for name in names)]
+    return tuple(found)
+
+
+def _is_of(name: str, start: str) -> bool:
+    return name == start or name.startswith(f"{start}_")
+
+
+def bibtex(reference: Reference) -> str:
+    """The entry for BibTeX."""
+    kind, _, number = reference.identifier.partition(":")
+    fields = {"author": reference.authors, "title": f"{{{reference.title}}}", "year": str(reference.year)}
+    if kind == "arXiv":
+        fields |= {"eprint": number, "archivePrefix": "arXiv"}
+    elif kind == "doi":
+        fields |= {"journal": reference.where, "doi": number}
+    elif kind == "https":
+        fields |= {"howpublished": reference.where, "url": reference.identifier}
+    else:
+        fields |= {"journal": reference.where, "note": reference.identifier}
+    # `others` is BibTeX's own word for et al.
+    entry = "misc" if kind == "arXiv" else reference.kind
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@{entry}{{{reference.key}{reference.year},\n{lines}\n}}"
+
+
+def authors_text(reference: Reference) -> str:
+    """The authors as a list of literature has them."""
+    names = reference.authors.split(" and ")
+    if names[-1] == "others":
+        return f"{names[0]} et al."
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,139 @@
+"""Tables of verdicts, of answers that flip, and of how long answers are: what the analysis says beyond differences.
+
+All are empty where an older results file, or one without its analysis, has nothing to say.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from reporting.documents.tables import Table, make_table
+from reporting.documents.verdict_words import verdict_word
+from reporting.findings import Findings, Json
+from reporting.wording import DASH, Words, integer, number
+from stats.intervals import mean_interval
+from stats.reasons import Reason
+
+
+def verdicts_table(findings: Findings, words: Words) -> Table:
+    """Each arm's verdict over all benchmarks."""
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("基準", "Reference", "\n"), False),
+        (words.say("判定", "Verdict", "\n"), False),
+        (words.say("劣る", "Worse on", "\n"), False),
+        (words.say("未決", "Undecided on", "\n"), False),
+        (words.say("劣らない", "No worse on", "\n"), False),
+    ]
+    verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
+    lists = ("worse_on", "undecided_on", "no_worse_on")
+    rows = [
+        (
+            str(row["arm"]),
+            str(row["reference"]),
+            verdict_word(words, row["verdict"], "\n"),
+            *("\n".join(row[name]) or DASH for name in lists),
+        )
+        for row in verdicts
+    ]
+    return make_table(columns, rows)
+
+
+def flips_table(findings: Findings, words: Words) -> Table:
+    """Answers that turned from right to wrong and back, beside what two samples of the reference differ by."""
+    columns = [
+        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
+        (words.say("n 対", "n pairs", "\n"), True),
+        (words.say("正 → 誤", "Right → wrong", "\n"), True),
+        (words.say("誤 → 正", "Wrong → right", "\n"), True),
+        (words.say("反転の計", "Flips", "\n"), True),
+        (words.say("雑音の床", "Noise floor", "\n"), True),
+        (words.say("床を超える分", "Above the floor", "\n"), True),
+        (words.say("オッズ比", "Odds ratio", "\n"), True),
+    ]
+    rows = [
+        (
+            str(benchmark["name"]),
+            f"{row['arm']} − {row['reference']}",
+            integer(row["flips"]["n_items"]),
+            *(_percent(row["flips"], name) for name in ("lost", "gained", "flipped", "noise_floor", "above_floor")),
+            _with_interval(row["flips"], "odds_ratio", 1, 2),
+        )
+        for benchmark in findings.benchmarks
+        for row in findings.compared(benchmark["name"])
+        if row.get("flips")
+    ]
+    return make_table(columns, rows)
+
+
+def _percent(flips: Json, name: str) -> str:
+    return _with_interval(flips, name, 100, 1)
+
+
+def _with_interval(row: Json, name: str, factor: int, digits: int) -> str:
+    value, interval = row.get(name), row.get(f"{name}_ci95")
+    if value is None:
+        return DASH
+    unit = "%" if factor == 100 else ""
+    text = number(factor * value, digits) + unit
+    if interval is None:
+        return text
+    low, high = (number(factor * bound, digits) for bound in interval)
+    return f"{text}\n[{low}, {high}]"
+
+
+def lengths_table(findings: Findings, words: Words) -> Table:
+    """Tokens of each arm's answers, and the paired shift against the reference's, over items that both answered."""
+    columns = [
+        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("n 回答", "n answers", "\n"), True),
+        (words.say("平均トークン", "Mean tokens", "\n"), True),
+        (words.say("中央値", "Median", "\n"), True),
+        (words.say("打ち切り", "Cut off", "\n"), True),
+        (words.say("基準との差 [95%信頼区間]", "Shift [95% CI]", "\n"), True),
+    ]
+    if findings.answers is None:
+        return make_table(columns, [])
+    answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
+    generated = [benchmark["name"] for benchmark in findings.benchmarks if benchmark["kind"] == "generate"]
+    rows = []
+    for benchmark in generated:
+        for arm in findings.arms:
+            own = _of(answered, benchmark, arm["name"])
+            if own.height:
+                reference = None if arm["reference"] is None else _of(answered, benchmark, arm["reference"])
+                rows.append((benchmark, str(arm["name"]), *_length_cells(own, reference)))
+    return make_table(columns, rows)
+
+
+def _of(answers: pl.DataFrame, benchmark: str, arm: str) -> pl.DataFrame:
+    return answers.filter((pl.col("benchmark") == benchmark) & (pl.col("arm") == arm))
+
+
+def _length_cells(own: pl.DataFrame, reference: pl.DataFrame | None) -> tuple[str, ...]:
+    tokens = own["completion_tokens"].cast(pl.Float64).to_numpy()
+    cut = float((own["finish_reason"] == "length").fill_null(False).to_numpy().mean())
+    cells = (integer(own.height), number(float(tokens.mean()), 1), number(_median(own), 1), f"{number(100 * cut, 1)}%")
+    return (*cells, DASH if reference is None else _shift(own, reference))
+
+
+def _median(own: pl.DataFrame) -> float:
+    return float(own["completion_tokens"].quantile(0.5, "linear") or 0.0)
+
+
+def _shift(own: pl.DataFrame, reference: pl.DataFrame) -> str:
+    """Mean over items of the difference of their mean lengths, with its t interval over items."""
+    arm, other = (
+        one.group_by("item_id").agg(pl.col("completion_tokens").cast(pl.Float64).mean()) for one in (own, reference)
+    )
+    both = arm.join(other, on="item_id", how="inner", suffix="_reference").sort("item_id")
+    if both.height == 0:
+        return DASH
+    shifts = (both["completion_tokens"] - both["completion_tokens_reference"]).to_numpy()
+    found = mean_interval(shifts, proportion=False)
+    mean = number(float(shifts.mean()), 1, sign=True)
+    if isinstance(found, Reason):
+        return mean
+    return f"{mean}\n[{number(found.low, 1, sign=True)}, {number(found.high, 1, sign=True)}]"
