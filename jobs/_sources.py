@@ -74,6 +74,7 @@ def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None
         # An f16 file that we dequantized ourselves is no more exact than what it was made from.
         dequantized_from=header.dequantized_from or _own_manifest(header.path, sha256).get("dequantized_from"),
         origin=origin,
+        labels=header.labels,
     )
 
 

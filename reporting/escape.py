@@ -68,3 +68,11 @@ def code(value: object) -> str:
     """A name or hash as a Markdown code span where that is safe, else as inert Markdown."""
     text = visible(str(value))
     return f"`{text}`" if _PLAIN_NAME.fullmatch(text) else markdown(text)
+
+
+def block(value: object) -> str:
+    """Lines as a fenced code block whose fence is longer than any run of backticks in it (CommonMark, section 4.5)."""
+    text = visible(str(value)).strip("\n")
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"

@@ -6,8 +6,10 @@ Tensor data is never touched: `actors.llama.model` loads it. Unusable files are 
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gguf
 
@@ -53,6 +55,9 @@ class GgufHeader:
     has_chat_template: bool
     dequantized_from: str | None
     """`Q4_1` where most weights are quantized already, so that no arm can be better than that; else None."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """What the file says of its model for people: `license`, `license_name`, `license_link`, `languages`, `repository`;
+    only those that are there."""
 
     @property
     def kv_bytes_per_cell(self) -> int:
@@ -102,6 +107,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
         has_chat_template="tokenizer.chat_template" in layout.metadata,
         dequantized_from=_quantized_name(file_type, dominant),
+        labels=_labels(layout),
     )
 
 
@@ -143,6 +149,22 @@ def _expert_share(layout: Layout, architecture: str) -> float:
 def _text(layout: Layout, key: str) -> str | None:
     value = layout.metadata.get(key)
     return value if isinstance(value, str) else None
+
+
+def _labels(layout: Layout) -> dict[str, Any]:
+    """Keys as the `gguf` package writes them (gguf/constants.py, class Keys.General)."""
+    keys = {
+        "license": ("general.license",),
+        "license_name": ("general.license.name",),
+        "license_link": ("general.license.link",),
+        "repository": ("general.repo_url", "general.source.huggingface.repository", "general.source.repo_url"),
+    }
+    found = {name: next(filter(None, (_text(layout, key) for key in tried)), None) for name, tried in keys.items()}
+    labels: dict[str, Any] = {name: text for name, text in found.items() if text}
+    languages = layout.metadata.get("general.languages")
+    if isinstance(languages, ArrayValue) and languages.texts:
+        labels["languages"] = list(languages.texts)
+    return labels
 
 
 def _file_type(layout: Layout) -> str | None:

@@ -65,6 +65,8 @@ class SourceModel:
     """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """Of its file, for people: licence, languages, repository; those that are there."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 def markdown_environment() -> Environment:
-    """For Markdown: `{{ value }}` is inert text, `{{ value | code }}` a code span."""
+    """For Markdown: `{{ value }}` is inert text; the filters `code` and `block` make it a code span or block."""
     environment = _environment(finalize=_inert_markdown, autoescape=True)
     environment.filters["code"] = lambda value: Markup(escape.code(value))
+    environment.filters["block"] = lambda value: Markup(escape.block(value))
     return environment
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import ziamath
+from ziamath.config import config
+from ziamath.zmath import Latex
 
 _SIZE_PX = 13.5
 """Of the letters, in CSS pixels: those of the text are 12."""
@@ -89,5 +90,5 @@ FORMULAS = {
 def formula_svg(name: str) -> bytes:
     """The picture of a formula; its size is in CSS pixels."""
     # SVG 1 draws each letter where it stands: no symbols that a renderer must look up.
-    ziamath.config.svg2 = False
-    return str(ziamath.Latex(FORMULAS[name].latex, size=_SIZE_PX).svg()).encode()
+    config.svg2 = False
+    return str(Latex(FORMULAS[name].latex, size=_SIZE_PX).svg()).encode()

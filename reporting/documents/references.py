@@ -158,7 +158,7 @@ _BENCHMARKS = {
 
 def references_of(findings: Findings) -> tuple[Reference, ...]:
     """What this run's documents cite, in the order of their numbers."""
-    found = list(_STATISTICS) + [_LLAMA_CPP]
+    found = [*_STATISTICS, _LLAMA_CPP]
     if findings.comparison["imatrices"]:
         found.append(_IMATRIX)
     if any(arm.get("budget") for arm in findings.arms):
@@ -181,7 +181,8 @@ def bibtex(reference: Reference) -> str:
     elif kind == "doi":
         fields |= {"journal": reference.where, "doi": number}
     elif kind == "https":
-        fields |= {"howpublished": reference.where, "url": reference.identifier}
+        where = "journal" if reference.kind == "article" else "howpublished"
+        fields |= {where: reference.where, "url": reference.identifier}
     else:
         fields |= {"journal": reference.where, "note": reference.identifier}
     # `others` is BibTeX's own word for et al.

@@ -8,6 +8,7 @@ from pathlib import Path
 from conf.faults import BadInput, Fault
 from conf.files import write_bytes, write_text
 from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
+from reporting.documents.publish import publish
 from reporting.documents.view import make_view
 from reporting.findings import read_findings
 from reporting.wording import Lang, Words
@@ -22,6 +23,10 @@ class DocumentPlaces:
     report: Path
     """The Markdown; the HTML lies beside it."""
     scorecard: Path
+    run_dir: Path
+    """Where the files that are published lie."""
+    publish: Path
+    """The folder with the model card."""
 
     @classmethod
     def of_run(cls, run_dir: str | Path) -> DocumentPlaces:
@@ -32,6 +37,8 @@ class DocumentPlaces:
             methodology=root / "methodology" / "quantization_methodology.md",
             report=root / "reports" / "quantization_analysis_report.md",
             scorecard=root / "scorecards" / "quantization_evaluation.pdf",
+            run_dir=root,
+            publish=root / "publish",
         )
 
 
@@ -46,7 +53,7 @@ class DocumentFiles:
 def write_documents(
     results_path: str | Path, places: DocumentPlaces, lang: Lang, methodology_path: str | Path | None = None
 ) -> DocumentFiles:
-    """Write methodology, analysis report (Markdown and HTML) and scorecard.
+    """Write methodology, analysis report (Markdown and HTML), scorecard, and the folder with the model card.
 
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
@@ -71,7 +78,9 @@ def write_documents(
     pdf = scorecard_pdf(view, places.charts_dir, None if given is None else to_html(given))
     write_bytes(places.scorecard, pdf)
     own_notices = view.notices[len(findings.comparison["notices"]) :]
-    return DocumentFiles((places.methodology, places.report, html_path, places.scorecard), own_notices)
+    card = publish(findings, view, places.run_dir, places.charts_dir, places.publish)
+    paths = (places.methodology, places.report, html_path, places.scorecard, *card.paths)
+    return DocumentFiles(paths, (*own_notices, *card.notices))
 
 
 def _read_methodology(path: Path) -> str:
