@@ -90,6 +90,14 @@ class EngineLayout:
 
 
 @dataclass(frozen=True)
+class ReferenceModel:
+    """A reference as it is decoded."""
+
+    gguf_path: str
+    layout: EngineLayout
+
+
+@dataclass(frozen=True)
 class BlockOrder:
     """arm x benchmark x a fixed run of items x all seeds of one seed group: decoded whole, written as one file."""
 
@@ -103,6 +111,35 @@ class BlockOrder:
     layout: EngineLayout
     records_path: str
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
+    reference: ReferenceModel | None = None
+    """What chunks of text are compared with; the arm itself where it is the reference. None: there is none, or it is
+    no text."""
+
+    @property
+    def is_reference(self) -> bool:
+        return self.reference == ReferenceModel(self.gguf_path, self.layout)
+
+
+@dataclass(frozen=True)
+class PassOrder:
+    """Blocks of several arms on the same chunks of text, decoded side by side with their common reference.
+
+    Its own block may be among them. Each block's records are what it would give alone.
+    """
+
+    blocks: tuple[BlockOrder, ...]
+
+
+@dataclass(frozen=True)
+class PerformanceOrder:
+    """Measure how fast an arm is and what memory it takes, by a short fixed workload."""
+
+    arm: str
+    gguf_path: str
+    layout: EngineLayout
+    """That of its widest benchmark."""
+    output_path: str
+    """`<run>/performance/<arm>-<hash8>.json`; its being there says that it was measured."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +161,18 @@ class Record:
     choice_logliks: tuple[float, ...] | None = None
     nll_sum: float | None = None
     n_tokens: int | None = None
+    kld_sum: float | None = None
+    """Of a measured chunk, over its scored tokens: KL divergence from the reference, nats. This and the next three are
+    null where nothing was compared; `divergence_reason` says why."""
+    top_agree: int | None = None
+    """Tokens on which arm and reference hold the same one for the most likely."""
+    p_change_sum: float | None = None
+    """Probability of the true token less that under the reference."""
+    p_change_squares: float | None = None
+    divergence_reason: str | None = None
+    """`is_reference`, `no_reference` or `vocabularies_differ`."""
+    token_classes: Mapping[str, Mapping[str, float | None]] | None = None
+    """By class of tokens (mathematics, science, other), of those that the chunk has: the same sums."""
 
 
 @dataclass(frozen=True)

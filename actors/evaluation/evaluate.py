@@ -11,14 +11,17 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.contract import Benchmark
-from actors.evaluation.engines import Answer, Choices, Engine, Measured, Refused
+from actors.evaluation.engines import Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
 from actors.store import content_hash, timings_path, write_jsonl
 from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
+
+NO_REFERENCE = "no_reference"
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,25 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
     results = _decode(order, benchmark, engine, report)
     questions = itertools.product(order.items, order.seeds)
     records = tuple(
-        _record(benchmark, item, seed, order.sampling, result)
+        make_record(benchmark, item, seed, order.sampling, result, NO_REFERENCE)
         for (item, seed), result in zip(questions, results, strict=True)
     )
-    usage = engine.take_usage()
-    timing = Timing(
+    return BlockResult(records, timing_of(engine.take_usage(), time.perf_counter() - started))
+
+
+def timing_of(usage: Usage, wall_s: float) -> Timing:
+    """What a block's work took."""
+    return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
         prompt_s=usage.prompt_s,
         completion_tokens=usage.completion_tokens,
         decode_s=usage.decode_s,
-        wall_s=time.perf_counter() - started,
+        wall_s=wall_s,
         # Linux counts in KiB.
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         worker_pid=os.getpid(),
     )
-    return BlockResult(records, timing)
 
 
 def write_block(order: BlockOrder, result: BlockResult) -> None:
@@ -98,9 +104,15 @@ def _decode(
     return [result for result in once for _ in order.seeds]
 
 
-def _record(
-    benchmark: Benchmark, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
+def make_record(
+    benchmark: Benchmark,
+    item: Item,
+    seed: int,
+    sampling: Sampling,
+    result: Answer | Choices | Measured | Refused,
+    not_compared: str | None,
 ) -> Record:
+    """The record of one result. `not_compared`: why a text is not compared with a reference, where it is not."""
     record = Record(item.item_id, seed, record_prompt_hash(item, sampling), None, "unscored")
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
@@ -108,11 +120,35 @@ def _record(
     record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):
-        return replace(record, nll_sum=result.nll_sum, n_tokens=result.n_tokens)
+        return _measured(record, result, not_compared)
     record = replace(record, rendered_hash=result.rendered_hash, completion_tokens=result.completion_tokens)
     if isinstance(result, Choices):
         return replace(record, choice_logliks=result.logliks)
     return replace(record, text=result.text, finish_reason=result.finish_reason)
+
+
+def _measured(record: Record, result: Measured, not_compared: str | None) -> Record:
+    classes = None
+    if result.by_class is not None:
+        classes = {label: _class_sums(sums) for label, sums in result.by_class.items()}
+    return replace(
+        record,
+        nll_sum=result.nll_sum,
+        n_tokens=result.n_tokens,
+        divergence_reason=None if result.divergence else not_compared,
+        token_classes=classes,
+        **_flat(result.divergence),
+    )
+
+
+def _class_sums(sums: ClassSums) -> dict[str, float | None]:
+    return {"n_tokens": sums.n_tokens, "nll_sum": sums.nll_sum, **_flat(sums.divergence)}
+
+
+def _flat(divergence: Divergence | None) -> dict[str, Any]:
+    if divergence is None:
+        return {field.name: None for field in fields(Divergence)}
+    return asdict(divergence)
 
 
 def record_prompt_hash(item: Item, sampling: Sampling) -> str:
