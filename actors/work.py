@@ -72,6 +72,8 @@ class Item:
     """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
     prompt_hash: str
     """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
+    cluster: str | None = None
+    """The source that it shares with other items (an article, a document); None: it shares none."""
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,30 @@ class Execution(Frozen):
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 
 
+class Margins(Frozen):
+    """The largest loss against the reference that is still "no worse". Fixed before the run, never after."""
+
+    accuracy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Of right/wrong scores: 0.01 is one percentage point."""
+    ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
+    """Of perplexity, on its logarithm: 0.01 is one percent."""
+    judged: Annotated[float, Field(gt=0.0)] | None = None
+    """Of scores on a scale of their own (1 to 5, say), in its points. None: such a benchmark can be worse or undecided,
+    never no worse, for nobody has said what loss is small."""
+
+
+class Statistics(Frozen):
+    """What the verdict goes by, and what is assumed where a plan says beforehand how small a loss it can show."""
+
+    margins: Margins = Margins()
+    assumed_discordance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """Share of questions on which single answers of arm and reference differ in being right. 0.1 is what 4-bit types
+    show on multiple choice; only the plan's estimate depends on it."""
+    assumed_sd_ln_ppl: Annotated[float, Field(gt=0.0)] = 0.02
+    """Standard deviation between chunks of an arm's loss in ln PPL, nats per token. 0.02 is what q4_k_m showed on a
+    small model; only the plan's estimate depends on it."""
+
+
 class Tracking(Frozen):
     """The MLflow mirror. Its address comes from MLFLOW_TRACKING_URI, else SQLite in the storage."""
 
@@ -246,6 +270,7 @@ class PipelineConfig(Frozen):
     layout: Layout = Layout()
     execution: Execution = Execution()
     tracking: Tracking = Tracking()
+    statistics: Statistics = Statistics()
     storage: Path = Path("runs")
     """Folder of all pipelines: local or shared."""
     pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None

@@ -393,6 +393,7 @@ def settings_of(config: PipelineConfig) -> Mapping[str, object]:
         "lang",
         "execution",
         "imatrix",
+        "statistics",
         "protection",
     )
     return {key: dumped[key] for key in wanted}

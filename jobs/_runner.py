@@ -13,7 +13,7 @@ import platform
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -107,12 +107,24 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
     with owned(run, request.environment.submission_id) as token:
         remove_leftovers(run)
         adopt(plan, run)
+        plan = replace(plan, notices=(*plan.notices, *changed_margins(run, request.config)))
         done = find_done(plan)
         if _is_finished(plan, run, done, request):
             return Finished(run, mirror.close(run), (), nothing_to_do=True)
         announce(plan, run)
         _write_start(request, plan, run)
         return _work(request, plan, run, token, done, mirror)
+
+
+def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
+    """Margins belong to what is fixed before anything is seen: a notice where this run has been started with others."""
+    if not run.plan.exists():
+        return []
+    before = read_json(run.plan)["settings"].get("statistics", {}).get("margins")
+    now = config.statistics.margins.model_dump()
+    if before is None or before == now:
+        return []
+    return [f"The margins were changed after this run was first started: {before} before, {now} now."]
 
 
 def _work(

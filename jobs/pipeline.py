@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 from actors.errors import NoPlaceError
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
+from actors.orchestrator.precision import describe_precision, precision_of
 from actors.store import RunDirectory, read_json
 from conf.faults import BadInput
 from conf.load import Environment, load, read_environment
@@ -104,12 +105,17 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
         for model in plan.models
         if model.dequantized_from
     ]
+    lines += _indented(describe_precision(precision_of(plan, request.config), request.config.statistics))
     lines.append("Watch it:")
     if request.environment.submission_id:
         lines.append(f"  ray job logs --follow {request.environment.submission_id}")
     lines.append(f"  cat {run.progress}")
     lines.append(f"  {mlflow_command(request)}")
     return "\n".join(lines)
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def mlflow_command(request: Request) -> str:
@@ -154,6 +160,8 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
             f"  {benchmark.name:24} {len(benchmark.items):6,} of {benchmark.n_items_total:,} items x "
             f"{seeds} seed{'s' if seeds > 1 else ' (no sampling)'}, {len(blocks)} blocks"
         )
+    precision = describe_precision(precision_of(plan, config), config.statistics)
+    lines += ["", *precision] if precision else []
     cost = sum(block.cost for block in plan.blocks)
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
     lines += [

@@ -12,6 +12,7 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
     "benchmark": pl.String,
     "item_id": pl.String,
+    "cluster": pl.String,
     "seed": pl.Int64,
     "prompt_hash": pl.String,
     "outcome": pl.String,
@@ -25,7 +26,8 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "nll_sum": pl.Float64,
     "n_tokens": pl.Int64,
 }
-"""One row a planned record; a record that a failed block never wrote is `unscored` with reason `block_failed`."""
+"""One row a planned record. `cluster` is the source that items share (a document or an article), null where an item
+shares none. A record that a failed block never wrote is `unscored` with reason `block_failed`."""
 
 TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

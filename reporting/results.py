@@ -11,26 +11,30 @@ infinite. The same input gives the same output, to the last bit.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from conf.schema import Statistics
+from reporting.cells import Cell, interval, make_cells, method, number
+from reporting.comparisons import SEED, compare
+from reporting.grids import grid_rows
 from reporting.performance import performance_rows
+from reporting.verdicts import find_verdicts
+from stats import bootstrap, permutation
+from stats.clusters import clustered_mean_interval
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval
-from stats.paired import PairedDifference, Pairing, pair_items, paired_difference
-from stats.permutation import DRAWS
+from stats.paired import shared_sources
+from stats.power import POWER
 from stats.reasons import Reason
-from stats.reduce import per_item, with_value
+from stats.reduce import with_value
 from stats.runs import RunSpread, run_spread, sigma_items
+from stats.variance import VarianceShares, variance_shares
 
 SCHEMA_VERSION = 1
-PERMUTATION_SEED = 0
-"""Seed of the sign-flip tests; each comparison draws from a stream of its own."""
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
 ANSWER_COLUMNS += ["finish_reason", "completion_tokens"]
@@ -48,32 +52,9 @@ class Results:
     """`items` and `answers`, for `report_data/<name>.parquet`."""
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One arm on one benchmark."""
-
-    arm: str
-    benchmark: Mapping[str, Any]
-    records: pl.DataFrame
-    """Planned records, with `value`."""
-    items: pl.DataFrame
-    """Planned items (`stats.reduce.per_item`)."""
-
-    @property
-    def scored_items(self) -> pl.DataFrame:
-        return self.items.drop_nulls("mean")
-
-    @property
-    def proportion(self) -> bool:
-        """True where the scores are shares of right: their scale ends at 0 and 1.
-
-        Judged scores (1 to 5, say) are told by their values: one above 1 is enough.
-        """
-        values = self.records["value"].drop_nulls()
-        return self.benchmark["kind"] != "measure" and bool(((values >= 0) & (values <= 1)).all())
-
-
-def build_results(run: Mapping[str, Any], records: pl.DataFrame, timings: pl.DataFrame) -> Results:
+def build_results(
+    run: Mapping[str, Any], records: pl.DataFrame, timings: pl.DataFrame, statistics: Statistics | None = None
+) -> Results:
     """Compute all findings of a pipeline.
 
     An item that was scored under only some of its seeds counts with the seeds it has.
@@ -84,19 +65,22 @@ def build_results(run: Mapping[str, Any], records: pl.DataFrame, timings: pl.Dat
         records: one row a planned record (`reporting.frames.RECORD_SCHEMA`); those that a failed block never
             wrote are there too, as `unscored`.
         timings: one row a finished block (`reporting.frames.TIMING_SCHEMA`).
+        statistics: the margins that verdicts go by; None: those of the schema's defaults.
 
     Raises:
         ValueError: a record is there twice, or belongs to no arm or benchmark of the run.
     """
     _check(run, records)
     values = with_value(records)
-    cells = _cells(run, values)
+    cells = make_cells(run, values)
     results = [row for cell in cells.values() for row in _result_rows(cell)]
-    comparisons, notices = _comparison_rows(run, cells)
+    margins = (statistics or Statistics()).margins
+    compared = compare(run, cells)
+    verdicts = find_verdicts(run, compared, margins)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
-        "notices": [*run["notices"], *notices],
+        "notices": [*run["notices"], *compared.notices],
         "results": results,
         "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
     }
@@ -104,8 +88,15 @@ def build_results(run: Mapping[str, Any], records: pl.DataFrame, timings: pl.Dat
         "schema_version": SCHEMA_VERSION,
         "pipeline_id": run["pipeline_id"],
         "confidence": CONFIDENCE,
-        "permutation": {"draws": DRAWS, "seed": PERMUTATION_SEED},
-        "comparisons": comparisons,
+        "permutation": {"draws": permutation.DRAWS, "seed": SEED},
+        "bootstrap": {"draws": bootstrap.DRAWS, "seed": SEED},
+        "margins": margins.model_dump(),
+        "power": POWER,
+        "comparisons": verdicts.comparisons,
+        "verdicts": verdicts.arms,
+        "selections": verdicts.selections,
+        "out_of_order": verdicts.out_of_order,
+        "factorial": grid_rows(run, compared),
     }
     tables = {
         "items": pl.concat([cell.items for cell in cells.values()])
@@ -129,32 +120,21 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
         )
 
 
-def _cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], _Cell]:
-    items = per_item(values)
-    cells = {}
-    for benchmark in run["benchmarks"]:
-        for arm in run["arms"]:
-            own = (pl.col("arm") == arm["name"]) & (pl.col("benchmark") == benchmark["name"])
-            key = (arm["name"], benchmark["name"])
-            cells[key] = _Cell(arm["name"], benchmark, values.filter(own), items.filter(own))
-    return cells
-
-
 # --- one arm on one benchmark ---------------------------------------------------------------------
 
 
-def _result_rows(cell: _Cell) -> list[dict[str, Any]]:
+def _result_rows(cell: Cell) -> list[dict[str, Any]]:
     row = _primary_row(cell)
     if cell.benchmark["metric"] != "nll":
         return [row]
     return [row, _perplexity_row(row)]
 
 
-def _primary_row(cell: _Cell) -> dict[str, Any]:
+def _primary_row(cell: Cell) -> dict[str, Any]:
     items, records = cell.scored_items, cell.records
     means = items["mean"].to_numpy()
     spread = _spread(cell)
-    interval = mean_interval(means, proportion=cell.proportion)
+    found = _mean_interval(cell)
     outcomes = records["outcome"]
     return {
         "arm": cell.arm,
@@ -162,13 +142,15 @@ def _primary_row(cell: _Cell) -> dict[str, Any]:
         "metric": cell.benchmark["metric"],
         "primary": True,
         "higher_is_better": cell.benchmark["higher_is_better"],
-        **_number("mean", float(np.mean(means)) if means.size else Reason.NO_SCORED_ITEMS),
-        **_number("sigma_items", sigma_items(means)),
-        **_number("sigma_runs", spread.sigma_runs if isinstance(spread, RunSpread) else spread),
-        **_number("error_bar_runs", spread.error_bar_runs if isinstance(spread, RunSpread) else spread),
-        **_interval("ci95", interval),
-        "ci_method": _method(interval),
-        **_interval("ci95_fixed_benchmark", _fixed_benchmark(cell)),
+        **number("mean", float(np.mean(means)) if means.size else Reason.NO_SCORED_ITEMS),
+        **number("sigma_items", sigma_items(means)),
+        **number("sigma_runs", spread.sigma_runs if isinstance(spread, RunSpread) else spread),
+        **number("error_bar_runs", spread.error_bar_runs if isinstance(spread, RunSpread) else spread),
+        **interval("ci95", found),
+        "ci_method": method(found),
+        **interval("ci95_fixed_benchmark", _fixed_benchmark(cell)),
+        **_variance_shares(cell),
+        "n_clusters": _n_clusters(cell),
         "deterministic": cell.benchmark["deterministic"],
         "n_items": items.height,
         "n_items_planned": cell.items.height,
@@ -182,21 +164,35 @@ def _primary_row(cell: _Cell) -> dict[str, Any]:
     }
 
 
-def _spread(cell: _Cell) -> RunSpread | Reason:
+def _mean_interval(cell: Cell) -> Interval | Reason:
+    items = cell.scored_items
+    means, clusters = items["mean"].to_numpy(), shared_sources(items["cluster"])
+    if clusters is None:
+        return mean_interval(means, proportion=cell.proportion)
+    return clustered_mean_interval(means, clusters, proportion=cell.proportion)
+
+
+def _n_clusters(cell: Cell) -> int | None:
+    clusters = cell.scored_items["cluster"]
+    return None if shared_sources(clusters) is None else clusters.n_unique()
+
+
+def _variance_shares(cell: Cell) -> dict[str, Any]:
+    """Where the uncertainty of the mean comes from."""
+    found = Reason.NO_SAMPLING if cell.benchmark["deterministic"] else variance_shares(cell.scores(cell.seeds))
+    if isinstance(found, VarianceShares):
+        shares = {"items": found.share_items, "sampling": found.share_sampling, "judge": found.share_judge}
+        return {"variance_shares": shares, "variance_shares_reason": None}
+    return {"variance_shares": None, "variance_shares_reason": found.value}
+
+
+def _spread(cell: Cell) -> RunSpread | Reason:
     if cell.benchmark["deterministic"]:
         return Reason.NO_SAMPLING
-    return run_spread(_scores_by_run(cell.records))
+    return run_spread(cell.scores(cell.seeds))
 
 
-def _scores_by_run(records: pl.DataFrame) -> NDArray[np.float64]:
-    """Shape (items, runs), NaN where unscored."""
-    if records.height == 0:
-        return np.empty((0, 0))
-    wide = records.sort("item_id", "seed").pivot("seed", index="item_id", values="value")
-    return wide.drop("item_id").cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def _fixed_benchmark(cell: _Cell) -> Interval | Reason:
+def _fixed_benchmark(cell: Cell) -> Interval | Reason:
     if cell.benchmark["deterministic"]:
         return Reason.NO_SAMPLING
     items = cell.scored_items
@@ -223,83 +219,3 @@ def _reason_counts(records: pl.DataFrame) -> dict[str, int]:
     """Records by reason. A wrong answer needs none: it is simply another than the right one."""
     counts = records["reason"].fill_null("other_answer").value_counts().sort("reason")
     return dict(zip(counts["reason"].to_list(), counts["count"].to_list(), strict=True))
-
-
-# --- against the reference ------------------------------------------------------------------------
-
-
-def _comparison_rows(
-    run: Mapping[str, Any], cells: Mapping[tuple[str, str], _Cell]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    rows, notices = [], []
-    for benchmark in run["benchmarks"]:
-        for arm in run["arms"]:
-            if arm["reference"] is None:
-                continue
-            cell = cells[arm["name"], benchmark["name"]]
-            reference = cells.get((arm["reference"], benchmark["name"]))
-            if reference is None:
-                raise ValueError(f"arm {arm['name']} has the reference {arm['reference']}, which is no arm of the run")
-            row = _comparison_row(cell, reference)
-            rows.append(row)
-            if row["difference_reason"] == Reason.PLANNED_SETS_DIFFER:
-                notices.append(
-                    f"{cell.arm} is not compared with {reference.arm} on {benchmark['name']}:"
-                    " they were planned on different items."
-                )
-    return rows, notices
-
-
-def _comparison_row(cell: _Cell, reference: _Cell) -> dict[str, Any]:
-    pairing = pair_items(cell.items, reference.items)
-    found = _difference(cell, reference, pairing)
-    n_unscored = pairing.n_unscored if isinstance(pairing, Pairing) else 0
-    n_prompt_mismatch = pairing.n_prompt_mismatch if isinstance(pairing, Pairing) else 0
-    planned = set(cell.items["item_id"]) | set(reference.items["item_id"])
-    return {
-        "arm": cell.arm,
-        "reference": reference.arm,
-        "benchmark": cell.benchmark["name"],
-        "metric": cell.benchmark["metric"],
-        "higher_is_better": cell.benchmark["higher_is_better"],
-        **_number("difference", found.difference),
-        **_interval("ci95", found.interval),
-        "ci_method": _method(found.interval),
-        **_number("p_value", found.p_value),
-        "test": found.test,
-        **_number("cohens_d", found.cohens_d),
-        "n_items": found.n_items,
-        "n_runs": pairing.n_runs if isinstance(pairing, Pairing) else 0,
-        "n_unpaired": len(planned) - found.n_items,
-        "n_unpaired_unscored": n_unscored,
-        "n_unpaired_prompt": n_prompt_mismatch,
-        "deterministic": cell.benchmark["deterministic"],
-    }
-
-
-def _difference(cell: _Cell, reference: _Cell, pairing: Pairing | Reason) -> PairedDifference:
-    if isinstance(pairing, Reason):
-        return PairedDifference(pairing, pairing, pairing, None, pairing, 0)
-    stream = zlib.crc32(f"{cell.arm}/{cell.benchmark['name']}".encode())
-    rng = np.random.default_rng([PERMUTATION_SEED, stream])
-    proportion = cell.proportion and reference.proportion
-    return paired_difference(pairing.differences, proportion=proportion, rng=rng)
-
-
-# --- null and its reason --------------------------------------------------------------------------
-
-
-def _number(name: str, value: float | Reason) -> dict[str, Any]:
-    if isinstance(value, Reason):
-        return {name: None, f"{name}_reason": value.value}
-    return {name: value, f"{name}_reason": None}
-
-
-def _interval(name: str, value: Interval | Reason) -> dict[str, Any]:
-    if isinstance(value, Reason):
-        return {name: None, f"{name}_reason": value.value}
-    return {name: [value.low, value.high], f"{name}_reason": None}
-
-
-def _method(value: Interval | Reason) -> str | None:
-    return value.method if isinstance(value, Interval) else None

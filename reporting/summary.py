@@ -7,7 +7,7 @@ characters taken out: a name from a model file must not drive the terminal.
 
 from __future__ import annotations
 
-import textwrap
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +18,7 @@ from reporting.wording import Words
 WIDTH = 110
 _LONGEST_NAME = 34
 _NONE = "-"
+_VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
 
 
 def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) -> str:
@@ -30,10 +31,13 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
     sections = [_arms_section(comparison)]
     for benchmark in comparison["benchmarks"]:
         sections.append(_benchmark_section(benchmark, comparison["results"], analysis["comparisons"]))
+    if analysis.get("verdicts"):
+        sections.append(_verdict_section(analysis))
     sections.append(
         _wrapped(
             "Brackets: 95% intervals, the benchmark taken as a sample of questions. diff: arm minus reference, over"
-            " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored.",
+            " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored. verdict: on this"
+            " benchmark, against the margin.",
         )
     )
     worse = worse_arms(comparison, analysis["comparisons"])
@@ -96,12 +100,14 @@ def _benchmark_section(
     difference = "diff in ln PPL" if benchmark["metric"] == "nll" else "diff"
     # Without sampling there is no spread between runs: the title says so, and no column shows a ±0.
     sampled = [] if benchmark["deterministic"] else ["runs"]
-    table = [["arm", "mean", "95% CI", *sampled, "n", difference, "95% CI", "d", "unscored"]]
+    table = [["arm", "mean", "95% CI", *sampled, "n", difference, "95% CI", "d", "verdict"]]
     primary = [row for row in own if row["primary"]]
     shown = {row["arm"]: row for row in own if row["metric"] == shown_metric}
     for row in primary:
         table.append(_benchmark_row(row, shown[row["arm"]], differences.get(row["arm"])))
-    lines = [title, *_columns(table, left=(0,))]
+    lines = [title, *_columns(table, left=(0, len(table[0]) - 1))]
+    lines += _flip_lines(list(differences.values()))
+    lines += _precision_lines(list(differences.values()))
     lines += [_unscored_line(row) for row in primary if row["n_unscored"]]
     lines += [_uncompared_line(row) for row in differences.values() if row["difference"] is None]
     return "\n".join(lines)
@@ -118,11 +124,12 @@ def _benchmark_row(
         row.append(_NONE if bar is None else f"±{bar:.3f}")
     row.append(str(primary["n_items"]))
     if against is None:
-        return [*row, _NONE, _NONE, _NONE, str(primary["n_unscored"])]
+        return [*row, _NONE, _NONE, _NONE, _NONE]
     signed = "+.4f" if primary["metric"] == "nll" else "+.3f"
     difference = _NONE if against["difference"] is None else format(against["difference"], signed)
     effect = _NONE if against["cohens_d"] is None else format(against["cohens_d"], "+.2f")
-    return [*row, difference, _bracket(against["ci95"], signed), effect, str(primary["n_unscored"])]
+    verdict = _VERDICTS[against["verdict"]] if against.get("verdict") else _NONE
+    return [*row, difference, _bracket(against["ci95"], signed), effect, verdict]
 
 
 def _bracket(interval: Sequence[float] | None, form: str) -> str:
@@ -139,6 +146,84 @@ def _uncompared_line(row: Mapping[str, Any]) -> str:
     return _wrapped(f"not compared: {arm} with {reference} ({row['difference_reason']})")
 
 
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Answers that flipped, with the noise floor, of all arms in one line."""
+    known = [row for row in rows if row.get("flips")]
+    if not known:
+        return []
+    flipped = ", ".join(f"{_shown(row['arm'])} {100 * row['flips']['flipped']:.1f}%" for row in known)
+    floors = [row["flips"]["noise_floor"] for row in known if row["flips"]["noise_floor"] is not None]
+    floor = f"without any quantization {100 * floors[0]:.1f}%" if floors else "noise floor not measured"
+    return [_wrapped(f"answers that flip: {flipped} ({floor})")]
+
+
+def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What these items find, and what would decide the undecided arms, were the true differences those seen."""
+    lines = []
+    drops = [row["detectable_drop"] for row in rows if row.get("detectable_drop") is not None]
+    if drops:
+        metric = rows[0]["metric"]
+        least, most = (_loss(metric, drop) for drop in (min(drops), max(drops)))
+        lines.append(f"smallest loss that these items find: {least if least == most else f'{least} to {most}'}")
+    parts = []
+    for row in rows:
+        if row.get("verdict") == "undecided":
+            needed = (("items_to_decide", "items"), ("runs_to_decide", "runs"))
+            ways = [f"{row[key]:,} {unit}" for key, unit in needed if row[key]]
+            parts.append(f"{_shown(row['arm'])} {' or '.join(ways) or 'unknown'}")
+    if parts:
+        lines.append(_wrapped(f"would decide, if the differences stay as they are: {'; '.join(parts)}"))
+    return lines
+
+
+def _loss(metric: str, value: float) -> str:
+    return f"{value:.4f}" if metric == "nll" else f"{value:.3f}"
+
+
+def _verdict_section(analysis: Mapping[str, Any]) -> str:
+    margins = analysis["margins"]
+    accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
+    title = f"Verdicts (no worse: a loss below {accuracy:g} of accuracy and {ln_ppl:g} of ln PPL, with 95% confidence)"
+    lines = [_wrapped(title)]
+    table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in analysis["verdicts"]]
+    lines += _columns(table, left=(0, 1, 2), last_width=WIDTH)
+    lines += [_selection_line(row) for row in analysis["selections"]]
+    lines += [
+        _wrapped(
+            f"out of order: {_shown(row['larger'])} is worse than the smaller {_shown(row['smaller'])} on"
+            f" {row['benchmark']}: {row['difference']:+.4f} [{row['ci95'][0]:+.4f}, {row['ci95'][1]:+.4f}]"
+        )
+        for row in analysis["out_of_order"]
+    ]
+    return "\n".join(lines)
+
+
+def _grounds(row: Mapping[str, Any]) -> str:
+    """Where an arm's verdict comes from."""
+    shown_losses = [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]]
+    parts = []
+    if row["worse_on"]:
+        adjusted = " (before adjustment)" if row["verdict"] != "worse" else ""
+        parts.append(f"worse on {', '.join(row['worse_on'])}{adjusted}")
+    if row["undecided_on"]:
+        parts.append(f"undecided on {', '.join(row['undecided_on'])}")
+    if row["no_worse_on"] and parts:
+        parts.append(f"no worse on {', '.join(row['no_worse_on'])}")
+    if shown_losses:
+        parts.append(f"a loss within the margin is shown on {', '.join(shown_losses)}")
+    return "; ".join(parts)
+
+
+def _selection_line(row: Mapping[str, Any]) -> str:
+    """The smallest arm that may be taken, and why no smaller one."""
+    taken, ended = row["smallest_no_worse"], row["stopped_at"]
+    text = f"smallest arm that is no worse than {_shown(row['reference'])}: {_shown(taken) if taken else 'none'}"
+    return _wrapped(f"{text} (from the largest on; {_shown(ended)} ended it)" if ended else text)
+
+
 # --- layout ---------------------------------------------------------------------------------------
 
 
@@ -150,8 +235,11 @@ def display_width(text: str) -> int:
     )
 
 
-def _columns(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> list[str]:
-    """Rows as aligned lines; the columns in `left` begin left, the others end right."""
+def _columns(rows: Sequence[Sequence[str]], left: tuple[int, ...], last_width: int | None = None) -> list[str]:
+    """Rows as aligned lines; the columns in `left` begin left, the others end right.
+
+    `last_width`: where the last column is text that may be long, the width of a whole line at which it is broken.
+    """
     widths = [max(display_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -159,12 +247,26 @@ def _columns(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> list[str]:
         for column, text in enumerate(row):
             gap = " " * (widths[column] - display_width(text))
             cells.append(text + gap if column in left else gap + text)
-        lines.append("  ".join(cells).rstrip())
+        line = "  ".join(cells).rstrip()
+        indent = " " * (sum(widths[:-1]) + 2 * (len(widths) - 1))
+        lines += _folded(line, last_width, indent) if last_width else [line]
     return lines
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    return "\n".join(_folded(text, WIDTH, "  "))
+
+
+def _folded(text: str, width: int, indent: str) -> list[str]:
+    """Lines of at most `width` columns, broken at single blanks; wider gaps, between columns, stay."""
+    lines = [""]
+    for word in re.split(r"(?<=\S) (?=\S)", text):
+        longer = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
+        if display_width(longer) <= width or not lines[-1].strip():
+            lines[-1] = longer
+        else:
+            lines.append(indent + word)
+    return lines
 
 
 def _shown(name: str) -> str:

@@ -90,7 +90,7 @@ def t_interval(values: Floats) -> Interval:
     return Interval(mean - half, mean + half, "t")
 
 
-def wilson(mean: float, n: int) -> Interval:
+def wilson(mean: float, n: float) -> Interval:
     """Wilson's score interval of a proportion.
 
     With repeats, `mean` is over per-item means and `n` counts items, never items times repeats: repeats of a
@@ -98,7 +98,7 @@ def wilson(mean: float, n: int) -> Interval:
 
     Args:
         mean: in [0, 1].
-        n: items, at least 1.
+        n: items; an effective number of them need not be whole. Positive.
     """
     centre = (mean + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z * math.sqrt(mean * (1 - mean) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)

@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stats.intervals import Interval, all_equal, clamp, t_interval, wilson
-from stats.permutation import sign_flip_test
+from stats.clusters import Labels, clustered_ratio
+from stats.intervals import Floats, Interval, all_equal, clamp, t_interval, wilson
 from stats.reasons import Reason
 
 FEW_DIFFERENCES = 10
@@ -26,15 +26,18 @@ FEW_DIFFERENCES = 10
 at 40 items of which 1 in 100 changes, 87% at 40 items and 5 in 100, where the interval used instead covers
 99% and more; from ten on, both cover 93 to 96% (simulated, tests/stats/test_paired.py)."""
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Pairing:
-    """Per-item means of the items that pair, and how many planned ones do not."""
+    """Per-item means of all planned items in the order of their ids, and how many of them do not pair."""
 
+    item_ids: tuple[str, ...]
     arm_means: Floats
+    """Shape (planned,), NaN where the item does not pair."""
     reference_means: Floats
+    """Likewise, NaN at the same places."""
+    clusters: Labels | None
+    """Label of each planned item's cluster, shape (planned,); None: each item is its own."""
     n_runs: int
     """Scored seeds of a paired item, at most; the smaller number of the two arms."""
     n_unscored: int
@@ -43,9 +46,21 @@ class Pairing:
     """Items scored in both arms, under different prompts."""
 
     @property
+    def paired(self) -> NDArray[np.bool_]:
+        """Which planned items pair, shape (planned,)."""
+        mask: NDArray[np.bool_] = ~np.isnan(self.arm_means)
+        return mask
+
+    @property
     def differences(self) -> Floats:
-        """Arm minus reference, shape (items,)."""
-        return self.arm_means - self.reference_means
+        """Arm minus reference, shape (paired items,)."""
+        difference: Floats = (self.arm_means - self.reference_means)[self.paired]
+        return difference
+
+    @property
+    def paired_clusters(self) -> Labels | None:
+        """Clusters of the paired items."""
+        return None if self.clusters is None else self.clusters[self.paired]
 
 
 @dataclass(frozen=True)
@@ -54,10 +69,10 @@ class PairedDifference:
 
     difference: float | Reason
     interval: Interval | Reason
-    p_value: float | Reason
-    test: str | None
     cohens_d: float | Reason
     n_items: int
+    n_units: int
+    """Clusters, or items where each is its own: what the interval takes as independent."""
 
 
 def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
@@ -65,7 +80,7 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
 
     Args:
         arm: rows of `reduce.per_item` of one arm and benchmark: every planned item.
-        reference: likewise, of the arm that it is compared with.
+        reference: likewise, of the arm that it is compared with; clusters are taken from it.
 
     Returns:
         The pairing, or `PLANNED_SETS_DIFFER`.
@@ -73,45 +88,57 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
     if set(arm["item_id"]) != set(reference["item_id"]):
         return Reason.PLANNED_SETS_DIFFER
     both = arm.join(reference, on="item_id", how="inner", suffix="_reference").sort("item_id")
-    scored = both.filter(pl.col("mean").is_not_null() & pl.col("mean_reference").is_not_null())
-    paired = scored.filter(pl.col("prompt_hash") == pl.col("prompt_hash_reference"))
+    scored = pl.col("mean").is_not_null() & pl.col("mean_reference").is_not_null()
+    same_prompt = pl.col("prompt_hash") == pl.col("prompt_hash_reference")
+    both = both.with_columns(scored=scored, paired=(scored & same_prompt).fill_null(False))
+    paired = both.filter("paired")
     runs = [int(paired[column].max() or 0) for column in ("n_runs", "n_runs_reference")]  # type: ignore[arg-type]
+    means = [
+        both.select(pl.when("paired").then(pl.col(column)).fill_null(float("nan"))).to_series().to_numpy()
+        for column in ("mean", "mean_reference")
+    ]
+    n_scored = int(both["scored"].sum())
     return Pairing(
-        arm_means=paired["mean"].to_numpy(),
-        reference_means=paired["mean_reference"].to_numpy(),
+        item_ids=tuple(both["item_id"]),
+        arm_means=means[0],
+        reference_means=means[1],
+        clusters=shared_sources(both["cluster_reference"]),
         n_runs=min(runs),
-        n_unscored=both.height - scored.height,
-        n_prompt_mismatch=scored.height - paired.height,
+        n_unscored=both.height - n_scored,
+        n_prompt_mismatch=n_scored - paired.height,
     )
 
 
-def paired_difference(differences: Floats, *, proportion: bool, rng: np.random.Generator) -> PairedDifference:
-    """Mean difference with interval, p value and effect size.
+def shared_sources(clusters: pl.Series) -> Labels | None:
+    """Labels of the clusters as numbers, shape (items,); None where no two items share one."""
+    if clusters.n_unique() == clusters.len():
+        return None
+    return clusters.rank("dense").to_numpy()
+
+
+def paired_difference(differences: Floats, *, proportion: bool, clusters: Labels | None = None) -> PairedDifference:
+    """Mean difference with interval and effect size; its p value comes from `stats.permutation`.
 
     Args:
         differences: arm minus reference, one an item, shape (n,); no NaN.
         proportion: True where scores lie in [0, 1], so that differences lie in [-1, 1].
-        rng: for the permutation test of continuous scores.
+        clusters: label of each item's cluster, shape (n,); None: each item is its own.
     """
     n = differences.size
-    interval = difference_interval(differences, proportion=proportion)
-    if n == 0:
-        none = Reason.NO_PAIRED_ITEMS
-        return PairedDifference(none, interval, none, None, none, 0)
-    permutation = sign_flip_test(differences, rng)
-    mean = float(np.mean(differences))
-    return PairedDifference(mean, interval, permutation.p_value, permutation.test, cohens_d(differences), n)
+    interval = difference_interval(differences, proportion=proportion, clusters=clusters)
+    mean = float(np.mean(differences)) if n else Reason.NO_PAIRED_ITEMS
+    n_units = n if clusters is None else np.unique(clusters).size
+    return PairedDifference(mean, interval, cohens_d(differences), n, n_units)
 
 
-def difference_interval(differences: Floats, *, proportion: bool) -> Interval | Reason:
+def difference_interval(differences: Floats, *, proportion: bool, clusters: Labels | None = None) -> Interval | Reason:
     """95% interval of the mean difference.
 
-    Student's t over items, except for proportions of which fewer than ten items differ: few flips among
-    many items, or none, would give an interval that is too short, or has no width at all.
+    Student's t over items, or over clusters of them, except for proportions of which fewer than ten items differ: few
+    flips among many items, or none, would give an interval that is too short, or has no width at all. With clusters
+    their number stands in place of the items' there: flips may all come from one source.
 
-    Args:
-        differences: shape (n,).
-        proportion: as in `paired_difference`.
+    Args: as in `paired_difference`.
     """
     n = differences.size
     if n == 0:
@@ -120,14 +147,33 @@ def difference_interval(differences: Floats, *, proportion: bool) -> Interval | 
         if n == 1:
             return Interval(-1.0, 1.0, "score_range")
         if np.count_nonzero(differences) < FEW_DIFFERENCES or all_equal(differences):
-            return wilson_of_gains_and_losses(differences)
+            return wilson_of_gains_and_losses(differences, None if clusters is None else np.unique(clusters).size)
+    if clusters is not None:
+        found = clustered_ratio(differences, np.ones(n), clusters)
+        assert not isinstance(found, Reason)
+        if isinstance(found.interval, Interval):
+            return clamp(found.interval, -1.0, 1.0) if proportion else found.interval
+        return Interval(-1.0, 1.0, "score_range") if proportion else found.interval
+    if proportion:
         return clamp(t_interval(differences), -1.0, 1.0)
     if n == 1:
         return Reason.ONE_ITEM
     return Reason.ZERO_VARIANCE if all_equal(differences) else t_interval(differences)
 
 
-def wilson_of_gains_and_losses(differences: Floats) -> Interval:
+def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None) -> Interval:
+    """`wilson_of_shares` of the gains and losses among differences.
+
+    Args:
+        differences: in [-1, 1], shape (n,), n >= 1.
+        n_units: clusters, where items share sources; None: n.
+    """
+    gain = float(np.mean(np.maximum(differences, 0.0)))
+    loss = float(np.mean(np.maximum(-differences, 0.0)))
+    return wilson_of_shares(gain, loss, differences.size if n_units is None else n_units)
+
+
+def wilson_of_shares(gain: float, loss: float, n: float) -> Interval:
     """Interval of a mean difference out of the Wilson intervals of its two halves.
 
     The mean difference is gains minus losses, G = mean(max(d, 0)) and L = mean(max(-d, 0)), two shares of one
@@ -136,11 +182,10 @@ def wilson_of_gains_and_losses(differences: Floats) -> Interval:
     ±z²/(n+z²): 8.8 points at 40 items, about "three in n".
 
     Args:
-        differences: in [-1, 1], shape (n,), n >= 1.
+        gain: G, in [0, 1].
+        loss: L, in [0, 1].
+        n: items.
     """
-    n = differences.size
-    gain = float(np.mean(np.maximum(differences, 0.0)))
-    loss = float(np.mean(np.maximum(-differences, 0.0)))
     of_gain, of_loss = wilson(gain, n), wilson(loss, n)
     spread = (1 - gain) * (1 - loss)
     correlation = -math.sqrt(gain * loss / spread) if spread > 0 else 0.0

@@ -5,12 +5,12 @@ have had the other sign. The p value is the share of sign assignments whose sum 
 as the one seen; two-sided. With one run of right/wrong answers it is McNemar's exact test.
 
 Scores made of few whole steps (right/wrong over R repeats) are tested exactly, by convolving the items'
-two-point distributions on their common grid; continuous ones by random sign assignments.
+two-point distributions on their common grid; continuous ones by random sign assignments. Items that share a source
+flip together, as the sum of their differences.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ _LARGEST_WORK = 50_000_000
 """Additions that the exact form may take (below a tenth of a second)."""
 _CHUNK = 2_000_000
 """Random signs held in memory at once."""
+_WHOLE = 1e-9
+"""How far from a whole number of steps of size 1 a difference may lie through rounding."""
 
 Floats = NDArray[np.float64]
 
@@ -36,37 +38,48 @@ class PermutationTest:
     test: str
 
 
-def sign_flip_test(differences: Floats, rng: np.random.Generator) -> PermutationTest:
-    """Test that the differences are as likely to have the other sign.
+def sign_flip_tests(columns: Floats, rng: np.random.Generator) -> list[PermutationTest]:
+    """Test, arm by arm, that the differences are as likely to have the other sign.
+
+    The random assignments are drawn once for all arms.
 
     Args:
-        differences: one an item, shape (n,), n >= 1.
+        columns: shape (n, arms), n >= 1: differences of an item or, where items share sources, their sums by cluster,
+            because what is exchangeable flips as a whole. An item that an arm has no difference for counts 0.
         rng: drawn from by the Monte Carlo form only.
     """
-    moved = np.abs(differences[differences != 0.0])  # A zero has no sign to flip.
+    found = [_exact_test(column) for column in columns.T]
+    drawn = [place for place, test in enumerate(found) if test is None]
+    p_values = dict(zip(drawn, _monte_carlo_p(columns[:, drawn], rng) if drawn else (), strict=True))
+    return [test or PermutationTest(p_values[place], "sign_flip_monte_carlo") for place, test in enumerate(found)]
+
+
+def _exact_test(differences: Floats) -> PermutationTest | None:
+    """None where there are too many sums to count them all."""
+    sizes = np.abs(differences)
+    # A zero has no sign to flip; sums over a source may miss it by rounding.
+    differences = differences[sizes > _WHOLE * sizes.max(initial=0.0)]
+    moved = np.abs(differences)
     if moved.size == 0:
         return PermutationTest(1.0, "sign_flip_exact")
     steps = _whole_steps(moved)
-    if steps is not None and steps.size * int(steps.sum()) * 2 <= _LARGEST_WORK:
-        observed = _signed_total(differences, moved, steps)
-        return PermutationTest(_exact_p(steps, observed), "sign_flip_exact")
-    return PermutationTest(_monte_carlo_p(moved, abs(float(differences.sum())), rng), "sign_flip_monte_carlo")
+    if steps is None or steps.size * int(steps.sum()) * 2 > _LARGEST_WORK:
+        return None
+    observed = abs(int(np.sum(np.sign(differences).astype(np.int64) * steps)))
+    return PermutationTest(_exact_p(steps, observed), "sign_flip_exact")
 
 
 def _whole_steps(moved: Floats) -> NDArray[np.int64] | None:
     """The sizes as multiples of a common step 1/D, or None where no small D fits them all."""
-    for denominator in range(1, _LARGEST_DENOMINATOR + 1):
+    denominators = np.arange(1, _LARGEST_DENOMINATOR + 1)
+    first = moved[0] * denominators
+    for denominator in denominators[np.abs(first - np.rint(first)) < _WHOLE * denominators].tolist():
         scaled = moved * denominator
         steps = np.rint(scaled)
-        if np.all(np.abs(scaled - steps) < 1e-9 * denominator) and np.all(steps >= 1):
-            return steps.astype(np.int64)
+        if np.all(np.abs(scaled - steps) < _WHOLE * denominator) and np.all(steps >= 1):
+            whole: NDArray[np.int64] = steps.astype(np.int64)
+            return whole
     return None
-
-
-def _signed_total(differences: Floats, moved: Floats, steps: NDArray[np.int64]) -> int:
-    signs = np.sign(differences[differences != 0.0]).astype(np.int64)
-    assert signs.size == moved.size == steps.size
-    return abs(int(np.sum(signs * steps)))
 
 
 def _exact_p(steps: NDArray[np.int64], observed: int) -> float:
@@ -86,14 +99,15 @@ def _exact_p(steps: NDArray[np.int64], observed: int) -> float:
     return min(1.0, 2 * tail) if observed else 1.0
 
 
-def _monte_carlo_p(moved: Floats, observed: float, rng: np.random.Generator) -> float:
+def _monte_carlo_p(columns: Floats, rng: np.random.Generator) -> list[float]:
     """(1 + draws at least as extreme) / (1 + draws): never zero (Phipson and Smyth 2010)."""
-    threshold = observed * (1 - 1e-12)  # Sums that are equal but for rounding count as equal.
-    extreme, done = 0, 0
-    rows = max(1, _CHUNK // moved.size)
+    # Sums that are equal but for rounding count as equal.
+    thresholds = np.abs(columns.sum(axis=0)) - 1e-12 * np.abs(columns).sum(axis=0)  # (arms,)
+    extreme, done = np.zeros(columns.shape[1], dtype=np.int64), 0
+    rows = max(1, _CHUNK // columns.shape[0])
     while done < DRAWS:
         count = min(rows, DRAWS - done)
-        signs = rng.integers(0, 2, size=(count, moved.size), dtype=np.int8) * 2.0 - 1.0  # (draws, items)
-        extreme += int(np.sum(np.abs(signs @ moved) >= threshold))
+        signs = rng.integers(0, 2, size=(count, columns.shape[0]), dtype=np.int8) * 2.0 - 1.0  # (draws, items)
+        extreme += np.count_nonzero(np.abs(signs @ columns) >= thresholds, axis=0)
         done += count
-    return (1 + extreme) / (1 + math.floor(done))
+    return [float(p) for p in (1 + extreme) / (1 + DRAWS)]

@@ -22,7 +22,8 @@ def with_value(records: pl.DataFrame) -> pl.DataFrame:
     A measured record gives its negative log-likelihood in nats per token, any other its score.
 
     Args:
-        records: one row a planned record, with `outcome`, `score`, `nll_sum` (nats) and `n_tokens`.
+        records: one row a planned record, with `outcome`, `score`, `nll_sum` (nats), `n_tokens`, and for `per_item`
+            `cluster`: the source that an item shares with others, null where it shares none.
     """
     nll = pl.when(pl.col("n_tokens") > 0).then(pl.col("nll_sum") / pl.col("n_tokens"))
     measured, scored = pl.col("outcome") == "measured", pl.col("outcome").is_in(SCORED)
@@ -38,9 +39,9 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row a planned item: `arm`, `benchmark`, `item_id`, `prompt_hash` of the scored records (several,
-        joined, where the prompt is drawn anew under each seed; null where none was scored), `mean` (null where no
-        record was scored), `variance` between its seeds (n-1 form; null below two scored ones), `n_runs` (scored
-        seeds).
+        joined, where the prompt is drawn anew under each seed; null where none was scored), `cluster` (what items of
+        one source share; the item itself where it shares none), `mean` (null where no record was scored), `variance`
+        between its seeds (n-1 form; null below two scored ones), `n_runs` (scored seeds).
     """
     scored_hashes = pl.col("prompt_hash").filter(pl.col("value").is_not_null()).drop_nulls()
     hashes = scored_hashes.unique().sort().str.join("+")
@@ -49,6 +50,7 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
         .group_by([*CELL, "item_id"])
         .agg(
             pl.when(scored_hashes.len() > 0).then(hashes).alias("prompt_hash"),
+            pl.coalesce(pl.col("cluster").first(), pl.format("item {}", pl.col("item_id").first())).alias("cluster"),
             pl.col("value").mean().alias("mean"),
             pl.col("value").var(ddof=1).alias("variance"),
             pl.col("value").count().cast(pl.Int64).alias("n_runs"),

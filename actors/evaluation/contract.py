@@ -45,6 +45,8 @@ class Question:
     item_id: str
     task: Generate | Choose | Measure
     target: Any
+    cluster: str | None = None
+    """The source that it shares with other questions: they are one sample then, and intervals widen accordingly."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from actors.orchestrator.schedule import Failure
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
-from actors.work import CONTROL, Recipe
+from actors.work import CONTROL, Item, Recipe
 from conf.schema import PipelineConfig
 from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
@@ -35,7 +35,7 @@ def write(
 ) -> list[str]:
     """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
     facts = describe(plan, config, description, failures, notices)
-    results = build_results(facts, read_records(plan, config), read_timings(plan))
+    results = build_results(facts, read_records(plan, config), read_timings(plan), config.statistics)
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
@@ -55,16 +55,21 @@ def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
     for block in plan.blocks:
         benchmark = plan.benchmark(block.model, block.benchmark)
         wanted = set(seeds_of(config, benchmark))
+        clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
         path = Path(block.records_path)
         found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
         for record in found:
             if record["seed"] in wanted:
-                rows.append({"arm": block.arm, "benchmark": block.benchmark, **record})
+                place = {"arm": block.arm, "benchmark": block.benchmark, "cluster": clusters.get(record["item_id"])}
+                rows.append({**place, **record})
     return _frame(rows, RECORD_SCHEMA)
 
 
+def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
+    return plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
+
+
 def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
-    items = plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
     return [
         {
             "item_id": item.item_id,
@@ -73,7 +78,7 @@ def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
             "outcome": "unscored",
             "reason": "block_failed",
         }
-        for item in items
+        for item in _items_of(plan, block)
         for seed in block.seeds
     ]
 

@@ -289,6 +289,7 @@ def make_plan(
         "runs": config.runs,
         "seed": config.seed,
         "lang": config.lang,
+        "margins": config.statistics.margins.model_dump(),
     }
     return Plan(
         pipeline_id,

@@ -1,7 +1,7 @@
 """What a difference and its interval allow to be said in words, and no more.
 
-No verdict is made here (margins and corrected p values come with it): an interval either includes 0 or lies
-on one side of it.
+No verdict is made here (those stand in the analysis, by margins and adjusted p values): an interval either includes 0
+or lies on one side of it.
 """
 
 from __future__ import annotations

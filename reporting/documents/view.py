@@ -86,6 +86,8 @@ class View:
     """Whether the results carry the interval of the fixed benchmark too."""
     permutation: Json | None
     """`draws` and `seed` of the sign-flip tests, where the analysis has them."""
+    margins: Json | None
+    """What verdicts go by, where the analysis has them."""
     small_n: int = SMALL_N
     """Items below which right/wrong metrics get Wilson's interval."""
     few_differences: int = FEW_DIFFERENCES
@@ -126,6 +128,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         questions=tuple(sample_questions(findings, words)),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
+        margins=None if findings.analysis is None else findings.analysis.get("margins"),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
 

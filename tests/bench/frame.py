@@ -13,14 +13,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Target:
-    """What is wanted of ours beside theirs; one of the two limits is set."""
+    """What is wanted of ours, beside theirs or by itself; one of the limits is set."""
 
     least_ratio: float | None = None
     """Of speed: 1.2 is a fifth faster than theirs."""
     most_extra: float | None = None
     """In the measure's unit: at most that much more than theirs."""
+    most: float | None = None
+    """In the measure's unit, where there is nothing of theirs to compare with."""
 
     def describe(self, unit: str) -> str:
+        if self.most is not None:
+            return f"<= {self.most:,.0f} {unit}"
         if self.least_ratio is not None:
             return f">= {self.least_ratio:.2f}x"
         return f"<= theirs + {self.most_extra:,.0f} {unit}"
@@ -58,6 +62,8 @@ class Measure:
     @property
     def passed(self) -> bool | None:
         """None where there is no target, or nothing to compare with."""
+        if self.target is not None and self.target.most is not None:
+            return self.our_median <= self.target.most
         if self.target is None or self.ratio is None or self.their_median is None:
             return None
         if self.target.least_ratio is not None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.bench import imatrix, quantization
+from tests.bench import imatrix, quantization, statistics_speed
 from tests.bench.frame import Bench
 
-BENCHES: dict[str, Bench] = {"imatrix": imatrix.BENCH, "quantization": quantization.BENCH}
+BENCHES: dict[str, Bench] = {
+    "imatrix": imatrix.BENCH,
+    "quantization": quantization.BENCH,
+    "statistics": statistics_speed.BENCH,
+}

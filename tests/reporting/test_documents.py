@@ -212,7 +212,7 @@ def test_gaps_and_crowds_do_not_stop_the_writing(tmp_path: Path, change: Change)
 
 def test_missing_charts_are_left_out_with_a_notice(tmp_path: Path) -> None:
     files = write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "en")
-    assert len(files.notices) == 3
+    assert len([notice for notice in files.notices if "figure is left out" in notice]) == 3
     assert "![" not in text_of(tmp_path / REPORT)
     assert "quantization&#95;" not in text_of(tmp_path / REPORT)
     assert "its figure is left out" in text_of(tmp_path / REPORT)

@@ -112,7 +112,7 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
         row["arm"] = long[row["arm"]]
     for arm in findings.comparison["arms"]:
         arm["name"] = long[arm["name"]]
-    for row in findings.analysis["comparisons"]:
+    for row in [*findings.analysis["comparisons"], *findings.analysis["verdicts"]]:
         row["arm"] = long[row["arm"]]
     text = summary_table(findings.comparison, findings.analysis)
     assert max(map(display_width, text.splitlines())) <= 120

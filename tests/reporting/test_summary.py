@@ -40,7 +40,7 @@ def test_the_quantized_source_is_told(lines: list[str]) -> None:
 
 def test_a_sampled_benchmark_shows_intervals_differences_and_what_is_unscored(lines: list[str]) -> None:
     section = _section(lines, "gsm8k: accuracy, higher is better; 40 of 1319 items, 3 runs")
-    assert section[1].split() == ["arm", "mean", "95%", "CI", "runs", "n", "diff", "95%", "CI", "d", "unscored"]
+    assert section[1].split() == ["arm", "mean", "95%", "CI", "runs", "n", "diff", "95%", "CI", "d", "verdict"]
     row = next(line for line in section if line.startswith("q4_k_m"))
     assert "0.440  [0.297, 0.594]  ±0.124  39  -0.081" in row
     assert "unscored: q4_k_m 19 of 120 records (block_failed 16, context_too_long 3)" in section

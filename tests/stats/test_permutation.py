@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.permutation import sign_flip_test
+from stats.clusters import cluster_totals
+from stats.permutation import PermutationTest, sign_flip_tests
 
 differences = st.integers(1, 5).flatmap(
     lambda runs: st.lists(st.integers(-runs, runs).map(lambda steps: steps / runs), min_size=1, max_size=60)
 )
+
+
+def sign_flip_test(differences: np.ndarray, rng: np.random.Generator) -> PermutationTest:
+    return sign_flip_tests(differences[:, None], rng)[0]
 
 
 def _rng() -> np.random.Generator:
@@ -70,3 +75,23 @@ def test_equal_arms_are_called_different_in_at_most_5_percent() -> None:
     arm, reference = rng.binomial(3, chances) / 3, rng.binomial(3, chances) / 3
     alarms = [sign_flip_test(row, _rng()).p_value < 0.05 for row in arm - reference]
     assert 0.02 <= np.mean(alarms) <= 0.065  # Standard error .008.
+
+
+def test_arms_share_the_random_signs_and_each_gets_the_p_it_has_alone() -> None:
+    columns = np.random.default_rng(14).normal(0.1, 1.0, size=(60, 3))
+    together = sign_flip_tests(columns, _rng())
+    assert together == [sign_flip_test(column, _rng()) for column in columns.T]
+
+
+def test_items_of_one_source_flip_together() -> None:
+    # Sums by source 1, 1, 1, 1: all the same way in 2 of 16 assignments; twelve single items would give 2 of 4096.
+    values, sources = np.full(12, 1 / 3), np.repeat(np.arange(4), 3)
+    (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
+    assert test.p_value == pytest.approx(2 / 16)
+
+
+def test_sums_that_miss_zero_by_rounding_have_no_sign() -> None:
+    # .1 + .2 - .3 is 5.6e-17: of three sources two differ, both the same way.
+    values, sources = np.array([0.1, 0.2, -0.3, 0.5, 0.5]), np.array([0, 0, 0, 1, 2])
+    (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
+    assert test == PermutationTest(2 / 4, "sign_flip_exact")

@@ -13,6 +13,7 @@ SCHEMA = {
     "arm": pl.String,
     "benchmark": pl.String,
     "item_id": pl.String,
+    "cluster": pl.String,
     "seed": pl.Int64,
     "prompt_hash": pl.String,
     "outcome": pl.String,
@@ -71,3 +72,8 @@ def test_a_prompt_drawn_anew_under_each_seed_has_all_its_hashes() -> None:
 def test_the_order_of_records_does_not_matter() -> None:
     rows = [_record(item, seed, "correct", score) for item in "cab" for seed, score in ((0, 0.1), (1, 0.2), (2, 0.7))]
     assert _reduced(*rows) == _reduced(*reversed(rows))
+
+
+def test_items_keep_the_source_that_they_share_and_others_are_their_own() -> None:
+    items = _reduced(_record("a", 0, "correct", 1.0, cluster="article 7"), _record("b", 0, "correct", 1.0))
+    assert [item["cluster"] for item in items] == ["article 7", "item b"]

@@ -94,7 +94,7 @@ def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Mo
         kind=benchmark.kind,
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
-        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q)) for q in questions),
+        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster) for q in questions),
         data_hash=content_hash({"name": benchmark.name, "version": benchmark.version, "items": content}),
         shots=benchmark.shots,
         title=benchmark.title,

@@ -1,0 +1,107 @@
+"""One arm on one benchmark, as the statistics take it: planned records, planned items, scores by seed.
+
+Also how a number or an interval that may be undefined is written: null, with its reason beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from stats.intervals import Floats, Interval
+from stats.reasons import Reason
+from stats.reduce import CELL, per_item
+
+AA_SUFFIX = "~aa"
+"""Ends the name of the arm that is its reference once more, in another batch layout: the noise floor."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm on one benchmark."""
+
+    arm: str
+    benchmark: Mapping[str, Any]
+    records: pl.DataFrame
+    """Planned records, with `value`."""
+    items: pl.DataFrame
+    """Planned items (`stats.reduce.per_item`), sorted by id."""
+
+    @cached_property
+    def scored_items(self) -> pl.DataFrame:
+        return self.items.drop_nulls("mean")
+
+    @cached_property
+    def proportion(self) -> bool:
+        """True where the scores are shares of right: their scale ends at 0 and 1.
+
+        Judged scores (1 to 5, say) are told by their values: one above 1 is enough.
+        """
+        values = self.records["value"].drop_nulls()
+        return self.benchmark["kind"] != "measure" and bool(((values >= 0) & (values <= 1)).all())
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.records["seed"].unique().sort())
+
+    def scores(self, seeds: Sequence[int]) -> Floats:
+        """Shape (items, seeds), items in the order of their ids, NaN where unscored."""
+        unknown = np.full(self.items.height, np.nan)
+        return (
+            np.column_stack([self._by_seed.get(seed, unknown) for seed in seeds]) if seeds else unknown[:, None][:, :0]
+        )
+
+    @cached_property
+    def _by_seed(self) -> Mapping[int, Floats]:
+        """Values of all items, in the order of their ids; NaN where unscored."""
+        wide = self.records.pivot("seed", index="item_id", values="value").sort("item_id")
+        return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
+
+
+Cells = Mapping[tuple[str, str], Cell]
+"""By arm and benchmark."""
+
+
+def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], Cell]:
+    """All cells of a run; one without any record is there, empty.
+
+    Args:
+        run: its description (`reporting.results.build_results`).
+        values: records with `value`.
+    """
+    items = per_item(values)
+    records_of = values.partition_by(CELL, as_dict=True)
+    items_of = items.partition_by(CELL, as_dict=True)
+    cells = {}
+    for benchmark in run["benchmarks"]:
+        for arm in run["arms"]:
+            key = (str(arm["name"]), str(benchmark["name"]))
+            cells[key] = Cell(key[0], benchmark, records_of.get(key, values.clear()), items_of.get(key, items.clear()))
+    return cells
+
+
+# --- null and its reason --------------------------------------------------------------------------
+
+
+def number(name: str, value: float | Reason) -> dict[str, Any]:
+    """`value` under `name`, or null with `<name>_reason`."""
+    if isinstance(value, Reason):
+        return {name: None, f"{name}_reason": value.value}
+    return {name: value, f"{name}_reason": None}
+
+
+def interval(name: str, value: Interval | Reason) -> dict[str, Any]:
+    """[low, high] under `name`, or null with `<name>_reason`."""
+    if isinstance(value, Reason):
+        return {name: None, f"{name}_reason": value.value}
+    return {name: [value.low, value.high], f"{name}_reason": None}
+
+
+def method(value: Interval | Reason) -> str | None:
+    """How an interval was made."""
+    return value.method if isinstance(value, Interval) else None

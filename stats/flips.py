@@ -1,0 +1,167 @@
+"""Answers that flip: right under the reference and wrong under the arm, and the other way.
+
+Equal accuracy can hide many flips (Dutta et al., arXiv 2407.09141), and flips come without any quantization too: a
+second sample, another batch layout (Yuan et al., arXiv 2506.09501). So each rate has the noise floor beside it:
+
+- sampled answers: the flips between different seeds of the reference itself; the arm's flips are then counted over
+  pairs of different seeds as well, because equal seeds stay in step for a while and would flatter the arm;
+- answers that depend on no seed: the flips of the reference in another batch layout (the arm `<reference>~aa`).
+
+Estimand: the chance of a flip on a question of the kind; items are what was sampled, pairs of seeds are averaged
+within each. Scores other than right (1) and wrong (0) do not flip.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_interval, t_quantile, wilson
+from stats.proportions import clopper_pearson, uniform_posterior
+from stats.reasons import Reason
+
+FEW = 10
+"""Below this many items with an event, a t interval of its rate is too short."""
+
+
+@dataclass(frozen=True)
+class ItemFlips:
+    """Shares of the pairs of answers that flipped, by item, shape (items,); NaN where an item has no pair."""
+
+    lost: Floats
+    """Right under the reference, wrong under the arm."""
+    gained: Floats
+
+    @property
+    def both(self) -> Floats:
+        return self.lost + self.gained
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A mean over items with its interval."""
+
+    value: float
+    interval: Interval | Reason
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Exact test of flips under one run, and the interval of the difference in accuracy that goes with it."""
+
+    lost: int
+    gained: int
+    p_value: float
+    """Two-sided: min(1, 2·P(Bin(lost + gained, ½) <= the smaller))."""
+    p_value_worse: float
+    """One-sided: P(Bin(lost + gained, ½) >= lost)."""
+    p_value_mid: float
+    """The two-sided one less the chance of what was seen (of it all, where both are equal)."""
+    interval: Interval
+    """Agresti and Min 2005 (Statistics in Medicine 24:729): half an item is added to each of the four cells."""
+
+
+def is_binary(scores: Floats) -> bool:
+    """True where every score is 0 or 1; unscored ones are NaN."""
+    known = scores[~np.isnan(scores)]
+    return bool(np.all((known == 0.0) | (known == 1.0)))
+
+
+def flips(arm: Floats, reference: Floats, *, different_seeds: bool) -> ItemFlips:
+    """Flips of each item over its pairs of answers.
+
+    Args:
+        arm: 0 or 1, shape (items, seeds), NaN where unscored; columns are the same seeds in both.
+        reference: likewise.
+        different_seeds: True: all pairs of two different seeds; False: pairs of the same seed.
+    """
+    arm_known, reference_known = ~np.isnan(arm), ~np.isnan(reference)
+    arm_right, reference_right = np.where(arm_known, arm, 0.0), np.where(reference_known, reference, 0.0)
+    arm_wrong, reference_wrong = arm_known - arm_right, reference_known - reference_right
+    counts = [
+        _pairs(one, other, different_seeds=different_seeds)
+        for one, other in (
+            (reference_right, arm_wrong),
+            (reference_wrong, arm_right),
+            (reference_known.astype(float), arm_known.astype(float)),
+        )
+    ]
+    lost, gained, pairs = counts
+    paired = pairs > 0
+    unknown = np.full(pairs.shape, np.nan)
+    return ItemFlips(
+        np.divide(lost, pairs, out=unknown.copy(), where=paired),
+        np.divide(gained, pairs, out=unknown.copy(), where=paired),
+    )
+
+
+def _pairs(one: Floats, other: Floats, *, different_seeds: bool) -> NDArray[np.float64]:
+    """Pairs (s, r) with one[s] and other[r], of different seeds or of the same; shape (items,)."""
+    same: NDArray[np.float64] = (one * other).sum(axis=1)
+    return one.sum(axis=1) * other.sum(axis=1) - same if different_seeds else same
+
+
+def rate(shares: Floats) -> Rate | Reason:
+    """Mean over items of shares in [0, 1], shape (items,), no NaN.
+
+    Clopper and Pearson's interval where each item flipped or not, Wilson's where few did or few were asked, else t.
+    """
+    n = shares.size
+    if n == 0:
+        return Reason.NO_PAIRED_ITEMS
+    value = float(np.mean(shares))
+    if is_binary(shares):
+        return Rate(value, clopper_pearson(int(shares.sum()), n))
+    if n < SMALL_N or np.count_nonzero(shares) < FEW or all_equal(shares):
+        return Rate(value, wilson(min(1.0, value), n))
+    return Rate(value, clamp(t_interval(shares), 0.0, 1.0))
+
+
+def odds_ratio(lost: Floats, gained: Floats) -> Rate | Reason:
+    """Odds of losing against gaining an answer, lost/gained: above 1 the arm loses more.
+
+    With one pair an item it is McNemar's conditional odds ratio, its interval that of the share of losses among flips
+    (posterior under a uniform prior, finite whatever is seen). With more pairs the interval is by the delta method on
+    its logarithm, items being what was sampled; where fewer than ten items lose more than they gain or the reverse,
+    the posterior stands in, each item counting with its shares.
+
+    Args:
+        lost: shares of pairs by item, shape (items,), no NaN.
+        gained: likewise.
+    """
+    lost_total, gained_total = float(lost.sum()), float(gained.sum())
+    if lost_total == 0.0 or gained_total == 0.0:
+        return Reason.NO_FLIPS
+    ratio = lost_total / gained_total
+    one_pair = is_binary(lost) and is_binary(gained)
+    if one_pair or np.count_nonzero(np.abs(lost - gained) > 1e-12) < FEW:
+        share = uniform_posterior(lost_total, lost_total + gained_total)
+        return Rate(ratio, Interval(share.low / (1 - share.low), share.high / (1 - share.high), "odds_beta_posterior"))
+    n = lost.size
+    errors = n * (lost / lost_total - gained / gained_total)
+    half = t_quantile(n - 1) * float(np.std(errors, ddof=1)) / math.sqrt(n)
+    return Rate(ratio, Interval(ratio * math.exp(-half), ratio * math.exp(half), "odds_delta"))
+
+
+def mcnemar(lost: int, gained: int, n: int) -> McNemar:
+    """The exact test of paired right/wrong answers under one run.
+
+    Args:
+        lost: items right under the reference and wrong under the arm.
+        gained: the reverse.
+        n: items in all, at least 1.
+    """
+    flipped = lost + gained
+    smaller_tail = float(special.bdtr(min(lost, gained), flipped, 0.5))
+    two_sided = min(1.0, 2 * smaller_tail)
+    worse = float(special.bdtrc(lost - 1, flipped, 0.5)) if lost else 1.0
+    seen = math.exp(math.lgamma(flipped + 1) - math.lgamma(lost + 1) - math.lgamma(gained + 1) - flipped * math.log(2))
+    mid = 1.0 if lost == gained else two_sided - seen
+    total, difference = n + 2, (gained - lost) / (n + 2)
+    half = Z * math.sqrt((flipped + 1) / total**2 - (gained - lost) ** 2 / total**3)
+    interval = clamp(Interval(difference - half, difference + half, "agresti_min"), -1.0, 1.0)
+    return McNemar(lost, gained, two_sided, worse, mid, interval)

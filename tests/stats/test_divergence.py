@@ -1,0 +1,88 @@
+"""Per-token means over chunks: worked cases, the plain t interval as special case, classes, coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stats.clusters import ClusteredRatio
+from stats.divergence import PerplexityRatio, agreement, by_class, mean_per_token, perplexity_ratio
+from stats.intervals import Interval, t_interval
+from stats.reasons import Reason
+
+
+def test_chunks_of_equal_length_give_the_t_interval_of_their_means() -> None:
+    means = np.random.default_rng(1).gamma(2.0, 0.01, size=30)
+    found = mean_per_token(means * 256, np.full(30, 256.0))
+    assert isinstance(found, ClusteredRatio)
+    assert isinstance(found.interval, Interval)
+    plain = t_interval(means)
+    assert found.estimate == pytest.approx(means.mean())
+    assert (found.interval.low, found.interval.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_chunks_of_one_document_are_one_sample() -> None:
+    rng = np.random.default_rng(2)
+    documents = np.repeat(np.arange(12), 5)
+    sums = (rng.gamma(2.0, 0.02, size=12)[documents] + rng.gamma(2.0, 0.002, size=60)) * 256
+    alone, together = (mean_per_token(sums, np.full(60, 256.0), clusters) for clusters in (None, documents))
+    assert isinstance(alone, ClusteredRatio)
+    assert isinstance(together, ClusteredRatio)
+    assert together.n_clusters == 12
+    assert together.standard_error > 1.5 * alone.standard_error  # type: ignore[operator]
+
+
+def test_the_perplexity_ratio_is_the_exponential_of_the_difference_per_token() -> None:
+    # Chunks of 100 and 300 tokens: 10 nats more on 400 tokens, ln ratio .025.
+    found = perplexity_ratio(np.array([304.0, 906.0]), np.array([300.0, 900.0]), np.array([100.0, 300.0]))
+    assert isinstance(found, PerplexityRatio)
+    assert found.ln_ratio.estimate == pytest.approx(0.025)
+    assert found.ratio == pytest.approx(math.exp(0.025))
+    assert isinstance(found.interval, Interval)
+    assert isinstance(found.ln_ratio.interval, Interval)
+    assert found.interval.low == pytest.approx(math.exp(found.ln_ratio.interval.low))
+
+
+def test_agreement_ends_at_all_tokens() -> None:
+    found = agreement(np.array([256.0, 256.0, 250.0]), np.full(3, 256.0))
+    assert isinstance(found, ClusteredRatio)
+    assert isinstance(found.interval, Interval)
+    assert found.interval.high == 1.0
+    certain = agreement(np.full(3, 256.0), np.full(3, 256.0))
+    assert isinstance(certain, ClusteredRatio)
+    assert certain.interval is Reason.ZERO_VARIANCE  # Three chunks prove nothing about all text.
+
+
+def test_classes_of_tokens_have_their_own_means() -> None:
+    sums = {"mathematics": np.array([1.0, 0.0, 3.0]), "other": np.array([2.0, 2.0, 2.0])}
+    tokens = {"mathematics": np.array([10.0, 0.0, 20.0]), "other": np.array([100.0, 110.0, 90.0])}
+    found = by_class(sums, tokens)
+    mathematics = found["mathematics"]
+    assert isinstance(mathematics, ClusteredRatio)
+    assert (mathematics.estimate, mathematics.n_clusters) == (pytest.approx(4 / 30), 2)
+    empty = by_class({"science": np.zeros(3)}, {"science": np.zeros(3)})
+    assert empty["science"] is Reason.NO_SCORED_ITEMS
+
+
+def test_degenerate_chunks_have_reasons() -> None:
+    one = mean_per_token(np.array([3.0]), np.array([256.0]))
+    assert isinstance(one, ClusteredRatio)
+    assert (one.estimate, one.interval) == (3 / 256, Reason.ONE_ITEM)
+    assert mean_per_token(np.array([]), np.array([])) is Reason.NO_SCORED_ITEMS
+    assert perplexity_ratio(np.array([]), np.array([]), np.array([])) is Reason.NO_SCORED_ITEMS
+    assert agreement(np.array([]), np.array([])) is Reason.NO_SCORED_ITEMS
+
+
+def test_intervals_of_skewed_divergences_cover_the_mean() -> None:
+    # Chunk means lognormal, as KLD is: 560 chunks.
+    rng = np.random.default_rng(3)
+    truth = math.exp(-5 + 0.5**2 / 2)
+    covered = 0
+    for _ in range(1000):
+        found = mean_per_token(rng.lognormal(-5, 0.5, size=560) * 256, np.full(560, 256.0))
+        assert isinstance(found, ClusteredRatio)
+        assert isinstance(found.interval, Interval)
+        covered += found.interval.low <= truth <= found.interval.high
+    assert 0.93 <= covered / 1000 <= 0.97

@@ -1,0 +1,96 @@
+"""Effects of a grid: a design with known effects, a case by hand, coverage, degenerate data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stats.factorial import Effect, factorial_effects
+from stats.intervals import Interval
+from stats.reasons import Reason
+
+RECIPES, IMATRICES = ("q4_k_m", "q4_k_l"), ("none", "en", "en-ja4")
+
+
+def _losses(rng: np.random.Generator, chunks: int = 80, help_ja: float = 0.01) -> dict[str, np.ndarray]:
+    """Recipe adds -.004 for q4_k_l; imatrices help by .006 and .008; en-ja4 helps Japanese by `help_ja` more."""
+    found = {}
+    for language, level in (("en", 0.03), ("ja", 0.05)):
+        values = level + np.zeros((chunks, 2, 3)) + rng.normal(0, 0.01, size=(chunks, 1, 1))
+        values += rng.normal(0, 0.004, size=(chunks, 2, 3))
+        values[:, 1, :] -= 0.004
+        values[:, :, 1] -= 0.006
+        values[:, :, 2] -= 0.008 + (help_ja if language == "ja" else 0.0)
+        found[language] = values
+    return found
+
+
+def _named(effects: list[Effect], *levels: str) -> Effect:
+    (found,) = [effect for effect in effects if effect.levels == levels]
+    return found
+
+
+def test_every_main_effect_and_interaction_is_there_once() -> None:
+    effects = factorial_effects(_losses(np.random.default_rng(1)), RECIPES, IMATRICES)
+    # 1 + 2 + 1 main, 2 + 1 + 2 of two factors, 2 of three.
+    assert len(effects) == len({(effect.factors, effect.levels) for effect in effects}) == 11
+    assert [len(effect.factors) for effect in effects] == [1] * 4 + [2] * 5 + [3] * 2
+
+
+def test_known_effects_are_found_and_absent_ones_are_not() -> None:
+    effects = factorial_effects(_losses(np.random.default_rng(2)), RECIPES, IMATRICES)
+    expected = {("q4_k_l",): -0.004, ("en",): -0.006, ("en-ja4",): -0.013, ("en-ja4", "ja"): -0.01}
+    for levels, value in expected.items():
+        effect = _named(effects, *levels)
+        assert effect.estimate == pytest.approx(value, abs=0.002)
+        assert isinstance(effect.interval, Interval)
+        assert effect.interval.low <= value <= effect.interval.high
+        assert isinstance(effect.p_adjusted, float)
+        assert effect.p_adjusted < 0.001
+    for levels in (("q4_k_l", "en"), ("q4_k_l", "ja"), ("q4_k_l", "en-ja4", "ja")):
+        absent = _named(effects, *levels).p_adjusted
+        assert isinstance(absent, float)
+        assert absent > 0.05
+
+
+def test_a_case_worked_by_hand() -> None:
+    # One recipe, two matrices, one language: differences -1, -3: mean -2, sd sqrt 2, SE 1, t(1) = 12.7062.
+    losses = {"en": np.array([[[2.0, 1.0]], [[4.0, 1.0]]])}
+    (effect,) = factorial_effects(losses, ("q4_k_m",), ("none", "en"))
+    assert (effect.factors, effect.levels, effect.baselines) == (("imatrix",), ("en",), ("none",))
+    assert effect.estimate == -2.0
+    assert isinstance(effect.interval, Interval)
+    assert effect.interval.high == pytest.approx(-2.0 + 12.7062, abs=1e-3)
+
+
+def test_without_a_reference_languages_are_not_compared() -> None:
+    losses = _losses(np.random.default_rng(3))
+    effects = factorial_effects(losses, RECIPES, IMATRICES, relative=False)
+    assert ("language",) not in {effect.factors for effect in effects}
+    assert ("imatrix", "language") in {effect.factors for effect in effects}
+
+
+def test_what_is_common_to_a_chunk_does_not_widen_the_intervals() -> None:
+    rng = np.random.default_rng(4)
+    losses = _losses(rng)
+    shifted = {name: values + rng.normal(0, 5.0, size=(80, 1, 1)) for name, values in losses.items()}
+    for one, other in zip(*(factorial_effects(some, RECIPES, IMATRICES) for some in (losses, shifted)), strict=True):
+        if "language" not in one.factors or len(one.factors) > 1:
+            assert one.estimate == pytest.approx(other.estimate)
+
+
+def test_intervals_of_an_interaction_cover_it() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(400):
+        effect = _named(factorial_effects(_losses(rng, chunks=20), RECIPES, IMATRICES), "en-ja4", "ja")
+        assert isinstance(effect.interval, Interval)
+        covered += effect.interval.low <= -0.01 <= effect.interval.high
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_one_chunk_or_no_spread_has_estimates_without_intervals() -> None:
+    one = factorial_effects({"en": np.array([[[2.0, 1.0]]])}, ("q4_k_m",), ("none", "en"))[0]
+    assert (one.estimate, one.interval, one.p_value, one.p_adjusted) == (-1.0, *[Reason.ONE_ITEM] * 3)
+    same = factorial_effects({"en": np.ones((5, 1, 2))}, ("q4_k_m",), ("none", "en"))[0]
+    assert (same.estimate, same.interval) == (0.0, Reason.ZERO_VARIANCE)

@@ -1,0 +1,132 @@
+"""Early stopping: false alarms at any time, what it costs, consistency, properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stats.paired import difference_interval
+from stats.sequential import FRACTIONS, EarlyDecision, confidence_sequence, decide_early, log_wealth
+from stats.verdict import Verdict
+
+MARGIN = 0.01
+N = 1319
+thirds = st.lists(st.integers(-3, 3).map(lambda steps: steps / 3), min_size=1, max_size=60)
+
+
+def _flips(rng: np.random.Generator, n_runs: int, n: int, lost: float, gained: float) -> np.ndarray:
+    """Differences of runs x items: -1, 0 or 1 with the given chances."""
+    return rng.choice([-1.0, 1.0, 0.0], p=[lost, gained, 1 - lost - gained], size=(n_runs, n))
+
+
+def _ever(differences: np.ndarray, mean: float, *, above: bool) -> float:
+    """Share of the rows in which the gambler against a mean difference of `mean` ever wins, at one side's α/2."""
+    threshold = math.log(2 / 0.05)
+    won = 0
+    for rows in np.array_split(differences, max(1, len(differences) // 100)):
+        won += int((log_wealth((rows + 1) / 2, (mean + 1) / 2, above=above).max(axis=1) >= threshold).sum())
+    return won / len(differences)
+
+
+@pytest.mark.parametrize("changed", [0.01, 0.05, 0.3])
+def test_equal_arms_are_told_apart_in_at_most_5_percent_at_any_time(changed: float) -> None:
+    differences = _flips(np.random.default_rng(1), 600, N, changed / 2, changed / 2)
+    assert _ever(differences, 0.0, above=True) + _ever(differences, 0.0, above=False) <= 0.05
+
+
+@pytest.mark.parametrize("changed", [0.02, 0.1])
+def test_an_arm_on_the_margin_is_decided_either_way_in_at_most_2_5_percent_at_any_time(changed: float) -> None:
+    # Standard error of the count: .006 at .025.
+    differences = _flips(np.random.default_rng(2), 600, N, (changed + MARGIN) / 2, (changed - MARGIN) / 2)
+    assert _ever(differences, -MARGIN, above=True) <= 0.025 + 0.012
+    assert _ever(differences, -MARGIN, above=False) <= 0.025 + 0.012
+
+
+def test_sampled_answers_of_equal_arms_keep_below_alpha_too() -> None:
+    rng = np.random.default_rng(3)
+    chances = rng.beta(0.8, 0.4, size=(500, 800))
+    differences = (rng.binomial(5, chances) - rng.binomial(5, chances)) / 5
+    assert _ever(differences, 0.0, above=True) + _ever(differences, 0.0, above=False) <= 0.05
+
+
+def test_the_sequence_covers_the_mean_at_every_number_of_items() -> None:
+    rng = np.random.default_rng(4)
+    missed = 0
+    for row in _flips(rng, 150, 400, 0.12, 0.06):
+        intervals = [confidence_sequence(row[:n]) for n in (10, 20, 40, 80, 120, 200, 300, 400)]
+        missed += any(not one.low <= -0.06 <= one.high for one in intervals)
+    assert missed / 150 <= 0.05
+
+
+def test_a_clear_loss_is_seen_early_and_saves_the_rest() -> None:
+    row = _flips(np.random.default_rng(5), 1, N, 0.25, 0.05)[0]
+    found = decide_early(row, margin=MARGIN, n_planned=N)
+    assert found.verdict is Verdict.WORSE
+    assert found.n_items < 250
+    assert found.saved_items == N - found.n_items
+    assert found.interval.high < -MARGIN
+
+
+def test_answers_that_never_flip_are_no_worse_after_some_600_items() -> None:
+    found = decide_early(np.zeros(N), margin=MARGIN, n_planned=N)
+    assert found.verdict is Verdict.NO_WORSE
+    assert 381 < found.n_items < 760  # The fixed-n interval decides at 381.
+    assert found.interval.low > -MARGIN
+
+
+def test_what_cannot_be_decided_runs_to_the_end() -> None:
+    row = _flips(np.random.default_rng(6), 1, 300, 0.1, 0.1)[0]
+    found = decide_early(row, margin=MARGIN, n_planned=300)
+    assert (found.verdict, found.n_items, found.saved_items) == (Verdict.UNDECIDED, 300, 0)
+    assert found.interval == confidence_sequence(row)
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0.1, 0.1), (0.02, 0.02), (0.2, 0.1)])
+def test_looking_at_any_time_costs_less_than_twice_the_width(lost: float, gained: float) -> None:
+    row = _flips(np.random.default_rng(7), 1, N, lost, gained)[0]
+    anytime, fixed = confidence_sequence(row), difference_interval(row, proportion=True)
+    ratio = (anytime.high - anytime.low) / (fixed.high - fixed.low)  # type: ignore[union-attr]
+    assert 1.2 < ratio < 2.0
+
+
+def test_nothing_seen_leaves_everything_possible() -> None:
+    assert confidence_sequence(np.array([])).low == -1.0
+    found = decide_early(np.array([]), margin=MARGIN, n_planned=40)
+    assert (found.verdict, found.interval.low, found.interval.high) == (Verdict.UNDECIDED, -1.0, 1.0)
+
+
+def test_a_case_worked_by_hand() -> None:
+    # One item, x = 1 against m = .5 from below: gain (1 - .5)/.5 = 1, wealth the mean of 1 + f.
+    wealth = log_wealth(np.array([1.0]), 0.5, above=True)
+    assert wealth[0] == pytest.approx(math.log(np.mean(1 + FRACTIONS)))
+
+
+def test_scores_on_another_scale_need_their_bound() -> None:
+    judged = np.random.default_rng(8).normal(-1.0, 0.8, size=200).clip(-4, 4)
+    found = decide_early(judged, margin=0.1, n_planned=1000, bound=4.0)
+    assert found.verdict is Verdict.WORSE
+    with pytest.raises(ValueError, match="beyond"):
+        decide_early(judged, margin=0.1, n_planned=1000)
+
+
+@given(thirds, st.integers(1, 60))
+def test_more_items_never_change_what_was_decided(values: list[float], n: int) -> None:
+    def decide(some: list[float]) -> EarlyDecision:
+        return decide_early(np.array(some), margin=0.3, n_planned=100)
+
+    first = decide(values[:n])
+    if first.verdict is not Verdict.UNDECIDED:
+        assert decide(values) == first
+
+
+@given(thirds)
+def test_the_sequence_holds_the_mean_ignores_the_order_and_mirrors(values: list[float]) -> None:
+    here = confidence_sequence(np.array(values))
+    assert -1.0 <= here.low <= np.mean(values) <= here.high <= 1.0
+    reverse, mirrored = confidence_sequence(np.array(values[::-1])), confidence_sequence(-np.array(values))
+    assert (reverse.low, reverse.high) == pytest.approx((here.low, here.high), abs=1e-9)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-here.high, -here.low), abs=1e-9)
