@@ -117,10 +117,6 @@ class BlockOrder:
     """What chunks of text are compared with; the arm itself where it is the reference. None: there is none, or it is
     no text."""
 
-    @property
-    def is_reference(self) -> bool:
-        return self.reference == ReferenceModel(self.gguf_path, self.layout)
-
 
 @dataclass(frozen=True)
 class PassOrder:
@@ -172,7 +168,7 @@ class Record:
     """Probability of the true token less that under the reference."""
     p_change_squares: float | None = None
     divergence_reason: str | None = None
-    """`is_reference`, `no_reference` or `vocabularies_differ`."""
+    """`no_reference` (of the reference itself, too) or `vocabularies_differ`."""
     token_classes: Mapping[str, Mapping[str, float | None]] | None = None
     """By class of tokens (mathematics, science, other), of those that the chunk has: the same sums."""
 

@@ -13,10 +13,9 @@ from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.engines import Measured, Refused
 from actors.evaluation.engines.llama import LlamaEngine, task_of
 from actors.evaluation.engines.side_by_side import measure_side_by_side
-from actors.evaluation.evaluate import BlockResult, make_record, timing_of
+from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
 from actors.work import BlockOrder, Measure, PassOrder, Record, ReportTokens
 
-IS_REFERENCE = "is_reference"
 VOCABULARIES_DIFFER = "vocabularies_differ"
 
 
@@ -61,7 +60,7 @@ def _measure(
     threads = first.layout.threads
     together = measure_side_by_side([reference, *alike], tasks, threads)
     by_engine = {id(engine): [row[place] for row in together] for place, engine in enumerate([reference, *alike])}
-    reasons: dict[int, str] = {id(reference): IS_REFERENCE}
+    reasons: dict[int, str] = {id(reference): NO_REFERENCE}
     for engine in others:
         if engine not in alike:
             by_engine[id(engine)] = [found for (found,) in measure_side_by_side([engine], tasks, threads)]

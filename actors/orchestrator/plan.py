@@ -7,12 +7,12 @@ looked up on disk here, so the same input gives the same plan on any machine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.token_classes import weights_key
+from actors.token_classes import class_rules, weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -20,8 +20,10 @@ from actors.work import (
     EngineLayout,
     ImatrixOrder,
     Item,
+    PerformanceOrder,
     QuantizeOrder,
     Recipe,
+    ReferenceModel,
 )
 from conf.schema import PipelineConfig
 
@@ -30,6 +32,9 @@ LOSSLESS_TYPES = ("f32", "bf16", "f16")
 """Types that can be a reference, the most exact first."""
 IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 """Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
+AA = "~aa"
+"""What the name of a reference's second arm ends with: the same file in another batch layout."""
+LEAST_UBATCH = 16
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
 
@@ -162,6 +167,16 @@ class PlannedArm:
     order: QuantizeOrder | None
     existing: SourceArm | None = None
 
+    @property
+    def is_aa(self) -> bool:
+        """Its reference's file once more, in another batch layout."""
+        return self.name.endswith(AA)
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """Units that must be done before its GGUF is there."""
+        return (self.unit,) if self.unit else self.needs
+
 
 @dataclass(frozen=True)
 class PlannedBlock:
@@ -180,6 +195,19 @@ class PlannedBlock:
     """About how many tokens will be reported while it works."""
     cost: float
     """The same, with generated ones at their weight."""
+    reference: ReferenceModel | None = None
+    """What the arm's text is decoded beside; itself, where the arm is the reference."""
+    shared_pass: str | None = None
+    """Blocks of one name are decoded side by side, with one pass of their reference."""
+
+
+@dataclass(frozen=True)
+class PlannedPerformance:
+    """Speed and memory of an arm, measured once."""
+
+    unit: str
+    needs: tuple[str, ...]
+    order: PerformanceOrder
 
 
 @dataclass(frozen=True)
@@ -220,6 +248,8 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    performances: tuple[PlannedPerformance, ...] = ()
+    """One an arm."""
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -264,13 +294,22 @@ def make_plan(
         if source.texts
         for weighted in sorted({_weighs(config, recipe) for recipe in _recipes(config, inputs) if uses_imatrix(recipe)})
     )
-    arms = _plan_arms(config, run, inputs, imatrices)
+    arms = _with_aa(config, _plan_arms(config, run, inputs, imatrices))
+    passes = _shared_passes(arms)
     directories: list[RecordsDirectory] = []
     blocks: list[PlannedBlock] = []
     cells: list[Cell] = []
     for arm in arms:
         for benchmark in inputs.benchmarks[arm.model]:
-            directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups)
+            if arm.is_aa and benchmark.sampled:
+                continue  # its noise floor is how much the reference's own seeds differ
+            measured = _measured_beside(config, inputs, arms, arm, benchmark)
+            directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, measured)
+            if measured:
+                own_blocks = [
+                    replace(block, reference=measured.model, shared_pass=f"{passes[arm.name]}/{benchmark.name}/{block.first}")
+                    for block in own_blocks
+                ]
             directories.append(directory)
             blocks.extend(own_blocks)
             cells.extend(
@@ -302,6 +341,7 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
+        plan_performances(run, arms, blocks),
     )
 
 
@@ -414,6 +454,85 @@ def _plan_arms(
     return tuple(arms)
 
 
+def _with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[PlannedArm, ...]:
+    """With `noise_floor`, each reference once more, to be decoded in another batch layout."""
+    if not config.noise_floor:
+        return arms
+    references = {arm.reference for arm in arms}
+    return (
+        *arms,
+        *(
+            replace(arm, name=f"{arm.name}{AA}", reference=arm.name, unit=None, needs=arm.made_by, order=None)
+            for arm in arms
+            if arm.name in references
+        ),
+    )
+
+
+def _shared_passes(arms: Sequence[PlannedArm]) -> dict[str, str]:
+    """By arm, the name of the pass that its text shares: the reference with the first arms, further passes with more.
+
+    The arms of a pass together are no larger than their reference (one may be, if it is alone): decoding them side by
+    side takes about twice the memory of the reference, which must fit anyway. Records do not depend on it.
+    """
+    passes: dict[str, str] = {}
+    for reference in arms:
+        own = [arm for arm in arms if arm.reference == reference.name]
+        number, filled = 0, 0
+        for arm in own:
+            if filled and filled + arm.predicted_bytes > reference.predicted_bytes:
+                number, filled = number + 1, 0
+            filled += arm.predicted_bytes
+            passes[arm.name] = f"{reference.name}/{number}"
+        if own:
+            passes[reference.name] = f"{reference.name}/0"
+    return passes
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What an arm's text is decoded beside."""
+
+    model: ReferenceModel
+    key_hash: str | None
+    """Of the reference; None for the reference itself, whose records are the same whether it has arms or not."""
+
+
+def _measured_beside(
+    config: PipelineConfig,
+    inputs: Inputs,
+    arms: Sequence[PlannedArm],
+    arm: PlannedArm,
+    benchmark: PlannedBenchmark,
+) -> _Beside | None:
+    """None where there is no text, or no reference."""
+    if benchmark.kind != "measure":
+        return None
+    if arm.reference is not None:
+        reference = next(other for other in arms if other.name == arm.reference)
+        return _Beside(ReferenceModel(reference.gguf_path, _layout(config, inputs, reference, benchmark)), reference.key_hash)
+    if any(other.reference == arm.name for other in arms):
+        return _Beside(ReferenceModel(arm.gguf_path, _layout(config, inputs, arm, benchmark)), None)
+    return None
+
+
+def plan_performances(
+    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]
+) -> tuple[PlannedPerformance, ...]:
+    """Each arm in the layout of its widest benchmark; an A/A arm is its reference's file."""
+    planned = []
+    for arm in arms:
+        layouts = [block.layout for block in blocks if block.arm == arm.name]
+        if arm.is_aa or not layouts:
+            continue
+        layout = max(layouts, key=lambda one: one.n_ctx)
+        key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
+        path = run.performance(arm.name, content_hash(key))
+        order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
+        planned.append(PlannedPerformance(f"performance/{path.stem}", arm.made_by, order))
+    return tuple(planned)
+
+
 def reference_of(config: PipelineConfig, prefix: str, names: Sequence[str]) -> str | None:
     """The reference among the arms of one model: the one that the user named, else the most exact lossless one."""
     if config.reference is not None:
@@ -505,10 +624,9 @@ def _plan_blocks(
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
+    measured: _Beside | None,
 ) -> tuple[RecordsDirectory, list[PlannedBlock]]:
-    layout = EngineLayout(
-        **config.layout.model_dump(), n_ctx=benchmark.n_ctx, kv_unified=True, gpu_layers=_gpu_layers(inputs)
-    )
+    layout = _layout(config, inputs, arm, benchmark)
     key: dict[str, Any] = {
         "rule": KEY_RULE,
         "kind": "records",
@@ -522,6 +640,9 @@ def _plan_blocks(
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
     }
+    if benchmark.kind == "measure":
+        key["token_classes"] = class_rules()
+        key["reference"] = None if measured is None else measured.key_hash
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
@@ -547,6 +668,23 @@ def _plan_blocks(
     ]
     item_ids = tuple(item.item_id for item in benchmark.items)
     return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
+
+
+def _layout(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
+    layout = EngineLayout(
+        **config.layout.model_dump(), n_ctx=benchmark.n_ctx, kv_unified=True, gpu_layers=_gpu_layers(inputs)
+    )
+    return _other_layout(layout, benchmark) if arm.is_aa else layout
+
+
+def _other_layout(layout: EngineLayout, benchmark: PlannedBenchmark) -> EngineLayout:
+    """Half as many sequences and half as long graphs: what a user might run just as well."""
+    most_choices = max((len(getattr(item.task, "choices", ())) for item in benchmark.items), default=0)
+    return replace(
+        layout,
+        sequences=max(layout.sequences // 2, most_choices, 1),
+        n_ubatch=max(layout.n_ubatch // 2, LEAST_UBATCH),
+    )
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from actors.orchestrator.plan import Plan, PlannedImatrix
+from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, PlannedImatrix
 
 Role = Literal["quantization", "evaluation"]
 
@@ -40,6 +40,10 @@ class Unit:
     cost: float
     tokens: int = 0
     """About how many tokens are reported while it works; 0 where none are."""
+    shared_pass: str | None = None
+    """Units of one name are given to a worker together, where they are ready together."""
+    waits_for: tuple[str, ...] = ()
+    """Units that must have come to their end before, however it was: what others of its pass need."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Failure:
     log_tail: tuple[str, ...]
 
 
+PERFORMANCE_COST = 2000.0
+"""Of measuring an arm's speed, in tokens read, roughly."""
 MERGE_COST = 500.0
 """Of adding the groups of a matrix up, in tokens read, roughly."""
 
@@ -67,24 +73,40 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         for arm in plan.arms
         if arm.unit
     ]
-    made = {arm.name: arm.unit for arm in plan.arms}
+    arms_of = {arm.name: arm for arm in plan.arms}
+    waits: defaultdict[str | None, set[str]] = defaultdict(set)
+    for block in plan.blocks:
+        waits[block.shared_pass].update(arms_of[block.arm].made_by)
+    performances = [
+        Unit(one.unit, "evaluation", "evaluate", one.needs, one.order.arm, None, PERFORMANCE_COST)
+        for one in plan.performances
+    ]
     blocks = [
         Unit(
             block.unit,
             "evaluation",
             "evaluate",
-            (unit,) if (unit := made[block.arm]) else (),
+            _needs_of(block, arms_of),
             block.arm,
             block.benchmark,
             block.cost,
             block.tokens,
+            block.shared_pass,
+            tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
         )
         for block in plan.blocks
     ]
     # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
-    return (*imatrices, *free, *bound, *blocks)
+    return (*imatrices, *free, *bound, *performances, *blocks)
+
+
+def _needs_of(block: PlannedBlock, arms: Mapping[str, PlannedArm]) -> tuple[str, ...]:
+    """The arm's GGUF, and that of the reference where both are decoded side by side."""
+    arm = arms[block.arm]
+    beside = arms[arm.reference].made_by if block.reference and arm.reference else ()
+    return tuple(dict.fromkeys((*arm.made_by, *beside)))
 
 
 def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
@@ -126,7 +148,11 @@ class Schedule:
         return [unit for name, unit in self.units.items() if self._state[name] is state]
 
     def is_ready(self, unit: Unit) -> bool:
-        return self._state[unit.id] is State.WAITING and all(self._state[need] is State.DONE for need in unit.needs)
+        return (
+            self._state[unit.id] is State.WAITING
+            and all(self._state[need] is State.DONE for need in unit.needs)
+            and all(self._state[one] in (State.DONE, State.FAILED) for one in unit.waits_for)
+        )
 
     def ready(self, role: Role) -> list[Unit]:
         """Units of a role that could start now, the preferred first."""
@@ -152,6 +178,13 @@ class Schedule:
         others = Counter(busy_arms)
         arm = max(work, key=lambda name: (-others[name], work[name]))
         return next(unit for unit in ready if unit.arm == arm)
+
+    def together(self, unit: Unit) -> tuple[Unit, ...]:
+        """A ready unit and those of its pass that are ready as well; one that has failed is tried by itself."""
+        if unit.shared_pass is None or self._attempts[unit.id]:
+            return (unit,)
+        others = (one for one in self.units.values() if one.shared_pass == unit.shared_pass)
+        return tuple(one for one in others if self.is_ready(one) and not self._attempts[one.id])
 
     def start(self, name: str) -> None:
         self._state[name] = State.RUNNING
