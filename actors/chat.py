@@ -46,9 +46,11 @@ class Prompt:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def render_prompt(messages: Sequence[Message], *, chat: bool, model: Model) -> Prompt:
-    """The prompt of a task for one model. Raises `TemplateFailed`."""
-    template = model.chat_template if chat else None
+def render_prompt(
+    messages: Sequence[Message], *, chat: bool, model: Model, template_instead: str | None = None
+) -> Prompt:
+    """The prompt of a task for one model; `template_instead` of the model's own. Raises `TemplateFailed`."""
+    template = (template_instead or model.chat_template) if chat else None
     if template is None:
         return Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
     bos = _special_text(model, model.bos)

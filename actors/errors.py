@@ -2,7 +2,10 @@
 
     BadInput                 (conf.faults) what the user gave; exit code 2
     QuantAssayError
-    ├── LlamaError           llama.cpp refused or failed; carries its last log lines
+    ├── FailedWithLog        carries the last log lines of what failed
+    │   ├── LlamaError       llama.cpp refused or failed
+    │   └── FunctionFailed   a function of the user's broke, or took too long
+    ├── EndpointFailed       an OpenAI-compatible endpoint is away, or refuses
     ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
     └── NoPlaceError         Ray has no node on which a worker could start
 
@@ -18,17 +21,29 @@ class QuantAssayError(Exception):
     """Base of what this project raises beside `BadInput`."""
 
 
-class LlamaError(QuantAssayError):
-    """A call into llama.cpp failed; `message` says which, `log_tail` holds its last log lines."""
+class FailedWithLog(QuantAssayError):
+    """Something failed that keeps a log; `message` says what, `log_tail` holds the log's last lines."""
 
     def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
         self.message = message
         self.log_tail = tuple(log_tail)
         super().__init__("\n  ".join([message, *self.log_tail]))
 
-    def __reduce__(self) -> tuple[type[LlamaError], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[FailedWithLog], tuple[str, tuple[str, ...]]]:
         # Crosses process borders whole: the default would hand the joined text back as the message.
-        return (LlamaError, (self.message, self.log_tail))
+        return (type(self), (self.message, self.log_tail))
+
+
+class LlamaError(FailedWithLog):
+    """A call into llama.cpp failed."""
+
+
+class FunctionFailed(FailedWithLog):
+    """A function of the user's failed: a benchmark in Python."""
+
+
+class EndpointFailed(QuantAssayError):
+    """An endpoint cannot be reached or does not answer: no failure of its model."""
 
 
 class ConflictError(QuantAssayError):

@@ -34,6 +34,15 @@ class Message:
 
 
 @dataclass(frozen=True)
+class ChatSettings:
+    """How a model is talked to, where that is not left to its GGUF."""
+
+    system: str | None = None
+    template: str | None = None
+    """The text of a chat template."""
+
+
+@dataclass(frozen=True)
 class Generate:
     """Ask for an answer, sampled once a seed."""
 
@@ -63,17 +72,41 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Call a function of the user's, which loads the model itself and gives back a score an item."""
+
+    file: str
+    sha256: str
+    options: Mapping[str, Any] = field(hash=False)
+    limit: int | None
+    data_dir: str | None
+    time_limit_s: float
+
+
+Task = Generate | Choose | Measure | Call
+
+
+@dataclass(frozen=True)
 class Item:
     """One question of a benchmark."""
 
     item_id: str
-    task: Generate | Choose | Measure
+    task: Task
     target: Any
     """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
     prompt_hash: str
     """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
     cluster: str | None = None
     """The source that it shares with other items (an article, a document); None: it shares none."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How answers are scored: a name from `actors.evaluation.scorers`, and that scorer's settings."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """JSON-able; most scorers have none."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +133,25 @@ class ReferenceModel:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A model behind an OpenAI-compatible endpoint, and how it is asked. Its key is no part of it."""
+
+    url: str
+    """Base address: `https://host/v1`."""
+    model: str
+    concurrency: int
+    timeout_s: float
+    attempts: int
+
+
+@dataclass(frozen=True)
 class BlockOrder:
     """arm x benchmark x a fixed run of items x all seeds of one seed group: decoded whole, written as one file."""
 
     arm: str
     gguf_path: str
     benchmark: str
+    scorer: Scorer
     items: tuple[Item, ...]
     seeds: tuple[int, ...]
     """One seed only, the base seed, where the benchmark's output does not depend on it."""
@@ -113,6 +159,10 @@ class BlockOrder:
     layout: EngineLayout
     records_path: str
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
+    chat_template: str | None = None
+    """In place of the one in the GGUF."""
+    endpoint: Endpoint | None = None
+    """Where there is no GGUF; `gguf_path` is its address then."""
     reference: ReferenceModel | None = None
     """What chunks of text are compared with; the arm itself where it is the reference. None: there is none, or it is
     no text."""

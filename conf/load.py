@@ -55,6 +55,11 @@ def read_environment() -> Environment:
     )
 
 
+def read_endpoint_key() -> str | None:
+    """OPENAI_API_KEY, for endpoints that ask for a key: read by the worker that asks them, in its own process."""
+    return os.environ.get("OPENAI_API_KEY") or None
+
+
 def _cache_dir() -> Path:
     if named := os.environ.get("QUANT_ASSAY_CACHE"):
         return Path(named).absolute()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MIX_NAME = r"[a-z0-9_-]+"
+BENCHMARK_NAME = r"[a-z0-9_]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
 ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
@@ -90,6 +91,15 @@ class Calibration(Frozen):
     """Tokens a chunk, as `llama-imatrix` does by default."""
     allow_overlap: bool = False
     """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
+
+
+class Chat(Frozen):
+    """How one model is talked to, where a benchmark is a chat; scores of some models swing with it."""
+
+    system: str | None = None
+    """System prompt, put before the benchmark's messages where they have none of their own."""
+    template: Path | None = None
+    """File with a chat template (jinja2) in place of the one in the GGUF."""
 
 
 TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
@@ -208,6 +218,17 @@ class Execution(Frozen):
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 
 
+class Endpoints(Frozen):
+    """How endpoints are asked. Nothing here changes an output."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests at once, of each worker."""
+    timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds for one answer."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    """How often a request is sent, with growing pauses, before its block fails."""
+
+
 class Margins(Frozen):
     """The largest loss against the reference that is still "no worse". Fixed before the run, never after."""
 
@@ -248,17 +269,20 @@ class PipelineConfig(Frozen):
     recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$")], RecipeSettings] = {}
     """Recipes of the user's own, by name; `quantizations` says which are made."""
     arms: tuple[NamedPath, ...] = ()
-    """Existing GGUFs, compared like our own."""
+    """Existing GGUFs, compared like our own, and endpoints: `http(s)://HOST/v1#MODEL`. An endpoint's key is read from
+    OPENAI_API_KEY, on the machine that asks it."""
+    endpoints: Endpoints = Endpoints()
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
     """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
-    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "arc_challenge", "perplexity")
+    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")
+    """Names, or files of the user's own: `.yaml` (see `conf.custom_benchmarks`), or `.py`."""
     runs: Annotated[int, Field(ge=1)] = 5
     """Repeats with different seeds of every sampled benchmark."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """First seed; run r uses seed + r."""
     noise_floor: bool = False
-    """True: each reference once more, in another batch layout, wherever the output does not depend on the seed: how much
-    of a difference means nothing. Sampled benchmarks show that by the reference's own seeds."""
+    """True: each reference once more, in another batch layout, wherever the output does not depend on the seed: what
+    differs then means nothing. Sampled benchmarks show that by the reference's own seeds."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Items a benchmark at most; None: all."""
     data_dir: Path | None = None
@@ -268,6 +292,8 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
     once more."""
     calibration: Calibration = Calibration()
+    chat: Mapping[Annotated[str, Field(pattern=rf"^{ARM_NAME}$")], Chat] = {}
+    """By the name of a model; existing GGUFs (`arms`) are talked to as the first model."""
     protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()

@@ -33,7 +33,10 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     """Options of phase 3."""
     group = parser.add_argument_group("evaluation")
     group.add_argument(
-        "--benchmarks", metavar="A,B,...", help="gsm8k, arc_challenge, perplexity (wikitext2 and ja_wiki), ..."
+        "--benchmarks",
+        metavar="A,B,...",
+        help="gsm8k, math, arc_challenge, perplexity (default); gsm8k_chat, math_full, arc_challenge_letter, mgsm_ja, "
+        "perplexity_wikitext2, perplexity_ja_wiki; or files of your own, .yaml or .py (see the README)",
     )
     group.add_argument("--runs", type=int, metavar="N", help="repeats of sampled benchmarks, one seed each (default 5)")
     group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")
@@ -50,7 +53,9 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         const=True,
         help="noise floor: the reference once more in another batch layout, as arm f16~aa, where nothing is sampled",
     )
-    group.add_argument("--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark")
+    group.add_argument(
+        "--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark (default: from the hub)"
+    )
     group.add_argument(
         "--reference", metavar="ARM", help="the arm that others are compared with (default: f32, bf16 or f16)"
     )
@@ -170,8 +175,10 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _converted(option: str, value: Any) -> Any:
-    if option in ("quantizations", "benchmarks"):
+    if option == "quantizations":
         return split_names(value.lower())
+    if option == "benchmarks":
+        return [name if name.endswith((".yaml", ".yml", ".py")) else name.lower() for name in split_names(value)]
     if option == "imatrix":
         return split_names(value)
     if option in ("model", "arm"):

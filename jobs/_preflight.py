@@ -11,13 +11,13 @@ import functools
 import importlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from actors.errors import LlamaError
 from actors.evaluation import benchmarks
-from actors.evaluation.contract import BenchmarkData
+from actors.evaluation.contract import Benchmark, BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import GgufHeader, read_header
@@ -29,6 +29,7 @@ from actors.orchestrator.plan import (
     Inputs,
     Plan,
     PlannedBenchmark,
+    SourceArm,
     SourceImatrix,
     SourceModel,
     uses_imatrix,
@@ -38,15 +39,16 @@ from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.quantization.protection import allot
 from actors.quantization.spending import check_fits
 from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
-from actors.work import Recipe
+from actors.work import ChatSettings, Recipe
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import parse_hub_id
 from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
+from jobs._chat import chat_settings, describe_chat
 from jobs._models import bring, find
 from jobs._output import check_folder, existing_parent
-from jobs._sources import HashCache, source_arm, source_model, speech_notices
+from jobs._sources import HashCache, endpoint_arm, is_endpoint, source_arm, source_model, speech_notices
 
 DISK_SLACK_BYTES = 512 * 2**20
 """Room for records, charts, documents and MLflow beside the GGUFs."""
@@ -82,11 +84,14 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     recipes = faults.gather(_recipes, config)
     faults.gather(_check_distinct, config)
     faults.gather(_check_reference, config, recipes or {})
+    files = [arm for arm in config.arms if not is_endpoint(arm.path)]
+    endpoints = [faults.gather(endpoint_arm, arm, config.endpoints) for arm in config.arms if is_endpoint(arm.path)]
     found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
-    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in config.arms]
+    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in files]
     wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
-    names = faults.gather(benchmarks.expand_names, config.benchmarks)
+    chats = faults.gather(chat_settings, config)
+    asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All that is cheap was looked at: now what may take long.
@@ -97,20 +102,28 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     )
     arms = [
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
-        for arm, one in zip(config.arms, brought[len(models) :], strict=True)
+        for arm, one in zip(files, brought[len(models) :], strict=True)
     ]
     faults.stop_if_any()
-    found_arms = tuple(_known(arm) for arm in arms)
+    by_name = {arm.name: arm for arm in map(_known, [*arms, *endpoints])}
+    found_arms = tuple(by_name[arm.name] for arm in config.arms)
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks, config, model, _known(names), _known(imatrices), read, compare_texts=model is models[0]
+            _load_benchmarks,
+            config,
+            model,
+            _known(asked),
+            _known(imatrices),
+            read,
+            chat=_known(chats).get(model.name, ChatSettings()),
+            compare_texts=model is models[0],
         )
         for model in models
     }
     sizes = faults.gather(_predict_sizes, models, _known(recipes), _known(imatrices))
     faults.stop_if_any()
     return Inputs(
-        models=models,
+        models=tuple(replace(model, chat=_known(loaded[model.name]).chat) for model in models),
         arms=found_arms,
         imatrices=_known(imatrices),
         recipes=_known(recipes),
@@ -120,9 +133,21 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         use_gpu=use_gpu,
         notices=(
             *_known(loaded[models[0].name]).notices,
-            *(notice for arm in found_arms for notice in speech_notices(arm, models[0])),
+            *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
+            *_endpoint_notices(found_arms, _known(asked)),
         ),
+        chat_templates={name: chat.template for name, chat in _known(chats).items() if chat.template is not None},
     )
+
+
+def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
+    """What endpoints cannot do, said before anything starts."""
+    without = [benchmark.name for benchmark in asked if benchmark.kind in ("choose", "measure")]
+    return [
+        f"{arm.name} is an endpoint, which gives no likelihoods: unscored there are {', '.join(without)}."
+        for arm in arms
+        if arm.endpoint is not None and without
+    ]
 
 
 def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
@@ -181,12 +206,16 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, in_uploa
     faults = []
     if not config.storage.is_absolute():
         faults.append(_relative("--storage", str(config.storage)))
-    paths = [("--model", model.path) for model in config.models] + [("--arm", arm.path) for arm in config.arms]
+    paths = [("--model", model.path) for model in config.models] + [
+        ("--arm", arm.path) for arm in config.arms if not is_endpoint(arm.path)
+    ]
     paths += [("--data-dir", str(config.data_dir))] if config.data_dir else []
     paths += [
         ("--calibration", text.partition("#")[0]) for text in config.calibration.texts if text not in shipped_mixes()
     ]
     paths += [("--imatrix", entry) for entry in config.imatrix if entry.endswith((*MATRIX_SUFFIXES, SUFFIX))]
+    paths += [("--benchmarks", name) for name in config.benchmarks if benchmarks.is_file_name(name)]
+    paths += [(f"chat.{name}.template", str(chat.template)) for name, chat in config.chat.items() if chat.template]
     paths += [("--config", config_path)] if config_path else []
     for key, path in paths:
         if (
@@ -319,15 +348,17 @@ class _Loaded:
 
     benchmarks: tuple[PlannedBenchmark, ...]
     notices: tuple[str, ...]
+    chat: Mapping[str, object]
 
 
 def _load_benchmarks(
     config: PipelineConfig,
     model: SourceModel,
-    names: tuple[str, ...],
+    wanted: tuple[Benchmark, ...],
     imatrices: tuple[SourceImatrix, ...],
     read: ReadText,
     *,
+    chat: ChatSettings,
     compare_texts: bool,
 ) -> _Loaded:
     """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
@@ -339,8 +370,16 @@ def _load_benchmarks(
     notices: tuple[str, ...] | None = ()
     with Model(model.path, vocab_only=True) as vocabulary:
         loaded = [
-            faults.gather(benchmarks.load, name, data_dir=data_dir, sampling=config.sampling, vocabulary=vocabulary)
-            for name in names
+            faults.gather(
+                benchmarks.load,
+                benchmark,
+                data_dir=data_dir,
+                sampling=config.sampling,
+                vocabulary=vocabulary,
+                limit=config.limit,
+                system=chat.system,
+            )
+            for benchmark in wanted
         ]
         for source in imatrices:
             if source.texts:
@@ -349,12 +388,15 @@ def _load_benchmarks(
         if compare_texts:
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary) for data in found]
+        described = describe_chat(chat, vocabulary)
+        planned = [faults.gather(_plan_benchmark, config, data, vocabulary, chat.template) for data in found]
     faults.stop_if_any()
-    return _Loaded(tuple(_known(one) for one in planned), _known(notices))
+    return _Loaded(tuple(_known(one) for one in planned), _known(notices), described)
 
 
-def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Model) -> PlannedBenchmark:
+def _plan_benchmark(
+    config: PipelineConfig, data: BenchmarkData, vocabulary: Model, chat_template: str | None
+) -> PlannedBenchmark:
     return PlannedBenchmark(
         name=data.name,
         version=data.version,
@@ -364,12 +406,17 @@ def _plan_benchmark(config: PipelineConfig, data: BenchmarkData, vocabulary: Mod
         items=data.items[: config.limit],
         n_items_total=len(data.items),
         data_hash=data.data_hash,
+        scorer=data.scorer,
         shots=data.shots,
         title=data.title,
         source=data.source,
         sampled=benchmarks.is_sampled(data, config.sampling),
         n_ctx=benchmarks.required_context(
-            data, sequences=config.layout.sequences, sampling=config.sampling, vocabulary=vocabulary
+            data,
+            sequences=config.layout.sequences,
+            sampling=config.sampling,
+            vocabulary=vocabulary,
+            chat_template=chat_template,
         ),
     )
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from actors.errors import LlamaError
 from actors.llama import library
@@ -20,7 +21,9 @@ from actors.llama.model import Model
 from actors.llama.trial import check_decodes
 from actors.orchestrator.plan import SourceArm, SourceModel
 from actors.store import content_hash, file_sha256, read_json, write_json
+from actors.work import Endpoint
 from conf.faults import BadInput, Fault
+from conf.schema import Endpoints, NamedPath
 
 
 class HashCache:
@@ -72,6 +75,25 @@ def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None
         dequantized_from=header.dequantized_from or _own_manifest(header.path, sha256).get("dequantized_from"),
         origin=origin,
     )
+
+
+def is_endpoint(path: str) -> bool:
+    """Whether an arm is an OpenAI-compatible endpoint, and no file."""
+    return path.startswith(("http://", "https://"))
+
+
+def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
+    """An arm behind an endpoint, `http(s)://HOST/v1#MODEL`. Raises `BadInput`."""
+    parts = urlsplit(arm.path)
+    url = urlunsplit(parts._replace(fragment=""))
+    if parts.username or parts.password:
+        step = "Put the key into the environment, as OPENAI_API_KEY."
+        raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
+    if not parts.hostname or not parts.fragment:
+        allowed = "the address of an endpoint and its model: http://HOST:PORT/v1#MODEL"
+        raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
+    endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)
+    return SourceArm(arm.name, arm.path, None, None, None, None, None, None, endpoint=endpoint)
 
 
 def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceArm:

@@ -42,8 +42,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
-    arm_help = "existing GGUF, compared like our own: a file, or hf:owner/name[@REVISION]/file.gguf on the hub"
-    made.add_argument("--arm", action="append", metavar="NAME=GGUF", help=arm_help)
+    arm_help = (
+        "existing GGUF, compared like our own: a file, or hf:owner/name[@REVISION]/file.gguf on the hub; or an "
+        "OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL"
+    )
+    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=arm_help)
     arguments.add_quantization(made)
     arguments.add_evaluation(made)
     arguments.add_execution(made)
@@ -151,7 +154,8 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
     for arm in plan.arms:
         compared = f"against {arm.reference}" if arm.reference else "reference" if arm.order else "not compared"
         imatrix = f", imatrix {arm.imatrix}" if arm.imatrix else ""
-        lines.append(f"  {arm.name:24} {arm.predicted_bytes / 2**20:10,.1f} MiB  {compared}{imatrix}")
+        size = "  an endpoint " if arm.endpoint else f"{arm.predicted_bytes / 2**20:10,.1f} MiB"
+        lines.append(f"  {arm.name:24} {size}  {compared}{imatrix}")
     lines += ["", "Benchmarks"]
     for benchmark in plan.benchmarks[plan.models[0].name]:
         seeds = len(seeds_of(config, benchmark))

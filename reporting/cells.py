@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from conf.custom_benchmarks import WHOLE
 from stats.intervals import Floats, Interval
 from stats.reasons import Reason
 from stats.reduce import CELL, per_item
@@ -36,12 +37,19 @@ class Cell:
     def scored_items(self) -> pl.DataFrame:
         return self.items.drop_nulls("mean")
 
+    @property
+    def one_number(self) -> bool:
+        """True where a function of the user's gave a result and no items: nothing says how sure it is."""
+        return self.benchmark["kind"] == "function" and self.items["item_id"].to_list() == [WHOLE]
+
     @cached_property
     def proportion(self) -> bool:
         """True where the scores are shares of right: their scale ends at 0 and 1.
 
         Judged scores (1 to 5, say) are told by their values: one above 1 is enough.
         """
+        if self.one_number:
+            return False
         values = self.records["value"].drop_nulls()
         return self.benchmark["kind"] != "measure" and bool(((values >= 0) & (values <= 1)).all())
 

@@ -1,4 +1,4 @@
-"""The evaluation worker: keeps its GGUFs loaded, and writes the blocks that it is given.
+"""The evaluation worker: keeps its GGUFs loaded (or an endpoint open), and writes the blocks that it is given.
 
 A plain class: `ray.remote` is applied where it is started.
 """
@@ -8,25 +8,46 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from actors.evaluation.engines import Engine
 from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.evaluate import BlockResult, BlockSummary, evaluate_block, summarize, write_block
+from actors.evaluation.engines.openai import OpenAIEngine
+from actors.evaluation.evaluate import (
+    BlockResult,
+    BlockSummary,
+    calls_function,
+    evaluate_block,
+    evaluate_call,
+    summarize,
+    write_block,
+)
 from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
-from actors.work import BlockOrder, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
+from actors.work import BlockOrder, Endpoint, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
+from conf.load import read_endpoint_key
+
+_Wanted = tuple[str, EngineLayout, str | None]
+"""A GGUF, how it is decoded, and a chat template in place of its own."""
 
 
 class EvaluationWorker:
     """Evaluates blocks, one at a time."""
 
     def __init__(self) -> None:
-        self._engines: dict[tuple[str, EngineLayout], LlamaEngine] = {}
+        self._engines: dict[_Wanted, LlamaEngine] = {}
         """What is loaded: one model, or a reference and the arms of a pass."""
+        self._endpoint: tuple[Endpoint, OpenAIEngine] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
-        """Decode, score and write one block. Raises `LlamaError`, after which the model is loaded afresh."""
+        """Decode, score and write one block.
+
+        Raises `LlamaError`, after which the model is loaded afresh, `FunctionFailed` or `EndpointFailed`.
+        """
         try:
-            (engine,) = self._load([(order.gguf_path, order.layout)])
-            result = evaluate_block(order, engine, progress)
+            if calls_function(order):
+                self.close()  # the function loads the model itself: twice might be too much
+                result = evaluate_call(order)
+            else:
+                result = evaluate_block(order, self._engine_for(order), progress)
         except BaseException:
             self.close()
             raise
@@ -48,8 +69,9 @@ class EvaluationWorker:
         common = order.blocks[0].reference
         if common is None:
             raise TypeError("the blocks of a pass have a reference")
-        wanted = [(block.gguf_path, block.layout) for block in order.blocks]
-        reference, *engines = self._load([(common.gguf_path, common.layout), *wanted])
+        # Text is read without any chat template, so the one in the file may stand.
+        wanted: list[_Wanted] = [(block.gguf_path, block.layout, None) for block in order.blocks]
+        reference, *engines = self._load([(common.gguf_path, common.layout, None), *wanted])
         return evaluate_pass(order, reference, engines, progress)
 
     def measure_performance(self, order: PerformanceOrder, progress: ReportTokens) -> None:
@@ -66,8 +88,20 @@ class EvaluationWorker:
         engines, self._engines = self._engines, {}
         for engine in engines.values():
             engine.close()
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint[1].close()
 
-    def _load(self, wanted: Sequence[tuple[str, EngineLayout]]) -> list[LlamaEngine]:
+    def _engine_for(self, order: BlockOrder) -> Engine:
+        if order.endpoint is None:
+            (engine,) = self._load([_wanted(order)])
+            return engine
+        if self._endpoint is None or self._endpoint[0] != order.endpoint:
+            self.close()
+            self._endpoint = (order.endpoint, OpenAIEngine(order.endpoint, read_endpoint_key()))
+        return self._endpoint[1]
+
+    def _load(self, wanted: Sequence[_Wanted]) -> list[LlamaEngine]:
         """The engines of these models, each loaded once; others make room first."""
         for loaded in [one for one in self._engines if one not in wanted]:
             self._engines.pop(loaded).close()
@@ -75,3 +109,7 @@ class EvaluationWorker:
             if one not in self._engines:
                 self._engines[one] = LlamaEngine(*one)
         return [self._engines[one] for one in wanted]
+
+
+def _wanted(order: BlockOrder) -> _Wanted:
+    return order.gguf_path, order.layout, order.chat_template

@@ -12,26 +12,26 @@ from collections.abc import Sequence
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Measure
+from actors.work import Choose, Generate, Measure, Task
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this
 _SEAM = 8  # tokens by which a cut at a text position may differ from a cut at a token's border
 
 
 def cells_of_generation(
-    tasks: Sequence[Generate | Choose | Measure], sequences: int, max_tokens: int, model: Model
+    tasks: Sequence[Task], sequences: int, max_tokens: int, model: Model, chat_template: str | None = None
 ) -> int:
     """Shared prefix + for each sequence an item of its own and a full answer + one item that waits for its seeds."""
     asked = [task for task in tasks if isinstance(task, Generate)]
-    prefix, own = _lengths([_rendered(task, model) for task in asked], model)
+    prefix, own = _lengths([_rendered(task, model, chat_template) for task in asked], model)
     answer = max((min(task.max_tokens, max_tokens) for task in asked), default=0)
     return _rounded(prefix + (sequences + 1) * max(own, default=0) + sequences * answer)
 
 
-def cells_of_choices(tasks: Sequence[Generate | Choose | Measure], sequences: int, model: Model) -> int:
+def cells_of_choices(tasks: Sequence[Task], sequences: int, model: Model, chat_template: str | None = None) -> int:
     """Shared prefix + as many items at once as have a sequence for each of their choices."""
     asked = [task for task in tasks if isinstance(task, Choose)]
-    prefix, own = _lengths([_rendered(task, model) for task in asked], model)
+    prefix, own = _lengths([_rendered(task, model, chat_template) for task in asked], model)
     cells = [
         own_tokens + sum(len(_tokens(choice, model)) + _SEAM for choice in task.choices)
         for own_tokens, task in zip(own, asked, strict=True)
@@ -40,14 +40,14 @@ def cells_of_choices(tasks: Sequence[Generate | Choose | Measure], sequences: in
     return _rounded(prefix + max(cells, default=0) * max(1, sequences // fewest))
 
 
-def cells_of_chunks(tasks: Sequence[Generate | Choose | Measure]) -> int:
+def cells_of_chunks(tasks: Sequence[Task]) -> int:
     """One chunk: each is decoded alone, from an empty cache."""
     return _rounded(max((len(task.tokens) for task in tasks if isinstance(task, Measure)), default=0))
 
 
-def _rendered(task: Generate | Choose, model: Model) -> Prompt:
+def _rendered(task: Generate | Choose, model: Model, chat_template: str | None) -> Prompt:
     try:
-        return render_prompt(task.messages, chat=task.chat, model=model)
+        return render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:
         return Prompt("", add_special=False, parse_special=False)  # it will be refused: no cells
 

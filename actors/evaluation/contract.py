@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from actors.evaluation.engines import Answer, Choices, Measured
+from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Item, Measure, Message, Outcome
+from actors.work import Item, Message, Outcome, Scorer, Task
 from conf.schema import Sampling
 
-Kind = Literal["generate", "choose", "measure"]
+Kind = Literal["generate", "choose", "measure", "function"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,14 @@ class Inputs:
     """What a benchmark makes its items from."""
 
     data_dir: Path | None
-    """Folder of data sets, each in a folder of its own. None: only embedded data can be had."""
+    """Folder of data sets, each in a folder of its own. None: they come from the hub, the demo's from the project."""
     sampling: Sampling
     vocabulary: Model
     """Tokenizer of the model; perplexity is measured over its tokens."""
+    hub: HubDoor = HUB
+    """Where data sets come from without a folder."""
+    limit: int | None = None
+    """Items that the pipeline will take, at most; functions of the user's are told."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Question:
     """An item before its prompt is hashed."""
 
     item_id: str
-    task: Generate | Choose | Measure
+    task: Task
     target: Any
     cluster: str | None = None
     """The source that it shares with other questions: they are one sample then, and intervals widen accordingly."""
@@ -55,6 +60,8 @@ class Loaded:
 
     questions: tuple[Question, ...]
     files: tuple[SourceFile, ...]
+    shots: int | None = None
+    """Examples shown, where the data decide it; None: as the benchmark declares."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,32 @@ class Verdict:
     reason: str | None = None
     answer: str | None = None
     """What was extracted from the text, or the choice taken."""
+
+
+Score = Callable[[Item, Answer | Choices | Measured], Verdict]
+"""Says what one result is worth. Raises `TypeError` for a kind of result that it cannot score."""
+
+
+def text_of(item: Item, result: Answer | Choices | Measured) -> str:
+    """The text of a generated answer. Raises `TypeError` for anything else."""
+    return answer_of(item, result).text
+
+
+def answer_of(item: Item, result: Answer | Choices | Measured) -> Answer:
+    """The result, which must be a generated answer. Raises `TypeError` for anything else."""
+    if not isinstance(result, Answer):
+        raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
+    return result
+
+
+def no_answer(answer: Answer) -> Verdict:
+    """Wrong for want of an answer: the model's own failure, with its reason."""
+    return Verdict("wrong", 0.0, "cut_at_token_limit" if answer.finish_reason == "length" else "no_answer")
+
+
+def right_or_wrong(right: bool, answer: str) -> Verdict:
+    """1 or 0, and the answer that was compared."""
+    return Verdict("correct" if right else "wrong", float(right), answer=answer)
 
 
 @dataclass(frozen=True)
@@ -85,7 +118,9 @@ class Benchmark:
     licence: str
     revision: str
     load: Callable[[Inputs], Loaded]
-    score: Callable[[Item, Answer | Choices | Measured], Verdict]
+    scorer: Scorer
+    sampled: bool = True
+    """Of a function: whether its scores depend on the seed."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +136,8 @@ class BenchmarkData:
     """All of them, in the order in which a limit takes them: a fixed shuffle, chunks in text order."""
     data_hash: str
     """Over all tasks and targets, and the version: the prompt texts are in it."""
+    scorer: Scorer
+    sampled: bool
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]

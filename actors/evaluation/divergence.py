@@ -95,7 +95,7 @@ def _rows(logits: Sequence[NDArray[np.float32]], tokens: NDArray[np.int64], part
             logprobs[place, row] = softmax.logprob(int(token))
             tops[place, row] = softmax.top
             if place:
-                # sum p_ref (ln p_ref - ln p): the gap is small where p_ref is large, so float32 loses nothing that counts.
+                # sum p_ref (ln p_ref - ln p): the gap is small where p_ref is large, so float32 is enough.
                 np.subtract(reference.centred, other.centred, out=gap)
                 gap *= reference.weights
                 between = gap.sum(dtype=np.float64) / reference.total + math.log(other.total / reference.total)

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from actors.evaluation.benchmarks import BENCHMARKS
-from actors.evaluation.contract import Benchmark
+from actors.evaluation.contract import Score
+from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.engines import Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
+from actors.evaluation.scorers import scorer_of
 from actors.store import content_hash, timings_path, write_jsonl
-from actors.work import BlockOrder, Generate, Item, Record, ReportTokens, Timing
+from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
 
 NO_REFERENCE = "no_reference"
@@ -49,17 +50,29 @@ class BlockSummary:
 def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> BlockResult:
     """Decode and score a block. Raises `LlamaError` where the engine fails: the block is then tried again whole."""
     started = time.perf_counter()
-    benchmark = BENCHMARKS[order.benchmark]
-    results = _decode(order, benchmark, engine, report)
+    score = scorer_of(order.scorer)
+    results = _decode(order, engine, report)
     questions = itertools.product(order.items, order.seeds)
     records = tuple(
-        make_record(benchmark, item, seed, order.sampling, result, NO_REFERENCE)
+        make_record(score, item, seed, order.sampling, result, NO_REFERENCE)
         for (item, seed), result in zip(questions, results, strict=True)
     )
     return BlockResult(records, timing_of(engine.take_usage(), time.perf_counter() - started))
 
 
-def timing_of(usage: Usage, wall_s: float) -> Timing:
+def calls_function(order: BlockOrder) -> bool:
+    """Whether a block is a function of the user's, which needs no engine."""
+    return isinstance(order.items[0].task, Call)
+
+
+def evaluate_call(order: BlockOrder) -> BlockResult:
+    """Call the function of a block. Raises `FunctionFailed`."""
+    started = time.perf_counter()
+    records = evaluate_function(order)
+    return BlockResult(records, timing_of(Usage(), time.perf_counter() - started, resource.RUSAGE_CHILDREN))
+
+
+def timing_of(usage: Usage, wall_s: float, whose: int = resource.RUSAGE_SELF) -> Timing:
     """What a block's work took."""
     return Timing(
         load_s=usage.load_s,
@@ -69,7 +82,7 @@ def timing_of(usage: Usage, wall_s: float) -> Timing:
         decode_s=usage.decode_s,
         wall_s=wall_s,
         # Linux counts in KiB.
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=resource.getrusage(whose).ru_maxrss * 1024,
         worker_pid=os.getpid(),
     )
 
@@ -92,20 +105,19 @@ def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
     )
 
 
-def _decode(
-    order: BlockOrder, benchmark: Benchmark, engine: Engine, report: ReportTokens
-) -> Sequence[Answer | Choices | Measured | Refused]:
+def _decode(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
     """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
-    if benchmark.kind == "generate":
+    task = order.items[0].task
+    if isinstance(task, Generate):
         return engine.generate(order.items, order.seeds, order.sampling, report)
     once: Sequence[Answer | Choices | Measured | Refused] = (
-        engine.choose(order.items, report) if benchmark.kind == "choose" else engine.measure(order.items, report)
+        engine.choose(order.items, report) if isinstance(task, Choose) else engine.measure(order.items, report)
     )
     return [result for result in once for _ in order.seeds]
 
 
 def make_record(
-    benchmark: Benchmark,
+    score: Score,
     item: Item,
     seed: int,
     sampling: Sampling,
@@ -116,7 +128,7 @@ def make_record(
     record = Record(item.item_id, seed, record_prompt_hash(item, sampling), None, "unscored")
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
-    verdict = benchmark.score(item, result)
+    verdict = score(item, result)
     record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.engines import Measured, Refused
 from actors.evaluation.engines.llama import LlamaEngine, task_of
 from actors.evaluation.engines.side_by_side import measure_side_by_side
 from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
+from actors.evaluation.scorers import scorer_of
 from actors.work import BlockOrder, Measure, PassOrder, Record, ReportTokens
 
 VOCABULARIES_DIFFER = "vocabularies_differ"
@@ -69,9 +69,9 @@ def _measure(
 
 
 def _records(block: BlockOrder, found: Sequence[tuple[Measured | Refused, str | None]]) -> tuple[Record, ...]:
-    benchmark = BENCHMARKS[block.benchmark]
+    score = scorer_of(block.scorer)
     return tuple(
-        make_record(benchmark, item, seed, block.sampling, result, reason)
+        make_record(score, item, seed, block.sampling, result, reason)
         for item, (result, reason) in zip(block.items, found, strict=True)
         for seed in block.seeds
     )

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import LlamaError
+from actors.errors import FailedWithLog
 from actors.evaluation.actor import EvaluationWorker
 from actors.orchestrator import findings
 from actors.orchestrator.placement import Placement
@@ -113,11 +113,6 @@ class Orchestrator:
         self._run_dir = RunDirectory(job.run_root)
         units = units_of(job.plan)
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
-        self._items = {
-            (model, benchmark.name): benchmark.items
-            for model, benchmarks in job.plan.benchmarks.items()
-            for benchmark in benchmarks
-        }
         self._blocks = {block.unit: block for block in job.plan.blocks}
         self._performances = {one.unit: one.order for one in job.plan.performances}
         self._groups = {
@@ -291,17 +286,22 @@ class Orchestrator:
 
     def _block_order(self, unit: Unit) -> BlockOrder:
         block = self._blocks[unit.id]
-        items = self._items[block.model, block.benchmark][block.first : block.first + block.n_items]
+        arm = self._job.plan.arm(block.arm)
+        benchmark = self._job.plan.benchmark(block.model, block.benchmark)
+        items = benchmark.items[block.first : block.first + block.n_items]
         return BlockOrder(
             arm=block.arm,
-            gguf_path=self._job.plan.arm(block.arm).gguf_path,
+            gguf_path=arm.gguf_path,
             benchmark=block.benchmark,
+            scorer=benchmark.scorer,
             items=items,
             seeds=block.seeds,
             sampling=self._job.config.sampling,
             layout=block.layout,
             records_path=block.records_path,
             reference=block.reference,
+            chat_template=self._job.plan.chat_templates.get(block.model),
+            endpoint=arm.endpoint,
         )
 
     def _take_back(self) -> None:
@@ -337,7 +337,7 @@ class Orchestrator:
             self._dismiss(worker)
         else:
             message = f"{type(cause).__name__}: {cause}"
-        tail = cause.log_tail if isinstance(cause, LlamaError) else ()
+        tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
         with self._lock:
             for unit in units:
                 if self._schedule.fail(unit.id, message, tail):

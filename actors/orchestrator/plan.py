@@ -17,6 +17,7 @@ from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
     ChunkRules,
+    Endpoint,
     EngineLayout,
     ImatrixOrder,
     Item,
@@ -24,6 +25,7 @@ from actors.work import (
     QuantizeOrder,
     Recipe,
     ReferenceModel,
+    Scorer,
 )
 from conf.schema import PipelineConfig
 
@@ -37,6 +39,8 @@ AA = "~aa"
 LEAST_UBATCH = 16
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
+FUNCTION_TOKENS = 10_000
+"""Cost of a call to a function of the user's, for the same estimate: nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +59,27 @@ class SourceModel:
     """The file's own type, `Q4_1`, say."""
     dequantized_from: str | None
     """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    chat: Mapping[str, Any] | None = None
+    """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
 
 
 @dataclass(frozen=True)
 class SourceArm:
-    """An existing GGUF that is compared like our own."""
+    """An existing GGUF that is compared like our own, or an endpoint, of which no file is known."""
 
     name: str
     path: str
-    sha256: str
-    size_bytes: int
-    bits_per_weight: float
-    recipe: str
+    sha256: str | None
+    size_bytes: int | None
+    bits_per_weight: float | None
+    recipe: str | None
     imatrix: str | None
     dequantized_from: str | None
     fallbacks: Mapping[str, Any] | None = None
     """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    endpoint: Endpoint | None = None
     types: Mapping[str, int] = field(default_factory=dict)
     """Tensors by type, lower case."""
     origin: Mapping[str, Any] | None = None
@@ -96,12 +103,13 @@ class PlannedBenchmark:
 
     name: str
     version: int
-    kind: Literal["generate", "choose", "measure"]
+    kind: Literal["generate", "choose", "measure", "function"]
     metric: str
     higher_is_better: bool
     items: tuple[Item, ...] = field(repr=False)
     n_items_total: int
     data_hash: str
+    scorer: Scorer
     shots: int
     title: Mapping[str, str]
     source: Mapping[str, Any]
@@ -129,6 +137,8 @@ class Inputs:
     use_gpu: bool
     notices: tuple[str, ...] = ()
     """What was found that people should know, and that stops nothing."""
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """By model name, where the configuration has one in place of the GGUF's."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,10 @@ class PlannedArm:
     def made_by(self) -> tuple[str, ...]:
         """Units that must be done before its GGUF is there."""
         return (self.unit,) if self.unit else self.needs
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self.existing.endpoint if self.existing else None
 
 
 @dataclass(frozen=True)
@@ -248,8 +262,9 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
     performances: tuple[PlannedPerformance, ...] = ()
-    """One an arm."""
+    """One an arm that is a file."""
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -307,7 +322,11 @@ def make_plan(
             directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, measured)
             if measured:
                 own_blocks = [
-                    replace(block, reference=measured.model, shared_pass=f"{passes[arm.name]}/{benchmark.name}/{block.first}")
+                    replace(
+                        block,
+                        reference=measured.model,
+                        shared_pass=f"{passes[arm.name]}/{benchmark.name}/{block.first}",
+                    )
                     for block in own_blocks
                 ]
             directories.append(directory)
@@ -341,6 +360,7 @@ def make_plan(
         tuple(cells),
         content_hash(named),
         inputs.notices,
+        inputs.chat_templates,
         plan_performances(run, arms, blocks),
     )
 
@@ -464,7 +484,7 @@ def _with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[Plan
         *(
             replace(arm, name=f"{arm.name}{AA}", reference=arm.name, unit=None, needs=arm.made_by, order=None)
             for arm in arms
-            if arm.name in references
+            if arm.name in references and arm.endpoint is None
         ),
     )
 
@@ -477,7 +497,7 @@ def _shared_passes(arms: Sequence[PlannedArm]) -> dict[str, str]:
     """
     passes: dict[str, str] = {}
     for reference in arms:
-        own = [arm for arm in arms if arm.reference == reference.name]
+        own = [arm for arm in arms if arm.reference == reference.name and arm.endpoint is None]
         number, filled = 0, 0
         for arm in own:
             if filled and filled + arm.predicted_bytes > reference.predicted_bytes:
@@ -505,12 +525,16 @@ def _measured_beside(
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
 ) -> _Beside | None:
-    """None where there is no text, or no reference."""
-    if benchmark.kind != "measure":
+    """None where there is no text, no reference, or one of both is an endpoint."""
+    if benchmark.kind != "measure" or arm.endpoint is not None:
         return None
     if arm.reference is not None:
         reference = next(other for other in arms if other.name == arm.reference)
-        return _Beside(ReferenceModel(reference.gguf_path, _layout(config, inputs, reference, benchmark)), reference.key_hash)
+        if reference.endpoint is not None:
+            return None
+        return _Beside(
+            ReferenceModel(reference.gguf_path, _layout(config, inputs, reference, benchmark)), reference.key_hash
+        )
     if any(other.reference == arm.name for other in arms):
         return _Beside(ReferenceModel(arm.gguf_path, _layout(config, inputs, arm, benchmark)), None)
     return None
@@ -523,7 +547,7 @@ def plan_performances(
     planned = []
     for arm in arms:
         layouts = [block.layout for block in blocks if block.arm == arm.name]
-        if arm.is_aa or not layouts:
+        if arm.is_aa or arm.endpoint is not None or not layouts:
             continue
         layout = max(layouts, key=lambda one: one.n_ctx)
         key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
@@ -599,6 +623,12 @@ def _plan_arm(
     )
 
 
+def _identity_of_existing(arm: SourceArm) -> dict[str, Any]:
+    if arm.endpoint is not None:
+        return {"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model}
+    return {"kind": "file", "sha256": arm.sha256}
+
+
 def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
     return PlannedArm(
         name=arm.name,
@@ -607,9 +637,9 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         recipe=arm.recipe,
         imatrix=arm.imatrix,
         dequantized_from=arm.dequantized_from,
-        key_hash=content_hash({"rule": KEY_RULE, "kind": "file", "sha256": arm.sha256}),
+        key_hash=content_hash({"rule": KEY_RULE, **_identity_of_existing(arm)}),
         gguf_path=arm.path,
-        predicted_bytes=arm.size_bytes,
+        predicted_bytes=arm.size_bytes or 0,
         unit=None,
         needs=(),
         order=None,
@@ -634,8 +664,8 @@ def _plan_blocks(
         "benchmark": benchmark.name,
         "version": benchmark.version,
         "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind == "generate" else None,
-        "engine": "llama",
+        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
@@ -643,6 +673,11 @@ def _plan_blocks(
     if benchmark.kind == "measure":
         key["token_classes"] = class_rules()
         key["reference"] = None if measured is None else measured.key_hash
+    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.endpoint is not None:
+        # What answers there, and how it is laid out, is the server's own matter.
+        key |= {"engine": "openai", "build": None, "layout": None}
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
@@ -692,7 +727,9 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
     tokens = 0.0
     for item in items:
         task = item.task
-        if benchmark.kind == "measure":
+        if benchmark.kind == "function":
+            tokens += len(seeds) * FUNCTION_TOKENS
+        elif benchmark.kind == "measure":
             tokens += len(getattr(task, "tokens", ()))
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
@@ -735,7 +772,7 @@ def plan_json(
                 "recipe_content": arm.order.recipe.identity if arm.order else None,
                 "imatrix": arm.imatrix,
                 "dequantized_from": arm.dequantized_from,
-                "dir": relative(str(PurePath(arm.gguf_path).parent), run),
+                "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
                 "file": relative(arm.gguf_path, run),
                 "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
                 "predicted_bytes": arm.predicted_bytes,

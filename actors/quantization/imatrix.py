@@ -116,8 +116,9 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    # Manifests of before there were weights say nothing of them.
+    # Manifests of before there were weights say nothing of them, nor those of one process of its number.
     weighting = row.pop("token_weighting", None)
+    row.setdefault("n_processes", 1)
     return ImatrixManifest(
         texts=texts,
         tensors_without_data=without,

@@ -34,6 +34,13 @@ _REASONS = {
     "generate": ("生成", "generated answer"),
     "choose": ("選択肢の尤度", "likelihood of choices"),
     "measure": ("テキストの尤度", "likelihood of text"),
+    "function": ("独自の評価関数", "a function of the user's"),
+    "endpoint": ("エンドポイント", "endpoint"),
+    "endpoint_gives_no_likelihoods": ("エンドポイントは尤度を返さない", "the endpoint gives no likelihoods"),
+    "no_score": ("点数なし", "no score given"),
+    "comparison_over_time": ("答えの照合が時間切れ", "comparing the answer took too long"),
+    "comparison_over_memory": ("答えの照合がメモリ超過", "comparing the answer took too much memory"),
+    "comparison_failed": ("答えの照合が失敗", "the answer could not be compared"),
 }
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from actors.evaluation.benchmarks import BENCHMARKS, expand_names, is_sampled, load, required_context
+from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, is_sampled, load, required_context
+from actors.evaluation.contract import BenchmarkData
+from actors.evaluation.hub_files import HubDoor
+from actors.evaluation.scorers import scorer_of
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Measure
 from conf.faults import BadInput
@@ -18,13 +22,17 @@ SAMPLING = Sampling()
 
 def test_perplexity_names_both_texts_and_each_name_comes_once() -> None:
     both = ("perplexity_wikitext2", "perplexity_ja_wiki")
-    assert expand_names(["perplexity"]) == both
-    assert expand_names(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
+    assert names_of(["perplexity"]) == both
+    assert names_of(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
+
+
+def names_of(given: list[str]) -> tuple[str, ...]:
+    return tuple(benchmark.name for benchmark in find_benchmarks(given))
 
 
 def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
     with pytest.raises(BadInput) as raised:
-        expand_names(["gsm8", "math", "gsm8k"])
+        find_benchmarks(["gsm8", "elyza", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
     assert "not there yet" in str(later)
@@ -32,6 +40,10 @@ def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
 
 def test_each_benchmark_stands_under_its_own_name() -> None:
     assert all(name == benchmark.name for name, benchmark in BENCHMARKS.items())
+
+
+def test_each_benchmark_names_a_scorer_that_there_is() -> None:
+    assert all(callable(scorer_of(benchmark.scorer)) for benchmark in BENCHMARKS.values())
 
 
 @pytest.mark.parametrize("name", ["demo_qa", "demo_choice", "perplexity_pydoc"])
@@ -60,9 +72,21 @@ def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
             assert text.count(text.split("\n\n")[-1].splitlines()[0]) == 1
 
 
-def test_without_a_data_folder_the_message_says_to_give_one(tiny: Model) -> None:
-    with pytest.raises(BadInput, match="not there yet: give --data-dir"):
-        load("gsm8k", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+NO_HUB = HubDoor(endpoint="http://127.0.0.1:9")
+"""Nobody listens there."""
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math", "arc_challenge", "mgsm_ja", "perplexity_wikitext2"])
+def test_without_a_data_folder_and_without_a_hub_the_message_says_what_to_give(
+    name: str, tmp_path: Path, tiny: Model
+) -> None:
+    with pytest.raises(BadInput, match=rf"a folder that holds \S+ \(for {name}\).*Give --data-dir"):
+        load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny, hub=replace(NO_HUB, cache_dir=tmp_path))
+
+
+def test_what_no_hub_has_needs_a_data_folder(tiny: Model) -> None:
+    with pytest.raises(BadInput, match="on no hub that we know of: give --data-dir"):
+        load("perplexity_ja_wiki", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
 
 
 def test_a_missing_file_is_named(tmp_path: Path, tiny: Model) -> None:
@@ -133,3 +157,45 @@ def test_the_real_data_sets_load_whole(data_dir: Path, tiny: Model) -> None:
     assert isinstance(item.task, Choose)
     assert item.task.messages[0].content.count("Question:") == 26
     assert 0 <= item.target < len(item.task.choices)
+
+
+def test_the_other_real_data_sets_load_whole_and_ask_as_their_files_say(data_dir: Path, tiny: Model) -> None:
+    def loaded(name: str) -> BenchmarkData:
+        return load(name, data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
+
+    chat, math, letter, mgsm = (loaded(name) for name in ("gsm8k_chat", "math", "arc_challenge_letter", "mgsm_ja"))
+    assert [len(data.items) for data in (chat, math, letter, mgsm)] == [879, 333, 781, 165]
+    assert [data.shots for data in (chat, math, letter, mgsm)] == [0, 4, 25, 0]
+    task = math.items[0].task
+    assert isinstance(task, Generate) and task.messages[0].content.count("Problem:") == 5
+    task = letter.items[0].task
+    assert isinstance(task, Generate) and task.messages[0].content.endswith("Answer:")
+    assert {item.target for item in letter.items} <= set("ABCDE")
+    task = mgsm.items[0].task
+    assert isinstance(task, Generate) and task.chat and [message.role for message in task.messages] == ["user"]
+    # The same questions, asked in another way, are the same items.
+    assert {item.item_id for item in letter.items} == {item.item_id for item in loaded("arc_challenge").items}
+    assert {item.item_id: item.target for item in chat.items} == {
+        item.item_id: item.target for item in loaded("gsm8k").items
+    }
+
+
+def test_mgsm_shows_examples_as_turns_where_the_data_folder_has_some(tmp_path: Path, tiny: Model) -> None:
+    (tmp_path / "mgsm_ja").mkdir()
+    (tmp_path / "mgsm_ja" / "test.jsonl").write_text('{"id": "a", "question": "いくつ？", "answer": "1,200"}\n')
+    (tmp_path / "mgsm_ja" / "train.jsonl").write_text('{"id": "b", "question": "何個？", "answer": "答えは3です。"}\n')
+    data = load("mgsm_ja", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
+    task = data.items[0].task
+    assert isinstance(task, Generate) and (data.shots, data.items[0].target) == (1, "1200")
+    assert [message.role for message in task.messages] == ["user", "assistant", "user"]
+    assert len(data.source["files"]) == 2
+
+
+def test_the_whole_math_set_is_read_where_the_data_folder_has_it(tmp_path: Path, tiny: Model) -> None:
+    for name in ("math", "math_full"):
+        (tmp_path / name).mkdir()
+    row = {"problem": "1+1?", "solution": "It is $\\boxed{2}$.", "subject": "Algebra"}
+    (tmp_path / "math" / "train50.jsonl").write_text(json.dumps({"id": "t", **row}) + "\n")
+    (tmp_path / "math_full" / "test.jsonl").write_text(json.dumps({"id": "a", **row}) + "\n")
+    data = load("math_full", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
+    assert [(item.item_id, item.target) for item in data.items] == [("a", "2")]

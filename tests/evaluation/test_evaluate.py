@@ -16,7 +16,7 @@ from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block, summarize, write_block
 from actors.llama.model import Model
 from actors.store import timings_path
-from actors.work import BlockOrder, Message
+from actors.work import BlockOrder, Generate, Message
 from conf.schema import Sampling
 from tests.evaluation.conftest import ignore, layout
 
@@ -25,7 +25,15 @@ def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int
     sampling = Sampling(max_tokens=8)
     data = load(name, data_dir=None, sampling=sampling, vocabulary=tiny)
     return BlockOrder(
-        "f16", tiny.path, name, data.items[:n_items], seeds, sampling, layout(n_ctx=4096), str(path / f"{name}.jsonl")
+        "f16",
+        tiny.path,
+        name,
+        data.scorer,
+        data.items[:n_items],
+        seeds,
+        sampling,
+        layout(n_ctx=4096),
+        str(path / f"{name}.jsonl"),
     )
 
 
@@ -136,3 +144,34 @@ def test_chat_templates_are_rendered_as_transformers_does(tiny: Model) -> None:
 def test_templates_that_fail_or_reach_out_of_the_sandbox_are_refused(template: str) -> None:
     with pytest.raises(TemplateFailed):
         render(template)
+
+
+def test_a_template_of_the_configuration_stands_in_for_the_models_own(tmp_path: Path, tiny: Model) -> None:
+    messages, template = [Message("user", "hi")], "<{{ messages[0].content }}>"
+    assert render_prompt(messages, chat=True, model=tiny, template_instead=template).text == "<hi>"
+    assert render_prompt(messages, chat=False, model=tiny, template_instead=template).text == "hi"
+    block = order("demo_qa", tiny, tmp_path, n_items=1, seeds=(0,))
+    chat = replace(block.items[0], task=Generate((Message("user", "the"),), True, (), 4))
+    worker, hashes = EvaluationWorker(), []
+    for number, given in enumerate([None, template, None]):
+        path = str(tmp_path / f"{number}.jsonl")
+        worker.evaluate(replace(block, items=(chat,), chat_template=given, records_path=path), ignore)
+        hashes.append(json.loads(Path(path).read_text())["rendered_hash"])
+    worker.close()
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_a_models_system_prompt_goes_before_chats_and_nothing_else(tmp_path: Path, tiny: Model) -> None:
+    (tmp_path / "mgsm_ja").mkdir()
+    (tmp_path / "mgsm_ja" / "test.jsonl").write_text('{"id": "a", "question": "いくつ？", "answer": "1"}\n')
+    sampling = Sampling(max_tokens=8)
+    with_system, without = (
+        load("mgsm_ja", data_dir=tmp_path, sampling=sampling, vocabulary=tiny, system=system)
+        for system in ("Be brief.", None)
+    )
+    task = with_system.items[0].task
+    assert isinstance(task, Generate)
+    assert [message.role for message in task.messages] == ["system", "user"]
+    assert with_system.items[0].prompt_hash != without.items[0].prompt_hash
+    plain = load("demo_qa", data_dir=None, sampling=sampling, vocabulary=tiny)
+    assert plain == load("demo_qa", data_dir=None, sampling=sampling, vocabulary=tiny, system="Be brief.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.evaluation.engines import Answer, Choices, FinishReason
 from actors.evaluation.scorers.choice import score_choice
 from actors.evaluation.scorers.numbers_in_text import final_number, score_number
+from actors.evaluation.scorers.numerals import written
 from actors.evaluation.scorers.short_answer import score_short_answer
 from actors.work import Choose, Generate, Item
 
@@ -27,16 +28,37 @@ def answer(text: str, reason: FinishReason = "eog") -> Answer:
     return Answer(text, None, 1, 1, reason)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=[case.get("why") or repr(case["text"]) for case in CASES])
 def test_the_number_of_a_solution_is_found(case: dict[str, str | None]) -> None:
     found = final_number(str(case["text"]))
-    assert (None if found is None else str(found)) == case["number"]
+    assert (None if found is None else written(found)) == case["number"]
 
 
 @given(st.integers(-(10**12), 10**12), st.booleans())
 def test_any_whole_number_is_read_back_with_and_without_separators(number: int, separated: bool) -> None:
     written = f"{number:,}" if separated else str(number)
-    assert final_number(f"The answer is {written}.") == Decimal(number)
+    assert final_number(f"The answer is {written}.") == Fraction(number)
+
+
+@given(st.integers(1, 9999), st.integers(0, 9999))
+def test_japanese_numerals_are_read_back(small: int, large: int) -> None:
+    def kanji(number: int) -> str:
+        digits = zip(str(number), ("千", "百", "十", "")[-len(str(number)) :], strict=True)
+        return "".join("〇一二三四五六七八九"[int(digit)] + unit for digit, unit in digits if digit != "0")
+
+    text = f"{kanji(large)}万{kanji(small)}" if large else kanji(small)
+    assert final_number(f"答えは{text}円です。") == large * 10_000 + small
+    assert final_number(f"{large}万{small}個" if large else f"{small}個") == large * 10_000 + small
+
+
+@given(st.fractions(max_denominator=1000))
+def test_what_is_written_is_read_as_the_same_number(number: Fraction) -> None:
+    assert final_number(f"Answer: {written(number)}") == number
+
+
+@given(st.text(alphabet="0123456789/.,-+ 十百千万億一二三・分の^{}\\$%eEx×=答は#", max_size=40))
+def test_no_row_of_signs_breaks_the_extraction(text: str) -> None:
+    final_number(text)
 
 
 @given(st.text(max_size=60))

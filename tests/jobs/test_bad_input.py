@@ -103,8 +103,35 @@ def test_a_missing_data_file(refused: Refused, tmp_path: Path) -> None:
     assert "arc_challenge" in refused("--benchmarks", "arc_challenge", "--data-dir", str(tmp_path / "data"))
 
 
-def test_no_data_dir_for_a_benchmark_that_needs_one(refused: Refused) -> None:
-    assert "--data-dir" in refused("--benchmarks", "gsm8k")
+def test_neither_data_dir_nor_hub_for_a_benchmark_that_needs_one(
+    refused: Refused, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    said = refused("--benchmarks", "gsm8k,math")
+    assert "--data-dir" in said and "gsm8k/test.jsonl" in said and "math/test.jsonl" in said
+
+
+def test_faults_in_benchmarks_of_the_users_own(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "Mine.yaml").write_text("data: none.jsonl\nprompt: x\ntarget: y\nscorer: exat\n")
+    (tmp_path / "check.py").write_text("x = 1\n")
+    said = refused("--benchmarks", f"{tmp_path}/Mine.yaml,{tmp_path}/check.py,{tmp_path}/none.yaml")
+    for part in ("Mine.yaml: scorer.name", "evaluate_custom_benchmark(model_path, benchmark_config)", "none.yaml"):
+        assert part in said
+
+
+def test_faults_in_endpoints(refused: Refused) -> None:
+    said = refused("--arm", "a=http://127.0.0.1:9/v1", "--arm", "b=http://user:hunter2@127.0.0.1:9/v1#m")
+    assert "http://HOST:PORT/v1#MODEL" in said and "OPENAI_API_KEY" in said
+    assert "hunter2" not in said
+
+
+def test_faults_in_chat_settings(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.jinja").write_text("{% if %}")
+    path = tmp_path / "c.yaml"
+    path.write_text(f"chat: {{tiny: {{template: {tmp_path}/bad.jinja}}, tinny: {{system: x}}}}\n")
+    said = refused("--config", str(path))
+    assert "chat.tiny.template" in said and "chat.tinny" in said and "Did you mean 'tiny'" in said
 
 
 def test_a_storage_that_cannot_be_written(refused: Refused, tmp_path: Path) -> None:
@@ -154,7 +181,7 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
     [
         ("--judge-url", "http://127.0.0.1:1"),
         ("--benchmarks", "elyza"),
-        ("--benchmarks", "math"),
+        ("--benchmarks", "mt_bench"),
     ],
 )
 def test_what_is_not_there_yet_is_said_to_be(refused: Refused, later: tuple[str, ...]) -> None:

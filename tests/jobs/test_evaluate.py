@@ -43,10 +43,28 @@ def test_the_phase_jobs_hand_on_to_each_other(tiny_model: Path, tmp_path: Path) 
     options = ("--imatrix", str(imatrix), "--formats", "f16,q4_k_m", "--output", str(quantized))
     made = run("quantize", "--model", f"tiny={tiny_model}", *options)
     assert made.code == 0, made.err
-    options = ("--benchmarks", "demo_choice", "--limit", "4", "--threads", "1", "--output", str(output))
+    own = tmp_path / "Size.py"
+    own.write_text(
+        "import os\n\ndef evaluate_custom_benchmark(path, config):\n    return os.path.getsize(path) / 1e9\n"
+    )
+    options = (
+        "--benchmarks",
+        f"demo_choice,{own}",
+        "--runs",
+        "1",
+        "--limit",
+        "4",
+        "--threads",
+        "1",
+        "--output",
+        str(output),
+    )
     made = run("evaluate", "--models", str(quantized), *options)
     assert made.code == 0, made.out + made.err
     results = output / "evaluation_results" / "quantization_comparison.json"
+    rows = json.loads(results.read_text(encoding="utf-8"))["results"]
+    (whole,) = [row for row in rows if (row["arm"], row["benchmark"]) == ("f16", "size")]
+    assert (whole["ci95"], whole["n_items"]) == (None, 1) and whole["mean"] > 0
     arms = {arm["name"]: arm for arm in json.loads(results.read_text(encoding="utf-8"))["arms"]}
     assert (arms["q4_k_m"]["reference"], arms["q4_k_m"]["imatrix"]) == ("f16", "x.gguf")
     assert arms["q4_k_m"]["fallbacks"]["count"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.orchestrator.plan import Inputs, Plan, PlannedBenchmark, SourceImatrix, SourceModel, make_plan
 from actors.store import RunDirectory
-from actors.work import CalibrationText, Choose, Generate, Item, Message, Recipe
+from actors.work import CalibrationText, Choose, Generate, Item, Message, Recipe, Scorer
 from conf.schema import PipelineConfig
 
 MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, 10, "Q4_1", "Q4_1")
@@ -29,7 +29,20 @@ def sampled(n_items: int = 40, total: int = 100) -> PlannedBenchmark:
         Item(f"q{n:03}", Generate((Message("user", "2+2?"),), False, (), 16), "4", f"hash{n}") for n in range(n_items)
     )
     return PlannedBenchmark(
-        "asked", 1, "generate", "accuracy", True, items, total, "d1", 8, {"en": "Asked"}, {}, True, 4096
+        "asked",
+        1,
+        "generate",
+        "accuracy",
+        True,
+        items,
+        total,
+        "d1",
+        Scorer("number"),
+        8,
+        {"en": "Asked"},
+        {},
+        True,
+        4096,
     )
 
 
@@ -38,7 +51,20 @@ def deterministic(n_items: int = 40) -> PlannedBenchmark:
         Item(f"c{n:03}", Choose((Message("user", "x"),), False, (" a", " b")), 0, f"hash{n}") for n in range(n_items)
     )
     return PlannedBenchmark(
-        "chosen", 1, "choose", "accuracy", True, items, n_items, "d2", 0, {"en": "Chosen"}, {}, False, 512
+        "chosen",
+        1,
+        "choose",
+        "accuracy",
+        True,
+        items,
+        n_items,
+        "d2",
+        Scorer("choice_loglik"),
+        0,
+        {"en": "Chosen"},
+        {},
+        False,
+        512,
     )
 
 

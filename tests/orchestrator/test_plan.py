@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.orchestrator.plan import Plan, PlannedImatrix, SourceArm, SourceImatrix, _plan_imatrix, seed_groups
 from actors.recipes import protected, resolve_recipe
 from actors.store import RunDirectory
-from actors.work import CalibrationText, Recipe, TypeOverrides
+from actors.work import CalibrationText, Endpoint, Generate, Item, Recipe, TypeOverrides
 from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
 from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 
@@ -241,6 +241,44 @@ def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> No
     q8_0, f16 = Recipe("a", "A", "q8_0", TypeOverrides(output="q6_k")), Recipe("b", "B", "q8_0", TypeOverrides("f16"))
     plan = plan_with(tmp_path, q8_0, f16)
     assert [bool(arm.needs) for arm in plan.arms] == [True, False]
+
+
+def _as_chat(item: Item) -> Item:
+    assert isinstance(item.task, Generate)
+    return dataclasses.replace(item, task=dataclasses.replace(item.task, chat=True))
+
+
+def test_a_chat_template_is_in_the_key_of_chats_only(tmp_path: Path) -> None:
+    chat = sampled()
+    chat = dataclasses.replace(chat, items=tuple(_as_chat(item) for item in chat.items))
+    made = [
+        make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (chat, deterministic())}, **more))
+        for more in ({}, {"chat_templates": {"tiny": "x"}})
+    ]
+    (asked, chosen), (other_asked, other_chosen) = (
+        [directory.key for directory in plan.directories if directory.arm == "f16"] for plan in made
+    )
+    assert chosen == other_chosen and asked != other_asked and made[1].chat_templates == {"tiny": "x"}
+
+
+def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_their_key(tmp_path: Path) -> None:
+    def planned(model: str, **asked: int) -> Plan:
+        endpoint = Endpoint("http://host/v1", model, **({"concurrency": 8, "timeout_s": 60, "attempts": 5} | asked))
+        url = f"http://host/v1#{model}"
+        arm = SourceArm("gptq", url, None, None, None, None, None, None, endpoint=endpoint)
+        return make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,)))
+
+    plan = planned("m")
+    arm = plan.arm("gptq")
+    assert (arm.reference, arm.predicted_bytes, arm.order, arm.unit) == ("f16", 0, None, None)
+    (key, *_) = [directory.key for directory in plan.directories if directory.arm == "gptq"]
+    assert (key["engine"], key["layout"]) == ("openai", None)
+    # Another model is another arm; how it is asked changes no answer.
+    paths = [
+        [one.path for one in made.directories if one.arm == "gptq"]
+        for made in (plan, planned("m", concurrency=1, attempts=2), planned("other"))
+    ]
+    assert paths[0] == paths[1] and not set(paths[0]) & set(paths[2])
 
 
 def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> None:

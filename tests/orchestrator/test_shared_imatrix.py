@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -81,7 +82,7 @@ class Running:
             plan,
             str(self._run.root),
             token,
-            Placement(1.0, 0.0, workers),
+            Placement(1.0, 0.0, workers, math.inf, {}),
             find_done(plan),
             facts,
             make_documents=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from actors.errors import NoPlaceError
 from actors.orchestrator.actor import Job, Orchestrator
 from actors.orchestrator.placement import Cluster, place
 from actors.orchestrator.starting import Waiting, no_place, overdue
+from conf.load import protect_local_ray, silence_ray
 from tests.orchestrator.planning import make_config, make_small_plan
 
 NODES = [
@@ -43,10 +43,9 @@ def test_the_message_has_what_was_asked_for_what_there_is_and_the_next_step() ->
 
 
 @pytest.fixture
-def small_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # Without a token in the environment Ray would leave one behind in the home folder.
-    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+def small_ray() -> Iterator[None]:
+    silence_ray()
+    protect_local_ray()
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
     yield
     ray.shutdown()

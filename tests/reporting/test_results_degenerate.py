@@ -116,3 +116,22 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
         row["arm"] = long[row["arm"]]
     text = summary_table(findings.comparison, findings.analysis)
     assert max(map(display_width, text.splitlines())) <= 120
+
+
+def test_one_number_is_shown_without_an_interval() -> None:
+    facts, records, timings = sample_run()
+    benchmarks = [one | {"kind": "function"} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
+    of_gsm8k = pl.col("benchmark") == "gsm8k"
+    first = records.filter(of_gsm8k).unique(["arm", "seed"], keep="first", maintain_order=True)
+    whole = first.with_columns(
+        pl.lit("whole").alias("item_id"),
+        pl.lit("h").alias("prompt_hash"),
+        pl.lit("wrong").alias("outcome"),
+        pl.lit(0.83).alias("score"),
+    )
+    numbers = pl.concat([records.filter(~of_gsm8k), whole])
+    findings = _checked(SampleRun(facts | {"benchmarks": benchmarks}, numbers, timings))
+    rows = [row for row in findings.comparison["results"] if row["benchmark"] == "gsm8k"]
+    assert {(row["mean"], row["ci95"], row["ci95_reason"]) for row in rows} == {(0.83, None, "one_item")}
+    compared = [row for row in findings.analysis["comparisons"] if row["benchmark"] == "gsm8k"]
+    assert {(row["difference"], row["ci95"], row["ci95_reason"]) for row in compared} == {(0.0, None, "one_item")}

@@ -8,29 +8,43 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from actors.evaluation.benchmarks import (
     arc_challenge,
+    arc_challenge_letter,
     demo_choice,
     demo_qa,
     gsm8k,
+    gsm8k_chat,
+    mathematics,
+    mgsm_ja,
     perplexity_ja_wiki,
     perplexity_pydoc,
     perplexity_wikitext2,
 )
+from actors.evaluation.benchmarks.custom_items import asked_benchmark
 from actors.evaluation.context_need import cells_of_choices, cells_of_chunks, cells_of_generation
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
+from actors.evaluation.custom_function import call_identity, function_benchmark
+from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
 from actors.store import content_hash
-from actors.work import Choose, Generate, Item
+from actors.work import Call, Choose, Generate, Item, Message, Task
+from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, near_names
 from conf.schema import Sampling
 
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": gsm8k.BENCHMARK,
+    "gsm8k_chat": gsm8k_chat.BENCHMARK,
+    "math": mathematics.MATH_500,
+    "math_full": mathematics.MATH_FULL,
     "arc_challenge": arc_challenge.BENCHMARK,
+    "arc_challenge_letter": arc_challenge_letter.BENCHMARK,
+    "mgsm_ja": mgsm_ja.BENCHMARK,
     "perplexity_wikitext2": perplexity_wikitext2.BENCHMARK,
     "perplexity_ja_wiki": perplexity_ja_wiki.BENCHMARK,
     "demo_qa": demo_qa.BENCHMARK,
@@ -41,9 +55,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 GROUPS: dict[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", "perplexity_ja_wiki")}
 
 LATER = (
-    "math",
     "elyza",
-    "mgsm_ja",
     "mt_bench",
     "japanese_mt_bench",
     "jcommonsenseqa",
@@ -58,20 +70,52 @@ LATER = (
 """Benchmarks that are planned: asking for one is told apart from a slip of the pen."""
 
 
-def expand_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names as a user gives them -> names of the table, in order, each once. Raises `BadInput`, all faults at once."""
+def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
+    """Benchmarks as a user names them: of the table, or by the path of a file of the user's own (.yaml, .py).
+
+    In the order given, each once. Raises `BadInput`, all faults at once.
+    """
     faults: list[Fault] = []
-    expanded: list[str] = []
+    found: dict[str, Benchmark] = {}
     for name in names:
-        if name in GROUPS:
-            expanded.extend(GROUPS[name])
-        elif name in BENCHMARKS:
-            expanded.append(name)
-        else:
-            faults.append(_unknown(name))
+        try:
+            benchmarks = [_own(name)] if is_file_name(name) else _of_table(name)
+        except BadInput as error:
+            faults.extend(error.faults)
+            continue
+        for benchmark in benchmarks:
+            if found.setdefault(benchmark.name, benchmark) is not benchmark:
+                allowed = "benchmarks whose names differ"
+                faults.append(Fault("benchmarks", name, allowed, f"Give it a `name:` other than {benchmark.name}."))
     if faults:
         raise BadInput(faults)
-    return tuple(dict.fromkeys(expanded))
+    return tuple(found.values())
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name means a file of the user's own."""
+    return name.endswith((".yaml", ".yml", ".py"))
+
+
+def _own(name: str) -> Benchmark:
+    path = Path(name).absolute()
+    if path.suffix == ".py":
+        custom = custom_defaults(path)
+        return function_benchmark(custom, path)
+    custom = read_custom_benchmark(path)
+    if custom.name in BENCHMARKS or custom.name in GROUPS:
+        raise BadInput(Fault(f"{path}: name", custom.name, "a name that no benchmark of ours has", "Rename it."))
+    if custom.python is not None:
+        return function_benchmark(custom, path.parent / custom.python)
+    assert custom.scorer is not None  # the schema sees to it
+    return asked_benchmark(custom, path.parent, custom.scorer)
+
+
+def _of_table(name: str) -> list[Benchmark]:
+    names = GROUPS.get(name, (name,))
+    if not set(names) <= BENCHMARKS.keys():
+        raise BadInput(_unknown(name))
+    return [BENCHMARKS[one] for one in names]
 
 
 def _unknown(name: str) -> Fault:
@@ -82,12 +126,25 @@ def _unknown(name: str) -> Fault:
     return Fault("benchmarks", name, allowed, near_names(name, known))
 
 
-def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Model) -> BenchmarkData:
-    """All items of a benchmark of the table. Raises `BadInput` for missing or broken data."""
-    benchmark = BENCHMARKS[name]
-    loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary))
-    questions = _in_order(benchmark, loaded.questions)
-    content = [[question.item_id, asdict(question.task), question.target] for question in questions]
+def load(
+    named: Benchmark | str,
+    *,
+    data_dir: Path | None,
+    sampling: Sampling,
+    vocabulary: Model,
+    hub: HubDoor = HUB,
+    limit: int | None = None,
+    system: str | None = None,
+) -> BenchmarkData:
+    """All items of a benchmark, one of the table where it is named.
+
+    `system` is the model's system prompt: it goes before the messages of chats that have none of their own. Raises
+    `BadInput` for missing or broken data.
+    """
+    benchmark = BENCHMARKS[named] if isinstance(named, str) else named
+    loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary, hub, limit))
+    questions = [_with_system(question, system) for question in _in_order(benchmark, loaded.questions)]
+    content = [[question.item_id, _content(question.task), question.target] for question in questions]
     return BenchmarkData(
         name=benchmark.name,
         version=benchmark.version,
@@ -95,8 +152,17 @@ def load(name: str, *, data_dir: Path | None, sampling: Sampling, vocabulary: Mo
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
         items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster) for q in questions),
-        data_hash=content_hash({"name": benchmark.name, "version": benchmark.version, "items": content}),
-        shots=benchmark.shots,
+        data_hash=content_hash(
+            {
+                "name": benchmark.name,
+                "version": benchmark.version,
+                "scorer": asdict(benchmark.scorer),
+                "items": content,
+            }
+        ),
+        scorer=benchmark.scorer,
+        sampled=benchmark.sampled,
+        shots=benchmark.shots if loaded.shots is None else loaded.shots,
         title=benchmark.title,
         source={
             "url": benchmark.url,
@@ -115,9 +181,22 @@ def _in_order(benchmark: Benchmark, questions: Sequence[Question]) -> list[Quest
     return ordered
 
 
+def _with_system(question: Question, system: str | None) -> Question:
+    task = question.task
+    if system is None or not isinstance(task, Generate | Choose) or not task.chat or task.messages[0].role == "system":
+        return question
+    return replace(question, task=replace(task, messages=(Message("system", system), *task.messages)))
+
+
+def _content(task: Task) -> dict[str, Any]:
+    return call_identity(task) if isinstance(task, Call) else asdict(task)
+
+
 def _prompt_hash(question: Question) -> str:
     """Over messages (and choices) or tokens, before any chat template."""
     task = question.task
+    if isinstance(task, Call):
+        return content_hash({"call": call_identity(task)})
     if isinstance(task, Generate):
         return content_hash({"messages": [asdict(message) for message in task.messages]})
     if isinstance(task, Choose):
@@ -125,16 +204,18 @@ def _prompt_hash(question: Question) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def required_context(data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model) -> int:
+def required_context(
+    data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model, chat_template: str | None = None
+) -> int:
     """KV cells with which no block of this benchmark ever waits for room, over all items: a multiple of 256."""
     tasks = [item.task for item in data.items]
     if data.kind == "generate":
-        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary)
+        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary, chat_template)
     if data.kind == "choose":
-        return cells_of_choices(tasks, sequences, vocabulary)
+        return cells_of_choices(tasks, sequences, vocabulary, chat_template)
     return cells_of_chunks(tasks)
 
 
 def is_sampled(data: BenchmarkData, sampling: Sampling) -> bool:
     """Whether the output depends on the seed: never for likelihoods and perplexity, nor at temperature 0."""
-    return data.kind == "generate" and sampling.temperature > 0.0
+    return data.kind in ("generate", "function") and data.sampled and sampling.temperature > 0.0

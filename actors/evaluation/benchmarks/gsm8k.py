@@ -1,81 +1,129 @@
 """GSM8K: grade-school word problems; the model writes a solution, its number is compared.
 
 - Source: https://github.com/openai/grade-school-math, grade_school_math/data/{test,train}.jsonl
-- Revision: 3101c7d5072418e28b9008a6636bde82a006892c, as found in the data folder (`gsm8k/`)
+- Revision: of the data folder (`gsm8k/`) 3101c7d5072418e28b9008a6636bde82a006892c of that repository; of the hub
+  openai/gsm8k at 740312add88f781978c0658806c59bc2815b9866. The hub's revision and its files' sha256 were read in
+  public repositories that pin them; the files themselves could not be fetched when this was written.
 - Licence: MIT
 - Sample item: "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total
   does it take?" -> 3
-- Prompt: the first 8 problems of `train_first200.jsonl` with their worked solutions (never one of the test),
-  then the question; plain completion, no chat template, so that base and chat models are asked alike:
+- Prompt: the first 8 problems of train with their worked solutions (never one of the test), then the question; plain
+  completion, no chat template, so that base and chat models are asked alike:
   "Question: ...\\nAnswer: ...\\n#### N\\n\\n". The calculator marks `<<48/2=24>>` are taken out: they were made
-  for models with a calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1).
+  for models with a calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1). Without shots and through the chat
+  template it is `gsm8k_chat`.
 - Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's
   limit, if lower): 99% of the test's own solutions are no longer than that with a vocabulary of 49,152 tokens.
-- Extraction: the number after the last `####`; without one the last number of the text
-  (`scorers/numbers_in_text.py`). Compared as decimals.
+- Extraction: the last answer, behind `####` or a phrase such as "the answer is", else the last number of the text
+  (`scorers/numbers_in_text.py`). Compared by value.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import dataclass
 
-from actors.evaluation.benchmarks.reading import BadLine, data_file, field, read_lines, source_file
+from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
-from actors.evaluation.scorers.numbers_in_text import final_number, score_number
-from actors.work import Generate
+from actors.evaluation.hub_files import HubFile
+from actors.evaluation.scorers.numbers_in_text import final_number
+from actors.evaluation.scorers.numerals import written
+from actors.work import Generate, Scorer
 
 SHOTS = 8
 MAX_TOKENS = 256
-_TEST = "gsm8k/test.jsonl"
-_TRAIN = "gsm8k/train_first200.jsonl"
+URL = "https://github.com/openai/grade-school-math"
+LICENCE = "MIT"
+REVISION = "3101c7d5072418e28b9008a6636bde82a006892c"
+_HUB = ("openai/gsm8k", "740312add88f781978c0658806c59bc2815b9866")
 _CALCULATOR_MARK = re.compile(r"<<[^>]*>>")
 
 
-def _row(row: dict[str, Any]) -> tuple[str, str, str]:
-    """Id, question, worked solution."""
+@dataclass(frozen=True)
+class Problem:
+    """A problem with its worked solution."""
+
+    item_id: str
+    question: str
+    solution: str
+    target: str
+    """The number, as a text."""
+
+
+def _with_id(part: str, number: int, row: Row) -> Row:
+    """The hub's rows have no ids: theirs is their place."""
+    return {"id": f"{part}-{number}", **row}
+
+
+TEST = DataSet(
+    "gsm8k",
+    "gsm8k/test.jsonl",
+    (
+        HubFile(
+            *_HUB,
+            "main/test-00000-of-00001.parquet",
+            "ee7b8da9e381df27b9e3f7758a159ab2bdaa4dbaa910546cbbc47e0cb44e4f59",
+        ),
+    ),
+    lambda number, row: _with_id("test", number, row),
+)
+TRAIN = DataSet(
+    "gsm8k",
+    "gsm8k/train_first200.jsonl",
+    (
+        HubFile(
+            *_HUB,
+            "main/train-00000-of-00001.parquet",
+            "ea82612ea9582142387730c793eb67d3b12849002bc0b7fa6f8efafa7351419d",
+        ),
+    ),
+    lambda number, row: _with_id("train", number, row),
+)
+
+
+def problem(row: Row) -> Problem:
+    """A line of either file. Raises `BadLine`."""
     solution = field(row, "answer")
-    if "####" not in solution or final_number(solution) is None:
+    number = final_number(solution)
+    if "####" not in solution or number is None:
         raise BadLine("an 'answer' that ends with '#### NUMBER'")
-    return str(field(row, "id", (str, int))), field(row, "question"), solution
+    return Problem(row_id(row), field(row, "question"), solution, written(number))
 
 
 def _load(inputs: Inputs) -> Loaded:
-    test_path = data_file(inputs, "gsm8k", _TEST)
-    train_path = data_file(inputs, "gsm8k", _TRAIN)
-    shots = read_lines(train_path, "id", _row)[:SHOTS]
-    prefix = "".join(f"Question: {question}\nAnswer: {_cleaned(solution)}\n\n" for _, question, solution in shots)
-    questions = [
+    test, train = read_rows(inputs, TEST, problem), read_rows(inputs, TRAIN, problem)
+    prefix = "".join(f"Question: {shot.question}\nAnswer: {_cleaned(shot)}\n\n" for shot in train.values[:SHOTS])
+    questions = tuple(
         Question(
-            item_id,
+            one.item_id,
             Generate(
-                messages=user_prompt(f"{prefix}Question: {question}\nAnswer:"),
+                messages=user_prompt(f"{prefix}Question: {one.question}\nAnswer:"),
                 chat=False,
                 stop=("Question:",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
             ),
-            str(final_number(solution)),
+            one.target,
         )
-        for item_id, question, solution in read_lines(test_path, "id", _row)
-    ]
-    return Loaded(tuple(questions), (source_file(inputs, test_path), source_file(inputs, train_path)))
+        for one in test.values
+    )
+    return Loaded(questions, (*test.files, *train.files))
 
 
-def _cleaned(solution: str) -> str:
-    return _CALCULATOR_MARK.sub("", solution)
+def _cleaned(shot: Problem) -> str:
+    return _CALCULATOR_MARK.sub("", shot.solution)
 
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version=1,
+    version=2,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,
     shots=SHOTS,
     title={"en": "GSM8K (grade-school mathematics)", "ja": "GSM8K（小学校の算数文章題）"},
-    url="https://github.com/openai/grade-school-math",
-    licence="MIT",
-    revision="3101c7d5072418e28b9008a6636bde82a006892c",
+    url=URL,
+    licence=LICENCE,
+    revision=REVISION,
     load=_load,
-    score=score_number,
+    scorer=Scorer("number"),
 )

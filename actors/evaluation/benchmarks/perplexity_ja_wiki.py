@@ -1,7 +1,8 @@
 """Perplexity on Japanese Wikipedia text: paragraphs of 97 articles (the contexts of JSQuAD).
 
 - Source: https://github.com/yahoojapan/JGLUE, datasets/jsquad-v1.3/{test,valid}-v1.3.json
-- Revision: 6f071c09316baae89c3d083a90985b4b1cb9968c, as found in the data folder (`ja_wiki/test.txt`)
+- Revision: 6f071c09316baae89c3d083a90985b4b1cb9968c, as found in the data folder (`ja_wiki/test.txt`);
+  it is on no hub in this form
 - Licence: CC BY-SA 4.0
 - Sample item: the first 512 tokens of the file
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
@@ -12,14 +13,15 @@
 from __future__ import annotations
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.benchmarks.reading import data_file, read_text_file, source_file
+from actors.evaluation.benchmarks.reading import DataSet, read_text
 from actors.evaluation.contract import Benchmark, Inputs, Loaded
-from actors.evaluation.scorers.likelihood import score_measured
+from actors.work import Scorer
+
+TEXT = DataSet("perplexity_ja_wiki", "ja_wiki/test.txt")
 
 
 def _load(inputs: Inputs) -> Loaded:
-    path = data_file(inputs, "perplexity_ja_wiki", "ja_wiki/test.txt")
-    return load_text(inputs, read_text_file(path), source_file(inputs, path))
+    return load_text(inputs, *read_text(inputs, TEXT))
 
 
 BENCHMARK = Benchmark(
@@ -34,5 +36,5 @@ BENCHMARK = Benchmark(
     licence="CC BY-SA 4.0",
     revision="6f071c09316baae89c3d083a90985b4b1cb9968c",
     load=_load,
-    score=score_measured,
+    scorer=Scorer("measured"),
 )

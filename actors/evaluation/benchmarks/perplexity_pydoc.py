@@ -16,7 +16,7 @@ import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
-from actors.evaluation.scorers.likelihood import score_measured
+from actors.work import Scorer
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
 
@@ -45,5 +45,5 @@ BENCHMARK = Benchmark(
     licence="PSF License Agreement",
     revision=f"Python {platform.python_version()}",
     load=_load,
-    score=score_measured,
+    scorer=Scorer("measured"),
 )

@@ -1,7 +1,9 @@
 """Perplexity on English Wikipedia text: WikiText-2 raw, test split.
 
 - Source: Merity et al. 2016, arXiv 1609.07843; the file is byte-identical with the official `wiki.test.raw`
-- Revision: sha256 173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08, as found in the data folder
+- Revision: sha256 173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08, as found in the data folder; of
+  the hub Salesforce/wikitext at b08601e04326c79dfdd32d625aee71d232d685c3, read in public repositories that pin it. That
+  file could not be fetched when this was written: what is made of it must have the same sha256, else it is refused.
 - Licence: CC BY-SA 3.0 / GFDL
 - Sample item: the first 512 tokens, " = Robert Boulter = ..."
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
@@ -10,15 +12,47 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
+import polars as pl
+
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.benchmarks.reading import data_file, read_text_file, source_file
-from actors.evaluation.contract import Benchmark, Inputs, Loaded
-from actors.evaluation.scorers.likelihood import score_measured
+from actors.evaluation.benchmarks.reading import DataSet, hub_paths, read_text
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.hub_files import HubFile
+from actors.work import Scorer
+from conf.faults import BadInput, Fault
+
+OFFICIAL_SHA256 = "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"
+TEXT = DataSet(
+    "perplexity_wikitext2",
+    "wikitext2/wiki.test.raw.txt",
+    (
+        HubFile(
+            "Salesforce/wikitext",
+            "b08601e04326c79dfdd32d625aee71d232d685c3",
+            "wikitext-2-raw-v1/test-00000-of-00001.parquet",
+            None,
+        ),
+    ),
+)
 
 
 def _load(inputs: Inputs) -> Loaded:
-    path = data_file(inputs, "perplexity_wikitext2", "wikitext2/wiki.test.raw.txt")
-    return load_text(inputs, read_text_file(path), source_file(inputs, path))
+    if inputs.data_dir is not None:
+        return load_text(inputs, *read_text(inputs, TEXT))
+    (path,) = hub_paths(inputs, TEXT)
+    text = official_text(pl.read_parquet(path)["text"].to_list())
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if found != OFFICIAL_SHA256:
+        raise BadInput(Fault(str(TEXT.hub[0]), f"text with sha256 {found}", OFFICIAL_SHA256, "Give --data-dir."))
+    return load_text(inputs, text, SourceFile(str(TEXT.hub[0]), found))
+
+
+def official_text(rows: Sequence[str]) -> str:
+    """The text of `wiki.test.raw`: the hub has a row a line, an empty one for a line of one space."""
+    return "".join(row or " \n" for row in rows)
 
 
 BENCHMARK = Benchmark(
@@ -33,5 +67,5 @@ BENCHMARK = Benchmark(
     licence="CC BY-SA 3.0 / GFDL",
     revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
     load=_load,
-    score=score_measured,
+    scorer=Scorer("measured"),
 )

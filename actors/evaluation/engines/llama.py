@@ -38,10 +38,11 @@ _BESIDE_SLOTS = 2  # sequences for the common prefix and for the item that waits
 class LlamaEngine:
     """One GGUF, loaded, with one context."""
 
-    def __init__(self, gguf_path: str, layout: EngineLayout) -> None:
-        """Load the model. Raises `LlamaError`."""
+    def __init__(self, gguf_path: str, layout: EngineLayout, chat_template: str | None = None) -> None:
+        """Load the model; `chat_template` is used in place of its own. Raises `LlamaError`."""
         started = time.perf_counter()
         self._layout = layout
+        self._chat_template = chat_template
         self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
         self._context = Context(self._model, layout, max_sequences=layout.sequences + _BESIDE_SLOTS)
         self._meter = Meter()
@@ -141,7 +142,7 @@ class LlamaEngine:
     def _ask(self, item: Item, sampling: Sampling) -> _Put[Ask] | Refused:
         task = task_of(item, Generate)
         try:
-            prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
+            prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         tokens = self._tokens(prompt.text, prompt)
@@ -153,7 +154,7 @@ class LlamaEngine:
     def _fork(self, item: Item) -> _Put[Fork] | Refused:
         task = task_of(item, Choose)
         try:
-            prompt = render_prompt(task.messages, chat=task.chat, model=self._model)
+            prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         # Trailing spaces go to the continuations: tokens begin with a space more often than they end with one.
@@ -163,6 +164,9 @@ class LlamaEngine:
         if self.too_long(max(map(len, choices))):
             return Refused(TOO_LONG, prompt.sha256)
         return _Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
+
+    def _rendered(self, task: Generate | Choose) -> Prompt:
+        return render_prompt(task.messages, chat=task.chat, model=self._model, template_instead=self._chat_template)
 
     def _tokens(self, text: str, prompt: Prompt) -> list[int]:
         return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)

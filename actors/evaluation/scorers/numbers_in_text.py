@@ -1,55 +1,79 @@
-"""The number that a worked solution arrives at.
+"""The number that a worked solution arrives at: the last answer wins.
 
-The number after the last `####` is taken (the mark that GSM8K's solutions end with), else the last number of
-the text, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml). Read are signs,
-decimals, thousands separators, a currency sign before the number, and full-width digits (NFKC).
+An answer is what stands behind a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は.
+Behind a mark the first number of the line counts, where the line has an equals sign the first after the last of them;
+in a Japanese sentence, which ends with what it says, the last number. The last mark that has a number wins; without any
+the last number of the text does, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml).
+How numbers are written is the matter of `numerals`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from decimal import Decimal
+from fractions import Fraction
 
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
 from actors.evaluation.engines import Answer, Choices, Measured
+from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
 from actors.work import Item
 
-_CURRENCY = r"[$€£¥₹]"
-# A minus that follows a digit, a letter or a closing bracket is a subtraction or a hyphen, not a sign.
-_NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w).%])[-+]\s?)?(?:{_CURRENCY}\s?(?P<inner>[-+])?)?"
-    r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?P<decimals>\.\d+)?"
-    r"|(?<![\d.])(?P<bare>\.\d+)"
-)
+_BOXED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _FINAL_MARK = "####"
-_MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "–": "-"})
+_FILLER = r"(?:(?:about|approximately|exactly|therefore|thus|simply|just|then|only|equal to|a total of)\s+)*"
+_ENGLISH = re.compile(rf"\banswers?(?:\s*\**\s*(?:is|:|=)|\s+should be|\s+would be|\s+becomes)[^\w\n]*{_FILLER}", re.I)
+_JAPANESE = re.compile(r"(?:答え|解答|回答|正解|答)\**(?:は|が|:|=|\))")
+_SENTENCE_END = re.compile(r"[。\n]")
 
 
-def final_number(text: str) -> Decimal | None:
-    """The answer of a solution, or None where the text holds no number. Trailing zeros do not count."""
-    text = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS)
-    after_mark = list(_NUMBER.finditer(text, text.rindex(_FINAL_MARK))) if _FINAL_MARK in text else []
-    if after_mark:
-        return _value(after_mark[0])
-    found = list(_NUMBER.finditer(text))
-    return _value(found[-1]) if found else None
+def final_number(text: str) -> Fraction | None:
+    """The answer of a solution, or None where the text holds no number."""
+    text = plain(_BOXED.sub(_FINAL_MARK, text))
+    found = numerals(text)
+    marked = [
+        *((match.start(), _first_of_line(text, found, match.end())) for match in re.finditer(_FINAL_MARK, text)),
+        *((match.start(), _first_at(text, found, match.end())) for match in _ENGLISH.finditer(text)),
+        *((match.start(), _last_of_sentence(text, found, match.end())) for match in _JAPANESE.finditer(text)),
+    ]
+    answers = [(start, numeral) for start, numeral in marked if numeral is not None]
+    if answers:
+        return max(answers, key=lambda answer: answer[0])[1].value
+    return found[-1].value if found else None
 
 
-def _value(match: re.Match[str]) -> Decimal:
-    digits = match["bare"] or match["digits"].replace(",", "") + (match["decimals"] or "")
-    sign = "-" if "-" in ((match["sign"] or "") + (match["inner"] or "")) else ""
-    value = Decimal(sign + digits).normalize()
-    # normalize() writes 70000 as 7E+4: answers are read by people.
-    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
+def _line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _first_of_line(text: str, found: list[Numeral], start: int) -> Numeral | None:
+    """The first number behind a mark; the mark may stand alone on its line, its answer on the next that has one."""
+    while start < len(text) and text[start].isspace():
+        start += 1
+    end = _line_end(text, start)
+    start = max(start, text.rfind("=", start, end))
+    return next((numeral for numeral in found if start <= numeral.start < end), None)
+
+
+def _first_at(text: str, found: list[Numeral], start: int) -> Numeral | None:
+    """The number right behind a phrase: "the answer is found by adding 3" says nothing yet."""
+    numeral = next((numeral for numeral in found if numeral.start >= start), None)
+    if numeral is None or re.search(r"[A-Za-z\n]{3}|\w\s+\w", text[start : numeral.start]):
+        return None
+    return _first_of_line(text, found, start)
+
+
+def _last_of_sentence(text: str, found: list[Numeral], start: int) -> Numeral | None:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    end = _SENTENCE_END.search(text, start)
+    last = end.start() if end else len(text)
+    return next((numeral for numeral in reversed(found) if start <= numeral.start < last), None)
 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> Verdict:
     """Right where the number equals the target. No number is wrong: the model's own failure, with its reason."""
-    if not isinstance(result, Answer):
-        raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
-    number = final_number(result.text)
+    answer = answer_of(item, result)
+    number = final_number(answer.text)
     if number is None:
-        return Verdict("wrong", 0.0, "cut_at_token_limit" if result.finish_reason == "length" else "no_answer")
-    right = number == Decimal(item.target)
-    return Verdict("correct" if right else "wrong", float(right), answer=str(number))
+        return no_answer(answer)
+    return right_or_wrong(number == Fraction(item.target), written(number))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import Verdict, right_or_wrong, text_of
 from actors.evaluation.engines import Answer, Choices, Measured
 from actors.work import Item
 
@@ -25,14 +25,12 @@ def normalized(text: str) -> str:
 
 def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdict:
     """Compare the first line with `target`, a list of accepted answers. No words at all is wrong, with its reason."""
-    if not isinstance(result, Answer):
-        raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
-    lines = result.text.strip().splitlines()
+    lines = text_of(item, result).strip().splitlines()
     given = normalized(lines[0]) if lines else ""
     if not given:
         return Verdict("wrong", 0.0, "no_answer")
     right = any(_begins_with(given, normalized(accepted)) for accepted in item.target)
-    return Verdict("correct" if right else "wrong", float(right), answer=given)
+    return right_or_wrong(right, given)
 
 
 def _begins_with(given: str, accepted: str) -> bool:

@@ -1,0 +1,177 @@
+"""Benchmarks that a user wrote as a YAML file: its lines through its template, ready to be asked.
+
+What may stand in such a file is `conf.custom_benchmarks`' matter. Templates run in jinja2's immutable sandbox, and a
+field that a line does not have is told with that line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+
+from actors.evaluation.benchmarks.chunks import load_text
+from actors.evaluation.benchmarks.reading import BadLine, Row, data_file, field, read_lines, read_text_file
+from actors.evaluation.contract import Benchmark, Inputs, Kind, Loaded, Question, SourceFile
+from actors.evaluation.scorers.numbers_in_text import final_number
+from actors.evaluation.scorers.numerals import written
+from actors.store import file_sha256
+from actors.work import Choose, Generate, Message, Scorer
+from conf.custom_benchmarks import CustomBenchmark, ScorerSettings
+from conf.faults import BadInput, Fault
+
+_SANDBOX = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+_BETWEEN_SHOTS = "\n\n"
+
+
+def asked_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Benchmark:
+    """The benchmark of a YAML file in `folder`. Raises `BadInput` for a template that is none."""
+    kind: Kind = {"choice_loglik": "choose", "measured": "measure"}.get(scorer.name, "generate")  # type: ignore[assignment]
+    settings = {} if scorer.pattern is None else {"pattern": scorer.pattern}
+    title = custom.title or custom.name
+    return Benchmark(
+        name=custom.name,
+        version=1,
+        kind=kind,
+        metric="nll" if kind == "measure" else custom.metric,
+        higher_is_better=custom.higher_is_better and kind != "measure",
+        shots=0,
+        title={"en": title, "ja": title},
+        url=custom.source,
+        licence=custom.licence,
+        revision="a file of the user's own",
+        load=_text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, kind),
+        scorer=Scorer(scorer.name, settings),
+    )
+
+
+def _text_loader(custom: CustomBenchmark, folder: Path) -> Callable[[Inputs], Loaded]:
+    def load(inputs: Inputs) -> Loaded:
+        path = _file(folder, custom, custom.data)
+        return load_text(inputs, read_text_file(path), SourceFile(path.name, file_sha256(path)))
+
+    return load
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line, rendered."""
+
+    item_id: str
+    prompt: str
+    answer: str
+    """As an example shows it."""
+    target: Any
+    choices: tuple[str, ...]
+
+
+def _loader(custom: CustomBenchmark, folder: Path, kind: Kind) -> Callable[[Inputs], Loaded]:
+    prompt, answer = _template(custom, "prompt"), _template(custom, "shot_answer")
+
+    def line_of(row: Row) -> _Line:
+        choices = _choices(custom, row)
+        target = _target(custom, row, choices)
+        shown = choices[target] if choices else target[0] if isinstance(target, list) else target
+        seen = {"expected": shown, **row}
+        return _Line(str(row[custom.id]), _rendered(prompt, row), _rendered(answer, seen), target, choices)
+
+    def read(path: Path) -> list[_Line]:
+        return read_lines(path, custom.id, line_of)
+
+    def load(inputs: Inputs) -> Loaded:
+        paths = [_file(folder, custom, custom.data)]
+        lines, shots = read(paths[0]), list[_Line]()
+        if custom.shots_data is not None:
+            paths.append(_file(folder, custom, custom.shots_data))
+            shots = read(paths[1])[: custom.shots]
+        questions = tuple(_question(custom, kind, inputs, line, shots) for line in lines)
+        files = tuple(SourceFile(path.name, file_sha256(path)) for path in paths)
+        return Loaded(questions, files, len(shots))
+
+    return load
+
+
+def _file(folder: Path, custom: CustomBenchmark, name: Path | None) -> Path:
+    return data_file(folder, custom.name, str(name))
+
+
+def _question(custom: CustomBenchmark, kind: Kind, inputs: Inputs, line: _Line, shots: list[_Line]) -> Question:
+    messages = _turns(custom, line, shots) if custom.chat else _plain(line, shots)
+    if kind == "choose":
+        # A choice continues the prompt after a space, unless the prompt ends with white space already.
+        space = "" if messages[-1].content[-1:].isspace() or custom.chat else " "
+        choices = tuple(space + choice for choice in line.choices)
+        return Question(line.item_id, Choose(messages, custom.chat, choices), line.target)
+    max_tokens = min(custom.max_tokens, inputs.sampling.max_tokens)
+    return Question(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
+
+
+def _turns(custom: CustomBenchmark, line: _Line, shots: list[_Line]) -> tuple[Message, ...]:
+    messages = [] if custom.system is None else [Message("system", custom.system)]
+    for shot in shots:
+        messages += [Message("user", shot.prompt), Message("assistant", shot.answer)]
+    return (*messages, Message("user", line.prompt))
+
+
+def _plain(line: _Line, shots: list[_Line]) -> tuple[Message, ...]:
+    shown = "".join(f"{_joined(shot.prompt, shot.answer)}{_BETWEEN_SHOTS}" for shot in shots)
+    return (Message("user", shown + line.prompt),)
+
+
+def _joined(prompt: str, answer: str) -> str:
+    return prompt + answer if prompt[-1:].isspace() or answer[:1].isspace() else f"{prompt} {answer}"
+
+
+def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
+    if custom.choices is None:
+        return ()
+    choices = field(row, custom.choices, list)
+    if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
+        raise BadLine(f"'{custom.choices}' with two texts at least")
+    return tuple(choices)
+
+
+def _target(custom: CustomBenchmark, row: Row, choices: tuple[str, ...]) -> Any:
+    """As the scorer wants it: an index for choices, an exact number or text for others."""
+    target = field(row, str(custom.target), (str, int, float, list))
+    if choices:
+        if isinstance(target, str) and target in choices:
+            return choices.index(target)
+        if isinstance(target, int) and 0 <= target < len(choices):
+            return target
+        raise BadLine(f"'{custom.target}' that is one of the choices, or its place from 0 to {len(choices) - 1}")
+    assert custom.scorer is not None
+    if custom.scorer.name == "number":
+        return _number(str(target), str(custom.target))
+    if isinstance(target, list):
+        if custom.scorer.name not in ("exact", "contains", "short_answer", "regex") or not target:
+            raise BadLine(f"'{custom.target}' with one answer")
+        return [str(accepted) for accepted in target]
+    return [str(target)] if custom.scorer.name == "short_answer" else str(target)
+
+
+def _number(text: str, name: str) -> str:
+    number = final_number(text)
+    if number is None:
+        raise BadLine(f"'{name}' with a number")
+    return written(number)
+
+
+def _template(custom: CustomBenchmark, key: str) -> jinja2.Template:
+    text = str(getattr(custom, key))
+    try:
+        return _SANDBOX.from_string(text)
+    except jinja2.TemplateSyntaxError as error:
+        raise BadInput(Fault(f"{custom.name}: {key}", text, "a jinja2 template", f"({error.message})")) from error
+
+
+def _rendered(template: jinja2.Template, seen: Row) -> str:
+    try:
+        return template.render(seen)
+    # A template may fail in any way that Python code can; each of them is told with the line it failed on.
+    except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadLine(f"the fields that the template names ({error})") from error

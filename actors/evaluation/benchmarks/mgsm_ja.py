@@ -1,0 +1,105 @@
+"""MGSM, Japanese: 250 problems of GSM8K's test set, translated by people; answers are numbers.
+
+- Source: https://github.com/google-research/url-nlp, mgsm/mgsm_ja.tsv (Shi et al. 2022, arXiv 2210.03057)
+- Revision: of the data folder (`mgsm_ja/`) 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository; of the hub
+  juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc, read in a public repository that pins it; the hub's files
+  themselves could not be fetched when this was written, and no sha256 of them was found.
+- Licence: CC BY 4.0
+- Sample item: "ローブを作成するには、青色の繊維を2巻分、白色の繊維をその半分用いる必要があります。
+  全体で何巻必要ですか？" -> 3
+- Prompt: the question and the instruction below, through the model's chat template, without shots. Where the data
+  folder has `mgsm_ja/train.jsonl` (`id`, `question`, and `answer`: a worked solution), its first 8 rows are shown
+  before, as turns of the conversation.
+- Answers end at the end-of-generation token or after 512 tokens (or the pipeline's limit, if lower).
+- Extraction: the last answer, behind 答え or another mark, else the last number (`scorers/numbers_in_text.py`),
+  Japanese numerals included.
+- Its problems are among GSM8K's: results on both are not independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, Rows, field, read_rows, row_id
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.hub_files import HubFile
+from actors.evaluation.scorers.numbers_in_text import final_number
+from actors.evaluation.scorers.numerals import written
+from actors.work import Generate, Message, Scorer
+
+MOST_SHOTS = 8
+MAX_TOKENS = 512
+INSTRUCTION = "順を追って考え、最後の行に「答え: 」と数値だけを書いてください。"
+TEST = DataSet(
+    "mgsm_ja",
+    "mgsm_ja/test.jsonl",
+    (HubFile("juletxara/mgsm", "b2f13d426afe3be8d69a7e739b36724db8b66bbc", "ja/test-00000-of-00001.parquet", None),),
+    lambda number, row: {"id": f"mgsm_ja-{number}", **row, "answer": str(row.get("answer_number"))},
+)
+TRAIN = DataSet("mgsm_ja", "mgsm_ja/train.jsonl")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    item_id: str
+    question: str
+    answer: str
+    target: str
+
+
+def _row(row: Row) -> _Problem:
+    answer = str(field(row, "answer", (str, int, float)))
+    number = final_number(answer)
+    if number is None:
+        raise BadLine("an 'answer' with a number")
+    return _Problem(row_id(row), field(row, "question"), answer, written(number))
+
+
+def _shots(inputs: Inputs) -> Rows[_Problem]:
+    if inputs.data_dir is None or not (inputs.data_dir / TRAIN.name).is_file():
+        return Rows([], ())
+    return read_rows(inputs, TRAIN, _row)
+
+
+def _asked(question: str) -> str:
+    return f"{question}\n\n{INSTRUCTION}"
+
+
+def _load(inputs: Inputs) -> Loaded:
+    test, train = read_rows(inputs, TEST, _row), _shots(inputs)
+    shots = train.values[:MOST_SHOTS]
+    turns = tuple(
+        message
+        for shot in shots
+        for message in (Message("user", _asked(shot.question)), Message("assistant", shot.answer))
+    )
+    questions = tuple(
+        Question(
+            one.item_id,
+            Generate(
+                messages=(*turns, *user_prompt(_asked(one.question))),
+                chat=True,
+                stop=(),
+                max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
+            ),
+            one.target,
+        )
+        for one in test.values
+    )
+    return Loaded(questions, (*test.files, *train.files), len(shots))
+
+
+BENCHMARK = Benchmark(
+    name="mgsm_ja",
+    version=1,
+    kind="generate",
+    metric="accuracy",
+    higher_is_better=True,
+    shots=0,
+    title={"en": "MGSM (Japanese)", "ja": "MGSM（日本語の算数文章題）"},
+    url="https://github.com/google-research/url-nlp",
+    licence="CC BY 4.0",
+    revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
+    load=_load,
+    scorer=Scorer("number"),
+)

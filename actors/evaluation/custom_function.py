@@ -1,0 +1,176 @@
+"""Benchmarks that a user wrote as a Python function: called once a model and seed, in a process of its own.
+
+    def evaluate_custom_benchmark(model_path, benchmark_config): ...
+
+`model_path` is the GGUF file of an arm. `benchmark_config` is a mapping: `name`, `seed`, `limit`, `data_dir`,
+`threads`, `sampling` (temperature, top_p, top_k, min_p, max_tokens) and `options` (from the YAML file).
+It gives back one of
+
+- a mapping from item id to score,
+- a list of mappings with `item_id` and `score`, and if wanted `answer`, `text`, `reason`,
+- one number: shown without an interval, for there is nothing to say how sure it is.
+
+A score of 1 or more counts as correct, any other as wrong; means are of the scores as they are. A score of None is
+unscored. Whatever the function breaks (an exception, a crash, its time limit) fails its blocks and nothing else.
+
+The file is loaded only here, only from the path that the user named, and never in the process of a worker.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from actors.errors import FunctionFailed
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, SourceFile
+from actors.store import content_hash, file_sha256
+from actors.work import BlockOrder, Call, Item, Record, Scorer
+from conf.custom_benchmarks import WHOLE, CustomBenchmark
+from conf.faults import BadInput, Fault
+
+FUNCTION = "evaluate_custom_benchmark"
+PROGRAM = Path(__file__).with_name("function_process.py")
+LOG_LINES = 20
+
+
+def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
+    """The benchmark of a Python file. Raises `BadInput` where the file has no such function; nothing of it is run."""
+    _check(path)
+    title = custom.title or custom.name
+
+    def load(inputs: Inputs) -> Loaded:
+        call = Call(
+            file=str(path),
+            sha256=file_sha256(path),
+            options=dict(custom.options),
+            limit=inputs.limit,
+            data_dir=str(inputs.data_dir) if inputs.data_dir else None,
+            time_limit_s=custom.time_limit_s,
+        )
+        return Loaded((Question(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
+
+    return Benchmark(
+        name=custom.name,
+        version=1,
+        kind="function",
+        metric=custom.metric,
+        higher_is_better=custom.higher_is_better,
+        shots=0,
+        title={"en": title, "ja": title},
+        url=custom.source,
+        licence=custom.licence,
+        revision="a file of the user's own",
+        load=load,
+        scorer=Scorer("function"),
+        sampled=custom.sampled,
+    )
+
+
+def _check(path: Path) -> None:
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInput(Fault("benchmarks", str(path), "a readable Python file", f"({error})")) from error
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == FUNCTION]
+    # It may be imported or assigned instead; the call will tell.
+    named = functions or any(FUNCTION in ast.dump(node) for node in tree.body)
+    if not named:
+        raise BadInput(Fault("benchmarks", str(path), f"a Python file with {FUNCTION}(model_path, benchmark_config)"))
+
+
+def evaluate_function(order: BlockOrder) -> tuple[Record, ...]:
+    """The records of a block: each item's seeds in a row, items by id. Raises `FunctionFailed`."""
+    (item,) = order.items
+    records = [record for seed in order.seeds for record in _records(order, item, seed)]
+    return tuple(sorted(records, key=lambda record: (record.item_id, record.seed)))
+
+
+def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
+    given = _call(order, item, seed)
+    if isinstance(given, bool | int | float):
+        return [_record(item, WHOLE, seed, given, {})]
+    if isinstance(given, Mapping):
+        given = [{"item_id": item_id, "score": score} for item_id, score in given.items()]
+    if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
+        raise FunctionFailed(f"{FUNCTION} gave back {str(given)[:200]!r}; allowed: see the README, custom benchmarks")
+    ids = [str(one.get("item_id", one.get("id"))) for one in given]
+    if len(set(ids)) != len(ids) or "None" in ids:
+        raise FunctionFailed(f"{FUNCTION} gave back {len(ids)} items with {len(set(ids))} ids: each needs its own")
+    return [_record(item, item_id, seed, one.get("score"), one) for item_id, one in zip(ids, given, strict=True)]
+
+
+def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, Any]) -> Record:
+    prompt_hash = content_hash({"call": item.prompt_hash, "item": item_id})
+    text, answer, reason = (None if row.get(key) is None else str(row[key]) for key in ("text", "answer", "reason"))
+    record = Record(item_id, seed, prompt_hash, None, "unscored", reason=reason, text=text, answer=answer)
+    if score is None:
+        return replace(record, reason=reason or "no_score")
+    if not isinstance(score, bool | int | float) or not math.isfinite(score):
+        raise FunctionFailed(f"{FUNCTION} gave item {item_id} the score {score!r}; allowed: a finite number or None")
+    return replace(record, outcome="correct" if score >= 1 else "wrong", score=float(score))
+
+
+def _call(order: BlockOrder, item: Item, seed: int) -> Any:
+    """What the function gave back. Raises `FunctionFailed` with the last lines that it printed."""
+    call = item.task
+    if not isinstance(call, Call):
+        raise TypeError(f"{item.item_id}: a Call expected, got {type(call).__name__}")
+    if file_sha256(call.file) != call.sha256:
+        raise FunctionFailed(f"{call.file} is not the file that was planned: it was changed since")
+    config = {
+        "name": order.benchmark,
+        "seed": seed,
+        "limit": call.limit,
+        "data_dir": call.data_dir,
+        "threads": order.layout.threads,
+        "sampling": order.sampling.model_dump(),
+        "options": dict(call.options),
+    }
+    with tempfile.TemporaryDirectory(prefix="quant_assay_") as folder:
+        result, log = Path(folder) / "result.json", Path(folder) / "log.txt"
+        sent = {"file": call.file, "model_path": order.gguf_path, "config": config, "result": str(result)}
+        code = _run(json.dumps(sent), log, call.time_limit_s)
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        if code is None:
+            raise FunctionFailed(f"{FUNCTION} took longer than its limit of {call.time_limit_s:g} s", tail)
+        if code != 0 or not result.exists():
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} failed ({how})", tail)
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def _run(sent: str, log: Path, limit_s: float) -> int | None:
+    """The exit code, or None where the time was up. All that the process started itself ends with it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(PROGRAM)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            process.communicate(sent.encode(), timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return process.returncode
+
+
+def call_identity(call: Call) -> dict[str, Any]:
+    """What of a call changes its result: where its files lie does not, nor how long it may take."""
+    return {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}

@@ -1,0 +1,45 @@
+"""The letter that an answer to a multiple-choice question names: the last answer wins.
+
+A letter counts behind a phrase ("the answer is (B)", "Answer: B", 答えは B, `\\boxed{B}`), else where it opens the
+answer ("B", "(B) dry palms", "B. dry palms"), else the last letter in brackets or alone. The article "A" and the
+pronoun "I" of a sentence are no answers.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.engines import Answer, Choices, Measured
+from actors.work import Item
+
+_LETTER = r"(?<![A-Za-z])([A-J])(?![A-Za-z'])"
+_PHRASE = re.compile(
+    r"(?:\banswers?\W{0,4}(?:is|:|=|would be|should be)|\b(?:option|choice)\b"
+    r"|(?:答え|解答|正解|回答)\W{0,3}(?:は|:|=|が)?"
+    rf"|\\boxed)[^\w\n]{{0,8}}(?:(?:\\text|\\mathrm|option|choice|選択肢)[^\w\n]{{0,3}})?{_LETTER}(?!\s+[a-z])",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(rf"\W*{_LETTER}(?=\s*(?:[).:,\]。、]|$|\n))")
+_ALONE = re.compile(rf"\({_LETTER}\)|(?:^|[\s*]){_LETTER}(?=[).:,]|\*\*|\s*$)", re.MULTILINE)
+
+
+def final_letter(text: str) -> str | None:
+    """The letter that an answer names, or None."""
+    text = unicodedata.normalize("NFKC", text)
+    phrases = [match[1] for match in _PHRASE.finditer(text) if match[1].isupper()]
+    if phrases:
+        return str(phrases[-1])
+    opening = _OPENING.match(text)
+    if opening:
+        return str(opening[1])
+    alone = [match[1] or match[2] for match in _ALONE.finditer(text)]
+    return str(alone[-1]) if alone else None
+
+
+def score_letter(item: Item, result: Answer | Choices | Measured) -> Verdict:
+    """Right where the letter is the target. No letter is wrong: the model's own failure, with its reason."""
+    answer = answer_of(item, result)
+    letter = final_letter(answer.text)
+    return no_answer(answer) if letter is None else right_or_wrong(letter == item.target, letter)

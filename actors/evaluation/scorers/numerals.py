@@ -1,0 +1,233 @@
+"""Numerals as people and models write them, each with its place in the text and its value.
+
+Read are Arabic digits (full-width ones, too) with thousands separators, decimals, exponents and the words thousand to
+trillion; Japanese numerals, also mixed (三百二十, 1万2千, 三・五, 二〇二四, 三分の二); fractions (3/4, 1 1/2, ½ and
+LaTeX's); signs, before and after a currency. What looks like a number and is none is passed over: exponents and units
+(m^2, cm²), digits in names (H2O, ①), kanji in words (一緒, 唯一, 十分). Which of the numerals of a text is its answer
+is left to `numbers_in_text`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+_KANJI_DIGITS = {character: value for value, character in enumerate("〇一二三四五六七八九")} | {
+    "零": 0,
+    "壱": 1,
+    "弐": 2,
+    "参": 3,
+}
+_SMALL_UNITS = {"十": 10, "拾": 10, "百": 100, "千": 1000}
+_LARGE_UNITS = {"万": 10**4, "萬": 10**4, "億": 10**8, "兆": 10**12}
+_ENGLISH_UNITS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+
+_ARABIC = r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+"
+_KANJI = rf"[{''.join(_KANJI_DIGITS)}]+(?:・[{''.join(_KANJI_DIGITS)}]+)?"
+_UNIT = f"[{''.join([*_SMALL_UNITS, *_LARGE_UNITS])}]"
+_PART = re.compile(rf"(?P<arabic>{_ARABIC})|(?P<kanji>{_KANJI})|(?P<unit>{_UNIT})")
+_RUN = re.compile(rf"(?:{_ARABIC}|{_KANJI}|{_UNIT})+")
+_EXPONENT = re.compile(r"[eE](?P<e>[+-]?\d{1,2})(?![\w.])|\s?[×*x]\s?10\^\{?(?P<power>[+-]?\d{1,2})\}?")
+_ENGLISH_UNIT = re.compile(rf"[\s-]?({'|'.join(_ENGLISH_UNITS)})\b", re.IGNORECASE)
+
+_CURRENCY = re.compile(r"(?:(?:US|HK|NZ|[ACS])?\\?[$€£¥₹]|(?<![A-Za-z])(?:USD|EUR|GBP|JPY|INR|RMB|RM|Rs\.?))\s?$")
+_SIGN = re.compile(r"(?P<sign>[-+])(?P<space>\s?)$")
+_MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)$", re.IGNORECASE)
+
+_COUNTERS = (
+    "円個人本枚匹台歳才年月日時分秒度回倍階冊杯羽頭通箱袋皿株点名組周歩着足粒束缶室軒件話曲週泊厘銭桁坪畳品票問割"
+)
+"""Kanji that may follow a numeral in kanji; before any other the numeral is part of a word (一緒, 三角形, 千葉)."""
+_WORD_BEFORE = (*"唯統均単同随逐", "万が")
+"""唯一, 統一 and the like."""
+_NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中")
+
+_MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "﹣": "-"})
+_THIN_SPACE = re.compile("(?<=\\d)[\u2009\u202f\u00a0](?=\\d{3}(?!\\d))")
+_BEFORE_VULGAR_FRACTION = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+"""NFKC alone would make 11/2 of 1½."""
+_NO_DIGITS = ("<super>", "<sub>", "<circle>")
+"""NFKC alone would make cm2 of cm², and an answer of ③."""
+_TEX_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!;]\s?)(?=\d{3})")
+_TEX_FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{\s*([\d,.]+)\s*\}\s*\{\s*([\d,.]+)\s*\}|(\d)\s*(\d))")
+_TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
+
+
+@dataclass(frozen=True)
+class Numeral:
+    """A number in a text that `plain` made plain."""
+
+    start: int
+    """Of its first digit: signs and currencies before it do not count."""
+    end: int
+    value: Fraction
+
+
+def plain(text: str) -> str:
+    """One form for what is written in several: NFKC, one minus sign, fractions with a slash, no LaTeX commands."""
+    text = _BEFORE_VULGAR_FRACTION.sub(" ", _THIN_SPACE.sub(",", text))
+    text = "".join(" " if _decomposition(character) in _NO_DIGITS else character for character in text)
+    text = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).replace("\u2044", "/")
+    text = _TEX_SEPARATOR.sub(",", text)
+    text = _TEX_FRACTION.sub(lambda match: f" {match[1] or match[3]}/{match[2] or match[4]} ", text)
+    text = text.replace("\\times", "×").replace("\\cdot", "×").replace("\\%", "%").replace("\\$", "$")
+    return _TEX_COMMAND.sub(" ", text)
+
+
+def _decomposition(character: str) -> str:
+    """`<super>` for ², `<circle>` for ③: what Unicode makes a character of, in one word."""
+    return unicodedata.decomposition(character).partition(" ")[0]
+
+
+def numerals(text: str) -> list[Numeral]:
+    """All numerals of a text that `plain` made, from left to right."""
+    return _with_fractions(text, list(_whole_numerals(text)))
+
+
+def written(value: Fraction) -> str:
+    """As a decimal where that ends, else as a fraction: 70000, 0.5, 2/3."""
+    denominator, digits = value.denominator, 0
+    for prime in (2, 5):
+        power = 0
+        while denominator % prime == 0:
+            denominator //= prime
+            power += 1
+        digits = max(digits, power)
+    if denominator != 1:
+        return f"{value.numerator}/{value.denominator}"
+    scaled = str(abs(value.numerator) * 10**digits // value.denominator).rjust(digits + 1, "0")
+    sign = "-" if value < 0 else ""
+    return f"{sign}{scaled[:-digits]}.{scaled[-digits:]}" if digits else sign + scaled
+
+
+def _whole_numerals(text: str) -> Iterator[Numeral]:
+    read_to = 0
+    for match in _RUN.finditer(text):
+        if match.start() < read_to:
+            continue  # the 10 of 3×10^4
+        value, end = _value(match[0])
+        if value is None or not _stands_alone(text, match.start(), match.start() + end):
+            continue
+        value, read_to = _scaled(value, text, match.start() + end)
+        yield Numeral(match.start(), read_to, -value if _is_negative(text, match.start()) else value)
+
+
+def _value(run: str) -> tuple[Fraction | None, int]:
+    """Value of a run of digits and units, and where it ends: before a second number that no unit joins to the first."""
+    total = section = Fraction(0)
+    pending: Fraction | None = None
+    end, seen = 0, False
+    for part in _PART.finditer(run):
+        if part["unit"] in _SMALL_UNITS:
+            section += (1 if pending is None else pending) * _SMALL_UNITS[part["unit"]]
+            pending = None
+        elif part["unit"]:
+            section += pending or 0
+            if not section and pending is None:
+                break  # 万 with nothing before it counts nothing
+            total, section, pending = total + section * _LARGE_UNITS[part["unit"]], Fraction(0), None
+        elif pending is not None:
+            break
+        else:
+            pending = _arabic(part["arabic"]) if part["arabic"] else _positional(part["kanji"])
+        end, seen = part.end(), True
+    return (total + section + (pending or 0) if seen else None), end
+
+
+def _arabic(digits: str) -> Fraction:
+    return Fraction(digits.replace(",", ""))
+
+
+def _positional(kanji: str) -> Fraction:
+    """二〇二四 is 2024, 三・五 is 3.5."""
+    return Fraction("".join("." if character == "・" else str(_KANJI_DIGITS[character]) for character in kanji))
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether it is a number of its own, and no exponent, index, part of a name or of a word."""
+    before, after = text[:start].rstrip("{"), text[end : end + 1]
+    if before.endswith(("^", "_")):
+        return False
+    if text[start].isascii():
+        in_name = re.search(r"[A-Za-z]$", before) is not None and _CURRENCY.search(before) is None
+        return not in_name or re.search(r"\d[x*×]$", before) is not None
+    if before.endswith(_WORD_BEFORE) and text[start] == "一":
+        return False
+    if _NOT_NUMERALS.match(text, start):
+        return False
+    return not _is_kanji(after) or after in _COUNTERS
+
+
+def _is_kanji(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
+def _scaled(value: Fraction, text: str, end: int) -> tuple[Fraction, int]:
+    """With the exponent or the English unit that follows."""
+    exponent = _EXPONENT.match(text, end)
+    if exponent:
+        return value * Fraction(10) ** int(exponent["e"] or exponent["power"]), exponent.end()
+    unit = _ENGLISH_UNIT.match(text, end)
+    if unit:
+        return value * _ENGLISH_UNITS[unit[1].lower()], unit.end()
+    return value, end
+
+
+def _is_negative(text: str, start: int) -> bool:
+    """A sign stands before the number or before its currency; subtractions, hyphens and bullets are no signs."""
+    before = text[max(0, start - 40) : start]
+    currency = _CURRENCY.search(before)
+    for head in (before, before[: currency.start()] if currency else before):
+        sign = _SIGN.search(head)
+        if sign:
+            return sign["sign"] == "-" and _is_sign(head[: sign.start()], spaced=bool(sign["space"]))
+        word = _MINUS_WORD.search(head)
+        if word:
+            return not re.search(r"[\d)\]}%]\s*$", head[: word.start()])
+    return False
+
+
+def _is_sign(before: str, *, spaced: bool) -> bool:
+    """`before`: what stands before the sign. Spaced: whether a space follows the sign, as after bullets."""
+    if spaced:
+        return before.rstrip(" ").endswith("=")
+    return not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]$", before)
+
+
+def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:
+    """Numerals that a slash or 分の makes one, and whole numbers before them (1 1/2, 1と2分の1)."""
+    joined: list[Numeral] = []
+    index = 0
+    while index < len(found):
+        one = found[index]
+        other = found[index + 1] if index + 1 < len(found) else None
+        value = _fraction(text, one, other) if other else None
+        if other is None or value is None:
+            joined.append(one)
+            index += 1
+            continue
+        index += 2
+        whole = joined[-1] if joined else None
+        if whole and whole.value.denominator == 1 and 0 <= value < 1 and _is_mixed(text[whole.end : one.start]):
+            joined.pop()
+            value = whole.value + (-value if whole.value < 0 else value)
+            one = whole
+        joined.append(Numeral(one.start, other.end, value))
+    return joined
+
+
+def _is_mixed(between: str) -> bool:
+    return re.fullmatch(r"\s+|と", between) is not None
+
+
+def _fraction(text: str, one: Numeral, other: Numeral) -> Fraction | None:
+    between = text[one.end : other.start]
+    if between == "分の":
+        return other.value / one.value if one.value else None
+    in_date = text[: one.start].endswith("/") or text[other.end : other.end + 1] == "/"
+    if in_date or not re.fullmatch(r"\s?/\s?", between) or not other.value:
+        return None
+    return one.value / other.value

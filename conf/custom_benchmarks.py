@@ -1,0 +1,135 @@
+"""Benchmarks of the user's own, as YAML files: what may stand in one.
+
+    name: capitals
+    data: capitals.jsonl              # beside this file; one JSON object a line, each with an id
+    prompt: "Q: {{ question }}\\nA:"   # jinja2; the fields of a line by their names
+    target: answer                    # the field with the expected answer, or a list of accepted ones
+    scorer: contains
+    max_tokens: 16
+    stop: ["\\n"]
+
+What a scorer takes for the answer is written in `actors/evaluation/scorers`; data and prompts are read there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from conf.faults import BadInput
+from conf.load import fault_of, read_yaml
+from conf.schema import BENCHMARK_NAME, Frozen
+
+TEXT_SCORERS = ("number", "math", "letter", "exact", "contains", "short_answer", "regex")
+"""Scorers of generated answers."""
+TIME_LIMIT_S = 3600.0
+WHOLE = "whole"
+"""Id of the one item that a Python function is planned as, and of a result that is one number and no more."""
+
+
+class ScorerSettings(Frozen):
+    """A scorer with its settings."""
+
+    name: Literal["number", "math", "letter", "exact", "contains", "short_answer", "regex", "choice_loglik", "measured"]
+    pattern: str | None = None
+    """For `regex`: the last match counts, its first group where it has one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _pattern_where_it_is_used(self) -> Self:
+        if (self.name == "regex") != (self.pattern is not None):
+            raise ValueError("`pattern` with the scorer regex, and with no other")
+        return self
+
+
+class CustomBenchmark(Frozen):
+    """One benchmark: asked of the model by prompts (`data`), or carried out by a Python function (`python`)."""
+
+    name: Annotated[str, Field(pattern=rf"^{BENCHMARK_NAME}$")]
+    """By default the file's stem."""
+    title: str | None = None
+    metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
+    higher_is_better: bool = True
+    source: str = ""
+    """Where the items come from: a URL, say."""
+    licence: str = ""
+    data: Path | None = None
+    """JSON lines, or for the scorer `measured` a text; relative to the YAML file."""
+    id: str = "id"
+    """Field with the id of an item."""
+    prompt: str | None = None
+    """jinja2 template of the question."""
+    target: str | None = None
+    """Field with the expected answer; for `choice_loglik` the index of the right choice, or its text."""
+    choices: str | None = None
+    """For `choice_loglik`: field with the list of choices."""
+    scorer: ScorerSettings | None = None
+    system: str | None = None
+    """System message; with `chat` only."""
+    chat: bool = False
+    """True: through the model's chat template. False: plain completion."""
+    shots_data: Path | None = None
+    """Examples that are shown first, in the form of `data`; never taken from `data` itself."""
+    shots: Annotated[int, Field(ge=0)] | None = None
+    """How many of them; None: all."""
+    shot_answer: str = "{{ expected }}"
+    """jinja2 template of an example's answer; beside the fields of the line it sees `expected`: the target, or the text
+    of the right choice."""
+    max_tokens: Annotated[int, Field(ge=1)] = 256
+    stop: tuple[str, ...] = ()
+    python: Path | None = None
+    """A Python file with `evaluate_custom_benchmark(model_path, benchmark_config)`; relative to the YAML file."""
+    options: Mapping[str, Any] = {}
+    """For the function: stands in its `benchmark_config` under the same name."""
+    sampled: bool = True
+    """For the function: False where its scores do not depend on the seed."""
+    time_limit_s: Annotated[float, Field(gt=0)] = TIME_LIMIT_S
+    """For the function: seconds for one model and seed."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.data is None) == (self.python is None):
+            raise ValueError("either `data` or `python`")
+        if self.python is None:
+            self._check_asked()
+        return self
+
+    def _check_asked(self) -> None:
+        if self.scorer is None:
+            raise ValueError("a `scorer`, for there is `data`")
+        if self.scorer.name == "measured":
+            if self.prompt is not None or self.shots_data is not None:
+                raise ValueError("neither `prompt` nor `shots_data` with the scorer measured: its data is the text")
+            return
+        if self.prompt is None or self.target is None:
+            raise ValueError("a `prompt` and a `target`, for there is `data`")
+        if (self.scorer.name == "choice_loglik") != (self.choices is not None):
+            raise ValueError("`choices` with the scorer choice_loglik, and with no other")
+        if self.system is not None and not self.chat:
+            raise ValueError("`system` together with `chat: true`")
+
+
+def custom_defaults(path: Path) -> CustomBenchmark:
+    """What holds for a Python file that is named without a YAML file. Raises `BadInput` where its name will not do."""
+    return _validated({"name": path.stem.lower(), "python": path, "metric": "score"}, path)
+
+
+def read_custom_benchmark(path: Path) -> CustomBenchmark:
+    """The benchmark that a YAML file describes. Raises `BadInput`, naming the file and the key."""
+    return _validated({"name": path.stem.lower(), **read_yaml(path, key="benchmarks")}, path)
+
+
+def _validated(values: Mapping[str, Any], path: Path) -> CustomBenchmark:
+    try:
+        return CustomBenchmark.model_validate(values)
+    except ValidationError as error:
+        where = f"{path}: "
+        faults = [fault_of(details, CustomBenchmark, where) for details in error.errors(include_url=False)]
+        raise BadInput(faults) from None

@@ -1,0 +1,306 @@
+"""Benchmarks of the user's own: YAML files with data, prompt and scorer, and Python functions in a process apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from actors.errors import FunctionFailed
+from actors.evaluation.actor import EvaluationWorker
+from actors.evaluation.benchmarks import find_benchmarks, is_sampled, load, required_context
+from actors.evaluation.contract import BenchmarkData
+from actors.evaluation.engines.scripted import Script, ScriptedEngine
+from actors.evaluation.evaluate import evaluate_block
+from actors.llama.model import Model
+from actors.work import BlockOrder, Call, Choose, Generate, Measure
+from conf.faults import BadInput
+from conf.schema import Sampling
+from tests.evaluation.conftest import ignore, layout
+
+SAMPLING = Sampling(max_tokens=64)
+LINES = [
+    {"id": "jp", "country": "Japan", "city": "Tokyo", "others": ["Osaka", "Tokyo"], "people": "14 million"},
+    {"id": "fr", "country": "France", "city": ["Paris", "Paname"], "others": ["Lyon", "Paris"], "people": 2},
+]
+ASKED: dict[str, Any] = {
+    "data": "capitals.jsonl",
+    "prompt": "Q: capital of {{ country }}?\nA:",
+    "target": "city",
+    "scorer": "contains",
+}
+
+
+def write(folder: Path, settings: dict[str, Any], lines: list[dict[str, Any]] | None = None) -> str:
+    """A YAML file and its data; its path."""
+    text = "".join(json.dumps(line) + "\n" for line in (LINES if lines is None else lines))
+    (folder / "capitals.jsonl").write_text(text)
+    (folder / "capitals.yaml").write_text(yaml.safe_dump(settings))
+    return str(folder / "capitals.yaml")
+
+
+def loaded(path: str, tiny: Model, **values: Any) -> BenchmarkData:
+    (benchmark,) = find_benchmarks([path])
+    return load(benchmark, data_dir=None, sampling=SAMPLING, vocabulary=tiny, **values)
+
+
+def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> BlockOrder:
+    return BlockOrder(
+        "f16", tiny.path, data.name, data.scorer, data.items, seeds, SAMPLING, layout(), str(folder / "records.jsonl")
+    )
+
+
+# --- YAML ----------------------------------------------------------------------------------------
+
+
+def test_a_yaml_file_is_enough_to_ask_and_score(tmp_path: Path, tiny: Model) -> None:
+    data = loaded(write(tmp_path, ASKED | {"stop": ["\n"], "max_tokens": 8}), tiny)
+    assert (data.name, data.kind, data.shots) == ("capitals", "generate", 0)
+    by_id = {item.item_id: item for item in data.items}
+    assert by_id["jp"].task == Generate(by_id["jp"].task.messages, False, ("\n",), 8)  # type: ignore[union-attr]
+    assert by_id["jp"].task.messages[0].content == "Q: capital of Japan?\nA:"  # type: ignore[union-attr]
+    script = Script(texts={"jp": " It is TOKYO.", "fr": {0: "Paname!", 1: "Lyon"}})
+    records = evaluate_block(order_of(data, tiny, tmp_path), ScriptedEngine(script), ignore).records
+    assert {(record.item_id, record.seed): record.outcome for record in records} == {
+        ("jp", 0): "correct",
+        ("jp", 1): "correct",
+        ("fr", 0): "correct",
+        ("fr", 1): "wrong",
+    }
+
+
+def test_examples_are_shown_before_the_question(tmp_path: Path, tiny: Model) -> None:
+    shot = {"id": "it", "country": "Italy", "city": "Rome", "others": ["Rome", "Pisa"]}
+    (tmp_path / "shots.jsonl").write_text(json.dumps(shot) + "\n" + json.dumps(shot | {"id": "it2"}) + "\n")
+    data = loaded(write(tmp_path, ASKED | {"shots_data": "shots.jsonl", "shots": 1}), tiny)
+    task = next(item.task for item in data.items if item.item_id == "jp")
+    assert isinstance(task, Generate)
+    assert task.messages[0].content == "Q: capital of Italy?\nA: Rome\n\nQ: capital of Japan?\nA:"
+    assert data.shots == 1 and len(data.source["files"]) == 2
+
+
+def test_chat_has_a_system_message_and_examples_as_turns(tmp_path: Path, tiny: Model) -> None:
+    (tmp_path / "shots.jsonl").write_text(json.dumps({"id": "it", "country": "Italy", "city": "Rome"}) + "\n")
+    settings = {"chat": True, "system": "Be short.", "shots_data": "shots.jsonl", "shot_answer": "{{ expected }}!"}
+    task = loaded(write(tmp_path, ASKED | settings), tiny).items[0].task
+    assert isinstance(task, Generate) and task.chat
+    assert [(message.role, message.content) for message in task.messages[:3]] == [
+        ("system", "Be short."),
+        ("user", "Q: capital of Italy?\nA:"),
+        ("assistant", "Rome!"),
+    ]
+
+
+def test_choices_are_compared_by_likelihood_and_named_by_text_or_place(tmp_path: Path, tiny: Model) -> None:
+    settings = ASKED | {"scorer": "choice_loglik", "choices": "others"}
+    lines = [LINES[0], LINES[0] | {"id": "x", "city": 0}]
+    data = loaded(write(tmp_path, settings, lines), tiny)
+    assert data.kind == "choose" and not is_sampled(data, SAMPLING)
+    assert {item.item_id: item.target for item in data.items} == {"jp": 1, "x": 0}
+    task = data.items[0].task
+    assert isinstance(task, Choose) and task.choices == (" Osaka", " Tokyo")
+
+
+def test_any_text_can_be_measured(tmp_path: Path, tiny: Model) -> None:
+    (tmp_path / "perplexity_mine.txt").write_text("the end of the day and the answer is in it. " * 200)
+    (tmp_path / "perplexity_mine.yaml").write_text("data: perplexity_mine.txt\nscorer: measured\n")
+    data = loaded(str(tmp_path / "perplexity_mine.yaml"), tiny)
+    assert (data.name, data.metric, data.higher_is_better) == ("perplexity_mine", "nll", False)
+    assert isinstance(data.items[0].task, Measure)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "field", "text", "target"),
+    [
+        ("number", "people", "Answer: 14,000,000", "14000000"),
+        ({"name": "regex", "pattern": "<(.*?)>"}, "city", "is it <Osaka>? No, <tokyo>", "Tokyo"),
+        ("math", "city", r"\boxed{Tokyo}", "Tokyo"),
+        ("exact", "city", "tokyo", "Tokyo"),
+        ("short_answer", "city", " Tokyo, of course", ["Tokyo"]),
+    ],
+)
+def test_each_scorer_can_be_named(
+    scorer: object, field: str, text: str, target: object, tmp_path: Path, tiny: Model
+) -> None:
+    data = loaded(write(tmp_path, ASKED | {"scorer": scorer, "target": field}, LINES[:1]), tiny)
+    assert data.items[0].target == target
+    order = order_of(data, tiny, tmp_path, (0,))
+    (record,) = evaluate_block(order, ScriptedEngine(Script(texts={"jp": text})), ignore).records
+    assert record.outcome == "correct"
+
+
+def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model) -> None:
+    changes: list[dict[str, Any]] = [{}, {"prompt": "{{ country }}?"}, {"scorer": "exact"}, {"stop": ["x"]}]
+    hashes = {loaded(write(tmp_path, ASKED | change), tiny).data_hash for change in changes}
+    assert len(hashes) == len(changes)
+    assert loaded(write(tmp_path, ASKED, LINES[:1]), tiny).data_hash not in hashes
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scorer": "containz"}, "scorer.name"),
+        ({"promt": "x"}, "Did you mean 'prompt'"),
+        ({"prompt": None}, "a `prompt` and a `target`"),
+        ({"data": None}, "either `data` or `python`"),
+        ({"data": "none.jsonl"}, r"none\.jsonl"),
+        ({"prompt": "{{ country"}, "jinja2 template"),
+        ({"prompt": "{{ contry }}"}, r"capitals\.jsonl:1.*'contry' is undefined"),
+        ({"prompt": "{{ country.__class__.__mro__[1].__subclasses__() }}"}, "unsafe"),
+        ({"target": "town"}, "field 'town'"),
+        ({"scorer": "number"}, "'city' with a number"),
+        ({"scorer": "regex"}, "`pattern` with the scorer regex"),
+        ({"scorer": "choice_loglik"}, "`choices` with the scorer"),
+        ({"system": "x"}, "`chat: true`"),
+        ({"name": "gsm8k"}, "no benchmark of ours has"),
+        ({"name": "My Quiz"}, "pattern"),
+        ({"id": "nr"}, "field 'nr'"),
+    ],
+)
+def test_faults_of_a_yaml_file_are_told_with_what_is_allowed(
+    change: dict[str, Any], said: str, tmp_path: Path, tiny: Model
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        loaded(write(tmp_path, ASKED | change), tiny)
+
+
+def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, ASKED)
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(ASKED | {"name": "capitals"}))
+    with pytest.raises(BadInput, match="names differ"):
+        find_benchmarks([path, str(tmp_path / "other.yaml")])
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for name in ("none.yaml", "none.py"):
+        with pytest.raises(BadInput, match=name):
+            find_benchmarks([str(tmp_path / name)])
+
+
+# --- Python --------------------------------------------------------------------------------------
+
+HEAD = "def evaluate_custom_benchmark(model_path, benchmark_config):\n"
+
+
+def function(folder: Path, body: str, settings: dict[str, Any] | None = None) -> str:
+    (folder / "my_check.py").write_text(HEAD + "".join(f"    {line}\n" for line in body.splitlines()))
+    if settings is None:
+        return str(folder / "my_check.py")
+    (folder / "my.yaml").write_text(yaml.safe_dump({"python": "my_check.py", **settings}))
+    return str(folder / "my.yaml")
+
+
+def called(path: str, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> list[dict[str, Any]]:
+    """The records that a worker writes."""
+    order = order_of(loaded(path, tiny), tiny, folder, seeds)
+    EvaluationWorker().evaluate(order, ignore)
+    return [json.loads(line) for line in Path(order.records_path).read_text().splitlines()]
+
+
+def test_a_function_gives_scores_by_item_and_is_told_model_seed_and_options(tmp_path: Path, tiny: Model) -> None:
+    body = (
+        "assert open(model_path, 'rb').read(4) == b'GGUF'\n"
+        "assert benchmark_config['sampling']['max_tokens'] == 64 and benchmark_config['threads'] == 1\n"
+        "print('this goes to the log')\n"
+        "return {'b': benchmark_config['seed'], 'a': benchmark_config['options']['part']}"
+    )
+    path = function(tmp_path, body, {"name": "mine", "options": {"part": 0.25}, "metric": "credit"})
+    records = called(path, tiny, tmp_path)
+    assert [(one["item_id"], one["seed"], one["score"], one["outcome"]) for one in records] == [
+        ("a", 0, 0.25, "wrong"),
+        ("a", 1, 0.25, "wrong"),
+        ("b", 0, 0.0, "wrong"),
+        ("b", 1, 1.0, "correct"),
+    ]
+    assert len({one["prompt_hash"] for one in records}) == 2  # an item pairs with itself under every seed and arm
+
+
+def test_a_function_may_give_rows_with_texts_and_without_scores(tmp_path: Path, tiny: Model) -> None:
+    body = (
+        "import numpy\n"
+        "return [{'item_id': 1, 'score': numpy.float32(1), 'answer': 'x', 'text': 'so x'},\n"
+        "        {'id': 2, 'score': None}, {'id': 3, 'score': True}]"
+    )
+    records = called(function(tmp_path, body), tiny, tmp_path, (0,))
+    assert [(one["item_id"], one["outcome"], one["reason"]) for one in records] == [
+        ("1", "correct", None),
+        ("2", "unscored", "no_score"),
+        ("3", "correct", None),
+    ]
+    assert (records[0]["answer"], records[0]["text"]) == ("x", "so x")
+
+
+def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
+    (record,) = called(function(tmp_path, "return 0.83"), tiny, tmp_path, (0,))
+    assert (record["item_id"], record["score"]) == ("whole", 0.83)
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "in_log"),
+    [
+        ("print('before')\nraise RuntimeError('it broke')", "failed", "it broke"),
+        ("import os\nos._exit(3)", "exit code 3", ""),
+        ("import time\ntime.sleep(60)", "took longer than its limit of 0.5 s", ""),
+        ("return 'good'", "gave back 'good'", ""),
+        ("return {}", "gave back", ""),
+        ("return [{'score': 1}]", "each needs its own", ""),
+        ("return [{'id': 1, 'score': 1}, {'id': 1, 'score': 0}]", "2 items with 1 ids", ""),
+        ("return {'a': 'high'}", "the score 'high'", ""),
+        ("return {'a': float('nan')}", "failed", "JSON compliant"),
+    ],
+)
+def test_what_a_function_breaks_is_told_with_its_last_lines(
+    body: str, said: str, in_log: str, tmp_path: Path, tiny: Model
+) -> None:
+    path = function(tmp_path, body, {"name": "mine", "time_limit_s": 0.5 if "sleep" in body else 60})
+    with pytest.raises(FunctionFailed, match=said) as raised:
+        called(path, tiny, tmp_path, (0,))
+    assert in_log in "\n".join(raised.value.log_tail)
+
+
+def test_a_file_that_was_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
+    order = order_of(loaded(function(tmp_path, "return 1"), tiny), tiny, tmp_path)
+    function(tmp_path, "return 0")
+    with pytest.raises(FunctionFailed, match="changed since"):
+        EvaluationWorker().evaluate(order, ignore)
+
+
+def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) -> None:
+    path = function(tmp_path, "return 1")
+    Path(path).write_text("raise RuntimeError('imported')\n" + Path(path).read_text())
+    data = loaded(path, tiny, limit=7)
+    (item,) = data.items
+    assert isinstance(item.task, Call) and item.task.limit == 7
+    assert data.kind == "function" and is_sampled(data, SAMPLING) and not is_sampled(data, Sampling(temperature=0))
+    assert required_context(data, sequences=4, sampling=SAMPLING, vocabulary=tiny) == 256
+
+
+def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_path: Path, tiny: Model) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    same = {loaded(function(folder, "return 1", {"name": "m"}), tiny).data_hash for folder in folders}
+    assert len(same) == 1
+    other = loaded(function(tmp_path, "return 1", {"name": "m", "options": {"x": 1}}), tiny)
+    assert other.data_hash not in same
+    fixed = loaded(function(tmp_path, "return 1", {"name": "m", "sampled": False}), tiny)
+    assert not is_sampled(fixed, SAMPLING)
+
+
+def test_a_python_file_without_the_function_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("def evaluate(model): ...\n")
+    with pytest.raises(BadInput, match=r"evaluate_custom_benchmark\(model_path, benchmark_config\)"):
+        find_benchmarks([str(tmp_path / "x.py")])
+    (tmp_path / "x.py").write_text("def (\n")
+    with pytest.raises(BadInput, match="a readable Python file"):
+        find_benchmarks([str(tmp_path / "x.py")])
+
+
+def test_failures_cross_process_borders_whole() -> None:
+    error = FunctionFailed("it failed", ["one", "two"])
+    made = error.__reduce__()
+    again = made[0](*made[1])
+    assert type(again) is FunctionFailed and again.log_tail == ("one", "two") and str(again) == str(error)
