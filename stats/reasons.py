@@ -54,5 +54,7 @@ class Reason(StrEnum):
     """The items alone vary too much, or nothing is sampled: only more items would decide it."""
     NO_P_VALUE = "no_p_value"
     """It is computed from a p value that is undefined."""
+    VOCABULARIES_DIFFER = "vocabularies_differ"
+    """Arm and reference have different tokens: their distributions cannot be compared."""
     SEVERAL_RUNS = "several_runs"
     """A test for one answer an item, where items have several."""

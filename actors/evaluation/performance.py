@@ -8,6 +8,7 @@ stand in a file of their own and never in records.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Sequence
@@ -58,24 +59,18 @@ class Buffers:
 def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
     """Load the arm, time it, and write `order.output_path`. Raises `LlamaError`."""
     started = time.perf_counter()
-    with library.captured_log() as log:
-        model = Model(order.gguf_path, gpu_layers=order.layout.gpu_layers)
-        try:
-            context = Context(model, order.layout, max_sequences=order.layout.sequences + 2)
-        except BaseException:
-            model.close()
-            raise
-    load_s = time.perf_counter() - started
-    try:
+    with (
+        library.captured_log() as log,
+        Model(order.gguf_path, gpu_layers=order.layout.gpu_layers) as model,
+        contextlib.closing(Context(model, order.layout, max_sequences=order.layout.sequences + 2)) as context,
+    ):
+        load_s = time.perf_counter() - started
         room = context.n_ctx
         _time(context, model, 1, 1, 1, report)  # weights are read from the file the first time
         one = _time(context, model, 1, min(PROMPT_TOKENS, room - ANSWER_TOKENS), ANSWER_TOKENS, report)
         sequences = min(order.layout.sequences, room // (SHORT_PROMPT_TOKENS + SHORT_ANSWER_TOKENS))
         many = _time(context, model, sequences, SHORT_PROMPT_TOKENS, SHORT_ANSWER_TOKENS, report)
         rss_bytes = psutil.Process().memory_info().rss
-    finally:
-        context.close()
-        model.close()
     buffers = read_buffers(log)
     write_json(
         order.output_path,
