@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def render_template(
     """Messages through a chat template: ready for the model's turn, or as they stand. Raises `TemplateFailed`."""
     try:
         return _compiled(template).render(
-            messages=[{"role": message.role, "content": message.content} for message in messages],
+            messages=_turns(messages),
             bos_token=bos_token,
             eos_token=eos_token,
             add_generation_prompt=add_generation_prompt,
@@ -87,6 +88,14 @@ def render_template(
     # A template may fail in any way that Python code can; each of them is the template's fault.
     except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(str(error)) from error
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Neighbours of one role joined: parts of one message are told apart for us, not for the template."""
+    return [
+        {"role": role, "content": "".join(message.content for message in turn)}
+        for role, turn in itertools.groupby(messages, key=lambda message: message.role)
+    ]
 
 
 @functools.lru_cache(maxsize=8)

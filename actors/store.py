@@ -106,6 +106,9 @@ class RunDirectory:
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
 
+    def check(self, arm: str, key_hash: str) -> Path:
+        return self.root / "checks" / f"{arm}-{key_hash[:8]}.json"
+
 
 def timings_path(records_path: str | Path) -> Path:
     """The timings file that belongs to a block's records file."""

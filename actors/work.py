@@ -31,6 +31,9 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    shot: int | None = None
+    """Number of the worked example that it belongs to: the lowest are left out where a prompt is too long. Neighbours
+    of one role are one message to a chat template."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,10 @@ class Item:
     """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
     cluster: str | None = None
     """The source that it shares with other items (an article, a document); None: it shares none."""
+    shots_dropped: int = 0
+    """Worked examples left out of `task`, for the model's context has no room for them."""
+    too_long: bool = False
+    """Has no room even so: unscored in every arm, put to no engine."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +126,12 @@ class EngineLayout:
     n_ubatch: int
     n_ctx: int
     kv_unified: bool
+    """True: one run of KV cells for all sequences. False: each has `n_ctx` by their number, two more counted in."""
     flash_attention: bool
     gpu_layers: int
     """0: CPU; -1: all layers offloaded."""
+    share_prefixes: bool = True
+    """False: each sequence decodes its whole prompt, for the model's memory cannot be forked."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +201,28 @@ class PerformanceOrder:
 
 
 @dataclass(frozen=True)
+class CheckPart:
+    """A few items of one benchmark, all of one kind, and how its blocks are decoded."""
+
+    benchmark: str
+    items: tuple[Item, ...]
+    layout: EngineLayout
+
+
+@dataclass(frozen=True)
+class CheckOrder:
+    """Compare the batched engine with decoding one sequence at a time, before an arm's first block."""
+
+    arm: str
+    gguf_path: str
+    parts: tuple[CheckPart, ...]
+    chat_template: str | None
+    """In place of the model's own."""
+    output_path: str
+    """`<run>/checks/<arm>-<hash8>.json`: its being there says that the check was passed."""
+
+
+@dataclass(frozen=True)
 class Record:
     """What one item gave under one seed. No times in it: records are compared byte for byte."""
 
@@ -209,6 +241,7 @@ class Record:
     choice_logliks: tuple[float, ...] | None = None
     nll_sum: float | None = None
     n_tokens: int | None = None
+    shots_dropped: int = 0
     kld_sum: float | None = None
     """Of a measured chunk, over its scored tokens: KL divergence from the reference, nats. This and the next three are
     null where nothing was compared; `divergence_reason` says why."""

@@ -196,13 +196,16 @@ class Layout(Frozen):
     threads: Annotated[int, Field(ge=1)] = 2
     """CPU threads a worker."""
     sequences: Annotated[int, Field(ge=1, le=200)] = 32
-    """Sequences decoded side by side."""
+    """Sequences decoded side by side, at most: fewer where the KV cache would outgrow `kv_cache_mib`."""
+    kv_cache_mib: Annotated[int, Field(ge=1)] | None = None
+    """Memory for a worker's KV cache, at most, in f16. None: a quarter of this machine's memory; on a GPU, any size.
+    It decides how many sequences run side by side, so set it where one pipeline is run from machines that differ."""
     n_batch: Annotated[int, Field(ge=32)] = 2048
     """Tokens a call of `llama_decode`, at most."""
     n_ubatch: Annotated[int, Field(ge=32)] = 512
     """Tokens a computation graph, at most."""
     flash_attention: bool = False
-    """Off: slower on a GPU, but the most widely supported path on every device."""
+    """Off: slower on a GPU, but the most widely supported path on every device, and twice as fast on a CPU."""
 
 
 class Execution(Frozen):
@@ -214,6 +217,9 @@ class Execution(Frozen):
     """Items a block: the unit of redoing."""
     attempts: Annotated[int, Field(ge=1)] = 2
     """How often a unit of work is tried before it is recorded as failed."""
+    self_check: bool = True
+    """Before an arm's first block a few of its items are decoded one at a time as well; where the two ways disagree,
+    the arm's blocks fail. Costs seconds with a small model."""
     gpus_per_worker: Annotated[float, Field(gt=0.0)] = 1.0
     """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
 

@@ -21,6 +21,7 @@ from actors.evaluation.contract import Benchmark, BenchmarkData
 from actors.llama import library
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import plan_quantization
@@ -46,6 +47,7 @@ from conf.mixes import SUFFIX, shipped_mixes
 from conf.schema import PipelineConfig
 from jobs._calibration import MATRIX_SUFFIXES, check_overlap, check_size, source_imatrices
 from jobs._chat import chat_settings, describe_chat
+from jobs._kv_cache import cache_for
 from jobs._models import bring, find
 from jobs._output import check_folder, existing_parent
 from jobs._sources import HashCache, endpoint_arm, is_endpoint, source_arm, source_model, speech_notices
@@ -117,6 +119,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
             read,
             chat=_known(chats).get(model.name, ChatSettings()),
             compare_texts=model is models[0],
+            use_gpu=use_gpu,
         )
         for model in models
     }
@@ -135,6 +138,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
             *_known(loaded[models[0].name]).notices,
             *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
             *_endpoint_notices(found_arms, _known(asked)),
+            *(notice for model in models for notice in _fork_notices(model)),
         ),
         chat_templates={name: chat.template for name, chat in _known(chats).items() if chat.template is not None},
     )
@@ -360,6 +364,7 @@ def _load_benchmarks(
     *,
     chat: ChatSettings,
     compare_texts: bool,
+    use_gpu: bool,
 ) -> _Loaded:
     """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
 
@@ -378,6 +383,7 @@ def _load_benchmarks(
                 vocabulary=vocabulary,
                 limit=config.limit,
                 system=chat.system,
+                chat_template=chat.template,
             )
             for benchmark in wanted
         ]
@@ -389,14 +395,31 @@ def _load_benchmarks(
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
         described = describe_chat(chat, vocabulary)
-        planned = [faults.gather(_plan_benchmark, config, data, vocabulary, chat.template) for data in found]
+        planned = [
+            faults.gather(_plan_benchmark, config, data, model, vocabulary, chat.template, use_gpu=use_gpu)
+            for data in found
+        ]
     faults.stop_if_any()
     return _Loaded(tuple(_known(one) for one in planned), _known(notices), described)
 
 
+def _fork_notices(model: SourceModel) -> tuple[str, ...]:
+    if can_fork(model.architecture):
+        return ()
+    return (f"{model.name} ({model.architecture}) keeps a memory that cannot be forked: every prompt is decoded anew.",)
+
+
 def _plan_benchmark(
-    config: PipelineConfig, data: BenchmarkData, vocabulary: Model, chat_template: str | None
+    config: PipelineConfig,
+    data: BenchmarkData,
+    model: SourceModel,
+    vocabulary: Model,
+    chat_template: str | None,
+    *,
+    use_gpu: bool,
 ) -> PlannedBenchmark:
+    share = can_fork(model.architecture)
+    cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         name=data.name,
         version=data.version,
@@ -411,13 +434,10 @@ def _plan_benchmark(
         title=data.title,
         source=data.source,
         sampled=benchmarks.is_sampled(data, config.sampling),
-        n_ctx=benchmarks.required_context(
-            data,
-            sequences=config.layout.sequences,
-            sampling=config.sampling,
-            vocabulary=vocabulary,
-            chat_template=chat_template,
-        ),
+        sequences=cache.sequences,
+        n_ctx=cache.n_ctx,
+        kv_unified=cache.unified,
+        share_prefixes=share,
     )
 
 

@@ -72,7 +72,7 @@ def write_tiny_model(
     target, shape = Path(path), shape or TinyShape()
     writer = gguf.GGUFWriter(target, "llama")
     _add_metadata(writer, shape, name, dtype)
-    n_vocab = _add_vocabulary(writer, chat_template, shape.n_vocab)
+    n_vocab = add_vocabulary(writer, chat_template, shape.n_vocab)
     for tensor, values in _weights(shape, n_vocab, np.random.default_rng(seed)).items():
         # One-dimensional tensors (norms) and the router stay f32, as converters write them.
         keep = values.ndim == 1 or "ffn_gate_inp" in tensor or dtype == "f32"
@@ -100,7 +100,7 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: s
         writer.add_expert_used_count(2)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: int) -> int:
+def add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: int = 0) -> int:
     """A SentencePiece vocabulary with byte fallback; returns its size."""
     kinds = gguf.TokenType
     tokens = [*_SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256)), *_CHARACTERS, *_LONGER_PIECES]

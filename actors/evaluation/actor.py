@@ -22,7 +22,8 @@ from actors.evaluation.evaluate import (
 )
 from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
-from actors.work import BlockOrder, Endpoint, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
+from actors.evaluation.self_check import PartReport, run_check
+from actors.work import BlockOrder, CheckOrder, Endpoint, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
 from conf.load import read_endpoint_key
 
 _Wanted = tuple[str, EngineLayout, str | None]
@@ -78,6 +79,11 @@ class EvaluationWorker:
         """Measure load time, speed and memory of an arm, and write them. Raises `LlamaError`."""
         self.close()  # what else is loaded would count
         measure_performance(order, progress)
+
+    def check(self, order: CheckOrder, progress: ReportTokens) -> tuple[PartReport, ...]:
+        """Compare an arm with decoding one sequence at a time. Raises `LlamaError` where they disagree."""
+        self.close()  # the check loads the model twice over
+        return run_check(order, progress)
 
     def pid(self) -> int:
         """Process of this worker, for those who watch its memory."""

@@ -5,7 +5,7 @@ The files beside this one hold one benchmark each; `benchmarks/__init__.py` hold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,9 @@ class Question:
     target: Any
     cluster: str | None = None
     """The source that it shares with other questions: they are one sample then, and intervals widen accordingly."""
+    shots_dropped: int = 0
+    too_long: bool = False
+    """Both are found out by `fitting`, and mean what they mean of an item."""
 
 
 @dataclass(frozen=True)
@@ -147,3 +150,9 @@ class BenchmarkData:
 def user_prompt(text: str) -> tuple[Message, ...]:
     """A prompt of one message."""
     return (Message("user", text),)
+
+
+def few_shot_prompt(shots: Iterable[str], question: str) -> tuple[Message, ...]:
+    """Worked examples and a question: one text, in parts that can be left out one by one."""
+    examples = (Message("user", text, shot=number) for number, text in enumerate(shots))
+    return (*examples, Message("user", question))

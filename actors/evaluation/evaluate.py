@@ -16,7 +16,17 @@ from typing import Any
 
 from actors.evaluation.contract import Score
 from actors.evaluation.custom_function import evaluate_function
-from actors.evaluation.engines import Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
+from actors.evaluation.engines import (
+    CONTEXT_TOO_LONG,
+    Answer,
+    Choices,
+    ClassSums,
+    Divergence,
+    Engine,
+    Measured,
+    Refused,
+    Usage,
+)
 from actors.evaluation.scorers import scorer_of
 from actors.store import content_hash, timings_path, write_jsonl
 from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
@@ -107,6 +117,13 @@ def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
 
 def _decode(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
     """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
+    asked = [item for item in order.items if not item.too_long]
+    found = iter(_ask(replace(order, items=tuple(asked)), engine, report) if asked else ())
+    refused = Refused(CONTEXT_TOO_LONG)
+    return [refused if item.too_long else next(found) for item in order.items for _ in order.seeds]
+
+
+def _ask(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
     task = order.items[0].task
     if isinstance(task, Generate):
         return engine.generate(order.items, order.seeds, order.sampling, report)
@@ -125,7 +142,14 @@ def make_record(
     not_compared: str | None,
 ) -> Record:
     """The record of one result. `not_compared`: why a text is not compared with a reference, where it is not."""
-    record = Record(item.item_id, seed, record_prompt_hash(item, sampling), None, "unscored")
+    record = Record(
+        item.item_id,
+        seed,
+        record_prompt_hash(item, sampling),
+        None,
+        "unscored",
+        shots_dropped=item.shots_dropped,
+    )
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
     verdict = score(item, result)

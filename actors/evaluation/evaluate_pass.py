@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from actors.evaluation.engines import Measured, Refused
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Measured, Refused
 from actors.evaluation.engines.llama import LlamaEngine, task_of
 from actors.evaluation.engines.side_by_side import measure_side_by_side
 from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
@@ -52,9 +52,9 @@ def evaluate_pass(
 def _measure(
     order: PassOrder, reference: LlamaEngine, engines: Sequence[LlamaEngine]
 ) -> list[tuple[tuple[Measured | Refused, str | None], ...]]:
-    """By block, its results and why they are not compared."""
+    """By block, the results of its items that are not refused beforehand, and why they are not compared."""
     first = order.blocks[0]
-    tasks = [task_of(item, Measure) for item in first.items]
+    tasks = [task_of(item, Measure) for item in first.items if not item.too_long]
     others = [engine for engine in engines if engine is not reference]
     alike = [engine for engine in others if engine.vocabulary_hash == reference.vocabulary_hash]
     threads = first.layout.threads
@@ -70,9 +70,12 @@ def _measure(
 
 def _records(block: BlockOrder, found: Sequence[tuple[Measured | Refused, str | None]]) -> tuple[Record, ...]:
     score = scorer_of(block.scorer)
+    measured = iter(found)
+    refused = (Refused(CONTEXT_TOO_LONG), None)
+    results = [refused if item.too_long else next(measured) for item in block.items]
     return tuple(
         make_record(score, item, seed, block.sampling, result, reason)
-        for item, (result, reason) in zip(block.items, found, strict=True)
+        for item, (result, reason) in zip(block.items, results, strict=True)
         for seed in block.seeds
     )
 

@@ -1,7 +1,10 @@
 """A llama.cpp context: the KV cache of many sequences, decoded side by side.
 
-The cache is unified: all sequences lie in one run of cells, so a sequence can be forked without copying. What
-is decoded when is the caller's; here are only the calls, their checks, and the way to numpy.
+A unified cache is one run of cells for all sequences: a sequence can be forked without copying. Forks are always of
+whole sequences, from one that is not decoded further before them: that is right for sliding windows and recurrent
+states as well, which cannot be cut back. In a cache by sequence each has cells of its own, and a fork copies them: a
+token then looks at its own sequence's cells alone. What is decoded when is the caller's; here are only the calls,
+their checks, and the way to numpy.
 """
 
 from __future__ import annotations
@@ -49,6 +52,10 @@ class Context:
         if not self.handle:
             raise LlamaError(f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}", log[-5:])
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
+        self.unified = layout.kv_unified
+        self.shares = layout.share_prefixes
+        self.cells_a_sequence = int(llama_cpp.llama_n_ctx_seq(self.handle))
+        """The most that one sequence may have; in a unified cache all of them together may have no more, either."""
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._n_vocab = model.n_vocab
         self._buffers = _BatchBuffers(layout.n_batch)
@@ -64,7 +71,7 @@ class Context:
         llama_cpp.llama_memory_clear(self._memory, True)
 
     def fork(self, source: int, target: int) -> None:
-        """Let `target` go on from where `source` is. Shares cells, copies nothing."""
+        """Let `target` go on from where `source` is: shares cells in a unified cache, copies them else."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def drop(self, sequence: int) -> None:

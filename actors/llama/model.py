@@ -57,7 +57,9 @@ class Model:
 
     @property
     def n_ctx_train(self) -> int:
-        return int(llama_cpp.llama_model_n_ctx_train(self.handle))
+        """Tokens; llama.cpp itself does not read it with the vocabulary alone."""
+        stated = self.metadata(f"{self.metadata('general.architecture')}.context_length")
+        return int(stated) if stated else int(llama_cpp.llama_model_n_ctx_train(self.handle))
 
     @property
     def adds_bos(self) -> bool:

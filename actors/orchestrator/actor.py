@@ -115,6 +115,7 @@ class Orchestrator:
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
         self._blocks = {block.unit: block for block in job.plan.blocks}
         self._performances = {one.unit: one.order for one in job.plan.performances}
+        self._checks = {check.unit: check.order for check in job.plan.checks}
         self._groups = {
             name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
         }
@@ -273,6 +274,8 @@ class Orchestrator:
             return handle.make_arm.remote(arm.order, report)
         if unit.id in self._performances:
             return handle.measure_performance.remote(self._performances[unit.id], report)
+        if unit.id in self._checks:
+            return handle.check.remote(self._checks[unit.id], report)
         return handle.evaluate.remote(self._block_order(unit), report)
 
     def _learn_pid(self, worker: Worker, asked: Any) -> None:

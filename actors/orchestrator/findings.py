@@ -144,7 +144,10 @@ def describe(
         **description,
         "models": [asdict(model) for model in plan.models],
         "arms": _with_predictions(
-            [_describe_arm(arm, failed.get(arm.name), performances.get(arm.name)) for arm in plan.arms]
+            [
+                _describe_arm(arm, failed.get(arm.name), _prefixes(plan, arm), performances.get(arm.name))
+                for arm in plan.arms
+            ]
         ),
         "imatrices": [
             _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
@@ -157,7 +160,15 @@ def describe(
     }
 
 
-def _describe_arm(arm: PlannedArm, failed: str | None, performance: Mapping[str, Any] | None) -> dict[str, Any]:
+def _prefixes(plan: Plan, arm: PlannedArm) -> str:
+    """Whether sequences of an arm go on from a common beginning, or each decodes its own."""
+    shared = all(block.layout.share_prefixes for block in plan.blocks if block.arm == arm.name)
+    return "shared" if shared else "not_shared"
+
+
+def _describe_arm(
+    arm: PlannedArm, failed: str | None, prefixes: str, performance: Mapping[str, Any] | None
+) -> dict[str, Any]:
     path = Path(arm.gguf_path).parent / "manifest.json"
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
@@ -193,6 +204,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None, performance: Mapping[str,
         "types": manifest.get("types"),
         "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
+        "prefixes": prefixes,
         "failed": failed,
         "performance": performance,
     }

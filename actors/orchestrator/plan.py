@@ -16,11 +16,16 @@ from actors.token_classes import class_rules, weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
+    Call,
+    CheckOrder,
+    CheckPart,
+    Choose,
     ChunkRules,
     Endpoint,
     EngineLayout,
     ImatrixOrder,
     Item,
+    Measure,
     PerformanceOrder,
     QuantizeOrder,
     Recipe,
@@ -37,6 +42,8 @@ IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 AA = "~aa"
 """What the name of a reference's second arm ends with: the same file in another batch layout."""
 LEAST_UBATCH = 16
+CHECK_ITEMS = 2
+"""Items a kind of an arm's self-check."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
 FUNCTION_TOKENS = 10_000
@@ -117,6 +124,10 @@ class PlannedBenchmark:
     """False: the output does not depend on the seed, so there is one cell an arm."""
     n_ctx: int
     """KV cells that a block needs at most."""
+    sequences: int
+    """Decoded side by side: as the configuration says, fewer where memory is short."""
+    kv_unified: bool
+    share_prefixes: bool
 
 
 @dataclass(frozen=True)
@@ -225,6 +236,15 @@ class PlannedPerformance:
 
 
 @dataclass(frozen=True)
+class PlannedCheck:
+    """The comparison of the batched engine with one sequence at a time, before an arm's first block."""
+
+    unit: str
+    needs: tuple[str, ...]
+    order: CheckOrder
+
+
+@dataclass(frozen=True)
 class RecordsDirectory:
     """All blocks of one arm and benchmark, under one key."""
 
@@ -265,6 +285,8 @@ class Plan:
     chat_templates: Mapping[str, str] = field(default_factory=dict)
     performances: tuple[PlannedPerformance, ...] = ()
     """One an arm that is a file."""
+    checks: tuple[PlannedCheck, ...] = ()
+    """One an arm; none where the configuration switches them off."""
 
     def arm(self, name: str) -> PlannedArm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -362,6 +384,7 @@ def make_plan(
         inputs.notices,
         inputs.chat_templates,
         plan_performances(run, arms, blocks),
+        plan_checks(config, run, arms, inputs, blocks),
     )
 
 
@@ -707,7 +730,15 @@ def _plan_blocks(
 
 def _layout(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
     layout = EngineLayout(
-        **config.layout.model_dump(), n_ctx=benchmark.n_ctx, kv_unified=True, gpu_layers=_gpu_layers(inputs)
+        threads=config.layout.threads,
+        sequences=benchmark.sequences,
+        n_batch=config.layout.n_batch,
+        n_ubatch=config.layout.n_ubatch,
+        n_ctx=benchmark.n_ctx,
+        kv_unified=benchmark.kv_unified,
+        flash_attention=config.layout.flash_attention,
+        gpu_layers=_gpu_layers(inputs),
+        share_prefixes=benchmark.share_prefixes,
     )
     return _other_layout(layout, benchmark) if arm.is_aa else layout
 
@@ -720,6 +751,59 @@ def _other_layout(layout: EngineLayout, benchmark: PlannedBenchmark) -> EngineLa
         sequences=max(layout.sequences // 2, most_choices, 1),
         n_ubatch=max(layout.n_ubatch // 2, LEAST_UBATCH),
     )
+
+
+def plan_checks(
+    config: PipelineConfig,
+    run: RunDirectory,
+    arms: Sequence[PlannedArm],
+    inputs: Inputs,
+    blocks: Sequence[PlannedBlock],
+) -> tuple[PlannedCheck, ...]:
+    """One check an arm that is decoded here: a few items of its shortest benchmark of each kind."""
+    if not config.execution.self_check:
+        return ()
+    layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
+    checks = []
+    for arm in [arm for arm in arms if arm.endpoint is None]:
+        own = [one for one in inputs.benchmarks[arm.model] if (arm.name, one.name) in layouts]
+        chosen = _shortest_of_each_kind(own, config.execution.block_items)
+        if not chosen:
+            continue
+        parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
+        content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
+        template = inputs.chat_templates.get(arm.model)
+        key = {"rule": KEY_RULE, "arm": arm.key_hash, "parts": content, "chat_template": template}
+        path = run.check(arm.name, content_hash(key))
+        order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
+        checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
+    return tuple(checks)
+
+
+def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: int) -> dict[str, tuple[Item, ...]]:
+    """By benchmark, the shortest items of its first block: a limit that grows does not change them."""
+    best: dict[str, tuple[int, str, tuple[Item, ...]]] = {}
+    for benchmark in benchmarks:
+        first_block = [
+            (_length(item), number) for number, item in enumerate(benchmark.items[:block_items]) if not item.too_long
+        ]
+        if not first_block or benchmark.kind == "function":
+            continue
+        shortest = sorted(first_block)[:CHECK_ITEMS]
+        found = (sum(length for length, _ in shortest), benchmark.name, tuple(benchmark.items[n] for _, n in shortest))
+        best[benchmark.kind] = min(best.get(benchmark.kind, found), found, key=lambda entry: entry[0])
+    return {name: items for _, name, items in best.values()}
+
+
+def _length(item: Item) -> int:
+    """Characters of a prompt and its choices, or tokens of a chunk."""
+    task = item.task
+    if isinstance(task, Measure):
+        return len(task.tokens)
+    if isinstance(task, Call):
+        return 0
+    choices = task.choices if isinstance(task, Choose) else ()
+    return sum(len(message.content) for message in task.messages) + sum(map(len, choices))
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:

@@ -94,7 +94,8 @@ def cost_shares(
         done_before: units whose work was there at the start.
         reported_tokens: by running unit, the tokens that it has reported so far.
     """
-    done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in done_before)
+    not_ours = done_before | schedule.forgotten
+    done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in not_ours)
     left = sum(unit.cost for unit in schedule.in_state(State.WAITING))
     for unit in schedule.in_state(State.RUNNING):
         share = min(reported_tokens.get(unit.id, 0) / unit.tokens, MOST_OF_A_RUNNING_UNIT) if unit.tokens else 0.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, PlannedImatrix
+from actors.orchestrator.plan import Plan, PlannedBlock, PlannedImatrix
 
 Role = Literal["quantization", "evaluation"]
 
@@ -40,6 +40,14 @@ class Unit:
     cost: float
     tokens: int = 0
     """About how many tokens are reported while it works; 0 where none are."""
+    is_check: bool = False
+    """An arm's self-check."""
+
+    @property
+    def only_for_others(self) -> bool:
+        """Of no use by itself: a part of an imatrix, an arm's self-check."""
+        return self.is_check or self.phase == "imatrix"
+
     shared_pass: str | None = None
     """Units of one name are given to a worker together, where they are ready together."""
     waits_for: tuple[str, ...] = ()
@@ -59,6 +67,8 @@ class Failure:
     log_tail: tuple[str, ...]
 
 
+CHECK_COST = 2000.0
+"""Of an arm's self-check, in tokens read, roughly: most are decoded one at a time."""
 PERFORMANCE_COST = 2000.0
 """Of measuring an arm's speed, in tokens read, roughly."""
 MERGE_COST = 500.0
@@ -73,10 +83,16 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         for arm in plan.arms
         if arm.unit
     ]
-    arms_of = {arm.name: arm for arm in plan.arms}
+    needs = {arm.name: arm.made_by for arm in plan.arms}
+    needs |= {check.order.arm: (check.unit,) for check in plan.checks}
+    references = {arm.name: arm.reference for arm in plan.arms}
     waits: defaultdict[str | None, set[str]] = defaultdict(set)
     for block in plan.blocks:
-        waits[block.shared_pass].update(arms_of[block.arm].made_by)
+        waits[block.shared_pass].update(needs[block.arm])
+    checks = [
+        Unit(check.unit, "evaluation", "evaluate", check.needs, check.order.arm, None, CHECK_COST, is_check=True)
+        for check in plan.checks
+    ]
     performances = [
         Unit(one.unit, "evaluation", "evaluate", one.needs, one.order.arm, None, PERFORMANCE_COST)
         for one in plan.performances
@@ -86,27 +102,26 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
             block.unit,
             "evaluation",
             "evaluate",
-            _needs_of(block, arms_of),
+            _needs_of(block, needs, references[block.arm]),
             block.arm,
             block.benchmark,
             block.cost,
             block.tokens,
-            block.shared_pass,
-            tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
+            shared_pass=block.shared_pass,
+            waits_for=tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
         )
         for block in plan.blocks
     ]
     # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
-    return (*imatrices, *free, *bound, *performances, *blocks)
+    return (*imatrices, *free, *bound, *checks, *performances, *blocks)
 
 
-def _needs_of(block: PlannedBlock, arms: Mapping[str, PlannedArm]) -> tuple[str, ...]:
-    """The arm's GGUF, and that of the reference where both are decoded side by side."""
-    arm = arms[block.arm]
-    beside = arms[arm.reference].made_by if block.reference and arm.reference else ()
-    return tuple(dict.fromkeys((*arm.made_by, *beside)))
+def _needs_of(block: PlannedBlock, needs: Mapping[str, tuple[str, ...]], reference: str | None) -> tuple[str, ...]:
+    """What its arm needs, and what its reference needs where both are decoded side by side."""
+    beside = needs[reference] if block.reference and reference else ()
+    return tuple(dict.fromkeys((*needs[block.arm], *beside)))
 
 
 def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
@@ -123,6 +138,8 @@ class Schedule:
         """`done`: units whose files are there already. `attempts`: how often a unit is tried."""
         self.units: Mapping[str, Unit] = {unit.id: unit for unit in units}
         self.failures: list[Failure] = []
+        self.forgotten: set[str] = set()
+        """Units that count as done for nobody needs them."""
         self._attempts_allowed = attempts
         self._attempts: Counter[str] = Counter()
         finished = set(done)
@@ -130,14 +147,15 @@ class Schedule:
         self._forget_unneeded()
 
     def _forget_unneeded(self) -> None:
-        """What of an imatrix nothing unfinished needs is not collected: its file is gone, or a group has failed."""
+        """What nothing unfinished needs is not made: its file is gone, or what it was for is done or has failed."""
         wanted: set[str] = set()
         # From the back: what needs a unit stands behind it.
         for unit in reversed(list(self.units.values())):
             if self._state[unit.id] is not State.WAITING:
                 continue
-            if unit.phase == "imatrix" and unit.id not in wanted:
+            if unit.only_for_others and unit.id not in wanted:
                 self._state[unit.id] = State.DONE
+                self.forgotten.add(unit.id)
             else:
                 wanted.update(unit.needs)
 

@@ -14,9 +14,17 @@ from actors.work import EngineLayout
 from tests.tiny_model import write_tiny_model
 
 
-def layout(*, sequences: int = 4, n_ctx: int = 2048, n_batch: int = 256, n_ubatch: int = 128) -> EngineLayout:
+def layout(
+    *,
+    sequences: int = 4,
+    n_ctx: int = 2048,
+    n_batch: int = 256,
+    n_ubatch: int = 128,
+    unified: bool = True,
+    share: bool = True,
+) -> EngineLayout:
     """A small layout: one thread, so that tests do not fight over cores."""
-    return EngineLayout(1, sequences, n_batch, n_ubatch, n_ctx, True, False, 0)
+    return EngineLayout(1, sequences, n_batch, n_ubatch, n_ctx, unified, False, 0, share)
 
 
 def ignore(tokens: int) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from actors.errors import FunctionFailed
 from actors.evaluation.actor import EvaluationWorker
-from actors.evaluation.benchmarks import find_benchmarks, is_sampled, load, required_context
+from actors.evaluation.benchmarks import cache_need, find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block
@@ -275,7 +275,7 @@ def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) 
     (item,) = data.items
     assert isinstance(item.task, Call) and item.task.limit == 7
     assert data.kind == "function" and is_sampled(data, SAMPLING) and not is_sampled(data, Sampling(temperature=0))
-    assert required_context(data, sequences=4, sampling=SAMPLING, vocabulary=tiny) == 256
+    assert cache_need(data, sampling=SAMPLING, vocabulary=tiny).unified_cells(4) == 256
 
 
 def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_path: Path, tiny: Model) -> None:

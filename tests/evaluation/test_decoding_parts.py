@@ -84,6 +84,7 @@ def allowed_by_the_plain_rule(logits: np.ndarray, sampling: Sampling) -> dict[in
     [
         Sampling(),
         Sampling(top_k=0, top_p=0.5, min_p=0.0),
+        Sampling(top_k=0, top_p=0.9, min_p=0.1),
         Sampling(top_k=3, top_p=1.0, min_p=0.0, temperature=2.0),
         Sampling(top_k=0, top_p=1.0, min_p=0.2, temperature=0.3),
     ],

@@ -60,6 +60,12 @@ def unbroken(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+def test_one_worker_writes_the_same_records_as_two(models: Path, unbroken: Path, tmp_path: Path) -> None:
+    ended = run("evaluate", *options(models, tmp_path / "run"), "--max-workers", "1")
+    assert ended.code == 0, ended.out + ended.err
+    assert records(tmp_path / "run") == records(unbroken)
+
+
 def findings(output: Path) -> dict[str, Any]:
     """The numbers of both result files; times and paths left out."""
     comparison = json.loads((output / "evaluation_results/quantization_comparison.json").read_text())

@@ -43,6 +43,9 @@ def sampled(n_items: int = 40, total: int = 100) -> PlannedBenchmark:
         {},
         True,
         4096,
+        32,
+        True,
+        True,
     )
 
 
@@ -65,6 +68,9 @@ def deterministic(n_items: int = 40) -> PlannedBenchmark:
         {},
         False,
         512,
+        32,
+        True,
+        True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -105,12 +106,20 @@ def test_the_key_leaves_out_runs_limit_and_workers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"layout": {"threads": 7}}, {"layout": {"sequences": 8}}, {"sampling": {"temperature": 0.1}}],
+    [{"layout": {"threads": 7}}, {"layout": {"n_batch": 512}}, {"sampling": {"temperature": 0.1}}],
 )
 def test_the_key_changes_with_what_changes_the_output(tmp_path: Path, values: dict[str, object]) -> None:
     changed = make_small_plan(tmp_path, **values)
     asked = {d.path for d in changed.directories if d.benchmark == "asked"}
     assert asked.isdisjoint(d.path for d in make_small_plan(tmp_path).directories)
+
+
+@pytest.mark.parametrize("changes", [{"sequences": 8}, {"kv_unified": False}, {"share_prefixes": False}])
+def test_the_key_changes_with_the_cache_that_was_chosen(tmp_path: Path, changes: dict[str, Any]) -> None:
+    other = dataclasses.replace(deterministic(), **changes)
+    plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (sampled(), other)}))
+    same = {d.path for d in plan.directories} & {d.path for d in make_small_plan(tmp_path).directories}
+    assert {Path(path).name.split(".")[0] for path in same} == {"asked"}
 
 
 def test_sampling_does_not_touch_the_key_of_a_likelihood_benchmark(tmp_path: Path) -> None:

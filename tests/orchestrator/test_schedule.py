@@ -116,3 +116,21 @@ def test_any_order_of_ends_finishes_every_unit(data: st.DataObject) -> None:
     assert schedule.finished
     failed = {one.id for one in schedule.in_state(State.FAILED)}
     assert {failure.unit for failure in schedule.failures} == failed
+
+
+def test_an_arms_blocks_wait_for_its_check_and_fail_with_it(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    schedule = Schedule(units_of(plan), {arm.unit for arm in plan.arms if arm.unit}, attempts=1)
+    (check,) = [check for check in plan.checks if check.order.arm == "q8_0"]
+    assert {unit.id for unit in schedule.ready("evaluation")} == {check.unit for check in plan.checks}
+    schedule.start(check.unit)
+    schedule.fail(check.unit, "the two ways disagree")
+    failed = {unit.id for unit in schedule.in_state(State.FAILED)}
+    assert failed == {check.unit, *(block.unit for block in plan.blocks if block.arm == "q8_0")}
+
+
+def test_a_check_is_left_out_where_all_blocks_are_done_or_the_configuration_says_so(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    done = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    assert Schedule(units_of(plan), done, attempts=1).finished
+    assert not make_small_plan(tmp_path, execution={"self_check": False}).checks

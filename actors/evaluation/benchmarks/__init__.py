@@ -26,9 +26,10 @@ from actors.evaluation.benchmarks import (
     perplexity_wikitext2,
 )
 from actors.evaluation.benchmarks.custom_items import asked_benchmark
-from actors.evaluation.context_need import cells_of_choices, cells_of_chunks, cells_of_generation
+from actors.evaluation.context_need import Need, need_of
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
 from actors.evaluation.custom_function import call_identity, function_benchmark
+from actors.evaluation.fitting import fit
 from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
 from actors.store import content_hash
@@ -135,23 +136,30 @@ def load(
     hub: HubDoor = HUB,
     limit: int | None = None,
     system: str | None = None,
+    chat_template: str | None = None,
 ) -> BenchmarkData:
     """All items of a benchmark, one of the table where it is named.
 
-    `system` is the model's system prompt: it goes before the messages of chats that have none of their own. Raises
-    `BadInput` for missing or broken data.
+    `system` is the model's system prompt: it goes before the messages of chats that have none of their own.
+    `chat_template` is used in place of the model's own. Raises `BadInput` for missing or broken data.
     """
     benchmark = BENCHMARKS[named] if isinstance(named, str) else named
     loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary, hub, limit))
-    questions = [_with_system(question, system) for question in _in_order(benchmark, loaded.questions)]
-    content = [[question.item_id, _content(question.task), question.target] for question in questions]
+    questions = [
+        _fitted(_with_system(question, system), sampling, vocabulary, chat_template)
+        for question in _in_order(benchmark, loaded.questions)
+    ]
+    content = [[q.item_id, _content(q.task), q.target, q.shots_dropped, q.too_long] for q in questions]
     return BenchmarkData(
         name=benchmark.name,
         version=benchmark.version,
         kind=benchmark.kind,
         metric=benchmark.metric,
         higher_is_better=benchmark.higher_is_better,
-        items=tuple(Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster) for q in questions),
+        items=tuple(
+            Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster, q.shots_dropped, q.too_long)
+            for q in questions
+        ),
         data_hash=content_hash(
             {
                 "name": benchmark.name,
@@ -181,6 +189,13 @@ def _in_order(benchmark: Benchmark, questions: Sequence[Question]) -> list[Quest
     return ordered
 
 
+def _fitted(question: Question, sampling: Sampling, vocabulary: Model, chat_template: str | None) -> Question:
+    if isinstance(question.task, Call):
+        return question
+    fitted = fit(question.task, sampling.max_tokens, vocabulary, chat_template)
+    return replace(question, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
+
+
 def _with_system(question: Question, system: str | None) -> Question:
     task = question.task
     if system is None or not isinstance(task, Generate | Choose) or not task.chat or task.messages[0].role == "system":
@@ -204,16 +219,10 @@ def _prompt_hash(question: Question) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def required_context(
-    data: BenchmarkData, *, sequences: int, sampling: Sampling, vocabulary: Model, chat_template: str | None = None
-) -> int:
-    """KV cells with which no block of this benchmark ever waits for room, over all items: a multiple of 256."""
-    tasks = [item.task for item in data.items]
-    if data.kind == "generate":
-        return cells_of_generation(tasks, sequences, sampling.max_tokens, vocabulary, chat_template)
-    if data.kind == "choose":
-        return cells_of_choices(tasks, sequences, vocabulary, chat_template)
-    return cells_of_chunks(tasks)
+def cache_need(data: BenchmarkData, *, sampling: Sampling, vocabulary: Model, chat_template: str | None = None) -> Need:
+    """KV cells with which no block of this benchmark ever waits for room, over all items."""
+    tasks = [item.task for item in data.items if not item.too_long]
+    return need_of(tasks, sampling.max_tokens, vocabulary, chat_template)
 
 
 def is_sampled(data: BenchmarkData, sampling: Sampling) -> bool:

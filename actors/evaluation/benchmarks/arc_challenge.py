@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.work import Choose, Scorer
 
@@ -78,12 +78,12 @@ def science_question(row: Row) -> Science:
 def _load(inputs: Inputs) -> Loaded:
     test, train = read_rows(inputs, TEST, science_question), read_rows(inputs, TRAIN, science_question)
     shots = train.values[:SHOTS]
-    prefix = "".join(f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots)
+    examples = [f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots]
     questions = tuple(
         Question(
             one.item_id,
             Choose(
-                messages=user_prompt(f"{prefix}Question: {one.question}\nAnswer:"),
+                messages=few_shot_prompt(examples, f"Question: {one.question}\nAnswer:"),
                 chat=False,
                 choices=tuple(f" {text}" for text in one.choices),
             ),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import read_rows
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.work import Generate, Scorer
 
 MAX_TOKENS = 16
@@ -30,12 +30,12 @@ def _asked(one: Science) -> str:
 def _load(inputs: Inputs) -> Loaded:
     test = read_rows(inputs, arc_challenge.TEST, arc_challenge.science_question)
     train = read_rows(inputs, arc_challenge.TRAIN, arc_challenge.science_question)
-    prefix = "".join(f"{_asked(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS])
+    shots = [f"{_asked(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
     questions = tuple(
         Question(
             one.item_id,
             Generate(
-                messages=user_prompt(prefix + _asked(one)),
+                messages=few_shot_prompt(shots, _asked(one)),
                 chat=False,
                 stop=("\n",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),

@@ -24,7 +24,7 @@ import re
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
@@ -92,12 +92,12 @@ def problem(row: Row) -> Problem:
 
 def _load(inputs: Inputs) -> Loaded:
     test, train = read_rows(inputs, TEST, problem), read_rows(inputs, TRAIN, problem)
-    prefix = "".join(f"Question: {shot.question}\nAnswer: {_cleaned(shot)}\n\n" for shot in train.values[:SHOTS])
+    shots = [f"Question: {shot.question}\nAnswer: {_cleaned(shot)}\n\n" for shot in train.values[:SHOTS]]
     questions = tuple(
         Question(
             one.item_id,
             Generate(
-                messages=user_prompt(f"{prefix}Question: {one.question}\nAnswer:"),
+                messages=few_shot_prompt(shots, f"Question: {one.question}\nAnswer:"),
                 chat=False,
                 stop=("Question:",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),

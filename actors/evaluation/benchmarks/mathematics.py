@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.mathematics import last_boxed
 from actors.work import Generate, Scorer
@@ -110,12 +110,12 @@ def _loader(test_set: DataSet) -> Callable[[Inputs], Loaded]:
     def load(inputs: Inputs) -> Loaded:
         test, train = read_rows(inputs, test_set, _row), read_rows(inputs, TRAIN, _row)
         shots = _shots(train.values)
-        prefix = "".join(f"Problem:\n{shot.problem}\n\nSolution:\n{shot.solution}\n\n" for shot in shots)
+        examples = [f"Problem:\n{shot.problem}\n\nSolution:\n{shot.solution}\n\n" for shot in shots]
         questions = tuple(
             Question(
                 one.item_id,
                 Generate(
-                    messages=user_prompt(f"{prefix}Problem:\n{one.problem}\n\nSolution:\n"),
+                    messages=few_shot_prompt(examples, f"Problem:\n{one.problem}\n\nSolution:\n"),
                     chat=False,
                     stop=("Problem:",),
                     max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),

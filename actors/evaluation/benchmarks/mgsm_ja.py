@@ -70,8 +70,8 @@ def _load(inputs: Inputs) -> Loaded:
     shots = train.values[:MOST_SHOTS]
     turns = tuple(
         message
-        for shot in shots
-        for message in (Message("user", _asked(shot.question)), Message("assistant", shot.answer))
+        for number, shot in enumerate(shots)
+        for message in (Message("user", _asked(shot.question), number), Message("assistant", shot.answer, number))
     )
     questions = tuple(
         Question(

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from actors.work import Item, ReportTokens
 from conf.schema import Sampling
 
+CONTEXT_TOO_LONG = "context_too_long"
 FinishReason = Literal["stop", "eog", "length"]
 
 

@@ -75,7 +75,7 @@ class _Running:
 class _Waiting:
     """An item whose prompt is decoded while some of its seeds still wait for a slot."""
 
-    ask_index: int
+    prompt: int
     logits: NDArray[np.float32]  # [n_vocab], after the prompt's last token
 
 
@@ -100,45 +100,53 @@ class Generation:
         """Answers in the order of the asks, seeds within an ask. Raises `LlamaError`."""
         self.context.clear()
         pending = deque((ask, seed) for ask in range(len(self.asks)) for seed in range(len(self.seeds)))
-        self._prefix = shared_length([ask.tokens for ask in self.asks])
+        self._prefix = shared_length([ask.tokens for ask in self.asks]) if self.context.shares else 0
         self._check_room()
-        self._decode_prompts([Run(ROOT, 0, self.asks[0].tokens[: self._prefix], self._prefix)] if self.asks else [])
+        if self._prefix:
+            self._decode_prompts([Run(ROOT, 0, self.asks[0].tokens[: self._prefix], self._prefix)])
         while pending or self._running:
             self._start(pending)
             self._step()
         return [self._results[key] for key in sorted(self._results)]
 
     def _start(self, pending: deque[tuple[int, int]]) -> None:
-        """Give free slots to what is next; decode the prompts of new items; draw each one's first token."""
+        """Give free slots to what is next; decode the prompts that are new; draw each one's first token."""
         starters = self._admit(pending)
         if not starters:
             return
         first_slot: dict[int, int] = {}
-        for slot, (ask_index, _) in starters.items():
-            if self._waiting is None or self._waiting.ask_index != ask_index:
-                first_slot.setdefault(ask_index, slot)
-        logits = self._decode_items(first_slot)
+        for slot, pair in starters.items():
+            if self._waiting is None or self._waiting.prompt != self._prompt(pair):
+                first_slot.setdefault(self._prompt(pair), slot)
+        logits = self._decode_own(first_slot, starters)
         if self._waiting is not None:
-            logits[self._waiting.ask_index] = self._waiting.logits
-        for slot, (ask_index, seed_index) in starters.items():
-            source = first_slot.get(ask_index, self._holder)
+            logits[self._waiting.prompt] = self._waiting.logits
+        for slot, pair in starters.items():
+            source = first_slot.get(self._prompt(pair), self._holder)
             if slot != source:
                 self.context.fork(source, slot)
-            self._running[slot] = self._new(ask_index, seed_index)
+            self._running[slot] = self._new(*pair)
         self._hold(pending, first_slot, logits)
-        self._advance(list(starters), np.stack([logits[ask_index] for ask_index, _ in starters.values()]))
+        self._advance(list(starters), np.stack([logits[self._prompt(pair)] for pair in starters.values()]))
 
     @property
     def _holder(self) -> int:
         return self.n_slots + 1
 
+    def _prompt(self, pair: tuple[int, int]) -> int:
+        """A number for what is decoded once: an ask, or each (ask, seed) where nothing can be forked."""
+        ask_index, seed_index = pair
+        return ask_index if self.context.shares else ask_index * len(self.seeds) + seed_index
+
     def _admit(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
         """As many of the next (ask, seed) pairs as there are slots and cells for, by slot."""
-        starters: dict[int, tuple[int, int]] = {}
         free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
+        if not self.context.unified:  # each slot has its own cells, and `_check_room` has seen that they are enough
+            return {slot: pending.popleft() for slot in free[: len(pending)]}
+        starters: dict[int, tuple[int, int]] = {}
         live = {running.ask_index for running in self._running.values()}
         if self._waiting is not None:
-            live.add(self._waiting.ask_index)
+            live.add(self._waiting.prompt)
         cells = self._prefix + sum(self._own_cells(ask_index) for ask_index in live)
         cells += sum(self.asks[running.ask_index].max_tokens for running in self._running.values())
         while pending and free:
@@ -156,8 +164,9 @@ class Generation:
         """Every ask must fit alone: then work never stands still, as the item that waits is the next to start."""
         own = max((self._own_cells(ask_index) for ask_index in range(len(self.asks))), default=0)
         need = self._prefix + own + max((ask.max_tokens for ask in self.asks), default=0)
-        if need > self.context.n_ctx:
-            raise LlamaError(f"a KV cache of {self.context.n_ctx} cells is too small: one sequence needs {need}")
+        room = self.context.cells_a_sequence
+        if need > room:
+            raise LlamaError(f"a KV cache of {room} cells is too small: one sequence needs {need}")
 
     def _own_cells(self, ask_index: int) -> int:
         return len(self.asks[ask_index].tokens) - self._prefix
@@ -167,17 +176,19 @@ class Generation:
         generator = generator_for(self.seeds[seed_index], ask.item_id)
         return _Running(ask_index, seed_index, generator, StopWatch(ask.stop), len(ask.tokens))
 
-    def _decode_items(self, first_slot: dict[int, int]) -> dict[int, NDArray[np.float32]]:
-        """Decode the own parts of new items; the logits after each one's last token."""
+    def _decode_own(
+        self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
+    ) -> dict[int, NDArray[np.float32]]:
+        """Decode new prompts from the common beginning on; the logits after each one's last token."""
+        runs = []
         for slot in first_slot.values():
             if self._prefix:
                 self.context.fork(ROOT, slot)
-        asks = list(first_slot)
-        runs = [
-            Run(first_slot[ask], self._prefix, self.asks[ask].tokens[self._prefix :], self._own_cells(ask) - 1)
-            for ask in asks
-        ]
-        return {asks[owner]: row for owner, row in self._decode_prompts(runs)}
+            ask_index, _ = starters[slot]
+            own = self.asks[ask_index].tokens[self._prefix :]
+            runs.append(Run(slot, self._prefix, own, len(own) - 1))
+        prompts = list(first_slot)
+        return {prompts[owner]: row for owner, row in self._decode_prompts(runs)}
 
     def _decode_prompts(self, runs: Sequence[Run]) -> list[tuple[int, NDArray[np.float32]]]:
         """Rows by the index of their run: copies, as they outlive the call that made them."""
@@ -192,8 +203,8 @@ class Generation:
         self, pending: deque[tuple[int, int]], first_slot: dict[int, int], logits: dict[int, NDArray[np.float32]]
     ) -> None:
         """Keep the prompt of the item whose seeds are not all started; let go of the one kept before."""
-        ask_index = pending[0][0] if pending and pending[0][1] > 0 else None
-        if self._waiting is not None and self._waiting.ask_index != ask_index:
+        ask_index = pending[0][0] if self.context.shares and pending and pending[0][1] > 0 else None
+        if self._waiting is not None and self._waiting.prompt != ask_index:
             self.context.drop(self._holder)
             self._waiting = None
         if ask_index is not None and self._waiting is None:

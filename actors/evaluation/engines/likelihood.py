@@ -1,13 +1,14 @@
 """Likelihoods of given tokens: the choices of a question.
 
 A question's context is decoded once and forked for its choices; questions are taken in groups, as many as there
-are sequences and KV cells for.
+are sequences and KV cells for. Where the model's memory cannot be forked, each choice is decoded whole.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,9 @@ class Likelihoods:
     def choices(self, forks: Sequence[Fork]) -> list[tuple[float, ...]]:
         """Log-likelihoods, nats, of each question's choices. Raises `LlamaError`."""
         self.context.clear()
+        self._check_room(forks)
+        if not self.context.shares:
+            return self._choices_alone(forks)
         # The context proper must stay out of the root where a question's choices differ early.
         prefix = min(
             shared_length([choice for fork in forks for choice in fork.choices]),
@@ -66,11 +70,32 @@ class Likelihoods:
             results += self._group(group, prefix)
         return results
 
+    def _check_room(self, forks: Sequence[Fork]) -> None:
+        room = self.context.cells_a_sequence
+        need = max((len(choice) - 1 for fork in forks for choice in fork.choices), default=0)
+        if need > room:
+            raise LlamaError(f"a KV cache of {room} cells a sequence is too small: one choice needs {need}")
+
+    def _choices_alone(self, forks: Sequence[Fork]) -> list[tuple[float, ...]]:
+        """Each choice from its first token on, in a sequence of its own."""
+        tails = [_whole(choice, fork) for fork in forks for choice in fork.choices]
+        scores: list[float] = []
+        for start in range(0, len(tails), self.n_slots):
+            part = [
+                replace(tail, run=replace(tail.run, sequence=slot))
+                for slot, tail in enumerate(tails[start : start + self.n_slots], start=1)
+            ]
+            scores += self._scores(part)
+            self.context.clear()
+        remaining = iter(scores)
+        return [tuple(itertools.islice(remaining, len(fork.choices))) for fork in forks]
+
     def _groups(self, forks: Sequence[Fork], prefix: int) -> Iterator[list[Fork]]:
         group: list[Fork] = []
         slots, cells = 0, prefix
         for fork in forks:
             need = fork.stem - prefix + sum(len(choice) - 1 - fork.stem for choice in fork.choices)
+            need = need if self.context.unified else 0  # else each sequence has cells of its own
             if group and (slots + len(fork.choices) > self.n_slots or cells + need > self.context.n_ctx):
                 yield group
                 group, slots, cells = [], 0, prefix
@@ -126,6 +151,12 @@ class Likelihoods:
 
 def _unscored(run: Run) -> _Scored:
     return _Scored(run, np.empty(0, np.int64))
+
+
+def _whole(choice: Sequence[int], fork: Fork) -> _Scored:
+    """A choice with its context, for whatever sequence is free; its last token need not be decoded."""
+    run = Run(ROOT, 0, choice[:-1], fork.scored_from - 1)
+    return _Scored(run, np.asarray(choice[fork.scored_from :], np.int64))
 
 
 def _tail(slot: int, choice: Sequence[int], fork: Fork) -> _Scored:

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
-from actors.evaluation.engines import Answer, Choices, Measured, Refused, Usage
+from actors.evaluation.context_need import BESIDE_SLOTS
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
 from actors.evaluation.engines.generation import ROOT, Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods
 from actors.evaluation.engines.meter import Meter
-from actors.evaluation.engines.side_by_side import TOO_LONG, measure_side_by_side
+from actors.evaluation.engines.side_by_side import measure_side_by_side
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
@@ -32,7 +33,14 @@ from conf.schema import Sampling
 CONTENT = TypeVar("CONTENT")
 TASK = TypeVar("TASK", Generate, Choose, Measure)
 TEMPLATE_FAILED = "chat_template_failed"
-_BESIDE_SLOTS = 2  # sequences for the common prefix and for the item that waits for its seeds
+
+
+@dataclass(frozen=True)
+class Put(Generic[CONTENT]):
+    """A question that is put to the model."""
+
+    content: CONTENT
+    rendered_hash: str
 
 
 class LlamaEngine:
@@ -44,10 +52,10 @@ class LlamaEngine:
         self._layout = layout
         self._chat_template = chat_template
         self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
-        self._context = Context(self._model, layout, max_sequences=layout.sequences + _BESIDE_SLOTS)
+        self._context = Context(self._model, layout, max_sequences=layout.sequences + BESIDE_SLOTS)
         self._meter = Meter()
         self._meter.loaded(time.perf_counter() - started)
-        self._vocabulary = Vocabulary(
+        self.vocabulary = Vocabulary(
             functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
         )
 
@@ -65,10 +73,10 @@ class LlamaEngine:
     ) -> list[Answer | Refused]:
         """One answer for each item and seed: items as they come, seeds within an item. Raises `LlamaError`."""
         self._meter.report = report
-        prepared = [self._ask(item, sampling) for item in items]
-        asks = [one.content for one in prepared if isinstance(one, _Put)]
+        prepared = [self.ask(item, sampling) for item in items]
+        asks = [one.content for one in prepared if isinstance(one, Put)]
         generation = Generation(
-            self._context, self._vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
+            self._context, self.vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
@@ -84,8 +92,8 @@ class LlamaEngine:
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
         """Log-likelihoods of each item's choices. Raises `LlamaError`."""
         self._meter.report = report
-        prepared = [self._fork(item) for item in items]
-        forks = [one.content for one in prepared if isinstance(one, _Put)]
+        prepared = [self.fork(item) for item in items]
+        forks = [one.content for one in prepared if isinstance(one, Put)]
         logliks = iter(Likelihoods(self._context, self._layout.sequences, self._meter).choices(forks))
         results: list[Choices | Refused] = []
         for one in prepared:
@@ -124,7 +132,7 @@ class LlamaEngine:
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; none for a control token."""
-        return self._vocabulary.piece(token)
+        return self.vocabulary.piece(token)
 
     @functools.cached_property
     def vocabulary_hash(self) -> str:
@@ -139,7 +147,8 @@ class LlamaEngine:
         """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
         return n_tokens > self._model.n_ctx_train
 
-    def _ask(self, item: Item, sampling: Sampling) -> _Put[Ask] | Refused:
+    def ask(self, item: Item, sampling: Sampling) -> Put[Ask] | Refused:
+        """A question that is generated for, as tokens."""
         task = task_of(item, Generate)
         try:
             prompt = self._rendered(task)
@@ -148,10 +157,11 @@ class LlamaEngine:
         tokens = self._tokens(prompt.text, prompt)
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if self.too_long(len(tokens) + max_tokens):
-            return Refused(TOO_LONG, prompt.sha256)
-        return _Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
+            return Refused(CONTEXT_TOO_LONG, prompt.sha256)
+        return Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
 
-    def _fork(self, item: Item) -> _Put[Fork] | Refused:
+    def fork(self, item: Item) -> Put[Fork] | Refused:
+        """A question with its choices, as tokens."""
         task = task_of(item, Choose)
         try:
             prompt = self._rendered(task)
@@ -162,22 +172,14 @@ class LlamaEngine:
         spaces = prompt.text[len(context) :]
         choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
         if self.too_long(max(map(len, choices))):
-            return Refused(TOO_LONG, prompt.sha256)
-        return _Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
+            return Refused(CONTEXT_TOO_LONG, prompt.sha256)
+        return Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
 
     def _rendered(self, task: Generate | Choose) -> Prompt:
         return render_prompt(task.messages, chat=task.chat, model=self._model, template_instead=self._chat_template)
 
     def _tokens(self, text: str, prompt: Prompt) -> list[int]:
         return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)
-
-
-@dataclass(frozen=True)
-class _Put(Generic[CONTENT]):
-    """A question that is put to the model."""
-
-    content: CONTENT
-    rendered_hash: str
 
 
 def task_of(item: Item, kind: type[TASK]) -> TASK:

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.evaluation.divergence import TokenFigures, compare, joined
-from actors.evaluation.engines import Measured, Refused
+from actors.evaluation.engines import CONTEXT_TOO_LONG, Measured, Refused
 from actors.token_classes import classify
 from actors.work import Measure
-
-TOO_LONG = "context_too_long"
 
 
 class ChunkDecoder(Protocol):
@@ -57,7 +55,7 @@ def measure_side_by_side(
 
 def _measure(models: Sequence[ChunkDecoder], task: Measure, pool: Executor) -> tuple[Measured | Refused, ...]:
     if any(model.too_long(len(task.tokens)) for model in models):
-        return (Refused(TOO_LONG),) * len(models)
+        return (Refused(CONTEXT_TOO_LONG),) * len(models)
     figures = _decode(models, task, pool)
     classes = classify([models[0].piece(token) for token in task.tokens])[task.first_scored :]
     every = np.ones(len(classes), np.bool_)

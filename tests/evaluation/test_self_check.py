@@ -1,0 +1,79 @@
+"""The self-check: it passes where the batched engine is right, and stops an arm where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from actors.errors import LlamaError
+from actors.evaluation.actor import EvaluationWorker
+from actors.evaluation.engines import likelihood
+from actors.evaluation.self_check import run_check
+from actors.llama.context import Context
+from actors.store import read_json
+from actors.work import CheckOrder, CheckPart, Measure
+from tests.evaluation.conftest import ignore, layout
+from tests.evaluation.test_engine import QUESTIONS, SHOTS, choice, chunk
+from tests.tiny_architectures import write_tiny_architecture
+
+CHOICES = (choice("c0", SHOTS + "it is", (" a", " the end of it")), choice("c1", SHOTS + "on", (" the", " in")))
+CHUNKS = (chunk(128, 65),)
+
+
+def order(path: str, folder: Path, **changes: bool) -> CheckOrder:
+    how = layout(n_ctx=6 * 512, **changes)
+    parts = (
+        CheckPart("asked", tuple(QUESTIONS[:2]), how),
+        CheckPart("chosen", CHOICES, how),
+        CheckPart("measured", CHUNKS, how),
+    )
+    return CheckOrder("q4_k_m", path, parts, None, str(folder / "check.json"))
+
+
+def test_a_sound_arm_passes_and_what_was_compared_is_written(tiny_path: str, tmp_path: Path) -> None:
+    worker = EvaluationWorker()
+    asked, chosen, measured = worker.check(order(tiny_path, tmp_path), ignore)
+    assert asked.n_answers == 2 and asked.nats_a_token is None
+    assert chosen.nats_a_token is not None and chosen.nats_a_token < 1e-3
+    assert measured.n_tokens == 31 and measured.nats_a_token is not None and measured.nats_a_token < 1e-3
+    written = read_json(tmp_path / "check.json")
+    assert [part["benchmark"] for part in written["parts"]] == ["asked", "chosen", "measured"]
+    assert {part["prefixes"] for part in written["parts"]} == {"shared"}
+    worker.close()
+
+
+@pytest.mark.parametrize("architecture", ["gemma2", "jamba"])
+def test_models_with_other_memories_pass_with_and_without_sharing(architecture: str, tmp_path: Path) -> None:
+    path = str(write_tiny_architecture(tmp_path / "tiny.gguf", architecture))  # type: ignore[arg-type]
+    run_check(order(path, tmp_path), ignore)
+    run_check(order(path, tmp_path, unified=False, share=False), ignore)
+    assert {part["prefixes"] for part in read_json(tmp_path / "check.json")["parts"]} == {"not_shared"}
+
+
+def lose_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if llama.cpp did not copy sequences: what a fork should share is missing."""
+    monkeypatch.setattr(Context, "fork", lambda self, source, target: None)
+
+
+@pytest.mark.parametrize(("part", "told"), [(0, "asked: .*and"), (1, "chosen: .*nats a token")])
+def test_a_fork_that_loses_its_beginning_stops_the_arm(
+    part: int, told: str, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_prefix(monkeypatch)
+    whole = order(tiny_path, tmp_path)
+    with pytest.raises(LlamaError, match=f"self-check of q4_k_m on {told}|llama_decode failed"):
+        run_check(replace(whole, parts=(whole.parts[part],)), ignore)
+    assert not Path(whole.output_path).exists()
+
+
+def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
+    tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = likelihood.Likelihoods.chunk
+    monkeypatch.setattr(likelihood.Likelihoods, "chunk", lambda self, tokens, first: right(self, tokens, first) + 0.1)
+    whole = order(tiny_path, tmp_path)
+    assert isinstance(CHUNKS[0].task, Measure)
+    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):
+        run_check(replace(whole, parts=whole.parts[2:]), ignore)
