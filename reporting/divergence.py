@@ -69,7 +69,7 @@ def divergence_rows(primary: Mapping[str, Any], cell: Cell, reference: Cell | No
     compared = cell.records.filter(pl.col("kld_sum").is_not_null())
     if compared.height == 0:
         differ = (cell.records["divergence_reason"] == Reason.VOCABULARIES_DIFFER.value).any()
-        reason = Reason.VOCABULARIES_DIFFER if differ else Reason.NO_SCORED_ITEMS
+        reason = Reason.VOCABULARIES_DIFFER if differ else Reason.NOT_COMPARED
         return [*rows, _row(primary, "kld", None, reason, _Counts(0, 0))]
     chunks = _Chunks(compared, _sources(cell, compared))
     rows.append(_ratio_row(primary, chunks, reference))

@@ -56,5 +56,7 @@ class Reason(StrEnum):
     """It is computed from a p value that is undefined."""
     VOCABULARIES_DIFFER = "vocabularies_differ"
     """Arm and reference have different tokens: their distributions cannot be compared."""
+    NOT_COMPARED = "not_compared"
+    """No text of it was decoded beside its reference."""
     SEVERAL_RUNS = "several_runs"
     """A test for one answer an item, where items have several."""
