@@ -56,6 +56,8 @@ class Reason(StrEnum):
     """It is computed from a p value that is undefined."""
     VOCABULARIES_DIFFER = "vocabularies_differ"
     """Arm and reference have different tokens: their distributions cannot be compared."""
+    SEE_FLIPS = "see_flips"
+    """Of sampled answers the noise floor is told as flips."""
     NOT_COMPARED = "not_compared"
     """No text of it was decoded beside its reference."""
     SEVERAL_RUNS = "several_runs"

@@ -231,7 +231,6 @@ class PlannedPerformance:
     """Speed and memory of an arm, measured once."""
 
     unit: str
-    needs: tuple[str, ...]
     order: PerformanceOrder
 
 
@@ -576,7 +575,7 @@ def plan_performances(
         key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
         path = run.performance(arm.name, content_hash(key))
         order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
-        planned.append(PlannedPerformance(f"performance/{path.stem}", arm.made_by, order))
+        planned.append(PlannedPerformance(f"performance/{path.stem}", order))
     return tuple(planned)
 
 

@@ -94,7 +94,7 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         for check in plan.checks
     ]
     performances = [
-        Unit(one.unit, "evaluation", "evaluate", one.needs, one.order.arm, None, PERFORMANCE_COST)
+        Unit(one.unit, "evaluation", "evaluate", needs[one.order.arm], one.order.arm, None, PERFORMANCE_COST)
         for one in plan.performances
     ]
     blocks = [
