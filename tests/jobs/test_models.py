@@ -91,6 +91,7 @@ def test_a_matrix_is_collected_from_a_file_and_a_data_set_of_the_hub(job: Job, t
     }
 
 
+@pytest.mark.slow
 def test_a_plan_records_where_models_and_arms_come_from_and_what_arms_do_otherwise(job: Job, tmp_path: Path) -> None:
     models = ["--model", "tiny=hf:org/tiny/gguf/tiny-F16.gguf", "--arm", "theirs=hf:org/tiny/other-Q4_X.gguf"]
     work = ["--quantizations", "f16", "--benchmarks", "demo_choice", "--limit", "1", "--imatrix", "none"]

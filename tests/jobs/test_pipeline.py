@@ -128,6 +128,7 @@ def test_the_same_command_again_does_nothing_and_says_so(done: Done, tiny_model:
     assert changed <= {"owner.lock"}
 
 
+@pytest.mark.slow
 def test_another_pipeline_takes_over_what_has_the_same_keys(done: Done, tiny_model: Path) -> None:
     ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "second"))
     assert ended.code == 0, ended.out + ended.err
@@ -138,6 +139,7 @@ def test_another_pipeline_takes_over_what_has_the_same_keys(done: Done, tiny_mod
     assert theirs.samefile(ours)
 
 
+@pytest.mark.slow
 def test_more_runs_add_a_seed_group_and_keep_what_is_there(done: Done, tiny_model: Path) -> None:
     options = list(small_pipeline(tiny_model, done.storage, "third"))
     options[options.index("--runs") + 1] = "3"

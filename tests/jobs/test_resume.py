@@ -60,6 +60,7 @@ def unbroken(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_one_worker_writes_the_same_records_as_two(models: Path, unbroken: Path, tmp_path: Path) -> None:
     ended = run("evaluate", *options(models, tmp_path / "run"), "--max-workers", "1")
     assert ended.code == 0, ended.out + ended.err
