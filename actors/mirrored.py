@@ -239,7 +239,7 @@ def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus) -> Mirr
 
 
 def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Of one cell: the mean score, or nll (nats a token) and perplexity; how many records, how many unscored."""
+    """Of one cell: the mean score, or nll (nats a token), perplexity and divergence; how many records, and unscored."""
     if not records:
         return {}
     unscored = sum(record["outcome"] == "unscored" for record in records)
@@ -251,6 +251,11 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     if n_tokens:
         nll = math.fsum(record["nll_sum"] for record in records if record["outcome"] == "measured") / n_tokens
         metrics |= {"nll": nll, "perplexity": math.exp(nll), "n_tokens": float(n_tokens)}
+    compared = [record for record in records if record.get("kld_sum") is not None]
+    if compared:
+        n_compared = sum(record["n_tokens"] for record in compared)
+        metrics["kld"] = math.fsum(record["kld_sum"] for record in compared) / n_compared
+        metrics["top_agreement"] = sum(record["top_agree"] for record in compared) / n_compared
     return metrics
 
 

@@ -100,6 +100,9 @@ class RunDirectory:
         """Quantization errors by tensor and type; of the storage, so that its pipelines share them."""
         return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
 
+    def performance(self, arm: str, key_hash: str) -> Path:
+        return self.root / "performance" / f"{arm}-{key_hash[:8]}.json"
+
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
 

@@ -135,6 +135,14 @@ class EngineLayout:
 
 
 @dataclass(frozen=True)
+class ReferenceModel:
+    """A reference as it is decoded."""
+
+    gguf_path: str
+    layout: EngineLayout
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """A model behind an OpenAI-compatible endpoint, and how it is asked. Its key is no part of it."""
 
@@ -165,6 +173,31 @@ class BlockOrder:
     """In place of the one in the GGUF."""
     endpoint: Endpoint | None = None
     """Where there is no GGUF; `gguf_path` is its address then."""
+    reference: ReferenceModel | None = None
+    """What chunks of text are compared with; the arm itself where it is the reference. None: there is none, or it is
+    no text."""
+
+
+@dataclass(frozen=True)
+class PassOrder:
+    """Blocks of several arms on the same chunks of text, decoded side by side with their common reference.
+
+    Its own block may be among them. Each block's records are what it would give alone.
+    """
+
+    blocks: tuple[BlockOrder, ...]
+
+
+@dataclass(frozen=True)
+class PerformanceOrder:
+    """Measure how fast an arm is and what memory it takes, by a short fixed workload."""
+
+    arm: str
+    gguf_path: str
+    layout: EngineLayout
+    """That of its widest benchmark."""
+    output_path: str
+    """`<run>/performance/<arm>-<hash8>.json`; its being there says that it was measured."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +242,18 @@ class Record:
     nll_sum: float | None = None
     n_tokens: int | None = None
     shots_dropped: int = 0
+    kld_sum: float | None = None
+    """Of a measured chunk, over its scored tokens: KL divergence from the reference, nats. This and the next three are
+    null where nothing was compared; `divergence_reason` says why."""
+    top_agree: int | None = None
+    """Tokens on which arm and reference hold the same one for the most likely."""
+    p_change_sum: float | None = None
+    """Probability of the true token less that under the reference."""
+    p_change_squares: float | None = None
+    divergence_reason: str | None = None
+    """`no_reference` (of the reference itself, too) or `vocabularies_differ`."""
+    token_classes: Mapping[str, Mapping[str, float | None]] | None = None
+    """By class of tokens (mathematics, science, other), of those that the chunk has: the same sums."""
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,9 @@ class PipelineConfig(Frozen):
     """Repeats with different seeds of every sampled benchmark."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """First seed; run r uses seed + r."""
+    noise_floor: bool = False
+    """True: each reference once more, in another batch layout, wherever the output does not depend on the seed: what
+    differs then means nothing. Sampled benchmarks show that by the reference's own seeds."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Items a benchmark at most; None: all."""
     data_dir: Path | None = None

@@ -48,6 +48,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="first N items of each benchmark's fixed shuffle (default: all)"
     )
     group.add_argument(
+        "--aa",
+        action="store_const",
+        const=True,
+        help="noise floor: the reference once more in another batch layout, as arm f16~aa, where nothing is sampled",
+    )
+    group.add_argument(
         "--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark (default: from the hub)"
     )
     group.add_argument(
@@ -129,6 +135,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "runs": ("runs",),
     "seed": ("seed",),
     "limit": ("limit",),
+    "aa": ("noise_floor",),
     "data_dir": ("data_dir",),
     "storage": ("storage",),
     "pipeline_id": ("pipeline_id",),

@@ -76,7 +76,7 @@ Cells = Mapping[tuple[str, str], Cell]
 
 
 def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], Cell]:
-    """All cells of a run; one without any record is there, empty.
+    """All cells of a run; one without any record is there, empty (a noise floor's is not: it was never planned).
 
     Args:
         run: its description (`reporting.results.build_results`).
@@ -89,6 +89,8 @@ def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, 
     for benchmark in run["benchmarks"]:
         for arm in run["arms"]:
             key = (str(arm["name"]), str(benchmark["name"]))
+            if key[0].endswith(AA_SUFFIX) and key not in records_of:
+                continue  # sampled benchmarks have another noise floor
             cells[key] = Cell(key[0], benchmark, records_of.get(key, values.clear()), items_of.get(key, items.clear()))
     return cells
 

@@ -85,7 +85,7 @@ def compare(run: Mapping[str, Any], cells: Cells) -> Comparisons:
 
 def _pairs(run: Mapping[str, Any], cells: Cells, benchmark: str) -> Iterator[tuple[Cell, Cell, Pairing | Reason]]:
     for arm in run["arms"]:
-        if arm["reference"] is None:
+        if arm["reference"] is None or (arm["name"], benchmark) not in cells:
             continue
         cell, reference = cells[arm["name"], benchmark], cells.get((arm["reference"], benchmark))
         if reference is None:
@@ -177,6 +177,7 @@ def _compared(
         "n_unpaired_unscored": pairing.n_unscored if isinstance(pairing, Pairing) else 0,
         "n_unpaired_prompt": pairing.n_prompt_mismatch if isinstance(pairing, Pairing) else 0,
         "deterministic": cell.benchmark["deterministic"],
+        **number("noise_floor_difference", _noise_floor(cell, reference, aa_arm)),
         **_flip_fields(cell, reference, pairing, aa_arm),
     }
     return Compared(row, cell, reference, pairing, found)
@@ -192,6 +193,16 @@ def _difference(cell: Cell, reference: Cell, pairing: Pairing | Reason) -> Paire
 def _effect_interval(found: PairedDifference, drawn: _Drawn) -> Interval | Reason:
     """No interval without the effect itself."""
     return found.cohens_d if isinstance(found.cohens_d, Reason) else drawn.effect
+
+
+def _noise_floor(cell: Cell, reference: Cell, aa_arm: Cell | None) -> float | Reason:
+    """How far an item's value moves, on average and either way, when the reference is decoded in another layout."""
+    if not cell.benchmark["deterministic"]:
+        return Reason.SEE_FLIPS
+    pairing = Reason.NO_AA_ARM if aa_arm is None else pair_items(aa_arm.items, reference.items)
+    if isinstance(pairing, Reason) or not pairing.paired.any():
+        return Reason.NO_AA_ARM
+    return float(np.abs(pairing.differences).mean())
 
 
 # --- flips ----------------------------------------------------------------------------------------

@@ -8,6 +8,23 @@ from __future__ import annotations
 
 import polars as pl
 
+TOKEN_CLASSES = ("mathematics", "science", "other")
+"""Labels of the classes by which text is split (`actors.token_classes`)."""
+_DIVERGENCE: dict[str, type[pl.DataType]] = {
+    "nll_sum": pl.Float64,
+    "n_tokens": pl.Int64,
+    "kld_sum": pl.Float64,
+    "top_agree": pl.Int64,
+    "p_change_sum": pl.Float64,
+    "p_change_squares": pl.Float64,
+}
+
+
+def class_column(token_class: str, name: str) -> str:
+    """The column of a sum over the tokens of one class."""
+    return f"{token_class}.{name}"
+
+
 RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
     "benchmark": pl.String,
@@ -23,11 +40,13 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "prompt_tokens": pl.Int64,
     "completion_tokens": pl.Int64,
     "finish_reason": pl.String,
-    "nll_sum": pl.Float64,
-    "n_tokens": pl.Int64,
+    **_DIVERGENCE,
+    "divergence_reason": pl.String,
+    **{class_column(one, name): kind for one in TOKEN_CLASSES for name, kind in _DIVERGENCE.items()},
 }
-"""One row a planned record. `cluster` is the source that items share (a document or an article), null where an item
-shares none. A record that a failed block never wrote is `unscored` with reason `block_failed`."""
+"""One row a planned record. Of text there are the sums over all scored tokens, and over those of each class. `cluster`
+is the source that items share (a document or an article), null where an item shares none. A record that a failed
+block never wrote is `unscored` with reason `block_failed`."""
 
 TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

@@ -21,6 +21,7 @@ import polars as pl
 from conf.schema import Statistics
 from reporting.cells import Cell, interval, make_cells, method, number
 from reporting.comparisons import SEED, compare
+from reporting.divergence import divergence_rows
 from reporting.grids import grid_rows
 from reporting.performance import performance_rows
 from reporting.verdicts import find_verdicts
@@ -73,7 +74,12 @@ def build_results(
     _check(run, records)
     values = with_value(records)
     cells = make_cells(run, values)
-    results = [row for cell in cells.values() for row in _result_rows(cell)]
+    references = {arm["name"]: arm["reference"] for arm in run["arms"]}
+    results = [
+        row
+        for cell in cells.values()
+        for row in _result_rows(cell, cells.get((references[cell.arm], cell.benchmark["name"])))
+    ]
     margins = (statistics or Statistics()).margins
     compared = compare(run, cells)
     verdicts = find_verdicts(run, compared, margins)
@@ -123,11 +129,11 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
 # --- one arm on one benchmark ---------------------------------------------------------------------
 
 
-def _result_rows(cell: Cell) -> list[dict[str, Any]]:
+def _result_rows(cell: Cell, reference: Cell | None) -> list[dict[str, Any]]:
     row = _primary_row(cell)
     if cell.benchmark["metric"] != "nll":
         return [row]
-    return [row, _perplexity_row(row)]
+    return [row, _perplexity_row(row), *divergence_rows(row, cell, reference)]
 
 
 def _primary_row(cell: Cell) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reporting.cells import AA_SUFFIX
+from reporting.divergence_table import divergence_table
 from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words
 
@@ -37,13 +39,19 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
         _wrapped(
             "Brackets: 95% intervals, the benchmark taken as a sample of questions. diff: arm minus reference, over"
             " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored. verdict: on this"
-            " benchmark, against the margin.",
+            " benchmark, against the margin." + _noise_floor_words(comparison),
         )
     )
     worse = worse_arms(comparison, analysis["comparisons"])
     if worse:
         sections.append("\n".join(_wrapped(_clean(way_out(Words("en"), one))) for one in worse))
     return "\n\n".join(sections)
+
+
+def _noise_floor_words(comparison: Mapping[str, Any]) -> str:
+    """What the reference's second arm is, where there is one."""
+    second = [_shown(arm["name"]) for arm in comparison["arms"] if arm["name"].endswith(AA_SUFFIX)]
+    return f" {', '.join(second)}: the reference in another batch layout, so the noise floor." if second else ""
 
 
 def _arms_section(comparison: Mapping[str, Any]) -> str:
@@ -106,6 +114,7 @@ def _benchmark_section(
     for row in primary:
         table.append(_benchmark_row(row, shown[row["arm"]], differences.get(row["arm"])))
     lines = [title, *_columns(table, left=(0, len(table[0]) - 1))]
+    lines += _divergence_lines(own)
     lines += _flip_lines(list(differences.values()))
     lines += _precision_lines(list(differences.values()))
     lines += [_unscored_line(row) for row in primary if row["n_unscored"]]
@@ -147,6 +156,12 @@ def _uncompared_line(row: Mapping[str, Any]) -> str:
 
 
 # --- verdicts -------------------------------------------------------------------------------------
+
+
+def _divergence_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How far the arms' predictions of text are from the reference's, in nats and shares per token."""
+    rows = divergence_table(results)
+    return _columns([[_shown(row[0]), *row[1:]] for row in rows], left=(0,)) if rows else []
 
 
 def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

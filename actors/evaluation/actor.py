@@ -1,4 +1,4 @@
-"""The evaluation worker: keeps one GGUF loaded (or an endpoint open), and writes the blocks that it is given.
+"""The evaluation worker: keeps its GGUFs loaded (or an endpoint open), and writes the blocks that it is given.
 
 A plain class: `ray.remote` is applied where it is started.
 """
@@ -6,11 +6,13 @@ A plain class: `ray.remote` is applied where it is started.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from actors.evaluation.engines import Engine
 from actors.evaluation.engines.llama import LlamaEngine
 from actors.evaluation.engines.openai import OpenAIEngine
 from actors.evaluation.evaluate import (
+    BlockResult,
     BlockSummary,
     calls_function,
     evaluate_block,
@@ -18,17 +20,23 @@ from actors.evaluation.evaluate import (
     summarize,
     write_block,
 )
+from actors.evaluation.evaluate_pass import evaluate_pass
+from actors.evaluation.performance import measure_performance
 from actors.evaluation.self_check import PartReport, run_check
-from actors.work import BlockOrder, CheckOrder, Endpoint, EngineLayout, ReportTokens
+from actors.work import BlockOrder, CheckOrder, Endpoint, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
 from conf.load import read_endpoint_key
+
+_Wanted = tuple[str, EngineLayout, str | None]
+"""A GGUF, how it is decoded, and a chat template in place of its own."""
 
 
 class EvaluationWorker:
     """Evaluates blocks, one at a time."""
 
     def __init__(self) -> None:
-        self._engine: Engine | None = None
-        self._loaded: tuple[str, EngineLayout, str | None, Endpoint | None] | None = None
+        self._engines: dict[_Wanted, LlamaEngine] = {}
+        """What is loaded: one model, or a reference and the arms of a pass."""
+        self._endpoint: tuple[Endpoint, OpenAIEngine] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
         """Decode, score and write one block.
@@ -47,6 +55,31 @@ class EvaluationWorker:
         write_block(order, result)
         return summarize(order, result)
 
+    def evaluate_together(self, order: PassOrder, progress: Sequence[ReportTokens]) -> tuple[BlockSummary, ...]:
+        """Decode blocks of several arms beside their reference, and write each. Raises like `evaluate`."""
+        try:
+            results = self._evaluate_pass(order, progress)
+        except BaseException:
+            self.close()
+            raise
+        for block, result in zip(order.blocks, results, strict=True):
+            write_block(block, result)
+        return tuple(summarize(block, result) for block, result in zip(order.blocks, results, strict=True))
+
+    def _evaluate_pass(self, order: PassOrder, progress: Sequence[ReportTokens]) -> list[BlockResult]:
+        common = order.blocks[0].reference
+        if common is None:
+            raise TypeError("the blocks of a pass have a reference")
+        # Text is read without any chat template, so the one in the file may stand.
+        wanted: list[_Wanted] = [(block.gguf_path, block.layout, None) for block in order.blocks]
+        reference, *engines = self._load([(common.gguf_path, common.layout, None), *wanted])
+        return evaluate_pass(order, reference, engines, progress)
+
+    def measure_performance(self, order: PerformanceOrder, progress: ReportTokens) -> None:
+        """Measure load time, speed and memory of an arm, and write them. Raises `LlamaError`."""
+        self.close()  # what else is loaded would count
+        measure_performance(order, progress)
+
     def check(self, order: CheckOrder, progress: ReportTokens) -> tuple[PartReport, ...]:
         """Compare an arm with decoding one sequence at a time. Raises `LlamaError` where they disagree."""
         self.close()  # the check loads the model twice over
@@ -57,18 +90,32 @@ class EvaluationWorker:
         return os.getpid()
 
     def close(self) -> None:
-        """Free the model. The next block loads its own."""
-        engine, self._engine, self._loaded = self._engine, None, None
-        if engine is not None:
+        """Free all models. The next block loads its own."""
+        engines, self._engines = self._engines, {}
+        for engine in engines.values():
             engine.close()
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint[1].close()
 
     def _engine_for(self, order: BlockOrder) -> Engine:
-        wanted = (order.gguf_path, order.layout, order.chat_template, order.endpoint)
-        if self._engine is None or self._loaded != wanted:
+        if order.endpoint is None:
+            (engine,) = self._load([_wanted(order)])
+            return engine
+        if self._endpoint is None or self._endpoint[0] != order.endpoint:
             self.close()
-            if order.endpoint is not None:
-                self._engine = OpenAIEngine(order.endpoint, read_endpoint_key())
-            else:
-                self._engine = LlamaEngine(order.gguf_path, order.layout, order.chat_template)
-            self._loaded = wanted
-        return self._engine
+            self._endpoint = (order.endpoint, OpenAIEngine(order.endpoint, read_endpoint_key()))
+        return self._endpoint[1]
+
+    def _load(self, wanted: Sequence[_Wanted]) -> list[LlamaEngine]:
+        """The engines of these models, each loaded once; others make room first."""
+        for loaded in [one for one in self._engines if one not in wanted]:
+            self._engines.pop(loaded).close()
+        for one in wanted:
+            if one not in self._engines:
+                self._engines[one] = LlamaEngine(*one)
+        return [self._engines[one] for one in wanted]
+
+
+def _wanted(order: BlockOrder) -> _Wanted:
+    return order.gguf_path, order.layout, order.chat_template

@@ -11,15 +11,28 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from actors.evaluation.contract import Score
 from actors.evaluation.custom_function import evaluate_function
-from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Engine, Measured, Refused, Usage
+from actors.evaluation.engines import (
+    CONTEXT_TOO_LONG,
+    Answer,
+    Choices,
+    ClassSums,
+    Divergence,
+    Engine,
+    Measured,
+    Refused,
+    Usage,
+)
 from actors.evaluation.scorers import scorer_of
 from actors.store import content_hash, timings_path, write_jsonl
 from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
+
+NO_REFERENCE = "no_reference"
 
 
 @dataclass(frozen=True)
@@ -51,10 +64,10 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
     results = _decode(order, engine, report)
     questions = itertools.product(order.items, order.seeds)
     records = tuple(
-        _record(score, item, seed, order.sampling, result)
+        make_record(score, item, seed, order.sampling, result, NO_REFERENCE)
         for (item, seed), result in zip(questions, results, strict=True)
     )
-    return BlockResult(records, _timing(engine.take_usage(), started, resource.RUSAGE_SELF))
+    return BlockResult(records, timing_of(engine.take_usage(), time.perf_counter() - started))
 
 
 def calls_function(order: BlockOrder) -> bool:
@@ -66,17 +79,18 @@ def evaluate_call(order: BlockOrder) -> BlockResult:
     """Call the function of a block. Raises `FunctionFailed`."""
     started = time.perf_counter()
     records = evaluate_function(order)
-    return BlockResult(records, _timing(Usage(), started, resource.RUSAGE_CHILDREN))
+    return BlockResult(records, timing_of(Usage(), time.perf_counter() - started, resource.RUSAGE_CHILDREN))
 
 
-def _timing(usage: Usage, started: float, whose: int) -> Timing:
+def timing_of(usage: Usage, wall_s: float, whose: int = resource.RUSAGE_SELF) -> Timing:
+    """What a block's work took."""
     return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
         prompt_s=usage.prompt_s,
         completion_tokens=usage.completion_tokens,
         decode_s=usage.decode_s,
-        wall_s=time.perf_counter() - started,
+        wall_s=wall_s,
         # Linux counts in KiB.
         peak_rss_bytes=resource.getrusage(whose).ru_maxrss * 1024,
         worker_pid=os.getpid(),
@@ -119,9 +133,15 @@ def _ask(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[An
     return [result for result in once for _ in order.seeds]
 
 
-def _record(
-    score: Score, item: Item, seed: int, sampling: Sampling, result: Answer | Choices | Measured | Refused
+def make_record(
+    score: Score,
+    item: Item,
+    seed: int,
+    sampling: Sampling,
+    result: Answer | Choices | Measured | Refused,
+    not_compared: str | None,
 ) -> Record:
+    """The record of one result. `not_compared`: why a text is not compared with a reference, where it is not."""
     record = Record(
         item.item_id,
         seed,
@@ -136,11 +156,35 @@ def _record(
     record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):
-        return replace(record, nll_sum=result.nll_sum, n_tokens=result.n_tokens)
+        return _measured(record, result, not_compared)
     record = replace(record, rendered_hash=result.rendered_hash, completion_tokens=result.completion_tokens)
     if isinstance(result, Choices):
         return replace(record, choice_logliks=result.logliks)
     return replace(record, text=result.text, finish_reason=result.finish_reason)
+
+
+def _measured(record: Record, result: Measured, not_compared: str | None) -> Record:
+    classes = None
+    if result.by_class is not None:
+        classes = {label: _class_sums(sums) for label, sums in result.by_class.items()}
+    return replace(
+        record,
+        nll_sum=result.nll_sum,
+        n_tokens=result.n_tokens,
+        divergence_reason=None if result.divergence else not_compared,
+        token_classes=classes,
+        **_flat(result.divergence),
+    )
+
+
+def _class_sums(sums: ClassSums) -> dict[str, float | None]:
+    return {"n_tokens": sums.n_tokens, "nll_sum": sums.nll_sum, **_flat(sums.divergence)}
+
+
+def _flat(divergence: Divergence | None) -> dict[str, Any]:
+    if divergence is None:
+        return {field.name: None for field in fields(Divergence)}
+    return asdict(divergence)
 
 
 def record_prompt_hash(item: Item, sampling: Sampling) -> str:

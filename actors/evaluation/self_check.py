@@ -7,6 +7,7 @@ equal; more than that means that a fork, a mask or a batch went wrong, and nothi
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -81,21 +82,20 @@ def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]
 
 
 def _check(order: CheckOrder, part: CheckPart, report: ReportTokens) -> PartReport:
-    engine = LlamaEngine(order.gguf_path, part.layout, order.chat_template)
-    try:
-        answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
-    finally:
-        engine.close()
-    lengths = [len(one.ask.tokens) + one.ask.max_tokens for one in answered] + [len(one.tokens) for one in scored]
-    plain = PlainModel(
-        order.gguf_path, n_ctx=max(lengths, default=1), threads=part.layout.threads, gpu_layers=part.layout.gpu_layers
-    )
     allowed = _tolerance(part)
-    try:
-        mismatch = next((found for one in answered if (found := _mismatch(one, engine.vocabulary, plain))), None)
-        nats = sum(abs(one.loglik - plain.loglik(one.tokens, one.first_scored)) for one in scored)
-    finally:
-        plain.close()
+    # Open until the end: what the answers' tokens are in text is asked of it again where the two ways part.
+    with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template)) as engine:
+        answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
+        lengths = [len(one.ask.tokens) + one.ask.max_tokens for one in answered] + [len(one.tokens) for one in scored]
+        plain = PlainModel(
+            order.gguf_path,
+            n_ctx=max(lengths, default=1),
+            threads=part.layout.threads,
+            gpu_layers=part.layout.gpu_layers,
+        )
+        with contextlib.closing(plain):
+            mismatch = next((found for one in answered if (found := _mismatch(one, engine.vocabulary, plain))), None)
+            nats = sum(abs(one.loglik - plain.loglik(one.tokens, one.first_scored)) for one in scored)
     n_tokens = sum(len(one.tokens) - one.first_scored for one in scored)
     nats_a_token = nats / n_tokens if n_tokens else None
     if nats_a_token is not None and not nats_a_token <= allowed:  # NaN is none, either

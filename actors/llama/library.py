@@ -54,7 +54,8 @@ def captured_log() -> Iterator[list[str]]:
     try:
         yield lines
     finally:
-        _sinks.remove(lines)
+        # By identity: two catches of the same lines, one within the other, are equal lists.
+        _sinks[:] = [sink for sink in _sinks if sink is not lines]
 
 
 def log_tail() -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory
 from actors.visualization.actor import VisualizationWorker
-from actors.work import BlockOrder, ChartOrder, DocumentOrder, Phase
+from actors.work import BlockOrder, ChartOrder, DocumentOrder, PassOrder, Phase
 from conf.schema import PipelineConfig
 
 POLL_S = 0.5
@@ -54,7 +54,8 @@ class Worker:
     role: Role
     handle: Any
     loaded_arm: str | None = None
-    unit: Unit | None = None
+    units: tuple[Unit, ...] = ()
+    """What it is at work on: one unit, or those of a pass."""
     ref: Any = None
     pid: int | None = None
     """None until it has started."""
@@ -113,6 +114,7 @@ class Orchestrator:
         units = units_of(job.plan)
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
         self._blocks = {block.unit: block for block in job.plan.blocks}
+        self._performances = {one.unit: one.order for one in job.plan.performances}
         self._checks = {check.unit: check.order for check in job.plan.checks}
         self._groups = {
             name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
@@ -182,7 +184,7 @@ class Orchestrator:
         """Give every idle worker a unit, and start workers while there is room and work for them."""
         roles: tuple[Role, ...] = ("quantization", "evaluation")
         for role in roles:
-            for worker in [one for one in self._workers if one.role == role and one.unit is None]:
+            for worker in [one for one in self._workers if one.role == role and not one.units]:
                 self._assign(worker)
             while self._has_room(role) and self._schedule.ready(role):
                 worker = self._hire(role)
@@ -200,9 +202,9 @@ class Orchestrator:
         started = [worker.pid is not None for worker in self._workers]
         waiting = overdue(started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s)
         for worker in [self._workers[index] for index in waiting.dismiss]:
-            if worker.unit is not None:
-                with self._lock:
-                    self._schedule.put_back(worker.unit.id)
+            with self._lock:
+                for unit in worker.units:
+                    self._schedule.put_back(unit.id)
             self._dismiss(worker)
         if waiting.give_up:
             nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
@@ -216,7 +218,7 @@ class Orchestrator:
         if to_make == to_evaluate or (to_make and self._has_room("quantization")):
             return
         role: Role = "evaluation" if to_make else "quantization"
-        for worker in [one for one in self._workers if one.role == role and one.unit is None]:
+        for worker in [one for one in self._workers if one.role == role and not one.units]:
             self._dismiss(worker)
 
     def _hire(self, role: Role) -> Worker:
@@ -246,15 +248,21 @@ class Orchestrator:
             unit = self._schedule.next_unit(worker.role, worker.loaded_arm, others)
             if unit is None:
                 return False
-            self._schedule.start(unit.id)
-            self._reported[unit.id] = 0
-        worker.unit = unit
+            units = self._schedule.together(unit)
+            for one in units:
+                self._schedule.start(one.id)
+                self._reported[one.id] = 0
+        worker.units = units
         worker.loaded_arm = unit.arm
-        worker.ref = self._submit(worker.handle, unit)
+        worker.ref = self._submit(worker.handle, units)
         return True
 
-    def _submit(self, handle: Any, unit: Unit) -> Any:
-        """Send a unit's order to a worker."""
+    def _submit(self, handle: Any, units: tuple[Unit, ...]) -> Any:
+        """Send the order of a unit, or of a pass, to a worker."""
+        if units[0].shared_pass is not None:
+            order = PassOrder(tuple(self._block_order(unit) for unit in units))
+            return handle.evaluate_together.remote(order, [_Reporter(self._self_handle, unit.id) for unit in units])
+        (unit,) = units
         report = _Reporter(self._self_handle, unit.id)
         if unit.phase == "imatrix":
             if unit.id in self._groups:
@@ -264,6 +272,8 @@ class Orchestrator:
         if unit.phase == "quantize":
             arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
             return handle.make_arm.remote(arm.order, report)
+        if unit.id in self._performances:
+            return handle.measure_performance.remote(self._performances[unit.id], report)
         if unit.id in self._checks:
             return handle.check.remote(self._checks[unit.id], report)
         return handle.evaluate.remote(self._block_order(unit), report)
@@ -292,6 +302,7 @@ class Orchestrator:
             sampling=self._job.config.sampling,
             layout=block.layout,
             records_path=block.records_path,
+            reference=block.reference,
             chat_template=self._job.plan.chat_templates.get(block.model),
             endpoint=arm.endpoint,
         )
@@ -304,14 +315,15 @@ class Orchestrator:
         ready, _ = ray.wait(list(busy), num_returns=1, timeout=POLL_S)
         for ref in ready:
             worker = busy[ref]
-            unit = cast(Unit, worker.unit)
-            worker.unit, worker.ref = None, None
+            units = worker.units
+            worker.units, worker.ref = (), None
             try:
                 ray.get(ref)
             except RayError as error:
-                self._failed(worker, unit, error)
+                self._failed(worker, units, error)
             else:
-                self._finished(unit)
+                for unit in units:
+                    self._finished(unit)
 
     def _finished(self, unit: Unit) -> None:
         with self._lock:
@@ -320,19 +332,19 @@ class Orchestrator:
                 # Its tokens are known to the last one, and a worker sends none of the last half second.
                 self._rate.add(time.monotonic(), max(0, unit.tokens - self._reported[unit.id]))
 
-    def _failed(self, worker: Worker, unit: Unit, error: RayError) -> None:
+    def _failed(self, worker: Worker, units: tuple[Unit, ...], error: RayError) -> None:
         cause = getattr(error, "cause", None)
         if cause is None:
             message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
-            message += _OUT_OF_MEMORY if unit.phase == "imatrix" else ""
+            message += _OUT_OF_MEMORY if units[0].phase == "imatrix" else ""
             self._dismiss(worker)
         else:
             message = f"{type(cause).__name__}: {cause}"
         tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
         with self._lock:
-            again = self._schedule.fail(unit.id, message, tail)
-            if again:
-                self._notices.append(f"{unit.id} failed once and is tried again: {message}")
+            for unit in units:
+                if self._schedule.fail(unit.id, message, tail):
+                    self._notices.append(f"{unit.id} failed once and is tried again: {message}")
 
     # --- after the last block ---------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ def find_done(plan: Plan) -> frozenset[str]:
     # Whether a group is really of this work is seen when it is added up: what is not is decoded then.
     done += [name for one in plan.imatrices for name, path in _group_files(one) if path.exists()]
     done += [arm.unit for arm in plan.arms if arm.unit and Path(arm.gguf_path).exists() and _arm_mark(arm).exists()]
+    done += [one.unit for one in plan.performances if Path(one.order.output_path).exists()]
     done += [check.unit for check in plan.checks if Path(check.order.output_path).exists()]
     done += [block.unit for block in plan.blocks if Path(block.records_path).exists()]
     return frozenset(done)

@@ -20,7 +20,7 @@ from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
 from actors.work import CONTROL, Item, Recipe
 from conf.schema import PipelineConfig
-from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
 from reporting.results import build_results
 from reporting.validate import validate
 
@@ -61,8 +61,14 @@ def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
         for record in found:
             if record["seed"] in wanted:
                 place = {"arm": block.arm, "benchmark": block.benchmark, "cluster": clusters.get(record["item_id"])}
-                rows.append({**place, **record})
+                rows.append({**place, **record, **_by_class(record)})
     return _frame(rows, RECORD_SCHEMA)
+
+
+def _by_class(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums of each class of tokens, in columns of their own."""
+    classes = record.get("token_classes") or {}
+    return {class_column(label, name): value for label, sums in classes.items() for name, value in sums.items()}
 
 
 def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
@@ -96,6 +102,12 @@ def read_timings(plan: Plan) -> pl.DataFrame:
     return _frame(rows, TIMING_SCHEMA)
 
 
+def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
+    """By arm, its speed and memory, where they were measured."""
+    paths = {one.order.arm: Path(one.order.output_path) for one in plan.performances}
+    return {arm: read_json(path) for arm, path in paths.items() if path.exists()}
+
+
 def read_importance(plan: Plan) -> pl.DataFrame:
     """What is in the importance matrices that arms were made with, collected or given."""
     paths: dict[str, Path] = {}
@@ -125,13 +137,17 @@ def describe(
     notices: Sequence[str],
 ) -> dict[str, Any]:
     """What the results say about the run itself: models, arms, matrices, benchmarks, settings, failures."""
+    performances = read_performances(plan)
     failed = {failure.arm: failure.error for failure in failures if failure.phase == "quantize"}
     return {
         "pipeline_id": plan.pipeline_id,
         **description,
         "models": [asdict(model) for model in plan.models],
         "arms": _with_predictions(
-            [_describe_arm(arm, failed.get(arm.name), _prefixes(plan, arm)) for arm in plan.arms]
+            [
+                _describe_arm(arm, failed.get(arm.name), _prefixes(plan, arm), performances.get(arm.name))
+                for arm in plan.arms
+            ]
         ),
         "imatrices": [
             _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
@@ -150,7 +166,9 @@ def _prefixes(plan: Plan, arm: PlannedArm) -> str:
     return "shared" if shared else "not_shared"
 
 
-def _describe_arm(arm: PlannedArm, failed: str | None, prefixes: str) -> dict[str, Any]:
+def _describe_arm(
+    arm: PlannedArm, failed: str | None, prefixes: str, performance: Mapping[str, Any] | None
+) -> dict[str, Any]:
     path = Path(arm.gguf_path).parent / "manifest.json"
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
@@ -188,6 +206,7 @@ def _describe_arm(arm: PlannedArm, failed: str | None, prefixes: str) -> dict[st
         "quantize_seconds": manifest.get("seconds"),
         "prefixes": prefixes,
         "failed": failed,
+        "performance": performance,
     }
 
 

@@ -7,6 +7,7 @@ round, so that results do not depend on how many workers there are.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -73,9 +74,15 @@ def place(
 
 
 def evaluation_bytes(plan: Plan) -> int:
-    """Memory of the largest evaluation worker of a plan: a GGUF and the KV cache of its largest benchmark."""
+    """Memory of the largest evaluation worker of a plan: what one block loads, or all blocks of a pass together."""
     per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
-    largest = max(
-        plan.arm(block.arm).predicted_bytes + block.layout.n_ctx * per_cell[block.model] for block in plan.blocks
-    )
-    return largest + WORKER_OVERHEAD_BYTES
+    loaded: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for block in plan.blocks:
+        arm = plan.arm(block.arm)
+        cache = block.layout.n_ctx * per_cell[block.model]
+        together = loaded[block.shared_pass or block.unit]
+        together[arm.name] = arm.predicted_bytes + cache
+        if block.shared_pass and arm.reference:
+            # Decoded in each pass of its arms, though its own records come of the first one.
+            together[arm.reference] = plan.arm(arm.reference).predicted_bytes + cache
+    return max(sum(together.values()) for together in loaded.values()) + WORKER_OVERHEAD_BYTES

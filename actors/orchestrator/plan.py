@@ -7,12 +7,12 @@ looked up on disk here, so the same input gives the same plan on any machine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Literal
 
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.token_classes import weights_key
+from actors.token_classes import class_rules, weights_key
 from actors.work import (
     GROUP_CHUNKS,
     CalibrationText,
@@ -26,8 +26,10 @@ from actors.work import (
     ImatrixOrder,
     Item,
     Measure,
+    PerformanceOrder,
     QuantizeOrder,
     Recipe,
+    ReferenceModel,
     Scorer,
 )
 from conf.schema import PipelineConfig
@@ -37,6 +39,9 @@ LOSSLESS_TYPES = ("f32", "bf16", "f16")
 """Types that can be a reference, the most exact first."""
 IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
 """Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
+AA = "~aa"
+"""What the name of a reference's second arm ends with: the same file in another batch layout."""
+LEAST_UBATCH = 16
 CHECK_ITEMS = 2
 """Items a kind of an arm's self-check."""
 DECODE_WEIGHT = 4
@@ -186,6 +191,16 @@ class PlannedArm:
     existing: SourceArm | None = None
 
     @property
+    def is_aa(self) -> bool:
+        """Its reference's file once more, in another batch layout."""
+        return self.name.endswith(AA)
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """Units that must be done before its GGUF is there."""
+        return (self.unit,) if self.unit else self.needs
+
+    @property
     def endpoint(self) -> Endpoint | None:
         return self.existing.endpoint if self.existing else None
 
@@ -207,6 +222,18 @@ class PlannedBlock:
     """About how many tokens will be reported while it works."""
     cost: float
     """The same, with generated ones at their weight."""
+    reference: ReferenceModel | None = None
+    """What the arm's text is decoded beside; itself, where the arm is the reference."""
+    shared_pass: str | None = None
+    """Blocks of one name are decoded side by side, with one pass of their reference."""
+
+
+@dataclass(frozen=True)
+class PlannedPerformance:
+    """Speed and memory of an arm, measured once."""
+
+    unit: str
+    order: PerformanceOrder
 
 
 @dataclass(frozen=True)
@@ -257,6 +284,8 @@ class Plan:
     plan_hash: str
     notices: tuple[str, ...] = ()
     chat_templates: Mapping[str, str] = field(default_factory=dict)
+    performances: tuple[PlannedPerformance, ...] = ()
+    """One an arm that is a file."""
     checks: tuple[PlannedCheck, ...] = ()
     """One an arm; none where the configuration switches them off."""
 
@@ -303,13 +332,26 @@ def make_plan(
         if source.texts
         for weighted in sorted({_weighs(config, recipe) for recipe in _recipes(config, inputs) if uses_imatrix(recipe)})
     )
-    arms = _plan_arms(config, run, inputs, imatrices)
+    arms = _with_aa(config, _plan_arms(config, run, inputs, imatrices))
+    passes = _shared_passes(arms)
     directories: list[RecordsDirectory] = []
     blocks: list[PlannedBlock] = []
     cells: list[Cell] = []
     for arm in arms:
         for benchmark in inputs.benchmarks[arm.model]:
-            directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups)
+            if arm.is_aa and benchmark.sampled:
+                continue  # its noise floor is how much the reference's own seeds differ
+            measured = _measured_beside(config, inputs, arms, arm, benchmark)
+            directory, own_blocks = _plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, measured)
+            if measured:
+                own_blocks = [
+                    replace(
+                        block,
+                        reference=measured.model,
+                        shared_pass=f"{passes[arm.name]}/{benchmark.name}/{block.first}",
+                    )
+                    for block in own_blocks
+                ]
             directories.append(directory)
             blocks.extend(own_blocks)
             cells.extend(
@@ -342,6 +384,7 @@ def make_plan(
         content_hash(named),
         inputs.notices,
         inputs.chat_templates,
+        plan_performances(run, arms, blocks),
         plan_checks(config, run, arms, inputs, blocks),
     )
 
@@ -455,6 +498,89 @@ def _plan_arms(
     return tuple(arms)
 
 
+def _with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[PlannedArm, ...]:
+    """With `noise_floor`, each reference once more, to be decoded in another batch layout."""
+    if not config.noise_floor:
+        return arms
+    references = {arm.reference for arm in arms}
+    return (
+        *arms,
+        *(
+            replace(arm, name=f"{arm.name}{AA}", reference=arm.name, unit=None, needs=arm.made_by, order=None)
+            for arm in arms
+            if arm.name in references and arm.endpoint is None
+        ),
+    )
+
+
+def _shared_passes(arms: Sequence[PlannedArm]) -> dict[str, str]:
+    """By arm, the name of the pass that its text shares: the reference with the first arms, further passes with more.
+
+    The arms of a pass together are no larger than their reference (one may be, if it is alone): decoding them side by
+    side takes about twice the memory of the reference, which must fit anyway. Records do not depend on it.
+    """
+    passes: dict[str, str] = {}
+    for reference in arms:
+        own = [arm for arm in arms if arm.reference == reference.name and arm.endpoint is None]
+        number, filled = 0, 0
+        for arm in own:
+            if filled and filled + arm.predicted_bytes > reference.predicted_bytes:
+                number, filled = number + 1, 0
+            filled += arm.predicted_bytes
+            passes[arm.name] = f"{reference.name}/{number}"
+        if own:
+            passes[reference.name] = f"{reference.name}/0"
+    return passes
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What an arm's text is decoded beside."""
+
+    model: ReferenceModel
+    key_hash: str | None
+    """Of the reference; None for the reference itself, whose records are the same whether it has arms or not."""
+
+
+def _measured_beside(
+    config: PipelineConfig,
+    inputs: Inputs,
+    arms: Sequence[PlannedArm],
+    arm: PlannedArm,
+    benchmark: PlannedBenchmark,
+) -> _Beside | None:
+    """None where there is no text, no reference, or one of both is an endpoint."""
+    if benchmark.kind != "measure" or arm.endpoint is not None:
+        return None
+    if arm.reference is not None:
+        reference = next(other for other in arms if other.name == arm.reference)
+        if reference.endpoint is not None:
+            return None
+        return _Beside(
+            ReferenceModel(reference.gguf_path, _layout(config, inputs, reference, benchmark)), reference.key_hash
+        )
+    if any(other.reference == arm.name for other in arms):
+        return _Beside(ReferenceModel(arm.gguf_path, _layout(config, inputs, arm, benchmark)), None)
+    return None
+
+
+def plan_performances(
+    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]
+) -> tuple[PlannedPerformance, ...]:
+    """Each arm in the layout of its widest benchmark; an A/A arm is its reference's file."""
+    planned = []
+    for arm in arms:
+        layouts = [block.layout for block in blocks if block.arm == arm.name]
+        if arm.is_aa or arm.endpoint is not None or not layouts:
+            continue
+        layout = max(layouts, key=lambda one: one.n_ctx)
+        key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
+        path = run.performance(arm.name, content_hash(key))
+        order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
+        planned.append(PlannedPerformance(f"performance/{path.stem}", order))
+    return tuple(planned)
+
+
 def reference_of(config: PipelineConfig, prefix: str, names: Sequence[str]) -> str | None:
     """The reference among the arms of one model: the one that the user named, else the most exact lossless one."""
     if config.reference is not None:
@@ -552,18 +678,9 @@ def _plan_blocks(
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
+    measured: _Beside | None,
 ) -> tuple[RecordsDirectory, list[PlannedBlock]]:
-    layout = EngineLayout(
-        threads=config.layout.threads,
-        sequences=benchmark.sequences,
-        n_batch=config.layout.n_batch,
-        n_ubatch=config.layout.n_ubatch,
-        n_ctx=benchmark.n_ctx,
-        kv_unified=benchmark.kv_unified,
-        flash_attention=config.layout.flash_attention,
-        gpu_layers=_gpu_layers(inputs),
-        share_prefixes=benchmark.share_prefixes,
-    )
+    layout = _layout(config, inputs, arm, benchmark)
     key: dict[str, Any] = {
         "rule": KEY_RULE,
         "kind": "records",
@@ -577,6 +694,9 @@ def _plan_blocks(
         "layout": asdict(layout),
         "block_items": config.execution.block_items,
     }
+    if benchmark.kind == "measure":
+        key["token_classes"] = class_rules()
+        key["reference"] = None if measured is None else measured.key_hash
     if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
         key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
     if arm.endpoint is not None:
@@ -609,6 +729,31 @@ def _plan_blocks(
     return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
 
 
+def _layout(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
+    layout = EngineLayout(
+        threads=config.layout.threads,
+        sequences=benchmark.sequences,
+        n_batch=config.layout.n_batch,
+        n_ubatch=config.layout.n_ubatch,
+        n_ctx=benchmark.n_ctx,
+        kv_unified=benchmark.kv_unified,
+        flash_attention=config.layout.flash_attention,
+        gpu_layers=_gpu_layers(inputs),
+        share_prefixes=benchmark.share_prefixes,
+    )
+    return _other_layout(layout, benchmark) if arm.is_aa else layout
+
+
+def _other_layout(layout: EngineLayout, benchmark: PlannedBenchmark) -> EngineLayout:
+    """Half as many sequences and half as long graphs: what a user might run just as well."""
+    most_choices = max((len(getattr(item.task, "choices", ())) for item in benchmark.items), default=0)
+    return replace(
+        layout,
+        sequences=max(layout.sequences // 2, most_choices, 1),
+        n_ubatch=max(layout.n_ubatch // 2, LEAST_UBATCH),
+    )
+
+
 def plan_checks(
     config: PipelineConfig,
     run: RunDirectory,
@@ -622,7 +767,8 @@ def plan_checks(
     layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
     checks = []
     for arm in [arm for arm in arms if arm.endpoint is None]:
-        chosen = _shortest_of_each_kind(inputs.benchmarks[arm.model], config.execution.block_items)
+        own = [one for one in inputs.benchmarks[arm.model] if (arm.name, one.name) in layouts]
+        chosen = _shortest_of_each_kind(own, config.execution.block_items)
         if not chosen:
             continue
         parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
@@ -631,7 +777,7 @@ def plan_checks(
         key = {"rule": KEY_RULE, "arm": arm.key_hash, "parts": content, "chat_template": template}
         path = run.check(arm.name, content_hash(key))
         order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
-        checks.append(PlannedCheck(f"checks/{path.stem}", (arm.unit,) if arm.unit else (), order))
+        checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
     return tuple(checks)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from actors.orchestrator.plan import Plan, PlannedImatrix
+from actors.orchestrator.plan import Plan, PlannedBlock, PlannedImatrix
 
 Role = Literal["quantization", "evaluation"]
 
@@ -48,6 +48,11 @@ class Unit:
         """Of no use by itself: a part of an imatrix, an arm's self-check."""
         return self.is_check or self.phase == "imatrix"
 
+    shared_pass: str | None = None
+    """Units of one name are given to a worker together, where they are ready together."""
+    waits_for: tuple[str, ...] = ()
+    """Units that must have come to their end before, however it was: what others of its pass need."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -64,6 +69,8 @@ class Failure:
 
 CHECK_COST = 2000.0
 """Of an arm's self-check, in tokens read, roughly: most are decoded one at a time."""
+PERFORMANCE_COST = 2000.0
+"""Of measuring an arm's speed, in tokens read, roughly."""
 MERGE_COST = 500.0
 """Of adding the groups of a matrix up, in tokens read, roughly."""
 
@@ -76,29 +83,45 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
         for arm in plan.arms
         if arm.unit
     ]
-    needs = {arm.name: (arm.unit,) if arm.unit else () for arm in plan.arms}
+    needs = {arm.name: arm.made_by for arm in plan.arms}
     needs |= {check.order.arm: (check.unit,) for check in plan.checks}
+    references = {arm.name: arm.reference for arm in plan.arms}
+    waits: defaultdict[str | None, set[str]] = defaultdict(set)
+    for block in plan.blocks:
+        waits[block.shared_pass].update(needs[block.arm])
     checks = [
         Unit(check.unit, "evaluation", "evaluate", check.needs, check.order.arm, None, CHECK_COST, is_check=True)
         for check in plan.checks
+    ]
+    performances = [
+        Unit(one.unit, "evaluation", "evaluate", needs[one.order.arm], one.order.arm, None, PERFORMANCE_COST)
+        for one in plan.performances
     ]
     blocks = [
         Unit(
             block.unit,
             "evaluation",
             "evaluate",
-            needs[block.arm],
+            _needs_of(block, needs, references[block.arm]),
             block.arm,
             block.benchmark,
             block.cost,
             block.tokens,
+            shared_pass=block.shared_pass,
+            waits_for=tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
         )
         for block in plan.blocks
     ]
     # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
-    return (*imatrices, *free, *bound, *checks, *blocks)
+    return (*imatrices, *free, *bound, *checks, *performances, *blocks)
+
+
+def _needs_of(block: PlannedBlock, needs: Mapping[str, tuple[str, ...]], reference: str | None) -> tuple[str, ...]:
+    """What its arm needs, and what its reference needs where both are decoded side by side."""
+    beside = needs[reference] if block.reference and reference else ()
+    return tuple(dict.fromkeys((*needs[block.arm], *beside)))
 
 
 def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
@@ -143,7 +166,11 @@ class Schedule:
         return [unit for name, unit in self.units.items() if self._state[name] is state]
 
     def is_ready(self, unit: Unit) -> bool:
-        return self._state[unit.id] is State.WAITING and all(self._state[need] is State.DONE for need in unit.needs)
+        return (
+            self._state[unit.id] is State.WAITING
+            and all(self._state[need] is State.DONE for need in unit.needs)
+            and all(self._state[one] in (State.DONE, State.FAILED) for one in unit.waits_for)
+        )
 
     def ready(self, role: Role) -> list[Unit]:
         """Units of a role that could start now, the preferred first."""
@@ -169,6 +196,13 @@ class Schedule:
         others = Counter(busy_arms)
         arm = max(work, key=lambda name: (-others[name], work[name]))
         return next(unit for unit in ready if unit.arm == arm)
+
+    def together(self, unit: Unit) -> tuple[Unit, ...]:
+        """A ready unit and those of its pass that are ready as well; one that has failed is tried by itself."""
+        if unit.shared_pass is None or self._attempts[unit.id]:
+            return (unit,)
+        others = (one for one in self.units.values() if one.shared_pass == unit.shared_pass)
+        return tuple(one for one in others if self.is_ready(one) and not self._attempts[one.id])
 
     def start(self, name: str) -> None:
         self._state[name] = State.RUNNING

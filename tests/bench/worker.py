@@ -1,4 +1,4 @@
-"""The work of one order of the quantization worker in this process, for what it takes to be measured from outside.
+"""The work of one order of a worker in this process, for what it takes to be measured from outside.
 
 `python -m tests.bench.worker ORDER.pickle`; the manifest comes back as JSON, the last line on stdout.
 """
@@ -11,14 +11,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from actors.evaluation.actor import EvaluationWorker
 from actors.quantization.imatrix import collect
 from actors.quantization.quantize import make_arm
-from actors.work import ImatrixOrder, QuantizeOrder
+from actors.work import ImatrixOrder, PassOrder, QuantizeOrder
 
 
 def main() -> None:
     order = pickle.loads(Path(sys.argv[1]).read_bytes())
-    if isinstance(order, ImatrixOrder):
+    if isinstance(order, PassOrder):
+        summaries = EvaluationWorker().evaluate_together(order, [_nobody_listens] * len(order.blocks))
+        manifest = {summary.records_path: asdict(summary) for summary in summaries}
+    elif isinstance(order, ImatrixOrder):
         manifest = asdict(collect(order, _nobody_listens))
     else:
         assert isinstance(order, QuantizeOrder)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from actors.errors import LlamaError
+from actors.evaluation import divergence
 from actors.evaluation.actor import EvaluationWorker
-from actors.evaluation.engines import likelihood
 from actors.evaluation.self_check import run_check
 from actors.llama.context import Context
 from actors.store import read_json
@@ -71,8 +71,8 @@ def test_a_fork_that_loses_its_beginning_stops_the_arm(
 def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = likelihood.Likelihoods.chunk
-    monkeypatch.setattr(likelihood.Likelihoods, "chunk", lambda self, tokens, first: right(self, tokens, first) + 0.1)
+    right = divergence._Softmax.logprob
+    monkeypatch.setattr(divergence._Softmax, "logprob", lambda self, token: right(self, token) + 0.0032)
     whole = order(tiny_path, tmp_path)
     assert isinstance(CHUNKS[0].task, Measure)
     with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):

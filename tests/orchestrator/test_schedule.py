@@ -126,11 +126,14 @@ def test_an_arms_blocks_wait_for_its_check_and_fail_with_it(tmp_path: Path) -> N
     schedule.start(check.unit)
     schedule.fail(check.unit, "the two ways disagree")
     failed = {unit.id for unit in schedule.in_state(State.FAILED)}
-    assert failed == {check.unit, *(block.unit for block in plan.blocks if block.arm == "q8_0")}
+    blocks = {block.unit for block in plan.blocks if block.arm == "q8_0"}
+    (performance,) = [one.unit for one in plan.performances if one.order.arm == "q8_0"]
+    assert failed == {check.unit, performance, *blocks}
 
 
 def test_a_check_is_left_out_where_all_blocks_are_done_or_the_configuration_says_so(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     done = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    done |= {one.unit for one in plan.performances}
     assert Schedule(units_of(plan), done, attempts=1).finished
     assert not make_small_plan(tmp_path, execution={"self_check": False}).checks

@@ -7,7 +7,7 @@ function of the block alone: not of earlier blocks, of the clock, or of how many
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -43,13 +43,39 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """How far a model is from its reference on some tokens, as sums over them."""
+
+    kld_sum: float
+    """Nats."""
+    top_agree: int
+    """Tokens on which both hold the same one for the most likely."""
+    p_change_sum: float
+    """Probability of the true token less that under the reference."""
+    p_change_squares: float
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """The scored tokens of one class (`actors.token_classes`)."""
+
+    n_tokens: int
+    nll_sum: float
+    """Nats."""
+    divergence: Divergence | None
+
+
+@dataclass(frozen=True)
 class Measured:
-    """Negative log-likelihood of a chunk's scored tokens."""
+    """Negative log-likelihood of a chunk's scored tokens, and how far they are from the reference's."""
 
     nll_sum: float
     """Nats, summed over the scored tokens."""
     n_tokens: int
     prompt_tokens: int
+    divergence: Divergence | None = None
+    by_class: Mapping[str, ClassSums] | None = None
+    """By the label of each class that has tokens here; None where tokens are not told apart."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""Likelihoods of given tokens: the choices of a question, and chunks of text.
+"""Likelihoods of given tokens: the choices of a question.
 
 A question's context is decoded once and forked for its choices; questions are taken in groups, as many as there
-are sequences and KV cells for. Where the model's memory cannot be forked, each choice is decoded whole. Chunks are
-decoded one by one from an empty cache, as `llama-perplexity` does.
+are sequences and KV cells for. Where the model's memory cannot be forked, each choice is decoded whole.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class _Scored:
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """Decodes questions and chunks in one context."""
+    """Decodes questions in one context."""
 
     context: Context
     n_slots: int
@@ -90,13 +89,6 @@ class Likelihoods:
             self.context.clear()
         remaining = iter(scores)
         return [tuple(itertools.islice(remaining, len(fork.choices))) for fork in forks]
-
-    def chunk(self, tokens: Sequence[int], first_scored: int) -> float:
-        """Log-likelihood, nats, of `tokens[first_scored:]`, each given all before it, from an empty cache."""
-        self.context.clear()
-        run = Run(ROOT, 0, tokens[:-1], first_scored - 1)  # the last token's logits would predict what is not there
-        (loglik,) = self._scores([_Scored(run, np.asarray(tokens[first_scored:], np.int64))])
-        return loglik
 
     def _groups(self, forks: Sequence[Fork], prefix: int) -> Iterator[list[Fork]]:
         group: list[Fork] = []

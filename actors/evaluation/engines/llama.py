@@ -7,18 +7,24 @@ are refused, results are put in order. The decoding itself lies in `generation` 
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.evaluation.context_need import BESIDE_SLOTS
 from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
-from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
+from actors.evaluation.engines.generation import ROOT, Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods
 from actors.evaluation.engines.meter import Meter
+from actors.evaluation.engines.side_by_side import measure_side_by_side
+from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
 from actors.work import Choose, EngineLayout, Generate, Item, Measure, ReportTokens
@@ -99,35 +105,64 @@ class LlamaEngine:
         return results
 
     def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
-        """Negative log-likelihood of each chunk's scored tokens. Raises `LlamaError`."""
+        """Negative log-likelihood of each chunk's scored tokens, without a reference. Raises `LlamaError`."""
+        self.listen(report)
+        tasks = [task_of(item, Measure) for item in items]
+        return [found for (found,) in measure_side_by_side([self], tasks, self._layout.threads)]
+
+    def listen(self, report: ReportTokens) -> None:
+        """Tell of tokens from now on."""
         self._meter.report = report
-        likelihoods = Likelihoods(self._context, self._layout.sequences, self._meter)
-        results: list[Measured | Refused] = []
-        for item in items:
-            task = _task(item, Measure)
-            if self._too_long(len(task.tokens)):
-                results.append(Refused(CONTEXT_TOO_LONG))
-                continue
-            loglik = likelihoods.chunk(task.tokens, task.first_scored)
-            results.append(Measured(-loglik, len(task.tokens) - task.first_scored, len(task.tokens)))
-        return results
+
+    def decode_chunk(self, task: Measure) -> Iterator[NDArray[np.float32]]:
+        """Logits that predict the scored tokens, [rows, n_vocab] a call, from an empty cache. Raises `LlamaError`.
+
+        They are llama.cpp's own memory: valid until this engine decodes again.
+        """
+        self._context.clear()
+        # The last token's logits would predict what is not there.
+        calls = self._context.decode([Run(ROOT, 0, task.tokens[:-1], task.first_scored - 1)])
+        while True:
+            with self._meter.prompt() as count:
+                rows = next(calls, None)
+                if rows is None:
+                    return
+                count(rows.n_tokens)
+            yield rows.logits
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; none for a control token."""
+        return self.vocabulary.piece(token)
+
+    @functools.cached_property
+    def vocabulary_hash(self) -> str:
+        """Over the text of every token, in order: two models of one hash can be compared token by token."""
+        pieces = hashlib.sha256()
+        for token in range(self._model.n_vocab):
+            piece = self._model.piece(token, special=True)
+            pieces.update(len(piece).to_bytes(4) + piece)
+        return pieces.hexdigest()
+
+    def too_long(self, n_tokens: int) -> bool:
+        """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
+        return n_tokens > self._model.n_ctx_train
 
     def ask(self, item: Item, sampling: Sampling) -> Put[Ask] | Refused:
         """A question that is generated for, as tokens."""
-        task = _task(item, Generate)
+        task = task_of(item, Generate)
         try:
             prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         tokens = self._tokens(prompt.text, prompt)
         max_tokens = min(task.max_tokens, sampling.max_tokens)
-        if self._too_long(len(tokens) + max_tokens):
+        if self.too_long(len(tokens) + max_tokens):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
 
     def fork(self, item: Item) -> Put[Fork] | Refused:
         """A question with its choices, as tokens."""
-        task = _task(item, Choose)
+        task = task_of(item, Choose)
         try:
             prompt = self._rendered(task)
         except TemplateFailed:
@@ -136,7 +171,7 @@ class LlamaEngine:
         context = prompt.text.rstrip()
         spaces = prompt.text[len(context) :]
         choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
-        if self._too_long(max(map(len, choices))):
+        if self.too_long(max(map(len, choices))):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
 
@@ -146,12 +181,9 @@ class LlamaEngine:
     def _tokens(self, text: str, prompt: Prompt) -> list[int]:
         return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
-    def _too_long(self, n_tokens: int) -> bool:
-        """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
-        return n_tokens > self._model.n_ctx_train
 
-
-def _task(item: Item, kind: type[TASK]) -> TASK:
+def task_of(item: Item, kind: type[TASK]) -> TASK:
+    """The item's task. Raises `TypeError` where it is of another kind."""
     if not isinstance(item.task, kind):
         raise TypeError(f"{item.item_id}: a {kind.__name__} task expected, got {type(item.task).__name__}")
     return item.task
