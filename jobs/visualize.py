@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         output = _output(Path(options.output))
-        files = draw_charts(options.results, output.parent, options.lang, output.stem)
+        files = draw_charts(options.results, output.parent, options.lang, output.stem, plain_bars=options.plain_bars)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
     parser.add_argument(
         "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
+    )
+    parser.add_argument(
+        "--plain-bars",
+        action="store_true",
+        help="1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics",
     )
     parser.add_argument("--lang", choices=get_args(Language), default="both")
     return parser

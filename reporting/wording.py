@@ -148,6 +148,14 @@ def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
     return words.say(ja, en, joint)
 
 
+_VERDICTS = {"no_worse": ("劣らない", "no worse"), "worse": ("劣る", "worse"), "undecided": ("未決", "undecided")}
+
+
+def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
+    """A verdict's name; nothing where there is none."""
+    return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
+
+
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:
     """How the differences of one benchmark are written: one scale for all its arms."""
     values = [bound for row in comparisons for bound in (row["ci95"] or ())]

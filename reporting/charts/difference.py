@@ -13,7 +13,7 @@ from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
 from reporting.findings import Findings, Json
-from reporting.wording import Scale, Words, benchmark_title, difference_scale
+from reporting.wording import Scale, Words, benchmark_title, difference_scale, verdict_word
 
 ROW_PX = 42
 
@@ -32,6 +32,11 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
         "線: 対応のある差の95%信頼区間(問題の抽出に対する、多重性の補正なし)。区間が0を含めば、差は示されていない。",
         "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, nothing is shown.",
     )
+    if any(row.get("margin") is not None for row in findings.comparisons):
+        subtitle += words.lines(
+            "破線: 許容幅。区間全体がその良い側にあれば「劣らない」。",
+            "Dashed: the margin. No worse is what has its whole interval on the better side of it.",
+        )
     return figure(drawn, title, subtitle)
 
 
@@ -49,23 +54,30 @@ def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool)
 def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     scale = difference_scale(rows)
     factor = 100 if scale.percent else 1
-    values = [_row(row, scale, factor) for row in rows]
+    values = [_row(row, scale, factor, words) for row in rows]
     bounds = [value for row in values for value in (row["low"], row["high"], row["difference"]) if value is not None]
+    margin = _margin(benchmark, rows, factor)
+    bounds += [] if margin is None else [margin]
     x_scale = alt.Scale(domain=domain([*bounds, 0.0], margin=0.2), nice=False)
     order = list(dict.fromkeys(row["label"] for row in values))
     title = axis_title(words, rows[0]["metric"], benchmark["higher_is_better"], scale.percent)
     x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~f", tickCount=5))
     base = chart_of(values).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
     zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
+    limit = chart_of([] if margin is None else [{"margin": margin}]).mark_rule(strokeDash=[5, 3], color=PALETTE[1])
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])
     marks = base.mark_point(filled=True, size=70, opacity=1, color=PALETTE[0]).encode(x=x)
-    texts = haloed(base.encode(x=x, text="text:N"), dy=-12, fontSize=10, color="#444444")
+    # At the panel's right end: beside the points they would cross its borders.
+    texts = haloed(
+        base.encode(x=alt.value(PANEL_WIDTH_PX - 4), text="text:N"), dy=-13, fontSize=10, align="right", color="#444444"
+    )
     counts = sorted({row["n_items"] for row in rows})
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     tests = ", ".join(sorted({str(row["test"]) for row in rows}))
     subtitle = [f"n = {n} {words.say('組', 'pairs')}; {words.say('検定', 'test')}: {tests}"]
     return alt.layer(
         zero,
+        limit.encode(x=alt.X("margin:Q", scale=x_scale)),
         bars.encode(x=alt.X("low:Q", scale=x_scale), x2="high:Q"),
         marks,
         *texts,
@@ -75,12 +87,22 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     )
 
 
-def _row(row: Json, scale: Scale, factor: int) -> Json:
+def _margin(benchmark: Json, rows: list[Json], factor: int) -> float | None:
+    """The loss that is tolerated, on the axis of the difference."""
+    margin = next((row["margin"] for row in rows if row.get("margin") is not None), None)
+    if margin is None:
+        return None
+    return float(-factor * margin if benchmark["higher_is_better"] else factor * margin)
+
+
+def _row(row: Json, scale: Scale, factor: int, words: Words) -> Json:
     low, high = row["ci95"] or (None, None)
+    said = verdict_word(words, row.get("verdict"))
+    verdict = f" {said}" if said else ""
     return {
         "label": f"{one_line(row['arm'], 40)} − {one_line(row['reference'], 24)}",
         "difference": factor * row["difference"],
         "low": None if low is None else factor * low,
         "high": None if high is None else factor * high,
-        "text": f"{scale.difference(row['difference'])} {scale.signed_interval(row['ci95'])}",
+        "text": f"{scale.difference(row['difference'])} {scale.signed_interval(row['ci95'])}" + verdict,
     }

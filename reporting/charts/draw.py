@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from reporting.charts.difference import difference_chart
-from reporting.charts.efficiency import efficiency_chart
+from reporting.charts.divergence import divergence_chart
+from reporting.charts.efficiency import efficiency_chart, speed_chart
+from reporting.charts.grid import grid_charts
+from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.importance import importance_chart
+from reporting.charts.lengths import lengths_chart
 from reporting.charts.performance import performance_chart
-from reporting.charts.style import render, source_lines
-from reporting.findings import read_findings
+from reporting.charts.style import AnyChart, render, source_lines
+from reporting.findings import Findings, read_findings
 from reporting.wording import Lang, Words
 
 PERFORMANCE = "quantization_performance"
 EFFICIENCY = "quantization_efficiency"
 DIFFERENCE = "quantization_difference"
+_OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] = {
+    DIFFERENCE: (difference_chart, "No arm could be compared with a reference: the chart of differences is left out."),
+    "quantization_heatmap": (heatmap_chart, ""),
+    "quantization_divergence": (
+        divergence_chart,
+        "No divergence from a reference was measured: the chart of divergence against size is left out.",
+    ),
+    "quantization_speed": (
+        speed_chart,
+        "Memory and time per token were not measured: their chart against performance is left out.",
+    ),
+    "answer_lengths": (lengths_chart, ""),
+    "imatrix_languages": (grid_charts, ""),
+}
+"""File name -> what draws it, and what is said where there is nothing to draw; nothing where that needs no word."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,12 @@ class ChartFiles:
 
 
 def draw_charts(
-    results_path: str | Path, output_dir: str | Path, lang: Lang, performance_name: str = PERFORMANCE
+    results_path: str | Path,
+    output_dir: str | Path,
+    lang: Lang,
+    performance_name: str = PERFORMANCE,
+    *,
+    plain_bars: bool = False,
 ) -> ChartFiles:
     """Draw every chart as PNG and SVG.
 
@@ -37,6 +62,7 @@ def draw_charts(
         output_dir: where the files go; made where it is missing.
         lang: language of the text in the charts.
         performance_name: file name, without suffix, of the performance chart.
+        plain_bars: 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics.
 
     Raises:
         BadInput: the results cannot be read.
@@ -44,14 +70,17 @@ def draw_charts(
     findings = read_findings(results_path)
     words = Words(lang)
     folder = Path(output_dir)
-    paths = render(performance_chart(findings, words), folder / f"{performance_name}.png")
+    performance = performance_chart(findings, words, plain_bars=plain_bars)
+    paths = render(performance, folder / f"{performance_name}.png")
     paths += render(efficiency_chart(findings, words), folder / f"{EFFICIENCY}.png")
     notices = list(findings.notices)
-    difference = difference_chart(findings, words)
-    if difference is not None:
-        paths += render(difference, folder / f"{DIFFERENCE}.png")
-    elif findings.analysis is not None:
-        notices.append("No arm could be compared with a reference: the chart of differences is left out.")
+    for name, (make, missing) in _OPTIONAL.items():
+        chart = make(findings, words)
+        if chart is not None:
+            paths += render(chart, folder / f"{name}.png")
+        # Without the analysis its absence was told already.
+        elif missing and (name != DIFFERENCE or findings.analysis is not None):
+            notices.append(missing)
     for matrix in findings.matrices:
         importance = importance_chart(findings.importance_of(matrix), source_lines(findings, words)[:1], words)
         if importance is not None:

@@ -31,16 +31,30 @@ from reporting.wording import Words
 ROW_PX = 42
 
 
-def performance_chart(findings: Findings, words: Words) -> AnyChart:
-    """The chart; a benchmark without any result is shown as such."""
+def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> AnyChart:
+    """The chart; a benchmark without any result is shown as such.
+
+    Args:
+        findings: the results.
+        words: the language.
+        plain_bars: 1.96 sigma/sqrt(n) over items in place of the statistics' interval.
+    """
     labels = [arm_label(findings, words, arm) for arm in findings.arms]
     palette = colours(findings)
-    drawn = [_panel_chart(panel, labels, palette, words) for panel in panels(findings, words)]
+    drawn = [_panel_chart(panel, labels, palette, words) for panel in panels(findings, words, plain_bars=plain_bars)]
     title = [words.say("量子化ごとの性能", "Performance by quantization")]
     subtitle = source_lines(findings, words)
+    ja, en = (
+        ("1.96σ/√n(σ: 問題間)", "1.96σ/√n, σ between items")
+        if plain_bars
+        else (
+            "問題の抽出に対する95%信頼区間",
+            "95% interval over items",
+        )
+    )
     subtitle += words.lines(
-        "細い線: 問題の抽出に対する95%信頼区間。太い線: 1.96σ/√実行回数(標本化の揺れのみ)。破線: 基準の値。",
-        "Thin bars: 95% interval over items. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
+        f"細い線: {ja}。太い線: 1.96σ/√実行回数(標本化の揺れのみ)。破線: 基準の値。",
+        f"Thin bars: {en}. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
     )
     return figure(drawn or [empty_chart(words)], title, subtitle)
 

@@ -5,6 +5,7 @@ Intervals come as the statistics made them; a null interval stays null and is ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Panel:
     subtitle: list[str]
     axis_title: tuple[str, str]
     """The metric, and which way is better."""
+    higher_is_better: bool
     scale: Scale
     points: tuple[Point, ...]
     missing: tuple[str, ...]
@@ -53,13 +55,15 @@ def arm_label(findings: Findings, words: Words, arm: Json) -> str:
     return one_line(arm["name"], ARM_LABEL_CHARS) + mark
 
 
-def panels(findings: Findings, words: Words) -> list[Panel]:
-    """A panel a benchmark, in the order of the results file."""
-    return [_panel(findings, words, benchmark) for benchmark in findings.benchmarks]
+def panels(findings: Findings, words: Words, *, plain_bars: bool = False) -> list[Panel]:
+    """A panel a benchmark, in the order of the results file; `plain_bars`: with 1.96 sigma/sqrt(n) as intervals."""
+    return [_panel(findings, words, benchmark, plain_bars) for benchmark in findings.benchmarks]
 
 
-def _panel(findings: Findings, words: Words, benchmark: Json) -> Panel:
+def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) -> Panel:
     rows = findings.shown_rows(benchmark["name"])
+    if plain_bars:
+        rows = {name: _with_plain_bar(row, findings.primary(name, benchmark["name"])) for name, row in rows.items()}
     metric = next(iter(rows.values()))["metric"] if rows else benchmark["metric"]
     scale = scale_of(metric, list(_values(rows.values())))
     points = tuple(
@@ -77,10 +81,26 @@ def _panel(findings: Findings, words: Words, benchmark: Json) -> Panel:
         title=benchmark_title(words, benchmark),
         subtitle=measured_lines(words, benchmark, list(rows.values())),
         axis_title=(metric_title(words, metric), direction),
+        higher_is_better=better,
         scale=scale,
         points=points,
         missing=missing,
     )
+
+
+def _with_plain_bar(row: Json, primary: Json | None) -> Json:
+    """The row with mean ± 1.96 sigma/sqrt(n) over items as its interval; none where sigma is not defined.
+
+    Sigma belongs to the primary row: a perplexity gets the exponentials of the loss's ends.
+    """
+    none = row | {"ci95": None, "ci_method": None}
+    if primary is None or primary["sigma_items"] is None:
+        return none
+    half = 1.96 * primary["sigma_items"] / math.sqrt(primary["n_items"])
+    ends = [primary["mean"] - half, primary["mean"] + half]
+    if row["metric"] == "perplexity":
+        ends = [math.exp(end) for end in ends]
+    return row | {"ci95": ends, "ci_method": "1.96σ/√n"}
 
 
 def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]:

@@ -78,7 +78,17 @@ def to_svg(chart: AnyChart) -> str:
     """The chart as SVG, its text still in need of the font."""
     _register_fonts()
     # No address may be fetched while rendering: the data stand in the specification.
-    return str(vl_convert.vegalite_to_svg(configured(chart), allowed_base_urls=[]))
+    return _renumbered(str(vl_convert.vegalite_to_svg(configured(chart), allowed_base_urls=[])))
+
+
+def _renumbered(svg: str) -> str:
+    """The same picture, its gradients numbered from 0: the renderer goes on counting from chart to chart."""
+    places: dict[str, int] = {}
+    return re.sub(
+        r"((?:id=\"|url\(#)gradient_)(\d+)",
+        lambda match: f"{match[1]}{places.setdefault(match[2], len(places))}",
+        svg,
+    )
 
 
 def render(chart: AnyChart, png_path: Path) -> list[Path]:

@@ -18,10 +18,9 @@ from reporting.documents.card_header import base_model, card_header, licence
 from reporting.documents.engine import markdown_environment
 from reporting.documents.references import bibtex
 from reporting.documents.tables import Table, make_table
-from reporting.documents.verdict_words import verdict_word
 from reporting.documents.view import Figure, View
 from reporting.findings import Findings, Json
-from reporting.wording import DASH, Words, benchmark_title, metric_title, number, scale_of, size_unit
+from reporting.wording import DASH, Words, benchmark_title, metric_title, number, scale_of, size_unit, verdict_word
 
 
 @dataclass(frozen=True)

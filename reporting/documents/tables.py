@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from reporting.documents.reading import reading
 from reporting.documents.reasons import in_words, null_with_reason
-from reporting.documents.verdict_words import verdict_word
 from reporting.findings import Findings, Json
 from reporting.wording import (
     DASH,
@@ -23,6 +22,7 @@ from reporting.wording import (
     probability,
     scale_of,
     size_unit,
+    verdict_word,
 )
 from stats.verdict import ALPHA
 
@@ -150,7 +150,9 @@ def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
         (words.say("1.96σ/√実行", "1.96σ/√runs", "\n"), True),
         (words.say("採点不能", "Unscored", "\n"), True),
     ]
-    found = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
+    rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
+    # Rows of divergence have a table of their own.
+    found = [row for row in rows if "token_class" not in row]
     order = {arm["name"]: place for place, arm in enumerate(findings.arms)}
     found.sort(key=lambda row: (not row["primary"], order.get(row["arm"], len(order))))
     return make_table(columns, [_result_cells(words, row, found) for row in found])

@@ -1,4 +1,4 @@
-"""Tables of verdicts, of answers that flip, and of how long answers are: what the analysis says beyond differences.
+"""Tables of verdicts, flips, divergence on text, and lengths of answers: what the analysis says beyond differences.
 
 All are empty where an older results file, or one without its analysis, has nothing to say.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from reporting.documents.tables import Table, make_table
-from reporting.documents.verdict_words import verdict_word
 from reporting.findings import Findings, Json
-from reporting.wording import DASH, Words, integer, number
+from reporting.wording import DASH, Words, integer, number, verdict_word
 from stats.intervals import mean_interval
 from stats.reasons import Reason
 
@@ -65,6 +64,53 @@ def flips_table(findings: Findings, words: Words) -> Table:
         if row.get("flips")
     ]
     return make_table(columns, rows)
+
+
+def divergence_view(findings: Findings, words: Words) -> Table:
+    """How far each arm is from its reference on text, token by token (`reporting.divergence`)."""
+    columns = [
+        (words.say("テキスト", "Text", "\n"), False),
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("トークン", "Tokens", "\n"), True),
+        (words.say("平均KLD [95%]", "Mean KLD [95%]", "\n"), True),
+        (words.say("PPL の比 [95%]", "PPL ratio [95%]", "\n"), True),
+        (words.say("最尤トークンの一致", "Same top token", "\n"), True),
+        (words.say("確率の変化 (RMS)", "Change of p (RMS)", "\n"), True),
+        *((f"KLD\n{words.say(*_CLASSES[name])}", True) for name in _CLASSES),
+    ]
+    results = findings.comparison["results"]
+    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in results if "token_class" in row}
+    rows = [
+        (
+            str(benchmark["name"]),
+            str(arm["name"]),
+            *_divergence_cells({metric: row for (text, name, metric), row in found.items() if (text, name) == key}),
+        )
+        for benchmark in findings.benchmarks
+        for arm in findings.arms
+        if (*(key := (benchmark["name"], arm["name"])), "kld") in found
+    ]
+    return make_table(columns, rows)
+
+
+_CLASSES = {"mathematics": ("数学", "mathematics"), "science": ("科学", "science"), "other": ("その他", "other")}
+
+
+def _divergence_cells(of: dict[str, Json]) -> tuple[str, ...]:
+    def cell(metric: str, factor: int, digits: int) -> str:
+        row = of.get(metric)
+        if row is None:
+            return DASH
+        return _with_interval({"value": row["mean"], "value_ci95": row["ci95"]}, "value", factor, digits)
+
+    return (
+        integer(of["kld"].get("n_tokens")),
+        cell("kld", 1, 4),
+        cell("perplexity_ratio", 1, 4),
+        cell("top_agreement", 100, 1),
+        cell("p_change_rms", 100, 1),
+        *(cell(f"kld_{name}", 1, 4) for name in _CLASSES),
+    )
 
 
 def _percent(flips: Json, name: str) -> str:

@@ -10,14 +10,7 @@ from collections.abc import Sequence
 
 from reporting.documents.reasons import in_words
 from reporting.findings import Findings, Json
-from reporting.wording import Words, difference_scale, integer
-
-_VERDICTS = {"no_worse": ("劣らない", "no worse"), "worse": ("劣る", "worse"), "undecided": ("未決", "undecided")}
-
-
-def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
-    """A verdict's name."""
-    return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
+from reporting.wording import Words, difference_scale, integer, verdict_word
 
 
 def verdict_sentences(findings: Findings, words: Words) -> list[str]:

@@ -13,7 +13,7 @@ from reporting.documents.budgets import budgets_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
-from reporting.documents.verdict_tables import flips_table, lengths_table, verdicts_table
+from reporting.documents.verdict_tables import divergence_view, flips_table, lengths_table, verdicts_table
 from reporting.documents.verdict_words import undecided_sentences, verdict_sentences
 from reporting.findings import Findings, Json
 from reporting.ways_out import way_out, worse_arms
@@ -31,11 +31,36 @@ CHARTS = {
         "File size against performance. Vertical bars: 95% confidence interval over items.",
     ),
     "quantization_difference": (
-        "基準との対応のある差と95%信頼区間。",
-        "Paired difference from the reference with its 95% confidence interval.",
+        "基準との対応のある差と95%信頼区間。破線は許容幅。",
+        "Paired difference from the reference with its 95% confidence interval. Dashed: the margin.",
+    ),
+    "quantization_heatmap": (
+        "すべての比較の一覧。色は効果量 d(良い向きが正)。",
+        "All comparisons at a glance; the colour is the effect size d, turned so that positive is better.",
+    ),
+    "quantization_divergence": (
+        "ファイルサイズと、基準からの平均KLダイバージェンス(95%信頼区間)。",
+        "File size against the mean KL divergence from the reference, with its 95% interval.",
+    ),
+    "quantization_speed": (
+        "メモリおよび1トークンの時間と性能。縦線は95%信頼区間。",
+        "Memory and time per token against performance. Vertical bars: 95% intervals.",
+    ),
+    "answer_lengths": (
+        "回答の長さの分布。上が基準。点は回答、短い縦線は中央値。",
+        "Distribution of the answers' lengths, the reference above. Dots: answers; bars: medians.",
+    ),
+    "imatrix_languages": (
+        "重要度行列とテスト言語ごとのパープレキシティ(95%信頼区間)。",
+        "Perplexity by importance matrix and test language, with 95% intervals.",
     ),
 }
 """File stem -> caption, in the order in which they are shown."""
+
+_ALWAYS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
+"""Charts that every run has, so that their absence is told; others depend on what was measured."""
+_LEFT_TO_THE_REPORT = ("quantization_speed", "answer_lengths")
+"""Charts that the scorecard has no room for."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +115,7 @@ class View:
     """Language -> what could not be decided, and what would decide it."""
     verdicts_table: Table
     flips: Table
+    divergence: Table
     lengths: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
@@ -104,6 +130,11 @@ class View:
     few_differences: int = FEW_DIFFERENCES
     """Differing items below which a right/wrong difference gets Wilson's intervals of gains and losses."""
 
+    @property
+    def scorecard_figures(self) -> tuple[Figure, ...]:
+        """Those that the scorecard has room for."""
+        return tuple(figure for figure in self.figures if figure.name not in _LEFT_TO_THE_REPORT)
+
     def cite(self, key: str) -> str:
         """The number of a reference in brackets; nothing where this run does not use it."""
         numbers = {reference.key: place for place, reference in enumerate(self.references, 1)}
@@ -113,7 +144,7 @@ class View:
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
     present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
-    absent = [name for name in CHARTS if name not in present]
+    absent = [name for name in _ALWAYS if name not in present]
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
     absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
     notices = [*findings.comparison["notices"], *findings.notices]
@@ -147,6 +178,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
         verdicts_table=verdicts_table(findings, words),
         flips=flips_table(findings, words),
+        divergence=divergence_view(findings, words),
         lengths=lengths_table(findings, words),
         references=references_of(findings),
         notices=tuple(notices),

@@ -18,6 +18,8 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
         "mine.png",
         "quantization_efficiency.png",
         "quantization_difference.png",
+        "quantization_heatmap.png",
+        "answer_lengths.png",
     }
     assert output.with_suffix(".svg").is_file()
 

@@ -50,9 +50,10 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run / "charts"
 
 
-def test_three_charts_are_drawn_as_png_and_svg(charts: Path) -> None:
+def test_what_the_run_measured_is_drawn_as_png_and_svg(charts: Path) -> None:
     names = {path.name for path in charts.iterdir()}
-    stems = ("quantization_performance", "quantization_efficiency", "quantization_difference")
+    stems = ("quantization_performance", "quantization_efficiency", "quantization_difference", "quantization_heatmap")
+    stems += ("answer_lengths",)
     assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
 
 
@@ -126,7 +127,7 @@ def test_a_missing_analysis_drops_its_figure_with_a_notice(tmp_path: Path) -> No
     results = write_results(tmp_path)
     (results.parent / "statistical_analysis.json").unlink()
     files = draw_charts(results, tmp_path / "charts", "en")
-    assert len(files.paths) == 4
+    assert len(files.paths) == 6  # performance, efficiency and lengths
     assert any("statistical_analysis.json" in notice for notice in files.notices)
 
 

@@ -156,7 +156,7 @@ def test_failures_unscored_records_and_fallbacks_are_shown(run: Path) -> None:
 
 def test_the_charts_are_linked_by_a_path_that_exists(run: Path) -> None:
     links = re.findall(r"\]\((\.\./charts/[a-z_]+\.png)\)", text_of(run / REPORT))
-    assert len(links) == 3
+    assert len(links) == 5
     assert all((run / "reports" / link).is_file() for link in links)
 
 
@@ -187,7 +187,7 @@ def test_the_scorecard_is_tagged_and_its_pictures_have_texts(run: Path) -> None:
     kinds = {str(element.get("/S")) for element in elements}
     assert {"/H1", "/H2", "/H3", "/Table", "/TH", "/TD", "/Figure", "/P"} <= kinds
     figures = [element for element in elements if element.get("/S") == "/Figure"]
-    assert len(figures) == 3 + 9  # charts and formulas
+    assert len(figures) == 4 + 9  # charts and formulas
     assert all(str(figure.get("/Alt", "")) for figure in figures)
 
 

@@ -1,0 +1,116 @@
+"""How long answers are: a violin an arm, the reference above, the answers as dots.
+
+Quantization often shows in lengths first: answers that break off, or run to the token limit. The outline is a kernel
+density estimate (Gaussian, Scott's rule), cut at the shortest and the longest answer; all violins have one height, so
+that shapes can be compared and numbers of answers cannot: those are said.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import polars as pl
+from scipy.stats import gaussian_kde
+
+from reporting.charts.points import arm_label, domain
+from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, colours, figure, source_lines
+from reporting.findings import Findings, Json
+from reporting.wording import Words, benchmark_title
+from stats.intervals import Floats
+
+_ROW_PX = 64
+_HALF_HEIGHT = 0.4
+_OUTLINE_POINTS = 120
+_MOST_DOTS = 200
+
+
+def lengths_chart(findings: Findings, words: Words) -> AnyChart | None:
+    """A panel a benchmark with generated answers; None where there are none."""
+    if findings.answers is None:
+        return None
+    answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
+    drawn = [
+        panel
+        for benchmark in findings.benchmarks
+        if benchmark["kind"] == "generate"
+        and (panel := _panel(findings, words, benchmark, answered.filter(pl.col("benchmark") == benchmark["name"])))
+    ]
+    if not drawn:
+        return None
+    title = [words.say("回答の長さ", "Length of the answers")]
+    subtitle = source_lines(findings, words) + words.lines(
+        f"輪郭: 核密度推定(高さは揃えてある)。点: 回答(各アーム最大 {_MOST_DOTS})。短い縦線: 中央値。",
+        f"Outlines: kernel density, all of one height. Dots: answers ({_MOST_DOTS} an arm at most). Bars: medians.",
+    )
+    return figure(drawn, title, subtitle)
+
+
+def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFrame) -> Panelled | None:
+    arms = [arm for arm in findings.arms if (answers["arm"] == arm["name"]).any()]
+    if not arms:
+        return None
+    # The sort is stable: references above, the others in their order.
+    arms.sort(key=lambda arm: findings.role(arm) != "reference")
+    palette = colours(findings)
+    outlines: list[Json] = []
+    dots: list[Json] = []
+    medians: list[Json] = []
+    labels: list[Json] = []
+    for row, arm in enumerate(arms):
+        own = answers.filter(pl.col("arm") == arm["name"]).sort("item_id", "seed")
+        tokens = own["completion_tokens"].cast(pl.Float64).to_numpy()
+        common = {"arm": arm["name"], "row": row}
+        outlines += [common | point for point in _outline(tokens, row)]
+        dots += [common | point for point in _dots(tokens, row)]
+        medians.append(common | {"tokens": float(np.median(tokens)), "low": row - 0.2, "high": row + 0.2})
+        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}, n = {tokens.size}"})
+    limits = domain([point["tokens"] for point in dots + outlines], margin=0.03)
+    x = alt.X(
+        "tokens:Q",
+        scale=alt.Scale(domain=limits, nice=False, zero=False),
+        axis=alt.Axis(title=words.say("回答のトークン数", "Tokens of the answer"), tickCount=6),
+    )
+    # Rows count downwards; room above each for its label.
+    y_scale = alt.Scale(domain=[-0.75, len(arms) - 0.5], reverse=True, nice=False, zero=False)
+    y = alt.Y("y:Q", scale=y_scale, axis=None)
+    colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
+    violin = (
+        chart_of(outlines)
+        .mark_area(opacity=0.22, strokeWidth=1, line=False)
+        .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour, detail="row:N")
+    )
+    points = chart_of(dots).mark_circle(size=9, opacity=0.55).encode(x=x, y=y, color=colour)
+    bars = (
+        chart_of(medians)
+        .mark_rule(strokeWidth=2.2)
+        .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour)
+    )
+    names = chart_of(labels).mark_text(align="left", fontSize=10.5, dy=-26)
+    return alt.layer(
+        violin,
+        points,
+        bars,
+        names.encode(x=alt.value(4), y=alt.Y("row:Q", scale=y_scale, axis=None), text="label:N"),
+        width=PANEL_WIDTH_PX,
+        height=_ROW_PX * len(arms),
+        title=alt.TitleParams(text=benchmark_title(words, benchmark)),
+    )
+
+
+def _outline(tokens: Floats, row: int) -> list[Json]:
+    """Lower and upper edge along the lengths; none where all are equal, for there is no density then."""
+    if tokens.size < 2 or np.ptp(tokens) == 0:
+        return []
+    grid = np.linspace(tokens.min(), tokens.max(), _OUTLINE_POINTS)
+    density = gaussian_kde(tokens)(grid)
+    half = _HALF_HEIGHT * density / density.max()
+    return [
+        {"tokens": float(at), "low": float(row - height), "high": float(row + height)}
+        for at, height in zip(grid, half, strict=True)
+    ]
+
+
+def _dots(tokens: Floats, row: int) -> list[Json]:
+    """Answers at equal distances of the list where there are many; lifted in turn, so that equal ones show."""
+    step = -(-tokens.size // _MOST_DOTS)
+    return [{"tokens": float(value), "y": row + 0.05 * ((place % 5) - 2)} for place, value in enumerate(tokens[::step])]
