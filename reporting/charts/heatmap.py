@@ -11,7 +11,7 @@ from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, chart_of, figure, source_lines
 from reporting.escape import one_line
 from reporting.findings import Findings, Json
-from reporting.wording import Words, benchmark_title, difference_scale, verdict_word
+from reporting.wording import Words, difference_scale, verdict_word
 
 _CELL_WIDTH_PX = 150
 _ROW_PX = 40
@@ -41,7 +41,9 @@ def heatmap_chart(findings: Findings, words: Words) -> AnyChart | None:
     )
     y = alt.Y("arm:N", sort=order, axis=alt.Axis(title=None, ticks=False, domain=False))
     scale = alt.Scale(scheme="blueorange", domain=[-_STRONG, _STRONG], domainMid=0, reverse=True, clamp=True)
-    legend = alt.Legend(title=words.say("効果量 d(負: 悪い)", "Effect size d (negative: worse)"), orient="bottom")
+    legend = alt.Legend(
+        title=words.say("効果量 d(負: 悪い)", "Effect size d (negative: worse)"), orient="bottom", titleLimit=500
+    )
     base = chart_of(cells).encode(x=x, y=y)
     # What has no effect size is not drawn by Vega-Lite, and the ground shows.
     ground = base.mark_rect(stroke="white", strokeWidth=2, fill="#E4E4E4")
@@ -71,7 +73,7 @@ def _cells(words: Words, benchmark: Json, rows: list[Json]) -> list[Json]:
         return []
     scale = difference_scale(known)
     sign = 1 if benchmark["higher_is_better"] else -1
-    title = one_line(benchmark_title(words, benchmark), _TITLE_CHARS)
+    title = one_line(benchmark["name"], _TITLE_CHARS)
     return [
         {
             "arm": _label(row["arm"]),

@@ -195,8 +195,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
         (words.say("n 対", "n pairs", "\n"), True),
         (words.say("差", "Difference", "\n"), True),
         (words.say("95%信頼区間", "95% CI", "\n"), True),
-        (words.say("p (補正なし)", "p (unadjusted)", "\n"), True),
-        (words.say("p (Holm)", "p (Holm)", "\n"), True),
+        (words.say("p (Holm の補正後)", "p (Holm's)", "\n"), True),
         (words.say("区間の方法、検定", "CI method, test", "\n"), False),
         ("Cohen's d", True),
         (words.say("判定", "Verdict", "\n"), True),
@@ -210,8 +209,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             scale.signed_interval(row["ci95"])
             if row["ci95"] is not None
             else null_with_reason(words, row, "ci95", "\n"),
-            probability(row["p_value"]),
-            probability(row.get("p_adjusted")),
+            f"{probability(row['p_value'])} ({probability(row.get('p_adjusted'))})",
             f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None

@@ -5,6 +5,8 @@ All are empty where an older results file, or one without its analysis, has noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from reporting.documents.tables import Table, make_table
@@ -68,23 +70,26 @@ def flips_table(findings: Findings, words: Words) -> Table:
 
 def divergence_view(findings: Findings, words: Words) -> Table:
     """How far each arm is from its reference on text, token by token (`reporting.divergence`)."""
+    results = findings.comparison["results"]
+    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in results if "token_class" in row}
+    classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
     columns = [
         (words.say("テキスト", "Text", "\n"), False),
         (words.say("アーム", "Arm", "\n"), False),
         (words.say("トークン", "Tokens", "\n"), True),
-        (words.say("平均KLD [95%]", "Mean KLD [95%]", "\n"), True),
-        (words.say("PPL の比 [95%]", "PPL ratio [95%]", "\n"), True),
-        (words.say("最尤トークンの一致", "Same top token", "\n"), True),
-        (words.say("確率の変化 (RMS)", "Change of p (RMS)", "\n"), True),
-        *((f"KLD\n{words.say(*_CLASSES[name])}", True) for name in _CLASSES),
+        (words.say("平均KLD", "Mean KLD", "\n"), True),
+        (words.say("PPL の比", "PPL ratio", "\n"), True),
+        (words.say("最尤の一致", "Same top", "\n"), True),
+        ("Δp RMS", True),
+        *((words.say(*_CLASSES[name], "\n"), True) for name in classes),
     ]
-    results = findings.comparison["results"]
-    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in results if "token_class" in row}
     rows = [
         (
             str(benchmark["name"]),
             str(arm["name"]),
-            *_divergence_cells({metric: row for (text, name, metric), row in found.items() if (text, name) == key}),
+            *_divergence_cells(
+                {metric: row for (text, name, metric), row in found.items() if (text, name) == key}, classes
+            ),
         )
         for benchmark in findings.benchmarks
         for arm in findings.arms
@@ -93,10 +98,14 @@ def divergence_view(findings: Findings, words: Words) -> Table:
     return make_table(columns, rows)
 
 
-_CLASSES = {"mathematics": ("数学", "mathematics"), "science": ("科学", "science"), "other": ("その他", "other")}
+_CLASSES = {
+    "mathematics": ("KLD 数学", "KLD maths"),
+    "science": ("KLD 科学", "KLD science"),
+    "other": ("KLD その他", "KLD other"),
+}
 
 
-def _divergence_cells(of: dict[str, Json]) -> tuple[str, ...]:
+def _divergence_cells(of: dict[str, Json], classes: Sequence[str]) -> tuple[str, ...]:
     def cell(metric: str, factor: int, digits: int) -> str:
         row = of.get(metric)
         if row is None:
@@ -109,7 +118,7 @@ def _divergence_cells(of: dict[str, Json]) -> tuple[str, ...]:
         cell("perplexity_ratio", 1, 4),
         cell("top_agreement", 100, 1),
         cell("p_change_rms", 100, 1),
-        *(cell(f"kld_{name}", 1, 4) for name in _CLASSES),
+        *(cell(f"kld_{name}", 1, 4) for name in classes),
     )
 
 
