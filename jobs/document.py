@@ -1,8 +1,8 @@
 """Phase 4 alone, documents: `python -m jobs.document --results .../quantization_comparison.json --output X.pdf`.
 
-Needs neither Ray nor the models. The scorecard goes to exactly the given path; methodology and report go into
-their folders of the run directory where the results lie in one (`<run>/evaluation_results/...`), else beside
-the output. Charts that are not there yet are drawn first.
+Needs neither Ray nor the models. The scorecard goes to exactly the given path; methodology, report and the folder
+with the model card go into their places in the run directory where the results lie in one
+(`<run>/evaluation_results/...`), else beside the output. Charts that are not there yet are drawn first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs.document", description="Write scorecard, report and methodology of a results folder."
+        prog="python -m jobs.document",
+        description="Write scorecard, report, methodology and model card of a results folder.",
     )
     parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
     parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")

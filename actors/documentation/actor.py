@@ -1,4 +1,4 @@
-"""The documentation worker: findings and charts -> methodology, report, scorecard.
+"""The documentation worker: findings and charts -> methodology, report, scorecard, model card.
 
 A plain class that takes an order and calls `reporting`; Ray is put around it where it is started. The charts
 must have been drawn before: one that is missing is left out, and the notices in the documents say so.

@@ -47,11 +47,15 @@ def test_the_run_directory_is_whole(done: Done) -> None:
         "reports/quantization_analysis_report.md",
         "reports/quantization_analysis_report.html",
         "scorecards/quantization_evaluation.pdf",
+        "publish/README.md",
+        "publish/charts/quantization_performance.png",
     ]
     assert [name for name in expected if not (done.run_dir / name).is_file()] == []
     assert len(list(done.run_dir.glob("artifacts/*/tiny-*.gguf"))) == 2
     assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
     assert len(list(done.run_dir.glob("imatrix/default-*.gguf"))) == 1
+    originals = [*done.run_dir.glob("artifacts/*/tiny-*.gguf"), *done.run_dir.glob("imatrix/default-*.gguf")]
+    assert all((done.run_dir / "publish" / path.name).samefile(path) for path in originals)
     assert list(done.run_dir.rglob("*.part")) == []
 
 
