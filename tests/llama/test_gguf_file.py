@@ -102,3 +102,21 @@ def test_what_is_no_file_is_told_with_the_next_step(tmp_path: Path) -> None:
         read_header(tmp_path / "missing.gguf")
     with pytest.raises(BadInput, match="must be named"):
         read_header(write_gguf(tmp_path / "model.gguf", split__count=2))
+
+
+def test_labels_for_people_are_read_and_those_that_are_missing_left_out(tmp_path: Path, tiny: Path) -> None:
+    assert read_header(tiny).labels == {}
+    writer = gguf.GGUFWriter(tmp_path / "labelled.gguf", "llama")
+    writer.add_license("apache-2.0")
+    writer.add_languages(["en", "ja"])
+    writer.add_repo_url("https://huggingface.co/owner/name")
+    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert read_header(tmp_path / "labelled.gguf").labels == {
+        "license": "apache-2.0",
+        "languages": ["en", "ja"],
+        "repository": "https://huggingface.co/owner/name",
+    }

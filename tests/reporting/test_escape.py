@@ -86,3 +86,12 @@ def test_names_and_hashes_are_code_spans_and_others_are_inert() -> None:
 def test_a_label_is_one_cut_line() -> None:
     assert escape.one_line("a\nb\x1b") == "a b⟨U+001B⟩"
     assert escape.one_line("x" * 100, 10) == "x" * 9 + "…"
+
+
+@given(st.text(alphabet="`~ab#\n<", max_size=40))
+def test_no_text_ends_its_code_block(text: str) -> None:
+    """Whatever stands in it, the first line that closes the fence is the last."""
+    lines = escape.block(text).split("\n")
+    fence = lines[0]
+    assert set(fence) == {"`"}
+    assert [place for place, line in enumerate(lines) if line.startswith(fence)] == [0, len(lines) - 1]
