@@ -214,7 +214,7 @@ class Execution(Frozen):
     max_workers: Annotated[int, Field(ge=1)] | None = None
     """Workers a role at most; None: as many as the cluster has room for."""
     block_items: Annotated[int, Field(ge=1)] = 32
-    """Items a block: the unit of redoing."""
+    """Items a block: the unit of redoing. A quarter of it where the items are chunks of text (perplexity)."""
     attempts: Annotated[int, Field(ge=1)] = 2
     """How often a unit of work is tried before it is recorded as failed."""
     self_check: bool = True

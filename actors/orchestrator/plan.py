@@ -44,6 +44,8 @@ AA = "~aa"
 LEAST_UBATCH = 16
 CHECK_ITEMS = 2
 """Items a kind of an arm's self-check."""
+CHUNKS_SHARE = 4
+"""By how much blocks of perplexity have fewer items than others."""
 DECODE_WEIGHT = 4
 """Cost of a generated token against one that is only read, for the estimate of the time left."""
 FUNCTION_TOKENS = 10_000
@@ -692,7 +694,7 @@ def _plan_blocks(
         "engine": "function" if benchmark.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
-        "block_items": config.execution.block_items,
+        "block_items": _block_items(config, benchmark),
     }
     if benchmark.kind == "measure":
         key["token_classes"] = class_rules()
@@ -705,7 +707,7 @@ def _plan_blocks(
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
-    step = config.execution.block_items
+    step = _block_items(config, benchmark)
     blocks = [
         PlannedBlock(
             unit=f"records/{path.name}/{first:05d}-{len(items)}.g{number}",
@@ -805,6 +807,12 @@ def _length(item: Item) -> int:
         return 0
     choices = task.choices if isinstance(task, Choose) else ()
     return sum(len(message.content) for message in task.messages) + sum(map(len, choices))
+
+
+def _block_items(config: PipelineConfig, benchmark: PlannedBenchmark) -> int:
+    """Items a block: few where they are chunks of text, which are decoded whole, by several models side by side."""
+    items = config.execution.block_items
+    return max(1, items // CHUNKS_SHARE) if benchmark.kind == "measure" else items
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:

@@ -14,7 +14,7 @@ from tests.orchestrator.planning import KINDS, deterministic, make_inputs, make_
 SIZES = {"f16": 1000, "q8_0": 530, "q4_k_m": 300}
 
 
-def text(n_chunks: int = 40) -> PlannedBenchmark:
+def text(n_chunks: int = 10) -> PlannedBenchmark:
     items = tuple(Item(f"chunk-{n:05d}", Measure((1, 2, 3), 1), None, f"hash{n}") for n in range(n_chunks))
     return replace(
         deterministic(),
