@@ -95,20 +95,22 @@ def _theirs(program: str, order: ImatrixOrder, setting: Setting) -> _Run:
 
 
 def _decoding_s(log: str) -> float | None:
-    """Seconds between the two lines, each of which begins with `minutes.seconds.milliseconds.microseconds`.
+    """Seconds between the two messages, each behind a stamp `minutes.seconds.milliseconds.microseconds`.
 
-    None where one of them is missing.
+    The second one does not begin a line: what is said of the time left ends without a line break. None where one of
+    them is missing.
     """
-    times: dict[str, float] = {}
-    for line in log.splitlines():
-        stamp = re.match(r"(\d+)\.(\d+)\.(\d+)\.(\d+) ", line)
-        for mark in ("computing over", "llama_perf_context_print"):
-            if stamp and mark in line and mark not in times:
-                minutes, seconds, milli, micro = map(int, stamp.groups())
-                times[mark] = minutes * 60 + seconds + milli / 1e3 + micro / 1e6
-    if len(times) < 2:
+    begun, ended = (_stamp_s(log, mark) for mark in ("compute_imatrix: computing over", "llama_perf_context_print:"))
+    return None if begun is None or ended is None else ended - begun
+
+
+def _stamp_s(log: str, mark: str) -> float | None:
+    """The stamp right before the first message that begins with `mark`."""
+    stamp = re.search(rf"(\d+)\.(\d\d)\.(\d\d\d)\.(\d\d\d) \w {re.escape(mark)}", log)
+    if stamp is None:
         return None
-    return times["llama_perf_context_print"] - times["computing over"]
+    minutes, seconds, milli, micro = map(int, stamp.groups())
+    return minutes * 60 + seconds + milli / 1e3 + micro / 1e6
 
 
 BENCH = Bench("importance matrix, beside llama-imatrix", run)

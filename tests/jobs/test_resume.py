@@ -120,6 +120,7 @@ def test_a_killed_worker_is_replaced_and_its_block_done_again(models: Path, unbr
     assert findings(output) == findings(unbroken)
 
 
+@pytest.mark.slow
 def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     process = start("evaluate", *options(models, output, LONG))
