@@ -13,7 +13,16 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.files import atomic_path, read_json, remove_leftovers, write_bytes, write_json, write_text
+from conf.files import (
+    atomic_path,
+    folder_aside,
+    read_json,
+    remove,
+    remove_leftovers,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 __all__ = [
     "KEY_RULE",
@@ -22,9 +31,11 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "file_sha256",
+    "folder_aside",
     "group_path",
     "read_json",
     "read_jsonl",
+    "remove",
     "remove_leftovers",
     "timings_path",
     "write_bytes",

@@ -34,7 +34,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 
 from actors.mirrored import MirroredFile, MirroredPipeline, MirroredRun, read_pipeline
-from actors.store import content_hash
+from actors.store import content_hash, folder_aside, remove_leftovers
 from conf.faults import BadInput, Fault
 
 PIPELINE_TAG = "quant_assay.pipeline_id"
@@ -260,9 +260,9 @@ def _make_sqlite_store(uri: str) -> None:
     path = _sqlite_path(uri)
     if path is None or path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".part") as aside:
-        made = Path(aside) / path.name
+    remove_leftovers(path.parent)
+    with folder_aside(path) as aside:
+        made = aside / path.name
         MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments(max_results=1)
         # A link never takes the place of a store that another job has made and filled meanwhile.
         with contextlib.suppress(FileExistsError):

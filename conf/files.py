@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     temporary = Path(name)
     try:
-        # The kernel takes the lock away from whoever dies, so that leftovers can be told from files being written.
-        with contextlib.suppress(OSError):  # some file systems know no locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(handle)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -40,12 +39,44 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def folder_aside(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, in which something is made before it is put there; it is removed at the end."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.", suffix=".part") as name:
+        handle = os.open(name, os.O_RDONLY)
+        try:
+            _hold(handle)
+            yield Path(name)
+        finally:
+            os.close(handle)
+
+
 def remove_leftovers(folder: str | Path) -> None:
-    """Delete the temporary files of killed writers in `folder`; those that somebody is writing stay."""
+    """Delete what killed writers left in `folder`, temporary files and folders; what somebody is writing stays."""
     for path in Path(folder).glob(".*.part"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(path)
+            finally:
+                os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all in it; what is gone already is no fault."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _hold(handle: int) -> None:
+    """Lock a file or folder that is being written. The kernel takes the lock away from whoever dies."""
+    with contextlib.suppress(OSError):  # some file systems know no locks
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _umask() -> int:

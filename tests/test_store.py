@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from actors.store import (
     atomic_path,
+    folder_aside,
     canonical_json,
     content_hash,
     read_json,
@@ -100,3 +101,14 @@ def test_leftovers_of_the_dead_go_and_files_being_written_stay(tmp_path: Path) -
         remove_leftovers(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == [temporary.name]
     assert [path.name for path in tmp_path.iterdir()] == ["new.gguf"]
+
+
+def test_folders_of_the_dead_go_and_folders_being_filled_stay(tmp_path: Path) -> None:
+    (tmp_path / ".old.db.abc.part").mkdir()
+    (tmp_path / ".old.db.abc.part" / "old.db").write_bytes(b"half")
+    with folder_aside(tmp_path / "new.db") as aside:
+        (aside / "new.db").write_bytes(b"whole")
+        remove_leftovers(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [aside.name]
+        (tmp_path / "new.db").hardlink_to(aside / "new.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.db"]

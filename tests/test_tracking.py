@@ -72,6 +72,7 @@ def test_a_job_that_is_killed_while_the_store_is_made_leaves_none(tmp_path: Path
     assert not (tmp_path / "mlflow.db").exists()
     Mirror(uri, None, gguf_limit_bytes=0)
     assert MlflowClient(tracking_uri=uri).search_experiments()
+    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_store_that_another_job_has_filled_stays(uri: str, tmp_path: Path) -> None:

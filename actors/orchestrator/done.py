@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedImatrix, RecordsDirectory
-from actors.store import RunDirectory, atomic_path, group_path, read_json, timings_path, write_json
+from actors.store import RunDirectory, atomic_path, group_path, read_json, remove, timings_path, write_json
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
@@ -70,9 +70,12 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Delete what killed writers left: temporary files, which are made again, and groups that are added up already."""
-    for path in run.root.rglob(".*.part"):
-        path.unlink(missing_ok=True)
+    """Delete what killed writers left: temporary files and folders, and groups that are added up already.
+
+    Whoever owns the run directory may: what a worker of a killed job is still writing is made again.
+    """
+    for path in list(run.root.rglob(".*.part")):
+        remove(path)
     for parts in run.root.glob("imatrix/*.parts"):
         # The groups of a matrix that is whole: its writer was killed just before it removed them.
         if Path(f"{parts}".removesuffix(".parts") + ".manifest.json").exists():

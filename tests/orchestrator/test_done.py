@@ -22,3 +22,12 @@ def test_groups_are_kept_until_their_matrix_has_its_manifest(tmp_path: Path) -> 
     Path(f"{matrix.file}.manifest.json").write_text("{}", encoding="utf-8")
     remove_leftovers(run)
     assert not group.parent.exists()
+
+
+def test_a_folder_in_which_a_killed_job_made_something_goes(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "p")
+    aside = run.root / ".mlflow.db.x.part"
+    aside.mkdir(parents=True)
+    (aside / "mlflow.db").write_bytes(b"half")
+    remove_leftovers(run)
+    assert list(run.root.iterdir()) == []
