@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -81,10 +81,11 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> MirroredPipeline:
     plan = read_json(run.plan)
     progress = read_json(run.progress) if run.progress.exists() else {}
     status = STATUS_OF_STATE.get(progress.get("state", "running"), "RUNNING")
+    spared = frozenset(read_json(run.manifest).get("spared", ()) if run.manifest.exists() else ())
     children = [
         *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
         *(_arm_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("artifacts", ())),
-        *(_cell_run(run.root, one, status) for one in plan.get("cells", ())),
+        *(_cell_run(run.root, one, status, spared) for one in plan.get("cells", ())),
     ]
     return MirroredPipeline(
         pipeline_id=plan["pipeline_id"],
@@ -202,9 +203,9 @@ def _made_file_run(
     )
 
 
-def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus) -> MirroredRun | None:
-    """The run of a cell. None while blocks of it are still to come."""
-    blocks = [root / name for name in planned["blocks"]]
+def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared: Container[str]) -> MirroredRun | None:
+    """The run of a cell. None while blocks of it are still to come; `spared`: blocks that an early stop saved."""
+    blocks = [root / name for name in planned["blocks"] if name.removesuffix(".jsonl") not in spared]
     there = [block for block in blocks if block.exists()]
     if len(there) < len(blocks) and status == "RUNNING":
         return None

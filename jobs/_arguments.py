@@ -54,6 +54,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="noise floor: the reference once more in another batch layout, as arm f16~aa, where nothing is sampled",
     )
     group.add_argument(
+        "--early-stop",
+        action="store_const",
+        const=True,
+        help="end a benchmark for an arm once its verdict is in, where answers are right or wrong; intervals are wider",
+    )
+    group.add_argument(
         "--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark (default: from the hub)"
     )
     group.add_argument(
@@ -136,6 +142,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "seed": ("seed",),
     "limit": ("limit",),
     "aa": ("noise_floor",),
+    "early_stop": ("statistics", "early_stop"),
     "data_dir": ("data_dir",),
     "storage": ("storage",),
     "pipeline_id": ("pipeline_id",),

@@ -107,7 +107,8 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
     with owned(run, request.environment.submission_id) as token:
         remove_leftovers(run)
         adopt(plan, run)
-        plan = replace(plan, notices=(*plan.notices, *changed_margins(run, request.config)))
+        changed = (*changed_margins(run, request.config), *looked_before(run, request.config))
+        plan = replace(plan, notices=(*plan.notices, *changed))
         done = find_done(plan)
         if _is_finished(plan, run, done, request):
             return Finished(run, mirror.close(run), (), nothing_to_do=True)
@@ -125,6 +126,18 @@ def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
     if before is None or before == now:
         return []
     return [f"The margins were changed after this run was first started: {before} before, {now} now."]
+
+
+def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
+    """A notice where items were looked at as they came in, and this time nothing allows for that."""
+    if config.statistics.early_stop or not run.plan.exists():
+        return []
+    if not read_json(run.plan)["settings"].get("statistics", {}).get("early_stop"):
+        return []
+    return [
+        "This run was started with --early-stop before: whoever goes on because of what was seen then should know that"
+        " the intervals here do not allow for it."
+    ]
 
 
 def _work(
@@ -271,6 +284,7 @@ def _write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, 
             "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
             "failures": [dict(failure) for failure in failures],
             "notices": list(outcome.notices),
+            "spared": list(outcome.spared),
         },
     )
 
@@ -281,6 +295,7 @@ def _is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: R
         return False
     manifest = read_json(run.manifest)
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    needed -= set(manifest.get("spared", ()))
     same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
     documents = request.make_documents <= run.scorecard.exists()
     return bool(same and documents and all((run.root / name).exists() for name in manifest["files"]))

@@ -21,6 +21,7 @@ from actors.errors import NoPlaceError
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.precision import describe_precision, precision_of
+from actors.orchestrator.stopping import describe_early_stop
 from actors.store import RunDirectory, read_json
 from conf.faults import BadInput
 from conf.load import Environment, load, read_environment
@@ -109,6 +110,7 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
         if model.dequantized_from
     ]
     lines += _indented(describe_precision(precision_of(plan, request.config), request.config.statistics))
+    lines += _indented(describe_early_stop(plan, request.config))
     lines.append("Watch it:")
     if request.environment.submission_id:
         lines.append(f"  ray job logs --follow {request.environment.submission_id}")
@@ -166,6 +168,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         )
     precision = describe_precision(precision_of(plan, config), config.statistics)
     lines += ["", *precision] if precision else []
+    lines += describe_early_stop(plan, config)
     cost = sum(block.cost for block in plan.blocks)
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
     lines += [

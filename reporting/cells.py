@@ -6,7 +6,7 @@ Also how a number or an interval that may be undefined is written: null, with it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,16 @@ class Cell:
     def seeds(self) -> tuple[int, ...]:
         return tuple(self.records["seed"].unique().sort())
 
+    def on(self, items: pl.DataFrame) -> Cell:
+        """The same arm on the items of another; those of which it has no record are unscored."""
+        own = items.select("item_id").join(self.items, on="item_id", how="left", maintain_order="left")
+        alone = pl.coalesce("cluster", pl.format("item {}", "item_id")).alias("cluster")
+        return replace(
+            self,
+            records=self.records.join(items, on="item_id", how="semi"),
+            items=own.with_columns(alone, pl.col("n_runs").fill_null(0)).select(self.items.columns),
+        )
+
     def scores(self, seeds: Sequence[int]) -> Floats:
         """Shape (items, seeds), items in the order of their ids, NaN where unscored."""
         unknown = np.full(self.items.height, np.nan)
@@ -67,7 +77,8 @@ class Cell:
     @cached_property
     def _by_seed(self) -> Mapping[int, Floats]:
         """Values of all items, in the order of their ids; NaN where unscored."""
-        wide = self.records.pivot("seed", index="item_id", values="value").sort("item_id")
+        found = self.records.pivot("seed", index="item_id", values="value")
+        wide = self.items.select("item_id").join(found, on="item_id", how="left", maintain_order="left")
         return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
 
 

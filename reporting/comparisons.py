@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from reporting.cells import AA_SUFFIX, Cell, Cells, interval, method, number
+from reporting.early import Stop, Stops, looked_at_fields, with_sequence
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
 from stats.clusters import FEW_CLUSTERS, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
@@ -38,6 +39,8 @@ class Compared:
     reference: Cell
     pairing: Pairing | Reason
     found: PairedDifference
+    stop: Stop | None
+    """None: nobody looked while items came in."""
 
     @property
     def proportion(self) -> bool:
@@ -61,35 +64,44 @@ class _Drawn:
     effect: Interval | Reason
 
 
-def compare(run: Mapping[str, Any], cells: Cells) -> Comparisons:
+def compare(run: Mapping[str, Any], cells: Cells, stops: Stops) -> Comparisons:
     """Compare every arm that has a reference, on every benchmark.
 
     Args:
         run: the run's description.
         cells: of all its arms and benchmarks.
+        stops: of those that may have been ended early. What was ended is compared on the items up to that.
 
     Raises:
         ValueError: a reference is no arm of the run.
     """
     rows, notices = [], []
     for benchmark in run["benchmarks"]:
-        pairs = list(_pairs(run, cells, str(benchmark["name"])))
-        drawn = _draw(pairs, str(benchmark["name"]))
+        name = str(benchmark["name"])
+        pairs = list(_pairs(run, cells, stops, name))
+        looked_at = any((cell.arm, name) in stops for cell, _, _ in pairs)
+        drawn = {} if looked_at else _draw(pairs, name)
         for place, (cell, reference, pairing) in enumerate(pairs):
-            aa_arm = cells.get((f"{reference.arm}{AA_SUFFIX}", cell.benchmark["name"]))
-            one = _compared(cell, reference, pairing, drawn.get(place), aa_arm)
+            aa_arm, stop = cells.get((f"{reference.arm}{AA_SUFFIX}", name)), stops.get((cell.arm, name))
+            if aa_arm is not None and stop is not None:
+                aa_arm = aa_arm.on(cell.items)
+            one = _compared(cell, reference, pairing, drawn.get(place), aa_arm, stop)
             rows.append(one)
             notices += _notices(one)
     return Comparisons(tuple(rows), tuple(notices))
 
 
-def _pairs(run: Mapping[str, Any], cells: Cells, benchmark: str) -> Iterator[tuple[Cell, Cell, Pairing | Reason]]:
+def _pairs(
+    run: Mapping[str, Any], cells: Cells, stops: Stops, benchmark: str
+) -> Iterator[tuple[Cell, Cell, Pairing | Reason]]:
     for arm in run["arms"]:
         if arm["reference"] is None or (arm["name"], benchmark) not in cells:
             continue
         cell, reference = cells[arm["name"], benchmark], cells.get((arm["reference"], benchmark))
         if reference is None:
             raise ValueError(f"arm {arm['name']} has the reference {arm['reference']}, which is no arm of the run")
+        if (arm["name"], benchmark) in stops:
+            reference = reference.on(cell.items)
         yield cell, reference, pair_items(cell.items, reference.items)
 
 
@@ -150,9 +162,16 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
 
 
 def _compared(
-    cell: Cell, reference: Cell, pairing: Pairing | Reason, drawn: _Drawn | None, aa_arm: Cell | None
+    cell: Cell,
+    reference: Cell,
+    pairing: Pairing | Reason,
+    drawn: _Drawn | None,
+    aa_arm: Cell | None,
+    stop: Stop | None,
 ) -> Compared:
     found = _difference(cell, reference, pairing)
+    if stop is not None:
+        found = with_sequence(found, pairing)
     nothing = pairing if isinstance(pairing, Reason) else Reason.NO_PAIRED_ITEMS
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
     planned = set(cell.items["item_id"]) | set(reference.items["item_id"])
@@ -179,8 +198,11 @@ def _compared(
         "deterministic": cell.benchmark["deterministic"],
         **number("noise_floor_difference", _noise_floor(cell, reference, aa_arm)),
         **_flip_fields(cell, reference, pairing, aa_arm),
+        "early_stop": None,
     }
-    return Compared(row, cell, reference, pairing, found)
+    if stop is not None:
+        row |= looked_at_fields(row, pairing, stop)
+    return Compared(row, cell, reference, pairing, found, stop)
 
 
 def _difference(cell: Cell, reference: Cell, pairing: Pairing | Reason) -> PairedDifference:

@@ -11,7 +11,7 @@ infinite. The same input gives the same output, to the last bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from conf.schema import Statistics
 from reporting.cells import Cell, interval, make_cells, method, number
 from reporting.comparisons import SEED, compare
 from reporting.divergence import divergence_rows
+from reporting.early import Stop, Stops, by_place, savings
 from reporting.grids import grid_rows
 from reporting.performance import performance_rows
 from reporting.verdicts import find_verdicts
@@ -33,6 +34,7 @@ from stats.power import POWER
 from stats.reasons import Reason
 from stats.reduce import with_value
 from stats.runs import RunSpread, run_spread, sigma_items
+from stats.sequential import mean_sequence
 from stats.variance import VarianceShares, variance_shares
 
 SCHEMA_VERSION = 1
@@ -54,7 +56,11 @@ class Results:
 
 
 def build_results(
-    run: Mapping[str, Any], records: pl.DataFrame, timings: pl.DataFrame, statistics: Statistics | None = None
+    run: Mapping[str, Any],
+    records: pl.DataFrame,
+    timings: pl.DataFrame,
+    statistics: Statistics | None = None,
+    stopped: Sequence[Stop] = (),
 ) -> Results:
     """Compute all findings of a pipeline.
 
@@ -67,6 +73,8 @@ def build_results(
             wrote are there too, as `unscored`.
         timings: one row a finished block (`reporting.frames.TIMING_SCHEMA`).
         statistics: the margins that verdicts go by; None: those of the schema's defaults.
+        stopped: what became of each arm and benchmark that may have been ended early; `records` has nothing of the
+            items after an end.
 
     Raises:
         ValueError: a record is there twice, or belongs to no arm or benchmark of the run.
@@ -74,14 +82,15 @@ def build_results(
     _check(run, records)
     values = with_value(records)
     cells = make_cells(run, values)
+    stops = by_place(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
     results = [
         row
         for cell in cells.values()
-        for row in _result_rows(cell, cells.get((references[cell.arm], cell.benchmark["name"])))
+        for row in _result_rows(cell, cells.get((references[cell.arm], cell.benchmark["name"])), stops)
     ]
     margins = (statistics or Statistics()).margins
-    compared = compare(run, cells)
+    compared = compare(run, cells, stops)
     verdicts = find_verdicts(run, compared, margins)
     comparison = {
         "schema_version": SCHEMA_VERSION,
@@ -103,6 +112,7 @@ def build_results(
         "selections": verdicts.selections,
         "out_of_order": verdicts.out_of_order,
         "factorial": grid_rows(run, compared),
+        "early_stop": savings(stops),
     }
     tables = {
         "items": pl.concat([cell.items for cell in cells.values()])
@@ -129,18 +139,19 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
 # --- one arm on one benchmark ---------------------------------------------------------------------
 
 
-def _result_rows(cell: Cell, reference: Cell | None) -> list[dict[str, Any]]:
-    row = _primary_row(cell)
+def _result_rows(cell: Cell, reference: Cell | None, stops: Stops) -> list[dict[str, Any]]:
+    row = _primary_row(cell, stops.get((cell.arm, cell.benchmark["name"])))
     if cell.benchmark["metric"] != "nll":
         return [row]
     return [row, _perplexity_row(row), *divergence_rows(row, cell, reference)]
 
 
-def _primary_row(cell: Cell) -> dict[str, Any]:
+def _primary_row(cell: Cell, stop: Stop | None) -> dict[str, Any]:
     items, records = cell.scored_items, cell.records
     means = items["mean"].to_numpy()
     spread = _spread(cell)
-    found = _mean_interval(cell)
+    # Once somebody may have stopped for what was seen, only the sequence's interval is valid.
+    found = mean_sequence(means) if stop is not None and means.size else _mean_interval(cell)
     outcomes = records["outcome"]
     return {
         "arm": cell.arm,
@@ -154,12 +165,12 @@ def _primary_row(cell: Cell) -> dict[str, Any]:
         **number("error_bar_runs", spread.error_bar_runs if isinstance(spread, RunSpread) else spread),
         **interval("ci95", found),
         "ci_method": method(found),
-        **interval("ci95_fixed_benchmark", _fixed_benchmark(cell)),
+        **interval("ci95_fixed_benchmark", _fixed_benchmark(cell) if stop is None else Reason.EARLY_STOP),
         **_variance_shares(cell),
         "n_clusters": _n_clusters(cell),
         "deterministic": cell.benchmark["deterministic"],
         "n_items": items.height,
-        "n_items_planned": cell.items.height,
+        "n_items_planned": cell.items.height if stop is None else stop.n_items_planned,
         "n_runs": records.drop_nulls("value")["seed"].n_unique(),
         "n_records": records.height,
         "n_correct": int((outcomes == "correct").sum()),

@@ -117,6 +117,7 @@ def _benchmark_section(
     lines += _divergence_lines(own)
     lines += _flip_lines(list(differences.values()))
     lines += _precision_lines(list(differences.values()))
+    lines += _early_lines(list(differences.values()))
     lines += [_unscored_line(row) for row in primary if row["n_unscored"]]
     lines += [_uncompared_line(row) for row in differences.values() if row["difference"] is None]
     return "\n".join(lines)
@@ -194,6 +195,30 @@ def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def _early_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What ended early, and which interval is shown of a benchmark that might."""
+    known = [(row, row["early_stop"]) for row in rows if row.get("early_stop")]
+    if not known:
+        return []
+    ended = [
+        f"{_shown(row['arm'])} {_VERDICTS[row['verdict']]} after {stop['n_items_looked_at']:,} of"
+        f" {stop['n_items_planned']:,} items ({stop['n_records_saved']:,} records not made)"
+        for row, stop in known
+        if stop["decided"]
+    ]
+    words = f"ended early: {'; '.join(ended)}" if ended else "nothing was decided before the end"
+    return [_wrapped(f"{words}. Intervals hold at any number of items (betting sequence).")]
+
+
+def _early_total(analysis: Mapping[str, Any]) -> list[str]:
+    early = analysis.get("early_stop")
+    if not early:
+        return []
+    saved, planned = early["n_records_saved"], early["n_records_planned"]
+    text = f"early stop: {saved:,} of {planned:,} records not made ({100 * early['share_saved']:.0f}%)"
+    return [_wrapped(f"{text} on {', '.join(early['benchmarks'])}")]
+
+
 def _loss(metric: str, value: float) -> str:
     return f"{value:.4f}" if metric == "nll" else f"{value:.3f}"
 
@@ -206,6 +231,7 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
     table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in analysis["verdicts"]]
     lines += _columns(table, left=(0, 1, 2), last_width=WIDTH)
     lines += [_selection_line(row) for row in analysis["selections"]]
+    lines += _early_total(analysis)
     lines += [
         _wrapped(
             f"out of order: {_shown(row['larger'])} is worse than the smaller {_shown(row['smaller'])} on"

@@ -22,6 +22,7 @@ from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
 from stats.reasons import Reason
 from stats.selection import OrderTest, Sized, fixed_sequence, larger_is_worse
+from stats.sequential import items_to_decide
 from stats.verdict import (
     ALPHA,
     Ground,
@@ -127,6 +128,8 @@ def _detectable(one: Compared) -> float | Reason:
     difference, interval = _oriented(one)
     if isinstance(difference, Reason):
         return difference
+    if one.stop is not None:
+        return Reason.EARLY_STOP
     if isinstance(interval, Reason) or interval.method == "score_range":
         return Reason.NO_INTERVAL
     return detectable_drop(difference, interval, one.found.n_units)
@@ -147,6 +150,12 @@ def _needed(one: Compared, judgement: Judgement, margin: float | None) -> Needed
         return Needed(Reason.NO_INTERVAL, Reason.NO_INTERVAL)
     assert isinstance(one.pairing, Pairing)
     differences = one.pairing.differences
+    if one.stop is not None:
+        oriented = differences if one.cell.benchmark["higher_is_better"] else -differences
+        return Needed(
+            items_to_decide(oriented, margin=margin, n_tests=one.stop.n_tests or 1) or Reason.ON_THE_MARGIN,
+            Reason.EARLY_STOP,
+        )
     if interval.method == "wilson_gains_losses":
         gain, loss = (float(np.maximum(sign * differences, 0.0).mean()) for sign in (1.0, -1.0))
         if not one.cell.benchmark["higher_is_better"]:
@@ -252,7 +261,8 @@ def _out_of_order(run: Mapping[str, Any], rows: Sequence[Compared]) -> list[Json
             if sizes[larger.cell.arm] == sizes[smaller.cell.arm]:
                 continue
             n_tests += 1
-            test = larger_is_worse(_between(larger, smaller), proportion=larger.proportion and smaller.proportion)
+            proportion, looked_at = larger.proportion and smaller.proportion, larger.stop is not None
+            test = larger_is_worse(_between(larger, smaller), proportion=proportion, looked_at=looked_at)
             if test is not None:
                 found.append((larger.cell.arm, smaller.cell.arm, benchmark, test))
     # Pairs without a sign of disorder count with p = 1: they were looked at, too.
@@ -278,6 +288,11 @@ def _between(larger: Compared, smaller: Compared) -> np.ndarray[Any, np.dtype[np
     """Larger minus smaller over the items that both have, positive is better."""
     assert isinstance(larger.pairing, Pairing)
     assert isinstance(smaller.pairing, Pairing)
-    difference = larger.pairing.arm_means - smaller.pairing.arm_means
+    ours, theirs = larger.pairing, smaller.pairing
+    if ours.item_ids == theirs.item_ids:
+        difference = ours.arm_means - theirs.arm_means
+    else:
+        _, mine, others = np.intersect1d(ours.item_ids, theirs.item_ids, return_indices=True)
+        difference = ours.arm_means[mine] - theirs.arm_means[others]
     sign = 1.0 if larger.cell.benchmark["higher_is_better"] else -1.0
     return sign * difference[~np.isnan(difference)]

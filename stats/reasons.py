@@ -60,5 +60,7 @@ class Reason(StrEnum):
     """Of sampled answers the noise floor is told as flips."""
     NOT_COMPARED = "not_compared"
     """No text of it was decoded beside its reference."""
+    EARLY_STOP = "early_stop"
+    """Items were looked at while they came in, to stop early: what supposes a fixed number of items is not valid."""
     SEVERAL_RUNS = "several_runs"
     """A test for one answer an item, where items have several."""

@@ -17,6 +17,8 @@ from scipy import special
 
 from stats.intervals import Floats, Interval
 from stats.paired import difference_interval
+from stats.reasons import Reason
+from stats.sequential import confidence_sequence, sequence_p_value
 from stats.verdict import Verdict
 
 
@@ -49,7 +51,7 @@ class OrderTest:
     difference: float
     interval: Interval
     p_value: float
-    """Two-sided, by Student's t."""
+    """Two-sided, by Student's t; by the betting sequence where items were looked at."""
 
 
 def fixed_sequence(arms: Sequence[Sized]) -> Selection:
@@ -67,7 +69,7 @@ def fixed_sequence(arms: Sequence[Sized]) -> Selection:
     )
 
 
-def larger_is_worse(differences: Floats, *, proportion: bool) -> OrderTest | None:
+def larger_is_worse(differences: Floats, *, proportion: bool, looked_at: bool = False) -> OrderTest | None:
     """Whether a larger arm does measurably worse than a smaller one on a benchmark; None where it does not.
 
     The interval must lie below 0; many pairs are looked at, so the caller adjusts the p values and flags what is left.
@@ -75,10 +77,15 @@ def larger_is_worse(differences: Floats, *, proportion: bool) -> OrderTest | Non
     Args:
         differences: larger minus smaller, positive is better, over the items scored in both, shape (n,).
         proportion: True where scores lie in [0, 1].
+        looked_at: True where the number of items depends on what they showed (`stats.sequential`).
     """
-    interval = difference_interval(differences, proportion=proportion)
+    interval: Interval | Reason = difference_interval(differences, proportion=proportion)
+    if looked_at:
+        interval = confidence_sequence(differences)
     if not isinstance(interval, Interval) or interval.high >= 0:
         return None
+    if looked_at:
+        return OrderTest(float(differences.mean()), interval, sequence_p_value(differences))
     mean, spread = float(differences.mean()), float(differences.std(ddof=1)) if differences.size > 1 else 0.0
     n = differences.size
     p_value = 2 * float(special.stdtr(n - 1, -abs(mean) / (spread / n**0.5))) if spread > 0 else 0.0

@@ -32,9 +32,10 @@ from actors.orchestrator.progress import (
 )
 from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
 from actors.orchestrator.starting import START_WITHIN_S, no_place, overdue
+from actors.orchestrator.stopping import EarlyStop
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
-from actors.store import RunDirectory
+from actors.store import RunDirectory, read_jsonl
 from actors.visualization.actor import VisualizationWorker
 from actors.work import BlockOrder, ChartOrder, DocumentOrder, PassOrder, Phase
 from conf.schema import PipelineConfig
@@ -103,6 +104,8 @@ class Outcome:
     failures: tuple[Failure, ...]
     notices: tuple[str, ...]
     files: tuple[str, ...] = field(default=())
+    spared: tuple[str, ...] = ()
+    """Blocks that nobody needed, for their benchmark had ended early."""
 
 
 class Orchestrator:
@@ -111,9 +114,13 @@ class Orchestrator:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._run_dir = RunDirectory(job.run_root)
-        units = units_of(job.plan)
+        self._early = EarlyStop(job.plan, job.config)
+        units = units_of(job.plan, self._early.turns)
         self._schedule = Schedule(units, job.done, job.config.execution.attempts)
         self._blocks = {block.unit: block for block in job.plan.blocks}
+        for name in job.done:
+            self._learn_records(name)
+        self._schedule.spare(self._early.unneeded())
         self._performances = {one.unit: one.order for one in job.plan.performances}
         self._checks = {check.unit: check.order for check in job.plan.checks}
         self._groups = {
@@ -178,7 +185,9 @@ class Orchestrator:
             self._dismiss(worker)
         files = self._write_findings()
         files += self._draw_and_document()
-        return Outcome((*self._schedule.failures, *self._late_failures), tuple(self._notices), tuple(files))
+        failures = (*self._schedule.failures, *self._late_failures)
+        spared = tuple(sorted(self._schedule.forgotten & self._blocks.keys()))
+        return Outcome(failures, tuple(self._notices), tuple(files), spared)
 
     def _hand_out(self) -> None:
         """Give every idle worker a unit, and start workers while there is room and work for them."""
@@ -325,9 +334,16 @@ class Orchestrator:
                 for unit in units:
                     self._finished(unit)
 
+    def _learn_records(self, unit: str) -> None:
+        """What a block that is done says about whether its benchmark may end."""
+        if self._early.follows(unit):
+            self._early.add(unit, read_jsonl(self._blocks[unit].records_path))
+
     def _finished(self, unit: Unit) -> None:
+        self._learn_records(unit.id)
         with self._lock:
             self._schedule.finish(unit.id)
+            self._schedule.spare(self._early.unneeded())
             if unit.phase == "imatrix":
                 # Its tokens are known to the last one, and a worker sends none of the last half second.
                 self._rate.add(time.monotonic(), max(0, unit.tokens - self._reported[unit.id]))
@@ -345,6 +361,10 @@ class Orchestrator:
             for unit in units:
                 if self._schedule.fail(unit.id, message, tail):
                     self._notices.append(f"{unit.id} failed once and is tried again: {message}")
+            for unit in self._schedule.in_state(State.FAILED):
+                if self._early.follows(unit.id):
+                    self._early.give_up(unit.id)
+            self._schedule.spare(self._early.unneeded())
 
     # --- after the last block ---------------------------------------------------------------------
 

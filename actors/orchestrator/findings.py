@@ -15,6 +15,7 @@ import polars as pl
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
+from actors.orchestrator.stopping import EarlyStop, follow
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
@@ -35,7 +36,9 @@ def write(
 ) -> list[str]:
     """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
     facts = describe(plan, config, description, failures, notices)
-    results = build_results(facts, read_records(plan, config), read_timings(plan), config.statistics)
+    early = follow(plan, config, {failure.unit for failure in failures})
+    records = read_records(plan, config, early)
+    results = build_results(facts, records, read_timings(plan), config.statistics, early.stops())
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
@@ -49,17 +52,26 @@ def write(
     return [*written, str(run.analysis), str(run.comparison)]
 
 
-def read_records(plan: Plan, config: PipelineConfig) -> pl.DataFrame:
-    """All planned records, one row each; those of failed blocks as `unscored` with reason `block_failed`."""
+def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.DataFrame:
+    """All planned records, one row each; those of failed blocks as `unscored` with reason `block_failed`.
+
+    Of a benchmark that was ended early only those of the items up to the deciding one.
+    """
     rows: list[dict[str, Any]] = []
+    unneeded = early.unneeded()
+    ends = {one.place: early.decision(one).n_places for one in early.contests}
     for block in plan.blocks:
+        if block.unit in unneeded:
+            continue
         benchmark = plan.benchmark(block.model, block.benchmark)
         wanted = set(seeds_of(config, benchmark))
         clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
+        end = ends.get((block.arm, block.benchmark))
+        after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
         path = Path(block.records_path)
         found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
         for record in found:
-            if record["seed"] in wanted:
+            if record["seed"] in wanted and record["item_id"] not in after:
                 place = {"arm": block.arm, "benchmark": block.benchmark, "cluster": clusters.get(record["item_id"])}
                 rows.append({**place, **record, **_by_class(record)})
     return _frame(rows, RECORD_SCHEMA)

@@ -373,6 +373,7 @@ def make_plan(
         "seed": config.seed,
         "lang": config.lang,
         "margins": config.statistics.margins.model_dump(),
+        **({"early_stop": True} if config.statistics.early_stop else {}),
     }
     return Plan(
         pipeline_id,

@@ -1,8 +1,9 @@
 """What may start next: a state machine over the units of a plan. Pure; it neither waits nor starts anything.
 
 A unit waits until all that it needs is done. A worker is given the blocks of the arm that it has loaded
-first; with none left, whole blocks of the arm that has the most work and the fewest workers. A unit that
-fails is tried again, then recorded, and all that needs it fails with it. Units come behind what they need.
+first; with none left, whole blocks of the arm that has the most work and the fewest workers. Where benchmarks
+may end early, what may turn out not to be needed waits for its turn. A unit that fails is tried again, then
+recorded, and all that needs it fails with it. Units come behind what they need.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from typing import Literal
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedImatrix
 
 Role = Literal["quantization", "evaluation"]
+
+
+FIRST_TURN = 1
+"""Of all that is needed for certain, and of an arm's first items where it may end early; its reference's are before."""
 
 
 class State(Enum):
@@ -52,6 +57,8 @@ class Unit:
     """Units of one name are given to a worker together, where they are ready together."""
     waits_for: tuple[str, ...] = ()
     """Units that must have come to their end before, however it was: what others of its pass need."""
+    turn: int = FIRST_TURN
+    """A ready unit of a lower turn goes first, whatever a worker has loaded."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,14 @@ MERGE_COST = 500.0
 """Of adding the groups of a matrix up, in tokens read, roughly."""
 
 
-def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
-    """The units of a plan in the order in which they are preferred; `quantize_cost` is in tokens read, roughly."""
+def units_of(plan: Plan, turns: Mapping[str, int] | None = None, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
+    """The units of a plan in the order in which they are preferred.
+
+    Args:
+        plan: the plan.
+        turns: of blocks that have one.
+        quantize_cost: in tokens read, roughly.
+    """
     imatrices = [unit for one in plan.imatrices for unit in _units_of_imatrix(one)]
     arms = [
         Unit(arm.unit, "quantization", "quantize", arm.needs, arm.name, None, quantize_cost)
@@ -109,6 +122,7 @@ def units_of(plan: Plan, quantize_cost: float = 20_000.0) -> tuple[Unit, ...]:
             block.tokens,
             shared_pass=block.shared_pass,
             waits_for=tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
+            turn=(turns or {}).get(block.unit, FIRST_TURN),
         )
         for block in plan.blocks
     ]
@@ -187,6 +201,8 @@ class Schedule:
         ready = self.ready(role)
         if not ready or role == "quantization":
             return ready[0] if ready else None
+        turn = min(unit.turn for unit in ready)
+        ready = [unit for unit in ready if unit.turn == turn]
         own = [unit for unit in ready if unit.arm == loaded_arm]
         if own:
             return own[0]
@@ -212,6 +228,14 @@ class Schedule:
         """Undo `start`: the worker never began, so no attempt was made."""
         self._state[name] = State.WAITING
         self._attempts[name] -= 1
+
+    def spare(self, names: Iterable[str]) -> None:
+        """Nobody needs these any more: what has not begun counts as done."""
+        for name in names:
+            if self._state[name] is State.WAITING:
+                self._state[name] = State.DONE
+                self.forgotten.add(name)
+        self._forget_unneeded()
 
     def finish(self, name: str) -> None:
         self._state[name] = State.DONE

@@ -21,6 +21,7 @@ _REASONS = {
     "one_cluster": ("出典は1つ", "one source"),
     "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
     "see_flips": ("反転率を参照", "see the flips"),
+    "early_stop": ("早期終了のため示さない", "not shown for an early stop"),
     "not_compared": ("基準と並べて計測されていない", "not measured beside the reference"),
     "derived": ("主指標から換算", "derived from the primary metric"),
     "not_measured": ("未計測", "not measured"),

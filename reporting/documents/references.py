@@ -85,6 +85,14 @@ _STATISTICS = (
         "arXiv:2407.09141",
     ),
 )
+_BETTING = Reference(
+    "betting",
+    "Ian Waudby-Smith and Aaditya Ramdas",
+    2020,
+    "Estimating means of bounded random variables by betting",
+    "arXiv preprint",
+    "arXiv:2010.09686",
+)
 _LLAMA_CPP = Reference(
     "llama_cpp",
     "Georgi Gerganov and contributors",
@@ -158,7 +166,10 @@ _BENCHMARKS = {
 
 def references_of(findings: Findings) -> tuple[Reference, ...]:
     """What this run's documents cite, in the order of their numbers."""
-    found = [*_STATISTICS, _LLAMA_CPP]
+    found = [*_STATISTICS]
+    if findings.analysis is not None and findings.analysis.get("early_stop"):
+        found.append(_BETTING)
+    found.append(_LLAMA_CPP)
     if findings.comparison["imatrices"]:
         found.append(_IMATRIX)
     if any(arm.get("budget") for arm in findings.arms):

@@ -10,6 +10,7 @@ from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
+from reporting.documents.early_words import early_sentences, early_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
@@ -20,6 +21,7 @@ from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
 from stats.paired import FEW_DIFFERENCES
+from stats.sequential import FRACTIONS
 
 CHARTS = {
     "quantization_performance": (
@@ -113,6 +115,9 @@ class View:
     """Language -> a sentence an arm, and which one may be taken."""
     undecided: dict[str, tuple[str, ...]]
     """Language -> what could not be decided, and what would decide it."""
+    early: dict[str, tuple[str, ...]]
+    """Language -> what ended early and what that saved; empty without early stop."""
+    early_table: Table
     verdicts_table: Table
     flips: Table
     divergence: Table
@@ -127,6 +132,8 @@ class View:
     """What verdicts go by, where the analysis has them."""
     small_n: int = SMALL_N
     """Items below which right/wrong metrics get Wilson's interval."""
+    early_fractions: int = FRACTIONS.size
+    """Stakes that the gamblers of an early stop average over."""
     few_differences: int = FEW_DIFFERENCES
     """Differing items below which a right/wrong difference gets Wilson's intervals of gains and losses."""
 
@@ -176,6 +183,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         questions=tuple(sample_questions(findings, words)),
         verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
+        early={lang.lang: tuple(early_sentences(findings, lang)) for lang in languages},
+        early_table=early_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
         flips=flips_table(findings, words),
         divergence=divergence_view(findings, words),

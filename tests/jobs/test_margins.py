@@ -7,7 +7,7 @@ from pathlib import Path
 from actors.store import RunDirectory, write_json
 from conf.schema import PipelineConfig
 from jobs._preflight import settings_of
-from jobs._runner import changed_margins
+from jobs._runner import changed_margins, looked_before
 
 
 def _config(accuracy: float) -> PipelineConfig:
@@ -29,3 +29,13 @@ def test_a_run_from_before_there_were_margins_has_nothing_to_compare(tmp_path: P
     run = RunDirectory(tmp_path)
     write_json(run.plan, {"settings": {"runs": 5}})
     assert changed_margins(run, _config(0.05)) == []
+
+
+def test_a_run_that_goes_on_without_early_stop_says_that_its_items_were_looked_at(tmp_path: Path) -> None:
+    run, plain = RunDirectory(tmp_path), _config(0.01)
+    early = plain.model_copy(update={"statistics": plain.statistics.model_copy(update={"early_stop": True})})
+    assert looked_before(run, plain) == []
+    write_json(run.plan, {"settings": settings_of(early)})
+    assert looked_before(run, early) == []
+    (notice,) = looked_before(run, plain)
+    assert "--early-stop" in notice

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from actors.orchestrator.findings import read_records
+from actors.orchestrator.stopping import follow
 from actors.store import write_jsonl
 from actors.work import Record
 from tests.orchestrator.planning import deterministic, make_config, make_inputs, make_small_plan
@@ -22,7 +23,7 @@ def test_records_carry_the_source_that_their_item_shares_also_where_a_block_fail
     path = Path(written.records_path)
     path.parent.mkdir(parents=True)
     write_jsonl(path, [Record(item.item_id, 0, item.prompt_hash, None, "correct", score=1.0) for item in items])
-    records = read_records(plan, make_config())
+    records = read_records(plan, make_config(), follow(plan, make_config(), ()))
     clusters = ["article 1", "article 1", None, None]
     for arm, outcome in ((written.arm, "correct"), (plan.blocks[-1].arm, "unscored")):
         own = records.filter(records["arm"] == arm).sort("item_id")
