@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats.paired import difference_interval
-from stats.sequential import FRACTIONS, EarlyDecision, confidence_sequence, decide_early, log_wealth
+from stats.sequential import (
+    FRACTIONS,
+    EarlyDecision,
+    confidence_sequence,
+    decide_early,
+    decide_in_order,
+    items_to_decide,
+    log_wealth,
+    mean_sequence,
+    sequence_p_value,
+)
 from stats.verdict import Verdict
 
 MARGIN = 0.01
@@ -130,3 +140,103 @@ def test_the_sequence_holds_the_mean_ignores_the_order_and_mirrors(values: list[
     reverse, mirrored = confidence_sequence(np.array(values[::-1])), confidence_sequence(-np.array(values))
     assert (reverse.low, reverse.high) == pytest.approx((here.low, here.high), abs=1e-9)
     assert (mirrored.low, mirrored.high) == pytest.approx((-here.high, -here.low), abs=1e-9)
+
+
+# --- as blocks come in ----------------------------------------------------------------------------
+
+ENDED = np.ones(N, dtype=bool)
+
+
+@pytest.mark.parametrize("changed", [0.02, 0.2])
+def test_equal_arms_are_called_worse_in_at_most_2_5_percent_with_gaps_and_unscored_items(changed: float) -> None:
+    # What is decided at any look is decided at the last one, so one look at all items counts the alarms of every look.
+    rng = np.random.default_rng(9)
+    wrong = 0
+    for row in _flips(rng, 400, 600, changed / 2, changed / 2):
+        row[rng.random(600) < 0.05] = np.nan
+        row[32 * rng.integers(18) :][:32] = np.nan  # a block that was given up
+        wrong += decide_in_order(row, ENDED[:600], margin=MARGIN).decision.verdict is Verdict.WORSE
+    assert wrong / 400 <= 0.025
+
+
+def test_only_what_comes_before_the_first_item_still_to_come_is_looked_at() -> None:
+    row = _flips(np.random.default_rng(10), 1, N, 0.5, 0.0)[0]
+    ended = ENDED.copy()
+    ended[10] = False
+    found = decide_in_order(row, ended, margin=MARGIN)
+    assert (found.decision.verdict, found.n_places, found.decision.saved_items) == (Verdict.UNDECIDED, 10, 0)
+    found = decide_in_order(row, ENDED, margin=MARGIN)
+    assert found.decision == decide_early(row, margin=MARGIN, n_planned=N)
+    assert found.n_places == found.decision.n_items
+
+
+def test_unscored_items_are_passed_over_and_counted_as_looked_at() -> None:
+    row = _flips(np.random.default_rng(11), 1, N, 0.5, 0.0)[0]
+    gaps = np.insert(row, 5, [np.nan] * 7)[:N]
+    found, plain = (decide_in_order(one, ENDED, margin=MARGIN) for one in (gaps, row))
+    assert found.decision.n_items == plain.decision.n_items
+    assert found.n_places == plain.n_places + 7
+    assert found.decision.saved_items == N - found.n_places
+
+
+def test_worse_waits_until_the_loss_survives_holm_whatever_the_other_benchmarks_show() -> None:
+    row = _flips(np.random.default_rng(12), 1, N, 0.2, 0.02)[0]
+    alone, among = (decide_early(row, margin=MARGIN, n_planned=N, n_tests=n) for n in (1, 10))
+    assert (alone.verdict, among.verdict) == (Verdict.WORSE, Verdict.WORSE)
+    assert alone.n_items < among.n_items
+    assert 10 * sequence_p_value(row[: among.n_items]) < 0.05 < 10 * sequence_p_value(row[: alone.n_items])
+    zeros = np.zeros(N)  # No worse needs no adjustment.
+    assert decide_early(zeros, margin=MARGIN, n_planned=N, n_tests=10) == decide_early(
+        zeros, margin=MARGIN, n_planned=N
+    )
+
+
+@given(thirds, st.integers(1, 12))
+def test_what_is_decided_is_what_the_interval_says(values: list[float], n_tests: int) -> None:
+    differences = np.array(values)
+    found = decide_early(differences, margin=0.1, n_planned=100, n_tests=n_tests)
+    if found.verdict is Verdict.NO_WORSE:
+        assert found.interval.low > -0.1 - 1e-9
+    if found.verdict is Verdict.WORSE:
+        assert found.interval.high < -0.1 + 1e-9
+        assert n_tests * sequence_p_value(differences[: found.n_items]) <= 0.05
+
+
+@given(thirds)
+def test_p_is_small_just_where_the_interval_excludes_0(values: list[float]) -> None:
+    differences = np.array(values)
+    interval, p_value = confidence_sequence(differences), sequence_p_value(differences)
+    if abs(p_value - 0.05) > 1e-9:
+        assert (p_value < 0.05) == (not interval.low <= 0.0 <= interval.high)
+    assert sequence_p_value(-differences) == pytest.approx(p_value)
+
+
+def test_no_items_have_no_evidence() -> None:
+    assert sequence_p_value(np.array([])) == 1.0
+    assert items_to_decide(np.array([]), margin=MARGIN) is None
+
+
+def test_p_of_equal_arms_is_small_no_more_often_than_it_says_wherever_one_stops() -> None:
+    rng = np.random.default_rng(13)
+    least = []
+    for row in _flips(rng, 300, 300, 0.1, 0.1):
+        least.append(min(sequence_p_value(row[:n]) for n in (25, 50, 100, 150, 200, 300)))
+    assert np.mean(np.array(least) < 0.05) <= 0.05
+
+
+def test_items_to_decide_are_those_after_which_the_same_shares_decide() -> None:
+    row = np.array(([0.0] * 7 + [-1.0] + [0.0] * 7 + [1.0, -1.0]) * 6)
+    needed = items_to_decide(row, margin=MARGIN, n_tests=3)
+    assert needed is not None
+    repeated = np.tile(row, needed // row.size + 2)
+    decided = decide_early(repeated, margin=MARGIN, n_planned=10**6, n_tests=3)
+    assert decided.verdict is Verdict.WORSE
+    assert decided.n_items == pytest.approx(needed, abs=row.size)
+    on_it = np.array([-1.0] + [0.0] * 99)
+    assert items_to_decide(on_it, margin=MARGIN) is None
+
+
+def test_the_sequence_of_a_mean_stays_on_its_scale() -> None:
+    found = mean_sequence(np.array([1.0] * 30 + [0.0] * 10))
+    assert 0.0 <= found.low < 0.75 < found.high <= 1.0
+    assert mean_sequence(np.ones(50)).high == 1.0
