@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pypdf
 import pytest
 
-from conf.files import write_json
-from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.documents.markdown_files import methodology_markdown, report_markdown
+from reporting.documents.scorecard import scorecard_html
+from reporting.documents.view import make_view
 from reporting.early import Stop
+from reporting.findings import Findings
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import Results, build_results
 from reporting.summary import summary_table
 from reporting.validate import validate
+from reporting.wording import Words
 from stats.sequential import confidence_sequence, sequence_p_value
 from stats.verdict import Verdict
 from tests.reporting.sample_run import sample_run
@@ -110,24 +112,16 @@ def test_summary_and_documents_say_what_ended_and_which_interval_is_shown(found:
     said = summary_table(found.comparison, found.analysis)
     assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records not made)" in said
     assert "early stop: 272 of 1,600 records not made (17%) on gsm8k" in said
-    folder = tmp_path / "evaluation_results"
-    write_json(folder / "quantization_comparison.json", found.comparison)
-    write_json(folder / "statistical_analysis.json", found.analysis)
-    places = DocumentPlaces.of_run(tmp_path)
-    write_documents(folder / "quantization_comparison.json", places, "both")
-    report = (tmp_path / "reports/quantization_analysis_report.md").read_text(encoding="utf-8")
-    methodology = (tmp_path / "methodology/quantization_methodology.md").read_text(encoding="utf-8")
-    card = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / SCORECARD).pages)
+    findings = Findings(found.comparison, found.analysis, None, ())
+    view = make_view(findings, Words("both"), tmp_path)
+    report, methodology, card = report_markdown(view), methodology_markdown(view), scorecard_html(view, None)
     ended = "gsm8k ended early for q8_0: worse after 120 of 400 items; 8 more had been begun and are left out."
     for text in (report, methodology):
         assert ended in text
         assert "gsm8k は q8_0 について 400 問中 120 問で終えた(劣る)。すでに始めていた 8 問は数えない。" in text
     assert "holds at every number of items at once" in methodology
-    assert "Waudby-Smith" in card and "betting" in card
-    assert "Early stop" in card
-
-
-SCORECARD = "scorecards/quantization_evaluation.pdf"
+    assert ended in card
+    assert "Ian Waudby-Smith" in card
 
 
 def test_without_early_stop_nothing_is_said_of_it() -> None:
