@@ -1,0 +1,44 @@
+"""Early stop as a user sees it: blocks that are not run, a second command that does nothing, a third that goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.running import records, run
+
+N_ITEMS = 40
+CONFIG = "execution: {block_items: 4, max_workers: 1}\nstatistics: {margins: {accuracy: 0.3}}\n"
+
+
+@pytest.mark.slow
+def test_what_is_decided_is_not_run_until_it_is_asked_for(tiny_model: Path, tmp_path: Path) -> None:
+    config, output = tmp_path / "small_blocks.yaml", tmp_path / "run"
+    config.write_text(CONFIG, encoding="utf-8")
+    # The same weights in a file of their own: no answer flips, so with this margin 17 items are enough.
+    same = tmp_path / "same.gguf"
+    same.write_bytes(tiny_model.read_bytes() + b"\0")
+    arms = ("--models", f"f16={tiny_model}", f"same={same}", "--reference", "f16")
+    asked = ("--benchmarks", "demo_choice", "--limit", str(N_ITEMS), "--threads", "1")
+    command = (*arms, "--output", str(output), "--config", str(config), *asked)
+    ended = run("evaluate", *command, "--early-stop")
+    assert ended.code == 0, ended.out + ended.err
+    assert "ended early: same no worse after 17 of 40 items" in ended.out
+    analysis = json.loads((output / "evaluation_results/statistical_analysis.json").read_text())
+    (row,) = analysis["comparisons"]
+    assert (row["verdict"], row["ci_method"], row["n_items"]) == ("no_worse", "betting", 17)
+    first = records(output)
+    assert len(first) < 2 * N_ITEMS / 4
+    assert analysis["early_stop"]["n_records_saved"] == 2 * N_ITEMS - 4 * len(first)
+
+    again = run("evaluate", *command, "--early-stop")
+    assert again.code == 0 and "Nothing to do" in again.out
+    assert records(output) == first
+
+    full = run("evaluate", *command)
+    assert full.code == 0 and "was started with --early-stop before" in full.out
+    after = records(output)
+    assert len(after) == 2 * N_ITEMS / 4
+    assert {name: after[name] for name in first} == first
