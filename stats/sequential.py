@@ -76,8 +76,8 @@ def decide_in_order(
 ) -> InOrder:
     """Decide from what is known so far of the planned items.
 
-    An item that is given up for good (its block failed) has ended without a difference: it is left out like one that is
-    unscored. Whether it is does not depend on its score, so what is left is still a random sample.
+    An item that is given up for good (its block failed) has ended without a difference, and is left out like one that
+    is unscored. As with a fixed number of items, a failure is taken to say nothing about the score that it hides.
 
     Args:
         differences: arm minus reference in the fixed random order, positive is better; shape (planned,), NaN where

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from sqlalchemy import create_engine, inspect, text
 
-from actors.mirrored import valid_name
+from actors.mirrored import read_pipeline, valid_name
 from actors.store import RunDirectory, read_json, write_json
 from actors.tracking import PARENT_TAG, UNIT_TAG, Mirror, check_reachable, mask_secrets
 from conf.faults import BadInput
@@ -238,6 +238,16 @@ def test_what_is_missing_at_the_end_is_shown_as_failed(mirror: Mirror, run: RunD
     mirror.sync(run.root)
     failed = {unit for unit, found in _runs(uri).items() if found.info.status == "FAILED"}
     assert failed == {"cells/f16/gsm8k/0", "cells/f16/gsm8k/1", "artifacts/q4_k_m+en"}
+
+
+def test_what_an_early_stop_saved_is_not_missing(tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path / "demo")
+    unit = "records/gsm8k.f16-12345678/00000-2.g0"
+    (run.root / f"{unit}.jsonl").unlink()
+    write_json(run.manifest, {"spared": [unit]})
+    cells = {child.unit: child for child in read_pipeline(run.root, GGUF_BYTES).children if child.kind == "cell"}
+    assert {cell.status for cell in cells.values()} == {"FINISHED"}
+    assert cells["cells/f16/gsm8k/0"].notes == {"quant_assay.missing_blocks": "0"}
 
 
 def test_a_changed_setting_makes_the_parent_anew_and_keeps_its_children(

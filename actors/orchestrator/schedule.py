@@ -231,11 +231,11 @@ class Schedule:
 
     def spare(self, names: Iterable[str]) -> None:
         """Nobody needs these any more: what has not begun counts as done."""
-        for name in names:
-            if self._state[name] is State.WAITING:
-                self._state[name] = State.DONE
-                self.forgotten.add(name)
-        self._forget_unneeded()
+        waiting = {name for name in names if self._state[name] is State.WAITING}
+        if waiting:
+            self._state |= dict.fromkeys(waiting, State.DONE)
+            self.forgotten |= waiting
+            self._forget_unneeded()
 
     def finish(self, name: str) -> None:
         self._state[name] = State.DONE
