@@ -120,8 +120,8 @@ class EarlyStop:
     def turns(self) -> dict[str, int]:
         """By block, when it is its turn: arm and reference go through the items together, in strides that double.
 
-        One stride of each goes before the next of any, the reference's first: what is run beyond what is needed is no
-        more than was needed, and a worker changes its model only a few times.
+        One stride of each goes before the next of any, the reference's first: once all arms are made, what is run
+        beyond what is needed is no more than was needed, and a worker changes its model only a few times.
         """
         references = {(one.reference, one.benchmark) for one in self.contests}
         turns: dict[str, int] = {}

@@ -49,7 +49,7 @@ def early_table(findings: Findings, words: Words) -> Table:
         (words.say("ベンチマーク", "Benchmark", "\n"), False),
         (words.say("アーム", "Arm", "\n"), False),
         (words.say("決定", "Decided", "\n"), False),
-        (words.say("決定までの問題数", "Items to decide", "\n"), True),
+        (words.say("決定までの問題数", "Decided after", "\n"), True),
         (words.say("計画", "Planned", "\n"), True),
         (words.say("未実施の問題", "Items not run", "\n"), True),
         (words.say("未実施の記録", "Records not made", "\n"), True),
