@@ -124,12 +124,18 @@ def units_of(plan: Plan, turns: Mapping[str, int] | None = None, quantize_cost: 
             waits_for=tuple(sorted(waits[block.shared_pass])) if block.shared_pass else (),
             turn=(turns or {}).get(block.unit, FIRST_TURN),
         )
-        for block in plan.blocks
+        for block in _item_by_item(plan)
     ]
     # The imatrix is the longest of them, so it comes first; what waits for nothing is made beside it.
     free = [unit for unit in arms if not unit.needs]
     bound = [unit for unit in arms if unit.needs]
     return (*imatrices, *free, *bound, *checks, *performances, *blocks)
+
+
+def _item_by_item(plan: Plan) -> list[PlannedBlock]:
+    """Blocks of the same items side by side, whatever their seed group: an item counts once all of it is done."""
+    places = {(block.arm, block.benchmark): place for place, block in enumerate(plan.blocks)}
+    return sorted(plan.blocks, key=lambda block: (places[block.arm, block.benchmark], block.first))
 
 
 def _needs_of(block: PlannedBlock, needs: Mapping[str, tuple[str, ...]], reference: str | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actors.orchestrator import findings
 from actors.orchestrator.plan import seeds_of
-from actors.orchestrator.schedule import State
+from actors.orchestrator.schedule import State, units_of
 from actors.orchestrator.stopping import EarlyStop, follow
 from actors.work import Call
 from stats.verdict import Verdict
@@ -141,6 +141,8 @@ def test_an_item_counts_when_the_blocks_of_all_its_seed_groups_have_ended(tmp_pa
         early.add(block.unit, write_block(plan, block, damaged()))
     assert early.decision(contest).n_places == BLOCK
     turns = early.turns
+    ids = [unit.id for unit in units_of(plan, turns) if unit.id in turns and unit.arm == "f16"]
+    assert ids[:4] == [blocks["f16", first, seeds].unit for first in (0, BLOCK) for seeds in ((0, 1, 2), (3, 4))]
     assert turns[blocks["q4_k_m", BLOCK, (0, 1, 2)].unit] == turns[blocks["q4_k_m", BLOCK, (3, 4)].unit]
     assert turns[blocks["f16", BLOCK, (3, 4)].unit] < turns[blocks["q4_k_m", BLOCK, (3, 4)].unit]
 
