@@ -156,6 +156,21 @@ def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
     return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
 
 
+_DIFFERENCES = {
+    (): ("量も内容も同じ", "same amount and text"),
+    ("amount",): ("量のみ", "amount alone"),
+    ("text",): ("内容のみ", "text alone"),
+    ("amount", "text"): ("量と内容", "amount and text"),
+}
+
+
+def difference_words(words: Words, differs_in: list[str] | None) -> str:
+    """What two importance matrices differ in."""
+    if differs_in is None:
+        return words.say("行列の有無", "matrix or none")
+    return words.say(*_DIFFERENCES[tuple(differs_in)])
+
+
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:
     """How the differences of one benchmark are written: one scale for all its arms."""
     values = [bound for row in comparisons for bound in (row["ci95"] or ())]
