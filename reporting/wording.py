@@ -164,11 +164,13 @@ _DIFFERENCES = {
 }
 
 
-def difference_words(words: Words, differs_in: list[str] | None) -> str:
-    """What two importance matrices differ in."""
-    if differs_in is None:
-        return words.say("行列の有無", "matrix or none")
-    return words.say(*_DIFFERENCES[tuple(differs_in)])
+def difference_words(words: Words, contrast: dict[str, Any], joint: str = " / ") -> str:
+    """What the two importance matrices of a contrast differ in; `none` is the one that is no matrix."""
+    if contrast["differs_in"] is not None:
+        return words.say(*_DIFFERENCES[tuple(contrast["differs_in"])], joint)
+    if "none" in (contrast["levels"][0], contrast["baselines"][0]):
+        return words.say("行列の有無", "with or without", joint)
+    return words.say("不明", "not known", joint)
 
 
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:

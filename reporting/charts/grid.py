@@ -228,5 +228,5 @@ def _contrast(words: Words, row: Json) -> Json:
         "low": low,
         "high": high,
         "fill": PALETTE[0] if shown else "white",
-        "text": f"{difference_words(words, row['differs_in'])}: {number(row['estimate'], 4, sign=True)}{bracket}",
+        "text": f"{difference_words(words, row)}: {number(row['estimate'], 4, sign=True)}{bracket}",
     }

@@ -10,6 +10,7 @@ from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
+from reporting.documents.grid_view import GridView, grid_captions, grid_views
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
@@ -50,12 +51,8 @@ CHARTS = {
         "回答の長さの分布。上が基準。点は回答、短い縦線は中央値。",
         "Distribution of the answers' lengths, the reference above. Dots: answers; bars: medians.",
     ),
-    "imatrix_languages": (
-        "重要度行列とテスト言語ごとのパープレキシティ(95%信頼区間)。",
-        "Perplexity by importance matrix and test language, with 95% intervals.",
-    ),
 }
-"""File stem -> caption, in the order in which they are shown."""
+"""File stem -> caption, in the order in which they are shown; after them come the figures of a grid."""
 
 _ALWAYS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
 """Charts that every run has, so that their absence is told; others depend on what was measured."""
@@ -117,6 +114,8 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    grids: tuple[GridView, ...]
+    """Where arms form a grid of types and importance matrices."""
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -143,7 +142,8 @@ class View:
 
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
-    present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
+    captions = CHARTS | grid_captions(findings)
+    present = [name for name in captions if (charts_dir / f"{name}.png").is_file()]
     absent = [name for name in _ALWAYS if name not in present]
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
     absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
@@ -167,7 +167,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
-        figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
+        figures=tuple(Figure(name, *captions[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
         importance_figures=tuple(
             Figure(name, *_importance_caption(matrix), tall=False)
             for name, matrix in importance.items()
@@ -180,6 +180,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         flips=flips_table(findings, words),
         divergence=divergence_view(findings, words),
         lengths=lengths_table(findings, words),
+        grids=grid_views(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

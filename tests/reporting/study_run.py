@@ -85,7 +85,11 @@ def _records(rng: np.random.Generator, arms: list[dict[str, Any]], benchmark: st
         loss = np.zeros(CHUNKS)
         if arm["reference"] is not None:
             mix = arm["imatrix"] or "none"
-            loss = LOSS[benchmark][mix] + noise[mix] - (0.002 if arm["recipe"] == "q4_k_m-fp16" else 0.0)
+            loss = (
+                LOSS[benchmark][mix]
+                + noise[mix]
+                - (rng.normal(0.002, 0.001, CHUNKS) if arm["recipe"] == "q4_k_m-fp16" else 0.0)
+            )
         for chunk, nll in enumerate((level + loss).tolist()):
             row = {"arm": arm["name"], "benchmark": benchmark, "item_id": f"{chunk:05d}", "seed": 0}
             row |= {"prompt_hash": str(chunk), "outcome": "measured", "nll_sum": nll * 255, "n_tokens": 255}
