@@ -249,7 +249,7 @@ def _selection_line(row: Mapping[str, Any]) -> str:
 def _grid_section(grid: Mapping[str, Any]) -> str:
     """Main effects, then every two importance matrices against each other in each language."""
     title = (
-        f"Effects of type, importance matrix and language on the loss against {_shown(grid['reference'])}, in ln PPL "
+        f"Effects of recipe, importance matrix and language on the loss against {_shown(grid['reference'])}, in ln PPL "
         "(negative: less is lost; p adjusted by Holm's method)"
     )
     chunks = ", ".join(f"{name} {count}" for name, count in grid["n_chunks"].items())

@@ -65,7 +65,7 @@ def grid_chart(findings: Findings, words: Words, language: str) -> AnyChart | No
     subtitle = source_lines(findings, words) + words.lines(
         "線: 同じチャンクでの差の95%信頼区間(左は基準の値を中心に換算、右は行列どうし・型の平均)。多重性の補正なし。",
         "Bars: 95% intervals of differences on the same chunks (left: from the reference; right: between matrices, "
-        "mean of the types), uncorrected.",
+        "mean of the recipes), uncorrected.",
     )
     subtitle += words.lines(
         "この結果は他のモデルには及ばない。小さな差を事実と見なさないこと。",
@@ -92,7 +92,7 @@ def _levels(findings: Findings, words: Words, grid: Json, language: str, points:
     y_axis = alt.Axis(
         title=words.lines("パープレキシティ(小さいほど良い)", "Perplexity (lower is better)"), format="~f"
     )
-    legend = alt.Legend(title=words.say("型", "Type"), orient="bottom")
+    legend = alt.Legend(title=words.say("型", "Recipe"), orient="bottom")
     colours = alt.Scale(domain=recipes, range=[PALETTE[place % len(PALETTE)] for place in range(len(recipes))])
     shapes = alt.Scale(domain=recipes, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(recipes))])
     base = chart_of(list(points)).encode(
@@ -113,7 +113,7 @@ def _levels(findings: Findings, words: Words, grid: Json, language: str, points:
         width=PANEL_WIDTH_PX,
         height=_HEIGHT_PX,
         title=alt.TitleParams(
-            text=words.say("行列と型ごとの値", "By matrix and type"),
+            text=words.say("行列と型ごとの値", "By matrix and recipe"),
             subtitle=_level_lines(words, grid, language, reference),
         ),
     )

@@ -68,7 +68,7 @@ def interval_text(words: Words, row: Json) -> str:
     return f"[{low}, {high}]"
 
 
-_FACTORS = {"recipe": ("型", "type"), "imatrix": ("行列", "matrix"), "language": ("言語", "language")}
+_FACTORS = {"recipe": ("型", "recipe"), "imatrix": ("行列", "matrix"), "language": ("言語", "language")}
 """Japanese, English."""
 
 
@@ -102,7 +102,7 @@ def _contrast_text(row: Json) -> str:
 
 
 def contrasts_table(words: Words, contrasts: list[Json]) -> Table:
-    """Every two matrices, averaged over the types: on the mean of the texts, in each, and between them."""
+    """Every two matrices, averaged over the recipes: on the mean of the texts, in each, and between them."""
     columns = [
         (words.say("行列どうし", "Matrices", "\n"), False),
         (words.say("違い", "What differs", "\n"), False),

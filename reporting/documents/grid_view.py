@@ -1,4 +1,4 @@
-"""What a grid of types, importance matrices and test languages says, for templates: tables, and their meaning.
+"""What a grid of recipes, importance matrices and test languages says, for templates: tables, and their meaning.
 
 No effect is judged by its point alone: sentences name a difference only where its adjusted p value is below 0.05, and
 say of matrices that differ in amount and text together that neither explains the difference.
@@ -27,7 +27,7 @@ class GridView:
     what: dict[str, str]
     """Language -> what an effect is, against which baselines."""
     said: dict[str, tuple[str, ...]]
-    """Language -> sizes of the texts, equal types, and what the contrasts show."""
+    """Language -> sizes of the texts, equal recipes, and what the contrasts show."""
     mixes: Table
     effects: Table
     chief_effects: Table
@@ -51,9 +51,9 @@ def grid_captions(findings: Findings) -> dict[str, tuple[str, str]]:
         f"{PREFIX}{benchmark['name']}": (
             f"重要度行列の効果、{benchmark_title(ja, benchmark)}。左: 型と行列ごとの値。線は基準との対応のある差の"
             "95%信頼区間、破線は基準。右: 行列どうしの差(型の平均)。",
-            f"What the importance matrix does, {benchmark_title(en, benchmark)}. Left: each type with each matrix; "
+            f"What the importance matrix does, {benchmark_title(en, benchmark)}. Left: each recipe with each matrix; "
             "bars are 95% intervals of the paired difference from the reference (dashed). Right: every two matrices "
-            "against each other, mean of the types.",
+            "against each other, mean of the recipes.",
         )
         for benchmark in findings.benchmarks
         if any(benchmark["name"] in grid["languages"] for grid in grids)
@@ -77,7 +77,7 @@ def _grid_view(findings: Findings, words: Words, grid: Json) -> GridView:
 
 
 def _is_of_equals(row: Json, equal_recipes: list[list[str]]) -> bool:
-    """An effect of two types that make the same weights is 0, which is said once and in words."""
+    """An effect of two recipes that make the same weights is 0, which is said once and in words."""
     return "recipe" in row["factors"] and [row["baselines"][0], row["levels"][0]] in equal_recipes
 
 

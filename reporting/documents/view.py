@@ -115,7 +115,7 @@ class View:
     divergence: Table
     lengths: Table
     grids: tuple[GridView, ...]
-    """Where arms form a grid of types and importance matrices."""
+    """Where arms form a grid of recipes and importance matrices."""
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
