@@ -106,8 +106,10 @@ def _said(findings: Findings, words: Words, grid: Json) -> list[str]:
     sentences = [_sizes(findings, words, grid)]
     sentences += [
         words.say(
-            f"{first} と {second} は、このモデルではすべてのチャンクで同じ結果であり、同じ重みになる。",
-            f"{first} and {second} gave the same result on every chunk: of this model they make the same weights.",
+            f"{first} と {second} は、このモデルではすべてのチャンクで同じ結果であり、同じ重みになる"
+            "(型についての平均では二度数えられる)。",
+            f"{first} and {second} gave the same result on every chunk: of this model they make the same weights "
+            "(which count twice in means over the recipes).",
         )
         for first, second in grid.get("equal_recipes", [])
     ]
