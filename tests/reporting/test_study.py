@@ -86,6 +86,15 @@ def test_a_matrix_that_came_as_a_file_differs_in_nobody_knows_what() -> None:
     assert _contrast(grid, "en5", "en", ENGLISH)["differs_in"] is None
 
 
+def test_the_same_file_read_by_other_rules_is_another_text() -> None:
+    run, records, timings = study_run()
+    run = copy.deepcopy(run)
+    (control,) = [one for one in run["imatrices"] if one["name"] == "en5"]
+    control["rules"] = control["rules"] | {"chat_template": not control["rules"]["chat_template"]}
+    (grid,) = build_results(run, records, timings).analysis["factorial"]
+    assert _contrast(grid, "en5", "en", ENGLISH)["differs_in"] == ["amount", "text"]
+
+
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
