@@ -105,6 +105,8 @@ class View:
     figures: tuple[Figure, ...]
     importance_figures: tuple[Figure, ...]
     """One for each importance matrix."""
+    grids: tuple[GridView, ...]
+    """Where arms form a grid of recipes and importance matrices."""
     questions: tuple[Question, ...]
     verdicts: dict[str, tuple[str, ...]]
     """Language -> a sentence an arm, and which one may be taken."""
@@ -114,8 +116,6 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
-    grids: tuple[GridView, ...]
-    """Where arms form a grid of recipes and importance matrices."""
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -173,6 +173,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
             for name, matrix in importance.items()
             if name not in absent
         ),
+        grids=grid_views(findings, words),
         questions=tuple(sample_questions(findings, words)),
         verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
@@ -180,7 +181,6 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         flips=flips_table(findings, words),
         divergence=divergence_view(findings, words),
         lengths=lengths_table(findings, words),
-        grids=grid_views(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
