@@ -68,6 +68,9 @@ class MixFile(Frozen):
     """A mix as its file holds it."""
 
     texts: Annotated[tuple[MixText, ...], Field(min_length=1)]
+    size: Annotated[float, Field(gt=0.0, le=1000.0, allow_inf_nan=False)] = 1.0
+    """How many times `calibration.dataset_size` it takes. 1: mixes differ in their texts and not in amount. Where the
+    amount itself is in question, or a text is added to another, mixes of several sizes stand side by side."""
     chunk_shuffle_seed: Annotated[int, Field(ge=0)] | None = None
     """None: the first chunks of each text, text after text, as llama-imatrix takes them. A number: chunks are drawn
     from all over each text, and shuffled."""
@@ -86,6 +89,8 @@ class Mix:
     """The file's stem."""
     texts: tuple[tuple[str | DatasetRows, float], ...]
     """Absolute path, with its part, or rows of a data set; and share. The shares add up to 1."""
+    size: float = 1.0
+    """Of `calibration.dataset_size`."""
     chunk_shuffle_seed: int | None = None
     parse_special: bool = False
     chat_template: bool = False
@@ -127,7 +132,7 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
         ) from None
     total = sum(text.share for text in mix.texts)
     texts = tuple((_source(text, path, data_dir, key), text.share / total) for text in mix.texts)
-    return Mix(path.stem, texts, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
+    return Mix(path.stem, texts, mix.size, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
 
 
 def _source(text: MixText, mix_path: Path, data_dir: Path | None, key: str) -> str | DatasetRows:

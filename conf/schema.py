@@ -85,8 +85,8 @@ class Calibration(Frozen):
     mixes (a .yaml file, or a name from `conf/calibration`): each stands for itself, by its own name. One mix and no
     text is what is collected by default."""
     dataset_size: Annotated[int, Field(ge=512)] = 65_536
-    """Tokens in all, of each mix: so mixes differ in language and not in amount. 128 chunks of 512: past that, gains
-    are small (llama.cpp discussion 5006)."""
+    """Tokens in all, of each mix whose file names no `size`: so mixes differ in language and not in amount. 128 chunks
+    of 512: past that, gains are small (llama.cpp discussion 5006)."""
     ctx: Annotated[int, Field(ge=32)] = 512
     """Tokens a chunk, as `llama-imatrix` does by default."""
     allow_overlap: bool = False

@@ -97,7 +97,8 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
         const=True,
         help="go on, with a notice, where calibration text and benchmarks share passages",
     )
-    group.add_argument("--dataset-size", type=int, metavar="TOKENS", help="calibration tokens a mix (default 65536)")
+    size_help = "calibration tokens a mix, times its `size` (default 65536)"
+    group.add_argument("--dataset-size", type=int, metavar="TOKENS", help=size_help)
     add_protection(group)
 
 

@@ -7,6 +7,7 @@ look better than it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from actors.evaluation.contract import BenchmarkData
@@ -111,7 +112,7 @@ def source_of(mix: Mix, sha256: Sha256, read: ReadText = read_calibration) -> So
         source = found.source if found else None
         texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share, source))
     rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
-    return SourceImatrix(mix.name, None, None, tuple(texts), rules)
+    return SourceImatrix(mix.name, None, None, tuple(texts), rules, mix.size)
 
 
 def fetched_rows(wanted: DatasetRows) -> DatasetText:
@@ -123,7 +124,13 @@ def fetched_rows(wanted: DatasetRows) -> DatasetText:
 def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model, read: ReadText) -> None:
     """Raise `BadInput` where the texts hold fewer tokens than are asked for."""
     size, ctx = config.calibration.dataset_size, config.calibration.ctx
-    make_chunks(vocabulary, source.texts, dataset_size=size, ctx=ctx, rules=source.rules, read=read)
+    try:
+        make_chunks(vocabulary, source.texts, dataset_size=source.tokens(size), ctx=ctx, rules=source.rules, read=read)
+    except BadInput as error:
+        if source.size == 1.0:
+            raise
+        got = f"{size}, of which the mix {source.name} takes {source.size:g} times as many, {source.tokens(size)}"
+        raise BadInput([replace(fault, got=got) for fault in error.faults]) from None
 
 
 def check_overlap(

@@ -74,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--data-dir", metavar="DIR", help="where a mix finds its texts that are not beside it: in DIR/calibration"
     )
-    size_help = f"calibration tokens in all, taken in whole chunks (default {DEFAULTS.dataset_size})"
+    size_help = (
+        "calibration tokens in all, taken in whole chunks; a mix may take several times as many, by its `size` "
+        f"(default {DEFAULTS.dataset_size})"
+    )
     made.add_argument("--dataset-size", type=int, default=DEFAULTS.dataset_size, metavar="TOKENS", help=size_help)
     weights_help = "count tokens of mathematics and science more; the weights stand in the configuration"
     made.add_argument("--weight-tokens", action="store_true", help=weights_help)
@@ -192,7 +195,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         model_path=str(header.path),
         mix=source.name if weights is None else weighted_mix(source.name),
         texts=source.texts,
-        dataset_size=options.dataset_size,
+        dataset_size=source.tokens(options.dataset_size),
         ctx=options.ctx,
         threads=options.threads,
         gpu_layers=0,
@@ -202,7 +205,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
             "model": gguf_sha256(header),
             "texts": [[text_name(text.path), text.sha256, text.share] for text in source.texts],
             "rules": asdict(source.rules),
-            "dataset_size": options.dataset_size,
+            "dataset_size": source.tokens(options.dataset_size),
             "ctx": options.ctx,
             "group_chunks": GROUP_CHUNKS,
             "threads": options.threads,

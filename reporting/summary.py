@@ -14,11 +14,14 @@ from typing import Any
 
 from reporting.cells import AA_SUFFIX
 from reporting.divergence_table import divergence_table
+from reporting.grid_table import grid_table
 from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words
 
 WIDTH = 110
 _LONGEST_NAME = 34
+_LONGEST_LEVEL = 18
+"""Of a factor: four such columns stand in a line with the numbers."""
 _NONE = "-"
 _VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
 
@@ -35,6 +38,7 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
         sections.append(_benchmark_section(benchmark, comparison["results"], analysis["comparisons"]))
     if analysis.get("verdicts"):
         sections.append(_verdict_section(analysis))
+    sections += [_grid_section(grid) for grid in analysis.get("factorial", []) if "contrasts" in grid]
     sections.append(
         _wrapped(
             "Brackets: 95% intervals, the benchmark taken as a sample of questions. diff: arm minus reference, over"
@@ -265,6 +269,25 @@ def _selection_line(row: Mapping[str, Any]) -> str:
     return _wrapped(f"{text} (from the largest on; {_shown(ended)} ended it)" if ended else text)
 
 
+# --- grids ----------------------------------------------------------------------------------------
+
+
+def _grid_section(grid: Mapping[str, Any]) -> str:
+    """Main effects, then every two importance matrices against each other in each language."""
+    title = (
+        f"Effects of recipe, importance matrix and language on the loss against {_shown(grid['reference'])}, in ln PPL "
+        "(negative: less is lost; p adjusted by Holm's method)"
+    )
+    chunks = ", ".join(f"{name} {count}" for name, count in grid["n_chunks"].items())
+    rows = [[*(_shown(cell, _LONGEST_LEVEL) for cell in row[:4]), *row[4:]] for row in grid_table(grid)]
+    lines = [_wrapped(title), _wrapped(f"chunks of text: {chunks}"), *_columns(rows, left=(0, 1, 2, 3))]
+    lines += [
+        _wrapped(f"{_shown(first)} and {_shown(second)} give the same on every chunk: the same weights")
+        for first, second in grid.get("equal_recipes", [])
+    ]
+    return "\n".join(lines)
+
+
 # --- layout ---------------------------------------------------------------------------------------
 
 
@@ -310,14 +333,14 @@ def _folded(text: str, width: int, indent: str) -> list[str]:
     return lines
 
 
-def _shown(name: str) -> str:
+def _shown(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name without control characters, cut to what a column has room for."""
     clean = _clean(name)
-    if display_width(clean) <= _LONGEST_NAME:
+    if display_width(clean) <= longest:
         return clean
     kept = ""
     for character in clean:
-        if display_width(kept + character) >= _LONGEST_NAME:
+        if display_width(kept + character) >= longest:
             break
         kept += character
     return f"{kept}…"

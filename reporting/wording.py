@@ -156,6 +156,23 @@ def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
     return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
 
 
+_DIFFERENCES = {
+    (): ("量も内容も同じ", "same amount and text"),
+    ("amount",): ("量のみ", "amount alone"),
+    ("text",): ("内容のみ", "text alone"),
+    ("amount", "text"): ("量と内容", "amount and text"),
+}
+
+
+def difference_words(words: Words, contrast: dict[str, Any], joint: str = " / ") -> str:
+    """What the two importance matrices of a contrast differ in; `none` is the one that is no matrix."""
+    if contrast["differs_in"] is not None:
+        return words.say(*_DIFFERENCES[tuple(contrast["differs_in"])], joint)
+    if "none" in (contrast["levels"][0], contrast["baselines"][0]):
+        return words.say("行列の有無", "with or without", joint)
+    return words.say("不明", "not known", joint)
+
+
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:
     """How the differences of one benchmark are written: one scale for all its arms."""
     values = [bound for row in comparisons for bound in (row["ci95"] or ())]

@@ -106,6 +106,12 @@ class SourceImatrix:
     sha256: str | None
     texts: tuple[CalibrationText, ...]
     rules: ChunkRules = field(default_factory=ChunkRules)
+    size: float = 1.0
+    """How many times `calibration.dataset_size` is taken of the texts."""
+
+    def tokens(self, dataset_size: int) -> int:
+        """Tokens in all."""
+        return round(self.size * dataset_size)
 
 
 @dataclass(frozen=True)
@@ -440,7 +446,7 @@ def _plan_imatrix(
         "kind": "imatrix",
         "model": reference.key_hash if reference else model.sha256,
         "texts": [[text.sha256, text.share] for text in source.texts],
-        "dataset_size": config.calibration.dataset_size,
+        "dataset_size": source.tokens(config.calibration.dataset_size),
         "ctx": config.calibration.ctx,
         "rules": asdict(source.rules),
         "group_chunks": GROUP_CHUNKS,
@@ -454,7 +460,7 @@ def _plan_imatrix(
         model_path=reference.gguf_path if reference else model.path,
         mix=mix,
         texts=source.texts,
-        dataset_size=config.calibration.dataset_size,
+        dataset_size=source.tokens(config.calibration.dataset_size),
         ctx=config.calibration.ctx,
         threads=config.layout.threads,
         gpu_layers=_gpu_layers(inputs),

@@ -10,7 +10,7 @@ from pathlib import Path
 from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
 from reporting.charts.efficiency import efficiency_chart, speed_chart
-from reporting.charts.grid import grid_charts
+from reporting.charts.grid import PREFIX, grid_chart, grid_languages
 from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.importance import importance_chart
 from reporting.charts.lengths import lengths_chart
@@ -34,7 +34,6 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] =
         "Memory and time per token were not measured: their chart against performance is left out.",
     ),
     "answer_lengths": (lengths_chart, ""),
-    "imatrix_languages": (grid_charts, ""),
 }
 """File name -> what draws it, and what is said where there is nothing to draw; nothing where that needs no word."""
 
@@ -81,6 +80,10 @@ def draw_charts(
         # Without the analysis its absence was told already.
         elif missing and (name != DIFFERENCE or findings.analysis is not None):
             notices.append(missing)
+    for language in grid_languages(findings):
+        chart = grid_chart(findings, words, language)
+        if chart is not None:
+            paths += render(chart, folder / f"{PREFIX}{language}.png")
     for matrix in findings.matrices:
         importance = importance_chart(findings.importance_of(matrix), source_lines(findings, words)[:1], words)
         if importance is not None:

@@ -11,6 +11,7 @@ from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
 from reporting.documents.early_words import early_sentences, early_table
+from reporting.documents.grid_view import GridView, grid_captions, grid_views
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
@@ -52,12 +53,8 @@ CHARTS = {
         "回答の長さの分布。上が基準。点は回答、短い縦線は中央値。",
         "Distribution of the answers' lengths, the reference above. Dots: answers; bars: medians.",
     ),
-    "imatrix_languages": (
-        "重要度行列とテスト言語ごとのパープレキシティ(95%信頼区間)。",
-        "Perplexity by importance matrix and test language, with 95% intervals.",
-    ),
 }
-"""File stem -> caption, in the order in which they are shown."""
+"""File stem -> caption, in the order in which they are shown; after them come the figures of a grid."""
 
 _ALWAYS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
 """Charts that every run has, so that their absence is told; others depend on what was measured."""
@@ -110,6 +107,8 @@ class View:
     figures: tuple[Figure, ...]
     importance_figures: tuple[Figure, ...]
     """One for each importance matrix."""
+    grids: tuple[GridView, ...]
+    """Where arms form a grid of recipes and importance matrices."""
     questions: tuple[Question, ...]
     verdicts: dict[str, tuple[str, ...]]
     """Language -> a sentence an arm, and which one may be taken."""
@@ -150,7 +149,8 @@ class View:
 
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
-    present = [name for name in CHARTS if (charts_dir / f"{name}.png").is_file()]
+    captions = CHARTS | grid_captions(findings)
+    present = [name for name in captions if (charts_dir / f"{name}.png").is_file()]
     absent = [name for name in _ALWAYS if name not in present]
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
     absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
@@ -174,12 +174,13 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
-        figures=tuple(Figure(name, *CHARTS[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
+        figures=tuple(Figure(name, *captions[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
         importance_figures=tuple(
             Figure(name, *_importance_caption(matrix), tall=False)
             for name, matrix in importance.items()
             if name not in absent
         ),
+        grids=grid_views(findings, words),
         questions=tuple(sample_questions(findings, words)),
         verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},

@@ -29,11 +29,23 @@ def test_the_projects_own_mixes_read_the_data_folder(tmp_path: Path) -> None:
     (tmp_path / "calibration").mkdir()
     for name in SHIPPED_TEXTS:
         (tmp_path / "calibration" / name).write_text("words", encoding="utf-8")
-    assert shipped_mixes() == ["en", "en-ja4"]
+    assert shipped_mixes() == ["en", "en-ja4", "en1-ja4", "en5"]
     mix = read_mix("en-ja4", data_dir=tmp_path, key="--imatrix")
     assert [Path(path).name for path, _ in mix.texts] == list(SHIPPED_TEXTS)
     assert [share for _, share in mix.texts] == pytest.approx([0.2, 0.4, 0.4])
-    assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special) == ("en-ja4", None, False)
+    assert (mix.name, mix.size, mix.chunk_shuffle_seed, mix.parse_special) == ("en-ja4", 1.0, None, False)
+
+
+def test_the_mixes_of_the_study_tell_language_from_amount(tmp_path: Path) -> None:
+    (tmp_path / "calibration").mkdir()
+    for name in SHIPPED_TEXTS:
+        (tmp_path / "calibration" / name).write_text("words", encoding="utf-8")
+    en, en5, added = (read_mix(name, data_dir=tmp_path, key="--imatrix") for name in ("en", "en5", "en1-ja4"))
+    assert en.texts == en5.texts
+    # As much text in both; of English the one has what en has, and four times as much Japanese beside it.
+    assert en5.size == added.size == 5 * en.size
+    english, *japanese = (share * added.size for _, share in added.texts)
+    assert (english, sum(japanese)) == (pytest.approx(en.size), pytest.approx(4 * en.size))
 
 
 def test_a_text_beside_the_mix_comes_before_one_in_the_data_folder(tmp_path: Path) -> None:
@@ -88,6 +100,8 @@ def test_a_text_that_is_in_neither_place_is_told(tmp_path: Path) -> None:
         ("texts: [{dataset: name}]", "pattern"),
         ("texts: [{path: a.txt}]\nshuffle_seed: 1", "'chunk_shuffle_seed'"),
         ("texts: [{path: a.txt}]\nparse_special: perhaps", "boolean"),
+        ("texts: [{path: a.txt}]\nsize: 0", "greater than 0"),
+        ("texts: [{path: a.txt}]\nsize: .inf", "finite"),
         ("texts: [", "valid YAML"),
         ("- a", "a mapping of keys to values"),
     ],

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from actors.llama.model import Model
+from actors.quantization.calibration import make_chunks, read_calibration
+from actors.store import file_sha256
 from actors.work import Choose, Generate, Item, Measure, Message
+from conf.load import load
 from jobs import pipeline
-from jobs._calibration import documents_of
+from jobs._calibration import documents_of, source_imatrices
 from tests.jobs.running import small_pipeline
 
 ENGLISH = "The old town by the river has many boats and houses, and nobody knows how long they have been there. "
@@ -79,6 +82,34 @@ def test_a_mix_that_its_texts_cannot_fill_says_so(
     assert code == 2
     assert "--dataset-size: got 10000000" in err
     assert "ja_aozora.txt" in err
+
+
+def test_a_mix_of_several_sizes_gives_as_many_tokens(
+    tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = {"models": [{"name": "tiny", "path": str(tiny_model)}], "data_dir": str(data)}
+    config = load(None, {**flags, "imatrix": ["en", "en5", "en1-ja4"], "calibration": {"dataset_size": 1024}})
+    sources = source_imatrices(config, file_sha256, read_calibration, wanted=True)
+    assert [source.tokens(config.calibration.dataset_size) for source in sources] == [1024, 5120, 5120]
+    with Model(tiny_model, vocab_only=True) as vocabulary:
+        chunks = [
+            make_chunks(vocabulary, source.texts, dataset_size=source.tokens(1024), ctx=64).chunks for source in sources
+        ]
+    small, control, added = chunks
+    assert (len(small), len(control), len(added)) == (16, 80, 80)
+    # One part of English in all three: what is added is the only difference.
+    assert control[:16] == added[:16] == small
+    assert added[16:] != control[16:]
+
+
+def test_a_mix_that_cannot_be_filled_in_its_size_names_both(
+    tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--imatrix", "en5", "--data-dir", data, "--dataset-size", 100_000)
+    code, _, err = dry_run(capsys, tiny_model, tmp_path, *more)
+    assert code == 2
+    assert "--dataset-size: got '100000, of which the mix en5 takes 5 times as many, 500000'" in err
+    assert "wikitext2_train_part.txt" in err
 
 
 def plant(data: Path, question: str) -> None:

@@ -86,9 +86,10 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     (tmp_path / "calibration" / "en.txt").write_text("the other thing " * 300, encoding="utf-8")
     (tmp_path / "ja.txt").write_text("日本語の文。" * 300, encoding="utf-8")
     mix = tmp_path / "two-to-one.yaml"
-    mix.write_text("texts: [{path: en.txt, share: 2}, {path: ja.txt}]\nchunk_shuffle_seed: 1\n", encoding="utf-8")
+    texts = "texts: [{path: en.txt, share: 2}, {path: ja.txt}]"
+    mix.write_text(f"{texts}\nchunk_shuffle_seed: 1\nsize: 2\n", encoding="utf-8")
     output = tmp_path / "matrix.gguf"
-    told = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 384, "--ctx", 64, "--threads", 1)
+    told = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 192, "--ctx", 64, "--threads", 1)
     assert run("--model", tiny, "--output", output, *told) == 0
     manifest = load_manifest(manifest_path(output))
     assert (manifest.mix, manifest.group_chunks, manifest.rules.chunk_shuffle_seed) == ("two-to-one", 8, 1)

@@ -14,12 +14,12 @@ from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
 from reporting.charts.draw import draw_charts
 from reporting.charts.efficiency import speed_chart
-from reporting.charts.grid import grid_charts
+from reporting.charts.grid import grid_chart, grid_languages
 from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.lengths import lengths_chart
 from reporting.charts.points import Panel, Point, panels
 from reporting.charts.scatter import Cost, pareto_front
-from reporting.charts.style import configured, to_svg
+from reporting.charts.style import PALETTE, AnyChart, configured, to_svg
 from reporting.findings import Findings, read_findings
 from reporting.wording import Scale, Words
 from tests.reporting.results_folder import (
@@ -32,11 +32,18 @@ from tests.reporting.results_folder import (
     without_intervals,
     write_results,
 )
+from tests.reporting.study_run import CHUNKS, ENGLISH, JAPANESE, MATRICES, write_study
 from tests.reporting.test_charts import shown_by, svg_text
 from tests.reporting.test_divergence import compared
 
 EN = Words("en")
-MAKERS = (heatmap_chart, divergence_chart, speed_chart, lengths_chart, grid_charts, difference_chart)
+
+
+def wikitext2_chart(findings: Findings, words: Words) -> AnyChart | None:
+    return grid_chart(findings, words, "perplexity_wikitext2")
+
+
+MAKERS = (heatmap_chart, divergence_chart, speed_chart, lengths_chart, wikitext2_chart, difference_chart)
 
 
 def measured(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
@@ -133,14 +140,56 @@ def _grid(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
     analysis["factorial"] = [grid | {"languages": languages, "n_chunks": dict.fromkeys(languages, 24)}]
 
 
-def test_a_grid_is_drawn_with_a_panel_a_language(tmp_path: Path) -> None:
-    chart = grid_charts(read_findings(write_results(tmp_path, _grid)), EN)
+def test_a_grid_from_before_contrasts_is_drawn_without_them(tmp_path: Path) -> None:
+    chart = wikitext2_chart(read_findings(write_results(tmp_path, _grid)), EN)
     assert chart is not None
-    panels_drawn = configured(chart)["concat"]
-    assert len(panels_drawn) == 2
-    points = values(panels_drawn[0], 0)
-    assert [point["imatrix"] for point in points] == ["en", "none"]
+    (panel,) = configured(chart)["concat"]
+    assert [point["column"] for point in values(panel, 1)] == ["none", "en"]
     assert "does not carry over" in shown_by(chart).lower()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    return read_findings(write_study(tmp_path_factory.mktemp("study")))
+
+
+def test_a_study_has_a_figure_a_language_with_paired_intervals(study: Findings) -> None:
+    assert grid_languages(study) == [ENGLISH, JAPANESE]
+    chart = grid_chart(study, EN, JAPANESE)
+    assert chart is not None
+    levels, _ = configured(chart)["concat"]
+    (line,) = values(levels, 0)
+    reference = study.shown("f16", JAPANESE)
+    assert reference is not None
+    assert line["level"] == reference["mean"]
+    points = values(levels, 1)
+    # Three recipes with each of four matrices, and the published file, which is no cell of the grid.
+    assert [point["column"] for point in points[::3]] == [*MATRICES, "published"]
+    assert len(points) == 13
+    (compared,) = [row for row in study.compared(JAPANESE) if row["arm"] == "q4_k_m-fp16+en5"]
+    (drawn,) = [point for point in points if (point["recipe"], point["column"]) == ("q4_k_m-fp16", "en5")]
+    assert drawn["low"] == pytest.approx(reference["mean"] * math.exp(compared["ci95"][0]))
+    assert drawn["mean"] == pytest.approx(reference["mean"] * math.exp(compared["difference"]))
+    own = study.shown("q4_k_m-fp16+en5", JAPANESE)
+    assert own is not None
+    assert drawn["high"] - drawn["low"] < 0.2 * (own["ci95"][1] - own["ci95"][0])
+
+
+def test_a_studys_figure_names_what_two_matrices_differ_in(study: Findings) -> None:
+    chart = grid_chart(study, Words("both"), JAPANESE)
+    assert chart is not None
+    _, contrasts = configured(chart)["concat"]
+    rows = {row["label"]: row for row in values(contrasts, 2)}
+    assert len(rows) == 6
+    assert rows["en1-ja4 − en5"]["text"].startswith("内容のみ / text alone: −0.01")
+    assert rows["en5 − en"]["text"].startswith("量のみ / amount alone: ")
+    assert rows["en1-ja4 − en"]["text"].startswith("量と内容 / amount and text: ")
+    # Filled where it is shown: the text is, in Japanese; the amount is not.
+    assert (rows["en1-ja4 − en5"]["fill"], rows["en5 − en"]["fill"]) == (PALETTE[0], "white")
+    said = shown_by(chart)
+    assert f"n = {CHUNKS} チャンク / chunks" in said
+    assert "SmolLM2-135M-Instruct" in said
+    assert "small differences are not facts" in said
 
 
 def test_what_was_not_measured_is_not_drawn_and_told(tmp_path: Path) -> None:
@@ -169,7 +218,7 @@ def test_foreign_text_is_data_in_the_picture(tmp_path: Path) -> None:
         named_by_an_enemy(comparison, analysis)
 
     findings = read_findings(write_results(tmp_path, both))
-    for make in (heatmap_chart, speed_chart, lengths_chart, grid_charts):
+    for make in (heatmap_chart, speed_chart, lengths_chart, wikitext2_chart):
         chart = make(findings, EN)
         assert chart is not None
         svg = to_svg(chart)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
-from stats.factorial import Effect, factorial_effects
+from stats.factorial import Effect, factorial_effects, pairwise_contrasts
 from stats.intervals import Interval
 from stats.reasons import Reason
 
@@ -94,3 +97,85 @@ def test_one_chunk_or_no_spread_has_estimates_without_intervals() -> None:
     assert (one.estimate, one.interval, one.p_value, one.p_adjusted) == (-1.0, *[Reason.ONE_ITEM] * 3)
     same = factorial_effects({"en": np.ones((5, 1, 2))}, ("q4_k_m",), ("none", "en"))[0]
     assert (same.estimate, same.interval) == (0.0, Reason.ZERO_VARIANCE)
+
+
+def _pair(effects: list[Effect], level: str, baseline: str, within: str | None = None) -> Effect:
+    (found,) = [
+        effect
+        for effect in effects
+        if (effect.levels, effect.baselines, effect.within) == ((level,), (baseline,), within)
+    ]
+    return found
+
+
+def test_a_pair_worked_by_hand() -> None:
+    # Two recipes, three matrices, one language, two chunks. c against b, mean of the recipes: (-1 - 3)/2 = -2 on chunk
+    # 1, (-2 - 6)/2 = -4 on chunk 2. Mean -3, sd sqrt 2, SE 1; t(1): 97.5% at 12.7062, p = 2 atan(1/3)/pi = .204833.
+    losses = {"en": np.array([[[0.0, 2.0, 1.0], [0.0, 5.0, 2.0]], [[0.0, 3.0, 1.0], [0.0, 7.0, 1.0]]])}
+    effects = pairwise_contrasts(losses, ("q4_k_m", "q4_k_l"), ("a", "b", "c"))
+    assert [(effect.levels, effect.baselines) for effect in effects] == [
+        (("b",), ("a",)),
+        (("c",), ("a",)),
+        (("c",), ("b",)),
+    ]
+    pair = effects[2]
+    assert pair.estimate == -3.0
+    assert isinstance(pair.interval, Interval)
+    assert (pair.interval.low, pair.interval.high) == pytest.approx((-3 - 12.7062, -3 + 12.7062), abs=1e-3)
+    assert pair.p_value == pytest.approx(2 * np.arctan(1 / 3) / np.pi)
+    assert pair.p_value == pytest.approx(0.204833, abs=1e-6)
+
+
+def test_pairs_within_a_language_are_paired_t_tests_and_differences_between_languages_welch_tests() -> None:
+    losses = _losses(np.random.default_rng(7), chunks=25)
+    losses["ja"] = losses["ja"][:18]
+    effects = pairwise_contrasts(losses, RECIPES, IMATRICES)
+    # Per pair: the mean, one in each of two languages, one difference between them.
+    assert len(effects) == 3 * 4
+    means = {name: values.mean(axis=1) for name, values in losses.items()}  # (chunks, imatrices)
+    for language, values in means.items():
+        within = _pair(effects, "en-ja4", "en", language)
+        assert within.p_value == pytest.approx(scipy_stats.ttest_rel(values[:, 2], values[:, 1]).pvalue)
+    (between,) = [effect for effect in effects if effect.levels == ("en-ja4", "ja") and effect.baselines[0] == "en"]
+    welch = scipy_stats.ttest_ind(*(means[name][:, 2] - means[name][:, 1] for name in ("ja", "en")), equal_var=False)
+    assert between.p_value == pytest.approx(welch.pvalue)
+    interval = welch.confidence_interval()
+    assert isinstance(between.interval, Interval)
+    assert (between.interval.low, between.interval.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_pairs_say_what_contrasts_against_one_baseline_do_not() -> None:
+    losses = _losses(np.random.default_rng(8))
+    effects = pairwise_contrasts(losses, RECIPES, IMATRICES)
+    main = factorial_effects(losses, RECIPES, IMATRICES)
+    against_none = {mix: _named(main, mix).estimate for mix in IMATRICES[1:]}
+    pair = _pair(effects, "en-ja4", "en")
+    assert pair.estimate == pytest.approx(against_none["en-ja4"] - against_none["en"])
+    # Known: -.002 in English, -.012 in Japanese.
+    for language, value in (("en", -0.002), ("ja", -0.012)):
+        within = _pair(effects, "en-ja4", "en", language)
+        assert within.estimate == pytest.approx(value, abs=0.0015)
+
+
+def test_equal_matrices_are_rarely_told_apart_anywhere_in_the_family() -> None:
+    rng = np.random.default_rng(9)
+    alarms = 0
+    for _ in range(300):
+        losses = {name: rng.normal(0.03, 0.01, size=(20, 2, 4)) for name in ("en", "ja")}
+        effects = pairwise_contrasts(losses, RECIPES, ("none", "en", "en5", "en1-ja4"))
+        adjusted = [effect.p_adjusted for effect in effects]
+        assert len(adjusted) == 24
+        alarms += any(isinstance(value, float) and value < 0.05 for value in adjusted)
+    assert alarms / 300 <= 0.08
+
+
+def test_swapping_two_matrices_turns_the_sign() -> None:
+    losses = _losses(np.random.default_rng(10), chunks=12)
+    turned = {name: values[:, :, ::-1] for name, values in losses.items()}
+    forward = pairwise_contrasts(losses, RECIPES, IMATRICES)
+    backward = pairwise_contrasts(turned, RECIPES, IMATRICES[::-1])
+    for first, second in itertools.combinations(IMATRICES, 2):
+        for language in (None, "en", "ja"):
+            one, other = _pair(forward, second, first, language), _pair(backward, first, second, language)
+            assert one.estimate == pytest.approx(-other.estimate)
+            assert one.p_adjusted == pytest.approx(other.p_adjusted)
