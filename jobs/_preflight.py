@@ -438,6 +438,7 @@ def _plan_benchmark(
         n_ctx=cache.n_ctx,
         kv_unified=cache.unified,
         share_prefixes=share,
+        category=data.category,
     )
 
 

@@ -24,6 +24,7 @@ COMPARISON = "quantization_comparison.json"
 ANALYSIS = "statistical_analysis.json"
 ANSWERS = Path("report_data") / "answers.parquet"
 IMPORTANCE = Path("report_data") / "importance.parquet"
+LOSSES = Path("report_data") / "losses.parquet"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Findings:
     notices: tuple[str, ...]
     importance: pl.DataFrame | None = None
     """What is in the importance matrices (`reporting.frames.IMPORTANCE_SCHEMA`)."""
+    losses: pl.DataFrame | None = None
+    """What rounding lost of each tensor (`reporting.frames.LOSS_SCHEMA`)."""
 
     @property
     def pipeline_id(self) -> str:
@@ -63,6 +66,11 @@ class Findings:
         if self.importance is None:
             raise KeyError(matrix)
         return self.importance.filter(pl.col("matrix") == matrix)
+
+    @property
+    def categories(self) -> list[Json]:
+        """Means by category of benchmarks; none in results from before there were any."""
+        return list(self.comparison.get("categories", ()))
 
     @property
     def comparisons(self) -> list[Json]:
@@ -136,7 +144,13 @@ def read_findings(results_path: str | Path) -> Findings:
         importance = _read_parquet(importance_path)
     elif comparison["imatrices"]:
         notices.append(f"{IMPORTANCE.as_posix()} is not beside the results: no importance matrix is drawn.")
-    return Findings(comparison, analysis, answers, tuple(notices), importance)
+    losses_path = path.parent / LOSSES
+    losses = None
+    if losses_path.exists():
+        losses = _read_parquet(losses_path)
+    elif any(arm.get("method") for arm in comparison["arms"]):
+        notices.append(f"{LOSSES.as_posix()} is not beside the results: the error by layer is not drawn.")
+    return Findings(comparison, analysis, answers, tuple(notices), importance, losses)
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

@@ -62,3 +62,5 @@ class Reason(StrEnum):
     """No text of it was decoded beside its reference."""
     SEVERAL_RUNS = "several_runs"
     """A test for one answer an item, where items have several."""
+    BENCHMARK_MISSING = "benchmark_missing"
+    """A benchmark of the category gave nothing: a mean over the others would compare different benchmarks."""

@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from conf.schema import PROTECTION_BPW
 from reporting.documents.card_header import base_model, card_header, licence
+from reporting.documents.category_table import categories_table
 from reporting.documents.engine import markdown_environment
 from reporting.documents.references import bibtex
 from reporting.documents.tables import Table, make_table
@@ -41,6 +42,7 @@ class Card:
     licence: str | None
     files: Table
     results: Table
+    categories: Table
     commands: tuple[tuple[str, str, str], ...]
     """File name, the command that makes it, the command that runs it."""
     imatrices: tuple[Json, ...]
@@ -89,6 +91,7 @@ def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[P
         licence=licence(model.get("labels") or {}).get("license"),
         files=_files_table(findings, words, files),
         results=_results_table(findings, words, model["name"]),
+        categories=categories_table(findings, words, [arm for arm in findings.arms if arm["model"] == model["name"]]),
         commands=tuple(
             (one.file_name, _make_command(model, one, imatrices), f"llama-server -m {one.file_name} -c 4096")
             for one in files

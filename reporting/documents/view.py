@@ -10,6 +10,7 @@ from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
+from reporting.documents.category_table import categories_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
@@ -38,6 +39,10 @@ CHARTS = {
         "すべての比較の一覧。色は効果量 d(良い向きが正)。",
         "All comparisons at a glance; the colour is the effect size d, turned so that positive is better.",
     ),
+    "quantization_categories": (
+        "カテゴリー別の性能: 各カテゴリーのベンチマークの平均の単純平均と95%信頼区間。",
+        "Performance by category: plain mean of the means of each category's benchmarks, with 95% intervals.",
+    ),
     "quantization_divergence": (
         "ファイルサイズと、基準からの平均KLダイバージェンス(95%信頼区間)。",
         "File size against the mean KL divergence from the reference, with its 95% interval.",
@@ -45,6 +50,10 @@ CHARTS = {
     "quantization_speed": (
         "メモリおよび1トークンの時間と性能。縦線は95%信頼区間。",
         "Memory and time per token against performance. Vertical bars: 95% intervals.",
+    ),
+    "quantization_error_by_layer": (
+        "層ごとの量子化誤差: 重みの相対二乗誤差(重要度行列で重みづけ、要素数についての平均)。",
+        "Quantization error by layer: relative squared error of the weights, weighted with the importance matrix.",
     ),
     "answer_lengths": (
         "回答の長さの分布。上が基準。点は回答、短い縦線は中央値。",
@@ -117,6 +126,7 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -180,6 +190,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         flips=flips_table(findings, words),
         divergence=divergence_view(findings, words),
         lengths=lengths_table(findings, words),
+        categories=categories_table(findings, words, findings.arms),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

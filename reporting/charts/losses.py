@@ -1,0 +1,112 @@
+"""Quantization error by layer: arms down, layers across, the relative squared error of the weights as colour.
+
+A tensor's error is what rounding lost, as a part of what was there, both weighted with the mean squared activations of
+the importance matrix that the arm was made with (all columns equal where there is none); a layer's is the mean over
+its tensors, each weighing as many as it has elements. The colours are cividis, the same with every kind of colour
+vision, on a logarithmic scale: types differ by orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from reporting.charts.points import ARM_LABEL_CHARS
+from reporting.charts.style import AnyChart, Panelled, chart_of, figure, model_line, source_lines
+from reporting.escape import one_line
+from reporting.findings import Findings, Json
+from reporting.wording import Words, integer
+
+_WIDTH_PX = 620
+_ROW_PX = 24
+_MOST_LAYER_LABELS = 20
+_GROUND = "#D9D9D9"
+_EMBEDDING, _OUTPUT = "emb.", "out."
+_OUTSIDE = {"token_embd": _EMBEDDING, "output": _OUTPUT}
+"""Tensors outside of the layers that have a column of their own; others (a projection's, say) are few and small."""
+
+
+def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
+    """A panel a model; None where nothing was quantized, or the results are from before it was kept."""
+    if findings.losses is None:
+        return None
+    drawn = [panel for model in findings.models if (panel := _panel(findings, words, model)) is not None]
+    if not drawn:
+        return None
+    title = [words.say("層ごとの量子化誤差", "Quantization error by layer")]
+    subtitle = source_lines(findings, words) + words.lines(
+        "色: 重みの相対二乗誤差 Σ s(w−ŵ)²/Σ s w²(s: アームの重要度行列。なければ1)の、要素数についての平均。右: 全体。",
+        "Colour: relative squared error of the weights, Σ s(w−ŵ)²/Σ s w² (s: the arm's importance matrix, else 1), "
+        "mean over elements. Right: all tensors.",
+    )
+    return figure(drawn, title, subtitle, columns=1)
+
+
+def errors_by_layer(losses: pl.DataFrame) -> pl.DataFrame:
+    """`arm`, `place` (a layer's number, or `emb.` and `out.`), `error`: the mean over elements of relative errors."""
+    known = losses.filter(pl.col("energy") > 0).with_columns(
+        place=pl.col("layer").cast(pl.String).fill_null(pl.col("kind").replace_strict(_OUTSIDE, default=None))
+    )
+    return known.drop_nulls("place").group_by("arm", "place", maintain_order=True).agg(error=_mean_error())
+
+
+def _mean_error() -> pl.Expr:
+    """Relative errors, each weighing as many as its tensor has elements."""
+    relative = pl.col("error") / pl.col("energy")
+    return (pl.col("n_elements") * relative).sum() / pl.col("n_elements").sum()
+
+
+def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
+    assert findings.losses is not None
+    names = [arm["name"] for arm in findings.arms if arm["model"] == model["name"]]
+    own = findings.losses.filter(pl.col("arm").is_in(names))
+    if own.height == 0:
+        return None
+    layers = [str(layer) for layer in own["layer"].drop_nulls().unique().sort()]
+    table = errors_by_layer(own)
+    outside = [place for place in (_EMBEDDING, _OUTPUT) if (table["place"] == place).any()]
+    places = [*(one for one in outside if one == _EMBEDDING), *layers, *(one for one in outside if one == _OUTPUT)]
+    whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
+    totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
+    shown = [name for name in names if name in totals]
+    # A logarithm has no place for zero: a layer that lost nothing shows the ground.
+    cells = [
+        {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
+        for arm, place, error in table.iter_rows()
+    ]
+    labels = [one_line(name, ARM_LABEL_CHARS) for name in shown]
+    step = -(-len(layers) // _MOST_LAYER_LABELS)
+    axis = alt.Axis(
+        title=words.say("層", "Layer"),
+        values=[*layers[::step], *outside],
+        labelAngle=0,
+        ticks=False,
+        labelOverlap=False,
+    )
+    x = alt.X("place:O", sort=places, scale=alt.Scale(domain=places), axis=axis)
+    y = alt.Y("arm:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
+    scale = alt.Scale(type="log", scheme="cividis", reverse=True)
+    legend = alt.Legend(
+        title=words.say("相対誤差 (%)", "Relative error (%)"),
+        orient="bottom",
+        gradientLength=240,
+        gradientThickness=10,
+        format="~g",
+        titleLimit=300,
+    )
+    marks = chart_of(cells).mark_rect().encode(x=x, y=y, color=alt.Color("error:Q", scale=scale, legend=legend))
+    texts = chart_of([{"arm": one_line(name, ARM_LABEL_CHARS), "text": _percent(totals[name])} for name in shown])
+    beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
+    n = integer(own["tensor"].n_unique())
+    return alt.layer(
+        marks,
+        beside,
+        width=_WIDTH_PX,
+        height=max(2 * _ROW_PX, _ROW_PX * len(labels)),
+        view=alt.ViewBackground(fill=_GROUND),
+        title=alt.TitleParams(text=model_line(model), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
+    )
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2g}%"
