@@ -15,6 +15,7 @@ from typing import Any, Literal
 import polars as pl
 
 from conf.faults import BadInput, Fault
+from reporting.cells import AA_SUFFIX
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
@@ -51,6 +52,11 @@ class Findings:
     @property
     def arms(self) -> list[Json]:
         return list(self.comparison["arms"])
+
+    @property
+    def candidates(self) -> list[Json]:
+        """The arms that somebody might take: all but the reference in another batch layout, the noise floor."""
+        return [arm for arm in self.arms if not arm["name"].endswith(AA_SUFFIX)]
 
     @property
     def benchmarks(self) -> list[Json]:

@@ -35,9 +35,10 @@ def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("層ごとの量子化誤差", "Quantization error by layer")]
     subtitle = source_lines(findings, words) + words.lines(
-        "色: 重みの相対二乗誤差 Σ s(w−ŵ)²/Σ s w²(s: アームの重要度行列。なければ1)の、要素数についての平均。右: 全体。",
-        "Colour: relative squared error of the weights, Σ s(w−ŵ)²/Σ s w² (s: the arm's importance matrix, else 1), "
-        "mean over elements. Right: all tensors.",
+        "色: 重みの相対二乗誤差 Σ s(w−q)²/Σ s w²(s: アームの重要度行列。なければ1)の、"
+        "要素数についての平均。灰色: 損失なし。右: 全体。",
+        "Colour: relative squared error of the weights, Σ s(w−q)²/Σ s w² (s: the arm's importance matrix, else 1), "
+        "mean over elements. Grey: nothing lost. Right: all.",
     )
     return figure(drawn, title, subtitle, columns=1)
 
@@ -104,7 +105,7 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
         width=_WIDTH_PX,
         height=max(2 * _ROW_PX, _ROW_PX * len(labels)),
         view=alt.ViewBackground(fill=_GROUND),
-        title=alt.TitleParams(text=model_line(model), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
+        title=alt.TitleParams(text=model_line(model, words), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
     )
 
 

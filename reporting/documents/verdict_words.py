@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reporting.cells import AA_SUFFIX
 from reporting.documents.reasons import in_words
 from reporting.findings import Findings, Json
 from reporting.wording import Words, difference_scale, integer, verdict_word
@@ -17,7 +18,9 @@ def verdict_sentences(findings: Findings, words: Words) -> list[str]:
     """One sentence an arm, then the arm that may be taken, then arms out of order. `words`: ja or en, not both."""
     if findings.analysis is None:
         return []
-    sentences = [_arm_sentence(words, row) for row in findings.analysis.get("verdicts", [])]
+    # The noise floor is no candidate.
+    verdicts = [row for row in findings.analysis.get("verdicts", []) if not row["arm"].endswith(AA_SUFFIX)]
+    sentences = [_arm_sentence(words, row) for row in verdicts]
     sentences += [_selection_sentence(words, row) for row in findings.analysis.get("selections", [])]
     return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]
 
@@ -59,7 +62,7 @@ def undecided_sentences(findings: Findings, words: Words) -> list[str]:
     sentences = []
     for benchmark in findings.benchmarks:
         rows = findings.compared(benchmark["name"])
-        undecided = [row for row in rows if row.get("verdict") == "undecided"]
+        undecided = [row for row in rows if row.get("verdict") == "undecided" and not row["arm"].endswith(AA_SUFFIX)]
         sentences += [_undecided(words, row, rows) for row in undecided]
     return sentences
 

@@ -11,10 +11,11 @@ from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
 from reporting.documents.category_table import categories_table
+from reporting.documents.lengths import lengths_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
-from reporting.documents.verdict_tables import divergence_view, flips_table, lengths_table, verdicts_table
+from reporting.documents.verdict_tables import divergence_view, flips_table, verdicts_table
 from reporting.documents.verdict_words import undecided_sentences, verdict_sentences
 from reporting.findings import Findings, Json
 from reporting.ways_out import way_out, worse_arms

@@ -156,7 +156,7 @@ def test_failures_unscored_records_and_fallbacks_are_shown(run: Path) -> None:
 
 def test_the_charts_are_linked_by_a_path_that_exists(run: Path) -> None:
     links = re.findall(r"\]\((\.\./charts/[a-z_]+\.png)\)", text_of(run / REPORT))
-    assert len(links) == 5
+    assert len(links) == 6
     assert all((run / "reports" / link).is_file() for link in links)
 
 
