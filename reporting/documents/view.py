@@ -67,6 +67,20 @@ CHARTS = {
 }
 """File stem -> caption, in the order in which they are shown."""
 
+SHOWS = {
+    "quantization_performance": ("ベンチマークごとの性能", "performance on each benchmark"),
+    "quantization_efficiency": ("ファイルサイズと性能", "file size against performance"),
+    "quantization_difference": ("基準との差と許容幅", "the differences from the reference beside the margins"),
+    "quantization_heatmap": ("すべての比較の一覧", "all comparisons at a glance"),
+    "quantization_categories": ("カテゴリー別の性能", "performance by category"),
+    "quantization_divergence": ("基準からの乖離", "the divergence from the reference"),
+    "quantization_speed": ("メモリ・速度と性能", "memory and speed against performance"),
+    "quantization_error_by_layer": ("層ごとの量子化誤差", "the quantization error by layer"),
+    "answer_lengths": ("回答の長さ", "the length of the answers"),
+    "imatrix_languages": ("重要度行列とテスト言語", "importance matrices by test language"),
+}
+"""File stem -> what a sentence says that the figure shows."""
+
 _ALWAYS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
 """Charts that every run has, so that their absence is told; others depend on what was measured."""
 _LEFT_TO_THE_REPORT = ("quantization_speed", "answer_lengths")
@@ -145,6 +159,11 @@ class View:
     def scorecard_figures(self) -> tuple[Figure, ...]:
         """Those that the scorecard has room for."""
         return tuple(figure for figure in self.figures if figure.name not in _LEFT_TO_THE_REPORT)
+
+    @property
+    def figure_labels(self) -> tuple[tuple[int, str, str], ...]:
+        """Number of each of the scorecard's figures, and what it shows, in Japanese and English."""
+        return tuple((number, *SHOWS[figure.name]) for number, figure in enumerate(self.scorecard_figures, 1))
 
     def cite(self, key: str) -> str:
         """The number of a reference in brackets; nothing where this run does not use it."""
