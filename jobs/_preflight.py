@@ -463,5 +463,6 @@ def settings_of(config: PipelineConfig) -> Mapping[str, object]:
         "imatrix",
         "statistics",
         "protection",
+        "recipes",
     )
     return {key: dumped[key] for key in wanted}

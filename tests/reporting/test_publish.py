@@ -140,7 +140,7 @@ def test_the_card_says_which_file_to_take_and_how_it_is_made(tmp_path: Path) -> 
     assert "52.1%<br>[37.0, 66.9]" in card
     assert re.search(
         r"python -m jobs\.quantize --model HuggingFaceTB/SmolLM2-135M-Instruct@c0ffee --imatrix default-\w{8}\.gguf"
-        r" --formats q4_k_m --output \.\nllama-server -m SmolLM2-135M-Instruct-Q4_K_M\.gguf",
+        r" --formats q4_k_m --output \.\nllama-cli -m SmolLM2-135M-Instruct-Q4_K_M\.gguf",
         card,
     )
     assert "calibration_ja.txt" in card
