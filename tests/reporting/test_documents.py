@@ -13,7 +13,6 @@ import pypdf
 import pytest
 
 from conf.faults import BadInput
-from reporting.charts.draw import draw_charts
 from reporting.documents.reading import reading
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.validate import validate
@@ -46,16 +45,6 @@ def text_of(path: Path) -> str:
     if path.suffix != ".pdf":
         return path.read_text(encoding="utf-8")
     return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample run with charts and documents in both languages."""
-    folder = tmp_path_factory.mktemp("run")
-    results = write_results(folder)
-    draw_charts(results, folder / "charts", "both")
-    write_documents(results, DocumentPlaces.of_run(folder), "both")
-    return folder
 
 
 def test_the_report_gives_each_mean_with_its_interval_and_n(run: Path) -> None:
