@@ -22,8 +22,9 @@ WIDTH_PX = 400
 HEIGHT_PX = 290
 _FAR_PX = 12.0
 """Between a name and its point, from which a thin line joins them."""
-_STEPS = (1, 1.5, 2, 3, 4, 5, 7)
-"""Marks within each power of ten of a logarithmic axis."""
+_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))
+"""Marks within each power of ten of a logarithmic axis: the first set of which no more than so many are seen."""
+_MOST_MARKS = 9
 _SPREAD = 2.0
 """Ratio of the largest cost to the smallest from which the axis is logarithmic: sizes go by factors then."""
 
@@ -90,8 +91,12 @@ def _across(values: Sequence[float]) -> _Across:
         return _Across(domain(values, margin=0.16), False, {"tickCount": 6})
     ends = [math.exp(end) for end in domain([math.log(low), math.log(high)], margin=0.16)]
     powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
-    marks = [round(step * 10.0**power, 6) for power in powers for step in _STEPS]
-    return _Across(ends, True, {"values": [mark for mark in marks if ends[0] <= mark <= ends[1]], "format": "~g"})
+    for steps in _STEPS:
+        marks = [round(step * 10.0**power, 6) for power in powers for step in steps]
+        seen = [mark for mark in marks if ends[0] <= mark <= ends[1]]
+        if len(seen) <= _MOST_MARKS:
+            break
+    return _Across(ends, True, {"values": seen, "format": "~g"})
 
 
 def pareto_front(panel: Panel, cost: Cost) -> list[Point]:

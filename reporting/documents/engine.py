@@ -6,6 +6,7 @@ autoescape (after control characters were made visible). Only our own macros and
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from reporting import escape
 from reporting.documents.references import authors_text
 from reporting.wording import integer, number
 
+_LONGEST_WORD = 22
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
@@ -32,7 +34,20 @@ def html_environment() -> Environment:
     environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))
     environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
     environment.filters["authors"] = authors_text
+    environment.filters["breakable"] = _breakable
     return environment
+
+
+def _breakable(value: object) -> Markup:
+    """Inert text that may be broken within words of more than `_LONGEST_WORD` characters: no name widens its table."""
+    return Markup("").join(
+        Markup("<wbr>").join(_cut(word)) if len(word) > _LONGEST_WORD else Markup.escape(word)
+        for word in re.split(r"(\s+)", escape.visible(str(value)))
+    )
+
+
+def _cut(word: str) -> list[str]:
+    return [word[first : first + _LONGEST_WORD] for first in range(0, len(word), _LONGEST_WORD)]
 
 
 def _environment(**options: Any) -> Environment:
