@@ -159,7 +159,7 @@ def _use(findings: Findings, words: Words, arm: Json, verdict: str | None) -> st
 
 def _results_table(findings: Findings, words: Words, model: str) -> Table:
     """A row a benchmark, a column an arm: mean with its interval; verdicts below those that were compared."""
-    arms = [arm for arm in findings.arms if arm["model"] == model]
+    arms = [arm for arm in findings.candidates if arm["model"] == model]
     columns = [(words.say("ベンチマーク", "Benchmark", "\n"), False)] + [(str(arm["name"]), True) for arm in arms]
     rows = []
     for benchmark in findings.benchmarks:
