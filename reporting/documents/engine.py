@@ -17,7 +17,8 @@ from reporting import escape
 from reporting.documents.references import authors_text
 from reporting.wording import integer, number
 
-_LONGEST_WORD = 22
+_LONGEST_WORD = 12
+_LONGEST_PART = 22
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
@@ -39,7 +40,10 @@ def html_environment() -> Environment:
 
 
 def _breakable(value: object) -> Markup:
-    """Inert text that may be broken within words of more than `_LONGEST_WORD` characters: no name widens its table."""
+    """Inert text whose long words may be broken where names have joints, so that no name widens its table.
+
+    `q4_k_m+phigh~plain` breaks behind its signs; a stretch without any breaks wherever it must.
+    """
     return Markup("").join(
         Markup("<wbr>").join(_cut(word)) if len(word) > _LONGEST_WORD else Markup.escape(word)
         for word in re.split(r"(\s+)", escape.visible(str(value)))
@@ -47,7 +51,8 @@ def _breakable(value: object) -> Markup:
 
 
 def _cut(word: str) -> list[str]:
-    return [word[first : first + _LONGEST_WORD] for first in range(0, len(word), _LONGEST_WORD)]
+    parts = re.findall(r"[^+~_/-]+[+~_/-]*|[+~_/-]+", word)
+    return [part[at : at + _LONGEST_PART] for part in parts for at in range(0, len(part), _LONGEST_PART)]
 
 
 def _environment(**options: Any) -> Environment:

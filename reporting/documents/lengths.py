@@ -30,7 +30,7 @@ def lengths_table(findings: Findings, words: Words) -> Table:
         (words.say("中央値", "Median", "\n"), True),
         (words.say(f"{SHORT_TOKENS} 以下", f"{SHORT_TOKENS} or fewer", "\n"), True),
         (words.say("打ち切り", "Cut off", "\n"), True),
-        (words.say("基準との差 [95%信頼区間]", "Shift [95% CI]", "\n"), True),
+        (words.say("基準との差", "Shift", "\n"), True),
         (words.say("差と長さ ρ", "Shift, length: ρ", "\n"), True),
         (words.say("差と得点差 ρ", "Shift, score: ρ", "\n"), True),
     ]
@@ -101,6 +101,6 @@ def _mean_shift(shifts: Floats) -> str:
 
 def _rho(words: Words, found: Association | Reason) -> str:
     if isinstance(found, Reason):
-        return f"{DASH} ({in_words(words, found.value, chr(10))})"
+        return f"{DASH}\n({in_words(words, found.value, chr(10))})"
     low, high = found.interval.low, found.interval.high
     return f"{number(found.rho, 2, sign=True)}\n[{number(low, 2, sign=True)}, {number(high, 2, sign=True)}]"
