@@ -132,6 +132,8 @@ def read_findings(results_path: str | Path) -> Findings:
     path = Path(results_path)
     notices: list[str] = []
     comparison = _read_json(path, "quantization_comparison")
+    if "categories" not in comparison:
+        notices.append("The results are from before benchmarks had categories: no means by category are shown.")
     analysis_path = path.with_name(ANALYSIS)
     analysis = None
     if analysis_path.exists():

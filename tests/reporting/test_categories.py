@@ -75,6 +75,7 @@ def test_results_from_before_there_were_categories_have_no_chart(tmp_path: Path)
 
     findings = read_findings(write_results(tmp_path, older))
     assert categories_chart(findings, Words("en")) is None
+    assert any("before benchmarks had categories" in notice for notice in findings.notices)
     assert categories_table(findings, Words("en"), findings.arms).rows == ()
 
 
