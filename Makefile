@@ -4,6 +4,8 @@
 
 VENV_PYTHON := .venv/bin/python
 UV ?= uv
+# Two files of tests side by side: most of what they wait for uses one core.
+SPREAD := -n 2 --dist loadfile
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -15,10 +17,10 @@ demo: setup ## Run the main job on a small model and data of its own (minutes).
 	$(VENV_PYTHON) -m jobs.pipeline --config conf/demo.yaml --pipeline-id demo
 
 test: setup lint ## Lint, types and the tests, without the slow ones.
-	$(VENV_PYTHON) -m pytest -m "not slow"
+	$(VENV_PYTHON) -m pytest $(SPREAD) -m "not slow"
 
 test-all: setup lint ## Lint, types and all tests.
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest $(SPREAD)
 
 bench: setup ## Speed and memory beside llama.cpp's own programs (LLAMA_TOOLS names their folder); minutes.
 	$(VENV_PYTHON) -m tests.bench

@@ -22,6 +22,16 @@ class ReportTokens(Protocol):
     def __call__(self, tokens: int) -> None: ...
 
 
+class ReportSteps(Protocol):
+    """What making a GGUF calls after each tensor: what is done with them, how many are done, and of how many."""
+
+    def __call__(self, what: str, done: int, total: int) -> None: ...
+
+
+def nobody_listens(what: str, done: int, total: int) -> None:
+    """Steps of which nobody wants to know."""
+
+
 # --- evaluation ---------------------------------------------------------------------------------
 
 

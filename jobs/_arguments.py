@@ -15,8 +15,9 @@ from actors.recipes import named_at_end
 from conf.faults import BadInput, Fault
 from conf.hub_ids import stem_of
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
+from jobs._parser import EXIT_BAD_INPUT
 
-EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+EXIT_DONE, EXIT_FAILED = 0, 1
 MODEL_METAVAR = "[NAME=]MODEL"
 MODEL_HELP = (
     "what to quantize: a GGUF file (f32, f16 or bf16 preferred; of a split one any part), the folder of a Hugging Face "

@@ -45,13 +45,48 @@ class Counter:
 
     def advance(self, tokens: int) -> None:
         """Count `tokens` more as done (or whatever the unit is)."""
-        self._done += tokens
+        self.advance_to(self._done + tokens)
+
+    def advance_to(self, done: int) -> None:
+        """So many are done in all."""
+        self._done = done
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
         elif now - self._shown_s >= _LINE_EVERY_S:
             print(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}", flush=True)
             self._shown_s = now
+
+
+class Steps:
+    """Work in several passes over the same things, a bar each: what is done now, how far it is, what is left."""
+
+    def __init__(self, what: str, *, unit: str) -> None:
+        self._what, self._unit = what, unit
+        self._pass: str | None = None
+        self._counter: Counter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_pass()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` are through the pass `what`."""
+        if what != self._pass:
+            self._end_pass()
+            self._pass, self._counter = what, Counter(f"{self._what} {what}", total=total, unit=self._unit)
+            self._counter.__enter__()
+        assert self._counter is not None
+        self._counter.advance_to(done)
+
+    def _end_pass(self) -> None:
+        if self._counter is not None:
+            self._counter.__exit__(None, None, None)
+            self._counter = None
 
 
 class Transfer:

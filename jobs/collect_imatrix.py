@@ -41,8 +41,10 @@ from jobs._counter import Counter
 from jobs._imatrix_table import statistics_text
 from jobs._models import bring, find
 from jobs._output import check_folder
+from jobs._parser import Parser
 from jobs._shards import collect_in_processes
 from jobs._sources import gguf_sha256
+from jobs._stopping import stoppable
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render
 from reporting.frames import IMPORTANCE_SCHEMA
@@ -54,7 +56,7 @@ DEFAULT_TEXT = "package:pydoc_data/topics.py"
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the job."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m jobs.collect_imatrix",
         description="Collect an importance matrix: how strongly each column of each weight matrix is used.",
         epilog="Text like that of the model's later use serves best, and a model that is not quantized yet.",
@@ -107,7 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "no --calibration given: CPython's help topics are read, English text about Python only",
                 file=sys.stderr,
             )
-        with Counter("importance matrix", total=order.dataset_size // order.ctx * order.ctx, unit="tokens") as counter:
+        with (
+            stoppable("Groups that are done stay: the same command goes on with the others."),
+            Counter("importance matrix", total=order.dataset_size // order.ctx * order.ctx, unit="tokens") as counter,
+        ):
             manifest = collect_in_processes(order, options.shards, counter.advance)
     except BadInput as error:
         return arguments.fail(error, made.prog)

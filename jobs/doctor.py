@@ -14,10 +14,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs._parser import Parser
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m jobs.doctor",
         description="Say what this machine lacks for the jobs, each with its mend.",
         epilog="RAY_ADDRESS and MLFLOW_TRACKING_URI are tried where they are set. "

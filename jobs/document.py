@@ -17,6 +17,7 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema import Language
+from jobs._parser import Parser
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
 
 RESULTS_FOLDER = "evaluation_results"
@@ -57,7 +58,7 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m jobs.document",
         description="Write scorecard, report, methodology and model card of a results folder.",
     )

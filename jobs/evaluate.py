@@ -23,13 +23,14 @@ from conf.load import load, read_environment
 from conf.schema import ARM_NAME, PIPELINE_ID
 from jobs import _arguments as arguments
 from jobs import pipeline
+from jobs._parser import Parser
 from jobs._preflight import check_paths_in_job
 from jobs._runner import Request, prepare
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the evaluation job."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m jobs.evaluate",
         description="Evaluate existing GGUF files of one model over several seeds, and write results with intervals.",
         epilog="Arms are named by the type at the end of their file's name (m-Q4_K_M.gguf is q4_k_m), or NAME=FILE.",

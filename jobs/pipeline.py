@@ -26,6 +26,7 @@ from conf.faults import BadInput
 from conf.load import Environment, load, read_environment
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._parser import Parser
 from jobs._preflight import check_paths_in_job, quantization_bytes, with_canonical_types
 from jobs._runner import Finished, Request, Stopped, carry_out, new_pipeline_id, prepare
 from reporting.summary import summary_table
@@ -36,7 +37,7 @@ UPLOADED_COPY = "working_dir_files"
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the main job."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m jobs.pipeline",
         description="Quantize a model, evaluate every quantization, and say with intervals what each costs in quality.",
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",

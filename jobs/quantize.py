@@ -34,10 +34,13 @@ from conf.faults import BadInput, Fault
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._counter import Steps
 from jobs._models import bring, find
 from jobs._output import check_folder
+from jobs._parser import Parser
 from jobs._preflight import predict_size
 from jobs._sources import gguf_sha256
+from jobs._stopping import stoppable
 
 T = TypeVar("T")
 
@@ -46,7 +49,7 @@ DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the job."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m jobs.quantize",
         description="Make GGUF files of several types and recipes from one model, read them back and verify them.",
         epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
@@ -72,10 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     try:
         orders = make_orders(options)
-        failed = 0
-        for number, order in enumerate(orders, start=1):
-            print(f"[{number}/{len(orders)}] {order.arm}: ", end="", flush=True)
-            failed += not _make(order)
+        with stoppable("Files that are done stay: the same command goes on with the others."):
+            failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
         return arguments.fail(error, made.prog)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
@@ -164,18 +165,19 @@ def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
     return {"model": gguf_sha256(header), "imatrix": imatrix, "build": library.build()}
 
 
-def _make(order: QuantizeOrder) -> bool:
+def _make(order: QuantizeOrder, place: str) -> bool:
     """Make one file, or say that it is there already. False: it could not be made."""
     files = ArmFiles.in_shared_folder(order.output_path)
     if files.gguf.exists() and files.manifest.exists() and load_manifest(files.manifest).key == order.key:
-        print(f"{files.gguf} is there already, nothing to do")
+        print(f"{place} {order.arm}: {files.gguf} is there already, nothing to do")
         return True
     try:
-        manifest = make_arm(order, lambda tokens: None, files)
+        with Steps(f"{place} {order.arm}", unit="tensors") as steps:
+            manifest = make_arm(order, files, steps.show)
     except QuantAssayError as error:
-        print(f"failed: {error}", flush=True)
+        print(f"{place} {order.arm}: failed: {error}", flush=True)
         return False
-    print(_describe(files.gguf, manifest))
+    print(f"{place} {order.arm}: {_describe(files.gguf, manifest)}", flush=True)
     return True
 
 

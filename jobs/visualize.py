@@ -15,6 +15,7 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema import Language
+from jobs._parser import Parser
 from reporting.charts.draw import draw_charts
 
 
@@ -35,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.visualize", description="Draw the charts of a results folder."
-    )
+    parser = Parser(prog="python -m jobs.visualize", description="Draw the charts of a results folder.")
     parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
     parser.add_argument(
         "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"

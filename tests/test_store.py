@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from actors.store import (
     atomic_path,
-    folder_aside,
     canonical_json,
     content_hash,
+    folder_aside,
     read_json,
     read_jsonl,
     remove_leftovers,

@@ -1,7 +1,8 @@
 """Watching a model compute: for each weight matrix, how large the inputs of its columns are.
 
 `cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
-float64 (llama-imatrix keeps float32); chunks, files and manifests are `actors.quantization.imatrix`'s.
+float64, over short runs of tokens (llama-imatrix keeps float32); chunks, files and manifests are
+`actors.quantization.imatrix`'s.
 
 Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
 up) share its sum, and a graph is left after the last matrix that is watched, before the output head, which can be a
@@ -33,6 +34,9 @@ _MIN_TOKENS = 16
 _PREFIX = "blk."
 MAX_BATCH = 512
 """Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
+
+_RUN_TOKENS = 16
+"""Tokens whose products are added in float32, before float64 takes over."""
 
 
 @dataclass(frozen=True)
@@ -254,12 +258,26 @@ def _dense_sums(
     n_tokens = activations.shape[2]
     # The product with a weight of 1 is exact, so that equal weights of 1 give the very bits of none.
     weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, tensor)[:, np.newaxis]
-    per_input = np.einsum("abtc,abtc->abc", weighted, activations, dtype=np.float64)
+    per_input = _sums_of_products(weighted, activations)
     # A weight with fewer matrices than its input serves several of them in turn.
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
     sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
     counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
     return sums.reshape(1, -1), np.array([outer * inner * counted], np.float64)
+
+
+def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(i3, i2, columns): sums over the tokens of (i3, i2, tokens, columns), by runs of `_RUN_TOKENS` in float32.
+
+    Sixteen products add less error than the file's own float32 does (4e-8), and take a third of the time that float64
+    does, in which llama.cpp's threads wait.
+    """
+    whole = left.shape[2] // _RUN_TOKENS * _RUN_TOKENS
+    runs = (*left.shape[:2], -1, _RUN_TOKENS, left.shape[3])
+    parts = (left[:, :, :whole].reshape(runs), right[:, :, :whole].reshape(runs))
+    sums: NDArray[np.float64] = np.einsum("abrtc,abrtc->abrc", *parts).sum(axis=2, dtype=np.float64)
+    sums += np.einsum("abtc,abtc->abc", left[:, :, whole:], right[:, :, whole:])
+    return sums
 
 
 def _expert_sums(

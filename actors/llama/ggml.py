@@ -153,7 +153,13 @@ def dequantize(kind: TensorType, packed: NDArray[np.uint8]) -> NDArray[np.float3
 
 def op_name(tensor: Tensor) -> str:
     """The operation that makes this tensor: `MUL_MAT`."""
-    return str(libggml.ggml_op_name(tensor.op).decode())
+    return _op_name(tensor.op)
+
+
+@functools.cache
+def _op_name(number: int) -> str:
+    """Kept, as it is asked of every tensor of every graph."""
+    return str(libggml.ggml_op_name(number).decode())
 
 
 Element = TypeVar("Element", bound=np.generic)

@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import llama_cpp
 from llama_cpp._ggml import libggml
@@ -19,7 +19,7 @@ LOG_TAIL_LINES = 40
 _ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR; 5 is CONT, the rest of a line
 
 _tail: collections.deque[str] = collections.deque(maxlen=LOG_TAIL_LINES)
-_sinks: list[list[str]] = []
+_sinks: list[Callable[[str], None]] = []
 _partial = ""
 
 
@@ -31,7 +31,7 @@ def _on_log(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
         if line.strip(" ."):
             _tail.append(line)
             for sink in _sinks:
-                sink.append(line)
+                sink(line)
 
 
 # The callback must outlive the library, so it lives as long as the module.
@@ -46,16 +46,21 @@ def start() -> None:
 
 
 @contextlib.contextmanager
-def captured_log() -> Iterator[list[str]]:
-    """All log lines of llama.cpp while the block runs."""
+def captured_log(listen: Callable[[str], None] | None = None) -> Iterator[list[str]]:
+    """All log lines of llama.cpp while the block runs; `listen` is called with each as it comes."""
     start()
     lines: list[str] = []
-    _sinks.append(lines)
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        if listen is not None:
+            listen(line)
+
+    _sinks.append(keep)
     try:
         yield lines
     finally:
-        # By identity: two catches of the same lines, one within the other, are equal lists.
-        _sinks[:] = [sink for sink in _sinks if sink is not lines]
+        _sinks.remove(keep)
 
 
 def log_tail() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from actors.llama import ggml, library
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_layout import read_layout
 from actors.llama.overrides import apply_overrides
-from actors.work import NO_OVERRIDES, TypeOverrides
+from actors.work import NO_OVERRIDES, ReportSteps, TypeOverrides, nobody_listens
 
 MAX_BUFFER_BYTES = 2**30
 """Rows of a tensor that llama.cpp holds at once (it would take 8 GiB); rows are quantized one by one, so the result
@@ -77,6 +77,7 @@ def quantize(
     imatrix: ImatrixData | None,
     threads: int,
     overrides: TypeOverrides = NO_OVERRIDES,
+    report: ReportSteps = nobody_listens,
 ) -> tuple[str, ...]:
     """Quantize a file, dequantizing it first where it is quantized already.
 
@@ -94,7 +95,7 @@ def quantize(
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
         params.kv_overrides = ctypes.cast(arrays.provenance, ctypes.POINTER(llama_cpp.llama_model_kv_override))
-    log = _run(model_path, output_path, params)
+    log = _run(model_path, output_path, params, lambda line: _report_tensor(line, report))
     del kept  # alive until here, for llama.cpp reads it
     return log
 
@@ -152,9 +153,12 @@ def _params(quant_type: QuantType, threads: int) -> llama_cpp.llama_model_quanti
 
 
 def _run(
-    model_path: str | Path, output_path: str | Path, params: llama_cpp.llama_model_quantize_params
+    model_path: str | Path,
+    output_path: str | Path,
+    params: llama_cpp.llama_model_quantize_params,
+    listen: Callable[[str], None] | None = None,
 ) -> tuple[str, ...]:
-    with library.captured_log() as log:
+    with library.captured_log(listen) as log:
         status = llama_cpp.llama_model_quantize(
             str(model_path).encode(), str(output_path).encode(), ctypes.byref(params)
         )
@@ -207,6 +211,15 @@ def _provenance(imatrix: ImatrixData) -> ctypes.Array[llama_cpp.llama_model_kv_o
         slot.tag = llama_cpp.LLAMA_KV_OVERRIDE_TYPE_INT
         slot.value.val_i64 = number
     return overrides
+
+
+_DONE = re.compile(r"^\[ *(\d+)/ *(\d+)\]")
+
+
+def _report_tensor(line: str, report: ReportSteps) -> None:
+    """llama.cpp ends a tensor's line in its log when the tensor is written."""
+    if match := _DONE.match(line.strip()):
+        report("quantizing", int(match[1]), int(match[2]))
 
 
 _CONVERTED = re.compile(r"^\[ *\d+/ *\d+\] (\S+) .*-> +[\d.]+ MiB \((\w+)\)$")

@@ -271,7 +271,7 @@ class Orchestrator:
             return handle.merge.remote(imatrix.order, report)
         if unit.phase == "quantize":
             arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
-            return handle.make_arm.remote(arm.order, report)
+            return handle.make_arm.remote(arm.order)
         if unit.id in self._performances:
             return handle.measure_performance.remote(self._performances[unit.id], report)
         if unit.id in self._checks:

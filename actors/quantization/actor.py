@@ -30,10 +30,10 @@ class QuantizationWorker:
         """Add the groups of an importance matrix up, and write it."""
         return merge(order, self._decoder, progress)
 
-    def make_arm(self, order: QuantizeOrder, progress: ReportTokens) -> ArmManifest:
+    def make_arm(self, order: QuantizeOrder) -> ArmManifest:
         """Make one GGUF, verified, with its manifest."""
         self._decoder.close()  # quantizing needs the memory
-        return make_arm(order, progress)
+        return make_arm(order)
 
     def pid(self) -> int:
         """Of the worker's process."""

@@ -20,7 +20,7 @@ from actors.llama.quantizer import ImatrixData
 from actors.llama.rounding import RoundingErrors, measure
 from actors.quantization.protection import Ladder
 from actors.store import read_json, write_json
-from actors.work import ReportTokens
+from actors.work import ReportSteps
 
 MAX_ELEMENTS = 2**19
 """Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M the
@@ -48,15 +48,16 @@ def measured_errors(
     *,
     threads: int,
     kept_at: str | None,
-    report: ReportTokens,
+    report: ReportSteps,
 ) -> Measured:
     """The errors of all types of the ladders.
 
     Args:
         parts: the model's files, to which its tensors point.
         kept_at: a file that belongs to this model and importance matrix alone; None keeps nothing.
-        report: called with 0 after each tensor, as a sign of life.
+        report: called after each tensor that was measured.
     """
+    wanted = list(ladders)
     infos = {tensor.name: tensor for tensor in tensors}
     importance = imatrix.importance if imatrix is not None else {}
     with _locked(kept_at):
@@ -76,10 +77,10 @@ def measured_errors(
         fresh = {}
         # Quantizing runs outside of Python's lock, so threads share the work, a tensor each.
         with ThreadPoolExecutor(threads) as pool:
-            for made in pool.map(one, ladders):
+            for number, made in enumerate(pool.map(one, wanted), start=1):
                 if made is not None:
                     fresh[made[0]] = made[1]
-                    report(0)
+                    report("measuring", number, len(wanted))
         everything = {**known, **fresh}
         if kept_at is not None and fresh:
             write_json(kept_at, {name: asdict(everything[name]) for name in sorted(everything)})

@@ -27,7 +27,7 @@ from actors.quantization.spending import BudgetUse, as_json, spend
 from actors.quantization.verify import verify
 from actors.quantization.versions import versions
 from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
-from actors.work import QuantizeOrder, ReportTokens, TypeOverrides
+from actors.work import QuantizeOrder, ReportSteps, TypeOverrides, nobody_listens
 from conf.faults import BadInput, Fault
 
 _NAMES_KEPT = 20
@@ -147,12 +147,12 @@ class ArmManifest:
     """Likewise."""
 
 
-def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None = None) -> ArmManifest:
+def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: ReportSteps = nobody_listens) -> ArmManifest:
     """Make one GGUF, verify it, and write its manifest last.
 
     Args:
-        report: called with 0 after each step, as a sign of life: no tokens flow here.
         files: by default `manifest.json` and `log.txt` beside `order.output_path`.
+        report: called after each tensor that was measured, and each that was quantized.
 
     Raises:
         BadInput: an unusable model or importance matrix, a type that needs one and gets none, or too little memory.
@@ -179,18 +179,21 @@ def make_arm(order: QuantizeOrder, report: ReportTokens, files: ArmFiles | None 
     with atomic_path(files.gguf) as temporary:
         begun = time.perf_counter()
         log = quantize(
-            order.model_path, temporary, quant_type, imatrix=imatrix, threads=order.threads, overrides=overrides
+            order.model_path,
+            temporary,
+            quant_type,
+            imatrix=imatrix,
+            threads=order.threads,
+            overrides=overrides,
+            report=report,
         )
         quantized = time.perf_counter()
-        report(0)
         source = read_layout(header.path)
         decodes = verify(
             temporary, source=source, plan=plan, quant_type=quant_type, overrides=overrides, threads=order.threads
         )
-        report(0)
         losses = tensor_losses(header, temporary, imatrix, threads=order.threads)
         compared = time.perf_counter()
-        report(0)
         sha256 = file_sha256(temporary)
         durations = Durations(quantized - begun, compared - quantized, time.perf_counter() - compared)
     write_text(files.log, "".join(line + "\n" for line in log))

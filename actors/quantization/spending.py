@@ -22,7 +22,7 @@ from actors.quantization.protection import (
     objective,
     spread_evenly,
 )
-from actors.work import ByteBudget, QuantizeOrder, ReportTokens, TypeOverrides
+from actors.work import ByteBudget, QuantizeOrder, ReportSteps, TypeOverrides
 from conf.faults import BadInput, Fault
 
 
@@ -74,13 +74,13 @@ def spend(
     plan: QuantizePlan,
     header: GgufHeader,
     imatrix: ImatrixData | None,
-    report: ReportTokens,
+    report: ReportSteps,
 ) -> Spending:
     """Choose a type for each tensor.
 
     Args:
         plan: what llama.cpp makes of the recipe without the budget.
-        report: called with 0 now and then, as a sign of life.
+        report: called after each tensor that was measured.
 
     Raises:
         BadInput: a target that the smallest types do not meet.

@@ -26,7 +26,7 @@ def main() -> None:
         manifest = asdict(collect(order, _nobody_listens))
     else:
         assert isinstance(order, QuantizeOrder)
-        manifest = asdict(make_arm(order, _nobody_listens))
+        manifest = asdict(make_arm(order))
     print(json.dumps(manifest))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from actors.llama.gguf_layout import read_layout
 from actors.quantization.imatrix import load_manifest, manifest_path
 from actors.quantization.imatrix_file import read_imatrix
 from jobs import collect_imatrix
+from tests.jobs.running import start
 from tests.tiny_model import write_tiny_model
 
 
@@ -140,3 +143,18 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
     assert "--chart" in capsys.readouterr().err
     assert run("--show-statistics", tiny) == 2
     assert "--show-statistics" in capsys.readouterr().err
+
+
+def test_a_signal_ends_it_at_once_with_the_way_to_go_on(tiny: Path, tmp_path: Path) -> None:
+    output = tmp_path / "matrix.gguf"
+    words = ("--model", tiny, "--output", output, "--dataset-size", 65536, "--threads", 1)
+    process = start("collect_imatrix", *map(str, words))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("matrix.gguf.parts/group-*.npz")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "the same command goes on with the others" in err and "Traceback" not in err
+    assert not output.exists()

@@ -19,10 +19,6 @@ from tests.quantization.orders import arm_order, imatrix_order
 from tests.tiny_model import write_tiny_model
 
 
-def silent(tokens: int) -> None:
-    """Nobody listens."""
-
-
 def values(path: Path, tensor: TensorInfo) -> NDArray[np.float64]:
     stored = np.fromfile(path, np.uint8, tensor.n_bytes, offset=tensor.offset)
     return ggml.dequantize(ggml.tensor_types()[tensor.type], stored).reshape(-1, tensor.shape[0]).astype(np.float64)
@@ -36,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     matrix = imatrix_order(tiny, folder)
     collect(matrix, lambda tokens: None)
     order = arm_order(tiny, folder, "q4_k_m", imatrix=matrix.output_path)
-    make_arm(order, silent)
+    make_arm(order)
     return tiny, matrix.output_path, Path(order.output_path)
 
 

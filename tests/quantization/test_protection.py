@@ -41,7 +41,7 @@ def matrix(tiny: Path) -> str:
 def make(model: Path, folder: Path, recipe: Recipe, imatrix: str | None) -> tuple[ArmManifest, ArmFiles]:
     order = replace(arm_order(model, folder, recipe, imatrix=imatrix), measured_path=str(folder / "errors.json"))
     order = replace(order, output_path=str(folder / recipe.file_label / f"tiny-{recipe.file_label}.gguf"))
-    manifest = make_arm(order, silent)
+    manifest = make_arm(order)
     files = ArmFiles.in_own_folder(order.output_path)
     assert load_manifest(files.manifest) == manifest
     return manifest, files

@@ -45,13 +45,9 @@ def tensor_data(path: Path) -> dict[str, bytes]:
     return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
 
 
-def silent(tokens: int) -> None:
-    """Nobody listens."""
-
-
 def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, tmp_path: Path) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
-    manifest = QuantizationWorker().make_arm(order, silent)
+    manifest = QuantizationWorker().make_arm(order)
     files = ArmFiles.in_own_folder(order.output_path)
     assert load_manifest(files.manifest) == manifest
     assert manifest.sha256 == file_sha256(files.gguf)
@@ -70,7 +66,7 @@ def test_the_manifest_says_what_an_arm_was_made_from_and_how_long_it_took(
     tiny: Path, matrix: str, tmp_path: Path
 ) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
-    manifest = make_arm(order, silent)
+    manifest = make_arm(order)
     assert manifest.imatrix is not None and manifest.imatrix.sha256 == file_sha256(matrix)
     calibration = manifest.imatrix.calibration
     assert calibration is not None
@@ -90,9 +86,9 @@ def test_a_matrix_without_its_own_manifest_has_no_known_texts(tiny: Path, matrix
     alone = tmp_path / "alone.gguf"
     alone.write_bytes(Path(matrix).read_bytes())
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(alone))
-    without = make_arm(order, silent)
+    without = make_arm(order)
     write_json(manifest_path(alone), read_json(manifest_path(matrix)) | {"sha256": "of another file"})
-    with_anothers = make_arm(order, silent)
+    with_anothers = make_arm(order)
     for made in (without, with_anothers):
         assert made.imatrix is not None and made.imatrix.calibration is None
 
@@ -107,12 +103,12 @@ def test_a_file_that_loads_but_does_not_decode_does_not_pass(tmp_path: Path) -> 
                 file.write(np.full(256, 3e38, np.float32).tobytes())
     order = arm_order(model, tmp_path, "f32")
     with pytest.raises(ConflictError, match=r"does not decode.*not finite"):
-        make_arm(order, silent)
+        make_arm(order)
     assert not any(Path(order.output_path).parent.iterdir())
 
 
 def test_fallbacks_of_a_real_model_are_counted(tmp_path: Path) -> None:
-    manifest = make_arm(arm_order(smollm2_path(), tmp_path, "q4_k_m"), silent)
+    manifest = make_arm(arm_order(smollm2_path(), tmp_path, "q4_k_m"))
     assert manifest.fallbacks.count == 180
     assert manifest.fallbacks.tensors_quantized == 211
     assert sum(manifest.fallbacks.by_type.values()) == 180
@@ -121,43 +117,43 @@ def test_fallbacks_of_a_real_model_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", ["f16", "bf16", "f32"])
 def test_lossless_arms_leave_the_matrix_out(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
-    with_matrix = make_arm(arm_order(tiny, tmp_path / "with", recipe, imatrix=matrix), silent)
-    without = make_arm(arm_order(tiny, tmp_path / "without", recipe), silent)
+    with_matrix = make_arm(arm_order(tiny, tmp_path / "with", recipe, imatrix=matrix))
+    without = make_arm(arm_order(tiny, tmp_path / "without", recipe))
     assert with_matrix.imatrix is None
     assert with_matrix.sha256 == without.sha256
 
 
 def test_the_matrix_changes_what_is_made(tiny: Path, matrix: str, tmp_path: Path) -> None:
-    weighted = make_arm(arm_order(tiny, tmp_path / "with", "q4_k_m", imatrix=matrix), silent)
-    plain = make_arm(arm_order(tiny, tmp_path / "without", "q4_k_m"), silent)
+    weighted = make_arm(arm_order(tiny, tmp_path / "with", "q4_k_m", imatrix=matrix))
+    plain = make_arm(arm_order(tiny, tmp_path / "without", "q4_k_m"))
     assert weighted.types == plain.types
     assert weighted.sha256 != plain.sha256
 
 
 def test_a_type_that_needs_a_matrix_says_so(tiny: Path, matrix: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"--imatrix.*iq2_xxs cannot be made without one"):
-        make_arm(arm_order(tiny, tmp_path, "iq2_xxs"), silent)
-    assert make_arm(arm_order(tiny, tmp_path, "iq2_xxs", imatrix=matrix), silent).bits_per_weight < 4
+        make_arm(arm_order(tiny, tmp_path, "iq2_xxs"))
+    assert make_arm(arm_order(tiny, tmp_path, "iq2_xxs", imatrix=matrix)).bits_per_weight < 4
 
 
 def test_another_models_matrix_is_refused(matrix: str, tmp_path: Path) -> None:
     wider = write_tiny_model(tmp_path / "wider.gguf", shape=TinyShape(n_embd=512))
     with pytest.raises(BadInput, match="collected from this model"):
-        make_arm(arm_order(wider, tmp_path, "q4_k_m", imatrix=matrix), silent)
+        make_arm(arm_order(wider, tmp_path, "q4_k_m", imatrix=matrix))
 
 
 def test_a_failed_arm_leaves_neither_file_nor_manifest(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = arm_order(tiny, tmp_path, "q8_0")
-    make_arm(order, silent)
+    make_arm(order)
 
     def broken(*_arguments: object, **_more: object) -> None:
         raise LlamaError("llama.cpp cannot quantize")
 
     monkeypatch.setattr(making, "quantize", broken)
     with pytest.raises(LlamaError):
-        make_arm(order, silent)
+        make_arm(order)
     files = ArmFiles.in_own_folder(order.output_path)
     assert not files.manifest.exists()
     assert not list(files.gguf.parent.glob(".*.part"))
@@ -185,7 +181,7 @@ def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, t
     order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, recipe, 2)
-    make_arm(order, silent)
+    make_arm(order)
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
@@ -193,7 +189,7 @@ def test_metadata_are_those_of_llama_quantize_key_by_key(tiny: Path, matrix: str
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, "q4_k_m", 2)
-    make_arm(order, silent)
+    make_arm(order)
     ours, other = read_layout(Path(order.output_path)), read_layout(theirs)
     assert list(ours.raw) == list(other.raw)
     # They keep the folders of their machine in the file; we keep the name alone.
@@ -209,14 +205,14 @@ def test_an_older_matrix_weighs_as_in_llama_quantize(tiny: Path, tmp_path: Path)
     run_program("llama-imatrix", *told, "--chunks", 4, "-c", 512, "-t", 1)
     run_program("llama-quantize", "--imatrix", older, tiny, theirs, "q4_k_m", 2)
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(older))
-    make_arm(order, silent)
+    make_arm(order)
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
 def test_the_manifest_says_what_became_of_each_override(tiny: Path, matrix: str, tmp_path: Path) -> None:
     recipe = Recipe("mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"),)))
     order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
-    manifest = make_arm(order, silent)
+    manifest = make_arm(order)
     assert (manifest.recipe, manifest.method, manifest.file) == ("mine", "q4_k_m", "tiny-MINE.gguf")
     assert set(manifest.overrides) == {
         OverrideUse("output", "q6_k", 1, 0, 0),
@@ -228,14 +224,14 @@ def test_the_manifest_says_what_became_of_each_override(tiny: Path, matrix: str,
 
 def test_fallbacks_of_an_override_are_counted(tmp_path: Path) -> None:
     recipe = Recipe("mine", "MINE", "q8_0", TypeOverrides(tensors=(("ffn_up", "q6_k"), ("attn_v", "q5_k"))))
-    manifest = make_arm(arm_order(smollm2_path(), tmp_path, recipe), silent)
+    manifest = make_arm(arm_order(smollm2_path(), tmp_path, recipe))
     assert set(manifest.overrides) == {OverrideUse("ffn_up", "q6_k", 0, 30, 0), OverrideUse("attn_v", "q5_k", 0, 30, 0)}
     assert manifest.fallbacks.by_type == {"q5_1": 30, "q8_0": 30}
 
 
 def test_a_manifest_of_before_there_were_recipes_can_be_read(tiny: Path, tmp_path: Path) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m")
-    made = make_arm(order, silent)
+    made = make_arm(order)
     path = ArmFiles.in_own_folder(order.output_path).manifest
     row = read_json(path)
     del row["method"], row["overrides"], row["durations"], row["decodes"]
@@ -261,5 +257,5 @@ def test_weighted_recipes_are_those_of_llama_quantize(
     theirs = tmp_path / "theirs.gguf"
     words = ("--imatrix", matrix, "--output-tensor-type", kind, "--token-embedding-type", kind)
     run_program("llama-quantize", *words, tiny, theirs, method, 2)
-    make_arm(order, silent)
+    make_arm(order)
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)

@@ -164,7 +164,7 @@ def test_llama_quantize_makes_the_same_of_it(model: Path, tmp_path: Path, recipe
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", order.output_path, model, theirs, recipe, 2)
     arm = arm_order(model, tmp_path, recipe, imatrix=order.output_path)
-    make_arm(arm, silent)
+    make_arm(arm)
     assert tensor_data(Path(arm.output_path)) == tensor_data(theirs)
 
 
