@@ -63,16 +63,7 @@ def _panel(findings: Findings, words: Words, rows: list[Json]) -> Panelled | Non
     ]
     end = _ROOM * max(max(row["mean"], row["ci95"][1] if row["ci95"] else 0.0) for row in known)
     x_scale = alt.Scale(domain=[min(0.0, *(row["mean"] for row in known)), end or 1.0], nice=False)
-    better = (
-        words.say("大きいほど良い", "higher is better")
-        if first["higher_is_better"]
-        else words.say("小さいほど良い", "lower is better")
-    )
-    axis = alt.Axis(
-        title=f"{metric_title(words, first['metric'])} ({better})",
-        format=".0%" if scale.percent else "~f",
-        tickCount=5,
-    )
+    axis = alt.Axis(title=_axis_title(first, words), format=".0%" if scale.percent else "~f", tickCount=5)
     palette = colours(findings)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
     y = alt.Y("label:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
@@ -92,6 +83,14 @@ def _panel(findings: Findings, words: Words, rows: list[Json]) -> Panelled | Non
         height=_ROW_PX * len(labels),
         title=alt.TitleParams(text=category_title(words, first["category"]), subtitle=_made_of(words, rows)),
     )
+
+
+def _axis_title(row: Json, words: Words) -> str:
+    if row["higher_is_better"]:
+        better = words.say("大きいほど良い", "higher is better")
+    else:
+        better = words.say("小さいほど良い", "lower is better")
+    return f"{metric_title(words, row['metric'])} ({better})"
 
 
 def _bar(row: Json, label: str, text: str, words: Words) -> Json:

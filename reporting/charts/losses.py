@@ -63,40 +63,21 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
     own = findings.losses.filter(pl.col("arm").is_in(names))
     if own.height == 0:
         return None
-    layers = [str(layer) for layer in own["layer"].drop_nulls().unique().sort()]
     table = errors_by_layer(own)
-    outside = [place for place in (_EMBEDDING, _OUTPUT) if (table["place"] == place).any()]
-    places = [*(one for one in outside if one == _EMBEDDING), *layers, *(one for one in outside if one == _OUTPUT)]
-    whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
-    totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
-    shown = [name for name in names if name in totals]
     # A logarithm has no place for zero: a layer that lost nothing shows the ground.
     cells = [
         {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
         for arm, place, error in table.iter_rows()
     ]
-    labels = [one_line(name, ARM_LABEL_CHARS) for name in shown]
-    step = -(-len(layers) // _MOST_LAYER_LABELS)
-    axis = alt.Axis(
-        title=words.say("層", "Layer"),
-        values=[*layers[::step], *outside],
-        labelAngle=0,
-        ticks=False,
-        labelOverlap=False,
-    )
-    x = alt.X("place:O", sort=places, scale=alt.Scale(domain=places), axis=axis)
+    if all(cell["error"] is None for cell in cells):
+        return None
+    whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
+    totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
+    shown = {one_line(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
+    labels = list(shown)
     y = alt.Y("arm:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
-    scale = alt.Scale(type="log", scheme="cividis", reverse=True)
-    legend = alt.Legend(
-        title=words.say("相対誤差 (%)", "Relative error (%)"),
-        orient="bottom",
-        gradientLength=240,
-        gradientThickness=10,
-        format="~g",
-        titleLimit=300,
-    )
-    marks = chart_of(cells).mark_rect().encode(x=x, y=y, color=alt.Color("error:Q", scale=scale, legend=legend))
-    texts = chart_of([{"arm": one_line(name, ARM_LABEL_CHARS), "text": _percent(totals[name])} for name in shown])
+    marks = chart_of(cells).mark_rect().encode(x=_layer_axis(table, words), y=y, color=_colour(words))
+    texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
     beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
     n = integer(own["tensor"].n_unique())
     return alt.layer(
@@ -107,6 +88,35 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
         view=alt.ViewBackground(fill=_GROUND),
         title=alt.TitleParams(text=model_line(model, words), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
     )
+
+
+def _layer_axis(table: pl.DataFrame, words: Words) -> alt.X:
+    """The embedding, the layers by their numbers, the output."""
+    found = set(table["place"])
+    layers = sorted(found - {_EMBEDDING, _OUTPUT}, key=int)
+    ends = [[place] if place in found else [] for place in (_EMBEDDING, _OUTPUT)]
+    places = [*ends[0], *layers, *ends[1]]
+    step = -(-len(layers) // _MOST_LAYER_LABELS) or 1
+    axis = alt.Axis(
+        title=words.say("層", "Layer"),
+        values=[*ends[0], *layers[::step], *ends[1]],
+        labelAngle=0,
+        ticks=False,
+        labelOverlap=False,
+    )
+    return alt.X("place:O", sort=places, scale=alt.Scale(domain=places), axis=axis)
+
+
+def _colour(words: Words) -> alt.Color:
+    legend = alt.Legend(
+        title=words.say("相対誤差 (%)", "Relative error (%)"),
+        orient="bottom",
+        gradientLength=240,
+        gradientThickness=10,
+        format="~g",
+        titleLimit=300,
+    )
+    return alt.Color("error:Q", scale=alt.Scale(type="log", scheme="cividis", reverse=True), legend=legend)
 
 
 def _percent(error: float) -> str:

@@ -124,3 +124,14 @@ def test_errors_are_drawn_by_layer(tmp_path: Path) -> None:
     text = svg_text(to_svg(chart))
     for words in ("層ごとの量子化誤差 / Quantization error by layer", "q4_k_m", "emb.", "n = 5 ", "Grey: nothing lost"):
         assert words in text
+
+
+def test_where_nothing_was_lost_nothing_is_drawn(tmp_path: Path) -> None:
+    findings = read_findings(write_results(tmp_path))
+    table = pl.DataFrame([loss("q8_0", 0, "attn_q", 100, 0.0)], schema=LOSS_SCHEMA)
+    none_lost = Findings(findings.comparison, findings.analysis, None, (), None, table)
+    assert losses_chart(none_lost, Words("en")) is None
+    one_value = Findings(findings.comparison, None, None, (), None, table.with_columns(error=pl.lit(0.01)))
+    chart = losses_chart(one_value, Words("en"))
+    assert chart is not None
+    assert "0.5%" in svg_text(to_svg(chart))
