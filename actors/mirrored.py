@@ -178,7 +178,7 @@ def _made_file_run(
     params |= identity
     files = [_file_of(manifest_path, manifest_path.name)] if manifest_path and is_made else []
     if manifest_path and kind == "quantization":
-        beside = (manifest_path.parent / name for name in ("log.txt", "allocation.json"))
+        beside = (manifest_path.parent / name for name in ("log.txt", "allocation.json", "losses.json"))
         files += [_file_of(file, file.name) for file in beside if file.exists()]
     gguf = root / planned["file"]
     if is_made and gguf.exists():

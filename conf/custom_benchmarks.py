@@ -55,6 +55,9 @@ class CustomBenchmark(Frozen):
     name: Annotated[str, Field(pattern=rf"^{BENCHMARK_NAME}$")]
     """By default the file's stem."""
     title: str | None = None
+    category: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
+    """What it asks for, `mathematical_reasoning` say (known ones: `reporting/categories.py`), or a name of your own:
+    means and a chart go by it."""
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
     higher_is_better: bool = True
     source: str = ""

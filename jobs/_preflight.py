@@ -438,6 +438,7 @@ def _plan_benchmark(
         n_ctx=cache.n_ctx,
         kv_unified=cache.unified,
         share_prefixes=share,
+        category=data.category,
     )
 
 
@@ -462,5 +463,6 @@ def settings_of(config: PipelineConfig) -> Mapping[str, object]:
         "imatrix",
         "statistics",
         "protection",
+        "recipes",
     )
     return {key: dumped[key] for key in wanted}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import polars as pl
 
 from conf.faults import BadInput, Fault
+from reporting.cells import AA_SUFFIX
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
@@ -24,6 +25,7 @@ COMPARISON = "quantization_comparison.json"
 ANALYSIS = "statistical_analysis.json"
 ANSWERS = Path("report_data") / "answers.parquet"
 IMPORTANCE = Path("report_data") / "importance.parquet"
+LOSSES = Path("report_data") / "losses.parquet"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Findings:
     notices: tuple[str, ...]
     importance: pl.DataFrame | None = None
     """What is in the importance matrices (`reporting.frames.IMPORTANCE_SCHEMA`)."""
+    losses: pl.DataFrame | None = None
+    """What rounding lost of each tensor (`reporting.frames.LOSS_SCHEMA`)."""
 
     @property
     def pipeline_id(self) -> str:
@@ -48,6 +52,11 @@ class Findings:
     @property
     def arms(self) -> list[Json]:
         return list(self.comparison["arms"])
+
+    @property
+    def candidates(self) -> list[Json]:
+        """The arms that somebody might take: all but the reference in another batch layout, the noise floor."""
+        return [arm for arm in self.arms if not arm["name"].endswith(AA_SUFFIX)]
 
     @property
     def benchmarks(self) -> list[Json]:
@@ -63,6 +72,11 @@ class Findings:
         if self.importance is None:
             raise KeyError(matrix)
         return self.importance.filter(pl.col("matrix") == matrix)
+
+    @property
+    def categories(self) -> list[Json]:
+        """Means by category of benchmarks; none in results from before there were any."""
+        return list(self.comparison.get("categories", ()))
 
     @property
     def comparisons(self) -> list[Json]:
@@ -118,6 +132,8 @@ def read_findings(results_path: str | Path) -> Findings:
     path = Path(results_path)
     notices: list[str] = []
     comparison = _read_json(path, "quantization_comparison")
+    if "categories" not in comparison:
+        notices.append("The results are from before benchmarks had categories: no means by category are shown.")
     analysis_path = path.with_name(ANALYSIS)
     analysis = None
     if analysis_path.exists():
@@ -136,7 +152,13 @@ def read_findings(results_path: str | Path) -> Findings:
         importance = _read_parquet(importance_path)
     elif comparison["imatrices"]:
         notices.append(f"{IMPORTANCE.as_posix()} is not beside the results: no importance matrix is drawn.")
-    return Findings(comparison, analysis, answers, tuple(notices), importance)
+    losses_path = path.parent / LOSSES
+    losses = None
+    if losses_path.exists():
+        losses = _read_parquet(losses_path)
+    elif any(arm.get("method") for arm in comparison["arms"]):
+        notices.append(f"{LOSSES.as_posix()} is not beside the results: the error by layer is not drawn.")
+    return Findings(comparison, analysis, answers, tuple(notices), importance, losses)
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

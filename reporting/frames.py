@@ -1,4 +1,4 @@
-"""The columns of the tables that statistics begin with, records and timings, and of the importance matrices' own.
+"""The columns of the tables that statistics begin with, records and timings, and of those on matrices and tensors.
 
 A frame made with these schemas has the right types even where a column holds nothing but nulls, which a
 frame left to guess has not.
@@ -82,3 +82,18 @@ IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """One row a weight matrix of an importance matrix: the figures of `llama-imatrix --show-statistics`. `matrix` names the
 calibration mix, after the model where there are several; `layer` is null outside of the blocks."""
+
+LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "arm": pl.String,
+    "tensor": pl.String,
+    "layer": pl.Int64,
+    "kind": pl.String,
+    "type": pl.String,
+    "n_elements": pl.Int64,
+    "rows": pl.Int64,
+    "rows_measured": pl.Int64,
+    "weighted": pl.Boolean,
+    "energy": pl.Float64,
+    "error": pl.Float64,
+}
+"""One row a quantized tensor of an arm that was made here: what rounding lost of it (`actors.quantization.losses`)."""

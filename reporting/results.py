@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from conf.schema import Statistics
+from reporting.categories import category_rows
 from reporting.cells import Cell, interval, make_cells, method, number
 from reporting.comparisons import SEED, compare
 from reporting.divergence import divergence_rows
@@ -97,6 +98,7 @@ def build_results(
         **run,
         "notices": [*run["notices"], *compared.notices],
         "results": results,
+        "categories": category_rows(run, results),
         "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
     }
     analysis = {

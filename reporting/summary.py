@@ -232,7 +232,9 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
     accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
     title = f"Verdicts (no worse: a loss below {accuracy:g} of accuracy and {ln_ppl:g} of ln PPL, with 95% confidence)"
     lines = [_wrapped(title)]
-    table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in analysis["verdicts"]]
+    # The noise floor is no arm that somebody might take.
+    rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
+    table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
     lines += _columns(table, left=(0, 1, 2), last_width=WIDTH)
     lines += [_selection_line(row) for row in analysis["selections"]]
     lines += _early_total(analysis)

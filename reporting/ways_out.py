@@ -29,6 +29,8 @@ def worse_arms(comparison: Mapping[str, Any], comparisons: Sequence[Mapping[str,
     higher = {benchmark["name"]: benchmark["higher_is_better"] for benchmark in comparison["benchmarks"]}
     found = []
     for arm in comparison["arms"]:
+        if (arm.get("budget") or {}).get("control"):
+            continue  # nobody takes a control
         rows = [
             row for row in comparisons if row["arm"] == arm["name"] and _is_worse(row["ci95"], higher[row["benchmark"]])
         ]

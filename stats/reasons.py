@@ -64,3 +64,5 @@ class Reason(StrEnum):
     """A test for one answer an item, where items have several."""
     EARLY_STOP = "early_stop"
     """Items were looked at while they came in, to stop early: what supposes a fixed number of items is not valid."""
+    BENCHMARK_MISSING = "benchmark_missing"
+    """A benchmark of the category gave nothing: a mean over the others would compare different benchmarks."""

@@ -124,6 +124,8 @@ class Benchmark:
     scorer: Scorer
     sampled: bool = True
     """Of a function: whether its scores depend on the seed."""
+    category: str | None = None
+    """What it asks for (`reporting.categories` has the names): means and charts go by it. None: it stands alone."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class BenchmarkData:
     title: Mapping[str, str]
     source: Mapping[str, Any]
     """`url`, `licence`, `revision`, `files`: a list of `name` and `sha256`."""
+    category: str | None = None
 
 
 def user_prompt(text: str) -> tuple[Message, ...]:

@@ -74,6 +74,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
         load=load,
         scorer=Scorer("function"),
         sampled=custom.sampled,
+        category=custom.category,
     )
 
 

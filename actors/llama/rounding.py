@@ -80,6 +80,45 @@ def measure(
     return RoundingErrors(n_rows, len(chosen), energy, errors)
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What one tensor of a finished file lost against its source, on a sample of its rows."""
+
+    rows: int
+    rows_measured: int
+    energy: float
+    error: float
+
+
+def compare(
+    source: tuple[Path, TensorInfo],
+    made: tuple[Path, TensorInfo],
+    importance: NDArray[np.float32] | None,
+    *,
+    max_elements: int,
+) -> Loss:
+    """Error and energy of a tensor as it was made, of two or three dimensions and one shape in both files.
+
+    Args:
+        source: its file, and where it lies in there.
+        made: likewise.
+        importance: as in `measure`.
+        max_elements: likewise.
+    """
+    length, per_expert = source[1].shape[0], source[1].shape[1]
+    n_rows = source[1].n_elements // length
+    chosen = sample_rows(n_rows, length, max_elements)
+    weights = None if importance is None else importance.reshape(-1, length)  # (experts, row length)
+    energy = error = 0.0
+    for expert in np.unique(chosen // per_expert):
+        here = chosen[chosen // per_expert == expert]
+        before, after = _read_rows(*source, here), _read_rows(*made, here)
+        own = None if weights is None else weights[expert]
+        energy += _weighted_square(before, own)
+        error += _weighted_square(before - after, own)
+    return Loss(n_rows, len(chosen), energy, error)
+
+
 def _read_rows(path: Path, tensor: TensorInfo, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     kind = ggml.tensor_types()[tensor.type]
     n_rows = tensor.n_elements // tensor.shape[0]

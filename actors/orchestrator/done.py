@@ -100,7 +100,7 @@ def _adopt_made(run: RunDirectory, pattern: str, target: Path, mark: Path, key: 
         if source == target or not source_mark.exists() or read_json(source_mark).get("key") != dict(key):
             continue
         _link(source, target)
-        for beside in (source.with_name("log.txt"), source.with_name("allocation.json")):
+        for beside in (source.with_name(name) for name in ("log.txt", "allocation.json", "losses.json")):
             if beside.exists():
                 _link(beside, target.with_name(beside.name))
         _link(source_mark, mark)

@@ -21,7 +21,7 @@ from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
 from actors.work import CONTROL, Item, Recipe
 from conf.schema import PipelineConfig
-from reporting.frames import IMPORTANCE_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
+from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
 from reporting.results import build_results
 from reporting.validate import validate
 
@@ -42,7 +42,7 @@ def write(
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     written = []
-    for name, table in {**results.tables, "importance": read_importance(plan)}.items():
+    for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
         path = run.report_data / f"{name}.parquet"
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
@@ -134,6 +134,13 @@ def read_importance(plan: Plan) -> pl.DataFrame:
         for figures in statistics_of(read_imatrix(path).entries)
     ]
     return _frame(rows, IMPORTANCE_SCHEMA)
+
+
+def read_losses(plan: Plan) -> pl.DataFrame:
+    """What each quantized tensor lost of its source, of all arms made here; arms from before it was kept have none."""
+    paths = {arm.name: Path(arm.gguf_path).with_name("losses.json") for arm in plan.arms if arm.order is not None}
+    rows = [{"arm": name, **row} for name, path in paths.items() if path.exists() for row in read_json(path)]
+    return _frame(rows, LOSS_SCHEMA)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -274,6 +281,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "data_hash": benchmark.data_hash,
                 "title": dict(benchmark.title),
                 "source": dict(benchmark.source),
+                "category": benchmark.category,
             }
         )
     return described

@@ -138,6 +138,7 @@ class PlannedBenchmark:
     """Decoded side by side: as the configuration says, fewer where memory is short."""
     kv_unified: bool
     share_prefixes: bool
+    category: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from actors.llama.activations import TensorActivations
 
 _INACTIVE = 1e-5
-_BLOCK = re.compile(r"blk\.(\d+)\.(.+?)(?:\.weight)?$")
+BLOCK = re.compile(r"blk\.(\d+)\.(.+?)(?:\.weight)?$")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _of_tensor(name: str, entry: TensorActivations, entries: Mapping[str, Tensor
     total, sigma = float(means.sum()), float(means.std())
     shares = means[means > 0] / total if total > 0 else np.zeros(0)
     entropy = float(-(shares * np.log2(shares)).sum())
-    block = _BLOCK.search(name)
+    block = BLOCK.search(name)
     return TensorStatistics(
         name=name,
         layer=int(block[1]) if block else None,
@@ -96,7 +96,7 @@ def _of_tensor(name: str, entry: TensorActivations, entries: Mapping[str, Tensor
 
 def _before(name: str, entries: Mapping[str, TensorActivations]) -> TensorActivations | None:
     """The same matrix, one layer before."""
-    block = _BLOCK.search(name)
+    block = BLOCK.search(name)
     return entries.get(f"{name[: block.start(1)]}{int(block[1]) - 1}{name[block.end(1) :]}") if block else None
 
 

@@ -20,6 +20,7 @@ from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization,
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
+from actors.quantization.losses import LOSSES, tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
 from actors.quantization.spending import BudgetUse, as_json, spend
@@ -41,18 +42,21 @@ class ArmFiles:
     log: Path
     allocation: Path
     """Of an arm with a budget: each tensor with its type and its measured errors."""
+    losses: Path
+    """What each quantized tensor lost of its source."""
 
     @classmethod
     def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
         """As in a run directory: one folder an arm."""
         path = Path(gguf)
-        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json")))
+        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json", LOSSES)))
 
     @classmethod
     def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
         """Several arms in one folder: the other files carry the GGUF's name."""
         path = Path(gguf)
-        return cls(path, *(path.with_suffix(end) for end in (".manifest.json", ".log.txt", ".allocation.json")))
+        ends = (".manifest.json", ".log.txt", ".allocation.json", f".{LOSSES}")
+        return cls(path, *(path.with_suffix(end) for end in ends))
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Durations:
     quantize_s: float
     """The library call alone."""
     verify_s: float
-    """Reading the new file back, loading it and decoding."""
+    """Reading the new file back, loading it, decoding, and comparing its weights with the source's."""
     hash_s: float
     """sha256 of the new file."""
 
@@ -188,10 +192,12 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
         decodes = verify(
             temporary, source=source, plan=plan, quant_type=quant_type, overrides=overrides, threads=order.threads
         )
-        verified = time.perf_counter()
+        losses = tensor_losses(header, temporary, imatrix, threads=order.threads)
+        compared = time.perf_counter()
         sha256 = file_sha256(temporary)
-        durations = Durations(quantized - begun, verified - quantized, time.perf_counter() - verified)
+        durations = Durations(quantized - begun, compared - quantized, time.perf_counter() - compared)
     write_text(files.log, "".join(line + "\n" for line in log))
+    write_json(files.losses, [asdict(one) for one in losses])
     manifest = ArmManifest(
         key=order.key,
         arm=order.arm,

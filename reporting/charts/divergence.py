@@ -16,7 +16,7 @@ KLD = "kld"
 
 def divergence_chart(findings: Findings, words: Words) -> AnyChart | None:
     """A panel a text; None where nothing was measured, or no arm has a size."""
-    sizes = {arm["name"]: arm["size_bytes"] for arm in findings.arms if arm["size_bytes"] is not None}
+    sizes = {arm["name"]: arm["size_bytes"] for arm in findings.candidates if arm["size_bytes"] is not None}
     unit = size_unit(max(sizes.values(), default=0))
     cost = Cost(
         f"{words.say('ファイルサイズ', 'File size')} ({unit.name})",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reporting.charts.categories import categories_chart
 from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
 from reporting.charts.efficiency import efficiency_chart, speed_chart
@@ -14,6 +15,7 @@ from reporting.charts.grid import PREFIX, grid_chart, grid_languages
 from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.importance import importance_chart
 from reporting.charts.lengths import lengths_chart
+from reporting.charts.losses import losses_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.style import AnyChart, render, source_lines
 from reporting.findings import Findings, read_findings
@@ -25,6 +27,7 @@ DIFFERENCE = "quantization_difference"
 _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] = {
     DIFFERENCE: (difference_chart, "No arm could be compared with a reference: the chart of differences is left out."),
     "quantization_heatmap": (heatmap_chart, ""),
+    "quantization_categories": (categories_chart, ""),
     "quantization_divergence": (
         divergence_chart,
         "No divergence from a reference was measured: the chart of divergence against size is left out.",
@@ -33,6 +36,7 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] =
         speed_chart,
         "Memory and time per token were not measured: their chart against performance is left out.",
     ),
+    "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
 }
 """File name -> what draws it, and what is said where there is nothing to draw; nothing where that needs no word."""

@@ -15,7 +15,9 @@ from reporting.wording import Words, size_unit
 
 def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
     """File size against performance; arms of unknown size (an endpoint, say) cannot be placed and are left out."""
-    cost = _size_cost({arm["name"]: arm["size_bytes"] for arm in findings.arms}, words, "ファイルサイズ", "File size")
+    cost = _size_cost(
+        {arm["name"]: arm["size_bytes"] for arm in findings.candidates}, words, "ファイルサイズ", "File size"
+    )
     palette = colours(findings)
     drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words)]
     title = [words.say("ファイルサイズと性能", "File size against performance")]
@@ -28,7 +30,7 @@ def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
 
 def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
     """Memory and time per token against performance, a row a benchmark; None where nothing was measured."""
-    measured = {arm["name"]: arm["performance"] for arm in findings.arms if arm.get("performance")}
+    measured = {arm["name"]: arm["performance"] for arm in findings.candidates if arm.get("performance")}
     memory = _size_cost(
         {name: _memory_bytes(row) for name, row in measured.items()}, words, "メモリ(重み+KV+計算)", "Memory in use"
     )

@@ -24,10 +24,12 @@ _DARK = 0.5
 
 def heatmap_chart(findings: Findings, words: Words) -> AnyChart | None:
     """The chart; None where nothing was compared."""
+    candidates = {_label(arm["name"]) for arm in findings.candidates}
     cells = [
         cell
         for benchmark in findings.benchmarks
         for cell in _cells(words, benchmark, findings.compared(benchmark["name"]))
+        if cell["arm"] in candidates
     ]
     if not cells:
         return None

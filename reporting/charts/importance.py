@@ -63,8 +63,8 @@ def importance_chart(table: pl.DataFrame, head: Sequence[str], words: Words) -> 
     rows = inputs_of(inside)
     title = [words.say("重要度行列", "Importance matrix") + ": " + one_line(str(inside["matrix"][0]), 60)]
     subtitle = [one_line(line, 100) for line in head] + words.lines(
-        "横: 層。縦: 同じ入力を受ける重み行列。灰色: 値なし。",
-        "Across: layers. Down: weight matrices that get the same input. Grey: no value.",
+        f"横: 層。縦: 同じ入力を受ける重み行列。灰色: 値なし。n = {inside.height} 行列。",
+        f"Across: layers. Down: weight matrices that get the same input. Grey: no value. n = {inside.height} matrices.",
     )
     return figure([_panel(rows, measure, words) for measure in _MEASURES], title, subtitle)
 

@@ -18,7 +18,7 @@ from reporting.findings import Findings, Json
 from reporting.wording import Words, benchmark_title
 from stats.intervals import Floats
 
-_ROW_PX = 64
+_ROW_PX = 56
 _HALF_HEIGHT = 0.4
 _OUTLINE_POINTS = 120
 _MOST_DOTS = 200
@@ -63,15 +63,15 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         outlines += [common | point for point in _outline(tokens, row)]
         dots += [common | point for point in _dots(tokens, row)]
         medians.append(common | {"tokens": float(np.median(tokens)), "low": row - 0.2, "high": row + 0.2})
-        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}, n = {tokens.size}"})
+        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}\nn = {tokens.size}"})
     limits = domain([point["tokens"] for point in dots + outlines], margin=0.03)
     x = alt.X(
         "tokens:Q",
         scale=alt.Scale(domain=limits, nice=False, zero=False),
         axis=alt.Axis(title=words.say("回答のトークン数", "Tokens of the answer"), tickCount=6),
     )
-    # Rows count downwards; room above each for its label.
-    y_scale = alt.Scale(domain=[-0.75, len(arms) - 0.5], reverse=True, nice=False, zero=False)
+    # Rows count downwards.
+    y_scale = alt.Scale(domain=[-0.5, len(arms) - 0.5], reverse=True, nice=False, zero=False)
     y = alt.Y("y:Q", scale=y_scale, axis=None)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
     violin = (
@@ -85,12 +85,13 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         .mark_rule(strokeWidth=2.2)
         .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour)
     )
-    names = chart_of(labels).mark_text(align="left", fontSize=10.5, dy=-26)
+    # Left of the panel, as every chart has them: inside they would lie on the outlines.
+    names = chart_of(labels).mark_text(align="right", fontSize=11, lineBreak="\n")
     return alt.layer(
         violin,
         points,
         bars,
-        names.encode(x=alt.value(4), y=alt.Y("row:Q", scale=y_scale, axis=None), text="label:N"),
+        names.encode(x=alt.value(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text="label:N"),
         width=PANEL_WIDTH_PX,
         height=_ROW_PX * len(arms),
         title=alt.TitleParams(text=benchmark_title(words, benchmark)),

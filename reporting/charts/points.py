@@ -71,7 +71,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) 
         for arm in findings.arms
         if arm["name"] in rows
     )
-    missing = tuple(arm_label(findings, words, arm) for arm in findings.arms if arm["name"] not in rows)
+    missing = tuple(arm_label(findings, words, arm) for arm in findings.candidates if arm["name"] not in rows)
     better = benchmark["higher_is_better"]
     direction = (
         words.say("大きいほど良い", "higher is better") if better else words.say("小さいほど良い", "lower is better")

@@ -6,18 +6,27 @@ than which no other is at once cheaper and better, by the means alone; intervals
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import altair as alt
 
-from reporting.charts.labels import Spot, place_labels
+from reporting.charts.labels import LINE_PX, Spot, place_labels
 from reporting.charts.points import Panel, Point, domain, extent
-from reporting.charts.style import GREY, PANEL_WIDTH_PX, Panelled, chart_of, haloed, shape_encoding
+from reporting.charts.style import GREY, Panelled, chart_of, haloed, shape_encoding
 from reporting.wording import Words
 
-HEIGHT_PX = 260
+WIDTH_PX = 400
+HEIGHT_PX = 290
+_FAR_PX = 12.0
+"""Between a name and its point, from which a thin line joins them."""
+_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))
+"""Marks within each power of ten of a logarithmic axis: the first set of which no more than so many are seen."""
+_MOST_MARKS = 9
+_SPREAD = 2.0
+"""Ratio of the largest cost to the smallest from which the axis is logarithmic: sizes go by factors then."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,11 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
     points = [point for point in panel.points if point.arm in cost.values]
     if not points:
         return None
-    across = domain([cost.values[point.arm] for point in points], margin=0.16)
+    across = _across([cost.values[point.arm] for point in points])
     upwards = domain(extent(points), margin=0.1)
-    x_scale = alt.Scale(domain=across, nice=False, zero=False)
+    x_scale = alt.Scale(domain=across.ends, nice=False, zero=False, type="log" if across.logarithmic else "linear")
     y_scale = alt.Scale(domain=upwards, nice=False, zero=False)
-    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, tickCount=6))
+    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, **across.ticks))
     y_axis = alt.Axis(title=list(panel.axis_title), format=".0%" if panel.scale.percent else "~f", tickCount=6)
     y = alt.Y("mean:Q", scale=y_scale, axis=y_axis)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
@@ -54,10 +63,40 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
     layers: list[Any] = [line, interval, marks, *_names(points, cost, across, upwards, colour)]
     return alt.layer(
         *layers,
-        width=PANEL_WIDTH_PX,
+        width=WIDTH_PX,
         height=HEIGHT_PX,
         title=alt.TitleParams(text=panel.title, subtitle=panel.subtitle),
     )
+
+
+@dataclass(frozen=True)
+class _Across:
+    """The axis of the cost."""
+
+    ends: list[float]
+    logarithmic: bool
+    ticks: dict[str, Any]
+
+    def px(self, value: float) -> float:
+        """Distance from the panel's left end."""
+        low, high = self.ends
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return (value - low) / (high - low) * WIDTH_PX
+
+
+def _across(values: Sequence[float]) -> _Across:
+    low, high = min(values), max(values)
+    if low <= 0 or high < _SPREAD * low:
+        return _Across(domain(values, margin=0.16), False, {"tickCount": 6})
+    ends = [math.exp(end) for end in domain([math.log(low), math.log(high)], margin=0.16)]
+    powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
+    for steps in _STEPS:
+        marks = [round(step * 10.0**power, 6) for power in powers for step in steps]
+        seen = [mark for mark in marks if ends[0] <= mark <= ends[1]]
+        if len(seen) <= _MOST_MARKS:
+            break
+    return _Across(ends, True, {"values": seen, "format": "~g"})
 
 
 def pareto_front(panel: Panel, cost: Cost) -> list[Point]:
@@ -81,19 +120,16 @@ def pareto_lines(words: Words) -> list[str]:
 
 
 def _names(
-    points: list[Point], cost: Cost, across: list[float], upwards: list[float], colour: alt.Color
+    points: list[Point], cost: Cost, across: _Across, upwards: list[float], colour: alt.Color
 ) -> list[alt.Chart]:
     """The arms' names, each with a thin line to its point where it had to move away."""
-
-    def x_px(point: Point) -> float:
-        return (cost.values[point.arm] - across[0]) / (across[1] - across[0]) * PANEL_WIDTH_PX
 
     def y_px(value: float) -> float:
         return (upwards[1] - value) / (upwards[1] - upwards[0]) * HEIGHT_PX
 
     spots = [
         Spot(
-            x=x_px(point),
+            x=across.px(cost.values[point.arm]),
             y=y_px(point.mean),
             top=y_px(point.mean if point.high is None else point.high),
             bottom=y_px(point.mean if point.low is None else point.low),
@@ -101,17 +137,18 @@ def _names(
         )
         for point in points
     ]
-    boxes = place_labels(spots, PANEL_WIDTH_PX, HEIGHT_PX)
+    boxes = place_labels(spots, WIDTH_PX, HEIGHT_PX)
     charts: list[alt.Chart] = []
     for point, spot, box in zip(points, spots, boxes, strict=True):
         name = chart_of([{"arm": point.arm, "label": point.label}])
         at = {"x": alt.value(box.x), "y": alt.value(box.y)}
         ground, letters = haloed(name.encode(**at, text="label:N"), fontSize=10.5)
         charts += [ground, letters.encode(color=colour)]
-        if abs(box.y - spot.y) > 20:
-            near = box.y + (7 if box.y < spot.y else -7)
+        end_x = min(max(spot.x, box.x - box.width / 2), box.x + box.width / 2)
+        end_y = box.y if abs(box.y - spot.y) < LINE_PX / 2 else box.y + (7 if box.y < spot.y else -7)
+        if math.hypot(end_x - spot.x, end_y - spot.y) > _FAR_PX:
             line = name.mark_rule(strokeWidth=0.6, color=GREY)
             charts.append(
-                line.encode(x=alt.value(box.x), y=alt.value(near), x2=alt.value(spot.x), y2=alt.value(spot.y))
+                line.encode(x=alt.value(end_x), y=alt.value(end_y), x2=alt.value(spot.x), y2=alt.value(spot.y))
             )
     return charts

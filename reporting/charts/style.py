@@ -136,7 +136,7 @@ def figure(panels: list[Any], title: list[str], subtitle: list[str], columns: in
 def source_lines(findings: Findings, words: Words) -> list[str]:
     """Which models, from which source: said on every chart."""
     from_quantized = [model for model in findings.models if model["dequantized_from"]]
-    names = ", ".join(model_line(model) for model in findings.models)
+    names = ", ".join(model_line(model, words) for model in findings.models)
     lines = [words.say("モデル", "Model") + ": " + names]
     if from_quantized:
         lines += words.lines(
@@ -146,7 +146,8 @@ def source_lines(findings: Findings, words: Words) -> list[str]:
     return lines
 
 
-def model_line(model: Json) -> str:
+def model_line(model: Json, words: Words) -> str:
     """A model's name, with the type it was dequantized from where it was."""
-    source = f" (dequantized from {model['dequantized_from']})" if model["dequantized_from"] else ""
-    return one_line(model["name"] + source, 100)
+    source = model["dequantized_from"]
+    said = words.say(f"{source} を逆量子化", f"dequantized from {source}") if source else ""
+    return one_line(model["name"] + (f" ({said})" if said else ""), 100)

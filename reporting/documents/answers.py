@@ -1,7 +1,8 @@
 """A few answers side by side, for reading: the same question under the same seed, one row an arm.
 
-Questions on which the arms disagree come first, because a table of equal answers shows nothing. The texts are
-what models wrote: they are cut here, and made inert by whoever marks them up.
+First comes the question on which most arms fell from right to wrong, then the one on which most rose, then others on
+which they disagree: a table of equal answers shows nothing, and losses alone would show half. The texts are what models
+wrote: they are cut here, and made inert by whoever marks them up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import polars as pl
 
 from reporting.documents.reasons import in_words
 from reporting.escape import cut
-from reporting.findings import Findings
+from reporting.findings import Findings, Json
 from reporting.wording import DASH, Words
 
 MAX_QUESTIONS = 3
@@ -52,15 +53,39 @@ def sample_questions(findings: Findings, words: Words) -> list[Question]:
 
 def _of_benchmark(findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str) -> list[Question]:
     own = answers.filter((pl.col("benchmark") == benchmark) & pl.col("text").is_not_null())
-    # One seed a question: the first one under which the arms' outcomes differ most, else the first of all.
-    spread = own.group_by("item_id", "seed").agg(
-        outcomes=pl.col("outcome").n_unique(), arms=pl.col("arm").n_unique(), texts=pl.col("text").n_unique()
+    spread = (
+        _changes(findings, own)
+        .group_by("item_id", "seed")
+        .agg(
+            lost=pl.col("lost").sum(),
+            gained=pl.col("gained").sum(),
+            outcomes=pl.col("outcome").n_unique(),
+            arms=pl.col("arm").n_unique(),
+            texts=pl.col("text").n_unique(),
+        )
     )
-    order = spread.sort(["outcomes", "arms", "texts", "seed", "item_id"], descending=[True, True, True, False, False])
-    chosen = order.unique("item_id", keep="first", maintain_order=True).head(MAX_QUESTIONS)
-    return [
-        _question(findings, own, words, benchmark, item_id, seed) for item_id, seed in chosen["item_id", "seed"].rows()
-    ]
+    chosen: dict[str, int] = {}
+    for first in (["lost"], ["gained"], *([[]] * (MAX_QUESTIONS - 2))):
+        most = [*first, "outcomes", "arms", "texts"]
+        left = spread.filter(~pl.col("item_id").is_in(list(chosen)))
+        # One seed a question: the first one under which the arms differ most.
+        ordered = left.sort([*most, "seed", "item_id"], descending=[*[True] * len(most), False, False])
+        chosen |= dict(ordered["item_id", "seed"].head(1).rows())
+    return [_question(findings, own, words, benchmark, item_id, seed) for item_id, seed in chosen.items()]
+
+
+def _changes(findings: Findings, answers: pl.DataFrame) -> pl.DataFrame:
+    """The answers, with `lost` and `gained` against the same question and seed of the arm's reference."""
+    references = {arm["name"]: arm["reference"] for arm in findings.arms}
+    paired = answers.with_columns(
+        reference=pl.col("arm").replace_strict(references, default=None, return_dtype=pl.String)
+    )
+    before = answers.select("item_id", "seed", reference="arm", before="outcome")
+    joined = paired.join(before, on=["item_id", "seed", "reference"], how="left")
+    return joined.with_columns(
+        lost=((pl.col("before") == "correct") & (pl.col("outcome") == "wrong")).fill_null(False),
+        gained=((pl.col("before") == "wrong") & (pl.col("outcome") == "correct")).fill_null(False),
+    )
 
 
 def _question(
@@ -71,7 +96,7 @@ def _question(
     rows = tuple(
         AnswerRow(
             arm=arm["name"],
-            outcome=_outcome(words, by_arm[arm["name"]]["outcome"], by_arm[arm["name"]]["reason"]),
+            outcome=_outcome(words, by_arm[arm["name"]], by_arm.get(arm["reference"])),
             answer=cut(by_arm[arm["name"]]["answer"] or DASH, ANSWER_CHARS),
             text=cut(by_arm[arm["name"]]["text"], TEXT_CHARS),
         )
@@ -81,6 +106,11 @@ def _question(
     return Question(benchmark, item_id, seed, rows)
 
 
-def _outcome(words: Words, outcome: str, reason: str | None) -> str:
-    said = in_words(words, outcome)
-    return f"{said} ({in_words(words, reason)})" if reason else said
+def _outcome(words: Words, row: Json, before: Json | None) -> str:
+    """The outcome with its reason; where it is another than the reference's, both."""
+    said = in_words(words, row["outcome"])
+    if row["reason"]:
+        said += f" ({in_words(words, row['reason'])})"
+    if before is None or before["outcome"] == row["outcome"]:
+        return said
+    return f"{in_words(words, before['outcome'])} → {said}"

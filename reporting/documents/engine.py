@@ -6,6 +6,7 @@ autoescape (after control characters were made visible). Only our own macros and
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from reporting import escape
 from reporting.documents.references import authors_text
 from reporting.wording import integer, number
 
+_LONGEST_WORD = 12
+_LONGEST_PART = 22
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
@@ -32,7 +35,24 @@ def html_environment() -> Environment:
     environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))
     environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
     environment.filters["authors"] = authors_text
+    environment.filters["breakable"] = _breakable
     return environment
+
+
+def _breakable(value: object) -> Markup:
+    """Inert text whose long words may be broken where names have joints, so that no name widens its table.
+
+    `q4_k_m+phigh~plain` breaks behind its signs; a stretch without any breaks wherever it must.
+    """
+    return Markup("").join(
+        Markup("<wbr>").join(_cut(word)) if len(word) > _LONGEST_WORD else Markup.escape(word)
+        for word in re.split(r"(\s+)", escape.visible(str(value)))
+    )
+
+
+def _cut(word: str) -> list[str]:
+    parts = re.findall(r"[^+~_/-]+[+~_/-]*|[+~_/-]+", word)
+    return [part[at : at + _LONGEST_PART] for part in parts for at in range(0, len(part), _LONGEST_PART)]
 
 
 def _environment(**options: Any) -> Environment:

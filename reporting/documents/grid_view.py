@@ -45,7 +45,6 @@ def grid_views(findings: Findings, words: Words) -> tuple[GridView, ...]:
 
 def grid_captions(findings: Findings) -> dict[str, tuple[str, str]]:
     """File stem -> caption of each grid figure, Japanese and English."""
-    grids = [] if findings.analysis is None else findings.analysis.get("factorial", [])
     ja, en = Words("ja"), Words("en")
     return {
         f"{PREFIX}{benchmark['name']}": (
@@ -55,9 +54,27 @@ def grid_captions(findings: Findings) -> dict[str, tuple[str, str]]:
             "bars are 95% intervals of the paired difference from the reference (dashed). Right: every two matrices "
             "against each other, mean of the recipes.",
         )
-        for benchmark in findings.benchmarks
-        if any(benchmark["name"] in grid["languages"] for grid in grids)
+        for benchmark in _texts(findings)
     }
+
+
+def grid_shows(findings: Findings) -> dict[str, tuple[str, str]]:
+    """File stem -> what a sentence says that each grid figure shows, Japanese and English."""
+    return {
+        f"{PREFIX}{benchmark['name']}": (
+            f"{benchmark_title(Words('ja'), benchmark)}での重要度行列の効果",
+            f"what the importance matrix does on {benchmark_title(Words('en'), benchmark)}",
+        )
+        for benchmark in _texts(findings)
+    }
+
+
+def _texts(findings: Findings) -> list[Json]:
+    """The benchmarks that some grid of arms was measured on."""
+    grids = [] if findings.analysis is None else findings.analysis.get("factorial", [])
+    return [
+        benchmark for benchmark in findings.benchmarks if any(benchmark["name"] in grid["languages"] for grid in grids)
+    ]
 
 
 def _grid_view(findings: Findings, words: Words, grid: Json) -> GridView:

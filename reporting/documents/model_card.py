@@ -7,14 +7,14 @@ left to `reporting.documents.publish`.
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from conf.schema import PROTECTION_BPW
+from reporting.documents.card_commands import Commands, commands, python_lines, recipes_yaml
 from reporting.documents.card_header import base_model, card_header, licence
+from reporting.documents.category_table import categories_table
 from reporting.documents.engine import markdown_environment
 from reporting.documents.references import bibtex
 from reporting.documents.tables import Table, make_table
@@ -41,8 +41,12 @@ class Card:
     licence: str | None
     files: Table
     results: Table
-    commands: tuple[tuple[str, str, str], ...]
-    """File name, the command that makes it, the command that runs it."""
+    categories: Table
+    commands: tuple[Commands, ...]
+    recipes: str | None
+    """The user's own recipes as YAML."""
+    python: str
+    """How llama-cpp-python runs one of the files."""
     imatrices: tuple[Json, ...]
     figures: tuple[Figure, ...]
     bibtex: str
@@ -89,10 +93,10 @@ def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[P
         licence=licence(model.get("labels") or {}).get("license"),
         files=_files_table(findings, words, files),
         results=_results_table(findings, words, model["name"]),
-        commands=tuple(
-            (one.file_name, _make_command(model, one, imatrices), f"llama-server -m {one.file_name} -c 4096")
-            for one in files
-        ),
+        categories=categories_table(findings, words, [arm for arm in findings.arms if arm["model"] == model["name"]]),
+        commands=tuple(commands(model, one.arm, one.file_name, _matrix_name(one, imatrices)) for one in files),
+        recipes=recipes_yaml([one.arm for one in files], findings.comparison["settings"]),
+        python=python_lines(_to_try(findings, files).file_name),
         imatrices=imatrices,
         figures=view.figures,
         bibtex="\n\n".join(bibtex(reference) for reference in view.references),
@@ -155,7 +159,7 @@ def _use(findings: Findings, words: Words, arm: Json, verdict: str | None) -> st
 
 def _results_table(findings: Findings, words: Words, model: str) -> Table:
     """A row a benchmark, a column an arm: mean with its interval; verdicts below those that were compared."""
-    arms = [arm for arm in findings.arms if arm["model"] == model]
+    arms = [arm for arm in findings.candidates if arm["model"] == model]
     columns = [(words.say("ベンチマーク", "Benchmark", "\n"), False)] + [(str(arm["name"]), True) for arm in arms]
     rows = []
     for benchmark in findings.benchmarks:
@@ -176,28 +180,16 @@ def _results_table(findings: Findings, words: Words, model: str) -> Table:
     return make_table(columns, rows)
 
 
-def _make_command(model: Json, one: Published, imatrices: Sequence[Json]) -> str:
-    """The call of `jobs.quantize` that makes the file again from the model and the matrix in the folder."""
-    origin = model.get("origin") or {}
-    source = PurePath(model["path"]).name
-    if origin.get("repository"):
-        source = f"{origin['repository']}@{origin['commit']}"
-        if origin.get("file"):
-            source = f"hf:{source}/{origin['file']}"
-    parts = ["python", "-m", "jobs.quantize", "--model", source]
+def _matrix_name(one: Published, imatrices: Sequence[Json]) -> str | None:
+    """The file of its importance matrix in the folder."""
     matrix = next((each for each in imatrices if each["name"] == one.arm["imatrix"]), None)
-    if matrix is not None:
-        parts += ["--imatrix", safe_name(PurePath(matrix["file"]).name)]
-    parts += ["--formats", str(one.arm["recipe"]), "--output", "."]
-    return shlex.join(parts + _budget_options(one.arm.get("budget")))
+    return None if matrix is None else safe_name(PurePath(matrix["file"]).name)
 
 
-def _budget_options(budget: Json | None) -> list[str]:
-    """As `jobs.quantize` takes a budget that is named by the command line; one of a recipe stands in its file."""
-    name = "" if budget is None else str(budget["name"])
-    if name.removeprefix("p") in PROTECTION_BPW:
-        return ["--protection-level", name.removeprefix("p"), "--no-controls"]
-    for start, option in (("tbpw", "--target-bpw"), ("tsize", "--target-size")):
-        if name.startswith(start):
-            return [option, name.removeprefix(start), "--no-controls"]
-    return []
+def _to_try(findings: Findings, files: Sequence[Published]) -> Published:
+    """The file that examples name: the smallest that was shown to be no worse, else the largest quantized one."""
+    selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
+    shown = {row["smallest_no_worse"] for row in selections}
+    by_size = sorted(files, key=lambda one: -(one.arm["size_bytes"] or 0))
+    quantized = [one for one in by_size if findings.role(one.arm) != "reference"]
+    return next((one for one in files if one.arm["name"] in shown), next(iter(quantized), by_size[0]))

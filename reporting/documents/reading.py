@@ -6,6 +6,7 @@ or lies on one side of it.
 
 from __future__ import annotations
 
+from reporting.cells import AA_SUFFIX
 from reporting.documents.reasons import null_with_reason
 from reporting.findings import Findings, Json
 from reporting.wording import Words, benchmark_title, difference_scale
@@ -28,7 +29,8 @@ def summary_sentences(findings: Findings, words: Words) -> list[str]:
     """A sentence an arm and benchmark, in each wanted language, in the order of the benchmarks."""
     sentences: list[str] = []
     for benchmark in findings.benchmarks:
-        rows = findings.compared(benchmark["name"])
+        # The noise floor stands in the tables.
+        rows = [row for row in findings.compared(benchmark["name"]) if not row["arm"].endswith(AA_SUFFIX)]
         for lang in (Words("ja") if words.ja else None, Words("en") if words.en else None):
             if lang is not None:
                 sentences += [_sentence(lang, benchmark, row, rows) for row in rows]
@@ -49,5 +51,6 @@ def _sentence(words: Words, benchmark: Json, row: Json, rows: list[Json]) -> str
 
 def evidence_counts(findings: Findings) -> tuple[int, int]:
     """Number of comparisons with an interval, and of those whose interval excludes 0."""
-    known = [row["ci95"] for row in findings.comparisons if row["ci95"] is not None]
+    rows = [row for row in findings.comparisons if not row["arm"].endswith(AA_SUFFIX)]
+    known = [row["ci95"] for row in rows if row["ci95"] is not None]
     return len(known), sum(1 for low, high in known if not low <= 0 <= high)

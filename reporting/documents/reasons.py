@@ -20,6 +20,7 @@ _REASONS = {
     "planned_sets_differ": ("計画された問題が異なる", "planned items differ"),
     "one_cluster": ("出典は1つ", "one source"),
     "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
+    "benchmark_missing": ("一部のベンチマークの結果なし", "a benchmark gave no result"),
     "see_flips": ("反転率を参照", "see the flips"),
     "early_stop": ("早期終了のため示さない", "not shown for an early stop"),
     "not_compared": ("基準と並べて計測されていない", "not measured beside the reference"),

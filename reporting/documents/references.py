@@ -77,6 +77,14 @@ _STATISTICS = (
         "https://www.jstor.org/stable/4615733",
     ),
     Reference(
+        "benjamini",
+        "Yoav Benjamini and Yosef Hochberg",
+        1995,
+        "Controlling the False Discovery Rate: A Practical and Powerful Approach to Multiple Testing",
+        "Journal of the Royal Statistical Society: Series B 57(1), 289–300",
+        "doi:10.1111/j.2517-6161.1995.tb02031.x",
+    ),
+    Reference(
         "flips",
         "Abhinav Dutta and Sanjeev Krishnan and Nipun Kwatra and Ramachandran Ramjee",
         2024,
@@ -92,6 +100,14 @@ _BETTING = Reference(
     "Estimating means of bounded random variables by betting",
     "arXiv preprint",
     "arXiv:2010.09686",
+)
+_ZOU = Reference(
+    "zou",
+    "Guang Yong Zou and Allan Donner",
+    2008,
+    "Construction of confidence limits about effect measures: A general approach",
+    "Statistics in Medicine 27(10), 1693–1702",
+    "doi:10.1002/sim.3095",
 )
 _LLAMA_CPP = Reference(
     "llama_cpp",
@@ -169,6 +185,8 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
     found = [*_STATISTICS]
     if findings.analysis is not None and findings.analysis.get("early_stop"):
         found.append(_BETTING)
+    if findings.categories:
+        found.append(_ZOU)
     found.append(_LLAMA_CPP)
     if findings.comparison["imatrices"]:
         found.append(_IMATRIX)

@@ -1,4 +1,4 @@
-"""Tables of verdicts, flips, divergence on text, and lengths of answers: what the analysis says beyond differences.
+"""Tables of verdicts, flips and divergence on text: what the analysis says beyond differences.
 
 All are empty where an older results file, or one without its analysis, has nothing to say.
 """
@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
+from reporting.cells import AA_SUFFIX
 from reporting.documents.tables import Table, make_table
 from reporting.findings import Findings, Json
 from reporting.wording import DASH, Words, integer, number, verdict_word
-from stats.intervals import mean_interval
-from stats.reasons import Reason
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
@@ -36,6 +33,7 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
             *("\n".join(row[name]) or DASH for name in lists),
         )
         for row in verdicts
+        if not row["arm"].endswith(AA_SUFFIX)
     ]
     return make_table(columns, rows)
 
@@ -71,7 +69,8 @@ def flips_table(findings: Findings, words: Words) -> Table:
 def divergence_view(findings: Findings, words: Words) -> Table:
     """How far each arm is from its reference on text, token by token (`reporting.divergence`)."""
     results = findings.comparison["results"]
-    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in results if "token_class" in row}
+    known = [row for row in results if "token_class" in row and row["mean"] is not None]
+    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in known}
     classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
     columns = [
         (words.say("テキスト", "Text", "\n"), False),
@@ -136,59 +135,3 @@ def _with_interval(row: Json, name: str, factor: int, digits: int) -> str:
         return text
     low, high = (number(factor * bound, digits) for bound in interval)
     return f"{text}\n[{low}, {high}]"
-
-
-def lengths_table(findings: Findings, words: Words) -> Table:
-    """Tokens of each arm's answers, and the paired shift against the reference's, over items that both answered."""
-    columns = [
-        (words.say("ベンチマーク", "Benchmark", "\n"), False),
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("n 回答", "n answers", "\n"), True),
-        (words.say("平均トークン", "Mean tokens", "\n"), True),
-        (words.say("中央値", "Median", "\n"), True),
-        (words.say("打ち切り", "Cut off", "\n"), True),
-        (words.say("基準との差 [95%信頼区間]", "Shift [95% CI]", "\n"), True),
-    ]
-    if findings.answers is None:
-        return make_table(columns, [])
-    answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
-    generated = [benchmark["name"] for benchmark in findings.benchmarks if benchmark["kind"] == "generate"]
-    rows = []
-    for benchmark in generated:
-        for arm in findings.arms:
-            own = _of(answered, benchmark, arm["name"])
-            if own.height:
-                reference = None if arm["reference"] is None else _of(answered, benchmark, arm["reference"])
-                rows.append((benchmark, str(arm["name"]), *_length_cells(own, reference)))
-    return make_table(columns, rows)
-
-
-def _of(answers: pl.DataFrame, benchmark: str, arm: str) -> pl.DataFrame:
-    return answers.filter((pl.col("benchmark") == benchmark) & (pl.col("arm") == arm))
-
-
-def _length_cells(own: pl.DataFrame, reference: pl.DataFrame | None) -> tuple[str, ...]:
-    tokens = own["completion_tokens"].cast(pl.Float64).to_numpy()
-    cut = float((own["finish_reason"] == "length").fill_null(False).to_numpy().mean())
-    cells = (integer(own.height), number(float(tokens.mean()), 1), number(_median(own), 1), f"{number(100 * cut, 1)}%")
-    return (*cells, DASH if reference is None else _shift(own, reference))
-
-
-def _median(own: pl.DataFrame) -> float:
-    return float(own["completion_tokens"].quantile(0.5, "linear") or 0.0)
-
-
-def _shift(own: pl.DataFrame, reference: pl.DataFrame) -> str:
-    """Mean over items of the difference of their mean lengths, with its t interval over items."""
-    arm, other = (
-        one.group_by("item_id").agg(pl.col("completion_tokens").cast(pl.Float64).mean()) for one in (own, reference)
-    )
-    both = arm.join(other, on="item_id", how="inner", suffix="_reference").sort("item_id")
-    if both.height == 0:
-        return DASH
-    shifts = (both["completion_tokens"] - both["completion_tokens_reference"]).to_numpy()
-    found = mean_interval(shifts, proportion=False)
-    mean = number(float(shifts.mean()), 1, sign=True)
-    if isinstance(found, Reason):
-        return mean
-    return f"{mean}\n[{number(found.low, 1, sign=True)}, {number(found.high, 1, sign=True)}]"

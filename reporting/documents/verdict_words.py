@@ -6,23 +6,39 @@ verdicts gives no sentence.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+from reporting.cells import AA_SUFFIX
 from reporting.documents.reasons import in_words
 from reporting.findings import Findings, Json
 from reporting.wording import Words, difference_scale, integer, verdict_word
 
 
 def verdict_sentences(findings: Findings, words: Words) -> list[str]:
-    """One sentence an arm, then the arm that may be taken, then arms out of order. `words`: ja or en, not both."""
+    """One sentence for arms of which the same is to be said, then the arm that may be taken, then arms out of order.
+
+    `words`: ja or en, not both.
+    """
     if findings.analysis is None:
         return []
-    sentences = [_arm_sentence(words, row) for row in findings.analysis.get("verdicts", [])]
+    # The noise floor is no candidate.
+    verdicts = [row for row in findings.analysis.get("verdicts", []) if not row["arm"].endswith(AA_SUFFIX)]
+    sentences = [_arm_sentence(words, rows) for rows in _alike(verdicts)]
     sentences += [_selection_sentence(words, row) for row in findings.analysis.get("selections", [])]
     return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]
 
 
-def _arm_sentence(words: Words, row: Json) -> str:
+def _alike(verdicts: Sequence[Json]) -> list[list[Json]]:
+    """Rows that differ in nothing but the arm, together, in the order of the first of them."""
+    groups: dict[str, list[Json]] = {}
+    for row in verdicts:
+        groups.setdefault(json.dumps({**row, "arm": None}, sort_keys=True), []).append(row)
+    return list(groups.values())
+
+
+def _arm_sentence(words: Words, rows: Sequence[Json]) -> str:
+    row, arms = rows[0], _listed(words, [str(row["arm"]) for row in rows])
     verdict = verdict_word(words, row["verdict"])
     parts = [
         f"{verdict_word(words, code)}: {_listed(words, row[name])}"
@@ -32,9 +48,9 @@ def _arm_sentence(words: Words, row: Json) -> str:
     grounds = "; ".join(parts)
     within = [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]]
     if words.en:
-        text = f"{row['arm']} against {row['reference']}: {verdict}" + (f" ({grounds})" if grounds else "") + "."
+        text = f"{arms} against {row['reference']}: {verdict}" + (f" ({grounds})" if grounds else "") + "."
         return text + (f" A loss within the margin was shown on {_listed(words, within)}." if within else "")
-    text = f"{row['arm']}({row['reference']} に対して): {verdict}" + (f"({grounds})" if grounds else "") + "。"
+    text = f"{arms}({row['reference']} に対して): {verdict}" + (f"({grounds})" if grounds else "") + "。"
     return text + (f"許容幅の中での低下が {_listed(words, within)} で示された。" if within else "")
 
 
@@ -59,7 +75,7 @@ def undecided_sentences(findings: Findings, words: Words) -> list[str]:
     sentences = []
     for benchmark in findings.benchmarks:
         rows = findings.compared(benchmark["name"])
-        undecided = [row for row in rows if row.get("verdict") == "undecided"]
+        undecided = [row for row in rows if row.get("verdict") == "undecided" and not row["arm"].endswith(AA_SUFFIX)]
         sentences += [_undecided(words, row, rows) for row in undecided]
     return sentences
 

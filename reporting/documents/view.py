@@ -10,12 +10,14 @@ from reporting.charts.draw import importance_name
 from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.budgets import budgets_table
+from reporting.documents.category_table import categories_table
 from reporting.documents.early_words import early_sentences, early_table
-from reporting.documents.grid_view import GridView, grid_captions, grid_views
+from reporting.documents.grid_view import GridView, grid_captions, grid_shows, grid_views
+from reporting.documents.lengths import lengths_table
 from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
 from reporting.documents.tables import Table
-from reporting.documents.verdict_tables import divergence_view, flips_table, lengths_table, verdicts_table
+from reporting.documents.verdict_tables import divergence_view, flips_table, verdicts_table
 from reporting.documents.verdict_words import undecided_sentences, verdict_sentences
 from reporting.findings import Findings, Json
 from reporting.ways_out import way_out, worse_arms
@@ -41,6 +43,10 @@ CHARTS = {
         "すべての比較の一覧。色は効果量 d(良い向きが正)。",
         "All comparisons at a glance; the colour is the effect size d, turned so that positive is better.",
     ),
+    "quantization_categories": (
+        "カテゴリー別の性能: 各カテゴリーのベンチマークの平均の単純平均と95%信頼区間。",
+        "Performance by category: plain mean of the means of each category's benchmarks, with 95% intervals.",
+    ),
     "quantization_divergence": (
         "ファイルサイズと、基準からの平均KLダイバージェンス(95%信頼区間)。",
         "File size against the mean KL divergence from the reference, with its 95% interval.",
@@ -49,12 +55,29 @@ CHARTS = {
         "メモリおよび1トークンの時間と性能。縦線は95%信頼区間。",
         "Memory and time per token against performance. Vertical bars: 95% intervals.",
     ),
+    "quantization_error_by_layer": (
+        "層ごとの量子化誤差: 重みの相対二乗誤差(重要度行列で重みづけ、要素数についての平均)。",
+        "Quantization error by layer: relative squared error of the weights, weighted with the importance matrix.",
+    ),
     "answer_lengths": (
         "回答の長さの分布。上が基準。点は回答、短い縦線は中央値。",
         "Distribution of the answers' lengths, the reference above. Dots: answers; bars: medians.",
     ),
 }
 """File stem -> caption, in the order in which they are shown; after them come the figures of a grid."""
+
+SHOWS = {
+    "quantization_performance": ("ベンチマークごとの性能", "performance on each benchmark"),
+    "quantization_efficiency": ("ファイルサイズと性能", "file size against performance"),
+    "quantization_difference": ("基準との差と許容幅", "the differences from the reference beside the margins"),
+    "quantization_heatmap": ("すべての比較の一覧", "all comparisons at a glance"),
+    "quantization_categories": ("カテゴリー別の性能", "performance by category"),
+    "quantization_divergence": ("基準からの乖離", "the divergence from the reference"),
+    "quantization_speed": ("メモリ・速度と性能", "memory and speed against performance"),
+    "quantization_error_by_layer": ("層ごとの量子化誤差", "the quantization error by layer"),
+    "answer_lengths": ("回答の長さ", "the length of the answers"),
+}
+"""File stem -> what a sentence says that the figure shows."""
 
 _ALWAYS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
 """Charts that every run has, so that their absence is told; others depend on what was measured."""
@@ -71,6 +94,8 @@ class Figure:
     caption_en: str
     tall: bool
     """Higher than wide: it gets a page of its own, where others share one."""
+    shows: tuple[str, str] = ("", "")
+    """What a sentence says that it shows, in Japanese and English; empty where none does."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +146,7 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -141,6 +167,11 @@ class View:
         """Those that the scorecard has room for."""
         return tuple(figure for figure in self.figures if figure.name not in _LEFT_TO_THE_REPORT)
 
+    @property
+    def figure_labels(self) -> tuple[tuple[int, str, str], ...]:
+        """Number of each of the scorecard's figures, and what it shows, in Japanese and English."""
+        return tuple((number, *figure.shows) for number, figure in enumerate(self.scorecard_figures, 1))
+
     def cite(self, key: str) -> str:
         """The number of a reference in brackets; nothing where this run does not use it."""
         numbers = {reference.key: place for place, reference in enumerate(self.references, 1)}
@@ -149,7 +180,7 @@ class View:
 
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
-    captions = CHARTS | grid_captions(findings)
+    captions, shows = CHARTS | grid_captions(findings), SHOWS | grid_shows(findings)
     present = [name for name in captions if (charts_dir / f"{name}.png").is_file()]
     absent = [name for name in _ALWAYS if name not in present]
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
@@ -174,7 +205,10 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
-        figures=tuple(Figure(name, *captions[name], tall=_is_tall(charts_dir / f"{name}.png")) for name in present),
+        figures=tuple(
+            Figure(name, *captions[name], tall=_is_tall(charts_dir / f"{name}.png"), shows=shows[name])
+            for name in present
+        ),
         importance_figures=tuple(
             Figure(name, *_importance_caption(matrix), tall=False)
             for name, matrix in importance.items()
@@ -190,6 +224,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         flips=flips_table(findings, words),
         divergence=divergence_view(findings, words),
         lengths=lengths_table(findings, words),
+        categories=categories_table(findings, words, findings.arms),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

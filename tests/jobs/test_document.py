@@ -37,7 +37,7 @@ def test_results_outside_of_a_run_directory_give_documents_beside_the_output(tmp
 def test_the_workers_draw_and_write_what_their_orders_say(tmp_path: Path) -> None:
     results = str(write_results(tmp_path))
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
-    assert len(charts.paths) == 10
+    assert len(charts.paths) == 12
     documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
-    assert len(documents.paths) == 4 + 1 + 5  # the card and its charts
+    assert len(documents.paths) == 4 + 1 + 6  # the card and its charts
     assert all(Path(path).is_file() for path in [*charts.paths, *documents.paths])

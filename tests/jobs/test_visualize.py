@@ -19,6 +19,7 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
         "quantization_efficiency.png",
         "quantization_difference.png",
         "quantization_heatmap.png",
+        "quantization_categories.png",
         "answer_lengths.png",
     }
     assert output.with_suffix(".svg").is_file()

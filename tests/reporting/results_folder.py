@@ -41,7 +41,8 @@ def write_results(run_dir: Path, change: Change | None = None, answer: str | Non
     (folder / "report_data").mkdir()
     for name, table in results.tables.items():
         if answer is not None and name == "answers":
-            table = table.with_columns(text=pl.when(pl.col("text").is_not_null()).then(pl.lit(answer)))
+            texts = pl.when(pl.col("text").is_not_null()).then(pl.lit(answer))
+            table = table.with_columns(text=texts, answer=texts, reason=texts)
         table.write_parquet(folder / "report_data" / f"{name}.parquet")
     return folder / "quantization_comparison.json"
 
@@ -109,3 +110,9 @@ def named_by_an_enemy(comparison: dict[str, Any], _analysis: dict[str, Any]) -> 
     comparison["benchmarks"][0]["title"] = {"ja": HOSTILE, "en": HOSTILE}
     comparison["command"] = HOSTILE
     comparison["versions"]["cpu_features"] = HOSTILE
+    comparison["settings"]["imatrix"] = HOSTILE
+    comparison["models"][0] |= {"architecture": HOSTILE, "source_type": HOSTILE, "dequantized_from": HOSTILE}
+    comparison["arms"][1] |= {"recipe": HOSTILE, "imatrix": HOSTILE, "failed": HOSTILE}
+    comparison["imatrices"][0] |= {"name": HOSTILE, "file": HOSTILE}
+    comparison["imatrices"][0]["texts"][0]["name"] = HOSTILE
+    comparison["results"][0]["unscored_reasons"] = {HOSTILE: 3}

@@ -30,6 +30,8 @@ LOGIT_SHIFT = {"f16": 0.0, "q8_0": -0.02, "q4_k_m": -0.35}
 """How much harder every question is for an arm, in logits of the chance to be right."""
 NLL_SHIFT = {"f16": 0.0, "q8_0": 0.0006, "q4_k_m": 0.031}
 """Mean loss of an arm, in nats per token."""
+CATEGORIES = {"gsm8k": "mathematical_reasoning", "arc_challenge": "knowledge_qa"}
+CATEGORIES |= {"perplexity_wikitext2": "language_modelling", "perplexity_ja_wiki": "language_modelling"}
 DECODE_RATE = {"f16": 268.0, "q8_0": 441.0, "q4_k_m": 517.0}
 """Tokens per second."""
 
@@ -265,6 +267,7 @@ def _benchmarks() -> list[dict[str, Any]]:
             "data_hash": _sha256(str(benchmark["name"]), "data"),
             "title": titles[str(benchmark["name"])],
             "source": {"dataset": benchmark["name"], "license": "MIT"},
+            "category": CATEGORIES[str(benchmark["name"])],
         }
         for benchmark in (gsm8k, arc, wiki, ja_wiki)
     ]

@@ -43,17 +43,15 @@ def shown_by(chart: AnyChart) -> str:
     return svg_text(to_svg(chart))
 
 
-@pytest.fixture(scope="module")
-def charts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("run")
-    draw_charts(write_results(run), run / "charts", "both")
+@pytest.fixture
+def charts(run: Path) -> Path:
     return run / "charts"
 
 
 def test_what_the_run_measured_is_drawn_as_png_and_svg(charts: Path) -> None:
     names = {path.name for path in charts.iterdir()}
     stems = ("quantization_performance", "quantization_efficiency", "quantization_difference", "quantization_heatmap")
-    stems += ("answer_lengths",)
+    stems += ("quantization_categories", "answer_lengths")
     assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
 
 
@@ -127,7 +125,7 @@ def test_a_missing_analysis_drops_its_figure_with_a_notice(tmp_path: Path) -> No
     results = write_results(tmp_path)
     (results.parent / "statistical_analysis.json").unlink()
     files = draw_charts(results, tmp_path / "charts", "en")
-    assert len(files.paths) == 6  # performance, efficiency and lengths
+    assert len(files.paths) == 8  # performance, efficiency, categories and lengths
     assert any("statistical_analysis.json" in notice for notice in files.notices)
 
 

@@ -140,7 +140,7 @@ def test_the_card_says_which_file_to_take_and_how_it_is_made(tmp_path: Path) -> 
     assert "52.1%<br>[37.0, 66.9]" in card
     assert re.search(
         r"python -m jobs\.quantize --model HuggingFaceTB/SmolLM2-135M-Instruct@c0ffee --imatrix default-\w{8}\.gguf"
-        r" --formats q4_k_m --output \.\nllama-server -m SmolLM2-135M-Instruct-Q4_K_M\.gguf",
+        r" --formats q4_k_m --output \.\nllama-cli -m SmolLM2-135M-Instruct-Q4_K_M\.gguf",
         card,
     )
     assert "calibration_ja.txt" in card
@@ -166,11 +166,40 @@ def test_a_budget_stands_in_the_command(tmp_path: Path) -> None:
         use |= {"lowered": 0, "control_seed": 5, "measuring_seconds": 1.0, "predicted_error": 1e-5, "bound": 1e-5}
         use |= {"predicted_error_base": 1e-5, "predicted_error_control": 1e-5}
         comparison["arms"][1]["budget"] = use | {"name": "tbpw4.5", "control": True}
-        comparison["arms"][2]["budget"] = use | {"name": "phigh", "control": False}
+        comparison["arms"][2] |= {"budget": use | {"name": "phigh", "control": False}, "recipe": "q4_k_m+phigh"}
 
     published(tmp_path, budgeted)
     assert "--formats q4_k_m --output . --protection-level high --no-controls" in card_of(tmp_path)
     assert not (tmp_path / "publish" / GGUFS[2]).exists()  # a control is for comparing
+
+
+def test_recipes_of_the_users_own_stand_in_the_card(tmp_path: Path) -> None:
+    own = {"method": "q4_k_m", "bits": None, "output": "q6_k", "tensors": {r"blk\.0\..*": "q8_0"}, "protection": "none"}
+    overrides = [{"tensors": "output tensor", "type": "q6_k"}, {"tensors": r"blk\.0\..*", "type": "q8_0"}]
+
+    def owned(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        comparison["arms"][1] |= {"recipe": "q8_0_l", "method": "q8_0"}  # a publisher's name
+        comparison["arms"][2] |= {"recipe": "mine", "overrides": overrides}
+
+    def configured(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+        owned(comparison, analysis)
+        comparison["settings"]["recipes"] = {"mine": own}
+
+    for number, change in enumerate((owned, configured)):
+        published(tmp_path / str(number), change)
+        card = card_of(tmp_path / str(number))
+        assert "--formats mine --output . --config recipes.yaml" in card
+        assert "--formats q8_0_l --output .\n" in card
+        (text,) = re.findall(r"^(recipes:.*?)^```", card, flags=re.MULTILINE | re.DOTALL)
+        said = {"method": "q4_k_m", "output": "q6_k", "tensors": {r"blk\.0\..*": "q8_0"}}
+        assert yaml.safe_load(text) == {"recipes": {"mine": said}}
+
+
+def test_the_card_tells_three_ways_to_run_a_file(tmp_path: Path) -> None:
+    published(tmp_path)
+    card = card_of(tmp_path)
+    assert "llama-cli -m SmolLM2-135M-Instruct-Q8_0.gguf\nllama-server -m SmolLM2-135M-Instruct-Q8_0.gguf" in card
+    assert "Llama(model_path='SmolLM2-135M-Instruct-Q8_0.gguf', n_ctx=4096)" in card
 
 
 def test_one_recipe_with_two_matrices_gives_two_names(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from reporting.results import build_results
 from reporting.summary import display_width, summary_table
+from tests.reporting.results_folder import named_by_an_enemy
 from tests.reporting.sample_run import sample_run
 
 
@@ -71,3 +74,12 @@ def test_the_table_fits(lines: list[str]) -> None:
 def test_japanese_takes_two_columns_a_character() -> None:
     assert display_width("量子化 q4") == 9
     assert display_width("か\u3099") == 2
+
+
+def test_no_foreign_text_drives_the_terminal() -> None:
+    """Names and errors with terminal codes, line ends and bidirectional overrides stay within their lines."""
+    results = build_results(*sample_run())
+    named_by_an_enemy(results.comparison, results.analysis)
+    text = summary_table(results.comparison, results.analysis)
+    assert "<script>" in text  # it is shown, as it is
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)

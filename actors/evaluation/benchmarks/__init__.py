@@ -178,6 +178,7 @@ def load(
             "revision": benchmark.revision,
             "files": [asdict(file) for file in loaded.files],
         },
+        category=benchmark.category,
     )
 
 

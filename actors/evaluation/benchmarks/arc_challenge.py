@@ -107,4 +107,5 @@ BENCHMARK = Benchmark(
     revision=REVISION,
     load=_load,
     scorer=Scorer("choice_loglik"),
+    category="knowledge_qa",
 )

@@ -60,4 +60,5 @@ BENCHMARK = Benchmark(
     revision=arc_challenge.REVISION,
     load=_load,
     scorer=Scorer("letter"),
+    category="knowledge_qa",
 )

@@ -46,6 +46,7 @@ def asked_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSetting
         revision="a file of the user's own",
         load=_text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, kind),
         scorer=Scorer(scorer.name, settings),
+        category=custom.category,
     )
 
 

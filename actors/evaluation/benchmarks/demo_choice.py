@@ -78,4 +78,5 @@ BENCHMARK = Benchmark(
     revision="embedded",
     load=_load,
     scorer=Scorer("choice_loglik"),
+    category="knowledge_qa",
 )

@@ -87,4 +87,5 @@ BENCHMARK = Benchmark(
     revision="embedded",
     load=_load,
     scorer=Scorer("short_answer"),
+    category="knowledge_qa",
 )

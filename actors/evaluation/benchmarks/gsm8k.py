@@ -126,4 +126,5 @@ BENCHMARK = Benchmark(
     revision=REVISION,
     load=_load,
     scorer=Scorer("number"),
+    category="mathematical_reasoning",
 )

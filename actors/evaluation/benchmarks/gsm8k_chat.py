@@ -51,4 +51,5 @@ BENCHMARK = Benchmark(
     revision=gsm8k.REVISION,
     load=_load,
     scorer=Scorer("number"),
+    category="mathematical_reasoning",
 )

@@ -142,6 +142,7 @@ MATH_500 = Benchmark(
     revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
     load=_loader(TEST_500),
     scorer=Scorer("math"),
+    category="mathematical_reasoning",
 )
 
 MATH_FULL = Benchmark(
@@ -157,4 +158,5 @@ MATH_FULL = Benchmark(
     revision=_FULL[1],
     load=_loader(TEST_FULL),
     scorer=Scorer("math"),
+    category="mathematical_reasoning",
 )

@@ -102,4 +102,5 @@ BENCHMARK = Benchmark(
     revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
     load=_load,
     scorer=Scorer("number"),
+    category="mathematical_reasoning",
 )

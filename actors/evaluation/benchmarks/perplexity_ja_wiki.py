@@ -37,4 +37,5 @@ BENCHMARK = Benchmark(
     revision="6f071c09316baae89c3d083a90985b4b1cb9968c",
     load=_load,
     scorer=Scorer("measured"),
+    category="language_modelling",
 )

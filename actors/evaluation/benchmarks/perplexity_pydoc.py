@@ -46,4 +46,5 @@ BENCHMARK = Benchmark(
     revision=f"Python {platform.python_version()}",
     load=_load,
     scorer=Scorer("measured"),
+    category="language_modelling",
 )

@@ -68,4 +68,5 @@ BENCHMARK = Benchmark(
     revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
     load=_load,
     scorer=Scorer("measured"),
+    category="language_modelling",
 )

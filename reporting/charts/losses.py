@@ -1,0 +1,123 @@
+"""Quantization error by layer: arms down, layers across, the relative squared error of the weights as colour.
+
+A tensor's error is what rounding lost, as a part of what was there, both weighted with the mean squared activations of
+the importance matrix that the arm was made with (all columns equal where there is none); a layer's is the mean over
+its tensors, each weighing as many as it has elements. The colours are cividis, the same with every kind of colour
+vision, on a logarithmic scale: types differ by orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from reporting.charts.points import ARM_LABEL_CHARS
+from reporting.charts.style import AnyChart, Panelled, chart_of, figure, model_line, source_lines
+from reporting.escape import one_line
+from reporting.findings import Findings, Json
+from reporting.wording import Words, integer
+
+_WIDTH_PX = 620
+_ROW_PX = 24
+_MOST_LAYER_LABELS = 20
+_GROUND = "#D9D9D9"
+_EMBEDDING, _OUTPUT = "emb.", "out."
+_OUTSIDE = {"token_embd": _EMBEDDING, "output": _OUTPUT}
+"""Tensors outside of the layers that have a column of their own; others (a projection's, say) are few and small."""
+
+
+def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
+    """A panel a model; None where nothing was quantized, or the results are from before it was kept."""
+    if findings.losses is None:
+        return None
+    drawn = [panel for model in findings.models if (panel := _panel(findings, words, model)) is not None]
+    if not drawn:
+        return None
+    title = [words.say("層ごとの量子化誤差", "Quantization error by layer")]
+    subtitle = source_lines(findings, words) + words.lines(
+        "色: 重みの相対二乗誤差 Σ s(w−q)²/Σ s w²(s: アームの重要度行列。なければ1)の、"
+        "要素数についての平均。灰色: 損失なし。右: 全体。",
+        "Colour: relative squared error of the weights, Σ s(w−q)²/Σ s w² (s: the arm's importance matrix, else 1), "
+        "mean over elements. Grey: nothing lost. Right: all.",
+    )
+    return figure(drawn, title, subtitle, columns=1)
+
+
+def errors_by_layer(losses: pl.DataFrame) -> pl.DataFrame:
+    """`arm`, `place` (a layer's number, or `emb.` and `out.`), `error`: the mean over elements of relative errors."""
+    known = losses.filter(pl.col("energy") > 0).with_columns(
+        place=pl.col("layer").cast(pl.String).fill_null(pl.col("kind").replace_strict(_OUTSIDE, default=None))
+    )
+    return known.drop_nulls("place").group_by("arm", "place", maintain_order=True).agg(error=_mean_error())
+
+
+def _mean_error() -> pl.Expr:
+    """Relative errors, each weighing as many as its tensor has elements."""
+    relative = pl.col("error") / pl.col("energy")
+    return (pl.col("n_elements") * relative).sum() / pl.col("n_elements").sum()
+
+
+def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
+    assert findings.losses is not None
+    names = [arm["name"] for arm in findings.arms if arm["model"] == model["name"]]
+    own = findings.losses.filter(pl.col("arm").is_in(names))
+    if own.height == 0:
+        return None
+    table = errors_by_layer(own)
+    # A logarithm has no place for zero: a layer that lost nothing shows the ground.
+    cells = [
+        {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
+        for arm, place, error in table.iter_rows()
+    ]
+    if all(cell["error"] is None for cell in cells):
+        return None
+    whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
+    totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
+    shown = {one_line(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
+    labels = list(shown)
+    y = alt.Y("arm:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
+    marks = chart_of(cells).mark_rect().encode(x=_layer_axis(table, words), y=y, color=_colour(words))
+    texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
+    beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
+    n = integer(own["tensor"].n_unique())
+    return alt.layer(
+        marks,
+        beside,
+        width=_WIDTH_PX,
+        height=max(2 * _ROW_PX, _ROW_PX * len(labels)),
+        view=alt.ViewBackground(fill=_GROUND),
+        title=alt.TitleParams(text=model_line(model, words), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
+    )
+
+
+def _layer_axis(table: pl.DataFrame, words: Words) -> alt.X:
+    """The embedding, the layers by their numbers, the output."""
+    found = set(table["place"])
+    layers = sorted(found - {_EMBEDDING, _OUTPUT}, key=int)
+    ends = [[place] if place in found else [] for place in (_EMBEDDING, _OUTPUT)]
+    places = [*ends[0], *layers, *ends[1]]
+    step = -(-len(layers) // _MOST_LAYER_LABELS) or 1
+    axis = alt.Axis(
+        title=words.say("層", "Layer"),
+        values=[*ends[0], *layers[::step], *ends[1]],
+        labelAngle=0,
+        ticks=False,
+        labelOverlap=False,
+    )
+    return alt.X("place:O", sort=places, scale=alt.Scale(domain=places), axis=axis)
+
+
+def _colour(words: Words) -> alt.Color:
+    legend = alt.Legend(
+        title=words.say("相対誤差 (%)", "Relative error (%)"),
+        orient="bottom",
+        gradientLength=240,
+        gradientThickness=10,
+        format="~g",
+        titleLimit=300,
+    )
+    return alt.Color("error:Q", scale=alt.Scale(type="log", scheme="cividis", reverse=True), legend=legend)
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2g}%"

@@ -1,0 +1,40 @@
+"""What each benchmark asks for: the project's own by known names, the user's by any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, load
+from actors.llama.model import Model
+from conf.faults import BadInput
+from conf.schema import Sampling
+from reporting.categories import TITLES
+
+CAPITALS = 'data: capitals.jsonl\nprompt: "{{ country }}?"\ntarget: city\nscorer: contains\n'
+
+
+def test_our_benchmarks_have_categories_that_have_titles() -> None:
+    """But for those that ask for several things at once."""
+    named = {name: benchmark.category for name, benchmark in BENCHMARKS.items() if benchmark.category}
+    assert set(named.values()) <= TITLES.keys()
+    assert named["gsm8k"] == named["math"] == named["mgsm_ja"] == "mathematical_reasoning"
+    assert named["arc_challenge"] == "knowledge_qa"
+    assert named["perplexity_wikitext2"] == "language_modelling"
+
+
+def test_a_file_of_the_users_gives_a_category_or_none(tmp_path: Path, tiny: Model) -> None:
+    (tmp_path / "capitals.jsonl").write_text('{"id": "jp", "country": "Japan", "city": "Tokyo"}\n')
+    path = tmp_path / "capitals.yaml"
+    for given, category in (("", None), ("category: geography\n", "geography")):
+        path.write_text(CAPITALS + given)
+        (benchmark,) = find_benchmarks([str(path)])
+        assert load(benchmark, data_dir=None, sampling=Sampling(), vocabulary=tiny).category == category
+
+
+def test_a_category_is_a_plain_name(tmp_path: Path) -> None:
+    path = tmp_path / "capitals.yaml"
+    path.write_text(CAPITALS + 'category: "<b>"\n')
+    with pytest.raises(BadInput, match="category"):
+        find_benchmarks([str(path)])
