@@ -116,7 +116,7 @@ def cleaned(shot: Problem) -> str:
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version=2,
+    version=3,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,

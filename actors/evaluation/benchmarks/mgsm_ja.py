@@ -91,7 +91,7 @@ def _load(inputs: Inputs) -> Loaded:
 
 BENCHMARK = Benchmark(
     name="mgsm_ja",
-    version=1,
+    version=2,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,
