@@ -119,8 +119,9 @@ def _arc(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
         tasks = [one.task for one in ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[:ARC_ITEMS]]
     layout, _ = _layouts(model, tasks, setting.threads)
+    need = _need(model, tasks)
     ours = [_choose(model, layout, tasks) for _ in range(setting.repeats)]
-    one_by_one = replace(layout, sequences=1, kv_unified=False, share_prefixes=False)
+    one_by_one = replace(layout, sequences=1, n_ctx=need.cells_by_sequence(1), kv_unified=False, share_prefixes=False)
     few = tasks[:ALONE_ITEMS]
     share = sum(map(_n_choices, tasks)) / sum(map(_n_choices, few))
     alone = _choose(model, one_by_one, few) * share
@@ -184,12 +185,16 @@ def _asked(model: Path, tasks: Sequence[Generate], threads: int) -> Asked:
 
 def _layouts(model: Path, tasks: Sequence[Task], threads: int) -> tuple[EngineLayout, EngineLayout]:
     """As a plan would have it, and with the other kind of KV cache."""
-    with Model(model, vocab_only=True) as vocabulary:
-        need = need_of(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
+    need = _need(model, tasks)
     cache = choose_cache(need, Layout().sequences, share=True, most_cells=None)
     assert cache is not None
     chosen = _layout(threads, cache.sequences, cache.n_ctx, unified=cache.unified)
     return chosen, replace(chosen, kv_unified=not cache.unified, n_ctx=_cells(need, cache.sequences, not cache.unified))
+
+
+def _need(model: Path, tasks: Sequence[Task]) -> Need:
+    with Model(model, vocab_only=True) as vocabulary:
+        return need_of(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
 
 
 def _cells(need: Need, sequences: int, unified: bool) -> int:
