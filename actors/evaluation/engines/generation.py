@@ -214,6 +214,8 @@ class Generation:
 
     def _step(self) -> None:
         """One token for every running sequence."""
+        if not self.context.unified:
+            self._close_gaps()
         slots = sorted(self._running)
         runs = [Run(slot, self._running[slot].position, (self._running[slot].token,), 0) for slot in slots]
         for slot in slots:
@@ -224,6 +226,19 @@ class Generation:
                 self._advance(slots[done : done + len(rows.logits)], rows.logits)
                 done += len(rows.logits)
             count(done)
+
+    def _close_gaps(self) -> None:
+        """Move the highest slots into those that nothing is left for.
+
+        Where each sequence has cells of its own, llama.cpp computes neighbours together (`split_equal` of its batches
+        wants sequences in a row): every gap would cost another pass over all weights.
+        """
+        for slot in range(1, len(self._running) + 1):
+            if slot not in self._running:
+                highest = max(self._running)
+                self.context.fork(highest, slot)
+                self.context.drop(highest)
+                self._running[slot] = self._running.pop(highest)
 
     def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
         """Draw the next token of each slot; finish those that are done."""
