@@ -107,7 +107,8 @@ def test_cells_by_sequence_are_decoded_in_a_row_to_the_end(tiny_path: str, monke
 
     monkeypatch.setattr(Context, "decode", watched)
     own_cells = LlamaEngine(tiny_path, layout(unified=False, n_ctx=6 * 512))
-    items = [question(f"q{n}", "the hat", max_tokens=most) for n, most in enumerate([3, 20, 5, 12, 7, 9])]
+    texts = {"the hat": 3, "in the sun": 20, "on it and": 5, "re the end": 12, "is the thing": 7, "and the end": 9}
+    items = [question(text, text, max_tokens=most) for text, most in texts.items()]
     lengths = [a.completion_tokens for a in own_cells.generate(items, [0], GREEDY, ignore) if isinstance(a, Answer)]
     own_cells.close()
     assert len(set(lengths)) > 3 and {len(step) for step in steps} >= {1, 2, 3, 4}
