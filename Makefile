@@ -22,8 +22,8 @@ test: setup lint ## Lint, types and the tests, without the slow ones.
 test-all: setup lint ## Lint, types and all tests.
 	$(VENV_PYTHON) -m pytest $(SPREAD)
 
-bench: setup ## Speed and memory beside llama.cpp's own programs (LLAMA_TOOLS names their folder); minutes.
-	$(VENV_PYTHON) -m tests.bench
+bench: setup ## Speed and memory beside llama.cpp's own programs (see README, "Speed"); BENCH="..." passes options.
+	$(VENV_PYTHON) -m tests.bench $(BENCH)
 
 lint: setup ## ruff and mypy.
 	$(VENV_PYTHON) -m ruff check .

@@ -126,6 +126,10 @@ class Scorer:
     """JSON-able; most scorers have none."""
 
 
+GENERATION_VERSION = 2
+"""Raised whenever generating gives other bits for the same items, seeds and layout; part of the records' key."""
+
+
 @dataclass(frozen=True)
 class EngineLayout:
     """What of the batch layout changes outputs in their last bits: all of it stands in the records' key."""

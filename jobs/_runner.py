@@ -33,7 +33,7 @@ from actors.store import RunDirectory, read_json, write_json, write_text
 from actors.tracking import check_reachable
 from conf import VERSION
 from conf.faults import BadInput, Fault
-from conf.load import Environment, dump_yaml, protect_local_ray, silence_ray
+from conf.load import Environment, dump_yaml, let_waiting_threads_sleep, protect_local_ray, silence_ray
 from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
@@ -220,6 +220,7 @@ def _outcome(ref: Any) -> Outcome:
 def connect(environment: Environment, threads: int) -> None:
     """Join the cluster of RAY_ADDRESS, else start a local Ray. Raises `BadInput` where the cluster does not answer."""
     silence_ray()
+    let_waiting_threads_sleep()
     if environment.ray_address is None:
         protect_local_ray()
         cores = os.cpu_count() or 1

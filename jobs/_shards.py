@@ -11,6 +11,7 @@ from queue import Queue
 from actors.errors import LlamaError
 from actors.quantization.imatrix import ImatrixManifest, collect, collect_shard
 from actors.work import ImatrixOrder, ReportTokens
+from conf.load import let_waiting_threads_sleep
 
 _POLL_S = 0.5
 
@@ -33,6 +34,7 @@ def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportToken
     """
     if n_shards == 1:
         return collect(order, report)
+    let_waiting_threads_sleep()
     # Spawned: llama.cpp's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(n_shards, context) as pool:

@@ -28,4 +28,5 @@ def test_the_dashboard_listens_on_loopback_only() -> None:
 
 def test_ray_accepts_the_runtime_environment_and_it_carries_no_secret() -> None:
     values = yaml.safe_load((ROOT / "conf" / "runtime_env.yaml").read_text(encoding="utf-8"))
-    assert RuntimeEnv(**values)["env_vars"] == {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1"}
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
+    assert RuntimeEnv(**values)["env_vars"] == wanted

@@ -54,9 +54,12 @@ class Context:
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
         self.unified = layout.kv_unified
         self.shares = layout.share_prefixes
+        self.layout_survives = not model.slides
+        """Whether cells that were freed are taken again in the order of an empty cache."""
         self.cells_a_sequence = int(llama_cpp.llama_n_ctx_seq(self.handle))
         """The most that one sequence may have; in a unified cache all of them together may have no more, either."""
         self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._max_sequences = max_sequences
         self._n_vocab = model.n_vocab
         self._buffers = _BatchBuffers(layout.n_batch)
 
@@ -77,6 +80,12 @@ class Context:
     def drop(self, sequence: int) -> None:
         """Forget a whole sequence; cells that no other one shares become free."""
         llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def drop_all_but(self, sequence: int) -> None:
+        """Forget every other sequence."""
+        for other in range(self._max_sequences):
+            if other != sequence:
+                self.drop(other)
 
     def decode(self, runs: Sequence[Run]) -> Iterator[Rows]:
         """Decode runs in as many calls as they need. Raises `LlamaError`, also where the cells run out."""

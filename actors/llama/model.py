@@ -62,6 +62,11 @@ class Model:
         return int(stated) if stated else int(llama_cpp.llama_model_n_ctx_train(self.handle))
 
     @property
+    def slides(self) -> bool:
+        """Whether some of its layers attend to a sliding window."""
+        return int(llama_cpp.llama_model_n_swa(self.handle)) > 0
+
+    @property
     def adds_bos(self) -> bool:
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from actors.store import KEY_RULE, RunDirectory, content_hash
 from actors.token_classes import class_rules, weights_key
 from actors.work import (
+    GENERATION_VERSION,
     GROUP_CHUNKS,
     CalibrationText,
     Call,
@@ -704,6 +705,8 @@ def _plan_blocks(
         "layout": asdict(layout),
         "block_items": _block_items(config, benchmark),
     }
+    if benchmark.kind == "generate":
+        key["generation"] = GENERATION_VERSION
     if benchmark.kind == "measure":
         key["token_classes"] = class_rules()
         key["reference"] = None if measured is None else measured.key_hash
@@ -711,7 +714,7 @@ def _plan_blocks(
         key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
     if arm.endpoint is not None:
         # What answers there, and how it is laid out, is the server's own matter.
-        key |= {"engine": "openai", "build": None, "layout": None}
+        key |= {"engine": "openai", "build": None, "layout": None, "generation": None}
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)

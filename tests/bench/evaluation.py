@@ -1,285 +1,239 @@
 """Decoding benchmarks: our batched engine beside llama-server, the high-level `Llama` class and llama-batched-bench.
 
 The same questions and seeds on each side, wall time against wall time; prompts and limits are those of the work, the
-texts that come out differ by their random numbers. `python -m tests.bench.evaluation --help` runs it alone.
+texts that come out differ by their random numbers. Ours works in blocks, with the layout that a plan would choose.
+SmolLM2-135M in q8_0, whatever models are named: random weights give no texts that end.
 
-Cases: `gsm8k` (5 shots), `chat` (no shots), `decode` (one batch, end-of-generation ignored), `arc` (likelihood with 25
-shots; scoring each choice alone is measured on a few questions and multiplied).
+- `gsm8k`: 5 worked examples, 40 questions x 5 seeds, 96 tokens
+- `chat`: the same questions through the chat template, no examples, 128 tokens
+- `decode`: 64 sequences, sampled, end-of-generation ignored, 128 tokens each after a prompt of 70
+- `arc`: likelihoods of the choices of 100 questions, 25 examples. Beside it each choice is decoded alone with its whole
+  prompt, as lm-evaluation-harness asks for it: measured on `ALONE_ITEMS` questions and multiplied
+- `sampling`: 64 rows of a vocabulary of 151,936
+
+What takes minutes on their side is measured once, whatever `--repeats` says.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import functools
-import json
-import os
-import re
-import shutil
-import socket
-import subprocess
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import llama_cpp
+import numpy as np
 
 from actors.chat import render_prompt
+from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
-from actors.evaluation.context_need import choose_cache, need_of
+from actors.evaluation.benchmarks.reading import read_rows
+from actors.evaluation.context_need import BESIDE_SLOTS, Need, choose_cache, need_of
 from actors.evaluation.contract import Inputs, few_shot_prompt
 from actors.evaluation.engines.llama import LlamaEngine
+from actors.evaluation.engines.sampling import draw_tokens, generator_for
+from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
-from actors.llama.plain import PlainModel, without_repacked_weights
-from actors.work import Choose, EngineLayout, Generate, Item, Message
-from conf.schema import Sampling
+from actors.llama.quantizer import quantize
+from actors.work import Choose, EngineLayout, Generate, Item, Message, Task
+from conf.schema import Execution, Layout, Sampling
+from tests.bench import programs
+from tests.bench.frame import Bench, Measure, Setting, Target
+from tests.bench.models import model_file
+from tests.bench.other_ways import SERVER_SETTINGS, Asked, batched_decoding, in_sequence, through_server
 
-READY_S = 120.0
-SERVER_SETTINGS = ((20, 5, True), (32, 1, True), (8, 1, True), (8, 1, False))
-"""Slots, completions a request (`n_cmpl`), unified KV cache."""
+MODEL = "smollm2 q8_0"
+ITEMS, SEEDS, ARC_ITEMS = 40, 5, 100
 ALONE_ITEMS = 3
-"""Questions on which what takes longest is measured; the rest is multiplication."""
+SEQUENCES, PROMPT_TOKENS, ANSWER_TOKENS = 64, 70, 128
+LARGE_VOCABULARY = 151_936
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What every case is given."""
-
-    model: str
-    data_dir: Path
-    threads: int
-    items: int
-    seeds: int
-    sequences: int
-
-
-@dataclass(frozen=True)
-class Side:
-    """Seconds of one way, and what it was."""
-
-    name: str
-    seconds: float
-    note: str = ""
+def run(setting: Setting) -> Sequence[Measure]:
+    """All cases."""
+    model = _model(setting.folder)
+    return [
+        *_sampling(setting),
+        *_decode(setting, model),
+        *_gsm8k(setting, model),
+        *_arc(setting, model),
+        *_chat(setting, model),
+    ]
 
 
-def gsm8k(setting: Setting) -> list[tuple[Side, Side, float]]:
-    """(ours, theirs, the share of their time that ours may take at most), for each program compared with."""
-    rows = _rows(setting, "gsm8k/train_first200.jsonl")[:5]
-    shots = [f"Question: {row['question']}\nAnswer: {_cleaned(row['answer'])}\n\n" for row in rows]
-    prompts = [few_shot_prompt(shots, f"Question: {row['question']}\nAnswer:") for row in _questions(setting)]
-    tasks = [Generate(messages, False, ("Question:",), 96) for messages in prompts]
-    ours = _ours(setting, tasks)
-    return [(ours, _server(setting, tasks), 0.8), (ours, _in_sequence(setting, tasks), 0.5)]
+def _gsm8k(setting: Setting, model: Path) -> list[Measure]:
+    with Model(model, vocab_only=True) as vocabulary:
+        inputs = Inputs(setting.data_dir, Sampling(), vocabulary)
+        shots = read_rows(inputs, gsm8k.TRAIN, gsm8k.problem).values[:5]
+        questions = read_rows(inputs, gsm8k.TEST, gsm8k.problem).values[:ITEMS]
+    examples = [f"Question: {shot.question}\nAnswer: {gsm8k.cleaned(shot)}\n\n" for shot in shots]
+    tasks = [
+        Generate(few_shot_prompt(examples, f"Question: {one.question}\nAnswer:"), False, ("Question:",), 96)
+        for one in questions
+    ]
+    asked = _asked(model, tasks, setting.threads)
+    layout, other = _layouts(model, tasks, setting.threads)
+    ours = [_generate(model, layout, tasks) for _ in range(setting.repeats)]
+    case = f"gsm8k, 5 shots, {_kind(layout)}"
+    return [
+        _measure(case, "beside llama-server", ours, _server(asked, setting.repeats), Target(least_ratio=1 / 0.8)),
+        _measure(case, "beside Llama in sequence", ours, [in_sequence(asked)], Target(least_ratio=1 / 0.5)),
+        _measure(case, f"beside {_kind(other)}", ours, [_generate(model, other, tasks)]),
+    ]
 
 
-def chat(setting: Setting) -> list[tuple[Side, Side, float]]:
-    tasks = [Generate((Message("user", row["question"]),), True, (), 128) for row in _questions(setting)]
-    return [(_ours(setting, tasks), _in_sequence(setting, tasks), 0.35)]
+def _chat(setting: Setting, model: Path) -> list[Measure]:
+    with Model(model, vocab_only=True) as vocabulary:
+        questions = read_rows(Inputs(setting.data_dir, Sampling(), vocabulary), gsm8k.TEST, gsm8k.problem).values
+    tasks = [Generate((Message("user", one.question),), True, (), 128) for one in questions[:ITEMS]]
+    layout, other = _layouts(model, tasks, setting.threads)
+    ours = [_generate(model, layout, tasks) for _ in range(setting.repeats)]
+    case = f"chat, no shots, {_kind(layout)}"
+    sequence = [in_sequence(_asked(model, tasks, setting.threads))]
+    return [
+        _measure(case, "beside Llama in sequence", ours, sequence, Target(least_ratio=1 / 0.35)),
+        _measure(case, f"beside {_kind(other)}", ours, [_generate(model, other, tasks)]),
+    ]
 
 
-def decode(setting: Setting) -> list[tuple[Side, Side, float]]:
-    """64 sequences, 128 tokens each, after a prompt of 70: seconds of decoding alone."""
-    n_sequences, n_prompt, n_tokens = 64, 70, 128
-    program = _program("llama-batched-bench")
-    arguments = ["-m", setting.model, "-c", str(n_sequences * 256), "-npp", str(n_prompt), "-ntg", str(n_tokens)]
-    arguments += ["-npl", str(n_sequences), "-t", str(setting.threads), "--no-repack", "-fa", "off"]
-    arguments += ["--output-format", "jsonl"]
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
-    (line,) = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
-    engine = LlamaEngine(setting.model, EngineLayout(setting.threads, 64, 2048, 512, 66 * 256, False, False, 0))
-    engine.vocabulary = replace(engine.vocabulary, is_end=lambda token: False)
-    text = " ".join(["word"] * (n_prompt - 1))
-    items = [_item(number, Generate((Message("user", text),), False, (), n_tokens)) for number in range(n_sequences)]
-    engine.take_usage()
-    engine.generate(items, [0], Sampling(max_tokens=n_tokens), _ignore)
-    usage = engine.take_usage()
-    engine.close()
-    # The first token of each sequence comes with its prompt on both sides.
-    ours = usage.decode_s * n_sequences * n_tokens / usage.completion_tokens
-    return [(Side("ours", ours), Side("llama-batched-bench", line["t_tg"]), 1 / 0.85)]
+def _decode(setting: Setting, model: Path) -> list[Measure]:
+    """Seconds of decoding alone."""
+    program = programs.find("llama-batched-bench")
+    text = " ".join(["word"] * (PROMPT_TOKENS - 1))
+    task = Generate((Message("user", text),), False, (), ANSWER_TOKENS)
+    cells = (SEQUENCES + BESIDE_SLOTS) * 256
+    ours, theirs = [], []
+    for _ in range(setting.repeats):
+        engine = LlamaEngine(str(model), _layout(setting.threads, SEQUENCES, cells, unified=False))
+        engine.vocabulary = replace(engine.vocabulary, is_end=lambda token: False)
+        engine.generate(_items([task] * SEQUENCES), [0], Sampling(max_tokens=ANSWER_TOKENS), _ignore)
+        usage = engine.take_usage()
+        engine.close()
+        # The first token of each sequence comes with its prompt on both sides.
+        ours.append(usage.decode_s * SEQUENCES * ANSWER_TOKENS / usage.completion_tokens)
+        if program:
+            theirs.append(batched_decoding(program, model, setting.threads, SEQUENCES, PROMPT_TOKENS, ANSWER_TOKENS))
+    return [_measure("decode, 64 sequences", "beside llama-batched-bench", ours, theirs, Target(least_ratio=0.85))]
 
 
-def arc(setting: Setting) -> list[tuple[Side, Side, float]]:
-    with Model(setting.model, vocab_only=True) as vocabulary:
-        questions = ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[: setting.items]
-    items = [_item(number, question.task) for number, question in enumerate(questions)]
-    engine = LlamaEngine(setting.model, _layout(setting, [item.task for item in items]))
+def _arc(setting: Setting, model: Path) -> list[Measure]:
+    with Model(model, vocab_only=True) as vocabulary:
+        tasks = [one.task for one in ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[:ARC_ITEMS]]
+    layout, _ = _layouts(model, tasks, setting.threads)
+    need = _need(model, tasks)
+    ours = [_choose(model, layout, tasks) for _ in range(setting.repeats)]
+    one_by_one = replace(layout, sequences=1, n_ctx=need.cells_by_sequence(1), kv_unified=False, share_prefixes=False)
+    few = tasks[:ALONE_ITEMS]
+    share = sum(map(_n_choices, tasks)) / sum(map(_n_choices, few))
+    alone = _choose(model, one_by_one, few) * share
+    what = f"beside each choice alone ({ALONE_ITEMS} questions measured)"
+    return [_measure("arc, 25 shots, 100 questions", what, ours, [alone], Target(least_ratio=40))]
+
+
+def _sampling(setting: Setting) -> list[Measure]:
+    rows = (np.random.default_rng(0).standard_normal((SEQUENCES, LARGE_VOCABULARY)) * 3).astype(np.float32)
+    generators = [generator_for(0, str(row)) for row in range(SEQUENCES)]
+    draw_tokens(rows, generators, Sampling())
+    times_ms = []
+    for _ in range(max(setting.repeats, 10)):
+        started = time.perf_counter()
+        draw_tokens(rows, generators, Sampling())
+        times_ms.append(1e3 * (time.perf_counter() - started))
+    case = f"sampling, {SEQUENCES} rows of {LARGE_VOCABULARY:,}"
+    return [Measure("evaluation", case, "a step", "ms", False, tuple(times_ms), (), Target(most=15))]
+
+
+def _measure(case: str, what: str, ours: list[float], theirs: list[float], target: Target | None = None) -> Measure:
+    return Measure("evaluation", case, what, "s", False, tuple(ours), tuple(theirs), target)
+
+
+def _generate(model: Path, layout: EngineLayout, tasks: Sequence[Generate]) -> float:
+    engine = LlamaEngine(str(model), layout)
+    sampling = Sampling(max_tokens=tasks[0].max_tokens)
     started = time.perf_counter()
-    engine.choose(items, _ignore)
-    ours = time.perf_counter() - started
-    forks = [fork.content for item in items[:ALONE_ITEMS] if hasattr(fork := engine.fork(item), "content")]
-    engine.close()
-    plain = PlainModel(setting.model, n_ctx=4096, threads=setting.threads, gpu_layers=0)
-    started = time.perf_counter()
-    for fork in forks:
-        for choice in fork.choices:
-            plain.loglik(choice, fork.scored_from)
-    alone = time.perf_counter() - started
-    plain.close()
-    n_choices = sum(len(item.task.choices) for item in items if isinstance(item.task, Choose))
-    whole = alone * n_choices / sum(len(fork.choices) for fork in forks)
-    return [(Side("ours", ours), Side("each choice alone", whole, f"{ALONE_ITEMS} questions measured"), 1 / 40)]
-
-
-CASES: dict[str, Callable[[Setting], list[tuple[Side, Side, float]]]] = {
-    "gsm8k": gsm8k,
-    "chat": chat,
-    "decode": decode,
-    "arc": arc,
-}
-
-
-def _ours(setting: Setting, tasks: Sequence[Generate]) -> Side:
-    layout = _layout(setting, tasks)
-    engine = LlamaEngine(setting.model, layout)
-    items = [_item(number, task) for number, task in enumerate(tasks)]
-    started = time.perf_counter()
-    engine.generate(items, range(setting.seeds), Sampling(max_tokens=tasks[0].max_tokens), _ignore)
+    for block in _blocks(tasks):
+        engine.generate(block, range(SEEDS), sampling, _ignore)
     seconds = time.perf_counter() - started
-    usage = engine.take_usage()
     engine.close()
-    return Side(
-        "ours", seconds, f"{usage.completion_tokens} tokens, {'unified' if layout.kv_unified else 'by sequence'}"
-    )
+    return seconds
 
 
-def _in_sequence(setting: Setting, tasks: Sequence[Generate]) -> Side:
-    """One completion after the other; the class keeps the beginning that two prompts share."""
-    with Model(setting.model, vocab_only=True) as vocabulary:
-        prompts = [render_prompt(task.messages, chat=task.chat, model=vocabulary).text for task in tasks]
-    with without_repacked_weights():
-        llama = llama_cpp.Llama(
-            setting.model, n_ctx=4096, n_threads=setting.threads, n_threads_batch=setting.threads, verbose=False
-        )
-    n_tokens = 0
+def _choose(model: Path, layout: EngineLayout, tasks: Sequence[Task]) -> float:
+    engine = LlamaEngine(str(model), layout)
     started = time.perf_counter()
-    for prompt, task in zip(prompts, tasks, strict=True):
-        for seed in range(setting.seeds):
-            done: Any = llama.create_completion(
-                prompt, max_tokens=task.max_tokens, stop=list(task.stop), seed=seed, temperature=0.7, top_p=0.95
-            )
-            n_tokens += done["usage"]["completion_tokens"]
+    for block in _blocks(tasks):
+        engine.choose(block, _ignore)
     seconds = time.perf_counter() - started
-    llama.close()
-    return Side("Llama in sequence", seconds, f"{n_tokens} tokens")
+    engine.close()
+    return seconds
 
 
-def _server(setting: Setting, tasks: Sequence[Generate]) -> Side:
-    """llama-server at the best of its settings."""
-    with Model(setting.model, vocab_only=True) as vocabulary:
+def _server(asked: Asked, repeats: int) -> list[float]:
+    """llama-server at the best of its settings; nothing where the program is missing."""
+    program = programs.find("llama-server")
+    if program is None:
+        return []
+    first = {setting: through_server(program, asked, setting) for setting in SERVER_SETTINGS}
+    best = min(first, key=first.__getitem__)
+    return [first[best], *(through_server(program, asked, best) for _ in range(repeats - 1))]
+
+
+def _asked(model: Path, tasks: Sequence[Generate], threads: int) -> Asked:
+    with Model(model, vocab_only=True) as vocabulary:
         prompts = [render_prompt(task.messages, chat=task.chat, model=vocabulary).text for task in tasks]
-    sides = []
-    for slots, n_cmpl, unified in SERVER_SETTINGS:
-        with _running_server(setting, slots, unified) as url:
-            body = {"n_predict": tasks[0].max_tokens, "stop": list(tasks[0].stop), "temperature": 0.7, "n_cmpl": n_cmpl}
-            body |= {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "cache_prompt": True}
-            _post(url, body | {"prompt": prompts[0], "n_predict": 1, "n_cmpl": 1})  # the prefix, as a user would
-            bodies = [
-                body | {"prompt": prompt, "seed": seed}
-                for prompt in prompts
-                for seed in range(0, setting.seeds, n_cmpl)
-            ]
-            started = time.perf_counter()
-            with ThreadPoolExecutor(max(1, slots // n_cmpl)) as pool:
-                list(pool.map(functools.partial(_post, url), bodies))
-            note = f"{slots} slots, n_cmpl {n_cmpl}, {'unified' if unified else 'by slot'}"
-            sides.append(Side("llama-server", time.perf_counter() - started, note))
-    return min(sides, key=lambda side: side.seconds)
+    return Asked(model, prompts, SEEDS, tasks[0].stop, Sampling(max_tokens=tasks[0].max_tokens), threads)
 
 
-@contextlib.contextmanager
-def _running_server(setting: Setting, slots: int, unified: bool) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["-m", setting.model, "--port", str(port), "-np", str(slots), "-c", str(slots * 1024), "--no-repack"]
-    arguments += ["-t", str(setting.threads), "-fa", "off", *(["-kvu"] if unified else ["-no-kvu"])]
-    process = subprocess.Popen(
-        [_program("llama-server"), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        ready = time.monotonic() + READY_S
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{url}/health", timeout=5).close()
-                break
-            if time.monotonic() > ready or process.poll() is not None:
-                raise RuntimeError(f"llama-server does not answer at {url}")
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _post(url: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(
-        f"{url}/completion", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=3600) as answer:
-        return json.load(answer)
-
-
-def _layout(setting: Setting, tasks: Sequence[Any]) -> EngineLayout:
-    """As the plan would have it."""
-    with Model(setting.model, vocab_only=True) as vocabulary:
-        need = need_of(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
-    cache = choose_cache(need, setting.sequences, share=True, most_cells=None)
+def _layouts(model: Path, tasks: Sequence[Task], threads: int) -> tuple[EngineLayout, EngineLayout]:
+    """As a plan would have it, and with the other kind of KV cache."""
+    need = _need(model, tasks)
+    cache = choose_cache(need, Layout().sequences, share=True, most_cells=None)
     assert cache is not None
-    return EngineLayout(setting.threads, cache.sequences, 2048, 512, cache.n_ctx, cache.unified, False, 0)
+    chosen = _layout(threads, cache.sequences, cache.n_ctx, unified=cache.unified)
+    return chosen, replace(chosen, kv_unified=not cache.unified, n_ctx=_cells(need, cache.sequences, not cache.unified))
 
 
-def _rows(setting: Setting, name: str) -> list[dict[str, Any]]:
-    with open(setting.data_dir / name, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+def _need(model: Path, tasks: Sequence[Task]) -> Need:
+    with Model(model, vocab_only=True) as vocabulary:
+        return need_of(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
 
 
-def _questions(setting: Setting) -> list[dict[str, Any]]:
-    return _rows(setting, "gsm8k/test.jsonl")[: setting.items]
+def _cells(need: Need, sequences: int, unified: bool) -> int:
+    return need.unified_cells(sequences) if unified else need.cells_by_sequence(sequences)
 
 
-def _cleaned(solution: str) -> str:
-    return re.sub("<<[^>]*>>", "", solution)
+def _layout(threads: int, sequences: int, cells: int, *, unified: bool) -> EngineLayout:
+    usual = Layout()
+    return EngineLayout(
+        threads, sequences, usual.n_batch, usual.n_ubatch, cells, unified, usual.flash_attention, gpu_layers=0
+    )
 
 
-def _item(number: int, task: Any) -> Item:
-    return Item(str(number), task, None, "")
+def _kind(layout: EngineLayout) -> str:
+    return "one run of cells" if layout.kv_unified else "cells by sequence"
+
+
+def _blocks(tasks: Sequence[Task]) -> list[list[Item]]:
+    items, size = _items(tasks), Execution().block_items
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _items(tasks: Sequence[Task]) -> list[Item]:
+    return [Item(str(number), task, None, "") for number, task in enumerate(tasks)]
+
+
+def _n_choices(task: Task) -> int:
+    return len(task.choices) if isinstance(task, Choose) else 0
+
+
+def _model(folder: Path) -> Path:
+    path = folder / "smollm2-q8_0.gguf"
+    if not path.exists():
+        quantize(model_file("smollm2", folder), path, resolve_type("q8_0"), imatrix=None, threads=2)
+    return path
 
 
 def _ignore(tokens: int) -> None:
     """Nobody listens."""
 
 
-def _program(name: str) -> str:
-    found = shutil.which(name, path=os.environ.get("LLAMA_TOOLS")) or shutil.which(name)
-    if found is None:
-        raise SystemExit(f"{name} is neither in the folder LLAMA_TOOLS nor on the PATH")
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a GGUF")
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--items", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sequences", type=int, default=32)
-    parser.add_argument("cases", nargs="*", default=list(CASES), choices=[*CASES, []])
-    options = vars(parser.parse_args())
-    cases = options.pop("cases")
-    for case in cases:
-        for ours, theirs, most in CASES[case](Setting(**options)):
-            ratio = ours.seconds / theirs.seconds
-            verdict = "pass" if ratio <= most else "MISS"
-            sides = ", ".join(f"{side.name} {side.seconds:.1f} s ({side.note})" for side in (ours, theirs))
-            print(f"{case}: {sides}, ratio {ratio:.3f}, at most {most:.3f}: {verdict}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+BENCH = Bench("benchmarks, beside llama-server, Llama in sequence, llama-batched-bench and each choice alone", run)

@@ -83,6 +83,8 @@ class Setting:
     repeats: int
     chunks: int
     """Of 512 tokens, for what decodes text."""
+    data_dir: Path | None = None
+    """Folder of data sets; None: from the hub."""
 
 
 @dataclass(frozen=True)

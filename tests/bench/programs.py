@@ -13,7 +13,8 @@ from pathlib import Path
 
 HOW_TO_GET = (
     "llama.cpp's own programs are not here, so ours is measured alone. Build them from llama.cpp's source of the same "
-    "version (cmake, targets llama-imatrix and llama-quantize) and name their folder in LLAMA_TOOLS."
+    "version (cmake; targets llama-imatrix, llama-quantize, llama-perplexity, llama-server, llama-batched-bench) and "
+    "name their folder in LLAMA_TOOLS."
 )
 
 

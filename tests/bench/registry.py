@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.bench import divergence, imatrix, quantization, statistics_speed
+from tests.bench import divergence, evaluation, imatrix, quantization, statistics_speed
 from tests.bench.frame import Bench
 
 BENCHES: dict[str, Bench] = {
     "imatrix": imatrix.BENCH,
     "quantization": quantization.BENCH,
     "divergence": divergence.BENCH,
+    "evaluation": evaluation.BENCH,
     "statistics": statistics_speed.BENCH,
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from conf.faults import BadInput, near_names
-from conf.load import dump_yaml, load, resolve_path
+from conf.load import dump_yaml, let_waiting_threads_sleep, load, resolve_path
 
 MODEL = {"models": [{"name": "m", "path": "/m.gguf"}]}
 
@@ -85,3 +86,12 @@ def test_a_package_that_is_not_installed_is_bad_input() -> None:
 def test_near_names_stay_silent_where_nothing_is_near() -> None:
     assert near_names("zzzz", ["q4_k_m", "q8_0"]) == ""
     assert "q4_k_m" in near_names("q4_km", ["q4_k_m", "q8_0"])
+
+
+@pytest.mark.parametrize("set_already", [{}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
+def test_threads_sleep_while_they_wait_unless_the_user_wants_it_otherwise(
+    set_already: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(set_already))
+    let_waiting_threads_sleep()
+    assert os.environ == (set_already or {"GOMP_SPINCOUNT": "1000"})

@@ -12,7 +12,7 @@ from actors.evaluation.engines.llama import LlamaEngine
 from actors.llama.model import Model
 from actors.work import Choose, EngineLayout, Item, Measure
 from tests.evaluation.conftest import ignore, layout
-from tests.evaluation.test_engine import GREEDY, QUESTIONS, SHOTS, choice, chunk, greedy_alone, loglik_alone
+from tests.evaluation.test_engine import GREEDY, QUESTIONS, SAMPLED, SHOTS, choice, chunk, greedy_alone, loglik_alone
 from tests.tiny_architectures import Architecture, write_tiny_architecture
 
 ARCHITECTURES: tuple[Architecture, ...] = ("gemma2", "mamba", "jamba")
@@ -91,3 +91,26 @@ def test_prompts_are_decoded_once_where_they_are_shared_and_each_time_where_not(
         engine.close()
     shared, by_sequence, nothing_shared = tokens
     assert shared == by_sequence < nothing_shared / 10
+
+
+@pytest.mark.parametrize("how", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_a_beginning_that_was_kept_changes_no_bit_and_is_decoded_once_where_it_can_be(
+    alone: Alone, how: EngineLayout
+) -> None:
+    engine, fresh = LlamaEngine(alone.path, how), LlamaEngine(alone.path, how)
+    tokens = []
+    engine.generate([*QUESTIONS, *QUESTIONS[:2]], [5, 6], SAMPLED, ignore)  # leaves cells in an order of its own
+    for block in (QUESTIONS[:4], QUESTIONS[1:], QUESTIONS):
+        engine.take_usage()
+        fresh.measure([chunk()], ignore)  # nothing is kept
+        fresh.take_usage()
+        assert engine.generate(block, [0, 1], SAMPLED, ignore) == fresh.generate(block, [0, 1], SAMPLED, ignore)
+        tokens.append((fresh.take_usage().prompt_tokens, engine.take_usage().prompt_tokens))
+    engine.choose(CHOICES, ignore)
+    fresh.measure([chunk()], ignore)
+    assert engine.choose(CHOICES, ignore) == fresh.choose(CHOICES, ignore)
+    with Model(alone.path, vocab_only=True) as model:
+        kept = how.share_prefixes and model.metadata("general.architecture") != "gemma2"
+    assert all((ours < anew) == kept for anew, ours in tokens)
+    engine.close()
+    fresh.close()

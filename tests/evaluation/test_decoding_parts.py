@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from actors.evaluation.engines.generation import shared_length
 from actors.evaluation.engines.logprobs import token_logprobs
+from actors.evaluation.engines.prefix import shared_length
 from actors.evaluation.engines.sampling import draw_tokens, generator_for
 from actors.evaluation.engines.stops import StopWatch
 from actors.llama.batch import Run, lay

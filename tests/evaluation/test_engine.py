@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from actors.errors import LlamaError
 from actors.evaluation.engines import Answer, Choices, Measured, Refused
 from actors.evaluation.engines.llama import LlamaEngine
 from actors.llama.batch import Run
-from actors.llama.context import Context
+from actors.llama.context import Context, Rows
 from actors.llama.model import Model
 from actors.work import Choose, Generate, Item, Measure, Message
 from conf.schema import Sampling
@@ -92,6 +93,26 @@ def test_a_small_cache_runs_fewer_sequences_and_a_tiny_one_is_refused(tiny_path:
     with pytest.raises(LlamaError, match="256 cells is too small: one sequence needs"):
         tight.generate([question("long", "and " * 200)], [0], GREEDY, ignore)
     tight.close()
+
+
+def test_cells_by_sequence_are_decoded_in_a_row_to_the_end(tiny_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp would make a pass of its own over the weights for each gap."""
+    steps: list[list[int]] = []
+    decode = Context.decode
+
+    def watched(self: Context, runs: Sequence[Run]) -> Iterator[Rows]:
+        if all(len(run.tokens) == 1 for run in runs):
+            steps.append([run.sequence for run in runs])
+        return decode(self, runs)
+
+    monkeypatch.setattr(Context, "decode", watched)
+    own_cells = LlamaEngine(tiny_path, layout(unified=False, n_ctx=6 * 512))
+    texts = {"the hat": 3, "in the sun": 20, "on it and": 5, "re the end": 12, "is the thing": 7, "and the end": 9}
+    items = [question(text, text, max_tokens=most) for text, most in texts.items()]
+    lengths = [a.completion_tokens for a in own_cells.generate(items, [0], GREEDY, ignore) if isinstance(a, Answer)]
+    own_cells.close()
+    assert len(set(lengths)) > 3 and {len(step) for step in steps} >= {1, 2, 3, 4}
+    assert all(step == list(range(1, len(step) + 1)) for step in steps)
 
 
 def test_the_token_limit_ends_an_answer_and_is_counted(engine: LlamaEngine) -> None:

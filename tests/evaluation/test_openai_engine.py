@@ -75,8 +75,8 @@ def said(text: str | None, *, chat: bool = True, finish: str = "stop") -> Reply:
 
 
 @contextlib.contextmanager
-def engine_at(url: str, *, attempts: int = 3, concurrency: int = 4) -> Iterator[OpenAIEngine]:
-    engine = OpenAIEngine(Endpoint(url, "the-model", concurrency, 10.0, attempts), KEY)
+def engine_at(url: str, *, attempts: int = 3, concurrency: int = 4, timeout_s: float = 10.0) -> Iterator[OpenAIEngine]:
+    engine = OpenAIEngine(Endpoint(url, "the-model", concurrency, timeout_s, attempts), KEY)
     try:
         yield engine
     finally:
@@ -121,6 +121,41 @@ def test_a_busy_server_is_asked_again() -> None:
     with server(reply) as (url, asked), engine_at(url, attempts=3) as engine:
         (answer,) = engine.generate([item("a", "A")], [0], SAMPLING, ignore)
     assert isinstance(answer, Answer) and answer.text == "ok" and len(asked) == 3
+
+
+def test_no_more_requests_are_open_at_once_than_were_allowed() -> None:
+    lock = threading.Lock()
+    open_now, most = 0, 0
+
+    def reply(number: int, body: dict[str, Any]) -> Reply:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        time.sleep(0.02)
+        with lock:
+            open_now -= 1
+        return said("ok")
+
+    with server(reply) as (url, asked), engine_at(url, concurrency=3) as engine:
+        engine.generate([item(str(n), "A") for n in range(6)], [0, 1], SAMPLING, ignore)
+    assert (most, len(asked)) == (3, 12)
+
+
+def test_a_server_that_does_not_answer_in_time_is_asked_again() -> None:
+    def reply(number: int, body: dict[str, Any]) -> Reply:
+        time.sleep(0.6 if number == 1 else 0)
+        return said(f"answer {number}")
+
+    with server(reply) as (url, _), engine_at(url, attempts=2, timeout_s=0.3) as engine:
+        (answer,) = engine.generate([item("a", "A")], [0], SAMPLING, ignore)
+        assert isinstance(answer, Answer) and answer.text == "answer 2"
+    with (
+        server(lambda number, body: reply(1, body)) as (url, _),
+        engine_at(url, attempts=1, timeout_s=0.2) as engine,
+        pytest.raises(EndpointFailed, match="APITimeoutError"),
+    ):
+        engine.generate([item("a", "A")], [0], SAMPLING, ignore)
 
 
 def test_a_question_beyond_its_context_is_refused_and_the_others_are_answered() -> None:

@@ -92,7 +92,7 @@ def problem(row: Row) -> Problem:
 
 def _load(inputs: Inputs) -> Loaded:
     test, train = read_rows(inputs, TEST, problem), read_rows(inputs, TRAIN, problem)
-    shots = [f"Question: {shot.question}\nAnswer: {_cleaned(shot)}\n\n" for shot in train.values[:SHOTS]]
+    shots = [f"Question: {shot.question}\nAnswer: {cleaned(shot)}\n\n" for shot in train.values[:SHOTS]]
     questions = tuple(
         Question(
             one.item_id,
@@ -109,13 +109,14 @@ def _load(inputs: Inputs) -> Loaded:
     return Loaded(questions, (*test.files, *train.files))
 
 
-def _cleaned(shot: Problem) -> str:
+def cleaned(shot: Problem) -> str:
+    """The solution without calculator marks."""
     return _CALCULATOR_MARK.sub("", shot.solution)
 
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version=2,
+    version=3,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,

@@ -40,7 +40,7 @@ def _load(inputs: Inputs) -> Loaded:
 
 BENCHMARK = Benchmark(
     name="gsm8k_chat",
-    version=1,
+    version=2,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,

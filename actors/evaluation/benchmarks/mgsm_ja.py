@@ -4,7 +4,7 @@
 - Revision: of the data folder (`mgsm_ja/`) 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository; of the hub
   juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc, read in a public repository that pins it; the hub's files
   themselves could not be fetched when this was written, and no sha256 of them was found.
-- Licence: CC BY 4.0
+- Licence: CC BY 4.0 (copies on the hub state CC BY-SA 4.0)
 - Sample item: "ローブを作成するには、青色の繊維を2巻分、白色の繊維をその半分用いる必要があります。
   全体で何巻必要ですか？" -> 3
 - Prompt: the question and the instruction below, through the model's chat template, without shots. Where the data
@@ -91,7 +91,7 @@ def _load(inputs: Inputs) -> Loaded:
 
 BENCHMARK = Benchmark(
     name="mgsm_ja",
-    version=1,
+    version=2,
     kind="generate",
     metric="accuracy",
     higher_is_better=True,

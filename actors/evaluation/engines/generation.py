@@ -1,8 +1,8 @@
 """Generating a block's answers: many sequences in one decode, a finished one replaced at once.
 
-The common beginning of all prompts (the few-shot examples) is decoded once, and each item's own part once for
-all its seeds; sequences are forked from them. The order of work is fixed: items as they come, seeds within an
-item, the lowest free slot first. Nothing here looks at a clock, so the same block gives the same answers.
+The common beginning of all prompts (the few-shot examples) is there already (`prefix`), and each item's own part is
+decoded once for all its seeds; sequences are forked from them. The order of work is fixed: items as they come, seeds
+within an item, the lowest free slot first. Nothing here looks at a clock, so the same block gives the same answers.
 
 Room in the KV cache is reserved before a sequence starts, for its longest possible answer: the cache cannot run
 out in the middle, a short one only lets fewer sequences run at once.
@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from actors.errors import LlamaError
 from actors.evaluation.engines import FinishReason
 from actors.evaluation.engines.meter import Meter
+from actors.evaluation.engines.prefix import ROOT, KeptPrefix, shared_length
 from actors.evaluation.engines.sampling import draw_tokens, generator_for
 from actors.evaluation.engines.stops import StopWatch
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from conf.schema import Sampling
-
-ROOT = 0  # the sequence that holds the common beginning; slots are 1..n, the one after them holds a waiting item
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,13 @@ class _Waiting:
 
 @dataclass
 class Generation:
-    """One block's generation; `run` is called once."""
+    """One block's generation; `run` is called once.
+
+    Slots are the sequences 1 to `n_slots`; the one after them holds an item that waits.
+    """
 
     context: Context
+    kept: KeptPrefix
     vocabulary: Vocabulary
     sampling: Sampling
     n_slots: int
@@ -98,12 +101,10 @@ class Generation:
 
     def run(self) -> list[Generated]:
         """Answers in the order of the asks, seeds within an ask. Raises `LlamaError`."""
-        self.context.clear()
         pending = deque((ask, seed) for ask in range(len(self.asks)) for seed in range(len(self.seeds)))
         self._prefix = shared_length([ask.tokens for ask in self.asks]) if self.context.shares else 0
         self._check_room()
-        if self._prefix:
-            self._decode_prompts([Run(ROOT, 0, self.asks[0].tokens[: self._prefix], self._prefix)])
+        self.kept.open(self.asks[0].tokens[: self._prefix] if self._prefix else ())
         while pending or self._running:
             self._start(pending)
             self._step()
@@ -213,6 +214,8 @@ class Generation:
 
     def _step(self) -> None:
         """One token for every running sequence."""
+        if not self.context.unified:
+            self._close_gaps()
         slots = sorted(self._running)
         runs = [Run(slot, self._running[slot].position, (self._running[slot].token,), 0) for slot in slots]
         for slot in slots:
@@ -223,6 +226,19 @@ class Generation:
                 self._advance(slots[done : done + len(rows.logits)], rows.logits)
                 done += len(rows.logits)
             count(done)
+
+    def _close_gaps(self) -> None:
+        """Move the highest slots into those that nothing is left for.
+
+        Where each sequence has cells of its own, llama.cpp computes neighbours together (`split_equal` of its batches
+        wants sequences in a row): every gap would cost another pass over all weights.
+        """
+        for slot in range(1, len(self._running) + 1):
+            if slot not in self._running:
+                highest = max(self._running)
+                self.context.fork(highest, slot)
+                self.context.drop(highest)
+                self._running[slot] = self._running.pop(highest)
 
     def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
         """Draw the next token of each slot; finish those that are done."""
@@ -245,16 +261,3 @@ class Generation:
         if running.watch.add(self.vocabulary.piece(token)):
             return "stop"
         return "length" if running.n_tokens >= self.asks[running.ask_index].max_tokens else None
-
-
-def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that all prompts begin with; at least one token of each is left over, to be asked for logits."""
-    if not prompts:
-        return 0
-    most = min(map(len, prompts)) - 1
-    first = np.asarray(prompts[0][:most])
-    for prompt in prompts[1:]:
-        differs = np.flatnonzero(first != np.asarray(prompt[: len(first)]))
-        if len(differs):
-            first = first[: differs[0]]
-    return max(0, len(first))

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.errors import LlamaError
-from actors.evaluation.engines.generation import ROOT, shared_length
 from actors.evaluation.engines.logprobs import token_logprobs
 from actors.evaluation.engines.meter import Meter
+from actors.evaluation.engines.prefix import ROOT, KeptPrefix, shared_length
 from actors.llama.batch import Run
 from actors.llama.context import Context
 
@@ -49,12 +49,12 @@ class Likelihoods:
     """Decodes questions in one context."""
 
     context: Context
+    kept: KeptPrefix
     n_slots: int
     meter: Meter
 
     def choices(self, forks: Sequence[Fork]) -> list[tuple[float, ...]]:
         """Log-likelihoods, nats, of each question's choices. Raises `LlamaError`."""
-        self.context.clear()
         self._check_room(forks)
         if not self.context.shares:
             return self._choices_alone(forks)
@@ -63,8 +63,7 @@ class Likelihoods:
             shared_length([choice for fork in forks for choice in fork.choices]),
             min((fork.stem for fork in forks), default=0),
         )
-        if forks:
-            self._scores([_unscored(Run(ROOT, 0, forks[0].choices[0][:prefix], prefix))])
+        self.kept.open(forks[0].choices[0][:prefix] if forks else ())
         results: list[tuple[float, ...]] = []
         for group in self._groups(forks, prefix):
             results += self._group(group, prefix)
@@ -78,6 +77,7 @@ class Likelihoods:
 
     def _choices_alone(self, forks: Sequence[Fork]) -> list[tuple[float, ...]]:
         """Each choice from its first token on, in a sequence of its own."""
+        self.kept.open(())
         tails = [_whole(choice, fork) for fork in forks for choice in fork.choices]
         scores: list[float] = []
         for start in range(0, len(tails), self.n_slots):

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.evaluation.context_need import BESIDE_SLOTS
 from actors.evaluation.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
-from actors.evaluation.engines.generation import ROOT, Ask, Generation, Vocabulary
+from actors.evaluation.engines.generation import Ask, Generation, Vocabulary
 from actors.evaluation.engines.likelihood import Fork, Likelihoods
 from actors.evaluation.engines.meter import Meter
+from actors.evaluation.engines.prefix import ROOT, KeptPrefix
 from actors.evaluation.engines.side_by_side import measure_side_by_side
 from actors.llama.batch import Run
 from actors.llama.context import Context
@@ -55,6 +56,7 @@ class LlamaEngine:
         self._context = Context(self._model, layout, max_sequences=layout.sequences + BESIDE_SLOTS)
         self._meter = Meter()
         self._meter.loaded(time.perf_counter() - started)
+        self._kept = KeptPrefix(self._context, self._meter)
         self.vocabulary = Vocabulary(
             functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
         )
@@ -76,7 +78,7 @@ class LlamaEngine:
         prepared = [self.ask(item, sampling) for item in items]
         asks = [one.content for one in prepared if isinstance(one, Put)]
         generation = Generation(
-            self._context, self.vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
+            self._context, self._kept, self.vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
@@ -94,7 +96,7 @@ class LlamaEngine:
         self._meter.report = report
         prepared = [self.fork(item) for item in items]
         forks = [one.content for one in prepared if isinstance(one, Put)]
-        logliks = iter(Likelihoods(self._context, self._layout.sequences, self._meter).choices(forks))
+        logliks = iter(Likelihoods(self._context, self._kept, self._layout.sequences, self._meter).choices(forks))
         results: list[Choices | Refused] = []
         for one in prepared:
             if isinstance(one, Refused):
@@ -119,7 +121,7 @@ class LlamaEngine:
 
         They are llama.cpp's own memory: valid until this engine decodes again.
         """
-        self._context.clear()
+        self._kept.open(())
         # The last token's logits would predict what is not there.
         calls = self._context.decode([Run(ROOT, 0, task.tokens[:-1], task.first_scored - 1)])
         while True:

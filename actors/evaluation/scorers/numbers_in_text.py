@@ -2,7 +2,8 @@
 
 An answer is what stands behind a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は.
 Behind a mark the first number of the line counts, where the line has an equals sign the first after the last of them;
-in a Japanese sentence, which ends with what it says, the last number. The last mark that has a number wins; without any
+in a Japanese sentence, which ends with what it says, the last number. What stands in brackets is a remark: it counts
+where nothing else does. The last mark that has a number wins; without any
 the last number of the text does, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml).
 How numbers are written is the matter of `numerals`.
 """
@@ -23,6 +24,7 @@ _FILLER = r"(?:(?:about|approximately|exactly|therefore|thus|simply|just|then|on
 _ENGLISH = re.compile(rf"\banswers?(?:\s*\**\s*(?:is|:|=)|\s+should be|\s+would be|\s+becomes)[^\w\n]*{_FILLER}", re.I)
 _JAPANESE = re.compile(r"(?:答え|解答|回答|正解|答)\**(?:は|が|:|=|\))")
 _SENTENCE_END = re.compile(r"[。\n]")
+_REMARK = re.compile(r"\([^()\n]*\)")
 
 
 def final_number(text: str) -> Fraction | None:
@@ -50,7 +52,7 @@ def _first_of_line(text: str, found: list[Numeral], start: int) -> Numeral | Non
     while start < len(text) and text[start].isspace():
         start += 1
     end = _line_end(text, start)
-    start = max(start, text.rfind("=", start, end))
+    start = max(start, _without_remarks(text).rfind("=", start, end))
     return next((numeral for numeral in found if start <= numeral.start < end), None)
 
 
@@ -67,7 +69,14 @@ def _last_of_sentence(text: str, found: list[Numeral], start: int) -> Numeral | 
         start += 1
     end = _SENTENCE_END.search(text, start)
     last = end.start() if end else len(text)
-    return next((numeral for numeral in reversed(found) if start <= numeral.start < last), None)
+    said = [numeral for numeral in found if start <= numeral.start < last]
+    outside = _without_remarks(text)
+    return next((one for one in reversed(said) if not outside[one.start].isspace()), said[-1] if said else None)
+
+
+def _without_remarks(text: str) -> str:
+    """The text with blanks for what stands in brackets: places stay what they are."""
+    return _REMARK.sub(lambda match: " " * len(match[0]), text)
 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> Verdict:

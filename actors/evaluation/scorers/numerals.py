@@ -43,7 +43,7 @@ _COUNTERS = (
 """Kanji that may follow a numeral in kanji; before any other the numeral is part of a word (一緒, 三角形, 千葉)."""
 _WORD_BEFORE = (*"唯統均単同随逐", "万が")
 """唯一, 統一 and the like."""
-_NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中")
+_NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中|三日月|五月雨")
 
 _MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "﹣": "-"})
 _THIN_SPACE = re.compile("(?<=\\d)[\u2009\u202f\u00a0](?=\\d{3}(?!\\d))")
@@ -52,7 +52,7 @@ _BEFORE_VULGAR_FRACTION = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
 _NO_DIGITS = ("<super>", "<sub>", "<circle>")
 """NFKC alone would make cm2 of cm², and an answer of ③."""
 _TEX_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!;]\s?)(?=\d{3})")
-_TEX_FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{\s*([\d,.]+)\s*\}\s*\{\s*([\d,.]+)\s*\}|(\d)\s*(\d))")
+_TEX_FRACTION = re.compile(r"([-+]?)\\[dtc]?frac\s*(?:\{\s*(-?[\d,.]+)\s*\}\s*\{\s*([\d,.]+)\s*\}|(\d)\s*(\d))")
 _TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
@@ -72,7 +72,8 @@ def plain(text: str) -> str:
     text = "".join(" " if _decomposition(character) in _NO_DIGITS else character for character in text)
     text = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).replace("\u2044", "/")
     text = _TEX_SEPARATOR.sub(",", text)
-    text = _TEX_FRACTION.sub(lambda match: f" {match[1] or match[3]}/{match[2] or match[4]} ", text)
+    # The space makes 1\frac{1}{2} a mixed number; a sign stays where it belongs.
+    text = _TEX_FRACTION.sub(lambda match: f"{match[1] or ' '}{match[2] or match[4]}/{match[3] or match[5]} ", text)
     text = text.replace("\\times", "×").replace("\\cdot", "×").replace("\\%", "%").replace("\\$", "$")
     return _TEX_COMMAND.sub(" ", text)
 
