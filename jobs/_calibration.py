@@ -13,7 +13,7 @@ from pathlib import Path
 from actors.evaluation.contract import BenchmarkData
 from actors.hub import Hub
 from actors.llama.model import Model
-from actors.orchestrator.plan import SourceImatrix
+from actors.orchestrator.inputs import SourceImatrix
 from actors.quantization.calibration import ReadText, make_chunks, read_calibration, text_name
 from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix

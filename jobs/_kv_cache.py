@@ -12,7 +12,7 @@ from actors.evaluation.benchmarks import cache_need
 from actors.evaluation.context_need import Cache, choose_cache
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
-from actors.orchestrator.plan import SourceModel
+from actors.orchestrator.inputs import SourceModel
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 

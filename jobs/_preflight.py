@@ -26,15 +26,9 @@ from actors.llama.model import Model
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import plan_quantization
 from actors.machine import check_memory
-from actors.orchestrator.plan import (
-    Inputs,
-    Plan,
-    PlannedBenchmark,
-    SourceArm,
-    SourceImatrix,
-    SourceModel,
-    uses_imatrix,
-)
+from actors.orchestrator.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.planning.arms import uses_imatrix
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.quantization.protection import allot

@@ -27,7 +27,9 @@ from actors.llama import library
 from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
 from actors.orchestrator.placement import Cluster, evaluation_bytes, place
-from actors.orchestrator.plan import Plan, make_plan, plan_json
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.planning.make_plan import make_plan
+from actors.orchestrator.planning.published import plan_json
 from actors.ownership import owned
 from actors.store import RunDirectory, read_json, write_json, write_text
 from actors.tracking import check_reachable

@@ -19,7 +19,7 @@ from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
 from actors.llama.trial import check_decodes
-from actors.orchestrator.plan import SourceArm, SourceModel
+from actors.orchestrator.inputs import SourceArm, SourceModel
 from actors.store import content_hash, file_sha256, read_json, write_json
 from actors.work import Endpoint
 from conf.faults import BadInput, Fault

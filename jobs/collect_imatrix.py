@@ -21,7 +21,8 @@ import polars as pl
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
-from actors.orchestrator.plan import SourceImatrix, weighted_mix
+from actors.orchestrator.inputs import SourceImatrix
+from actors.orchestrator.planning.arms import weighted_mix
 from actors.quantization.calibration import text_name
 from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix

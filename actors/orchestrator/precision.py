@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.orchestrator.plan import Plan, PlannedBenchmark, seeds_of
+from actors.orchestrator.inputs import PlannedBenchmark
+from actors.orchestrator.plan import Plan, seeds_of
 from conf.schema import PipelineConfig, Statistics
 from stats.power import detectable_difference, discordance_bounds, items_needed
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.orchestrator.plan import Plan, PlannedArm, PlannedBenchmark, PlannedBlock, seeds_of
+from actors.orchestrator.inputs import PlannedBenchmark
+from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.store import read_jsonl
 from conf.schema import PipelineConfig
 from reporting.early import Stop

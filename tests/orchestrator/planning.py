@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.plan import Inputs, Plan, PlannedBenchmark, SourceImatrix, SourceModel, make_plan
+from actors.orchestrator.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.planning.make_plan import make_plan
 from actors.store import RunDirectory
 from actors.work import CalibrationText, Choose, Generate, Item, Message, Recipe, Scorer
 from conf.schema import PipelineConfig

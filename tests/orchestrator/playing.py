@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.plan import Plan, PlannedBenchmark, PlannedBlock
+from actors.orchestrator.inputs import PlannedBenchmark
+from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.schedule import Schedule, State, units_of
 from actors.orchestrator.stopping import EarlyStop
 from actors.store import read_jsonl, write_jsonl

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from actors.orchestrator.inputs import PlannedBenchmark
 from actors.orchestrator.placement import evaluation_bytes
-from actors.orchestrator.plan import Plan, PlannedBenchmark
+from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule, State, Unit, units_of
 from actors.work import Item, Measure, Scorer
 from tests.orchestrator.planning import KINDS, deterministic, make_inputs, make_small_plan, sampled

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.plan import Plan, PlannedImatrix, SourceArm, SourceImatrix, _plan_imatrix, seed_groups
+from actors.orchestrator.inputs import SourceArm, SourceImatrix
+from actors.orchestrator.plan import Plan, PlannedImatrix
+from actors.orchestrator.planning.blocks import seed_groups
+from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.recipes import protected, resolve_recipe
 from actors.store import RunDirectory
 from actors.work import CalibrationText, Endpoint, Generate, Item, Recipe, TypeOverrides
@@ -295,7 +298,7 @@ def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> Non
     config = make_config(protection={"token_weights": {"mathematics": 7}})
 
     def planned(config: PipelineConfig, *, weighted: bool) -> PlannedImatrix:
-        return _plan_imatrix(config, run, inputs, MODEL, inputs.imatrices[0], weighted=weighted)
+        return plan_imatrix(config, run, inputs, MODEL, inputs.imatrices[0], weighted=weighted)
 
     plain, weighted = planned(config, weighted=False), planned(config, weighted=True)
     assert (plain.mix, weighted.mix) == ("default", "default+weighted")

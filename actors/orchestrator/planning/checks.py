@@ -1,0 +1,93 @@
+"""What is measured once an arm beside its blocks: the self-check of its engine, its speed and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from actors.orchestrator.inputs import Inputs, PlannedBenchmark
+from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
+from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.work import (
+    Call,
+    CheckOrder,
+    CheckPart,
+    Choose,
+    Item,
+    Measure,
+    PerformanceOrder,
+)
+from conf.schema import PipelineConfig
+
+CHECK_ITEMS = 2
+"""Items a kind of an arm's self-check."""
+
+
+def plan_performances(
+    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]
+) -> tuple[PlannedPerformance, ...]:
+    """Each arm in the layout of its widest benchmark; an A/A arm is its reference's file."""
+    planned = []
+    for arm in arms:
+        layouts = [block.layout for block in blocks if block.arm == arm.name]
+        if arm.is_aa or arm.endpoint is not None or not layouts:
+            continue
+        layout = max(layouts, key=lambda one: one.n_ctx)
+        key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
+        path = run.performance(arm.name, content_hash(key))
+        order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
+        planned.append(PlannedPerformance(f"performance/{path.stem}", order))
+    return tuple(planned)
+
+
+def plan_checks(
+    config: PipelineConfig,
+    run: RunDirectory,
+    arms: Sequence[PlannedArm],
+    inputs: Inputs,
+    blocks: Sequence[PlannedBlock],
+) -> tuple[PlannedCheck, ...]:
+    """One check an arm that is decoded here: a few items of its shortest benchmark of each kind."""
+    if not config.execution.self_check:
+        return ()
+    layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
+    checks = []
+    for arm in [arm for arm in arms if arm.endpoint is None]:
+        own = [one for one in inputs.benchmarks[arm.model] if (arm.name, one.name) in layouts]
+        chosen = _shortest_of_each_kind(own, config.execution.block_items)
+        if not chosen:
+            continue
+        parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
+        content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
+        template = inputs.chat_templates.get(arm.model)
+        key = {"rule": KEY_RULE, "arm": arm.key_hash, "parts": content, "chat_template": template}
+        path = run.check(arm.name, content_hash(key))
+        order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
+        checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
+    return tuple(checks)
+
+
+def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: int) -> dict[str, tuple[Item, ...]]:
+    """By benchmark, the shortest items of its first block: a limit that grows does not change them."""
+    best: dict[str, tuple[int, str, tuple[Item, ...]]] = {}
+    for benchmark in benchmarks:
+        first_block = [
+            (_length(item), number) for number, item in enumerate(benchmark.items[:block_items]) if not item.too_long
+        ]
+        if not first_block or benchmark.kind == "function":
+            continue
+        shortest = sorted(first_block)[:CHECK_ITEMS]
+        found = (sum(length for length, _ in shortest), benchmark.name, tuple(benchmark.items[n] for _, n in shortest))
+        best[benchmark.kind] = min(best.get(benchmark.kind, found), found, key=lambda entry: entry[0])
+    return {name: items for _, name, items in best.values()}
+
+
+def _length(item: Item) -> int:
+    """Characters of a prompt and its choices, or tokens of a chunk."""
+    task = item.task
+    if isinstance(task, Measure):
+        return len(task.tokens)
+    if isinstance(task, Call):
+        return 0
+    choices = task.choices if isinstance(task, Choose) else ()
+    return sum(len(message.content) for message in task.messages) + sum(map(len, choices))

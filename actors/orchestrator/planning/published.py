@@ -1,0 +1,79 @@
+"""The plan as `plan.json` publishes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import Any
+
+from actors.orchestrator.plan import Plan
+from actors.store import RunDirectory
+
+PLAN_SCHEMA_VERSION = 1
+
+
+def relative(path: str, run: RunDirectory) -> str:
+    """`path` as it stands in plan.json: relative to the run directory where it lies in it."""
+    pure = PurePath(path)
+    return pure.relative_to(run.root).as_posix() if pure.is_relative_to(run.root) else path
+
+
+def plan_json(
+    plan: Plan, run: RunDirectory, versions: Mapping[str, str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The plan as `plan.json` publishes it: names and paths, not the items' texts."""
+    return {
+        "schema_version": PLAN_SCHEMA_VERSION,
+        "pipeline_id": plan.pipeline_id,
+        "plan_hash": plan.plan_hash,
+        "models": [asdict(model) for model in plan.models],
+        "imatrices": [
+            {
+                "mix": one.mix,
+                "model": one.model,
+                "file": relative(one.file, run),
+                "manifest": relative(f"{one.file}.manifest.json", run),
+            }
+            for one in plan.imatrices
+        ],
+        "artifacts": [
+            {
+                "arm": arm.name,
+                "model": arm.model,
+                "reference": arm.reference,
+                "recipe": arm.recipe,
+                "recipe_content": arm.order.recipe.identity if arm.order else None,
+                "imatrix": arm.imatrix,
+                "dequantized_from": arm.dequantized_from,
+                "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
+                "file": relative(arm.gguf_path, run),
+                "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
+                "predicted_bytes": arm.predicted_bytes,
+            }
+            for arm in plan.arms
+        ],
+        "blocks": [
+            {
+                "arm": block.arm,
+                "benchmark": block.benchmark,
+                "seeds": list(block.seeds),
+                "n_items": block.n_items,
+                "file": relative(block.records_path, run),
+            }
+            for block in plan.blocks
+        ],
+        "cells": [
+            {
+                "id": f"{cell.arm}/{cell.benchmark}/{cell.seed}",
+                "arm": cell.arm,
+                "benchmark": cell.benchmark,
+                "seed": cell.seed,
+                "records_dir": relative(cell.records_dir, run),
+                "blocks": [f"{unit}.jsonl" for unit in cell.blocks],
+            }
+            for cell in plan.cells
+        ],
+        "versions": dict(versions),
+        "settings": dict(settings),
+    }
