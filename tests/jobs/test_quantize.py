@@ -32,7 +32,8 @@ def test_files_are_named_by_model_and_type_and_made_once(
     output = tmp_path / "out"
     command = ("--model", f"mine={tiny}", "--imatrix", matrix, "--formats", "F16,q4_k,Q4_K_M", "--output", output)
     assert run(*command) == 0
-    names = {f"mine-{kind}{ending}" for kind in ("F16", "Q4_K_M") for ending in (".gguf", ".manifest.json", ".log.txt")}
+    endings = (".gguf", ".manifest.json", ".log.txt", ".losses.json")
+    names = {f"mine-{kind}{ending}" for kind in ("F16", "Q4_K_M") for ending in endings}
     assert {path.name for path in output.iterdir()} == names
     before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
     capsys.readouterr()
@@ -157,5 +158,5 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_finished(tmp_path: Path)
     process.communicate()
     assert [path.suffix for path in output.iterdir()] == [".part"]
     assert run(*words) == 0
-    endings = (".gguf", ".log.txt", ".manifest.json")
+    endings = (".gguf", ".log.txt", ".losses.json", ".manifest.json")
     assert sorted(path.name for path in output.iterdir()) == [f"small-Q6_K{ending}" for ending in endings]
