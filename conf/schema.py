@@ -204,8 +204,9 @@ class Layout(Frozen):
     """Tokens a call of `llama_decode`, at most."""
     n_ubatch: Annotated[int, Field(ge=32)] = 512
     """Tokens a computation graph, at most."""
-    flash_attention: bool = False
-    """Off: slower on a GPU, but the most widely supported path on every device, and twice as fast on a CPU."""
+    flash_attention: bool = True
+    """Where llama.cpp finds that the device has it. Off was slower wherever it was measured (SmolLM2-135M on 2 cores:
+    text and likelihoods 0.88 times as fast, answers without a prefix 0.8 times, with 5 shots 0.83 times)."""
 
 
 class Execution(Frozen):

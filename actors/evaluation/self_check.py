@@ -92,6 +92,7 @@ def _check(order: CheckOrder, part: CheckPart, report: ReportTokens) -> PartRepo
             n_ctx=max(lengths, default=1),
             threads=part.layout.threads,
             gpu_layers=part.layout.gpu_layers,
+            flash_attention=part.layout.flash_attention,
         )
         with contextlib.closing(plain):
             mismatch = next((found for one in answered if (found := _mismatch(one, engine.vocabulary, plain))), None)

@@ -50,7 +50,11 @@ class Context:
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_init_from_model(model.handle, _parameters(layout, max_sequences))
         if not self.handle:
-            raise LlamaError(f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}", log[-5:])
+            raise LlamaError(
+                f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}. With a smaller "
+                "`layout: kv_cache_mib` fewer sequences run side by side, in fewer cells",
+                log[-5:],
+            )
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
         self.unified = layout.kv_unified
         self.shares = layout.share_prefixes
@@ -119,7 +123,7 @@ def _parameters(layout: EngineLayout, max_sequences: int) -> llama_cpp.llama_con
     params.kv_unified = layout.kv_unified
     params.offload_kqv = layout.gpu_layers != 0
     params.flash_attn_type = (
-        llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if layout.flash_attention else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO if layout.flash_attention else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
     )
     return params
 

@@ -34,7 +34,7 @@ class GreedyStep:
 class PlainModel:
     """Owns one `llama_cpp.Llama`. Close it."""
 
-    def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int) -> None:
+    def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, flash_attention: bool) -> None:
         """Raises `LlamaError` with the log's last lines."""
         with library.captured_log() as log:
             try:
@@ -47,6 +47,7 @@ class PlainModel:
                         n_threads=threads,
                         n_threads_batch=threads,
                         n_gpu_layers=gpu_layers,
+                        flash_attn=flash_attention,
                         verbose=False,
                     )
             except ValueError as error:

@@ -110,7 +110,7 @@ def _ours(order: PassOrder, setting: Setting) -> _Run:
 
 def _theirs(program: str, reference: Path, arm: Path, setting: Setting) -> _Run:
     base = setting.folder / "base-logits.bin"
-    common = ("-c", CONTEXT_TOKENS, "-t", setting.threads, "--no-repack", "-fa", "off", "--kl-divergence-base", base)
+    common = ("-c", CONTEXT_TOKENS, "-t", setting.threads, "--no-repack", "--kl-divergence-base", base)
     text = ("-f", text_file(setting.folder), "--chunks", setting.chunks)
     first = programs.run(program, "-m", reference, *common, *text)
     second = programs.run(program, "-m", arm, *common, "--kl-divergence")

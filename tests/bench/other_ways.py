@@ -1,7 +1,7 @@
 """How others decode the same questions: llama-server, the high-level `Llama` class, llama-batched-bench, one by one.
 
-Each gives back seconds of wall time; loading the model is never counted. Weights are not repacked anywhere and flash
-attention is off, as in ours; what the sampling settings are called differs, their values do not.
+Each gives back seconds of wall time; loading the model is never counted. Weights are not repacked anywhere, as in
+ours; flash attention is what each does by itself. What the sampling settings are called differs, their values do not.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def through_server(program: str, asked: Asked, setting: ServerSetting) -> float:
 def batched_decoding(program: str, model: Path, threads: int, sequences: int, prompt: int, answer: int) -> float:
     """Seconds in which llama-batched-bench decodes the answers, their prompts not counted."""
     arguments = ["-m", str(model), "-c", str(sequences * 256), "-npp", str(prompt), "-ntg", str(answer)]
-    arguments += ["-npl", str(sequences), "-t", str(threads), "--no-repack", "-fa", "off", "--output-format", "jsonl"]
+    arguments += ["-npl", str(sequences), "-t", str(threads), "--no-repack", "--output-format", "jsonl"]
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
     (line,) = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
     return float(line["t_tg"])
@@ -117,7 +117,7 @@ def _running_server(program: str, asked: Asked, setting: ServerSetting) -> Itera
         port = free.getsockname()[1]
     arguments = ["-m", str(asked.model), "--host", "127.0.0.1", "--port", str(port), "-np", str(setting.slots)]
     arguments += ["-c", str(setting.slots * CELLS_A_SLOT), "-kvu" if setting.unified else "-no-kvu", "--no-repack"]
-    arguments += ["-t", str(asked.threads), "-fa", "off"]
+    arguments += ["-t", str(asked.threads)]
     process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

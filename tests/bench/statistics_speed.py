@@ -1,7 +1,7 @@
 """How fast the statistics are: 20 arms x 10 benchmarks x 1319 items x 5 runs with 10,000 bootstrap draws.
 
     python -m tests.bench statistics
-    python -m tests.bench.statistics_speed [--arms 20 --benchmarks 10 --items 1319 --runs 5]
+    python -m tests.bench.statistics_speed [--arms 20 --benchmarks 10 --items 1319 --runs 5]    # without the memory
 
 Makes up records of that shape (eight sampled benchmarks of ten, one of likelihoods and one of perplexity), computes all
 findings as a pipeline does at its end, from records to both result files, checked against their schemas. Targets: 20 s
@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +23,7 @@ import polars as pl
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.results import build_results
 from reporting.validate import validate
+from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target
 from tests.reporting.sample_run import sample_run
 
@@ -98,12 +96,11 @@ def run(setting: Setting) -> Sequence[Measure]:
 
 
 def _in_own_process(setting: Setting) -> dict[str, float]:
-    command = [sys.executable, "-W", "error", "-m", __name__]
     # BLAS and polars take their threads from the environment, before they are imported.
-    threads = {name: str(setting.threads) for name in ("OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **threads})
-    numbers: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return numbers
+    threads = [f"{name}={setting.threads}" for name in ("OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")]
+    child = programs.run("env", *threads, sys.executable, "-W", "error", "-m", __name__)
+    numbers: dict[str, float] = json.loads(child.stdout.splitlines()[-1])
+    return {**numbers, "peak memory": child.peak_rss_mb}
 
 
 def main() -> int:
@@ -121,7 +118,6 @@ def main() -> int:
     numbers = {
         "findings": time.perf_counter() - started_s,
         "processor time": time.process_time() - cpu_started_s,
-        "peak memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
     print(json.dumps(numbers))
     return 0
