@@ -205,8 +205,8 @@ class Layout(Frozen):
     n_ubatch: Annotated[int, Field(ge=32)] = 512
     """Tokens a computation graph, at most."""
     flash_attention: bool = True
-    """Where llama.cpp finds that the device has it. Off was slower wherever it was measured (SmolLM2-135M on 2 cores:
-    text and likelihoods 0.88 times as fast, answers without a prefix 0.8 times, with 5 shots 0.83 times)."""
+    """For answers and text, where llama.cpp finds that the device has it. Off was slower wherever it was measured
+    (SmolLM2-135M on 2 cores: text 0.88 times as fast, answers 0.8 times without a prefix, 0.83 with 5 shots)."""
 
 
 class Execution(Frozen):

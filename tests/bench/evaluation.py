@@ -118,7 +118,7 @@ def _decode(setting: Setting, model: Path) -> list[Measure]:
 def _arc(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
         tasks = [one.task for one in ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[:ARC_ITEMS]]
-    layout, _ = _layouts(model, tasks, setting.threads)
+    layout = replace(_layouts(model, tasks, setting.threads)[0], flash_attention=False)  # as the plan has it
     need = _need(model, tasks)
     ours = [_choose(model, layout, tasks) for _ in range(setting.repeats)]
     one_by_one = replace(layout, sequences=1, n_ctx=need.cells_by_sequence(1), kv_unified=False, share_prefixes=False)
