@@ -17,7 +17,7 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema import Language
-from jobs._parser import Parser
+from jobs._parser import EXIT_BAD_INPUT, Parser
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
 
 RESULTS_FOLDER = "evaluation_results"
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths, notices = _write(options)
     except BadInput as error:
         print(error, file=sys.stderr)
-        return 2
+        return EXIT_BAD_INPUT
     for notice in notices:
         print(f"Notice: {notice}")
     for path in paths:

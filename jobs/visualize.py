@@ -15,7 +15,7 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema import Language
-from jobs._parser import Parser
+from jobs._parser import EXIT_BAD_INPUT, Parser
 from reporting.charts.draw import draw_charts
 
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files = draw_charts(options.results, output.parent, options.lang, output.stem, plain_bars=options.plain_bars)
     except BadInput as error:
         print(error, file=sys.stderr)
-        return 2
+        return EXIT_BAD_INPUT
     for notice in files.notices:
         print(f"Notice: {notice}")
     for path in files.paths:
