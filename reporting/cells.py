@@ -14,12 +14,14 @@ import numpy as np
 import polars as pl
 
 from conf.custom_benchmarks import WHOLE
+from reporting.frames import DIVERGENCE_COLUMNS
 from stats.intervals import Floats, Interval
 from stats.reasons import Reason
 from stats.reduce import CELL, per_item
 
 AA_SUFFIX = "~aa"
 """Ends the name of the arm that is its reference once more, in another batch layout: the noise floor."""
+_SCORE_COLUMNS = ["arm", "item_id", "seed", "outcome", "reason", "value"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Cell:
     arm: str
     benchmark: Mapping[str, Any]
     records: pl.DataFrame
-    """Planned records, with `value`."""
+    """Planned records, with `value`; of text also the sums over tokens."""
     items: pl.DataFrame
     """Planned items (`stats.reduce.per_item`), sorted by id."""
 
@@ -94,16 +96,23 @@ def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, 
         values: records with `value`.
     """
     items = per_item(values)
-    records_of = values.partition_by(CELL, as_dict=True)
     items_of = items.partition_by(CELL, as_dict=True)
     cells = {}
     for benchmark in run["benchmarks"]:
-        for arm in run["arms"]:
-            key = (str(arm["name"]), str(benchmark["name"]))
-            if key[0].endswith(AA_SUFFIX) and key not in records_of:
+        name = str(benchmark["name"])
+        records = values.lazy().filter(pl.col("benchmark") == name).select(_columns(benchmark)).collect()
+        records_of = records.partition_by("arm", as_dict=True)
+        for arm in (str(arm["name"]) for arm in run["arms"]):
+            if arm.endswith(AA_SUFFIX) and (arm,) not in records_of:
                 continue  # sampled benchmarks have another noise floor
-            cells[key] = Cell(key[0], benchmark, records_of.get(key, values.clear()), items_of.get(key, items.clear()))
+            key = (arm, name)
+            cells[key] = Cell(arm, benchmark, records_of.get((arm,), records.clear()), items_of.get(key, items.clear()))
     return cells
+
+
+def _columns(benchmark: Mapping[str, Any]) -> list[str]:
+    """What is read of a cell's records: a run has millions of them, most without sums over tokens."""
+    return [*_SCORE_COLUMNS, *(DIVERGENCE_COLUMNS if benchmark["metric"] == "nll" else [])]
 
 
 # --- null and its reason --------------------------------------------------------------------------

@@ -25,6 +25,14 @@ def class_column(token_class: str, name: str) -> str:
     return f"{token_class}.{name}"
 
 
+_BY_TOKENS: dict[str, type[pl.DataType]] = {
+    **_DIVERGENCE,
+    "divergence_reason": pl.String,
+    **{class_column(one, name): kind for one in TOKEN_CLASSES for name, kind in _DIVERGENCE.items()},
+}
+DIVERGENCE_COLUMNS = list(_BY_TOKENS)
+"""What only records of text have."""
+
 RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
     "benchmark": pl.String,
@@ -40,9 +48,7 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "prompt_tokens": pl.Int64,
     "completion_tokens": pl.Int64,
     "finish_reason": pl.String,
-    **_DIVERGENCE,
-    "divergence_reason": pl.String,
-    **{class_column(one, name): kind for one in TOKEN_CLASSES for name, kind in _DIVERGENCE.items()},
+    **_BY_TOKENS,
 }
 """One row a planned record. Of text there are the sums over all scored tokens, and over those of each class. `cluster`
 is the source that items share (a document or an article), null where an item shares none. A record that a failed

@@ -46,7 +46,8 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
     scored_hashes = pl.col("prompt_hash").filter(pl.col("value").is_not_null()).drop_nulls()
     hashes = scored_hashes.unique().sort().str.join("+")
     return (
-        values.sort("seed")
+        values.select(*CELL, "item_id", "seed", "prompt_hash", "cluster", "value")
+        .sort("seed")
         .group_by([*CELL, "item_id"])
         .agg(
             pl.when(scored_hashes.len() > 0).then(hashes).alias("prompt_hash"),
