@@ -5,8 +5,8 @@ float64, over short runs of tokens (llama-imatrix keeps float32); chunks, files 
 `actors.quantization.imatrix`'s.
 
 Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
-up) share its sum, and a graph is left after the last matrix that is watched, before the output head, which can be a
-fifth of a small model's work and whose importance is not collected.
+up) share its sum, and a graph is left where the last matrix's input is there, before the product with it and before the
+output head, which can be a fifth of a small model's work and whose importance is not collected.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class ActivationCollector:
         """Of the tokens of the graph that runs; None where each counts once."""
         self._failure: BaseException | None = None
         self._graph = _Graph(None)
-        self._n_watched: dict[int, int] = {}
-        """Matrices in a chunk's last graph, by its tokens: known once one such graph has run to its end."""
+        self._endings: dict[int, _Ending] = {}
+        """Of a chunk's last graph, by its tokens: known once one such graph has run to its end."""
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
@@ -112,7 +112,7 @@ class ActivationCollector:
             part = chunk[start : start + self._batch_size]
             # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
             is_last = start + len(part) == len(chunk)
-            self._graph = _Graph(self._n_watched.get(len(part)) if is_last else None)
+            self._graph = _Graph(self._endings.get(len(part)) if is_last else None)
             self._weights = None if weights is None else weights[start : start + len(part)]
             self._fill(part, start)
             with self._nothing_lost():
@@ -121,8 +121,10 @@ class ActivationCollector:
                 raise self._failure
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
-            if is_last and self._n_watched.setdefault(len(part), self._graph.n_watched) != self._graph.n_watched:
-                raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
+            if is_last:
+                ending = self._endings.setdefault(len(part), _Ending(self._graph.n_watched, self._graph.last))
+                if ending.n_watched != self._graph.n_watched:
+                    raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
         # The watching happens while the graph runs: only when it is done are the sums whole.
         llama_cpp.llama_synchronize(self._handle)
 
@@ -179,9 +181,12 @@ class ActivationCollector:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
         try:
             tensor = ggml.Tensor.from_address(address)
+            ending = self._graph.ending_with(tensor)
             if ask:
-                return self._wants(tensor) and not self._is_known(tensor)
-            if self._failure is None:
+                return ending is not None or (self._wants(tensor) and not self._is_known(tensor))
+            if self._failure is None and ending is not None:
+                self._keep(ending.weight, *_dense_sums(tensor, ending.stacked, ending.weight, self._weights))
+            elif self._failure is None:
                 self._add(tensor)
         except BaseException as error:  # ctypes would print it and go on; `decode` raises it, Ctrl-C too
             self._failure = error
@@ -204,8 +209,12 @@ class ActivationCollector:
         return found is not None
 
     def _add(self, tensor: ggml.Tensor) -> None:
-        of_experts = ggml.op_name(tensor) == "MUL_MAT_ID"
-        made = (_expert_sums if of_experts else _dense_sums)(tensor, self._weights)
+        if ggml.op_name(tensor) == "MUL_MAT_ID":
+            self._graph.last = None
+            made = _expert_sums(tensor, self._weights)
+        else:
+            last = self._graph.last = _Product.of(tensor)
+            made = _dense_sums(tensor.src[1].contents, last.stacked, last.weight, self._weights)
         self._graph.inputs[_input_key(tensor)] = made
         self._keep(_weight_name(tensor), *made)
 
@@ -220,19 +229,57 @@ class ActivationCollector:
             self._counts[name] += counts
 
 
+@dataclass(frozen=True)
+class _Product:
+    """What is needed of a dense matrix's product, to know its input again and sum it up before the product is made."""
+
+    weight: str
+    stacked: tuple[int, int]
+    """Matrices in the weight: ne[2] and ne[3]."""
+    input_address: int
+    """Graphs of one shape are the same one, or built alike in the same memory; where not, the product is made."""
+    input_name: bytes
+
+    @classmethod
+    def of(cls, tensor: ggml.Tensor) -> Self:
+        weight, inputs = tensor.src[0].contents, tensor.src[1].contents
+        stacked = (int(weight.ne[2]), int(weight.ne[3]))
+        return cls(_weight_name(tensor), stacked, ctypes.addressof(inputs), inputs.name)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """Where nothing more is watched in a graph."""
+
+    n_watched: int
+    """Matrices, with the last one."""
+    last: _Product | None
+    """None where it is one of experts."""
+
+
 @dataclass
 class _Graph:
     """What one call of `llama_decode` has shown so far."""
 
-    n_expected: int | None
-    """Matrices after which nothing more is watched; None where that is not known."""
+    ending: _Ending | None
+    """None where it is not known: the graph runs to its end."""
     n_watched: int = 0
+    last: _Product | None = None
+    """The dense product that was shown last, if no other one was since."""
     inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     """Sums and counts by `_input_key`."""
 
     @property
     def is_through(self) -> bool:
-        return self.n_watched == self.n_expected
+        return self.ending is not None and self.n_watched == self.ending.n_watched
+
+    def ending_with(self, tensor: ggml.Tensor) -> _Product | None:
+        """The last product, if this is its input and all others were watched."""
+        if self.ending is None or self.ending.last is None or self.n_watched != self.ending.n_watched - 1:
+            return None
+        last = self.ending.last
+        is_input = ctypes.addressof(tensor) == last.input_address and tensor.name == last.input_name
+        return last if is_input else None
 
 
 def _input_key(tensor: ggml.Tensor) -> tuple[int, ...]:
@@ -249,15 +296,14 @@ def _weight_name(tensor: ggml.Tensor) -> str:
 
 
 def _dense_sums(
-    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
+    inputs: ggml.Tensor, stacked: tuple[int, int], weight: str, weights: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums (1, matrices * columns) and count (1,) of a `MUL_MAT`."""
-    weight, inputs = tensor.src[0].contents, tensor.src[1].contents
+    """Sums (1, matrices * columns) and count (1,) of what goes into a `MUL_MAT` with `stacked` matrices."""
     activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
-    n3, n2 = int(weight.ne[3]), int(weight.ne[2])
+    n2, n3 = stacked
     n_tokens = activations.shape[2]
     # The product with a weight of 1 is exact, so that equal weights of 1 give the very bits of none.
-    weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, tensor)[:, np.newaxis]
+    weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, weight)[:, np.newaxis]
     per_input = _sums_of_products(weighted, activations)
     # A weight with fewer matrices than its input serves several of them in turn.
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
@@ -288,7 +334,9 @@ def _expert_sums(
     activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
     chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
     n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
-    counted = np.ones(len(chosen), np.float32) if weights is None else _of_rows(weights, len(chosen), tensor)
+    counted = (
+        np.ones(len(chosen), np.float32) if weights is None else _of_rows(weights, len(chosen), _weight_name(tensor))
+    )
     counts, sums = np.zeros(n_experts), np.zeros((n_experts, n_columns))
     for slot in range(chosen.shape[1]):
         squares = np.square(activations[:, slot % activations.shape[1]], dtype=np.float64)  # (tokens, columns)
@@ -301,11 +349,11 @@ def _expert_sums(
     return sums, counts
 
 
-def _of_rows(weights: NDArray[np.float32], n_rows: int, tensor: ggml.Tensor) -> NDArray[np.float32]:
+def _of_rows(weights: NDArray[np.float32], n_rows: int, weight: str) -> NDArray[np.float32]:
     """The weights, one a row of the input. Raises `LlamaError` where rows are something else than tokens."""
     if len(weights) != n_rows:
         raise LlamaError(
-            f"{_weight_name(tensor)} gets {n_rows} rows for {len(weights)} tokens: which token a row belongs to is not "
+            f"{weight} gets {n_rows} rows for {len(weights)} tokens: which token a row belongs to is not "
             "known, so it cannot be weighted"
         )
     return weights

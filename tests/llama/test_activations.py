@@ -88,7 +88,7 @@ def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts
         assert entry.counts.tolist() == left[name].counts.tolist()
 
 
-def test_the_output_head_is_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_product_and_the_output_head_are_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     real = ActivationCollector._wants
 
@@ -99,7 +99,8 @@ def test_the_output_head_is_computed_once_only(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(ActivationCollector, "_wants", noting)
     watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
     assert asked.count("result_output") == 1
-    assert asked.count("ffn_out-1") == 2
+    assert asked.count("ffn_out-1") == 1
+    assert asked.count("ffn_out-0") == 2
 
 
 def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
