@@ -4,6 +4,7 @@
     QuantAssayError
     ├── FailedWithLog        carries the last log lines of what failed
     │   ├── LlamaError       llama.cpp refused or failed
+    │   │   └── NoRoomError  it got no memory for a KV cache
     │   └── FunctionFailed   a function of the user's broke, or took too long
     ├── EndpointFailed       an OpenAI-compatible endpoint is away, or refuses
     ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
@@ -36,6 +37,10 @@ class FailedWithLog(QuantAssayError):
 
 class LlamaError(FailedWithLog):
     """A call into llama.cpp failed."""
+
+
+class NoRoomError(LlamaError):
+    """llama.cpp could not make a context: there is no memory for its KV cache, on a GPU maybe."""
 
 
 class FunctionFailed(FailedWithLog):

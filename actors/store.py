@@ -92,6 +92,7 @@ class RunDirectory:
         self.progress = self.root / "progress.json"
         self.manifest = self.root / "manifest.json"
         self.failures = self.root / "failures.json"
+        self.cache_limit = self.root / "kv_cache_limit.json"
         self.lock = self.root / "owner.lock"
         self.comparison = self.root / "evaluation_results" / "quantization_comparison.json"
         self.analysis = self.root / "evaluation_results" / "statistical_analysis.json"

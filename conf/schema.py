@@ -199,6 +199,7 @@ class Layout(Frozen):
     """Sequences decoded side by side, at most: fewer where the KV cache would outgrow `kv_cache_mib`."""
     kv_cache_mib: Annotated[int, Field(ge=1)] | None = None
     """Memory for a worker's KV cache, at most, in f16. None: a quarter of this machine's memory; on a GPU, any size.
+    Where llama.cpp then gets none, the pipeline is planned anew with half of it, and goes on.
     It decides how many sequences run side by side, so set it where one pipeline is run from machines that differ."""
     n_batch: Annotated[int, Field(ge=32)] = 2048
     """Tokens a call of `llama_decode`, at most."""

@@ -1,7 +1,8 @@
 """The KV cache of each benchmark, by the work there is and the memory that this machine has.
 
 How a cache is chosen within a number of cells stands in `actors.evaluation.context_need`; here it is said how many
-there may be, and what to do where they are too few.
+there may be, and what to do where they are too few. A GPU's memory is not known beforehand: where llama.cpp gets none,
+the pipeline is planned anew with half of the largest cache, and its run directory remembers that.
 """
 
 from __future__ import annotations
@@ -13,11 +14,33 @@ from actors.evaluation.context_need import Cache, choose_cache
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
 from actors.orchestrator.inputs import SourceModel
+from actors.orchestrator.plan import Plan
+from actors.store import RunDirectory, read_json
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 
 CACHE_SHARE = 0.25
 """Of the machine's memory, for a worker's KV cache where `layout.kv_cache_mib` says nothing."""
+
+
+def limited(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
+    """The configuration with the limit that a run has found for itself, unless a smaller one is given."""
+    if not run.cache_limit.exists():
+        return config
+    found, given = int(read_json(run.cache_limit)["kv_cache_mib"]), config.layout.kv_cache_mib
+    return config if given is not None and given <= found else _with_limit(config, found)
+
+
+def halved(config: PipelineConfig, plan: Plan) -> PipelineConfig | None:
+    """The configuration with half of the plan's largest cache as its limit; None where that is nothing any more."""
+    per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
+    largest = max((block.layout.n_ctx * per_cell[block.model] for block in plan.blocks), default=0)
+    mib = largest // 2 // 2**20
+    return _with_limit(config, mib) if mib else None
+
+
+def _with_limit(config: PipelineConfig, mib: int) -> PipelineConfig:
+    return config.model_copy(update={"layout": config.layout.model_copy(update={"kv_cache_mib": mib})})
 
 
 def cache_for(

@@ -39,6 +39,7 @@ from conf.load import Environment, dump_yaml, let_waiting_threads_sleep, protect
 from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
+from jobs._kv_cache import halved, limited
 from jobs._mirror import BackgroundMirror
 from jobs._preflight import check_disk, check_local_memory, check_pango, inspect, quantization_bytes, settings_of
 from jobs._sources import HashCache
@@ -83,15 +84,21 @@ class Finished:
 
 def prepare(request: Request) -> Plan:
     """All checks and the plan; nothing is written but a cache of file hashes. Raises `BadInput`."""
-    config = request.config
+    run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
     if request.environment.mlflow_tracking_uri:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_pango()
-    run = RunDirectory(config.storage.absolute() / request.pipeline_id)
+    return _prepare(request, limited(request.config, run), run)
+
+
+def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
     hashes = HashCache(config.storage.absolute())
     inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
+    if config is not request.config:
+        limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
+        plan = replace(plan, notices=(*plan.notices, limit))
     done = find_done(plan)
     check_disk(config, plan, done)
     if request.environment.ray_address is None:
@@ -116,7 +123,30 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
             return Finished(run, mirror.close(run), (), nothing_to_do=True)
         announce(plan, run)
         _write_start(request, plan, run)
-        return _work(request, plan, run, token, done, mirror)
+        outcome = _follow(request, plan, run, token, mirror, ends_without_room=True)
+        while outcome.without_room is not None:
+            smaller = _with_smaller_caches(request, plan, run)
+            if smaller is not None:
+                plan = smaller
+                _write_start(request, plan, run)
+            # With nothing smaller, what has room is done and the rest recorded as failed.
+            outcome = _follow(request, plan, run, token, mirror, ends_without_room=smaller is not None)
+        return _finish(plan, run, outcome, mirror)
+
+
+def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Plan | None:
+    """The plan with half of its largest KV cache; None where a benchmark would not fit into that."""
+    config = halved(request.config, plan)
+    if config is None:
+        return None
+    try:
+        smaller = _prepare(request, config, run)
+    except BadInput:
+        return None
+    # Before anything is done under it: the same command, started again, begins with it.
+    write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
+    adopt(smaller, run)
+    return smaller
 
 
 def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
@@ -142,13 +172,16 @@ def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
     ]
 
 
-def _work(
-    request: Request, plan: Plan, run: RunDirectory, token: str, done: frozenset[str], mirror: BackgroundMirror
-) -> Finished:
+def _follow(
+    request: Request, plan: Plan, run: RunDirectory, token: str, mirror: BackgroundMirror, *, ends_without_room: bool
+) -> Outcome:
+    """Have the plan carried out, and show how it goes."""
     progress = Follower(request.pipeline_id, run)
     with make_display() as display:
         try:
-            outcome = _orchestrate(request, plan, run, token, done, lambda view: progress.show(view, display, mirror))
+            outcome = _orchestrate(
+                request, plan, run, token, ends_without_room, lambda view: progress.show(view, display, mirror)
+            )
         except Stopped:
             progress.end("stopped", display)
             mirror.hurry(run, STOP_WITHIN_S)
@@ -158,8 +191,13 @@ def _work(
             raise
         finally:
             ray.shutdown()
-        failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
-        progress.end("failed" if failures else "done", display, outcome)
+        if outcome.without_room is None:
+            progress.end("failed" if outcome.failures else "done", display, outcome)
+    return outcome
+
+
+def _finish(plan: Plan, run: RunDirectory, outcome: Outcome, mirror: BackgroundMirror) -> Finished:
+    failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
     write_json(run.failures, [dict(failure) for failure in failures])
     _write_manifest(plan, run, failures, outcome)
     return Finished(run, (*failures, *mirror.close(run)), outcome.notices, nothing_to_do=False)
@@ -170,7 +208,7 @@ def _orchestrate(
     plan: Plan,
     run: RunDirectory,
     token: str,
-    done: frozenset[str],
+    ends_without_room: bool,
     show: Callable[[View], None],
 ) -> Outcome:
     """Start Ray and the orchestrator, and show its view until it is through."""
@@ -192,9 +230,10 @@ def _orchestrate(
         run_root=str(run.root),
         owner_token=token,
         placement=placement,
-        done=done,
+        done=find_done(plan),
         description=_description(request),
         make_documents=request.make_documents,
+        ends_without_room=ends_without_room,
     )
     # Ray puts a handler of its own on SIGTERM while it starts, so ours comes after.
     with _signals() as arrived:

@@ -17,7 +17,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.errors import LlamaError
+from actors.errors import LlamaError, NoRoomError
 from actors.llama import library
 from actors.llama.batch import Batch, Run, lay
 from actors.llama.model import Model
@@ -43,14 +43,14 @@ class Context:
     """Owns one `llama_context`. Close it before its model."""
 
     def __init__(self, model: Model, layout: EngineLayout, *, max_sequences: int) -> None:
-        """Raises `LlamaError` where there are too many sequences, or the cache cannot be allocated."""
+        """Raises `LlamaError` where there are too many sequences, `NoRoomError` where the cache cannot be allocated."""
         most = int(llama_cpp.llama_max_parallel_sequences())
         if max_sequences > most:
             raise LlamaError(f"{max_sequences} sequences asked for, llama.cpp has room for {most}")
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_init_from_model(model.handle, _parameters(layout, max_sequences))
         if not self.handle:
-            raise LlamaError(
+            raise NoRoomError(
                 f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}. With a smaller "
                 "`layout: kv_cache_mib` fewer sequences run side by side, in fewer cells",
                 log[-5:],

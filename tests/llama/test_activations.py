@@ -88,7 +88,9 @@ def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts
         assert entry.counts.tolist() == left[name].counts.tolist()
 
 
-def test_the_last_product_and_the_output_head_are_computed_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_product_and_the_output_head_are_computed_once_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
     real = ActivationCollector._wants
 

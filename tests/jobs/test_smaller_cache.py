@@ -1,0 +1,76 @@
+"""A KV cache that llama.cpp gets no memory for is planned again at half its size, and that is remembered and told.
+
+A GPU too small cannot be had here: jobs are started with a llama.cpp that refuses contexts of more than some cells.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.running import Ended, records, run
+
+REFUSING = """
+import os
+
+import llama_cpp
+
+_real = llama_cpp.llama_init_from_model
+
+
+def _refusing(model, params):
+    return None if params.n_ctx > int(os.environ["MOST_CELLS"]) else _real(model, params)
+
+
+llama_cpp.llama_init_from_model = _refusing
+"""
+
+
+@pytest.fixture
+def without_room(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH, whose code every Python runs first."""
+    folder = tmp_path / "refusing"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(REFUSING, encoding="utf-8")
+    return folder
+
+
+def evaluate(model: Path, output: Path, **extra: str) -> Ended:
+    output.parent.mkdir(exist_ok=True)
+    config = output.parent / "config.yaml"
+    config.write_text("layout: {kv_cache_mib: 4}\nexecution: {attempts: 1}\n", encoding="utf-8")
+    benchmarks = ("--benchmarks", "demo_qa,perplexity_pydoc", "--limit", "4", "--runs", "2", "--max-tokens", "8")
+    places = ("--models", f"tiny={model}", "--output", str(output), "--config", str(config), "--threads", "1")
+    return run("evaluate", *places, *benchmarks, **extra)
+
+
+def cells(output: Path) -> dict[str, int]:
+    """Of each benchmark's blocks that have records."""
+    keys = [json.loads((output / name).with_name("meta.json").read_text()) for name in records(output)]
+    return {key["benchmark"]: key["key"]["layout"]["n_ctx"] for key in keys}
+
+
+def test_what_has_no_room_is_planned_smaller_and_stays_so(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
+    assert evaluate(tiny_model, tmp_path / "elsewhere" / "free").code == 0
+    free = cells(tmp_path / "elsewhere" / "free")
+    most = free["demo_qa"] - 1
+
+    ended = evaluate(tiny_model, tmp_path / "run", PYTHONPATH=str(without_room), MOST_CELLS=str(most))
+    assert ended.code == 0, ended.out + ended.err
+    smaller = cells(tmp_path / "run")
+    assert max(smaller.values()) <= most
+    # What needs little keeps its cache, and its records' key.
+    assert smaller["demo_qa"] < free["demo_qa"] and smaller["perplexity_pydoc"] == free["perplexity_pydoc"]
+    assert "llama.cpp got no memory for more" in ended.out
+
+    again = evaluate(tiny_model, tmp_path / "run")
+    assert again.code == 0 and "Nothing to do" in again.out
+
+
+def test_where_nothing_has_room_it_is_said(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
+    ended = evaluate(tiny_model, tmp_path / "run", PYTHONPATH=str(without_room), MOST_CELLS="255")
+    assert ended.code == 1
+    assert "FAILED" in ended.out and "cannot make a context" in ended.out
+    assert not records(tmp_path / "run")
