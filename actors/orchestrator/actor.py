@@ -76,9 +76,9 @@ class Job:
     description: Mapping[str, Any]
     """Settings, versions and the like, which go into the results as they are."""
     make_documents: bool
+    start_within_s: float = START_WITHIN_S
     ends_without_room: bool = False
     """Whether the first KV cache that finds no memory ends all work, for the driver to plan smaller ones."""
-    start_within_s: float = START_WITHIN_S
 
 
 @dataclass(frozen=True)
