@@ -33,7 +33,11 @@ _F32 = 0  # GGML_TYPE_F32
 _MIN_TOKENS = 16
 _PREFIX = "blk."
 MAX_BATCH = 512
-"""Tokens a graph. Logits of all tokens of a graph are kept: 512 x 256,000 words are half a gigabyte already."""
+"""Tokens of a chunk in one graph."""
+CHUNKS_A_GRAPH = 2
+"""Short chunks are decoded side by side, each as a sequence of its own: larger products, and fewer waits for each."""
+_MAX_LOGITS = 2**26
+"""Of all tokens of a graph they are kept, twice: a quarter of a gigabyte each time."""
 
 _RUN_TOKENS = 16
 """Tokens whose products are added in float32, before float64 takes over."""
@@ -67,18 +71,22 @@ class ActivationCollector:
         self._endings: dict[int, _Ending] = {}
         """Of a chunk's last graph, by its tokens: known once one such graph has run to its end."""
         self._n_vocab = model.n_vocab
+        self.n_side_by_side = 1 if model.has_state else chunks_a_graph(ctx, model.n_vocab)
+        """Chunks that `decode` takes at once, at most. States of recurrent layers lie by sequence, not by token."""
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
-        self._batch_size = min(ctx, MAX_BATCH)
+        self._part_size = min(ctx, MAX_BATCH)
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx, params.n_batch, params.n_ubatch = ctx, self._batch_size, self._batch_size
+        params.n_seq_max, params.kv_unified = self.n_side_by_side, False
+        params.n_ctx = self.n_side_by_side * ctx
+        params.n_batch = params.n_ubatch = self.n_side_by_side * self._part_size
         params.n_threads = params.n_threads_batch = threads
         params.cb_eval = self._callback
         with library.captured_log() as log:
             self._handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._handle:
             raise LlamaError(f"llama.cpp cannot make a context of {ctx} tokens for {model.path}", log[-5:])
-        self._batch = llama_cpp.llama_batch_init(self._batch_size, 0, 1)
+        self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
 
     def __enter__(self) -> Self:
         return self
@@ -95,26 +103,32 @@ class ActivationCollector:
             llama_cpp.llama_free(self._handle)
             self._handle = None
 
-    def decode(self, chunk: Sequence[int], weights: NDArray[np.float32] | None = None) -> None:
-        """Run one chunk through the model, from an empty memory.
+    def decode(
+        self, chunks: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32] | None] | None = None
+    ) -> None:
+        """Run chunks of one length through the model side by side, each from an empty memory.
 
         Args:
-            weights: (tokens,), positive; None counts each token once.
+            chunks: `n_side_by_side` of them, or fewer.
+            weights: of each chunk (tokens,), positive; None counts each token once.
 
         Raises:
             LlamaError: a token is not in the vocabulary, llama.cpp failed, or weights were given and the rows of a
                 matrix's input are no tokens.
         """
-        if not all(0 <= token < self._n_vocab for token in chunk):
+        if not all(0 <= token < self._n_vocab for chunk in chunks for token in chunk):
             raise LlamaError("a chunk holds a token outside of the vocabulary")
+        (length,) = {len(chunk) for chunk in chunks}
+        of_tokens = None if weights is None else _weights_of(chunks, weights)
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
-        for start in range(0, len(chunk), self._batch_size):
-            part = chunk[start : start + self._batch_size]
-            # Only a chunk's last graph is left early: nothing that it computes is needed by another one.
-            is_last = start + len(part) == len(chunk)
-            self._graph = _Graph(self._endings.get(len(part)) if is_last else None)
-            self._weights = None if weights is None else weights[start : start + len(part)]
-            self._fill(part, start)
+        for start in range(0, length, self._part_size):
+            end = min(start + self._part_size, length)
+            n_tokens = len(chunks) * (end - start)
+            # Only the chunks' last graph is left early: nothing that it computes is needed by another one.
+            is_last = end == length
+            self._graph = _Graph(self._endings.get(n_tokens) if is_last else None)
+            self._weights = None if of_tokens is None else of_tokens[:, start:end].ravel()
+            self._fill([chunk[start:end] for chunk in chunks], start)
             with self._nothing_lost():
                 status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
@@ -122,9 +136,9 @@ class ActivationCollector:
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
             if is_last:
-                ending = self._endings.setdefault(len(part), _Ending(self._graph.n_watched, self._graph.last))
+                ending = self._endings.setdefault(n_tokens, _Ending(self._graph.n_watched, self._graph.last))
                 if ending.n_watched != self._graph.n_watched:
-                    raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
+                    raise LlamaError(f"graphs of {n_tokens} tokens do not all use the same weight matrices")
         # The watching happens while the graph runs: only when it is done are the sums whole.
         llama_cpp.llama_synchronize(self._handle)
 
@@ -146,15 +160,19 @@ class ActivationCollector:
         self._sums.clear()
         self._counts.clear()
 
-    def _fill(self, tokens: Sequence[int], first_position: int) -> None:
-        self._batch.n_tokens = len(tokens)
-        for index, token in enumerate(tokens):
-            self._batch.token[index] = token
-            self._batch.pos[index] = first_position + index
-            self._batch.n_seq_id[index] = 1
-            self._batch.seq_id[index][0] = 0
-            # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
-            self._batch.logits[index] = 1
+    def _fill(self, parts: Sequence[Sequence[int]], first_position: int) -> None:
+        """One sequence a part, one after the other."""
+        self._batch.n_tokens = sum(map(len, parts))
+        index = 0
+        for sequence, tokens in enumerate(parts):
+            for position, token in enumerate(tokens, start=first_position):
+                self._batch.token[index] = token
+                self._batch.pos[index] = position
+                self._batch.n_seq_id[index] = 1
+                self._batch.seq_id[index][0] = sequence
+                # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
+                self._batch.logits[index] = 1
+                index += 1
 
     @contextlib.contextmanager
     def _nothing_lost(self) -> Iterator[None]:
@@ -227,6 +245,23 @@ class ActivationCollector:
         else:
             self._sums[name] += sums
             self._counts[name] += counts
+
+
+def chunks_a_graph(ctx: int, n_vocab: int) -> int:
+    """Chunks of `ctx` tokens that are decoded side by side."""
+    fit = ctx <= MAX_BATCH and CHUNKS_A_GRAPH * ctx * n_vocab <= _MAX_LOGITS
+    return CHUNKS_A_GRAPH if fit else 1
+
+
+def _weights_of(
+    chunks: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32] | None]
+) -> NDArray[np.float32] | None:
+    """(chunks, tokens); None where all count once."""
+    if all(one is None for one in weights):
+        return None
+    return np.stack(
+        [np.ones(len(chunk), np.float32) if one is None else one for chunk, one in zip(chunks, weights, strict=True)]
+    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import library
-from actors.llama.activations import ActivationCollector
+from actors.llama.activations import CHUNKS_A_GRAPH, ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
@@ -140,7 +140,8 @@ def _prepare(order: ImatrixOrder) -> Work:
         )
     # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
-    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
+    shape = {"group": GROUP_CHUNKS, "side_by_side": CHUNKS_A_GRAPH}
+    decoded = {"key": order.key, "chunks": chunks, **shape, **weights_key(order.token_weights)}
     return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
@@ -160,8 +161,11 @@ def _decode(
 ) -> Group:
     started = time.perf_counter()
     collector.clear()
-    for chunk, of_tokens in zip(chunks, weights, strict=True):
-        collector.decode(chunk, of_tokens)
-        report(len(chunk))
+    at_once = collector.n_side_by_side
+    for first in range(0, len(chunks), at_once):
+        side_by_side = chunks[first : first + at_once]
+        collector.decode(side_by_side, weights[first : first + at_once])
+        for chunk in side_by_side:
+            report(len(chunk))
     process = f"{socket.gethostname()}:{os.getpid()}"
     return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))

@@ -10,7 +10,7 @@ import resource
 import sys
 from pathlib import Path
 
-from actors.llama.activations import MAX_BATCH
+from actors.llama.activations import MAX_BATCH, chunks_a_graph
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.quantizer import MAX_BUFFER_BYTES
 
@@ -42,9 +42,10 @@ def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None =
     Args:
         model_bytes: of the file that will be read, where that is still to be made from the header's model.
     """
-    batch = min(ctx, MAX_BATCH)
     vocabulary = next((tensor.shape[1] for tensor in header.tensors if tensor.name == "token_embd.weight"), 0)
     widest = max(max(tensor.shape[:2]) for tensor in header.tensors if tensor.name.startswith("blk."))
+    n_chunks = chunks_a_graph(ctx, vocabulary)
+    batch = n_chunks * min(ctx, MAX_BATCH)
     # Logits stand in the graph and in the output; of activations about eight are alive at a time.
     graph = 4 * batch * (2 * vocabulary + 8 * widest)
-    return PROCESS_BYTES + (model_bytes or header.size_bytes) + ctx * header.kv_bytes_per_cell + graph
+    return PROCESS_BYTES + (model_bytes or header.size_bytes) + n_chunks * ctx * header.kv_bytes_per_cell + graph

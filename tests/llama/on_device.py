@@ -48,7 +48,7 @@ def main(address: str, model_path: str, ctx: int, output: str) -> None:
     tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
     with Model(model_path, gpu_layers=-1) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
         for start in (0, ctx):
-            collector.decode(tokens[start : start + ctx])
+            collector.decode([tokens[start : start + ctx]])
         seen = collector.statistics()
     arrays = {f"sums/{name}": entry.sum_squares for name, entry in seen.items()}
     arrays |= {f"counts/{name}": entry.counts for name, entry in seen.items()}

@@ -14,6 +14,7 @@ from actors.errors import LlamaError
 from actors.llama import ggml
 from actors.llama.activations import ActivationCollector, TensorActivations
 from actors.llama.model import Model
+from tests.tiny_architectures import write_tiny_architecture
 from tests.tiny_model import TinyShape, write_tiny_model
 
 N_TOKENS = 96
@@ -22,7 +23,7 @@ N_TOKENS = 96
 def watch(path: Path, *chunks: list[int], ctx: int = N_TOKENS) -> dict[str, TensorActivations]:
     with Model(path) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
         for chunk in chunks:
-            collector.decode(chunk)
+            collector.decode([chunk])
         return collector.statistics()
 
 
@@ -57,6 +58,39 @@ def test_chunks_add_up(tmp_path: Path) -> None:
         assert entry.counts.tolist() == [2 * N_TOKENS]
 
 
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_chunks_side_by_side_do_not_see_each_other(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    weights = [np.full(N_TOKENS, weight, np.float32) for weight in (2, 3)]
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        assert collector.n_side_by_side == 2
+        alone = []
+        for seed in (0, 1):
+            collector.decode([chunk(seed)])
+            alone.append(collector.statistics())
+            collector.clear()
+        collector.decode([chunk(0), chunk(1)])
+        together = collector.statistics()
+        collector.clear()
+        collector.decode([chunk(0), chunk(1)], weights)
+        weighted = collector.statistics()
+    for name, entry in together.items():
+        first, second = (one[name] for one in alone)
+        np.testing.assert_allclose(entry.sum_squares, first.sum_squares + second.sum_squares, rtol=1e-5)
+        assert entry.counts.tolist() == (first.counts + second.counts).tolist()
+        np.testing.assert_allclose(
+            weighted[name].sum_squares, 2 * first.sum_squares + 3 * second.sum_squares, rtol=1e-5
+        )
+
+
+def test_states_of_recurrent_layers_are_watched_a_chunk_at_a_time(tmp_path: Path) -> None:
+    path = write_tiny_architecture(tmp_path / "tiny.gguf", "jamba")
+    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+        assert collector.n_side_by_side == 1
+        collector.decode([chunk(0)], [np.full(N_TOKENS, 2, np.float32)])
+        assert {float(entry.counts[0]) for entry in collector.statistics().values()} == {2.0 * N_TOKENS}
+
+
 def test_each_token_counts_for_the_experts_that_it_goes_to(tmp_path: Path) -> None:
     seen = watch(write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=4)), chunk(0))
     up, down = seen["blk.0.ffn_up_exps.weight"], seen["blk.0.ffn_down_exps.weight"]
@@ -77,10 +111,10 @@ def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path
 def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        collector.decode(chunk(0))  # whole, for what is watched is not known yet
+        collector.decode([chunk(0)])  # whole, for what is watched is not known yet
         whole = collector.statistics()
         collector.clear()
-        collector.decode(chunk(0))
+        collector.decode([chunk(0)])
         left = collector.statistics()
     assert list(left) == list(whole)
     for name, entry in whole.items():
@@ -136,7 +170,7 @@ def test_an_interruption_that_comes_between_two_tensors_is_not_swallowed(tmp_pat
     hook = sys.unraisablehook
     with Model(write_tiny_model(tmp_path / "tiny.gguf")) as model, Interrupted(model, ctx=96, threads=1) as collector:
         with pytest.raises(KeyboardInterrupt):
-            collector.decode(chunk(0))
+            collector.decode([chunk(0)])
         assert Interrupted.calls < 40, "the graph stops at the next tensor that is watched"
         assert sys.unraisablehook is hook
 
@@ -182,7 +216,7 @@ def test_a_tokens_weight_counts_in_every_matrix_that_it_reaches(tmp_path: Path, 
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     weights = np.random.default_rng(3).choice([1.0, 2.5, 7.0], N_TOKENS).astype(np.float32)
     with Model(path) as model, Recorder(model) as recorder:
-        recorder.decode(chunk(0), weights)
+        recorder.decode([chunk(0)], [weights])
         found, seen = recorder.statistics(), recorder.seen
     assert seen.keys() < found.keys()
     for name, (inputs, routes) in seen.items():
@@ -199,7 +233,7 @@ def test_weights_of_one_give_the_bits_of_none(tmp_path: Path, n_experts: int) ->
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     plain = watch(path, chunk(0))
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        collector.decode(chunk(0), np.ones(N_TOKENS, np.float32))
+        collector.decode([chunk(0)], [np.ones(N_TOKENS, np.float32)])
         weighted = collector.statistics()
     for name, entry in plain.items():
         assert weighted[name].sum_squares.tobytes() == entry.sum_squares.tobytes()
@@ -210,13 +244,13 @@ def test_each_graph_of_a_long_chunk_gets_its_own_weights(tmp_path: Path) -> None
     path = write_tiny_model(tmp_path / "tiny.gguf")
     weights = np.repeat(np.array([1, 9], np.float32), 512)
     with Model(path) as model, ActivationCollector(model, ctx=1024, threads=1) as collector:
-        collector.decode(chunk(0, 512))
+        collector.decode([chunk(0, 512)])
         first = collector.statistics()["blk.0.attn_q.weight"].sum_squares
         collector.clear()
-        collector.decode(chunk(0, 1024))
+        collector.decode([chunk(0, 1024)])
         both = collector.statistics()["blk.0.attn_q.weight"].sum_squares
         collector.clear()
-        collector.decode(chunk(0, 1024), weights)
+        collector.decode([chunk(0, 1024)], [weights])
         seen = collector.statistics()["blk.0.attn_q.weight"]
     np.testing.assert_allclose(seen.sum_squares, first + 9 * (both - first), rtol=1e-6)
     assert seen.counts.tolist() == [512 * 10]
@@ -229,4 +263,4 @@ def test_rows_that_are_no_tokens_are_not_weighted(tmp_path: Path) -> None:
         ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector,
         pytest.raises(LlamaError, match=r"blk\.0\.\w+\.weight gets 96 rows for 95 tokens"),
     ):
-        collector.decode(chunk(0), np.ones(N_TOKENS - 1, np.float32))
+        collector.decode([chunk(0)], [np.ones(N_TOKENS - 1, np.float32)])

@@ -71,7 +71,7 @@ def on_host(model_path: Path) -> dict[str, TensorActivations]:
     tokens = np.random.default_rng(0).integers(261, 386, 2 * CTX).tolist()
     with Model(model_path) as model, ActivationCollector(model, ctx=CTX, threads=1) as collector:
         for start in (0, CTX):
-            collector.decode(tokens[start : start + CTX])
+            collector.decode([tokens[start : start + CTX]])
         return collector.statistics()
 
 

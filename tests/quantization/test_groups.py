@@ -38,7 +38,7 @@ def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
     return replace(order, output_path=str(folder / "matrix.gguf"))
 
 
-@pytest.mark.parametrize("fails_at", [3, 8, 13, 19])
+@pytest.mark.parametrize("fails_at", [3, 8, 13, 18])
 def test_what_was_interrupted_goes_on_at_the_last_whole_group(
     order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
@@ -46,7 +46,7 @@ def test_what_was_interrupted_goes_on_at_the_last_whole_group(
     reported: list[int] = []
 
     def failing(self: ActivationCollector, *arguments: Any) -> None:
-        if len(reported) == fails_at:
+        if len(reported) >= fails_at:
             raise LlamaError("the machine went away")
         decode(self, *arguments)
 

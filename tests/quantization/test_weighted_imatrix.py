@@ -67,8 +67,8 @@ def test_the_file_holds_weighted_sums_and_sums_of_weights(model: Path, tmp_path:
         assert entry.counts.sum() == pytest.approx(slots * total, rel=1e-6)
     with Model(model) as loaded, ActivationCollector(loaded, ctx=CTX, threads=1) as collector:
         calibration = make_chunks(loaded, order.texts, dataset_size=4 * CTX, ctx=CTX, token_weights=weights)
-        for chunk, of_tokens in zip(calibration.chunks, calibration.weights, strict=True):
-            collector.decode(chunk, of_tokens)
+        for first in range(0, 4, 2):
+            collector.decode(calibration.chunks[first : first + 2], calibration.weights[first : first + 2])
         for name, entry in collector.statistics().items():
             # One group here; files hold 32-bit floats.
             assert matrix.entries[name].sum_squares.tolist() == entry.sum_squares.astype(np.float32).tolist()
