@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from tests.bench.models import model_file
 
 RECIPES = ("q4_k_m", "q8_0")
 IMATRIX_CHUNKS = 1  # what stands in the matrix changes nothing about the time
+PAUSE_S = 4.0
+"""Before each run. Memory freed a moment ago is filled faster than what the machine has taken back meanwhile: without a
+pause llama-quantize took 1.5 s where the run before had just ended, 2.4 s else. Our process starts for a second first."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def _order(setting: Setting, model: Path, recipe: str) -> QuantizeOrder:
 
 
 def _ours(order: QuantizeOrder, setting: Setting) -> _Run:
+    time.sleep(PAUSE_S)
     task = setting.folder / "quantize-order.pickle"
     task.write_bytes(pickle.dumps(order))
     child = programs.run_ours(task)
@@ -92,6 +97,7 @@ def _ours(order: QuantizeOrder, setting: Setting) -> _Run:
 
 
 def _theirs(program: str, order: QuantizeOrder, setting: Setting) -> _Run:
+    time.sleep(PAUSE_S)
     output = setting.folder / "theirs.gguf"
     child = programs.run(
         program, "--imatrix", order.imatrix_path, order.model_path, output, order.recipe.method, order.threads
