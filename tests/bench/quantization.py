@@ -25,7 +25,7 @@ RECIPES = ("q4_k_m", "q8_0")
 IMATRIX_CHUNKS = 1  # what stands in the matrix changes nothing about the time
 PAUSE_S = 4.0
 """Before each run. Memory freed a moment ago is filled faster than what the machine has taken back meanwhile: without a
-pause llama-quantize took 1.5 s where the run before had just ended, 2.4 s else. Our process starts for a second first."""
+pause llama-quantize took 1.5 s where the run before had just ended, 2.4 s else. Ours takes a second to start."""
 
 
 @dataclass(frozen=True)
