@@ -124,10 +124,10 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
         announce(plan, run)
         _write_start(request, plan, run)
         outcome = _follow(request, plan, run, token, mirror, ends_without_room=True)
-        while outcome.without_room is not None:
+        while outcome.without_room:
             smaller = _with_smaller_caches(request, plan, run)
             if smaller is not None:
-                plan = smaller
+                plan = replace(smaller, notices=(*smaller.notices, *changed))
                 _write_start(request, plan, run)
             # With nothing smaller, what has room is done and the rest recorded as failed.
             outcome = _follow(request, plan, run, token, mirror, ends_without_room=smaller is not None)
@@ -191,7 +191,7 @@ def _follow(
             raise
         finally:
             ray.shutdown()
-        if outcome.without_room is None:
+        if not outcome.without_room:
             progress.end("failed" if outcome.failures else "done", display, outcome)
     return outcome
 

@@ -78,14 +78,14 @@ class PartReport:
 def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]:
     """Compare, and write what was found as the done-mark. Raises `LlamaError`, also where the two ways disagree."""
     started = time.perf_counter()
-    parts = tuple(_check(order, part, report) for part in order.parts)
+    few_tokens = QUANTIZED_TOLERANCE if read_header(order.gguf_path).dequantized_from else FEW_TOKENS_TOLERANCE
+    parts = tuple(_check(order, part, few_tokens, report) for part in order.parts)
     seconds = time.perf_counter() - started
     write_json(order.output_path, {"arm": order.arm, "parts": [asdict(part) for part in parts], "seconds": seconds})
     return parts
 
 
-def _check(order: CheckOrder, part: CheckPart, report: ReportTokens) -> PartReport:
-    few_tokens = QUANTIZED_TOLERANCE if read_header(order.gguf_path).dequantized_from else FEW_TOKENS_TOLERANCE
+def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: ReportTokens) -> PartReport:
     allowed = _tolerance(part, few_tokens)
     # Open until the end: what the answers' tokens are in text is asked of it again where the two ways part.
     with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template)) as engine:

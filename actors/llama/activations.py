@@ -110,7 +110,7 @@ class ActivationCollector:
 
         Args:
             chunks: `n_side_by_side` of them, or fewer.
-            weights: of each chunk (tokens,), positive; None counts each token once.
+            weights: of each chunk (tokens,), positive; None, or None for all of them, counts each token once.
 
         Raises:
             LlamaError: a token is not in the vocabulary, llama.cpp failed, or weights were given and the rows of a
@@ -119,7 +119,8 @@ class ActivationCollector:
         if not all(0 <= token < self._n_vocab for chunk in chunks for token in chunk):
             raise LlamaError("a chunk holds a token outside of the vocabulary")
         (length,) = {len(chunk) for chunk in chunks}
-        of_tokens = None if weights is None else _weights_of(chunks, weights)
+        given = [one for one in weights or () if one is not None]
+        of_tokens = np.stack(given) if given else None  # (chunks, tokens)
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
         for start in range(0, length, self._part_size):
             end = min(start + self._part_size, length)
@@ -253,17 +254,6 @@ def chunks_a_graph(ctx: int, n_vocab: int) -> int:
     return CHUNKS_A_GRAPH if fit else 1
 
 
-def _weights_of(
-    chunks: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32] | None]
-) -> NDArray[np.float32] | None:
-    """(chunks, tokens); None where all count once."""
-    if all(one is None for one in weights):
-        return None
-    return np.stack(
-        [np.ones(len(chunk), np.float32) if one is None else one for chunk, one in zip(chunks, weights, strict=True)]
-    )
-
-
 @dataclass(frozen=True)
 class _Product:
     """What is needed of a dense matrix's product, to know its input again and sum it up before the product is made."""
@@ -300,7 +290,7 @@ class _Graph:
     """None where it is not known: the graph runs to its end."""
     n_watched: int = 0
     last: _Product | None = None
-    """The dense product that was shown last, if no other one was since."""
+    """The dense product that was shown last; None where one of experts was shown since."""
     inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     """Sums and counts by `_input_key`."""
 

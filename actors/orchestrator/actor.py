@@ -108,8 +108,8 @@ class Outcome:
     files: tuple[str, ...] = field(default=())
     spared: tuple[str, ...] = ()
     """Blocks that nobody needed, for their benchmark had ended early."""
-    without_room: str | None = None
-    """Why a KV cache could not be made, where that has ended the work: nothing is computed of what is there."""
+    without_room: bool = False
+    """True where a KV cache found no memory, and that has ended the work: nothing is computed of what is there."""
 
 
 class Orchestrator:
@@ -141,7 +141,7 @@ class Orchestrator:
         self._self_handle: Any = None
         self._places: int | None = None
         """Workers that Ray had room for, once it turned out to have less than was thought."""
-        self._without_room: str | None = None
+        self._without_room = False
 
     # --- what others call while `run` works -------------------------------------------------------
 
@@ -181,15 +181,15 @@ class Orchestrator:
     def run(self, self_handle: Any) -> Outcome:
         """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
         self._self_handle = self_handle
-        while not self._schedule.finished and self._without_room is None:
+        while not self._schedule.finished and not self._without_room:
             self._do_without_late_workers()
             self._release_idle()
             self._hand_out()
             self._take_back()
         for worker in list(self._workers):
             self._dismiss(worker)
-        if self._without_room is not None:
-            return Outcome((), tuple(self._notices), without_room=self._without_room)
+        if self._without_room:
+            return Outcome((), tuple(self._notices), without_room=True)
         files = self._write_findings()
         files += self._draw_and_document()
         failures = (*self._schedule.failures, *self._late_failures)
@@ -365,7 +365,7 @@ class Orchestrator:
             message = f"{type(cause).__name__}: {cause}"
             # A pass holds several models: its blocks are tried one by one before anything is made smaller.
             if isinstance(cause, NoRoomError) and self._job.ends_without_room and len(units) == 1:
-                self._without_room = message
+                self._without_room = True
         tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
         with self._lock:
             for unit in units:
