@@ -1,8 +1,8 @@
 """Watching a model compute: for each weight matrix, how large the inputs of its columns are.
 
 `cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
-float64, over short runs of tokens (llama-imatrix keeps float32); chunks, files and manifests are
-`actors.quantization.imatrix`'s.
+float64, over short runs of tokens (llama-imatrix keeps float32); groups, files and manifests are
+`actors.quantization`'s.
 
 Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
 up) share its sum, and a graph is left where the last matrix's input is there, before the product with it and before the
@@ -11,10 +11,9 @@ output head, which can be a fifth of a small model's work and whose importance i
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -34,10 +33,9 @@ _MIN_TOKENS = 16
 _PREFIX = "blk."
 MAX_BATCH = 512
 """Tokens of a chunk in one graph."""
-CHUNKS_A_GRAPH = 2
-"""Short chunks are decoded side by side, each as a sequence of its own: larger products, and fewer waits for each."""
-_MAX_LOGITS = 2**26
-"""Of all tokens of a graph they are kept, twice: a quarter of a gigabyte each time."""
+_OUTPUT = b"result_output"
+"""Name of what a graph is computed for, in llama.cpp."""
+_ABORT = llama_cpp.ggml_abort_callback(lambda _data: True)
 
 _RUN_TOKENS = 16
 """Tokens whose products are added in float32, before float64 takes over."""
@@ -52,6 +50,15 @@ class TensorActivations:
     counts: NDArray[np.float64]
     """(experts or 1,): tokens that each sum is over; where tokens have weights, the sum of those."""
 
+    def __add__(self, other: Self) -> TensorActivations:
+        return TensorActivations(self.sum_squares + other.sum_squares, self.counts + other.counts)
+
+
+Chunk = tuple[Sequence[int], NDArray[np.float32] | None]
+"""Tokens, and the weight of each (tokens,), positive; None counts each once."""
+Sums = dict[str, TensorActivations]
+"""By tensor name, in alphabetical order."""
+
 
 class ActivationCollector:
     """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix.
@@ -62,24 +69,19 @@ class ActivationCollector:
 
     def __init__(self, model: Model, *, ctx: int, threads: int) -> None:
         """Make a context for chunks of up to `ctx` tokens. Raises `LlamaError` where llama.cpp cannot."""
-        self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.float64]] = {}
+        self._sums: Sums = {}
         self._weights: NDArray[np.float32] | None = None
         """Of the tokens of the graph that runs; None where each counts once."""
         self._failure: BaseException | None = None
         self._graph = _Graph(None)
         self._endings: dict[int, _Ending] = {}
-        """Of a chunk's last graph, by its tokens: known once one such graph has run to its end."""
+        """Of a chunk's last graph, by its tokens: foreseen, or known once one such graph has run to its end."""
+        self._is_looking = False
         self._n_vocab = model.n_vocab
-        self.n_side_by_side = 1 if model.has_state else chunks_a_graph(ctx, model.n_vocab)
-        """Chunks that `decode` takes at once, at most. States of recurrent layers lie by sequence, not by token."""
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
-        self._part_size = min(ctx, MAX_BATCH)
         params = llama_cpp.llama_context_default_params()
-        params.n_seq_max, params.kv_unified = self.n_side_by_side, False
-        params.n_ctx = self.n_side_by_side * ctx
-        params.n_batch = params.n_ubatch = self.n_side_by_side * self._part_size
+        params.n_ctx, params.n_batch, params.n_ubatch = ctx, min(ctx, MAX_BATCH), min(ctx, MAX_BATCH)
         params.n_threads = params.n_threads_batch = threads
         params.cb_eval = self._callback
         with library.captured_log() as log:
@@ -87,6 +89,9 @@ class ActivationCollector:
         if not self._handle:
             raise LlamaError(f"llama.cpp cannot make a context of {ctx} tokens for {model.path}", log[-5:])
         self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
+        # Not the main thread: a signal's handler would run there as soon as llama.cpp calls Python, before the first
+        # line of the callback; ctypes prints what it raises and goes on, with one tensor unseen.
+        self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
         return self
@@ -97,119 +102,101 @@ class ActivationCollector:
         self.close()
 
     def close(self) -> None:
-        """Free the context."""
+        """Leave the graph that runs, if one does, forget the chunks that wait, and free the context."""
         if self._handle:
+            self._failure = self._failure or LlamaError("the decoding was stopped")
+            self._thread.shutdown(cancel_futures=True)
             llama_cpp.llama_batch_free(self._batch)
             llama_cpp.llama_free(self._handle)
             self._handle = None
 
-    def decode(
-        self, chunks: Sequence[Sequence[int]], weights: Sequence[NDArray[np.float32] | None] | None = None
-    ) -> None:
-        """Run chunks of one length through the model side by side, each from an empty memory.
+    def begin(self, chunk: Chunk) -> Future[Sums]:
+        """Run one chunk through the model from an empty memory, after those that were begun before.
 
-        Args:
-            chunks: `n_side_by_side` of them, or fewer.
-            weights: of each chunk (tokens,), positive; None, or None for all of them, counts each token once.
+        Once it has failed, a collector can only be closed.
 
         Raises:
-            LlamaError: a token is not in the vocabulary, llama.cpp failed, or weights were given and the rows of a
-                matrix's input are no tokens.
+            LlamaError: here, a token is not in the vocabulary; in the result, llama.cpp failed, or weights were given
+                and the rows of a matrix's input are no tokens.
         """
-        if not all(0 <= token < self._n_vocab for chunk in chunks for token in chunk):
+        tokens, _ = chunk
+        if not all(0 <= token < self._n_vocab for token in tokens):
             raise LlamaError("a chunk holds a token outside of the vocabulary")
-        (length,) = {len(chunk) for chunk in chunks}
-        given = [one for one in weights or () if one is not None]
-        of_tokens = np.stack(given) if given else None  # (chunks, tokens)
+        return self._thread.submit(self._decode, *chunk)
+
+    def _decode(self, tokens: Sequence[int], weights: NDArray[np.float32] | None) -> Sums:
+        self._sums = {}
+        if len(tokens) <= MAX_BATCH and len(tokens) not in self._endings:
+            self._foresee(tokens)
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
-        for start in range(0, length, self._part_size):
-            end = min(start + self._part_size, length)
-            n_tokens = len(chunks) * (end - start)
-            # Only the chunks' last graph is left early: nothing that it computes is needed by another one.
-            is_last = end == length
-            self._graph = _Graph(self._endings.get(n_tokens) if is_last else None)
-            self._weights = None if of_tokens is None else of_tokens[:, start:end].ravel()
-            self._fill([chunk[start:end] for chunk in chunks], start)
-            with self._nothing_lost():
-                status = llama_cpp.llama_decode(self._handle, self._batch)
+        for start in range(0, len(tokens), MAX_BATCH):
+            part = tokens[start : start + MAX_BATCH]
+            # Only the last graph is left early: nothing that it computes is needed by another one.
+            is_last = start + len(part) == len(tokens)
+            self._graph = _Graph(self._endings.get(len(part)) if is_last else None)
+            self._weights = None if weights is None else weights[start : start + MAX_BATCH]
+            self._fill(part, start)
+            status = llama_cpp.llama_decode(self._handle, self._batch)
             if self._failure is not None:
                 raise self._failure
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
             if is_last:
-                ending = self._endings.setdefault(n_tokens, _Ending(self._graph.n_watched, self._graph.last))
+                ending = self._endings.setdefault(len(part), self._graph.seen())
                 if ending.n_watched != self._graph.n_watched:
-                    raise LlamaError(f"graphs of {n_tokens} tokens do not all use the same weight matrices")
+                    raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
         # The watching happens while the graph runs: only when it is done are the sums whole.
         llama_cpp.llama_synchronize(self._handle)
+        return dict(sorted(self._sums.items()))
 
-    def statistics(self) -> dict[str, TensorActivations]:
-        """The sums so far, by tensor name in alphabetical order.
+    def _foresee(self, tokens: Sequence[int]) -> None:
+        """Have the graph of these tokens built and asked about, but not computed: where it ends is known then.
 
-        Raises:
-            LlamaError: a sum is not finite; an importance matrix of it would be garbage.
+        Where llama.cpp asks about a part of it only (it computes the part of one device before it asks about the next
+        one's), nothing is learned, and the first graph is run to its end instead.
         """
-        broken = [name for name, sums in self._sums.items() if not np.isfinite(sums).all()]
-        if broken:
-            raise LlamaError(f"activations are not finite in {', '.join(sorted(broken)[:5])}")
-        return {
-            name: TensorActivations(self._sums[name].copy(), self._counts[name].copy()) for name in sorted(self._sums)
-        }
+        self._fill(tokens, 0)
+        self._graph, self._is_looking = _Graph(None), True
+        llama_cpp.llama_set_abort_callback(self._handle, _ABORT, None)
+        llama_cpp.llama_decode(self._handle, self._batch)
+        llama_cpp.llama_set_abort_callback(self._handle, llama_cpp.ggml_abort_callback(), None)
+        self._is_looking = False
+        if self._graph.is_whole:
+            self._endings[len(tokens)] = self._graph.seen()
 
-    def clear(self) -> None:
-        """Forget the sums so far: the next chunk begins from zero."""
-        self._sums.clear()
-        self._counts.clear()
-
-    def _fill(self, parts: Sequence[Sequence[int]], first_position: int) -> None:
-        """One sequence a part, one after the other."""
-        self._batch.n_tokens = sum(map(len, parts))
-        index = 0
-        for sequence, tokens in enumerate(parts):
-            for position, token in enumerate(tokens, start=first_position):
-                self._batch.token[index] = token
-                self._batch.pos[index] = position
-                self._batch.n_seq_id[index] = 1
-                self._batch.seq_id[index][0] = sequence
-                # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
-                self._batch.logits[index] = 1
-                index += 1
-
-    @contextlib.contextmanager
-    def _nothing_lost(self) -> Iterator[None]:
-        """Keep what is raised before `_on_tensor` has begun: ctypes prints it and goes on, with one tensor unseen.
-
-        That is no rare case but the rule: a signal comes while llama.cpp computes, and Python's handler runs (raises
-        KeyboardInterrupt, say) as soon as Python is called, which is on the first line of the callback.
-        """
-        before = sys.unraisablehook
-
-        def keep(lost: sys.UnraisableHookArgs) -> None:
-            if lost.object == self._on_tensor:
-                self._failure = self._failure or lost.exc_value
-            else:
-                before(lost)
-
-        sys.unraisablehook = keep
-        try:
-            yield
-        finally:
-            sys.unraisablehook = before
+    def _fill(self, tokens: Sequence[int], first_position: int) -> None:
+        self._batch.n_tokens = len(tokens)
+        for index, token in enumerate(tokens):
+            self._batch.token[index] = token
+            self._batch.pos[index] = first_position + index
+            self._batch.n_seq_id[index] = 1
+            self._batch.seq_id[index][0] = 0
+            # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
+            self._batch.logits[index] = 1
 
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
         """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
         try:
             tensor = ggml.Tensor.from_address(address)
+            if self._is_looking:
+                self._look_at(tensor)
+                return False
             ending = self._graph.ending_with(tensor)
             if ask:
                 return ending is not None or (self._wants(tensor) and not self._is_known(tensor))
             if self._failure is None and ending is not None:
-                self._keep(ending.weight, *_dense_sums(tensor, ending.stacked, ending.weight, self._weights))
+                self._keep(ending.weight, _dense_sums(tensor, ending.stacked, ending.weight, self._weights))
             elif self._failure is None:
                 self._add(tensor)
-        except BaseException as error:  # ctypes would print it and go on; `decode` raises it, Ctrl-C too
+        except BaseException as error:  # ctypes would print it and go on; `_decode` raises it
             self._failure = error
         return self._failure is None and not self._graph.is_through
+
+    def _look_at(self, tensor: ggml.Tensor) -> None:
+        self._graph.is_whole |= tensor.name == _OUTPUT
+        if self._wants(tensor):
+            self._graph.n_watched += 1
+            self._graph.last = _Product.of(tensor) if ggml.op_name(tensor) == "MUL_MAT" else None
 
     def _wants(self, tensor: ggml.Tensor) -> bool:
         op = ggml.op_name(tensor)
@@ -224,7 +211,7 @@ class ActivationCollector:
         """Where another matrix of this graph has the same input, its sums are taken and nothing needs to be shown."""
         found = self._graph.inputs.get(_input_key(tensor))
         if found is not None:
-            self._keep(_weight_name(tensor), *found)
+            self._keep(_weight_name(tensor), found)
         return found is not None
 
     def _add(self, tensor: ggml.Tensor) -> None:
@@ -235,23 +222,15 @@ class ActivationCollector:
             last = self._graph.last = _Product.of(tensor)
             made = _dense_sums(tensor.src[1].contents, last.stacked, last.weight, self._weights)
         self._graph.inputs[_input_key(tensor)] = made
-        self._keep(_weight_name(tensor), *made)
+        self._keep(_weight_name(tensor), made)
 
-    def _keep(self, name: str, sums: NDArray[np.float64], counts: NDArray[np.float64]) -> None:
+    def _keep(self, name: str, seen: TensorActivations) -> None:
         self._graph.n_watched += 1
-        if name not in self._sums:
-            self._sums[name], self._counts[name] = sums.copy(), counts.copy()
-        elif self._sums[name].shape != sums.shape:
-            raise LlamaError(f"{name} is used with inputs of two shapes: {self._sums[name].shape} and {sums.shape}")
-        else:
-            self._sums[name] += sums
-            self._counts[name] += counts
-
-
-def chunks_a_graph(ctx: int, n_vocab: int) -> int:
-    """Chunks of `ctx` tokens that are decoded side by side."""
-    fit = ctx <= MAX_BATCH and CHUNKS_A_GRAPH * ctx * n_vocab <= _MAX_LOGITS
-    return CHUNKS_A_GRAPH if fit else 1
+        before = self._sums.get(name)
+        if before is not None and before.sum_squares.shape != seen.sum_squares.shape:
+            shapes = f"{before.sum_squares.shape} and {seen.sum_squares.shape}"
+            raise LlamaError(f"{name} is used with inputs of two shapes: {shapes}")
+        self._sums[name] = seen if before is None else before + seen
 
 
 @dataclass(frozen=True)
@@ -291,8 +270,15 @@ class _Graph:
     n_watched: int = 0
     last: _Product | None = None
     """The dense product that was shown last; None where one of experts was shown since."""
-    inputs: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
-    """Sums and counts by `_input_key`."""
+    inputs: dict[tuple[int, ...], TensorActivations] = field(default_factory=dict)
+    """By `_input_key`."""
+
+    is_whole: bool = False
+    """Whether the output was asked about, where all that is done is to look."""
+
+    def seen(self) -> _Ending:
+        """Where it ended."""
+        return _Ending(self.n_watched, self.last)
 
     @property
     def is_through(self) -> bool:
@@ -322,7 +308,7 @@ def _weight_name(tensor: ggml.Tensor) -> str:
 
 def _dense_sums(
     inputs: ggml.Tensor, stacked: tuple[int, int], weight: str, weights: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> TensorActivations:
     """Sums (1, matrices * columns) and count (1,) of what goes into a `MUL_MAT` with `stacked` matrices."""
     activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
     n2, n3 = stacked
@@ -334,7 +320,7 @@ def _dense_sums(
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
     sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
     counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
-    return sums.reshape(1, -1), np.array([outer * inner * counted], np.float64)
+    return TensorActivations(sums.reshape(1, -1), np.array([outer * inner * counted], np.float64))
 
 
 def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -351,9 +337,7 @@ def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> 
     return sums
 
 
-def _expert_sums(
-    tensor: ggml.Tensor, weights: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _expert_sums(tensor: ggml.Tensor, weights: NDArray[np.float32] | None) -> TensorActivations:
     """Sums (experts, columns) and counts (experts,) of a `MUL_MAT_ID`: each token counts for the experts it goes to."""
     weight, inputs, routes = (tensor.src[index].contents for index in range(3))
     activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
@@ -371,7 +355,7 @@ def _expert_sums(
         order = np.argsort(chosen[:, slot], kind="stable")
         experts, starts = np.unique(chosen[order, slot], return_index=True)
         sums[experts] += np.add.reduceat(squares[order], starts, axis=0)
-    return sums, counts
+    return TensorActivations(sums, counts)
 
 
 def _of_rows(weights: NDArray[np.float32], n_rows: int, weight: str) -> NDArray[np.float32]:

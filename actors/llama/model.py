@@ -67,11 +67,6 @@ class Model:
         return int(llama_cpp.llama_model_n_swa(self.handle)) > 0
 
     @property
-    def has_state(self) -> bool:
-        """Whether some of its layers keep a state instead of cells (recurrent ones)."""
-        return bool(llama_cpp.llama_model_is_recurrent(self.handle) or llama_cpp.llama_model_is_hybrid(self.handle))
-
-    @property
     def adds_bos(self) -> bool:
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
 

@@ -10,24 +10,24 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import library
-from actors.llama.activations import CHUNKS_A_GRAPH, ActivationCollector
+from actors.llama.activations import Sums
+from actors.llama.collector_pool import CollectorPool
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
 from actors.quantization.calibration import Calibration, make_chunks
-from actors.quantization.groups import Group, PartsFolder, cut
-from actors.quantization.memory import needed_to_collect, peak_rss_bytes
+from actors.quantization.groups import Group, PartsFolder, added, cut
+from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
 from actors.token_classes import weights_key
 from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
@@ -48,7 +48,7 @@ class _Loaded:
 
     content: tuple[str, int, int, int]
     """Path, tokens a chunk, threads, layers offloaded: orders that agree in these share it."""
-    collector: ActivationCollector
+    pool: CollectorPool
     opened: contextlib.ExitStack
 
 
@@ -101,25 +101,41 @@ class GroupDecoder:
         found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
         if found:
             report(found)
-        for number in missing:
-            try:
-                group = _decode(self._collector(order), groups[number], weights[number], report)
-            except LlamaError as error:
-                # What was watched so far, and maybe the model itself, is not to be trusted any more.
-                self.close()
+        if not missing:
+            return
+        number = missing[0]
+        try:
+            pool, begun = self._pool(order), time.perf_counter()
+            # Across the groups: while one is saved, the next one is decoded.
+            chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
+            sums = pool.decode(chunks)
+            for number in missing:
+                entries = _whole_group(groups[number], sums, report)
+                ended = time.perf_counter()
+                work.parts.save(number, Group(entries, ended - begun, peak_rss_bytes(), frozenset({_process()})))
+                begun = ended
+        except BaseException as error:
+            # What was watched so far, and maybe the model itself, is not to be trusted any more; and whatever it was,
+            # chunks may be under way.
+            self.close()
+            if isinstance(error, LlamaError):
                 raise _with_way_out(error, number, len(groups)) from error
-            work.parts.save(number, group)
+            raise
 
-    def _collector(self, order: ImatrixOrder) -> ActivationCollector:
+    def _pool(self, order: ImatrixOrder) -> CollectorPool:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
         if self._loaded is None or self._loaded.content != content:
             self.close()
             check_room(order.model_path, order.ctx)
+            # A device has one graph at a time to compute, and not every kind of it can be called from two threads.
+            can_share = order.threads % 2 == 0 and order.gpu_layers == 0
+            n_contexts = contexts_to_collect(read_header(order.model_path), order.ctx) if can_share else 1
             with contextlib.ExitStack() as stack:
                 model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
-                collector = stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=order.threads))
-                self._loaded = _Loaded(content, collector, stack.pop_all())
-        return self._loaded.collector
+                pool = CollectorPool(model, ctx=order.ctx, threads=order.threads, n_collectors=n_contexts)
+                stack.enter_context(pool)
+                self._loaded = _Loaded(content, pool, stack.pop_all())
+        return self._loaded.pool
 
 
 def check_room(model_path: str, ctx: int) -> None:
@@ -140,8 +156,7 @@ def _prepare(order: ImatrixOrder) -> Work:
         )
     # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
-    shape = {"group": GROUP_CHUNKS, "side_by_side": CHUNKS_A_GRAPH}
-    decoded = {"key": order.key, "chunks": chunks, **shape, **weights_key(order.token_weights)}
+    decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
     return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
@@ -153,19 +168,21 @@ def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
 
 
-def _decode(
-    collector: ActivationCollector,
-    chunks: Sequence[Sequence[int]],
-    weights: Sequence[NDArray[np.float32] | None],
-    report: ReportTokens,
-) -> Group:
-    started = time.perf_counter()
-    collector.clear()
-    at_once = collector.n_side_by_side
-    for first in range(0, len(chunks), at_once):
-        side_by_side = chunks[first : first + at_once]
-        collector.decode(side_by_side, weights[first : first + at_once])
-        for chunk in side_by_side:
-            report(len(chunk))
-    process = f"{socket.gethostname()}:{os.getpid()}"
-    return Group(collector.statistics(), time.perf_counter() - started, peak_rss_bytes(), frozenset({process}))
+def _whole_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: ReportTokens) -> Sums:
+    """The next sums, one a chunk, added in their order.
+
+    Raises:
+        LlamaError: a sum is not finite; an importance matrix of it would be garbage.
+    """
+    entries: Sums = {}
+    for chunk in chunks:
+        entries = added(entries, next(sums))
+        report(len(chunk))
+    broken = [name for name, entry in entries.items() if not np.isfinite(entry.sum_squares).all()]
+    if broken:
+        raise LlamaError(f"activations are not finite in {', '.join(broken[:5])}")
+    return entries
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,7 +1,7 @@
 """Groups of chunks: the unit in which an importance matrix is collected, saved and added up.
 
-A group is a fixed run of chunks, summed in float64 from zero and saved whole; the matrix is the sum of its groups in
-their order. So the result has the same bits whatever was interrupted, and however many processes shared the work.
+A group is a fixed run of chunks, added in float64 in their order and saved whole; the matrix is the sum of its groups
+in theirs. So the result has the same bits whatever was interrupted, and however many processes shared the work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from actors.llama.activations import TensorActivations
+from actors.llama.activations import Sums, TensorActivations
 from actors.store import atomic_path, group_path
 from actors.work import GROUP_CHUNKS
 
@@ -27,7 +27,7 @@ _IDENTITY, _COST, _PROCESSES, _SUMS, _COUNTS = "identity", "cost", "processes", 
 class Group:
     """One group, decoded."""
 
-    entries: dict[str, TensorActivations]
+    entries: Sums
     seconds: float
     """Of the decoding alone."""
     peak_rss_bytes: int
@@ -83,18 +83,20 @@ class PartsFolder:
         return group_path(self._output_path, number)
 
 
+def added(left: Sums, right: Sums) -> Sums:
+    """Both, tensor by tensor; either may lack some."""
+    total = dict(left)
+    for name, entry in right.items():
+        total[name] = total[name] + entry if name in total else entry
+    return dict(sorted(total.items()))
+
+
 def add_up(groups: Iterable[Group]) -> Group:
     """The sum of groups in the order in which they come."""
-    entries: dict[str, TensorActivations] = {}
+    entries: Sums = {}
     seconds, peak, processes = 0.0, 0, frozenset[str]()
     for group in groups:
-        for name, entry in group.entries.items():
-            before = entries.get(name)
-            entries[name] = entry if before is None else _sum(before, entry)
+        entries = added(entries, group.entries)
         seconds, peak = seconds + group.seconds, max(peak, group.peak_rss_bytes)
         processes |= group.processes
-    return Group(dict(sorted(entries.items())), seconds, peak, processes)
-
-
-def _sum(left: TensorActivations, right: TensorActivations) -> TensorActivations:
-    return TensorActivations(left.sum_squares + right.sum_squares, left.counts + right.counts)
+    return Group(entries, seconds, peak, processes)

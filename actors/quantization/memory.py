@@ -10,13 +10,15 @@ import resource
 import sys
 from pathlib import Path
 
-from actors.llama.activations import MAX_BATCH, chunks_a_graph
+from actors.llama.activations import MAX_BATCH
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.quantizer import MAX_BUFFER_BYTES
 
 _STATUS = Path("/proc/self/status")
 PROCESS_BYTES = 320 * 2**20
 """Python with its packages, llama.cpp's library, and a Ray worker around them."""
+SECOND_CONTEXT_BYTES = 300 * 10**6
+"""What a few per cent of speed may cost."""
 
 
 def peak_rss_bytes() -> int:
@@ -37,15 +39,24 @@ def needed_to_quantize(header: GgufHeader) -> int:
 
 
 def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None = None) -> int:
-    """The whole model, for each chunk reads all of it; the KV cache; and what a graph of one batch holds.
+    """The whole model, for each chunk reads all of it, and its contexts.
 
     Args:
         model_bytes: of the file that will be read, where that is still to be made from the header's model.
     """
+    contexts = contexts_to_collect(header, ctx) * _context_bytes(header, ctx)
+    return PROCESS_BYTES + (model_bytes or header.size_bytes) + contexts
+
+
+def contexts_to_collect(header: GgufHeader, ctx: int) -> int:
+    """Contexts that may decode chunks at the same time: two, where the second one is cheap."""
+    return 2 if _context_bytes(header, ctx) <= SECOND_CONTEXT_BYTES else 1
+
+
+def _context_bytes(header: GgufHeader, ctx: int) -> int:
+    """Of one that collects from chunks of `ctx` tokens: the KV cache, and what a graph of one batch holds."""
     vocabulary = next((tensor.shape[1] for tensor in header.tensors if tensor.name == "token_embd.weight"), 0)
     widest = max(max(tensor.shape[:2]) for tensor in header.tensors if tensor.name.startswith("blk."))
-    n_chunks = chunks_a_graph(ctx, vocabulary)
-    batch = n_chunks * min(ctx, MAX_BATCH)
     # Logits stand in the graph and in the output; of activations about eight are alive at a time.
-    graph = 4 * batch * (2 * vocabulary + 8 * widest)
-    return PROCESS_BYTES + (model_bytes or header.size_bytes) + n_chunks * ctx * header.kv_bytes_per_cell + graph
+    graph = 4 * min(ctx, MAX_BATCH) * (2 * vocabulary + 8 * widest)
+    return ctx * header.kv_bytes_per_cell + graph

@@ -146,9 +146,10 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
     assert "--show-statistics" in capsys.readouterr().err
 
 
-def test_a_signal_ends_it_at_once_with_the_way_to_go_on(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_it_at_once_with_the_way_to_go_on(tiny: Path, tmp_path: Path, threads: int) -> None:
     output = tmp_path / "matrix.gguf"
-    words = ("--model", tiny, "--output", output, "--dataset-size", 65536, "--threads", 1)
+    words = ("--model", tiny, "--output", output, "--dataset-size", 65536, "--threads", threads)
     process = start("collect_imatrix", *map(str, words))
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("matrix.gguf.parts/group-*.npz")):

@@ -19,6 +19,7 @@ from llama_cpp._ggml import libggml
 from actors.llama import ggml, library
 from actors.llama.activations import ActivationCollector
 from actors.llama.model import Model
+from actors.quantization.groups import added
 
 
 def add_device(address: str) -> None:
@@ -47,9 +48,8 @@ def main(address: str, model_path: str, ctx: int, output: str) -> None:
     ggml.libggml.ggml_backend_buffer_is_host = counted
     tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
     with Model(model_path, gpu_layers=-1) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
-        for start in (0, ctx):
-            collector.decode([tokens[start : start + ctx]])
-        seen = collector.statistics()
+        first, second = (collector.begin((tokens[start : start + ctx], None)).result() for start in (0, ctx))
+    seen = added(first, second)
     arrays = {f"sums/{name}": entry.sum_squares for name, entry in seen.items()}
     arrays |= {f"counts/{name}": entry.counts for name, entry in seen.items()}
     np.savez(output, **arrays, reads=np.array([reads["host"], reads["device"]]))  # type: ignore[arg-type]

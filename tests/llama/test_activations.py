@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +15,19 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import ggml
-from actors.llama.activations import ActivationCollector, TensorActivations
+from actors.llama.activations import ActivationCollector, Chunk, Sums
+from actors.llama.collector_pool import CollectorPool
 from actors.llama.model import Model
+from actors.quantization.groups import added
 from tests.tiny_architectures import write_tiny_architecture
 from tests.tiny_model import TinyShape, write_tiny_model
 
 N_TOKENS = 96
 
 
-def watch(path: Path, *chunks: list[int], ctx: int = N_TOKENS) -> dict[str, TensorActivations]:
+def watch(path: Path, *chunks: list[int], ctx: int = N_TOKENS) -> Sums:
     with Model(path) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
-        for chunk in chunks:
-            collector.decode([chunk])
-        return collector.statistics()
+        return reduce(added, [collector.begin((chunk, None)).result() for chunk in chunks])
 
 
 def chunk(seed: int, length: int = N_TOKENS) -> list[int]:
@@ -58,37 +61,60 @@ def test_chunks_add_up(tmp_path: Path) -> None:
         assert entry.counts.tolist() == [2 * N_TOKENS]
 
 
-@pytest.mark.parametrize("n_experts", [0, 4])
-def test_chunks_side_by_side_do_not_see_each_other(tmp_path: Path, n_experts: int) -> None:
-    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
-    weights = [np.full(N_TOKENS, weight, np.float32) for weight in (2, 3)]
-    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        assert collector.n_side_by_side == 2
-        alone = []
-        for seed in (0, 1):
-            collector.decode([chunk(seed)])
-            alone.append(collector.statistics())
-            collector.clear()
-        collector.decode([chunk(0), chunk(1)])
-        together = collector.statistics()
-        collector.clear()
-        collector.decode([chunk(0), chunk(1)], weights)
-        weighted = collector.statistics()
-    for name, entry in together.items():
-        first, second = (one[name] for one in alone)
-        np.testing.assert_allclose(entry.sum_squares, first.sum_squares + second.sum_squares, rtol=1e-5)
-        assert entry.counts.tolist() == (first.counts + second.counts).tolist()
-        np.testing.assert_allclose(
-            weighted[name].sum_squares, 2 * first.sum_squares + 3 * second.sum_squares, rtol=1e-5
-        )
+@pytest.mark.parametrize("n_collectors", [1, 2, 3])
+def test_a_pool_gives_the_sums_of_each_chunk_in_their_order(tmp_path: Path, n_collectors: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=4))
+    weights = np.random.default_rng(5).choice([1.0, 3.0], N_TOKENS).astype(np.float32)
+    chunks: list[Chunk] = [(chunk(seed), weights if seed % 2 else None) for seed in range(7)]
+    with Model(path) as model:
+        with ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
+            alone = [collector.begin(one).result() for one in chunks]
+        with CollectorPool(model, ctx=N_TOKENS, threads=n_collectors, n_collectors=n_collectors) as pool:
+            assert_equal_bits(list(pool.decode(chunks)), alone)
+            assert_equal_bits(list(pool.decode(chunks[:2])), alone[:2])
 
 
-def test_states_of_recurrent_layers_are_watched_a_chunk_at_a_time(tmp_path: Path) -> None:
-    path = write_tiny_architecture(tmp_path / "tiny.gguf", "jamba")
-    with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        assert collector.n_side_by_side == 1
-        collector.decode([chunk(0)], [np.full(N_TOKENS, 2, np.float32)])
-        assert {float(entry.counts[0]) for entry in collector.statistics().values()} == {2.0 * N_TOKENS}
+@pytest.mark.parametrize("architecture", ["jamba", "gemma2"])
+def test_chunks_of_other_architectures_do_not_see_each_other(tmp_path: Path, architecture: str) -> None:
+    path = write_tiny_architecture(tmp_path / "tiny.gguf", architecture)
+    chunks: list[Chunk] = [(chunk(seed), np.full(N_TOKENS, 2, np.float32)) for seed in range(3)]
+    with Model(path) as model, CollectorPool(model, ctx=N_TOKENS, threads=2, n_collectors=2) as pool:
+        together = list(pool.decode([*chunks, chunks[0]]))
+    assert_equal_bits(together[3:], together[:1])  # in the other collector, after other chunks
+    assert {float(entry.counts[0]) for entry in together[0].values()} == {2.0 * N_TOKENS}
+
+
+def assert_equal_bits(found: list[Sums], expected: list[Sums]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert list(one) == list(other)
+        for name, entry in one.items():
+            assert entry.sum_squares.tobytes() == other[name].sum_squares.tobytes(), name
+            assert entry.counts.tolist() == other[name].counts.tolist(), name
+
+
+def test_a_closed_pool_leaves_its_graphs_and_forgets_what_waits(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf")
+    shown = 0
+
+    class Counting(ActivationCollector):
+        def _add(self, tensor: ggml.Tensor) -> None:
+            nonlocal shown
+            shown += 1
+            closing.set()
+            time.sleep(0.05)
+            super()._add(tensor)
+
+    closing = threading.Event()
+    with Model(path) as model:
+        collector = Counting(model, ctx=N_TOKENS, threads=1)
+        begun = [collector.begin((chunk(seed), None)) for seed in range(2)]
+        closing.wait()
+        collector.close()
+    assert shown < 4, "of eight inputs a chunk"
+    with pytest.raises(LlamaError, match="stopped"):
+        begun[0].result()
+    assert begun[1].cancelled()
 
 
 def test_each_token_counts_for_the_experts_that_it_goes_to(tmp_path: Path) -> None:
@@ -108,35 +134,35 @@ def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_graphs_that_are_left_early_give_the_same_bits(tmp_path: Path, n_experts: int) -> None:
+def test_graphs_that_are_left_early_give_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_experts: int
+) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    foreseen = watch(path, chunk(0))
+    monkeypatch.setattr(ActivationCollector, "_foresee", lambda *_: None)
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        collector.decode([chunk(0)])  # whole, for what is watched is not known yet
-        whole = collector.statistics()
-        collector.clear()
-        collector.decode([chunk(0)])
-        left = collector.statistics()
-    assert list(left) == list(whole)
-    for name, entry in whole.items():
-        assert entry.sum_squares.tobytes() == left[name].sum_squares.tobytes(), name
-        assert entry.counts.tolist() == left[name].counts.tolist()
+        whole, left = (collector.begin((chunk(0), None)).result() for _ in range(2))
+    assert_equal_bits([foreseen, left], [whole, whole])
 
 
-def test_the_last_product_and_the_output_head_are_computed_once_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("length", "n_graphs_run_whole"), [(N_TOKENS, 0), (1024, 1)])
+def test_the_last_product_and_the_output_head_are_not_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, n_graphs_run_whole: int
 ) -> None:
     asked: list[str] = []
     real = ActivationCollector._wants
 
     def noting(self: ActivationCollector, tensor: ggml.Tensor) -> bool:
-        asked.append(str(tensor.name.decode()))
+        if not self._is_looking:
+            asked.append(str(tensor.name.decode()))
         return real(self, tensor)
 
     monkeypatch.setattr(ActivationCollector, "_wants", noting)
-    watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
-    assert asked.count("result_output") == 1
-    assert asked.count("ffn_out-1") == 1
-    assert asked.count("ffn_out-0") == 2
+    watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0, length), chunk(1, length), ctx=length)
+    n_other_graphs = 2 * (length // 512) - 2 if length > 512 else 0  # all but the last one of a chunk
+    n_graphs = 2 + n_other_graphs
+    assert asked.count("ffn_out-0") == n_graphs
+    assert asked.count("ffn_out-1") == asked.count("result_output") == n_other_graphs + n_graphs_run_whole
 
 
 def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
@@ -155,37 +181,23 @@ def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: p
         watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
 
 
-def test_an_interruption_that_comes_between_two_tensors_is_not_swallowed(tmp_path: Path) -> None:
-    """ctypes drops what is raised before the callback's own code runs, as signal handlers do."""
-
-    class Interrupted(ActivationCollector):
-        calls = 0
-
-        def _on_tensor(self, address: int, ask: bool, data: object) -> bool:
-            Interrupted.calls += 1
-            if Interrupted.calls == 20:
-                raise KeyboardInterrupt
-            return super()._on_tensor(address, ask, data)
-
-    hook = sys.unraisablehook
-    with Model(write_tiny_model(tmp_path / "tiny.gguf")) as model, Interrupted(model, ctx=96, threads=1) as collector:
-        with pytest.raises(KeyboardInterrupt):
-            collector.decode([chunk(0)])
-        assert Interrupted.calls < 40, "the graph stops at the next tensor that is watched"
-        assert sys.unraisablehook is hook
-
-
 def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LlamaError, match="outside of the vocabulary"):
         watch(write_tiny_model(tmp_path / "tiny.gguf"), [386])
 
 
 class Recorder(ActivationCollector):
-    """Keeps what it is shown, once each input: the inputs of each matrix and, of experts, which rows go to which."""
+    """Keeps what it is shown, once each input: the inputs of each matrix and, of experts, which rows go to which.
+
+    Its first graph runs to the end, so that the last matrix is shown as the others are.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, ctx=N_TOKENS, threads=1)
         self.seen: dict[str, tuple[NDArray[np.float32], NDArray[np.int32] | None]] = {}
+
+    def _foresee(self, tokens: Sequence[int]) -> None:
+        pass
 
     def _add(self, tensor: ggml.Tensor) -> None:
         inputs = ggml.values(tensor.src[1].contents, np.float32)[0].copy()
@@ -216,8 +228,7 @@ def test_a_tokens_weight_counts_in_every_matrix_that_it_reaches(tmp_path: Path, 
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     weights = np.random.default_rng(3).choice([1.0, 2.5, 7.0], N_TOKENS).astype(np.float32)
     with Model(path) as model, Recorder(model) as recorder:
-        recorder.decode([chunk(0)], [weights])
-        found, seen = recorder.statistics(), recorder.seen
+        found, seen = recorder.begin((chunk(0), weights)).result(), recorder.seen
     assert seen.keys() < found.keys()
     for name, (inputs, routes) in seen.items():
         sums, counts = weighted_by_hand(inputs, routes, weights, n_experts)
@@ -233,25 +244,17 @@ def test_weights_of_one_give_the_bits_of_none(tmp_path: Path, n_experts: int) ->
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     plain = watch(path, chunk(0))
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        collector.decode([chunk(0)], [np.ones(N_TOKENS, np.float32)])
-        weighted = collector.statistics()
-    for name, entry in plain.items():
-        assert weighted[name].sum_squares.tobytes() == entry.sum_squares.tobytes()
-        assert weighted[name].counts.tobytes() == entry.counts.tobytes()
+        weighted = collector.begin((chunk(0), np.ones(N_TOKENS, np.float32))).result()
+    assert_equal_bits([weighted], [plain])
 
 
 def test_each_graph_of_a_long_chunk_gets_its_own_weights(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf")
     weights = np.repeat(np.array([1, 9], np.float32), 512)
     with Model(path) as model, ActivationCollector(model, ctx=1024, threads=1) as collector:
-        collector.decode([chunk(0, 512)])
-        first = collector.statistics()["blk.0.attn_q.weight"].sum_squares
-        collector.clear()
-        collector.decode([chunk(0, 1024)])
-        both = collector.statistics()["blk.0.attn_q.weight"].sum_squares
-        collector.clear()
-        collector.decode([chunk(0, 1024)], [weights])
-        seen = collector.statistics()["blk.0.attn_q.weight"]
+        chunks: list[Chunk] = [(chunk(0, 512), None), (chunk(0, 1024), None), (chunk(0, 1024), weights)]
+        sums = [collector.begin(one).result()["blk.0.attn_q.weight"] for one in chunks]
+    first, both, seen = sums[0].sum_squares, sums[1].sum_squares, sums[2]
     np.testing.assert_allclose(seen.sum_squares, first + 9 * (both - first), rtol=1e-6)
     assert seen.counts.tolist() == [512 * 10]
 
@@ -263,4 +266,4 @@ def test_rows_that_are_no_tokens_are_not_weighted(tmp_path: Path) -> None:
         ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector,
         pytest.raises(LlamaError, match=r"blk\.0\.\w+\.weight gets 96 rows for 95 tokens"),
     ):
-        collector.decode([chunk(0)], [np.ones(N_TOKENS - 1, np.float32)])
+        collector.begin((chunk(0), np.ones(N_TOKENS - 1, np.float32))).result()

@@ -19,8 +19,9 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from actors.llama.activations import ActivationCollector, TensorActivations
+from actors.llama.activations import ActivationCollector, Sums
 from actors.llama.model import Model
+from actors.quantization.groups import added
 from tests.tiny_model import TinyShape, write_tiny_model
 
 CTX = 96
@@ -67,12 +68,11 @@ def package(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def on_host(model_path: Path) -> dict[str, TensorActivations]:
+def on_host(model_path: Path) -> Sums:
     tokens = np.random.default_rng(0).integers(261, 386, 2 * CTX).tolist()
     with Model(model_path) as model, ActivationCollector(model, ctx=CTX, threads=1) as collector:
-        for start in (0, CTX):
-            collector.decode([tokens[start : start + CTX]])
-        return collector.statistics()
+        first, second = (collector.begin((tokens[start : start + CTX], None)).result() for start in (0, CTX))
+    return added(first, second)
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])

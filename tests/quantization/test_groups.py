@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from actors.errors import LlamaError
-from actors.llama.activations import ActivationCollector, TensorActivations
+from actors.llama.activations import ActivationCollector, Sums, TensorActivations
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix import collect, collect_shard
 from actors.work import ImatrixOrder
@@ -38,22 +39,24 @@ def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
     return replace(order, output_path=str(folder / "matrix.gguf"))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("fails_at", [3, 8, 13, 18])
 def test_what_was_interrupted_goes_on_at_the_last_whole_group(
-    order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+    order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int, threads: int
 ) -> None:
-    mine, decode = elsewhere(order, tmp_path), ActivationCollector.decode
+    mine, decode = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector._decode
     reported: list[int] = []
+    calls = itertools.count()
 
-    def failing(self: ActivationCollector, *arguments: Any) -> None:
-        if len(reported) >= fails_at:
+    def failing(self: ActivationCollector, *chunk: Any) -> Sums:
+        if next(calls) == fails_at:
             raise LlamaError("the machine went away")
-        decode(self, *arguments)
+        return decode(self, *chunk)
 
-    monkeypatch.setattr(ActivationCollector, "decode", failing)
-    with pytest.raises(LlamaError, match="went away"):
+    monkeypatch.setattr(ActivationCollector, "_decode", failing)
+    with pytest.raises(LlamaError, match=f"group {fails_at // 8 + 1} of 3 .* went away"):
         collect(mine, lambda tokens: reported.append(tokens))
-    monkeypatch.setattr(ActivationCollector, "decode", decode)
+    monkeypatch.setattr(ActivationCollector, "_decode", decode)
     assert not Path(mine.output_path).exists()
     assert len(list(tmp_path.glob("matrix.gguf.parts/group-*.npz"))) == fails_at // 8
 

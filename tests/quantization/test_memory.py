@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 from actors.llama.gguf_file import read_header
-from actors.quantization.memory import PROCESS_BYTES, needed_to_collect, needed_to_quantize
+from actors.quantization.memory import PROCESS_BYTES, contexts_to_collect, needed_to_collect, needed_to_quantize
 from actors.work import ImatrixOrder, QuantizeOrder
 from tests.bench.programs import run_ours
 from tests.quantization.orders import arm_order, imatrix_order
@@ -22,7 +23,9 @@ def peak_bytes(order: ImatrixOrder | QuantizeOrder, folder: Path) -> float:
 def test_collecting_holds_no_more_than_was_said(tmp_path: Path) -> None:
     model = smollm2_path()
     needed = needed_to_collect(read_header(model), 512)
-    peak = peak_bytes(imatrix_order(model, tmp_path, dataset_size=512, ctx=512), tmp_path)
+    # Two threads: two contexts.
+    order = replace(imatrix_order(model, tmp_path, dataset_size=1024, ctx=512), threads=2)
+    peak = peak_bytes(order, tmp_path)
     assert peak <= needed
     # Not just because of what is allowed for Python.
     assert peak > PROCESS_BYTES
@@ -40,3 +43,17 @@ def test_a_model_still_to_be_made_counts_with_its_own_size() -> None:
     header = read_header(smollm2_path())
     more = needed_to_collect(header, 512, model_bytes=header.size_bytes + 1000) - needed_to_collect(header, 512)
     assert more == 1000
+
+
+def test_a_second_context_is_made_where_it_is_cheap() -> None:
+    header = read_header(smollm2_path())
+    assert contexts_to_collect(header, 512) == contexts_to_collect(header, 2048) == 2
+    wide = replace(
+        header,
+        tensors=tuple(
+            replace(tensor, shape=(tensor.shape[0], 151_936)) if tensor.name == "token_embd.weight" else tensor
+            for tensor in header.tensors
+        ),
+    )
+    assert contexts_to_collect(wide, 512) == 1
+    assert needed_to_collect(wide, 512) > needed_to_collect(header, 512)

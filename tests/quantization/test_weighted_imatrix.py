@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
 from actors.quantization.calibration import make_chunks
+from actors.quantization.groups import added
 from actors.quantization.imatrix import collect, collect_shard, load_manifest, manifest_path
 from actors.quantization.imatrix_file import quantization_data, read_imatrix, write_imatrix
 from actors.quantization.quantize import make_arm
@@ -67,9 +69,9 @@ def test_the_file_holds_weighted_sums_and_sums_of_weights(model: Path, tmp_path:
         assert entry.counts.sum() == pytest.approx(slots * total, rel=1e-6)
     with Model(model) as loaded, ActivationCollector(loaded, ctx=CTX, threads=1) as collector:
         calibration = make_chunks(loaded, order.texts, dataset_size=4 * CTX, ctx=CTX, token_weights=weights)
-        for first in range(0, 4, 2):
-            collector.decode(calibration.chunks[first : first + 2], calibration.weights[first : first + 2])
-        for name, entry in collector.statistics().items():
+        chunks = zip(calibration.chunks, calibration.weights, strict=True)
+        sums = reduce(added, [collector.begin(chunk).result() for chunk in chunks])
+        for name, entry in sums.items():
             # One group here; files hold 32-bit floats.
             assert matrix.entries[name].sum_squares.tolist() == entry.sum_squares.astype(np.float32).tolist()
 
