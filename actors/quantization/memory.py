@@ -6,6 +6,7 @@ mapped model file count only where every one of them is read again and again.
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from pathlib import Path
@@ -39,13 +40,13 @@ def needed_to_quantize(header: GgufHeader) -> int:
 
 
 def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None = None) -> int:
-    """The whole model, for each chunk reads all of it, and its contexts.
+    """The whole model, for each chunk reads all of it; its contexts; and the sums of a group.
 
     Args:
         model_bytes: of the file that will be read, where that is still to be made from the header's model.
     """
     contexts = contexts_to_collect(header, ctx) * _context_bytes(header, ctx)
-    return PROCESS_BYTES + (model_bytes or header.size_bytes) + contexts
+    return PROCESS_BYTES + (model_bytes or header.size_bytes) + contexts + _sums_bytes(header)
 
 
 def contexts_to_collect(header: GgufHeader, ctx: int) -> int:
@@ -54,9 +55,15 @@ def contexts_to_collect(header: GgufHeader, ctx: int) -> int:
 
 
 def _context_bytes(header: GgufHeader, ctx: int) -> int:
-    """Of one that collects from chunks of `ctx` tokens: the KV cache, and what a graph of one batch holds."""
+    """Of one that collects from chunks of `ctx` tokens: KV cache, what a graph of one batch holds, sums of a chunk."""
     vocabulary = next((tensor.shape[1] for tensor in header.tensors if tensor.name == "token_embd.weight"), 0)
     widest = max(max(tensor.shape[:2]) for tensor in header.tensors if tensor.name.startswith("blk."))
     # Logits stand in the graph and in the output; of activations about eight are alive at a time.
     graph = 4 * min(ctx, MAX_BATCH) * (2 * vocabulary + 8 * widest)
-    return ctx * header.kv_bytes_per_cell + graph
+    return ctx * header.kv_bytes_per_cell + graph + _sums_bytes(header)
+
+
+def _sums_bytes(header: GgufHeader) -> int:
+    """One float64 for each column of each matrix, of experts for each of them."""
+    matrices = (tensor.shape for tensor in header.tensors if tensor.name.startswith("blk.") and len(tensor.shape) > 1)
+    return 8 * sum(columns * math.prod(stacked) for columns, _, *stacked in matrices)

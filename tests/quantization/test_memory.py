@@ -6,12 +6,23 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
-from actors.quantization.memory import PROCESS_BYTES, contexts_to_collect, needed_to_collect, needed_to_quantize
+from actors.llama.model import Model
+from actors.quantization.memory import (
+    PROCESS_BYTES,
+    _sums_bytes,
+    contexts_to_collect,
+    needed_to_collect,
+    needed_to_quantize,
+)
 from actors.work import ImatrixOrder, QuantizeOrder
 from tests.bench.programs import run_ours
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path
+from tests.tiny_model import TinyShape, write_tiny_model
 
 
 def peak_bytes(order: ImatrixOrder | QuantizeOrder, folder: Path) -> float:
@@ -29,6 +40,14 @@ def test_collecting_holds_no_more_than_was_said(tmp_path: Path) -> None:
     assert peak <= needed
     # Not just because of what is allowed for Python.
     assert peak > PROCESS_BYTES
+
+
+@pytest.mark.parametrize("n_experts", [0, 4])
+def test_sums_take_what_was_said(tmp_path: Path, n_experts: int) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
+    with Model(path) as model, ActivationCollector(model, ctx=64, threads=1) as collector:
+        sums = collector.begin(([300] * 64, None)).result()
+    assert _sums_bytes(read_header(path)) == sum(entry.sum_squares.nbytes for entry in sums.values())
 
 
 def test_quantizing_holds_no_more_than_was_said_beside_mapped_files(tmp_path: Path) -> None:
