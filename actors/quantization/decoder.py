@@ -104,23 +104,22 @@ class GroupDecoder:
         if not missing:
             return
         number = missing[0]
-        try:
-            pool, begun = self._pool(order), time.perf_counter()
-            # Across the groups: while one is saved, the next one is decoded.
-            chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
-            sums = pool.decode(chunks)
-            for number in missing:
-                entries = _whole_group(groups[number], sums, report)
-                ended = time.perf_counter()
-                work.parts.save(number, Group(entries, ended - begun, peak_rss_bytes(), frozenset({_process()})))
-                begun = ended
-        except BaseException as error:
-            # What was watched so far, and maybe the model itself, is not to be trusted any more; and whatever it was,
-            # chunks may be under way.
-            self.close()
-            if isinstance(error, LlamaError):
+        with contextlib.ExitStack() as failed:
+            # What was watched so far, and maybe the model itself, is not to be trusted then; and chunks are under way.
+            failed.callback(self.close)
+            try:
+                pool, begun = self._pool(order), time.perf_counter()
+                # Across the groups: while one is saved, the next one is decoded.
+                chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
+                sums = pool.decode(chunks)
+                for number in missing:
+                    entries = _whole_group(groups[number], sums, report)
+                    ended = time.perf_counter()
+                    work.parts.save(number, Group(entries, ended - begun, peak_rss_bytes(), frozenset({_process()})))
+                    begun = ended
+            except LlamaError as error:
                 raise _with_way_out(error, number, len(groups)) from error
-            raise
+            failed.pop_all()
 
     def _pool(self, order: ImatrixOrder) -> CollectorPool:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)

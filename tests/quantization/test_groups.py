@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from actors.errors import LlamaError
-from actors.llama.activations import ActivationCollector, Sums, TensorActivations
+from actors.llama.activations import ActivationCollector, Chunk, Sums, TensorActivations
 from actors.quantization.groups import Group, PartsFolder, add_up, cut
 from actors.quantization.imatrix import collect, collect_shard
 from actors.work import ImatrixOrder
@@ -44,19 +44,21 @@ def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
 def test_what_was_interrupted_goes_on_at_the_last_whole_group(
     order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int, threads: int
 ) -> None:
-    mine, decode = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector._decode
+    mine, begin = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector.begin
     reported: list[int] = []
     calls = itertools.count()
 
-    def failing(self: ActivationCollector, *chunk: Any) -> Sums:
-        if next(calls) == fails_at:
-            raise LlamaError("the machine went away")
-        return decode(self, *chunk)
+    def failing(self: ActivationCollector, chunk: Chunk) -> Future[Sums]:
+        if next(calls) != fails_at:
+            return begin(self, chunk)
+        failed = Future[Sums]()
+        failed.set_exception(LlamaError("the machine went away"))
+        return failed
 
-    monkeypatch.setattr(ActivationCollector, "_decode", failing)
+    monkeypatch.setattr(ActivationCollector, "begin", failing)
     with pytest.raises(LlamaError, match=f"group {fails_at // 8 + 1} of 3 .* went away"):
         collect(mine, lambda tokens: reported.append(tokens))
-    monkeypatch.setattr(ActivationCollector, "_decode", decode)
+    monkeypatch.setattr(ActivationCollector, "begin", begin)
     assert not Path(mine.output_path).exists()
     assert len(list(tmp_path.glob("matrix.gguf.parts/group-*.npz"))) == fails_at // 8
 
