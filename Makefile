@@ -4,8 +4,9 @@
 
 VENV_PYTHON := .venv/bin/python
 UV ?= uv
-# Two files of tests side by side: most of what they wait for uses one core.
-SPREAD := -n 2 --dist loadfile
+# Two files of tests side by side: most of what they wait for uses one core. Whole jobs first: the longest come last else,
+# when one of the two has nothing left to do.
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder tests/jobs tests
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
