@@ -191,7 +191,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     check_folder(output.parent, "--output")
     weights = _token_weights(options)
     header = read_header(bring(found).path)
-    check_room(str(header.path), options.ctx)
+    check_room(header, options.ctx)
     order = ImatrixOrder(
         model_path=str(header.path),
         mix=source.name if weights is None else weighted_mix(source.name),

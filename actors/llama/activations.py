@@ -11,8 +11,10 @@ output head, which can be a fifth of a small model's work and whose importance i
 
 from __future__ import annotations
 
+import collections
 import ctypes
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -231,6 +233,26 @@ class ActivationCollector:
             shapes = f"{before.sum_squares.shape} and {seen.sum_squares.shape}"
             raise LlamaError(f"{name} is used with inputs of two shapes: {shapes}")
         self._sums[name] = seen if before is None else before + seen
+
+
+def decode_in_turn(collectors: Sequence[ActivationCollector], chunks: Iterable[Chunk]) -> Iterator[Sums]:
+    """The sums of each chunk, in the order of the chunks; they are dealt to the collectors in turn.
+
+    Where one collector does what a single thread does (sums, llama.cpp's copies, its waits at each barrier), the others
+    go on. They share the model at most: the sums of a chunk are the same with any number of them.
+
+    Raises:
+        LlamaError: as `ActivationCollector.begin` and its result do; the collectors can only be closed then, as they
+            can where not all chunks are waited for.
+    """
+    begun: collections.deque[Future[Sums]] = collections.deque()
+    for collector, chunk in zip(itertools.cycle(collectors), chunks):
+        begun.append(collector.begin(chunk))
+        # One waits at each collector, so that it has work while the other's sums are awaited.
+        if len(begun) == 2 * len(collectors):
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
 
 
 @dataclass(frozen=True)

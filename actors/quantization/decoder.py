@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,9 +19,8 @@ import numpy as np
 
 from actors.errors import LlamaError
 from actors.llama import library
-from actors.llama.activations import Sums
-from actors.llama.collector_pool import CollectorPool
-from actors.llama.gguf_file import read_header
+from actors.llama.activations import ActivationCollector, Sums, decode_in_turn
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
 from actors.quantization.calibration import Calibration, make_chunks
@@ -44,11 +42,11 @@ class Work:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What watches a model, and both to be closed."""
+    """What watches a model, and all of it to be closed."""
 
     content: tuple[str, int, int, int]
     """Path, tokens a chunk, threads, layers offloaded: orders that agree in these share it."""
-    pool: CollectorPool
+    collectors: tuple[ActivationCollector, ...]
     opened: contextlib.ExitStack
 
 
@@ -108,10 +106,10 @@ class GroupDecoder:
             # What was watched so far, and maybe the model itself, is not to be trusted then; and chunks are under way.
             failed.callback(self.close)
             try:
-                pool, begun = self._pool(order), time.perf_counter()
+                collectors, begun = self._collectors(order), time.perf_counter()
                 # Across the groups: while one is saved, the next one is decoded.
                 chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
-                sums = pool.decode(chunks)
+                sums = decode_in_turn(collectors, chunks)
                 for number in missing:
                     entries = _whole_group(groups[number], sums, report)
                     ended = time.perf_counter()
@@ -121,25 +119,29 @@ class GroupDecoder:
                 raise _with_way_out(error, number, len(groups)) from error
             failed.pop_all()
 
-    def _pool(self, order: ImatrixOrder) -> CollectorPool:
+    def _collectors(self, order: ImatrixOrder) -> tuple[ActivationCollector, ...]:
         content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
         if self._loaded is None or self._loaded.content != content:
             self.close()
-            check_room(order.model_path, order.ctx)
+            header = read_header(order.model_path)
+            check_room(header, order.ctx)
             # A device has one graph at a time to compute, and not every kind of it can be called from two threads.
             can_share = order.threads % 2 == 0 and order.gpu_layers == 0
-            n_contexts = contexts_to_collect(read_header(order.model_path), order.ctx) if can_share else 1
+            n_contexts = contexts_to_collect(header, order.ctx) if can_share else 1
             with contextlib.ExitStack() as stack:
                 model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
-                pool = CollectorPool(model, ctx=order.ctx, threads=order.threads, n_collectors=n_contexts)
-                stack.enter_context(pool)
-                self._loaded = _Loaded(content, pool, stack.pop_all())
-        return self._loaded.pool
+                threads = order.threads // n_contexts
+                collectors = tuple(
+                    stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=threads))
+                    for _ in range(n_contexts)
+                )
+                self._loaded = _Loaded(content, collectors, stack.pop_all())
+        return self._loaded.collectors
 
 
-def check_room(model_path: str, ctx: int) -> None:
+def check_room(header: GgufHeader, ctx: int) -> None:
     """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
-    check_memory(needed_to_collect(read_header(model_path), ctx), f"collecting from {Path(model_path).name}")
+    check_memory(needed_to_collect(header, ctx), f"collecting from {header.path.name}")
 
 
 def _prepare(order: ImatrixOrder) -> Work:
