@@ -22,7 +22,7 @@ import jinja2.ext
 import jinja2.sandbox
 
 from actors.llama.model import Model
-from actors.work import Message
+from actors.orders import Message
 
 FIXED_DATE = datetime.datetime(2025, 1, 1)
 """What templates that print today's date are told: a prompt must not change overnight."""

@@ -10,15 +10,93 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from actors.llama.file_types import QuantType, known_types, resolve_type
-from actors.llama.overrides import bits_of, check_pattern, resolve_tensor_type
-from actors.work import ByteBudget, Recipe, TypeOverrides
+from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, bits_of, check_pattern, resolve_tensor_type
 from conf.faults import BadInput, Fault, near_names
 from conf.load import published_recipes
 from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
+
+BUDGET_RULE = 1
+"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
+
+
+CONTROL = "~plain"
+"""What the names of control arms end with."""
+
+
+@dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    extra_bpw: float | None = None
+    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Bits a weight of the model in all."""
+    target_bytes: int | None = None
+    """Of the file."""
+    control: bool = False
+    """True: spent without looking at any measurement, to compare with."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantize."""
+
+    name: str
+    """As arms are named by it: `q4_k_l`."""
+    label: str
+    """As files are named by it: `Q4_K_L`."""
+    method: str
+    """llama.cpp type, lower case: `q4_k_m`."""
+    overrides: TypeOverrides = NO_OVERRIDES
+    budget: ByteBudget | None = None
+    """None: every tensor that is not overridden gets what the method gives it."""
+
+    @property
+    def suffix(self) -> str:
+        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        if self.budget is None:
+            return ""
+        return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
+
+    @property
+    def file_label(self) -> str:
+        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        return self.label + self.suffix.replace("+", "-").replace("~", "-")
+
+    @property
+    def identity(self) -> str | dict[str, Any]:
+        """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
+        if self.overrides == NO_OVERRIDES and self.budget is None:
+            return self.method
+        tensors = [list(pair) for pair in self.overrides.tensors]
+        identity: dict[str, Any] = {
+            "method": self.method,
+            "output": self.overrides.output,
+            "embedding": self.overrides.embedding,
+            "tensors": tensors,
+        }
+        return identity if self.budget is None else {**identity, "budget": self.budget.identity}
+
 
 T = TypeVar("T")
 OwnRecipes = Mapping[str, RecipeSettings]
@@ -162,3 +240,16 @@ def _gather(faults: list[Fault], check: Callable[[], T]) -> T | None:
     except BadInput as error:
         faults.extend(error.faults)
         return None
+
+
+LOSSLESS_TYPES = ("f32", "bf16", "f16")
+"""Types that can be a reference, the most exact first."""
+IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
+"""Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
+
+
+def uses_imatrix(recipe: Recipe) -> bool:
+    """True where the importance matrix changes what is written. Bytes are shared out by it."""
+    return recipe.budget is not None or any(
+        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
+    )

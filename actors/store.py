@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +131,32 @@ def group_path(imatrix_path: str | Path, number: int) -> Path:
     """Where a group of chunks waits until its importance matrix is whole."""
     path = Path(imatrix_path)
     return path.with_name(f"{path.name}.parts") / f"group-{number:05d}.npz"
+
+
+LOSSES = "losses.json"
+
+
+@dataclass(frozen=True)
+class ArmFiles:
+    """Where an arm's files lie."""
+
+    gguf: Path
+    manifest: Path
+    log: Path
+    allocation: Path
+    """Of an arm with a budget: each tensor with its type and its measured errors."""
+    losses: Path
+    """What each quantized tensor lost of its source."""
+
+    @classmethod
+    def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
+        """As in a run directory: one folder an arm."""
+        path = Path(gguf)
+        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json", LOSSES)))
+
+    @classmethod
+    def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
+        """Several arms in one folder: the other files carry the GGUF's name."""
+        path = Path(gguf)
+        ends = (".manifest.json", ".log.txt", ".allocation.json", f".{LOSSES}")
+        return cls(path, *(path.with_suffix(end) for end in ends))

@@ -56,7 +56,7 @@ class CustomBenchmark(Frozen):
     """By default the file's stem."""
     title: str | None = None
     category: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
-    """What it asks for, `mathematical_reasoning` say (known ones: `reporting/categories.py`), or a name of your own:
+    """What it asks for, `mathematical_reasoning` say (known ones: `reporting/analysis/categories.py`), or a name
     means and a chart go by it."""
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
     higher_is_better: bool = True

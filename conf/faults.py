@@ -7,8 +7,14 @@ so that nobody mends them one by one. Every job prints it without a traceback an
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,3 +45,28 @@ def near_names(name: str, known: Iterable[str]) -> str:
     if not near:
         return ""
     return f"Did you mean {' or '.join(repr(candidate) for candidate in near)}?"
+
+
+@dataclass
+class Faults:
+    """Collects what is wrong, so that all of it is told at once."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def gather(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `check` gives back for these arguments; None where it finds fault."""
+        try:
+            return check(*args, **kwargs)
+        except BadInput as error:
+            self.found.extend(error.faults)
+            return None
+
+    def stop_if_any(self) -> None:
+        if self.found:
+            raise BadInput(self.found)
+
+
+def gathered(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a fault was found and not raised")
+    return value

@@ -78,7 +78,7 @@ class MixFile(Frozen):
     """True: `<|...|>` in the texts is read as a special token. False, as in llama-imatrix: it is plain text."""
     chat_template: bool = False
     """True: paragraphs become turns of user and assistant, through the model's chat template, whose special tokens
-    are read as such (`actors.quantization.turns` has the rule). False: the texts are taken as they are."""
+    are read as such (`actors.quantization.chat_turns` has the rule). False: the texts are taken as they are."""
 
 
 @dataclass(frozen=True)

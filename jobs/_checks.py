@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-from actors.tracking import check_reachable, mask_secrets
+from actors.tracking.mirror import check_reachable, mask_secrets
+from conf.environment import Environment
 from conf.faults import BadInput
-from conf.load import Environment
 from reporting.fonts import find_fonts
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,6 @@
 """MLflow kept in step beside the work: the driver is its one writer.
 
-What is mirrored, and how, is `actors.tracking`'s; here is only when.
+What is mirrored, and how, is `actors.tracking.mirror`'s; here is only when.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actors.store import RunDirectory
-from actors.tracking import Mirror, mask_secrets
+from actors.tracking.mirror import Mirror, mask_secrets
 
 REST_SHARE = 10
 """After each round the mirror rests this many times as long as the round took: a long run has many cells to read."""

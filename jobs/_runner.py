@@ -30,19 +30,21 @@ from actors.orchestrator.placement import Cluster, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.planning.published import plan_json
+from actors.orchestrator.room import check_disk, check_local_memory, halved, limited, quantization_bytes
+from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import owned
 from actors.store import RunDirectory, read_json, write_json, write_text
-from actors.tracking import check_reachable
+from actors.tracking.mirror import check_reachable
 from conf import VERSION
+from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
 from conf.faults import BadInput, Fault
-from conf.load import Environment, dump_yaml, let_waiting_threads_sleep, protect_local_ray, silence_ray
+from conf.load import dump_yaml
 from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
-from jobs._kv_cache import halved, limited
 from jobs._mirror import BackgroundMirror
-from jobs._preflight import check_disk, check_local_memory, check_pango, inspect, quantization_bytes, settings_of
-from jobs._sources import HashCache
+from jobs._preflight import check_pango, settings_of
 
 POLL_S = 0.5
 STOP_WITHIN_S = 2.0

@@ -21,8 +21,13 @@ import polars as pl
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import read_header
-from actors.orchestrator.inputs import SourceImatrix
+from actors.machine import check_folder
 from actors.orchestrator.planning.arms import weighted_mix
+from actors.orchestrator.sources.calibration import default_mix, source_of
+from actors.orchestrator.sources.hashes import gguf_sha256
+from actors.orchestrator.sources.inputs import SourceImatrix
+from actors.orchestrator.sources.models import bring, find
+from actors.orders import GROUP_CHUNKS, ImatrixOrder
 from actors.quantization.calibration import text_name
 from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
@@ -30,21 +35,16 @@ from actors.quantization.imatrix_statistics import layer_statistics, statistics_
 from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
 from actors.token_classes import weights_key
-from actors.work import GROUP_CHUNKS, ImatrixOrder
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
 from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
-from jobs._calibration import default_mix, source_of
 from jobs._counter import Counter
 from jobs._imatrix_table import statistics_text
-from jobs._models import bring, find
-from jobs._output import check_folder
 from jobs._parser import Parser
 from jobs._shards import collect_in_processes
-from jobs._sources import gguf_sha256
 from jobs._stopping import stoppable
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render

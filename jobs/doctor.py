@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         # Not at the top: the doctor has something to say where the packages are missing, too.
-        from conf.load import read_environment
+        from conf.environment import read_environment
         from jobs._checks import examine
     except ImportError as error:
         print(f"LACKS  Packages: {error} (Python {platform.python_version()}, {sys.executable})")

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from actors.llama.gguf_layout import first_part, part_names
 from actors.recipes import named_at_end
+from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import parse_hub_id, stem_of
-from conf.load import load, read_environment
+from conf.load import load
 from conf.schema import ARM_NAME, PIPELINE_ID
 from jobs import _arguments as arguments
 from jobs import pipeline

@@ -18,19 +18,22 @@ from pathlib import Path
 from ray.exceptions import RayError
 
 from actors.errors import NoPlaceError
+from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.precision import describe_precision, precision_of
-from actors.orchestrator.stopping import describe_early_stop
+from actors.orchestrator.room import quantization_bytes
+from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.store import RunDirectory, read_json
+from conf.environment import Environment, read_environment
 from conf.faults import BadInput
-from conf.load import Environment, load, read_environment
+from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._parser import Parser
-from jobs._preflight import check_paths_in_job, quantization_bytes, with_canonical_types
+from jobs._preflight import check_paths_in_job
 from jobs._runner import Finished, Request, Stopped, carry_out, new_pipeline_id, prepare
-from reporting.summary import summary_table
+from reporting.terminal.summary import summary_table
 
 UPLOADED_COPY = "working_dir_files"
 """Folder name in the path of the copy that Ray makes of an uploaded working directory."""

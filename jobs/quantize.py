@@ -18,28 +18,21 @@ from typing import Any, TypeVar
 from actors.errors import QuantAssayError
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.machine import check_folder
+from actors.orchestrator.sources.hashes import gguf_sha256
+from actors.orchestrator.sources.models import bring, find
+from actors.orchestrator.sources.recipes import predict_size
+from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
-from actors.quantization.quantize import (
-    ArmFiles,
-    ArmManifest,
-    check_room,
-    load_manifest,
-    make_arm,
-    read_importance,
-)
-from actors.recipes import check_own_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import content_hash, file_sha256
-from actors.work import QuantizeOrder, Recipe
+from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
+from actors.recipes import Recipe, check_own_recipes, needs_imatrix, protected, resolve_recipe
+from actors.store import ArmFiles, content_hash, file_sha256
 from conf.faults import BadInput, Fault
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._counter import Steps
-from jobs._models import bring, find
-from jobs._output import check_folder
 from jobs._parser import Parser
-from jobs._preflight import predict_size
-from jobs._sources import gguf_sha256
 from jobs._stopping import stoppable
 
 T = TypeVar("T")

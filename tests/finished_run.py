@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from actors.orders import Record, Timing
 from actors.store import RunDirectory, timings_path, write_json, write_jsonl, write_text
-from actors.work import Record, Timing
 
 ARMS = ("f16", "q4_k_m+en")
 SEEDS = (0, 1)

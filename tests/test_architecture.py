@@ -25,6 +25,19 @@ LAYERS = {
 """Which packages each package may import."""
 WORKER_ROLES = {"quantization", "evaluation", "visualization", "documentation"}
 ROLES = WORKER_ROLES | {"orchestrator"}
+FLOORS = {
+    "actors": (
+        ("llama",),
+        ("engines",),
+        ("evaluation", "quantization", "visualization", "documentation"),
+        ("orchestrator",),
+    ),
+    "actors/orchestrator": (("sources",), ("planning",)),
+    "reporting": (("analysis",), ("terminal", "charts"), ("documents",)),
+    "reporting/documents": (("tables",), ("sentences",), ("card", "pdf")),
+}
+"""Per folder, its floors from the lowest up: a package imports packages of its own floor only from itself, and none of
+a higher one. Modules that stand beside the packages are on no floor."""
 RANDOM_SOURCES = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 EMPTY_ROOM_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 MOST_BROAD_EXCEPTS = 5
@@ -82,6 +95,27 @@ def test_imports_run_one_way() -> None:
     assert wrong == []
 
 
+def _package_in(folder: str, dotted: str) -> str | None:
+    """Return the package of `folder` that a dotted name lies in; None where it lies in none."""
+    prefix = folder.replace("/", ".") + "."
+    package = dotted.removeprefix(prefix).split(".")[0] if dotted.startswith(prefix) else ""
+    return package if any(package in floor for floor in FLOORS[folder]) else None
+
+
+@pytest.mark.parametrize("folder", FLOORS)
+def test_a_floor_imports_only_lower_floors(folder: str) -> None:
+    level = {package: number for number, floor in enumerate(FLOORS[folder]) for package in floor}
+    assert all((ROOT / folder / package).is_dir() for package in level)
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in SOURCES.items()
+        if (own := _package_in(folder, name.removesuffix(".py").replace("/", "."))) is not None
+        for target in _imports(tree)
+        if (other := _package_in(folder, target)) is not None and other != own and level[other] >= level[own]
+    ]
+    assert wrong == []
+
+
 def test_no_worker_role_imports_another_role() -> None:
     wrong = [
         f"{name} imports {target}"
@@ -124,7 +158,7 @@ def test_ray_is_imported_by_actors_and_jobs_only() -> None:
 
 
 def test_mlflow_is_imported_by_the_mirror_only() -> None:
-    assert _importers_of("mlflow") <= {"actors/tracking.py"}
+    assert _importers_of("mlflow") <= {"actors/tracking/mirror.py"}
 
 
 def test_llama_cpp_is_imported_by_its_own_package_only() -> None:
@@ -142,7 +176,7 @@ def test_the_environment_is_read_in_one_file() -> None:
         for name, tree in SOURCES.items()
         if {"os.environ", "os.environb", "os.getenv", "os.putenv"} & set(_imports(tree))
     }
-    assert readers <= {"conf/load.py"}
+    assert readers <= {"conf/environment.py"}
 
 
 def test_random_numbers_come_from_a_generator_that_was_handed_over() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.recipes import check_own_recipes, named_at_end, needs_imatrix, protected, resolve_recipe
-from actors.work import NO_OVERRIDES, ByteBudget, Recipe, TypeOverrides
+from actors.llama.overrides import NO_OVERRIDES, TypeOverrides
+from actors.recipes import ByteBudget, Recipe, check_own_recipes, named_at_end, needs_imatrix, protected, resolve_recipe
 from conf.faults import BadInput
 from conf.load import load, published_recipes
 from conf.schema import Protection, RecipeSettings, size_bytes

@@ -6,7 +6,7 @@ must have been drawn before: one that is missing is left out, and the notices in
 
 from __future__ import annotations
 
-from actors.work import DocumentOrder
+from actors.orders import DocumentOrder
 from reporting.documents.write import DocumentFiles, DocumentPlaces, write_documents
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from actors.evaluation.engines import Engine
-from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.engines.openai import OpenAIEngine
+from actors.engines import Engine
+from actors.engines.llama import LlamaEngine
+from actors.engines.openai import OpenAIEngine
 from actors.evaluation.evaluate import (
     BlockResult,
     BlockSummary,
@@ -23,8 +23,9 @@ from actors.evaluation.evaluate import (
 from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
 from actors.evaluation.self_check import PartReport, run_check
-from actors.work import BlockOrder, CheckOrder, Endpoint, EngineLayout, PassOrder, PerformanceOrder, ReportTokens
-from conf.load import read_endpoint_key
+from actors.llama.layout import EngineLayout
+from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens
+from conf.environment import read_endpoint_key
 
 _Wanted = tuple[str, EngineLayout, str | None]
 """A GGUF, how it is decoded, and a chat template in place of its own."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from actors.evaluation.engines import Answer, Choices, Measured
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.hub_files import HUB, HubDoor
 from actors.llama.model import Model
-from actors.work import Item, Message, Outcome, Scorer, Task
+from actors.orders import Item, Message, Outcome, Scorer, Task
 from conf.schema import Sampling
 
 Kind = Literal["generate", "choose", "measure", "function"]
@@ -125,7 +125,8 @@ class Benchmark:
     sampled: bool = True
     """Of a function: whether its scores depend on the seed."""
     category: str | None = None
-    """What it asks for (`reporting.categories` has the names): means and charts go by it. None: it stands alone."""
+    """What it asks for, by which means and charts are grouped; names in `reporting.analysis.categories`. None: it
+    belongs to no category."""
 
 
 @dataclass(frozen=True)

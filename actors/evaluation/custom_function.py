@@ -34,8 +34,8 @@ from typing import Any
 
 from actors.errors import FunctionFailed
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, SourceFile
+from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.store import content_hash, file_sha256
-from actors.work import BlockOrder, Call, Item, Record, Scorer
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
 

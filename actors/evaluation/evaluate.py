@@ -14,22 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
 from actors.evaluation.contract import Score
 from actors.evaluation.custom_function import evaluate_function
-from actors.evaluation.engines import (
-    CONTEXT_TOO_LONG,
-    Answer,
-    Choices,
-    ClassSums,
-    Divergence,
-    Engine,
-    Measured,
-    Refused,
-    Usage,
-)
 from actors.evaluation.scorers import scorer_of
+from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from actors.store import content_hash, timings_path, write_jsonl
-from actors.work import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from conf.schema import Sampling
 
 NO_REFERENCE = "no_reference"

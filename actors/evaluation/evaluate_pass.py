@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from actors.evaluation.engines import CONTEXT_TOO_LONG, Measured, Refused
-from actors.evaluation.engines.llama import LlamaEngine, task_of
-from actors.evaluation.engines.side_by_side import measure_side_by_side
+from actors.engines import CONTEXT_TOO_LONG, Measured, Refused
+from actors.engines.llama import LlamaEngine, task_of
+from actors.engines.side_by_side import measure_side_by_side
 from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
 from actors.evaluation.scorers import scorer_of
-from actors.work import BlockOrder, Measure, PassOrder, Record, ReportTokens
+from actors.orders import BlockOrder, Measure, PassOrder, Record, ReportTokens
 
 VOCABULARIES_DIFFER = "vocabularies_differ"
 

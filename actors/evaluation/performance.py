@@ -22,8 +22,8 @@ from actors.llama import library
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
+from actors.orders import PerformanceOrder, ReportTokens
 from actors.store import write_json
-from actors.work import PerformanceOrder, ReportTokens
 
 PROMPT_TOKENS = 256
 ANSWER_TOKENS = 16

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from actors.engines import Answer, Choices, Measured, Refused
+from actors.engines.generation import Ask, Vocabulary
+from actors.engines.llama import LlamaEngine
+from actors.engines.stops import StopWatch
 from actors.errors import LlamaError
-from actors.evaluation.engines import Answer, Choices, Measured, Refused
-from actors.evaluation.engines.generation import Ask, Vocabulary
-from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.engines.stops import StopWatch
 from actors.llama.gguf_file import read_header
 from actors.llama.plain import PlainModel
+from actors.orders import CheckOrder, CheckPart, Choose, Generate, Item, Measure, ReportTokens
 from actors.store import write_json
-from actors.work import CheckOrder, CheckPart, Choose, Generate, Item, Measure, ReportTokens
 from conf.schema import Sampling
 
 CPU_TOLERANCE, GPU_TOLERANCE = 1e-3, 2e-2

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from actors.errors import LlamaError, NoRoomError
 from actors.llama import library
 from actors.llama.batch import Batch, Run, lay
+from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.work import EngineLayout
 
 MAX_OUTPUT_ROWS = 256
 """Rows of logits a call: 150 MB at a vocabulary of 150k tokens."""

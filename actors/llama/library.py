@@ -9,11 +9,15 @@ import collections
 import contextlib
 import ctypes
 import functools
+import platform
 import re
 from collections.abc import Callable, Iterator
+from importlib import metadata
 
 import llama_cpp
 from llama_cpp._ggml import libggml
+
+from conf import VERSION
 
 LOG_TAIL_LINES = 40
 _ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR; 5 is CONT, the rest of a line
@@ -79,8 +83,17 @@ def build() -> dict[str, str]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """`build`, and what else the library says of itself: version and commit of ggml, which are llama.cpp's."""
-    return {**build(), "ggml": f"{_said('ggml_version')} ({_said('ggml_commit')})"}
+    """Return the versions that a manifest shows: ours, Python's, and those of the libraries that read and write GGUFs.
+
+    This is for people to read. It holds more than the keys do: `build` has what changes outputs.
+    """
+    return {
+        "quant_assay": VERSION,
+        "python": platform.python_version(),
+        "gguf": metadata.version("gguf"),
+        **build(),
+        "ggml": f"{_said('ggml_version')} ({_said('ggml_commit')})",
+    }
 
 
 def _said(function: str) -> str:

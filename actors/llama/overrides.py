@@ -19,8 +19,27 @@ import llama_cpp
 from actors.llama import ggml
 from actors.llama.file_types import known_types
 from actors.llama.gguf_layout import TensorInfo
-from actors.work import TypeOverrides
 from conf.faults import BadInput, Fault, near_names
+
+
+@dataclass(frozen=True)
+class TypeOverrides:
+    """Tensors that get another type than the method would give them; types are ggml's, lower case: `q4_k`."""
+
+    output: str | None = None
+    embedding: str | None = None
+    tensors: tuple[tuple[str, str], ...] = ()
+    """Regular expression and type; the first that is found in a tensor's name counts."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type that is named."""
+        named = (self.output, self.embedding, *(kind for _, kind in self.tensors))
+        return tuple(kind for kind in named if kind is not None)
+
+
+NO_OVERRIDES = TypeOverrides()
+
 
 _OUTPUT = "output.weight"
 _EMBEDDINGS = ("token_embd.weight", "per_layer_token_embd.weight")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import gguf
 import llama_cpp
@@ -21,8 +22,18 @@ from actors.errors import LlamaError
 from actors.llama import ggml, library
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_layout import read_layout
-from actors.llama.overrides import apply_overrides
-from actors.work import NO_OVERRIDES, ReportSteps, TypeOverrides, nobody_listens
+from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, apply_overrides
+
+
+class ReportSteps(Protocol):
+    """What making a GGUF calls after each tensor: what is done with them, how many are done, and of how many."""
+
+    def __call__(self, what: str, done: int, total: int) -> None: ...
+
+
+def nobody_listens(what: str, done: int, total: int) -> None:
+    """Steps of which nobody wants to know."""
+
 
 MAX_BUFFER_BYTES = 2**30
 """Rows of a tensor that llama.cpp holds at once (it would take 8 GiB); rows are quantized one by one, so the result

@@ -20,7 +20,9 @@ from ray.exceptions import RayError
 from actors.documentation.actor import DocumentationWorker
 from actors.errors import FailedWithLog, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
-from actors.orchestrator import findings
+from actors.orchestrator import results
+from actors.orchestrator.early_stop import EarlyStop
+from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers, no_place
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (
@@ -31,13 +33,11 @@ from actors.orchestrator.progress import (
     seconds_left,
 )
 from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
-from actors.orchestrator.starting import START_WITHIN_S, no_place, overdue
-from actors.orchestrator.stopping import EarlyStop
+from actors.orders import BlockOrder, ChartOrder, DocumentOrder, PassOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory, read_jsonl
 from actors.visualization.actor import VisualizationWorker
-from actors.work import BlockOrder, ChartOrder, DocumentOrder, PassOrder, Phase
 from conf.schema import PipelineConfig
 
 POLL_S = 0.5
@@ -216,7 +216,9 @@ class Orchestrator:
         """Raise `NoPlaceError` where Ray starts none of our workers; else let those that live do the work."""
         now = time.monotonic()
         started = [worker.pid is not None for worker in self._workers]
-        waiting = overdue(started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s)
+        waiting = find_late_workers(
+            started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s
+        )
         for worker in [self._workers[index] for index in waiting.dismiss]:
             with self._lock:
                 for unit in worker.units:
@@ -264,7 +266,7 @@ class Orchestrator:
             unit = self._schedule.next_unit(worker.role, worker.loaded_arm, others)
             if unit is None:
                 return False
-            units = self._schedule.together(unit)
+            units = self._schedule.units_of_pass(unit)
             for one in units:
                 self._schedule.start(one.id)
                 self._reported[one.id] = 0
@@ -386,7 +388,7 @@ class Orchestrator:
     def _write_findings(self) -> list[str]:
         self._enter("statistics")
         failures = tuple(self._schedule.failures)
-        return findings.write(
+        return results.write(
             self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._notices
         )
 

@@ -9,16 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.orchestrator.inputs import PlannedBenchmark, SourceArm, SourceModel
-from actors.work import (
-    CheckOrder,
-    Endpoint,
-    EngineLayout,
-    ImatrixOrder,
-    PerformanceOrder,
-    QuantizeOrder,
-    ReferenceModel,
-)
+from actors.llama.layout import EngineLayout
+from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
+from actors.orders import CheckOrder, Endpoint, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReferenceModel
 from conf.schema import PipelineConfig
 
 AA = "~aa"

@@ -1,15 +1,15 @@
 """What a plan can show, said before anything runs: the smallest drop that it would find, benchmark by benchmark.
 
 Pure, and an estimate: it rests on the two assumptions of the configuration's `statistics` node, which every output
-repeats. What the data then allow is said after the run, from the spread that was seen (`reporting.verdicts`).
+repeats. What the data then allow is said after the run, from the spread that was seen (`reporting.analysis.verdicts`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.orchestrator.inputs import PlannedBenchmark
 from actors.orchestrator.plan import Plan, seeds_of
+from actors.orchestrator.sources.inputs import PlannedBenchmark
 from conf.schema import PipelineConfig, Statistics
 from stats.power import detectable_difference, discordance_bounds, items_needed
 

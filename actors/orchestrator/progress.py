@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from actors.orchestrator.plan import Cell
 from actors.orchestrator.schedule import Schedule, State
-from actors.work import Phase
+from actors.orders import Phase
 
 PROGRESS_SCHEMA_VERSION = 1
 RATE_WINDOW_S = 15.0

@@ -219,7 +219,7 @@ class Schedule:
         arm = max(work, key=lambda name: (-others[name], work[name]))
         return next(unit for unit in ready if unit.arm == arm)
 
-    def together(self, unit: Unit) -> tuple[Unit, ...]:
+    def units_of_pass(self, unit: Unit) -> tuple[Unit, ...]:
         """A ready unit and those of its pass that are ready as well; one that has failed is tried by itself."""
         if unit.shared_pass is None or self._attempts[unit.id]:
             return (unit,)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
+from actors.orders import ImatrixOrder, QuantizeOrder, ReportTokens
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.imatrix import ImatrixManifest, merge
 from actors.quantization.quantize import ArmManifest, make_arm
-from actors.work import ImatrixOrder, QuantizeOrder, ReportTokens
 
 
 class QuantizationWorker:

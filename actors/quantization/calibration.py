@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.llama.model import Model
-from actors.quantization.turns import render_turns
+from actors.orders import CalibrationText, ChunkRules
+from actors.quantization.chat_turns import render_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
 from actors.token_classes import TokenClass, classify, weigh
-from actors.work import CalibrationText, ChunkRules
 from conf.faults import BadInput, Fault
 from conf.schema import TokenWeights
 from conf.texts import parse_spec, read_text

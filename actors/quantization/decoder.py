@@ -23,12 +23,12 @@ from actors.llama.activations import ActivationCollector, Sums, decode_in_turn
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
+from actors.orders import GROUP_CHUNKS, ImatrixOrder, ReportTokens
 from actors.quantization.calibration import Calibration, make_chunks
 from actors.quantization.groups import Group, PartsFolder, added, cut
 from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
 from actors.token_classes import weights_key
-from actors.work import GROUP_CHUNKS, ImatrixOrder, ReportTokens
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 
 from actors.llama.activations import Sums, TensorActivations
+from actors.orders import GROUP_CHUNKS
 from actors.store import atomic_path, group_path
-from actors.work import GROUP_CHUNKS
 
 T = TypeVar("T")
 

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.llama.library import versions
+from actors.orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 from actors.quantization.calibration import Calibration, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.quantization.versions import versions
 from actors.quantization.weighting import TokenWeighting, weighting_of
 from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
-from actors.work import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
 
 
 @dataclass(frozen=True)

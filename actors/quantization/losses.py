@@ -17,8 +17,6 @@ from actors.llama.rounding import compare
 from actors.quantization.imatrix_statistics import BLOCK
 from actors.quantization.measurement import MAX_ELEMENTS
 
-LOSSES = "losses.json"
-
 
 @dataclass(frozen=True)
 class TensorLoss:

@@ -16,11 +16,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from actors.llama.gguf_layout import TensorInfo
-from actors.llama.quantizer import ImatrixData
+from actors.llama.quantizer import ImatrixData, ReportSteps
 from actors.llama.rounding import RoundingErrors, measure
 from actors.quantization.protection import Ladder
 from actors.store import read_json, write_json
-from actors.work import ReportSteps
 
 MAX_ELEMENTS = 2**19
 """Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M the

@@ -36,10 +36,10 @@ from gguf import GGUF_DEFAULT_ALIGNMENT
 from actors.llama import ggml
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader
-from actors.llama.overrides import ordered_types
+from actors.llama.overrides import TypeOverrides, ordered_types
 from actors.llama.quantizer import QuantizePlan, TensorPlan
 from actors.quantization.allocation import Option, cheapest, spread
-from actors.work import ByteBudget, TypeOverrides
+from actors.recipes import ByteBudget
 
 CONTROL_SEED = 0
 """Of the order in which a control arm's tensors take their steps."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest, manifest_path
 from actors.quantization.weighting import TokenWeighting, weighting_of
-from actors.work import ChunkRules
 
 
 @dataclass(frozen=True)

@@ -15,48 +15,22 @@ from typing import Any
 from actors.llama.file_types import QuantType, resolve_type
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
-from actors.llama.overrides import check_fit, ordered_types
-from actors.llama.quantizer import ImatrixData, QuantizePlan, plan_quantization, quantize
+from actors.llama.library import versions
+from actors.llama.overrides import TypeOverrides, check_fit, ordered_types
+from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, nobody_listens, plan_quantization, quantize
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
+from actors.orders import QuantizeOrder
+from actors.quantization.budget import BudgetUse, as_json, spend
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
-from actors.quantization.losses import LOSSES, tensor_losses
+from actors.quantization.losses import tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
-from actors.quantization.spending import BudgetUse, as_json, spend
 from actors.quantization.verify import verify
-from actors.quantization.versions import versions
-from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
-from actors.work import QuantizeOrder, ReportSteps, TypeOverrides, nobody_listens
+from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
 from conf.faults import BadInput, Fault
 
 _NAMES_KEPT = 20
-
-
-@dataclass(frozen=True)
-class ArmFiles:
-    """Where an arm's files lie."""
-
-    gguf: Path
-    manifest: Path
-    log: Path
-    allocation: Path
-    """Of an arm with a budget: each tensor with its type and its measured errors."""
-    losses: Path
-    """What each quantized tensor lost of its source."""
-
-    @classmethod
-    def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
-        """As in a run directory: one folder an arm."""
-        path = Path(gguf)
-        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json", LOSSES)))
-
-    @classmethod
-    def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
-        """Several arms in one folder: the other files carry the GGUF's name."""
-        path = Path(gguf)
-        ends = (".manifest.json", ".log.txt", ".allocation.json", f".{LOSSES}")
-        return cls(path, *(path.with_suffix(end) for end in ends))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from actors.errors import ConflictError
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
-from actors.llama.overrides import ordered_types
+from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, ordered_types
 from actors.llama.quantizer import QuantizePlan
 from actors.llama.trial import Decodes, load_and_decode
-from actors.work import NO_OVERRIDES, TypeOverrides
 
 # What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
 _MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.", "split.")

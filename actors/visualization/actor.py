@@ -6,7 +6,7 @@ from the results folder alone and leaves documents to the documentation worker.
 
 from __future__ import annotations
 
-from actors.work import ChartOrder
+from actors.orders import ChartOrder
 from reporting.charts.draw import ChartFiles, draw_charts
 
 

@@ -1,14 +1,14 @@
 """Each arm by category of benchmarks: bars from 0 with the interval of the category's mean, a panel a category.
 
-A category's mean is the plain mean of its benchmarks' means (`reporting.categories`); which benchmarks these are stands
-above each panel.
+A category's mean is the plain mean of its benchmarks' means (`reporting.analysis.categories`). The title of each panel
+names these benchmarks.
 """
 
 from __future__ import annotations
 
 import altair as alt
 
-from reporting.categories import category_title, shown_row
+from reporting.analysis.categories import category_title, shown_row
 from reporting.charts.points import arm_label
 from reporting.charts.style import (
     PANEL_WIDTH_PX,
@@ -21,7 +21,7 @@ from reporting.charts.style import (
     source_lines,
 )
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, metric_title, scale_of
 
 _ROW_PX = 30

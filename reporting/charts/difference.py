@@ -12,7 +12,7 @@ import altair as alt
 from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Scale, Words, benchmark_title, difference_scale, verdict_word
 
 ROW_PX = 42

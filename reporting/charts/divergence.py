@@ -8,7 +8,7 @@ from __future__ import annotations
 from reporting.charts.points import Panel, Point, arm_label
 from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
 from reporting.charts.style import AnyChart, colours, figure, role_title, source_lines
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Scale, Words, benchmark_title, integer, size_unit
 
 KLD = "kld"

@@ -18,7 +18,7 @@ from reporting.charts.lengths import lengths_chart
 from reporting.charts.losses import losses_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.style import AnyChart, render, source_lines
-from reporting.findings import Findings, read_findings
+from reporting.results_folder import Findings, read_findings
 from reporting.wording import Lang, Words
 
 PERFORMANCE = "quantization_performance"

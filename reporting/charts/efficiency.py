@@ -9,7 +9,7 @@ from reporting.charts.performance import empty_chart
 from reporting.charts.points import panels
 from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
 from reporting.charts.style import AnyChart, colours, figure, source_lines
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, size_unit
 
 

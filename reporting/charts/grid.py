@@ -27,7 +27,7 @@ from reporting.charts.style import (
     source_lines,
 )
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title, difference_words, number
 from stats.verdict import ALPHA
 

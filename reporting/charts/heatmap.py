@@ -10,7 +10,7 @@ import altair as alt
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, chart_of, figure, source_lines
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, difference_scale, verdict_word
 
 _CELL_WIDTH_PX = 150

@@ -15,7 +15,7 @@ import polars as pl
 
 from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure
 from reporting.escape import one_line
-from reporting.findings import Json
+from reporting.results_folder import Json
 from reporting.wording import Words
 
 ROW_PX = 26

@@ -14,7 +14,7 @@ from scipy.stats import gaussian_kde
 
 from reporting.charts.points import arm_label, domain
 from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, colours, figure, source_lines
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title
 from stats.intervals import Floats
 

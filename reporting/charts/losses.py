@@ -14,7 +14,7 @@ import polars as pl
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, Panelled, chart_of, figure, model_line, source_lines
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer
 
 _WIDTH_PX = 620

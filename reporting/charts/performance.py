@@ -25,7 +25,7 @@ from reporting.charts.style import (
     shape_encoding,
     source_lines,
 )
-from reporting.findings import Findings
+from reporting.results_folder import Findings
 from reporting.wording import Words
 
 ROW_PX = 42

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reporting.charts.style import role_title
 from reporting.escape import one_line
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import Scale, Words, benchmark_title, metric_title, scale_of
 
 ARM_LABEL_CHARS = 40

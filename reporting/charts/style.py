@@ -17,8 +17,8 @@ import vl_convert
 
 from conf.files import write_bytes, write_text
 from reporting.escape import one_line
-from reporting.findings import Findings, Json, Role
 from reporting.fonts import FAMILY, find_fonts, font_faces
+from reporting.results_folder import Findings, Json, Role
 from reporting.wording import Words
 
 AnyChart = alt.Chart | alt.LayerChart | alt.ConcatChart | alt.VConcatChart

@@ -13,7 +13,7 @@ import polars as pl
 
 from reporting.documents.reasons import in_words
 from reporting.escape import cut
-from reporting.findings import Findings, Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words
 
 MAX_QUESTIONS = 3

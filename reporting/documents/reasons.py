@@ -5,7 +5,7 @@ An unknown code is shown as it is: a newer results file stays readable.
 
 from __future__ import annotations
 
-from reporting.findings import Json
+from reporting.results_folder import Json
 from reporting.wording import DASH, Words
 
 _REASONS = {

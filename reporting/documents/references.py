@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reporting.findings import Findings
+from reporting.results_folder import Findings
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reporting.charts.draw import importance_name
-from reporting.documents import tables
 from reporting.documents.answers import Question, sample_questions
-from reporting.documents.budgets import budgets_table
-from reporting.documents.category_table import categories_table
-from reporting.documents.early_words import early_sentences, early_table
-from reporting.documents.grid_view import GridView, grid_captions, grid_shows, grid_views
-from reporting.documents.lengths import lengths_table
-from reporting.documents.reading import evidence_counts, summary_sentences
 from reporting.documents.references import Reference, references_of
-from reporting.documents.tables import Table
-from reporting.documents.verdict_tables import divergence_view, flips_table, verdicts_table
-from reporting.documents.verdict_words import undecided_sentences, verdict_sentences
-from reporting.findings import Findings, Json
+from reporting.documents.sentences.differences import evidence_counts, summary_sentences
+from reporting.documents.sentences.early_stop import early_sentences, early_table
+from reporting.documents.sentences.grids import GridView, grid_captions, grid_shows, grid_views
+from reporting.documents.sentences.verdicts import undecided_sentences, verdict_sentences
+from reporting.documents.tables import results
+from reporting.documents.tables.budgets import budgets_table
+from reporting.documents.tables.categories import categories_table
+from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.results import Table
+from reporting.documents.tables.verdicts import divergence_view, flips_table, verdicts_table
+from reporting.results_folder import Findings, Json
 from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
@@ -192,15 +192,15 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     return View(
         words=words,
         comparison=findings.comparison,
-        models=tables.models_table(findings, words),
-        arms=tables.arms_table(findings, words),
+        models=results.models_table(findings, words),
+        arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
-        benchmarks_used=tables.benchmarks_table(findings, words),
+        benchmarks_used=results.benchmarks_table(findings, words),
         benchmarks=tuple(_benchmark(findings, words, benchmark) for benchmark in findings.benchmarks),
-        performance=tables.performance_table(findings, words),
-        unscored=tables.unscored_table(findings, words),
-        settings=tables.settings_table(findings, words),
-        versions=tables.versions_table(findings, words),
+        performance=results.performance_table(findings, words),
+        unscored=results.unscored_table(findings, words),
+        settings=results.settings_table(findings, words),
+        versions=results.versions_table(findings, words),
         summary=tuple(summary_sentences(findings, words)),
         ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
@@ -252,6 +252,6 @@ def _benchmark(findings: Findings, words: Words, benchmark: Json) -> BenchmarkVi
     return BenchmarkView(
         name=benchmark["name"],
         title=benchmark_title(words, benchmark),
-        results=tables.results_table(findings, words, benchmark),
-        differences=tables.differences_table(findings, words, benchmark),
+        results=results.results_table(findings, words, benchmark),
+        differences=results.differences_table(findings, words, benchmark),
     )

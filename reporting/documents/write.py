@@ -7,10 +7,10 @@ from pathlib import Path
 
 from conf.faults import BadInput, Fault
 from conf.files import write_bytes, write_text
+from reporting.documents.card.publish import publish
 from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
-from reporting.documents.publish import publish
 from reporting.documents.view import make_view
-from reporting.findings import read_findings
+from reporting.results_folder import read_findings
 from reporting.wording import Lang, Words
 
 
@@ -65,7 +65,7 @@ def write_documents(
         BadInput: results or methodology cannot be read, or Pango is not on this machine.
     """
     # Imported here: weasyprint loads Pango as it is imported, and a machine without it can do everything else.
-    from reporting.documents.scorecard import scorecard_pdf
+    from reporting.documents.pdf.scorecard import scorecard_pdf
 
     findings = read_findings(results_path)
     given = None if methodology_path is None else _read_methodology(Path(methodology_path))

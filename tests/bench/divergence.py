@@ -13,9 +13,10 @@ from pathlib import Path
 
 from actors.evaluation.benchmarks.chunks import CONTEXT_TOKENS, chunk_questions
 from actors.llama.file_types import resolve_type
+from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.work import BlockOrder, EngineLayout, Item, PassOrder, ReferenceModel, Scorer
+from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
 from conf.schema import Layout, Sampling
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target, in_turn

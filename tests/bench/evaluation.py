@@ -24,17 +24,19 @@ from pathlib import Path
 import numpy as np
 
 from actors.chat import render_prompt
+from actors.engines.llama import LlamaEngine
+from actors.engines.prefix import BESIDE_SLOTS
+from actors.engines.sampling import draw_tokens, generator_for
 from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
 from actors.evaluation.benchmarks.reading import read_rows
-from actors.evaluation.context_need import BESIDE_SLOTS, Need, choose_cache, need_of
 from actors.evaluation.contract import Inputs, few_shot_prompt
-from actors.evaluation.engines.llama import LlamaEngine
-from actors.evaluation.engines.sampling import draw_tokens, generator_for
+from actors.evaluation.kv_cache import Need, choose_cache, need_of
 from actors.llama.file_types import resolve_type
+from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.work import Choose, EngineLayout, Generate, Item, Message, Task
+from actors.orders import Choose, Generate, Item, Message, Task
 from conf.schema import Execution, Layout, Sampling
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.orders import QuantizeOrder
 from actors.quantization.imatrix import collect
-from actors.work import QuantizeOrder, Recipe
+from actors.recipes import Recipe
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
 from tests.bench.imatrix import MEMORY, imatrix_order

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from reporting.analysis.results import build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
-from reporting.results import build_results
 from reporting.validate import validate
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target

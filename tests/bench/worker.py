@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actors.evaluation.actor import EvaluationWorker
+from actors.orders import ImatrixOrder, PassOrder, QuantizeOrder
 from actors.quantization.imatrix import collect
 from actors.quantization.quantize import make_arm
-from actors.work import ImatrixOrder, PassOrder, QuantizeOrder
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from conf.environment import let_waiting_threads_sleep
 from conf.faults import BadInput, near_names
-from conf.load import dump_yaml, let_waiting_threads_sleep, load, resolve_path
+from conf.load import dump_yaml, load, resolve_path
 
 MODEL = {"models": [{"name": "m", "path": "/m.gguf"}]}
 

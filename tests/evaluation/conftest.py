@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.evaluation.engines.llama import LlamaEngine
+from actors.engines.llama import LlamaEngine
+from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.work import EngineLayout
 from tests.tiny_model import write_tiny_model
 
 

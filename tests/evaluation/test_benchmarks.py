@@ -13,7 +13,7 @@ from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.hub_files import HubDoor
 from actors.evaluation.scorers import scorer_of
 from actors.llama.model import Model
-from actors.work import Choose, Generate, Measure
+from actors.orders import Choose, Generate, Measure
 from conf.faults import BadInput
 from conf.schema import Sampling
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from actors.engines.scripted import Script, ScriptedEngine
 from actors.errors import FunctionFailed
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import cache_need, find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
-from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block
 from actors.llama.model import Model
-from actors.work import BlockOrder, Call, Choose, Generate, Measure
+from actors.orders import BlockOrder, Call, Choose, Generate, Measure
 from conf.faults import BadInput
 from conf.schema import Sampling
 from tests.evaluation.conftest import ignore, layout

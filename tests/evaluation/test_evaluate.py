@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from actors.chat import FIXED_DATE, TemplateFailed, render_prompt, render_template
+from actors.engines.scripted import Script, ScriptedEngine
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
-from actors.evaluation.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.evaluate import evaluate_block, summarize, write_block
 from actors.llama.model import Model
+from actors.orders import BlockOrder, Generate, Message
 from actors.store import timings_path
-from actors.work import BlockOrder, Generate, Message
 from conf.schema import Sampling
 from tests.evaluation.conftest import ignore, layout
 

@@ -15,8 +15,8 @@ from actors.evaluation.benchmarks import load
 from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
+from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
 from actors.token_classes import TokenClass
-from actors.work import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
 from conf.schema import Sampling
 from reporting.frames import TOKEN_CLASSES
 from reporting.validate import validate

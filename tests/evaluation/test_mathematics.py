@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.evaluation.engines import Answer, FinishReason
+from actors.engines import Answer, FinishReason
 from actors.evaluation.scorers.mathematics import (
     OVER_MEMORY,
     OVER_TIME,
@@ -15,7 +15,7 @@ from actors.evaluation.scorers.mathematics import (
     last_boxed,
     score_mathematics,
 )
-from actors.work import Generate, Item
+from actors.orders import Generate, Item
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.performance import read_buffers
-from actors.work import PerformanceOrder
+from actors.orders import PerformanceOrder
 from tests.evaluation.conftest import layout
 
 

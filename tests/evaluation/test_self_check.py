@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from actors.engines import divergence
 from actors.errors import LlamaError
-from actors.evaluation import divergence
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.self_check import run_check
 from actors.llama.context import Context
+from actors.orders import CheckOrder, CheckPart, Measure
 from actors.store import read_json
-from actors.work import CheckOrder, CheckPart, Measure
+from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk
 from tests.evaluation.conftest import ignore, layout
-from tests.evaluation.test_engine import QUESTIONS, SHOTS, choice, chunk
 from tests.tiny_architectures import write_tiny_architecture
 
 CHOICES = (choice("c0", SHOTS + "it is", (" a", " the end of it")), choice("c1", SHOTS + "on", (" the", " in")))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from actors.engines import Answer, Choices
 from actors.evaluation.contract import Score
-from actors.evaluation.engines import Answer, Choices
 from actors.evaluation.scorers import SCORERS, scorer_of
 from actors.evaluation.scorers.letter import final_letter, score_letter
 from actors.evaluation.scorers.texts import regex_scorer, score_contains, score_exact
-from actors.work import Generate, Item, Scorer
+from actors.orders import Generate, Item, Scorer
 
 
 def item(target: object) -> Item:

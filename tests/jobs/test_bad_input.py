@@ -154,7 +154,7 @@ def test_a_tracking_server_that_does_not_answer(refused: Refused, monkeypatch: p
 
 
 def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs._preflight.DISK_SLACK_BYTES", 2**60)
+    monkeypatch.setattr("actors.orchestrator.room.DISK_SLACK_BYTES", 2**60)
     assert "GiB free" in refused()
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from actors.llama.model import Model
+from actors.orchestrator.sources.calibration import documents_of, source_imatrices
+from actors.orders import Choose, Generate, Item, Measure, Message
 from actors.quantization.calibration import make_chunks, read_calibration
 from actors.store import file_sha256
-from actors.work import Choose, Generate, Item, Measure, Message
 from conf.load import load
 from jobs import pipeline
-from jobs._calibration import documents_of, source_imatrices
 from tests.jobs.running import small_pipeline
 
 ENGLISH = "The old town by the river has many boats and houses, and nobody knows how long they have been there. "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.load import Environment
+from conf.environment import Environment
 from jobs import _checks as checks
 from jobs.doctor import main
 

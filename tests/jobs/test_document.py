@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from actors.documentation.actor import DocumentationWorker
+from actors.orders import ChartOrder, DocumentOrder
 from actors.visualization.actor import VisualizationWorker
-from actors.work import ChartOrder, DocumentOrder
 from jobs import document
 from tests.reporting.results_folder import write_results
 

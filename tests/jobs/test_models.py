@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from actors.hub import Hub
+from actors.orchestrator.sources.models import find
 from conf.faults import BadInput
-from jobs._models import find
 from tests import hub_server
 from tests.hub_server import COMMIT, TOKEN, Repository, serving
 from tests.jobs.running import Ended, run

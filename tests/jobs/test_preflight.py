@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from actors import machine
+from actors.orchestrator.sources import inspect as inspect_module
+from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.inspect import inspect
 from actors.quantization.calibration import read_calibration
 from conf.load import load
-from jobs import _preflight, collect_imatrix, pipeline, quantize
-from jobs._preflight import inspect
-from jobs._sources import HashCache
+from jobs import collect_imatrix, pipeline, quantize
 
 
 def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +25,7 @@ def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monke
         reads[spec] += 1
         return read_calibration(spec)
 
-    monkeypatch.setattr(_preflight, "read_calibration", counted)
+    monkeypatch.setattr(inspect_module, "read_calibration", counted)
     values = {
         "models": [{"name": name, "path": str(tiny_model)} for name in ("one", "two")],
         "quantizations": ["f16", "q4_0"],

@@ -10,10 +10,17 @@ import pytest
 from actors.llama import ggml
 from actors.llama.file_types import known_types, resolve_type
 from actors.llama.gguf_layout import read_layout
-from actors.llama.overrides import bits_of, check_fit, check_pattern, ordered_types, resolve_tensor_type, settable_types
+from actors.llama.overrides import (
+    TypeOverrides,
+    bits_of,
+    check_fit,
+    check_pattern,
+    ordered_types,
+    resolve_tensor_type,
+    settable_types,
+)
 from actors.llama.quantizer import ImatrixData, plan_quantization, predicted_size, quantize
 from actors.llama.trial import load_and_decode
-from actors.work import TypeOverrides
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.small_model import smollm2_path

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
+from actors.orders import CalibrationText, Choose, Generate, Item, Message, Scorer
+from actors.recipes import Recipe
 from actors.store import RunDirectory
-from actors.work import CalibrationText, Choose, Generate, Item, Message, Recipe, Scorer
 from conf.schema import PipelineConfig
 
 MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, 10, "Q4_1", "Q4_1")

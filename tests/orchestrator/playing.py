@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.inputs import PlannedBenchmark
+from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.schedule import Schedule, State, units_of
-from actors.orchestrator.stopping import EarlyStop
+from actors.orchestrator.sources.inputs import PlannedBenchmark
+from actors.orders import Record
 from actors.store import read_jsonl, write_jsonl
-from actors.work import Record
 from conf.schema import PipelineConfig
 from tests.orchestrator.planning import deterministic, make_config, make_inputs, make_small_plan
 

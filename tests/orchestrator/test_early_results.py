@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from actors.orchestrator import findings
+from actors.orchestrator import results
+from actors.orders import Record
 from actors.store import RunDirectory, read_json, write_jsonl
-from actors.work import Record
-from reporting.summary import summary_table
+from reporting.terminal.summary import summary_table
 from tests.orchestrator.planning import deterministic
 from tests.orchestrator.playing import N, damaged, plan_of, play
 from tests.orchestrator.test_passes import text
@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     play(plan, config, score)
     run = RunDirectory(root / "p")
     described = {"created_at": "2025-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
-    findings.write(plan, run, config, described, (), ())
+    results.write(plan, run, config, described, (), ())
     return run
 
 

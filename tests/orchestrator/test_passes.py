@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from actors.orchestrator.inputs import PlannedBenchmark
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule, State, Unit, units_of
-from actors.work import Item, Measure, Scorer
+from actors.orchestrator.sources.inputs import PlannedBenchmark
+from actors.orders import Item, Measure, Scorer
 from tests.orchestrator.planning import KINDS, deterministic, make_inputs, make_small_plan, sampled
 
 SIZES = {"f16": 1000, "q8_0": 530, "q4_k_m": 300}
@@ -94,7 +94,7 @@ def test_the_blocks_of_a_pass_wait_for_all_of_its_arms_and_go_together(tmp_path:
         schedule.finish(check.id)
     assert not schedule.is_ready(first)
     finish_checks(schedule)
-    together = schedule.together(first)
+    together = schedule.units_of_pass(first)
     assert [unit.arm for unit in together] == ["f16", "q8_0", "q4_k_m"]
     assert len({unit.id.split("/")[-1] for unit in together}) == 1
 
@@ -112,7 +112,7 @@ def test_what_is_done_is_left_out_of_a_pass(tmp_path: Path) -> None:
     finish(schedule, "imatrix", "quantize")
     finish_checks(schedule)
     first = next(unit for unit in pass_units(schedule) if unit.arm == "q8_0")
-    assert [unit.arm for unit in schedule.together(first)] == ["q8_0", "q4_k_m"]
+    assert [unit.arm for unit in schedule.units_of_pass(first)] == ["q8_0", "q4_k_m"]
 
 
 def test_an_arm_that_could_not_be_made_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_arm_that_could_not_be_made_does_not_hold_up_the_others(tmp_path: Pat
     for unit in schedule.units.values():
         if schedule.state(unit.id) is State.WAITING and (unit.phase == "quantize" or unit.is_check):
             schedule.finish(unit.id)
-    ready = schedule.together(pass_units(schedule)[0])
+    ready = schedule.units_of_pass(pass_units(schedule)[0])
     assert [unit.arm for unit in ready] == ["f16", "q8_0"]
 
 
@@ -132,12 +132,12 @@ def test_blocks_of_a_failed_pass_are_tried_one_by_one(tmp_path: Path) -> None:
     schedule = Schedule(units_of(plan_of(tmp_path)), (), 2)
     finish(schedule, "imatrix", "quantize")
     finish_checks(schedule)
-    together = schedule.together(pass_units(schedule)[0])
+    together = schedule.units_of_pass(pass_units(schedule)[0])
     for unit in together:
         schedule.start(unit.id)
         assert schedule.fail(unit.id, "one of them cannot be loaded")
     for unit in together:
-        assert schedule.together(unit) == (unit,)
+        assert schedule.units_of_pass(unit) == (unit,)
 
 
 def test_the_noise_floor_is_the_reference_in_another_layout_where_nothing_is_sampled(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.inputs import SourceArm, SourceImatrix
+from actors.llama.overrides import TypeOverrides
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.orchestrator.planning.blocks import seed_groups
 from actors.orchestrator.planning.matrices import plan_imatrix
-from actors.recipes import protected, resolve_recipe
+from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix
+from actors.orders import CalibrationText, Endpoint, Generate, Item
+from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
-from actors.work import CalibrationText, Endpoint, Generate, Item, Recipe, TypeOverrides
 from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
 from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 

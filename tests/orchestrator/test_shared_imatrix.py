@@ -22,7 +22,7 @@ from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.ownership import owned
 from actors.quantization import imatrix as alone
 from actors.store import RunDirectory, group_path, read_json
-from conf.load import protect_local_ray, read_environment, silence_ray
+from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.schema import PipelineConfig
 from jobs._runner import Request, prepare
 from tests.tiny_model import write_tiny_model

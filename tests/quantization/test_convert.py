@@ -15,8 +15,8 @@ from actors.quantization.checkpoint import read_checkpoint
 from actors.quantization.convert import Converted, convert
 from actors.quantization.converter import LOCK, converter_python, converter_version, without_gpu_packages
 from actors.store import file_sha256
+from conf.environment import read_environment
 from conf.faults import BadInput
-from conf.load import read_environment
 from tests.quantization.safetensors_files import checkpoint_files, safetensors, write_files
 
 SCRIPT = Path(__file__).with_name("make_checkpoint.py")

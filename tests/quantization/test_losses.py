@@ -13,8 +13,8 @@ from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.quantization.imatrix import collect
 from actors.quantization.losses import tensor_losses
-from actors.quantization.quantize import ArmFiles, make_arm, read_importance
-from actors.store import read_json
+from actors.quantization.quantize import make_arm, read_importance
+from actors.store import ArmFiles, read_json
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.tiny_model import write_tiny_model
 

@@ -11,6 +11,7 @@ import pytest
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import read_header
 from actors.llama.model import Model
+from actors.orders import ImatrixOrder, QuantizeOrder
 from actors.quantization.memory import (
     PROCESS_BYTES,
     _sums_bytes,
@@ -18,7 +19,6 @@ from actors.quantization.memory import (
     needed_to_collect,
     needed_to_quantize,
 )
-from actors.work import ImatrixOrder, QuantizeOrder
 from tests.bench.programs import run_ours
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path

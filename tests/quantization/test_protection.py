@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from actors.llama.gguf_layout import read_layout
+from actors.orchestrator.sources.recipes import predict_size
 from actors.quantization.imatrix import collect
-from actors.quantization.quantize import ArmFiles, ArmManifest, load_manifest, make_arm
-from actors.recipes import protected, resolve_recipe
-from actors.store import read_json
-from actors.work import Recipe
+from actors.quantization.quantize import ArmManifest, load_manifest, make_arm
+from actors.recipes import Recipe, protected, resolve_recipe
+from actors.store import ArmFiles, read_json
 from conf.faults import BadInput
 from conf.schema import Protection, RecipeSettings
-from jobs._preflight import predict_size
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path
 from tests.split_gguf import split_gguf

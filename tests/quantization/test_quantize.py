@@ -12,15 +12,15 @@ from actors.errors import ConflictError, LlamaError
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
+from actors.llama.overrides import TypeOverrides
 from actors.llama.quantizer import plan_quantization, quantize
 from actors.quantization import quantize as making
 from actors.quantization.actor import QuantizationWorker
 from actors.quantization.imatrix import collect, manifest_path
-from actors.quantization.quantize import ArmFiles, OverrideUse, load_manifest, make_arm
+from actors.quantization.quantize import OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
-from actors.recipes import resolve_recipe
-from actors.store import file_sha256, read_json, write_json
-from actors.work import Recipe, TypeOverrides
+from actors.recipes import Recipe, resolve_recipe
+from actors.store import ArmFiles, file_sha256, read_json, write_json
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order

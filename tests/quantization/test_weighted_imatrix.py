@@ -12,6 +12,7 @@ import pytest
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
+from actors.orders import CalibrationText, ChunkRules, ImatrixOrder
 from actors.quantization.calibration import make_chunks
 from actors.quantization.groups import added
 from actors.quantization.imatrix import collect, collect_shard, load_manifest, manifest_path
@@ -20,7 +21,6 @@ from actors.quantization.quantize import make_arm
 from actors.quantization.weighting import ClassUse, make_weighting
 from actors.store import read_json, write_json
 from actors.token_classes import class_rules
-from actors.work import CalibrationText, ChunkRules, ImatrixOrder
 from conf.schema import TokenWeights
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from conf.files import write_json
-from reporting.results import build_results
+from reporting.analysis.results import build_results
 from tests.reporting.sample_run import sample_run
 
 HOSTILE = (

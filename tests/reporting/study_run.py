@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from conf.files import write_json
+from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
-from reporting.results import Results, build_results
 from tests.reporting.sample_run import SampleRun, sample_run
 
 RECIPES = ("q4_k_m", "q4_k_l", "q4_k_m-fp16")

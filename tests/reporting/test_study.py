@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from reporting.analysis.results import build_results
 from reporting.charts.draw import draw_charts
-from reporting.documents.grid_view import grid_views
+from reporting.documents.sentences.grids import grid_views
 from reporting.documents.write import DocumentPlaces, write_documents
-from reporting.findings import read_findings
-from reporting.results import build_results
-from reporting.summary import WIDTH, display_width, summary_table
+from reporting.results_folder import read_findings
+from reporting.terminal.summary import WIDTH, display_width, summary_table
 from reporting.validate import validate
 from reporting.wording import Words
 from tests.reporting.study_run import ENGLISH, JAPANESE, LOSS, MATRICES, RECIPES, study_results, study_run, write_study

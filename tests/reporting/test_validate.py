@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reporting.results import Results, build_results
+from reporting.analysis.results import Results, build_results
 from reporting.validate import SCHEMAS, InvalidDocument, validate
 from stats.reasons import Reason
 from tests.reporting.sample_run import sample_run

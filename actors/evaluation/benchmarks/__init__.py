@@ -26,14 +26,14 @@ from actors.evaluation.benchmarks import (
     perplexity_wikitext2,
 )
 from actors.evaluation.benchmarks.custom_items import asked_benchmark
-from actors.evaluation.context_need import Need, need_of
 from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
 from actors.evaluation.custom_function import call_identity, function_benchmark
-from actors.evaluation.fitting import fit
 from actors.evaluation.hub_files import HUB, HubDoor
+from actors.evaluation.kv_cache import Need, need_of
+from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
+from actors.orders import Call, Choose, Generate, Item, Message, Task
 from actors.store import content_hash
-from actors.work import Call, Choose, Generate, Item, Message, Task
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, near_names
 from conf.schema import Sampling

@@ -16,7 +16,7 @@ from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import read_rows
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
-from actors.work import Generate, Scorer
+from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
 LETTERS = "ABCDEFGHIJ"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from actors.evaluation.contract import Inputs, Loaded, Question, SourceFile
 from actors.llama.model import Model
-from actors.work import Measure
+from actors.orders import Measure
 from conf.faults import BadInput, Fault
 
 CONTEXT_TOKENS = 512

@@ -19,8 +19,8 @@ from actors.evaluation.benchmarks.reading import BadLine, Row, data_file, field,
 from actors.evaluation.contract import Benchmark, Inputs, Kind, Loaded, Question, SourceFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
+from actors.orders import Choose, Generate, Message, Scorer
 from actors.store import file_sha256
-from actors.work import Choose, Generate, Message, Scorer
 from conf.custom_benchmarks import CustomBenchmark, ScorerSettings
 from conf.faults import BadInput, Fault
 

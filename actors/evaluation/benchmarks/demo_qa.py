@@ -18,7 +18,7 @@ from typing import Any
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
-from actors.work import Generate, Scorer
+from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}

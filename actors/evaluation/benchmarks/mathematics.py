@@ -29,7 +29,7 @@ from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, r
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.mathematics import last_boxed
-from actors.work import Generate, Scorer
+from actors.orders import Generate, Scorer
 
 SHOTS = 4
 MAX_TOKENS = 1024

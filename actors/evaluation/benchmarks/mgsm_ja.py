@@ -25,7 +25,7 @@ from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
-from actors.work import Generate, Message, Scorer
+from actors.orders import Generate, Message, Scorer
 
 MOST_SHOTS = 8
 MAX_TOKENS = 512

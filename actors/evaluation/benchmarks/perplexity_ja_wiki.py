@@ -15,7 +15,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import DataSet, read_text
 from actors.evaluation.contract import Benchmark, Inputs, Loaded
-from actors.work import Scorer
+from actors.orders import Scorer
 
 TEXT = DataSet("perplexity_ja_wiki", "ja_wiki/test.txt")
 

@@ -16,7 +16,7 @@ import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
-from actors.work import Scorer
+from actors.orders import Scorer
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
 

@@ -16,7 +16,7 @@ from actors.evaluation.scorers.mathematics import score_mathematics
 from actors.evaluation.scorers.numbers_in_text import score_number
 from actors.evaluation.scorers.short_answer import score_short_answer
 from actors.evaluation.scorers.texts import regex_scorer, score_contains, score_exact
-from actors.work import Scorer
+from actors.orders import Scorer
 
 SCORERS: dict[str, Score] = {
     "number": score_number,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Verdict
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Choose, Item
+from actors.orders import Choose, Item
 
 
 def score_choice(item: Item, result: Answer | Choices | Measured) -> Verdict:

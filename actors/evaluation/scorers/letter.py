@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Item
+from actors.orders import Item
 
 _LETTER = r"(?<![A-Za-z])([A-J])(?![A-Za-z'])"
 _PHRASE = re.compile(

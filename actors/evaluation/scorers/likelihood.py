@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Verdict
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Item
+from actors.orders import Item
 
 
 def score_measured(item: Item, result: Answer | Choices | Measured) -> Verdict:

@@ -19,10 +19,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.engines import Answer, Choices, Measured
 from actors.errors import QuantAssayError
 from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Item
+from actors.orders import Item
 
 OVER_TIME = "comparison_over_time"
 OVER_MEMORY = "comparison_over_memory"

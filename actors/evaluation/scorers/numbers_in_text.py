@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
-from actors.evaluation.engines import Answer, Choices, Measured
 from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
-from actors.work import Item
+from actors.orders import Item
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _FINAL_MARK = "####"

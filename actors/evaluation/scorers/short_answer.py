@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Verdict, right_or_wrong, text_of
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Item
+from actors.orders import Item
 
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 

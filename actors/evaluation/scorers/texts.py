@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import Score, Verdict, answer_of, no_answer, right_or_wrong
-from actors.evaluation.engines import Answer, Choices, Measured
-from actors.work import Item
+from actors.orders import Item
 
 
 def folded(text: str) -> str:

@@ -6,27 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from actors.orchestrator.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.orchestrator.plan import AA, PlannedArm, PlannedImatrix
+from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
+from actors.orders import QuantizeOrder
+from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.work import (
-    QuantizeOrder,
-    Recipe,
-)
 from conf.schema import PipelineConfig
-
-LOSSLESS_TYPES = ("f32", "bf16", "f16")
-"""Types that can be a reference, the most exact first."""
-
-IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
-"""Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
-
-
-def uses_imatrix(recipe: Recipe) -> bool:
-    """True where the importance matrix changes what is written. Bytes are shared out by it."""
-    return recipe.budget is not None or any(
-        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
-    )
 
 
 def recipes_of(config: PipelineConfig, inputs: Inputs) -> tuple[Recipe, ...]:

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from actors.orchestrator.inputs import Inputs, PlannedBenchmark
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory, seeds_of
 from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import Beside
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
+from actors.orders import GENERATION_VERSION, Item
 from actors.store import KEY_RULE, RunDirectory, content_hash
 from actors.token_classes import class_rules
-from actors.work import (
-    GENERATION_VERSION,
-    Item,
-)
 from conf.schema import PipelineConfig
 
 CHUNKS_SHARE = 4

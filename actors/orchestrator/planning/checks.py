@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from actors.orchestrator.inputs import Inputs, PlannedBenchmark
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
+from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder
 from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.work import (
-    Call,
-    CheckOrder,
-    CheckPart,
-    Choose,
-    Item,
-    Measure,
-    PerformanceOrder,
-)
 from conf.schema import PipelineConfig
 
 CHECK_ITEMS = 2

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from actors.orchestrator.inputs import Inputs, PlannedBenchmark
+from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm
-from actors.work import (
-    EngineLayout,
-)
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.schema import PipelineConfig
 
 LEAST_UBATCH = 16

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from actors.orchestrator.inputs import Inputs
 from actors.orchestrator.plan import Cell, Plan, PlannedBlock, RecordsDirectory, seeds_of
-from actors.orchestrator.planning.arms import plan_arms, recipes_of, uses_imatrix, weighs_tokens, with_aa
+from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.planning.passes import measured_beside, shared_passes
+from actors.orchestrator.sources.inputs import Inputs
+from actors.recipes import uses_imatrix
 from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from actors.orchestrator.inputs import Inputs, SourceImatrix, SourceModel
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
-from actors.orchestrator.planning.arms import LOSSLESS_TYPES, name_prefix, plan_arm, weighted_mix
+from actors.orchestrator.planning.arms import name_prefix, plan_arm, weighted_mix
 from actors.orchestrator.planning.layouts import gpu_layers
+from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceModel
+from actors.orders import GROUP_CHUNKS, ImatrixOrder
+from actors.recipes import LOSSLESS_TYPES
 from actors.store import KEY_RULE, RunDirectory, content_hash
 from actors.token_classes import weights_key
-from actors.work import (
-    GROUP_CHUNKS,
-    ImatrixOrder,
-)
 from conf.schema import PipelineConfig
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.orchestrator.inputs import Inputs, PlannedBenchmark
 from actors.orchestrator.plan import PlannedArm
 from actors.orchestrator.planning.layouts import layout_of
-from actors.work import (
-    ReferenceModel,
-)
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
+from actors.orders import ReferenceModel
 from conf.schema import PipelineConfig
 
 

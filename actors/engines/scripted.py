@@ -1,0 +1,72 @@
+"""The engine that gives answers written down beforehand.
+
+For trying a pipeline's plan, statistics and documents without a model, and for the project's own tests. What is
+not written down is refused, so a script that has gone stale shows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.engines import Answer, Choices, Measured, Refused, Usage
+from actors.orders import Item, Measure, ReportTokens
+from conf.schema import Sampling
+
+NOT_WRITTEN = "not_in_script"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the engine says, by item id."""
+
+    texts: Mapping[str, str | Mapping[int, str]] = field(default_factory=dict)
+    """One text for all seeds, or one a seed."""
+    logliks: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    nll_sums: Mapping[str, float] = field(default_factory=dict)
+
+
+class ScriptedEngine:
+    """Answers from a `Script`. A token is a character here."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._usage = Usage()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def take_usage(self) -> Usage:
+        usage, self._usage = self._usage, Usage()
+        return usage
+
+    def generate(
+        self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
+    ) -> list[Answer | Refused]:
+        return [self._answer(item.item_id, seed, report) for item in items for seed in seeds]
+
+    def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
+        return [
+            Choices(tuple(self._script.logliks[item.item_id]), None, 0, 0)
+            if item.item_id in self._script.logliks
+            else Refused(NOT_WRITTEN)
+            for item in items
+        ]
+
+    def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
+        return [self._measured(item) for item in items]
+
+    def _answer(self, item_id: str, seed: int, report: ReportTokens) -> Answer | Refused:
+        written = self._script.texts.get(item_id)
+        text = written if isinstance(written, str) or written is None else written.get(seed)
+        if text is None:
+            return Refused(NOT_WRITTEN)
+        report(len(text))
+        self._usage = Usage(completion_tokens=self._usage.completion_tokens + len(text))
+        return Answer(text, None, 0, len(text), "eog")
+
+    def _measured(self, item: Item) -> Measured | Refused:
+        if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):
+            return Refused(NOT_WRITTEN)
+        n_tokens = len(item.task.tokens) - item.task.first_scored
+        return Measured(self._script.nll_sums[item.item_id], n_tokens, len(item.task.tokens))

@@ -1,0 +1,297 @@
+"""From the records of the plan's blocks to the two result files: what was found, and nothing that was not.
+
+Only blocks that the plan names are read. A planned record that is missing because its block failed is put in
+as unscored, so that it is counted and shown; arithmetic is left to `reporting.analysis.results` and `stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from actors.orchestrator.early_stop import EarlyStop, follow
+from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
+from actors.orchestrator.schedule import Failure
+from actors.orders import Item
+from actors.quantization.imatrix_file import read_imatrix
+from actors.quantization.imatrix_statistics import statistics_of
+from actors.recipes import CONTROL, Recipe
+from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
+from conf.schema import PipelineConfig
+from reporting.analysis.results import build_results
+from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
+from reporting.validate import validate
+
+
+def write(
+    plan: Plan,
+    run: RunDirectory,
+    config: PipelineConfig,
+    description: Mapping[str, Any],
+    failures: Sequence[Failure],
+    notices: Sequence[str],
+) -> list[str]:
+    """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
+    facts = describe(plan, config, description, failures, notices)
+    early = follow(plan, config, {failure.unit for failure in failures})
+    records = read_records(plan, config, early)
+    results = build_results(facts, records, read_timings(plan), config.statistics, early.stops())
+    validate("quantization_comparison", results.comparison)
+    validate("statistical_analysis", results.analysis)
+    written = []
+    for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
+        path = run.report_data / f"{name}.parquet"
+        with atomic_path(path) as temporary:
+            table.write_parquet(temporary)
+        written.append(str(path))
+    write_json(run.analysis, results.analysis)
+    write_json(run.comparison, results.comparison)
+    return [*written, str(run.analysis), str(run.comparison)]
+
+
+def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.DataFrame:
+    """All planned records, one row each; those of failed blocks as `unscored` with reason `block_failed`.
+
+    Of a benchmark that was ended early only those of the items up to the deciding one.
+    """
+    frames = [_frame([], RECORD_SCHEMA)]
+    unneeded = early.unneeded()
+    ends = {one.place: early.decision(one).n_places for one in early.contests}
+    for block in plan.blocks:
+        if block.unit in unneeded:
+            continue
+        benchmark = plan.benchmark(block.model, block.benchmark)
+        wanted = set(seeds_of(config, benchmark))
+        clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
+        end = ends.get((block.arm, block.benchmark))
+        after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
+        path = Path(block.records_path)
+        found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
+        rows = [
+            {
+                "arm": block.arm,
+                "benchmark": block.benchmark,
+                "cluster": clusters.get(record["item_id"]),
+                **record,
+                **_by_class(record),
+            }
+            for record in found
+            if record["seed"] in wanted and record["item_id"] not in after
+        ]
+        # A block at a time: as rows of Python they take seven times the memory of a table.
+        frames.append(_frame(rows, RECORD_SCHEMA))
+    return pl.concat(frames, rechunk=True)
+
+
+def _by_class(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums of each class of tokens, in columns of their own."""
+    classes = record.get("token_classes") or {}
+    return {class_column(label, name): value for label, sums in classes.items() for name, value in sums.items()}
+
+
+def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
+    return plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
+
+
+def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
+    return [
+        {
+            "item_id": item.item_id,
+            "seed": seed,
+            "prompt_hash": item.prompt_hash,
+            "outcome": "unscored",
+            "reason": "block_failed",
+        }
+        for item in _items_of(plan, block)
+        for seed in block.seeds
+    ]
+
+
+def read_timings(plan: Plan) -> pl.DataFrame:
+    """How long each finished block took."""
+    rows: list[dict[str, Any]] = []
+    for block in plan.blocks:
+        path = timings_path(block.records_path)
+        if path.exists():
+            name = Path(block.records_path).stem
+            rows += [
+                {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
+            ]
+    return _frame(rows, TIMING_SCHEMA)
+
+
+def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
+    """By arm, its speed and memory, where they were measured."""
+    paths = {one.order.arm: Path(one.order.output_path) for one in plan.performances}
+    return {arm: read_json(path) for arm, path in paths.items() if path.exists()}
+
+
+def read_importance(plan: Plan) -> pl.DataFrame:
+    """What is in the importance matrices that arms were made with, collected or given."""
+    paths: dict[str, Path] = {}
+    for arm in plan.arms:
+        if arm.order is not None and arm.order.imatrix_path is not None:
+            name = f"{arm.model}~{arm.imatrix}" if len(plan.models) > 1 else str(arm.imatrix)
+            paths[name] = Path(arm.order.imatrix_path)
+    rows = [
+        {"matrix": name, **asdict(figures)}
+        for name, path in paths.items()
+        if path.exists()
+        for figures in statistics_of(read_imatrix(path).entries)
+    ]
+    return _frame(rows, IMPORTANCE_SCHEMA)
+
+
+def read_losses(plan: Plan) -> pl.DataFrame:
+    """What each quantized tensor lost of its source, of all arms made here; arms from before it was kept have none."""
+    paths = {arm.name: Path(arm.gguf_path).with_name("losses.json") for arm in plan.arms if arm.order is not None}
+    rows = [{"arm": name, **row} for name, path in paths.items() if path.exists() for row in read_json(path)]
+    return _frame(rows, LOSS_SCHEMA)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    """A table with just the columns of the schema; what a row does not have is null."""
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
+
+
+def describe(
+    plan: Plan,
+    config: PipelineConfig,
+    description: Mapping[str, Any],
+    failures: Sequence[Failure],
+    notices: Sequence[str],
+) -> dict[str, Any]:
+    """What the results say about the run itself: models, arms, matrices, benchmarks, settings, failures."""
+    performances = read_performances(plan)
+    failed = {failure.arm: failure.error for failure in failures if failure.phase == "quantize"}
+    return {
+        "pipeline_id": plan.pipeline_id,
+        **description,
+        "models": [asdict(model) for model in plan.models],
+        "arms": _with_predictions(
+            [
+                _describe_arm(arm, failed.get(arm.name), _prefixes(plan, arm), performances.get(arm.name))
+                for arm in plan.arms
+            ]
+        ),
+        "imatrices": [
+            _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
+            for one in plan.imatrices
+            if Path(f"{one.file}.manifest.json").exists()
+        ],
+        "benchmarks": _describe_benchmarks(plan, config),
+        "failures": [{**asdict(failure), "log_tail": list(failure.log_tail)} for failure in failures],
+        "notices": list(notices),
+    }
+
+
+def _prefixes(plan: Plan, arm: PlannedArm) -> str:
+    """Whether sequences of an arm go on from a common beginning, or each decodes its own."""
+    shared = all(block.layout.share_prefixes for block in plan.blocks if block.arm == arm.name)
+    return "shared" if shared else "not_shared"
+
+
+def _describe_arm(
+    arm: PlannedArm, failed: str | None, prefixes: str, performance: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    path = Path(arm.gguf_path).parent / "manifest.json"
+    manifest: Mapping[str, Any] = {}
+    if arm.existing is not None:
+        existing = arm.existing
+        manifest = {
+            "size_bytes": existing.size_bytes,
+            "bits_per_weight": existing.bits_per_weight,
+            "sha256": existing.sha256,
+            "fallbacks": existing.fallbacks,
+            "types": existing.types,
+            "origin": existing.origin,
+        }
+    elif path.exists():
+        manifest = read_json(path)
+    return {
+        "name": arm.name,
+        "model": arm.model,
+        "reference": arm.reference,
+        "recipe": arm.recipe,
+        "method": arm.order.recipe.method if arm.order else None,
+        "overrides": _describe_overrides(arm.order.recipe) if arm.order else [],
+        "imatrix": arm.imatrix,
+        "dequantized_from": arm.dequantized_from,
+        "file": None if arm.endpoint else Path(arm.gguf_path).name,
+        "path": arm.gguf_path,
+        "endpoint": {"url": arm.endpoint.url, "model": arm.endpoint.model} if arm.endpoint else None,
+        "size_bytes": manifest.get("size_bytes"),
+        "size_bytes_reason": "endpoint" if arm.endpoint else "block_failed" if failed else None,
+        "bits_per_weight": manifest.get("bits_per_weight"),
+        "sha256": manifest.get("sha256"),
+        "fallbacks": manifest.get("fallbacks"),
+        "budget": manifest.get("budget"),
+        "types": manifest.get("types"),
+        "origin": manifest.get("origin"),
+        "quantize_seconds": manifest.get("seconds"),
+        "prefixes": prefixes,
+        "failed": failed,
+        "performance": performance,
+    }
+
+
+def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same arms; a control, which measures nothing itself, gets what its protected arm predicts of it."""
+    budgets = {arm["name"]: arm["budget"] for arm in arms}
+    for arm in arms:
+        of = budgets.get(str(arm["name"]).removesuffix(CONTROL))
+        if arm["budget"] and arm["budget"]["control"] and of:
+            arm["budget"] = {
+                **arm["budget"],
+                "predicted_error": of["predicted_error_control"],
+                "predicted_error_base": of["predicted_error_base"],
+            }
+    return arms
+
+
+def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
+    """Tensors and the types that the recipe gives them; regular expressions in their order."""
+    given = recipe.overrides
+    named = [("token embedding", given.embedding), ("output tensor", given.output), *given.tensors]
+    return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]
+
+
+def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
+    manifest = read_json(manifest_path)
+    content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
+    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
+    return {
+        "name": mix,
+        "file": manifest_path.name.removesuffix(".manifest.json"),
+        **{key: manifest[key] for key in wanted},
+        "token_weighting": manifest.get("token_weighting"),
+    }
+
+
+def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, Any]]:
+    """One entry a benchmark; where models differ (perplexity's chunks), the first model's stands for all."""
+    described = []
+    for benchmark in plan.benchmarks[plan.models[0].name]:
+        described.append(
+            {
+                "name": benchmark.name,
+                "kind": benchmark.kind,
+                "metric": benchmark.metric,
+                "higher_is_better": benchmark.higher_is_better,
+                "version": benchmark.version,
+                "n_items_total": benchmark.n_items_total,
+                "n_items": len(benchmark.items),
+                "shots": benchmark.shots,
+                "seeds": list(seeds_of(config, benchmark)),
+                "deterministic": not benchmark.sampled,
+                "data_hash": benchmark.data_hash,
+                "title": dict(benchmark.title),
+                "source": dict(benchmark.source),
+                "category": benchmark.category,
+            }
+        )
+    return described

@@ -1,0 +1,1 @@
+"""What the user named, read and checked: models, arms, matrices, benchmarks."""

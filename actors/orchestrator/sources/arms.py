@@ -1,0 +1,127 @@
+"""Models and arms as their files describe them: the header, the hash, and the manifest of a file that we made.
+
+An arm may also be an endpoint, or a GGUF that somebody else made. Such a GGUF is loaded once, and compared with the
+model: does it have the same tokenizer, special tokens and chat template?
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from actors.errors import LlamaError
+from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.gguf_layout import read_layout
+from actors.llama.model import Model
+from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
+from actors.orchestrator.sources.inputs import SourceArm, SourceModel
+from actors.orders import Endpoint
+from actors.store import read_json
+from conf.faults import BadInput, Fault
+from conf.schema import Endpoints, NamedPath
+
+
+def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
+    sha256 = gguf_sha256(header, hashes.sha256)
+    return SourceModel(
+        name=name,
+        path=str(header.path),
+        sha256=sha256,
+        architecture=header.architecture,
+        n_parameters=header.n_parameters,
+        size_bytes=header.size_bytes,
+        kv_bytes_per_cell=header.kv_bytes_per_cell,
+        source_type=header.file_type,
+        # An f16 file that we dequantized ourselves is no more exact than what it was made from.
+        dequantized_from=header.dequantized_from or _own_manifest(header.path, sha256).get("dequantized_from"),
+        origin=origin,
+        labels=header.labels,
+    )
+
+
+def is_endpoint(path: str) -> bool:
+    """Whether an arm is an OpenAI-compatible endpoint, and no file."""
+    return path.startswith(("http://", "https://"))
+
+
+def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
+    """An arm behind an endpoint, `http(s)://HOST/v1#MODEL`. Raises `BadInput`."""
+    parts = urlsplit(arm.path)
+    url = urlunsplit(parts._replace(fragment=""))
+    if parts.username or parts.password:
+        step = "Put the key into the environment, as OPENAI_API_KEY."
+        raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
+    if not parts.hostname or not parts.fragment:
+        allowed = "the address of an endpoint and its model: http://HOST:PORT/v1#MODEL"
+        raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
+    endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)
+    return SourceArm(arm.name, arm.path, None, None, None, None, None, None, endpoint=endpoint)
+
+
+def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceArm:
+    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it.
+
+    Raises:
+        BadInput: it is no whole GGUF, or llama.cpp does not load it.
+    """
+    header = read_header(path, key="--arm")
+    sha256 = gguf_sha256(header, hashes.sha256)
+    try:
+        hashes.check_once(path, sha256)
+    except LlamaError as error:
+        allowed = "a GGUF that llama.cpp loads, with finite values"
+        raise BadInput(Fault("--arm", f"{name}={path}", allowed, str(error))) from error
+    manifest = _own_manifest(header.path, sha256)
+    return SourceArm(
+        name=name,
+        path=path,
+        sha256=sha256,
+        size_bytes=header.size_bytes,
+        bits_per_weight=header.bits_per_weight,
+        recipe=manifest.get("recipe", header.file_type.lower()),
+        imatrix=(manifest.get("imatrix") or {}).get("file"),
+        dequantized_from=manifest.get("dequantized_from"),
+        fallbacks=manifest.get("fallbacks"),
+        types=dict(sorted(Counter(tensor.type.lower() for tensor in header.tensors).items())),
+        origin=origin,
+    )
+
+
+_TOKENIZER = ("tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.merges")
+_CHAT_TEMPLATE = "tokenizer.chat_template"
+
+
+def speech_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
+    """What an arm that somebody else made does otherwise than the model: the same prompt is another one then."""
+    ours, theirs = read_layout(Path(model.path)).raw, read_layout(Path(arm.path)).raw
+    differing = []
+    if any(ours.get(key) != theirs.get(key) for key in _TOKENIZER):
+        differing.append("another tokenizer")
+    if _special_tokens(model.path) != _special_tokens(arm.path):
+        differing.append("other special tokens")
+    if ours.get(_CHAT_TEMPLATE) != theirs.get(_CHAT_TEMPLATE):
+        differing.append("another chat template" if _CHAT_TEMPLATE in theirs else "no chat template")
+    if not differing:
+        return ()
+    what = " and ".join(differing)
+    weights = f"Arm {arm.name} differs from {model.name} in more than its weights ({what})"
+    return (f"{weights}: part of any difference may come from that.",)
+
+
+def _special_tokens(path: str) -> tuple[int, int, bool]:
+    """As llama.cpp takes them: what a file leaves out has a default."""
+    with Model(path, vocab_only=True) as vocabulary:
+        return vocabulary.bos, vocabulary.eos, vocabulary.adds_bos
+
+
+def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:
+    """The manifest that `jobs.quantize` or a pipeline wrote for exactly this file; empty where there is none."""
+    for candidate in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
+        if candidate.exists():
+            manifest = read_json(candidate)
+            if isinstance(manifest, dict) and manifest.get("sha256") == sha256:
+                return manifest
+    return {}

@@ -1,0 +1,61 @@
+"""What the configuration says of models' chats: system prompts, and templates in place of those in the GGUFs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from actors.chat import TemplateFailed, render_template
+from actors.llama.model import Model
+from actors.orders import ChatSettings, Message
+from actors.store import content_hash
+from conf.faults import BadInput, Fault, near_names
+from conf.schema import Chat, PipelineConfig
+
+_TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
+
+
+def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
+    """By model name. Raises `BadInput` for names that no model has and templates that do not render."""
+    known = [model.name for model in config.models]
+    faults: list[Fault] = []
+    settings = {}
+    for name, chat in config.chat.items():
+        if name not in known:
+            allowed = f"the name of a model ({', '.join(known)})"
+            faults.append(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
+            continue
+        try:
+            settings[name] = ChatSettings(chat.system, _template(name, chat))
+        except BadInput as error:
+            faults.extend(error.faults)
+    if faults:
+        raise BadInput(faults)
+    return settings
+
+
+def _template(name: str, chat: Chat) -> str | None:
+    if chat.template is None:
+        return None
+    key = f"chat.{name}.template"
+    try:
+        text = chat.template.read_text(encoding="utf-8")
+        render_template(text, _TRIAL, bos_token="", eos_token="")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Fault(key, str(chat.template), "a readable UTF-8 file", f"({error})")) from error
+    except TemplateFailed as error:
+        raise BadInput(
+            Fault(key, str(chat.template), "a chat template in jinja2 that renders", f"({error})")
+        ) from error
+    return text
+
+
+def describe_chat(settings: ChatSettings, vocabulary: Model) -> Mapping[str, Any]:
+    """Which system prompt and template a model's chats use, for the results."""
+    template = settings.template or vocabulary.chat_template
+    origin = "configuration" if settings.template else "model" if template else "none"
+    return {
+        "system": settings.system,
+        "template": origin,
+        "template_sha256": content_hash(template) if template else None,
+    }

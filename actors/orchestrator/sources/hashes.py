@@ -1,0 +1,47 @@
+"""Hashes of model files, computed once and kept in the storage."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.llama import library
+from actors.llama.gguf_file import GgufHeader
+from actors.llama.trial import check_decodes
+from actors.store import content_hash, file_sha256, write_json
+
+
+class HashCache:
+    """sha256 of large files, kept by path, size and time of change, so that a model is read for it once."""
+
+    def __init__(self, storage: Path) -> None:
+        self._path = storage / ".file_hashes.json"
+        self._known: dict[str, str] = {}
+        if self._path.exists():
+            self._known = json.loads(self._path.read_text(encoding="utf-8"))
+
+    def sha256(self, path: str) -> str:
+        stat = os.stat(path)
+        name = f"{Path(path).resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if name not in self._known:
+            self._known[name] = file_sha256(path)
+        return self._known[name]
+
+    def check_once(self, path: str, sha256: str) -> None:
+        """Load a GGUF with every row validated and decode with it, unless this build has. Raises `LlamaError`."""
+        name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
+        if name not in self._known:
+            check_decodes(path)
+            self._known[name] = "yes"
+
+    def save(self) -> None:
+        """Keep what was learnt; the storage must exist."""
+        write_json(self._path, self._known)
+
+
+def gguf_sha256(header: GgufHeader, sha256: Callable[[str], str] = file_sha256) -> str:
+    """sha256 of a model's file; of a split one, of the list of its parts' hashes."""
+    each = [sha256(str(path)) for path in header.parts]
+    return each[0] if len(each) == 1 else content_hash(each)

@@ -1,0 +1,235 @@
+"""Read everything that the user named, check it, and return the inputs of the plan.
+
+This runs before Ray starts. It collects every fault and raises them together as one `BadInput`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from actors.evaluation import benchmarks
+from actors.evaluation.contract import Benchmark, BenchmarkData
+from actors.llama import library
+from actors.llama.gguf_file import read_header
+from actors.llama.memory import can_fork
+from actors.llama.model import Model
+from actors.machine import check_folder
+from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, source_arm, source_model, speech_notices
+from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
+from actors.orchestrator.sources.chat import chat_settings, describe_chat
+from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
+from actors.orchestrator.sources.kv_cache import cache_for
+from actors.orchestrator.sources.models import bring, find
+from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
+from actors.orders import ChatSettings
+from actors.quantization.calibration import ReadText, read_calibration
+from actors.recipes import Recipe, uses_imatrix
+from conf.faults import BadInput, Fault, Faults, gathered, near_names
+from conf.schema import PipelineConfig
+
+
+def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
+    """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
+    faults = Faults()
+    # Looked at three times (readable, long enough, no overlap), read once.
+    read = functools.cache(read_calibration)
+    recipes = faults.gather(resolve_recipes, config)
+    faults.gather(_check_distinct, config)
+    faults.gather(_check_reference, config, recipes or {})
+    files = [arm for arm in config.arms if not is_endpoint(arm.path)]
+    endpoints = [faults.gather(endpoint_arm, arm, config.endpoints) for arm in config.arms if is_endpoint(arm.path)]
+    found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
+    found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in files]
+    wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
+    chats = faults.gather(chat_settings, config)
+    asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
+    faults.gather(check_folder, config.storage, "--storage")
+    faults.stop_if_any()
+    # All that is cheap was looked at: now what may take long.
+    brought = [bring(gathered(one)) for one in found]
+    models = tuple(
+        source_model(model.name, read_header(one.path), one.origin, hashes)
+        for model, one in zip(config.models, brought, strict=False)
+    )
+    arms = [
+        faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
+        for arm, one in zip(files, brought[len(models) :], strict=True)
+    ]
+    faults.stop_if_any()
+    by_name = {arm.name: arm for arm in map(gathered, [*arms, *endpoints])}
+    found_arms = tuple(by_name[arm.name] for arm in config.arms)
+    loaded = {
+        model.name: faults.gather(
+            _load_benchmarks,
+            config,
+            model,
+            gathered(asked),
+            gathered(imatrices),
+            read,
+            chat=gathered(chats).get(model.name, ChatSettings()),
+            compare_texts=model is models[0],
+            use_gpu=use_gpu,
+        )
+        for model in models
+    }
+    sizes = faults.gather(predict_sizes, models, gathered(recipes), gathered(imatrices))
+    faults.stop_if_any()
+    return Inputs(
+        models=tuple(replace(model, chat=gathered(loaded[model.name]).chat) for model in models),
+        arms=found_arms,
+        imatrices=gathered(imatrices),
+        recipes=gathered(recipes),
+        benchmarks={name: gathered(value).benchmarks for name, value in loaded.items()},
+        predicted_bytes=gathered(sizes),
+        build=library.build(),
+        use_gpu=use_gpu,
+        notices=(
+            *gathered(loaded[models[0].name]).notices,
+            *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
+            *_endpoint_notices(found_arms, gathered(asked)),
+            *(notice for model in models for notice in _fork_notices(model)),
+        ),
+        chat_templates={name: chat.template for name, chat in gathered(chats).items() if chat.template is not None},
+    )
+
+
+def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
+    """What endpoints cannot do, said before anything starts."""
+    without = [benchmark.name for benchmark in asked if benchmark.kind in ("choose", "measure")]
+    return [
+        f"{arm.name} is an endpoint, which gives no likelihoods: unscored there are {', '.join(without)}."
+        for arm in arms
+        if arm.endpoint is not None and without
+    ]
+
+
+def _check_distinct(config: PipelineConfig) -> None:
+    faults = []
+    for key, names in (
+        ("--model", [model.name for model in config.models]),
+        ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
+    ):
+        faults += [
+            Fault(key, name, "names that differ", "Give it a name of its own: NAME=PATH.")
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
+    if faults:
+        raise BadInput(faults)
+
+
+def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
+    if config.reference is None or not recipes:
+        return
+    prefixes = [f"{model.name}~" for model in config.models] if len(config.models) > 1 else [""]
+    own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
+    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
+    names += [arm.name for arm in config.arms]
+    if config.reference not in names and config.reference not in own:
+        raise BadInput(
+            Fault(
+                "--reference",
+                config.reference,
+                f"one of the arms ({', '.join(names)})",
+                near_names(config.reference, names),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What was read with one model's tokenizer."""
+
+    benchmarks: tuple[PlannedBenchmark, ...]
+    notices: tuple[str, ...]
+    chat: Mapping[str, object]
+
+
+def _load_benchmarks(
+    config: PipelineConfig,
+    model: SourceModel,
+    wanted: tuple[Benchmark, ...],
+    imatrices: tuple[SourceImatrix, ...],
+    read: ReadText,
+    *,
+    chat: ChatSettings,
+    compare_texts: bool,
+    use_gpu: bool,
+) -> _Loaded:
+    """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
+
+    `compare_texts`: whether to compare calibration texts and benchmarks, for once a plan is enough.
+    """
+    data_dir = config.data_dir.absolute() if config.data_dir else None
+    faults = Faults()
+    notices: tuple[str, ...] | None = ()
+    with Model(model.path, vocab_only=True) as vocabulary:
+        loaded = [
+            faults.gather(
+                benchmarks.load,
+                benchmark,
+                data_dir=data_dir,
+                sampling=config.sampling,
+                vocabulary=vocabulary,
+                limit=config.limit,
+                system=chat.system,
+                chat_template=chat.template,
+            )
+            for benchmark in wanted
+        ]
+        for source in imatrices:
+            if source.texts:
+                faults.gather(check_size, config, source, vocabulary, read)
+        found = [data for data in loaded if data is not None]
+        if compare_texts:
+            allow = config.calibration.allow_overlap
+            notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
+        described = describe_chat(chat, vocabulary)
+        planned = [
+            faults.gather(_plan_benchmark, config, data, model, vocabulary, chat.template, use_gpu=use_gpu)
+            for data in found
+        ]
+    faults.stop_if_any()
+    return _Loaded(tuple(gathered(one) for one in planned), gathered(notices), described)
+
+
+def _fork_notices(model: SourceModel) -> tuple[str, ...]:
+    if can_fork(model.architecture):
+        return ()
+    return (f"{model.name} ({model.architecture}) keeps a memory that cannot be forked: every prompt is decoded anew.",)
+
+
+def _plan_benchmark(
+    config: PipelineConfig,
+    data: BenchmarkData,
+    model: SourceModel,
+    vocabulary: Model,
+    chat_template: str | None,
+    *,
+    use_gpu: bool,
+) -> PlannedBenchmark:
+    share = can_fork(model.architecture)
+    cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
+    return PlannedBenchmark(
+        name=data.name,
+        version=data.version,
+        kind=data.kind,
+        metric=data.metric,
+        higher_is_better=data.higher_is_better,
+        items=data.items[: config.limit],
+        n_items_total=len(data.items),
+        data_hash=data.data_hash,
+        scorer=data.scorer,
+        shots=data.shots,
+        title=data.title,
+        source=data.source,
+        sampled=benchmarks.is_sampled(data, config.sampling),
+        sequences=cache.sequences,
+        n_ctx=cache.n_ctx,
+        kv_unified=cache.unified,
+        share_prefixes=share,
+        category=data.category,
+    )

@@ -1,0 +1,62 @@
+"""The KV cache of each benchmark: how many cells the memory budget allows.
+
+`actors.evaluation.kv_cache` chooses a cache within that number of cells.
+"""
+
+from __future__ import annotations
+
+import psutil
+
+from actors.evaluation.benchmarks import cache_need
+from actors.evaluation.contract import BenchmarkData
+from actors.evaluation.kv_cache import Cache, choose_cache
+from actors.llama.model import Model
+from actors.orchestrator.sources.inputs import SourceModel
+from conf.faults import BadInput, Fault
+from conf.schema import PipelineConfig
+
+CACHE_SHARE = 0.25
+"""Of the machine's memory, for a worker's KV cache where `layout.kv_cache_mib` says nothing."""
+
+
+def cache_for(
+    config: PipelineConfig,
+    data: BenchmarkData,
+    model: SourceModel,
+    vocabulary: Model,
+    chat_template: str | None,
+    *,
+    share: bool,
+    use_gpu: bool,
+) -> Cache:
+    """The KV cache of a benchmark's blocks. Raises `BadInput` where not even one sequence has room."""
+    need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=chat_template)
+    budget_bytes = _cache_bytes(config, use_gpu=use_gpu)
+    most_cells = None
+    if budget_bytes is not None and model.kv_bytes_per_cell:
+        most_cells = budget_bytes // model.kv_bytes_per_cell
+    if need.at_once > config.layout.sequences:
+        raise BadInput(
+            Fault("layout.sequences", config.layout.sequences, f"at least {need.at_once}, the choices of {data.name}")
+        )
+    cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
+    if cache is None:
+        # There is no cache only where there is a budget.
+        got_mib = (budget_bytes or 0) // 2**20
+        least = need.unified_cells(need.at_once) if share else need.cells_by_sequence(need.at_once)
+        least_mib = -(-least * model.kv_bytes_per_cell // 2**20)
+        raise BadInput(
+            Fault(
+                "layout.kv_cache_mib",
+                got_mib,
+                f"at least {least_mib} MiB, for the longest sequence of {data.name} with {model.name}",
+                "Raise it, use a machine with more memory, or lower --max-tokens.",
+            )
+        )
+    return cache
+
+
+def _cache_bytes(config: PipelineConfig, *, use_gpu: bool) -> int | None:
+    if config.layout.kv_cache_mib is not None:
+        return config.layout.kv_cache_mib * 2**20
+    return None if use_gpu else int(psutil.virtual_memory().total * CACHE_SHARE)

@@ -1,0 +1,191 @@
+"""Spending the budget of an arm: measure, allocate, and describe what was done for the manifest.
+
+Brings `measurement`, `allocation` and `protection` together for `quantize`, which makes and verifies the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from actors.llama.file_types import resolve_type
+from actors.llama.gguf_file import GgufHeader
+from actors.llama.overrides import TypeOverrides
+from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps
+from actors.orders import QuantizeOrder
+from actors.quantization.measurement import Measured, measured_errors
+from actors.quantization.protection import (
+    CONTROL_SEED,
+    Allocation,
+    Allotment,
+    allocate,
+    allot,
+    as_overrides,
+    objective,
+    spread_evenly,
+)
+from actors.recipes import ByteBudget
+from conf.faults import BadInput, Fault
+
+
+@dataclass(frozen=True)
+class BudgetUse:
+    """What became of an arm's budget. Bits a weight are of all weights of the model."""
+
+    name: str
+    """`phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    control: bool
+    budget_bytes: int
+    """What the tensors that can be changed may take together."""
+    spent_bytes: int
+    base_bytes: int
+    """What the method alone would spend on them."""
+    added_bpw: float
+    """Spent beyond the method, or below it (negative)."""
+    tensors: int
+    """Those that can be changed."""
+    raised: int
+    lowered: int
+    predicted_error: float | None
+    """The objective. None for a control arm, whose bytes are spent without measuring."""
+    predicted_error_base: float | None
+    """Of the method alone."""
+    predicted_error_control: float | None
+    """Of the control arm, whether it is made or not."""
+    bound: float | None
+    """No types within the budget could have a smaller objective."""
+    control_seed: int
+    measuring_seconds: float | None
+    """0 where another arm had measured all of it already."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The types that a budget bought."""
+
+    overrides: TypeOverrides
+    """The recipe's own, and one for each tensor that can be changed."""
+    use: BudgetUse
+    table: tuple[dict[str, Any], ...]
+    """A row a tensor: its type, what the method and the control give it, and its relative errors by type."""
+
+
+def spend(
+    order: QuantizeOrder,
+    budget: ByteBudget,
+    plan: QuantizePlan,
+    header: GgufHeader,
+    imatrix: ImatrixData | None,
+    report: ReportSteps,
+) -> Spending:
+    """Choose a type for each tensor.
+
+    Args:
+        plan: what llama.cpp makes of the recipe without the budget.
+        report: called after each tensor that was measured.
+
+    Raises:
+        BadInput: a target that the smallest types do not meet.
+    """
+    allotment = allotment_of(order, budget, plan, header, imatrix)
+    control = spread_evenly(allotment)
+    if budget.control:
+        use = _use(budget, allotment, control, None, None, None)
+        return Spending(as_overrides(allotment, control, order.recipe.overrides), use, _rows(allotment, control, None))
+    measured = measured_errors(
+        header.parts,
+        header.tensors,
+        allotment.ladders,
+        imatrix,
+        threads=order.threads,
+        kept_at=order.measured_path,
+        report=report,
+    )
+    allocation = allocate(allotment, measured.relative())
+    use = _use(budget, allotment, allocation.types, allocation, measured, control)
+    overrides = as_overrides(allotment, allocation.types, order.recipe.overrides)
+    return Spending(overrides, use, _rows(allotment, allocation.types, measured))
+
+
+def allotment_of(
+    order: QuantizeOrder, budget: ByteBudget, plan: QuantizePlan, header: GgufHeader, imatrix: ImatrixData | None
+) -> Allotment:
+    """The ladders and the budget of an order. Raises `BadInput` where nothing fits."""
+    recipe = order.recipe
+    known = frozenset(imatrix.importance) if imatrix is not None else frozenset[str]()
+    allotment = allot(plan, resolve_type(recipe.method), recipe.overrides, budget, header, known)
+    check_fits(allotment, budget)
+    return allotment
+
+
+def check_fits(allotment: Allotment, budget: ByteBudget) -> None:
+    """Raise `BadInput` with the smallest that is possible, where a target is smaller."""
+    if allotment.fits:
+        return
+    size = allotment.smallest_file_bytes
+    if budget.target_bpw is not None:
+        least = budget.target_bpw + 8 * (_least(allotment) - allotment.budget_bytes) / allotment.n_elements
+        fault = Fault("--target-bpw", budget.target_bpw, f"at least {least + 0.0005:.3f} for this model and method")
+    else:
+        # One hundredth of a MiB up, so that what is told fits.
+        allowed = f"at least {size / 2**20 + 0.01:.2f}MiB for this model and method"
+        fault = Fault("--target-size", f"{(budget.target_bytes or 0) / 2**20:.2f}MiB", allowed)
+    step = "A smaller method may have smaller types; or raise the target."
+    raise BadInput(Fault(fault.key, fault.got, fault.allowed, step))
+
+
+def _least(allotment: Allotment) -> int:
+    return sum(ladder.n_bytes[0] for ladder in allotment.ladders)
+
+
+def _use(
+    budget: ByteBudget,
+    allotment: Allotment,
+    types: tuple[str, ...],
+    allocation: Allocation | None,
+    measured: Measured | None,
+    control: tuple[str, ...] | None,
+) -> BudgetUse:
+    places = [ladder.types.index(kind) for ladder, kind in zip(allotment.ladders, types, strict=True)]
+    moves = [place - ladder.base for ladder, place in zip(allotment.ladders, places, strict=True)]
+    spent = sum(ladder.n_bytes[place] for ladder, place in zip(allotment.ladders, places, strict=True))
+    base = tuple(ladder.types[ladder.base] for ladder in allotment.ladders)
+    errors = measured.relative() if measured else None
+    return BudgetUse(
+        name=budget.name,
+        control=budget.control,
+        budget_bytes=allotment.budget_bytes,
+        spent_bytes=spent,
+        base_bytes=allotment.base_bytes,
+        added_bpw=8 * (spent - allotment.base_bytes) / allotment.n_elements,
+        tensors=len(types),
+        raised=sum(move > 0 for move in moves),
+        lowered=sum(move < 0 for move in moves),
+        predicted_error=allocation.objective if allocation else None,
+        predicted_error_base=objective(allotment, base, errors) if errors is not None else None,
+        predicted_error_control=objective(allotment, control, errors) if errors is not None and control else None,
+        bound=allocation.bound if allocation else None,
+        control_seed=CONTROL_SEED,
+        measuring_seconds=measured.seconds if measured else None,
+    )
+
+
+def _rows(allotment: Allotment, types: tuple[str, ...], measured: Measured | None) -> tuple[dict[str, Any], ...]:
+    rows = []
+    for ladder, kind in zip(allotment.ladders, types, strict=True):
+        row: dict[str, Any] = {
+            "tensor": ladder.name,
+            "type": kind.lower(),
+            "method_type": ladder.types[ladder.base].lower(),
+        }
+        if measured is not None:
+            found = measured.tensors[ladder.name]
+            row["errors"] = {one.lower(): found.relative(one) for one in ladder.types}
+            row |= {"rows": found.rows, "rows_measured": found.rows_measured}
+        rows.append(row)
+    return tuple(rows)
+
+
+def as_json(spending: Spending) -> dict[str, Any]:
+    """What stands in the file beside the manifest."""
+    return {"budget": asdict(spending.use), "tensors": list(spending.table)}

@@ -1,0 +1,304 @@
+"""The MLflow mirror: brings a run directory into an MLflow store, and finds it there again.
+
+The run directory is the truth (`actors.tracking.runs` reads it); nothing here is ever read back into the job. Each
+run carries tags by which it is found, and digests of what it shows, so that a second look at an unchanged
+directory writes nothing and a deleted store is rebuilt by the next look. One writer: the job that owns the run
+directory.
+
+    experiment  the models' names
+    └── run     the pipeline: settings, versions, every number of the findings, documents and charts
+        ├── run an importance matrix      ├── run an arm's GGUF      └── run a cell (arm x benchmark x seed)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import re
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.exceptions import MlflowException
+from mlflow.telemetry import set_telemetry_client
+
+from actors.store import content_hash, folder_aside, remove_leftovers
+from actors.tracking.runs import MirroredFile, MirroredPipeline, MirroredRun, read_pipeline
+from conf.faults import BadInput, Fault
+
+PIPELINE_TAG = "quant_assay.pipeline_id"
+UNIT_TAG = "quant_assay.unit"
+KIND_TAG = "quant_assay.kind"
+VALUES_TAG = "quant_assay.values_digest"
+FILES_TAG = "quant_assay.files_digest"
+PARENT_TAG = "mlflow.parentRunId"
+EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
+"""Opens the experiment in MLflow's pages for runs; left to guess, MLflow 3 opens those for chat traces."""
+
+T = TypeVar("T")
+
+REACH_TIMEOUT_S = 5.0
+_PARAMS_PER_BATCH = 100  # MLflow's own limit; of params, metrics and tags together it takes 1000 a call
+_METRICS_PER_BATCH = 500
+
+
+@dataclass(frozen=True)
+class MirrorReport:
+    """What one look changed."""
+
+    changed: int
+    """Runs that were made or brought up to date; 0: the store showed all of it already."""
+    runs: int
+    """Runs of this pipeline in the store."""
+    experiment: str
+    experiment_id: str
+    parent_run_id: str
+    url: str | None
+    """Page of the parent run, where the store is a server."""
+
+
+class Mirror:
+    """Writes one pipeline's run directory into one MLflow store."""
+
+    def __init__(self, uri: str, artifact_root: Path | None, gguf_limit_bytes: int) -> None:
+        """Open the store.
+
+        Args:
+            uri: tracking URI.
+            artifact_root: folder for artifacts, where we make the experiment and the store is not a server,
+                which has a place of its own. None: MLflow's default.
+            gguf_limit_bytes: GGUFs up to this size become artifacts.
+        """
+        _quieten()
+        _make_sqlite_store(uri)
+        self._uri = uri
+        self._artifact_root = artifact_root
+        self._gguf_limit_bytes = gguf_limit_bytes
+        self._client = MlflowClient(tracking_uri=uri)
+
+    def sync(self, run_dir: Path) -> MirrorReport:
+        """Bring the store up to date with `run_dir`. Raises `MlflowException` where the store refuses."""
+        pipeline = read_pipeline(run_dir, self._gguf_limit_bytes)
+        experiment_id = self._experiment_id(pipeline.experiment)
+        known = {run.data.tags[UNIT_TAG]: run for run in self._known_runs(experiment_id, pipeline.pipeline_id)}
+        parent_id, is_parent_changed = self._bring(
+            pipeline, pipeline.parent, known.get(pipeline.parent.unit), experiment_id, None
+        )
+        changed = int(is_parent_changed)
+        for child in pipeline.children:
+            _, is_changed = self._bring(pipeline, child, known.get(child.unit), experiment_id, parent_id)
+            changed += is_changed
+        is_server = self._uri.startswith(("http://", "https://"))
+        base = mask_secrets(self._uri).rstrip("/")
+        return MirrorReport(
+            changed=changed,
+            runs=1 + len(pipeline.children),
+            experiment=pipeline.experiment,
+            experiment_id=experiment_id,
+            parent_run_id=parent_id,
+            url=f"{base}/#/experiments/{experiment_id}/runs/{parent_id}" if is_server else None,
+        )
+
+    def _experiment_id(self, name: str) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            is_server = self._uri.startswith(("http://", "https://"))
+            root = None if is_server or self._artifact_root is None else self._artifact_root.absolute().as_uri()
+            made = self._client.create_experiment(
+                name, artifact_location=root, tags={EXPERIMENT_KIND_TAG: "custom_model_development"}
+            )
+            return str(made)
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
+
+    def _known_runs(self, experiment_id: str, pipeline_id: str) -> Iterator[Run]:
+        token = None
+        while True:
+            # A pipeline id holds no quotes (conf.schema.PIPELINE_ID).
+            page = self._client.search_runs(
+                [experiment_id], f"tags.`{PIPELINE_TAG}` = '{pipeline_id}'", page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _bring(
+        self, pipeline: MirroredPipeline, run: MirroredRun, known: Run | None, experiment_id: str, parent_id: str | None
+    ) -> tuple[str, bool]:
+        """Make `run`, or bring the known one up to date. Returns its id, and whether anything was written."""
+        if known is not None and _contradicts(known, run):
+            # A parameter cannot be changed in MLflow, so what the run was is no longer what it is.
+            self._client.delete_run(known.info.run_id)
+            known = None
+        values = content_hash(
+            [run.name, run.status, dict(run.params), dict(run.metrics), dict(run.notes), run.end_ms, parent_id]
+        )
+        files = content_hash([[file.name, file.sha256] for file in run.files])
+        tags = {} if known is None else known.data.tags
+        if tags.get(VALUES_TAG) == values and tags.get(FILES_TAG) == files:
+            return str(known.info.run_id if known else ""), False
+        run_id = known.info.run_id if known else self._create(pipeline, run, experiment_id)
+        if tags.get(FILES_TAG) != files:
+            self._log_files(run_id, run.files)
+        self._log_values(run_id, run, known)
+        self._set_status(run_id, run)
+        # The digests come last: a look that broke off in the middle is done again.
+        parent = {PARENT_TAG: parent_id} if parent_id else {}
+        self._log_tags(run_id, {**run.notes, **parent, VALUES_TAG: values, FILES_TAG: files})
+        return str(run_id), True
+
+    def _create(self, pipeline: MirroredPipeline, run: MirroredRun, experiment_id: str) -> str:
+        tags = {PIPELINE_TAG: pipeline.pipeline_id, UNIT_TAG: run.unit, KIND_TAG: run.kind}
+        made = self._client.create_run(experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
+        return str(made.info.run_id)
+
+    def _log_values(self, run_id: str, run: MirroredRun, known: Run | None) -> None:
+        """Log what the store does not show yet: a metric that is logged again would grow a history of nothing."""
+        old_params = known.data.params if known else {}
+        old_metrics = known.data.metrics if known else {}
+        now_ms = int(time.time() * 1000)
+        params = [Param(key, value) for key, value in run.params.items() if key not in old_params]
+        metrics = [Metric(key, value, now_ms, 0) for key, value in run.metrics.items() if old_metrics.get(key) != value]
+        batches = itertools.zip_longest(
+            _cut(params, _PARAMS_PER_BATCH), _cut(metrics, _METRICS_PER_BATCH), fillvalue=()
+        )
+        for some_params, some_metrics in batches:
+            self._client.log_batch(run_id, metrics=some_metrics, params=some_params, synchronous=True)
+
+    def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
+
+    def _set_status(self, run_id: str, run: MirroredRun) -> None:
+        if run.status == "RUNNING":
+            self._client.update_run(run_id, status="RUNNING")
+        else:
+            self._client.set_terminated(run_id, status=run.status, end_time=run.end_ms)
+
+    def _log_files(self, run_id: str, files: Sequence[MirroredFile]) -> None:
+        with tempfile.TemporaryDirectory() as staging:
+            for file in files:
+                place = PurePosixPath(file.name)
+                folder = None if place.parent == PurePosixPath(".") else place.parent.as_posix()
+                path = file.path
+                if path is None:
+                    path = Path(staging) / place.name
+                    path.write_bytes(file.content or b"")
+                self._client.log_artifact(run_id, str(path), artifact_path=folder)
+
+
+def check_reachable(uri: str) -> None:
+    """Raise `BadInput` within seconds where nothing answers at `uri`, or it does not let us in.
+
+    MLflow's own client tries again for minutes before it gives up, which is right in the middle of a job and
+    wrong before its start.
+    """
+    _quieten()
+    try:
+        parts = urllib.parse.urlsplit(uri)
+        if parts.scheme in {"http", "https"}:
+            _answer(uri)
+            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        elif parts.hostname:
+            socket.create_connection(
+                (parts.hostname, parts.port or _DATABASE_PORTS[parts.scheme.partition("+")[0]]), REACH_TIMEOUT_S
+            ).close()
+        elif parts.scheme.startswith("sqlite"):
+            _check_sqlite_folder(uri)
+    except (OSError, ValueError, KeyError, MlflowException) as error:
+        reason = mask_secrets(str(error)).replace("\n", " ")[:200]
+        raise BadInput(
+            Fault(
+                "MLFLOW_TRACKING_URI",
+                mask_secrets(uri),
+                "the address of an MLflow server or store that answers",
+                f"({type(error).__name__}: {reason}) Start the server, mend the address, or unset the variable: "
+                "without it an SQLite file in the storage is used.",
+            )
+        ) from None
+
+
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def mask_secrets(text: str) -> str:
+    """`text` with the passwords of URIs in it replaced by `***`."""
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)\b(password|passwd|token|secret)=[^&\s]+", r"\1=***", text)
+
+
+def _answer(uri: str) -> None:
+    """Any HTTP answer will do: a proxy in front may not know MLflow's health page."""
+    parts = urllib.parse.urlsplit(uri)
+    # The user and password in a URI are for MLflow's client; urllib would take them for a part of the host.
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/") + "/health").geturl()
+    try:
+        with urllib.request.urlopen(address, timeout=REACH_TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError as error:
+        error.close()
+
+
+def _make_sqlite_store(uri: str) -> None:
+    """Put a new SQLite store in place with its tables made.
+
+    MLflow makes them by some fifty migrations, which SQLite commits one by one: a job that is killed among them
+    would leave a store that no MLflow can open again. So they are made aside, and linked to their place whole.
+    """
+    path = _sqlite_path(uri)
+    if path is None or path.exists():
+        return
+    remove_leftovers(path.parent)
+    with folder_aside(path) as aside:
+        made = aside / path.name
+        MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments(max_results=1)
+        # A link never takes the place of a store that another job has made and filled meanwhile.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(made)
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other store, and for one in memory."""
+    match = re.fullmatch(r"sqlite[^:]*:///([^?]+)(\?.*)?", uri)
+    return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
+
+
+def _check_sqlite_folder(uri: str) -> None:
+    """The nearest folder above the file that exists must take a new file."""
+    path = _sqlite_path(uri)
+    if path is None:
+        return
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _cut(entries: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
+
+
+def _contradicts(known: Run, run: MirroredRun) -> bool:
+    return any(known.data.params.get(key, value) != value for key, value in run.params.items())
+
+
+def _quieten() -> None:
+    """Keep MLflow's and alembic's chatter out of the job's output, and its usage reports from being sent."""
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # type: ignore[no-untyped-call]
+    MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
+    set_telemetry_client()  # type: ignore[no-untyped-call]
+    for name in ("mlflow", "alembic", "git"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,120 @@
+"""Early stop in the result files: what was looked at while it came in, what was decided, what was saved.
+
+Of every benchmark that may be ended early, each comparison reports the betting sequence (`stats.sequential`), whether
+it was ended or not: an interval or a p value for a fixed number of items is not valid once somebody has looked and
+might have stopped. Benchmarks that always run to their end keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reporting.analysis.cells import interval
+from stats.intervals import Interval
+from stats.paired import PairedDifference, Pairing
+from stats.reasons import Reason
+from stats.sequential import confidence_sequence, sequence_p_value
+from stats.verdict import Verdict
+
+Json = dict[str, Any]
+
+TEST = "betting"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What became of one arm on one benchmark that may be ended early."""
+
+    arm: str
+    benchmark: str
+    verdict: Verdict | None
+    """Of the sequence; `undecided`: it ran to its end. None: a reference, which ends when nobody needs it any more."""
+    n_tests: int | None
+    """Benchmarks that the arm is compared on; None of a reference."""
+    n_items_planned: int
+    n_items_begun: int
+    """Items of which at least one block was run, or tried."""
+    n_items_looked_at: int
+    """Items up to the deciding one, in their fixed order; all of them where nothing was decided."""
+    n_records_planned: int
+    n_records_saved: int
+    """Of blocks that were never begun."""
+
+    @property
+    def decided(self) -> bool:
+        return self.verdict in (Verdict.NO_WORSE, Verdict.WORSE)
+
+
+Stops = Mapping[tuple[str, str], Stop]
+"""By arm and benchmark; empty without early stop."""
+
+
+def by_place(stops: Sequence[Stop]) -> Stops:
+    return {(one.arm, one.benchmark): one for one in stops}
+
+
+def with_sequence(found: PairedDifference, pairing: Pairing | Reason) -> PairedDifference:
+    """The same difference, with the sequence's interval."""
+    if isinstance(pairing, Reason) or not isinstance(found.interval, Interval):
+        return found
+    return replace(found, interval=confidence_sequence(pairing.differences))
+
+
+def looked_at_fields(row: Json, pairing: Pairing | Reason, stop: Stop) -> Json:
+    """What stands in a comparison's row in place of what supposes a fixed number of items."""
+    fields: Json = {"early_stop": _stop_row(stop), **interval("ci95_bootstrap", Reason.EARLY_STOP)}
+    fields |= interval("cohens_d_ci95", Reason.EARLY_STOP)
+    if isinstance(pairing, Pairing) and pairing.paired.any():
+        fields |= {"p_value": sequence_p_value(pairing.differences), "p_value_reason": None, "test": TEST}
+    if row["mcnemar"] is not None:
+        fields |= {"mcnemar": None, "mcnemar_reason": Reason.EARLY_STOP.value}
+    if row["flips"] is not None:
+        fields["flips"] = _without_intervals(row["flips"])
+    return fields
+
+
+def _without_intervals(flips: Json) -> Json:
+    names = [name for name in flips if name.endswith("_ci95") and flips[name] is not None]
+    return {**flips, **{key: value for name in names for key, value in interval(name, Reason.EARLY_STOP).items()}}
+
+
+def _stop_row(stop: Stop) -> Json:
+    after = stop.n_items_begun - stop.n_items_looked_at if stop.decided else 0
+    return {
+        "decided": stop.decided,
+        "n_items_looked_at": stop.n_items_looked_at,
+        "n_items_after": after,
+        "n_items_saved": stop.n_items_planned - stop.n_items_begun,
+        "n_items_planned": stop.n_items_planned,
+        "n_records_saved": stop.n_records_saved,
+        "n_records_planned": stop.n_records_planned,
+    }
+
+
+def savings(stops: Stops) -> Json | None:
+    """What was saved in all, the references' part with it; None without early stop."""
+    if not stops:
+        return None
+    planned = sum(one.n_records_planned for one in stops.values())
+    saved = sum(one.n_records_saved for one in stops.values())
+    references = [
+        {
+            "arm": one.arm,
+            "benchmark": one.benchmark,
+            "n_items_saved": one.n_items_planned - one.n_items_begun,
+            "n_items_planned": one.n_items_planned,
+            "n_records_saved": one.n_records_saved,
+            "n_records_planned": one.n_records_planned,
+        }
+        for one in stops.values()
+        if one.verdict is None
+    ]
+    return {
+        "benchmarks": list(dict.fromkeys(one.benchmark for one in stops.values())),
+        "references": references,
+        "n_records_planned": planned,
+        "n_records_saved": saved,
+        "share_saved": saved / planned if planned else 0.0,
+    }

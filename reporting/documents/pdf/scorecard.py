@@ -1,0 +1,90 @@
+"""The scorecard: an A4 PDF in the manner of a paper, its fonts inside.
+
+weasyprint gets a fetcher that serves our fonts and this run's charts under names of our own and refuses every
+other address: no text in it, whosever it is, can make it read a file or reach the network.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from markupsafe import Markup
+
+from conf.faults import BadInput, Fault
+from reporting.documents.engine import TEMPLATES, html_environment
+from reporting.documents.markdown_files import limits_html
+from reporting.documents.pdf.formulas import FORMULAS, formula_svg
+from reporting.documents.view import View
+from reporting.fonts import find_fonts
+
+try:
+    from weasyprint import CSS, HTML
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
+except OSError as error:  # weasyprint loads Pango while it is imported
+    raise BadInput(
+        Fault(
+            "Pango (system library)",
+            None,
+            "an installed Pango, which draws the text of the PDF",
+            "Run `make setup`, or `apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`.",
+        )
+    ) from error
+
+_SCHEME = "assay:"
+_FORMULA = "formula/"
+
+
+class _OwnFiles(URLFetcher):  # type: ignore[misc]
+    """Serves the files it was given, and our formulas, by name, and nothing else."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        super().__init__(allowed_protocols=())
+        self._files = files
+
+    def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
+        """The file behind `assay:NAME`. Raises ValueError for every other address."""
+        name = url.removeprefix(_SCHEME) if url.startswith(_SCHEME) else ""
+        formula = name.removeprefix(_FORMULA)
+        if name.startswith(_FORMULA) and formula in FORMULAS:
+            return URLFetcherResponse(url, formula_svg(formula), {"Content-Type": "image/svg+xml"})
+        path = self._files.get(name)
+        if path is None:
+            raise ValueError("an address outside of this run is not read")
+        return URLFetcherResponse(url, path.read_bytes())
+
+
+def scorecard_pdf(view: View, charts_dir: Path, methodology: Markup | None) -> bytes:
+    """The PDF.
+
+    Args:
+        view: the findings.
+        charts_dir: where the charts of `view.figures` lie.
+        methodology: the user's own text on methods, as HTML, in place of ours.
+    """
+    html = scorecard_html(view, methodology)
+    fonts = find_fonts()
+    files = {"font/regular": fonts.regular, "font/bold": fonts.bold}
+    files |= {f"chart/{figure.name}": charts_dir / f"{figure.name}.png" for figure in view.figures}
+    fetcher = _OwnFiles(files)
+    for name in ("weasyprint", "fontTools"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    configuration = FontConfiguration()
+    style = CSS(
+        string=(TEMPLATES / "scorecard.css").read_text(encoding="utf-8"), url_fetcher=fetcher, font_config=configuration
+    )
+    document = HTML(string=html, url_fetcher=fetcher)
+    pdf: bytes = document.write_pdf(stylesheets=[style], font_config=configuration, pdf_tags=True)
+    return pdf
+
+
+def scorecard_html(view: View, methodology: Markup | None) -> str:
+    """The page from which the PDF is made."""
+    words = view.words
+    models = ", ".join(str(model["name"]) for model in view.comparison["models"])
+    title = f"{words.say('量子化の評価', 'Evaluation of quantizations')}: {models}"
+    template = html_environment().get_template("scorecard.html.j2")
+    return template.render(
+        v=view, w=words, title=title, methodology=methodology, limits=limits_html(view), formulas=FORMULAS
+    )

@@ -1,0 +1,302 @@
+"""The tables of report, methodology and scorecard, as plain text cells; marking them up is left to the templates.
+
+Every number comes from the results folder. Null is a dash with its reason, and what was not sampled says so:
+never ±0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reporting.documents.reasons import in_words, null_with_reason
+from reporting.documents.sentences.differences import reading
+from reporting.results_folder import Findings, Json
+from reporting.wording import (
+    DASH,
+    Words,
+    difference_scale,
+    integer,
+    metric_title,
+    number,
+    probability,
+    scale_of,
+    size_unit,
+    verdict_word,
+)
+from stats.verdict import ALPHA
+
+HASH_CHARS = 12
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the first column is text, the others are what `numeric` says."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+
+
+def make_table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table of columns (header, whether of numbers) and their rows."""
+    return Table(tuple(name for name, _ in columns), tuple(rows), tuple(is_number for _, is_number in columns))
+
+
+def models_table(findings: Findings, words: Words) -> Table:
+    """The models, with what their source is."""
+    columns = [
+        (words.say("モデル", "Model", "\n"), False),
+        (words.say("構造", "Architecture", "\n"), False),
+        (words.say("パラメータ数", "Parameters", "\n"), True),
+        (words.say("元の型", "Source type", "\n"), False),
+        (words.say("逆量子化元", "Dequantized from", "\n"), False),
+        (words.say("大きさ", "Size", "\n"), True),
+        ("sha256", False),
+    ]
+    rows = [
+        (
+            str(model["name"]),
+            str(model["architecture"]),
+            integer(model["n_parameters"]),
+            str(model["source_type"]),
+            model["dequantized_from"] or DASH,
+            size_unit(model["size_bytes"] or 0).text(model["size_bytes"]),
+            short_hash(model["sha256"]),
+        )
+        for model in findings.models
+    ]
+    return make_table(columns, rows)
+
+
+def arms_table(findings: Findings, words: Words) -> Table:
+    """What is compared, and how it was made."""
+    unit = size_unit(max((arm["size_bytes"] or 0 for arm in findings.arms), default=0))
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("モデル", "Model", "\n"), False),
+        (words.say("基準", "Reference", "\n"), False),
+        (words.say("型", "Recipe", "\n"), False),
+        (words.say("重要度行列", "Imatrix", "\n"), False),
+        (words.say("大きさ", "Size", "\n"), True),
+        (words.say("ビット/重み", "Bits/weight", "\n"), True),
+        (words.say("代替型のテンソル", "Fallback tensors", "\n"), True),
+        ("sha256", False),
+    ]
+    rows = [
+        (
+            str(arm["name"]),
+            str(arm["model"]),
+            arm["reference"] or DASH,
+            arm["recipe"] or DASH,
+            arm["imatrix"] or DASH,
+            unit.text(arm["size_bytes"]),
+            number(arm["bits_per_weight"], 2),
+            fallback_text(arm),
+            short_hash(arm["sha256"]),
+        )
+        for arm in findings.arms
+    ]
+    return make_table(columns, rows)
+
+
+def fallback_text(arm: Json) -> str:
+    """How many tensors got another type than the recipe's."""
+    fallbacks = arm["fallbacks"]
+    return DASH if fallbacks is None else f"{fallbacks['count']} / {fallbacks['tensors_quantized']}"
+
+
+def benchmarks_table(findings: Findings, words: Words) -> Table:
+    """The benchmarks as they were used."""
+    columns = [
+        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (words.say("方式", "Kind", "\n"), False),
+        (words.say("指標", "Metric", "\n"), False),
+        (words.say("問題数 (全体)", "Items (of all)", "\n"), True),
+        (words.say("例示数", "Shots", "\n"), True),
+        (words.say("シード", "Seeds", "\n"), False),
+        (words.say("版", "Version", "\n"), False),
+        (words.say("データのハッシュ", "Data hash", "\n"), False),
+    ]
+    rows = [
+        (
+            str(benchmark["name"]),
+            in_words(words, benchmark["kind"], "\n"),
+            metric_title(words, benchmark["metric"], "\n"),
+            f"{integer(benchmark['n_items'])} ({integer(benchmark['n_items_total'])})",
+            integer(benchmark["shots"]),
+            words.say("標本化なし", "no sampling", "\n")
+            if benchmark["deterministic"]
+            else ", ".join(map(str, benchmark["seeds"])),
+            str(benchmark["version"]),
+            short_hash(benchmark["data_hash"]),
+        )
+        for benchmark in findings.benchmarks
+    ]
+    return make_table(columns, rows)
+
+
+def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
+    """Every arm on one benchmark, each metric a row."""
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("指標", "Metric", "\n"), False),
+        (words.say("n 問", "n items", "\n"), True),
+        (words.say("平均", "Mean", "\n"), True),
+        (words.say("95%信頼区間", "95% CI", "\n"), True),
+        (words.say("区間の方法", "CI method", "\n"), False),
+        (words.say("σ 問題間", "σ items", "\n"), True),
+        (words.say("σ 実行間", "σ runs", "\n"), True),
+        (words.say("1.96σ/√実行", "1.96σ/√runs", "\n"), True),
+        (words.say("採点不能", "Unscored", "\n"), True),
+    ]
+    rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
+    # Rows of divergence have a table of their own.
+    found = [row for row in rows if "token_class" not in row]
+    order = {arm["name"]: place for place, arm in enumerate(findings.arms)}
+    found.sort(key=lambda row: (not row["primary"], order.get(row["arm"], len(order))))
+    return make_table(columns, [_result_cells(words, row, found) for row in found])
+
+
+def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]:
+    same = [other for other in found if other["metric"] == row["metric"]]
+    values = [value for other in same for value in (other["mean"], *(other["ci95"] or ())) if value is not None]
+    scale = scale_of(row["metric"], values)
+
+    def cell(name: str) -> str:
+        if row[name] is not None:
+            return scale.value(row[name])
+        if row["deterministic"] and name in ("sigma_runs", "error_bar_runs"):
+            return words.say("標本化なし", "no sampling", "\n")
+        return null_with_reason(words, row, name, "\n")
+
+    return (
+        str(row["arm"]),
+        str(row["metric"]),
+        integer(row["n_items"]),
+        cell("mean"),
+        scale.interval(row["ci95"]) if row["ci95"] is not None else null_with_reason(words, row, "ci95", "\n"),
+        row["ci_method"] or DASH,
+        cell("sigma_items"),
+        cell("sigma_runs"),
+        cell("error_bar_runs"),
+        integer(row["n_unscored"]),
+    )
+
+
+def differences_table(findings: Findings, words: Words, benchmark: Json) -> Table | None:
+    """Arm minus reference on one benchmark; None where nothing was compared."""
+    found = findings.compared(benchmark["name"])
+    if not found:
+        return None
+    scale = difference_scale(found)
+    columns = [
+        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
+        (words.say("n 対", "n pairs", "\n"), True),
+        (words.say("差", "Difference", "\n"), True),
+        (words.say("95%信頼区間", "95% CI", "\n"), True),
+        (words.say("p (Holm の補正後)", "p (Holm's)", "\n"), True),
+        (words.say("区間の方法、検定", "CI method, test", "\n"), False),
+        ("Cohen's d", True),
+        (words.say("判定", "Verdict", "\n"), True),
+        (words.say("読み方", "Reading", "\n"), False),
+    ]
+    rows = [
+        (
+            f"{row['arm']} − {row['reference']}",
+            integer(row["n_items"]),
+            scale.difference(row["difference"]) + _mark(row),
+            scale.signed_interval(row["ci95"])
+            if row["ci95"] is not None
+            else null_with_reason(words, row, "ci95", "\n"),
+            f"{probability(row['p_value'])} ({probability(row.get('p_adjusted'))})",
+            f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
+            number(row["cohens_d"], 2, sign=True)
+            if row["cohens_d"] is not None
+            else null_with_reason(words, row, "cohens_d", "\n"),
+            verdict_word(words, row.get("verdict"), "\n") or DASH,
+            reading(words, row, benchmark["higher_is_better"], "\n"),
+        )
+        for row in found
+    ]
+    return make_table(columns, rows)
+
+
+def _mark(row: Json) -> str:
+    """A dagger where p < .05 after Holm's adjustment over the arm's benchmarks."""
+    adjusted = row.get("p_adjusted")
+    return "†" if adjusted is not None and adjusted < ALPHA else ""
+
+
+def performance_table(findings: Findings, words: Words) -> Table:
+    """Speed and memory."""
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("プロンプト tok/s", "Prompt tok/s", "\n"), True),
+        (words.say("生成 tok/s", "Decode tok/s", "\n"), True),
+        (words.say("ms/トークン", "ms/token", "\n"), True),
+        (words.say("読み込み s", "Load s", "\n"), True),
+        (words.say("最大メモリ (RSS)", "Peak memory (RSS)", "\n"), True),
+        (words.say("量子化 s", "Quantize s", "\n"), True),
+    ]
+    rows = []
+    for arm in findings.arms:
+        row = findings.performance(arm["name"]) or {}
+        rss = row.get("peak_rss_bytes")
+        cells = (
+            str(arm["name"]),
+            number(row.get("prompt_tokens_per_second"), 1),
+            number(row.get("decode_tokens_per_second"), 1),
+            number(row.get("time_per_token_ms"), 2),
+            number(row.get("load_s"), 2),
+            size_unit(rss or 0).text(rss),
+            number(arm["quantize_seconds"], 1),
+        )
+        rows.append(cells)
+    return make_table(columns, rows)
+
+
+def unscored_table(findings: Findings, words: Words) -> Table:
+    """Records that could not be scored, with their reasons; empty where there are none."""
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (words.say("採点不能の記録", "Unscored records", "\n"), True),
+        (words.say("理由", "Reasons", "\n"), False),
+    ]
+    rows = [
+        (
+            str(row["arm"]),
+            str(row["benchmark"]),
+            integer(row["n_unscored"]),
+            "; ".join(f"{in_words(words, reason)}: {count}" for reason, count in row["unscored_reasons"].items()),
+        )
+        for row in findings.comparison["results"]
+        if row["primary"] and row["n_unscored"]
+    ]
+    return make_table(columns, rows)
+
+
+def versions_table(findings: Findings, words: Words) -> Table:
+    """Versions of everything that took part."""
+    columns = [(words.say("部品", "Component", "\n"), False), (words.say("版", "Version", "\n"), False)]
+    return make_table(columns, [(str(name), str(version)) for name, version in findings.comparison["versions"].items()])
+
+
+def settings_table(findings: Findings, words: Words) -> Table:
+    """The settings of the run, nested ones by their dotted names."""
+    columns = [(words.say("設定", "Setting", "\n"), False), (words.say("値", "Value", "\n"), False)]
+    return make_table(columns, [*_flat("", findings.comparison["settings"])])
+
+
+def _flat(prefix: str, value: object) -> list[tuple[str, ...]]:
+    if isinstance(value, dict):
+        return [row for key, part in value.items() for row in _flat(f"{prefix}.{key}" if prefix else str(key), part)]
+    if isinstance(value, list):
+        value = ", ".join(str(part) for part in value)
+    return [(prefix, DASH if value is None or value == "" else str(value))]
+
+
+def short_hash(value: str | None) -> str:
+    """The first digits of a hash: enough to tell files apart; the whole one stands in the results file."""
+    return DASH if value is None else value[:HASH_CHARS]

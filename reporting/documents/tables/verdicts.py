@@ -1,0 +1,137 @@
+"""Tables of verdicts, flips and divergence on text: what the analysis says beyond differences.
+
+All are empty where an older results file, or one without its analysis, has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reporting.analysis.cells import AA_SUFFIX
+from reporting.documents.tables.results import Table, make_table
+from reporting.results_folder import Findings, Json
+from reporting.wording import DASH, Words, integer, number, verdict_word
+
+
+def verdicts_table(findings: Findings, words: Words) -> Table:
+    """Each arm's verdict over all benchmarks."""
+    columns = [
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("基準", "Reference", "\n"), False),
+        (words.say("判定", "Verdict", "\n"), False),
+        (words.say("劣る", "Worse on", "\n"), False),
+        (words.say("未決", "Undecided on", "\n"), False),
+        (words.say("劣らない", "No worse on", "\n"), False),
+    ]
+    verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
+    lists = ("worse_on", "undecided_on", "no_worse_on")
+    rows = [
+        (
+            str(row["arm"]),
+            str(row["reference"]),
+            verdict_word(words, row["verdict"], "\n"),
+            *("\n".join(row[name]) or DASH for name in lists),
+        )
+        for row in verdicts
+        if not row["arm"].endswith(AA_SUFFIX)
+    ]
+    return make_table(columns, rows)
+
+
+def flips_table(findings: Findings, words: Words) -> Table:
+    """Answers that turned from right to wrong and back, beside what two samples of the reference differ by."""
+    columns = [
+        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
+        (words.say("n 対", "n pairs", "\n"), True),
+        (words.say("正 → 誤", "Right → wrong", "\n"), True),
+        (words.say("誤 → 正", "Wrong → right", "\n"), True),
+        (words.say("反転の計", "Flips", "\n"), True),
+        (words.say("雑音の床", "Noise floor", "\n"), True),
+        (words.say("床を超える分", "Above the floor", "\n"), True),
+        (words.say("オッズ比", "Odds ratio", "\n"), True),
+    ]
+    rows = [
+        (
+            str(benchmark["name"]),
+            f"{row['arm']} − {row['reference']}",
+            integer(row["flips"]["n_items"]),
+            *(_percent(row["flips"], name) for name in ("lost", "gained", "flipped", "noise_floor", "above_floor")),
+            _with_interval(row["flips"], "odds_ratio", 1, 2),
+        )
+        for benchmark in findings.benchmarks
+        for row in findings.compared(benchmark["name"])
+        if row.get("flips")
+    ]
+    return make_table(columns, rows)
+
+
+def divergence_view(findings: Findings, words: Words) -> Table:
+    """How far each arm is from its reference on text, token by token (`reporting.analysis.divergence`)."""
+    results = findings.comparison["results"]
+    known = [row for row in results if "token_class" in row and row["mean"] is not None]
+    found = {(row["benchmark"], row["arm"], row["metric"]): row for row in known}
+    classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
+    columns = [
+        (words.say("テキスト", "Text", "\n"), False),
+        (words.say("アーム", "Arm", "\n"), False),
+        (words.say("トークン", "Tokens", "\n"), True),
+        (words.say("平均KLD", "Mean KLD", "\n"), True),
+        (words.say("PPL の比", "PPL ratio", "\n"), True),
+        (words.say("最尤の一致", "Same top", "\n"), True),
+        ("Δp RMS", True),
+        *((words.say(*_CLASSES[name], "\n"), True) for name in classes),
+    ]
+    rows = [
+        (
+            str(benchmark["name"]),
+            str(arm["name"]),
+            *_divergence_cells(
+                {metric: row for (text, name, metric), row in found.items() if (text, name) == key}, classes
+            ),
+        )
+        for benchmark in findings.benchmarks
+        for arm in findings.arms
+        if (*(key := (benchmark["name"], arm["name"])), "kld") in found
+    ]
+    return make_table(columns, rows)
+
+
+_CLASSES = {
+    "mathematics": ("KLD 数学", "KLD maths"),
+    "science": ("KLD 科学", "KLD science"),
+    "other": ("KLD その他", "KLD other"),
+}
+
+
+def _divergence_cells(of: dict[str, Json], classes: Sequence[str]) -> tuple[str, ...]:
+    def cell(metric: str, factor: int, digits: int) -> str:
+        row = of.get(metric)
+        if row is None:
+            return DASH
+        return _with_interval({"value": row["mean"], "value_ci95": row["ci95"]}, "value", factor, digits)
+
+    return (
+        integer(of["kld"].get("n_tokens")),
+        cell("kld", 1, 4),
+        cell("perplexity_ratio", 1, 4),
+        cell("top_agreement", 100, 1),
+        cell("p_change_rms", 100, 1),
+        *(cell(f"kld_{name}", 1, 4) for name in classes),
+    )
+
+
+def _percent(flips: Json, name: str) -> str:
+    return _with_interval(flips, name, 100, 1)
+
+
+def _with_interval(row: Json, name: str, factor: int, digits: int) -> str:
+    value, interval = row.get(name), row.get(f"{name}_ci95")
+    if value is None:
+        return DASH
+    unit = "%" if factor == 100 else ""
+    text = number(factor * value, digits) + unit
+    if interval is None:
+        return text
+    low, high = (number(factor * bound, digits) for bound in interval)
+    return f"{text}\n[{low}, {high}]"

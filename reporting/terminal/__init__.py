@@ -1,0 +1,1 @@
+"""The summary that a job prints at its end."""

@@ -1,0 +1,117 @@
+"""Models with a sliding window, recurrent layers, or both kinds of memory: batched as if each sequence were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from actors.engines import Answer, Choices, Measured
+from actors.engines.llama import LlamaEngine
+from actors.llama.layout import EngineLayout
+from actors.llama.model import Model
+from actors.orders import Choose, Item, Measure
+from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, choice, chunk, greedy_alone, loglik_alone
+from tests.evaluation.conftest import ignore, layout
+from tests.tiny_architectures import Architecture, write_tiny_architecture
+
+ARCHITECTURES: tuple[Architecture, ...] = ("gemma2", "mamba", "jamba")
+N_CTX_BY_SEQUENCE = 6 * 512  # four slots, the common prefix, and the item that waits
+LAYOUTS = {
+    "one run of cells": layout(),
+    "cells by sequence": layout(unified=False, n_ctx=N_CTX_BY_SEQUENCE),
+    "nothing shared": layout(unified=False, share=False, n_ctx=N_CTX_BY_SEQUENCE),
+}
+CHOICES = [
+    choice("c0", SHOTS + "the answer is", (" in", " the end", " another thing and then some")),
+    choice("c1", SHOTS + "it is", (" a", " b")),
+    choice("c2", SHOTS + "it ends with a space ", ("and", "or")),
+]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What a model says where each token is decoded from an empty cache."""
+
+    path: str
+    texts: list[str]
+    logliks: list[tuple[float, ...]]
+    chunk: float
+
+
+def logliks_alone(model: Model, item: Item) -> tuple[float, ...]:
+    assert isinstance(item.task, Choose)
+    text = item.task.messages[0].content
+    start = len(model.tokenize(text.rstrip(), add_special=True, parse_special=False))
+    return tuple(
+        loglik_alone(model, model.tokenize(text + ending, add_special=True, parse_special=False), start)
+        for ending in item.task.choices
+    )
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    path = write_tiny_architecture(tmp_path_factory.mktemp("tiny") / "tiny.gguf", request.param)
+    task = chunk().task
+    assert isinstance(task, Measure)
+    with Model(path) as model:
+        texts = [greedy_alone(model, item, 20) for item in QUESTIONS]
+        logliks = [logliks_alone(model, item) for item in CHOICES]
+        yield Alone(str(path), texts, logliks, loglik_alone(model, list(task.tokens), task.first_scored))
+
+
+@pytest.mark.parametrize("how", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_batched_results_equal_those_of_one_sequence_at_a_time(alone: Alone, how: EngineLayout) -> None:
+    engine = LlamaEngine(alone.path, how)
+    # Three seeds of six items in four slots: prompts are forked, held for later seeds, and slots are used again.
+    answers = engine.generate(QUESTIONS, [0, 1, 2], GREEDY, ignore)
+    assert [answer.text for answer in answers if isinstance(answer, Answer)] == [
+        text for text in alone.texts for _ in range(3)
+    ]
+    for expected, result in zip(alone.logliks, engine.choose(CHOICES, ignore), strict=True):
+        assert isinstance(result, Choices)
+        # f16 keys and values are summed in another order: 2e-4 a token, of which an ending has 25 at most.
+        assert result.logliks == pytest.approx(expected, abs=5e-3)
+    (measured,) = engine.measure([chunk()], ignore)
+    assert isinstance(measured, Measured)
+    assert -measured.nll_sum == pytest.approx(alone.chunk, abs=5e-3)
+    engine.close()
+
+
+def test_answers_of_these_models_differ_between_questions(alone: Alone) -> None:
+    assert len(set(alone.texts)) > 3  # or equal answers would prove nothing
+
+
+def test_prompts_are_decoded_once_where_they_are_shared_and_each_time_where_not(alone: Alone) -> None:
+    tokens = []
+    for how in LAYOUTS.values():
+        engine = LlamaEngine(alone.path, how)
+        engine.generate(QUESTIONS, [0, 1, 2], GREEDY, ignore)
+        tokens.append(engine.take_usage().prompt_tokens)
+        engine.close()
+    shared, by_sequence, nothing_shared = tokens
+    assert shared == by_sequence < nothing_shared / 10
+
+
+@pytest.mark.parametrize("how", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_a_beginning_that_was_kept_changes_no_bit_and_is_decoded_once_where_it_can_be(
+    alone: Alone, how: EngineLayout
+) -> None:
+    engine, fresh = LlamaEngine(alone.path, how), LlamaEngine(alone.path, how)
+    tokens = []
+    engine.generate([*QUESTIONS, *QUESTIONS[:2]], [5, 6], SAMPLED, ignore)  # leaves cells in an order of its own
+    for block in (QUESTIONS[:4], QUESTIONS[1:], QUESTIONS):
+        engine.take_usage()
+        fresh.measure([chunk()], ignore)  # nothing is kept
+        fresh.take_usage()
+        assert engine.generate(block, [0, 1], SAMPLED, ignore) == fresh.generate(block, [0, 1], SAMPLED, ignore)
+        tokens.append((fresh.take_usage().prompt_tokens, engine.take_usage().prompt_tokens))
+    engine.choose(CHOICES, ignore)
+    fresh.measure([chunk()], ignore)
+    assert engine.choose(CHOICES, ignore) == fresh.choose(CHOICES, ignore)
+    with Model(alone.path, vocab_only=True) as model:
+        kept = how.share_prefixes and model.metadata("general.architecture") != "gemma2"
+    assert all((ours < anew) == kept for anew, ours in tokens)
+    engine.close()
+    fresh.close()

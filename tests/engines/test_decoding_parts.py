@@ -1,0 +1,114 @@
+"""The small parts of decoding: batches, stop strings, log-probabilities, sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+
+from actors.engines.logprobs import token_logprobs
+from actors.engines.prefix import shared_length
+from actors.engines.sampling import draw_tokens, generator_for
+from actors.engines.stops import StopWatch
+from actors.llama.batch import Run, lay
+from conf.schema import Sampling
+
+RUNS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
+
+
+@given(RUNS, st.integers(1, 16), st.integers(1, 8))
+def test_batches_hold_all_tokens_in_order_within_both_limits(
+    sizes: list[tuple[int, int]], most_tokens: int, most_rows: int
+) -> None:
+    runs = [Run(i, 10 * i, list(range(100 * i, 100 * i + n)), min(first, n)) for i, (n, first) in enumerate(sizes)]
+    batches = lay(runs, most_tokens, most_rows)
+    assert [int(t) for batch in batches for t in batch.tokens] == [t for run in runs for t in run.tokens]
+    for batch in batches:
+        assert 0 < len(batch.tokens) <= most_tokens
+        assert batch.outputs.sum() == len(batch.owners) <= most_rows
+    rows = [(int(o), int(i)) for batch in batches for o, i in zip(batch.owners, batch.offsets, strict=True)]
+    assert rows == [(o, i) for o, run in enumerate(runs) for i in range(run.first_output, len(run.tokens))]
+
+
+@given(st.text(alphabet="ab#\n質", max_size=30), st.lists(st.integers(1, 4), max_size=100))
+def test_a_stop_string_is_found_wherever_token_borders_fall(text: str, cuts: list[int]) -> None:
+    stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), StopWatch(("#\n", "質a")), False, 0
+    for size in [*cuts, *[1] * len(raw)]:
+        if at >= len(raw) or stopped:
+            break
+        stopped = watch.add(raw[at : at + size])
+        at += size
+    found = [text.index(stop) for stop in stops if stop in text]
+    assert stopped == bool(found)
+    if found and all(size == 1 for size in cuts):
+        assert watch.text == min((text[: text.index(stop)] for stop in stops if stop in text), key=len)
+    if not found:
+        assert watch.text == text
+
+
+def test_a_character_that_is_cut_in_two_becomes_a_replacement_mark() -> None:
+    watch = StopWatch(())
+    watch.add("質".encode()[:2])
+    assert watch.text == "\ufffd"
+
+
+def test_log_probabilities_agree_with_scipys_in_float64() -> None:
+    rng = np.random.default_rng(1)
+    logits = (rng.standard_normal((50, 1000)) * 8).astype(np.float32)
+    tokens = rng.integers(0, 1000, 50)
+    expected = log_softmax(logits.astype(np.float64), axis=1)[np.arange(50), tokens]
+    np.testing.assert_allclose(token_logprobs(logits, tokens), expected, atol=2e-6)
+
+
+def test_temperature_zero_takes_the_most_likely_token_the_lowest_among_equals() -> None:
+    logits = np.zeros((2, 300), np.float32)
+    logits[0, 7] = 1
+    assert draw_tokens(logits, [], Sampling(temperature=0.0)) == [7, 0]
+
+
+def allowed_by_the_plain_rule(logits: np.ndarray, sampling: Sampling) -> dict[int, float]:
+    """Tokens and probabilities by the textbook: sort all, top-k, top-p, min-p, then temperature."""
+    order = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
+    order = order[: sampling.top_k or None]
+    p = softmax(logits[order].astype(np.float64))
+    count = int(np.searchsorted(np.cumsum(p), sampling.top_p)) + 1 if sampling.top_p < 1 else len(order)
+    kept = [token for token, value in zip(order[:count], p, strict=False) if value >= sampling.min_p * p[0]]
+    final = softmax(logits[kept].astype(np.float64) / sampling.temperature)
+    return dict(zip(kept, final, strict=True))
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        Sampling(top_k=0, top_p=0.5, min_p=0.0),
+        Sampling(top_k=0, top_p=0.9, min_p=0.1),
+        Sampling(top_k=3, top_p=1.0, min_p=0.0, temperature=2.0),
+        Sampling(top_k=0, top_p=1.0, min_p=0.2, temperature=0.3),
+    ],
+)
+def test_draws_follow_the_plain_rule_in_kind_and_in_number(sampling: Sampling) -> None:
+    logits = (np.random.default_rng(5).standard_normal(9000) * 3).astype(np.float32)
+    expected = allowed_by_the_plain_rule(logits, sampling)
+    generator, n = generator_for(0, "item"), 1500
+    drawn = [draw_tokens(logits[None], [generator], sampling)[0] for _ in range(n)]
+    assert set(drawn) <= set(expected)
+    for token, p in expected.items():
+        # Five standard errors; the seed is fixed, so this passes always or never.
+        assert abs(drawn.count(token) / n - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-9
+
+
+def test_each_seed_and_item_has_a_generator_of_its_own() -> None:
+    first = {generator_for(seed, item).random() for seed in (0, 1, 11) for item in ("1-a", "a", "1a")}
+    assert len(first) == 9
+    assert generator_for(3, "x").random() == generator_for(3, "x").random()
+
+
+def test_the_shared_beginning_leaves_a_token_of_each_prompt() -> None:
+    assert shared_length([[1, 2, 3], [1, 2, 4]]) == 2
+    assert shared_length([[1, 2], [1, 2, 4]]) == 1
+    assert shared_length([[1, 2, 3]]) == 2
+    assert shared_length([[1], [2]]) == 0
+    assert shared_length([]) == 0

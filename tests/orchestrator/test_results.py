@@ -1,0 +1,31 @@
+"""From a plan's blocks to the records that statistics begin with."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from actors.orchestrator.early_stop import follow
+from actors.orchestrator.results import read_records
+from actors.orders import Record
+from actors.store import write_jsonl
+from tests.orchestrator.planning import deterministic, make_config, make_inputs, make_small_plan
+
+
+def test_records_carry_the_source_that_their_item_shares_also_where_a_block_failed(tmp_path: Path) -> None:
+    benchmark = deterministic(4)
+    items = tuple(
+        dataclasses.replace(item, cluster="article 1" if n < 2 else None) for n, item in enumerate(benchmark.items)
+    )
+    benchmark = dataclasses.replace(benchmark, items=items)
+    plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (benchmark,)}))
+    written = plan.blocks[0]
+    path = Path(written.records_path)
+    path.parent.mkdir(parents=True)
+    write_jsonl(path, [Record(item.item_id, 0, item.prompt_hash, None, "correct", score=1.0) for item in items])
+    records = read_records(plan, make_config(), follow(plan, make_config(), ()))
+    clusters = ["article 1", "article 1", None, None]
+    for arm, outcome in ((written.arm, "correct"), (plan.blocks[-1].arm, "unscored")):
+        own = records.filter(records["arm"] == arm).sort("item_id")
+        assert own["cluster"].to_list() == clusters
+        assert own["outcome"].to_list() == [outcome] * 4

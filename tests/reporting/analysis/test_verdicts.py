@@ -1,0 +1,271 @@
+"""Verdicts in the result files: margins, adjustments, flips with their floor, the choice, arms out of order, grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conf.schema import Margins, Statistics
+from reporting.analysis.results import Results, build_results
+from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.terminal.summary import summary_table
+from reporting.validate import validate
+from stats.multiplicity import benjamini_hochberg, holm
+from tests.reporting.sample_run import SampleRun, sample_run
+
+NO_TIMINGS = pl.DataFrame(schema=TIMING_SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def sample() -> SampleRun:
+    return sample_run()
+
+
+@pytest.fixture(scope="module")
+def findings(sample: SampleRun) -> Results:
+    return build_results(*sample)
+
+
+def _row(found: Results, arm: str, benchmark: str) -> dict[str, Any]:
+    row: dict[str, Any]
+    (row,) = [one for one in found.analysis["comparisons"] if (one["arm"], one["benchmark"]) == (arm, benchmark)]
+    return row
+
+
+def _made(
+    sample: SampleRun,
+    scores: dict[str, np.ndarray],
+    sizes: dict[str, int],
+    *,
+    clusters: dict[int, str] | None = None,
+    margins: Margins | None = None,
+) -> Results:
+    """A run of one benchmark: scores by arm, shape (items, seeds); the first arm is the reference."""
+    reference = next(iter(scores))
+    plain = sample.run["arms"][1]
+    arms = [
+        plain
+        | {"name": name, "recipe": name, "size_bytes": size, "reference": None if name == reference else reference}
+        for name, size in sizes.items()
+    ]
+    n_seeds = scores[reference].shape[1]
+    benchmark = sample.run["benchmarks"][0] | {"deterministic": n_seeds == 1, "seeds": list(range(n_seeds))}
+    rows = []
+    for arm, values in scores.items():
+        for (item, seed), value in np.ndenumerate(values):
+            row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark["name"], "seed": seed}
+            row |= {"item_id": f"{item:05d}", "prompt_hash": str(item), "cluster": (clusters or {}).get(item)}
+            row |= {"outcome": "correct" if value > 0 else "wrong", "score": float(value)}
+            rows.append(row)
+    run = sample.run | {"arms": arms, "benchmarks": [benchmark], "failures": [], "notices": []}
+    settings = Statistics(margins=margins or Margins())
+    made = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS, settings)
+    validate("statistical_analysis", made.analysis)
+    validate("quantization_comparison", made.comparison)
+    summary_table(made.comparison, made.analysis)
+    return made
+
+
+def test_the_margin_follows_the_metric_and_the_configuration(sample: SampleRun) -> None:
+    strict = build_results(*sample, Statistics(margins=Margins(accuracy=0.3, ln_ppl=0.002)))
+    assert _row(strict, "q8_0", "gsm8k")["margin"] == 0.3
+    assert _row(strict, "q8_0", "gsm8k")["verdict"] == "no_worse"
+    assert _row(strict, "q8_0", "perplexity_wikitext2")["margin"] == 0.002
+    assert _row(strict, "q8_0", "perplexity_wikitext2")["verdict"] == "undecided"
+    assert strict.analysis["margins"] == {"accuracy": 0.3, "ln_ppl": 0.002, "judged": None}
+
+
+def test_more_loss_than_the_margin_is_worse_where_lower_is_better(findings: Results) -> None:
+    row = _row(findings, "q4_k_m", "perplexity_wikitext2")
+    assert row["ci95"][0] > row["margin"]
+    assert (row["verdict"], row["verdict_grounds"]) == ("worse", ["below_margin", "adjusted_p"])
+    assert _row(findings, "q8_0", "perplexity_wikitext2")["verdict"] == "no_worse"
+
+
+def test_p_is_adjusted_within_an_arm_for_decisions_and_over_all_for_exploration(findings: Results) -> None:
+    rows = findings.analysis["comparisons"]
+    own = [row for row in rows if row["arm"] == "q4_k_m"]
+    assert [row["p_adjusted"] for row in own] == pytest.approx(holm(np.array([row["p_value"] for row in own])).tolist())
+    q_values = benjamini_hochberg(np.array([row["p_value"] for row in rows])).tolist()
+    assert [row["q_value"] for row in rows] == pytest.approx(q_values)
+
+
+def test_every_arm_is_judged_over_all_benchmarks_and_the_choice_stops_at_the_first_in_doubt(findings: Results) -> None:
+    q8_0, q4_k_m = findings.analysis["verdicts"]
+    assert (q8_0["verdict"], q8_0["undecided_on"]) == ("undecided", ["gsm8k", "arc_challenge"])
+    assert (q4_k_m["verdict"], q4_k_m["worse_on"]) == ("worse", ["perplexity_wikitext2", "perplexity_ja_wiki"])
+    (choice,) = findings.analysis["selections"]
+    assert (choice["smallest_no_worse"], choice["stopped_at"], choice["not_reached"]) == (None, "q8_0", ["q4_k_m"])
+
+
+def test_an_undecided_arm_is_told_what_would_decide(findings: Results) -> None:
+    row = _row(findings, "q8_0", "arc_challenge")
+    assert (row["verdict"], row["items_to_decide"]) == ("undecided", 546)
+    assert row["runs_to_decide_reason"] == "more_runs_do_not_help"
+    assert _row(findings, "q8_0", "perplexity_ja_wiki")["items_to_decide_reason"] == "decided"
+
+
+def test_sampled_flips_stand_beside_those_of_the_reference_itself(sample: SampleRun) -> None:
+    rng = np.random.default_rng(1)
+    chances = rng.beta(0.8, 0.4, size=(600, 1))
+    scores = {arm: (rng.random((600, 3)) < chances).astype(float) for arm in ("f16", "q8_0")}
+    flips = _row(_made(sample, scores, {"f16": 9, "q8_0": 5}), "q8_0", "gsm8k")["flips"]
+    assert (flips["pairs"], flips["noise_floor_source"]) == ("different_seeds", "reference_seeds")
+    assert flips["noise_floor"] == pytest.approx(2 * 0.8 * 0.4 / (1.2 * 2.2), abs=0.04)
+    assert flips["above_floor_ci95"][0] < 0 < flips["above_floor_ci95"][1]
+    assert flips["flipped"] == pytest.approx(flips["lost"] + flips["gained"])
+
+
+def test_without_sampling_the_floor_is_the_reference_in_another_layout(sample: SampleRun) -> None:
+    rng = np.random.default_rng(2)
+    reference = (rng.random((400, 1)) < 0.7).astype(float)
+    moved = {"f16~aa": 4, "q4_k_m": 40}
+    scores = {"f16": reference} | {
+        arm: np.where(np.arange(400)[:, None] < n, 1 - reference, reference) for arm, n in moved.items()
+    }
+    made = _made(sample, scores, {"f16": 9, "f16~aa": 9, "q4_k_m": 4})
+    row = _row(made, "q4_k_m", "gsm8k")
+    assert (row["flips"]["noise_floor_source"], row["flips"]["noise_floor"]) == ("aa_arm", 0.01)
+    assert row["flips"]["above_floor"] == pytest.approx(0.09)
+    assert row["mcnemar"]["lost"] + row["mcnemar"]["gained"] == 40
+    assert row["mcnemar"]["p_value"] == pytest.approx(row["p_value"])  # One run: the sign flips are McNemar's test.
+    (choice,) = made.analysis["selections"]
+    assert choice["left_out"] == ["f16~aa"]
+    without = _made(sample, {name: scores[name] for name in ("f16", "q4_k_m")}, {"f16": 9, "q4_k_m": 4})
+    assert _row(without, "q4_k_m", "gsm8k")["flips"]["noise_floor_reason"] == "no_aa_arm"
+
+
+def test_a_larger_arm_that_does_worse_than_a_smaller_one_is_flagged(sample: SampleRun) -> None:
+    rng = np.random.default_rng(3)
+    reference = (rng.random((800, 1)) < 0.7).astype(float)
+    lost = np.where(rng.random((800, 1)) < 0.15, 0.0, reference)
+    made = _made(sample, {"f16": reference, "q8_0": lost, "q4_k_m": reference}, {"f16": 9, "q8_0": 5, "q4_k_m": 3})
+    (flag,) = made.analysis["out_of_order"]
+    assert (flag["larger"], flag["smaller"], flag["benchmark"]) == ("q8_0", "q4_k_m", "gsm8k")
+    assert flag["ci95"][1] < 0
+    assert [row["verdict"] for row in made.analysis["verdicts"]] == ["worse", "no_worse"]
+    assert made.analysis["selections"][0]["smallest_no_worse"] is None  # Testing ended at the larger one.
+    assert "out of order: q8_0 is worse than the smaller q4_k_m on gsm8k" in summary_table(
+        made.comparison, made.analysis
+    )
+
+
+def test_an_arm_that_was_not_made_does_not_end_the_choice(sample: SampleRun) -> None:
+    reference = (np.random.default_rng(4).random((800, 1)) < 0.7).astype(float)
+    run = _made(sample, {"f16": reference, "q4_k_m": reference}, {"f16": 9, "q4_k_m": 3})
+    arms = [*run.comparison["arms"], run.comparison["arms"][1] | {"name": "q8_0", "size_bytes": 5, "failed": "lost"}]
+    values = {"item_id": "x", "outcome": "unscored", "arm": "q8_0", "benchmark": "gsm8k", "seed": 0, "reason": "lost"}
+    more = pl.DataFrame([dict.fromkeys(RECORD_SCHEMA) | values], schema=RECORD_SCHEMA)
+    again = build_results(sample.run | {"arms": arms, "benchmarks": run.comparison["benchmarks"]}, more, NO_TIMINGS)
+    (choice,) = again.analysis["selections"]
+    assert choice["left_out"] == ["q8_0"]
+    assert choice["tested"] == ["q4_k_m"]
+
+
+def test_a_control_is_judged_and_never_chosen(sample: SampleRun) -> None:
+    reference = (np.random.default_rng(8).random((800, 1)) < 0.7).astype(float)
+    made = _made(sample, {"f16": reference, "q4_k_m": reference}, {"f16": 9, "q4_k_m": 3})
+    arms = [arm | {"budget": {"control": True}} for arm in made.comparison["arms"]]
+    rows = [
+        dict.fromkeys(RECORD_SCHEMA)
+        | {"arm": arm["name"], "benchmark": "gsm8k", "item_id": str(item), "seed": 0, "prompt_hash": str(item)}
+        | {"outcome": "correct" if right else "wrong", "score": float(right)}
+        for arm in arms
+        for item, right in enumerate(reference[:, 0])
+    ]
+    run = sample.run | {"arms": arms, "benchmarks": made.comparison["benchmarks"]}
+    again = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS)
+    assert again.analysis["verdicts"][0]["verdict"] == "no_worse"
+    assert again.analysis["selections"][0]["left_out"] == ["q4_k_m"]
+
+
+def test_items_of_one_source_widen_the_interval_and_few_sources_are_told(sample: SampleRun) -> None:
+    rng = np.random.default_rng(5)
+    source = np.repeat(np.arange(8), 30)
+    reference = (rng.random((240, 1)) < 0.8).astype(float)
+    lost = np.where((source[:, None] < 2) & (rng.random((240, 1)) < 0.6), 0.0, reference)
+    scores, sizes = {"f16": reference, "q4_k_m": lost}, {"f16": 9, "q4_k_m": 3}
+    alone = _made(sample, scores, sizes)
+    together = _made(sample, scores, sizes, clusters={item: f"article {one}" for item, one in enumerate(source)})
+    one, other = (_row(made, "q4_k_m", "gsm8k") for made in (alone, together))
+    assert (one["n_clusters"], other["n_clusters"], other["ci_method"]) == (None, 8, "t_clustered")
+    assert other["difference"] == one["difference"]
+    assert other["ci95"][1] - other["ci95"][0] > 1.5 * (one["ci95"][1] - one["ci95"][0])
+    assert other["p_value"] >= 2 * 0.5**2  # Two sources changed: four assignments of signs.
+    assert one["p_value"] < 0.001
+    assert "8 sources" in together.comparison["notices"][-1]
+    (result, _) = [row for row in together.comparison["results"] if row["benchmark"] == "gsm8k"]
+    assert (result["n_clusters"], result["ci_method"]) == (8, "t_clustered")
+
+
+def test_judged_scores_need_a_margin_of_their_own(sample: SampleRun) -> None:
+    rng = np.random.default_rng(7)
+    reference = rng.integers(1, 6, size=(300, 3)).astype(float)
+    scores = {"f16": reference, "q8_0": reference.clip(1, 4.9), "q4_k_m": (reference - 2).clip(1, 5)}
+    sizes = {"f16": 9, "q8_0": 5, "q4_k_m": 3}
+    without, with_margin = (_made(sample, scores, sizes, margins=Margins(judged=judged)) for judged in (None, 0.2))
+    rows = [_row(without, arm, "gsm8k") for arm in ("q8_0", "q4_k_m")]
+    assert [(row["margin"], row["flips_reason"]) for row in rows] == [(None, "not_binary")] * 2
+    # .02 points are lost for certain, and without a margin a certain loss is one too many.
+    assert [row["verdict"] for row in rows] == ["worse", "worse"]
+    verdicts = [_row(with_margin, arm, "gsm8k")["verdict"] for arm in ("q8_0", "q4_k_m")]
+    assert verdicts == ["no_worse", "worse"]
+
+
+def test_a_grid_of_recipes_and_matrices_is_found_and_its_effects_with_it(sample: SampleRun) -> None:
+    rng = np.random.default_rng(6)
+    level = rng.normal(3.0, 0.3, size=(60, 1))
+    names = [(recipe, mix) for recipe in ("q4_k_m", "q4_k_l") for mix in ("none", "en", "en-ja4")]
+    loss = {"none": 0.03, "en": 0.02, "en-ja4": 0.02}
+    plain = sample.run["arms"][2]
+    arms = [plain | {"name": "f16", "reference": None, "recipe": "f16", "imatrix": None}]
+    arms += [
+        plain
+        | {"name": f"{recipe}+{mix}", "recipe": recipe, "imatrix": None if mix == "none" else mix, "reference": "f16"}
+        for recipe, mix in names
+    ]
+    benchmarks = sample.run["benchmarks"][2:]
+    rows = []
+    for benchmark in benchmarks:
+        for arm in arms:
+            added = loss[arm["imatrix"] or "none"] if arm["reference"] else 0.0
+            for item in range(60):
+                nll = level[item, 0] + added + (rng.normal(0, 0.004) if arm["reference"] else 0.0)
+                row = {"arm": arm["name"], "benchmark": benchmark["name"], "item_id": f"{item:05d}", "seed": 0}
+                row |= {"prompt_hash": str(item), "outcome": "measured", "nll_sum": nll * 256, "n_tokens": 256}
+                rows.append(dict.fromkeys(RECORD_SCHEMA) | row)
+    run = sample.run | {"arms": arms, "benchmarks": benchmarks, "failures": [], "notices": []}
+    made = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS)
+    validate("statistical_analysis", made.analysis)
+    (grid,) = made.analysis["factorial"]
+    assert (grid["recipes"], grid["imatrices"]) == (["q4_k_m", "q4_k_l"], ["none", "en", "en-ja4"])
+    assert grid["n_chunks"] == {"perplexity_wikitext2": 60, "perplexity_ja_wiki": 60}
+    effects = {tuple(effect["levels"]): effect for effect in grid["effects"]}
+    assert effects[("en",)]["estimate"] == pytest.approx(-0.01, abs=0.002)
+    assert effects[("en",)]["p_adjusted"] < 0.001
+    assert effects[("en-ja4", "perplexity_ja_wiki")]["p_adjusted"] > 0.05
+
+
+def test_arms_without_a_grid_have_no_factorial_analysis(findings: Results) -> None:
+    assert findings.analysis["factorial"] == []
+
+
+def test_the_uncertainty_of_a_mean_is_split_where_answers_are_sampled(findings: Results) -> None:
+    rows = {(row["arm"], row["benchmark"]): row for row in findings.comparison["results"] if row["primary"]}
+    shares = rows["f16", "gsm8k"]["variance_shares"]
+    assert shares["items"] + shares["sampling"] == pytest.approx(1.0)
+    assert rows["f16", "arc_challenge"]["variance_shares_reason"] == "no_sampling"
+
+
+def test_an_analysis_from_before_verdicts_is_still_valid_and_shown(findings: Results) -> None:
+    new = {"p_adjusted", "adjustment", "q_value", "margin", "verdict", "verdict_grounds", "flips", "mcnemar"}
+    new |= {"detectable_drop", "items_to_decide", "runs_to_decide", "ci95_bootstrap", "cohens_d_ci95", "n_clusters"}
+    new |= {f"{name}_reason" for name in new}
+    rows = [{key: value for key, value in row.items() if key not in new} for row in findings.analysis["comparisons"]]
+    kept = ("schema_version", "pipeline_id", "confidence", "permutation")
+    old = {key: findings.analysis[key] for key in kept} | {"comparisons": rows}
+    validate("statistical_analysis", old)
+    assert "Verdicts" not in summary_table(findings.comparison, old)

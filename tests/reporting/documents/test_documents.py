@@ -1,0 +1,328 @@
+"""Methodology, report and scorecard: they say what the results say, in each language, whatever the results are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import pypdf
+import pytest
+
+from conf.faults import BadInput
+from reporting.documents.sentences.differences import reading
+from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.validate import validate
+from reporting.wording import Lang, Words
+from tests.reporting.results_folder import (
+    HOSTILE,
+    Change,
+    all_arms_failed,
+    many_arms,
+    named_by_an_enemy,
+    one_arm_failed,
+    only_arms,
+    without_intervals,
+    write_results,
+)
+
+METHODOLOGY = "methodology/quantization_methodology.md"
+REPORT = "reports/quantization_analysis_report.md"
+PAGE = "reports/quantization_analysis_report.html"
+SCORECARD = "scorecards/quantization_evaluation.pdf"
+
+
+def write(run: Path, change: Change | None = None, answer: str | None = None, lang: Lang = "both") -> Path:
+    """Write all documents of the changed sample run, without charts."""
+    write_documents(write_results(run, change, answer), DocumentPlaces.of_run(run), lang)
+    return run
+
+
+def text_of(path: Path) -> str:
+    if path.suffix != ".pdf":
+        return path.read_text(encoding="utf-8")
+    return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+
+
+def test_the_report_gives_each_mean_with_its_interval_and_n(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "| f16 | accuracy | 39 | 52.1% | [37.0, 66.9] | wilson |" in report
+    assert "標本化なし<br>no sampling" in report
+    assert "±0" not in report.replace("(it is not ±0)", "").replace("(±0 ではない)", "")
+
+
+def test_the_wording_follows_the_interval() -> None:
+    english = Words("en")
+    rows = {"includes": [-0.1, 0.1], "lower": [-0.2, -0.1], "higher": [0.1, 0.2]}
+    said = {name: reading(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
+    assert said["includes"] == "interval includes 0"
+    assert said["lower"] == "lower (towards worse), interval excludes 0"
+    assert said["higher"] == "higher (towards better), interval excludes 0"
+    assert "towards worse" in reading(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
+    assert reading(english, {"ci95": None}, higher_is_better=True) == "no interval"
+
+
+def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
+    def overridden(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        arm = comparison["arms"][-1]
+        arm["overrides"] = [{"tensors": "token embedding", "type": "q8_0"}, {"tensors": r"blk\.0|`*_x", "type": "q6_k"}]
+
+    plain = text_of(write(tmp_path / "plain") / METHODOLOGY)
+    text = text_of(write(tmp_path / "run", overridden) / METHODOLOGY)
+    assert "give other types to some tensors" in text
+    assert "give other types to some tensors" not in plain
+    said = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
+    (line,) = [line for line in text.splitlines() if line.startswith(said)]
+    assert line.endswith("→ `q6_k`")
+
+
+def test_the_methodology_explains_budgets_where_there_are_any(tmp_path: Path) -> None:
+    def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        use = {"name": "phigh", "control": False, "budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9}
+        use |= {"added_bpw": 0.4987, "raised": 7, "lowered": 0, "control_seed": 5, "measuring_seconds": 1.0}
+        errors = {"predicted_error": 27.02e-6, "predicted_error_base": 910.4e-6, "predicted_error_control": 233e-6}
+        comparison["arms"][-1]["budget"] = use | errors | {"bound": 26.4e-6}
+
+    plain = write(tmp_path / "plain")
+    there = write(tmp_path / "run", budgeted)
+    for heading in ("### 精度の配分 / Precision where it matters", "random seed 5"):
+        assert heading in text_of(there / METHODOLOGY)
+        assert heading not in text_of(plain / METHODOLOGY)
+    row = "| q4_k_m | q4_k_m | +0.499 | 7 / 0 | 27.02e-6 | 910.40e-6 | 26.40e-6 |"
+    for name in (METHODOLOGY, REPORT):
+        assert row in text_of(there / name)
+        assert "910.40" not in text_of(plain / name)
+
+
+def test_the_methodology_explains_token_weights_with_those_of_the_run(tmp_path: Path) -> None:
+    uses = {
+        "mathematics": {"weight": 4.0, "tokens": 7123, "share": 0.2174, "weighted_share": 0.5204},
+        "science": {"weight": 2.5, "tokens": 205, "share": 0.0063, "weighted_share": 0.015},
+        "other": {"weight": 1.0, "tokens": 25440, "share": 0.7764, "weighted_share": 0.4646},
+    }
+
+    def weighted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        plain = comparison["imatrices"][0] | {"token_weighting": None}
+        classes = {"rules": "8df13025733ceb80", "classes": uses}
+        comparison["imatrices"] = [plain, plain | {"name": "default+weighted", "token_weighting": classes}]
+        validate("quantization_comparison", comparison)
+
+    text = text_of(write(tmp_path / "run", weighted) / METHODOLOGY)
+    assert "Token weights" not in text_of(write(tmp_path / "plain") / METHODOLOGY)
+    assert "トークンの重み" in text
+    assert "Why single tokens cannot be given more precision" in text
+    (line,) = [line for line in text.splitlines() if "7,123" in line]
+    assert re.search(r"mathematics: .*4\.00, 7,123 .*\(21\.7%\).* 52\.0%", line)
+    assert text.count("`8df13025733ceb80`") == 1
+
+
+def test_every_document_says_that_the_source_was_quantized(run: Path) -> None:
+    for name in (METHODOLOGY, REPORT, PAGE):
+        text = text_of(run / name)
+        assert "逆量子化" in text
+        assert re.search(r"already quantized as .{0,20}Q4_1", text), name
+    assert "already quantized as Q4_1" in " ".join(text_of(run / SCORECARD).split())
+
+
+def test_the_methodology_has_the_settings_and_hashes_of_this_run(run: Path) -> None:
+    text = text_of(run / METHODOLOGY)
+    assert "| sampling.temperature | 0.7 |" in text
+    assert "65,536" in text
+    assert "--limit 40" in text
+    assert len(re.findall(r"sha256 `[0-9a-f]{64}`", text)) == 3  # the imatrix and its two texts
+
+
+def test_failures_unscored_records_and_fallbacks_are_shown(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "no room in the KV cache" in report
+    assert "failed to find a memory slot" in report
+    assert "block failed: 16" in report
+    assert "180 / 211" in report
+
+
+def test_the_charts_are_linked_by_a_path_that_exists(run: Path) -> None:
+    links = re.findall(r"\]\((\.\./charts/[a-z_]+\.png)\)", text_of(run / REPORT))
+    assert len(links) == 6
+    assert all((run / "reports" / link).is_file() for link in links)
+
+
+def test_the_page_carries_its_letters(run: Path) -> None:
+    assert text_of(run / PAGE).count("data:font/woff2;base64,") == 2
+
+
+def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
+    reader = pypdf.PdfReader(run / SCORECARD)
+    assert 4 <= len(reader.pages) <= 10
+    assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
+    assert reader.metadata is not None
+    assert "SmolLM2-135M-Instruct" in str(reader.metadata.title)
+    assert str(reader.root_object["/Lang"]) == "ja"
+    names = [name for page in reader.pages for name in _font_names(page)]
+    assert names
+    assert all("Noto-Sans-CJK-JP" in name and "+" in name for name in names)
+    text = text_of(run / SCORECARD)
+    assert "量子化の評価" in text
+    assert f"1 / {len(reader.pages)}" in text
+
+
+def test_the_scorecard_is_tagged_and_its_pictures_have_texts(run: Path) -> None:
+    """Headings, tables, figures and formulas for a screen reader (PDF 1.7, 14.8.4)."""
+    root = pypdf.PdfReader(run / SCORECARD).root_object
+    assert bool(cast(pypdf.generic.DictionaryObject, root["/MarkInfo"].get_object())["/Marked"])
+    elements = list(_structure(cast(pypdf.generic.DictionaryObject, root["/StructTreeRoot"].get_object())))
+    kinds = {str(element.get("/S")) for element in elements}
+    assert {"/H1", "/H2", "/H3", "/Table", "/TH", "/TD", "/Figure", "/P"} <= kinds
+    figures = [element for element in elements if element.get("/S") == "/Figure"]
+    assert len(figures) == 5 + 9  # charts and formulas
+    assert all(str(figure.get("/Alt", "")) for figure in figures)
+
+
+def _structure(element: pypdf.generic.DictionaryObject) -> Iterator[pypdf.generic.DictionaryObject]:
+    yield element
+    kids = element.get("/K", [])
+    for kid in kids if isinstance(kids, list) else [kids]:
+        found = kid.get_object()
+        if isinstance(found, pypdf.generic.DictionaryObject):
+            yield from _structure(found)
+
+
+def test_abstract_and_report_say_the_verdicts(run: Path) -> None:
+    card = " ".join(text_of(run / SCORECARD).split())
+    report = text_of(run / REPORT)
+    for text in (card, report):
+        assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
+        assert re.search(r"no worse than f16: none \(tested from the largest file on; q8_0 ended it\)", text)
+        assert "699 items would decide" in text
+    assert "q8_0(f16 に対して): 未決" in report
+
+
+def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
+    results = write_results(tmp_path)
+    results.with_name("statistical_analysis.json").unlink()
+    write_documents(results, DocumentPlaces.of_run(tmp_path), "en")
+    assert "There is no verdict." in " ".join(text_of(tmp_path / SCORECARD).split())
+    assert "no worse" not in text_of(tmp_path / REPORT)
+
+
+def test_what_is_cited_is_listed_and_what_is_listed_was_used(run: Path) -> None:
+    text = " ".join(text_of(run / SCORECARD).split())
+    listed = {int(number) for number in re.findall(r"\[(\d+)\] [A-Z][a-zé]+ ", text)}
+    assert listed == set(range(1, 15))
+    assert {int(number) for number in re.findall(r"\[(\d{1,2})\]", text)} == listed
+    assert "Training Verifiers" in text
+    assert "Chain-of-Thought" not in text  # MGSM was not asked
+
+
+def test_flips_and_lengths_stand_in_the_report(run: Path) -> None:
+    report = text_of(run / REPORT)
+    assert "| gsm8k | q8_0 − f16 | 39 | 17.5%<br>[8.7, 32.2] | 14.1%<br>[6.4, 28.2] |" in report
+    assert re.search(r"\| gsm8k \| q4_k_m \| 101 \| 64\.9 .*−42\.3<br>\[−68\.1, −16\.5\]", report)
+
+
+def _font_names(page: pypdf.PageObject) -> list[str]:
+    resources = cast(pypdf.generic.DictionaryObject, page["/Resources"].get_object())
+    fonts = cast(pypdf.generic.DictionaryObject, resources["/Font"].get_object())
+    return [str(cast(pypdf.generic.DictionaryObject, font.get_object())["/BaseFont"]) for font in fonts.values()]
+
+
+@pytest.mark.parametrize(
+    ("lang", "there", "absent"), [("ja", "結果", "Results"), ("en", "Results", "結果")], ids=["ja", "en"]
+)
+def test_one_language_alone(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
+    write(tmp_path, lang=lang)
+    for name in (METHODOLOGY, REPORT, SCORECARD):
+        text = text_of(tmp_path / name)
+        if name != METHODOLOGY:
+            assert there in text
+        assert absent not in text, name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [only_arms({"f16"}), all_arms_failed, one_arm_failed, without_intervals, many_arms],
+    ids=["one arm", "all failed", "one failed", "no intervals", "many arms"],
+)
+def test_gaps_and_crowds_do_not_stop_the_writing(tmp_path: Path, change: Change) -> None:
+    write(tmp_path, change)
+    for name in (METHODOLOGY, REPORT, PAGE):
+        text = text_of(tmp_path / name)
+        words = re.sub(r"None\.|base64,[^\"]*", "", text)
+        assert not re.search(r"\b(None|nan|inf)\b", words), name
+    assert (tmp_path / SCORECARD).read_bytes().startswith(b"%PDF")
+
+
+def test_missing_charts_are_left_out_with_a_notice(tmp_path: Path) -> None:
+    files = write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "en")
+    assert len([notice for notice in files.notices if "figure is left out" in notice]) == 3
+    assert "![" not in text_of(tmp_path / REPORT)
+    assert "quantization&#95;" not in text_of(tmp_path / REPORT)
+    assert "its figure is left out" in text_of(tmp_path / REPORT)
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name)
+    for name in (METHODOLOGY, REPORT, PAGE, SCORECARD):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_the_users_methodology_takes_the_place_of_ours(tmp_path: Path) -> None:
+    own = tmp_path / "own.md"
+    own.write_text("# Our way\n\nWe asked **twice**.\n", encoding="utf-8")
+    run = tmp_path / "run"
+    write_documents(write_results(run), DocumentPlaces.of_run(run), "en", own)
+    assert text_of(run / METHODOLOGY) == own.read_text(encoding="utf-8")
+    assert "We asked twice" in text_of(run / SCORECARD)
+    with pytest.raises(BadInput, match="--methodology"):
+        write_documents(
+            run / "evaluation_results/quantization_comparison.json",
+            DocumentPlaces.of_run(run),
+            "en",
+            tmp_path / "no.md",
+        )
+
+
+class Tags(HTMLParser):
+    """All tags of a page, with their links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src") or name.startswith("on")]
+
+
+def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
+    """Answers, names, errors and log lines with markup in them are shown, never obeyed."""
+    write(tmp_path, named_by_an_enemy, HOSTILE)
+    page = Tags()
+    page.feed(text_of(tmp_path / PAGE))
+    assert not page.tags & {"script", "img", "a", "iframe"}
+    assert page.links == []
+    for name in (METHODOLOGY, REPORT):
+        text = text_of(tmp_path / name)
+        assert "<script" not in text
+        assert "](" not in text
+        assert "https://evil" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    reader = pypdf.PdfReader(tmp_path / SCORECARD)
+    assert not any("/Annots" in page for page in reader.pages)
+    text = text_of(tmp_path / SCORECARD)
+    assert "<script>alert(1)</script>" in text
+    assert "root:" not in text
+
+
+def test_questions_on_which_the_arms_disagree_come_first(run: Path) -> None:
+    answers = pl.read_parquet(run / "evaluation_results" / "report_data" / "answers.parquet")
+    shown = re.findall(r"### gsm8k · (gsm8k-\d+) · シード / seed (\d)", text_of(run / REPORT))
+    assert len(shown) == 3
+    for item_id, seed in shown:
+        own = answers.filter((pl.col("item_id") == item_id) & (pl.col("seed") == int(seed)))
+        assert own["outcome"].n_unique() > 1

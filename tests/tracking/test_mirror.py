@@ -1,0 +1,348 @@
+"""The MLflow mirror against a real SQLite store: what it shows, that it repeats nothing, that it can be rebuilt."""
+
+from __future__ import annotations
+
+import http.server
+import math
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from sqlalchemy import create_engine, inspect, text
+
+from actors.store import RunDirectory, read_json, write_json
+from actors.tracking.mirror import PARENT_TAG, UNIT_TAG, Mirror, check_reachable, mask_secrets
+from actors.tracking.runs import read_pipeline, valid_name
+from conf.faults import BadInput
+from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
+
+CHARTS = "charts/quantization_performance.svg"
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store with its tables made: that takes a second, so it is done once and copied."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(empty_store: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return write_finished_run(tmp_path / "demo")
+
+
+@pytest.fixture
+def mirror(uri: str, tmp_path: Path) -> Mirror:
+    return Mirror(uri, tmp_path / "mlartifacts", gguf_limit_bytes=GGUF_BYTES)
+
+
+def _runs(uri: str, experiment: str = "tiny") -> dict[str, Run]:
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    return {run.data.tags[UNIT_TAG]: run for run in client.search_runs([found.experiment_id])} if found else {}
+
+
+def _artifacts(uri: str, run: Run, folder: str | None = None) -> set[str]:
+    return {file.path for file in MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id, folder)}
+
+
+def test_a_job_that_is_killed_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    work = f"from actors.tracking.mirror import Mirror; print('up', flush=True); Mirror({uri!r}, None, 0)"
+    process = subprocess.Popen([sys.executable, "-c", work], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"up\n"
+    while process.poll() is None and not list(tmp_path.glob(".mlflow.db.*.part/mlflow.db")):
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "mlflow.db").exists()
+    Mirror(uri, None, gguf_limit_bytes=0)
+    assert MlflowClient(tracking_uri=uri).search_experiments()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_store_that_another_job_has_filled_stays(uri: str, tmp_path: Path) -> None:
+    MlflowClient(tracking_uri=uri).create_experiment("theirs")
+    Mirror(uri, None, gguf_limit_bytes=0)
+    assert MlflowClient(tracking_uri=uri).get_experiment_by_name("theirs") is not None
+
+
+def _dump(uri: str) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table."""
+    engine = create_engine(uri)
+    try:
+        with engine.connect() as connection:
+            return {
+                table: [tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))]
+                for table in inspect(engine).get_table_names()
+            }
+    finally:
+        engine.dispose()
+
+
+def test_a_pipeline_is_a_parent_run_with_a_child_for_each_thing_made_and_each_cell(
+    mirror: Mirror, run: RunDirectory, uri: str
+) -> None:
+    report = mirror.sync(run.root)
+    runs = _runs(uri)
+    cells = {f"cells/{arm}/gsm8k/{seed}" for arm in ARMS for seed in (0, 1)}
+    cells |= {f"cells/{arm}/perplexity_wikitext2/0" for arm in ARMS}
+    assert set(runs) == {"pipeline", "imatrix/en-1", *(f"artifacts/{arm}" for arm in ARMS), *cells}
+    assert report.runs == report.changed == len(runs)
+    assert runs["pipeline"].info.run_name == "demo"
+    assert {found.data.tags[PARENT_TAG] for unit, found in runs.items() if unit != "pipeline"} == {report.parent_run_id}
+    assert {found.info.status for found in runs.values()} == {"FINISHED"}
+
+
+def test_a_cell_shows_the_means_of_its_own_seed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    runs = _runs(uri)
+    first, second = (runs[f"cells/q4_k_m+en/gsm8k/{seed}"].data for seed in (0, 1))
+    assert (first.metrics["score"], first.metrics["n"], first.metrics["n_unscored"]) == (0.5, 2, 0)
+    assert (second.metrics["score"], second.metrics["n"], second.metrics["n_unscored"]) == (1.0, 2, 1)
+    # Half of the block's 4 s: two seeds were decoded together. 150 tokens in 4 s.
+    assert (first.metrics["wall_s"], first.metrics["tokens_per_s"]) == (2.0, 37.5)
+    assert first.metrics["completion_tokens_per_s"] == 25.0
+    assert first.params == {
+        "arm": "q4_k_m+en",
+        "benchmark": "gsm8k",
+        "seed": "0",
+        "records_dir": "records/gsm8k.q4_k_m+en-12345678",
+    }
+
+
+def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    metrics = _runs(uri)["cells/f16/perplexity_wikitext2/0"].data.metrics
+    assert metrics["nll"] == 1.5
+    assert math.isclose(metrics["perplexity"], PERPLEXITY)
+    assert metrics["n_tokens"] == 40
+
+
+def test_the_parent_shows_every_number_of_the_findings(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    parent = _runs(uri)["pipeline"].data
+    arm = "q4_k_m.plus.en"
+    assert parent.metrics == {
+        **{f"arms/{name}/size_bytes": GGUF_BYTES for name in ("f16", arm)},
+        **{f"arms/{name}/bits_per_weight": 4.5 for name in ("f16", arm)},
+        **{f"gsm8k/{name}/score/mean": 0.5 for name in ("f16", arm)},
+        **{f"gsm8k/{name}/score/ci95_low": 0.1 for name in ("f16", arm)},
+        **{f"gsm8k/{name}/score/ci95_high": 0.9 for name in ("f16", arm)},
+        f"gsm8k/{arm}/score/vs_f16/difference": -0.1,
+        f"gsm8k/{arm}/score/vs_f16/ci95_low": -0.3,
+        f"gsm8k/{arm}/score/vs_f16/ci95_high": 0.1,
+    }
+    assert parent.params["versions.llama_cpp_python"] == "0.3.36"
+    assert parent.params["settings.sampling.temperature"] == "0.7"
+
+
+def test_manifests_become_parameters_and_metrics_whatever_fields_they_have(
+    mirror: Mirror, run: RunDirectory, uri: str
+) -> None:
+    mirror.sync(run.root)
+    made = _runs(uri)["artifacts/q4_k_m+en"]
+    arm = made.data
+    assert made.info.end_time - made.info.start_time == 2500
+    assert arm.metrics == {
+        "size_bytes": GGUF_BYTES,
+        "bits_per_weight": 4.5,
+        "types.q4_k": 3.0,
+        "types.q6_k": 1.0,
+        "seconds": 2.5,
+    }
+    assert arm.params == {"arm": "q4_k_m+en", "model": "tiny", "recipe": "q4_k_m", "sha256": "cd" * 32, "key.rule": "1"}
+
+
+def test_the_experiment_opens_on_the_pages_for_runs(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    report = mirror.sync(run.root)
+    experiment = MlflowClient(tracking_uri=uri).get_experiment(report.experiment_id)
+    assert experiment.name == "tiny"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_artifacts_can_be_browsed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    runs = _runs(uri)
+    assert _artifacts(uri, runs["pipeline"]) == {"plan.json", "charts", "evaluation_results", "reports"}
+    assert _artifacts(uri, runs["pipeline"], "charts") == {CHARTS}
+    assert _artifacts(uri, runs["artifacts/f16"]) == {"manifest.json", "tiny.gguf"}
+    cell = runs["cells/f16/gsm8k/1"]
+    assert _artifacts(uri, cell) == {"records.jsonl", "meta.json"}
+    logged = Path(MlflowClient(tracking_uri=uri).download_artifacts(cell.info.run_id, "records.jsonl"))
+    block = run.root / "records/gsm8k.f16-12345678/00000-2.g0.jsonl"
+    assert logged.read_text() == "".join(
+        line for line in block.read_text().splitlines(keepends=True) if '"seed":1' in line
+    )
+
+
+def test_a_large_gguf_is_shown_by_path_and_hash_only(uri: str, run: RunDirectory, tmp_path: Path) -> None:
+    Mirror(uri, tmp_path / "mlartifacts", gguf_limit_bytes=GGUF_BYTES - 1).sync(run.root)
+    arm = _runs(uri)["artifacts/f16"]
+    assert _artifacts(uri, arm) == {"manifest.json"}
+    assert arm.data.params["path"] == str(run.root / "artifacts/f16-12345678/tiny.gguf")
+    assert arm.data.params["sha256"] == "cd" * 32
+
+
+def test_a_second_look_writes_nothing(mirror: Mirror, run: RunDirectory, uri: str, tmp_path: Path) -> None:
+    mirror.sync(run.root)
+    before = _dump(uri)
+    again = Mirror(uri, tmp_path / "mlartifacts", gguf_limit_bytes=GGUF_BYTES)
+    assert again.sync(run.root).changed == 0
+    assert _dump(uri) == before
+
+
+def test_a_deleted_store_is_rebuilt(empty_store: Path, run: RunDirectory, tmp_path: Path) -> None:
+    seen = []
+    for name in ("one", "two"):
+        shutil.copy(empty_store, tmp_path / f"{name}.db")
+        uri = f"sqlite:///{tmp_path / name}.db"
+        Mirror(uri, tmp_path / name, gguf_limit_bytes=GGUF_BYTES).sync(run.root)
+        seen.append({unit: (found.data.params, found.data.metrics) for unit, found in _runs(uri).items()})
+    assert seen[0] == seen[1]
+
+
+def test_a_running_pipeline_shows_what_is_done_so_far(mirror: Mirror, uri: str, tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path / "demo", state="running")
+    missing = run.root / "records/gsm8k.f16-12345678/00000-2.g0.jsonl"
+    kept = missing.read_bytes()
+    missing.unlink()
+    mirror.sync(run.root)
+    runs = _runs(uri)
+    assert runs["pipeline"].info.status == "RUNNING"
+    assert "cells/f16/gsm8k/0" not in runs
+
+    missing.write_bytes(kept)
+    write_json(run.progress, {**read_json(run.progress), "state": "done"})
+    assert mirror.sync(run.root).changed == 3  # the parent and the two seeds of the block
+    assert {found.info.status for found in _runs(uri).values()} == {"FINISHED"}
+
+
+def test_what_is_missing_at_the_end_is_shown_as_failed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    (run.root / "records/gsm8k.f16-12345678/00000-2.g0.jsonl").unlink()
+    (run.root / "artifacts/q4_k_m+en-12345678/manifest.json").unlink()
+    mirror.sync(run.root)
+    failed = {unit for unit, found in _runs(uri).items() if found.info.status == "FAILED"}
+    assert failed == {"cells/f16/gsm8k/0", "cells/f16/gsm8k/1", "artifacts/q4_k_m+en"}
+
+
+def test_what_an_early_stop_saved_is_not_missing(tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path / "demo")
+    unit = "records/gsm8k.f16-12345678/00000-2.g0"
+    (run.root / f"{unit}.jsonl").unlink()
+    write_json(run.manifest, {"spared": [unit]})
+    cells = {child.unit: child for child in read_pipeline(run.root, GGUF_BYTES).children if child.kind == "cell"}
+    assert {cell.status for cell in cells.values()} == {"FINISHED"}
+    assert cells["cells/f16/gsm8k/0"].notes == {"quant_assay.missing_blocks": "0"}
+
+
+def test_a_changed_setting_makes_the_parent_anew_and_keeps_its_children(
+    mirror: Mirror, run: RunDirectory, uri: str
+) -> None:
+    first = mirror.sync(run.root)
+    plan = read_json(run.plan)
+    write_json(run.plan, {**plan, "settings": {**plan["settings"], "runs": 3}})
+    second = mirror.sync(run.root)
+    assert second.parent_run_id != first.parent_run_id
+    runs = _runs(uri)
+    assert len(runs) == second.runs
+    assert {found.data.tags[PARENT_TAG] for unit, found in runs.items() if unit != "pipeline"} == {second.parent_run_id}
+
+
+def test_a_changed_number_is_shown(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    comparison = read_json(run.comparison)
+    comparison["results"][0]["mean"] = 0.25
+    write_json(run.comparison, comparison)
+    assert mirror.sync(run.root).changed == 1
+    assert _runs(uri)["pipeline"].data.metrics["gsm8k/f16/score/mean"] == 0.25
+
+
+def test_the_mirror_does_not_chatter(
+    empty_store: Path, run: RunDirectory, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Mirror(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "mlartifacts", gguf_limit_bytes=0).sync(run.root)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"), [("q4_k_m+en", "q4_k_m.plus.en"), ("tiny~f16", "tiny.of.f16"), ("a<b>", "a_b_"), ("x/y", "x/y")]
+)
+def test_names_are_made_valid_for_mlflow(name: str, valid: str) -> None:
+    assert valid_name(name) == valid
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        return int(server.server_address[1])
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2"])
+def test_a_server_that_does_not_answer_is_bad_input_and_its_password_stays_hidden(
+    scheme: str, closed_port: int
+) -> None:
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI") as caught:
+        check_reachable(f"{scheme}://user:geheim@127.0.0.1:{closed_port}/mlflow")
+    assert "user:***@" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_store_file_in_a_folder_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI"):
+        check_reachable(f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}")
+    check_reachable(f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}")
+    assert not (tmp_path / "new").exists()
+
+
+class _Tracking(http.server.BaseHTTPRequestHandler):
+    """As little of an MLflow server as `check_reachable` asks for."""
+
+    def do_GET(self) -> None:
+        self._send(b"OK")
+
+    def do_POST(self) -> None:
+        self._send(b'{"experiments": []}')
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server_uri() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tracking) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_answers_is_taken(server_uri: str) -> None:
+    check_reachable(server_uri)
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    text = "no route to postgresql://me:s3:cret@db:5432/x?password=abc&y=1"
+    assert mask_secrets(text) == "no route to postgresql://me:***@db:5432/x?password=***&y=1"
