@@ -13,7 +13,8 @@ readonly venv=.venv
 readonly done_mark=$venv/.set-up
 readonly log=$venv/set-up.log
 readonly locks=(requirements.lock requirements-model.lock)
-readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0)
+# weasyprint warns that it will need HarfBuzz-Subset, and the tests turn warnings into errors.
+readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0)
 readonly heartbeat_s=15
 
 is_done() {
