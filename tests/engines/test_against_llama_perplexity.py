@@ -21,7 +21,7 @@ from actors.llama.model import Model
 from actors.llama.quantizer import quantize
 from actors.orders import Measure
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 
 CHUNKS = 3
 

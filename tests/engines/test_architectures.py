@@ -12,8 +12,8 @@ from actors.engines.llama import LlamaEngine
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.orders import Choose, Item, Measure
+from tests.conftest import ignore, layout
 from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, choice, chunk, greedy_alone, loglik_alone
-from tests.evaluation.conftest import ignore, layout
 from tests.tiny_architectures import Architecture, write_tiny_architecture
 
 ARCHITECTURES: tuple[Architecture, ...] = ("gemma2", "mamba", "jamba")

@@ -17,7 +17,7 @@ from actors.llama.context import Context, Rows
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, Message
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 
 SHOTS = "one and two, three and four; the end of the thing. " * 3
 GREEDY = Sampling(temperature=0.0, max_tokens=24)

@@ -20,7 +20,7 @@ from actors.engines.openai import NO_LIKELIHOODS, OpenAIEngine
 from actors.errors import EndpointFailed
 from actors.orders import Choose, Endpoint, Generate, Item, Message
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore
+from tests.conftest import ignore
 from tests.llama_programs import require_program
 
 SAMPLING = Sampling(max_tokens=16, temperature=0.5)

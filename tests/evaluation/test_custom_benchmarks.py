@@ -19,7 +19,7 @@ from actors.llama.model import Model
 from actors.orders import BlockOrder, Call, Choose, Generate, Measure
 from conf.faults import BadInput
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 
 SAMPLING = Sampling(max_tokens=64)
 LINES = [

@@ -18,7 +18,7 @@ from actors.llama.model import Model
 from actors.orders import BlockOrder, Generate, Message
 from actors.store import timings_path
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 
 
 def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int, ...] = (0, 1)) -> BlockOrder:

@@ -20,7 +20,7 @@ from actors.token_classes import TokenClass
 from conf.schema import Sampling
 from reporting.frames import TOKEN_CLASSES
 from reporting.validate import validate
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model
 
 # Less than a chunk a call, so that a chunk comes in several pieces.

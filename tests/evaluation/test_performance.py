@@ -11,7 +11,7 @@ import pytest
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.performance import read_buffers
 from actors.orders import PerformanceOrder
-from tests.evaluation.conftest import layout
+from tests.conftest import layout
 
 
 def test_an_arm_is_measured_once_and_written(tmp_path: Path, tiny_path: str) -> None:

@@ -16,7 +16,7 @@ from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import BlockOrder, Choose, Generate, Measure, Message
 from conf.schema import Sampling
-from tests.evaluation.conftest import ignore, layout
+from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model
 
 SHOTS = tuple(f"the example number {number} is here and there\n" for number in range(10))

@@ -14,8 +14,8 @@ from actors.evaluation.self_check import run_check
 from actors.llama.context import Context
 from actors.orders import CheckOrder, CheckPart, Measure
 from actors.store import read_json
+from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk
-from tests.evaluation.conftest import ignore, layout
 from tests.tiny_architectures import write_tiny_architecture
 
 CHOICES = (choice("c0", SHOTS + "it is", (" a", " the end of it")), choice("c1", SHOTS + "on", (" the", " in")))

@@ -59,7 +59,7 @@ def smollm2_path() -> str:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no data sets at {folder}")
     return folder
