@@ -78,7 +78,7 @@ def render_template(
     """Messages through a chat template: ready for the model's turn, or as they stand. Raises `TemplateFailed`."""
     try:
         return _compiled(template).render(
-            messages=_turns(messages),
+            messages=_merge_same_role(messages),
             bos_token=bos_token,
             eos_token=eos_token,
             add_generation_prompt=add_generation_prompt,
@@ -90,7 +90,7 @@ def render_template(
         raise TemplateFailed(str(error)) from error
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+def _merge_same_role(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Neighbours of one role joined: parts of one message are told apart for us, not for the template."""
     return [
         {"role": role, "content": "".join(message.content for message in turn)}

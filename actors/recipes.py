@@ -19,42 +19,17 @@ from conf.faults import BadInput, Fault, near_names
 from conf.load import published_recipes
 from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
 
+LOSSLESS_TYPES = ("f32", "bf16", "f16")
+"""Types that can be a reference, the most exact first."""
+IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
+"""Types whose quantizer does not use the importance matrix (ggml's `quantize_q8_0` ignores its weights)."""
 BUDGET_RULE = 1
-"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
-
-
+"""Version of the rule that spends a budget: objective, candidate types, sample of rows, control."""
 CONTROL = "~plain"
-"""What the names of control arms end with."""
+"""Ending of the names of control arms."""
 
-
-@dataclass(frozen=True)
-class ByteBudget:
-    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
-
-    Exactly one of the three amounts is set.
-    """
-
-    name: str
-    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
-    extra_bpw: float | None = None
-    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
-    target_bpw: float | None = None
-    """Bits a weight of the model in all."""
-    target_bytes: int | None = None
-    """Of the file."""
-    control: bool = False
-    """True: spent without looking at any measurement, to compare with."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """All that changes the output."""
-        return {
-            "rule": BUDGET_RULE,
-            "extra_bpw": self.extra_bpw,
-            "target_bpw": self.target_bpw,
-            "target_bytes": self.target_bytes,
-            "control": self.control,
-        }
+CustomRecipes = Mapping[str, RecipeSettings]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -98,27 +73,65 @@ class Recipe:
         return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
-T = TypeVar("T")
-OwnRecipes = Mapping[str, RecipeSettings]
+@dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    extra_bpw: float | None = None
+    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Bits a weight of the model in all."""
+    target_bytes: int | None = None
+    """Of the file."""
+    control: bool = False
+    """True: spent without looking at any measurement, to compare with."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
 
 
-def resolve_recipe(name: str, own: OwnRecipes, *, key: str = "--quantizations") -> Recipe:
+def resolve_recipe(name: str, custom: CustomRecipes, *, key: str = "--quantizations") -> Recipe:
     """The recipe that a user names, in any case and with llama-quantize's aliases.
 
     Raises:
         BadInput: unknown, or a recipe of the user's with faults in it.
     """
     lower = name.lower()
-    if lower in own:
-        return _own_recipe(lower, own[lower])
+    if lower in custom:
+        return _custom_recipe(lower, custom[lower])
     found = _public_recipe(lower)
     if found is None:
         published = published_recipes()
-        names = [*known_types(), *published.recipes, *own]
+        names = [*known_types(), *published.recipes, *custom]
         rules = " or ".join(published.suffixes)
         allowed = f"one of {', '.join(names)}, or a quantized type with {rules} after it"
         raise BadInput(Fault(key, name, allowed, near_names(lower, names)))
     return found
+
+
+def check_custom_recipes(custom: CustomRecipes) -> None:
+    """Raise `BadInput` with every fault in the recipes under `recipes:`."""
+    faults: list[Fault] = []
+    for name, settings in custom.items():
+        if _public_recipe(name) is not None:
+            allowed = "a name that does not stand for something else already"
+            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
+        _collect_faults(faults, lambda name=name, settings=settings: _custom_recipe(name, settings))  # type: ignore[misc]
+    if faults:
+        raise BadInput(faults)
 
 
 def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
@@ -135,28 +148,6 @@ def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
     return (made, replace(recipe, budget=replace(budget, control=True))) if protection.controls else (made,)
 
 
-def _budget(protection: Protection) -> ByteBudget | None:
-    if protection.level != "none":
-        return ByteBudget(f"p{protection.level}", extra_bpw=PROTECTION_BPW[protection.level])
-    if protection.target_bpw is not None:
-        return ByteBudget(f"tbpw{protection.target_bpw:g}", target_bpw=protection.target_bpw)
-    if protection.target_size is not None:
-        return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
-    return None
-
-
-def check_own_recipes(own: OwnRecipes) -> None:
-    """Raise `BadInput` with every fault in the recipes under `recipes:`."""
-    faults: list[Fault] = []
-    for name, settings in own.items():
-        if _public_recipe(name) is not None:
-            allowed = "a name that does not stand for something else already"
-            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
-        _gather(faults, lambda name=name, settings=settings: _own_recipe(name, settings))  # type: ignore[misc]
-    if faults:
-        raise BadInput(faults)
-
-
 def needs_imatrix(recipe: Recipe) -> bool:
     """True where llama.cpp refuses to make it without an importance matrix."""
     types = known_types()
@@ -164,7 +155,14 @@ def needs_imatrix(recipe: Recipe) -> bool:
     return types[recipe.method].needs_imatrix or any(kind.needs_imatrix for kind in overriding)
 
 
-def named_at_end(stem: str) -> re.Match[str] | None:
+def uses_imatrix(recipe: Recipe) -> bool:
+    """True where the importance matrix changes what is written. Bytes are shared out by it."""
+    return recipe.budget is not None or any(
+        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
+    )
+
+
+def match_recipe_at_end(stem: str) -> re.Match[str] | None:
     """Where a file's stem ends with a type or a publisher's name, as in `model-Q4_K_M-fp16`: group 1 is that name."""
     published = published_recipes()
     names = sorted((*known_types(), *published.recipes), key=len, reverse=True)
@@ -196,17 +194,17 @@ def _changes(kind: QuantType, types: OutputTypes) -> bool:
     return kind.lossy and kind.name not in (types.output, types.embedding)
 
 
-def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
+def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
     """Raises `BadInput` with every fault."""
     faults: list[Fault] = []
     key = f"recipes.{name}"
-    kind = _gather(faults, lambda: _method(settings, key))
-    output = _gather(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
-    embedding = _gather(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
+    kind = _collect_faults(faults, lambda: _method(settings, key))
+    output = _collect_faults(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
+    embedding = _collect_faults(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
     tensors = []
     for pattern, wanted in settings.tensors.items():
-        _gather(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
-        found = _gather(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
+        _collect_faults(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
+        found = _collect_faults(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
         tensors.append((pattern, found or ""))
     if faults or kind is None:
         raise BadInput(faults)
@@ -234,22 +232,19 @@ def _tensor_type(name: str | None, key: str) -> str | None:
     return None if name is None else resolve_tensor_type(name, key=key)
 
 
-def _gather(faults: list[Fault], check: Callable[[], T]) -> T | None:
+def _budget(protection: Protection) -> ByteBudget | None:
+    if protection.level != "none":
+        return ByteBudget(f"p{protection.level}", extra_bpw=PROTECTION_BPW[protection.level])
+    if protection.target_bpw is not None:
+        return ByteBudget(f"tbpw{protection.target_bpw:g}", target_bpw=protection.target_bpw)
+    if protection.target_size is not None:
+        return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
+    return None
+
+
+def _collect_faults(faults: list[Fault], check: Callable[[], T]) -> T | None:
     try:
         return check()
     except BadInput as error:
         faults.extend(error.faults)
         return None
-
-
-LOSSLESS_TYPES = ("f32", "bf16", "f16")
-"""Types that can be a reference, the most exact first."""
-IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
-"""Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
-
-
-def uses_imatrix(recipe: Recipe) -> bool:
-    """True where the importance matrix changes what is written. Bytes are shared out by it."""
-    return recipe.budget is not None or any(
-        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
-    )

@@ -166,8 +166,8 @@ _SIGNS = "一二三四五六七八九〇零"
 _PLACES = "十百千万億兆"
 # What stands before an operator: the end of a word does for a relation ("speed = 5"), not for arithmetic (COVID-19).
 _CLOSED = rf"[{_DIGIT}{_GREEK})\]}}|!%％²³°′]"
-_BEHIND_OPERAND = rf"(?:(?<={_CLOSED})|(?<=(?<![A-Za-z])[A-Za-z]))"
-_BEHIND_WORD = rf"(?:(?<={_CLOSED})|(?<=[A-Za-z]))"
+_AFTER_OPERAND = rf"(?:(?<={_CLOSED})|(?<=(?<![A-Za-z])[A-Za-z]))"
+_AFTER_WORD = rf"(?:(?<={_CLOSED})|(?<=[A-Za-z]))"
 _BEFORE_OPERAND = rf"(?=[{_DIGIT}{_GREEK}(\[{{\\√∑∫|.$−-]|[A-Za-z](?![A-Za-z]))"
 _PATTERNS = (
     # Numerals: not within a name (x86), but with thousands, fraction, exponent and percent.
@@ -177,8 +177,8 @@ _PATTERNS = (
     # Operators that are nothing else: U+2200 to U+22FF, and what stands in other blocks.
     "[×÷±¬∀-⋿＋＝＜＞⇒⇔↦⟨⟩⌈⌉⌊⌋]+",
     # Operators of ASCII: between operands, which tells them from hyphens, headings, tags and paths.
-    rf"{_BEHIND_WORD}[ \t]*(?:[=<>]=?|!=|:=)[ \t]*{_BEFORE_OPERAND}",
-    rf"{_BEHIND_OPERAND}[ \t]*(?:\*\*|[+*/^-])[ \t]*{_BEFORE_OPERAND}",
+    rf"{_AFTER_WORD}[ \t]*(?:[=<>]=?|!=|:=)[ \t]*{_BEFORE_OPERAND}",
+    rf"{_AFTER_OPERAND}[ \t]*(?:\*\*|[+*/^-])[ \t]*{_BEFORE_OPERAND}",
     # One or two Greek letters.
     rf"[{_GREEK}](?<![\u0370-\u03ff].)[{_GREEK}]?(?![\u0370-\u03ff])",
     # LaTeX: commands with their arguments, indices, environments. Dollars by pandoc's rule (tex_math_dollars): no space
@@ -230,7 +230,7 @@ def _rules() -> _Rules:
             for kind, terms in lists.items()
             for term in terms.english
             if term.isalpha()
-            for form in forms(term)
+            for form in with_plural(term)
         },
         phrases=_phrases(lists),
         japanese=re.compile(_longest_first(japanese)),
@@ -245,7 +245,7 @@ def _yaml(name: str) -> dict[str, object]:
     return read_yaml(path, key=str(path))
 
 
-def forms(term: str) -> tuple[str, ...]:
+def with_plural(term: str) -> tuple[str, ...]:
     """A term in lower case with its regular plural: `radius`, `radiuses`; `identity`, `identities`."""
     word = term.lower()
     if word.endswith("y") and word[-2] not in "aeiou":
@@ -259,7 +259,7 @@ def _phrases(
     """Terms of several words, with any single white space or hyphen between them."""
     found: dict[str, dict[TokenClass, list[str]]] = {}
     for kind, terms in lists.items():
-        for form in (form for term in terms.english if not term.isalpha() for form in forms(term)):
+        for form in (form for term in terms.english if not term.isalpha() for form in with_plural(term)):
             found.setdefault(re.split("[ -]", form)[0], {}).setdefault(kind, []).append(form)
     return {
         first: tuple((kind, _any_of(phrases)) for kind, phrases in by_kind.items()) for first, by_kind in found.items()

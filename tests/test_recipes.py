@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from actors.llama.overrides import NO_OVERRIDES, TypeOverrides
-from actors.recipes import ByteBudget, Recipe, check_own_recipes, named_at_end, needs_imatrix, protected, resolve_recipe
+from actors.recipes import (
+    ByteBudget,
+    Recipe,
+    check_custom_recipes,
+    match_recipe_at_end,
+    needs_imatrix,
+    protected,
+    resolve_recipe,
+)
 from conf.faults import BadInput
 from conf.load import load, published_recipes
 from conf.schema import Protection, RecipeSettings, size_bytes
@@ -20,7 +28,7 @@ def own(**settings: Any) -> dict[str, RecipeSettings]:
 
 def faults_of(recipes: dict[str, RecipeSettings]) -> str:
     with pytest.raises(BadInput) as caught:
-        check_own_recipes(recipes)
+        check_custom_recipes(recipes)
     return str(caught.value)
 
 
@@ -52,7 +60,7 @@ def test_a_type_of_llama_cpp_wins_over_a_rule() -> None:
 
 
 def test_published_recipes_are_sound() -> None:
-    check_own_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
+    check_custom_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
     for name in published_recipes().recipes:
         assert resolve_recipe(name, {}).name == name
 
@@ -70,7 +78,7 @@ def test_a_near_name_may_be_the_users_own() -> None:
 
 def test_own_recipes_keep_the_order_of_their_patterns() -> None:
     recipes = own(output="Q6_K", embedding="q8_0", tensors={r"blk\.0\..*": "q8_0", "attn_v": "Q5_K"})
-    check_own_recipes(recipes)
+    check_custom_recipes(recipes)
     recipe = resolve_recipe("mine", recipes)
     assert recipe == Recipe(
         "mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"), ("attn_v", "q5_k")))
@@ -185,7 +193,7 @@ def test_an_override_may_need_an_importance_matrix() -> None:
     ],
 )
 def test_recipes_at_the_end_of_file_names(stem: str, found: str | None) -> None:
-    match = named_at_end(stem)
+    match = match_recipe_at_end(stem)
     assert (match[1] if match else None) == found
 
 

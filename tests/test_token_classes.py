@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors import token_classes
-from actors.token_classes import FOLDER, TokenClass, class_rules, classify, count_tokens, forms, weigh
+from actors.token_classes import FOLDER, TokenClass, class_rules, classify, count_tokens, weigh, with_plural
 from conf.load import read_yaml
 from conf.schema import TokenWeights
 
@@ -135,10 +135,10 @@ def test_counts_and_weights_go_by_class() -> None:
 
 
 def test_plurals_are_regular() -> None:
-    assert forms("Integer") == ("integer", "integers")
-    assert forms("identity") == ("identity", "identities")
-    assert forms("axis") == ("axis", "axises")
-    assert forms("array") == ("array", "arrays")
+    assert with_plural("Integer") == ("integer", "integers")
+    assert with_plural("identity") == ("identity", "identities")
+    assert with_plural("axis") == ("axis", "axises")
+    assert with_plural("array") == ("array", "arrays")
 
 
 def test_no_term_stands_twice_or_in_two_classes() -> None:

@@ -4,7 +4,7 @@ Pure arithmetic on tables of bytes and costs (a multiple-choice knapsack). What 
 `protection`'s; here are the best choice, a bound on how far from the optimum it can be, and the choice that looks at
 no cost, for the control.
 
-`cheapest` is dynamic programming over bytes in whole units. The unit is the greatest common divisor of all byte
+`select_cheapest` is dynamic programming over bytes in whole units. The unit is the greatest common divisor of all byte
 differences, and then the choice is optimal; where the table would grow too large, a multiple of it, with every
 difference rounded up, so that the budget holds all the same. The unit does not depend on the budget: a larger budget
 can never give a worse choice.
@@ -32,12 +32,12 @@ class Option:
     cost: float
 
 
-Table = Sequence[Sequence[Option]]
+OptionTable = Sequence[Sequence[Option]]
 """For each tensor its options, each of more bytes than the one before."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """One option a tensor."""
 
     picked: tuple[int, ...]
@@ -48,18 +48,18 @@ class Choice:
     """No choice within the budget can cost less (Lagrangian dual)."""
 
 
-def smallest(table: Table) -> int:
+def smallest_bytes(table: OptionTable) -> int:
     """Bytes of the smallest choice there is."""
     return sum(options[0].n_bytes for options in table)
 
 
-def cheapest(table: Table, budget_bytes: int, *, max_cells: int = _MAX_CELLS) -> Choice:
+def select_cheapest(table: OptionTable, budget_bytes: int, *, max_cells: int = _MAX_CELLS) -> Selection:
     """The choice that costs least within the budget.
 
     Raises:
         ValueError: not even the smallest choice fits.
     """
-    room = budget_bytes - smallest(table)
+    room = budget_bytes - smallest_bytes(table)
     if room < 0:
         raise ValueError(f"{budget_bytes} bytes are fewer than the smallest choice takes")
     extra = [[option.n_bytes - options[0].n_bytes for option in options] for options in table]
@@ -82,10 +82,10 @@ def cheapest(table: Table, budget_bytes: int, *, max_cells: int = _MAX_CELLS) ->
             pick[taken:][better] = index
         best = fresh
         picks.append(pick)
-    return _choice(table, _trace(extra, picks, n_units, unit), _bound(table, room))
+    return _selection(table, _backtrack(extra, picks, n_units, unit), _lower_bound(table, room))
 
 
-def spread(table: Table, start: Sequence[int], budget_bytes: int, rng: np.random.Generator) -> tuple[int, ...]:
+def spread(table: OptionTable, start: Sequence[int], budget_bytes: int, rng: np.random.Generator) -> tuple[int, ...]:
     """A choice that looks at bytes alone: each tensor in turn, in random order, takes one step, until none fits.
 
     Args:
@@ -124,7 +124,7 @@ def _unit(extra: Sequence[Sequence[int]], max_cells: int) -> int:
     return divisor * max(1, -(-len(extra) * widest // max_cells))
 
 
-def _trace(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], left: int, unit: int) -> list[int]:
+def _backtrack(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], left: int, unit: int) -> list[int]:
     picked = []
     for steps, pick in zip(reversed(extra), reversed(picks), strict=True):
         index = int(pick[left])
@@ -133,13 +133,13 @@ def _trace(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], l
     return picked[::-1]
 
 
-def _choice(table: Table, picked: Sequence[int], bound: float) -> Choice:
+def _selection(table: OptionTable, picked: Sequence[int], bound: float) -> Selection:
     taken = [options[index] for options, index in zip(table, picked, strict=True)]
     cost = math.fsum(option.cost for option in taken)
-    return Choice(tuple(picked), sum(option.n_bytes for option in taken), cost, min(bound, cost))
+    return Selection(tuple(picked), sum(option.n_bytes for option in taken), cost, min(bound, cost))
 
 
-def _bound(table: Table, room: int) -> float:
+def _lower_bound(table: OptionTable, room: int) -> float:
     """The largest Lagrangian bound: what it would cost if the last step could be taken in part.
 
     Along each tensor's lower convex hull the gain a byte falls, so that the steps of all tensors, best gain first, are

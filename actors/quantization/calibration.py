@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors.llama.model import Model
 from actors.orders import CalibrationText, ChunkRules
-from actors.quantization.chat_turns import render_turns
+from actors.quantization.chat_turns import render_chat_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
 from actors.token_classes import TokenClass, classify, weigh
 from conf.faults import BadInput, Fault
@@ -48,7 +48,7 @@ class TextUse:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationChunks:
     """The chunks, and where they come from."""
 
     chunks: tuple[tuple[int, ...], ...]
@@ -85,7 +85,7 @@ def make_chunks(
     rules: ChunkRules | None = None,
     read: ReadText = read_calibration,
     token_weights: TokenWeights | None = None,
-) -> Calibration:
+) -> CalibrationChunks:
     """Read, tokenize and cut.
 
     Args:
@@ -105,10 +105,10 @@ def make_chunks(
         raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
     contents = [read(text.path) for text in texts]
-    tokens = [_tokens(text, model, rules) for text in contents]
+    tokens = [_tokenize(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
-        raise BadInput(_too_few(texts, available, dataset_size, ctx))
+        raise BadInput(_too_few_tokens(texts, available, dataset_size, ctx))
     shuffled = None if rules.chunk_shuffle_seed is None else random.Random(rules.chunk_shuffle_seed)
     chunks: list[tuple[tuple[int, ...], NDArray[np.uint8] | None]] = []
     uses = []
@@ -116,15 +116,15 @@ def make_chunks(
         taken = range(count) if shuffled is None else shuffled.sample(range(have), count)
         classes = None if token_weights is None else classify(_pieces(found, model))
         for number in taken:
-            place = slice(number * ctx, (number + 1) * ctx)
-            chunks.append((_chunk(found[place], model), None if classes is None else _classes(classes[place], model)))
+            part = slice(number * ctx, (number + 1) * ctx)
+            chunks.append((_with_bos(found[part], model), None if classes is None else _classes(classes[part], model)))
         uses.append(
             TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
         )
     if shuffled is not None:
         shuffled.shuffle(chunks)
     of_chunks = [classes for _, classes in chunks if classes is not None]
-    return Calibration(
+    return CalibrationChunks(
         chunks=tuple(chunk for chunk, _ in chunks),
         texts=tuple(uses),
         weights=(None,) * len(chunks)
@@ -140,26 +140,26 @@ def _pieces(tokens: Sequence[int], model: Model) -> list[bytes]:
 
 
 def _classes(classes: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
-    """Those of one chunk, whose first token may be replaced (see `_chunk`)."""
+    """Those of one chunk, whose first token may be replaced (see `_with_bos`)."""
     kept = classes.copy()
     if model.adds_bos:
         kept[0] = TokenClass.OTHER
     return kept
 
 
-def _tokens(text: str, model: Model, rules: ChunkRules) -> list[int]:
+def _tokenize(text: str, model: Model, rules: ChunkRules) -> list[int]:
     if not rules.chat_template:
         return model.tokenize(text, add_special=True, parse_special=rules.parse_special)
-    prompt = render_turns(text, model, key="--calibration")
+    prompt = render_chat_turns(text, model, key="--calibration")
     return model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
 
-def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:
-    # Each chunk begins as a text of its own would; the token in that place is lost, as in llama-imatrix.
+def _with_bos(tokens: Sequence[int], model: Model) -> tuple[int, ...]:
+    # Each chunk begins as a text of its own would; the token in that part is lost, as in llama-imatrix.
     return (model.bos, *tokens[1:]) if model.adds_bos else tuple(tokens)
 
 
-def _too_few(texts: Sequence[CalibrationText], available: Sequence[int], dataset_size: int, ctx: int) -> Fault:
+def _too_few_tokens(texts: Sequence[CalibrationText], available: Sequence[int], dataset_size: int, ctx: int) -> Fault:
     shares = [text.share for text in texts]
     fitting = dataset_size // ctx
     while fitting and any(have < want for have, want in zip(available, chunk_shares(shares, fitting), strict=True)):

@@ -19,7 +19,7 @@ TURN_CHARACTERS = 400
 and the template's own words (a system prompt, often) most of the text."""
 
 
-def conversations_of(text: str) -> list[tuple[Message, ...]]:
+def split_into_conversations(text: str) -> list[tuple[Message, ...]]:
     """A text cut at its empty lines, gathered into turns; each two turns are one conversation.
 
     The user says the first of them, the assistant answers with the second; the last turn may be without an answer.
@@ -36,14 +36,14 @@ def conversations_of(text: str) -> list[tuple[Message, ...]]:
     return [_conversation(turns[start : start + 2]) for start in range(0, len(turns), 2)]
 
 
-def render_turns(text: str, model: Model, *, key: str) -> Prompt:
+def render_chat_turns(text: str, model: Model, *, key: str) -> Prompt:
     """A text as conversations, through the model's chat template.
 
     Raises:
         BadInput: the model has no template, or one that cannot render them; `key` is the flag that it names.
     """
     try:
-        return render_conversations(conversations_of(text), model)
+        return render_conversations(split_into_conversations(text), model)
     except TemplateFailed as error:
         allowed = f"a model whose chat template renders user and assistant ({error})"
         raise BadInput(Fault(key, "chat_template: true", allowed, "Leave chat_template out of the mix.")) from error

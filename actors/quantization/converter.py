@@ -47,13 +47,13 @@ def converter_version() -> str:
     return f"{match[1]} {match[2]}"
 
 
-def environment_folder(cache: Path) -> Path:
+def _environment_folder(cache: Path) -> Path:
     """Where the environment of these lock files lies; its done-mark says whether it is whole."""
     return cache / f"converter-{lock_hash()[:8]}"
 
 
-def is_made(cache: Path) -> bool:
-    return (environment_folder(cache) / _DONE).exists()
+def _is_made(cache: Path) -> bool:
+    return (_environment_folder(cache) / _DONE).exists()
 
 
 def converter_python(cache: Path, say: Say) -> Path:
@@ -62,11 +62,11 @@ def converter_python(cache: Path, say: Say) -> Path:
     Raises:
         BadInput: too little disk, or pip failed.
     """
-    folder = environment_folder(cache)
+    folder = _environment_folder(cache)
     python = folder / "bin" / "python"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if is_made(cache):
+        if _is_made(cache):
             return python
         _check_disk(cache)
         say(

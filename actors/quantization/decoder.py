@@ -24,19 +24,19 @@ from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
 from actors.orders import GROUP_CHUNKS, ImatrixOrder, ReportTokens
-from actors.quantization.calibration import Calibration, make_chunks
-from actors.quantization.groups import Group, PartsFolder, added, cut
+from actors.quantization.calibration import CalibrationChunks, make_chunks
+from actors.quantization.groups import Group, PartsFolder, added, cut_into_groups
 from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
 from actors.token_classes import weights_key
 
 
 @dataclass(frozen=True)
-class Work:
+class PreparedOrder:
     """What is common to all groups of an order."""
 
     order: ImatrixOrder
-    calibration: Calibration
+    calibration: CalibrationChunks
     parts: PartsFolder
 
 
@@ -54,7 +54,7 @@ class GroupDecoder:
     """Decodes groups, and saves them. Use it as a context manager, or call `close`."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
+        self._prepared: PreparedOrder | None = None
         self._loaded: _Loaded | None = None
 
     def __enter__(self) -> Self:
@@ -71,15 +71,15 @@ class GroupDecoder:
             self._loaded.opened.close()
             self._loaded = None
 
-    def work(self, order: ImatrixOrder) -> Work:
+    def prepare(self, order: ImatrixOrder) -> PreparedOrder:
         """The chunks of an order, and the folder of its groups.
 
         Raises:
             BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
         """
-        if self._work is None or self._work.order != order:
-            self._work = _prepare(order)
-        return self._work
+        if self._prepared is None or self._prepared.order != order:
+            self._prepared = _prepare(order)
+        return self._prepared
 
     def decode(self, order: ImatrixOrder, numbers: Sequence[int], report: ReportTokens) -> None:
         """Decode and save those of the groups that are not saved yet; the model is loaded only if there are any.
@@ -90,12 +90,12 @@ class GroupDecoder:
             report: told the tokens of each chunk when it is done, and first those of all groups that are found done.
 
         Raises:
-            BadInput: as `work` does; too little memory for the model.
+            BadInput: as `prepare` does; too little memory for the model.
             LlamaError: llama.cpp failed, or activations were not finite.
         """
-        work = self.work(order)
-        groups, weights = cut(work.calibration.chunks), cut(work.calibration.weights)
-        missing = [number for number in numbers if not work.parts.has(number)]
+        prepared = self.prepare(order)
+        groups, weights = cut_into_groups(prepared.calibration.chunks), cut_into_groups(prepared.calibration.weights)
+        missing = [number for number in numbers if not prepared.parts.has(number)]
         found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
         if found:
             report(found)
@@ -111,12 +111,12 @@ class GroupDecoder:
                 chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
                 sums = decode_in_turn(collectors, chunks)
                 for number in missing:
-                    entries = _whole_group(groups[number], sums, report)
-                    ended = time.perf_counter()
-                    work.parts.save(number, Group(entries, ended - begun, peak_rss_bytes(), frozenset({_process()})))
-                    begun = ended
+                    entries = _sum_group(groups[number], sums, report)
+                    now = time.perf_counter()
+                    prepared.parts.save(number, Group(entries, now - begun, peak_rss_bytes(), frozenset({_host_pid()})))
+                    begun = now
             except LlamaError as error:
-                raise _with_way_out(error, number, len(groups)) from error
+                raise _with_advice(error, number, len(groups)) from error
             failed.pop_all()
 
     def _collectors(self, order: ImatrixOrder) -> tuple[ActivationCollector, ...]:
@@ -144,7 +144,7 @@ def check_room(header: GgufHeader, ctx: int) -> None:
     check_memory(needed_to_collect(header, ctx), f"collecting from {header.path.name}")
 
 
-def _prepare(order: ImatrixOrder) -> Work:
+def _prepare(order: ImatrixOrder) -> PreparedOrder:
     read_header(order.model_path)
     with Model(order.model_path, vocab_only=True) as vocabulary:
         calibration = make_chunks(
@@ -158,10 +158,10 @@ def _prepare(order: ImatrixOrder) -> Work:
     # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
     chunks = [list(chunk) for chunk in calibration.chunks]
     decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
-    return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
+    return PreparedOrder(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
-def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
+def _with_advice(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     where = f"group {number + 1} of {n_groups} of the calibration failed: {error.message}"
     step = (
         "A smaller --dataset-size leaves later groups out; else give another --calibration text, or look at the model"
@@ -169,7 +169,7 @@ def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
 
 
-def _whole_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: ReportTokens) -> Sums:
+def _sum_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: ReportTokens) -> Sums:
     """The next sums, one a chunk, added in their order.
 
     Raises:
@@ -185,5 +185,5 @@ def _whole_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: 
     return entries
 
 
-def _process() -> str:
+def _host_pid() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -36,7 +36,7 @@ class Group:
     """Which ones decoded it: machine and process id."""
 
 
-def cut(chunks: Sequence[T]) -> list[Sequence[T]]:
+def cut_into_groups(chunks: Sequence[T]) -> list[Sequence[T]]:
     """Chunks, or what there is one a chunk of, in groups; the last one may be shorter."""
     return [chunks[start : start + GROUP_CHUNKS] for start in range(0, len(chunks), GROUP_CHUNKS)]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from actors.llama.library import versions
 from actors.orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
-from actors.quantization.calibration import Calibration, TextUse
+from actors.quantization.calibration import CalibrationChunks, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.quantization.weighting import TokenWeighting, weighting_from_json
 from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
 
 
@@ -93,20 +93,20 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     Raises:
         BadInput, LlamaError: as `collect` does.
     """
-    work = decoder.work(order)
+    prepared = decoder.prepare(order)
     numbers = range(len(order.group_tokens))
-    decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
-    total = add_up(work.parts.load(number) for number in numbers)
-    names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    decoder.decode(order, [number for number in numbers if not prepared.parts.has(number)], report)
+    total = add_up(prepared.parts.load(number) for number in numbers)
+    names, n_chunks = tuple(use.name for use in prepared.calibration.texts), len(prepared.calibration.chunks)
     remove_leftovers(Path(order.output_path).parent)
     # Until the new one is written, no manifest may vouch for what is changing.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, prepared.calibration.weighting)
         write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
-    manifest = _describe(order, work.calibration, total)
+    manifest = _describe(order, prepared.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))
-    work.parts.remove()
+    prepared.parts.remove()
     return manifest
 
 
@@ -123,12 +123,12 @@ def load_manifest(path: str | Path) -> ImatrixManifest:
         texts=texts,
         tensors_without_data=without,
         rules=rules,
-        token_weighting=weighting_of(weighting) if weighting else None,
+        token_weighting=weighting_from_json(weighting) if weighting else None,
         **row,
     )
 
 
-def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> ImatrixManifest:
+def _describe(order: ImatrixOrder, calibration: CalibrationChunks, total: Group) -> ImatrixManifest:
     tokens = len(calibration.chunks) * order.ctx
     return ImatrixManifest(
         key=order.key,

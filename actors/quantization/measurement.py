@@ -27,7 +27,7 @@ relative errors of larger tensors then differ from those of all rows by 1.3% (st
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredErrors:
     """What was measured, and what it took."""
 
     tensors: Mapping[str, RoundingErrors]
@@ -39,7 +39,7 @@ class Measured:
         return {name: {kind: one.relative(kind) for kind in one.errors} for name, one in self.tensors.items()}
 
 
-def measured_errors(
+def measure_errors(
     parts: Sequence[Path],
     tensors: Iterable[TensorInfo],
     ladders: Iterable[Ladder],
@@ -48,7 +48,7 @@ def measured_errors(
     threads: int,
     kept_at: str | None,
     report: ReportSteps,
-) -> Measured:
+) -> MeasuredErrors:
     """The errors of all types of the ladders.
 
     Args:
@@ -63,7 +63,7 @@ def measured_errors(
         known = _read(kept_at)
         started = time.perf_counter()
 
-        def one(ladder: Ladder) -> tuple[str, RoundingErrors] | None:
+        def measure_ladder(ladder: Ladder) -> tuple[str, RoundingErrors] | None:
             before = known.get(ladder.name)
             missing = [kind for kind in ladder.types if before is None or kind not in before.errors]
             if not missing:
@@ -76,14 +76,14 @@ def measured_errors(
         fresh = {}
         # Quantizing runs outside of Python's lock, so threads share the work, a tensor each.
         with ThreadPoolExecutor(threads) as pool:
-            for number, made in enumerate(pool.map(one, wanted), start=1):
+            for number, made in enumerate(pool.map(measure_ladder, wanted), start=1):
                 if made is not None:
                     fresh[made[0]] = made[1]
                     report("measuring", number, len(wanted))
         everything = {**known, **fresh}
         if kept_at is not None and fresh:
             write_json(kept_at, {name: asdict(everything[name]) for name in sorted(everything)})
-    return Measured(everything, time.perf_counter() - started if fresh else 0.0)
+    return MeasuredErrors(everything, time.perf_counter() - started if fresh else 0.0)
 
 
 def _read(kept_at: str | None) -> dict[str, RoundingErrors]:

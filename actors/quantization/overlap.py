@@ -47,10 +47,10 @@ def find_overlaps(texts: Mapping[str, str], benchmarks: Mapping[str, Sequence[st
         benchmarks: documents of each benchmark, questions or a whole text.
     """
     vocabulary: dict[str, int] = {}
-    read = {name: _read([text], vocabulary) for name, text in texts.items()}
+    read = {name: _tokenize([text], vocabulary) for name, text in texts.items()}
     found = []
     for benchmark, documents in benchmarks.items():
-        asked = _read(documents, vocabulary)
+        asked = _tokenize(documents, vocabulary)
         for name, calibration in read.items():
             words = _shared(calibration.words, asked.words, WORDS)
             characters = _shared(calibration.characters, asked.characters, CHARACTERS)
@@ -71,12 +71,12 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Streams:
     words: _Stream
     characters: _Stream
 
 
-def _read(documents: Sequence[str], vocabulary: dict[str, int]) -> _Read:
+def _tokenize(documents: Sequence[str], vocabulary: dict[str, int]) -> _Streams:
     """Words and unspaced characters of documents; `vocabulary` gives each word its number, and grows."""
     words: list[int] = []
     letters: list[str] = []
@@ -89,7 +89,7 @@ def _read(documents: Sequence[str], vocabulary: dict[str, int]) -> _Read:
         letters.append("".join(plain.split()))
     stream = np.array(words, np.uint64)
     codes = np.frombuffer("\0".join(letters).encode("utf-32-le"), np.uint32).astype(np.uint64)
-    return _Read(_words(stream), _characters(codes))
+    return _Streams(_words(stream), _characters(codes))
 
 
 def _words(tokens: NDArray[np.uint64]) -> _Stream:
@@ -134,7 +134,7 @@ def _shared(ours: _Stream, theirs: _Stream, length: int) -> NDArray[np.int64]:
 
 
 def _example(
-    calibration: _Read, words: NDArray[np.int64], characters: NDArray[np.int64], vocabulary: Mapping[str, int]
+    calibration: _Streams, words: NDArray[np.int64], characters: NDArray[np.int64], vocabulary: Mapping[str, int]
 ) -> str:
     """The first shared sequence, readable."""
     if words.size:

@@ -38,7 +38,7 @@ from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader
 from actors.llama.overrides import TypeOverrides, ordered_types
 from actors.llama.quantizer import QuantizePlan, TensorPlan
-from actors.quantization.allocation import Option, cheapest, spread
+from actors.quantization.allocation import Option, select_cheapest, spread
 from actors.recipes import ByteBudget
 
 CONTROL_SEED = 0
@@ -74,8 +74,8 @@ class Ladder:
 
 
 @dataclass(frozen=True)
-class Allotment:
-    """What the budget of an arm is about, known without any measurement."""
+class AllocationProblem:
+    """What the budget of an arm is about, covered without any measurement."""
 
     ladders: tuple[Ladder, ...]
     budget_bytes: int
@@ -113,14 +113,14 @@ def families(method: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (_BLOCKS_OF_32 if method in ("q4_0", "q4_1", "q5_0", "q5_1") else _K), _BLOCKS_OF_32
 
 
-def allot(
+def make_problem(
     plan: QuantizePlan,
     quant_type: QuantType,
     overrides: TypeOverrides,
     budget: ByteBudget,
     header: GgufHeader,
-    known: Collection[str],
-) -> Allotment:
+    covered: Collection[str],
+) -> AllocationProblem:
     """Lay the ladders against what the method gives each tensor, and say how much there is to spend.
 
     What the recipe itself orders for a tensor stays as it is.
@@ -128,28 +128,28 @@ def allot(
     Args:
         plan: what llama.cpp makes of the recipe without any budget.
         header: of the model that is quantized.
-        known: tensors of which the importance matrix knows something.
+        covered: tensors of which the importance matrix knows something.
     """
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     ordered = ordered_types(list(shapes), overrides)
     upward = budget.extra_bpw is not None
     ladders = tuple(
-        _ladder(tensor, shapes, header.expert_share, quant_type, has_data=tensor.name in known, upward=upward)
+        _ladder(tensor, shapes, header.expert_share, quant_type, has_data=tensor.name in covered, upward=upward)
         for tensor in plan.tensors
         if tensor.type not in UNQUANTIZED and len(shapes[tensor.name]) > 1 and tensor.name not in ordered
     )
     base = sum(ladder.n_bytes[ladder.base] for ladder in ladders)
     least, most = (sum(ladder.n_bytes[end] for ladder in ladders) for end in (0, -1))
     n_elements = header.n_parameters
-    all_tensors = sum(_padded(tensor.n_bytes) for tensor in plan.tensors)
+    rest = plan.size_bytes - base  # header, and tensors without a ladder
     if budget.extra_bpw is not None:
         wanted = base + int(budget.extra_bpw * n_elements / 8)
     elif budget.target_bpw is not None:
-        wanted = int(budget.target_bpw * n_elements / 8) - (all_tensors - base)
+        wanted = int(budget.target_bpw * n_elements / 8) + base - sum(_padded(one.n_bytes) for one in plan.tensors)
     else:
-        wanted = (budget.target_bytes or 0) - PROVENANCE_BYTES - (plan.size_bytes - base)
+        wanted = (budget.target_bytes or 0) - PROVENANCE_BYTES - rest
     spent = min(wanted, most)
-    return Allotment(ladders, spent, base, plan.size_bytes - base + spent, plan.size_bytes - base + least, n_elements)
+    return AllocationProblem(ladders, spent, base, rest + spent, rest + least, n_elements)
 
 
 def _ladder(
@@ -170,8 +170,8 @@ def _ladder(
         needs_data = name in _NEED_IMPORTANCE or (name == "Q2_K" and quant_type.name == "q2_k_s")
         if name == tensor.type or (shape[0] % kinds[name].block == 0 and (has_data or not needs_data)):
             # Of equal sizes the first stays: the method's own.
-            sizes.setdefault(_padded(kinds[name].n_bytes(_count(shape))), name)
-    base_bytes = _padded(kinds[tensor.type].n_bytes(_count(shape)))
+            sizes.setdefault(_padded(kinds[name].n_bytes(_n_elements(shape))), name)
+    base_bytes = _padded(kinds[tensor.type].n_bytes(_n_elements(shape)))
     n_bytes = tuple(size for size in sorted(sizes) if size >= base_bytes or not upward)
     types = tuple(sizes[size] for size in n_bytes)
     return Ladder(tensor.name, types, n_bytes, types.index(tensor.type), _weight(tensor.name, shapes, expert_share))
@@ -191,10 +191,10 @@ def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], expert_share: floa
         uses = max(1.0, queries[0] / shape[1])
     if name == "token_embd.weight":
         uses = LOOKUP_USE if "output.weight" in shapes else 1 + LOOKUP_USE
-    return uses * _count(shape)
+    return uses * _n_elements(shape)
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def _n_elements(shape: tuple[int, ...]) -> int:
     count = 1
     for size in shape:
         count *= size
@@ -221,44 +221,44 @@ class Allocation:
     """No types within the budget can have a smaller objective."""
 
 
-def allocate(allotment: Allotment, errors: RelativeErrors) -> Allocation:
+def allocate(problem: AllocationProblem, errors: RelativeErrors) -> Allocation:
     """The types with the smallest objective within the budget.
 
     Raises:
         ValueError: not even the smallest types fit.
     """
-    total = sum(ladder.weight for ladder in allotment.ladders)
+    total = sum(ladder.weight for ladder in problem.ladders)
     table = [
         [
             Option(n_bytes, ladder.weight / total * errors[ladder.name][kind])
             for kind, n_bytes in zip(ladder.types, ladder.n_bytes, strict=True)
         ]
-        for ladder in allotment.ladders
+        for ladder in problem.ladders
     ]
-    choice = cheapest(table, allotment.budget_bytes)
-    return Allocation(_types(allotment, choice.picked), choice.n_bytes, choice.cost, choice.bound)
+    choice = select_cheapest(table, problem.budget_bytes)
+    return Allocation(_picked_types(problem, choice.picked), choice.n_bytes, choice.cost, choice.bound)
 
 
-def spread_evenly(allotment: Allotment) -> tuple[str, ...]:
+def allocate_control(problem: AllocationProblem) -> tuple[str, ...]:
     """The control: the same bytes, a step at a time for every tensor in an order drawn at random."""
-    table = [[Option(n_bytes, 0.0) for n_bytes in ladder.n_bytes] for ladder in allotment.ladders]
-    start = [ladder.base for ladder in allotment.ladders]
+    table = [[Option(n_bytes, 0.0) for n_bytes in ladder.n_bytes] for ladder in problem.ladders]
+    start = [ladder.base for ladder in problem.ladders]
     rng = np.random.default_rng(CONTROL_SEED)
-    return _types(allotment, spread(table, start, allotment.budget_bytes, rng))
+    return _picked_types(problem, spread(table, start, problem.budget_bytes, rng))
 
 
-def _types(allotment: Allotment, picked: Sequence[int]) -> tuple[str, ...]:
-    return tuple(ladder.types[index] for ladder, index in zip(allotment.ladders, picked, strict=True))
+def _picked_types(problem: AllocationProblem, picked: Sequence[int]) -> tuple[str, ...]:
+    return tuple(ladder.types[index] for ladder, index in zip(problem.ladders, picked, strict=True))
 
 
-def objective(allotment: Allotment, types: Sequence[str], errors: RelativeErrors) -> float:
+def objective(problem: AllocationProblem, types: Sequence[str], errors: RelativeErrors) -> float:
     """Of any types for the tensors that have ladders."""
-    total = sum(ladder.weight for ladder in allotment.ladders)
-    parts = (ladder.weight * errors[ladder.name][kind] for ladder, kind in zip(allotment.ladders, types, strict=True))
+    total = sum(ladder.weight for ladder in problem.ladders)
+    parts = (ladder.weight * errors[ladder.name][kind] for ladder, kind in zip(problem.ladders, types, strict=True))
     return float(sum(parts) / total) if total else 0.0
 
 
-def as_overrides(allotment: Allotment, types: Sequence[str], overrides: TypeOverrides) -> TypeOverrides:
+def as_overrides(problem: AllocationProblem, types: Sequence[str], overrides: TypeOverrides) -> TypeOverrides:
     """The recipe's own overrides, and after them one for every tensor that has a ladder.
 
     Every one, although most keep the method's type: llama.cpp counts the tensors of a kind that it chooses a type for,
@@ -266,6 +266,6 @@ def as_overrides(allotment: Allotment, types: Sequence[str], overrides: TypeOver
     """
     exact = tuple(
         ("^" + ladder.name.replace(".", r"\.") + "$", kind.lower())
-        for ladder, kind in zip(allotment.ladders, types, strict=True)
+        for ladder, kind in zip(problem.ladders, types, strict=True)
     )
     return TypeOverrides(overrides.output, overrides.embedding, (*overrides.tensors, *exact))

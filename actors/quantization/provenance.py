@@ -12,7 +12,7 @@ from typing import Any
 from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest, manifest_path
-from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.quantization.weighting import TokenWeighting, weighting_from_json
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     return CalibrationUse(made.mix, made.n_tokens, made.ctx, made.rules, made.texts, made.token_weighting)
 
 
-def calibration_from(row: Mapping[str, Any]) -> CalibrationUse:
+def calibration_use_from_json(row: Mapping[str, Any]) -> CalibrationUse:
     """Read back from an arm's manifest."""
     texts = tuple(TextUse(**text) for text in row["texts"])
-    weighting = None if row["token_weighting"] is None else weighting_of(row["token_weighting"])
+    weighting = None if row["token_weighting"] is None else weighting_from_json(row["token_weighting"])
     rules = ChunkRules(**row["rules"])
     return CalibrationUse(row["mix"], row["n_tokens"], row["ctx"], rules, texts, weighting)

@@ -21,11 +21,11 @@ from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, nobod
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
 from actors.orders import QuantizeOrder
-from actors.quantization.budget import BudgetUse, as_json, spend
+from actors.quantization.budget import BudgetUse, allocation_json, apply_budget
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.losses import tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
-from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
+from actors.quantization.provenance import CalibrationUse, calibration_use, calibration_use_from_json
 from actors.quantization.verify import verify
 from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
 from conf.faults import BadInput, Fault
@@ -138,7 +138,7 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     recipe, header = order.recipe, read_header(order.model_path)
     quant_type, overrides = resolve_type(recipe.method), recipe.overrides
     check_fit(header.tensors, overrides, key=f"recipes.{recipe.name}")
-    imatrix = _importance(order, quant_type, header)
+    imatrix = _importance_if_used(order, quant_type, header)
     check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
@@ -146,10 +146,10 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     files.manifest.unlink(missing_ok=True)
     budget = None
     if recipe.budget is not None:
-        spending = spend(order, recipe.budget, plan, header, imatrix, report)
-        budget, overrides = spending.use, spending.overrides
+        result = apply_budget(order, recipe.budget, plan, header, imatrix, report)
+        budget, overrides = result.use, result.overrides
         plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
-        write_json(files.allocation, as_json(spending))
+        write_json(files.allocation, allocation_json(result))
     with atomic_path(files.gguf) as temporary:
         begun = time.perf_counter()
         log = quantize(
@@ -210,7 +210,7 @@ def load_manifest(path: str | Path) -> ArmManifest:
     if imatrix is not None:
         imatrix["tensors_without_data"] = tuple(imatrix["tensors_without_data"])
         if imatrix.get("calibration") is not None:
-            imatrix["calibration"] = calibration_from(imatrix["calibration"])
+            imatrix["calibration"] = calibration_use_from_json(imatrix["calibration"])
         imatrix = ImatrixUse(**imatrix)
     # Manifests of before there were recipes have neither: the recipe was the method then.
     row["method"] = row.get("method", row["recipe"])
@@ -226,11 +226,11 @@ def load_manifest(path: str | Path) -> ArmManifest:
 def read_importance(path: str | Path, header: GgufHeader) -> ImatrixData:
     """Read an importance matrix for a model. Raises `BadInput` where it is none, or another model's."""
     data = quantization_data(read_imatrix(path), Path(path).name)
-    _check_fit(data, header.tensors, str(path))
+    _check_same_model(data, header.tensors, str(path))
     return data
 
 
-def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
+def _importance_if_used(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
     """The importance matrix, where there is one and the type makes use of it."""
     if not quant_type.lossy:
         return None
@@ -242,7 +242,7 @@ def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader)
     return read_importance(order.imatrix_path, header)
 
 
-def _check_fit(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:
+def _check_same_model(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:
     """A matrix of another model is refused: llama.cpp would quantize without it and mention it in the log only."""
     known = {tensor.name: tensor for tensor in tensors if tensor.name in data.importance}
     # A row of importance for each expert, and one for tensors of two dimensions.

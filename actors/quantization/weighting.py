@@ -55,6 +55,6 @@ def make_weighting(rules: str, weights: Mapping[str, float], tokens: Mapping[str
     return TokenWeighting(rules, uses)
 
 
-def weighting_of(row: Mapping[str, Any]) -> TokenWeighting:
+def weighting_from_json(row: Mapping[str, Any]) -> TokenWeighting:
     """From a manifest's JSON."""
     return TokenWeighting(row["rules"], {label: ClassUse(**use) for label, use in row["classes"].items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.quantization.checkpoint import Checkpoint, read_checkpoint
-from actors.quantization.convert import show_data_only
+from actors.quantization.convert import link_data_files
 from conf.faults import BadInput
 from tests.quantization.safetensors_files import LLAMA, checkpoint_files, safetensors, write_files
 
@@ -93,7 +93,7 @@ def test_the_converter_is_shown_data_and_no_programs(tmp_path: Path) -> None:
     }
     checkpoint = read(write_files(tmp_path / "given", files))
     assert checkpoint.has_own_code
-    show_data_only(checkpoint, tmp_path / "shown")
+    link_data_files(checkpoint, tmp_path / "shown")
     shown = {path.name: path.read_bytes() for path in (tmp_path / "shown").iterdir()}
     assert set(shown) == set(checkpoint.files)
     assert not any(name.endswith((".py", ".bin")) for name in shown)

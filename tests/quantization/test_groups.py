@@ -13,7 +13,7 @@ import pytest
 from actors.errors import LlamaError
 from actors.llama.activations import ActivationCollector, Chunk, Sums, TensorActivations
 from actors.orders import ImatrixOrder
-from actors.quantization.groups import Group, PartsFolder, add_up, cut
+from actors.quantization.groups import Group, PartsFolder, add_up, cut_into_groups
 from actors.quantization.imatrix import collect, collect_shard
 from tests.quantization.orders import imatrix_order
 from tests.tiny_model import TinyShape, write_tiny_model
@@ -119,4 +119,4 @@ def test_sums_are_added_in_their_order() -> None:
 
 
 def test_the_last_group_may_be_shorter() -> None:
-    assert [len(group) for group in cut([(1,)] * 17)] == [8, 8, 1]
+    assert [len(group) for group in cut_into_groups([(1,)] * 17)] == [8, 8, 1]
