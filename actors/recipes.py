@@ -1,8 +1,7 @@
-"""From a name to a recipe: llama.cpp's types, the names that publishers use, and the user's own.
+"""Resolve names to recipes: llama.cpp's types, the names that publishers use, and the user's custom recipes.
 
-Shared by the jobs, which check names before any work, and by whoever reads types off file names. What a recipe does
-to a model is llama.cpp's and `actors.llama.overrides`'; the names that publishers use stand in
-`conf/quantizations.yaml`.
+The jobs use this to check names before any work starts, and to recognize types in file names. llama.cpp and
+`actors.llama.overrides` define what a recipe does to a model. `conf/quantizations.yaml` lists the publishers' names.
 """
 
 from __future__ import annotations
@@ -34,33 +33,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to quantize."""
+    """How to quantize a model."""
 
     name: str
-    """As arms are named by it: `q4_k_l`."""
+    """Name in arm names: `q4_k_l`."""
     label: str
-    """As files are named by it: `Q4_K_L`."""
+    """Name in file names: `Q4_K_L`."""
     method: str
     """llama.cpp type, lower case: `q4_k_m`."""
     overrides: TypeOverrides = NO_OVERRIDES
     budget: ByteBudget | None = None
-    """None: every tensor that is not overridden gets what the method gives it."""
+    """None: the method decides the type of every tensor that is not overridden."""
 
     @property
     def suffix(self) -> str:
-        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        """The ending of its arms' names, after the importance matrix: `+phigh~plain`."""
         if self.budget is None:
             return ""
         return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
 
     @property
     def file_label(self) -> str:
-        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        """`label` with the budget: `Q4_K_L-phigh-plain`."""
         return self.label + self.suffix.replace("+", "-").replace("~", "-")
 
     @property
     def identity(self) -> str | dict[str, Any]:
-        """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
+        """Everything that changes the output, as JSON. The name is not included; a plain type is just its name."""
         if self.overrides == NO_OVERRIDES and self.budget is None:
             return self.method
         tensors = [list(pair) for pair in self.overrides.tensors]
@@ -75,25 +74,25 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ByteBudget:
-    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
+    """How many bytes the tensors of an arm may take in total, if the method alone does not decide that.
 
     Exactly one of the three amounts is set.
     """
 
     name: str
-    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    """Name in arm names: `phigh`, `tbpw4.5`. Empty if the recipe's own name implies the budget."""
     extra_bpw: float | None = None
-    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
+    """Bits per weight of the model, in addition to the method's. No tensor gets less than the method gives it."""
     target_bpw: float | None = None
-    """Bits a weight of the model in all."""
+    """Total bits per weight of the model."""
     target_bytes: int | None = None
-    """Of the file."""
+    """Size of the file."""
     control: bool = False
-    """True: spent without looking at any measurement, to compare with."""
+    """True for a control arm: the bytes are spent without using any measurement."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that changes the output."""
+        """Everything that changes the output."""
         return {
             "rule": BUDGET_RULE,
             "extra_bpw": self.extra_bpw,
@@ -104,10 +103,10 @@ class ByteBudget:
 
 
 def resolve_recipe(name: str, custom: CustomRecipes, *, key: str = "--quantizations") -> Recipe:
-    """The recipe that a user names, in any case and with llama-quantize's aliases.
+    """Return the recipe for a name that the user gave, in any case; llama-quantize's aliases are accepted.
 
     Raises:
-        BadInput: unknown, or a recipe of the user's with faults in it.
+        BadInput: the name is unknown, or it is a custom recipe with faults.
     """
     lower = name.lower()
     if lower in custom:
@@ -117,13 +116,13 @@ def resolve_recipe(name: str, custom: CustomRecipes, *, key: str = "--quantizati
         published = published_recipes()
         names = [*known_types(), *published.recipes, *custom]
         rules = " or ".join(published.suffixes)
-        allowed = f"one of {', '.join(names)}, or a quantized type with {rules} after it"
+        allowed = f"one of {', '.join(names)}, or a quantized type followed by {rules}"
         raise BadInput(Fault(key, name, allowed, near_names(lower, names)))
     return found
 
 
 def check_custom_recipes(custom: CustomRecipes) -> None:
-    """Raise `BadInput` with every fault in the recipes under `recipes:`."""
+    """Raise `BadInput` with all faults of the recipes under `recipes:`."""
     faults: list[Fault] = []
     for name, settings in custom.items():
         if _public_recipe(name) is not None:
@@ -135,9 +134,9 @@ def check_custom_recipes(custom: CustomRecipes) -> None:
 
 
 def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
-    """What is made in place of a recipe: itself, or itself under a budget and the control of equal size.
+    """Return what is made for a recipe: the recipe itself, or the recipe with a budget and its control of equal size.
 
-    A lossless type has nothing to protect; a recipe with a level of its own keeps that.
+    Lossless types are not protected. A recipe with its own protection level keeps that level.
     """
     if not known_types()[recipe.method].lossy:
         return (recipe,)
@@ -149,21 +148,21 @@ def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
 
 
 def needs_imatrix(recipe: Recipe) -> bool:
-    """True where llama.cpp refuses to make it without an importance matrix."""
+    """Return True if llama.cpp refuses to make this recipe without an importance matrix."""
     types = known_types()
     overriding = [types[kind] for _, kind in recipe.overrides.tensors if kind in types]
     return types[recipe.method].needs_imatrix or any(kind.needs_imatrix for kind in overriding)
 
 
 def uses_imatrix(recipe: Recipe) -> bool:
-    """True where the importance matrix changes what is written. Bytes are shared out by it."""
+    """Return True if the importance matrix changes the output. A budget uses it to distribute bytes."""
     return recipe.budget is not None or any(
         kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
     )
 
 
 def match_recipe_at_end(stem: str) -> re.Match[str] | None:
-    """Where a file's stem ends with a type or a publisher's name, as in `model-Q4_K_M-fp16`: group 1 is that name."""
+    """Match a type or publisher's name at the end of a file stem, as in `model-Q4_K_M-fp16`. Group 1 is that name."""
     published = published_recipes()
     names = sorted((*known_types(), *published.recipes), key=len, reverse=True)
     suffixes = "|".join(map(re.escape, published.suffixes))
@@ -172,7 +171,7 @@ def match_recipe_at_end(stem: str) -> re.Match[str] | None:
 
 
 def _public_recipe(name: str) -> Recipe | None:
-    """A type of llama.cpp's, or a publisher's name; None where it is neither."""
+    """Return the recipe of a llama.cpp type or a publisher's name; None if the name is neither."""
     with contextlib.suppress(BadInput):
         kind = resolve_type(name)
         return Recipe(kind.name, kind.name.upper(), kind.name)
@@ -190,12 +189,12 @@ def _public_recipe(name: str) -> Recipe | None:
 
 
 def _changes(kind: QuantType, types: OutputTypes) -> bool:
-    """False where a rule would only give another name to what the type is anyway (`q8_0_l`)."""
+    """Return False if a rule would only give a type a second name (`q8_0_l`)."""
     return kind.lossy and kind.name not in (types.output, types.embedding)
 
 
 def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
-    """Raises `BadInput` with every fault."""
+    """Return a custom recipe. Raise `BadInput` with all its faults."""
     faults: list[Fault] = []
     key = f"recipes.{name}"
     kind = _collect_faults(faults, lambda: _method(settings, key))
@@ -209,7 +208,7 @@ def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
     if faults or kind is None:
         raise BadInput(faults)
     level = settings.protection
-    # The recipe's own name stands for its level: no other is added to it.
+    # The recipe's own name implies its level, so no other name is added.
     budget = None if level == "none" else ByteBudget("", extra_bpw=PROTECTION_BPW[level])
     return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)), budget)
 
@@ -217,13 +216,13 @@ def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
 def _method(settings: RecipeSettings, key: str) -> QuantType:
     kind = resolve_type(settings.method, key=f"{key}.method")
     if not kind.lossy:
-        # llama.cpp looks at regular expressions only where the type itself is a quantized one.
+        # llama.cpp applies regular expressions only if the type itself is quantized.
         allowed = "a quantized llama.cpp type"
-        raise BadInput(Fault(f"{key}.method", settings.method, allowed, f"Name {kind.name} itself where you want it."))
+        raise BadInput(Fault(f"{key}.method", settings.method, allowed, f"Use {kind.name} directly where you want it."))
     if settings.bits not in (None, bits_of(kind.name)):
-        allowed = f"{bits_of(kind.name)}, the bits that {kind.name} gives to a weight"
+        allowed = f"{bits_of(kind.name)}, the bits per weight of {kind.name}"
         same = [name for name in known_types() if bits_of(name) == settings.bits and known_types()[name].lossy]
-        hint = f"Of {settings.bits} bits: {', '.join(same)}." if same else "Leave bits out: the method says it."
+        hint = f"With {settings.bits} bits: {', '.join(same)}." if same else "Leave out bits: the method implies it."
         raise BadInput(Fault(f"{key}.bits", settings.bits, allowed, hint))
     return kind
 

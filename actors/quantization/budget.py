@@ -1,6 +1,6 @@
 """Apply the byte budget of an arm: measure, allocate, and describe the result for the manifest.
 
-Brings `measurement`, `allocation` and `protection` together for `quantize`, which makes and verifies the file.
+Combines `measurement`, `allocation` and `protection` for `quantize`, which makes and verifies the file.
 """
 
 from __future__ import annotations
@@ -32,44 +32,44 @@ JsonRows = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True)
 class BudgetUse:
-    """What became of an arm's budget. Bits a weight are of all weights of the model."""
+    """How the budget of an arm was used. Bits per weight count all weights of the model."""
 
     name: str
-    """`phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    """`phigh`, `tbpw4.5`; empty if the recipe's own name implies the budget."""
     control: bool
     budget_bytes: int
-    """What the tensors that can be changed may take together."""
+    """Total bytes that the adjustable tensors may take."""
     spent_bytes: int
     base_bytes: int
-    """What the method alone would spend on them."""
+    """Bytes that the adjustable tensors take if only the method decides."""
     added_bpw: float
-    """Spent beyond the method, or below it (negative)."""
+    """Difference from the method alone, in bits per weight. Negative if less was spent."""
     tensors: int
-    """Those that can be changed."""
+    """Number of adjustable tensors."""
     raised: int
     lowered: int
     predicted_error: float | None
-    """The objective. None for a control arm, whose bytes are spent without measuring."""
+    """Value of the objective. None for a control arm, whose bytes are spent without measuring."""
     predicted_error_base: float | None
-    """Of the method alone."""
+    """Value of the objective for the method alone."""
     predicted_error_control: float | None
-    """Of the control arm, whether it is made or not."""
+    """Value of the objective for the control arm, even if that arm is not made."""
     bound: float | None
-    """No types within the budget could have a smaller objective."""
+    """Lower bound on the objective of any types within the budget."""
     control_seed: int
     measuring_seconds: float | None
-    """0 where another arm had measured all of it already."""
+    """0 if everything had been measured for another arm already."""
 
 
 @dataclass(frozen=True)
 class BudgetResult:
-    """The types that a budget bought."""
+    """The types chosen for the tensors of an arm under its budget."""
 
     overrides: TypeOverrides
-    """The recipe's own, and one for each tensor that can be changed."""
+    """The recipe's own overrides, and one for each adjustable tensor."""
     use: BudgetUse
-    table: tuple[dict[str, Any], ...]
-    """A row a tensor: its type, what the method and the control give it, and its relative errors by type."""
+    rows: JsonRows
+    """One row per tensor: its type, the type that the method gives it, and its relative error for each type."""
 
 
 def apply_budget(
@@ -87,7 +87,7 @@ def apply_budget(
         report: called after each tensor that was measured.
 
     Raises:
-        BadInput: a target that the smallest types do not meet.
+        BadInput: the target is below what the smallest types need.
     """
     problem = _allocation_problem(order, budget, plan, header, imatrix)
     control = allocate_control(problem)
@@ -112,7 +112,7 @@ def apply_budget(
 def _allocation_problem(
     order: QuantizeOrder, budget: ByteBudget, plan: QuantizePlan, header: GgufHeader, imatrix: ImatrixData | None
 ) -> AllocationProblem:
-    """The ladders and the budget of an order. Raises `BadInput` where nothing fits."""
+    """Return the allocation problem of an order. Raise `BadInput` if nothing fits."""
     recipe = order.recipe
     known = frozenset(imatrix.importance) if imatrix is not None else frozenset[str]()
     problem = make_problem(plan, resolve_type(recipe.method), recipe.overrides, budget, header, known)
@@ -121,7 +121,7 @@ def _allocation_problem(
 
 
 def check_fits(problem: AllocationProblem, budget: ByteBudget) -> None:
-    """Raise `BadInput` with the smallest that is possible, where a target is smaller."""
+    """Raise `BadInput` if the target is too small. The message names the smallest possible target."""
     if problem.fits:
         return
     size = problem.smallest_file_bytes
@@ -129,10 +129,10 @@ def check_fits(problem: AllocationProblem, budget: ByteBudget) -> None:
         least = budget.target_bpw + 8 * (_smallest_bytes(problem) - problem.budget_bytes) / problem.n_elements
         fault = Fault("--target-bpw", budget.target_bpw, f"at least {least + 0.0005:.3f} for this model and method")
     else:
-        # One hundredth of a MiB up, so that what is told fits.
+        # Rounded up by one hundredth of a MiB, so that the size named in the message fits.
         allowed = f"at least {size / 2**20 + 0.01:.2f}MiB for this model and method"
         fault = Fault("--target-size", f"{(budget.target_bytes or 0) / 2**20:.2f}MiB", allowed)
-    step = "A smaller method may have smaller types; or raise the target."
+    step = "Raise the target, or use a smaller method: it may have smaller types."
     raise BadInput(Fault(fault.key, fault.got, fault.allowed, step))
 
 
@@ -189,5 +189,5 @@ def _rows(problem: AllocationProblem, types: tuple[str, ...], measured: Measured
 
 
 def allocation_json(result: BudgetResult) -> dict[str, Any]:
-    """What stands in the file beside the manifest."""
+    """Return the content of `allocation.json`, the file beside the manifest."""
     return {"budget": asdict(result.use), "tensors": list(result.rows)}

@@ -65,8 +65,8 @@ def without(name: str) -> dict[str, bytes]:
         ({**checkpoint_files(), "config.json": b"{"}, r"a readable config\.json"),
         ({**checkpoint_files(), "config.json": b"[]"}, "holds an object"),
         ({**checkpoint_files(), "config.json": b"{}"}, "names its `architectures`"),
-        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"short"}, "none, or cut short"),
-        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"\xff" * 64}, "none, or cut short"),
+        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"short"}, "is not one, or is cut short"),
+        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"\xff" * 64}, "is not one, or is cut short"),
     ],
 )
 def test_what_cannot_be_converted_is_told_before_anything_is(

@@ -117,7 +117,7 @@ def with_own_code(folder: Path, marker: Path) -> Path:
 def test_programs_of_a_checkpoint_are_not_run(python: Path, cache: Path, tmp_path: Path) -> None:
     marker = tmp_path / "was-run"
     folder = with_own_code(tmp_path / "own", marker)
-    with pytest.raises(BadInput, match="Its own programs, which its configuration names, are never run"):
+    with pytest.raises(BadInput, match="Programs that its configuration names are never run"):
         converted(folder, cache)
     assert not marker.exists()
     # The converter by itself does run them: so it is the folder it was shown that kept it from that.

@@ -96,10 +96,10 @@ def test_a_folder_chooses_among_configurations(endpoint: str, tmp_path: Path) ->
     ("name", "wanted", "said"),
     [
         ("org/nothing", {}, "the id of a data set"),
-        ("org/parts", {"split": "dev"}, "It seems to have test, train"),
+        ("org/parts", {"split": "dev"}, "Splits found: test, train"),
         ("org/parts", {"column": "txet"}, r"one of its columns \(id, text\).*Did you mean 'text'"),
         ("org/parts", {"column": "id"}, "a column of text"),
-        ("org/parts", {"rows": 7}, "at most 6, which it has"),
+        ("org/parts", {"rows": 7}, "at most 6, all it has"),
         ("org/parts", {"revision": "v9"}, "a branch, tag or commit"),
     ],
 )

@@ -85,7 +85,7 @@ def test_weights_that_are_not_finite_are_no_importance(tmp_path: Path) -> None:
 def test_other_files_are_told_apart(tmp_path: Path, content: bytes) -> None:
     other = tmp_path / "old.dat"
     other.write_bytes(content)
-    with pytest.raises(BadInput, match=r"--imatrix.*this is none, or cut short"):
+    with pytest.raises(BadInput, match=r"--imatrix.*invalid or cut short"):
         read_imatrix(other)
     with pytest.raises(BadInput, match="holds something else"):
         read_imatrix(write_tiny_model(tmp_path / "tiny.gguf"))
