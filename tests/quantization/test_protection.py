@@ -134,14 +134,14 @@ def test_a_target_is_met_and_may_be_smaller_than_the_method(tiny: Path, matrix: 
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"target_bpw": 1.0}, "--target-bpw"), ({"target_size": "100KiB"}, "--target-size")]
+    ("settings", "flag"), [({"target_bpw": 1.0}, "--target-bpw"), ({"target_size": "100KiB"}, "--target-size")]
 )
-def test_a_target_out_of_reach_names_the_smallest_one(tiny: Path, settings: dict[str, object], message: str) -> None:
+def test_a_target_out_of_reach_names_the_smallest_one(tiny: Path, settings: dict[str, object], flag: str) -> None:
     (recipe, _) = protected(resolve_recipe("q4_k_m", {}), Protection.model_validate(settings))
-    with pytest.raises(BadInput, match=rf"{message}.*at least") as caught:
+    with pytest.raises(BadInput, match=rf"{flag}.*at least") as caught:
         predict_size(str(tiny), recipe, with_imatrix=True)
     least = caught.value.faults[0].allowed.split()[2]
-    key = message[2:].replace("-", "_")
+    key = flag[2:].replace("-", "_")
     (fits, _) = protected(resolve_recipe("q4_k_m", {}), Protection.model_validate({key: least}))
     predict_size(str(tiny), fits, with_imatrix=True)
 
