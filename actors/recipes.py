@@ -126,7 +126,7 @@ def check_custom_recipes(custom: CustomRecipes) -> None:
     faults: list[Fault] = []
     for name, settings in custom.items():
         if _public_recipe(name) is not None:
-            allowed = "a name that does not stand for something else already"
+            allowed = "a name that does not already stand for something else"
             faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
         _collect_faults(faults, lambda name=name, settings=settings: _custom_recipe(name, settings))  # type: ignore[misc]
     if faults:

@@ -155,7 +155,7 @@ def _prepare(order: ImatrixOrder) -> PreparedOrder:
             rules=order.rules,
             token_weights=order.token_weights,
         )
-    # The key names model, texts, build and threads. The chunks and the weights are what is actually decoded.
+    # Groups are identified by the key (model, texts, build, threads) and by the chunks and weights to decode.
     chunks = [list(chunk) for chunk in calibration.chunks]
     decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
     return PreparedOrder(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
