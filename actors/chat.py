@@ -1,9 +1,8 @@
-"""From messages to the text that is tokenized: through the model's chat template, or joined as they are.
+"""Turn messages into the text to tokenize: rendered with the model's chat template, or simply joined.
 
-Templates come out of GGUF files, so they are code of strangers: they run in jinja2's immutable sandbox,
-see no clock, and get only the names that transformers gives them
-(https://huggingface.co/docs/transformers/chat_templating_writing). Evaluation renders its prompts here, and
-quantization the calibration texts of mixes that ask for it.
+Templates come from GGUF files, so they are untrusted code. They run in jinja2's immutable sandbox, see no clock, and
+get only the names that transformers provides (https://huggingface.co/docs/transformers/chat_templating_writing).
+Evaluation renders its prompts here, and quantization renders the calibration texts of mixes that ask for it.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ from actors.llama.model import Model
 from actors.orders import Message
 
 FIXED_DATE = datetime.datetime(2025, 1, 1)
-"""What templates that print today's date are told: a prompt must not change overnight."""
+"""The date that templates get when they ask for today's date: a prompt must not change overnight."""
 
 
 class TemplateFailed(Exception):
-    """The model's chat template cannot render these messages."""
+    """Raised if the model's chat template cannot render the messages."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered prompt, and how it is to be tokenized."""
+    """A rendered prompt, and how to tokenize it."""
 
     text: str
     add_special: bool
-    """False where the template wrote the BOS token itself."""
+    """False if the template wrote the BOS token itself."""
     parse_special: bool
-    """True for template output, whose `<|...|>` marks are tokens; False for plain text, where they are text."""
+    """True for template output, where marks such as `<|...|>` are tokens. False for plain text, where they are text."""
 
     @property
     def sha256(self) -> str:
@@ -50,7 +49,11 @@ class Prompt:
 def render_prompt(
     messages: Sequence[Message], *, chat: bool, model: Model, template_instead: str | None = None
 ) -> Prompt:
-    """The prompt of a task for one model; `template_instead` of the model's own. Raises `TemplateFailed`."""
+    """Return the prompt of a task for a model. `template_instead` replaces the model's template.
+
+    Raises:
+        TemplateFailed: the template cannot render the messages.
+    """
     template = (template_instead or model.chat_template) if chat else None
     if template is None:
         return Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
@@ -60,7 +63,11 @@ def render_prompt(
 
 
 def render_conversations(conversations: Sequence[Sequence[Message]], model: Model) -> Prompt:
-    """Whole conversations, one after the other. Raises `TemplateFailed`, also for a model without a template."""
+    """Return whole conversations, one after another, as one text.
+
+    Raises:
+        TemplateFailed: the template cannot render them, or the model has none.
+    """
     template = model.chat_template
     if template is None:
         raise TemplateFailed("the model has no chat template")
@@ -75,23 +82,27 @@ def render_conversations(conversations: Sequence[Sequence[Message]], model: Mode
 def render_template(
     template: str, messages: Sequence[Message], *, bos_token: str, eos_token: str, add_generation_prompt: bool = True
 ) -> str:
-    """Messages through a chat template: ready for the model's turn, or as they stand. Raises `TemplateFailed`."""
+    """Render messages with a chat template. Raise `TemplateFailed` if that fails.
+
+    Args:
+        add_generation_prompt: True: the text ends where the model's turn begins. False: it ends with the last message.
+    """
     try:
         return _compiled(template).render(
-            messages=_turns(messages),
+            messages=_merge_same_role(messages),
             bos_token=bos_token,
             eos_token=eos_token,
             add_generation_prompt=add_generation_prompt,
             tools=None,
             documents=None,
         )
-    # A template may fail in any way that Python code can; each of them is the template's fault.
+    # A template may fail in any way that Python code can. Every failure is the template's.
     except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(str(error)) from error
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Neighbours of one role joined: parts of one message are told apart for us, not for the template."""
+def _merge_same_role(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Join neighbouring messages of the same role. They are parts of one message that only we keep apart."""
     return [
         {"role": role, "content": "".join(message.content for message in turn)}
         for role, turn in itertools.groupby(messages, key=lambda message: message.role)

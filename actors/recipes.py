@@ -1,8 +1,7 @@
-"""From a name to a recipe: llama.cpp's types, the names that publishers use, and the user's own.
+"""Resolve names to recipes: llama.cpp's types, the names that publishers use, and the user's custom recipes.
 
-Shared by the jobs, which check names before any work, and by whoever reads types off file names. What a recipe does
-to a model is llama.cpp's and `actors.llama.overrides`'; the names that publishers use stand in
-`conf/quantizations.yaml`.
+The jobs use this to check names before any work starts, and to recognize types in file names. llama.cpp and
+`actors.llama.overrides` define what a recipe does to a model. `conf/quantizations.yaml` lists the publishers' names.
 """
 
 from __future__ import annotations
@@ -19,73 +18,48 @@ from conf.faults import BadInput, Fault, near_names
 from conf.load import published_recipes
 from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
 
+LOSSLESS_TYPES = ("f32", "bf16", "f16")
+"""Types that can be a reference, the most exact first."""
+IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
+"""Types whose quantizer does not use the importance matrix (ggml's `quantize_q8_0` ignores its weights)."""
 BUDGET_RULE = 1
-"""Version of the rule by which a budget is spent: objective, candidate types, sample of rows, control."""
-
-
+"""Version of the rule that spends a budget: objective, candidate types, sample of rows, control."""
 CONTROL = "~plain"
-"""What the names of control arms end with."""
+"""Ending of the names of control arms."""
 
-
-@dataclass(frozen=True)
-class ByteBudget:
-    """How many bytes the tensors of an arm may take together, where that is not just what its method gives them.
-
-    Exactly one of the three amounts is set.
-    """
-
-    name: str
-    """As arms are named by it: `phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
-    extra_bpw: float | None = None
-    """Bits a weight of the model beyond those of the method. No tensor gets less than the method gives it."""
-    target_bpw: float | None = None
-    """Bits a weight of the model in all."""
-    target_bytes: int | None = None
-    """Of the file."""
-    control: bool = False
-    """True: spent without looking at any measurement, to compare with."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """All that changes the output."""
-        return {
-            "rule": BUDGET_RULE,
-            "extra_bpw": self.extra_bpw,
-            "target_bpw": self.target_bpw,
-            "target_bytes": self.target_bytes,
-            "control": self.control,
-        }
+CustomRecipes = Mapping[str, RecipeSettings]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to quantize."""
+    """How to quantize a model."""
 
     name: str
-    """As arms are named by it: `q4_k_l`."""
+    """Name in arm names: `q4_k_l`."""
     label: str
-    """As files are named by it: `Q4_K_L`."""
+    """Name in file names: `Q4_K_L`."""
     method: str
     """llama.cpp type, lower case: `q4_k_m`."""
     overrides: TypeOverrides = NO_OVERRIDES
     budget: ByteBudget | None = None
-    """None: every tensor that is not overridden gets what the method gives it."""
+    """None: the method decides the type of every tensor that is not overridden."""
 
     @property
     def suffix(self) -> str:
-        """What arms made by it end with, after the importance matrix's name: `+phigh~plain`."""
+        """The ending of its arms' names, after the importance matrix: `+phigh~plain`."""
         if self.budget is None:
             return ""
         return (f"+{self.budget.name}" if self.budget.name else "") + (CONTROL if self.budget.control else "")
 
     @property
     def file_label(self) -> str:
-        """As `label`, with the budget: `Q4_K_L-phigh-plain`."""
+        """`label` with the budget: `Q4_K_L-phigh-plain`."""
         return self.label + self.suffix.replace("+", "-").replace("~", "-")
 
     @property
     def identity(self) -> str | dict[str, Any]:
-        """All that changes the output, as JSON has it: the name is no part of it, and a plain type is just that."""
+        """Everything that changes the output, as JSON. The name is not included; a plain type is just its name."""
         if self.overrides == NO_OVERRIDES and self.budget is None:
             return self.method
         tensors = [list(pair) for pair in self.overrides.tensors]
@@ -98,33 +72,71 @@ class Recipe:
         return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
-T = TypeVar("T")
-OwnRecipes = Mapping[str, RecipeSettings]
+@dataclass(frozen=True)
+class ByteBudget:
+    """How many bytes the tensors of an arm may take in total, if the method alone does not decide that.
+
+    Exactly one of the three amounts is set.
+    """
+
+    name: str
+    """Name in arm names: `phigh`, `tbpw4.5`. Empty if the recipe's own name implies the budget."""
+    extra_bpw: float | None = None
+    """Bits per weight of the model, in addition to the method's. No tensor gets less than the method gives it."""
+    target_bpw: float | None = None
+    """Total bits per weight of the model."""
+    target_bytes: int | None = None
+    """Size of the file."""
+    control: bool = False
+    """True for a control arm: the bytes are spent without using any measurement."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes the output."""
+        return {
+            "rule": BUDGET_RULE,
+            "extra_bpw": self.extra_bpw,
+            "target_bpw": self.target_bpw,
+            "target_bytes": self.target_bytes,
+            "control": self.control,
+        }
 
 
-def resolve_recipe(name: str, own: OwnRecipes, *, key: str = "--quantizations") -> Recipe:
-    """The recipe that a user names, in any case and with llama-quantize's aliases.
+def resolve_recipe(name: str, custom: CustomRecipes, *, key: str = "--quantizations") -> Recipe:
+    """Return the recipe for a name that the user gave, in any case; llama-quantize's aliases are accepted.
 
     Raises:
-        BadInput: unknown, or a recipe of the user's with faults in it.
+        BadInput: the name is unknown, or it is a custom recipe with faults.
     """
     lower = name.lower()
-    if lower in own:
-        return _own_recipe(lower, own[lower])
+    if lower in custom:
+        return _custom_recipe(lower, custom[lower])
     found = _public_recipe(lower)
     if found is None:
         published = published_recipes()
-        names = [*known_types(), *published.recipes, *own]
+        names = [*known_types(), *published.recipes, *custom]
         rules = " or ".join(published.suffixes)
-        allowed = f"one of {', '.join(names)}, or a quantized type with {rules} after it"
+        allowed = f"one of {', '.join(names)}, or a quantized type followed by {rules}"
         raise BadInput(Fault(key, name, allowed, near_names(lower, names)))
     return found
 
 
-def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
-    """What is made in place of a recipe: itself, or itself under a budget and the control of equal size.
+def check_custom_recipes(custom: CustomRecipes) -> None:
+    """Raise `BadInput` with all faults of the recipes under `recipes:`."""
+    faults: list[Fault] = []
+    for name, settings in custom.items():
+        if _public_recipe(name) is not None:
+            allowed = "a name that does not already stand for something else"
+            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
+        _collect_faults(faults, lambda name=name, settings=settings: _custom_recipe(name, settings))  # type: ignore[misc]
+    if faults:
+        raise BadInput(faults)
 
-    A lossless type has nothing to protect; a recipe with a level of its own keeps that.
+
+def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
+    """Return what is made for a recipe: the recipe itself, or the recipe with a budget and its control of equal size.
+
+    Lossless types are not protected. A recipe with its own protection level keeps that level.
     """
     if not known_types()[recipe.method].lossy:
         return (recipe,)
@@ -135,37 +147,22 @@ def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
     return (made, replace(recipe, budget=replace(budget, control=True))) if protection.controls else (made,)
 
 
-def _budget(protection: Protection) -> ByteBudget | None:
-    if protection.level != "none":
-        return ByteBudget(f"p{protection.level}", extra_bpw=PROTECTION_BPW[protection.level])
-    if protection.target_bpw is not None:
-        return ByteBudget(f"tbpw{protection.target_bpw:g}", target_bpw=protection.target_bpw)
-    if protection.target_size is not None:
-        return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
-    return None
-
-
-def check_own_recipes(own: OwnRecipes) -> None:
-    """Raise `BadInput` with every fault in the recipes under `recipes:`."""
-    faults: list[Fault] = []
-    for name, settings in own.items():
-        if _public_recipe(name) is not None:
-            allowed = "a name that does not stand for something else already"
-            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
-        _gather(faults, lambda name=name, settings=settings: _own_recipe(name, settings))  # type: ignore[misc]
-    if faults:
-        raise BadInput(faults)
-
-
 def needs_imatrix(recipe: Recipe) -> bool:
-    """True where llama.cpp refuses to make it without an importance matrix."""
+    """Return True if llama.cpp refuses to make this recipe without an importance matrix."""
     types = known_types()
     overriding = [types[kind] for _, kind in recipe.overrides.tensors if kind in types]
     return types[recipe.method].needs_imatrix or any(kind.needs_imatrix for kind in overriding)
 
 
-def named_at_end(stem: str) -> re.Match[str] | None:
-    """Where a file's stem ends with a type or a publisher's name, as in `model-Q4_K_M-fp16`: group 1 is that name."""
+def uses_imatrix(recipe: Recipe) -> bool:
+    """Return True if the importance matrix changes the output. A budget uses it to distribute bytes."""
+    return recipe.budget is not None or any(
+        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
+    )
+
+
+def match_recipe_at_end(stem: str) -> re.Match[str] | None:
+    """Match a type or publisher's name at the end of a file stem, as in `model-Q4_K_M-fp16`. Group 1 is that name."""
     published = published_recipes()
     names = sorted((*known_types(), *published.recipes), key=len, reverse=True)
     suffixes = "|".join(map(re.escape, published.suffixes))
@@ -174,7 +171,7 @@ def named_at_end(stem: str) -> re.Match[str] | None:
 
 
 def _public_recipe(name: str) -> Recipe | None:
-    """A type of llama.cpp's, or a publisher's name; None where it is neither."""
+    """Return the recipe of a llama.cpp type or a publisher's name; None if the name is neither."""
     with contextlib.suppress(BadInput):
         kind = resolve_type(name)
         return Recipe(kind.name, kind.name.upper(), kind.name)
@@ -192,26 +189,26 @@ def _public_recipe(name: str) -> Recipe | None:
 
 
 def _changes(kind: QuantType, types: OutputTypes) -> bool:
-    """False where a rule would only give another name to what the type is anyway (`q8_0_l`)."""
+    """Return False if a rule would only give a type a second name (`q8_0_l`)."""
     return kind.lossy and kind.name not in (types.output, types.embedding)
 
 
-def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
-    """Raises `BadInput` with every fault."""
+def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
+    """Return a custom recipe. Raise `BadInput` with all its faults."""
     faults: list[Fault] = []
     key = f"recipes.{name}"
-    kind = _gather(faults, lambda: _method(settings, key))
-    output = _gather(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
-    embedding = _gather(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
+    kind = _collect_faults(faults, lambda: _method(settings, key))
+    output = _collect_faults(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
+    embedding = _collect_faults(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
     tensors = []
     for pattern, wanted in settings.tensors.items():
-        _gather(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
-        found = _gather(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
+        _collect_faults(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
+        found = _collect_faults(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
         tensors.append((pattern, found or ""))
     if faults or kind is None:
         raise BadInput(faults)
     level = settings.protection
-    # The recipe's own name stands for its level: no other is added to it.
+    # The recipe's own name implies its level, so no other name is added.
     budget = None if level == "none" else ByteBudget("", extra_bpw=PROTECTION_BPW[level])
     return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)), budget)
 
@@ -219,13 +216,13 @@ def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
 def _method(settings: RecipeSettings, key: str) -> QuantType:
     kind = resolve_type(settings.method, key=f"{key}.method")
     if not kind.lossy:
-        # llama.cpp looks at regular expressions only where the type itself is a quantized one.
+        # llama.cpp applies regular expressions only if the type itself is quantized.
         allowed = "a quantized llama.cpp type"
-        raise BadInput(Fault(f"{key}.method", settings.method, allowed, f"Name {kind.name} itself where you want it."))
+        raise BadInput(Fault(f"{key}.method", settings.method, allowed, f"Use {kind.name} directly where you want it."))
     if settings.bits not in (None, bits_of(kind.name)):
-        allowed = f"{bits_of(kind.name)}, the bits that {kind.name} gives to a weight"
+        allowed = f"{bits_of(kind.name)}, the bits per weight of {kind.name}"
         same = [name for name in known_types() if bits_of(name) == settings.bits and known_types()[name].lossy]
-        hint = f"Of {settings.bits} bits: {', '.join(same)}." if same else "Leave bits out: the method says it."
+        hint = f"With {settings.bits} bits: {', '.join(same)}." if same else "Leave out bits: the method implies it."
         raise BadInput(Fault(f"{key}.bits", settings.bits, allowed, hint))
     return kind
 
@@ -234,22 +231,19 @@ def _tensor_type(name: str | None, key: str) -> str | None:
     return None if name is None else resolve_tensor_type(name, key=key)
 
 
-def _gather(faults: list[Fault], check: Callable[[], T]) -> T | None:
+def _budget(protection: Protection) -> ByteBudget | None:
+    if protection.level != "none":
+        return ByteBudget(f"p{protection.level}", extra_bpw=PROTECTION_BPW[protection.level])
+    if protection.target_bpw is not None:
+        return ByteBudget(f"tbpw{protection.target_bpw:g}", target_bpw=protection.target_bpw)
+    if protection.target_size is not None:
+        return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
+    return None
+
+
+def _collect_faults(faults: list[Fault], check: Callable[[], T]) -> T | None:
     try:
         return check()
     except BadInput as error:
         faults.extend(error.faults)
         return None
-
-
-LOSSLESS_TYPES = ("f32", "bf16", "f16")
-"""Types that can be a reference, the most exact first."""
-IMATRIX_IGNORED = (*LOSSLESS_TYPES, "q8_0")
-"""Types whose quantizer never looks at the importance matrix (ggml's `quantize_q8_0` leaves its weights unused)."""
-
-
-def uses_imatrix(recipe: Recipe) -> bool:
-    """True where the importance matrix changes what is written. Bytes are shared out by it."""
-    return recipe.budget is not None or any(
-        kind not in IMATRIX_IGNORED for kind in (recipe.method, *recipe.overrides.types)
-    )

@@ -1,12 +1,13 @@
-"""Which tokens of a text belong to mathematics, which to science, and which to neither.
+"""Classify the tokens of a text: mathematics, science, or neither.
 
-For two roles: the importance matrix can let such tokens count more, and the evaluation can measure on just them.
-Classes are found in the text, by rules (below) and by lists of words (`conf/token_classes/`), and never depend on how
-it was cut into tokens: a token belongs to the class of any span that it overlaps, be it with part of a character.
+Used by two roles: importance matrices can give such tokens a higher weight, and evaluation can measure on them alone.
+Classes are found in the text, with rules (below) and word lists (`conf/token_classes/`). They do not depend on how the
+text is tokenized: a token has the class of any span that it overlaps, even if only by part of a character.
 
-Mathematics: numerals (ASCII, full-width; Japanese ones where they say a number), operators, LaTeX, Greek letters and
-terms. Science: units behind a numeral, and terms. What is both is mathematics. English terms are whole words in any
-case, with regular plurals; Japanese ones are found anywhere, the longest at a place; symbols and units as written.
+Mathematics: numerals (ASCII and full-width; Japanese ones if they are used as numbers), operators, LaTeX, Greek letters
+and terms. Science: units after a numeral, and terms. What is both counts as mathematics. English terms match whole
+words in any case, with regular plurals. Japanese terms match anywhere, the longest first. Symbols and units match only
+as written.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from conf.schema import Frozen, TokenWeights
 
 FOLDER = Path(__file__).parents[1] / "conf" / "token_classes"
 RULES_VERSION = 1
-"""Raise it where the code below finds other classes with the same patterns and words."""
+"""Increase this if the code below finds different classes with the same patterns and words."""
 
 
 class TokenClass(IntEnum):
-    """What a token belongs to."""
+    """Class of a token."""
 
     OTHER = 0
     MATHEMATICS = 1
@@ -40,56 +41,56 @@ class TokenClass(IntEnum):
 
     @property
     def label(self) -> str:
-        """As in configuration and manifests."""
+        """Name of the class in configuration and manifests."""
         return self.name.lower()
 
 
 class MathematicsTerms(Frozen):
-    """`mathematics.yaml`."""
+    """Contents of `mathematics.yaml`."""
 
     english: tuple[str, ...]
     japanese: tuple[str, ...]
 
 
 class ScienceTerms(MathematicsTerms):
-    """`science.yaml`."""
+    """Contents of `science.yaml`."""
 
     symbols: tuple[str, ...]
-    """Words that count only as they are written."""
+    """Words that match only as written."""
     units: tuple[str, ...]
-    """Counted behind a numeral."""
+    """Match after a numeral."""
     unit_signs: tuple[str, ...]
-    """Counted anywhere."""
+    """Match anywhere."""
 
 
 class NumeralWords(Frozen):
-    """`numerals.yaml`."""
+    """Contents of `numerals.yaml`."""
 
     counters: tuple[str, ...]
-    """What makes a number of a single Japanese numeral before it."""
+    """Words that make a number of a single Japanese numeral in front of them."""
     ordinary: tuple[str, ...]
-    """Words that begin with a numeral and are none, or hold a term that is not meant."""
+    """Ordinary words: they start with a numeral but are not numbers, or contain a term in another meaning."""
 
 
 def classify(pieces: Sequence[bytes]) -> NDArray[np.uint8]:
-    """The class of each token.
+    """Return the class of each token.
 
     Args:
-        pieces: the bytes of each token, in order; joined they are the text. Control tokens have none, and are `OTHER`.
+        pieces: bytes of each token, in order. Joined, they are the text. Control tokens have no bytes and are `OTHER`.
 
     Returns:
-        `TokenClass` values, one a piece.
+        `TokenClass` values, one per piece.
     """
     ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
     starts = np.concatenate(([0], ends[:-1]))
     joined = b"".join(pieces)
-    # A byte that is no UTF-8 becomes a character of its own, which no pattern knows.
+    # Each byte that is not valid UTF-8 becomes one character that no pattern matches.
     text = joined.decode("utf-8", "surrogateescape")
     byte_of = _byte_offsets(text)
     spans = _spans(text)
     classes = np.full(len(pieces), TokenClass.OTHER, np.uint8)
     for kind in (TokenClass.SCIENCE, TokenClass.MATHEMATICS):
-        # How many bytes of the class stand before each byte: a token overlaps the class where that grows within it.
+        # Count the bytes of the class before each byte. A token overlaps the class if the count grows within it.
         covered = np.zeros(len(joined) + 1, np.int64)
         for start, end in spans[kind]:
             covered[byte_of[start] + 1 : byte_of[end] + 1] = 1
@@ -99,24 +100,24 @@ def classify(pieces: Sequence[bytes]) -> NDArray[np.uint8]:
 
 
 def count_tokens(classes: NDArray[np.uint8]) -> dict[str, int]:
-    """Tokens of each class, by its label."""
+    """Return the number of tokens per class label."""
     counts = np.bincount(classes, minlength=len(TokenClass))
     return {kind.label: int(counts[kind]) for kind in TokenClass}
 
 
 def weigh(classes: NDArray[np.uint8], weights: TokenWeights) -> NDArray[np.float32]:
-    """The weight of each token."""
+    """Return the weight of each token."""
     return np.array([getattr(weights, kind.label) for kind in TokenClass], np.float32)[classes]
 
 
 def weights_key(weights: TokenWeights | None) -> dict[str, Any]:
-    """What a matrix's key says of weights: nothing where every token counts once."""
+    """Return the part of a matrix's key that describes token weights: empty if all tokens count the same."""
     return {} if weights is None else {"token_weights": {**weights.model_dump(), "classes": class_rules()}}
 
 
 @functools.cache
 def class_rules() -> str:
-    """What tells these rules and words from others: 16 hexadecimal digits, for keys."""
+    """Return the identity of rules and word lists for use in keys: 16 hexadecimal digits."""
     rules = _rules()
     patterns = {kind.label: [one.pattern for one in patterns] for kind, patterns in rules.patterns.items()}
     phrases = {first: [[kind.label, one.pattern] for kind, one in found] for first, found in rules.phrases.items()}
@@ -127,16 +128,16 @@ def class_rules() -> str:
 
 
 def _byte_offsets(text: str) -> NDArray[np.int64]:
-    """(characters + 1,): where each character begins in UTF-8, and where the text ends."""
+    """Return the UTF-8 offset of each character, and of the end of the text: (characters + 1,)."""
     code = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    # Lone surrogates stand for the single bytes that were no UTF-8.
+    # Lone surrogates stand for single bytes that were not valid UTF-8.
     is_byte = (code >= 0xDC80) & (code <= 0xDCFF)
     lengths = 1 + (code >= 0x80).astype(np.int64) + (code >= 0x800) + (code >= 0x10000)
     return np.concatenate(([0], np.cumsum(np.where(is_byte, 1, lengths))))
 
 
 def _spans(text: str) -> dict[TokenClass, list[tuple[int, int]]]:
-    """Characters [start, end) that belong to each class; they may overlap."""
+    """Return the spans of characters [start, end) that belong to each class. They may overlap."""
     rules = _rules()
     spans: dict[TokenClass, list[tuple[int, int]]] = {kind: [] for kind in TokenClass}
     for kind, patterns in rules.patterns.items():
@@ -159,30 +160,30 @@ def _spans(text: str) -> dict[TokenClass, list[tuple[int, int]]]:
 
 # --- the rules ------------------------------------------------------------------------------------
 
-# Greek letters with accents are words of Greek; so are three letters in a row.
+# A Greek letter next to an accented one belongs to a Greek word. So do three letters in a row.
 _GREEK = "\u0391-\u03a9\u03b1-\u03c9\u03d1\u03d5\u03d6\u03f1\u03f5"
 _DIGIT = "0-9０-９"
 _SIGNS = "一二三四五六七八九〇零"
 _PLACES = "十百千万億兆"
-# What stands before an operator: the end of a word does for a relation ("speed = 5"), not for arithmetic (COVID-19).
+# What may come before an operator. A relation may follow a word ("speed = 5"), but arithmetic may not (COVID-19).
 _CLOSED = rf"[{_DIGIT}{_GREEK})\]}}|!%％²³°′]"
-_BEHIND_OPERAND = rf"(?:(?<={_CLOSED})|(?<=(?<![A-Za-z])[A-Za-z]))"
-_BEHIND_WORD = rf"(?:(?<={_CLOSED})|(?<=[A-Za-z]))"
+_AFTER_OPERAND = rf"(?:(?<={_CLOSED})|(?<=(?<![A-Za-z])[A-Za-z]))"
+_AFTER_WORD = rf"(?:(?<={_CLOSED})|(?<=[A-Za-z]))"
 _BEFORE_OPERAND = rf"(?=[{_DIGIT}{_GREEK}(\[{{\\√∑∫|.$−-]|[A-Za-z](?![A-Za-z]))"
 _PATTERNS = (
-    # Numerals: not within a name (x86), but with thousands, fraction, exponent and percent.
+    # Numerals: not inside a name (x86), but with thousands separators, fraction, exponent and percent sign.
     rf"(?<![A-Za-z_{_DIGIT}])[{_DIGIT}]+(?:[.,．，][{_DIGIT}]+)*(?:[eE][+-]?[0-9]+)?[%％‰]?",
-    # Raised, lowered and vulgar fractions.
+    # Superscripts, subscripts and vulgar fractions.
     "[²³¹⁰-ₜ¼-¾⅐-⅞]+",
-    # Operators that are nothing else: U+2200 to U+22FF, and what stands in other blocks.
+    # Characters that are always operators: U+2200 to U+22FF, and those in other blocks.
     "[×÷±¬∀-⋿＋＝＜＞⇒⇔↦⟨⟩⌈⌉⌊⌋]+",
-    # Operators of ASCII: between operands, which tells them from hyphens, headings, tags and paths.
-    rf"{_BEHIND_WORD}[ \t]*(?:[=<>]=?|!=|:=)[ \t]*{_BEFORE_OPERAND}",
-    rf"{_BEHIND_OPERAND}[ \t]*(?:\*\*|[+*/^-])[ \t]*{_BEFORE_OPERAND}",
+    # ASCII operators: only between operands, to exclude hyphens, headings, tags and paths.
+    rf"{_AFTER_WORD}[ \t]*(?:[=<>]=?|!=|:=)[ \t]*{_BEFORE_OPERAND}",
+    rf"{_AFTER_OPERAND}[ \t]*(?:\*\*|[+*/^-])[ \t]*{_BEFORE_OPERAND}",
     # One or two Greek letters.
     rf"[{_GREEK}](?<![\u0370-\u03ff].)[{_GREEK}]?(?![\u0370-\u03ff])",
-    # LaTeX: commands with their arguments, indices, environments. Dollars by pandoc's rule (tex_math_dollars): no space
-    # within, no digit behind, so that sums of money are none.
+    # LaTeX: commands with their arguments, indices, environments. Dollars follow pandoc's rule (tex_math_dollars): no
+    # space inside and no digit after the closing one, which excludes amounts of money.
     r"(?<![A-Za-z0-9:\\])\\[A-Za-z]{2,}\*?(?:\{[^{}\n]{0,200}\})*",
     r"[\^_]\{[^{}\n]{0,200}\}",
     r"(?<![\\$])\$(?=[^\s$])[^$\n]{0,400}(?<=[^\s\\])\$(?![0-9$])",
@@ -195,19 +196,19 @@ _PATTERNS = (
 
 @dataclass(frozen=True)
 class _Rules:
-    """Patterns and lists, compiled."""
+    """Compiled patterns and word lists."""
 
     patterns: Mapping[TokenClass, tuple[re.Pattern[str], ...]]
     word: re.Pattern[str]
     words: Mapping[str, TokenClass]
-    """English terms of one word and their plurals, in lower case."""
+    """English terms of one word, and their plurals, in lower case."""
     phrases: Mapping[str, tuple[tuple[TokenClass, re.Pattern[str]], ...]]
-    """Terms of several words by their first one, in lower case."""
+    """Terms of several words, by their first word in lower case."""
     japanese: re.Pattern[str]
     japanese_terms: Mapping[str, TokenClass]
-    """`OTHER` for ordinary words, which are found so that no shorter term is found in them."""
+    """Ordinary words are `OTHER`. They are matched so that no shorter term is found inside them."""
     numeral_signs: re.Pattern[str]
-    """Where a Japanese numeral can begin."""
+    """Matches where a Japanese numeral may start."""
     japanese_numeral: re.Pattern[str]
 
 
@@ -230,7 +231,7 @@ def _rules() -> _Rules:
             for kind, terms in lists.items()
             for term in terms.english
             if term.isalpha()
-            for form in forms(term)
+            for form in with_plural(term)
         },
         phrases=_phrases(lists),
         japanese=re.compile(_longest_first(japanese)),
@@ -245,8 +246,8 @@ def _yaml(name: str) -> dict[str, object]:
     return read_yaml(path, key=str(path))
 
 
-def forms(term: str) -> tuple[str, ...]:
-    """A term in lower case with its regular plural: `radius`, `radiuses`; `identity`, `identities`."""
+def with_plural(term: str) -> tuple[str, ...]:
+    """Return a term in lower case and its regular plural: `radius`, `radiuses`; `identity`, `identities`."""
     word = term.lower()
     if word.endswith("y") and word[-2] not in "aeiou":
         return word, f"{word[:-1]}ies"
@@ -256,10 +257,10 @@ def forms(term: str) -> tuple[str, ...]:
 def _phrases(
     lists: Mapping[TokenClass, MathematicsTerms],
 ) -> dict[str, tuple[tuple[TokenClass, re.Pattern[str]], ...]]:
-    """Terms of several words, with any single white space or hyphen between them."""
+    """Return patterns for terms of several words. A single space or hyphen may separate the words."""
     found: dict[str, dict[TokenClass, list[str]]] = {}
     for kind, terms in lists.items():
-        for form in (form for term in terms.english if not term.isalpha() for form in forms(term)):
+        for form in (form for term in terms.english if not term.isalpha() for form in with_plural(term)):
             found.setdefault(re.split("[ -]", form)[0], {}).setdefault(kind, []).append(form)
     return {
         first: tuple((kind, _any_of(phrases)) for kind, phrases in by_kind.items()) for first, by_kind in found.items()
@@ -278,7 +279,7 @@ def _symbols(science: ScienceTerms) -> re.Pattern[str]:
 
 def _units(science: ScienceTerms) -> re.Pattern[str]:
     unit = rf"(?:{_longest_first(science.units)})(?![A-Za-zµμ])(?:\^?[-−]?[0-9]|[⁻²³⁰-⁹])*"
-    # "1990s" is a decade: seconds keep their distance.
+    # "1990s" is a decade: seconds need a space.
     glued = r"(?!s(?![A-Za-z/]))|[ \u00a0\u2009\u202f-]"
     return re.compile(rf"(?<=[{_DIGIT}{_SIGNS}{_PLACES}])(?:{glued}){unit}(?:[/·⋅*]{unit})*")
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from actors.recipes import named_at_end
+from actors.recipes import match_recipe_at_end
 from conf.faults import BadInput, Fault
 from conf.hub_ids import stem_of
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
@@ -211,7 +211,7 @@ def named_path(text: str) -> dict[str, str]:
 def model_name(spec: str) -> str:
     """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
     stem = stem_of(spec) or "model"
-    ending = named_at_end(stem)
+    ending = match_recipe_at_end(stem)
     return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
 
 

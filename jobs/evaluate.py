@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actors.llama.gguf_layout import first_part, part_names
-from actors.recipes import named_at_end
+from actors.recipes import match_recipe_at_end
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import parse_hub_id, stem_of
@@ -124,7 +124,7 @@ def _size_bytes(file: Path) -> int:
 def arm_name(file: str) -> str:
     """The llama.cpp type or the publisher's name for a recipe at the end of the name, else the whole stem."""
     stem = stem_of(file)
-    ending = named_at_end(stem)
+    ending = match_recipe_at_end(stem)
     return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", stem)
 
 

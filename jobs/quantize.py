@@ -25,7 +25,7 @@ from actors.orchestrator.sources.recipes import predict_size
 from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
-from actors.recipes import Recipe, check_own_recipes, needs_imatrix, protected, resolve_recipe
+from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
 from actors.store import ArmFiles, content_hash, file_sha256
 from conf.faults import BadInput, Fault
 from conf.load import load
@@ -125,7 +125,7 @@ def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfi
     """The user's configuration, its recipes checked, with the flags for protection laid on it."""
     protection = arguments.flag_values(options).get("protection", {})
     config = load(options.config, {"models": [model], "protection": protection})
-    check_own_recipes(config.recipes)
+    check_custom_recipes(config.recipes)
     return config
 
 

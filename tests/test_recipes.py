@@ -1,4 +1,4 @@
-"""Names become recipes: llama.cpp's, the publishers' and the user's own."""
+"""Names are resolved to recipes: those of llama.cpp, of publishers, and custom ones."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from typing import Any
 import pytest
 
 from actors.llama.overrides import NO_OVERRIDES, TypeOverrides
-from actors.recipes import ByteBudget, Recipe, check_own_recipes, named_at_end, needs_imatrix, protected, resolve_recipe
+from actors.recipes import (
+    ByteBudget,
+    Recipe,
+    check_custom_recipes,
+    match_recipe_at_end,
+    needs_imatrix,
+    protected,
+    resolve_recipe,
+)
 from conf.faults import BadInput
 from conf.load import load, published_recipes
 from conf.schema import Protection, RecipeSettings, size_bytes
 
 
-def own(**settings: Any) -> dict[str, RecipeSettings]:
+def custom(**settings: Any) -> dict[str, RecipeSettings]:
     return {"mine": RecipeSettings.model_validate({"method": "q4_k_m"} | settings)}
 
 
 def faults_of(recipes: dict[str, RecipeSettings]) -> str:
     with pytest.raises(BadInput) as caught:
-        check_own_recipes(recipes)
+        check_custom_recipes(recipes)
     return str(caught.value)
 
 
-def test_a_type_is_a_recipe_that_is_nothing_but_its_name() -> None:
+def test_a_plain_type_is_a_recipe_identified_by_its_name() -> None:
     recipe = resolve_recipe("Q4_K", {})
     assert recipe == Recipe("q4_k_m", "Q4_K_M", "q4_k_m", NO_OVERRIDES)
     assert recipe.identity == "q4_k_m"
@@ -42,17 +50,17 @@ def test_a_type_is_a_recipe_that_is_nothing_but_its_name() -> None:
         ("q8_0-FP16", "Q8_0-fp16", "q8_0", "f16"),
     ],
 )
-def test_the_names_that_publishers_use(name: str, label: str, method: str, kind: str) -> None:
+def test_publishers_names_resolve_to_recipes(name: str, label: str, method: str, kind: str) -> None:
     recipe = resolve_recipe(name, {})
     assert recipe == Recipe(name.lower(), label, method, TypeOverrides(kind, kind))
 
 
-def test_a_type_of_llama_cpp_wins_over_a_rule() -> None:
+def test_a_llama_cpp_type_wins_over_a_suffix_rule() -> None:
     assert resolve_recipe("q3_k_l", {}).overrides == NO_OVERRIDES
 
 
-def test_published_recipes_are_sound() -> None:
-    check_own_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
+def test_published_recipes_are_valid() -> None:
+    check_custom_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
     for name in published_recipes().recipes:
         assert resolve_recipe(name, {}).name == name
 
@@ -63,14 +71,14 @@ def test_unknown_names_are_refused(name: str) -> None:
         resolve_recipe(name, {})
 
 
-def test_a_near_name_may_be_the_users_own() -> None:
+def test_a_custom_recipe_is_suggested_as_a_near_name() -> None:
     with pytest.raises(BadInput, match="Did you mean 'mine'"):
-        resolve_recipe("mne", own())
+        resolve_recipe("mne", custom())
 
 
-def test_own_recipes_keep_the_order_of_their_patterns() -> None:
-    recipes = own(output="Q6_K", embedding="q8_0", tensors={r"blk\.0\..*": "q8_0", "attn_v": "Q5_K"})
-    check_own_recipes(recipes)
+def test_custom_recipes_keep_the_order_of_their_patterns() -> None:
+    recipes = custom(output="Q6_K", embedding="q8_0", tensors={r"blk\.0\..*": "q8_0", "attn_v": "Q5_K"})
+    check_custom_recipes(recipes)
     recipe = resolve_recipe("mine", recipes)
     assert recipe == Recipe(
         "mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"), ("attn_v", "q5_k")))
@@ -83,13 +91,13 @@ def test_own_recipes_keep_the_order_of_their_patterns() -> None:
     }
 
 
-def test_bits_are_checked_and_change_nothing() -> None:
-    assert resolve_recipe("mine", own(method="q4_0", bits=4)).identity == "q4_0"
-    assert "recipes.mine.bits: got 5; allowed: 4" in faults_of(own(method="q4_0", bits=5))
+def test_bits_are_checked_but_change_nothing() -> None:
+    assert resolve_recipe("mine", custom(method="q4_0", bits=4)).identity == "q4_0"
+    assert "recipes.mine.bits: got 5; allowed: 4" in faults_of(custom(method="q4_0", bits=5))
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"method": "q4_km"}, "'q4_k_m'"),
         ({"method": "f16"}, "a quantized llama.cpp type"),
@@ -99,13 +107,13 @@ def test_bits_are_checked_and_change_nothing() -> None:
         ({"tensors": {"blk": "q9_0"}}, "recipes.mine.tensors"),
     ],
 )
-def test_faults_in_own_recipes(settings: dict[str, Any], told: str) -> None:
-    assert told in faults_of(own(**settings))
+def test_faults_in_custom_recipes_are_named(settings: dict[str, Any], message: str) -> None:
+    assert message in faults_of(custom(**settings))
 
 
-def test_all_faults_are_told_at_once() -> None:
-    told = faults_of(own(method="nope", output="nope", tensors={"blk": "nope"}))
-    assert all(part in told for part in ("mine.method", "mine.output", "mine.tensors"))
+def test_all_faults_are_reported_at_once() -> None:
+    message = faults_of(custom(method="nope", output="nope", tensors={"blk": "nope"}))
+    assert all(part in message for part in ("mine.method", "mine.output", "mine.tensors"))
 
 
 def test_a_level_makes_a_protected_recipe_and_its_control() -> None:
@@ -121,7 +129,7 @@ def test_a_level_makes_a_protected_recipe_and_its_control() -> None:
     assert protected(f16, Protection(level="max")) == (f16,)
 
 
-def test_targets_stand_in_names() -> None:
+def test_targets_appear_in_names() -> None:
     plain = resolve_recipe("q4_k_m", {})
     names = [
         protected(plain, Protection.model_validate(settings))[0].suffix
@@ -130,16 +138,16 @@ def test_targets_stand_in_names() -> None:
     assert names == ["+tbpw4.5", "+tsize4300.8MiB", "+tsize900MiB"]
 
 
-def test_a_recipe_with_a_level_of_its_own_keeps_its_name_and_level() -> None:
+def test_a_recipe_with_its_own_level_keeps_its_name_and_level() -> None:
     (recipe, control) = protected(
-        resolve_recipe("mine", own(method="q4_0", bits=4, protection="low")), Protection(level="max")
+        resolve_recipe("mine", custom(method="q4_0", bits=4, protection="low")), Protection(level="max")
     )
     assert (recipe.suffix, control.suffix, control.file_label) == ("", "~plain", "MINE-plain")
     assert recipe.budget == ByteBudget("", extra_bpw=0.1)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"level": "extreme"}, "'none', 'low', 'medium', 'high' or 'max'"),
         ({"level": "low", "target_bpw": 4.5}, "exclude each other"),
@@ -148,10 +156,10 @@ def test_a_recipe_with_a_level_of_its_own_keeps_its_name_and_level() -> None:
         ({"target_bpw": 0}, "greater than 0"),
     ],
 )
-def test_what_protection_cannot_be(settings: dict[str, Any], told: str) -> None:
+def test_invalid_protection_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput) as caught:
         load(None, {"models": [{"name": "m", "path": "/m.gguf"}], "protection": settings})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +171,14 @@ def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["q4_k_m", "q4_k", "q4_k_l", "q4_0-fp16"])
-def test_a_recipe_cannot_hide_what_a_name_means_already(name: str) -> None:
+def test_a_custom_recipe_cannot_reuse_a_known_name(name: str) -> None:
     assert "stand for something else" in faults_of({name: RecipeSettings(method="q4_0")})
 
 
 def test_an_override_may_need_an_importance_matrix() -> None:
     assert not needs_imatrix(resolve_recipe("q4_k_l", {}))
     assert needs_imatrix(resolve_recipe("iq2_xxs-fp16", {}))
-    assert needs_imatrix(resolve_recipe("mine", own(tensors={"ffn_up": "iq2_s"})))
+    assert needs_imatrix(resolve_recipe("mine", custom(tensors={"ffn_up": "iq2_s"})))
 
 
 @pytest.mark.parametrize(
@@ -184,12 +192,12 @@ def test_an_override_may_need_an_importance_matrix() -> None:
         ("m-fp16", None),
     ],
 )
-def test_recipes_at_the_end_of_file_names(stem: str, found: str | None) -> None:
-    match = named_at_end(stem)
+def test_recipes_are_found_at_the_end_of_file_names(stem: str, found: str | None) -> None:
+    match = match_recipe_at_end(stem)
     assert (match[1] if match else None) == found
 
 
-def test_faults_of_the_schema_name_their_place(tmp_path: Path) -> None:
+def test_schema_faults_name_their_key(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("recipes: {mine: {method: q4_0, tensor: {a: q8_0}}, 'Not This': {method: q4_0}, bare: {}}\n")
     with pytest.raises(BadInput) as caught:

@@ -1,4 +1,4 @@
-"""Tokens of mathematics and science are told from others by what the text says, however it is cut into tokens."""
+"""Tokens are classified by the text they belong to, independent of tokenization."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors import token_classes
-from actors.token_classes import FOLDER, TokenClass, class_rules, classify, count_tokens, forms, weigh
+from actors.token_classes import FOLDER, TokenClass, class_rules, classify, count_tokens, weigh, with_plural
 from conf.load import read_yaml
 from conf.schema import TokenWeights
 
@@ -19,7 +19,7 @@ M, S, O = TokenClass.MATHEMATICS, TokenClass.SCIENCE, TokenClass.OTHER  # noqa: 
 
 
 def found(text: str, kind: TokenClass) -> list[str]:
-    """The passages of a class, as single characters show them; touching ones are one."""
+    """Return the passages of a class, with every character as one token. Adjacent passages are joined."""
     classes = classify([sign.encode() for sign in text])
     edges = np.flatnonzero(np.diff(np.concatenate(([0], classes == kind, [0]))))
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
@@ -32,13 +32,13 @@ def found(text: str, kind: TokenClass) -> list[str]:
         ("It took 12,345 steps, 3.14e-5 of them, x86 and B2B", ["12,345", "3.14e-5"], []),
         ("５００人が５０％", ["５００", "５０％"], []),
         ("½ of x² and aₙ₊₁", ["½", "²", "ₙ₊₁"], []),
-        # operators, and what only looks so
+        # operators, and lookalikes
         ("48/2 = 24", ["48/2 = 24"], []),
         ("a + b, speed = 5", [" + ", " = 5"], []),
         ("well-known and/or C++ <b>bold</b>", [], []),
         ("\n = History of the town = \n", [], []),
         ("x ≤ y ∫ f ⇒ ±", ["≤", "∫", "⇒", "±"], []),
-        # Greek letters, and Greek
+        # Greek letters, and Greek words
         ("the angle θ or αβ, λόγος", ["θ", "αβ"], []),
         # LaTeX, and money
         ("so $x^2 + y$ is", ["$x^2 + y$"], []),
@@ -53,35 +53,35 @@ def found(text: str, kind: TokenClass) -> list[str]:
         ("Theorems on a PRIME number; prime\nnumbers", ["Theorems", "PRIME number", "prime\nnumbers"], []),
         ("the enzymes of H2O and mRNA, not h2o", [], ["enzymes", "H2O", "mRNA"]),
         ("arithmetics, geniuses, integers-only", ["arithmetics", "integers"], []),
-        # Japanese terms, the longest at a place
+        # Japanese terms: the longest one wins
         ("微分方程式を解く", ["微分方程式"], []),
         ("分子量と細胞膜", [], ["分子量", "細胞膜"]),
         ("絶対数が多い", [], []),
-        # Japanese numerals where they say a number
+        # Japanese numerals used as numbers
         ("二十一人が三百五十円で三個", ["二十一", "三百五十", "三"], []),
         ("第二に三分の一、一九九八年、二〇二四年", ["第二", "三分の一", "一九九八", "二〇二四"], []),
         ("一般に十分な六本木の千葉さんと八百屋、万一、一人で三角", [], []),
     ],
 )
-def test_passages_worked_out_by_hand(text: str, mathematics: list[str], science: list[str]) -> None:
+def test_passages_match_cases_worked_out_by_hand(text: str, mathematics: list[str], science: list[str]) -> None:
     assert found(text, M) == mathematics
     assert found(text, S) == science
 
 
-def test_a_token_belongs_to_what_it_overlaps() -> None:
+def test_a_token_has_the_class_that_it_overlaps() -> None:
     assert classify([b"The", b" theo", b"rem", b" of 5", b" k", b"g."]).tolist() == [O, M, M, M, S, S]
 
 
-def test_mathematics_wins_where_a_token_has_both() -> None:
+def test_mathematics_wins_if_a_token_has_both() -> None:
     assert classify([b"5 kg"]).tolist() == [M]
 
 
-def test_parts_of_a_character_belong_to_what_the_character_does() -> None:
+def test_parts_of_a_character_have_the_characters_class() -> None:
     water = "水素".encode()
     assert classify([b"x", water[:1], water[1:4], water[4:], b"y"]).tolist() == [O, S, S, S, O]
 
 
-def test_bytes_that_are_no_text_are_nothing_and_move_nothing() -> None:
+def test_invalid_bytes_have_no_class_and_shift_nothing() -> None:
     assert classify([b"\xff\xe6", b" 5", b"\xf0", b"", b"km"]).tolist() == [O, M, O, O, O]
     assert classify([]).tolist() == []
     assert classify([b"", b""]).tolist() == [O, O]
@@ -117,8 +117,8 @@ TEXTS = st.lists(
 
 @given(TEXTS, st.data())
 @example("三十個の水素".encode(), None)
-def test_classes_do_not_depend_on_how_a_text_is_cut(text: bytes, data: st.DataObject | None) -> None:
-    """The class of a token is the first of mathematics, science, other that any of its bytes has."""
+def test_classes_do_not_depend_on_tokenization(text: bytes, data: st.DataObject | None) -> None:
+    """A token has the first of these classes that any of its bytes has: mathematics, science, other."""
     cuts = list(range(0, len(text), 5)) if data is None else data.draw(st.lists(st.integers(0, len(text))))
     of_bytes = classify([text[place : place + 1] for place in range(len(text))])
     edges = [0, *sorted(cuts), len(text)]
@@ -127,7 +127,7 @@ def test_classes_do_not_depend_on_how_a_text_is_cut(text: bytes, data: st.DataOb
     assert classify(pieces).tolist() == expected
 
 
-def test_counts_and_weights_go_by_class() -> None:
+def test_counts_and_weights_are_per_class() -> None:
     classes = np.array([O, M, S, M, O, O], np.uint8)
     assert count_tokens(classes) == {"other": 3, "mathematics": 2, "science": 1}
     weights = weigh(classes, TokenWeights(mathematics=4, science=2.5, other=1))
@@ -135,13 +135,13 @@ def test_counts_and_weights_go_by_class() -> None:
 
 
 def test_plurals_are_regular() -> None:
-    assert forms("Integer") == ("integer", "integers")
-    assert forms("identity") == ("identity", "identities")
-    assert forms("axis") == ("axis", "axises")
-    assert forms("array") == ("array", "arrays")
+    assert with_plural("Integer") == ("integer", "integers")
+    assert with_plural("identity") == ("identity", "identities")
+    assert with_plural("axis") == ("axis", "axises")
+    assert with_plural("array") == ("array", "arrays")
 
 
-def test_no_term_stands_twice_or_in_two_classes() -> None:
+def test_no_term_is_listed_twice() -> None:
     lists = [read_yaml(FOLDER / f"{name}.yaml", key=name) for name in ("mathematics", "science", "numerals")]
     for language in ("english", "japanese"):
         terms = [term.lower() for terms in lists[:2] for term in terms[language]]
@@ -158,7 +158,7 @@ def test_every_listed_term_is_found(name: str) -> None:
         assert missed == []
 
 
-def test_words_are_part_of_what_tells_the_rules_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_word_lists_are_part_of_the_rules_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = class_rules()
     for path in FOLDER.glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text(encoding="utf-8").replace("theorem,", ""), encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Tiny models with random weights whose memory is more than one plain KV cache: what the batched engine must cope with.
+"""Tiny models with random weights that need more than one plain KV cache. The batched engine must support them.
 
-- `gemma2`: every other layer attends to a sliding window of 24 tokens (llama.cpp keeps two caches)
-- `mamba`: no attention at all; each sequence has one state that changes with every token
-- `jamba`: a mamba layer and an attention layer
+- `gemma2`: every second layer attends to a sliding window of 24 tokens (llama.cpp keeps two caches)
+- `mamba`: no attention; each sequence has one state that changes with every token
+- `jamba`: one mamba layer and one attention layer
 
-Rows are multiples of 256 like those of `tiny_model`, whose vocabulary these models share.
+Rows are multiples of 256, as in `tiny_model`. The vocabulary is also that of `tiny_model`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _F32_ENDINGS = ("norm.weight", ".bias", "ssm_a", "ssm_d", "ssm_conv1d.weight")
 
 
 def write_tiny_architecture(path: str | Path, architecture: Architecture, *, seed: int = 0) -> Path:
-    """Write the model in f16; the same arguments give the same bytes."""
+    """Write the model in f16 and return its path. The same arguments give the same bytes."""
     target = Path(path)
     writer = gguf.GGUFWriter(target, architecture)
     writer.add_name(f"Tiny {architecture}")
@@ -39,8 +39,8 @@ def write_tiny_architecture(path: str | Path, architecture: Architecture, *, see
     rng = np.random.default_rng(seed)
     weights = {"token_embd.weight": _matrix(rng, n_vocab, N_EMBD), "output_norm.weight": np.ones(N_EMBD, np.float32)}
     weights |= {"gemma2": _gemma2, "mamba": _mamba, "jamba": _jamba}[architecture](writer, rng)
-    # Three times the usual size: answers differ between seeds without being uniform noise.
-    if architecture == "gemma2":  # its output is the embedding
+    # Three times the usual size, so that answers differ between seeds without being uniform noise.
+    if architecture == "gemma2":  # the output tensor is the embedding
         weights["token_embd.weight"] *= np.float32(2)
     else:
         weights["output.weight"] = _matrix(rng, n_vocab, N_EMBD) * np.float32(3)
@@ -60,7 +60,7 @@ def _add_attention(writer: gguf.GGUFWriter, kv_heads: int | list[int]) -> None:
 
 
 def _gemma2(writer: gguf.GGUFWriter, rng: np.random.Generator) -> Weights:
-    """The first layer slides, the second sees everything; norms of gemma come before and after each part."""
+    """Return weights with a sliding window in the first layer only. Gemma has norms before and after each part."""
     _add_attention(writer, N_KV_HEADS)
     writer.add_block_count(2)
     writer.add_key_length(N_EMBD // N_HEADS)
@@ -74,7 +74,7 @@ def _gemma2(writer: gguf.GGUFWriter, rng: np.random.Generator) -> Weights:
         for norm in ("attn_norm", "ffn_norm"):
             weights[f"blk.{layer}.{norm}.weight"] = np.ones(N_EMBD, np.float32)
         for norm in ("post_attention_norm", "post_ffw_norm"):
-            # As the output is the embedding, the layers must be louder than the token, or it would only be repeated.
+            # The output is the embedding, so the layers must outweigh the token. Otherwise it would only be repeated.
             weights[f"blk.{layer}.{norm}.weight"] = np.full(N_EMBD, 8, np.float32)
     return weights
 
@@ -92,7 +92,7 @@ def _mamba(writer: gguf.GGUFWriter, rng: np.random.Generator) -> Weights:
 
 
 def _jamba(writer: gguf.GGUFWriter, rng: np.random.Generator) -> Weights:
-    """A layer without key-value heads is one of mamba's."""
+    """Return weights of a mamba layer (the one without key-value heads) and an attention layer."""
     _add_state_space(writer)
     _add_attention(writer, [0, N_KV_HEADS])
     writer.add_block_count(2)
@@ -136,7 +136,7 @@ def _state_space(rng: np.random.Generator, layer: int) -> Weights:
         block + "ssm_conv1d.bias": np.zeros(D_INNER, np.float32),
         block + "ssm_x.weight": _matrix(rng, DT_RANK + 2 * D_STATE, D_INNER),
         block + "ssm_dt.weight": _matrix(rng, D_INNER, DT_RANK),
-        # softplus of it is about 0.1: a state remembers some ten tokens.
+        # Its softplus is about 0.1, so a state remembers about ten tokens.
         block + "ssm_dt.bias": np.full(D_INNER, -2.25, np.float32),
         block + "ssm_a": -decay,
         block + "ssm_d": np.ones(D_INNER, np.float32),

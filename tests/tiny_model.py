@@ -1,7 +1,7 @@
-"""A tiny model with random weights, for tests: a Llama-architecture GGUF that llama.cpp loads and decodes in no time.
+"""A tiny test model with random weights: a GGUF of the Llama architecture that llama.cpp loads and decodes quickly.
 
-Rows are multiples of 256, so that k-quants are real and not fallbacks; the vocabulary has a token for each byte,
-so that any UTF-8 text goes in and comes out again. What it says is noise: tests of quality need a real model.
+Rows are multiples of 256, so that k-quants are used and not their fallbacks. The vocabulary has a token for each byte,
+so that any UTF-8 text can be tokenized and restored. The output is noise: tests of quality need a real model.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LONGER_PIECES = (
     "▁an",
     "▁and",
 )
-# Merging goes pair by pair, so every prefix of a longer piece stands in the vocabulary as well.
+# Pieces are merged pair by pair, so the vocabulary must also contain every prefix of a longer piece.
 _CHARACTERS = "▁\n" + "".join(chr(code) for code in range(0x21, 0x7F)) + "のにはをがとでたし。、"
 
 
@@ -54,9 +54,9 @@ class TinyShape:
     n_kv_heads: int = 2
     n_ctx: int = 2048
     n_experts: int = 0
-    """0: a dense model; else a mixture in which two experts serve each token."""
+    """0: a dense model. Otherwise a mixture of experts with two active experts per token."""
     n_vocab: int = 0
-    """Tokens at least: what the usual vocabulary lacks is filled up with tokens that no text has."""
+    """Minimum vocabulary size. Missing tokens are added as fillers that occur in no text."""
 
 
 def write_tiny_model(
@@ -68,7 +68,7 @@ def write_tiny_model(
     name: str = "Tiny",
     chat_template: str | None = CHAT_TEMPLATE,
 ) -> Path:
-    """Write the model; the same arguments give the same bytes. About 3 MB in f16."""
+    """Write the model and return its path. The same arguments give the same bytes. About 3 MB in f16."""
     target, shape = Path(path), shape or TinyShape()
     writer = gguf.GGUFWriter(target, "llama")
     _add_metadata(writer, shape, name, dtype)
@@ -101,7 +101,7 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: s
 
 
 def add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: int = 0) -> int:
-    """A SentencePiece vocabulary with byte fallback; returns its size."""
+    """Write a SentencePiece vocabulary with byte fallback, and return its size."""
     kinds = gguf.TokenType
     tokens = [*_SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256)), *_CHARACTERS, *_LONGER_PIECES]
     tokens += [f"<filler {number}>" for number in range(len(tokens), n_least)]
@@ -125,7 +125,7 @@ def add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: 
 
 
 def _weights(shape: TinyShape, n_vocab: int, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-    """Weights by tensor name, each as rows x columns; variances such that activations neither fade nor grow."""
+    """Return weights by tensor name, as rows x columns. Their variance keeps the size of activations constant."""
     embd, ff = shape.n_embd, shape.n_ff
     kv = embd * shape.n_kv_heads // shape.n_heads
     experts = (shape.n_experts,) if shape.n_experts else ()
@@ -149,6 +149,6 @@ def _weights(shape: TinyShape, n_vocab: int, rng: np.random.Generator) -> dict[s
         weights[block + "ffn_up" + suffix] = matrix(*experts, ff, embd)
         weights[block + "ffn_down" + suffix] = matrix(*experts, embd, ff)
     weights["output_norm.weight"] = np.ones(embd, np.float32)
-    # Three times the usual size: answers differ between seeds without being uniform noise.
+    # Three times the usual size, so that answers differ between seeds without being uniform noise.
     weights["output.weight"] = matrix(n_vocab, embd) * np.float32(3)
     return weights

@@ -1,13 +1,13 @@
-"""Sharing bytes among tensors: the choice of one option a tensor that costs least and fits into a budget.
+"""Distribute a byte budget among tensors: pick one option per tensor so that the total cost is lowest.
 
-Pure arithmetic on tables of bytes and costs (a multiple-choice knapsack). What an option is and what it costs is
-`protection`'s; here are the best choice, a bound on how far from the optimum it can be, and the choice that looks at
-no cost, for the control.
+This is a multiple-choice knapsack problem: pure arithmetic on tables of bytes and costs. `protection` decides what the
+options are and what they cost. This module has the best selection, a bound that says how far from the optimum it can
+be, and a selection that ignores costs (for the control arm).
 
-`cheapest` is dynamic programming over bytes in whole units. The unit is the greatest common divisor of all byte
-differences, and then the choice is optimal; where the table would grow too large, a multiple of it, with every
-difference rounded up, so that the budget holds all the same. The unit does not depend on the budget: a larger budget
-can never give a worse choice.
+`select_cheapest` is dynamic programming over bytes, counted in whole units. The unit is the greatest common divisor of
+all byte differences, and then the selection is optimal. If the table would get too large, the unit is a multiple of
+that and every difference is rounded up, so the selection still fits into the budget. The unit does not depend on the
+budget, so a larger budget never gives a worse selection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_CELLS = 2**26
-"""Of the table of choices, a byte each: 64 MiB."""
+"""Maximum number of cells in the dynamic-programming table. One cell takes one byte: 64 MiB."""
 
 
 @dataclass(frozen=True)
@@ -32,41 +32,41 @@ class Option:
     cost: float
 
 
-Table = Sequence[Sequence[Option]]
-"""For each tensor its options, each of more bytes than the one before."""
+OptionTable = Sequence[Sequence[Option]]
+"""One row of options per tensor. In each row, every option takes more bytes than the one before."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One option a tensor."""
+class Selection:
+    """One option per tensor."""
 
     picked: tuple[int, ...]
-    """Index into each tensor's options."""
+    """One index per tensor into its options."""
     n_bytes: int
     cost: float
     bound: float
-    """No choice within the budget can cost less (Lagrangian dual)."""
+    """Lower bound on the cost of any selection within the budget (Lagrangian dual)."""
 
 
-def smallest(table: Table) -> int:
-    """Bytes of the smallest choice there is."""
+def smallest_bytes(table: OptionTable) -> int:
+    """Return the bytes of the smallest possible selection."""
     return sum(options[0].n_bytes for options in table)
 
 
-def cheapest(table: Table, budget_bytes: int, *, max_cells: int = _MAX_CELLS) -> Choice:
-    """The choice that costs least within the budget.
+def select_cheapest(table: OptionTable, budget_bytes: int, *, max_cells: int = _MAX_CELLS) -> Selection:
+    """Return the selection with the lowest cost within the budget.
 
     Raises:
-        ValueError: not even the smallest choice fits.
+        ValueError: even the smallest selection does not fit.
     """
-    room = budget_bytes - smallest(table)
+    room = budget_bytes - smallest_bytes(table)
     if room < 0:
-        raise ValueError(f"{budget_bytes} bytes are fewer than the smallest choice takes")
+        raise ValueError(f"{budget_bytes} bytes are not enough for the smallest selection")
     extra = [[option.n_bytes - options[0].n_bytes for option in options] for options in table]
     unit = _unit(extra, max_cells)
     widest = sum(-(-steps[-1] // unit) for steps in extra)
     n_units = min(room // unit, widest)
-    best = np.zeros(n_units + 1)  # the least cost of the tensors so far, by units that they may take
+    best = np.zeros(n_units + 1)  # lowest cost of the tensors so far, indexed by the units they may take
     picks: list[NDArray[np.uint8]] = []
     for options, steps in zip(table, extra, strict=True):
         fresh = np.full(n_units + 1, np.inf)
@@ -76,20 +76,20 @@ def cheapest(table: Table, budget_bytes: int, *, max_cells: int = _MAX_CELLS) ->
             if taken > n_units:
                 break
             candidate = best[: n_units + 1 - taken] + option.cost
-            # Strictly better: of equals, the smaller one stays.
+            # Strictly better: if costs are equal, the smaller option stays.
             better = candidate < fresh[taken:]
             fresh[taken:][better] = candidate[better]
             pick[taken:][better] = index
         best = fresh
         picks.append(pick)
-    return _choice(table, _trace(extra, picks, n_units, unit), _bound(table, room))
+    return _selection(table, _backtrack(extra, picks, n_units, unit), _lower_bound(table, room))
 
 
-def spread(table: Table, start: Sequence[int], budget_bytes: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """A choice that looks at bytes alone: each tensor in turn, in random order, takes one step, until none fits.
+def spread(table: OptionTable, start: Sequence[int], budget_bytes: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Return a selection that ignores costs: the tensors take one step up in turn, in random order, until no step fits.
 
     Args:
-        start: where each tensor begins. If that takes more than the budget, steps go down until it fits.
+        start: option index at which each tensor starts. If these exceed the budget, tensors step down until they fit.
     """
     picked = list(start)
     room = budget_bytes - sum(options[index].n_bytes for options, index in zip(table, picked, strict=True))
@@ -97,7 +97,7 @@ def spread(table: Table, start: Sequence[int], budget_bytes: int, rng: np.random
     while room < 0:
         movable = [tensor for tensor in order if picked[tensor] > 0]
         if not movable:
-            raise ValueError(f"{budget_bytes} bytes are fewer than the smallest choice takes")
+            raise ValueError(f"{budget_bytes} bytes are not enough for the smallest selection")
         for tensor in movable:
             if room < 0:
                 room += _step(table[tensor], picked[tensor], -1)
@@ -114,7 +114,7 @@ def spread(table: Table, start: Sequence[int], budget_bytes: int, rng: np.random
 
 
 def _step(options: Sequence[Option], index: int, direction: int) -> int:
-    """Bytes between an option and its neighbour, never negative."""
+    """Return the byte difference between an option and its neighbour, never negative."""
     return abs(options[index + direction].n_bytes - options[index].n_bytes)
 
 
@@ -124,7 +124,7 @@ def _unit(extra: Sequence[Sequence[int]], max_cells: int) -> int:
     return divisor * max(1, -(-len(extra) * widest // max_cells))
 
 
-def _trace(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], left: int, unit: int) -> list[int]:
+def _backtrack(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], left: int, unit: int) -> list[int]:
     picked = []
     for steps, pick in zip(reversed(extra), reversed(picks), strict=True):
         index = int(pick[left])
@@ -133,17 +133,17 @@ def _trace(extra: Sequence[Sequence[int]], picks: Sequence[NDArray[np.uint8]], l
     return picked[::-1]
 
 
-def _choice(table: Table, picked: Sequence[int], bound: float) -> Choice:
+def _selection(table: OptionTable, picked: Sequence[int], bound: float) -> Selection:
     taken = [options[index] for options, index in zip(table, picked, strict=True)]
     cost = math.fsum(option.cost for option in taken)
-    return Choice(tuple(picked), sum(option.n_bytes for option in taken), cost, min(bound, cost))
+    return Selection(tuple(picked), sum(option.n_bytes for option in taken), cost, min(bound, cost))
 
 
-def _bound(table: Table, room: int) -> float:
-    """The largest Lagrangian bound: what it would cost if the last step could be taken in part.
+def _lower_bound(table: OptionTable, room: int) -> float:
+    """Return the largest Lagrangian bound: the cost if the last step could be taken in part.
 
-    Along each tensor's lower convex hull the gain a byte falls, so that the steps of all tensors, best gain first, are
-    the optimum of the relaxed problem (Sinha and Zoltners 1979, "The multiple-choice knapsack problem").
+    Along the lower convex hull of each tensor, the gain per byte falls. So taking the steps of all tensors in order of
+    their gain solves the relaxed problem (Sinha and Zoltners 1979, "The multiple-choice knapsack problem").
     """
     steps = [step for options in table for step in _hull_steps(options)]
     steps.sort(key=lambda step: step[1] / step[0], reverse=True)
@@ -157,7 +157,7 @@ def _bound(table: Table, room: int) -> float:
 
 
 def _hull_steps(options: Sequence[Option]) -> list[tuple[int, float]]:
-    """Bytes and gain of each step along the lower convex hull, from the smallest option on, as long as costs fall."""
+    """Return bytes and gain of each step along the lower convex hull, from the smallest option, while costs fall."""
     hull = [options[0]]
     for option in options[1:]:
         if option.cost >= hull[-1].cost:
@@ -169,5 +169,5 @@ def _hull_steps(options: Sequence[Option]) -> list[tuple[int, float]]:
 
 
 def _slope(one: Option, later: Option) -> float:
-    """Gain a byte."""
+    """Return the gain per byte."""
     return (one.cost - later.cost) / (later.n_bytes - one.n_bytes)

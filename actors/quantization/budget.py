@@ -1,6 +1,6 @@
-"""Spending the budget of an arm: measure, allocate, and describe what was done for the manifest.
+"""Apply the byte budget of an arm: measure, allocate, and describe the result for the manifest.
 
-Brings `measurement`, `allocation` and `protection` together for `quantize`, which makes and verifies the file.
+Combines `measurement`, `allocation` and `protection` for `quantize`, which makes and verifies the file.
 """
 
 from __future__ import annotations
@@ -13,71 +13,73 @@ from actors.llama.gguf_file import GgufHeader
 from actors.llama.overrides import TypeOverrides
 from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps
 from actors.orders import QuantizeOrder
-from actors.quantization.measurement import Measured, measured_errors
+from actors.quantization.measurement import MeasuredErrors, measure_errors
 from actors.quantization.protection import (
     CONTROL_SEED,
     Allocation,
-    Allotment,
+    AllocationProblem,
     allocate,
-    allot,
+    allocate_control,
     as_overrides,
+    make_problem,
     objective,
-    spread_evenly,
 )
 from actors.recipes import ByteBudget
 from conf.faults import BadInput, Fault
 
+JsonRows = tuple[dict[str, Any], ...]
+
 
 @dataclass(frozen=True)
 class BudgetUse:
-    """What became of an arm's budget. Bits a weight are of all weights of the model."""
+    """How the budget of an arm was used. Bits per weight count all weights of the model."""
 
     name: str
-    """`phigh`, `tbpw4.5`; empty where the recipe's own name stands for it."""
+    """`phigh`, `tbpw4.5`; empty if the recipe's own name implies the budget."""
     control: bool
     budget_bytes: int
-    """What the tensors that can be changed may take together."""
+    """Total bytes that the adjustable tensors may take."""
     spent_bytes: int
     base_bytes: int
-    """What the method alone would spend on them."""
+    """Bytes that the adjustable tensors take if only the method decides."""
     added_bpw: float
-    """Spent beyond the method, or below it (negative)."""
+    """Difference from the method alone, in bits per weight. Negative if less was spent."""
     tensors: int
-    """Those that can be changed."""
+    """Number of adjustable tensors."""
     raised: int
     lowered: int
     predicted_error: float | None
-    """The objective. None for a control arm, whose bytes are spent without measuring."""
+    """Value of the objective. None for a control arm, whose bytes are spent without measuring."""
     predicted_error_base: float | None
-    """Of the method alone."""
+    """Value of the objective for the method alone."""
     predicted_error_control: float | None
-    """Of the control arm, whether it is made or not."""
+    """Value of the objective for the control arm, even if that arm is not made."""
     bound: float | None
-    """No types within the budget could have a smaller objective."""
+    """Lower bound on the objective of any types within the budget."""
     control_seed: int
     measuring_seconds: float | None
-    """0 where another arm had measured all of it already."""
+    """0 if everything had been measured for another arm already."""
 
 
 @dataclass(frozen=True)
-class Spending:
-    """The types that a budget bought."""
+class BudgetResult:
+    """The types chosen for the tensors of an arm under its budget."""
 
     overrides: TypeOverrides
-    """The recipe's own, and one for each tensor that can be changed."""
+    """The recipe's own overrides, and one for each adjustable tensor."""
     use: BudgetUse
-    table: tuple[dict[str, Any], ...]
-    """A row a tensor: its type, what the method and the control give it, and its relative errors by type."""
+    rows: JsonRows
+    """One row per tensor: its type, the type that the method gives it, and its relative error for each type."""
 
 
-def spend(
+def apply_budget(
     order: QuantizeOrder,
     budget: ByteBudget,
     plan: QuantizePlan,
     header: GgufHeader,
     imatrix: ImatrixData | None,
     report: ReportSteps,
-) -> Spending:
+) -> BudgetResult:
     """Choose a type for each tensor.
 
     Args:
@@ -85,94 +87,94 @@ def spend(
         report: called after each tensor that was measured.
 
     Raises:
-        BadInput: a target that the smallest types do not meet.
+        BadInput: the target is below what the smallest types need.
     """
-    allotment = allotment_of(order, budget, plan, header, imatrix)
-    control = spread_evenly(allotment)
+    problem = _allocation_problem(order, budget, plan, header, imatrix)
+    control = allocate_control(problem)
     if budget.control:
-        use = _use(budget, allotment, control, None, None, None)
-        return Spending(as_overrides(allotment, control, order.recipe.overrides), use, _rows(allotment, control, None))
-    measured = measured_errors(
+        use = _budget_use(budget, problem, control, None, None, None)
+        return BudgetResult(as_overrides(problem, control, order.recipe.overrides), use, _rows(problem, control, None))
+    measured = measure_errors(
         header.parts,
         header.tensors,
-        allotment.ladders,
+        problem.ladders,
         imatrix,
         threads=order.threads,
         kept_at=order.measured_path,
         report=report,
     )
-    allocation = allocate(allotment, measured.relative())
-    use = _use(budget, allotment, allocation.types, allocation, measured, control)
-    overrides = as_overrides(allotment, allocation.types, order.recipe.overrides)
-    return Spending(overrides, use, _rows(allotment, allocation.types, measured))
+    allocation = allocate(problem, measured.relative())
+    use = _budget_use(budget, problem, allocation.types, allocation, measured, control)
+    overrides = as_overrides(problem, allocation.types, order.recipe.overrides)
+    return BudgetResult(overrides, use, _rows(problem, allocation.types, measured))
 
 
-def allotment_of(
+def _allocation_problem(
     order: QuantizeOrder, budget: ByteBudget, plan: QuantizePlan, header: GgufHeader, imatrix: ImatrixData | None
-) -> Allotment:
-    """The ladders and the budget of an order. Raises `BadInput` where nothing fits."""
+) -> AllocationProblem:
+    """Return the allocation problem of an order. Raise `BadInput` if nothing fits."""
     recipe = order.recipe
     known = frozenset(imatrix.importance) if imatrix is not None else frozenset[str]()
-    allotment = allot(plan, resolve_type(recipe.method), recipe.overrides, budget, header, known)
-    check_fits(allotment, budget)
-    return allotment
+    problem = make_problem(plan, resolve_type(recipe.method), recipe.overrides, budget, header, known)
+    check_fits(problem, budget)
+    return problem
 
 
-def check_fits(allotment: Allotment, budget: ByteBudget) -> None:
-    """Raise `BadInput` with the smallest that is possible, where a target is smaller."""
-    if allotment.fits:
+def check_fits(problem: AllocationProblem, budget: ByteBudget) -> None:
+    """Raise `BadInput` if the target is too small. The message names the smallest possible target."""
+    if problem.fits:
         return
-    size = allotment.smallest_file_bytes
+    size = problem.smallest_file_bytes
     if budget.target_bpw is not None:
-        least = budget.target_bpw + 8 * (_least(allotment) - allotment.budget_bytes) / allotment.n_elements
+        least = budget.target_bpw + 8 * (_smallest_bytes(problem) - problem.budget_bytes) / problem.n_elements
         fault = Fault("--target-bpw", budget.target_bpw, f"at least {least + 0.0005:.3f} for this model and method")
     else:
-        # One hundredth of a MiB up, so that what is told fits.
+        # Rounded up by one hundredth of a MiB, so that the size named in the message fits.
         allowed = f"at least {size / 2**20 + 0.01:.2f}MiB for this model and method"
         fault = Fault("--target-size", f"{(budget.target_bytes or 0) / 2**20:.2f}MiB", allowed)
-    step = "A smaller method may have smaller types; or raise the target."
+    step = "Raise the target, or use a smaller method: it may have smaller types."
     raise BadInput(Fault(fault.key, fault.got, fault.allowed, step))
 
 
-def _least(allotment: Allotment) -> int:
-    return sum(ladder.n_bytes[0] for ladder in allotment.ladders)
+def _smallest_bytes(problem: AllocationProblem) -> int:
+    return sum(ladder.n_bytes[0] for ladder in problem.ladders)
 
 
-def _use(
+def _budget_use(
     budget: ByteBudget,
-    allotment: Allotment,
+    problem: AllocationProblem,
     types: tuple[str, ...],
     allocation: Allocation | None,
-    measured: Measured | None,
+    measured: MeasuredErrors | None,
     control: tuple[str, ...] | None,
 ) -> BudgetUse:
-    places = [ladder.types.index(kind) for ladder, kind in zip(allotment.ladders, types, strict=True)]
-    moves = [place - ladder.base for ladder, place in zip(allotment.ladders, places, strict=True)]
-    spent = sum(ladder.n_bytes[place] for ladder, place in zip(allotment.ladders, places, strict=True))
-    base = tuple(ladder.types[ladder.base] for ladder in allotment.ladders)
+    places = [ladder.types.index(kind) for ladder, kind in zip(problem.ladders, types, strict=True)]
+    moves = [place - ladder.base for ladder, place in zip(problem.ladders, places, strict=True)]
+    spent = sum(ladder.n_bytes[place] for ladder, place in zip(problem.ladders, places, strict=True))
+    base = tuple(ladder.types[ladder.base] for ladder in problem.ladders)
     errors = measured.relative() if measured else None
     return BudgetUse(
         name=budget.name,
         control=budget.control,
-        budget_bytes=allotment.budget_bytes,
+        budget_bytes=problem.budget_bytes,
         spent_bytes=spent,
-        base_bytes=allotment.base_bytes,
-        added_bpw=8 * (spent - allotment.base_bytes) / allotment.n_elements,
+        base_bytes=problem.base_bytes,
+        added_bpw=8 * (spent - problem.base_bytes) / problem.n_elements,
         tensors=len(types),
         raised=sum(move > 0 for move in moves),
         lowered=sum(move < 0 for move in moves),
         predicted_error=allocation.objective if allocation else None,
-        predicted_error_base=objective(allotment, base, errors) if errors is not None else None,
-        predicted_error_control=objective(allotment, control, errors) if errors is not None and control else None,
+        predicted_error_base=objective(problem, base, errors) if errors is not None else None,
+        predicted_error_control=objective(problem, control, errors) if errors is not None and control else None,
         bound=allocation.bound if allocation else None,
         control_seed=CONTROL_SEED,
         measuring_seconds=measured.seconds if measured else None,
     )
 
 
-def _rows(allotment: Allotment, types: tuple[str, ...], measured: Measured | None) -> tuple[dict[str, Any], ...]:
+def _rows(problem: AllocationProblem, types: tuple[str, ...], measured: MeasuredErrors | None) -> JsonRows:
     rows = []
-    for ladder, kind in zip(allotment.ladders, types, strict=True):
+    for ladder, kind in zip(problem.ladders, types, strict=True):
         row: dict[str, Any] = {
             "tensor": ladder.name,
             "type": kind.lower(),
@@ -186,6 +188,6 @@ def _rows(allotment: Allotment, types: tuple[str, ...], measured: Measured | Non
     return tuple(rows)
 
 
-def as_json(spending: Spending) -> dict[str, Any]:
-    """What stands in the file beside the manifest."""
-    return {"budget": asdict(spending.use), "tensors": list(spending.table)}
+def allocation_json(result: BudgetResult) -> dict[str, Any]:
+    """Return the content of `allocation.json`, the file beside the manifest."""
+    return {"budget": asdict(result.use), "tensors": list(result.rows)}

@@ -1,7 +1,7 @@
-"""Calibration texts become chunks of tokens: each text gives its share, in whole chunks.
+"""Turn calibration texts into chunks of tokens. Each text contributes its share, in whole chunks.
 
-As llama-imatrix does (tools/imatrix/imatrix.cpp, compute_imatrix), so that one text gives the same chunks in both.
-Reading a text is `conf.texts`'; what the model makes of the chunks is `imatrix`'s.
+Follows llama-imatrix (tools/imatrix/imatrix.cpp, compute_imatrix), so that the same text gives the same chunks in both
+programs. `conf.texts` reads the texts; `imatrix` decodes the chunks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors.llama.model import Model
 from actors.orders import CalibrationText, ChunkRules
-from actors.quantization.chat_turns import render_turns
+from actors.quantization.chat_turns import render_chat_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
 from actors.token_classes import TokenClass, classify, weigh
 from conf.faults import BadInput, Fault
@@ -25,48 +25,51 @@ from conf.schema import TokenWeights
 from conf.texts import parse_spec, read_text
 
 ReadText = Callable[[str], str]
-"""A text by its path, as `read_calibration` gives it; whoever asks for the same ones again may keep them."""
+"""Returns the text at a path, as `read_calibration` does. Callers that need a text again may cache it."""
 
 
 def read_calibration(spec: str) -> str:
-    """A calibration text. Raises `BadInput` where it cannot be read."""
+    """Return a calibration text. Raise `BadInput` if it cannot be read."""
     return read_text(spec, key="--calibration")
 
 
 @dataclass(frozen=True)
 class TextUse:
-    """How much of one text was taken."""
+    """How much of one calibration text was used."""
 
     name: str
-    """File name and part, without the folders of this machine."""
+    """File name and part, without the local folders."""
     sha256: str
-    """Of the text as it was read: of the part, where only a part was asked for."""
+    """Hash of the text as it was read. If only a part was requested, the hash of that part."""
     tokens_available: int
     n_chunks: int
     source: Mapping[str, Any] | None = None
-    """Of rows of a data set: repository, commit, files, split, column, rows."""
+    """For rows of a data set: repository, commit, files, split, column, rows. None for a plain file."""
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The chunks, and where they come from."""
+class CalibrationChunks:
+    """The chunks to decode, and the texts they come from."""
 
     chunks: tuple[tuple[int, ...], ...]
     texts: tuple[TextUse, ...]
     weights: tuple[NDArray[np.float32] | None, ...]
-    """Of the tokens of each chunk; None where every token counts once."""
+    """Token weights, one array per chunk; None if all tokens count the same."""
     weighting: TokenWeighting | None
-    """None where every token counts once."""
+    """None if all tokens count the same."""
 
 
 def text_name(spec: str) -> str:
-    """`topics.py#1/2` of `/a/b/topics.py#1/2`: published files name texts, not folders."""
+    """Return the published name of a text, without folders: `topics.py#1/2` for `/a/b/topics.py#1/2`."""
     text = parse_spec(spec, key="--calibration")
     return text.path.name if text.parts == 1 else f"{text.path.name}#{text.part}/{text.parts}"
 
 
 def chunk_shares(shares: Sequence[float], n_chunks: int) -> tuple[int, ...]:
-    """Whole chunks a text, in all `n_chunks`: the largest remainders are rounded up, the first of equal ones."""
+    """Return the number of whole chunks per text; the sum is `n_chunks`.
+
+    The largest remainders are rounded up. If remainders are equal, the first text goes first.
+    """
     total = sum(shares)
     exact = [share / total * n_chunks for share in shares]
     chunks = [int(value) for value in exact]
@@ -85,30 +88,30 @@ def make_chunks(
     rules: ChunkRules | None = None,
     read: ReadText = read_calibration,
     token_weights: TokenWeights | None = None,
-) -> Calibration:
-    """Read, tokenize and cut.
+) -> CalibrationChunks:
+    """Read and tokenize the texts, and cut them into chunks.
 
     Args:
-        dataset_size: tokens in all; the last, incomplete chunk is left out.
-        ctx: tokens a chunk.
-        rules: the mix's own; llama-imatrix's where there are none.
-        read: gives a text by its path.
-        token_weights: by the tokens' classes, which are found in the whole text and not chunk by chunk.
+        dataset_size: total number of tokens. The last, incomplete chunk is dropped.
+        ctx: tokens per chunk.
+        rules: how the mix cuts its texts; by default, as llama-imatrix does.
+        read: returns the text at a path.
+        token_weights: weight of each token class. Classes are determined on the whole text, not chunk by chunk.
 
     Raises:
-        BadInput: a text cannot be read, the texts hold too few tokens for their shares, or the model's chat template
-            is asked for and cannot be used.
+        BadInput: a text cannot be read, the texts have too few tokens for their shares, or the chat template is
+            requested but missing or unusable.
     """
     rules = rules or ChunkRules()
     if dataset_size < ctx or not texts:
-        allowed = f"at least one text and one chunk, that is {ctx} tokens"
-        raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or for a smaller --ctx."))
+        allowed = f"at least one text and one chunk ({ctx} tokens)"
+        raise BadInput(Fault("--dataset-size", dataset_size, allowed, "Ask for more tokens, or use a smaller --ctx."))
     wanted = chunk_shares([text.share for text in texts], dataset_size // ctx)
     contents = [read(text.path) for text in texts]
-    tokens = [_tokens(text, model, rules) for text in contents]
+    tokens = [_tokenize(text, model, rules) for text in contents]
     available = [len(each) // ctx for each in tokens]
     if any(have < want for have, want in zip(available, wanted, strict=True)):
-        raise BadInput(_too_few(texts, available, dataset_size, ctx))
+        raise BadInput(_too_few_tokens(texts, available, dataset_size, ctx))
     shuffled = None if rules.chunk_shuffle_seed is None else random.Random(rules.chunk_shuffle_seed)
     chunks: list[tuple[tuple[int, ...], NDArray[np.uint8] | None]] = []
     uses = []
@@ -116,15 +119,15 @@ def make_chunks(
         taken = range(count) if shuffled is None else shuffled.sample(range(have), count)
         classes = None if token_weights is None else classify(_pieces(found, model))
         for number in taken:
-            place = slice(number * ctx, (number + 1) * ctx)
-            chunks.append((_chunk(found[place], model), None if classes is None else _classes(classes[place], model)))
+            part = slice(number * ctx, (number + 1) * ctx)
+            chunks.append((_with_bos(found[part], model), None if classes is None else _classes(classes[part], model)))
         uses.append(
             TextUse(text_name(text.path), hashlib.sha256(content.encode()).hexdigest(), len(found), count, text.source)
         )
     if shuffled is not None:
         shuffled.shuffle(chunks)
     of_chunks = [classes for _, classes in chunks if classes is not None]
-    return Calibration(
+    return CalibrationChunks(
         chunks=tuple(chunk for chunk, _ in chunks),
         texts=tuple(uses),
         weights=(None,) * len(chunks)
@@ -140,26 +143,26 @@ def _pieces(tokens: Sequence[int], model: Model) -> list[bytes]:
 
 
 def _classes(classes: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
-    """Those of one chunk, whose first token may be replaced (see `_chunk`)."""
+    """Return the token classes of one chunk. Its first token may be replaced by BOS (see `_with_bos`)."""
     kept = classes.copy()
     if model.adds_bos:
         kept[0] = TokenClass.OTHER
     return kept
 
 
-def _tokens(text: str, model: Model, rules: ChunkRules) -> list[int]:
+def _tokenize(text: str, model: Model, rules: ChunkRules) -> list[int]:
     if not rules.chat_template:
         return model.tokenize(text, add_special=True, parse_special=rules.parse_special)
-    prompt = render_turns(text, model, key="--calibration")
+    prompt = render_chat_turns(text, model, key="--calibration")
     return model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
 
 
-def _chunk(tokens: Sequence[int], model: Model) -> tuple[int, ...]:
-    # Each chunk begins as a text of its own would; the token in that place is lost, as in llama-imatrix.
+def _with_bos(tokens: Sequence[int], model: Model) -> tuple[int, ...]:
+    # Each chunk starts like a new text. BOS replaces the chunk's first token, as in llama-imatrix.
     return (model.bos, *tokens[1:]) if model.adds_bos else tuple(tokens)
 
 
-def _too_few(texts: Sequence[CalibrationText], available: Sequence[int], dataset_size: int, ctx: int) -> Fault:
+def _too_few_tokens(texts: Sequence[CalibrationText], available: Sequence[int], dataset_size: int, ctx: int) -> Fault:
     shares = [text.share for text in texts]
     fitting = dataset_size // ctx
     while fitting and any(have < want for have, want in zip(available, chunk_shares(shares, fitting), strict=True)):

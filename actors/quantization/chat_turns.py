@@ -1,7 +1,7 @@
-"""Calibration text as conversations: its paragraphs take turns through the model's chat template.
+"""Render calibration text as conversations: its paragraphs become chat turns in the model's chat template.
 
-An instruction model is used through its template, so a matrix may be wanted that has seen the template's own tokens,
-and text on both sides of them. What the paragraphs say stays as it is, in its order.
+Instruction models are used through their template. A matrix collected this way has seen the template's own tokens, with
+text around them. The paragraphs keep their words and their order.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from actors.orders import Message
 from conf.faults import BadInput, Fault
 
 TURN_CHARACTERS = 400
-"""Paragraphs are gathered until a turn has as many: headings and lone lines would else be conversations of their own,
-and the template's own words (a system prompt, often) most of the text."""
+"""Minimum length of a turn: paragraphs are joined until they reach it. Otherwise headings and single lines would become
+conversations of their own, and most of the text would be the template's own words (often a system prompt)."""
 
 
-def conversations_of(text: str) -> list[tuple[Message, ...]]:
-    """A text cut at its empty lines, gathered into turns; each two turns are one conversation.
+def split_into_conversations(text: str) -> list[tuple[Message, ...]]:
+    """Split a text at its empty lines, join the paragraphs into turns, and pair the turns into conversations.
 
-    The user says the first of them, the assistant answers with the second; the last turn may be without an answer.
+    The user has the first turn of a pair, the assistant the second. The last conversation may have no answer.
     """
     turns: list[str] = []
     gathered: list[str] = []
@@ -36,16 +36,16 @@ def conversations_of(text: str) -> list[tuple[Message, ...]]:
     return [_conversation(turns[start : start + 2]) for start in range(0, len(turns), 2)]
 
 
-def render_turns(text: str, model: Model, *, key: str) -> Prompt:
-    """A text as conversations, through the model's chat template.
+def render_chat_turns(text: str, model: Model, *, key: str) -> Prompt:
+    """Return a text as conversations, rendered with the model's chat template.
 
     Raises:
-        BadInput: the model has no template, or one that cannot render them; `key` is the flag that it names.
+        BadInput: the model has no template, or its template cannot render them. The message names `key`, the flag.
     """
     try:
-        return render_conversations(conversations_of(text), model)
+        return render_conversations(split_into_conversations(text), model)
     except TemplateFailed as error:
-        allowed = f"a model whose chat template renders user and assistant ({error})"
+        allowed = f"a model whose chat template can render user and assistant turns ({error})"
         raise BadInput(Fault(key, "chat_template: true", allowed, "Leave chat_template out of the mix.")) from error
 
 

@@ -1,7 +1,7 @@
-"""A Hugging Face checkpoint: which files belong to it, whether they are whole, and in which type it fits losslessly.
+"""Hugging Face checkpoints: which files belong to one, whether they are complete, and which type holds it losslessly.
 
-Weights are read as safetensors only: other formats are pickles, which run code when they are opened. Programs in a
-checkpoint's folder are never among its files. Converting it is `convert`'s.
+Weights are read as safetensors only: other formats are pickles, which can run code when they are opened. Programs in a
+checkpoint's folder are never among its files. `convert` does the conversion.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 _SMALL_SUFFIXES = (".json", ".jinja", ".model", ".tiktoken", ".txt")
 _CARD = "README.md"
-"""The model card: its head has licence and base model, which a GGUF's metadata keeps."""
+"""The model card. Its header names licence and base model, which go into the GGUF's metadata."""
 _LOSSLESS = {frozenset({"BF16"}): "bf16", frozenset({"F16"}): "f16"}
 _OUTTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 _NEVER_LARGER = 64 * 2**20
-"""A header of a safetensors file is refused past this, as other readers do (100 MB in the format's own library)."""
+"""Larger safetensors headers are refused, as other readers do (the format's own library refuses above 100 MB)."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose files are all there."""
+    """A complete checkpoint."""
 
     folder: Path
     name: str
     architecture: str
-    """As config.json names it: `LlamaForCausalLM`."""
+    """As named in config.json: `LlamaForCausalLM`."""
     files: tuple[str, ...]
-    """Names of all files that a conversion may read, sorted."""
+    """Names of all files that the converter may read, sorted."""
     outtype: str
-    """`bf16`, `f16` or `f32`: the smallest that holds every matrix as it is."""
+    """`bf16`, `f16` or `f32`: the smallest type that holds every matrix exactly."""
     quantized_as: str | None
-    """`fp8`, say: it was published quantized, and is dequantized when converted."""
+    """For example `fp8`, if the checkpoint was published quantized. It is dequantized when it is converted."""
     has_own_code: bool
-    """Its configuration names programs to be loaded with it; they are not."""
+    """True if its configuration names programs to load with it. They are never loaded."""
     gguf_bytes: int
-    """About the size of the converted file."""
+    """Estimated size of the converted file."""
 
 
 def small_files(names: Collection[str]) -> list[str]:
-    """Of a repository's files, those that are no weights and that a conversion may read."""
+    """Return the files of a repository that a conversion may read, except the weights."""
     return sorted(name for name in names if "/" not in name and (name.endswith(_SMALL_SUFFIXES) or name == _CARD))
 
 
 def weight_files(names: Collection[str], index: Mapping[str, Any] | None) -> list[str]:
-    """The safetensors files: those that the index names, else `model*.safetensors`.
+    """Return the safetensors files: those named in the index, or `model*.safetensors` without an index.
 
-    The index goes first because repositories may carry the same weights a second time, under other names.
+    The index comes first because repositories may contain the same weights twice, under different names.
     """
     if index is not None:
         named = index.get("weight_map")
@@ -64,7 +64,7 @@ def weight_files(names: Collection[str], index: Mapping[str, Any] | None) -> lis
 
 
 def check_kind(names: Collection[str], *, key: str, got: str) -> None:
-    """Raise `BadInput` where a folder or repository with these files is no checkpoint that can be converted."""
+    """Raise `BadInput` if a folder or repository with these files is not a checkpoint that can be converted."""
     allowed = f"a checkpoint: {CONFIG} and model*.safetensors"
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
     has_weights = any(name.startswith("model") and name.endswith(".safetensors") for name in names)
@@ -79,7 +79,7 @@ def check_kind(names: Collection[str], *, key: str, got: str) -> None:
     elif "adapter_config.json" in names:
         fault = Fault(key, got, f"{allowed} (this is an adapter)", "Merge it into its base model first.")
     elif not has_weights and any(name.endswith((".bin", ".pt", ".pth")) for name in names):
-        step = "Save it as safetensors; pickles may run code and are not opened."
+        step = "Save it as safetensors: pickles may run code and are never opened."
         fault = Fault(key, got, f"{allowed} (its weights are pickles)", step)
     else:
         missing = CONFIG if CONFIG not in names else "model*.safetensors"
@@ -88,16 +88,16 @@ def check_kind(names: Collection[str], *, key: str, got: str) -> None:
 
 
 def read_checkpoint(folder: Path, name: str, *, key: str, got: str) -> Checkpoint:
-    """Read configuration and headers of a checkpoint; no tensor data.
+    """Read the configuration and the tensor headers of a checkpoint, but no tensor data.
 
     Args:
-        folder: where the files lie, itself or as links.
-        name: what the model is called in the converted file.
-        key: the flag that fault messages name.
-        got: what the user gave.
+        folder: contains the files, or links to them.
+        name: name of the model in the converted file.
+        key: flag to name in error messages.
+        got: value that the user gave.
 
     Raises:
-        BadInput: files are missing, cut short, or not what their names say.
+        BadInput: a file is missing, cut short, or not what its name says.
     """
     try:
         names = [path.name for path in folder.iterdir() if path.is_file()]
@@ -107,7 +107,7 @@ def read_checkpoint(folder: Path, name: str, *, key: str, got: str) -> Checkpoin
     config = read_object(folder / CONFIG, key=key, got=got)
     architectures = config.get("architectures")
     if not isinstance(architectures, list) or not architectures:
-        raise BadInput(Fault(key, got, f"a {CONFIG} that names its `architectures`", "Take the model's own."))
+        raise BadInput(Fault(key, got, f"a {CONFIG} that names its `architectures`", "Use the model's original file."))
     index = read_object(folder / INDEX, key=key, got=got) if INDEX in names else None
     weights = weight_files(names, index)
     missing = [file for file in weights if file not in names]
@@ -134,7 +134,7 @@ def read_checkpoint(folder: Path, name: str, *, key: str, got: str) -> Checkpoin
 
 
 def read_object(path: Path, *, key: str, got: str) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises `BadInput` for anything else."""
+    """Return the content of a JSON file that holds an object. Raise `BadInput` for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -146,7 +146,7 @@ def read_object(path: Path, *, key: str, got: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A row of a safetensors header."""
+    """One entry of a safetensors header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -157,9 +157,9 @@ class _Tensor:
 
 
 def _tensors(path: Path, *, key: str, got: str) -> Iterator[_Tensor]:
-    """The header of a safetensors file: 8 bytes of length, JSON, then the data that it describes."""
+    """Yield the tensors of a safetensors file from its header: 8 bytes of length, then JSON, then the data."""
     fault = Fault(
-        key, got, f"a whole safetensors file ({path.name} is none, or cut short)", "Download or copy it again."
+        key, got, f"a complete safetensors file ({path.name} is not one, or is cut short)", "Download or copy it again."
     )
     try:
         with path.open("rb") as file:
@@ -179,10 +179,10 @@ def _tensors(path: Path, *, key: str, got: str) -> Iterator[_Tensor]:
 
 
 def _outtype(tensors: list[_Tensor], *, quantized: bool) -> str:
-    """The type that holds each matrix exactly; f32 where they differ.
+    """Return the type that holds each matrix exactly: f32 if their types differ.
 
-    Vectors do not count: the converter keeps them as f32. What was quantized is dequantized into bf16, the type that
-    such models are trained in.
+    Vectors do not count, because the converter always stores them as f32. Quantized checkpoints are dequantized to
+    bf16, the type in which such models are trained.
     """
     if quantized:
         return "bf16"

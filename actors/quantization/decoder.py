@@ -1,7 +1,7 @@
-"""Decoding the groups of importance matrices, with all that the next group needs as well kept loaded.
+"""Decode the groups of importance matrices. Everything that the next group also needs stays loaded.
 
-A worker is given one group after the other, of one matrix or of several. Loading the model and cutting the texts for
-each of them anew would cost more than a small group itself. Adding the groups up is `imatrix`'s.
+A worker decodes one group after another, of one or more matrices. Loading the model and cutting the texts again for
+each group would cost more than decoding a small group. `imatrix` adds up the groups.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
 from actors.orders import GROUP_CHUNKS, ImatrixOrder, ReportTokens
-from actors.quantization.calibration import Calibration, make_chunks
-from actors.quantization.groups import Group, PartsFolder, added, cut
+from actors.quantization.calibration import CalibrationChunks, make_chunks
+from actors.quantization.groups import Group, PartsFolder, added, cut_into_groups
 from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
 from actors.store import content_hash
 from actors.token_classes import weights_key
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is common to all groups of an order."""
+class PreparedOrder:
+    """What all groups of an order share: the chunks, and the folder for finished groups."""
 
     order: ImatrixOrder
-    calibration: Calibration
+    calibration: CalibrationChunks
     parts: PartsFolder
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What watches a model, and all of it to be closed."""
+    """The collectors of a loaded model, and everything that must be closed with them."""
 
     content: tuple[str, int, int, int]
-    """Path, tokens a chunk, threads, layers offloaded: orders that agree in these share it."""
+    """Model path, tokens per chunk, threads, offloaded layers. Orders with the same values share the loaded model."""
     collectors: tuple[ActivationCollector, ...]
     opened: contextlib.ExitStack
 
 
 class GroupDecoder:
-    """Decodes groups, and saves them. Use it as a context manager, or call `close`."""
+    """Decodes groups of chunks and saves them. Use it as a context manager, or call `close`."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
+        self._prepared: PreparedOrder | None = None
         self._loaded: _Loaded | None = None
 
     def __enter__(self) -> Self:
@@ -66,36 +66,36 @@ class GroupDecoder:
         self.close()
 
     def close(self) -> None:
-        """Free the model."""
+        """Unload the model."""
         if self._loaded is not None:
             self._loaded.opened.close()
             self._loaded = None
 
-    def work(self, order: ImatrixOrder) -> Work:
-        """The chunks of an order, and the folder of its groups.
+    def prepare(self, order: ImatrixOrder) -> PreparedOrder:
+        """Return the chunks of an order, and the folder of its groups.
 
         Raises:
-            BadInput: an unusable model or text, or too few tokens for `--dataset-size`.
+            BadInput: the model or a text is unusable, or there are too few tokens for `--dataset-size`.
         """
-        if self._work is None or self._work.order != order:
-            self._work = _prepare(order)
-        return self._work
+        if self._prepared is None or self._prepared.order != order:
+            self._prepared = _prepare(order)
+        return self._prepared
 
     def decode(self, order: ImatrixOrder, numbers: Sequence[int], report: ReportTokens) -> None:
-        """Decode and save those of the groups that are not saved yet; the model is loaded only if there are any.
+        """Decode and save the given groups, except those saved before. The model is loaded only if a group is missing.
 
         Args:
-            order: whose groups.
-            numbers: which ones.
-            report: told the tokens of each chunk when it is done, and first those of all groups that are found done.
+            order: the order that the groups belong to.
+            numbers: numbers of the groups.
+            report: called with the tokens of all groups saved before, then with those of each chunk when it is done.
 
         Raises:
-            BadInput: as `work` does; too little memory for the model.
+            BadInput: see `prepare`; also if there is too little memory for the model.
             LlamaError: llama.cpp failed, or activations were not finite.
         """
-        work = self.work(order)
-        groups, weights = cut(work.calibration.chunks), cut(work.calibration.weights)
-        missing = [number for number in numbers if not work.parts.has(number)]
+        prepared = self.prepare(order)
+        groups, weights = cut_into_groups(prepared.calibration.chunks), cut_into_groups(prepared.calibration.weights)
+        missing = [number for number in numbers if not prepared.parts.has(number)]
         found = sum(order.group_tokens[number] for number in set(numbers).difference(missing))
         if found:
             report(found)
@@ -103,20 +103,20 @@ class GroupDecoder:
             return
         number = missing[0]
         with contextlib.ExitStack() as failed:
-            # What was watched so far, and maybe the model itself, is not to be trusted then; and chunks are under way.
+            # After an error, neither the sums so far nor the model can be trusted, and other chunks are still running.
             failed.callback(self.close)
             try:
                 collectors, begun = self._collectors(order), time.perf_counter()
-                # Across the groups: while one is saved, the next one is decoded.
+                # One sequence across all groups: the next group is decoded while one is saved.
                 chunks = (chunk for one in missing for chunk in zip(groups[one], weights[one], strict=True))
                 sums = decode_in_turn(collectors, chunks)
                 for number in missing:
-                    entries = _whole_group(groups[number], sums, report)
-                    ended = time.perf_counter()
-                    work.parts.save(number, Group(entries, ended - begun, peak_rss_bytes(), frozenset({_process()})))
-                    begun = ended
+                    entries = _sum_group(groups[number], sums, report)
+                    now = time.perf_counter()
+                    prepared.parts.save(number, Group(entries, now - begun, peak_rss_bytes(), frozenset({_host_pid()})))
+                    begun = now
             except LlamaError as error:
-                raise _with_way_out(error, number, len(groups)) from error
+                raise _with_advice(error, number, len(groups)) from error
             failed.pop_all()
 
     def _collectors(self, order: ImatrixOrder) -> tuple[ActivationCollector, ...]:
@@ -125,7 +125,7 @@ class GroupDecoder:
             self.close()
             header = read_header(order.model_path)
             check_room(header, order.ctx)
-            # A device has one graph at a time to compute, and not every kind of it can be called from two threads.
+            # A device computes one graph at a time, and not every kind of device can be used from two threads.
             can_share = order.threads % 2 == 0 and order.gpu_layers == 0
             n_contexts = contexts_to_collect(header, order.ctx) if can_share else 1
             with contextlib.ExitStack() as stack:
@@ -140,11 +140,11 @@ class GroupDecoder:
 
 
 def check_room(header: GgufHeader, ctx: int) -> None:
-    """Raise `BadInput` where this machine has too little memory to collect a matrix from the model."""
+    """Raise `BadInput` if this machine has too little memory to collect a matrix from the model."""
     check_memory(needed_to_collect(header, ctx), f"collecting from {header.path.name}")
 
 
-def _prepare(order: ImatrixOrder) -> Work:
+def _prepare(order: ImatrixOrder) -> PreparedOrder:
     read_header(order.model_path)
     with Model(order.model_path, vocab_only=True) as vocabulary:
         calibration = make_chunks(
@@ -155,25 +155,25 @@ def _prepare(order: ImatrixOrder) -> Work:
             rules=order.rules,
             token_weights=order.token_weights,
         )
-    # The key names model, texts, build and threads; chunks and weights themselves are what is decoded.
+    # Groups are identified by the key (model, texts, build, threads) and by the chunks and weights to decode.
     chunks = [list(chunk) for chunk in calibration.chunks]
     decoded = {"key": order.key, "chunks": chunks, "group": GROUP_CHUNKS, **weights_key(order.token_weights)}
-    return Work(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
+    return PreparedOrder(order, calibration, PartsFolder(order.output_path, content_hash(decoded)))
 
 
-def _with_way_out(error: LlamaError, number: int, n_groups: int) -> LlamaError:
+def _with_advice(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     where = f"group {number + 1} of {n_groups} of the calibration failed: {error.message}"
     step = (
-        "A smaller --dataset-size leaves later groups out; else give another --calibration text, or look at the model"
+        "A smaller --dataset-size leaves out later groups. Otherwise use another --calibration text, or check the model"
     )
     return LlamaError(f"{where}. {step}", error.log_tail or library.log_tail()[-5:])
 
 
-def _whole_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: ReportTokens) -> Sums:
-    """The next sums, one a chunk, added in their order.
+def _sum_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: ReportTokens) -> Sums:
+    """Take the next sums, one per chunk, and add them in order.
 
     Raises:
-        LlamaError: a sum is not finite; an importance matrix of it would be garbage.
+        LlamaError: a sum is not finite, so an importance matrix made from it would be garbage.
     """
     entries: Sums = {}
     for chunk in chunks:
@@ -185,5 +185,5 @@ def _whole_group(chunks: Sequence[Sequence[int]], sums: Iterator[Sums], report: 
     return entries
 
 
-def _process() -> str:
+def _host_pid() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,7 +1,8 @@
 """Groups of chunks: the unit in which an importance matrix is collected, saved and added up.
 
-A group is a fixed run of chunks, added in float64 in their order and saved whole; the matrix is the sum of its groups
-in theirs. So the result has the same bits whatever was interrupted, and however many processes shared the work.
+A group is a fixed run of chunks. Its chunks are added in float64, in order, and it is saved as a whole; the matrix is
+the sum of its groups, also in order. So the result is bit-identical, whatever was interrupted and however many
+processes did the work.
 """
 
 from __future__ import annotations
@@ -25,49 +26,49 @@ _IDENTITY, _COST, _PROCESSES, _SUMS, _COUNTS = "identity", "cost", "processes", 
 
 @dataclass(frozen=True)
 class Group:
-    """One group, decoded."""
+    """One decoded group."""
 
     entries: Sums
     seconds: float
-    """Of the decoding alone."""
+    """Time of the decoding alone."""
     peak_rss_bytes: int
-    """Of the process that decoded it."""
+    """Peak memory of the process that decoded it."""
     processes: frozenset[str]
-    """Which ones decoded it: machine and process id."""
+    """Processes that decoded it, as `host:pid`."""
 
 
-def cut(chunks: Sequence[T]) -> list[Sequence[T]]:
-    """Chunks, or what there is one a chunk of, in groups; the last one may be shorter."""
+def cut_into_groups(chunks: Sequence[T]) -> list[Sequence[T]]:
+    """Cut a sequence with one element per chunk into groups. The last group may be shorter."""
     return [chunks[start : start + GROUP_CHUNKS] for start in range(0, len(chunks), GROUP_CHUNKS)]
 
 
 class PartsFolder:
-    """`<output>.parts`: the finished groups of a matrix that is not whole yet."""
+    """The folder `<output>.parts`: the finished groups of an incomplete matrix."""
 
     def __init__(self, output_path: str | Path, identity: str) -> None:
-        """`identity` tells the groups of this work from leftovers of another that had the same output."""
+        """`identity` distinguishes these groups from leftovers of different work with the same output path."""
         self._output_path = output_path
         self._identity = identity
 
     def has(self, number: int) -> bool:
-        """True where the group is saved, and belongs to this work."""
+        """Return True if the group is saved and belongs to this work."""
         if not self._file(number).exists():
             return False
         with np.load(self._file(number), allow_pickle=False) as stored:
             return bool(str(stored[_IDENTITY]) == self._identity)
 
     def save(self, number: int, group: Group) -> None:
-        """Write one group, whole or not at all."""
+        """Write one group atomically."""
         arrays = {_IDENTITY: np.array(self._identity), _COST: np.array([group.seconds, group.peak_rss_bytes])}
         arrays[_PROCESSES] = np.array(sorted(group.processes))
         for name, entry in group.entries.items():
             arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
         with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
-            # Through a mapping: tensor names are no Python identifiers. mypy takes it for savez's own options.
+            # Passed as a mapping because tensor names are not Python identifiers. mypy takes them for savez's options.
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def load(self, number: int) -> Group:
-        """Read one group back."""
+        """Read one saved group."""
         with np.load(self._file(number), allow_pickle=False) as stored:
             names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
             entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
@@ -76,7 +77,7 @@ class PartsFolder:
         return Group(entries, float(seconds), int(peak_rss_bytes), processes)
 
     def remove(self) -> None:
-        """Delete all of it, once the matrix is whole."""
+        """Delete the folder, once the matrix is complete."""
         shutil.rmtree(self._file(0).parent, ignore_errors=True)
 
     def _file(self, number: int) -> Path:
@@ -84,7 +85,7 @@ class PartsFolder:
 
 
 def added(left: Sums, right: Sums) -> Sums:
-    """Both, tensor by tensor; either may lack some."""
+    """Return the sum of both, tensor by tensor. A tensor may be missing from either side."""
     total = dict(left)
     for name, entry in right.items():
         total[name] = total[name] + entry if name in total else entry
@@ -92,7 +93,7 @@ def added(left: Sums, right: Sums) -> Sums:
 
 
 def add_up(groups: Iterable[Group]) -> Group:
-    """The sum of groups in the order in which they come."""
+    """Return the sum of the groups, added in the given order."""
     entries: Sums = {}
     seconds, peak, processes = 0.0, 0, frozenset[str]()
     for group in groups:

@@ -1,7 +1,6 @@
-"""Collecting an importance matrix: texts through the model group by group, the sum into a file, its manifest last.
+"""Collect an importance matrix: decode the texts group by group, write the sum to a file, and its manifest last.
 
-The groups are decoded by `decoder`, in one process or in many; they are kept by `groups`, the format is
-`imatrix_file`'s.
+`decoder` decodes the groups, in one process or several. `groups` stores them. `imatrix_file` defines the file format.
 """
 
 from __future__ import annotations
@@ -12,61 +11,61 @@ from typing import Any
 
 from actors.llama.library import versions
 from actors.orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
-from actors.quantization.calibration import Calibration, TextUse
+from actors.quantization.calibration import CalibrationChunks, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
-from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.quantization.weighting import TokenWeighting, weighting_from_json
 from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)
 class ImatrixManifest:
-    """What is known of a collected importance matrix; the file being there is the done-mark."""
+    """What is known about a collected importance matrix. The manifest is written last: it marks the matrix as done."""
 
     key: dict[str, Any]
     mix: str
     file: str
-    """Name of the matrix's file, in the manifest's folder."""
+    """File name of the matrix, in the manifest's folder."""
     sha256: str
     n_tokens: int
     n_chunks: int
     ctx: int
     group_chunks: int
-    """Chunks a group: the sums are made group by group, and added in order."""
+    """Chunks per group. Each group is summed, then the groups are added in order."""
     rules: ChunkRules
     texts: tuple[TextUse, ...]
     n_tensors: int
-    """Weight matrices with data."""
+    """Number of weight matrices with data."""
     tensors_without_data: tuple[str, ...]
-    """Matrices of the blocks that no token reached, in whole or in some of their experts."""
+    """Matrices in the blocks that no token reached; also those where only some experts were not reached."""
     seconds: float
-    """Of the decoding alone, added up over the groups: where processes shared them, more than passed by."""
+    """Decoding time, summed over the groups. If processes shared the work, this is more than the elapsed time."""
     n_processes: int
-    """Processes that decoded its groups, side by side or one after the other."""
+    """Number of processes that decoded groups, in parallel or one after another."""
     tokens_per_second: float
-    """The same way: of one process."""
+    """Tokens divided by `seconds`: the speed of one process."""
     peak_rss_bytes: int
-    """Of the largest process that decoded a group."""
+    """Peak memory of the largest process that decoded a group."""
     versions: dict[str, str]
     token_weighting: TokenWeighting | None
-    """None where every token counts once."""
+    """None if all tokens count the same."""
 
 
 def manifest_path(output_path: str | Path) -> Path:
-    """`<output>.manifest.json`."""
+    """Return `<output>.manifest.json`."""
     path = Path(output_path)
     return path.with_name(path.name + ".manifest.json")
 
 
 def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
-    """Collect the groups that are not there yet, add all of them up, write the file, and its manifest last.
+    """Collect the missing groups, add up all groups, write the file, and write its manifest last.
 
     Args:
-        report: told the tokens of each chunk when it is done, and of each group that is found done.
+        report: called with the tokens of each chunk when it is done, and of all groups that were saved before.
 
     Raises:
-        BadInput: an unusable model or text, too few tokens for `--dataset-size`, or too little memory.
+        BadInput: the model or a text is unusable, too few tokens for `--dataset-size`, or too little memory.
         LlamaError: llama.cpp failed, or activations were not finite.
     """
     with GroupDecoder() as decoder:
@@ -75,60 +74,60 @@ def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
 
 
 def collect_shard(order: ImatrixOrder, shard: int, n_shards: int, report: ReportTokens) -> None:
-    """Collect every `n_shards`-th group from `shard` on, and leave them to `collect`, which adds them up.
+    """Collect every `n_shards`-th group, starting at group `shard`. `collect` adds them up later.
 
     Raises:
-        BadInput, LlamaError: as `collect` does.
+        BadInput, LlamaError: see `collect`.
     """
     with GroupDecoder() as decoder:
         decoder.decode(order, range(shard, len(order.group_tokens), n_shards), report)
 
 
 def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> ImatrixManifest:
-    """Add all groups up, write the file, and its manifest last; a group that is not there is decoded here.
+    """Add up all groups, write the file, and write its manifest last. Missing groups are decoded here.
 
     Args:
-        report: told the tokens of what is decoded here, and nothing of what is found.
+        report: called with the tokens that are decoded here. Groups that were saved before are not reported.
 
     Raises:
-        BadInput, LlamaError: as `collect` does.
+        BadInput, LlamaError: see `collect`.
     """
-    work = decoder.work(order)
+    prepared = decoder.prepare(order)
     numbers = range(len(order.group_tokens))
-    decoder.decode(order, [number for number in numbers if not work.parts.has(number)], report)
-    total = add_up(work.parts.load(number) for number in numbers)
-    names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
+    decoder.decode(order, [number for number in numbers if not prepared.parts.has(number)], report)
+    total = add_up(prepared.parts.load(number) for number in numbers)
+    names, n_chunks = tuple(use.name for use in prepared.calibration.texts), len(prepared.calibration.chunks)
     remove_leftovers(Path(order.output_path).parent)
-    # Until the new one is written, no manifest may vouch for what is changing.
+    # Remove the old manifest first: it must not describe a file that is being replaced.
     manifest_path(order.output_path).unlink(missing_ok=True)
     with atomic_path(order.output_path) as temporary:
-        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
+        matrix = Imatrix(total.entries, names, n_chunks, order.ctx, prepared.calibration.weighting)
         write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
-    manifest = _describe(order, work.calibration, total)
+    manifest = _describe(order, prepared.calibration, total)
     write_json(manifest_path(order.output_path), asdict(manifest))
-    work.parts.remove()
+    prepared.parts.remove()
     return manifest
 
 
 def load_manifest(path: str | Path) -> ImatrixManifest:
-    """Read back the manifest of an importance matrix."""
+    """Read the manifest of an importance matrix."""
     row = read_json(path)
     texts = tuple(TextUse(**text) for text in row.pop("texts"))
     without = tuple(row.pop("tensors_without_data"))
     rules = ChunkRules(**row.pop("rules"))
-    # Manifests of before there were weights say nothing of them, nor those of one process of its number.
+    # Older manifests have no token weights and no process count. Then one process did all the work.
     weighting = row.pop("token_weighting", None)
     row.setdefault("n_processes", 1)
     return ImatrixManifest(
         texts=texts,
         tensors_without_data=without,
         rules=rules,
-        token_weighting=weighting_of(weighting) if weighting else None,
+        token_weighting=weighting_from_json(weighting) if weighting else None,
         **row,
     )
 
 
-def _describe(order: ImatrixOrder, calibration: Calibration, total: Group) -> ImatrixManifest:
+def _describe(order: ImatrixOrder, calibration: CalibrationChunks, total: Group) -> ImatrixManifest:
     tokens = len(calibration.chunks) * order.ctx
     return ImatrixManifest(
         key=order.key,

@@ -1,6 +1,6 @@
-"""The importance matrix as a file: the GGUF format of llama-imatrix, written and read; its older `.dat` format, read.
+"""Read and write importance matrix files: the GGUF format of llama-imatrix. Its older `.dat` format is only read.
 
-Names and meaning are those of tools/imatrix/imatrix.cpp, so that either program reads the other's files.
+Names and meaning follow tools/imatrix/imatrix.cpp, so that each program can read the other's files.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _ALLOWED = "an importance matrix (.gguf, or the older .dat)"
 
 @dataclass(frozen=True)
 class Imatrix:
-    """An importance matrix with what its file says of its making."""
+    """An importance matrix, with what its file says about how it was made."""
 
     entries: Mapping[str, TensorActivations]
     datasets: tuple[str, ...]
     chunk_count: int
     chunk_size: int
-    """Tokens a chunk; 0 where the file does not say (the older format)."""
+    """Tokens per chunk; 0 if the file does not say (older format)."""
     weighting: TokenWeighting | None = None
-    """None where every token counts once, as far as the file says."""
+    """None if all tokens count the same, or if the file does not say."""
 
 
 def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
-    """Write the file; the caller renames it into place. `group_chunks`: chunks that were summed at a time."""
+    """Write the file. The caller renames it into place. `group_chunks` is the number of chunks summed at a time."""
     writer = gguf.GGUFWriter(path, "")
-    # The writer's constructor adds an architecture; an imatrix file has none.
+    # The writer's constructor adds an architecture, but an imatrix file has none.
     writer.kv_data[0].clear()
     writer.add_type("imatrix")
     writer.add_array("imatrix.datasets", list(imatrix.datasets))
@@ -57,7 +57,7 @@ def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
             writer.add_uint64(f"{_WEIGHTS}.{label}.tokens", use.tokens)
     for name in sorted(imatrix.entries):
         entry = imatrix.entries[name]
-        # A dense tensor's sums are one row, which ggml writes without its second dimension.
+        # The sums of a dense tensor are one row. ggml writes it without its second dimension.
         sums = entry.sum_squares[0] if len(entry.sum_squares) == 1 else entry.sum_squares
         writer.add_tensor(name + _SUMS, sums.astype(np.float32))
         counts = entry.counts if len(entry.counts) == 1 else entry.counts[:, np.newaxis]
@@ -69,10 +69,10 @@ def write_imatrix(path: Path, imatrix: Imatrix, *, group_chunks: int) -> None:
 
 
 def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
-    """Read a file that we or llama-imatrix wrote.
+    """Read a file written by us or by llama-imatrix.
 
     Raises:
-        BadInput: missing, cut short, or not an importance matrix.
+        BadInput: the file is missing, cut short, or not an importance matrix.
     """
     file = Path(path)
     if not _begins_as_gguf(file, key):
@@ -98,11 +98,11 @@ def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
 
 
 def quantization_data(imatrix: Imatrix, file_name: str) -> ImatrixData:
-    """Mean squares, as llama-quantize computes them: in float32, and 1 for an expert that no token reached."""
+    """Return the mean squares as llama-quantize computes them: in float32, with 1 for experts that no token reached."""
     importance = {}
     for name, entry in imatrix.entries.items():
-        # lround in llama.cpp's loader: whatever a file says, counts are whole numbers there. What that changes is one
-        # factor common to all columns of a matrix or expert, 1e-5 or so, which decides nothing in its quantization.
+        # llama.cpp's loader rounds all counts (lround). Compared with unrounded counts, this changes all columns of a
+        # matrix or expert by one common factor (about 1e-5), which does not affect its quantization.
         counts = np.rint(entry.counts).astype(np.float32)[:, np.newaxis]
         sums = entry.sum_squares.astype(np.float32)
         means = np.divide(sums, counts, out=np.ones_like(sums), where=counts > 0)
@@ -123,24 +123,24 @@ def _layout(file: Path, key: str) -> Layout:
     try:
         return read_layout(file)
     except NotGgufError as error:
-        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none: {error})")) from error
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is not one: {error})")) from error
     except CutShortError as error:
-        raise BadInput(Fault(key, str(file), "a whole file (this one is cut short)", "Collect it again.")) from error
+        raise BadInput(Fault(key, str(file), "a complete file (this one is cut short)", "Collect it again.")) from error
 
 
 def _read_dat(file: Path, key: str) -> Imatrix:
-    """The older format: for each matrix its mean squares times the number of calls; then, in newer files, more.
+    """Read the older format: per matrix, the mean squares times the number of calls. Newer files have more after that.
 
     common/imatrix-loader.cpp of llama.cpp reads the same fields.
     """
     try:
         return _parse_dat(file.read_bytes())
     except (struct.error, UnicodeDecodeError, ValueError) as error:
-        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is none, or cut short)", "Collect it anew.")) from error
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} (invalid or cut short)", "Collect it again.")) from error
 
 
 def _parse_dat(content: bytes) -> Imatrix:
-    """Raises `struct.error`, `UnicodeDecodeError` or `ValueError` where the bytes are no such file."""
+    """Parse the bytes. Raise `struct.error`, `UnicodeDecodeError` or `ValueError` if they are not such a file."""
     place = 0
 
     def number() -> int:
@@ -152,7 +152,7 @@ def _parse_dat(content: bytes) -> Imatrix:
     def taken(n_bytes: int) -> bytes:
         nonlocal place
         if not 0 < n_bytes <= len(content) - place:
-            raise ValueError("a length that the file does not have")
+            raise ValueError("a length beyond the end of the file")
         place += n_bytes
         return content[place - n_bytes : place]
 
@@ -164,7 +164,7 @@ def _parse_dat(content: bytes) -> Imatrix:
         name = taken(number()).decode()
         n_calls, n_values = number(), number()
         sums = np.frombuffer(taken(4 * n_values), np.float32).astype(np.float64)
-        # Without calls, llama-quantize takes the values as they stand.
+        # If there were no calls, llama-quantize uses the values unchanged.
         entries[name] = TensorActivations(sums.reshape(1, -1), np.array([max(n_calls, 1)], np.float64))
     chunk_count, datasets = 0, tuple[str, ...]()
     if place < len(content):
@@ -179,7 +179,7 @@ def _entry(file: Path, sums: TensorInfo, counts: TensorInfo) -> TensorActivation
 
 
 def _weighting(metadata: Mapping[str, object]) -> TokenWeighting | None:
-    """What the file says of weights; None where it says nothing, or not all of it."""
+    """Return the token weighting stored in the file; None if it is missing or incomplete."""
     rules, weights, tokens = metadata.get(f"{_WEIGHTS}.rules"), dict[str, float](), dict[str, int]()
     for kind in TokenClass:
         weight, count = (metadata.get(f"{_WEIGHTS}.{kind.label}{what}") for what in ("", ".tokens"))

@@ -1,7 +1,8 @@
-"""What an importance matrix says of its model: figures for each weight matrix, and for each layer.
+"""Statistics of an importance matrix: values for each weight matrix, and for each layer.
 
-The same as `llama-imatrix --show-statistics` (tools/imatrix/imatrix.cpp, compute_statistics and compute_cossim), in
-float64 where that sums in float32. All are over the mean squares of the activations, one an input column.
+The same as `llama-imatrix --show-statistics` (tools/imatrix/imatrix.cpp, compute_statistics and compute_cossim), but
+summed in float64 instead of float32. All values are computed from the mean squares of the activations, one value per
+input column.
 """
 
 from __future__ import annotations
@@ -21,35 +22,35 @@ BLOCK = re.compile(r"blk\.(\d+)\.(.+?)(?:\.weight)?$")
 
 @dataclass(frozen=True)
 class TensorStatistics:
-    """Of one weight matrix; experts that no token reached are left out."""
+    """Statistics of one weight matrix. Experts that no token reached are left out."""
 
     name: str
     layer: int | None
-    """None outside of the blocks."""
+    """None outside the blocks."""
     kind: str
-    """`attn_k`, say."""
+    """For example `attn_k`."""
     total: float
     minimum: float
     maximum: float
     mean: float
     sigma: float
-    """With n, as llama-imatrix has it."""
+    """Standard deviation, divided by n (not n - 1), as in llama-imatrix."""
     active: float
-    """Part of the columns above 1e-5."""
+    """Fraction of the columns above 1e-5."""
     n_columns: int
     entropy_bits: float
-    """Of the mean squares taken as a distribution over columns."""
+    """Entropy of the mean squares, taken as a distribution over columns."""
     entropy_share: float
-    """The same as a part of the most that is possible, log2 of the number of columns; 0 for a single one."""
+    """Entropy divided by its maximum, log2 of the number of columns; 0 for a single column."""
     outliers: float
-    """Part of the columns more than one sigma above the mean (z-score > 1)."""
+    """Fraction of the columns more than one sigma above the mean (z-score > 1)."""
     cosine: float | None
-    """Similarity to the same matrix of the layer before; None where that is not there, or all zero."""
+    """Cosine similarity to the same matrix in the previous layer. None if that matrix is missing or all zero."""
 
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """Means over the matrices of a layer, weighted by their columns."""
+    """Means over the matrices of one layer, weighted by their number of columns."""
 
     layer: int
     total: float
@@ -58,13 +59,13 @@ class LayerStatistics:
 
 
 def statistics_of(entries: Mapping[str, TensorActivations]) -> tuple[TensorStatistics, ...]:
-    """Figures of each matrix that has data, by kind, the largest sum first."""
+    """Return statistics of each matrix that has data, sorted by kind, then by largest sum first."""
     found = [_of_tensor(name, entry, entries) for name, entry in entries.items() if entry.counts.any()]
     return tuple(sorted(found, key=lambda one: (one.kind, -one.total)))
 
 
 def layer_statistics(statistics: Sequence[TensorStatistics]) -> tuple[LayerStatistics, ...]:
-    """Figures of each layer, in order."""
+    """Return the statistics of each layer, in order."""
     layers = sorted({one.layer for one in statistics if one.layer is not None})
     return tuple(_of_layer(layer, [one for one in statistics if one.layer == layer]) for layer in layers)
 
@@ -95,13 +96,13 @@ def _of_tensor(name: str, entry: TensorActivations, entries: Mapping[str, Tensor
 
 
 def _before(name: str, entries: Mapping[str, TensorActivations]) -> TensorActivations | None:
-    """The same matrix, one layer before."""
+    """Return the same matrix in the previous layer."""
     block = BLOCK.search(name)
     return entries.get(f"{name[: block.start(1)]}{int(block[1]) - 1}{name[block.end(1) :]}") if block else None
 
 
 def _cosine(entry: TensorActivations, before: TensorActivations | None) -> float | None:
-    """Over the sums, as llama-imatrix has it."""
+    """Return the cosine similarity of the sums (not of the means), as llama-imatrix does."""
     if before is None or before.sum_squares.shape != entry.sum_squares.shape:
         return None
     ours, theirs = entry.sum_squares.ravel(), before.sum_squares.ravel()

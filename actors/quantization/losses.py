@@ -1,7 +1,7 @@
-"""What each tensor of a new file lost of its source: real weights of both, the difference weighted by importance.
+"""What rounding lost in each tensor of a new file, compared with its source and weighted by importance.
 
-Read from the files themselves, so it holds for every type and recipe, fallbacks and overrides included, and costs no
-second quantization. What is made of it, a figure a layer, is left to `reporting`.
+The weights of both files are read, so this works for every type and recipe, including fallbacks and overrides, without
+quantizing a second time. `reporting` computes the values per layer from this.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from actors.quantization.measurement import MAX_ELEMENTS
 
 @dataclass(frozen=True)
 class TensorLoss:
-    """One quantized tensor."""
+    """One quantized tensor and its error."""
 
     tensor: str
     layer: int | None
-    """None outside of the blocks."""
+    """None outside the blocks."""
     kind: str
-    """`attn_k`, say."""
+    """For example `attn_k`."""
     type: str
-    """Of the new file, lower case."""
+    """Type in the new file, lower case."""
     n_elements: int
     rows: int
     rows_measured: int
     weighted: bool
-    """False: the importance matrix knows nothing of it, or there is none, and all columns count the same."""
+    """False if there is no importance matrix, or it has no data for this tensor. Then all columns count the same."""
     energy: float
-    """Squares of the weights, each column at its weight, summed over the measured rows."""
+    """Sum of the squared weights over the measured rows, each column multiplied by its importance."""
     error: float
-    """Likewise of what was lost."""
+    """The same sum for the differences between source and new file."""
 
 
 def tensor_losses(
     source: GgufHeader, made_path: Path, imatrix: ImatrixData | None, *, threads: int
 ) -> tuple[TensorLoss, ...]:
-    """A row a quantized tensor of the new file, in its order; none of a file that holds no quantized type."""
+    """Return one row per quantized tensor of the new file, in its order. Empty if the file has no quantized types."""
     before = {tensor.name: tensor for tensor in source.tensors}
     importance = imatrix.importance if imatrix is not None else {}
     made = [one for one in read_layout(made_path).tensors if one.type not in UNQUANTIZED and len(one.shape) > 1]
@@ -65,6 +65,6 @@ def tensor_losses(
             error=found.error,
         )
 
-    # The arithmetic runs outside of Python's lock: threads share the work, a tensor each.
+    # The arithmetic runs without Python's lock, so threads can share the work, one tensor each.
     with ThreadPoolExecutor(threads) as pool:
         return tuple(pool.map(loss, made))

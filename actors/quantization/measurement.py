@@ -1,7 +1,8 @@
-"""Measuring what each type would lose of each tensor of a model, once for all arms that want to know.
+"""Measure the error of each tensor of a model for each type, once for all arms that need it.
 
-Results are kept in one file a model and importance matrix (`QuantizeOrder.measured_path`): what stands there is not
-measured again, so levels and methods share their measurements. Workers that want the same wait for each other.
+Results are kept in one file per model and importance matrix (`QuantizeOrder.measured_path`). What is in that file is
+not measured again, so protection levels and methods share their measurements. Workers that need the same file wait for
+each other.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from actors.quantization.protection import Ladder
 from actors.store import read_json, write_json
 
 MAX_ELEMENTS = 2**19
-"""Elements of a tensor that are measured, about: whole rows at equal distances. On SmolLM2-135M the
-relative errors of larger tensors then differ from those of all rows by 1.3% (standard deviation), 3% at most."""
+"""Approximate number of elements measured per tensor: whole rows at equal distances. On SmolLM2-135M the relative
+errors of larger tensors then differ from those of all rows by 1.3% (standard deviation), and by 3% at most."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured, and what it took."""
+class MeasuredErrors:
+    """Rounding errors per tensor, and how long measuring them took."""
 
     tensors: Mapping[str, RoundingErrors]
     seconds: float
-    """Of this call: 0 where all was known."""
+    """Time spent in this call. 0 if everything was known before."""
 
     def relative(self) -> dict[str, dict[str, float]]:
-        """Relative errors by tensor and type."""
+        """Return relative errors by tensor and type."""
         return {name: {kind: one.relative(kind) for kind in one.errors} for name, one in self.tensors.items()}
 
 
-def measured_errors(
+def measure_errors(
     parts: Sequence[Path],
     tensors: Iterable[TensorInfo],
     ladders: Iterable[Ladder],
@@ -48,12 +49,12 @@ def measured_errors(
     threads: int,
     kept_at: str | None,
     report: ReportSteps,
-) -> Measured:
-    """The errors of all types of the ladders.
+) -> MeasuredErrors:
+    """Return the errors of each ladder's tensor for all its types.
 
     Args:
-        parts: the model's files, to which its tensors point.
-        kept_at: a file that belongs to this model and importance matrix alone; None keeps nothing.
+        parts: the model's files, to which its tensors refer.
+        kept_at: file for the results of this model and importance matrix only. None: results are not kept.
         report: called after each tensor that was measured.
     """
     wanted = list(ladders)
@@ -63,7 +64,7 @@ def measured_errors(
         known = _read(kept_at)
         started = time.perf_counter()
 
-        def one(ladder: Ladder) -> tuple[str, RoundingErrors] | None:
+        def measure_ladder(ladder: Ladder) -> tuple[str, RoundingErrors] | None:
             before = known.get(ladder.name)
             missing = [kind for kind in ladder.types if before is None or kind not in before.errors]
             if not missing:
@@ -74,16 +75,16 @@ def measured_errors(
             return ladder.name, RoundingErrors(found.rows, found.rows_measured, found.energy, errors)
 
         fresh = {}
-        # Quantizing runs outside of Python's lock, so threads share the work, a tensor each.
+        # Quantizing runs without Python's lock, so threads can share the work, one tensor each.
         with ThreadPoolExecutor(threads) as pool:
-            for number, made in enumerate(pool.map(one, wanted), start=1):
+            for number, made in enumerate(pool.map(measure_ladder, wanted), start=1):
                 if made is not None:
                     fresh[made[0]] = made[1]
                     report("measuring", number, len(wanted))
         everything = {**known, **fresh}
         if kept_at is not None and fresh:
             write_json(kept_at, {name: asdict(everything[name]) for name in sorted(everything)})
-    return Measured(everything, time.perf_counter() - started if fresh else 0.0)
+    return MeasuredErrors(everything, time.perf_counter() - started if fresh else 0.0)
 
 
 def _read(kept_at: str | None) -> dict[str, RoundingErrors]:
@@ -94,7 +95,7 @@ def _read(kept_at: str | None) -> dict[str, RoundingErrors]:
 
 @contextlib.contextmanager
 def _locked(kept_at: str | None) -> Iterator[None]:
-    """Let one worker measure at a time; the others find its results then."""
+    """Let one worker measure at a time. The others then find its results."""
     if kept_at is None:
         yield
         return

@@ -1,7 +1,7 @@
-"""How much memory this role's work takes: what it will need, from a model's header alone, and what it held at most.
+"""Memory use of the quantization role: what it will need (from a model's header alone), and its peak so far.
 
-The needs are bounds for planning, checked against measured peaks in `tests/quantization/test_memory.py`. Pages of a
-mapped model file count only where every one of them is read again and again.
+The predictions are upper bounds for planning. `tests/quantization/test_memory.py` checks them against measured peaks.
+Pages of a memory-mapped model file count only if all of them are read repeatedly.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from actors.llama.quantizer import MAX_BUFFER_BYTES
 
 _STATUS = Path("/proc/self/status")
 PROCESS_BYTES = 320 * 2**20
-"""Python with its packages, llama.cpp's library, and a Ray worker around them."""
+"""Memory of Python with its packages, llama.cpp's library, and the Ray worker around them."""
 SECOND_CONTEXT_BYTES = 300 * 10**6
-"""What a few per cent of speed may cost."""
+"""Maximum size of a second context. It makes collecting only a few percent faster, so it must be cheap."""
 
 
 def peak_rss_bytes() -> int:
-    """Largest resident set of this process since it started, mapped model files included."""
+    """Return the largest resident set of this process since it started, including mapped model files."""
     if _STATUS.exists():
-        # Not getrusage: on Linux its peak is handed down by the process that started this one.
+        # Not getrusage: on Linux a process inherits the peak of the process that started it.
         line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -34,36 +34,39 @@ def peak_rss_bytes() -> int:
 
 
 def needed_to_quantize(header: GgufHeader) -> int:
-    """llama.cpp holds rows of one tensor: as they are, as float32 and as they become, 12 bytes an element at most."""
+    """Return the bytes needed to quantize: rows of one tensor as read, as float32 and as written.
+
+    llama.cpp holds at most 12 bytes per element.
+    """
     largest = max(tensor.n_elements for tensor in header.tensors)
     return PROCESS_BYTES + min(MAX_BUFFER_BYTES, 12 * largest)
 
 
 def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None = None) -> int:
-    """The whole model, for each chunk reads all of it; its contexts; and the sums of a group.
+    """Return the bytes needed to collect: the whole model (each chunk reads all of it), contexts, and sums of a group.
 
     Args:
-        model_bytes: of the file that will be read, where that is still to be made from the header's model.
+        model_bytes: size of the file that will be read, if it is still to be made from the header's model.
     """
     contexts = contexts_to_collect(header, ctx) * _context_bytes(header, ctx)
     return PROCESS_BYTES + (model_bytes or header.size_bytes) + contexts + _sums_bytes(header)
 
 
 def contexts_to_collect(header: GgufHeader, ctx: int) -> int:
-    """Contexts that may decode chunks at the same time: two, where the second one is cheap."""
+    """Return how many contexts may decode chunks in parallel: two if the second one is cheap."""
     return 2 if _context_bytes(header, ctx) <= SECOND_CONTEXT_BYTES else 1
 
 
 def _context_bytes(header: GgufHeader, ctx: int) -> int:
-    """Of one that collects from chunks of `ctx` tokens: KV cache, what a graph of one batch holds, sums of a chunk."""
+    """Return the bytes of a context for chunks of `ctx` tokens: KV cache, graph of one batch, and sums of one chunk."""
     vocabulary = next((tensor.shape[1] for tensor in header.tensors if tensor.name == "token_embd.weight"), 0)
     widest = max(max(tensor.shape[:2]) for tensor in header.tensors if tensor.name.startswith("blk."))
-    # Logits stand in the graph and in the output; of activations about eight are alive at a time.
+    # Logits exist twice: in the graph and in the output. About eight activation tensors are alive at a time.
     graph = 4 * min(ctx, MAX_BATCH) * (2 * vocabulary + 8 * widest)
     return ctx * header.kv_bytes_per_cell + graph + _sums_bytes(header)
 
 
 def _sums_bytes(header: GgufHeader) -> int:
-    """One float64 for each column of each matrix, of experts for each of them."""
+    """Return the bytes of the sums: one float64 per column of each matrix, and of each expert."""
     matrices = (tensor.shape for tensor in header.tensors if tensor.name.startswith("blk.") and len(tensor.shape) > 1)
     return 8 * sum(columns * math.prod(stacked) for columns, _, *stacked in matrices)

@@ -1,8 +1,8 @@
-"""Does calibration text hold what the model will be asked? Sequences that a text and a benchmark share.
+"""Find out whether calibration text contains benchmark questions: look for sequences that a text and a benchmark share.
 
-Two texts share a sequence of 13 words, or of 25 characters in writing without spaces between words (kana, kanji):
-long enough that chance hardly makes them, as in the contamination study of GPT-3 (arXiv:2005.14165, appendix C). Case,
-punctuation between words, and line breaks don't count. Pure: where the texts come from is the caller's business.
+A shared sequence has 13 words, or 25 characters in writing without spaces between words (kana, kanji). Sequences of
+this length hardly occur by chance, as in the contamination study of GPT-3 (arXiv:2005.14165, appendix C). Case,
+punctuation between words, and line breaks do not count. This module is pure: the caller provides the texts.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from numpy.typing import NDArray
 WORDS = 13
 CHARACTERS = 25
 
-# Kana and kanji:々〆〇, hiragana, katakana and its extensions, and the blocks of CJK ideographs.
+# Kana and kanji: 々〆〇, hiragana, katakana and its extensions, and the blocks of CJK ideographs.
 _UNSPACED = "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
 _IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _BREAK = 0
-"""A token that is in no sequence: between documents, and words' neighbours in unspaced writing."""
+"""A token that is part of no sequence. It separates documents, and replaces unspaced writing in a stream of words."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """One text and one benchmark that share sequences."""
+    """A text and a benchmark that share sequences."""
 
     text: str
     benchmark: str
     n_shared: int
-    """Different sequences that both hold; one long passage counts once for each of its places."""
+    """Number of different shared sequences. A long shared passage counts once for each position in it."""
     example: str
-    """One of them, without case and punctuation where it is one of words."""
+    """One of the sequences. A sequence of words is shown without case and punctuation."""
 
 
 def find_overlaps(texts: Mapping[str, str], benchmarks: Mapping[str, Sequence[str]]) -> tuple[Overlap, ...]:
-    """What each of `texts` shares with each of `benchmarks`, by name; no sequence runs across two documents.
+    """Return what each text shares with each benchmark, by name. No sequence crosses the border of two documents.
 
     Args:
-        texts: calibration texts.
-        benchmarks: documents of each benchmark, questions or a whole text.
+        texts: calibration texts by name.
+        benchmarks: documents of each benchmark by name: questions, or a whole text.
     """
     vocabulary: dict[str, int] = {}
-    read = {name: _read([text], vocabulary) for name, text in texts.items()}
+    read = {name: _tokenize([text], vocabulary) for name, text in texts.items()}
     found = []
     for benchmark, documents in benchmarks.items():
-        asked = _read(documents, vocabulary)
+        asked = _tokenize(documents, vocabulary)
         for name, calibration in read.items():
             words = _shared(calibration.words, asked.words, WORDS)
             characters = _shared(calibration.characters, asked.characters, CHARACTERS)
@@ -62,22 +62,22 @@ def find_overlaps(texts: Mapping[str, str], benchmarks: Mapping[str, Sequence[st
 
 @dataclass(frozen=True)
 class _Stream:
-    """Tokens in a row, and which places begin a sequence."""
+    """A sequence of tokens, and the positions where a valid window starts."""
 
     tokens: NDArray[np.uint64]
     starts: NDArray[np.int64]
     hashes: NDArray[np.uint64]
-    """Of the sequence at each of `starts`."""
+    """One hash per window in `starts`."""
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Streams:
     words: _Stream
     characters: _Stream
 
 
-def _read(documents: Sequence[str], vocabulary: dict[str, int]) -> _Read:
-    """Words and unspaced characters of documents; `vocabulary` gives each word its number, and grows."""
+def _tokenize(documents: Sequence[str], vocabulary: dict[str, int]) -> _Streams:
+    """Return the words and the unspaced characters of documents. `vocabulary` numbers the words; new ones are added."""
     words: list[int] = []
     letters: list[str] = []
     for document in documents:
@@ -89,7 +89,7 @@ def _read(documents: Sequence[str], vocabulary: dict[str, int]) -> _Read:
         letters.append("".join(plain.split()))
     stream = np.array(words, np.uint64)
     codes = np.frombuffer("\0".join(letters).encode("utf-32-le"), np.uint32).astype(np.uint64)
-    return _Read(_words(stream), _characters(codes))
+    return _Streams(_words(stream), _characters(codes))
 
 
 def _words(tokens: NDArray[np.uint64]) -> _Stream:
@@ -97,7 +97,7 @@ def _words(tokens: NDArray[np.uint64]) -> _Stream:
 
 
 def _characters(codes: NDArray[np.uint64]) -> _Stream:
-    """Sequences of which most characters are kana or kanji: numbers, names in Latin letters and marks may be among."""
+    """Return the windows made mostly of kana and kanji. They may contain numbers, Latin names and punctuation."""
     whole = _window_sums(codes == _BREAK, CHARACTERS) == 0
     mostly = _window_sums(_are_unspaced(codes), CHARACTERS) > CHARACTERS // 2
     return _stream(codes, whole & mostly, CHARACTERS)
@@ -110,14 +110,14 @@ def _are_unspaced(codes: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def _window_sums(flags: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
-    """How many flags are set in each run of `length`."""
+    """Return how many flags are set in each window of `length`."""
     sums = np.concatenate([[0], np.cumsum(flags)])
     return np.asarray(sums[length:] - sums[:-length], np.int64) if flags.size >= length else np.zeros(0, np.int64)
 
 
 def _stream(tokens: NDArray[np.uint64], valid: NDArray[np.bool_], length: int) -> _Stream:
     starts = np.flatnonzero(valid).astype(np.int64)
-    # A polynomial in an odd base modulo 2^64; equal sequences have equal hashes, and `_shared` compares the rest.
+    # Polynomial hash with an odd base, modulo 2^64. Equal windows have equal hashes; `_shared` rules out collisions.
     hashes = np.zeros(starts.size, np.uint64)
     for offset in range(length):
         hashes = hashes * _BASE + tokens[starts + offset]
@@ -125,7 +125,7 @@ def _stream(tokens: NDArray[np.uint64], valid: NDArray[np.bool_], length: int) -
 
 
 def _shared(ours: _Stream, theirs: _Stream, length: int) -> NDArray[np.int64]:
-    """Where in `ours` a sequence begins that is in `theirs` as well; each sequence once."""
+    """Return where in `ours` the windows start that also occur in `theirs`. Each window is listed once."""
     hashes, our_places, their_places = np.intersect1d(ours.hashes, theirs.hashes, return_indices=True)
     offsets = np.arange(length)
     mine = ours.tokens[ours.starts[our_places][:, np.newaxis] + offsets]  # (sequences, length)
@@ -134,9 +134,9 @@ def _shared(ours: _Stream, theirs: _Stream, length: int) -> NDArray[np.int64]:
 
 
 def _example(
-    calibration: _Read, words: NDArray[np.int64], characters: NDArray[np.int64], vocabulary: Mapping[str, int]
+    calibration: _Streams, words: NDArray[np.int64], characters: NDArray[np.int64], vocabulary: Mapping[str, int]
 ) -> str:
-    """The first shared sequence, readable."""
+    """Return the first shared sequence as readable text."""
     if words.size:
         names = list(vocabulary)
         numbers = calibration.words.tokens[words[0] : words[0] + WORDS].tolist()

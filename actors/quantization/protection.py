@@ -1,28 +1,32 @@
-"""Precision where it matters: which types a tensor may have, what they cost, and the share of a budget that each gets.
+"""Protect the tensors that matter most: which types each tensor may have, and which of them it gets under a budget.
 
-The objective is the sum over tensors of size times relative error,
+The objective is the sum over tensors of size times relative error:
 
-    J = sum_t c_t e_t(type_t)       c_t = elements of t / elements of all tensors that can be changed
+    J = sum_t c_t e_t(type_t)       c_t = elements of t / elements of all adjustable tensors,
+                                          with elements counted as often as a token uses them (`_weight`)
                                     e_t(type) = error(type) / energy        (`actors.llama.rounding`)
 
-the mean, over weights, of the part of its tensor's output that rounding turns into noise. Measuring is `measurement`'s,
-the optimum under a budget `allocation`'s; here a recipe with a budget becomes a list of types.
+J is the mean, over weights, of the fraction of a tensor's output that rounding turns into noise. `measurement` measures
+the errors, `allocation` finds the optimum under a budget, and this module turns a recipe with a budget into a list of
+types.
 
-with elements counted as often as a token uses them (`_weight`). Relative errors, because the loss grows about linearly
-in them, with one coefficient a layer (Malinovskii et al. 2025, "HIGGS: Pushing the Limits of Large Language Model
-Quantization via the Linearity Theorem", arXiv 2411.17525). The coefficients are not measured here, c_t stands for them.
+Relative errors are used because the loss grows about linearly with them, with one coefficient per layer (Malinovskii et
+al. 2025, "HIGGS: Pushing the Limits of Large Language Model Quantization via the Linearity Theorem", arXiv 2411.17525).
+The coefficients are not measured here; c_t takes their place.
 
-Chosen by measurement on SmolLM2-135M (Q4_1, made continuous by noise within its steps; 22 mixes of types; KL
-divergence from the unquantized model on 1024 positions of calibration text that the matrix had not seen). Correlation
-of log KL with the log of what is predicted, and standard deviation of their difference:
+The objective was chosen by measurement on SmolLM2-135M: Q4_1, made continuous by noise within its steps; 22 mixes of
+types; KL divergence from the unquantized model on 1024 positions of calibration text that the matrix had not seen. The
+first number is the correlation of log KL with the log of the predicted value, the second is the standard deviation of
+their difference:
 
     sum of absolute errors 0.81, 1.15        sum of relative errors              0.54, 0.95
     elements x relative    0.89, 0.47        elements x uses x relative (this)   0.96, 0.27
 
-What they choose differs less: with 0.25 bits a weight added, KL falls from 0.0493 (q4_k_m) to 0.0245 to 0.0251 by all
-three relative objectives, to 0.0287 by absolute errors, and to 0.0329 in the control; from 0.1114 (q3_k_m) to 0.0689 to
-0.0717 by the relative ones, and to 0.0817 in the control. One small model was all there was to measure on: the weights
-c_t of experts, and of embeddings other than its own, are reasoned and not measured.
+The resulting choices differ less. With 0.25 extra bits per weight, KL of q4_k_m falls from 0.0493 to between 0.0245 and
+0.0251 for all three relative objectives, to 0.0287 for absolute errors, and to 0.0329 in the control arm. KL of q3_k_m
+falls from 0.1114 to between 0.0689 and 0.0717 for the relative objectives, and to 0.0817 in the control arm. Only this
+one small model was available for measuring: the weights c_t of experts, and of embeddings other than its own, follow
+from reasoning and were not measured.
 """
 
 from __future__ import annotations
@@ -38,118 +42,118 @@ from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader
 from actors.llama.overrides import TypeOverrides, ordered_types
 from actors.llama.quantizer import QuantizePlan, TensorPlan
-from actors.quantization.allocation import Option, cheapest, spread
+from actors.quantization.allocation import Option, select_cheapest, spread
 from actors.recipes import ByteBudget
 
 CONTROL_SEED = 0
-"""Of the order in which a control arm's tensors take their steps."""
+"""Seed of the random order in which the tensors of a control arm take their steps."""
 PROVENANCE_BYTES = 4096
-"""Room that a target for the whole file leaves to what quantizing adds to the header (a few hundred bytes)."""
+"""Bytes of a target file size that are reserved for what quantizing adds to the header (a few hundred bytes)."""
 
 LOOKUP_USE = 0.1
-"""What rounding a token embedding does to the output, against rounding an output tensor alike: measured on
-SmolLM2-135M with its tied tensor given twice (KL divergence 0.010 and 0.091 with q4_0)."""
+"""Effect on the output of rounding a token embedding, relative to rounding an output tensor in the same way. Measured
+on SmolLM2-135M with its tied tensor stored twice (KL divergence 0.010 and 0.091 with q4_0)."""
 
 _K = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
 _BLOCKS_OF_32 = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
 _IQ = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS", "Q5_K", "Q6_K", "Q8_0")
 _IQ_BLOCKS_OF_32 = ("IQ4_NL", "Q5_0", "Q5_1", "Q8_0")
-# tensor_requires_imatrix of llama.cpp (src/llama-quant.cpp) refuses these without data.
+# llama.cpp refuses to make these without importance data (tensor_requires_imatrix in src/llama-quant.cpp).
 _NEED_IMPORTANCE = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"})
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """The types that one tensor may have, from small to large; each takes more bytes than the one before."""
+    """The types that one tensor may have, from small to large. Each takes more bytes than the one before."""
 
     name: str
     types: tuple[str, ...]
     """Upper case."""
     n_bytes: tuple[int, ...]
-    """Padded, as they take up room in a file."""
+    """Padded sizes, as in a file."""
     base: int
-    """Which of them the method gives; the smallest one under a level."""
+    """Index of the type that the method gives. Under a protection level it is the smallest."""
     weight: float
-    """How much its relative error counts: its elements, each as often as a token makes use of it (`_weight`)."""
+    """How much its relative error counts: its elements, counted as often as a token uses them (`_weight`)."""
 
 
 @dataclass(frozen=True)
-class Allotment:
-    """What the budget of an arm is about, known without any measurement."""
+class AllocationProblem:
+    """The types to choose from and the budget of an arm. Known before anything is measured."""
 
     ladders: tuple[Ladder, ...]
     budget_bytes: int
-    """Of the tensors that have ladders."""
+    """Total budget of the tensors that have ladders."""
     base_bytes: int
-    """What the method would spend on them."""
+    """Bytes that these tensors take if only the method decides."""
     file_bytes: int
-    """Of a file that spends the budget."""
+    """Size of a file that spends the whole budget."""
     smallest_file_bytes: int
     n_elements: int
-    """Of the whole model."""
+    """Number of weights of the whole model."""
 
     @property
     def fits(self) -> bool:
-        """False where not even the smallest types do."""
+        """True if at least the smallest types fit into the budget."""
         return self.budget_bytes >= sum(ladder.n_bytes[0] for ladder in self.ladders)
 
 
 def families(method: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The types of a method's family: for rows of whole blocks of 256, and for other rows.
+    """Return the types of a method's family: for rows of whole blocks of 256, and for other rows.
 
     ============  =========================  =============================================================
-    method        types                      why these
+    method        types                      reason
     ============  =========================  =============================================================
-    q4_0, q5_1..  blocks of 32 alone         whoever asks for these wants kernels that are simple and everywhere
+    q4_0, q5_1..  blocks of 32 only          users of these want simple kernels that exist everywhere
     iq...         i-quants, then q5_k up     there is no i-quant above 4.25 bits
-    all others    k-quants                   the family of llama.cpp's own mixes, which all backends know
+    all others    k-quants                   the family of llama.cpp's own mixes, supported by all backends
     ============  =========================  =============================================================
 
-    Rows that are no multiple of 256 take blocks of 32, as in llama.cpp's own fallbacks. After the last type comes 16
-    bits, bf16 where the source has it. What the method itself gives a tensor is always among its types.
+    Rows that are not a multiple of 256 use blocks of 32, like llama.cpp's own fallbacks. The largest type is always
+    16 bits (bf16 if the source has it). The type that the method itself gives a tensor is always in its ladder.
     """
     if method.startswith("iq"):
         return _IQ, _IQ_BLOCKS_OF_32
     return (_BLOCKS_OF_32 if method in ("q4_0", "q4_1", "q5_0", "q5_1") else _K), _BLOCKS_OF_32
 
 
-def allot(
+def make_problem(
     plan: QuantizePlan,
     quant_type: QuantType,
     overrides: TypeOverrides,
     budget: ByteBudget,
     header: GgufHeader,
-    known: Collection[str],
-) -> Allotment:
-    """Lay the ladders against what the method gives each tensor, and say how much there is to spend.
+    covered: Collection[str],
+) -> AllocationProblem:
+    """Build the ladder of each adjustable tensor, and compute the bytes that can be spent on them.
 
-    What the recipe itself orders for a tensor stays as it is.
+    Types that the recipe itself sets for a tensor do not change.
 
     Args:
-        plan: what llama.cpp makes of the recipe without any budget.
-        header: of the model that is quantized.
-        known: tensors of which the importance matrix knows something.
+        plan: what llama.cpp makes of the recipe without a budget.
+        header: header of the model to quantize.
+        covered: tensors for which the importance matrix has data.
     """
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     ordered = ordered_types(list(shapes), overrides)
     upward = budget.extra_bpw is not None
     ladders = tuple(
-        _ladder(tensor, shapes, header.expert_share, quant_type, has_data=tensor.name in known, upward=upward)
+        _ladder(tensor, shapes, header.expert_share, quant_type, has_data=tensor.name in covered, upward=upward)
         for tensor in plan.tensors
         if tensor.type not in UNQUANTIZED and len(shapes[tensor.name]) > 1 and tensor.name not in ordered
     )
     base = sum(ladder.n_bytes[ladder.base] for ladder in ladders)
     least, most = (sum(ladder.n_bytes[end] for ladder in ladders) for end in (0, -1))
     n_elements = header.n_parameters
-    all_tensors = sum(_padded(tensor.n_bytes) for tensor in plan.tensors)
+    rest = plan.size_bytes - base  # header, and tensors without a ladder
     if budget.extra_bpw is not None:
         wanted = base + int(budget.extra_bpw * n_elements / 8)
     elif budget.target_bpw is not None:
-        wanted = int(budget.target_bpw * n_elements / 8) - (all_tensors - base)
+        wanted = int(budget.target_bpw * n_elements / 8) + base - sum(_padded(one.n_bytes) for one in plan.tensors)
     else:
-        wanted = (budget.target_bytes or 0) - PROVENANCE_BYTES - (plan.size_bytes - base)
+        wanted = (budget.target_bytes or 0) - PROVENANCE_BYTES - rest
     spent = min(wanted, most)
-    return Allotment(ladders, spent, base, plan.size_bytes - base + spent, plan.size_bytes - base + least, n_elements)
+    return AllocationProblem(ladders, spent, base, rest + spent, rest + least, n_elements)
 
 
 def _ladder(
@@ -169,19 +173,19 @@ def _ladder(
     for name in (tensor.type, *(whole if shape[0] % 256 == 0 else other), top):
         needs_data = name in _NEED_IMPORTANCE or (name == "Q2_K" and quant_type.name == "q2_k_s")
         if name == tensor.type or (shape[0] % kinds[name].block == 0 and (has_data or not needs_data)):
-            # Of equal sizes the first stays: the method's own.
-            sizes.setdefault(_padded(kinds[name].n_bytes(_count(shape))), name)
-    base_bytes = _padded(kinds[tensor.type].n_bytes(_count(shape)))
+            # If two types have the same size, the first one stays: the method's own.
+            sizes.setdefault(_padded(kinds[name].n_bytes(_n_elements(shape))), name)
+    base_bytes = _padded(kinds[tensor.type].n_bytes(_n_elements(shape)))
     n_bytes = tuple(size for size in sorted(sizes) if size >= base_bytes or not upward)
     types = tuple(sizes[size] for size in n_bytes)
     return Ladder(tensor.name, types, n_bytes, types.index(tensor.type), _weight(tensor.name, shapes, expert_share))
 
 
 def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], expert_share: float) -> float:
-    """Elements, times the uses that a token makes of what they put out.
+    """Return the number of elements, times the uses that a token makes of their output.
 
-    Keys and values serve several query heads where those are more; a token goes through some of the experts only; a
-    table in which tokens are looked up counts `LOOKUP_USE`, besides its use as output where it is tied.
+    If there are more query heads than key-value heads, keys and values serve several query heads each. A token uses
+    only some of the experts. The token embedding counts `LOOKUP_USE`, plus its use as output if it is tied.
     """
     shape = shapes[name]
     uses = expert_share if len(shape) > 2 else 1.0
@@ -191,10 +195,10 @@ def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], expert_share: floa
         uses = max(1.0, queries[0] / shape[1])
     if name == "token_embd.weight":
         uses = LOOKUP_USE if "output.weight" in shapes else 1 + LOOKUP_USE
-    return uses * _count(shape)
+    return uses * _n_elements(shape)
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def _n_elements(shape: tuple[int, ...]) -> int:
     count = 1
     for size in shape:
         count *= size
@@ -206,66 +210,66 @@ def _padded(n_bytes: int) -> int:
 
 
 RelativeErrors = Mapping[str, Mapping[str, float]]
-"""By tensor name and type, upper case."""
+"""Relative errors by tensor name and type (upper case)."""
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """A type for each tensor, and what it is predicted to do."""
+    """A type for each tensor, and the predicted error."""
 
     types: tuple[str, ...]
-    """One a ladder, in their order."""
+    """One type per ladder, in the same order."""
     n_bytes: int
     objective: float
     bound: float
-    """No types within the budget can have a smaller objective."""
+    """Lower bound on the objective of any types within the budget."""
 
 
-def allocate(allotment: Allotment, errors: RelativeErrors) -> Allocation:
-    """The types with the smallest objective within the budget.
+def allocate(problem: AllocationProblem, errors: RelativeErrors) -> Allocation:
+    """Return the types with the smallest objective within the budget.
 
     Raises:
-        ValueError: not even the smallest types fit.
+        ValueError: even the smallest types do not fit.
     """
-    total = sum(ladder.weight for ladder in allotment.ladders)
+    total = sum(ladder.weight for ladder in problem.ladders)
     table = [
         [
             Option(n_bytes, ladder.weight / total * errors[ladder.name][kind])
             for kind, n_bytes in zip(ladder.types, ladder.n_bytes, strict=True)
         ]
-        for ladder in allotment.ladders
+        for ladder in problem.ladders
     ]
-    choice = cheapest(table, allotment.budget_bytes)
-    return Allocation(_types(allotment, choice.picked), choice.n_bytes, choice.cost, choice.bound)
+    choice = select_cheapest(table, problem.budget_bytes)
+    return Allocation(_picked_types(problem, choice.picked), choice.n_bytes, choice.cost, choice.bound)
 
 
-def spread_evenly(allotment: Allotment) -> tuple[str, ...]:
-    """The control: the same bytes, a step at a time for every tensor in an order drawn at random."""
-    table = [[Option(n_bytes, 0.0) for n_bytes in ladder.n_bytes] for ladder in allotment.ladders]
-    start = [ladder.base for ladder in allotment.ladders]
+def allocate_control(problem: AllocationProblem) -> tuple[str, ...]:
+    """Return the types of the control arm: the same bytes, but the tensors take one step each in random order."""
+    table = [[Option(n_bytes, 0.0) for n_bytes in ladder.n_bytes] for ladder in problem.ladders]
+    start = [ladder.base for ladder in problem.ladders]
     rng = np.random.default_rng(CONTROL_SEED)
-    return _types(allotment, spread(table, start, allotment.budget_bytes, rng))
+    return _picked_types(problem, spread(table, start, problem.budget_bytes, rng))
 
 
-def _types(allotment: Allotment, picked: Sequence[int]) -> tuple[str, ...]:
-    return tuple(ladder.types[index] for ladder, index in zip(allotment.ladders, picked, strict=True))
+def _picked_types(problem: AllocationProblem, picked: Sequence[int]) -> tuple[str, ...]:
+    return tuple(ladder.types[index] for ladder, index in zip(problem.ladders, picked, strict=True))
 
 
-def objective(allotment: Allotment, types: Sequence[str], errors: RelativeErrors) -> float:
-    """Of any types for the tensors that have ladders."""
-    total = sum(ladder.weight for ladder in allotment.ladders)
-    parts = (ladder.weight * errors[ladder.name][kind] for ladder, kind in zip(allotment.ladders, types, strict=True))
+def objective(problem: AllocationProblem, types: Sequence[str], errors: RelativeErrors) -> float:
+    """Return the objective for any choice of types of the tensors that have ladders."""
+    total = sum(ladder.weight for ladder in problem.ladders)
+    parts = (ladder.weight * errors[ladder.name][kind] for ladder, kind in zip(problem.ladders, types, strict=True))
     return float(sum(parts) / total) if total else 0.0
 
 
-def as_overrides(allotment: Allotment, types: Sequence[str], overrides: TypeOverrides) -> TypeOverrides:
-    """The recipe's own overrides, and after them one for every tensor that has a ladder.
+def as_overrides(problem: AllocationProblem, types: Sequence[str], overrides: TypeOverrides) -> TypeOverrides:
+    """Return the recipe's own overrides, followed by one for every tensor that has a ladder.
 
-    Every one, although most keep the method's type: llama.cpp counts the tensors of a kind that it chooses a type for,
-    and its choice depends on that count.
+    Every tensor gets one, although most keep the method's type. Otherwise llama.cpp would choose differently: it counts
+    the tensors of a kind whose type it chooses itself, and its choice depends on that count.
     """
     exact = tuple(
         ("^" + ladder.name.replace(".", r"\.") + "$", kind.lower())
-        for ladder, kind in zip(allotment.ladders, types, strict=True)
+        for ladder, kind in zip(problem.ladders, types, strict=True)
     )
     return TypeOverrides(overrides.output, overrides.embedding, (*overrides.tensors, *exact))

@@ -1,6 +1,6 @@
-"""Where an arm's importance matrix comes from: its texts, for the arm's own manifest.
+"""Calibration texts behind an arm's importance matrix, for the arm's own manifest.
 
-A GGUF is handed on without the matrix it was made with; so its manifest names the texts itself.
+A GGUF is passed on without its importance matrix, so its manifest names the texts itself.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest, manifest_path
-from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.quantization.weighting import TokenWeighting, weighting_from_json
 
 
 @dataclass(frozen=True)
 class CalibrationUse:
-    """What an importance matrix was collected from, as the manifest beside it says."""
+    """What an importance matrix was collected from, according to its manifest."""
 
     mix: str
     n_tokens: int
     ctx: int
     rules: ChunkRules
     texts: tuple[TextUse, ...]
-    """Each with its hash and how much of it was taken, in chunks of `ctx` tokens."""
+    """Each with its hash, and how much of it was used, in chunks of `ctx` tokens."""
     token_weighting: TokenWeighting | None
-    """None where every token counted alike."""
+    """None if all tokens counted the same."""
 
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
-    """From the manifest beside a matrix; None where there is none, or another file's."""
+    """Read the manifest beside a matrix. Return None if it is missing or belongs to a different file."""
     path = manifest_path(imatrix_path)
     if not path.exists():
         return None
@@ -40,9 +40,9 @@ def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     return CalibrationUse(made.mix, made.n_tokens, made.ctx, made.rules, made.texts, made.token_weighting)
 
 
-def calibration_from(row: Mapping[str, Any]) -> CalibrationUse:
-    """Read back from an arm's manifest."""
+def calibration_use_from_json(row: Mapping[str, Any]) -> CalibrationUse:
+    """Read the calibration entry of an arm's manifest."""
     texts = tuple(TextUse(**text) for text in row["texts"])
-    weighting = None if row["token_weighting"] is None else weighting_of(row["token_weighting"])
+    weighting = None if row["token_weighting"] is None else weighting_from_json(row["token_weighting"])
     rules = ChunkRules(**row["rules"])
     return CalibrationUse(row["mix"], row["n_tokens"], row["ctx"], rules, texts, weighting)

@@ -1,6 +1,6 @@
-"""Making one arm: quantize under a temporary name, verify, rename, and write the manifest last.
+"""Make one arm: quantize under a temporary name, verify, rename, and write the manifest last.
 
-llama.cpp does the work (`actors.llama.quantizer`); what must hold of the result is `verify`'s.
+llama.cpp does the work (see `actors.llama.quantizer`). `verify` checks the result.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, nobod
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
 from actors.orders import QuantizeOrder
-from actors.quantization.budget import BudgetUse, as_json, spend
+from actors.quantization.budget import BudgetUse, allocation_json, apply_budget
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.losses import tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
-from actors.quantization.provenance import CalibrationUse, calibration_from, calibration_use
+from actors.quantization.provenance import CalibrationUse, calibration_use, calibration_use_from_json
 from actors.quantization.verify import verify
 from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
 from conf.faults import BadInput, Fault
@@ -35,90 +35,90 @@ _NAMES_KEPT = 20
 
 @dataclass(frozen=True)
 class Fallbacks:
-    """Tensors whose rows are too short for the type that the recipe wants, and were given another one."""
+    """Tensors whose rows are too short for the type that the recipe asks for. They got a different type."""
 
     count: int
     tensors_quantized: int
-    """Tensors of a quantized type, fallbacks among them."""
+    """Number of tensors with a quantized type, including fallbacks."""
     by_type: dict[str, int]
-    """Fallbacks by the type that was taken instead, lower case: `q5_0`."""
+    """Number of fallbacks by the type used instead, lower case: `q5_0`."""
     names: tuple[str, ...]
-    """The first 20."""
+    """Names of the first 20 fallbacks."""
 
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds of each step."""
+    """Duration of each step."""
 
     quantize_s: float
-    """The library call alone."""
+    """Time of the library call alone."""
     verify_s: float
-    """Reading the new file back, loading it, decoding, and comparing its weights with the source's."""
+    """Time to read the new file, load it, decode with it, and compare its weights with the source's."""
     hash_s: float
-    """sha256 of the new file."""
+    """Time to compute the sha256 of the new file."""
 
 
 @dataclass(frozen=True)
 class ImatrixUse:
-    """The importance matrix of an arm."""
+    """The importance matrix that an arm was made with."""
 
     file: str
     sha256: str
     chunks: int
     tensors_without_data: tuple[str, ...]
-    """Quantized tensors for which it knows nothing, in whole or in some experts: quantized without it."""
+    """Quantized tensors without data in the matrix, at least for some experts. They were quantized without it."""
     calibration: CalibrationUse | None = None
-    """None where no manifest of ours stands beside the matrix."""
+    """None if there is no manifest of ours beside the matrix."""
 
 
 @dataclass(frozen=True)
 class OverrideUse:
-    """What became of one override of the recipe."""
+    """What happened with one override of the recipe."""
 
     by: str
     """`output`, `embedding` or the regular expression."""
     type: str
     """Lower case."""
     tensors: int
-    """Tensors that have the type now."""
+    """Number of tensors that have the type now."""
     fallbacks: int
-    """Tensors with rows too short for it, which were given another one."""
+    """Number of tensors whose rows are too short for the type. They got a different one."""
     left_alone: int
-    """Tensors that llama.cpp never quantizes: norms, say."""
+    """Number of tensors that llama.cpp never quantizes, such as norms."""
 
 
 @dataclass(frozen=True)
 class ArmManifest:
-    """What is known of an arm; the file being there is the done-mark."""
+    """What is known about an arm. The manifest is written last: it marks the arm as done."""
 
     key: dict[str, Any]
     arm: str
     model: str
     recipe: str
     file: str
-    """Name of the GGUF, in the manifest's folder."""
+    """File name of the GGUF, in the manifest's folder."""
     sha256: str
     size_bytes: int
     bits_per_weight: float
     dequantized_from: str | None
     types: dict[str, int]
-    """Tensors by type, lower case."""
+    """Number of tensors by type, lower case."""
     fallbacks: Fallbacks
     imatrix: ImatrixUse | None
     versions: dict[str, str]
     seconds: float
-    """All of it, hashing included."""
+    """Total time, including hashing."""
     peak_rss_bytes: int
-    """Of the worker process so far."""
+    """Peak memory of the worker process so far."""
     method: str
-    """llama.cpp type that all tensors follow but those that are overridden."""
+    """llama.cpp type used for all tensors that are not overridden."""
     overrides: tuple[OverrideUse, ...]
     budget: BudgetUse | None = None
-    """None: each tensor got what recipe and method give it. The whole table is in `allocation.json`."""
+    """None: recipe and method decide every tensor's type. The full table is in `allocation.json`."""
     durations: Durations | None = None
-    """None in manifests of before it was kept."""
+    """None in manifests written before this field existed."""
     decodes: Decodes | None = None
-    """Likewise."""
+    """None in manifests written before this field existed."""
 
 
 def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: ReportSteps = nobody_listens) -> ArmManifest:
@@ -126,30 +126,30 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
 
     Args:
         files: by default `manifest.json` and `log.txt` beside `order.output_path`.
-        report: called after each tensor that was measured, and each that was quantized.
+        report: called after each tensor that was measured, and after each that was quantized.
 
     Raises:
-        BadInput: an unusable model or importance matrix, a type that needs one and gets none, or too little memory.
+        BadInput: the model or the importance matrix is unusable, a required matrix is missing, or too little memory.
         LlamaError: llama.cpp refused, or the result does not load.
-        ConflictError: the result is not what was asked for.
+        ConflictError: the result is not what was ordered.
     """
     files = files or ArmFiles.in_own_folder(order.output_path)
     started = time.perf_counter()
     recipe, header = order.recipe, read_header(order.model_path)
     quant_type, overrides = resolve_type(recipe.method), recipe.overrides
     check_fit(header.tensors, overrides, key=f"recipes.{recipe.name}")
-    imatrix = _importance(order, quant_type, header)
+    imatrix = _importance_if_used(order, quant_type, header)
     check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
-    # Until the new one is written, no manifest may vouch for what is changing.
+    # Remove the old manifest first: it must not describe a file that is being replaced.
     files.manifest.unlink(missing_ok=True)
     budget = None
     if recipe.budget is not None:
-        spending = spend(order, recipe.budget, plan, header, imatrix, report)
-        budget, overrides = spending.use, spending.overrides
+        result = apply_budget(order, recipe.budget, plan, header, imatrix, report)
+        budget, overrides = result.use, result.overrides
         plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
-        write_json(files.allocation, as_json(spending))
+        write_json(files.allocation, allocation_json(result))
     with atomic_path(files.gguf) as temporary:
         begun = time.perf_counter()
         log = quantize(
@@ -199,20 +199,20 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
 
 
 def check_room(header: GgufHeader) -> None:
-    """Raise `BadInput` where this machine has too little memory to quantize the model."""
+    """Raise `BadInput` if this machine has too little memory to quantize the model."""
     check_memory(needed_to_quantize(header), f"quantizing {header.path.name}")
 
 
 def load_manifest(path: str | Path) -> ArmManifest:
-    """Read back the manifest of an arm."""
+    """Read the manifest of an arm."""
     row = read_json(path)
     fallbacks, imatrix = row.pop("fallbacks"), row.pop("imatrix")
     if imatrix is not None:
         imatrix["tensors_without_data"] = tuple(imatrix["tensors_without_data"])
         if imatrix.get("calibration") is not None:
-            imatrix["calibration"] = calibration_from(imatrix["calibration"])
+            imatrix["calibration"] = calibration_use_from_json(imatrix["calibration"])
         imatrix = ImatrixUse(**imatrix)
-    # Manifests of before there were recipes have neither: the recipe was the method then.
+    # Manifests from before recipes existed have neither field. Then the recipe was the method.
     row["method"] = row.get("method", row["recipe"])
     row["overrides"] = tuple(OverrideUse(**one) for one in row.get("overrides", ()))
     row["budget"] = BudgetUse(**row["budget"]) if row.get("budget") else None
@@ -224,14 +224,14 @@ def load_manifest(path: str | Path) -> ArmManifest:
 
 
 def read_importance(path: str | Path, header: GgufHeader) -> ImatrixData:
-    """Read an importance matrix for a model. Raises `BadInput` where it is none, or another model's."""
+    """Read an importance matrix for a model. Raise `BadInput` if it is invalid or belongs to another model."""
     data = quantization_data(read_imatrix(path), Path(path).name)
-    _check_fit(data, header.tensors, str(path))
+    _check_same_model(data, header.tensors, str(path))
     return data
 
 
-def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
-    """The importance matrix, where there is one and the type makes use of it."""
+def _importance_if_used(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader) -> ImatrixData | None:
+    """Return the importance matrix, or None if there is none or the type does not use it."""
     if not quant_type.lossy:
         return None
     if order.imatrix_path is None:
@@ -242,10 +242,10 @@ def _importance(order: QuantizeOrder, quant_type: QuantType, header: GgufHeader)
     return read_importance(order.imatrix_path, header)
 
 
-def _check_fit(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:
-    """A matrix of another model is refused: llama.cpp would quantize without it and mention it in the log only."""
+def _check_same_model(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> None:
+    """Refuse a matrix of another model: llama.cpp would quantize without it and mention that only in its log."""
     known = {tensor.name: tensor for tensor in tensors if tensor.name in data.importance}
-    # A row of importance for each expert, and one for tensors of two dimensions.
+    # One row of importance per expert; one row for tensors of two dimensions.
     misfits = [
         name
         for name, tensor in known.items()
@@ -253,7 +253,7 @@ def _check_fit(data: ImatrixData, tensors: Iterable[TensorInfo], path: str) -> N
     ]
     if misfits or not known:
         got = f"{path} ({misfits[0]} has another size)" if misfits else f"{path} (none of its tensors is in the model)"
-        raise BadInput(Fault("--imatrix", got, "a matrix that was collected from this model", "Collect it anew."))
+        raise BadInput(Fault("--imatrix", got, "a matrix that was collected from this model", "Collect it again."))
 
 
 def _imatrix_use(order: QuantizeOrder, data: ImatrixData | None, plan: QuantizePlan) -> ImatrixUse | None:
@@ -268,7 +268,7 @@ def _imatrix_use(order: QuantizeOrder, data: ImatrixData | None, plan: QuantizeP
 
 
 def _override_uses(plan: QuantizePlan, overrides: TypeOverrides) -> tuple[OverrideUse, ...]:
-    """One entry an override that orders a type for any tensor at all."""
+    """Return one entry per override that sets the type of at least one tensor."""
     kinds = {tensor.name: tensor for tensor in plan.tensors}
     by_override: dict[tuple[str, str], list[str]] = {}
     for name, order in ordered_types(kinds, overrides).items():

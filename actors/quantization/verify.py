@@ -1,6 +1,6 @@
-"""Reading a new GGUF back before it gets its name: is it what was asked for, does it load, and does it decode?
+"""Check a new GGUF before it gets its name: is it what was ordered, does it load, and does it decode?
 
-A file that fails here is thrown away; `quantize` decides about names and manifests.
+A file that fails is thrown away. `quantize` handles names and manifests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, ordered_types
 from actors.llama.quantizer import QuantizePlan
 from actors.llama.trial import Decodes, load_and_decode
 
-# What quantizing may change of the metadata. All else, the tokenizer and its chat template above all, must stay.
+# Metadata that quantizing may change. Everything else must stay, above all the tokenizer and its chat template.
 _MAY_CHANGE = ("general.file_type", "general.quantization_version", "quantize.", "split.")
 
 
@@ -28,16 +28,16 @@ def verify(
     overrides: TypeOverrides = NO_OVERRIDES,
     threads: int = 1,
 ) -> Decodes:
-    """Compare a new file with its recipe, its plan and its source, then load it with every row validated, and decode.
+    """Compare a new file with its recipe, its plan and its source. Then load it, validating every row, and decode.
 
     Raises:
-        ConflictError: tensors or metadata are not what the plan and the source say, or logits are not finite.
-        LlamaError: it does not load, or holds values that are not finite.
+        ConflictError: tensors or metadata differ from plan and source, or logits are not finite.
+        LlamaError: the file does not load, or holds values that are not finite.
     """
     try:
         made = read_layout(path)
     except (NotGgufError, CutShortError) as error:
-        raise ConflictError(f"llama.cpp wrote a file that is not whole: {error or 'cut short'}") from error
+        raise ConflictError(f"llama.cpp wrote an incomplete file: {error or 'cut short'}") from error
     _compare_tensors(made, source, plan)
     _compare_overrides(made, source, plan, overrides)
     _compare_metadata(made, source, quant_type)
@@ -51,7 +51,7 @@ def verify(
 def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:
     shapes = {tensor.name: tensor.shape for tensor in source.tensors}
     if shapes != {tensor.name: tensor.shape for tensor in made.tensors}:
-        raise ConflictError("the new file has other tensors, or other shapes, than its source")
+        raise ConflictError("the new file has different tensors or shapes than its source")
     planned = {tensor.name: tensor.type for tensor in plan.tensors}
     wrong = [tensor for tensor in made.tensors if tensor.type != planned[tensor.name]]
     if wrong:
@@ -62,7 +62,7 @@ def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:
 
 
 def _compare_overrides(made: Layout, source: Layout, plan: QuantizePlan, overrides: TypeOverrides) -> None:
-    """Each overridden tensor has the type that was ordered, unless it is a named fallback, or is never quantized."""
+    """Raise if an overridden tensor has another type than ordered, is no named fallback, and may be quantized."""
     ordered = ordered_types([tensor.name for tensor in made.tensors], overrides)
     before = {tensor.name: tensor.type for tensor in source.tensors}
     fallbacks = {tensor.name: tensor.fallback_from for tensor in plan.fallbacks}
@@ -77,9 +77,9 @@ def _compare_overrides(made: Layout, source: Layout, plan: QuantizePlan, overrid
 def _compare_metadata(made: Layout, source: Layout, quant_type: QuantType) -> None:
     file_type = made.metadata.get("general.file_type")
     if file_type != quant_type.ftype:
-        raise ConflictError(f"the new file calls itself type {file_type}, not {quant_type.ftype} ({quant_type.name})")
+        raise ConflictError(f"the new file names its type {file_type}, not {quant_type.ftype} ({quant_type.name})")
     changed = [
         key for key, value in source.raw.items() if not key.startswith(_MAY_CHANGE) and made.raw.get(key) != value
     ]
     if changed:
-        raise ConflictError(f"metadata were lost or changed: {', '.join(sorted(changed)[:5])}")
+        raise ConflictError(f"metadata was lost or changed: {', '.join(sorted(changed)[:5])}")

@@ -1,6 +1,6 @@
-"""How much the tokens of each class count in a weighted importance matrix: what its manifest and its file say of it.
+"""Token class weights of an importance matrix: what its manifest and its file say about them.
 
-The classes come from `actors.token_classes`, the sums from `actors.llama.activations`.
+`actors.token_classes` defines the classes; `actors.llama.activations` computes the weighted sums.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ class ClassUse:
     weight: float
     tokens: int
     share: float
-    """Part of all tokens."""
+    """Fraction of all tokens."""
     weighted_share: float
-    """Part of the sum of all tokens' weights: how much of the matrix these tokens make up."""
+    """Fraction of the total token weight: how much of the matrix comes from these tokens."""
 
 
 @dataclass(frozen=True)
 class TokenWeighting:
-    """What a weighted matrix was made with."""
+    """The weighting that a matrix was made with."""
 
     rules: str
-    """Identity of the rules and lists by which tokens were told apart."""
+    """Hash of the rules and word lists that define the classes."""
     classes: Mapping[str, ClassUse]
-    """By label: `mathematics`, `science`, `other`."""
+    """Keys are labels: `mathematics`, `science`, `other`."""
 
 
 def describe_weighting(classes: Sequence[NDArray[np.uint8]], weights: TokenWeights) -> TokenWeighting:
-    """Weights and counts over all chunks, of which there is at least one."""
+    """Return weights and token counts over all chunks (at least one)."""
     weight_of = {kind.label: float(getattr(weights, kind.label)) for kind in TokenClass}
     return make_weighting(class_rules(), weight_of, count_tokens(np.concatenate(classes)))
 
 
 def make_weighting(rules: str, weights: Mapping[str, float], tokens: Mapping[str, int]) -> TokenWeighting:
-    """From weight and number of tokens of each class, by label; there is at least one token."""
+    """Compute the shares from weight and token count of each class, by label. There must be at least one token."""
     n_tokens = sum(tokens.values())
     total = sum(weights[label] * count for label, count in tokens.items())
     uses = {
@@ -55,6 +55,6 @@ def make_weighting(rules: str, weights: Mapping[str, float], tokens: Mapping[str
     return TokenWeighting(rules, uses)
 
 
-def weighting_of(row: Mapping[str, Any]) -> TokenWeighting:
-    """From a manifest's JSON."""
+def weighting_from_json(row: Mapping[str, Any]) -> TokenWeighting:
+    """Read a weighting from a manifest's JSON."""
     return TokenWeighting(row["rules"], {label: ClassUse(**use) for label, use in row["classes"].items()})

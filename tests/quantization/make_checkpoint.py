@@ -1,8 +1,9 @@
-"""Makes a small Llama checkpoint with transformers; run by the Python of the converter's environment, which has them.
+"""Make a small Llama checkpoint with transformers. Run it with the Python of the converter's environment.
 
     python make_checkpoint.py FOLDER DTYPE
 
-Random weights, rows of 256, and a SentencePiece vocabulary with a token for each byte. Nothing of ours is imported.
+The model has random weights, rows of 256, and a SentencePiece vocabulary with a token for each byte. The script imports
+nothing from this project.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes checkpoints by hand, without torch: a safetensors file is a length, a JSON header and the data."""
+"""Write checkpoints without torch: a safetensors file is a length, a JSON header and the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
 
 
 def safetensors(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> bytes:
-    """A file of zeros: dtype and shape by name."""
+    """Return a file of zeros with the given dtype and shape per tensor name."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, (dtype, shape) in tensors.items():
@@ -27,7 +27,7 @@ def safetensors(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> bytes:
 
 
 def checkpoint_files(dtype: str = "BF16", **config: Any) -> dict[str, bytes]:
-    """The files of a checkpoint in two parts, with some that a conversion has no use for."""
+    """Return the files of a checkpoint in two parts, and some files that a conversion does not use."""
     first = {"model.embed_tokens.weight": (dtype, (64, 32)), "model.norm.weight": ("F32", (32,))}
     second = {"lm_head.weight": (dtype, (64, 32))}
     names = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")

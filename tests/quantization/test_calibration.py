@@ -1,4 +1,4 @@
-"""Texts become whole chunks in the asked shares, and too little text is told before anything runs."""
+"""Texts become whole chunks in the requested shares. Too little text is reported before anything runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text(path: Path, content: str, share: float = 1.0) -> CalibrationText:
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(0, 500))
-def test_shares_are_whole_chunks_that_miss_their_part_by_less_than_one(shares: list[float], n_chunks: int) -> None:
+def test_each_share_is_rounded_to_whole_chunks_by_less_than_one(shares: list[float], n_chunks: int) -> None:
     chunks = chunk_shares(shares, n_chunks)
     assert sum(chunks) == n_chunks
     assert all(
@@ -37,7 +37,7 @@ def test_shares_are_whole_chunks_that_miss_their_part_by_less_than_one(shares: l
     )
 
 
-def test_chunks_begin_with_bos_in_place_of_their_first_token(vocabulary: Model, tmp_path: Path) -> None:
+def test_bos_replaces_the_first_token_of_each_chunk(vocabulary: Model, tmp_path: Path) -> None:
     content = "".join(chr(ord("a") + index % 26) for index in range(200))
     calibration = make_chunks(vocabulary, [text(tmp_path / "a.txt", content)], dataset_size=130, ctx=64)
     whole = vocabulary.tokenize(content, add_special=True, parse_special=False)
@@ -48,14 +48,14 @@ def test_chunks_begin_with_bos_in_place_of_their_first_token(vocabulary: Model, 
     assert use.sha256 == hashlib.sha256(content.encode()).hexdigest()
 
 
-def test_texts_give_their_shares_in_their_order(vocabulary: Model, tmp_path: Path) -> None:
+def test_texts_contribute_their_shares_in_order(vocabulary: Model, tmp_path: Path) -> None:
     texts = [text(tmp_path / "en.txt", "x" * 2000, 0.25), text(tmp_path / "ja.txt", "日" * 2000, 0.75)]
     calibration = make_chunks(vocabulary, texts, dataset_size=64 * 8, ctx=64)
     assert [use.n_chunks for use in calibration.texts] == [2, 6]
     assert calibration.chunks[0] != calibration.chunks[-1]
 
 
-def test_too_little_text_names_the_size_that_would_fit(vocabulary: Model, tmp_path: Path) -> None:
+def test_too_little_text_names_the_size_that_fits(vocabulary: Model, tmp_path: Path) -> None:
     texts = [text(tmp_path / "long.txt", "x" * 5000, 0.5), text(tmp_path / "short.txt", "y" * 200, 0.5)]
     with pytest.raises(BadInput, match=r"--dataset-size: got 4096; allowed: at most (\d+) tokens") as caught:
         make_chunks(vocabulary, texts, dataset_size=4096, ctx=64)
@@ -65,12 +65,12 @@ def test_too_little_text_names_the_size_that_would_fit(vocabulary: Model, tmp_pa
         make_chunks(vocabulary, texts, dataset_size=fitting + 64, ctx=64)
 
 
-def test_published_names_have_no_folders() -> None:
+def test_published_text_names_have_no_folders() -> None:
     assert text_name("/a/b/topics.py#1/2") == "topics.py#1/2"
     assert text_name("/a/b/text.txt") == "text.txt"
 
 
-def test_a_seed_draws_whole_chunks_from_all_over_each_text(vocabulary: Model, tmp_path: Path) -> None:
+def test_a_shuffle_seed_draws_chunks_from_all_parts_of_each_text(vocabulary: Model, tmp_path: Path) -> None:
     texts = [
         text(tmp_path / "en.txt", "".join(chr(ord("a") + index // 64 % 26) for index in range(1536)), 0.5),
         text(tmp_path / "ja.txt", "".join(chr(0x4E00 + index) for index in range(512)), 0.5),
@@ -86,7 +86,7 @@ def test_a_seed_draws_whole_chunks_from_all_over_each_text(vocabulary: Model, tm
     assert len(set(chunks(1))) == 8
 
 
-def test_special_tokens_are_read_only_where_the_mix_says_so(vocabulary: Model, tmp_path: Path) -> None:
+def test_special_tokens_are_parsed_only_if_the_mix_says_so(vocabulary: Model, tmp_path: Path) -> None:
     texts = [text(tmp_path / "chat.txt", "<|im_start|>x<|im_end|>" * 200)]
     special = set(vocabulary.tokenize("<|im_start|><|im_end|>", add_special=False, parse_special=True))
     plain, parsed = (

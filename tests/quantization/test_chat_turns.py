@@ -1,4 +1,4 @@
-"""Calibration text through the chat template: nothing of it is lost, and the template's own tokens are tokens."""
+"""Calibration text in the chat template: no text is lost, and the template's marks become special tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.llama.model import Model
 from actors.orders import CalibrationText, ChunkRules
 from actors.quantization.calibration import make_chunks
-from actors.quantization.chat_turns import TURN_CHARACTERS, conversations_of, render_turns
+from actors.quantization.chat_turns import TURN_CHARACTERS, render_chat_turns, split_into_conversations
 from conf.faults import BadInput
 from tests.tiny_model import CHAT_TEMPLATE, write_tiny_model
 
@@ -30,8 +30,8 @@ def vocabulary(folder: Path) -> Iterator[Model]:
         yield model
 
 
-def test_paragraphs_take_turns_and_short_ones_go_with_the_next() -> None:
-    conversations = conversations_of(f"= Heading =\n\n{LONG}A\n\n{LONG}B\n \nshort\n\n{LONG}C\n")
+def test_paragraphs_become_turns_and_short_ones_are_joined_to_the_next() -> None:
+    conversations = split_into_conversations(f"= Heading =\n\n{LONG}A\n\n{LONG}B\n \nshort\n\n{LONG}C\n")
     assert [[(message.role, message.content) for message in one] for one in conversations] == [
         [("user", f"= Heading =\n\n{LONG}A"), ("assistant", f"{LONG}B")],
         [("user", f"short\n\n{LONG}C")],
@@ -39,8 +39,8 @@ def test_paragraphs_take_turns_and_short_ones_go_with_the_next() -> None:
 
 
 @given(st.lists(st.text("ab .\n日", min_size=1), min_size=1).map("\n\n".join).filter(str.strip))
-def test_no_word_is_lost_and_none_changes_its_place(text: str) -> None:
-    conversations = conversations_of(text)
+def test_no_word_is_lost_or_moved(text: str) -> None:
+    conversations = split_into_conversations(text)
     said = " ".join(message.content for conversation in conversations for message in conversation)
     assert said.split() == text.split()
     for conversation in conversations:
@@ -48,7 +48,7 @@ def test_no_word_is_lost_and_none_changes_its_place(text: str) -> None:
     assert all(len(conversation) == 2 for conversation in conversations[:-1])
 
 
-def test_the_marks_of_the_template_are_special_tokens(vocabulary: Model, tmp_path: Path) -> None:
+def test_the_templates_marks_become_special_tokens(vocabulary: Model, tmp_path: Path) -> None:
     text = tmp_path / "a.txt"
     text.write_text(f"{LONG}A\n\n{LONG}B\n\n{LONG}C\n\n{LONG}D", encoding="utf-8")
     taken = (CalibrationText(str(text), "", 1.0),)
@@ -57,25 +57,25 @@ def test_the_marks_of_the_template_are_special_tokens(vocabulary: Model, tmp_pat
     (mark,) = vocabulary.tokenize("<|im_start|>", add_special=False, parse_special=True)
     assert mark not in plain.chunks[0]
     assert turned.chunks[0][:2] == (vocabulary.bos, mark)
-    # Which is what the template makes of it, without a turn that waits for the model's answer.
-    prompt = render_turns(text.read_text(encoding="utf-8"), vocabulary, key="--calibration")
+    # The same as the rendered template, without a turn that waits for the model's answer.
+    prompt = render_chat_turns(text.read_text(encoding="utf-8"), vocabulary, key="--calibration")
     assert prompt.text.count("<|im_start|>user\n") == prompt.text.count("<|im_start|>assistant\n") == 2
     assert prompt.text.endswith(f"{LONG}D<|im_end|>\n")
     whole = vocabulary.tokenize(prompt.text, add_special=True, parse_special=True)
     assert turned.chunks[0] == tuple(whole[:256])
 
 
-def test_a_template_that_begins_with_bos_gets_no_second_one(folder: Path) -> None:
+def test_a_template_that_writes_bos_gets_no_second_one(folder: Path) -> None:
     path = write_tiny_model(folder / "bos.gguf", chat_template="{{ bos_token }}" + CHAT_TEMPLATE)
     with Model(path, vocab_only=True) as model:
-        prompt = render_turns(f"{LONG}A\n\n{LONG}B", model, key="--calibration")
+        prompt = render_chat_turns(f"{LONG}A\n\n{LONG}B", model, key="--calibration")
         tokens = model.tokenize(prompt.text, add_special=prompt.add_special, parse_special=prompt.parse_special)
         assert tokens.count(model.bos) == 1
         assert tokens[0] == model.bos
 
 
 @pytest.mark.parametrize("template", [None, "{{ raise_exception('user only') }}"])
-def test_a_model_that_cannot_render_them_is_bad_input(folder: Path, template: str | None) -> None:
+def test_a_model_that_cannot_render_conversations_is_bad_input(folder: Path, template: str | None) -> None:
     path = write_tiny_model(folder / "without.gguf", chat_template=template)
     with Model(path, vocab_only=True) as model, pytest.raises(BadInput, match="chat_template: true"):
-        render_turns("text", model, key="--calibration")
+        render_chat_turns("text", model, key="--calibration")

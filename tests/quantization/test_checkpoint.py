@@ -1,4 +1,4 @@
-"""Which files make a checkpoint, which are left alone, and what is told where they are not whole."""
+"""Which files belong to a checkpoint, which are ignored, and what is reported if one is incomplete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.quantization.checkpoint import Checkpoint, read_checkpoint
-from actors.quantization.convert import show_data_only
+from actors.quantization.convert import link_data_files
 from conf.faults import BadInput
 from tests.quantization.safetensors_files import LLAMA, checkpoint_files, safetensors, write_files
 
@@ -17,7 +17,7 @@ def read(folder: Path) -> Checkpoint:
     return read_checkpoint(folder, "mine", key="--model", got="given")
 
 
-def test_only_configuration_tokenizer_and_the_weights_of_the_index_belong_to_it(tmp_path: Path) -> None:
+def test_a_checkpoint_is_its_configuration_tokenizer_and_indexed_weights(tmp_path: Path) -> None:
     checkpoint = read(write_files(tmp_path, checkpoint_files()))
     assert checkpoint.files == (
         "config.json",
@@ -32,17 +32,17 @@ def test_only_configuration_tokenizer_and_the_weights_of_the_index_belong_to_it(
 
 
 @pytest.mark.parametrize(("dtype", "outtype"), [("BF16", "bf16"), ("F16", "f16"), ("F32", "f32")])
-def test_the_type_is_the_one_that_loses_nothing(tmp_path: Path, dtype: str, outtype: str) -> None:
+def test_the_output_type_loses_nothing(tmp_path: Path, dtype: str, outtype: str) -> None:
     assert read(write_files(tmp_path, checkpoint_files(dtype))).outtype == outtype
 
 
-def test_matrices_of_two_types_fit_into_f32_alone_and_vectors_do_not_count(tmp_path: Path) -> None:
+def test_matrices_of_two_types_need_f32_and_vectors_do_not_count(tmp_path: Path) -> None:
     mixed = {"a.weight": ("BF16", (4, 4)), "b.weight": ("F16", (4, 4)), "norm.weight": ("F32", (4,))}
     files = {"config.json": json.dumps(LLAMA).encode(), "model.safetensors": safetensors(mixed)}
     assert read(write_files(tmp_path, files)).outtype == "f32"
 
 
-def test_a_checkpoint_that_was_published_quantized_says_so(tmp_path: Path) -> None:
+def test_a_checkpoint_published_as_quantized_is_recognized(tmp_path: Path) -> None:
     files = checkpoint_files("F8_E4M3", quantization_config={"quant_method": "fp8"})
     checkpoint = read(write_files(tmp_path, files))
     assert (checkpoint.quantized_as, checkpoint.outtype) == ("fp8", "bf16")
@@ -53,7 +53,7 @@ def without(name: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({}, "it is empty"),
         (without("config.json"), r"there is no config\.json"),
@@ -65,26 +65,26 @@ def without(name: str) -> dict[str, bytes]:
         ({**checkpoint_files(), "config.json": b"{"}, r"a readable config\.json"),
         ({**checkpoint_files(), "config.json": b"[]"}, "holds an object"),
         ({**checkpoint_files(), "config.json": b"{}"}, "names its `architectures`"),
-        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"short"}, "none, or cut short"),
-        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"\xff" * 64}, "none, or cut short"),
+        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"short"}, "is not one, or is cut short"),
+        ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"\xff" * 64}, "is not one, or is cut short"),
     ],
 )
-def test_what_cannot_be_converted_is_told_before_anything_is(
-    tmp_path: Path, files: dict[str, bytes], said: str
+def test_unusable_checkpoints_are_refused_before_conversion(
+    tmp_path: Path, files: dict[str, bytes], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         read(write_files(tmp_path, files))
     assert "'given'" in str(caught.value)
 
 
-def test_weights_that_end_too_early_are_cut_short(tmp_path: Path) -> None:
+def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:
     files = checkpoint_files()
     name = "model-00002-of-00002.safetensors"
     with pytest.raises(BadInput, match="cut short"):
         read(write_files(tmp_path, {**files, name: files[name][:-1]}))
 
 
-def test_the_converter_is_shown_data_and_no_programs(tmp_path: Path) -> None:
+def test_the_converter_sees_data_files_but_no_programs(tmp_path: Path) -> None:
     own_code = {"AutoTokenizer": ["tokenization_own.Own", None]}
     files = {
         **checkpoint_files(auto_map={"AutoConfig": "configuration_own.Own"}),
@@ -93,7 +93,7 @@ def test_the_converter_is_shown_data_and_no_programs(tmp_path: Path) -> None:
     }
     checkpoint = read(write_files(tmp_path / "given", files))
     assert checkpoint.has_own_code
-    show_data_only(checkpoint, tmp_path / "shown")
+    link_data_files(checkpoint, tmp_path / "shown")
     shown = {path.name: path.read_bytes() for path in (tmp_path / "shown").iterdir()}
     assert set(shown) == set(checkpoint.files)
     assert not any(name.endswith((".py", ".bin")) for name in shown)

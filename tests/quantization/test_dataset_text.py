@@ -1,4 +1,4 @@
-"""Rows of a data set become a text: the right files, the right rows, and a record of both."""
+"""Rows of a data set become a text: with the right files and rows, and a record of both."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def text(endpoint: str, home: Path, name: str, **wanted: Any) -> DatasetText:
     return dataset_text(DatasetRows(name, **wanted), hub, home / "cache", key="--calibration")
 
 
-def test_the_first_rows_are_taken_and_no_file_that_holds_none_of_them(endpoint: str, tmp_path: Path) -> None:
+def test_only_the_files_with_the_first_rows_are_fetched(endpoint: str, tmp_path: Path) -> None:
     found = text(endpoint, tmp_path, "org/parts", rows=4)
     assert found.path.read_text() == "one\n\ntwo\n\nfour\n"
     assert [path.name for path in tmp_path.rglob("*.parquet")] == ["train-00000-of-00002.parquet"]
@@ -77,40 +77,40 @@ def test_the_first_rows_are_taken_and_no_file_that_holds_none_of_them(endpoint: 
 
 
 @pytest.mark.parametrize("name", ["org/parts", "org/lines", "org/array", "org/rowwise"])
-def test_all_rows_come_out_alike_whatever_the_format(endpoint: str, tmp_path: Path, name: str) -> None:
+def test_all_formats_give_the_same_rows(endpoint: str, tmp_path: Path, name: str) -> None:
     assert text(endpoint, tmp_path, name).path.read_text() == "one\n\ntwo\n\nfour\n\nfive\n\nsix\n"
 
 
 @pytest.mark.parametrize("name", ["org/table", "org/plain"])
-def test_tables_and_plain_lines_are_read(endpoint: str, tmp_path: Path, name: str) -> None:
+def test_csv_files_and_plain_lines_are_read(endpoint: str, tmp_path: Path, name: str) -> None:
     assert text(endpoint, tmp_path, name).path.read_text() == "one\n\ntwo\n"
 
 
-def test_a_folder_chooses_among_configurations(endpoint: str, tmp_path: Path) -> None:
+def test_a_folder_selects_a_configuration(endpoint: str, tmp_path: Path) -> None:
     assert text(endpoint, tmp_path, "org/several", folder="ja").path.read_text() == "一\n"
     with pytest.raises(BadInput, match=r"its folders: en, ja.*Name one as `folder`"):
         text(endpoint, tmp_path, "org/several")
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "said"),
+    ("name", "wanted", "message"),
     [
         ("org/nothing", {}, "the id of a data set"),
-        ("org/parts", {"split": "dev"}, "It seems to have test, train"),
+        ("org/parts", {"split": "dev"}, "Splits found: test, train"),
         ("org/parts", {"column": "txet"}, r"one of its columns \(id, text\).*Did you mean 'text'"),
         ("org/parts", {"column": "id"}, "a column of text"),
-        ("org/parts", {"rows": 7}, "at most 6, which it has"),
+        ("org/parts", {"rows": 7}, "at most 6, all it has"),
         ("org/parts", {"revision": "v9"}, "a branch, tag or commit"),
     ],
 )
-def test_what_is_not_there_is_bad_input(
-    endpoint: str, tmp_path: Path, name: str, wanted: dict[str, Any], said: str
+def test_missing_data_is_bad_input(
+    endpoint: str, tmp_path: Path, name: str, wanted: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         text(endpoint, tmp_path, name, **wanted)
 
 
-def test_a_text_is_kept_by_what_was_asked_for(endpoint: str, tmp_path: Path) -> None:
+def test_a_text_is_cached_by_what_was_requested(endpoint: str, tmp_path: Path) -> None:
     first = text(endpoint, tmp_path, "org/lines", rows=1)
     changed = first.path.stat().st_mtime_ns
     assert text(endpoint, tmp_path, "org/lines", rows=1).path.stat().st_mtime_ns == changed
@@ -129,7 +129,7 @@ def test_a_text_is_kept_by_what_was_asked_for(endpoint: str, tmp_path: Path) -> 
         ("train/test.bin", False),
     ],
 )
-def test_files_are_found_by_the_words_of_their_names(name: str, is_train: bool) -> None:
+def test_files_are_found_by_the_words_in_their_names(name: str, is_train: bool) -> None:
     snapshot = Snapshot(HubId("org/x"), "dataset", COMMIT, {name: 1})
     wanted = DatasetRows(dataset="org/x")
     if is_train:

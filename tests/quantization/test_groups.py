@@ -1,4 +1,4 @@
-"""Interrupted anywhere, a matrix comes out with the bits that it would have had."""
+"""A matrix is bit-identical, wherever its collection was interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from actors.errors import LlamaError
 from actors.llama.activations import ActivationCollector, Chunk, Sums, TensorActivations
 from actors.orders import ImatrixOrder
-from actors.quantization.groups import Group, PartsFolder, add_up, cut
+from actors.quantization.groups import Group, PartsFolder, add_up, cut_into_groups
 from actors.quantization.imatrix import collect, collect_shard
 from tests.quantization.orders import imatrix_order
 from tests.tiny_model import TinyShape, write_tiny_model
@@ -41,7 +41,7 @@ def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("fails_at", [3, 8, 13, 18])
-def test_what_was_interrupted_goes_on_at_the_last_whole_group(
+def test_an_interrupted_run_resumes_after_the_last_complete_group(
     order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int, threads: int
 ) -> None:
     mine, begin = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector.begin
@@ -71,29 +71,29 @@ def test_what_was_interrupted_goes_on_at_the_last_whole_group(
 
 
 @pytest.mark.parametrize("n_shards", [2, 3])
-def test_shards_in_any_order_give_the_same_bits(
+def test_shards_in_any_order_give_the_same_bytes(
     order: ImatrixOrder, whole: bytes, tmp_path: Path, n_shards: int
 ) -> None:
     mine = elsewhere(order, tmp_path)
     for shard in reversed(range(n_shards)):
         collect_shard(mine, shard, n_shards, lambda tokens: None)
     assert len(list(tmp_path.glob("*.parts/*.npz"))) == len(mine.group_tokens) == 3
-    told: list[int] = []
-    collect(mine, lambda tokens: told.append(tokens))
-    assert told == [N_CHUNKS * CTX]
+    reported: list[int] = []
+    collect(mine, lambda tokens: reported.append(tokens))
+    assert reported == [N_CHUNKS * CTX]
     assert Path(mine.output_path).read_bytes() == whole
 
 
-def test_groups_of_other_work_are_not_taken_for_ones_own(order: ImatrixOrder, whole: bytes, tmp_path: Path) -> None:
+def test_groups_of_different_work_are_not_reused(order: ImatrixOrder, whole: bytes, tmp_path: Path) -> None:
     mine = elsewhere(order, tmp_path)
     collect_shard(replace(mine, key={"kind": "another"}), 0, 1, lambda tokens: None)
-    told: list[int] = []
-    collect(mine, lambda tokens: told.append(tokens))
-    assert told == [CTX] * N_CHUNKS
+    reported: list[int] = []
+    collect(mine, lambda tokens: reported.append(tokens))
+    assert reported == [CTX] * N_CHUNKS
     assert Path(mine.output_path).read_bytes() == whole
 
 
-def test_groups_come_back_as_they_were_saved(tmp_path: Path) -> None:
+def test_saved_groups_are_loaded_unchanged(tmp_path: Path) -> None:
     entry = TensorActivations(np.array([[1 / 3, 2.0]]), np.array([5], np.int64))
     parts = PartsFolder(tmp_path / "x.gguf", "me")
     parts.save(0, Group({"blk.0.a.weight": entry}, 1.5, 1000, frozenset({"here:1"})))
@@ -106,17 +106,17 @@ def test_groups_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert back.entries["blk.0.a.weight"].counts.tolist() == [5]
 
 
-def test_sums_are_added_in_their_order() -> None:
+def test_sums_are_added_in_order() -> None:
     def group(value: float, peak: int) -> Group:
         entry = TensorActivations(np.array([[value]]), np.array([1], np.int64))
         return Group({"a": entry}, 1.0, peak, frozenset({f"here:{peak % 2}"}))
 
     total = add_up([group(1e16, 3), group(1.0, 9), group(1.0, 4)])
-    # (1e16 + 1) + 1 loses both ones, 1e16 + (1 + 1) would not.
+    # (1e16 + 1) + 1 loses both ones; 1e16 + (1 + 1) would not.
     assert total.entries["a"].sum_squares[0, 0] == 1e16
     assert (total.entries["a"].counts.tolist(), total.seconds, total.peak_rss_bytes) == ([3], 3.0, 9)
     assert total.processes == {"here:0", "here:1"}
 
 
 def test_the_last_group_may_be_shorter() -> None:
-    assert [len(group) for group in cut([(1,)] * 17)] == [8, 8, 1]
+    assert [len(group) for group in cut_into_groups([(1,)] * 17)] == [8, 8, 1]

@@ -1,4 +1,4 @@
-"""A collected importance matrix is llama-imatrix's, in numbers and in format, and its manifest comes last."""
+"""A collected importance matrix matches llama-imatrix in values and format. Its manifest is written last."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.tiny_model import TinyShape, write_tiny_model
 ENGLISH = Path(__file__).parents[3] / "shared" / "data" / "calibration" / "wikitext2_train_part.txt"
 
 
-def test_the_worker_collects_reports_and_describes(tmp_path: Path) -> None:
+def test_the_worker_collects_and_reports_and_writes_a_manifest(tmp_path: Path) -> None:
     order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path)
     reported: list[int] = []
     worker = QuantizationWorker()
@@ -38,7 +38,7 @@ def test_the_worker_collects_reports_and_describes(tmp_path: Path) -> None:
     assert load_manifest(manifest_path(order.output_path)) == manifest
 
 
-def test_the_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     order = imatrix_order(write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=3)), tmp_path)
     collect(order, lambda tokens: None)
     matrix = read_imatrix(order.output_path)
@@ -71,7 +71,7 @@ def test_too_little_text_is_bad_input_that_names_the_flag(tmp_path: Path) -> Non
     assert not Path(order.output_path).parent.exists()
 
 
-def test_weights_that_are_not_finite_are_no_importance(tmp_path: Path) -> None:
+def test_activations_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
     with model.open("r+b") as file:
@@ -82,10 +82,10 @@ def test_weights_that_are_not_finite_are_no_importance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x05\x00\x00\x00", b"a text of some length, and no matrix"])
-def test_other_files_are_told_apart(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     other = tmp_path / "old.dat"
     other.write_bytes(content)
-    with pytest.raises(BadInput, match=r"--imatrix.*this is none, or cut short"):
+    with pytest.raises(BadInput, match=r"--imatrix.*invalid or cut short"):
         read_imatrix(other)
     with pytest.raises(BadInput, match="holds something else"):
         read_imatrix(write_tiny_model(tmp_path / "tiny.gguf"))
@@ -94,7 +94,7 @@ def test_other_files_are_told_apart(tmp_path: Path, content: bytes) -> None:
 
 
 def dat_file(path: Path, *, tail: bytes) -> Path:
-    """One matrix of three columns, after two calls."""
+    """Write a file with one matrix of three columns, after two calls."""
     name = b"blk.0.attn_q.weight"
     values = np.array([2.0, 4.0, 1.0], np.float32).tobytes()
     path.write_bytes(struct.pack("<ii", 1, len(name)) + name + struct.pack("<ii", 2, 3) + values + tail)
@@ -105,18 +105,18 @@ def test_the_older_format_is_read_with_and_without_its_tail(tmp_path: Path) -> N
     tail = struct.pack("<ii", 7, 5) + b"a.txt"
     matrix = read_imatrix(dat_file(tmp_path / "new.dat", tail=tail))
     assert (matrix.datasets, matrix.chunk_count) == (("a.txt",), 7)
-    # Values hold mean squares times calls: 2/2, 4/2, 1/2.
+    # The file stores mean squares times calls: 2/2, 4/2, 1/2.
     assert quantization_data(matrix, "x").importance["blk.0.attn_q.weight"].tolist() == [1.0, 2.0, 0.5]
     older = read_imatrix(dat_file(tmp_path / "old.dat", tail=b""))
     assert (older.datasets, older.chunk_count) == ((), 0)
 
 
-def test_the_older_format_gives_the_importance_of_the_newer(tmp_path: Path) -> None:
+def test_older_and_newer_format_give_the_same_importance(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     imatrix_order(model, tmp_path)
     for kind in ("gguf", "dat"):
-        told = ("-m", model, "-f", tmp_path / "text.txt", "-o", tmp_path / f"m.{kind}", "--output-format", kind)
-        run_program("llama-imatrix", *told, "--chunks", 4, "-c", 512, "-t", 1, "-nr", "--no-ppl")
+        arguments = ("-m", model, "-f", tmp_path / "text.txt", "-o", tmp_path / f"m.{kind}", "--output-format", kind)
+        run_program("llama-imatrix", *arguments, "--chunks", 4, "-c", 512, "-t", 1, "-nr", "--no-ppl")
     newer, older = (quantization_data(read_imatrix(tmp_path / f"m.{kind}"), "m") for kind in ("gguf", "dat"))
     assert newer.importance.keys() == older.importance.keys()
     for name, values in newer.importance.items():
@@ -124,7 +124,10 @@ def test_the_older_format_gives_the_importance_of_the_newer(tmp_path: Path) -> N
 
 
 def assert_same(ours: Path | str, theirs: Path) -> None:
-    """The same tensors; each element within 1e-4 of max(|a|, 1e-3 max|a|): they sum in float32, we in float64."""
+    """Assert the same tensors, each element within 1e-4 of max(|a|, 1e-3 max|a|).
+
+    llama-imatrix sums in float32, we sum in float64.
+    """
     mine, other = read_imatrix(ours), read_imatrix(theirs)
     assert mine.entries.keys() == other.entries.keys()
     assert (mine.chunk_count, mine.chunk_size) == (other.chunk_count, other.chunk_size)
@@ -138,7 +141,7 @@ def assert_same(ours: Path | str, theirs: Path) -> None:
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_a_tiny_models_matrix_is_that_of_llama_imatrix(tmp_path: Path, n_experts: int) -> None:
+def test_the_matrix_of_a_tiny_model_matches_llama_imatrix(tmp_path: Path, n_experts: int) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     order = imatrix_order(model, tmp_path, dataset_size=2048, ctx=512)
     theirs = tmp_path / "theirs.gguf"
@@ -151,7 +154,7 @@ def test_a_tiny_models_matrix_is_that_of_llama_imatrix(tmp_path: Path, n_experts
 
 
 @pytest.mark.slow
-def test_a_real_models_matrix_is_that_of_llama_imatrix(tmp_path: Path) -> None:
+def test_the_matrix_of_a_real_model_matches_llama_imatrix(tmp_path: Path) -> None:
     if not ENGLISH.is_file():
         pytest.skip(f"the calibration text {ENGLISH.name} is not beside the project, in ../shared/data/calibration")
     order = imatrix_order(smollm2_path(), tmp_path, dataset_size=2048, ctx=512)

@@ -1,4 +1,4 @@
-"""The figures of `llama-imatrix --show-statistics`, by hand and against that program."""
+"""The statistics of `llama-imatrix --show-statistics`: checked by hand and against that program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def entry(sums: list[list[float]], counts: list[int]) -> TensorActivations:
     return TensorActivations(np.array(sums), np.array(counts, np.int64))
 
 
-def test_a_case_worked_by_hand() -> None:
+def test_statistics_match_a_case_worked_by_hand() -> None:
     # Means 4, 0, 0, 4: sum 8, mean 2, sigma 2 (n), half of the columns active, entropy of (1/2, 1/2) = 1 bit of 2.
     (one,) = statistics_of({"blk.3.attn_k.weight": entry([[8, 0, 0, 8]], [2])})
     assert (one.layer, one.kind, one.total, one.minimum, one.maximum) == (3, "attn_k", 8.0, 0.0, 4.0)
@@ -40,7 +40,7 @@ def test_experts_that_no_token_reached_are_left_out() -> None:
     assert statistics_of({"blk.0.ffn_up_exps.weight": entry([[0, 0]], [0])}) == ()
 
 
-def test_cosine_is_to_the_layer_before_and_layers_weigh_by_columns() -> None:
+def test_cosine_compares_with_the_previous_layer_and_layers_weight_by_columns() -> None:
     statistics = statistics_of(
         {
             "blk.0.attn_k.weight": entry([[1, 0]], [1]),
@@ -57,7 +57,7 @@ def test_cosine_is_to_the_layer_before_and_layers_weigh_by_columns() -> None:
     assert second.cosine == pytest.approx(0.5**0.5)
 
 
-def test_all_zero_and_single_columns_stay_defined() -> None:
+def test_statistics_of_zero_and_single_columns_are_defined() -> None:
     (zero,) = statistics_of({"blk.0.a.weight": entry([[0, 0]], [3])})
     assert (zero.entropy_bits, zero.outliers, zero.active, zero.cosine) == (0.0, 0.0, 0.0, None)
     (single,) = statistics_of({"output.weight": entry([[5]], [1])})
@@ -65,7 +65,7 @@ def test_all_zero_and_single_columns_stay_defined() -> None:
 
 
 @pytest.mark.parametrize("n_experts", [0, 3])
-def test_the_figures_are_those_of_llama_imatrix(tmp_path: Path, n_experts: int) -> None:
+def test_statistics_match_llama_imatrix(tmp_path: Path, n_experts: int) -> None:
     program = shutil.which("llama-imatrix", path=os.environ.get("LLAMA_TOOLS")) or shutil.which("llama-imatrix")
     if program is None:
         pytest.skip("llama-imatrix is neither in the folder LLAMA_TOOLS nor on the PATH")
@@ -74,10 +74,10 @@ def test_the_figures_are_those_of_llama_imatrix(tmp_path: Path, n_experts: int) 
     collect(order, lambda tokens: None)
     command = [program, "-m", str(model), "--in-file", order.output_path, "--show-statistics"]
     statistics = {(str(one.layer), one.kind): one for one in statistics_of(read_imatrix(order.output_path).entries)}
-    # Of a log line only its end is the row: "  0  attn_k  1.00  ..."; a layer's row has four columns.
+    # Only the end of a log line is the row: "  0  attn_k  1.00  ...". The row of a layer has only four columns.
     cell = r"\s+(-?[\d.]+)%?"
     rows: set[tuple[str, ...]] = set()
-    for _ in range(200):  # the program ends without waiting for its log: on a busy machine much of it is lost
+    for _ in range(200):  # the program exits without waiting for its log, so on a busy machine much of it is lost
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         rows |= set(re.findall(rf"(\d+)\t(\w+)\s*\t{cell * 11}\s*$", done.stdout + done.stderr, re.MULTILINE))
         if len(rows) == len(statistics):

@@ -1,4 +1,4 @@
-"""What an arm says that it lost is what its file lost, tensor by tensor."""
+"""The losses reported for an arm match the losses in its file, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def values(path: Path, tensor: TensorInfo) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
-    """A tiny model, its importance matrix, and a q4_k_m made with it."""
+    """Return a tiny model, its importance matrix, and a q4_k_m made with it."""
     folder = tmp_path_factory.mktemp("tiny")
     tiny = write_tiny_model(folder / "tiny.gguf")
     matrix = imatrix_order(tiny, folder)
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     return tiny, matrix.output_path, Path(order.output_path)
 
 
-def test_losses_are_weighted_squares_of_what_differs(made: tuple[Path, str, Path]) -> None:
+def test_losses_are_weighted_squared_differences(made: tuple[Path, str, Path]) -> None:
     tiny, matrix, gguf = made
     source, new = ({one.name: one for one in read_layout(path).tensors} for path in (tiny, gguf))
     importance = read_importance(matrix, read_header(tiny)).importance
@@ -56,6 +56,6 @@ def test_losses_are_weighted_squares_of_what_differs(made: tuple[Path, str, Path
     assert (rows["output.weight"]["layer"], rows["output.weight"]["kind"]) == (None, "output")
 
 
-def test_what_is_not_quantized_has_no_losses(made: tuple[Path, str, Path]) -> None:
+def test_an_unquantized_file_has_no_losses(made: tuple[Path, str, Path]) -> None:
     tiny, _, _ = made
     assert tensor_losses(read_header(tiny), tiny, None, threads=1) == ()

@@ -1,4 +1,4 @@
-"""What is said to be needed bounds what a process of its own really holds."""
+"""Predicted memory is an upper bound of what a separate process really uses."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ def peak_bytes(order: ImatrixOrder | QuantizeOrder, folder: Path) -> float:
     return run_ours(task).peak_rss_mb * 1e6
 
 
-def test_collecting_holds_no_more_than_was_said(tmp_path: Path) -> None:
+def test_collecting_needs_no_more_memory_than_predicted(tmp_path: Path) -> None:
     model = smollm2_path()
     needed = needed_to_collect(read_header(model), 512)
-    # Two threads: two contexts.
+    # Two threads, so that two contexts are used.
     order = replace(imatrix_order(model, tmp_path, dataset_size=1024, ctx=512), threads=2)
     peak = peak_bytes(order, tmp_path)
     assert peak <= needed
-    # Not just because of what is allowed for Python.
+    # The bound does not hold only because of the allowance for Python.
     assert peak > PROCESS_BYTES
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_sums_take_what_was_said(tmp_path: Path, n_experts: int) -> None:
+def test_sums_take_exactly_the_predicted_memory(tmp_path: Path, n_experts: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     with Model(path) as model, ActivationCollector(model, ctx=64, threads=1) as collector:
         sums = collector.begin(([300] * 64, None)).result()
     assert _sums_bytes(read_header(path)) == sum(entry.sum_squares.nbytes for entry in sums.values())
 
 
-def test_quantizing_holds_no_more_than_was_said_beside_mapped_files(tmp_path: Path) -> None:
+def test_quantizing_needs_no_more_memory_than_predicted_plus_mapped_files(tmp_path: Path) -> None:
     model = smollm2_path()
     header = read_header(model)
     order = arm_order(model, tmp_path, "q8_0")
@@ -58,13 +58,13 @@ def test_quantizing_holds_no_more_than_was_said_beside_mapped_files(tmp_path: Pa
     assert peak_bytes(order, tmp_path) <= needed_to_quantize(header) + mapped
 
 
-def test_a_model_still_to_be_made_counts_with_its_own_size() -> None:
+def test_a_model_that_does_not_exist_yet_counts_with_its_given_size() -> None:
     header = read_header(smollm2_path())
     more = needed_to_collect(header, 512, model_bytes=header.size_bytes + 1000) - needed_to_collect(header, 512)
     assert more == 1000
 
 
-def test_a_second_context_is_made_where_it_is_cheap() -> None:
+def test_a_second_context_is_used_if_it_is_cheap() -> None:
     header = read_header(smollm2_path())
     assert contexts_to_collect(header, 512) == contexts_to_collect(header, 2048) == 2
     wide = replace(

@@ -1,4 +1,4 @@
-"""Planted overlaps are found, in words and in unspaced writing, and nothing else is."""
+"""Planted overlaps are found, in words and in unspaced writing. Nothing else is reported."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ def test_twenty_five_japanese_characters_are_found_and_twenty_four_are_not() -> 
     assert find_overlaps(text, {"asked": [JAPANESE[: CHARACTERS - 1]]}) == ()
 
 
-def test_numbers_within_japanese_belong_to_it() -> None:
+def test_numbers_inside_japanese_text_belong_to_it() -> None:
     sentence = "この店では1個120円のりんごを毎日およそ350個ほど売っているそうです"
     assert find_overlaps({"text": sentence}, {"asked": [sentence]})
 
 
-def test_long_strings_of_other_signs_are_no_writing_without_spaces() -> None:
+def test_long_strings_of_other_characters_are_not_unspaced_writing() -> None:
     line = "https://example.org/a-very-long-address/that-nobody-wrote" + "=" * 60
     assert find_overlaps({"text": line}, {"asked": [line]}) == ()
 
 
-def test_sequences_do_not_run_across_documents() -> None:
+def test_sequences_do_not_cross_documents() -> None:
     words = ENGLISH.split()
     assert find_overlaps({"text": ENGLISH}, {"asked": [" ".join(words[:7]), " ".join(words[7:14])]}) == ()
     assert find_overlaps({"text": JAPANESE}, {"asked": [JAPANESE[:20], JAPANESE[20:40]]}) == ()
 
 
-def test_texts_and_benchmarks_are_told_apart() -> None:
+def test_each_overlap_names_its_text_and_benchmark() -> None:
     found = find_overlaps(
         {"en": noise(200, 1) + ENGLISH, "ja": JAPANESE, "clean": noise(300, 2)},
         {"first": [JAPANESE], "second": [ENGLISH, JAPANESE], "third": [noise(300, 3)]},
@@ -75,7 +75,7 @@ def test_very_short_texts_share_nothing(text: str) -> None:
 
 
 @given(st.integers(0, 80), st.integers(WORDS, 40), st.integers(0, 2**32))
-def test_any_planted_run_of_words_is_found(before: int, length: int, seed: int) -> None:
+def test_every_planted_run_of_words_is_found(before: int, length: int, seed: int) -> None:
     text, planted = noise(120, seed), noise(length, seed + 1)
     words = text.split()
     mixed = " ".join([*words[:before], planted, *words[before:]])

@@ -1,4 +1,4 @@
-"""Bytes go where measured errors fall most, and the control gets as many."""
+"""Bytes go where they reduce the measured error most. The control arm gets the same number of bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.tiny_model import TinyShape, write_tiny_model
 
 
 def silent(tokens: int) -> None:
-    """Nobody listens."""
+    """Ignore the reported tokens."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def types_of(files: ArmFiles) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", ["q4_k_m", "q5_0", "iq3_m", "q8_0"])
-def test_a_level_buys_less_error_than_equal_bytes_without_measuring(
+def test_a_level_has_less_error_than_its_control_of_equal_size(
     tiny: Path, matrix: str, tmp_path: Path, method: str
 ) -> None:
     plain = resolve_recipe(method, {})
@@ -67,15 +67,15 @@ def test_a_level_buys_less_error_than_equal_bytes_without_measuring(
     assert use.spent_bytes <= use.budget_bytes and use.lowered == 0 < use.raised
     assert made.size_bytes > base.size_bytes
     assert other.predicted_error is None and other.measuring_seconds is None
-    # The table beside the manifest says what the file holds, tensor by tensor.
+    # The table beside the manifest matches the types in the file.
     table = {row["tensor"]: row for row in read_json(files.allocation)["tensors"]}
     found = types_of(files)
     assert {name: row["type"].upper() for name, row in table.items()} == {name: found[name] for name in table}
     assert made.bits_per_weight - base.bits_per_weight == pytest.approx(use.added_bpw, abs=1e-3)
 
 
-def test_a_protected_arm_and_its_control_are_of_equal_and_predicted_size(tmp_path: Path) -> None:
-    # Layers enough for steps that are small against the whole.
+def test_a_protected_arm_and_its_control_have_the_predicted_size(tmp_path: Path) -> None:
+    # Enough layers that one step is small compared with the whole file.
     model = write_tiny_model(tmp_path / "deep.gguf", shape=TinyShape(n_layers=16))
     for method, rel in (("q4_k_m", 0.002), ("q8_0", 0.005)):
         recipes = protected(resolve_recipe(method, {}), Protection(level="medium"))
@@ -84,16 +84,16 @@ def test_a_protected_arm_and_its_control_are_of_equal_and_predicted_size(tmp_pat
         assert (made, control) == pytest.approx((predicted, predicted), rel=rel)
 
 
-def test_a_real_model_with_short_rows_has_a_type_for_each_tensor() -> None:
+def test_the_predicted_size_of_a_real_model_with_short_rows_includes_the_budget() -> None:
     path = smollm2_path()
     (recipe, _) = protected(resolve_recipe("q4_k_m", {}), Protection(level="high"))
     plain = predict_size(str(path), replace(recipe, budget=None), with_imatrix=True)
     predicted = predict_size(str(path), recipe, with_imatrix=True)
-    # 134,515,008 weights, half a bit each.
+    # 134,515,008 weights with half a bit each.
     assert predicted - plain == pytest.approx(134_515_008 / 16, abs=8)
 
 
-def test_what_was_measured_is_not_measured_again(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_known_errors_are_not_measured_again(tiny: Path, matrix: str, tmp_path: Path) -> None:
     (recipe,) = protected(resolve_recipe("q4_k_m", {}), Protection(level="low", controls=False))
     first, _ = make(tiny, tmp_path, recipe, matrix)
     (higher,) = protected(resolve_recipe("q4_k_m", {}), Protection(level="max", controls=False))
@@ -110,7 +110,7 @@ def test_the_same_order_gives_the_same_bytes(tiny: Path, matrix: str, tmp_path: 
         assert made.sha256 == again.sha256
 
 
-def test_errors_of_a_split_model_are_those_of_the_whole_one(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_a_split_model_has_the_same_errors_as_the_whole_one(tiny: Path, matrix: str, tmp_path: Path) -> None:
     (recipe, _) = protected(resolve_recipe("q4_k_m", {}), Protection(level="high"))
     parts = split_gguf(tiny, tmp_path, 3)
     whole, _ = make(tiny, tmp_path / "whole", recipe, matrix)
@@ -120,7 +120,7 @@ def test_errors_of_a_split_model_are_those_of_the_whole_one(tiny: Path, matrix: 
     assert split.types == whole.types
 
 
-def test_a_target_fits_and_may_go_below_the_method(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_a_target_is_met_and_may_be_smaller_than_the_method(tiny: Path, matrix: str, tmp_path: Path) -> None:
     recipe, control = protected(resolve_recipe("q4_k_m", {}), Protection(target_bpw=4.0))
     made, _ = make(tiny, tmp_path, recipe, matrix)
     assert made.budget is not None and made.budget.lowered > 0 > made.budget.added_bpw
@@ -134,36 +134,36 @@ def test_a_target_fits_and_may_go_below_the_method(tiny: Path, matrix: str, tmp_
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"), [({"target_bpw": 1.0}, "--target-bpw"), ({"target_size": "100KiB"}, "--target-size")]
+    ("settings", "flag"), [({"target_bpw": 1.0}, "--target-bpw"), ({"target_size": "100KiB"}, "--target-size")]
 )
-def test_a_target_out_of_reach_says_what_is_in_reach(tiny: Path, settings: dict[str, object], told: str) -> None:
+def test_a_target_out_of_reach_names_the_smallest_one(tiny: Path, settings: dict[str, object], flag: str) -> None:
     (recipe, _) = protected(resolve_recipe("q4_k_m", {}), Protection.model_validate(settings))
-    with pytest.raises(BadInput, match=rf"{told}.*at least") as caught:
+    with pytest.raises(BadInput, match=rf"{flag}.*at least") as caught:
         predict_size(str(tiny), recipe, with_imatrix=True)
     least = caught.value.faults[0].allowed.split()[2]
-    key = told[2:].replace("-", "_")
+    key = flag[2:].replace("-", "_")
     (fits, _) = protected(resolve_recipe("q4_k_m", {}), Protection.model_validate({key: least}))
     predict_size(str(tiny), fits, with_imatrix=True)
 
 
-def test_what_a_recipe_orders_by_name_stays(tiny: Path, matrix: str, tmp_path: Path) -> None:
-    own = {
+def test_types_set_by_the_recipe_do_not_change(tiny: Path, matrix: str, tmp_path: Path) -> None:
+    custom = {
         "custom_q4": RecipeSettings(
             method="q4_0", bits=4, protection="max", output="q8_0", tensors={r"blk\.0\.ffn_up": "q4_1"}
         )
     }
-    recipe, _ = protected(resolve_recipe("custom_q4", own), Protection())
+    recipe, _ = protected(resolve_recipe("custom_q4", custom), Protection())
     made, files = make(tiny, tmp_path, recipe, matrix)
     found = types_of(files)
     assert (made.recipe, files.gguf.name) == ("custom_q4", "tiny-CUSTOM_Q4.gguf")
     assert (found["output.weight"], found["blk.0.ffn_up.weight"]) == ("Q8_0", "Q4_1")
     assert made.budget is not None and made.budget.raised > 0
     assert {use.by for use in made.overrides} == {"output", r"blk\.0\.ffn_up"}
-    # Whoever asks for blocks of 32 gets no others.
+    # A method with blocks of 32 gets no other quantized types.
     assert set(made.types) <= {"f32", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "f16"}
 
 
-def test_experts_are_measured_and_shared_out(tmp_path: Path) -> None:
+def test_experts_are_measured_and_get_types(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=4))
     order = imatrix_order(model, tmp_path)
     collect(order, silent)

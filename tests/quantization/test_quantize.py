@@ -1,4 +1,4 @@
-"""An arm is made whole or not at all: verified, described, and its manifest last."""
+"""An arm is made completely or not at all: it is verified and described, and its manifest is written last."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, 
     assert load_manifest(files.manifest) == manifest
     assert manifest.sha256 == file_sha256(files.gguf)
     assert manifest.size_bytes == files.gguf.stat().st_size
-    # Of 2 blocks the last gets more bits for attn_v and ffn_down, and so does the output (src/llama-quant.cpp).
+    # The last of 2 blocks gets more bits for attn_v and ffn_down; so does the output (src/llama-quant.cpp).
     assert manifest.types == {"f32": 5, "q4_k": 13, "q6_k": 3}
     assert manifest.fallbacks.count == 0
     assert manifest.imatrix is not None
@@ -62,9 +62,7 @@ def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, 
     assert (header.file_type, header.has_chat_template, header.name) == ("Q4_K_M", True, "Tiny")
 
 
-def test_the_manifest_says_what_an_arm_was_made_from_and_how_long_it_took(
-    tiny: Path, matrix: str, tmp_path: Path
-) -> None:
+def test_the_manifest_names_sources_and_durations(tiny: Path, matrix: str, tmp_path: Path) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
     manifest = make_arm(order)
     assert manifest.imatrix is not None and manifest.imatrix.sha256 == file_sha256(matrix)
@@ -82,7 +80,7 @@ def test_the_manifest_says_what_an_arm_was_made_from_and_how_long_it_took(
     assert (len(manifest.decodes.tokens), manifest.decodes.prompt_tokens > 4) == (4, True)
 
 
-def test_a_matrix_without_its_own_manifest_has_no_known_texts(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_texts_are_unknown_for_a_matrix_without_its_own_manifest(tiny: Path, matrix: str, tmp_path: Path) -> None:
     alone = tmp_path / "alone.gguf"
     alone.write_bytes(Path(matrix).read_bytes())
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(alone))
@@ -93,8 +91,8 @@ def test_a_matrix_without_its_own_manifest_has_no_known_texts(tiny: Path, matrix
         assert made.imatrix is not None and made.imatrix.calibration is None
 
 
-def test_a_file_that_loads_but_does_not_decode_does_not_pass(tmp_path: Path) -> None:
-    """Every weight is a number, but their products are not: norms of 1e38 overflow in the first block."""
+def test_a_file_that_loads_but_does_not_decode_is_refused(tmp_path: Path) -> None:
+    """Every weight is finite, but the products are not: norms of 3e38 overflow in the first block."""
     model = write_tiny_model(tmp_path / "tiny.gguf", dtype="f32")
     with model.open("r+b") as file:
         for row in read_layout(model).tensors:
@@ -116,27 +114,27 @@ def test_fallbacks_of_a_real_model_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["f16", "bf16", "f32"])
-def test_lossless_arms_leave_the_matrix_out(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
+def test_lossless_arms_ignore_the_matrix(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
     with_matrix = make_arm(arm_order(tiny, tmp_path / "with", recipe, imatrix=matrix))
     without = make_arm(arm_order(tiny, tmp_path / "without", recipe))
     assert with_matrix.imatrix is None
     assert with_matrix.sha256 == without.sha256
 
 
-def test_the_matrix_changes_what_is_made(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_the_matrix_changes_the_output(tiny: Path, matrix: str, tmp_path: Path) -> None:
     weighted = make_arm(arm_order(tiny, tmp_path / "with", "q4_k_m", imatrix=matrix))
     plain = make_arm(arm_order(tiny, tmp_path / "without", "q4_k_m"))
     assert weighted.types == plain.types
     assert weighted.sha256 != plain.sha256
 
 
-def test_a_type_that_needs_a_matrix_says_so(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_a_type_that_needs_a_matrix_is_refused_without_one(tiny: Path, matrix: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"--imatrix.*iq2_xxs cannot be made without one"):
         make_arm(arm_order(tiny, tmp_path, "iq2_xxs"))
     assert make_arm(arm_order(tiny, tmp_path, "iq2_xxs", imatrix=matrix)).bits_per_weight < 4
 
 
-def test_another_models_matrix_is_refused(matrix: str, tmp_path: Path) -> None:
+def test_the_matrix_of_another_model_is_refused(matrix: str, tmp_path: Path) -> None:
     wider = write_tiny_model(tmp_path / "wider.gguf", shape=TinyShape(n_embd=512))
     with pytest.raises(BadInput, match="collected from this model"):
         make_arm(arm_order(wider, tmp_path, "q4_k_m", imatrix=matrix))
@@ -159,7 +157,7 @@ def test_a_failed_arm_leaves_neither_file_nor_manifest(
     assert not list(files.gguf.parent.glob(".*.part"))
 
 
-def test_what_is_not_of_the_asked_type_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+def test_a_file_of_another_type_than_planned_is_refused(tiny: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.gguf"
     quantize(tiny, made, resolve_type("q8_0"), imatrix=None, threads=1)
     source, q8_0, q4_0 = read_layout(tiny), resolve_type("q8_0"), resolve_type("q4_0")
@@ -168,7 +166,7 @@ def test_what_is_not_of_the_asked_type_does_not_pass(tiny: Path, tmp_path: Path)
         verify(made, source=source, plan=plan_quantization(tiny, q4_0, with_imatrix=False), quant_type=q4_0)
 
 
-def test_a_changed_chat_template_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+def test_a_changed_chat_template_is_refused(tiny: Path, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", chat_template="{{ messages[0]['content'] }}")
     kind = resolve_type("f16")
     plan = plan_quantization(tiny, kind, with_imatrix=False)
@@ -177,7 +175,7 @@ def test_a_changed_chat_template_does_not_pass(tiny: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("recipe", ["q4_k_m", "q2_k_s"])
-def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
+def test_tensors_made_with_a_matrix_match_llama_quantize(tiny: Path, matrix: str, tmp_path: Path, recipe: str) -> None:
     order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, recipe, 2)
@@ -185,31 +183,31 @@ def test_weighted_tensors_are_those_of_llama_quantize(tiny: Path, matrix: str, t
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
-def test_metadata_are_those_of_llama_quantize_key_by_key(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_metadata_matches_llama_quantize_key_by_key(tiny: Path, matrix: str, tmp_path: Path) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=matrix)
     theirs = tmp_path / "theirs.gguf"
     run_program("llama-quantize", "--imatrix", matrix, tiny, theirs, "q4_k_m", 2)
     make_arm(order)
     ours, other = read_layout(Path(order.output_path)), read_layout(theirs)
     assert list(ours.raw) == list(other.raw)
-    # They keep the folders of their machine in the file; we keep the name alone.
+    # llama-quantize writes its local folders into the file; we write only the name.
     different = {key for key in ours.raw if ours.raw[key] != other.raw[key]}
     assert different == {"quantize.imatrix.file"}
     assert ours.metadata["quantize.imatrix.file"] == Path(str(other.metadata["quantize.imatrix.file"])).name
 
 
-def test_an_older_matrix_weighs_as_in_llama_quantize(tiny: Path, tmp_path: Path) -> None:
+def test_an_older_matrix_has_the_same_effect_as_in_llama_quantize(tiny: Path, tmp_path: Path) -> None:
     imatrix_order(tiny, tmp_path)
     older, theirs = tmp_path / "m.dat", tmp_path / "theirs.gguf"
-    told = ("-m", tiny, "-f", tmp_path / "text.txt", "-o", older, "--output-format", "dat", "--no-ppl", "-nr")
-    run_program("llama-imatrix", *told, "--chunks", 4, "-c", 512, "-t", 1)
+    arguments = ("-m", tiny, "-f", tmp_path / "text.txt", "-o", older, "--output-format", "dat", "--no-ppl", "-nr")
+    run_program("llama-imatrix", *arguments, "--chunks", 4, "-c", 512, "-t", 1)
     run_program("llama-quantize", "--imatrix", older, tiny, theirs, "q4_k_m", 2)
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(older))
     make_arm(order)
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)
 
 
-def test_the_manifest_says_what_became_of_each_override(tiny: Path, matrix: str, tmp_path: Path) -> None:
+def test_the_manifest_describes_each_override(tiny: Path, matrix: str, tmp_path: Path) -> None:
     recipe = Recipe("mine", "MINE", "q4_k_m", TypeOverrides("q6_k", "q8_0", ((r"blk\.0\..*", "q8_0"),)))
     order = arm_order(tiny, tmp_path, recipe, imatrix=matrix)
     manifest = make_arm(order)
@@ -229,7 +227,7 @@ def test_fallbacks_of_an_override_are_counted(tmp_path: Path) -> None:
     assert manifest.fallbacks.by_type == {"q5_1": 30, "q8_0": 30}
 
 
-def test_a_manifest_of_before_there_were_recipes_can_be_read(tiny: Path, tmp_path: Path) -> None:
+def test_a_manifest_from_before_recipes_can_be_read(tiny: Path, tmp_path: Path) -> None:
     order = arm_order(tiny, tmp_path, "q4_k_m")
     made = make_arm(order)
     path = ArmFiles.in_own_folder(order.output_path).manifest
@@ -239,7 +237,7 @@ def test_a_manifest_of_before_there_were_recipes_can_be_read(tiny: Path, tmp_pat
     assert load_manifest(path) == replace(made, durations=None, decodes=None)
 
 
-def test_a_tensor_that_is_not_of_the_ordered_type_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+def test_a_tensor_of_another_type_than_ordered_is_refused(tiny: Path, tmp_path: Path) -> None:
     made, kind = tmp_path / "made.gguf", resolve_type("q4_k_m")
     quantize(tiny, made, kind, imatrix=None, threads=1)
     plan = plan_quantization(tiny, kind, with_imatrix=False)
@@ -250,12 +248,12 @@ def test_a_tensor_that_is_not_of_the_ordered_type_does_not_pass(tiny: Path, tmp_
 
 
 @pytest.mark.parametrize(("name", "method", "kind"), [("q4_k_l", "q4_k_m", "q8_0"), ("iq2_xxs-fp16", "iq2_xxs", "f16")])
-def test_weighted_recipes_are_those_of_llama_quantize(
+def test_recipes_made_with_a_matrix_match_llama_quantize(
     tiny: Path, matrix: str, tmp_path: Path, name: str, method: str, kind: str
 ) -> None:
     order = arm_order(tiny, tmp_path, resolve_recipe(name, {}), imatrix=matrix)
     theirs = tmp_path / "theirs.gguf"
-    words = ("--imatrix", matrix, "--output-tensor-type", kind, "--token-embedding-type", kind)
-    run_program("llama-quantize", *words, tiny, theirs, method, 2)
+    arguments = ("--imatrix", matrix, "--output-tensor-type", kind, "--token-embedding-type", kind)
+    run_program("llama-quantize", *arguments, tiny, theirs, method, 2)
     make_arm(order)
     assert tensor_data(Path(order.output_path)) == tensor_data(theirs)

@@ -1,4 +1,4 @@
-"""A matrix in which tokens count by their class: its sums, what file and manifest say, what llama.cpp makes of it."""
+"""Matrices with token weights: their sums, their file and manifest, and what llama.cpp does with them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ FRACTIONS = TokenWeights(mathematics=2.6, science=1.7, other=1.1)
 
 
 def tensor_data(path: Path) -> dict[str, bytes]:
-    """The bytes of each tensor."""
+    """Return the bytes of each tensor."""
     content = path.read_bytes()
     return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
 
 
 def silent(tokens: int) -> None:
-    """Nobody listens."""
+    """Ignore the reported tokens."""
 
 
 @pytest.fixture(scope="module", params=[0, 3])
@@ -72,11 +72,11 @@ def test_the_file_holds_weighted_sums_and_sums_of_weights(model: Path, tmp_path:
         chunks = zip(calibration.chunks, calibration.weights, strict=True)
         sums = reduce(added, [collector.begin(chunk).result() for chunk in chunks])
         for name, entry in sums.items():
-            # One group here; files hold 32-bit floats.
+            # There is only one group here. Files store 32-bit floats.
             assert matrix.entries[name].sum_squares.tolist() == entry.sum_squares.astype(np.float32).tolist()
 
 
-def test_weights_of_one_give_the_plain_matrix(model: Path, tmp_path: Path) -> None:
+def test_weights_of_one_give_the_unweighted_matrix(model: Path, tmp_path: Path) -> None:
     plain, ones = (
         weighted_order(model, tmp_path / name, weights)
         for name, weights in (("plain", None), ("ones", TokenWeights(mathematics=1, science=1)))
@@ -91,7 +91,7 @@ def test_weights_of_one_give_the_plain_matrix(model: Path, tmp_path: Path) -> No
         assert entry.counts.tobytes() == second.entries[name].counts.tobytes()
 
 
-def test_the_manifest_says_how_much_each_class_counts(tmp_path: Path) -> None:
+def test_the_manifest_names_weight_and_share_of_each_class(tmp_path: Path) -> None:
     order = weighted_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path, WHOLE)
     manifest = collect(order, silent)
     assert manifest.token_weighting is not None
@@ -107,11 +107,11 @@ def test_the_manifest_says_how_much_each_class_counts(tmp_path: Path) -> None:
     row = read_json(path)
     del row["token_weighting"]
     write_json(path, row)
-    assert load_manifest(path) == replace(manifest, token_weighting=None)  # one of before there were weights
+    assert load_manifest(path) == replace(manifest, token_weighting=None)  # an older manifest
 
 
 def test_shares_worked_out_by_hand() -> None:
-    # 10 tokens that count once and 2 that count five times: half of the sums each.
+    # 10 tokens with weight 1 and 2 with weight 5: each class makes up half of the total.
     weighting = make_weighting("r", {"mathematics": 5.0, "other": 1.0}, {"mathematics": 2, "other": 10})
     assert weighting.classes == {
         "mathematics": ClassUse(5.0, 2, 2 / 12, 0.5),
@@ -119,7 +119,7 @@ def test_shares_worked_out_by_hand() -> None:
     }
 
 
-def test_weights_follow_their_chunks_when_these_are_shuffled(tmp_path: Path) -> None:
+def test_weights_stay_with_their_chunks_when_shuffled(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     halves = []
     for name, content in (("words.txt", "the other thing " * 60), ("numbers.txt", "12345 67890 " * 60)):
@@ -131,36 +131,36 @@ def test_weights_follow_their_chunks_when_these_are_shuffled(tmp_path: Path) -> 
         has_digits = [any(b"1" in vocabulary.piece(token) for token in chunk) for chunk in made.chunks]
     assert made.chunks == plain.chunks
     assert plain.weights == (None,) * 8
-    # The first token of a chunk is replaced by one that begins texts, and counts once.
+    # BOS replaces the first token of each chunk, and has weight 1.
     assert all(weights is not None and weights[0] == 1 for weights in made.weights)
     assert [bool(weights is not None and weights.max() == 4) for weights in made.weights] == has_digits
     assert sorted(has_digits) == [False] * 4 + [True] * 4
     assert has_digits != sorted(has_digits)
 
 
-def test_shards_and_interruptions_change_no_bit(model: Path, tmp_path: Path) -> None:
+def test_shards_and_interruptions_do_not_change_the_file(model: Path, tmp_path: Path) -> None:
     order = weighted_order(model, tmp_path, FRACTIONS)
     collect(order, silent)
     whole = Path(order.output_path).read_bytes()
     again = replace(order, output_path=str(tmp_path / "again.gguf"))
     for shard in (1, 0):
         collect_shard(again, shard, 2, silent)
-    told: list[int] = []
-    collect(again, told.append)
-    assert told == [20 * CTX]
+    reported: list[int] = []
+    collect(again, reported.append)
+    assert reported == [20 * CTX]
     assert Path(again.output_path).read_bytes() == whole
 
 
-def test_groups_of_other_weights_are_not_taken(model: Path, tmp_path: Path) -> None:
+def test_groups_with_different_weights_are_not_reused(model: Path, tmp_path: Path) -> None:
     order = weighted_order(model, tmp_path, WHOLE)
     collect_shard(order, 0, 1, silent)
-    told: list[int] = []
-    collect(replace(order, token_weights=FRACTIONS), told.append)
-    assert told == [CTX] * 20
+    reported: list[int] = []
+    collect(replace(order, token_weights=FRACTIONS), reported.append)
+    assert reported == [CTX] * 20
 
 
 @pytest.mark.parametrize("recipe", ["q4_k_m", "q2_k"])
-def test_llama_quantize_makes_the_same_of_it(model: Path, tmp_path: Path, recipe: str) -> None:
+def test_llama_quantize_gives_the_same_tensors(model: Path, tmp_path: Path, recipe: str) -> None:
     order = weighted_order(model, tmp_path, FRACTIONS)
     collect(order, silent)
     theirs = tmp_path / "theirs.gguf"
@@ -170,7 +170,7 @@ def test_llama_quantize_makes_the_same_of_it(model: Path, tmp_path: Path, recipe
     assert tensor_data(Path(arm.output_path)) == tensor_data(theirs)
 
 
-def test_llama_imatrix_reads_it_with_counts_in_whole_numbers(model: Path, tmp_path: Path) -> None:
+def test_llama_imatrix_reads_it_with_rounded_counts(model: Path, tmp_path: Path) -> None:
     order = weighted_order(model, tmp_path, FRACTIONS)
     collect(order, silent)
     theirs = tmp_path / "theirs.gguf"
@@ -183,7 +183,7 @@ def test_llama_imatrix_reads_it_with_counts_in_whole_numbers(model: Path, tmp_pa
         assert importance[name].tobytes() == theirs_importance[name].tobytes()
 
 
-def test_what_a_file_says_in_part_is_nothing(tmp_path: Path) -> None:
+def test_an_incomplete_weighting_in_a_file_is_ignored(tmp_path: Path) -> None:
     order = weighted_order(write_tiny_model(tmp_path / "tiny.gguf"), tmp_path, WHOLE, n_chunks=1)
     collect(order, silent)
     matrix = read_imatrix(order.output_path)

@@ -12,8 +12,8 @@ from actors.llama.overrides import check_fit
 from actors.llama.quantizer import plan_quantization
 from actors.orchestrator.sources.inputs import SourceImatrix, SourceModel
 from actors.quantization.budget import check_fits
-from actors.quantization.protection import allot
-from actors.recipes import Recipe, check_own_recipes, needs_imatrix, protected, resolve_recipe, uses_imatrix
+from actors.quantization.protection import make_problem
+from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe, uses_imatrix
 from conf.faults import BadInput, Fault, Faults, gathered
 from conf.schema import PipelineConfig
 
@@ -21,7 +21,7 @@ from conf.schema import PipelineConfig
 def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
     """What is made of each of `quantizations`, by its name; recipes that nobody asked for are checked as well."""
     faults = Faults()
-    faults.gather(check_own_recipes, config.recipes)
+    faults.gather(check_custom_recipes, config.recipes)
     faults.stop_if_any()
     found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.quantizations}
     if "none" in config.imatrix:
@@ -63,9 +63,9 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
         return plan.size_bytes
     # What a matrix covers is read where the arm is made; of embedding and output it rarely knows anything.
     known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
-    allotment = allot(plan, kind, recipe.overrides, recipe.budget, header, known)
-    check_fits(allotment, recipe.budget)
-    return allotment.file_bytes
+    problem = make_problem(plan, kind, recipe.overrides, recipe.budget, header, known)
+    check_fits(problem, recipe.budget)
+    return problem.file_bytes
 
 
 def predict_sizes(
