@@ -122,7 +122,7 @@ def test_errors_are_drawn_by_layer(tmp_path: Path) -> None:
     chart = losses_chart(with_losses(findings), Words("both"))
     assert chart is not None
     text = svg_text(to_svg(chart))
-    for words in ("層ごとの量子化誤差 / Quantization error by layer", "q4_k_m", "emb.", "n = 5 ", "Grey: nothing lost"):
+    for words in ("層ごとの量子化誤差 / Quantization error by layer", "q4_k_m", "emb.", "n = 5 ", "Grey: no error"):
         assert words in text
 
 

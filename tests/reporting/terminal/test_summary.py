@@ -33,7 +33,7 @@ def test_what_a_budget_did_is_told_below_the_arms() -> None:
     spent = {"added_bpw": 0.4987, "predicted_error": 2.7e-5, "predicted_error_base": 9.1e-4, "control": False}
     sample.run["arms"][-1] |= {"method": "q4_k_m", "budget": spent}
     results = build_results(sample.run, sample.records, sample.timings)
-    said = "q4_k_m: +0.499 bits/weight against q4_k_m alone, predicted error 2.7e-05 (there 0.00091)"
+    said = "q4_k_m: +0.499 bits/weight over plain q4_k_m, predicted error 2.7e-05 (plain: 0.00091)"
     assert said in " ".join(summary_table(results.comparison, results.analysis).split())
 
 
@@ -63,8 +63,8 @@ def test_perplexity_is_shown_with_the_difference_of_its_logarithm(lines: list[st
 
 def test_a_bad_result_names_the_way_out(lines: list[str]) -> None:
     advice = " ".join(line.strip() for line in lines[-3:])
-    assert "is measurably worse than f16 in perplexity_" in advice
-    assert "try a higher --protection-level, or a larger type." in advice
+    assert "is measurably worse than f16 on perplexity_" in advice
+    assert "try a higher --protection-level or a larger type." in advice
 
 
 def test_the_table_fits(lines: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reporting.ways_out import Worse, way_out, worse_arms
+from reporting.advice import Worse, advice, worse_arms
 from reporting.wording import Words
 
 COMPARISON = {
@@ -38,13 +38,13 @@ def test_bad_is_an_interval_wholly_on_the_worse_side(benchmark: str, interval: l
 def test_one_sentence_an_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, rows)
-    said = way_out(Words("en"), worse)
-    assert said.startswith("q4 is measurably worse than f16 in ppl, asked (the interval excludes 0):")
+    said = advice(Words("en"), worse)
+    assert said.startswith("q4 is measurably worse than f16 on ppl, asked (the interval excludes 0):")
     assert "--protection-level" in said
-    assert "--protection-level" in way_out(Words("ja"), worse)
+    assert "--protection-level" in advice(Words("ja"), worse)
 
 
 def test_a_finished_file_can_only_be_replaced() -> None:
     (worse,) = worse_arms(COMPARISON, [against("theirs", "ppl", [0.1, 0.2])])
     assert not worse.made_here
-    assert "--protection-level" not in way_out(Words("both"), worse)
+    assert "--protection-level" not in advice(Words("both"), worse)
