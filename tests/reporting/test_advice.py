@@ -1,4 +1,4 @@
-"""What is said of an arm that is measurably worse, and that nothing is said of the others."""
+"""Advice on measurably worse arms, and no advice on other arms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "interval", "bad"),
+    ("benchmark", "interval", "worse"),
     [
         ("asked", [-0.2, -0.1], True),
         ("asked", [0.1, 0.2], False),
@@ -30,12 +30,14 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
         ("ppl", None, False),
     ],
 )
-def test_bad_is_an_interval_wholly_on_the_worse_side(benchmark: str, interval: list[float] | None, bad: bool) -> None:
-    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if bad else []
+def test_an_arm_is_worse_if_its_whole_interval_is_on_the_worse_side(
+    benchmark: str, interval: list[float] | None, worse: bool
+) -> None:
+    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if worse else []
     assert worse_arms(COMPARISON, [against("q4", benchmark, interval)]) == expected
 
 
-def test_one_sentence_an_arm_names_all_its_benchmarks_and_the_flag() -> None:
+def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, rows)
     said = advice(Words("en"), worse)
@@ -44,7 +46,7 @@ def test_one_sentence_an_arm_names_all_its_benchmarks_and_the_flag() -> None:
     assert "--protection-level" in advice(Words("ja"), worse)
 
 
-def test_a_finished_file_can_only_be_replaced() -> None:
+def test_for_a_given_file_the_advice_is_to_take_another_file() -> None:
     (worse,) = worse_arms(COMPARISON, [against("theirs", "ppl", [0.1, 0.2])])
     assert not worse.made_here
     assert "--protection-level" not in advice(Words("both"), worse)
