@@ -139,9 +139,7 @@ def test_without_sampling_the_noise_floor_is_the_reference_in_another_layout(sam
     assert (row["flips"]["noise_floor_source"], row["flips"]["noise_floor"]) == ("aa_arm", 0.01)
     assert row["flips"]["above_floor"] == pytest.approx(0.09)
     assert row["mcnemar"]["lost"] + row["mcnemar"]["gained"] == 40
-    assert row["mcnemar"]["p_value"] == pytest.approx(
-        row["p_value"]
-    )  # In one run both tests are the same.
+    assert row["mcnemar"]["p_value"] == pytest.approx(row["p_value"])  # In one run both tests are the same.
     (choice,) = made.analysis["selections"]
     assert choice["left_out"] == ["f16~aa"]
     without = _made(sample, {name: scores[name] for name in ("f16", "q4_k_m")}, {"f16": 9, "q4_k_m": 4})
