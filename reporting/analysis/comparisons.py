@@ -119,7 +119,7 @@ def _notices(one: Compared) -> list[str]:
     return []
 
 
-# --- random sign assignments and resamples, once for all arms ---------------------------------------
+# --- random sign assignments and resamples, once for all arms -------------------------------------
 
 
 def _draw(pairs: Sequence[tuple[ScoredArm, ScoredArm, Pairing | Reason]], benchmark: str) -> dict[int, _Drawn]:

@@ -160,7 +160,7 @@ def _uncompared_line(row: Mapping[str, Any]) -> str:
     return _wrapped(f"not compared: {arm} with {reference} ({row['difference_reason']})")
 
 
-# --- lines below a benchmark's table ----------------------------------------------------------------
+# --- lines below a benchmark's table --------------------------------------------------------------
 
 
 def _divergence_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
