@@ -44,12 +44,11 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
     points = [point for point in panel.points if point.arm in cost.values]
     if not points:
         return None
-    cost_axis = _cost_axis([cost.values[point.arm] for point in points])
+    x_axis = _cost_axis([cost.values[point.arm] for point in points])
     y_ends = domain(extent(points), margin=0.1)
-    x_type = "log" if cost_axis.logarithmic else "linear"
-    x_scale = alt.Scale(domain=cost_axis.ends, nice=False, zero=False, type=x_type)
+    x_scale = alt.Scale(domain=x_axis.ends, nice=False, zero=False, type="log" if x_axis.logarithmic else "linear")
     y_scale = alt.Scale(domain=y_ends, nice=False, zero=False)
-    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, **cost_axis.ticks))
+    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, **x_axis.ticks))
     y_axis = alt.Axis(title=list(panel.axis_title), format=".0%" if panel.scale.percent else "~f", tickCount=6)
     y = alt.Y("mean:Q", scale=y_scale, axis=y_axis)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
@@ -62,11 +61,9 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
     front = [{"cost": cost.values[point.arm], "mean": point.mean} for point in pareto_front(panel, cost)]
     line = chart_of(front).mark_line(strokeWidth=1, strokeDash=[2, 2], color=GREY).encode(x=x, y=y)
     marks = base.mark_point(filled=True, size=80, opacity=1).encode(y=y, shape=shape_encoding(words))
+    layers: list[Any] = [line, interval, marks, *_names(points, cost, x_axis, y_ends, colour)]
     return alt.layer(
-        line,
-        interval,
-        marks,
-        *_names(points, cost, cost_axis, y_ends, colour),
+        *layers,
         width=WIDTH_PX,
         height=HEIGHT_PX,
         title=alt.TitleParams(text=panel.title, subtitle=panel.subtitle),
@@ -124,7 +121,7 @@ def pareto_lines(words: Words) -> list[str]:
 
 
 def _names(
-    points: list[Point], cost: Cost, cost_axis: _CostAxis, y_ends: list[float], colour: alt.Color
+    points: list[Point], cost: Cost, x_axis: _CostAxis, y_ends: list[float], colour: alt.Color
 ) -> list[alt.Chart]:
     """Return the labels of the points; a label that is far from its point has a thin line to it."""
 
@@ -133,7 +130,7 @@ def _names(
 
     spots = [
         Spot(
-            x=cost_axis.px(cost.values[point.arm]),
+            x=x_axis.px(cost.values[point.arm]),
             y=y_px(point.mean),
             top=y_px(point.mean if point.high is None else point.high),
             bottom=y_px(point.mean if point.low is None else point.low),
