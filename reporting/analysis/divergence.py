@@ -33,7 +33,7 @@ class _Chunks:
     clusters: Labels | None
 
     def sums(self, name: str, token_class: str | None) -> Floats:
-        """Return the sums of a column, 0 for a chunk without tokens of the class. None: over all tokens."""
+        """Return the sums of a column over the tokens of a class (None: all tokens), 0 for a chunk without any."""
         column = name if token_class is None else class_column(token_class, name)
         return self.frame[column].cast(pl.Float64).fill_null(0.0).to_numpy()
 

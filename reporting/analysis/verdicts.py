@@ -217,7 +217,7 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
 
 
 def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
-    """Return one row per reference: the fixed sequence over its arms.
+    """Return one row per reference: the arms that the fixed sequence tested, and the one that it chose.
 
     Arms that were not made, arms without a size, controls and A/A arms are left out.
     """

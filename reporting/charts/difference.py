@@ -97,8 +97,8 @@ def _margin(benchmark: Json, rows: list[Json], factor: int) -> float | None:
 
 def _row(row: Json, scale: Scale, factor: int, words: Words) -> Json:
     low, high = row["ci95"] or (None, None)
-    said = verdict_word(words, row.get("verdict"))
-    verdict = f" {said}" if said else ""
+    word = verdict_word(words, row.get("verdict"))
+    verdict = f" {word}" if word else ""
     return {
         "label": f"{one_line(row['arm'], 40)} − {one_line(row['reference'], 24)}",
         "difference": factor * row["difference"],

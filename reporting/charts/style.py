@@ -154,5 +154,5 @@ def source_lines(findings: Findings, words: Words) -> list[str]:
 def model_line(model: Json, words: Words) -> str:
     """Return a model's name, with the type it was dequantized from, if any."""
     source = model["dequantized_from"]
-    said = words.say(f"{source} を逆量子化", f"dequantized from {source}") if source else ""
-    return one_line(model["name"] + (f" ({said})" if said else ""), 100)
+    note = words.say(f"{source} を逆量子化", f"dequantized from {source}") if source else ""
+    return one_line(model["name"] + (f" ({note})" if note else ""), 100)

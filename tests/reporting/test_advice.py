@@ -40,9 +40,9 @@ def test_an_arm_is_worse_if_its_whole_interval_is_on_the_worse_side(
 def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, rows)
-    said = advice(Words("en"), worse)
-    assert said.startswith("q4 is measurably worse than f16 on ppl, asked (the interval excludes 0):")
-    assert "--protection-level" in said
+    text = advice(Words("en"), worse)
+    assert text.startswith("q4 is measurably worse than f16 on ppl, asked (the interval excludes 0):")
+    assert "--protection-level" in text
     assert "--protection-level" in advice(Words("ja"), worse)
 
 

@@ -111,9 +111,9 @@ def test_arms_that_ended_at_different_items_are_ordered_on_their_common_items(
 
 
 def test_summary_and_documents_say_what_ended_and_which_interval_is_shown(found: Results, tmp_path: Path) -> None:
-    said = summary_table(found.comparison, found.analysis)
-    assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records skipped)" in said
-    assert "early stop: 272 of 1,600 records skipped (17%) on gsm8k" in said
+    summary = summary_table(found.comparison, found.analysis)
+    assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records skipped)" in summary
+    assert "early stop: 272 of 1,600 records skipped (17%) on gsm8k" in summary
     findings = Findings(found.comparison, found.analysis)
     view = make_view(findings, Words("both"), tmp_path)
     report, methodology, card = report_markdown(view), methodology_markdown(view), scorecard_html(view, None)

@@ -17,13 +17,13 @@ from tests.reporting.results_folder import all_arms_failed, one_arm_failed, with
 
 
 @pytest.mark.parametrize(
-    ("lang", "said"), [("ja", "数学的推論"), ("en", "Mathematical reasoning"), ("both", "数学的推論 / Mathematical")]
+    ("lang", "title"), [("ja", "数学的推論"), ("en", "Mathematical reasoning"), ("both", "数学的推論 / Mathematical")]
 )
-def test_each_category_has_a_panel_that_names_its_benchmarks(tmp_path: Path, lang: Lang, said: str) -> None:
+def test_each_category_has_a_panel_that_names_its_benchmarks(tmp_path: Path, lang: Lang, title: str) -> None:
     chart = categories_chart(read_findings(write_results(tmp_path)), Words(lang))
     assert chart is not None
     text = shown_by(chart)
-    for words in (said, "gsm8k; n = ", "perplexity_wikitext2, perplexity_ja_wiki; n = 48", "52.1%", "square_and_add"):
+    for words in (title, "gsm8k; n = ", "perplexity_wikitext2, perplexity_ja_wiki; n = 48", "52.1%", "square_and_add"):
         assert words in text
 
 

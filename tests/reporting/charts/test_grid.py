@@ -64,7 +64,7 @@ def test_a_studys_figure_names_what_two_matrices_differ_in(study: Findings) -> N
     assert rows["en1-ja4 − en"]["text"].startswith("量と内容 / amount and text: ")
     # A filled point means a difference is shown: in Japanese the text makes one, the amount does not.
     assert (rows["en1-ja4 − en5"]["fill"], rows["en5 − en"]["fill"]) == (PALETTE[0], "white")
-    said = shown_by(chart)
-    assert f"n = {CHUNKS} チャンク / chunks" in said
-    assert "SmolLM2-135M-Instruct" in said
-    assert "small differences are not facts" in said
+    text = shown_by(chart)
+    assert f"n = {CHUNKS} チャンク / chunks" in text
+    assert "SmolLM2-135M-Instruct" in text
+    assert "small differences are not facts" in text

@@ -50,9 +50,9 @@ def test_matrices_that_differ_in_one_layer_keep_their_own_rows() -> None:
 def test_the_chart_says_what_it_shows_in_both_languages() -> None:
     chart = importance_chart(table(), ["Model: SmolLM2"], Words("both"))
     assert chart is not None
-    said = shown_by(chart)
+    text = shown_by(chart)
     for words in ("en-ja4", "SmolLM2", "attn_k, attn_q, attn_v", "層 / Layer", "エントロピー", "Outlying columns"):
-        assert words in said
+        assert words in text
 
 
 def test_a_value_that_is_missing_or_has_no_logarithm_is_not_drawn() -> None:

@@ -34,8 +34,8 @@ def test_what_a_budget_did_is_shown_below_the_arms() -> None:
     spent = {"added_bpw": 0.4987, "predicted_error": 2.7e-5, "predicted_error_base": 9.1e-4, "control": False}
     sample.run["arms"][-1] |= {"method": "q4_k_m", "budget": spent}
     results = build_results(sample.run, sample.records, sample.timings)
-    said = "q4_k_m: +0.499 bits/weight over plain q4_k_m, predicted error 2.7e-05 (plain: 0.00091)"
-    assert said in " ".join(summary_table(results.comparison, results.analysis).split())
+    line = "q4_k_m: +0.499 bits/weight over plain q4_k_m, predicted error 2.7e-05 (plain: 0.00091)"
+    assert line in " ".join(summary_table(results.comparison, results.analysis).split())
 
 
 def test_a_quantized_source_is_mentioned(lines: list[str]) -> None:
