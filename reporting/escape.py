@@ -1,7 +1,7 @@
-"""Making foreign text inert: text of models, data sets and names is data wherever it is shown.
+"""Make foreign text inert: text from models, data sets and names must never act as markup or control codes.
 
-`visible` takes the teeth out of control characters (terminal escapes, bidirectional overrides), `markdown`
-and `code` out of Markdown. HTML escaping is left to jinja2's autoescape, SVG escaping to the chart renderer.
+`visible` neutralises control characters (terminal escapes, bidirectional overrides); `markdown`, `code` and `block`
+neutralise Markdown. jinja2's autoescape escapes HTML, and the chart renderer escapes SVG.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ _CONTROLS = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _MARKUP = re.compile(
-    r"[\\`*\[\]<>#|~&$@{}]"  # structure wherever it stands
+    r"[\\`*\[\]<>#|~&$@{}]"  # structure at any position
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, but not inside a word
-    r"|^[-+](?!\d)|^=|-(?=-)|(?<=-)-|^\d+[.)](?=\s|$)"  # lists (not signed numbers), headings underlined, rules
+    r"|^[-+](?!\d)|^=|-(?=-)|(?<=-)-|^\d+[.)](?=\s|$)"  # lists (not signed numbers), underlined headings, rules
     r"|:(?=//)|(?<=[Ww]{3})[.]"  # bare addresses
 )
 _INTERVAL = re.compile(r"(\[[+−]?[\d.,]+, [+−]?[\d.,]+\](?![(\[:]))")
-"""An interval of numbers: its brackets can be no link, so it stays readable in the source."""
+"""An interval of numbers. Its brackets cannot form a link, so it is kept readable in the Markdown source."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+~/=,: -]*[A-Za-z0-9_.+~/=,:-]")
 
 
 def visible(text: str) -> str:
-    """`text` with every control or invisible character shown as its code point, tabs as spaces, line ends as LF."""
+    """Return `text` with control and invisible characters shown as code points, tabs as spaces, line ends as LF."""
     text = text.replace("\r\n", "\n").replace("\t", "    ")
     return _CONTROLS.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
 
 
 def one_line(text: str, limit_chars: int = 80) -> str:
-    """Inert text for a label: one line, cut with an ellipsis."""
+    """Return inert text for a label: one line, cut to `limit_chars` with an ellipsis."""
     line = " ".join(visible(text).split())
     return line if len(line) <= limit_chars else line[: limit_chars - 1] + "…"
 
 
 def cut(text: str, limit_chars: int) -> str:
-    """The beginning of a long text, saying how much was left off."""
+    """Return the first `limit_chars` characters of a text, and how many were cut off."""
     if len(text) <= limit_chars:
         return text
     return f"{text[:limit_chars]} … (+{len(text) - limit_chars})"
 
 
 def markdown(value: object) -> str:
-    """`value` as inert Markdown for a paragraph or a table cell.
+    """Return `value` as inert Markdown for a paragraph or a table cell.
 
-    Every character with a meaning becomes a numeric character reference: CommonMark (section 2.5) never reads
-    those as structure, and neither does python-markdown. A line end becomes `<br>`, the only markup let in;
-    bare web and mail addresses are broken up, because GitHub would make links of them.
+    Every character that has a meaning in Markdown becomes a numeric character reference. CommonMark (section 2.5) and
+    python-markdown never read those as structure. A line end becomes `<br>`, the only markup in the output. Bare web
+    and mail addresses are broken up, because GitHub would turn them into links.
     """
     return "<br>".join(_inert_line(line) for line in visible(str(value)).strip("\n").split("\n"))
 
 
 def _inert_line(line: str) -> str:
     stripped = line.lstrip(" ")
-    # Splitting by a pattern with one group gives text and intervals in turn.
+    # Splitting by a pattern with one group returns text and intervals alternately.
     parts = _INTERVAL.split(stripped)
-    inert = "".join(part if place % 2 else _MARKUP.sub(_references, part) for place, part in enumerate(parts))
+    inert = "".join(part if index % 2 else _MARKUP.sub(_references, part) for index, part in enumerate(parts))
     return "&nbsp;" * (len(line) - len(stripped)) + inert
 
 
@@ -65,13 +65,16 @@ def _references(match: re.Match[str]) -> str:
 
 
 def code(value: object) -> str:
-    """A name or hash as a Markdown code span where that is safe, else as inert Markdown."""
+    """Return a name or hash as a Markdown code span if that is safe, else as inert Markdown."""
     text = visible(str(value))
     return f"`{text}`" if _PLAIN_NAME.fullmatch(text) else markdown(text)
 
 
 def block(value: object) -> str:
-    """Lines as a fenced code block whose fence is longer than any run of backticks in it (CommonMark, section 4.5)."""
+    """Return lines as a fenced code block.
+
+    The fence is longer than any run of backticks inside it (CommonMark, section 4.5).
+    """
     text = visible(str(value)).strip("\n")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)

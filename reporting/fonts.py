@@ -1,8 +1,7 @@
-"""Japanese fonts, found in the packages that carry them.
+"""Find the Japanese font files in their packages, and embed their letters in SVG and HTML.
 
-A fresh machine has no Japanese font: charts and PDFs would show boxes. Two packages carry the font files;
-they are found through the list of files of the installed package, so that none of its code runs.
-How the fonts reach the chart renderer and the PDF is said here; what is drawn with them is left to others.
+A fresh machine has no Japanese font, so charts and PDFs would show boxes. Two packages carry the font files. The files
+are found through the file list of the installed package, so none of its code runs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from conf.faults import BadInput, Fault
 
 FAMILY = "Noto Sans CJK JP"
-"""Family name inside the font files; it has Latin and Greek letters too, so one family does for all text."""
+"""Family name inside the font files. The family also has Latin and Greek letters, so all text uses it."""
 
 _REGULAR = ("noto-cjk-sans-jp-regular", "NotoSansCJKjp-Regular.otf")
 _BOLD = ("noto-cjk-sans-jp-bold", "NotoSansCJKjp-Bold.otf")
@@ -27,14 +26,14 @@ _BOLD = ("noto-cjk-sans-jp-bold", "NotoSansCJKjp-Bold.otf")
 
 @dataclass(frozen=True)
 class Fonts:
-    """The two font files."""
+    """Paths of the two font files."""
 
     regular: Path
     bold: Path
 
 
 def find_fonts() -> Fonts:
-    """The font files on this machine. Raises BadInput where a package is not installed."""
+    """Return the font files on this machine. Raise `BadInput` if a package is not installed."""
     return Fonts(regular=_find(*_REGULAR), bold=_find(*_BOLD))
 
 
@@ -52,14 +51,14 @@ def _find(package: str, file_name: str) -> Path:
 
 
 def font_faces(text: str, *, bold: bool) -> str:
-    """`@font-face` rules that carry the letters of `text` inside them.
+    """Return `@font-face` rules with the letters of `text` embedded.
 
-    A page or picture with these shows right on a machine that has no Japanese font. Text outside of the font
-    falls back to what the machine has.
+    A page or picture with these rules looks the same on a machine without a Japanese font. Letters that the font does
+    not have are shown in a font of the machine.
 
     Args:
-        text: everything that is shown; markup in it does no harm.
-        bold: whether the bold weight is needed too.
+        text: all text that is shown. Markup in it does no harm.
+        bold: True if the bold weight is also needed.
     """
     fonts = find_fonts()
     letters = {ord(letter) for letter in text} | {ord(letter) for letter in "&<>\"'"}
@@ -74,7 +73,7 @@ def _face(path: Path, weight: int, letters: set[int]) -> str:
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=letters)
     buffer = io.BytesIO()
-    # The font's date of change would otherwise be the time of the drawing.
+    # Without this the font's modification date would be the current time, and the output would differ every time.
     with TTFont(path, lazy=True, recalcTimestamp=False) as font:
         subsetter.subset(font)
         font.flavor = "woff2"

@@ -1,7 +1,7 @@
-"""The columns of the tables that statistics begin with, records and timings, and of those on matrices and tensors.
+"""The columns of four tables: records, timings, importance matrices, and errors of tensors.
 
-A frame made with these schemas has the right types even where a column holds nothing but nulls, which a
-frame left to guess has not.
+A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
+polars would have to guess.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 TOKEN_CLASSES = ("mathematics", "science", "other")
-"""Labels of the classes by which text is split (`actors.token_classes`)."""
+"""Names of the classes that the tokens of a text belong to (see `actors.token_classes`)."""
 _DIVERGENCE: dict[str, type[pl.DataType]] = {
     "nll_sum": pl.Float64,
     "n_tokens": pl.Int64,
@@ -21,7 +21,7 @@ _DIVERGENCE: dict[str, type[pl.DataType]] = {
 
 
 def class_column(token_class: str, name: str) -> str:
-    """The column of a sum over the tokens of one class."""
+    """Return the name of the column with the sum over the tokens of one class."""
     return f"{token_class}.{name}"
 
 
@@ -31,7 +31,7 @@ _BY_TOKENS: dict[str, type[pl.DataType]] = {
     **{class_column(one, name): kind for one in TOKEN_CLASSES for name, kind in _DIVERGENCE.items()},
 }
 DIVERGENCE_COLUMNS = list(_BY_TOKENS)
-"""What only records of text have."""
+"""Columns that only records of text have."""
 
 RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
@@ -50,9 +50,9 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "finish_reason": pl.String,
     **_BY_TOKENS,
 }
-"""One row a planned record. Of text there are the sums over all scored tokens, and over those of each class. `cluster`
-is the source that items share (a document or an article), null where an item shares none. A record that a failed
-block never wrote is `unscored` with reason `block_failed`."""
+"""One row per planned record. Records of text have sums over all scored tokens and over the tokens of each class.
+`cluster` is the source that items share (a document or an article), null for an item that shares none. A record that a
+failed block never wrote is `unscored` with reason `block_failed`."""
 
 TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
@@ -67,7 +67,7 @@ TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "peak_rss_bytes": pl.Int64,
     "worker_pid": pl.Int64,
 }
-"""One row a finished block."""
+"""One row per finished block."""
 
 IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
     "matrix": pl.String,
@@ -86,8 +86,9 @@ IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
     "outliers": pl.Float64,
     "cosine": pl.Float64,
 }
-"""One row a weight matrix of an importance matrix: the figures of `llama-imatrix --show-statistics`. `matrix` names the
-calibration mix, after the model where there are several; `layer` is null outside of the blocks."""
+"""One row per weight matrix in an importance matrix, with the statistics of `llama-imatrix --show-statistics`. `matrix`
+is the name of the calibration mix, with the model's name before it if there are several models. `layer` is null for
+matrices outside the layers."""
 
 LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
@@ -102,4 +103,5 @@ LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
     "energy": pl.Float64,
     "error": pl.Float64,
 }
-"""One row a quantized tensor of an arm that was made here: what rounding lost of it (`actors.quantization.losses`)."""
+"""One row per quantized tensor of each arm that was made here, with its rounding error (see
+`actors.quantization.losses`)."""

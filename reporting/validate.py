@@ -1,8 +1,7 @@
-"""Result files against their published schemas.
+"""Check result files against their published schemas.
 
-The schemas in `reporting/schemas/` are what programs outside the project rely on; each file is checked when
-it is written and when it is read back. Whether a bad file is a fault of ours or of the user's is for the
-caller to say.
+Programs outside the project rely on the schemas in `reporting/schemas/`. Each file is checked when it is written and
+when it is read. The caller decides whether a bad file is a bug or a user's mistake.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ Kind = Literal["quantization_comparison", "statistical_analysis", "record", "pro
 SCHEMAS = Path(__file__).parent / "schemas"
 _MOST_FAULTS = 10
 _LONGEST_MESSAGE = 200
-"""Characters: a fault in an object would otherwise print all of it."""
+"""In characters. Otherwise a fault in an object would print the whole object."""
 
 
 class InvalidDocument(ValueError):
-    """A value is not what its schema says; `faults` names the path of each fault (at most ten)."""
+    """A value does not match its schema. `faults` gives the path of each fault, at most ten."""
 
     def __init__(self, kind: str, faults: tuple[str, ...]) -> None:
         self.kind = kind
@@ -42,12 +41,12 @@ def validate(kind: Kind, value: Any) -> None:
 
     Args:
         kind: name of the schema.
-        value: what `json.loads` gives: dicts, lists (no tuples), strings, numbers, booleans, None.
+        value: a value as `json.loads` returns it: dicts, lists (no tuples), strings, numbers, booleans, None.
 
     Raises:
-        InvalidDocument: with the path of each fault. NaN and infinities are faults: JSON has none.
+        InvalidDocument: the value does not match. NaN and infinities are faults too, because JSON has no such numbers.
     """
-    faults = [f"{path}: {number} is no number of JSON" for path, number in _not_finite(value, "$")]
+    faults = [f"{path}: {number} is not a JSON number" for path, number in _not_finite(value, "$")]
     errors = sorted(_validator(kind).iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     faults += [f"{error.json_path}: {_message(error)}" for error in errors]
     if faults:

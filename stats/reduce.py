@@ -13,7 +13,7 @@ import polars as pl
 SCORED = ("correct", "wrong", "measured")
 """Outcomes that carry a value. `unscored` carries none: it is counted, never a zero."""
 
-CELL = ["arm", "benchmark"]
+ARM_AND_BENCHMARK = ["arm", "benchmark"]
 
 
 def with_value(records: pl.DataFrame) -> pl.DataFrame:
@@ -46,9 +46,9 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
     scored_hashes = pl.col("prompt_hash").filter(pl.col("value").is_not_null()).drop_nulls()
     hashes = scored_hashes.unique().sort().str.join("+")
     return (
-        values.select(*CELL, "item_id", "seed", "prompt_hash", "cluster", "value")
+        values.select(*ARM_AND_BENCHMARK, "item_id", "seed", "prompt_hash", "cluster", "value")
         .sort("seed")
-        .group_by([*CELL, "item_id"])
+        .group_by([*ARM_AND_BENCHMARK, "item_id"])
         .agg(
             pl.when(scored_hashes.len() > 0).then(hashes).alias("prompt_hash"),
             pl.coalesce(pl.col("cluster").first(), pl.format("item {}", pl.col("item_id").first())).alias("cluster"),
@@ -56,5 +56,5 @@ def per_item(values: pl.DataFrame) -> pl.DataFrame:
             pl.col("value").var(ddof=1).alias("variance"),
             pl.col("value").count().cast(pl.Int64).alias("n_runs"),
         )
-        .sort([*CELL, "item_id"])
+        .sort([*ARM_AND_BENCHMARK, "item_id"])
     )

@@ -1,1 +1,1 @@
-"""From records to the result JSON files."""
+"""Turn records into the result JSON files."""

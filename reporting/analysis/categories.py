@@ -1,57 +1,27 @@
-"""From benchmarks to categories: what they ask for, and each arm's mean in each category.
+"""The mean of each arm in each category of benchmarks.
 
-A benchmark declares its category. The known ones are those by which Japanese leaderboards sort theirs (general language
-ability in ten, alignment in six), and language modelling for perplexity; any other name is shown as it is. A category's
-mean is the plain mean of its benchmarks' means, so it is made of benchmarks with one metric only, and only where the
-arm gave a result on each of them. A loss is averaged, and people read its exponential: a perplexity.
+A benchmark declares its category. The mean of a category is the plain mean of its benchmarks' means. It is made only
+of benchmarks with the same metric, and only if the arm has a result on each of them. Losses are averaged as losses;
+`reporting.categories` shows them as perplexities.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reporting.analysis.cells import AA_SUFFIX, interval, method, number
-from reporting.wording import Words
+from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.categories import joined_interval, mean_of_means
 from stats.intervals import Interval
 from stats.reasons import Reason
 
-Json = dict[str, Any]
-
-TITLES = {
-    "expression": ("表現", "Expression"),
-    "translation": ("翻訳", "Translation"),
-    "information_retrieval": ("情報検索", "Information retrieval"),
-    "reasoning": ("推論", "Reasoning"),
-    "mathematical_reasoning": ("数学的推論", "Mathematical reasoning"),
-    "extraction": ("抽出", "Extraction"),
-    "knowledge_qa": ("知識・質問応答", "Knowledge and question answering"),
-    "english": ("英語", "English"),
-    "semantic_analysis": ("意味解析", "Semantic analysis"),
-    "syntactic_analysis": ("構文解析", "Syntactic analysis"),
-    "controllability": ("制御性", "Controllability"),
-    "ethics_morality": ("倫理・道徳", "Ethics and morality"),
-    "toxicity": ("毒性", "Toxicity"),
-    "bias": ("バイアス", "Bias"),
-    "robustness": ("堅牢性", "Robustness"),
-    "truthfulness": ("真実性", "Truthfulness"),
-    "language_modelling": ("言語モデリング", "Language modelling"),
-}
-"""Name -> title in Japanese and English."""
-
-
-def category_title(words: Words, name: str, joint: str = " / ") -> str:
-    """A category's title in the wanted language."""
-    return words.say(*TITLES.get(name, (name, name)), joint)
-
 
 def category_rows(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """One row a category, metric and arm, in the order in which benchmarks and arms stand.
+    """Return one row per category, metric and arm, in the order of the run's benchmarks and arms.
 
     Args:
-        run: the run's description; benchmarks without a category belong to none.
+        run: the run's description. Benchmarks without a category are left out.
         results: the rows of `quantization_comparison.json`.
     """
     groups: dict[tuple[str, str], list[str]] = {}
@@ -78,7 +48,7 @@ def category_rows(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) 
 
 
 def _mean(rows: Sequence[Mapping[str, Any] | None]) -> Json:
-    """The mean over the rows, which must all be there."""
+    """Return the mean over the rows, with its interval. All rows must have a mean, else it is undefined."""
     known = [row for row in rows if row is not None and row["mean"] is not None]
     n_items = sum(row["n_items"] for row in known)
     missing = Reason.BENCHMARK_MISSING
@@ -99,12 +69,3 @@ def _interval(row: Mapping[str, Any]) -> Interval | Reason:
         return Reason(row["ci95_reason"])
     low, high = row["ci95"]
     return Interval(low, high, row["ci_method"])
-
-
-def shown_row(row: Mapping[str, Any]) -> Json:
-    """The row as people read it: a mean loss as the perplexity that is its exponential."""
-    if row["metric"] != "nll":
-        return dict(row)
-    ends = None if row["ci95"] is None else [math.exp(end) for end in row["ci95"]]
-    mean = None if row["mean"] is None else math.exp(row["mean"])
-    return dict(row) | {"metric": "perplexity", "mean": mean, "ci95": ends}

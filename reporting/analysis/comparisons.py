@@ -1,8 +1,8 @@
 """Each arm against its reference: the paired statistics, one benchmark at a time.
 
-All arms of a benchmark that were planned on the same items share the random sign assignments and the resamples: they
-are drawn once, from a stream of the benchmark's own, so adding an arm changes no number of another one. Verdicts,
-which look across benchmarks and arms, are made from the rows in `reporting.analysis.verdicts`.
+Arms that were planned on the same items of a benchmark share the random sign assignments and the resamples. These are
+drawn once, from a random stream that belongs to the benchmark, so adding an arm changes no number of another arm.
+Verdicts look across benchmarks and arms; `reporting.analysis.verdicts` derives them from the rows made here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from reporting.analysis.cells import AA_SUFFIX, Cell, Cells, interval, method, number
 from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequence
+from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
 from stats.clusters import FEW_CLUSTERS, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
@@ -25,31 +26,30 @@ from stats.permutation import PermutationTest, sign_flip_tests
 from stats.reasons import Reason
 
 SEED = 0
-"""Seed of sign assignments and resamples; each benchmark draws from streams of its own."""
-
-Json = dict[str, Any]
+"""Seed of sign assignments and resamples. Each benchmark has its own streams below this seed."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One arm against its reference on one benchmark: the row, and what verdicts need beside it."""
+    """One arm against its reference on one benchmark: its row, and what the verdicts need beside the row."""
 
     row: Json
-    cell: Cell
-    reference: Cell
+    arm: ScoredArm
+    reference: ScoredArm
     pairing: Pairing | Reason
     found: PairedDifference
     stop: Stop | None
-    """None: nobody looked while items came in."""
+    """How the early stop ended; None if the benchmark cannot end early."""
 
     @property
     def proportion(self) -> bool:
-        return self.cell.proportion and self.reference.proportion
+        """True if the scores of both arms are proportions."""
+        return self.arm.proportion and self.reference.proportion
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All of them, by benchmark and arm in the run's order, and what people should know."""
+    """All comparisons, by benchmark and arm in the run's order, and notices for people."""
 
     rows: tuple[Compared, ...]
     notices: tuple[str, ...]
@@ -57,91 +57,93 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What was found by chance assignments and resamples."""
+    """What the random sign assignments and the resamples gave for one arm."""
 
     test: PermutationTest
     difference: Interval | Reason
     effect: Interval | Reason
 
 
-def compare(run: Mapping[str, Any], cells: Cells, stops: Stops) -> Comparisons:
+def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Comparisons:
     """Compare every arm that has a reference, on every benchmark.
 
     Args:
         run: the run's description.
-        cells: of all its arms and benchmarks.
-        stops: of those that may have been ended early. What was ended is compared on the items up to that.
+        scored: all arms of the run on all its benchmarks.
+        stops: the arms and benchmarks that could end early. An arm that ended early is compared on the items up to its
+            end.
 
     Raises:
-        ValueError: a reference is no arm of the run.
+        ValueError: a reference is not an arm of the run.
     """
     rows, notices = [], []
     for benchmark in run["benchmarks"]:
         name = str(benchmark["name"])
-        pairs = list(_pairs(run, cells, stops, name))
-        looked_at = any((cell.arm, name) in stops for cell, _, _ in pairs)
+        pairs = list(_pairs(run, scored, stops, name))
+        looked_at = any((arm.name, name) in stops for arm, _, _ in pairs)
         drawn = {} if looked_at else _draw(pairs, name)
-        for place, (cell, reference, pairing) in enumerate(pairs):
-            aa_arm, stop = cells.get((f"{reference.arm}{AA_SUFFIX}", name)), stops.get((cell.arm, name))
+        for index, (arm, reference, pairing) in enumerate(pairs):
+            aa_arm, stop = scored.get((f"{reference.name}{AA_SUFFIX}", name)), stops.get((arm.name, name))
             if aa_arm is not None and stop is not None:
-                aa_arm = aa_arm.on(cell.items)
-            one = _compared(cell, reference, pairing, drawn.get(place), aa_arm, stop)
+                aa_arm = aa_arm.on(arm.items)
+            one = _compared(arm, reference, pairing, drawn.get(index), aa_arm, stop)
             rows.append(one)
             notices += _notices(one)
     return Comparisons(tuple(rows), tuple(notices))
 
 
 def _pairs(
-    run: Mapping[str, Any], cells: Cells, stops: Stops, benchmark: str
-) -> Iterator[tuple[Cell, Cell, Pairing | Reason]]:
-    for arm in run["arms"]:
-        if arm["reference"] is None or (arm["name"], benchmark) not in cells:
+    run: Mapping[str, Any], scored: ScoredArms, stops: Stops, benchmark: str
+) -> Iterator[tuple[ScoredArm, ScoredArm, Pairing | Reason]]:
+    """Yield each arm that has a reference, its reference, and how their items pair."""
+    for name, reference_name in ((arm["name"], arm["reference"]) for arm in run["arms"]):
+        if reference_name is None or (name, benchmark) not in scored:
             continue
-        cell, reference = cells[arm["name"], benchmark], cells.get((arm["reference"], benchmark))
+        arm, reference = scored[name, benchmark], scored.get((reference_name, benchmark))
         if reference is None:
-            raise ValueError(f"arm {arm['name']} has the reference {arm['reference']}, which is no arm of the run")
-        if (arm["name"], benchmark) in stops:
-            reference = reference.on(cell.items)
-        yield cell, reference, pair_items(cell.items, reference.items)
+            raise ValueError(f"arm {name} has the reference {reference_name}, which is not an arm of the run")
+        if (name, benchmark) in stops:
+            reference = reference.on(arm.items)
+        yield arm, reference, pair_items(arm.items, reference.items)
 
 
 def _notices(one: Compared) -> list[str]:
-    name, arm = one.cell.benchmark["name"], one.cell.arm
+    name, arm = one.arm.benchmark["name"], one.arm.name
     if one.pairing is Reason.PLANNED_SETS_DIFFER:
-        return [f"{arm} is not compared with {one.reference.arm} on {name}: they were planned on different items."]
+        return [f"{arm} is not compared with {one.reference.name} on {name}: they were planned on different items."]
     if isinstance(one.pairing, Pairing) and one.pairing.clusters is not None and one.found.n_units < FEW_CLUSTERS:
         return [
-            f"{name}, {arm}: all items come from {one.found.n_units} sources; intervals and tests by source need"
-            f" {FEW_CLUSTERS} to be relied on."
+            f"{name}, {arm}: all items come from {one.found.n_units} sources. Intervals and tests by source are"
+            f" reliable from {FEW_CLUSTERS} sources on."
         ]
     return []
 
 
-# --- chance assignments and resamples, once for all arms ------------------------------------------
+# --- random sign assignments and resamples, once for all arms -------------------------------------
 
 
-def _draw(pairs: Sequence[tuple[Cell, Cell, Pairing | Reason]], benchmark: str) -> dict[int, _Drawn]:
-    """By place among the pairs; those that do not pair at all are left out."""
+def _draw(pairs: Sequence[tuple[ScoredArm, ScoredArm, Pairing | Reason]], benchmark: str) -> dict[int, _Drawn]:
+    """Return what was drawn, by index into `pairs`. Pairs without a single paired item are left out."""
     groups: dict[tuple[str, ...], list[int]] = {}
-    for place, (_, _, pairing) in enumerate(pairs):
+    for index, (_, _, pairing) in enumerate(pairs):
         if isinstance(pairing, Pairing) and pairing.paired.any():
-            groups.setdefault(pairing.item_ids, []).append(place)
+            groups.setdefault(pairing.item_ids, []).append(index)
     drawn: dict[int, _Drawn] = {}
-    for places in groups.values():
-        # `groups` holds places of pairings only.
-        pairings = [pairing for place in places if isinstance(pairing := pairs[place][2], Pairing)]
-        drawn |= dict(zip(places, _draw_group(pairings, benchmark), strict=True))
+    for indices in groups.values():
+        # `groups` holds indices of pairings only.
+        pairings = [pairing for index in indices if isinstance(pairing := pairs[index][2], Pairing)]
+        drawn |= dict(zip(indices, _draw_group(pairings, benchmark), strict=True))
     return drawn
 
 
 def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
-    """Sign flips and bootstrap of arms that were planned on the same items."""
+    """Return the sign-flip test and the bootstrap of each arm; all arms were planned on the same items."""
     clusters = pairings[0].clusters
     known = np.column_stack([pairing.paired for pairing in pairings]).astype(np.float64)  # (items, arms)
     differences = np.nan_to_num(np.column_stack([pairing.arm_means - pairing.reference_means for pairing in pairings]))
     stream = zlib.crc32(benchmark.encode())
     tests = sign_flip_tests(cluster_totals(differences, clusters), np.random.default_rng([SEED, stream, 0]))
-    # Resamples of a few differing units among many equal ones say too little about how rare they are.
+    # If only a few units among many differ, the resamples say too little about how rare a difference is.
     n_differing = [int(units) for units in np.count_nonzero(cluster_totals(differences, clusters), axis=0)]
     totals = resampled_totals(
         np.hstack([known, differences, differences**2]), np.random.default_rng([SEED, stream, 1]), clusters=clusters
@@ -162,25 +164,25 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
 
 
 def _compared(
-    cell: Cell,
-    reference: Cell,
+    arm: ScoredArm,
+    reference: ScoredArm,
     pairing: Pairing | Reason,
     drawn: _Drawn | None,
-    aa_arm: Cell | None,
+    aa_arm: ScoredArm | None,
     stop: Stop | None,
 ) -> Compared:
-    found = _difference(cell, reference, pairing)
+    found = _difference(arm, reference, pairing)
     if stop is not None:
         found = with_sequence(found, pairing)
     nothing = pairing if isinstance(pairing, Reason) else Reason.NO_PAIRED_ITEMS
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
-    planned = set(cell.items["item_id"]) | set(reference.items["item_id"])
+    planned = set(arm.items["item_id"]) | set(reference.items["item_id"])
     row = {
-        "arm": cell.arm,
-        "reference": reference.arm,
-        "benchmark": cell.benchmark["name"],
-        "metric": cell.benchmark["metric"],
-        "higher_is_better": cell.benchmark["higher_is_better"],
+        "arm": arm.name,
+        "reference": reference.name,
+        "benchmark": arm.benchmark["name"],
+        "metric": arm.benchmark["metric"],
+        "higher_is_better": arm.benchmark["higher_is_better"],
         **number("difference", found.difference),
         **interval("ci95", found.interval),
         "ci_method": method(found.interval),
@@ -195,31 +197,31 @@ def _compared(
         "n_unpaired": len(planned) - found.n_items,
         "n_unpaired_unscored": pairing.n_unscored if isinstance(pairing, Pairing) else 0,
         "n_unpaired_prompt": pairing.n_prompt_mismatch if isinstance(pairing, Pairing) else 0,
-        "deterministic": cell.benchmark["deterministic"],
-        **number("noise_floor_difference", _noise_floor(cell, reference, aa_arm)),
-        **_flip_fields(cell, reference, pairing, aa_arm),
+        "deterministic": arm.benchmark["deterministic"],
+        **number("noise_floor_difference", _noise_floor(arm, reference, aa_arm)),
+        **_flip_fields(arm, reference, pairing, aa_arm),
         "early_stop": None,
     }
     if stop is not None:
         row |= looked_at_fields(row, pairing, stop)
-    return Compared(row, cell, reference, pairing, found, stop)
+    return Compared(row, arm, reference, pairing, found, stop)
 
 
-def _difference(cell: Cell, reference: Cell, pairing: Pairing | Reason) -> PairedDifference:
+def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
     if isinstance(pairing, Reason):
         return PairedDifference(pairing, pairing, pairing, 0, 0)
-    proportion = cell.proportion and reference.proportion
+    proportion = arm.proportion and reference.proportion
     return paired_difference(pairing.differences, proportion=proportion, clusters=pairing.paired_clusters)
 
 
 def _effect_interval(found: PairedDifference, drawn: _Drawn) -> Interval | Reason:
-    """No interval without the effect itself."""
+    """Return the interval of the effect size. If the effect size is undefined, its interval is too."""
     return found.cohens_d if isinstance(found.cohens_d, Reason) else drawn.effect
 
 
-def _noise_floor(cell: Cell, reference: Cell, aa_arm: Cell | None) -> float | Reason:
-    """How far an item's value moves, on average and either way, when the reference is decoded in another layout."""
-    if not cell.benchmark["deterministic"]:
+def _noise_floor(arm: ScoredArm, reference: ScoredArm, aa_arm: ScoredArm | None) -> float | Reason:
+    """Return the mean absolute change of an item's value if the reference is decoded in another batch layout."""
+    if not arm.benchmark["deterministic"]:
         return Reason.SEE_FLIPS
     pairing = Reason.NO_AA_ARM if aa_arm is None else pair_items(aa_arm.items, reference.items)
     if isinstance(pairing, Reason) or not pairing.paired.any():
@@ -230,25 +232,25 @@ def _noise_floor(cell: Cell, reference: Cell, aa_arm: Cell | None) -> float | Re
 # --- flips ----------------------------------------------------------------------------------------
 
 
-def _flip_fields(cell: Cell, reference: Cell, pairing: Pairing | Reason, aa_arm: Cell | None) -> Json:
-    """`flips` with the noise floor beside them, and McNemar's test where there is one run."""
+def _flip_fields(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason, aa_arm: ScoredArm | None) -> Json:
+    """Return the fields `flips` (with their noise floor) and `mcnemar` (only if there is one run)."""
     if isinstance(pairing, Reason):
         return _no_flips(pairing)
-    if cell.benchmark["kind"] == "measure":
+    if arm.benchmark["kind"] == "measure":
         return _no_flips(Reason.NOT_BINARY)
-    seeds = sorted({*cell.seeds, *reference.seeds})
+    seeds = sorted({*arm.seeds, *reference.seeds})
     paired = pairing.paired
-    scores, reference_scores = cell.scores(seeds)[paired], reference.scores(seeds)[paired]
+    scores, reference_scores = arm.scores(seeds)[paired], reference.scores(seeds)[paired]
     if not (is_binary(scores) and is_binary(reference_scores)):
         return _no_flips(Reason.NOT_BINARY)
-    sampled = not cell.benchmark["deterministic"] and pairing.n_runs > 1
+    sampled = not arm.benchmark["deterministic"] and pairing.n_runs > 1
     found = flips(scores, reference_scores, different_seeds=sampled)
     known = ~np.isnan(found.lost)
     if not known.any():
         return _no_flips(Reason.NO_PAIRED_ITEMS)
     if sampled:
         floor: ItemFlips | Reason = flips(reference_scores, reference_scores, different_seeds=True)
-    elif not cell.benchmark["deterministic"]:
+    elif not arm.benchmark["deterministic"]:
         floor = Reason.ONE_RUN
     else:
         floor = _aa_floor(aa_arm, reference, pairing)
@@ -275,8 +277,8 @@ def _rate_fields(name: str, found: Rate | Reason) -> Json:
     return {**number(name, value), **interval(f"{name}_ci95", bounds)}
 
 
-def _aa_floor(aa_arm: Cell | None, reference: Cell, pairing: Pairing) -> ItemFlips | Reason:
-    """Flips of the reference against itself in another batch layout."""
+def _aa_floor(aa_arm: ScoredArm | None, reference: ScoredArm, pairing: Pairing) -> ItemFlips | Reason:
+    """Return the flips between the reference and its A/A arm, the same model in another batch layout."""
     if aa_arm is None or tuple(aa_arm.items["item_id"]) != pairing.item_ids:
         return Reason.NO_AA_ARM
     seeds = reference.seeds
@@ -285,7 +287,10 @@ def _aa_floor(aa_arm: Cell | None, reference: Cell, pairing: Pairing) -> ItemFli
 
 
 def _floor_fields(found: ItemFlips, floor: ItemFlips | Reason) -> Json:
-    """The floor's rate, and by how much the arm flips more; paired by item, for some questions are shakier."""
+    """Return the noise floor's rate and the arm's excess over it.
+
+    The excess is paired by item because some questions flip more easily than others.
+    """
     if isinstance(floor, Reason):
         return {**_rate_fields("noise_floor", floor), **_rate_fields("above_floor", floor)}
     known = ~np.isnan(floor.lost)

@@ -1,8 +1,8 @@
-"""How far arms are from their reference on text: further rows of the perplexity benchmarks, none of them primary.
+"""How far arms are from their reference on text: additional rows of the perplexity benchmarks, none of them primary.
 
-All are means per scored token, clustered by chunk (`stats.divergence`): a chunk's tokens are no independent sample.
-They describe; no margin and no verdict belongs to them. Classes of tokens (mathematics, science, other) have rows of
-their own, with `token_class` set.
+Each value is a mean per scored token, clustered by chunk (`stats.divergence`), because the tokens of one chunk are not
+independent. The rows are descriptive: they have no margin and no verdict. Each class of tokens (mathematics, science,
+other) has its own rows, with `token_class` set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from reporting.analysis.cells import Cell, interval, method, number
+from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.scored_arms import ScoredArm
 from reporting.frames import TOKEN_CLASSES, class_column
 from stats.clusters import ClusteredRatio, Labels
 from stats.divergence import agreement, mean_per_token, perplexity_ratio
@@ -23,55 +24,54 @@ from stats.intervals import Floats, Interval
 from stats.paired import shared_sources
 from stats.reasons import Reason
 
-Json = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class _Chunks:
-    """The chunks of a cell that were compared; arrays of shape (chunks,)."""
+    """Chunks of text of one arm; the methods return arrays of shape (chunks,)."""
 
     frame: pl.DataFrame
     clusters: Labels | None
 
     def sums(self, name: str, token_class: str | None) -> Floats:
-        """By chunk; 0 where it has no token of the class."""
+        """Return the sums of a column over the tokens of a class (None: all tokens), 0 for a chunk without any."""
         column = name if token_class is None else class_column(token_class, name)
         return self.frame[column].cast(pl.Float64).fill_null(0.0).to_numpy()
 
     def tokens(self, token_class: str | None) -> Floats:
+        """Return the number of scored tokens of the class."""
         return self.sums("n_tokens", token_class)
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """What a mean is taken over."""
+    """How many chunks and tokens a mean is taken over."""
 
     n_items: int
     n_tokens: int
 
     @classmethod
     def of(cls, tokens: Floats) -> _Counts:
-        """Chunks that have any of the tokens, and the tokens."""
+        """Count the tokens, and the chunks that have at least one of them."""
         return cls(int((tokens > 0).sum()), int(tokens.sum()))
 
 
-def divergence_rows(primary: Mapping[str, Any], cell: Cell, reference: Cell | None) -> list[Json]:
-    """The rows of one arm on one text.
+def divergence_rows(primary: Mapping[str, Any], arm: ScoredArm, reference: ScoredArm | None) -> list[Json]:
+    """Return the rows of one arm on one text.
 
     Args:
-        primary: its row of the loss, from which the counts are taken.
-        cell: the arm's records.
-        reference: its reference's; None: it has none, and only losses by class are told.
+        primary: the arm's primary row (the loss). The new rows take their other fields from it.
+        arm: the arm on this text.
+        reference: its reference on this text. None: the arm has no reference, and only losses by class are returned.
     """
-    rows = [_class_loss(primary, cell, token_class) for token_class in _classes(cell.records)]
+    rows = [_class_loss(primary, arm, token_class) for token_class in _classes(arm.records)]
     if reference is None:
         return rows
-    compared = cell.records.filter(pl.col("kld_sum").is_not_null())
+    compared = arm.records.filter(pl.col("kld_sum").is_not_null())
     if compared.height == 0:
-        differ = (cell.records["divergence_reason"] == Reason.VOCABULARIES_DIFFER.value).any()
+        differ = (arm.records["divergence_reason"] == Reason.VOCABULARIES_DIFFER.value).any()
         reason = Reason.VOCABULARIES_DIFFER if differ else Reason.NOT_COMPARED
-        return [*rows, _row(primary, "kld", None, reason, _Counts(0, 0))]
-    chunks = _Chunks(compared, _sources(cell, compared))
+        return [*rows, _row(primary, "kld", reason, _Counts(0, 0))]
+    chunks = _Chunks(compared, _sources(arm, compared))
     rows.append(_ratio_row(primary, chunks, reference))
     for token_class in (None, *_classes(compared)):
         rows += _compared_rows(primary, chunks, token_class)
@@ -86,7 +86,7 @@ def _compared_rows(primary: Mapping[str, Any], chunks: _Chunks, token_class: str
         return chunks.sums(name, token_class)
 
     def row(metric: str, found: ClusteredRatio | Reason, *, higher: bool = False) -> Json:
-        return _row(primary, metric, token_class, found, counts, higher_is_better=higher)
+        return _row(primary, metric, found, counts, token_class=token_class, higher_is_better=higher)
 
     yield row("kld", mean_per_token(sums("kld_sum"), tokens, chunks.clusters))
     yield row("top_agreement", agreement(sums("top_agree"), tokens, chunks.clusters), higher=True)
@@ -94,17 +94,17 @@ def _compared_rows(primary: Mapping[str, Any], chunks: _Chunks, token_class: str
     yield row("p_change_rms", _root(mean_per_token(sums("p_change_squares"), tokens, chunks.clusters)))
 
 
-def _class_loss(primary: Mapping[str, Any], cell: Cell, token_class: str) -> Json:
-    scored = cell.records.filter(pl.col("n_tokens").is_not_null())
-    chunks = _Chunks(scored, _sources(cell, scored))
+def _class_loss(primary: Mapping[str, Any], arm: ScoredArm, token_class: str) -> Json:
+    scored = arm.records.filter(pl.col("n_tokens").is_not_null())
+    chunks = _Chunks(scored, _sources(arm, scored))
     tokens = chunks.tokens(token_class)
     found = mean_per_token(chunks.sums("nll_sum", token_class), tokens, chunks.clusters)
     counts = _Counts.of(tokens)
-    return _row(primary, "nll", token_class, found, counts)
+    return _row(primary, "nll", found, counts, token_class=token_class)
 
 
-def _ratio_row(primary: Mapping[str, Any], chunks: _Chunks, reference: Cell) -> Json:
-    """PPL(arm) / PPL(reference), on the chunks that both have."""
+def _ratio_row(primary: Mapping[str, Any], chunks: _Chunks, reference: ScoredArm) -> Json:
+    """Return the row of PPL(arm) / PPL(reference), over the chunks that both have."""
     theirs = reference.records.filter(pl.col("nll_sum").is_not_null()).select(
         "item_id", pl.col("nll_sum").alias("reference_nll_sum")
     )
@@ -116,13 +116,13 @@ def _ratio_row(primary: Mapping[str, Any], chunks: _Chunks, reference: Cell) -> 
     ratio = perplexity_ratio(own, other, tokens, clusters)
     counts = _Counts.of(tokens)
     if isinstance(ratio, Reason):
-        return _row(primary, "perplexity_ratio", None, ratio, counts)
+        return _row(primary, "perplexity_ratio", ratio, counts)
     found = ClusteredRatio(ratio.ratio, Reason.DERIVED, ratio.interval, ratio.ln_ratio.n_clusters)
-    return _row(primary, "perplexity_ratio", None, found, counts)
+    return _row(primary, "perplexity_ratio", found, counts)
 
 
 def _root(found: ClusteredRatio | Reason) -> ClusteredRatio | Reason:
-    """Square root of a mean of squares and of its interval's ends."""
+    """Return the square root of a mean of squares and of the ends of its interval."""
     if isinstance(found, Reason):
         return found
     bounds = found.interval
@@ -134,12 +134,13 @@ def _root(found: ClusteredRatio | Reason) -> ClusteredRatio | Reason:
 def _row(
     primary: Mapping[str, Any],
     metric: str,
-    token_class: str | None,
     found: ClusteredRatio | Reason,
     counts: _Counts,
     *,
+    token_class: str | None = None,
     higher_is_better: bool = False,
 ) -> Json:
+    """Return a row of `metric`; fields that only the primary row has are null."""
     mean, bounds = (found, found) if isinstance(found, Reason) else (found.estimate, found.interval)
     nothing: Json = {}
     for name in ("sigma_items", "sigma_runs", "error_bar_runs", "ci95_fixed_benchmark", "variance_shares"):
@@ -160,12 +161,12 @@ def _row(
 
 
 def _classes(records: pl.DataFrame) -> list[str]:
-    """Classes that any token belongs to; none where all tokens are of one: that would say everything twice."""
+    """Return the classes that have tokens; none if there is only one, because its rows would repeat the totals."""
     found = [name for name in TOKEN_CLASSES if (records[class_column(name, "n_tokens")].sum() or 0) > 0]
     return found if len(found) > 1 else []
 
 
-def _sources(cell: Cell, records: pl.DataFrame) -> Labels | None:
-    """The cluster of each record, where items share sources."""
-    labelled = records.select("item_id").join(cell.items.select("item_id", "cluster"), on="item_id", how="left")
+def _sources(arm: ScoredArm, records: pl.DataFrame) -> Labels | None:
+    """Return the cluster of each record; None if no two items share a source."""
+    labelled = records.select("item_id").join(arm.items.select("item_id", "cluster"), on="item_id", how="left")
     return shared_sources(labelled["cluster"])

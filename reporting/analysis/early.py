@@ -1,69 +1,69 @@
 """Early stop in the result files: what was looked at while it came in, what was decided, what was saved.
 
-Of every benchmark that may be ended early, each comparison reports the betting sequence (`stats.sequential`), whether
-it was ended or not: an interval or a p value for a fixed number of items is not valid once somebody has looked and
-might have stopped. Benchmarks that always run to their end keep theirs.
+On a benchmark that may end early, every comparison reports the betting sequence (`stats.sequential`), whether it ended
+early or not. An interval or a p value for a fixed number of items is not valid once somebody looked at the results and
+might have stopped. Benchmarks that always run to their end keep the usual intervals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from reporting.analysis.cells import interval
+from reporting.analysis.fields import Json, interval
 from stats.intervals import Interval
 from stats.paired import PairedDifference, Pairing
 from stats.reasons import Reason
 from stats.sequential import confidence_sequence, sequence_p_value
 from stats.verdict import Verdict
 
-Json = dict[str, Any]
-
 TEST = "betting"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What became of one arm on one benchmark that may be ended early."""
+    """How far one arm was run on one benchmark that may end early."""
 
     arm: str
     benchmark: str
     verdict: Verdict | None
-    """Of the sequence; `undecided`: it ran to its end. None: a reference, which ends when nobody needs it any more."""
+    """The sequence's verdict; `undecided` if the arm ran to its end. None for a reference, which has no verdict: it
+    ends when no arm needs it any more."""
     n_tests: int | None
-    """Benchmarks that the arm is compared on; None of a reference."""
+    """Number of benchmarks that the arm is compared on; None for a reference."""
     n_items_planned: int
     n_items_begun: int
-    """Items of which at least one block was run, or tried."""
+    """Items with at least one block that was run or tried."""
     n_items_looked_at: int
-    """Items up to the deciding one, in their fixed order; all of them where nothing was decided."""
+    """Items up to the deciding one, in their fixed order; all items if nothing was decided."""
     n_records_planned: int
     n_records_saved: int
-    """Of blocks that were never begun."""
+    """Records of the blocks that were never begun."""
 
     @property
     def decided(self) -> bool:
+        """True if the sequence reached a verdict, so that the benchmark ended for this arm."""
         return self.verdict in (Verdict.NO_WORSE, Verdict.WORSE)
 
 
 Stops = Mapping[tuple[str, str], Stop]
-"""By arm and benchmark; empty without early stop."""
+"""Keys are (arm, benchmark). Empty without early stop."""
 
 
-def by_place(stops: Sequence[Stop]) -> Stops:
+def by_arm_and_benchmark(stops: Sequence[Stop]) -> Stops:
+    """Return the stops by arm and benchmark."""
     return {(one.arm, one.benchmark): one for one in stops}
 
 
 def with_sequence(found: PairedDifference, pairing: Pairing | Reason) -> PairedDifference:
-    """The same difference, with the sequence's interval."""
+    """Return the difference with the interval of the betting sequence in place of its own."""
     if isinstance(pairing, Reason) or not isinstance(found.interval, Interval):
         return found
     return replace(found, interval=confidence_sequence(pairing.differences))
 
 
 def looked_at_fields(row: Json, pairing: Pairing | Reason, stop: Stop) -> Json:
-    """What stands in a comparison's row in place of what supposes a fixed number of items."""
+    """Return the fields that replace those of `row` that assume a fixed number of items."""
     fields: Json = {"early_stop": _stop_row(stop), **interval("ci95_bootstrap", Reason.EARLY_STOP)}
     fields |= interval("cohens_d_ci95", Reason.EARLY_STOP)
     if isinstance(pairing, Pairing) and pairing.paired.any():
@@ -76,6 +76,7 @@ def looked_at_fields(row: Json, pairing: Pairing | Reason, stop: Stop) -> Json:
 
 
 def _without_intervals(flips: Json) -> Json:
+    """Return `flips` with its intervals set to null: they assume a fixed number of items."""
     names = [name for name in flips if name.endswith("_ci95") and flips[name] is not None]
     return {**flips, **{key: value for name in names for key, value in interval(name, Reason.EARLY_STOP).items()}}
 
@@ -94,7 +95,7 @@ def _stop_row(stop: Stop) -> Json:
 
 
 def savings(stops: Stops) -> Json | None:
-    """What was saved in all, the references' part with it; None without early stop."""
+    """Return what early stop saved over all arms, and what each reference saved; None without early stop."""
     if not stops:
         return None
     planned = sum(one.n_records_planned for one in stops.values())

@@ -1,8 +1,8 @@
 """Arms that form a grid of recipes and importance matrices, tested on texts of several languages.
 
-A grid is found, not declared: the recipes of one model that were made with the same importance matrices, two at
-least. The languages are the perplexity benchmarks. `stats.factorial` computes the effects. A file that somebody
-published is no cell of it: nothing says what its matrix was made of.
+Nobody declares a grid: it is found. It consists of the recipes of one model that were made with the same importance
+matrices, at least two. The languages are the perplexity benchmarks. `stats.factorial` computes the effects. A published
+file does not belong to a grid, because nothing says what its matrix was made of.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from reporting.analysis.cells import interval, number
-from reporting.analysis.comparisons import Compared, Comparisons, Json
+from reporting.analysis.comparisons import Compared, Comparisons
+from reporting.analysis.fields import Json, interval, number
 from stats.factorial import Effect, factorial_effects, pairwise_contrasts
 from stats.intervals import Floats
 from stats.paired import Pairing
 
 NO_IMATRIX = "none"
 
-Cells = Mapping[str, Mapping[str, str]]
-"""Recipe -> importance matrix -> arm."""
+GridArms = Mapping[str, Mapping[str, str]]
+"""Recipe -> importance matrix -> name of the arm."""
 
 
 def grid_rows(run: Mapping[str, Any], compared: Comparisons) -> list[Json]:
-    """One entry a grid: its levels, and every effect on the loss in ln PPL."""
+    """Return one entry per grid: its levels, and every effect on the loss in ln PPL."""
     rows = []
     for reference, grid in _grids(run):
         recipes, imatrices = list(grid), list(next(iter(grid.values())))
@@ -59,9 +59,10 @@ def grid_rows(run: Mapping[str, Any], compared: Comparisons) -> list[Json]:
 
 
 def _equal_recipes(losses: Mapping[str, Floats], recipes: Sequence[str]) -> list[list[str]]:
-    """Pairs of recipes that lose exactly the same on every chunk: of this model they make the same weights.
+    """Return pairs of recipes with exactly the same loss on every chunk: they give this model the same weights.
 
-    Where output and token embedding are one tensor that q4_k_m keeps in q8_0 already, q4_k_l is such a twin.
+    For example, if output and token embedding are one tensor that q4_k_m already keeps in q8_0, then q4_k_l is equal to
+    q4_k_m.
     """
     pairs = itertools.combinations(range(len(recipes)), 2)
     return [
@@ -72,18 +73,18 @@ def _equal_recipes(losses: Mapping[str, Floats], recipes: Sequence[str]) -> list
 
 
 def _differs_in(run: Mapping[str, Any], first: str, second: str) -> list[str] | None:
-    """Whether two matrices differ in the amount of calibration text, in the text itself, or in both.
+    """Return what two matrices differ in: the amount of calibration text, the text itself, both, or nothing.
 
-    None where one is no matrix at all, or came as a file that does not say what it was made from.
+    Return None if one of them stands for "no matrix", or came as a file that does not say what it was made from.
     """
     made = {one["name"]: one for one in run["imatrices"]}
     if not all(name in made and made[name]["texts"] and made[name]["n_tokens"] for name in (first, second)):
         return None
     one, other = made[first], made[second]
     shares, other_shares = _shares(one), _shares(other)
-    # Whole chunks are dealt: of the same mix in another size a text's share may be off by one of them.
+    # Texts contribute whole chunks: in the same mix at another size, a text's share may be off by one chunk.
     step = 1 / min(one["n_chunks"], other["n_chunks"])
-    # Read otherwise (in a chat template, say), the same file is another text.
+    # The same file read by other rules (for example through a chat template) is another text.
     same_text = one.get("rules") == other.get("rules") and all(
         abs(shares.get(text, 0.0) - other_shares.get(text, 0.0)) <= step for text in {*shares, *other_shares}
     )
@@ -92,15 +93,15 @@ def _differs_in(run: Mapping[str, Any], first: str, second: str) -> list[str] | 
 
 
 def _shares(matrix: Mapping[str, Any]) -> dict[str, float]:
-    """Part of the chunks, by the text's hash."""
+    """Return each text's share of the chunks, by the hash of the text."""
     shares: dict[str, float] = {}
     for text in matrix["texts"]:
         shares[text["sha256"]] = shares.get(text["sha256"], 0.0) + text.get("n_chunks", 0) / matrix["n_chunks"]
     return shares
 
 
-def _grids(run: Mapping[str, Any]) -> list[tuple[str, dict[str, dict[str, str]]]]:
-    """For each grid its reference, and recipe -> imatrix -> arm; recipes with the same matrices make one grid."""
+def _grids(run: Mapping[str, Any]) -> list[tuple[str, GridArms]]:
+    """Return each grid with its reference. Recipes with the same set of matrices form one grid."""
     by_recipe: dict[tuple[str, str], dict[str, str]] = {}
     for arm in run["arms"]:
         published = arm.get("method") is None and arm.get("fallbacks") is None
@@ -115,20 +116,22 @@ def _grids(run: Mapping[str, Any]) -> list[tuple[str, dict[str, dict[str, str]]]
     return [(reference, grid) for (reference, _), grid in grids.items()]
 
 
-def _losses(rows: Sequence[Compared], reference: str, grid: Cells, imatrices: Sequence[str]) -> dict[str, Floats]:
-    """By perplexity benchmark: arm minus reference, shape (chunks, recipes, imatrices), of chunks measured in all."""
+def _losses(rows: Sequence[Compared], reference: str, grid: GridArms, imatrices: Sequence[str]) -> dict[str, Floats]:
+    """Return arm minus reference for each perplexity benchmark, over the chunks that were measured in all arms.
+
+    The arrays have the shape (chunks, recipes, imatrices).
+    """
     losses = {}
     pairings = {
-        (one.cell.benchmark["name"], one.cell.arm): one.pairing
+        (one.arm.benchmark["name"], one.arm.name): one.pairing
         for one in rows
-        if one.reference.arm == reference and one.cell.benchmark["metric"] == "nll"
+        if one.reference.name == reference and one.arm.benchmark["metric"] == "nll"
     }
     for benchmark in dict.fromkeys(name for name, _ in pairings):
-        cells = [[pairings.get((benchmark, grid[recipe][mix])) for mix in imatrices] for recipe in grid]
-        flat = [one for line in cells for one in line]
-        if not all(isinstance(one, Pairing) for one in flat):
+        found = [pairings.get((benchmark, grid[recipe][mix])) for recipe in grid for mix in imatrices]
+        if not all(isinstance(one, Pairing) for one in found):
             continue
-        columns = [one.arm_means - one.reference_means for one in flat if isinstance(one, Pairing)]
+        columns = [one.arm_means - one.reference_means for one in found if isinstance(one, Pairing)]
         values = np.column_stack(columns)
         values = values[~np.isnan(values).any(axis=1)]
         if values.shape[0]:

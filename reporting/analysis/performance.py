@@ -1,8 +1,8 @@
-"""Speed and memory of each arm, out of the blocks' timings.
+"""Speed and memory of each arm, from the timings of its blocks.
 
-Rates are totals over totals, so that a long block counts for more than a short one. Decoding goes side by
-side in many sequences: tokens per second is the worker's throughput, and time per token its inverse, not
-the delay that one reader would see.
+A rate is total tokens over total seconds, so a long block counts more than a short one. Many sequences are decoded side
+by side: tokens per second is the throughput of a worker, and time per token is its inverse. Neither is the delay that a
+single reader would see.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stats.reasons import Reason
 
 
 def performance_rows(arms: Iterable[str], timings: pl.DataFrame) -> list[dict[str, Any]]:
-    """One row an arm, in the given order, each with its benchmarks' rows in `benchmarks`."""
+    """Return one row per arm, in the given order, each with one row per benchmark in `benchmarks`."""
     rows = []
     for arm in arms:
         own = timings.filter(pl.col("arm") == arm)
@@ -27,7 +27,7 @@ def performance_rows(arms: Iterable[str], timings: pl.DataFrame) -> list[dict[st
 
 
 def _measures(timings: pl.DataFrame) -> dict[str, Any]:
-    """Rates in tokens per second, times in seconds or milliseconds, memory in bytes; null with its reason."""
+    """Return rates, times and memory (the unit is in each name); null, with its reason, if not measured."""
     loads = timings["load_s"].drop_nulls()
     loads = loads.filter(loads > 0)
     decode_per_s = _rate(timings, "completion_tokens", "decode_s")

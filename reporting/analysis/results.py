@@ -1,10 +1,10 @@
-"""Findings: what was measured, as the two result files and two tables.
+"""The results of a pipeline: two result files and two tables.
 
 `build_results` puts the statistics of `stats` under the names that programs outside the project read
-(`reporting/schemas/` describes each). It reads no file and writes none; charts and documents are made from
-what it returns, never from records.
+(`reporting/schemas/` describes each). It reads and writes no files. Charts and documents are made from what it returns,
+never from records.
 
-Undefined numbers are null, with `<name>_reason` beside them (codes of `stats.reasons`); no number is NaN or
+An undefined number is null, with its reason in `<name>_reason` (codes of `stats.reasons`). No number is NaN or
 infinite. The same input gives the same output, to the last bit.
 """
 
@@ -20,13 +20,14 @@ import polars as pl
 
 from conf.schema import Statistics
 from reporting.analysis.categories import category_rows
-from reporting.analysis.cells import Cell, interval, make_cells, method, number
 from reporting.analysis.comparisons import SEED, compare
 from reporting.analysis.divergence import divergence_rows
-from reporting.analysis.early import Stop, Stops, by_place, savings
+from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings
+from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
 from reporting.analysis.performance import performance_rows
-from reporting.analysis.verdicts import find_verdicts
+from reporting.analysis.scored_arms import ScoredArm, scored_arms
+from reporting.analysis.verdicts import verdict_rows
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval
@@ -46,14 +47,14 @@ ANSWER_COLUMNS += ["finish_reason", "completion_tokens"]
 
 @dataclass(frozen=True)
 class Results:
-    """What the pipeline found."""
+    """The results of a pipeline."""
 
-    comparison: dict[str, Any]
-    """`quantization_comparison.json`"""
-    analysis: dict[str, Any]
-    """`statistical_analysis.json`"""
+    comparison: Json
+    """Content of `quantization_comparison.json`."""
+    analysis: Json
+    """Content of `statistical_analysis.json`."""
     tables: dict[str, pl.DataFrame]
-    """`items` and `answers`, for `report_data/<name>.parquet`."""
+    """`items` and `answers`, the content of `report_data/<name>.parquet`."""
 
 
 def build_results(
@@ -63,36 +64,36 @@ def build_results(
     statistics: Statistics | None = None,
     stopped: Sequence[Stop] = (),
 ) -> Results:
-    """Compute all findings of a pipeline.
+    """Compute all results of a pipeline.
 
     An item that was scored under only some of its seeds counts with the seeds it has.
 
     Args:
         run: the pipeline's description: models, arms, imatrices, benchmarks, settings, versions, failures,
-            notices; copied into the comparison.
-        records: one row a planned record (`reporting.frames.RECORD_SCHEMA`); those that a failed block never
-            wrote are there too, as `unscored`.
-        timings: one row a finished block (`reporting.frames.TIMING_SCHEMA`).
-        statistics: the margins that verdicts go by; None: those of the schema's defaults.
-        stopped: what became of each arm and benchmark that may have been ended early; `records` has nothing of the
-            items after an end.
+            notices. It is copied into the comparison.
+        records: one row per planned record (`reporting.frames.RECORD_SCHEMA`). Records that a failed block never
+            wrote are included as `unscored`.
+        timings: one row per finished block (`reporting.frames.TIMING_SCHEMA`).
+        statistics: the margins for the verdicts; None: the default margins.
+        stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
+            after an end.
 
     Raises:
-        ValueError: a record is there twice, or belongs to no arm or benchmark of the run.
+        ValueError: a record appears twice, or belongs to no arm or benchmark of the run.
     """
     _check(run, records)
     values = with_value(records)
-    cells = make_cells(run, values)
-    stops = by_place(stopped)
+    scored = scored_arms(run, values)
+    stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
     results = [
         row
-        for cell in cells.values()
-        for row in _result_rows(cell, cells.get((references[cell.arm], cell.benchmark["name"])), stops)
+        for arm in scored.values()
+        for row in _result_rows(arm, scored.get((references[arm.name], arm.benchmark["name"])), stops)
     ]
     margins = (statistics or Statistics()).margins
-    compared = compare(run, cells, stops)
-    verdicts = find_verdicts(run, compared, margins)
+    compared = compare(run, scored, stops)
+    verdicts = verdict_rows(run, compared, margins)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
@@ -117,7 +118,7 @@ def build_results(
         "early_stop": savings(stops),
     }
     tables = {
-        "items": pl.concat([cell.items for cell in cells.values()])
+        "items": pl.concat([arm.items for arm in scored.values()])
         .select("arm", "benchmark", "item_id", "mean", "n_runs")
         .sort("benchmark", "arm", "item_id"),
         "answers": records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed"),
@@ -127,9 +128,9 @@ def build_results(
 
 def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
     for column, known in (("arm", run["arms"]), ("benchmark", run["benchmarks"])):
-        strange = set(records[column]) - {entry["name"] for entry in known}
-        if strange:
-            raise ValueError(f"records of {column} {', '.join(sorted(strange))}, which the run does not name")
+        unknown = set(records[column]) - {entry["name"] for entry in known}
+        if unknown:
+            raise ValueError(f"records of {column} {', '.join(sorted(unknown))}, which the run does not name")
     twice = records.filter(records.select("arm", "benchmark", "item_id", "seed").is_duplicated())
     if twice.height:
         row = twice.row(0, named=True)
@@ -141,38 +142,38 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
 # --- one arm on one benchmark ---------------------------------------------------------------------
 
 
-def _result_rows(cell: Cell, reference: Cell | None, stops: Stops) -> list[dict[str, Any]]:
-    row = _primary_row(cell, stops.get((cell.arm, cell.benchmark["name"])))
-    if cell.benchmark["metric"] != "nll":
+def _result_rows(arm: ScoredArm, reference: ScoredArm | None, stops: Stops) -> list[Json]:
+    row = _primary_row(arm, stops.get((arm.name, arm.benchmark["name"])))
+    if arm.benchmark["metric"] != "nll":
         return [row]
-    return [row, _perplexity_row(row), *divergence_rows(row, cell, reference)]
+    return [row, _perplexity_row(row), *divergence_rows(row, arm, reference)]
 
 
-def _primary_row(cell: Cell, stop: Stop | None) -> dict[str, Any]:
-    items, records = cell.scored_items, cell.records
+def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
+    items, records = arm.scored_items, arm.records
     means = items["mean"].to_numpy()
-    spread = _spread(cell)
-    # Once somebody may have stopped for what was seen, only the sequence's interval is valid.
-    found = mean_sequence(means) if stop is not None and means.size else _mean_interval(cell)
+    spread = _spread(arm)
+    # If the benchmark could have ended early because of its results, only the sequence's interval is valid.
+    found = mean_sequence(means) if stop is not None and means.size else _mean_interval(arm)
     outcomes = records["outcome"]
     return {
-        "arm": cell.arm,
-        "benchmark": cell.benchmark["name"],
-        "metric": cell.benchmark["metric"],
+        "arm": arm.name,
+        "benchmark": arm.benchmark["name"],
+        "metric": arm.benchmark["metric"],
         "primary": True,
-        "higher_is_better": cell.benchmark["higher_is_better"],
+        "higher_is_better": arm.benchmark["higher_is_better"],
         **number("mean", float(np.mean(means)) if means.size else Reason.NO_SCORED_ITEMS),
         **number("sigma_items", sigma_items(means)),
         **number("sigma_runs", spread.sigma_runs if isinstance(spread, RunSpread) else spread),
         **number("error_bar_runs", spread.error_bar_runs if isinstance(spread, RunSpread) else spread),
         **interval("ci95", found),
         "ci_method": method(found),
-        **interval("ci95_fixed_benchmark", _fixed_benchmark(cell) if stop is None else Reason.EARLY_STOP),
-        **_variance_shares(cell),
-        "n_clusters": _n_clusters(cell),
-        "deterministic": cell.benchmark["deterministic"],
+        **interval("ci95_fixed_benchmark", _fixed_benchmark(arm) if stop is None else Reason.EARLY_STOP),
+        **_variance_shares(arm),
+        "n_clusters": _n_clusters(arm),
+        "deterministic": arm.benchmark["deterministic"],
         "n_items": items.height,
-        "n_items_planned": cell.items.height if stop is None else stop.n_items_planned,
+        "n_items_planned": arm.items.height if stop is None else stop.n_items_planned,
         "n_runs": records.drop_nulls("value")["seed"].n_unique(),
         "n_records": records.height,
         "n_correct": int((outcomes == "correct").sum()),
@@ -183,47 +184,47 @@ def _primary_row(cell: Cell, stop: Stop | None) -> dict[str, Any]:
     }
 
 
-def _mean_interval(cell: Cell) -> Interval | Reason:
-    items = cell.scored_items
+def _mean_interval(arm: ScoredArm) -> Interval | Reason:
+    items = arm.scored_items
     means, clusters = items["mean"].to_numpy(), shared_sources(items["cluster"])
     if clusters is None:
-        return mean_interval(means, proportion=cell.proportion)
-    return clustered_mean_interval(means, clusters, proportion=cell.proportion)
+        return mean_interval(means, proportion=arm.proportion)
+    return clustered_mean_interval(means, clusters, proportion=arm.proportion)
 
 
-def _n_clusters(cell: Cell) -> int | None:
-    clusters = cell.scored_items["cluster"]
+def _n_clusters(arm: ScoredArm) -> int | None:
+    clusters = arm.scored_items["cluster"]
     return None if shared_sources(clusters) is None else clusters.n_unique()
 
 
-def _variance_shares(cell: Cell) -> dict[str, Any]:
-    """Where the uncertainty of the mean comes from."""
-    found = Reason.NO_SAMPLING if cell.benchmark["deterministic"] else variance_shares(cell.scores(cell.seeds))
+def _variance_shares(arm: ScoredArm) -> Json:
+    """Return the fields that say where the uncertainty of the mean comes from."""
+    found = Reason.NO_SAMPLING if arm.benchmark["deterministic"] else variance_shares(arm.scores(arm.seeds))
     if isinstance(found, VarianceShares):
         shares = {"items": found.share_items, "sampling": found.share_sampling, "judge": found.share_judge}
         return {"variance_shares": shares, "variance_shares_reason": None}
     return {"variance_shares": None, "variance_shares_reason": found.value}
 
 
-def _spread(cell: Cell) -> RunSpread | Reason:
-    if cell.benchmark["deterministic"]:
+def _spread(arm: ScoredArm) -> RunSpread | Reason:
+    if arm.benchmark["deterministic"]:
         return Reason.NO_SAMPLING
-    return run_spread(cell.scores(cell.seeds))
+    return run_spread(arm.scores(arm.seeds))
 
 
-def _fixed_benchmark(cell: Cell) -> Interval | Reason:
-    if cell.benchmark["deterministic"]:
+def _fixed_benchmark(arm: ScoredArm) -> Interval | Reason:
+    if arm.benchmark["deterministic"]:
         return Reason.NO_SAMPLING
-    items = cell.scored_items
+    items = arm.scored_items
     variances = items["variance"].fill_null(float("nan")).to_numpy()
     return fixed_benchmark_interval(
-        items["mean"].to_numpy(), variances, items["n_runs"].to_numpy(), proportion=cell.proportion
+        items["mean"].to_numpy(), variances, items["n_runs"].to_numpy(), proportion=arm.proportion
     )
 
 
-def _perplexity_row(nll: Mapping[str, Any]) -> dict[str, Any]:
-    """The exponential of the mean loss and of its interval's ends: perplexity, beside nats per token."""
-    derived: dict[str, Any] = {"metric": "perplexity", "primary": False, "higher_is_better": False}
+def _perplexity_row(nll: Mapping[str, Any]) -> Json:
+    """Return the row of the perplexity: the exponential of the mean loss (nats per token) and of its interval."""
+    derived: Json = {"metric": "perplexity", "primary": False, "higher_is_better": False}
     derived["mean"] = None if nll["mean"] is None else math.exp(nll["mean"])
     for name in ("ci95", "ci95_fixed_benchmark"):
         derived[name] = None if nll[name] is None else [math.exp(end) for end in nll[name]]
@@ -235,6 +236,6 @@ def _perplexity_row(nll: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reason_counts(records: pl.DataFrame) -> dict[str, int]:
-    """Records by reason. A wrong answer needs none: it is simply another than the right one."""
+    """Count the records by reason. A wrong answer without a reason counts as `other_answer`."""
     counts = records["reason"].fill_null("other_answer").value_counts().sort("reason")
     return dict(zip(counts["reason"].to_list(), counts["count"].to_list(), strict=True))

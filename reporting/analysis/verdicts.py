@@ -1,8 +1,8 @@
-"""Verdicts over the comparisons: per arm and benchmark, per arm, and which arm to take.
+"""Verdicts on the comparisons: for each arm and benchmark, for each arm, and which arm to take.
 
-The rule is `stats.verdict`'s and the choice `stats.selection`'s; here the margins of the configuration meet the
-metrics, and the answers get the names of `statistical_analysis.json`. Codes only: wording is for summary and
-documents.
+The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. This module chooses the
+margin for each metric and writes the outcome under the names of `statistical_analysis.json`. It writes codes only: the
+summary and the documents put them into words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from conf.schema import Margins
-from reporting.analysis.cells import AA_SUFFIX, number
-from reporting.analysis.comparisons import Compared, Comparisons, Json
+from reporting.analysis.comparisons import Compared, Comparisons
+from reporting.analysis.fields import Json, number
+from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.intervals import Interval
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
@@ -41,8 +42,8 @@ ADJUSTMENT = "holm_over_benchmarks"
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """Rows of `statistical_analysis.json`."""
+class VerdictRows:
+    """The parts of `statistical_analysis.json` that depend on verdicts; each field is one list of rows."""
 
     comparisons: list[Json]
     arms: list[Json]
@@ -50,22 +51,22 @@ class Verdicts:
     out_of_order: list[Json]
 
 
-def find_verdicts(run: Mapping[str, Any], compared: Comparisons, margins: Margins) -> Verdicts:
-    """Judge all comparisons, then all arms, then the choice among them."""
+def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins) -> VerdictRows:
+    """Judge every comparison, then every arm, then choose among the arms."""
     holm_of = _adjusted_by_arm(compared.rows)
     q_values = _q_values(compared.rows)
     comparisons, judged = [], {}
-    for place, one in enumerate(compared.rows):
-        margin = margin_of(one, margins)
-        p_adjusted = holm_of[place]
+    for index, one in enumerate(compared.rows):
+        margin = _margin_of(one, margins)
+        p_adjusted = holm_of[index]
         judgement = judge(*_oriented(one), p_adjusted, margin)
-        judged[place] = judgement
+        judged[index] = judgement
         comparisons.append(
             {
                 **one.row,
                 **number("p_adjusted", p_adjusted),
                 "adjustment": None if isinstance(p_adjusted, Reason) else ADJUSTMENT,
-                **number("q_value", q_values[place]),
+                **number("q_value", q_values[index]),
                 "margin": margin,
                 "verdict": judgement.verdict.value,
                 "verdict_grounds": [ground.value for ground in judgement.grounds],
@@ -74,20 +75,20 @@ def find_verdicts(run: Mapping[str, Any], compared: Comparisons, margins: Margin
             }
         )
     arms = _arm_rows(run, comparisons, list(judged.values()))
-    return Verdicts(comparisons, arms, _selections(run, arms), _out_of_order(run, compared.rows))
+    return VerdictRows(comparisons, arms, _selections(run, arms), _out_of_order(run, compared.rows))
 
 
-def margin_of(one: Compared, margins: Margins) -> float | None:
-    """The margin on the scale of a comparison's difference."""
-    if one.cell.benchmark["metric"] == "nll":
+def _margin_of(one: Compared, margins: Margins) -> float | None:
+    """Return the margin on the scale of the comparison's difference; None if the configuration sets none."""
+    if one.arm.benchmark["metric"] == "nll":
         return margins.ln_ppl
     return margins.accuracy if one.proportion else margins.judged
 
 
 def _oriented(one: Compared) -> tuple[float | Reason, Interval | Reason]:
-    """Difference and interval, positive is better."""
+    """Return the difference and its interval, turned so that positive is better."""
     difference, interval = one.found.difference, one.found.interval
-    if one.cell.benchmark["higher_is_better"]:
+    if one.arm.benchmark["higher_is_better"]:
         return difference, interval
     return (
         difference if isinstance(difference, Reason) else -difference,
@@ -101,27 +102,27 @@ def _p_value(one: Compared) -> float | None:
 
 
 def _adjusted_by_arm(rows: Sequence[Compared]) -> list[float | Reason]:
-    """Holm's p values, each arm's benchmarks a family."""
+    """Return the p values adjusted by Holm's method. The benchmarks of one arm form one family."""
     adjusted: list[float | Reason] = [Reason.NO_P_VALUE] * len(rows)
-    for arm in dict.fromkeys(one.cell.arm for one in rows):
-        places = [place for place, one in enumerate(rows) if one.cell.arm == arm and _p_value(one) is not None]
-        found = holm(np.array([_p_value(rows[place]) for place in places], dtype=np.float64))
-        for place, value in zip(places, found.tolist(), strict=True):
-            adjusted[place] = value
+    for arm in dict.fromkeys(one.arm.name for one in rows):
+        indices = [index for index, one in enumerate(rows) if one.arm.name == arm and _p_value(one) is not None]
+        found = holm(np.array([_p_value(rows[index]) for index in indices], dtype=np.float64))
+        for index, value in zip(indices, found.tolist(), strict=True):
+            adjusted[index] = value
     return adjusted
 
 
 def _q_values(rows: Sequence[Compared]) -> list[float | Reason]:
-    """Benjamini and Hochberg's, over all comparisons of the pipeline."""
+    """Return the q values by Benjamini and Hochberg, over all comparisons of the pipeline."""
     adjusted: list[float | Reason] = [Reason.NO_P_VALUE] * len(rows)
-    places = [place for place, one in enumerate(rows) if _p_value(one) is not None]
-    found = benjamini_hochberg(np.array([_p_value(rows[place]) for place in places], dtype=np.float64))
-    for place, value in zip(places, found.tolist(), strict=True):
-        adjusted[place] = value
+    indices = [index for index, one in enumerate(rows) if _p_value(one) is not None]
+    found = benjamini_hochberg(np.array([_p_value(rows[index]) for index in indices], dtype=np.float64))
+    for index, value in zip(indices, found.tolist(), strict=True):
+        adjusted[index] = value
     return adjusted
 
 
-# --- what would be needed -------------------------------------------------------------------------
+# --- what a decision would need -------------------------------------------------------------------
 
 
 def _detectable(one: Compared) -> float | Reason:
@@ -151,14 +152,14 @@ def _needed(one: Compared, judgement: Judgement, margin: float | None) -> Needed
     assert isinstance(one.pairing, Pairing)
     differences = one.pairing.differences
     if one.stop is not None:
-        oriented = differences if one.cell.benchmark["higher_is_better"] else -differences
+        oriented = differences if one.arm.benchmark["higher_is_better"] else -differences
         return Needed(
             items_to_decide(oriented, margin=margin, n_tests=one.stop.n_tests or 1) or Reason.ON_THE_MARGIN,
             Reason.EARLY_STOP,
         )
     if interval.method == "wilson_gains_losses":
         gain, loss = (float(np.maximum(sign * differences, 0.0).mean()) for sign in (1.0, -1.0))
-        if not one.cell.benchmark["higher_is_better"]:
+        if not one.arm.benchmark["higher_is_better"]:
             gain, loss = loss, gain
         items = items_to_decide_flips(gain, loss, one.found.n_items, margin)
         return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
@@ -166,17 +167,20 @@ def _needed(one: Compared, judgement: Judgement, margin: float | None) -> Needed
     variance = standard_error_of(difference, interval, one.found.n_units) ** 2 * n_items
     within = _within_variance(one)
     found = needed_to_decide(difference, variance, n_items, margin, within_variance=within, n_runs=one.pairing.n_runs)
-    one_run_only = within is None and not one.cell.benchmark["deterministic"]
+    one_run_only = within is None and not one.arm.benchmark["deterministic"]
     return Needed(found.n_items, Reason.ONE_RUN) if one_run_only else found
 
 
 def _within_variance(one: Compared) -> float | None:
-    """What sampling adds to the variance of an item's difference: σ²_arm/R + σ²_reference/R; None where unknown."""
-    if one.cell.benchmark["deterministic"]:
+    """Return what sampling adds to the variance of an item's difference: σ²_arm/R + σ²_reference/R.
+
+    Return None if nothing is sampled, or if no item of the arm or of the reference has two runs.
+    """
+    if one.arm.benchmark["deterministic"]:
         return None
     parts = []
-    for cell in (one.cell, one.reference):
-        repeated = cell.items.filter(cell.items["n_runs"] >= 2)
+    for arm in (one.arm, one.reference):
+        repeated = arm.items.filter(arm.items["n_runs"] >= 2)
         if repeated.height == 0:
             return None
         parts.append(float((repeated["variance"] / repeated["n_runs"]).to_numpy().mean()))
@@ -213,7 +217,10 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
 
 
 def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
-    """The fixed sequence of each reference's arms. Left out: not made or without size, controls, the noise floor."""
+    """Return one row per reference: the arms that the fixed sequence tested, and the one that it chose.
+
+    Arms that were not made, arms without a size, controls and A/A arms are left out.
+    """
     of_arm = {row["arm"]: row for row in arm_rows}
     sequences: dict[str, list[Sized]] = {}
     left_out: dict[str, list[str]] = {}
@@ -247,25 +254,28 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
 
 
 def _out_of_order(run: Mapping[str, Any], rows: Sequence[Compared]) -> list[Json]:
-    """Pairs of arms of one reference; flagged at a false discovery rate of 5% over all pairs that were looked at."""
+    """Return the pairs of arms with the same reference in which the larger arm is measurably worse.
+
+    The false discovery rate is 5% over all pairs that were looked at.
+    """
     sizes = {arm["name"]: arm["size_bytes"] for arm in run["arms"]}
     found: list[tuple[str, str, str, OrderTest]] = []
     n_tests = 0
     groups: dict[tuple[str, str], list[Compared]] = {}
     for one in rows:
-        if isinstance(one.pairing, Pairing) and sizes[one.cell.arm] and not one.cell.arm.endswith(AA_SUFFIX):
-            groups.setdefault((one.cell.benchmark["name"], one.reference.arm), []).append(one)
+        if isinstance(one.pairing, Pairing) and sizes[one.arm.name] and not one.arm.name.endswith(AA_SUFFIX):
+            groups.setdefault((one.arm.benchmark["name"], one.reference.name), []).append(one)
     for (benchmark, _), group in groups.items():
-        by_size = sorted(group, key=lambda one: (-sizes[one.cell.arm], one.cell.arm))
+        by_size = sorted(group, key=lambda one: (-sizes[one.arm.name], one.arm.name))
         for larger, smaller in combinations(by_size, 2):
-            if sizes[larger.cell.arm] == sizes[smaller.cell.arm]:
+            if sizes[larger.arm.name] == sizes[smaller.arm.name]:
                 continue
             n_tests += 1
             proportion, looked_at = larger.proportion and smaller.proportion, larger.stop is not None
             test = larger_is_worse(_between(larger, smaller), proportion=proportion, looked_at=looked_at)
             if test is not None:
-                found.append((larger.cell.arm, smaller.cell.arm, benchmark, test))
-    # Pairs without a sign of disorder count with p = 1: they were looked at, too.
+                found.append((larger.arm.name, smaller.arm.name, benchmark, test))
+    # The other pairs were also looked at, so they count, with p = 1.
     p_values = np.array([test.p_value for *_, test in found] + [1.0] * (n_tests - len(found)), dtype=np.float64)
     flagged = []
     for (larger_arm, smaller_arm, benchmark, test), q_value in zip(found, benjamini_hochberg(p_values), strict=False):
@@ -285,7 +295,7 @@ def _out_of_order(run: Mapping[str, Any], rows: Sequence[Compared]) -> list[Json
 
 
 def _between(larger: Compared, smaller: Compared) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Larger minus smaller over the items that both have, positive is better."""
+    """Return larger minus smaller over the items that both have, turned so that positive is better."""
     assert isinstance(larger.pairing, Pairing)
     assert isinstance(smaller.pairing, Pairing)
     ours, theirs = larger.pairing, smaller.pairing
@@ -294,5 +304,5 @@ def _between(larger: Compared, smaller: Compared) -> np.ndarray[Any, np.dtype[np
     else:
         _, mine, others = np.intersect1d(ours.item_ids, theirs.item_ids, return_indices=True)
         difference = ours.arm_means[mine] - theirs.arm_means[others]
-    sign = 1.0 if larger.cell.benchmark["higher_is_better"] else -1.0
+    sign = 1.0 if larger.arm.benchmark["higher_is_better"] else -1.0
     return sign * difference[~np.isnan(difference)]

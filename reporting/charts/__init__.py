@@ -1,1 +1,1 @@
-"""Charts from a results folder: altair builds them, vl-convert renders them to PNG and SVG."""
+"""Draw the charts of a results folder: altair builds them, vl-convert renders them as PNG and SVG."""

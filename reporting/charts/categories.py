@@ -1,14 +1,14 @@
-"""Each arm by category of benchmarks: bars from 0 with the interval of the category's mean, a panel a category.
+"""Bars of every arm's mean in each category of benchmarks, with its interval: one panel per category.
 
-A category's mean is the plain mean of its benchmarks' means (`reporting.analysis.categories`). The title of each panel
-names these benchmarks.
+The mean of a category is the plain mean of its benchmarks' means (`reporting.analysis.categories`). The title of each
+panel names these benchmarks.
 """
 
 from __future__ import annotations
 
 import altair as alt
 
-from reporting.analysis.categories import category_title, shown_row
+from reporting.categories import category_title, shown_row
 from reporting.charts.points import arm_label
 from reporting.charts.style import (
     PANEL_WIDTH_PX,
@@ -27,11 +27,11 @@ from reporting.wording import Words, integer, metric_title, scale_of
 _ROW_PX = 30
 _BAR_PX = 15
 _ROOM = 1.28
-"""Of the longest bar or interval: what stands at its end needs room."""
+"""Width of the axis, relative to the longest bar or interval: the text after its end needs room."""
 
 
 def categories_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """The chart; None where no benchmark has a category, or the results are from before there were any."""
+    """Return the chart; None if no benchmark has a category, or if the results are older than categories."""
     groups: dict[tuple[str, str], list[Json]] = {}
     for row in findings.categories:
         groups.setdefault((row["category"], row["metric"]), []).append(shown_row(row))
@@ -40,10 +40,10 @@ def categories_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("カテゴリー別の性能", "Performance by category")]
     subtitle = source_lines(findings, words) + words.lines(
-        "棒: カテゴリーのベンチマークの平均の単純平均(パープレキシティは損失の平均の指数)。"
-        "線: 各ベンチマークを互いに独立とした95%信頼区間。",
+        "棒: カテゴリー内の各ベンチマークの平均の単純平均(パープレキシティは平均損失の指数)。"
+        "線: 95%信頼区間(ベンチマークは互いに独立と仮定)。",
         "Bars: plain mean of the means of a category's benchmarks (perplexity: exponential of the mean loss). "
-        "Lines: 95% interval, benchmarks taken as independent.",
+        "Lines: 95% interval, assuming that the benchmarks are independent.",
     )
     return figure(drawn, title, subtitle)
 

@@ -1,6 +1,6 @@
-"""Difference of each arm from its reference, with its interval: a forest plot a benchmark.
+"""Difference of each arm from its reference, with its interval: one forest plot per benchmark.
 
-An interval that includes 0 shows no difference in either direction; the line at 0 is therefore the thing to look at.
+If an interval includes 0, no difference is shown. The plot therefore marks 0 with a line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROW_PX = 42
 
 
 def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """The chart; None where there is no comparison to draw."""
+    """Return the chart; None if there is no comparison to draw."""
     drawn: list[Any] = []
     for benchmark in findings.benchmarks:
         rows = [row for row in findings.compared(benchmark["name"]) if row["difference"] is not None]
@@ -29,19 +29,19 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("基準との差", "Difference from the reference")]
     subtitle = source_lines(findings, words) + words.lines(
-        "線: 対応のある差の95%信頼区間(問題の抽出に対する、多重性の補正なし)。区間が0を含めば、差は示されていない。",
-        "Bars: 95% interval of the paired difference over items, uncorrected. Where it includes 0, nothing is shown.",
+        "線: 問題の抽出に対する、対応のある差の95%信頼区間(多重性の補正なし)。0を含むとき、差があるとは言えない。",
+        "Bars: 95% interval of the paired difference over items, uncorrected. If it includes 0, no difference shows.",
     )
     if any(row.get("margin") is not None for row in findings.comparisons):
         subtitle += words.lines(
-            "破線: 許容幅。区間全体がその良い側にあれば「劣らない」。",
-            "Dashed: the margin. No worse is what has its whole interval on the better side of it.",
+            "破線: 許容幅。区間全体が破線より良い側にあれば「劣らない」。",
+            "Dashed: the margin. An arm is no worse if its whole interval lies on the better side of it.",
         )
     return figure(drawn, title, subtitle)
 
 
 def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool) -> str:
-    """What the difference is, and which way is worse."""
+    """Return the axis title: what the difference is, and which direction is worse."""
     if metric == "nll":
         what = words.say("ln PPL の差", "Difference of ln PPL")
     else:
@@ -67,7 +67,7 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     limit = chart_of([] if margin is None else [{"margin": margin}]).mark_rule(strokeDash=[5, 3], color=PALETTE[1])
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])
     marks = base.mark_point(filled=True, size=70, opacity=1, color=PALETTE[0]).encode(x=x)
-    # At the panel's right end: beside the points they would cross its borders.
+    # At the right end of the panel: texts beside the points would cross its border.
     texts = haloed(
         base.encode(x=alt.value(PANEL_WIDTH_PX - 4), text="text:N"), dy=-13, fontSize=10, align="right", color="#444444"
     )
@@ -88,7 +88,7 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
 
 
 def _margin(benchmark: Json, rows: list[Json], factor: int) -> float | None:
-    """The loss that is tolerated, on the axis of the difference."""
+    """Return the position of the margin on the axis of the difference; None if there is no margin."""
     margin = next((row["margin"] for row in rows if row.get("margin") is not None), None)
     if margin is None:
         return None
@@ -97,8 +97,8 @@ def _margin(benchmark: Json, rows: list[Json], factor: int) -> float | None:
 
 def _row(row: Json, scale: Scale, factor: int, words: Words) -> Json:
     low, high = row["ci95"] or (None, None)
-    said = verdict_word(words, row.get("verdict"))
-    verdict = f" {said}" if said else ""
+    word = verdict_word(words, row.get("verdict"))
+    verdict = f" {word}" if word else ""
     return {
         "label": f"{one_line(row['arm'], 40)} − {one_line(row['reference'], 24)}",
         "difference": factor * row["difference"],

@@ -1,6 +1,6 @@
-"""Divergence from the reference against file size: mean Kullback-Leibler divergence a token, on each text.
+"""Divergence from the reference against file size: mean Kullback-Leibler divergence per token, on each text.
 
-It sees changes that accuracy cannot, long before answers change; no margin and no verdict belongs to it.
+Divergence shows small changes that do not yet change any answer. It has no margin and no verdict.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ KLD = "kld"
 
 
 def divergence_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """A panel a text; None where nothing was measured, or no arm has a size."""
+    """Return the chart, one panel per text; None if nothing was measured or no arm has a file size."""
     sizes = {arm["name"]: arm["size_bytes"] for arm in findings.candidates if arm["size_bytes"] is not None}
     unit = size_unit(max(sizes.values(), default=0))
     cost = Cost(
@@ -33,8 +33,8 @@ def divergence_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("基準からの乖離とファイルサイズ", "Divergence from the reference against file size")]
     subtitle = source_lines(findings, words) + words.lines(
-        "縦線: 1トークンあたりの平均KLダイバージェンスの95%信頼区間(チャンクをクラスターとする)。",
-        "Vertical bars: 95% interval of the mean KL divergence a token, clustered by chunk.",
+        "縦線: 1トークンあたりの平均KLダイバージェンスの95%信頼区間(チャンクをクラスターとして計算)。",
+        "Vertical bars: 95% interval of the mean KL divergence per token, clustered by chunk.",
     )
     return figure(shown, title, [*subtitle, *pareto_lines(words)])
 

@@ -1,4 +1,4 @@
-"""All charts of a results folder, drawn to files."""
+"""Draw all charts of a results folder to files."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ PERFORMANCE = "quantization_performance"
 EFFICIENCY = "quantization_efficiency"
 DIFFERENCE = "quantization_difference"
 _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] = {
-    DIFFERENCE: (difference_chart, "No arm could be compared with a reference: the chart of differences is left out."),
+    DIFFERENCE: (difference_chart, "No arm was compared with a reference, so the chart of differences is left out."),
     "quantization_heatmap": (heatmap_chart, ""),
     "quantization_categories": (categories_chart, ""),
     "quantization_divergence": (
         divergence_chart,
-        "No divergence from a reference was measured: the chart of divergence against size is left out.",
+        "No divergence from a reference was measured, so the chart of divergence against size is left out.",
     ),
     "quantization_speed": (
         speed_chart,
-        "Memory and time per token were not measured: their chart against performance is left out.",
+        "Memory and time per token were not measured, so their chart against performance is left out.",
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
 }
-"""File name -> what draws it, and what is said where there is nothing to draw; nothing where that needs no word."""
+"""File name -> the function that draws the chart, and the notice if it draws nothing (empty: no notice)."""
 
 
 @dataclass(frozen=True)
 class ChartFiles:
-    """What was drawn, and what could not be."""
+    """The files that were drawn, and notices about charts that were left out."""
 
     paths: tuple[Path, ...]
     notices: tuple[str, ...]
@@ -62,10 +62,10 @@ def draw_charts(
 
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
-        output_dir: where the files go; made where it is missing.
+        output_dir: the folder for the files. It is created if it is missing.
         lang: language of the text in the charts.
         performance_name: file name, without suffix, of the performance chart.
-        plain_bars: 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics.
+        plain_bars: draw 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics.
 
     Raises:
         BadInput: the results cannot be read.
@@ -81,7 +81,7 @@ def draw_charts(
         chart = make(findings, words)
         if chart is not None:
             paths += render(chart, folder / f"{name}.png")
-        # Without the analysis its absence was told already.
+        # If the analysis is missing, a notice says so already.
         elif missing and (name != DIFFERENCE or findings.analysis is not None):
             notices.append(missing)
     for language in grid_languages(findings):
@@ -96,5 +96,5 @@ def draw_charts(
 
 
 def importance_name(matrix: str) -> str:
-    """File name, without suffix, of the chart of an importance matrix: `large~en` is `importance_large-en`."""
+    """Return the file name, without suffix, of an importance matrix's chart: `large~en` gives `importance_large-en`."""
     return "importance_" + re.sub(r"[^A-Za-z0-9_.-]", "-", matrix)

@@ -1,6 +1,7 @@
-"""What an arm costs against what it performs: file size, memory, time for each token.
+"""The cost of an arm against its performance: file size, memory, time per token.
 
-Memory and time come from the short fixed workload that each arm is measured with; results without it give no chart.
+Memory and time come from the short fixed workload that each arm is measured with. Results without it have no chart of
+memory and speed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from reporting.wording import Words, size_unit
 
 
 def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
-    """File size against performance; arms of unknown size (an endpoint, say) cannot be placed and are left out."""
+    """Return the chart of file size against performance. Arms of unknown size (for example endpoints) are left out."""
     cost = _size_cost(
         {arm["name"]: arm["size_bytes"] for arm in findings.candidates}, words, "ファイルサイズ", "File size"
     )
@@ -29,7 +30,10 @@ def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
 
 
 def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """Memory and time per token against performance, a row a benchmark; None where nothing was measured."""
+    """Return the chart of memory and time per token against performance, one row per benchmark.
+
+    Return None if neither was measured.
+    """
     measured = {arm["name"]: arm["performance"] for arm in findings.candidates if arm.get("performance")}
     memory = _size_cost(
         {name: _memory_bytes(row) for name, row in measured.items()}, words, "メモリ(重み+KV+計算)", "Memory in use"
@@ -43,8 +47,8 @@ def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("メモリ・速度と性能", "Memory and speed against performance")]
     subtitle = source_lines(findings, words) + words.lines(
-        "固定した短い作業で測った。時間は1系列だけを生成したときのもの。",
-        "Measured with a short fixed workload; the time is that of one sequence decoded alone.",
+        "短い一定の負荷で測定。時間は1系列だけを生成したときの値。",
+        "Measured with a short fixed workload. The time is that of one sequence decoded alone.",
     )
     return figure(shown, title, [*subtitle, *_bars(words), *pareto_lines(words)])
 
@@ -63,7 +67,10 @@ def _size_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> 
 
 
 def _memory_bytes(row: Json) -> int | None:
-    """Weights, KV cache and buffers, as llama.cpp says; the process's resident memory where it says nothing."""
+    """Return the bytes of weights, KV cache and buffers that llama.cpp reported.
+
+    If it did not report them all, return the resident memory of the process.
+    """
     parts = [row.get(name) for name in ("weights_bytes", "kv_bytes", "compute_bytes")]
     known: list[int] = [part for part in parts if part is not None]
     if len(known) < len(parts):

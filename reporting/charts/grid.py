@@ -1,9 +1,11 @@
-"""What the importance matrix does on one test text: a figure a language, where the arms form a grid (`factorial`).
+"""The effect of the importance matrix on one test text: one figure per language, if the arms form a grid (`factorial`).
 
-On the left the perplexity of each variant with each matrix. Its bars are those of the paired loss against the
-reference, whose perplexity is drawn as a line: intervals of the perplexities themselves are as wide as texts differ,
-and would hide what is the same text everywhere. On the right what the study asks: every two matrices against each
-other, with what they differ in. Nothing joins the points of the left: matrices have no order.
+The left panel shows the perplexity of each recipe with each matrix, and the reference as a line. Its bars are intervals
+of the paired loss against the reference. Intervals of the perplexities themselves would mostly show how chunks of text
+differ, and would hide the differences between arms on the same text. Matrices have no order, so no line joins the
+points.
+
+The right panel compares every pair of matrices, and says what the two differ in.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from reporting.wording import Words, benchmark_title, difference_words, number
 from stats.verdict import ALPHA
 
 PREFIX = "imatrix_"
-"""Begins the file name of the figure, before the benchmark's."""
+"""Start of the figure's file name; the benchmark's name follows."""
 
 _HEIGHT_PX = 250
 _ROW_PX = 30
@@ -43,12 +45,12 @@ _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 
 
 def grid_languages(findings: Findings) -> list[str]:
-    """The benchmarks that have a figure."""
+    """Return the names of the benchmarks that have a figure."""
     return list(dict.fromkeys(language for grid in _grids(findings) for language in grid["languages"]))
 
 
 def grid_chart(findings: Findings, words: Words, language: str) -> AnyChart | None:
-    """The figure of one language, two panels a grid; None where no arm of a grid was measured on it."""
+    """Return the figure of one language, with two panels per grid; None if no arm of a grid was measured on it."""
     benchmark = next((one for one in findings.benchmarks if one["name"] == language), None)
     drawn: list[Panelled] = []
     for grid in _grids(findings):
@@ -59,16 +61,16 @@ def grid_chart(findings: Findings, words: Words, language: str) -> AnyChart | No
     if benchmark is None or not drawn:
         return None
     title = [
-        words.say("重要度行列の効果", "What the importance matrix does"),
+        words.say("重要度行列の効果", "Effect of the importance matrix"),
         benchmark_title(words, benchmark),
     ]
     subtitle = source_lines(findings, words) + words.lines(
-        "線: 同じチャンクでの差の95%信頼区間(左は基準の値を中心に換算、右は行列どうし・型の平均)。多重性の補正なし。",
+        "線: 同じチャンクでの差の95%信頼区間(左: 基準との差、右: 行列どうしの差の型についての平均)。多重性の補正なし。",
         "Bars: 95% intervals of differences on the same chunks (left: from the reference; right: between matrices, "
-        "mean of the recipes), uncorrected.",
+        "mean over recipes), uncorrected.",
     )
     subtitle += words.lines(
-        "この結果は他のモデルには及ばない。小さな差を事実と見なさないこと。",
+        "この結果は他のモデルには当てはまらない。小さな差を事実と見なさないこと。",
         "One model's result does not carry over to others; small differences are not facts.",
     )
     return figure(drawn, title, subtitle)
@@ -127,19 +129,19 @@ def _level_lines(words: Words, grid: Json, language: str, reference: Json | None
         )
         low_high = reference["ci95"]
         if low_high is not None:
-            alone = words.say("それ自体の95%区間", "95% interval of its own")
-            text += f" ({alone}: {number(low_high[0], 2)}–{number(low_high[1], 2)})"
+            own = words.say("その値の95%区間", "its own 95% interval")
+            text += f" ({own}: {number(low_high[0], 2)}–{number(low_high[1], 2)})"
         lines.append(text)
     return lines
 
 
 def _points(findings: Findings, grid: Json, language: str) -> list[Json]:
-    """The arms of the grid, then files that somebody published, each in a column of its own."""
+    """Return one point per arm: the arms of the grid, then published files, each in its own column."""
     rows = findings.shown_rows(language)
     compared = {row["arm"]: row for row in findings.compared(language) if row["reference"] == grid["reference"]}
     order = {mix: place for place, mix in enumerate(grid["imatrices"])}
-    placed = sorted(_cells(findings, grid), key=lambda cell: order[cell["imatrix"]])
-    columns = [(cell["arm"], cell["recipe"], cell["imatrix"]) for cell in placed]
+    placed = sorted(_grid_arms(findings, grid), key=lambda one: order[one["imatrix"]])
+    columns = [(one["arm"], one["recipe"], one["imatrix"]) for one in placed]
     inside = {arm for arm, *_ in columns}
     columns += [
         (arm["name"], arm["recipe"] or arm["name"], arm["name"])
@@ -156,15 +158,15 @@ def _points(findings: Findings, grid: Json, language: str) -> list[Json]:
 
 
 def _bounds(reference: Json | None, compared: Json | None) -> tuple[float | None, float | None]:
-    """The reference's perplexity, times the exponential of the ends of the loss's interval."""
+    """Return the reference's perplexity times the exponential of each end of the loss's interval."""
     if reference is None or compared is None or compared["ci95"] is None:
         return None, None
     low, high = (reference["mean"] * math.exp(end) for end in compared["ci95"])
     return low, high
 
 
-def _cells(findings: Findings, grid: Json) -> list[Json]:
-    """The arms of a grid; of a results file that does not name them, those that stand at its levels."""
+def _grid_arms(findings: Findings, grid: Json) -> list[Json]:
+    """Return the arms of a grid. If the results file does not list them, find the arms by the grid's levels."""
     if "cells" in grid:
         return list(grid["cells"])
     return [
@@ -180,7 +182,10 @@ def _cells(findings: Findings, grid: Json) -> list[Json]:
 
 
 def _contrasts(words: Words, grid: Json, language: str) -> list[Panelled]:
-    """No panel where the results file has no contrasts, or one language only (then nothing is said `within` one)."""
+    """Return the panel of contrasts; no panel if the results file has none.
+
+    In a grid with only one language no contrast has `within` set, so the contrasts of matrices are shown.
+    """
     alone = len(grid["languages"]) == 1
     rows = [
         _contrast(words, row)

@@ -1,7 +1,8 @@
-"""What is in an importance matrix, layer by layer: four figures of each input, as heat maps.
+"""Heat maps of an importance matrix: four statistics of each input in each layer.
 
-Matrices that are multiplied with the same input (attn_q, attn_k, attn_v, say) have the same figures and share a row.
-The colours are cividis, which looks the same with every kind of colour vision and gets darker steadily, in grey too.
+Weight matrices that are multiplied with the same input (for example attn_q, attn_k and attn_v) have the same statistics
+and share a row. The colour scale is cividis: it looks the same with every kind of colour vision, and its brightness
+changes steadily, so it also works in grey.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _GROUND = "#D9D9D9"
 
 @dataclass(frozen=True)
 class _Measure:
-    """One of the figures that are drawn."""
+    """One of the statistics that are drawn: its column in the table, its title and its meaning."""
 
     column: str
     ja: str
@@ -41,20 +42,20 @@ _MEASURES = (
     _Measure(
         "total", "Σ 活性²", "Σ act²", "列ごとの二乗平均の和", "mean squares, summed over columns", logarithmic=True
     ),
-    _Measure("entropy_share", "エントロピー", "Entropy", "最大に対する割合", "as a part of its maximum", percent=True),
+    _Measure("entropy_share", "エントロピー", "Entropy", "最大値に対する割合", "share of its maximum", percent=True),
     _Measure(
-        "outliers", "外れた列", "Outlying columns", "平均+1σを超える列", "more than 1σ above the mean", percent=True
+        "outliers", "外れ値の列", "Outlying columns", "平均+1σを超える列", "more than 1σ above the mean", percent=True
     ),
-    _Measure("cosine", "前層との類似", "Similarity to the layer before", "コサイン類似度", "cosine"),
+    _Measure("cosine", "前の層との類似", "Similarity to the layer before", "コサイン類似度", "cosine"),
 )
 
 
 def importance_chart(table: pl.DataFrame, head: Sequence[str], words: Words) -> AnyChart | None:
-    """The chart of one matrix; None where it holds nothing of any layer.
+    """Return the chart of one importance matrix; None if it has no statistics of any layer.
 
     Args:
-        table: its rows, with the columns of `reporting.frames.IMPORTANCE_SCHEMA`.
-        head: what it belongs to, said below the title.
+        table: the matrix's rows, with the columns of `reporting.frames.IMPORTANCE_SCHEMA`.
+        head: lines below the title that say which model the matrix belongs to.
         words: the language.
     """
     inside = table.drop_nulls("layer")
@@ -64,13 +65,13 @@ def importance_chart(table: pl.DataFrame, head: Sequence[str], words: Words) -> 
     title = [words.say("重要度行列", "Importance matrix") + ": " + one_line(str(inside["matrix"][0]), 60)]
     subtitle = [one_line(line, 100) for line in head] + words.lines(
         f"横: 層。縦: 同じ入力を受ける重み行列。灰色: 値なし。n = {inside.height} 行列。",
-        f"Across: layers. Down: weight matrices that get the same input. Grey: no value. n = {inside.height} matrices.",
+        f"Columns: layers. Rows: weight matrices with the same input. Grey: no value. n = {inside.height} matrices.",
     )
     return figure([_panel(rows, measure, words) for measure in _MEASURES], title, subtitle)
 
 
 def inputs_of(table: pl.DataFrame) -> list[Json]:
-    """Rows of kind and layer, with matrices that get the same input in one: `input` names them all."""
+    """Return one row per input and layer: matrices with the same input are merged, and `input` names all of them."""
     by_kind: dict[tuple[Any, ...], list[str]] = {}
     for (kind,), own in sorted(table.partition_by("kind", as_dict=True).items()):
         content = tuple(own.sort("layer").drop("kind", "name").iter_rows())
@@ -102,7 +103,7 @@ def _panel(rows: list[Json], measure: _Measure, words: Words) -> Panelled:
         marks,
         width=PANEL_WIDTH_PX,
         height=max(_LEAST_HEIGHT_PX, ROW_PX * len(inputs)),
-        # What has no value is not drawn, and the ground shows.
+        # A square without a value is not drawn, so the background shows.
         view=alt.ViewBackground(fill=_GROUND),
         title=alt.TitleParams(
             text=words.say(measure.ja, measure.en), subtitle=words.say(measure.meaning_ja, measure.meaning_en)
@@ -111,7 +112,7 @@ def _panel(rows: list[Json], measure: _Measure, words: Words) -> Panelled:
 
 
 def _drawn(value: float | None, measure: _Measure, factor: int) -> float | None:
-    # A logarithm has no place for zero.
+    # Zero has no logarithm.
     if value is None or (measure.logarithmic and value <= 0):
         return None
     return factor * value

@@ -1,7 +1,7 @@
-"""Placing the names beside the points of a scatter chart so that they overlap nothing.
+"""Place the labels of the points in a scatter chart so that they do not overlap.
 
-Vega-Lite has no such placement, so it is done here, in pixels, greedily: each label takes the cheapest free place of
-rings around its point. Sizes of letters are estimated, not measured.
+Vega-Lite cannot do this. The algorithm is greedy and works in pixels: each label takes the cheapest free place in rings
+around its point. The size of a letter is an estimate.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ LINE_PX = 14.0
 _GAP_PX = 9.0
 _POINT_PX = 10.0
 _BAR_COST = 12.0
-"""Pixels that a label rather moves than lie on an error bar: letters have a white outline there."""
+"""Cost of lying on an error bar, as a distance in pixels that a label would move to avoid it. It is low because the
+letters have a white outline."""
 _NEAR_PX = 60.0
+"""Distance within which other points count as a crowd."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Box:
-    """A label's place by its middle."""
+    """The rectangle of a label, in pixels; x and y are its centre."""
 
     x: float
     y: float
@@ -49,20 +51,20 @@ class Box:
 
 
 def label_width(label: str) -> float:
-    """Estimated width in pixels: wide (Japanese) letters count twice."""
+    """Return the estimated width in pixels. Wide (Japanese) letters count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WFA" else 1 for letter in label) * LETTER_PX
 
 
 def place_labels(spots: Sequence[Spot], width: float, height: float) -> list[Box]:
-    """A box for each spot's label, in the order of `spots`, inside the panel wherever it fits.
+    """Return a box for the label of each spot, in the order of `spots`, inside the panel if possible.
 
-    The most crowded spots choose first. A label never lies on another one, on a point only where there is no other
-    place; lying on an error bar and standing far off cost something, and the cheapest place is taken.
+    The most crowded spots choose first. Each takes the cheapest place that no other label covers. Lying on a point
+    costs most, then lying on an error bar; each pixel of distance costs one.
 
     Args:
-        spots: the points, pixels.
-        width: of the panel, pixels.
-        height: of the panel, pixels.
+        spots: the points, in pixels.
+        width: width of the panel in pixels.
+        height: height of the panel in pixels.
     """
     points = [Box(spot.x, spot.y, _POINT_PX, _POINT_PX) for spot in spots]
     bars = [Box(spot.x, (spot.top + spot.bottom) / 2, 3, max(spot.bottom - spot.top, 1)) for spot in spots]
@@ -82,16 +84,17 @@ def place_labels(spots: Sequence[Spot], width: float, height: float) -> list[Box
 
 
 def _crowd(spot: Spot, spots: Sequence[Spot]) -> int:
-    """How many other points stand near."""
+    """Return how many other points are near."""
     return sum(abs(spot.x - other.x) < _NEAR_PX and abs(spot.y - other.y) < _NEAR_PX for other in spots) - 1
 
 
 def _gap(box: Box, spot: Spot) -> float:
-    """From the point to the nearer end of the label."""
+    """Return the horizontal distance from the point to the nearer end of the label."""
     return max(abs(box.x - spot.x) - box.width / 2, 0.0)
 
 
 def _ring(spot: Spot) -> itertools.chain[Box]:
+    """Yield candidate boxes around a spot, the nearest first."""
     size = label_width(spot.label)
     side = size / 2 + _GAP_PX
     steps = [step * LINE_PX for step in range(16)]

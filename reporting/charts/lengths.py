@@ -1,8 +1,8 @@
-"""How long answers are: a violin an arm, the reference above, the answers as dots.
+"""Length of the answers: one violin per arm, the reference at the top, the answers as dots.
 
-Quantization often shows in lengths first: answers that break off, or run to the token limit. The outline is a kernel
-density estimate (Gaussian, Scott's rule), cut at the shortest and the longest answer; all violins have one height, so
-that shapes can be compared and numbers of answers cannot: those are said.
+Quantization often changes the lengths first: answers break off, or run to the token limit. The outline is a kernel
+density estimate (Gaussian, Scott's rule), cut at the shortest and the longest answer. All violins have the same height,
+so only their shapes can be compared; the number of answers is written beside each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_DOTS = 200
 
 
 def lengths_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """A panel a benchmark with generated answers; None where there are none."""
+    """Return the chart, one panel per benchmark with generated answers; None if there are no such answers."""
     if findings.answers is None:
         return None
     answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
@@ -39,8 +39,8 @@ def lengths_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("回答の長さ", "Length of the answers")]
     subtitle = source_lines(findings, words) + words.lines(
-        f"輪郭: 核密度推定(高さは揃えてある)。点: 回答(各アーム最大 {_MOST_DOTS})。短い縦線: 中央値。",
-        f"Outlines: kernel density, all of one height. Dots: answers ({_MOST_DOTS} an arm at most). Bars: medians.",
+        f"輪郭: カーネル密度推定(高さは全アーム共通)。点: 回答(アームごとに最大 {_MOST_DOTS} 件)。短い縦線: 中央値。",
+        f"Outlines: kernel density, all of equal height. Dots: answers (at most {_MOST_DOTS} per arm). Bars: medians.",
     )
     return figure(drawn, title, subtitle)
 
@@ -49,7 +49,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
     arms = [arm for arm in findings.arms if (answers["arm"] == arm["name"]).any()]
     if not arms:
         return None
-    # The sort is stable: references above, the others in their order.
+    # The sort is stable: references come first, the others keep their order.
     arms.sort(key=lambda arm: findings.role(arm) != "reference")
     palette = colours(findings)
     outlines: list[Json] = []
@@ -70,7 +70,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         scale=alt.Scale(domain=limits, nice=False, zero=False),
         axis=alt.Axis(title=words.say("回答のトークン数", "Tokens of the answer"), tickCount=6),
     )
-    # Rows count downwards.
+    # Row numbers increase downwards.
     y_scale = alt.Scale(domain=[-0.5, len(arms) - 0.5], reverse=True, nice=False, zero=False)
     y = alt.Y("y:Q", scale=y_scale, axis=None)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
@@ -85,7 +85,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         .mark_rule(strokeWidth=2.2)
         .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour)
     )
-    # Left of the panel, as every chart has them: inside they would lie on the outlines.
+    # Left of the panel, as in every chart: inside they would lie on the outlines.
     names = chart_of(labels).mark_text(align="right", fontSize=11, lineBreak="\n")
     return alt.layer(
         violin,
@@ -99,7 +99,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
 
 
 def _outline(tokens: Floats, row: int) -> list[Json]:
-    """Lower and upper edge along the lengths; none where all are equal, for there is no density then."""
+    """Return the lower and upper edge of a violin; nothing if all lengths are equal, because there is no density."""
     if tokens.size < 2 or np.ptp(tokens) == 0:
         return []
     grid = np.linspace(tokens.min(), tokens.max(), _OUTLINE_POINTS)
@@ -112,6 +112,6 @@ def _outline(tokens: Floats, row: int) -> list[Json]:
 
 
 def _dots(tokens: Floats, row: int) -> list[Json]:
-    """Answers at equal distances of the list where there are many; lifted in turn, so that equal ones show."""
+    """Return one dot per answer, or a regular sample if there are many. Heights alternate so that equal dots show."""
     step = -(-tokens.size // _MOST_DOTS)
-    return [{"tokens": float(value), "y": row + 0.05 * ((place % 5) - 2)} for place, value in enumerate(tokens[::step])]
+    return [{"tokens": float(value), "y": row + 0.05 * ((index % 5) - 2)} for index, value in enumerate(tokens[::step])]

@@ -1,9 +1,10 @@
-"""Quantization error by layer: arms down, layers across, the relative squared error of the weights as colour.
+"""Heat map of the quantization error: one row per arm, one column per layer, the error of the weights as colour.
 
-A tensor's error is what rounding lost, as a part of what was there, both weighted with the mean squared activations of
-the importance matrix that the arm was made with (all columns equal where there is none); a layer's is the mean over
-its tensors, each weighing as many as it has elements. The colours are cividis, the same with every kind of colour
-vision, on a logarithmic scale: types differ by orders of magnitude.
+The error of a tensor is its squared rounding error relative to its squared weights. Both sums are weighted with the
+mean squared activations in the importance matrix that the arm was made with (without a matrix, all columns count the
+same). The error of a layer is the mean over its tensors, weighted by their number of elements. The colour scale is
+cividis, which looks the same with every kind of colour vision. It is logarithmic, because the errors of types differ by
+orders of magnitude.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ _MOST_LAYER_LABELS = 20
 _GROUND = "#D9D9D9"
 _EMBEDDING, _OUTPUT = "emb.", "out."
 _OUTSIDE = {"token_embd": _EMBEDDING, "output": _OUTPUT}
-"""Tensors outside of the layers that have a column of their own; others (a projection's, say) are few and small."""
+"""Tensors outside the layers that have their own column. Other such tensors (for example a projection) are few and
+small, and are not drawn."""
 
 
 def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """A panel a model; None where nothing was quantized, or the results are from before it was kept."""
+    """Return the chart, one panel per model; None if nothing was quantized, or if the results have no errors."""
     if findings.losses is None:
         return None
     drawn = [panel for model in findings.models if (panel := _panel(findings, words, model)) is not None]
@@ -35,16 +37,16 @@ def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("層ごとの量子化誤差", "Quantization error by layer")]
     subtitle = source_lines(findings, words) + words.lines(
-        "色: 重みの相対二乗誤差 Σ s(w−q)²/Σ s w²(s: アームの重要度行列。なければ1)の、"
-        "要素数についての平均。灰色: 損失なし。右: 全体。",
+        "色: 重みの相対二乗誤差 Σ s(w−q)²/Σ s w² の、要素数で重み付けした平均"
+        "(s: アームの重要度行列。なければ1)。灰色: 誤差なし。右: 全体。",
         "Colour: relative squared error of the weights, Σ s(w−q)²/Σ s w² (s: the arm's importance matrix, else 1), "
-        "mean over elements. Grey: nothing lost. Right: all.",
+        "mean over elements. Grey: no error. Right: the whole model.",
     )
     return figure(drawn, title, subtitle, columns=1)
 
 
 def errors_by_layer(losses: pl.DataFrame) -> pl.DataFrame:
-    """`arm`, `place` (a layer's number, or `emb.` and `out.`), `error`: the mean over elements of relative errors."""
+    """Return a table with `arm`, `place` (the number of a layer, or `emb.` or `out.`) and `error` (the mean error)."""
     known = losses.filter(pl.col("energy") > 0).with_columns(
         place=pl.col("layer").cast(pl.String).fill_null(pl.col("kind").replace_strict(_OUTSIDE, default=None))
     )
@@ -52,7 +54,7 @@ def errors_by_layer(losses: pl.DataFrame) -> pl.DataFrame:
 
 
 def _mean_error() -> pl.Expr:
-    """Relative errors, each weighing as many as its tensor has elements."""
+    """Return the mean of the relative errors, weighted by each tensor's number of elements."""
     relative = pl.col("error") / pl.col("energy")
     return (pl.col("n_elements") * relative).sum() / pl.col("n_elements").sum()
 
@@ -64,19 +66,19 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
     if own.height == 0:
         return None
     table = errors_by_layer(own)
-    # A logarithm has no place for zero: a layer that lost nothing shows the ground.
-    cells = [
+    # Zero has no logarithm: a layer without any error shows the background.
+    squares = [
         {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
         for arm, place, error in table.iter_rows()
     ]
-    if all(cell["error"] is None for cell in cells):
+    if all(square["error"] is None for square in squares):
         return None
     whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
     totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
     shown = {one_line(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
     labels = list(shown)
     y = alt.Y("arm:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
-    marks = chart_of(cells).mark_rect().encode(x=_layer_axis(table, words), y=y, color=_colour(words))
+    marks = chart_of(squares).mark_rect().encode(x=_layer_axis(table, words), y=y, color=_colour(words))
     texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
     beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
     n = integer(own["tensor"].n_unique())
@@ -91,7 +93,7 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
 
 
 def _layer_axis(table: pl.DataFrame, words: Words) -> alt.X:
-    """The embedding, the layers by their numbers, the output."""
+    """Return the axis: the embedding, the layers in order, the output."""
     found = set(table["place"])
     layers = sorted(found - {_EMBEDDING, _OUTPUT}, key=int)
     ends = [[place] if place in found else [] for place in (_EMBEDDING, _OUTPUT)]

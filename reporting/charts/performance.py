@@ -1,7 +1,7 @@
 """Performance of every arm on every benchmark, with error bars.
 
-The thin bar is the 95% interval over items (the benchmark as a sample of questions), the thick one
-`1.96 * sigma_runs / sqrt(runs)`, sampling noise only; where nothing is sampled there is no thick bar.
+The thin bar is the 95% interval over items (the benchmark as a sample of questions). The thick bar is
+`1.96 * sigma_runs / sqrt(runs)`, sampling noise only; without sampling there is no thick bar.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ROW_PX = 42
 
 
 def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> AnyChart:
-    """The chart; a benchmark without any result is shown as such.
+    """Return the chart. A benchmark without any result has a panel that says so.
 
     Args:
         findings: the results.
         words: the language.
-        plain_bars: 1.96 sigma/sqrt(n) over items in place of the statistics' interval.
+        plain_bars: draw 1.96 sigma/sqrt(n) over items in place of the intervals of the statistics.
     """
     labels = [arm_label(findings, words, arm) for arm in findings.arms]
     palette = colours(findings)
@@ -60,7 +60,7 @@ def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = Fa
 
 
 def empty_chart(words: Words) -> alt.Chart:
-    """What is drawn where there is nothing to draw."""
+    """Return a chart that only says that there are no results."""
     text = words.say("結果なし", "no results")
     chart: alt.Chart = chart_of([{"text": text}]).mark_text(color=GREY).encode(text="text:N")
     return chart
@@ -106,7 +106,7 @@ def _panel_chart(panel: Panel, labels: list[str], palette: dict[str, str], words
 
 
 def _reference_rules(panel: Panel, palette: dict[str, str], scale: alt.Scale, words: Words) -> list[alt.Chart]:
-    """A dashed line at the reference; with several references it would not be clear whose it is."""
+    """Return a dashed line at the reference; no line if there are several, because it would be ambiguous."""
     found = [point for point in panel.points if point.role == role_title(words, "reference")]
     if len(found) != 1:
         return []
@@ -115,7 +115,7 @@ def _reference_rules(panel: Panel, palette: dict[str, str], scale: alt.Scale, wo
 
 
 def _missing(panel: Panel, labels: list[str], words: Words) -> alt.Chart:
-    """A word in the row of each arm that gave nothing, so that a gap is not taken for a zero."""
+    """Return "no result" in the row of each arm without a result, so that a gap is not read as zero."""
     values = [{"label": label, "text": words.say("結果なし", "no result")} for label in panel.missing]
     y = alt.Y("label:N", sort=labels, scale=alt.Scale(domain=labels))
     middle = alt.value(PANEL_WIDTH_PX / 2)

@@ -1,6 +1,6 @@
-"""What the charts show of one arm on one benchmark, and the words that say how it was measured.
+"""The values and labels that charts show for each arm on each benchmark.
 
-Intervals come as the statistics made them; a null interval stays null and is never drawn as one of no width.
+Intervals are those of the statistics. A null interval stays null and is never drawn as an interval of zero width.
 """
 
 from __future__ import annotations
@@ -35,28 +35,31 @@ class Point:
 
 @dataclass(frozen=True)
 class Panel:
-    """One benchmark: its words and its points."""
+    """One benchmark: its labels and its points."""
 
     name: str
     title: str
     subtitle: list[str]
     axis_title: tuple[str, str]
-    """The metric, and which way is better."""
+    """The metric, and which direction is better."""
     higher_is_better: bool
     scale: Scale
     points: tuple[Point, ...]
     missing: tuple[str, ...]
-    """Labels of the arms that gave no result."""
+    """Labels of the arms without a result."""
 
 
 def arm_label(findings: Findings, words: Words, arm: Json) -> str:
-    """An arm's name, the reference marked."""
+    """Return an arm's name, with a mark if it is a reference."""
     mark = f" ({words.say('基準', 'ref.')})" if findings.role(arm) == "reference" else ""
     return one_line(arm["name"], ARM_LABEL_CHARS) + mark
 
 
 def panels(findings: Findings, words: Words, *, plain_bars: bool = False) -> list[Panel]:
-    """A panel a benchmark, in the order of the results file; `plain_bars`: with 1.96 sigma/sqrt(n) as intervals."""
+    """Return one panel per benchmark, in the order of the results file.
+
+    `plain_bars`: use 1.96 sigma/sqrt(n) in place of the intervals of the statistics.
+    """
     return [_panel(findings, words, benchmark, plain_bars) for benchmark in findings.benchmarks]
 
 
@@ -89,9 +92,9 @@ def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) 
 
 
 def _with_plain_bar(row: Json, primary: Json | None) -> Json:
-    """The row with mean ± 1.96 sigma/sqrt(n) over items as its interval; none where sigma is not defined.
+    """Return the row with mean ± 1.96 sigma/sqrt(n) over items as its interval; no interval if sigma is undefined.
 
-    Sigma belongs to the primary row: a perplexity gets the exponentials of the loss's ends.
+    Sigma is that of the primary row. For a perplexity the interval is the exponential of the loss's interval.
     """
     none = row | {"ci95": None, "ci_method": None}
     if primary is None or primary["sigma_items"] is None:
@@ -104,7 +107,7 @@ def _with_plain_bar(row: Json, primary: Json | None) -> Json:
 
 
 def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]:
-    """How many items and runs, and how the interval was made."""
+    """Return lines that say how many items and runs were measured, and how the interval was made."""
     if not rows:
         return [words.say("結果なし", "no results")]
     counts = sorted({row["n_items"] for row in rows})
@@ -147,7 +150,7 @@ def _point(row: Json, arm: Json, label: str, role: str, scale: Scale) -> Point:
 
 
 def domain(values: Iterable[float], margin: float = 0.08) -> list[float]:
-    """Axis limits around `values`; [0, 1] where there are none, never of no width."""
+    """Return axis limits around `values`, never of zero width; [0, 1] if there are no values."""
     known = list(values)
     if not known:
         return [0.0, 1.0]
@@ -157,7 +160,7 @@ def domain(values: Iterable[float], margin: float = 0.08) -> list[float]:
 
 
 def extent(points: Iterable[Point]) -> list[float]:
-    """Every value that a panel must have room for."""
+    """Return all values that must lie inside the panel."""
     found: list[float] = []
     for point in points:
         candidates = (point.mean, point.low, point.high, point.run_low, point.run_high)

@@ -1,7 +1,7 @@
-"""Panels of points with names: something that an arm costs across, what it performs upwards, intervals and all.
+"""Panels of labelled points: a cost of the arm on the x axis, its performance with an interval on the y axis.
 
-Names are placed so that they overlap nothing (`reporting.charts.labels`). The thin line joins the Pareto front: arms
-than which no other is at once cheaper and better, by the means alone; intervals may well overlap.
+`reporting.charts.labels` places the labels. The dotted line joins the Pareto front: the arms for which no other arm is
+both cheaper and better. Only the means decide this; the intervals may overlap.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ from reporting.wording import Words
 WIDTH_PX = 400
 HEIGHT_PX = 290
 _FAR_PX = 12.0
-"""Between a name and its point, from which a thin line joins them."""
+"""A label that is farther than this from its point gets a thin line to it."""
 _STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))
-"""Marks within each power of ten of a logarithmic axis: the first set of which no more than so many are seen."""
+"""Sets of tick marks within each power of ten of a logarithmic axis. The first set that shows at most `_MOST_MARKS` is
+used."""
 _MOST_MARKS = 9
 _SPREAD = 2.0
-"""Ratio of the largest cost to the smallest from which the axis is logarithmic: sizes go by factors then."""
+"""From this ratio of the largest cost to the smallest, the axis is logarithmic."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What is drawn across."""
+    """The quantity on the x axis."""
 
     title: str
     values: Mapping[str, float]
-    """By arm; arms that are not in it cannot be placed, and are left out."""
+    """Arm name -> cost. Arms that are not in it are left out of the panel."""
 
 
 def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Words) -> Panelled | None:
-    """One panel; None where no arm can be placed."""
+    """Return one panel; None if no arm has a cost."""
     points = [point for point in panel.points if point.arm in cost.values]
     if not points:
         return None
-    across = _across([cost.values[point.arm] for point in points])
-    upwards = domain(extent(points), margin=0.1)
-    x_scale = alt.Scale(domain=across.ends, nice=False, zero=False, type="log" if across.logarithmic else "linear")
-    y_scale = alt.Scale(domain=upwards, nice=False, zero=False)
-    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, **across.ticks))
+    x_axis = _cost_axis([cost.values[point.arm] for point in points])
+    y_ends = domain(extent(points), margin=0.1)
+    x_scale = alt.Scale(domain=x_axis.ends, nice=False, zero=False, type="log" if x_axis.logarithmic else "linear")
+    y_scale = alt.Scale(domain=y_ends, nice=False, zero=False)
+    x = alt.X("cost:Q", scale=x_scale, axis=alt.Axis(title=cost.title, **x_axis.ticks))
     y_axis = alt.Axis(title=list(panel.axis_title), format=".0%" if panel.scale.percent else "~f", tickCount=6)
     y = alt.Y("mean:Q", scale=y_scale, axis=y_axis)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
@@ -60,7 +61,7 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
     front = [{"cost": cost.values[point.arm], "mean": point.mean} for point in pareto_front(panel, cost)]
     line = chart_of(front).mark_line(strokeWidth=1, strokeDash=[2, 2], color=GREY).encode(x=x, y=y)
     marks = base.mark_point(filled=True, size=80, opacity=1).encode(y=y, shape=shape_encoding(words))
-    layers: list[Any] = [line, interval, marks, *_names(points, cost, across, upwards, colour)]
+    layers: list[Any] = [line, interval, marks, *_names(points, cost, x_axis, y_ends, colour)]
     return alt.layer(
         *layers,
         width=WIDTH_PX,
@@ -70,25 +71,25 @@ def scatter_panel(panel: Panel, cost: Cost, palette: dict[str, str], words: Word
 
 
 @dataclass(frozen=True)
-class _Across:
-    """The axis of the cost."""
+class _CostAxis:
+    """The x axis of a panel."""
 
     ends: list[float]
     logarithmic: bool
     ticks: dict[str, Any]
 
     def px(self, value: float) -> float:
-        """Distance from the panel's left end."""
+        """Return the distance of a value from the panel's left end, in pixels."""
         low, high = self.ends
         if self.logarithmic:
             low, high, value = math.log(low), math.log(high), math.log(value)
         return (value - low) / (high - low) * WIDTH_PX
 
 
-def _across(values: Sequence[float]) -> _Across:
+def _cost_axis(values: Sequence[float]) -> _CostAxis:
     low, high = min(values), max(values)
     if low <= 0 or high < _SPREAD * low:
-        return _Across(domain(values, margin=0.16), False, {"tickCount": 6})
+        return _CostAxis(domain(values, margin=0.16), False, {"tickCount": 6})
     ends = [math.exp(end) for end in domain([math.log(low), math.log(high)], margin=0.16)]
     powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
     for steps in _STEPS:
@@ -96,11 +97,11 @@ def _across(values: Sequence[float]) -> _Across:
         seen = [mark for mark in marks if ends[0] <= mark <= ends[1]]
         if len(seen) <= _MOST_MARKS:
             break
-    return _Across(ends, True, {"values": seen, "format": "~g"})
+    return _CostAxis(ends, True, {"values": seen, "format": "~g"})
 
 
 def pareto_front(panel: Panel, cost: Cost) -> list[Point]:
-    """The points than which none is both cheaper (or as cheap) and better, from the cheapest on."""
+    """Return the points for which no other point is better at the same or a lower cost, the cheapest first."""
     sign = 1 if panel.higher_is_better else -1
     placed = [point for point in panel.points if point.arm in cost.values]
     placed.sort(key=lambda point: (cost.values[point.arm], -sign * point.mean))
@@ -112,24 +113,24 @@ def pareto_front(panel: Panel, cost: Cost) -> list[Point]:
 
 
 def pareto_lines(words: Words) -> list[str]:
-    """What the dotted line is."""
+    """Return lines that explain the dotted line."""
     return words.lines(
-        "点線: パレート前線(より安くかつ良いアームがないもの。平均のみによる)。",
-        "Dotted line: Pareto front, no other arm being both cheaper and better (by the means alone).",
+        "点線: パレートフロント(よりコストが低く、かつ良いアームがほかにない。平均だけで判定)。",
+        "Dotted line: Pareto front. No other arm is both cheaper and better (by the means alone).",
     )
 
 
 def _names(
-    points: list[Point], cost: Cost, across: _Across, upwards: list[float], colour: alt.Color
+    points: list[Point], cost: Cost, x_axis: _CostAxis, y_ends: list[float], colour: alt.Color
 ) -> list[alt.Chart]:
-    """The arms' names, each with a thin line to its point where it had to move away."""
+    """Return the labels of the points; a label that is far from its point has a thin line to it."""
 
     def y_px(value: float) -> float:
-        return (upwards[1] - value) / (upwards[1] - upwards[0]) * HEIGHT_PX
+        return (y_ends[1] - value) / (y_ends[1] - y_ends[0]) * HEIGHT_PX
 
     spots = [
         Spot(
-            x=across.px(cost.values[point.arm]),
+            x=x_axis.px(cost.values[point.arm]),
             y=y_px(point.mean),
             top=y_px(point.mean if point.high is None else point.high),
             bottom=y_px(point.mean if point.low is None else point.low),

@@ -1,8 +1,7 @@
-"""One look for all charts: palette, shapes, fonts and the rendering to files.
+"""The common style of all charts: palette, shapes, fonts; and rendering to files.
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with every kind of colour
-vision; shape says the same as colour, so that prints in grey can be read too. What is drawn is left to the
-modules of each chart.
+The colours are those of Okabe and Ito ("Color Universal Design", 2008), which can be told apart with every kind of
+colour vision. Shapes repeat what the colours say, so that a grey print can also be read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 GREY: Final = "#767676"
 PANEL_WIDTH_PX: Final = 330
 RESOLUTION_PPI: Final = 216
-"""Three device pixels a CSS pixel: over 200 dots an inch where a figure is as wide as an A4 column."""
+"""Three device pixels per CSS pixel. A figure as wide as the text on A4 has over 200 dots per inch."""
 
 _SHAPES: Final[dict[Role, str]] = {"reference": "diamond", "compared": "circle", "alone": "square"}
 _ROLES: Final[dict[Role, tuple[str, str]]] = {
@@ -40,28 +39,28 @@ _ROLES: Final[dict[Role, tuple[str, str]]] = {
 
 
 def role_title(words: Words, role: Role) -> str:
-    """What an arm is, in words."""
+    """Return the name of an arm's role."""
     return words.say(*_ROLES[role])
 
 
 def shape_encoding(words: Words) -> alt.Shape:
-    """Shape by role: the same in every chart."""
+    """Return the encoding of the role as a shape, the same in every chart."""
     scale = alt.Scale(domain=[role_title(words, role) for role in _SHAPES], range=list(_SHAPES.values()))
     return alt.Shape("role:N", scale=scale, legend=None)
 
 
 def colours(findings: Findings) -> dict[str, str]:
-    """Arm name -> colour: references black; other arms by their model, so that one model is one colour."""
+    """Return arm name -> colour. References are black; all other arms of one model have the same colour."""
     models = [model["name"] for model in findings.models]
     palette: dict[str, str] = {}
     for arm in findings.arms:
-        place = models.index(arm["model"]) if arm["model"] in models else len(models)
-        palette[arm["name"]] = BLACK if findings.role(arm) == "reference" else PALETTE[place % len(PALETTE)]
+        index = models.index(arm["model"]) if arm["model"] in models else len(models)
+        palette[arm["name"]] = BLACK if findings.role(arm) == "reference" else PALETTE[index % len(PALETTE)]
     return palette
 
 
 def configured(chart: AnyChart) -> Json:
-    """The chart's Vega-Lite specification with our look."""
+    """Return the chart's Vega-Lite specification in the common style."""
     font = f"{FAMILY}, sans-serif"
     chart = chart.configure(font=font, background="white", padding=14)
     chart = chart.configure_view(stroke="#D0D0D0")
@@ -75,24 +74,30 @@ def configured(chart: AnyChart) -> Json:
 
 
 def to_svg(chart: AnyChart) -> str:
-    """The chart as SVG, its text still in need of the font."""
+    """Return the chart as SVG, without the font embedded."""
     _register_fonts()
-    # No address may be fetched while rendering: the data stand in the specification.
+    # The data are in the specification, so the renderer may not fetch any address.
     return _renumbered(str(vl_convert.vegalite_to_svg(configured(chart), allowed_base_urls=[])))
 
 
 def _renumbered(svg: str) -> str:
-    """The same picture, its gradients numbered from 0: the renderer goes on counting from chart to chart."""
-    places: dict[str, int] = {}
+    """Return the SVG with its gradients numbered from 0.
+
+    The renderer continues counting from chart to chart, so the output would depend on the charts drawn before.
+    """
+    numbers: dict[str, int] = {}
     return re.sub(
         r"((?:id=\"|url\(#)gradient_)(\d+)",
-        lambda match: f"{match[1]}{places.setdefault(match[2], len(places))}",
+        lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}",
         svg,
     )
 
 
 def render(chart: AnyChart, png_path: Path) -> list[Path]:
-    """Write the chart as PNG to `png_path` and as SVG beside it; both whole or not at all."""
+    """Write the chart as PNG to `png_path` and as SVG beside it, and return both paths.
+
+    Each file is written completely or not at all.
+    """
     svg = to_svg(chart)
     svg_path = png_path.with_suffix(".svg")
     write_bytes(png_path, vl_convert.svg_to_png(svg, scale=1, ppi=RESOLUTION_PPI))
@@ -108,24 +113,24 @@ def _register_fonts() -> None:
 
 
 def _with_fonts(svg: str) -> str:
-    """`svg` with the letters that it uses inside: it shows right on a machine without the font."""
+    """Return the SVG with the letters that it uses embedded, so that it needs no font on the reader's machine."""
     faces = font_faces(re.sub(r"<[^>]*>", "", svg), bold='font-weight="bold"' in svg)
     style = f"<defs><style>{faces}</style></defs>"
     return re.sub(r"(<svg\b[^>]*>)", lambda match: match.group() + style, svg, count=1)
 
 
 def chart_of(rows: list[Json]) -> alt.Chart:
-    """A chart over rows that stand in the specification itself; their fields' types are said in the encodings."""
+    """Return a chart whose rows are part of its specification. The encodings give the types of the fields."""
     return alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
 
 
 def haloed(chart: alt.Chart, **text: Any) -> list[alt.Chart]:
-    """Text marks that stay readable where they cross a line: once as a white outline, once as letters."""
+    """Return text marks that stay readable on a line: first a white outline, then the letters."""
     return [chart.mark_text(stroke="white", strokeWidth=3, **text), chart.mark_text(**text)]
 
 
 def figure(panels: list[Any], title: list[str], subtitle: list[str], columns: int = 2) -> AnyChart:
-    """Panels side by side, each with scales of its own, under one title."""
+    """Return panels side by side under one title, each with its own scales."""
     head = alt.TitleParams(text=title, subtitle=subtitle, fontSize=17, subtitleFontSize=11.5, offset=16)
     concat: AnyChart = alt.concat(*panels, columns=columns, title=head, spacing=34).resolve_scale(
         x="independent", y="independent", shape="independent", color="independent"
@@ -134,20 +139,20 @@ def figure(panels: list[Any], title: list[str], subtitle: list[str], columns: in
 
 
 def source_lines(findings: Findings, words: Words) -> list[str]:
-    """Which models, from which source: said on every chart."""
+    """Return lines that name the models and their source; every chart shows them."""
     from_quantized = [model for model in findings.models if model["dequantized_from"]]
     names = ", ".join(model_line(model, words) for model in findings.models)
     lines = [words.say("モデル", "Model") + ": " + names]
     if from_quantized:
         lines += words.lines(
-            "元のモデルは量子化済み。基準はそれを逆量子化したもので、原モデルそのものではない。",
+            "入力のモデルは量子化済み。基準はそれを逆量子化したもので、元のモデルではない。",
             "The source is already quantized: the reference is that file dequantized, not the original model.",
         )
     return lines
 
 
 def model_line(model: Json, words: Words) -> str:
-    """A model's name, with the type it was dequantized from where it was."""
+    """Return a model's name, with the type it was dequantized from, if any."""
     source = model["dequantized_from"]
-    said = words.say(f"{source} を逆量子化", f"dequantized from {source}") if source else ""
-    return one_line(model["name"] + (f" ({said})" if said else ""), 100)
+    note = words.say(f"{source} を逆量子化", f"dequantized from {source}") if source else ""
+    return one_line(model["name"] + (f" ({note})" if note else ""), 100)

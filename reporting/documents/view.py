@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from reporting.advice import advice, worse_arms
 from reporting.charts.draw import importance_name
 from reporting.documents.answers import Question, sample_questions
 from reporting.documents.references import Reference, references_of
@@ -20,7 +21,6 @@ from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.verdicts import divergence_view, flips_table, verdicts_table
 from reporting.results_folder import Findings, Json
-from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words, benchmark_title
 from stats.intervals import SMALL_N
 from stats.paired import FEW_DIFFERENCES
@@ -202,7 +202,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         settings=results.settings_table(findings, words),
         versions=results.versions_table(findings, words),
         summary=tuple(summary_sentences(findings, words)),
-        ways_out=tuple(way_out(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
+        ways_out=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(

@@ -1,4 +1,4 @@
-"""The rows of the summary's table on text: how far each arm is from its reference, token by token."""
+"""The table of divergence in the terminal summary: how far each arm is from its reference on each token of a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NONE = "-"
 
 
 def divergence_table(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Cells of text, the heading first; empty where no arm was compared.
+    """Return rows of text, the header first; no rows if no arm was compared.
 
     Args:
         results: the result rows of one benchmark.
@@ -21,8 +21,8 @@ def divergence_table(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     if not arms:
         return []
     classes = [name for name in TOKEN_CLASSES if any((arm, f"kld_{name}") in found for arm in arms)]
-    heading = ["", "KLD", "95% CI", "same top token", "change of p (RMS)", *(f"KLD {name}" for name in classes)]
-    return [heading, *(_row(found, arm, classes) for arm in arms)]
+    header = ["", "KLD", "95% CI", "same top token", "change of p (RMS)", *(f"KLD {name}" for name in classes)]
+    return [header, *(_row(found, arm, classes) for arm in arms)]
 
 
 def _row(found: Mapping[tuple[str, str], Mapping[str, Any]], arm: str, classes: Sequence[str]) -> list[str]:

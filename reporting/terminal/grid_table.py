@@ -1,7 +1,6 @@
-"""The effects of a grid as rows of plain text, English, for the table that the pipeline prints at its end.
+"""The table of a grid's effects in the terminal summary, in English.
 
-Main effects, and every two importance matrices against each other in each language; interactions are left to the
-report.
+It has the main effects, and every pair of importance matrices in each language. The report also has the interactions.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _NONE = "-"
 
 
 def grid_table(grid: Mapping[str, Any]) -> list[list[str]]:
-    """A line of headers, then level, baseline, what differs, the text, and the numbers."""
+    """Return rows of text: the header, then for each effect the level, the baseline, what differs, and the numbers."""
     rows = [["level", "against", "what", "on", "difference", "95% CI", "p"]]
     rows += [_row(row, str(row["factors"][0]), "all") for row in grid["effects"] if len(row["factors"]) == 1]
     alone = len(grid["languages"]) == 1

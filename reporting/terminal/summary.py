@@ -1,8 +1,8 @@
-"""The table that the pipeline prints at its end: plain text, English, at most 120 columns.
+"""The summary that the pipeline prints at its end: plain text, in English, at most 120 columns wide.
 
-One block for the arms and one a benchmark, because an interval without its n misleads and both of all
-benchmarks do not fit side by side. All numbers come from the two result files. Names are cut and control
-characters taken out: a name from a model file must not drive the terminal.
+It has one section for the arms and one section per benchmark. An interval without its n is misleading, and the
+intervals and counts of all benchmarks do not fit side by side. All numbers come from the two result files. Names are
+cut, and control characters are replaced, so that a name from a model file cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reporting.analysis.cells import AA_SUFFIX
+from reporting.advice import advice, worse_arms
+from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.terminal.divergence_table import divergence_table
 from reporting.terminal.grid_table import grid_table
-from reporting.ways_out import way_out, worse_arms
 from reporting.wording import Words
 
 WIDTH = 110
 _LONGEST_NAME = 34
 _LONGEST_LEVEL = 18
-"""Of a factor: four such columns stand in a line with the numbers."""
+"""Longest name of a level in a grid. The table of a grid has four columns of names beside the numbers."""
 _NONE = "-"
 _VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
 
 
 def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) -> str:
-    """The summary of both result files, without a trailing line end.
+    """Return the summary of both result files, without a line end after the last line.
 
     Args:
         comparison: `quantization_comparison.json`.
@@ -41,21 +41,21 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
     sections += [_grid_section(grid) for grid in analysis.get("factorial", []) if "contrasts" in grid]
     sections.append(
         _wrapped(
-            "Brackets: 95% intervals, the benchmark taken as a sample of questions. diff: arm minus reference, over"
-            " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: items scored. verdict: on this"
-            " benchmark, against the margin." + _noise_floor_words(comparison),
+            "Brackets: 95% intervals, with the benchmark as a sample of questions. diff: arm minus reference, over"
+            " items scored in both. runs: 1.96 sigma/sqrt(runs), sampling noise only. n: scored items. verdict: on this"
+            " benchmark, by the margin." + _noise_floor_words(comparison),
         )
     )
     worse = worse_arms(comparison, analysis["comparisons"])
     if worse:
-        sections.append("\n".join(_wrapped(_clean(way_out(Words("en"), one))) for one in worse))
+        sections.append("\n".join(_wrapped(_clean(advice(Words("en"), one))) for one in worse))
     return "\n\n".join(sections)
 
 
 def _noise_floor_words(comparison: Mapping[str, Any]) -> str:
-    """What the reference's second arm is, where there is one."""
-    second = [_shown(arm["name"]) for arm in comparison["arms"] if arm["name"].endswith(AA_SUFFIX)]
-    return f" {', '.join(second)}: the reference in another batch layout, so the noise floor." if second else ""
+    """Return a sentence that explains the A/A arms; nothing if there are none."""
+    names = [_shown(arm["name"]) for arm in comparison["arms"] if arm["name"].endswith(AA_SUFFIX)]
+    return f" {', '.join(names)}: the reference in another batch layout (the noise floor)." if names else ""
 
 
 def _arms_section(comparison: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
         if model["dequantized_from"]:
             name = _shown(model["name"])
             given = _shown(model["dequantized_from"])
-            lines.append(_wrapped(f"{name} was given as {given}: what is made here is made from dequantized weights."))
+            lines.append(_wrapped(f"{name} was given as {given}, so all arms made here come from dequantized weights."))
     lines += [_budget_line(arm) for arm in comparison["arms"] if arm.get("budget")]
     lines += [
         _wrapped(f"failed: {_shown(arm['name'])}: {_clean(str(arm['failed']))[:200]}")
@@ -90,11 +90,11 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
 
 def _budget_line(arm: Mapping[str, Any]) -> str:
     budget = arm["budget"]
-    text = f"{_shown(arm['name'])}: {budget['added_bpw']:+.3f} bits/weight against {_shown(str(arm['method']))} alone"
+    text = f"{_shown(arm['name'])}: {budget['added_bpw']:+.3f} bits/weight over plain {_shown(str(arm['method']))}"
     if budget["predicted_error"] is not None:
-        text += f", predicted error {budget['predicted_error']:.3g} (there {budget['predicted_error_base']:.3g})"
+        text += f", predicted error {budget['predicted_error']:.3g} (plain: {budget['predicted_error_base']:.3g})"
     if budget["control"]:
-        text += "; spent without measuring, as a control"
+        text += "; a control: bits spent without measuring"
     return _wrapped(text)
 
 
@@ -110,7 +110,7 @@ def _benchmark_section(
     items = f"{benchmark['n_items']} of {benchmark['n_items_total']} items"
     title = f"{name}: {_shown(shown_metric)}, {direction} is better; {items}, {runs}"
     difference = "diff in ln PPL" if benchmark["metric"] == "nll" else "diff"
-    # Without sampling there is no spread between runs: the title says so, and no column shows a ±0.
+    # Without sampling there is no spread between runs. The title says so, and the column is left out: no ±0.
     sampled = [] if benchmark["deterministic"] else ["runs"]
     table = [["arm", "mean", "95% CI", *sampled, "n", difference, "95% CI", "d", "verdict"]]
     primary = [row for row in own if row["primary"]]
@@ -160,34 +160,37 @@ def _uncompared_line(row: Mapping[str, Any]) -> str:
     return _wrapped(f"not compared: {arm} with {reference} ({row['difference_reason']})")
 
 
-# --- verdicts -------------------------------------------------------------------------------------
+# --- lines below a benchmark's table --------------------------------------------------------------
 
 
 def _divergence_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How far the arms' predictions of text are from the reference's, in nats and shares per token."""
+    """Return the table of divergence: how far the arms' predictions of a text are from the reference's."""
     rows = divergence_table(results)
     return _columns([[_shown(row[0]), *row[1:]] for row in rows], left=(0,)) if rows else []
 
 
 def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Answers that flipped, with the noise floor, of all arms in one line."""
+    """Return one line with the share of flipped answers of each arm, and the noise floor."""
     known = [row for row in rows if row.get("flips")]
     if not known:
         return []
     flipped = ", ".join(f"{_shown(row['arm'])} {100 * row['flips']['flipped']:.1f}%" for row in known)
     floors = [row["flips"]["noise_floor"] for row in known if row["flips"]["noise_floor"] is not None]
-    floor = f"without any quantization {100 * floors[0]:.1f}%" if floors else "noise floor not measured"
-    return [_wrapped(f"answers that flip: {flipped} ({floor})")]
+    floor = f"noise floor {100 * floors[0]:.1f}%" if floors else "noise floor not measured"
+    return [_wrapped(f"flipped answers: {flipped} ({floor})")]
 
 
 def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What these items find, and what would decide the undecided arms, were the true differences those seen."""
+    """Return the smallest loss that these items can detect, and what would decide the undecided arms.
+
+    The second assumes that the true differences are the measured ones.
+    """
     lines = []
     drops = [row["detectable_drop"] for row in rows if row.get("detectable_drop") is not None]
     if drops:
         metric = rows[0]["metric"]
         least, most = (_loss(metric, drop) for drop in (min(drops), max(drops)))
-        lines.append(f"smallest loss that these items find: {least if least == most else f'{least} to {most}'}")
+        lines.append(f"smallest detectable loss: {least if least == most else f'{least} to {most}'}")
     parts = []
     for row in rows:
         if row.get("verdict") == "undecided":
@@ -195,23 +198,23 @@ def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             ways = [f"{row[key]:,} {unit}" for key, unit in needed if row[key]]
             parts.append(f"{_shown(row['arm'])} {' or '.join(ways) or 'unknown'}")
     if parts:
-        lines.append(_wrapped(f"would decide, if the differences stay as they are: {'; '.join(parts)}"))
+        lines.append(_wrapped(f"needed to decide, if the differences stay as measured: {'; '.join(parts)}"))
     return lines
 
 
 def _early_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What ended early, and which interval is shown of a benchmark that might."""
+    """Return which arms ended early, and which kind of interval is shown; nothing if the benchmark cannot end early."""
     known = [(row, row["early_stop"]) for row in rows if row.get("early_stop")]
     if not known:
         return []
     ended = [
         f"{_shown(row['arm'])} {_VERDICTS[row['verdict']]} after {stop['n_items_looked_at']:,} of"
-        f" {stop['n_items_planned']:,} items ({stop['n_records_saved']:,} records not made)"
+        f" {stop['n_items_planned']:,} items ({stop['n_records_saved']:,} records skipped)"
         for row, stop in known
         if stop["decided"]
     ]
-    words = f"ended early: {'; '.join(ended)}" if ended else "nothing was decided before the end"
-    return [_wrapped(f"{words}. Intervals hold at any number of items (betting sequence).")]
+    words = f"ended early: {'; '.join(ended)}" if ended else "no arm was decided early"
+    return [_wrapped(f"{words}. Intervals are valid at any number of items (betting sequence).")]
 
 
 def _early_total(analysis: Mapping[str, Any]) -> list[str]:
@@ -219,7 +222,7 @@ def _early_total(analysis: Mapping[str, Any]) -> list[str]:
     if not early:
         return []
     saved, planned = early["n_records_saved"], early["n_records_planned"]
-    text = f"early stop: {saved:,} of {planned:,} records not made ({100 * early['share_saved']:.0f}%)"
+    text = f"early stop: {saved:,} of {planned:,} records skipped ({100 * early['share_saved']:.0f}%)"
     return [_wrapped(f"{text} on {', '.join(early['benchmarks'])}")]
 
 
@@ -227,12 +230,15 @@ def _loss(metric: str, value: float) -> str:
     return f"{value:.4f}" if metric == "nll" else f"{value:.3f}"
 
 
+# --- verdicts -------------------------------------------------------------------------------------
+
+
 def _verdict_section(analysis: Mapping[str, Any]) -> str:
     margins = analysis["margins"]
     accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
-    title = f"Verdicts (no worse: a loss below {accuracy:g} of accuracy and {ln_ppl:g} of ln PPL, with 95% confidence)"
+    title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL, with 95% confidence)"
     lines = [_wrapped(title)]
-    # The noise floor is no arm that somebody might take.
+    # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
     lines += _columns(table, left=(0, 1, 2), last_width=WIDTH)
@@ -249,42 +255,42 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
 
 
 def _grounds(row: Mapping[str, Any]) -> str:
-    """Where an arm's verdict comes from."""
+    """Return the benchmarks that an arm's verdict comes from."""
     shown_losses = [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]]
     parts = []
     if row["worse_on"]:
-        adjusted = " (before adjustment)" if row["verdict"] != "worse" else ""
+        adjusted = " (before adjustment of p)" if row["verdict"] != "worse" else ""
         parts.append(f"worse on {', '.join(row['worse_on'])}{adjusted}")
     if row["undecided_on"]:
         parts.append(f"undecided on {', '.join(row['undecided_on'])}")
     if row["no_worse_on"] and parts:
         parts.append(f"no worse on {', '.join(row['no_worse_on'])}")
     if shown_losses:
-        parts.append(f"a loss within the margin is shown on {', '.join(shown_losses)}")
+        parts.append(f"a measurable loss within the margin on {', '.join(shown_losses)}")
     return "; ".join(parts)
 
 
 def _selection_line(row: Mapping[str, Any]) -> str:
-    """The smallest arm that may be taken, and why no smaller one."""
-    taken, ended = row["smallest_no_worse"], row["stopped_at"]
-    text = f"smallest arm that is no worse than {_shown(row['reference'])}: {_shown(taken) if taken else 'none'}"
-    return _wrapped(f"{text} (from the largest on; {_shown(ended)} ended it)" if ended else text)
+    """Return a sentence with the smallest arm that is no worse, and the arm at which the testing stopped."""
+    chosen, stopped_at = row["smallest_no_worse"], row["stopped_at"]
+    text = f"smallest arm that is no worse than {_shown(row['reference'])}: {_shown(chosen) if chosen else 'none'}"
+    return _wrapped(f"{text} (tested from the largest down to {_shown(stopped_at)})" if stopped_at else text)
 
 
 # --- grids ----------------------------------------------------------------------------------------
 
 
 def _grid_section(grid: Mapping[str, Any]) -> str:
-    """Main effects, then every two importance matrices against each other in each language."""
+    """Return the main effects, then every pair of importance matrices in each language."""
     title = (
         f"Effects of recipe, importance matrix and language on the loss against {_shown(grid['reference'])}, in ln PPL "
-        "(negative: less is lost; p adjusted by Holm's method)"
+        "(negative: a smaller loss; p adjusted by Holm's method)"
     )
     chunks = ", ".join(f"{name} {count}" for name, count in grid["n_chunks"].items())
     rows = [[*(_shown(cell, _LONGEST_LEVEL) for cell in row[:4]), *row[4:]] for row in grid_table(grid)]
     lines = [_wrapped(title), _wrapped(f"chunks of text: {chunks}"), *_columns(rows, left=(0, 1, 2, 3))]
     lines += [
-        _wrapped(f"{_shown(first)} and {_shown(second)} give the same on every chunk: the same weights")
+        _wrapped(f"{_shown(first)} and {_shown(second)} gave the same loss on every chunk: they are the same weights")
         for first, second in grid.get("equal_recipes", [])
     ]
     return "\n".join(lines)
@@ -294,7 +300,7 @@ def _grid_section(grid: Mapping[str, Any]) -> str:
 
 
 def display_width(text: str) -> int:
-    """Terminal columns that a text takes: wide East Asian characters two, combining marks none."""
+    """Return the number of terminal columns of a text: 2 per wide East Asian character, 0 per combining mark."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
@@ -302,9 +308,12 @@ def display_width(text: str) -> int:
 
 
 def _columns(rows: Sequence[Sequence[str]], left: tuple[int, ...], last_width: int | None = None) -> list[str]:
-    """Rows as aligned lines; the columns in `left` begin left, the others end right.
+    """Return rows as aligned lines.
 
-    `last_width`: where the last column is text that may be long, the width of a whole line at which it is broken.
+    Args:
+        rows: the texts; every row has the same number of columns.
+        left: indices of the columns that are aligned left. The others are aligned right.
+        last_width: if given, longer lines are broken at this width, within the text of the last column.
     """
     widths = [max(display_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
@@ -324,7 +333,7 @@ def _wrapped(text: str) -> str:
 
 
 def _folded(text: str, width: int, indent: str) -> list[str]:
-    """Lines of at most `width` columns, broken at single blanks; wider gaps, between columns, stay."""
+    """Break a text into lines of at most `width` columns, at single spaces. Wider gaps separate columns and stay."""
     lines = [""]
     for word in re.split(r"(?<=\S) (?=\S)", text):
         longer = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
@@ -336,7 +345,7 @@ def _folded(text: str, width: int, indent: str) -> list[str]:
 
 
 def _shown(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name without control characters, cut to what a column has room for."""
+    """Return a name without control characters, cut to at most `longest` terminal columns."""
     clean = _clean(name)
     if display_width(clean) <= longest:
         return clean

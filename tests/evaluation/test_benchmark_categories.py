@@ -10,7 +10,7 @@ from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, load
 from actors.llama.model import Model
 from conf.faults import BadInput
 from conf.schema import Sampling
-from reporting.analysis.categories import TITLES
+from reporting.categories import TITLES
 
 CAPITALS = 'data: capitals.jsonl\nprompt: "{{ country }}?"\ntarget: city\nscorer: contains\n'
 

@@ -98,4 +98,4 @@ def test_the_summary_says_in_words_what_ended(written: RunDirectory) -> None:
     said = summary_table(read_json(written.comparison), read_json(written.analysis))
     row = _row(written, "q4_k_m")["early_stop"]
     assert f"ended early: q4_k_m worse after {row['n_items_looked_at']} of {N} items" in said
-    assert "records not made" in said
+    assert "records skipped" in said

@@ -1,4 +1,4 @@
-"""The sample run with its charts and documents, drawn and written once for all tests that read them."""
+"""A fixture with the charts and documents of the sample run, made once for all tests that read them."""
 
 from __future__ import annotations
 

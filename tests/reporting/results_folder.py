@@ -1,4 +1,4 @@
-"""Results folders for tests: the sample run's findings on disk, changed where a test wants them changed."""
+"""Results folders for tests: the results of the sample run on disk, with changes that a test asks for."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ HOSTILE = (
     "<script>alert(1)</script><img src='file:///etc/passwd'> [click](http://evil.example) ![](file:///etc/passwd)\n"
     "# heading\n| a | b |\n```\n*bold* **very** _so_ https://evil.example \x1b[31mred\x07 \u202eright to left"
 )
-"""What a model might answer: HTML, Markdown, terminal escapes, a bidirectional override."""
+"""A hostile answer of a model: HTML, Markdown, terminal escapes, a bidirectional override."""
 
 Change = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 def write_results(run_dir: Path, change: Change | None = None, answer: str | None = None) -> Path:
-    """Write the sample run's results below `run_dir`.
+    """Write the results of the sample run below `run_dir`.
 
     Args:
         run_dir: the run directory.
-        change: changes the comparison and the analysis in place, before they are written.
-        answer: stands in place of every answer's text.
+        change: a function that changes the comparison and the analysis in place, before they are written.
+        answer: if given, it replaces the text of every answer.
 
     Returns:
         The path of the comparison file.
@@ -48,7 +48,7 @@ def write_results(run_dir: Path, change: Change | None = None, answer: str | Non
 
 
 def only_arms(names: set[str]) -> Change:
-    """A change that leaves only the named arms, with no results of the others."""
+    """Return a change that keeps only the named arms and their results."""
 
     def change(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
         comparison["arms"] = [arm for arm in comparison["arms"] if arm["name"] in names]
@@ -60,13 +60,13 @@ def only_arms(names: set[str]) -> Change:
 
 
 def without_intervals(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
-    """Every interval undefined, as with one item."""
+    """Make every interval undefined, as with one item."""
     for row in [*comparison["results"], *analysis["comparisons"]]:
         row["ci95"], row["ci95_reason"], row["ci_method"] = None, "one_item", None
 
 
 def failed(names: set[str]) -> Change:
-    """The named arms could not be made: they stand among the arms and gave nothing."""
+    """Return a change after which the named arms could not be made: they are listed but have no results."""
 
     def change(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
         for arm in comparison["arms"]:
@@ -89,7 +89,7 @@ all_arms_failed = failed({"f16", "q8_0", "q4_k_m"})
 
 
 def many_arms(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
-    """Ten more arms with long names, of a second model whose arms are GiB large and have no reference."""
+    """Add ten arms with long names. They belong to a second model, are several GiB large and have no reference."""
     comparison["models"].append(comparison["models"][0] | {"name": "large", "dequantized_from": None})
     plain = next(arm for arm in comparison["arms"] if arm["name"] == "q4_k_m")
     for number in range(10):
@@ -102,8 +102,31 @@ def many_arms(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
             comparison["performance"].append(row | {"arm": name})
 
 
-def named_by_an_enemy(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
-    """Names, notices, errors and log lines full of markup."""
+def with_performance(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+    """Add the measurements of speed and memory. For the first arm only the memory of the process is known."""
+    for place, arm in enumerate(comparison["arms"]):
+        rates = {"sequences": 1, "prompt_tokens_per_second": 100.0, "decode_tokens_per_second": 50.0}
+        rates |= {"time_per_token_ms": 20.0 - 3 * place}
+        memory = {"weights_bytes": arm["size_bytes"] if place else None, "kv_bytes": 2**24, "compute_bytes": 2**25}
+        arm["performance"] = {"load_s": 0.1, "batch_1": rates, "batched": rates, "file_bytes": 1, "devices": ["CPU"]}
+        arm["performance"] |= memory | {"process_rss_bytes": 400 * 2**20}
+
+
+def with_grid_without_contrasts(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+    """Add a grid as older results have it: without its arms and without contrasts."""
+    plain = comparison["arms"][2]
+    arms = {"q4_k_m": "none", "q8_0": "en"}
+    for arm in comparison["arms"]:
+        if arm["name"] in arms:
+            arm |= {"recipe": "q4_k_m", "imatrix": None if arms[arm["name"]] == "none" else "en"}
+    assert plain["recipe"] == "q4_k_m"
+    languages = ["perplexity_wikitext2", "perplexity_ja_wiki"]
+    grid = {"reference": "f16", "metric": "nll", "recipes": ["q4_k_m"], "imatrices": ["none", "en"], "effects": []}
+    analysis["factorial"] = [grid | {"languages": languages, "n_chunks": dict.fromkeys(languages, 24)}]
+
+
+def with_hostile_names(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+    """Replace names, notices, errors and log lines by hostile text."""
     comparison["models"][0]["name"] = HOSTILE
     comparison["notices"] = [HOSTILE]
     comparison["failures"][0] |= {"error": HOSTILE, "unit": HOSTILE, "log_tail": [HOSTILE]}

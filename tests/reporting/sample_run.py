@@ -1,9 +1,9 @@
-"""A pipeline's findings, made up but realistic: what `build_results` is given at the end of a small run.
+"""The input of `build_results` at the end of a small pipeline, made up but realistic.
 
-One model dequantized from Q4_1, three arms (f16 is the reference), GSM8K sampled under three seeds,
-ARC-Challenge and two perplexities without sampling; some records unscored, one block failed, one tensor
-fallback. Everything is drawn from one seeded generator, so two calls give equal results. The numbers are
-no measurement of any model.
+It has one model that was dequantized from Q4_1, three arms (f16 is the reference), GSM8K sampled under three seeds, and
+ARC-Challenge and two perplexities without sampling. Some records are unscored, one block failed, and one arm has
+fallback tensors. Everything is drawn from one seeded generator, so two calls return equal runs. The numbers are not
+measurements of any model.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ PARAMETERS = 134_515_008
 ARMS = ("f16", "q8_0", "q4_k_m")
 SIZE_BYTES = {"f16": 270_885_408, "q8_0": 144_811_552, "q4_k_m": 105_454_432}
 LOGIT_SHIFT = {"f16": 0.0, "q8_0": -0.02, "q4_k_m": -0.35}
-"""How much harder every question is for an arm, in logits of the chance to be right."""
+"""Change of the logit of the probability of a right answer, for every question."""
 NLL_SHIFT = {"f16": 0.0, "q8_0": 0.0006, "q4_k_m": 0.031}
-"""Mean loss of an arm, in nats per token."""
+"""Mean increase of the loss of an arm over f16, in nats per token."""
 CATEGORIES = {"gsm8k": "mathematical_reasoning", "arc_challenge": "knowledge_qa"}
 CATEGORIES |= {"perplexity_wikitext2": "language_modelling", "perplexity_ja_wiki": "language_modelling"}
 DECODE_RATE = {"f16": 268.0, "q8_0": 441.0, "q4_k_m": 517.0}
@@ -37,7 +37,7 @@ DECODE_RATE = {"f16": 268.0, "q8_0": 441.0, "q4_k_m": 517.0}
 
 
 class SampleRun(NamedTuple):
-    """The three arguments of `build_results`, in its order."""
+    """The first three arguments of `build_results`, in order."""
 
     run: dict[str, Any]
     records: pl.DataFrame
@@ -45,7 +45,7 @@ class SampleRun(NamedTuple):
 
 
 def sample_run() -> SampleRun:
-    """The run's description, its planned records (failed ones as unscored rows), and its timings."""
+    """Return the run's description, its planned records (failed ones as unscored rows), and its timings."""
     draw = random.Random(20_251)
     rows = [*_gsm8k(draw), *_arc_challenge(draw), *_perplexity(draw, "perplexity_wikitext2", 3.21)]
     rows += _perplexity(draw, "perplexity_ja_wiki", 4.87)

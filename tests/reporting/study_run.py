@@ -1,7 +1,7 @@
-"""A multilingual study, made up: three types, four matrices, two languages, and a published file beside the grid.
+"""A made-up multilingual study: three recipes, four matrices, two languages, and a published file outside the grid.
 
-The effects are known: see LOSS. q4_k_l is a twin of q4_k_m, as in a model whose output and token embedding are one
-tensor that stays in q8_0 anyway. The numbers are no measurement of any model.
+The effects are known, see LOSS. q4_k_l equals q4_k_m, as in a model whose output and token embedding are one tensor
+that is q8_0 in both. The numbers are not measurements of any model.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tests.reporting.sample_run import SampleRun, sample_run
 
 RECIPES = ("q4_k_m", "q4_k_l", "q4_k_m-fp16")
 TEXTS = {"en": {"english": 16}, "en5": {"english": 80}, "en1-ja4": {"english": 16, "leads": 32, "works": 32}}
-"""Chunks of each mix by text."""
+"""Mix -> text -> number of chunks."""
 MATRICES = ("none", *TEXTS)
 ENGLISH, JAPANESE = "perplexity_wikitext2", "perplexity_ja_wiki"
 LOSS = {
     ENGLISH: {"none": 0.035, "en": 0.025, "en5": 0.023, "en1-ja4": 0.027},
     JAPANESE: {"none": 0.050, "en": 0.046, "en5": 0.045, "en1-ja4": 0.030},
 }
-"""In ln PPL, of q4_k_m; q4_k_m-fp16 loses 0.002 less."""
+"""Loss of q4_k_m in ln PPL. q4_k_m-fp16 loses 0.002 less."""
 CHUNKS = 40
 
 
 def study_run() -> SampleRun:
-    """The three arguments of `build_results`."""
+    """Return the first three arguments of `build_results`."""
     rng = np.random.default_rng(11)
     plain = sample_run().run
     arms = [_arm(plain, "f16", None, None)]
@@ -48,12 +48,12 @@ def study_run() -> SampleRun:
 
 @cache
 def study_results() -> Results:
-    """What the statistics make of it; not to be changed."""
+    """Return the results of the study. Do not change them: they are cached."""
     return build_results(*study_run())
 
 
 def write_study(run_dir: Path) -> Path:
-    """Write the results folder; gives back the path of the comparison file."""
+    """Write the results folder and return the path of the comparison file."""
     results = study_results()
     folder = run_dir / "evaluation_results"
     write_json(folder / "quantization_comparison.json", results.comparison)

@@ -1,4 +1,4 @@
-"""Foreign text is inert in Markdown and shows its control characters."""
+"""Foreign text is inert in Markdown, and its control characters are visible."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.reporting.results_folder import HOSTILE
 
 
 def shown(text: str) -> tuple[str, set[str]]:
-    """What a reader sees of Markdown, and the tags it became."""
+    """Render Markdown and return the text that a reader sees, and the set of HTML tags."""
     page = renderer.markdown(text, extensions=["tables"])
     return html.unescape(re.sub(r"<[^>]*>", "", page)), set(re.findall(r"<(\w+)", page))
 
 
-def test_hostile_text_becomes_a_paragraph_and_nothing_else() -> None:
+def test_hostile_text_becomes_only_a_paragraph() -> None:
     text, tags = shown(escape.markdown(HOSTILE))
     assert tags <= {"p", "br"}
     assert "<script>alert(1)</script>" in text
@@ -54,7 +54,7 @@ def test_hostile_text_becomes_a_paragraph_and_nothing_else() -> None:
         "- [x] task",
     ],
 )
-def test_every_structure_is_shown_as_it_was_written(text: str) -> None:
+def test_markdown_structures_are_shown_as_plain_text(text: str) -> None:
     seen, tags = shown(escape.markdown(text))
     assert seen.replace("\xa0", " ").strip("\n") == text
     assert tags <= {"p"}
@@ -67,7 +67,7 @@ def test_any_text_gives_no_markup(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_whole_after_rendering(text: str) -> None:
+def test_no_text_is_lost_by_rendering(text: str) -> None:
     seen, _ = shown("x" + escape.markdown(text) + "x")
     wanted = escape.visible(text).strip("\n")
     assert re.sub(r"\s", "", seen) == re.sub(r"\s", "", f"x{wanted}x")
@@ -89,8 +89,8 @@ def test_a_label_is_one_cut_line() -> None:
 
 
 @given(st.text(alphabet="`~ab#\n<", max_size=40))
-def test_no_text_ends_its_code_block(text: str) -> None:
-    """Whatever stands in it, the first line that closes the fence is the last."""
+def test_text_cannot_end_its_own_code_block(text: str) -> None:
+    """For any content, the only line that closes the fence is the last line."""
     lines = escape.block(text).split("\n")
     fence = lines[0]
     assert set(fence) == {"`"}

@@ -1,4 +1,4 @@
-"""The Japanese fonts are found without running their packages' code, and have the letters that we print."""
+"""The Japanese fonts are found without running code of their packages, and have all letters that are printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reporting import fonts
 from reporting.documents.engine import TEMPLATES
 
 
-def test_both_fonts_are_found_and_their_packages_not_imported() -> None:
+def test_both_fonts_are_found_without_importing_their_packages() -> None:
     found = fonts.find_fonts()
     assert found.regular.is_file()
     assert found.bold.is_file()
@@ -23,7 +23,7 @@ def test_the_family_name_is_the_one_inside_the_files() -> None:
 
 
 def test_every_letter_of_the_scorecard_is_in_the_font() -> None:
-    """A letter that is not would be taken from whatever font the machine has, or show as a box."""
+    """A missing letter would come from another font of the machine, or appear as a box."""
     with TTFont(fonts.find_fonts().regular, lazy=True) as font:
         known = set(font.getBestCmap())
     sources = ("scorecard.html.j2", "scorecard.css", "limits.md.j2")

@@ -1,4 +1,4 @@
-"""The published schemas: valid themselves, described throughout, and strict about what they promise."""
+"""The published schemas: they are valid, every field has a description, and wrong values are refused."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ RECORD: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def findings() -> Results:
+def results() -> Results:
     return build_results(*sample_run())
 
 
@@ -81,9 +81,9 @@ def test_a_schema_is_valid_and_describes_every_field(path: Path) -> None:
     assert [name for name, field in fields if not field.get("description")] == []
 
 
-def test_the_sample_findings_are_valid(findings: Results) -> None:
-    validate("quantization_comparison", findings.comparison)
-    validate("statistical_analysis", findings.analysis)
+def test_the_sample_results_are_valid(results: Results) -> None:
+    validate("quantization_comparison", results.comparison)
+    validate("statistical_analysis", results.analysis)
 
 
 @pytest.mark.parametrize("name", ["quantization_comparison", "statistical_analysis"])
@@ -92,8 +92,8 @@ def test_the_schemas_know_every_reason(name: str) -> None:
     assert schema["$defs"]["reason"]["enum"] == [reason.value for reason in Reason]
 
 
-def test_a_fault_is_named_by_its_path(findings: Results) -> None:
-    bad = copy.deepcopy(findings.comparison)
+def test_a_fault_is_named_by_its_path(results: Results) -> None:
+    bad = copy.deepcopy(results.comparison)
     bad["results"][3]["ci95"] = [0.5]
     del bad["arms"][0]["size_bytes"]
     bad["results"][0]["mean"] = float("nan")
@@ -110,7 +110,7 @@ def test_a_fault_in_a_large_object_stays_readable() -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_the_error_crosses_process_borders_whole() -> None:
+def test_the_error_survives_pickling() -> None:
     error = InvalidDocument("progress", ("$.done: 'x' is not of type 'integer'",))
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.faults) == (str(error), error.faults)

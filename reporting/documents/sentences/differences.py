@@ -6,7 +6,7 @@ or lies on one side of it.
 
 from __future__ import annotations
 
-from reporting.analysis.cells import AA_SUFFIX
+from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.reasons import null_with_reason
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title, difference_scale

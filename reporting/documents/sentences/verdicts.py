@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from reporting.analysis.cells import AA_SUFFIX
+from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.reasons import in_words
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, difference_scale, integer, verdict_word

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reporting.analysis.categories import category_title, shown_row
+from reporting.categories import category_title, shown_row
 from reporting.documents.reasons import null_with_reason
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reporting.analysis.cells import AA_SUFFIX
+from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, integer, number, verdict_word

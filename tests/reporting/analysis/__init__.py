@@ -1,1 +1,1 @@
-"""Tests of the way from records to result files."""
+"""Tests of turning records into result files."""

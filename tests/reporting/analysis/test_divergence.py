@@ -1,4 +1,4 @@
-"""Divergence in the results: rows per arm and class, what cannot be compared, the noise floor."""
+"""Divergence in the results: rows per arm and class of tokens, texts that were not compared, the noise floor."""
 
 from __future__ import annotations
 
@@ -9,43 +9,11 @@ import polars as pl
 import pytest
 
 from reporting.analysis.results import Results, build_results
-from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA, class_column
+from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.terminal.summary import summary_table
 from reporting.validate import validate
+from tests.reporting.divergence_run import TEXTS, divergence_results
 from tests.reporting.sample_run import sample_run
-
-KLD_A_TOKEN = {"q8_0": 0.001, "q4_k_m": 0.05}
-TEXTS = ("perplexity_wikitext2", "perplexity_ja_wiki")
-
-
-def compared(arms: dict[str, float] = KLD_A_TOKEN, reason: str | None = None) -> Results:
-    """The sample run with sums of divergence: 56 tokens of mathematics a chunk, each three times as far off."""
-    run, records, timings = sample_run()
-    rows = [_with_sums(row, arms, reason) for row in records.iter_rows(named=True)]
-    return build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), timings)
-
-
-def _with_sums(row: dict[str, Any], arms: dict[str, float], reason: str | None) -> dict[str, Any]:
-    if row["benchmark"] not in TEXTS or row["outcome"] != "measured":
-        return row
-    n_tokens, loss = row["n_tokens"], row["nll_sum"]
-    for label, tokens in (("mathematics", 56), ("other", n_tokens - 56)):
-        row |= {class_column(label, "n_tokens"): tokens, class_column(label, "nll_sum"): loss * tokens / n_tokens}
-    if row["arm"] not in arms:
-        return row | {"divergence_reason": "no_reference"}
-    if reason:
-        return row | {"divergence_reason": reason}
-    each = arms[row["arm"]]
-    sums = {"mathematics": (56, 3 * each), "other": (n_tokens - 56, each)}
-    for label, (tokens, kld) in sums.items():
-        row |= {
-            class_column(label, "kld_sum"): kld * tokens,
-            class_column(label, "top_agree"): tokens - 5,
-            class_column(label, "p_change_sum"): -0.01 * tokens,
-            class_column(label, "p_change_squares"): 0.0004 * tokens,
-        }
-    names = ("kld_sum", "top_agree", "p_change_sum", "p_change_squares")
-    return row | {name: row[class_column("mathematics", name)] + row[class_column("other", name)] for name in names}
 
 
 def rows_of(results: Results, arm: str, benchmark: str = TEXTS[0]) -> dict[str, dict[str, Any]]:
@@ -54,13 +22,13 @@ def rows_of(results: Results, arm: str, benchmark: str = TEXTS[0]) -> dict[str, 
 
 
 def test_every_arm_with_a_reference_has_rows_of_divergence_and_one_primary() -> None:
-    results = compared()
+    results = divergence_results()
     validate("quantization_comparison", results.comparison)
     validate("statistical_analysis", results.analysis)
     found = rows_of(results, "q8_0")
     assert [metric for metric, row in found.items() if row["primary"]] == ["nll"]
     n = found["kld"]["n_tokens"]
-    # By hand: 56 of 256 tokens are three times as far off.
+    # By hand: 56 of 256 tokens have three times the divergence.
     assert found["kld"]["mean"] == pytest.approx(0.001 * (1 + 2 * 56 / 256))
     assert found["kld"]["ci95_reason"] == "zero_variance"
     assert found["kld_mathematics"]["mean"] == pytest.approx(0.003)
@@ -73,7 +41,7 @@ def test_every_arm_with_a_reference_has_rows_of_divergence_and_one_primary() -> 
 
 
 def test_the_perplexity_ratio_is_the_exponential_of_the_comparisons_difference() -> None:
-    results = compared()
+    results = divergence_results()
     (difference,) = [
         row["difference"]
         for row in results.analysis["comparisons"]
@@ -83,11 +51,11 @@ def test_the_perplexity_ratio_is_the_exponential_of_the_comparisons_difference()
 
 
 def test_the_reference_has_losses_by_class_and_no_divergence() -> None:
-    assert set(rows_of(compared(), "f16")) == {"nll", "perplexity", "nll_mathematics", "nll_other"}
+    assert set(rows_of(divergence_results(), "f16")) == {"nll", "perplexity", "nll_mathematics", "nll_other"}
 
 
-def test_what_was_not_compared_says_why() -> None:
-    found = rows_of(compared(reason="vocabularies_differ"), "q8_0")
+def test_an_arm_that_was_not_compared_has_a_reason() -> None:
+    found = rows_of(divergence_results(reason="vocabularies_differ"), "q8_0")
     assert (found["kld"]["mean"], found["kld"]["mean_reason"]) == (None, "vocabularies_differ")
     assert "top_agreement" not in found
     run, records, timings = sample_run()
@@ -96,7 +64,7 @@ def test_what_was_not_compared_says_why() -> None:
 
 
 def test_the_summary_shows_the_divergence_of_each_arm_within_its_width() -> None:
-    results = compared()
+    results = divergence_results()
     text = summary_table(results.comparison, results.analysis)
     (heading,) = {line for line in text.splitlines() if "KLD mathematics" in line}
     assert "same top token" in heading
@@ -104,7 +72,7 @@ def test_the_summary_shows_the_divergence_of_each_arm_within_its_width() -> None
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
-def test_the_noise_floor_stands_beside_each_comparison_and_is_left_out_where_answers_are_sampled() -> None:
+def test_comparisons_have_a_noise_floor_unless_answers_are_sampled() -> None:
     run, records, _ = sample_run()
     second = {**next(arm for arm in run["arms"] if arm["name"] == "f16"), "name": "f16~aa", "reference": "f16"}
     run = {**run, "arms": [*run["arms"], second]}

@@ -1,4 +1,4 @@
-"""Comparisons that were looked at while items came in: which items count, what is reported, how it is told."""
+"""Comparisons on benchmarks that can end early: which items count, what is reported, what summary and documents say."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES = {"f16": 9, "f16~aa": 9, "q8_0": 5, "q4_k_m": 3}
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, np.ndarray]:
-    """One run, in the fixed order; q8_0 is the larger arm and loses much, and was ended after CUT items."""
+    """Return the scores of one run in the fixed order. q8_0 is the larger arm, loses much, and ends after CUT items."""
     rng = np.random.default_rng(1)
     reference = (rng.random(N) < 0.7).astype(float)
     lost = np.where(rng.random(N) < 0.4, 0.0, reference)[:CUT]
@@ -69,7 +69,7 @@ def found(scores: dict[str, np.ndarray]) -> Results:
         for arm in SIZES
     ]
     frames = pl.DataFrame(rows, schema=RECORD_SCHEMA), pl.DataFrame(schema=TIMING_SCHEMA)
-    made = build_results(run, *frames, None, stops)
+    made = build_results(run, *frames, stopped=stops)
     validate("statistical_analysis", made.analysis)
     validate("quantization_comparison", made.comparison)
     return made
@@ -80,7 +80,9 @@ def row_of(found: Results, arm: str) -> dict[str, Any]:
     return dict(row)
 
 
-def test_an_ended_arm_is_compared_on_its_items_alone(found: Results, scores: dict[str, np.ndarray]) -> None:
+def test_an_arm_that_ended_early_is_compared_only_on_its_own_items(
+    found: Results, scores: dict[str, np.ndarray]
+) -> None:
     row, differences = row_of(found, "q8_0"), scores["q8_0"] - scores["f16"][:CUT]
     interval = confidence_sequence(differences)
     assert (row["n_items"], row["n_unpaired"], row["difference_reason"]) == (CUT, 0, None)
@@ -91,14 +93,14 @@ def test_an_ended_arm_is_compared_on_its_items_alone(found: Results, scores: dic
     assert row["early_stop"]["n_items_saved"] == N - CUT - 8
 
 
-def test_the_noise_floor_is_that_of_the_same_items(found: Results) -> None:
+def test_the_noise_floor_is_measured_on_the_same_items(found: Results) -> None:
     row = row_of(found, "q8_0")
     assert row["noise_floor_difference"] == pytest.approx(3 / CUT)  # Items 0, 50 and 100.
     assert row["flips"]["noise_floor"] == pytest.approx(3 / CUT)
     assert row_of(found, "q4_k_m")["noise_floor_difference"] == pytest.approx(8 / N)
 
 
-def test_arms_that_were_ended_at_different_items_are_put_in_order_on_those_of_both(
+def test_arms_that_ended_at_different_items_are_ordered_on_their_common_items(
     found: Results, scores: dict[str, np.ndarray]
 ) -> None:
     (flag,) = found.analysis["out_of_order"]
@@ -109,10 +111,10 @@ def test_arms_that_were_ended_at_different_items_are_put_in_order_on_those_of_bo
 
 
 def test_summary_and_documents_say_what_ended_and_which_interval_is_shown(found: Results, tmp_path: Path) -> None:
-    said = summary_table(found.comparison, found.analysis)
-    assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records not made)" in said
-    assert "early stop: 272 of 1,600 records not made (17%) on gsm8k" in said
-    findings = Findings(found.comparison, found.analysis, None, ())
+    summary = summary_table(found.comparison, found.analysis)
+    assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records skipped)" in summary
+    assert "early stop: 272 of 1,600 records skipped (17%) on gsm8k" in summary
+    findings = Findings(found.comparison, found.analysis)
     view = make_view(findings, Words("both"), tmp_path)
     report, methodology, card = report_markdown(view), methodology_markdown(view), scorecard_html(view, None)
     ended = "gsm8k ended early for q8_0: worse after 120 of 400 items; 8 more had been begun and are left out."
@@ -124,7 +126,7 @@ def test_summary_and_documents_say_what_ended_and_which_interval_is_shown(found:
     assert "Ian Waudby-Smith" in card
 
 
-def test_without_early_stop_nothing_is_said_of_it() -> None:
+def test_without_early_stop_the_results_do_not_mention_it() -> None:
     made = build_results(*sample_run())
     assert made.analysis["early_stop"] is None
     assert {row["early_stop"] for row in made.analysis["comparisons"]} == {None}

@@ -1,4 +1,4 @@
-"""Findings of whatever records may come: valid by the schema, no false certainty, never a crash or a warning."""
+"""Results of unusual records: always valid by the schema, without false certainty, without a crash or a warning."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SAMPLE = sample_run()
 
 
 def _checked(sample: SampleRun) -> Results:
-    findings = build_results(*sample)
-    validate("quantization_comparison", findings.comparison)
-    validate("statistical_analysis", findings.analysis)
-    summary_table(findings.comparison, findings.analysis)
-    return findings
+    results = build_results(*sample)
+    validate("quantization_comparison", results.comparison)
+    validate("statistical_analysis", results.analysis)
+    summary_table(results.comparison, results.analysis)
+    return results
 
 
 def _with_outcome(outcome: str, **values: Any) -> SampleRun:
@@ -39,37 +39,37 @@ def _with_outcome(outcome: str, **values: Any) -> SampleRun:
 
 
 @pytest.mark.parametrize(("outcome", "score"), [("correct", 1.0), ("wrong", 0.0)])
-def test_all_right_or_all_wrong_leaves_room_for_doubt(outcome: str, score: float) -> None:
-    findings = _checked(_with_outcome(outcome, score=score))
-    for row in findings.comparison["results"]:
+def test_all_right_or_all_wrong_still_has_an_interval(outcome: str, score: float) -> None:
+    results = _checked(_with_outcome(outcome, score=score))
+    for row in results.comparison["results"]:
         if row["metric"] == "accuracy":
             assert row["mean"] == score
             assert row["ci95"][1] - row["ci95"][0] > 0.05
-    for row in findings.analysis["comparisons"]:
+    for row in results.analysis["comparisons"]:
         if row["metric"] == "accuracy":
             assert (row["p_value"], row["cohens_d"], row["cohens_d_reason"]) == (1.0, None, "zero_variance")
             assert row["ci95"][0] < 0 < row["ci95"][1]
 
 
 def test_all_unscored_has_no_mean_and_no_difference() -> None:
-    findings = _checked(_with_outcome("unscored", score=None, reason="no_judge"))
-    rows = [row for row in findings.comparison["results"] if row["metric"] == "accuracy"]
+    results = _checked(_with_outcome("unscored", score=None, reason="no_judge"))
+    rows = [row for row in results.comparison["results"] if row["metric"] == "accuracy"]
     assert all(row["mean"] is None and row["ci95"] == [0.0, 1.0] for row in rows)
-    compared = [row for row in findings.analysis["comparisons"] if row["metric"] == "accuracy"]
+    compared = [row for row in results.analysis["comparisons"] if row["metric"] == "accuracy"]
     assert {row["difference_reason"] for row in compared} == {"no_paired_items"}
 
 
 @pytest.mark.parametrize("n_items", [1, 2])
-def test_one_or_two_items_under_one_run(n_items: int) -> None:
+def test_one_or_two_items_in_one_run(n_items: int) -> None:
     kept = SAMPLE.records.filter((pl.col("item_id").str.slice(-4).cast(pl.Int64) < n_items) & (pl.col("seed") == 0))
-    findings = _checked(SAMPLE._replace(records=kept))
-    gsm8k = next(row for row in findings.comparison["results"] if row["benchmark"] == "gsm8k")
+    results = _checked(SAMPLE._replace(records=kept))
+    gsm8k = next(row for row in results.comparison["results"] if row["benchmark"] == "gsm8k")
     assert (gsm8k["n_runs"], gsm8k["sigma_runs"], gsm8k["sigma_runs_reason"]) == (1, None, "one_run")
-    effects = {row["cohens_d_reason"] for row in findings.analysis["comparisons"]}
+    effects = {row["cohens_d_reason"] for row in results.analysis["comparisons"]}
     assert effects == {"too_few_items"}
 
 
-def test_an_arm_that_failed_altogether_is_shown_without_numbers() -> None:
+def test_an_arm_that_failed_completely_is_shown_without_numbers() -> None:
     arms = [dict(arm) for arm in SAMPLE.run["arms"]]
     unknown = dict.fromkeys(("size_bytes", "bits_per_weight", "sha256", "file", "fallbacks", "quantize_seconds"))
     arms[2] |= unknown | {"failed": "LlamaError: out of memory \x1b[31m"}
@@ -78,15 +78,15 @@ def test_an_arm_that_failed_altogether_is_shown_without_numbers() -> None:
     columns += [pl.when(lost).then(None).otherwise(pl.col(name)).alias(name) for name in ("score", "nll_sum")]
     run = SAMPLE.run | {"arms": arms}
     records = SAMPLE.records.with_columns(columns)
-    findings = _checked(SampleRun(run, records, SAMPLE.timings.filter(pl.col("arm") != "q4_k_m")))
-    text = summary_table(findings.comparison, findings.analysis)
+    results = _checked(SampleRun(run, records, SAMPLE.timings.filter(pl.col("arm") != "q4_k_m")))
+    text = summary_table(results.comparison, results.analysis)
     assert "failed: q4_k_m: LlamaError: out of memory ?[31m" in text
     assert "\x1b" not in text
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 12), st.sampled_from([0.0, 0.3, 0.9]))
-def test_any_mixture_of_outcomes_gives_valid_findings(seed: int, n_items: int, unscored: float) -> None:
+def test_any_mixture_of_outcomes_gives_valid_results(seed: int, n_items: int, unscored: float) -> None:
     draw = random.Random(seed)
     small = SAMPLE.records.filter(pl.col("item_id").str.slice(-4).cast(pl.Int64) < n_items)
     rows = []
@@ -95,8 +95,8 @@ def test_any_mixture_of_outcomes_gives_valid_findings(seed: int, n_items: int, u
         score = {"correct": 1.0, "wrong": 0.0}.get(outcome)
         nll_sum = draw.choice([0.0, 700.0, draw.uniform(0, 3000)]) if outcome == "measured" else None
         rows.append(row | {"outcome": outcome, "score": score, "nll_sum": nll_sum, "n_tokens": 256})
-    findings = _checked(SAMPLE._replace(records=pl.DataFrame(rows, schema=RECORD_SCHEMA)))
-    for result in findings.comparison["results"]:
+    results = _checked(SAMPLE._replace(records=pl.DataFrame(rows, schema=RECORD_SCHEMA)))
+    for result in results.comparison["results"]:
         assert result["ci95"] is None or result["ci95"][0] < result["ci95"][1]
         assert (result["ci95"] is None) == (result["ci95_reason"] is not None)
 
@@ -107,14 +107,14 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
         "q8_0": "量子化八ビット" * 5,
         "q4_k_m": "m~q4_k_m+en-ja4+phigh",
     }
-    findings = build_results(*SAMPLE)
-    for row in [*findings.comparison["results"], *findings.comparison["performance"]]:
+    results = build_results(*SAMPLE)
+    for row in [*results.comparison["results"], *results.comparison["performance"]]:
         row["arm"] = long[row["arm"]]
-    for arm in findings.comparison["arms"]:
+    for arm in results.comparison["arms"]:
         arm["name"] = long[arm["name"]]
-    for row in [*findings.analysis["comparisons"], *findings.analysis["verdicts"]]:
+    for row in [*results.analysis["comparisons"], *results.analysis["verdicts"]]:
         row["arm"] = long[row["arm"]]
-    text = summary_table(findings.comparison, findings.analysis)
+    text = summary_table(results.comparison, results.analysis)
     assert max(map(display_width, text.splitlines())) <= 120
 
 
@@ -130,8 +130,8 @@ def test_one_number_is_shown_without_an_interval() -> None:
         pl.lit(0.83).alias("score"),
     )
     numbers = pl.concat([records.filter(~of_gsm8k), whole])
-    findings = _checked(SampleRun(facts | {"benchmarks": benchmarks}, numbers, timings))
-    rows = [row for row in findings.comparison["results"] if row["benchmark"] == "gsm8k"]
+    results = _checked(SampleRun(facts | {"benchmarks": benchmarks}, numbers, timings))
+    rows = [row for row in results.comparison["results"] if row["benchmark"] == "gsm8k"]
     assert {(row["mean"], row["ci95"], row["ci95_reason"]) for row in rows} == {(0.83, None, "one_item")}
-    compared = [row for row in findings.analysis["comparisons"] if row["benchmark"] == "gsm8k"]
+    compared = [row for row in results.analysis["comparisons"] if row["benchmark"] == "gsm8k"]
     assert {(row["difference"], row["ci95"], row["ci95_reason"]) for row in compared} == {(0.0, None, "one_item")}

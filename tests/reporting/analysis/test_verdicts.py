@@ -1,4 +1,4 @@
-"""Verdicts in the result files: margins, adjustments, flips with their floor, the choice, arms out of order, grids."""
+"""Verdicts in the result files: margins, adjustments, flips and their noise floor, the choice, arms out of order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sample() -> SampleRun:
 
 
 @pytest.fixture(scope="module")
-def findings(sample: SampleRun) -> Results:
+def results(sample: SampleRun) -> Results:
     return build_results(*sample)
 
 
@@ -43,7 +43,15 @@ def _made(
     clusters: dict[int, str] | None = None,
     margins: Margins | None = None,
 ) -> Results:
-    """A run of one benchmark: scores by arm, shape (items, seeds); the first arm is the reference."""
+    """Return the results of a run with one benchmark.
+
+    Args:
+        sample: the run that the descriptions are copied from.
+        scores: arm -> array of shape (items, seeds); the first arm is the reference.
+        sizes: arm -> file size.
+        clusters: item -> source.
+        margins: None: the default margins.
+    """
     reference = next(iter(scores))
     plain = sample.run["arms"][1]
     arms = [
@@ -78,37 +86,37 @@ def test_the_margin_follows_the_metric_and_the_configuration(sample: SampleRun) 
     assert strict.analysis["margins"] == {"accuracy": 0.3, "ln_ppl": 0.002, "judged": None}
 
 
-def test_more_loss_than_the_margin_is_worse_where_lower_is_better(findings: Results) -> None:
-    row = _row(findings, "q4_k_m", "perplexity_wikitext2")
+def test_a_loss_beyond_the_margin_is_worse_if_lower_is_better(results: Results) -> None:
+    row = _row(results, "q4_k_m", "perplexity_wikitext2")
     assert row["ci95"][0] > row["margin"]
     assert (row["verdict"], row["verdict_grounds"]) == ("worse", ["below_margin", "adjusted_p"])
-    assert _row(findings, "q8_0", "perplexity_wikitext2")["verdict"] == "no_worse"
+    assert _row(results, "q8_0", "perplexity_wikitext2")["verdict"] == "no_worse"
 
 
-def test_p_is_adjusted_within_an_arm_for_decisions_and_over_all_for_exploration(findings: Results) -> None:
-    rows = findings.analysis["comparisons"]
+def test_p_is_adjusted_within_an_arm_for_verdicts_and_over_all_arms_for_exploration(results: Results) -> None:
+    rows = results.analysis["comparisons"]
     own = [row for row in rows if row["arm"] == "q4_k_m"]
     assert [row["p_adjusted"] for row in own] == pytest.approx(holm(np.array([row["p_value"] for row in own])).tolist())
     q_values = benjamini_hochberg(np.array([row["p_value"] for row in rows])).tolist()
     assert [row["q_value"] for row in rows] == pytest.approx(q_values)
 
 
-def test_every_arm_is_judged_over_all_benchmarks_and_the_choice_stops_at_the_first_in_doubt(findings: Results) -> None:
-    q8_0, q4_k_m = findings.analysis["verdicts"]
+def test_every_arm_gets_a_verdict_and_the_choice_stops_at_the_first_undecided_arm(results: Results) -> None:
+    q8_0, q4_k_m = results.analysis["verdicts"]
     assert (q8_0["verdict"], q8_0["undecided_on"]) == ("undecided", ["gsm8k", "arc_challenge"])
     assert (q4_k_m["verdict"], q4_k_m["worse_on"]) == ("worse", ["perplexity_wikitext2", "perplexity_ja_wiki"])
-    (choice,) = findings.analysis["selections"]
+    (choice,) = results.analysis["selections"]
     assert (choice["smallest_no_worse"], choice["stopped_at"], choice["not_reached"]) == (None, "q8_0", ["q4_k_m"])
 
 
-def test_an_undecided_arm_is_told_what_would_decide(findings: Results) -> None:
-    row = _row(findings, "q8_0", "arc_challenge")
+def test_an_undecided_arm_has_the_number_of_items_that_would_decide(results: Results) -> None:
+    row = _row(results, "q8_0", "arc_challenge")
     assert (row["verdict"], row["items_to_decide"]) == ("undecided", 546)
     assert row["runs_to_decide_reason"] == "more_runs_do_not_help"
-    assert _row(findings, "q8_0", "perplexity_ja_wiki")["items_to_decide_reason"] == "decided"
+    assert _row(results, "q8_0", "perplexity_ja_wiki")["items_to_decide_reason"] == "decided"
 
 
-def test_sampled_flips_stand_beside_those_of_the_reference_itself(sample: SampleRun) -> None:
+def test_sampled_flips_have_the_flips_of_the_reference_as_noise_floor(sample: SampleRun) -> None:
     rng = np.random.default_rng(1)
     chances = rng.beta(0.8, 0.4, size=(600, 1))
     scores = {arm: (rng.random((600, 3)) < chances).astype(float) for arm in ("f16", "q8_0")}
@@ -119,7 +127,7 @@ def test_sampled_flips_stand_beside_those_of_the_reference_itself(sample: Sample
     assert flips["flipped"] == pytest.approx(flips["lost"] + flips["gained"])
 
 
-def test_without_sampling_the_floor_is_the_reference_in_another_layout(sample: SampleRun) -> None:
+def test_without_sampling_the_noise_floor_is_the_reference_in_another_layout(sample: SampleRun) -> None:
     rng = np.random.default_rng(2)
     reference = (rng.random((400, 1)) < 0.7).astype(float)
     moved = {"f16~aa": 4, "q4_k_m": 40}
@@ -131,14 +139,14 @@ def test_without_sampling_the_floor_is_the_reference_in_another_layout(sample: S
     assert (row["flips"]["noise_floor_source"], row["flips"]["noise_floor"]) == ("aa_arm", 0.01)
     assert row["flips"]["above_floor"] == pytest.approx(0.09)
     assert row["mcnemar"]["lost"] + row["mcnemar"]["gained"] == 40
-    assert row["mcnemar"]["p_value"] == pytest.approx(row["p_value"])  # One run: the sign flips are McNemar's test.
+    assert row["mcnemar"]["p_value"] == pytest.approx(row["p_value"])  # In one run both tests are the same.
     (choice,) = made.analysis["selections"]
     assert choice["left_out"] == ["f16~aa"]
     without = _made(sample, {name: scores[name] for name in ("f16", "q4_k_m")}, {"f16": 9, "q4_k_m": 4})
     assert _row(without, "q4_k_m", "gsm8k")["flips"]["noise_floor_reason"] == "no_aa_arm"
 
 
-def test_a_larger_arm_that_does_worse_than_a_smaller_one_is_flagged(sample: SampleRun) -> None:
+def test_a_larger_arm_that_is_worse_than_a_smaller_one_is_flagged(sample: SampleRun) -> None:
     rng = np.random.default_rng(3)
     reference = (rng.random((800, 1)) < 0.7).astype(float)
     lost = np.where(rng.random((800, 1)) < 0.15, 0.0, reference)
@@ -147,13 +155,13 @@ def test_a_larger_arm_that_does_worse_than_a_smaller_one_is_flagged(sample: Samp
     assert (flag["larger"], flag["smaller"], flag["benchmark"]) == ("q8_0", "q4_k_m", "gsm8k")
     assert flag["ci95"][1] < 0
     assert [row["verdict"] for row in made.analysis["verdicts"]] == ["worse", "no_worse"]
-    assert made.analysis["selections"][0]["smallest_no_worse"] is None  # Testing ended at the larger one.
+    assert made.analysis["selections"][0]["smallest_no_worse"] is None  # Testing stopped at the larger arm.
     assert "out of order: q8_0 is worse than the smaller q4_k_m on gsm8k" in summary_table(
         made.comparison, made.analysis
     )
 
 
-def test_an_arm_that_was_not_made_does_not_end_the_choice(sample: SampleRun) -> None:
+def test_an_arm_that_was_not_made_does_not_stop_the_choice(sample: SampleRun) -> None:
     reference = (np.random.default_rng(4).random((800, 1)) < 0.7).astype(float)
     run = _made(sample, {"f16": reference, "q4_k_m": reference}, {"f16": 9, "q4_k_m": 3})
     arms = [*run.comparison["arms"], run.comparison["arms"][1] | {"name": "q8_0", "size_bytes": 5, "failed": "lost"}]
@@ -165,7 +173,7 @@ def test_an_arm_that_was_not_made_does_not_end_the_choice(sample: SampleRun) -> 
     assert choice["tested"] == ["q4_k_m"]
 
 
-def test_a_control_is_judged_and_never_chosen(sample: SampleRun) -> None:
+def test_a_control_gets_a_verdict_but_is_never_chosen(sample: SampleRun) -> None:
     reference = (np.random.default_rng(8).random((800, 1)) < 0.7).astype(float)
     made = _made(sample, {"f16": reference, "q4_k_m": reference}, {"f16": 9, "q4_k_m": 3})
     arms = [arm | {"budget": {"control": True}} for arm in made.comparison["arms"]]
@@ -182,7 +190,7 @@ def test_a_control_is_judged_and_never_chosen(sample: SampleRun) -> None:
     assert again.analysis["selections"][0]["left_out"] == ["q4_k_m"]
 
 
-def test_items_of_one_source_widen_the_interval_and_few_sources_are_told(sample: SampleRun) -> None:
+def test_shared_sources_widen_the_interval_and_few_sources_give_a_notice(sample: SampleRun) -> None:
     rng = np.random.default_rng(5)
     source = np.repeat(np.arange(8), 30)
     reference = (rng.random((240, 1)) < 0.8).astype(float)
@@ -194,14 +202,14 @@ def test_items_of_one_source_widen_the_interval_and_few_sources_are_told(sample:
     assert (one["n_clusters"], other["n_clusters"], other["ci_method"]) == (None, 8, "t_clustered")
     assert other["difference"] == one["difference"]
     assert other["ci95"][1] - other["ci95"][0] > 1.5 * (one["ci95"][1] - one["ci95"][0])
-    assert other["p_value"] >= 2 * 0.5**2  # Two sources changed: four assignments of signs.
+    assert other["p_value"] >= 2 * 0.5**2  # Only two sources changed, so there are four assignments of signs.
     assert one["p_value"] < 0.001
     assert "8 sources" in together.comparison["notices"][-1]
     (result, _) = [row for row in together.comparison["results"] if row["benchmark"] == "gsm8k"]
     assert (result["n_clusters"], result["ci_method"]) == (8, "t_clustered")
 
 
-def test_judged_scores_need_a_margin_of_their_own(sample: SampleRun) -> None:
+def test_judged_scores_need_their_own_margin(sample: SampleRun) -> None:
     rng = np.random.default_rng(7)
     reference = rng.integers(1, 6, size=(300, 3)).astype(float)
     scores = {"f16": reference, "q8_0": reference.clip(1, 4.9), "q4_k_m": (reference - 2).clip(1, 5)}
@@ -209,63 +217,25 @@ def test_judged_scores_need_a_margin_of_their_own(sample: SampleRun) -> None:
     without, with_margin = (_made(sample, scores, sizes, margins=Margins(judged=judged)) for judged in (None, 0.2))
     rows = [_row(without, arm, "gsm8k") for arm in ("q8_0", "q4_k_m")]
     assert [(row["margin"], row["flips_reason"]) for row in rows] == [(None, "not_binary")] * 2
-    # .02 points are lost for certain, and without a margin a certain loss is one too many.
+    # A loss of .02 points is certain. Without a margin, any certain loss is worse.
     assert [row["verdict"] for row in rows] == ["worse", "worse"]
     verdicts = [_row(with_margin, arm, "gsm8k")["verdict"] for arm in ("q8_0", "q4_k_m")]
     assert verdicts == ["no_worse", "worse"]
 
 
-def test_a_grid_of_recipes_and_matrices_is_found_and_its_effects_with_it(sample: SampleRun) -> None:
-    rng = np.random.default_rng(6)
-    level = rng.normal(3.0, 0.3, size=(60, 1))
-    names = [(recipe, mix) for recipe in ("q4_k_m", "q4_k_l") for mix in ("none", "en", "en-ja4")]
-    loss = {"none": 0.03, "en": 0.02, "en-ja4": 0.02}
-    plain = sample.run["arms"][2]
-    arms = [plain | {"name": "f16", "reference": None, "recipe": "f16", "imatrix": None}]
-    arms += [
-        plain
-        | {"name": f"{recipe}+{mix}", "recipe": recipe, "imatrix": None if mix == "none" else mix, "reference": "f16"}
-        for recipe, mix in names
-    ]
-    benchmarks = sample.run["benchmarks"][2:]
-    rows = []
-    for benchmark in benchmarks:
-        for arm in arms:
-            added = loss[arm["imatrix"] or "none"] if arm["reference"] else 0.0
-            for item in range(60):
-                nll = level[item, 0] + added + (rng.normal(0, 0.004) if arm["reference"] else 0.0)
-                row = {"arm": arm["name"], "benchmark": benchmark["name"], "item_id": f"{item:05d}", "seed": 0}
-                row |= {"prompt_hash": str(item), "outcome": "measured", "nll_sum": nll * 256, "n_tokens": 256}
-                rows.append(dict.fromkeys(RECORD_SCHEMA) | row)
-    run = sample.run | {"arms": arms, "benchmarks": benchmarks, "failures": [], "notices": []}
-    made = build_results(run, pl.DataFrame(rows, schema=RECORD_SCHEMA), NO_TIMINGS)
-    validate("statistical_analysis", made.analysis)
-    (grid,) = made.analysis["factorial"]
-    assert (grid["recipes"], grid["imatrices"]) == (["q4_k_m", "q4_k_l"], ["none", "en", "en-ja4"])
-    assert grid["n_chunks"] == {"perplexity_wikitext2": 60, "perplexity_ja_wiki": 60}
-    effects = {tuple(effect["levels"]): effect for effect in grid["effects"]}
-    assert effects[("en",)]["estimate"] == pytest.approx(-0.01, abs=0.002)
-    assert effects[("en",)]["p_adjusted"] < 0.001
-    assert effects[("en-ja4", "perplexity_ja_wiki")]["p_adjusted"] > 0.05
-
-
-def test_arms_without_a_grid_have_no_factorial_analysis(findings: Results) -> None:
-    assert findings.analysis["factorial"] == []
-
-
-def test_the_uncertainty_of_a_mean_is_split_where_answers_are_sampled(findings: Results) -> None:
-    rows = {(row["arm"], row["benchmark"]): row for row in findings.comparison["results"] if row["primary"]}
+def test_the_uncertainty_of_a_mean_is_split_if_answers_are_sampled(results: Results) -> None:
+    rows = {(row["arm"], row["benchmark"]): row for row in results.comparison["results"] if row["primary"]}
     shares = rows["f16", "gsm8k"]["variance_shares"]
     assert shares["items"] + shares["sampling"] == pytest.approx(1.0)
     assert rows["f16", "arc_challenge"]["variance_shares_reason"] == "no_sampling"
 
 
-def test_an_analysis_from_before_verdicts_is_still_valid_and_shown(findings: Results) -> None:
+def test_an_analysis_older_than_verdicts_is_still_valid_and_shown(results: Results) -> None:
     new = {"p_adjusted", "adjustment", "q_value", "margin", "verdict", "verdict_grounds", "flips", "mcnemar"}
     new |= {"detectable_drop", "items_to_decide", "runs_to_decide", "ci95_bootstrap", "cohens_d_ci95", "n_clusters"}
     new |= {f"{name}_reason" for name in new}
-    rows = [{key: value for key, value in row.items() if key not in new} for row in findings.analysis["comparisons"]]
+    rows = [{key: value for key, value in row.items() if key not in new} for row in results.analysis["comparisons"]]
     kept = ("schema_version", "pipeline_id", "confidence", "permutation")
-    old = {key: findings.analysis[key] for key in kept} | {"comparisons": rows}
+    old = {key: results.analysis[key] for key in kept} | {"comparisons": rows}
     validate("statistical_analysis", old)
-    assert "Verdicts" not in summary_table(findings.comparison, old)
+    assert "Verdicts" not in summary_table(results.comparison, old)

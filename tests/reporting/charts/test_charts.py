@@ -1,46 +1,56 @@
-"""Charts of a results folder: what is drawn, what is said, and what happens when something is not there."""
+"""The charts of a results folder as a whole: which files are drawn, what they say, and what happens with gaps."""
 
 from __future__ import annotations
 
 import re
 import struct
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from conf.faults import BadInput
 from reporting.charts.difference import difference_chart
+from reporting.charts.divergence import divergence_chart
 from reporting.charts.draw import draw_charts
-from reporting.charts.efficiency import efficiency_chart
+from reporting.charts.efficiency import efficiency_chart, speed_chart
+from reporting.charts.grid import grid_chart
+from reporting.charts.heatmap import heatmap_chart
+from reporting.charts.lengths import lengths_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.style import AnyChart, to_svg
-from reporting.results_folder import read_findings
+from reporting.results_folder import Findings, read_findings
 from reporting.wording import Lang, Words
+from tests.reporting.charts.drawn import shown_by, svg_text
 from tests.reporting.results_folder import (
     Change,
     all_arms_failed,
     many_arms,
-    named_by_an_enemy,
     one_arm_failed,
     only_arms,
+    with_grid_without_contrasts,
+    with_hostile_names,
+    with_performance,
     without_intervals,
     write_results,
 )
 
 EN = Words("en")
-TEXT_TAGS = ("}text", "}tspan")
 
 
-def svg_text(svg: str) -> str:
-    """All text that the picture shows."""
-    shown = (element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith(TEXT_TAGS))
-    return "\n".join(shown)
+def wikitext2_chart(findings: Findings, words: Words) -> AnyChart | None:
+    return grid_chart(findings, words, "perplexity_wikitext2")
 
 
-def shown_by(chart: AnyChart) -> str:
-    """All text that a chart shows once it is drawn."""
-    return svg_text(to_svg(chart))
+FULL_RUN_CHARTS = (
+    performance_chart,
+    efficiency_chart,
+    difference_chart,
+    heatmap_chart,
+    speed_chart,
+    lengths_chart,
+)
 
 
 @pytest.fixture
@@ -48,7 +58,7 @@ def charts(run: Path) -> Path:
     return run / "charts"
 
 
-def test_what_the_run_measured_is_drawn_as_png_and_svg(charts: Path) -> None:
+def test_everything_that_the_run_measured_is_drawn_as_png_and_svg(charts: Path) -> None:
     names = {path.name for path in charts.iterdir()}
     stems = ("quantization_performance", "quantization_efficiency", "quantization_difference", "quantization_heatmap")
     stems += ("quantization_categories", "answer_lengths")
@@ -56,13 +66,13 @@ def test_what_the_run_measured_is_drawn_as_png_and_svg(charts: Path) -> None:
 
 
 def test_the_png_has_print_resolution(charts: Path) -> None:
-    """A figure is at most 180 mm wide on A4: 200 dots an inch are 1417 pixels."""
+    """A figure is at most 180 mm wide on A4. At 200 dots per inch that is 1417 pixels."""
     head = (charts / "quantization_performance.png").read_bytes()[:24]
     width_px, _height_px = struct.unpack(">II", head[16:24])
     assert width_px > 1417
 
 
-def test_both_languages_stand_in_the_chart(charts: Path) -> None:
+def test_the_chart_has_both_languages(charts: Path) -> None:
     text = svg_text((charts / "quantization_performance.svg").read_text(encoding="utf-8"))
     assert "量子化ごとの性能 / Performance by quantization" in text
     assert "dequantized from Q4_1" in text
@@ -70,25 +80,27 @@ def test_both_languages_stand_in_the_chart(charts: Path) -> None:
     assert "n = 39 問 / items; 3 回の実行 / runs" in text
 
 
-def test_the_svg_carries_its_letters(charts: Path) -> None:
+def test_the_svg_has_its_font_embedded(charts: Path) -> None:
     svg = (charts / "quantization_performance.svg").read_text(encoding="utf-8")
     assert svg.count("@font-face") == 2
     assert "data:font/woff2;base64," in svg
 
 
-def test_what_is_not_sampled_has_no_run_error_bar(charts: Path) -> None:
-    """Of four benchmarks only GSM8K is sampled: three arms, three thick bars."""
+def test_only_sampled_benchmarks_have_error_bars_for_runs(charts: Path) -> None:
+    """Only GSM8K is sampled, and there are three arms: three thick bars."""
     svg = (charts / "quantization_performance.svg").read_text(encoding="utf-8")
     assert len(re.findall(r'<line[^>]*stroke-width="5"', svg)) == 3
 
 
 @pytest.mark.parametrize(
-    ("lang", "there", "absent"),
+    ("lang", "present", "absent"),
     [("ja", "ファイルサイズと性能", "File size"), ("en", "File size against performance", "ファイル")],
 )
-def test_one_language_alone(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
+def test_a_chart_in_one_language_has_no_text_in_the_other(
+    tmp_path: Path, lang: Lang, present: str, absent: str
+) -> None:
     text = shown_by(efficiency_chart(read_findings(write_results(tmp_path)), Words(lang)))
-    assert there in text
+    assert present in text
     assert absent not in text
 
 
@@ -99,13 +111,18 @@ def test_drawing_twice_gives_the_same_bytes(tmp_path: Path, charts: Path) -> Non
 
 
 @pytest.mark.parametrize("change", [only_arms({"f16"}), all_arms_failed, without_intervals, one_arm_failed, many_arms])
-def test_gaps_and_crowds_do_not_stop_the_drawing(tmp_path: Path, change: Change) -> None:
-    findings = read_findings(write_results(tmp_path, change))
-    for chart in (performance_chart(findings, EN), efficiency_chart(findings, EN), difference_chart(findings, EN)):
+def test_charts_are_drawn_with_missing_results_and_with_many_arms(tmp_path: Path, change: Change) -> None:
+    def both(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+        with_performance(comparison, analysis)
+        change(comparison, analysis)
+
+    findings = read_findings(write_results(tmp_path, both))
+    for make in (*FULL_RUN_CHARTS, divergence_chart, wikitext2_chart):
+        chart = make(findings, EN)
         assert chart is None or "SmolLM2" in shown_by(chart)
 
 
-def test_an_arm_without_results_says_so(tmp_path: Path) -> None:
+def test_an_arm_without_results_is_shown_with_no_result(tmp_path: Path) -> None:
     findings = read_findings(write_results(tmp_path, one_arm_failed))
     assert shown_by(performance_chart(findings, EN)).count("no result") == 4
 
@@ -115,23 +132,35 @@ def test_an_undefined_interval_is_not_drawn(tmp_path: Path) -> None:
     assert to_svg(performance_chart(findings, EN)).count('stroke-width="1.6"') == 0
 
 
-def test_no_comparison_means_no_chart_of_differences_but_a_notice(tmp_path: Path) -> None:
+def test_without_comparisons_a_notice_replaces_the_chart_of_differences(tmp_path: Path) -> None:
     files = draw_charts(write_results(tmp_path, only_arms({"f16"})), tmp_path / "charts", "en")
     assert not (tmp_path / "charts" / "quantization_difference.png").exists()
     assert any("chart of differences is left out" in notice for notice in files.notices)
 
 
-def test_a_missing_analysis_drops_its_figure_with_a_notice(tmp_path: Path) -> None:
+def test_measurements_that_are_missing_have_no_chart_but_a_notice(tmp_path: Path) -> None:
+    files = draw_charts(write_results(tmp_path), tmp_path / "charts", "en")
+    assert not (tmp_path / "charts" / "quantization_speed.png").exists()
+    assert any("Memory and time per token were not measured" in notice for notice in files.notices)
+    assert any("No divergence" in notice for notice in files.notices)
+
+
+def test_a_missing_analysis_leaves_out_its_figures_with_a_notice(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     (results.parent / "statistical_analysis.json").unlink()
     files = draw_charts(results, tmp_path / "charts", "en")
-    assert len(files.paths) == 8  # performance, efficiency, categories and lengths
+    assert len(files.paths) == 8  # four charts: performance, efficiency, categories, lengths
     assert any("statistical_analysis.json" in notice for notice in files.notices)
 
 
-def test_foreign_text_is_data_in_the_picture(tmp_path: Path) -> None:
-    findings = read_findings(write_results(tmp_path, named_by_an_enemy))
-    for make in (performance_chart, efficiency_chart, difference_chart):
+def test_foreign_text_never_becomes_markup(tmp_path: Path) -> None:
+    def all_changes(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+        with_performance(comparison, analysis)
+        with_grid_without_contrasts(comparison, analysis)
+        with_hostile_names(comparison, analysis)
+
+    findings = read_findings(write_results(tmp_path, all_changes))
+    for make in (*FULL_RUN_CHARTS, wikitext2_chart):
         chart = make(findings, EN)
         assert chart is not None
         svg = to_svg(chart)

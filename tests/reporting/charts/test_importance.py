@@ -1,4 +1,4 @@
-"""The chart of an importance matrix: one row an input, every layer, and nothing that cannot be drawn."""
+"""The chart of an importance matrix: one row per input, every layer, no values that cannot be drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reporting.charts.style import to_svg
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.frames import IMPORTANCE_SCHEMA
 from reporting.wording import Words
-from tests.reporting.charts.test_charts import svg_text
+from tests.reporting.charts.drawn import shown_by
 from tests.reporting.results_folder import write_results
 
 KINDS = {"attn_q": 1.0, "attn_k": 1.0, "attn_v": 1.0, "attn_output": 2.0, "ffn_down": 3.0}
@@ -50,12 +50,12 @@ def test_matrices_that_differ_in_one_layer_keep_their_own_rows() -> None:
 def test_the_chart_says_what_it_shows_in_both_languages() -> None:
     chart = importance_chart(table(), ["Model: SmolLM2"], Words("both"))
     assert chart is not None
-    said = svg_text(to_svg(chart))
+    text = shown_by(chart)
     for words in ("en-ja4", "SmolLM2", "attn_k, attn_q, attn_v", "層 / Layer", "エントロピー", "Outlying columns"):
-        assert words in said
+        assert words in text
 
 
-def test_what_has_no_value_or_no_logarithm_is_left_to_the_ground() -> None:
+def test_a_value_that_is_missing_or_has_no_logarithm_is_not_drawn() -> None:
     rows = [row(0, "ffn_down", 0.0), row(1, "ffn_down", 2.0), row(2, "ffn_down", 3.0, cosine=None)]
     chart = importance_chart(table(rows), (), Words("en"))
     assert chart is not None
@@ -69,7 +69,7 @@ def test_a_matrix_without_layers_is_not_drawn() -> None:
     assert importance_chart(table([row(None, "output", 1.0)]), (), Words("en")) is None
 
 
-def test_each_matrix_gets_its_file_and_its_figure_in_the_report(tmp_path: Path) -> None:
+def test_each_matrix_has_a_file_and_a_figure_in_the_report(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     two = pl.concat([table(), table().with_columns(matrix=pl.lit("large~default"))])
     two.write_parquet(results.parent / "report_data" / "importance.parquet")
@@ -82,7 +82,7 @@ def test_each_matrix_gets_its_file_and_its_figure_in_the_report(tmp_path: Path) 
     assert all(f"(../charts/{name})" in report for name in names)
 
 
-def test_without_its_table_the_report_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_the_table_a_notice_says_what_is_missing(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     drawn = draw_charts(results, tmp_path / "charts", "en")
     assert not [path for path in drawn.paths if path.name.startswith("importance_")]

@@ -1,4 +1,4 @@
-"""Names beside points: they overlap neither each other nor, where there is room, any point."""
+"""Labels of points: they never overlap each other, and they overlap a point only if there is no free place."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def spot(x: float, y: float, label: str) -> Spot:
     return Spot(x=x, y=y, top=y - 15, bottom=y + 15, label=label)
 
 
-def test_a_lone_label_stands_to_the_right_of_its_point() -> None:
+def test_a_single_label_is_to_the_right_of_its_point() -> None:
     (box,) = place_labels([spot(100, 100, "q8_0")], WIDTH_PX, HEIGHT_PX)
     assert box.y == 100
     assert box.x - box.width / 2 > 100
 
 
-def test_a_label_at_the_right_edge_stands_to_the_left() -> None:
+def test_a_label_at_the_right_edge_is_to_the_left_of_its_point() -> None:
     (box,) = place_labels([spot(325, 100, "q8_0")], WIDTH_PX, HEIGHT_PX)
     assert box.x + box.width / 2 < 325
 

@@ -22,9 +22,9 @@ from tests.reporting.results_folder import (
     Change,
     all_arms_failed,
     many_arms,
-    named_by_an_enemy,
     one_arm_failed,
     only_arms,
+    with_hostile_names,
     without_intervals,
     write_results,
 )
@@ -300,7 +300,7 @@ class Tags(HTMLParser):
 
 def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     """Answers, names, errors and log lines with markup in them are shown, never obeyed."""
-    write(tmp_path, named_by_an_enemy, HOSTILE)
+    write(tmp_path, with_hostile_names, HOSTILE)
     page = Tags()
     page.feed(text_of(tmp_path / PAGE))
     assert not page.tags & {"script", "img", "a", "iframe"}

@@ -18,7 +18,7 @@ from reporting.documents.card.publish import publish
 from reporting.documents.view import make_view
 from reporting.results_folder import read_findings
 from reporting.wording import Lang, Words
-from tests.reporting.results_folder import HOSTILE, Change, many_arms, named_by_an_enemy, one_arm_failed, write_results
+from tests.reporting.results_folder import HOSTILE, Change, many_arms, one_arm_failed, with_hostile_names, write_results
 
 GGUFS = ["SmolLM2-135M-Instruct-F16.gguf", "SmolLM2-135M-Instruct-Q4_K_M.gguf", "SmolLM2-135M-Instruct-Q8_0.gguf"]
 
@@ -238,7 +238,7 @@ def test_the_card_in_one_language(tmp_path: Path, lang: Lang, there: str, absent
 
 def test_hostile_names_are_inert_in_the_card(tmp_path: Path) -> None:
     def hostile(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
-        named_by_an_enemy(comparison, analysis)
+        with_hostile_names(comparison, analysis)
         for arm in comparison["arms"]:
             arm["model"] = comparison["models"][0]["name"]
         comparison["models"][0]["labels"] = {"license": "x\n---\n# hi", "languages": [HOSTILE]}

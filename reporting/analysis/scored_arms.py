@@ -1,7 +1,4 @@
-"""One arm on one benchmark, as the statistics take it: planned records, planned items, scores by seed.
-
-Also how a number or an interval that may be undefined is written: null, with its reason beside it.
-"""
+"""One arm on one benchmark, in the form that the statistics take: planned records, planned items, scores by seed."""
 
 from __future__ import annotations
 
@@ -15,40 +12,40 @@ import polars as pl
 
 from conf.custom_benchmarks import WHOLE
 from reporting.frames import DIVERGENCE_COLUMNS
-from stats.intervals import Floats, Interval
-from stats.reasons import Reason
-from stats.reduce import CELL, per_item
+from stats.intervals import Floats
+from stats.reduce import ARM_AND_BENCHMARK, per_item
 
 AA_SUFFIX = "~aa"
-"""Ends the name of the arm that is its reference once more, in another batch layout: the noise floor."""
+"""End of the name of an A/A arm: the reference run a second time in another batch layout. It gives the noise floor."""
 _SCORE_COLUMNS = ["arm", "item_id", "seed", "outcome", "reason", "value"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoredArm:
     """One arm on one benchmark."""
 
-    arm: str
+    name: str
     benchmark: Mapping[str, Any]
     records: pl.DataFrame
-    """Planned records, with `value`; of text also the sums over tokens."""
+    """Planned records, with `value`. Records of text also have the sums over tokens."""
     items: pl.DataFrame
     """Planned items (`stats.reduce.per_item`), sorted by id."""
 
     @cached_property
     def scored_items(self) -> pl.DataFrame:
+        """The items that have a mean."""
         return self.items.drop_nulls("mean")
 
     @property
     def one_number(self) -> bool:
-        """True where a function of the user's gave a result and no items: nothing says how sure it is."""
+        """True if a custom function returned one number and no items, so that its uncertainty is unknown."""
         return self.benchmark["kind"] == "function" and self.items["item_id"].to_list() == [WHOLE]
 
     @cached_property
     def proportion(self) -> bool:
-        """True where the scores are shares of right: their scale ends at 0 and 1.
+        """True if all scores lie between 0 and 1, so that their mean is a proportion.
 
-        Judged scores (1 to 5, say) are told by their values: one above 1 is enough.
+        Judged scores (for example 1 to 5) are recognised by their values: one value above 1 is enough.
         """
         if self.one_number:
             return False
@@ -57,10 +54,11 @@ class Cell:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
+        """The seeds of the records, sorted."""
         return tuple(self.records["seed"].unique().sort())
 
-    def on(self, items: pl.DataFrame) -> Cell:
-        """The same arm on the items of another; those of which it has no record are unscored."""
+    def on(self, items: pl.DataFrame) -> ScoredArm:
+        """Return this arm limited to the given items. Items that it has no record of count as unscored."""
         own = items.select("item_id").join(self.items, on="item_id", how="left", maintain_order="left")
         alone = pl.coalesce("cluster", pl.format("item {}", "item_id")).alias("cluster")
         return replace(
@@ -70,7 +68,7 @@ class Cell:
         )
 
     def scores(self, seeds: Sequence[int]) -> Floats:
-        """Shape (items, seeds), items in the order of their ids, NaN where unscored."""
+        """Return an array of shape (items, seeds), with items in the order of their ids and NaN for unscored ones."""
         unknown = np.full(self.items.height, np.nan)
         return (
             np.column_stack([self._by_seed.get(seed, unknown) for seed in seeds]) if seeds else unknown[:, None][:, :0]
@@ -78,26 +76,29 @@ class Cell:
 
     @cached_property
     def _by_seed(self) -> Mapping[int, Floats]:
-        """Values of all items, in the order of their ids; NaN where unscored."""
+        """One array per seed: the values of all items in the order of their ids, NaN for unscored ones."""
         found = self.records.pivot("seed", index="item_id", values="value")
         wide = self.items.select("item_id").join(found, on="item_id", how="left", maintain_order="left")
         return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
 
 
-Cells = Mapping[tuple[str, str], Cell]
-"""By arm and benchmark."""
+ScoredArms = Mapping[tuple[str, str], ScoredArm]
+"""Keys are (arm name, benchmark name)."""
 
 
-def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], Cell]:
-    """All cells of a run; one without any record is there, empty (a noise floor's is not: it was never planned).
+def scored_arms(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], ScoredArm]:
+    """Return every arm of a run on every benchmark.
+
+    An arm without records on a benchmark gets an empty entry. An A/A arm without records gets none: it was not planned
+    there.
 
     Args:
-        run: its description (`reporting.analysis.results.build_results`).
-        values: records with `value`.
+        run: the run's description (see `reporting.analysis.results.build_results`).
+        values: the records, with `value`.
     """
     items = per_item(values)
-    items_of = items.partition_by(CELL, as_dict=True)
-    cells = {}
+    items_of = items.partition_by(ARM_AND_BENCHMARK, as_dict=True)
+    scored = {}
     for benchmark in run["benchmarks"]:
         name = str(benchmark["name"])
         records = values.lazy().filter(pl.col("benchmark") == name).select(_columns(benchmark)).collect()
@@ -105,33 +106,11 @@ def make_cells(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, 
         for arm in (str(arm["name"]) for arm in run["arms"]):
             if arm.endswith(AA_SUFFIX) and (arm,) not in records_of:
                 continue  # sampled benchmarks have another noise floor
-            key = (arm, name)
-            cells[key] = Cell(arm, benchmark, records_of.get((arm,), records.clear()), items_of.get(key, items.clear()))
-    return cells
+            key, own = (arm, name), records_of.get((arm,), records.clear())
+            scored[key] = ScoredArm(arm, benchmark, own, items_of.get(key, items.clear()))
+    return scored
 
 
 def _columns(benchmark: Mapping[str, Any]) -> list[str]:
-    """What is read of a cell's records: a run has millions of them, most without sums over tokens."""
+    """Return the record columns to read. A run has millions of records, most of them without sums over tokens."""
     return [*_SCORE_COLUMNS, *(DIVERGENCE_COLUMNS if benchmark["metric"] == "nll" else [])]
-
-
-# --- null and its reason --------------------------------------------------------------------------
-
-
-def number(name: str, value: float | Reason) -> dict[str, Any]:
-    """`value` under `name`, or null with `<name>_reason`."""
-    if isinstance(value, Reason):
-        return {name: None, f"{name}_reason": value.value}
-    return {name: value, f"{name}_reason": None}
-
-
-def interval(name: str, value: Interval | Reason) -> dict[str, Any]:
-    """[low, high] under `name`, or null with `<name>_reason`."""
-    if isinstance(value, Reason):
-        return {name: None, f"{name}_reason": value.value}
-    return {name: [value.low, value.high], f"{name}_reason": None}
-
-
-def method(value: Interval | Reason) -> str | None:
-    """How an interval was made."""
-    return value.method if isinstance(value, Interval) else None

@@ -1,4 +1,4 @@
-"""What is said of an arm that is measurably worse, and that nothing is said of the others."""
+"""Advice on measurably worse arms, and no advice on other arms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reporting.ways_out import Worse, way_out, worse_arms
+from reporting.advice import Worse, advice, worse_arms
 from reporting.wording import Words
 
 COMPARISON = {
@@ -20,7 +20,7 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "interval", "bad"),
+    ("benchmark", "interval", "worse"),
     [
         ("asked", [-0.2, -0.1], True),
         ("asked", [0.1, 0.2], False),
@@ -30,21 +30,23 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
         ("ppl", None, False),
     ],
 )
-def test_bad_is_an_interval_wholly_on_the_worse_side(benchmark: str, interval: list[float] | None, bad: bool) -> None:
-    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if bad else []
+def test_an_arm_is_worse_if_its_whole_interval_is_on_the_worse_side(
+    benchmark: str, interval: list[float] | None, worse: bool
+) -> None:
+    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if worse else []
     assert worse_arms(COMPARISON, [against("q4", benchmark, interval)]) == expected
 
 
-def test_one_sentence_an_arm_names_all_its_benchmarks_and_the_flag() -> None:
+def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, rows)
-    said = way_out(Words("en"), worse)
-    assert said.startswith("q4 is measurably worse than f16 in ppl, asked (the interval excludes 0):")
-    assert "--protection-level" in said
-    assert "--protection-level" in way_out(Words("ja"), worse)
+    text = advice(Words("en"), worse)
+    assert text.startswith("q4 is measurably worse than f16 on ppl, asked (the interval excludes 0):")
+    assert "--protection-level" in text
+    assert "--protection-level" in advice(Words("ja"), worse)
 
 
-def test_a_finished_file_can_only_be_replaced() -> None:
+def test_for_a_given_file_the_advice_is_to_take_another_file() -> None:
     (worse,) = worse_arms(COMPARISON, [against("theirs", "ppl", [0.1, 0.2])])
     assert not worse.made_here
-    assert "--protection-level" not in way_out(Words("both"), worse)
+    assert "--protection-level" not in advice(Words("both"), worse)

@@ -1,4 +1,4 @@
-"""What stands in each document, in which order: headings, tables and figures, never pixels."""
+"""The order of headings, tables and figures in each document."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ SCORECARD = """
 
 
 def outline(path: Path) -> list[str]:
-    """Headings as they are, tables by their first heading and number of columns, figures by their file."""
+    """Return the headings as written, tables as their first header and number of columns, figures as file names."""
     found = []
     lines = path.read_text(encoding="utf-8").splitlines()
     fenced = False
@@ -140,7 +140,7 @@ def outline(path: Path) -> list[str]:
 
 
 def bookmarks(entries: list[Any], level: int = 1) -> Iterator[str]:
-    """Headings of a PDF, as its reader lists them."""
+    """Yield the headings of a PDF as a PDF reader lists them."""
     for entry in entries:
         if isinstance(entry, list):
             yield from bookmarks(entry, level + 1)
@@ -157,7 +157,7 @@ def bookmarks(entries: list[Any], level: int = 1) -> Iterator[str]:
     ],
     ids=["report", "methodology", "model card"],
 )
-def test_headings_tables_and_figures_stand_in_their_order(run: Path, name: str, expected: str) -> None:
+def test_headings_tables_and_figures_are_in_order(run: Path, name: str, expected: str) -> None:
     assert outline(run / name) == expected.strip().splitlines()
 
 
@@ -165,14 +165,14 @@ def test_the_scorecard_is_built_like_a_paper(run: Path) -> None:
     reader = pypdf.PdfReader(run / "scorecards/quantization_evaluation.pdf")
     assert list(bookmarks(reader.outline)) == SCORECARD.strip().splitlines()
     text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
-    # Captions are numbered without a gap.
+    # Captions are numbered without gaps.
     for word in ("表", "図"):
         numbers = [int(number) for number in re.findall(rf"{word} (\d+)\. ", text)]
         assert numbers == list(range(1, len(numbers) + 1)), word
         assert len(numbers) >= 5
 
 
-def test_every_page_but_the_first_has_a_running_head_and_all_have_numbers(run: Path) -> None:
+def test_all_pages_have_numbers_and_all_but_the_first_a_running_head(run: Path) -> None:
     pages = pypdf.PdfReader(run / "scorecards/quantization_evaluation.pdf").pages
     for place, page in enumerate(pages, 1):
         text = page.extract_text()

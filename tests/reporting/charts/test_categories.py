@@ -1,0 +1,48 @@
+"""The chart and the table of means by category."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reporting.charts.categories import categories_chart
+from reporting.charts.style import to_svg
+from reporting.documents.tables.categories import categories_table
+from reporting.results_folder import read_findings
+from reporting.wording import Lang, Words
+from tests.reporting.charts.drawn import shown_by
+from tests.reporting.results_folder import all_arms_failed, one_arm_failed, with_hostile_names, write_results
+
+
+@pytest.mark.parametrize(
+    ("lang", "title"), [("ja", "数学的推論"), ("en", "Mathematical reasoning"), ("both", "数学的推論 / Mathematical")]
+)
+def test_each_category_has_a_panel_that_names_its_benchmarks(tmp_path: Path, lang: Lang, title: str) -> None:
+    chart = categories_chart(read_findings(write_results(tmp_path)), Words(lang))
+    assert chart is not None
+    text = shown_by(chart)
+    for words in (title, "gsm8k; n = ", "perplexity_wikitext2, perplexity_ja_wiki; n = 48", "52.1%", "square_and_add"):
+        assert words in text
+
+
+def test_results_older_than_categories_have_no_chart(tmp_path: Path) -> None:
+    def older(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        del comparison["categories"]
+        for one in comparison["benchmarks"]:
+            del one["category"]
+
+    findings = read_findings(write_results(tmp_path, older))
+    assert categories_chart(findings, Words("en")) is None
+    assert any("before benchmarks had categories" in notice for notice in findings.notices)
+    assert categories_table(findings, Words("en"), findings.arms).rows == ()
+
+
+@pytest.mark.parametrize("change", [one_arm_failed, all_arms_failed, with_hostile_names])
+def test_the_chart_is_drawn_with_missing_results_and_hostile_names(tmp_path: Path, change: Any) -> None:
+    findings = read_findings(write_results(tmp_path, change))
+    chart = categories_chart(findings, Words("both"))
+    if chart is not None:
+        assert "<script" not in to_svg(chart)
+    assert len(categories_table(findings, Words("both"), findings.arms).rows) == 3

@@ -1,0 +1,69 @@
+"""A study's grid in the documents: its figures, its sentences, its tables, its warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reporting.charts.draw import draw_charts
+from reporting.documents.sentences.grids import grid_views
+from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.results_folder import read_findings
+from reporting.wording import Words
+from tests.reporting.study_run import ENGLISH, JAPANESE, write_study
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    results = write_study(folder)
+    draw_charts(results, folder / "charts", "both")
+    write_documents(results, DocumentPlaces.of_run(folder), "both")
+    return folder
+
+
+def test_report_and_card_have_one_figure_per_language(run_dir: Path) -> None:
+    for language in (ENGLISH, JAPANESE):
+        assert (run_dir / "charts" / f"imatrix_{language}.svg").is_file()
+        assert (run_dir / "publish" / "charts" / f"imatrix_{language}.png").is_file()
+        for path in (run_dir / "reports" / "quantization_analysis_report.md", run_dir / "publish" / "README.md"):
+            assert f"charts/imatrix_{language}.png" in path.read_text(encoding="utf-8")
+
+
+def test_the_sentences_follow_the_adjusted_p_values(run_dir: Path) -> None:
+    findings = read_findings(run_dir / "evaluation_results" / "quantization_comparison.json")
+    (view,) = grid_views(findings, Words("en"))
+    assert view.controlled
+    (text,) = [one for one in view.said["en"] if one.startswith("en1-ja4 − en5")]
+    english, japanese = text.split("; ")
+    assert english.endswith("no difference is shown")
+    assert japanese.endswith("p < 0.001, shown to lose less.")
+    assert "what its language does" in english
+    (text,) = [one for one in view.said["ja"] if one.startswith("en1-ja4 − en(")]
+    assert "分けられない" in text
+    assert any("40 chunks each" in one for one in view.said["en"])
+
+
+def test_report_and_card_have_the_warnings_in_both_languages(run_dir: Path) -> None:
+    warnings = (
+        "does not carry over to others",
+        "他のモデルには及ばない",
+        "not to be read as facts",
+        "小さな差を事実と見なさない",
+        "More calibration text may help by itself. Only the difference from a control of equal amount",
+        "較正テキストは、多いだけでも役に立ちうる",
+        "real tasks beat perplexity",
+        "実際の課題",
+    )
+    for path in (run_dir / "reports" / "quantization_analysis_report.md", run_dir / "publish" / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        assert [words for words in warnings if words not in text] == []
+        assert "en1-ja4 − en5" in text
+
+
+def test_effects_of_equal_recipes_are_in_no_table(run_dir: Path) -> None:
+    report = (run_dir / "reports" / "quantization_analysis_report.md").read_text(encoding="utf-8")
+    assert "q4_k_m and q4_k_l gave the same result on every chunk" in report
+    assert "q4_k_l − q4_k_m" not in report
+    assert "q4_k_m-fp16 − q4_k_m" in report
