@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import psutil
 
-from actors.orchestrator.actor import Outcome, View
+from actors.orchestrator.actor import Ending, View
 from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
 from actors.store import RunDirectory, write_json
 from jobs._display import Display
@@ -33,7 +33,7 @@ class Follower:
         self._last = view
         self._publish(self._snapshot(view, "running"), display)
 
-    def end(self, state: RunState, display: Display, outcome: Outcome | None = None) -> None:
+    def end(self, state: RunState, display: Display, outcome: Ending | None = None) -> None:
         """The last snapshot; without any view so far there is nothing to tell but the state."""
         view = self._last or View("plan", 0, 0, 0, 0, None, 0.0, None, (), 0, (), ())
         if outcome is not None:

@@ -24,13 +24,19 @@ from ray.exceptions import RayTaskError
 
 from actors.errors import NoPlaceError
 from actors.llama import library
-from actors.orchestrator.actor import Job, Orchestrator, Outcome, View
+from actors.orchestrator.actor import Ending, Job, Orchestrator, View
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers, write_meta
 from actors.orchestrator.placement import Cluster, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.planning.published import plan_json
-from actors.orchestrator.room import check_disk, check_local_memory, halved, limited, quantization_bytes
+from actors.orchestrator.room import (
+    check_disk,
+    check_local_memory,
+    quantization_bytes,
+    with_half_of_largest_cache,
+    with_kept_cache_limit,
+)
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import owned
@@ -91,7 +97,7 @@ def prepare(request: Request) -> Plan:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_pango()
-    return _prepare(request, limited(request.config, run), run)
+    return _prepare(request, with_kept_cache_limit(request.config, run), run)
 
 
 def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
@@ -138,7 +144,7 @@ def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirecto
 
 def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Plan | None:
     """The plan with half of its largest KV cache; None where a benchmark would not fit into that."""
-    config = halved(request.config, plan)
+    config = with_half_of_largest_cache(request.config, plan)
     if config is None:
         return None
     try:
@@ -176,7 +182,7 @@ def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
 
 def _follow(
     request: Request, plan: Plan, run: RunDirectory, token: str, mirror: BackgroundMirror, *, ends_without_room: bool
-) -> Outcome:
+) -> Ending:
     """Have the plan carried out, and show how it goes."""
     progress = Follower(request.pipeline_id, run)
     with make_display() as display:
@@ -198,7 +204,7 @@ def _follow(
     return outcome
 
 
-def _finish(plan: Plan, run: RunDirectory, outcome: Outcome, mirror: BackgroundMirror) -> Finished:
+def _finish(plan: Plan, run: RunDirectory, outcome: Ending, mirror: BackgroundMirror) -> Finished:
     failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
     write_json(run.failures, [dict(failure) for failure in failures])
     _write_manifest(plan, run, failures, outcome)
@@ -212,7 +218,7 @@ def _orchestrate(
     token: str,
     ends_without_room: bool,
     show: Callable[[View], None],
-) -> Outcome:
+) -> Ending:
     """Start Ray and the orchestrator, and show its view until it is through."""
     config = request.config
     connect(request.environment, config.layout.threads)
@@ -250,10 +256,10 @@ def _orchestrate(
         return _outcome(ref)
 
 
-def _outcome(ref: Any) -> Outcome:
+def _outcome(ref: Any) -> Ending:
     """How the orchestrator ended. Raises what it raised itself, where that is for people to read."""
     try:
-        return cast(Outcome, ray.get(ref))
+        return cast(Ending, ray.get(ref))
     except RayTaskError as error:
         if isinstance(error.cause, NoPlaceError):
             raise NoPlaceError(str(error.cause)) from None
@@ -314,7 +320,7 @@ def _write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
         write_meta(directory)
 
 
-def _write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Outcome) -> None:
+def _write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Ending) -> None:
     """The pipeline's done-mark, written last."""
     write_json(
         run.manifest,

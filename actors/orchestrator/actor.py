@@ -1,7 +1,7 @@
-"""The orchestrator: one loop that starts workers, hands out units, and takes back what became of them.
+"""The orchestrator: starts workers, sends them units, and collects the results until the plan is done.
 
-Thin over the pure parts: `schedule` says what may start, `placement` how many workers there is room for. It runs
-as a Ray actor beside the driver, asks Ray for no CPU, and dies with its driver.
+This module holds what needs Ray: actor handles, processes, threads and locks. All decisions are in `loop`. The
+orchestrator is a Ray actor beside the driver. It asks Ray for no CPU, and it dies with its driver.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,20 +19,16 @@ from ray.exceptions import RayError
 from actors.documentation.actor import DocumentationWorker
 from actors.errors import FailedWithLog, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
-from actors.orchestrator import results
-from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers, no_place
+from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
+from actors.orchestrator.loop import Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.progress import (
-    TokenRate,
-    cells_done,
-    cost_shares,
-    current_phase,
-    seconds_left,
-)
-from actors.orchestrator.schedule import Failure, Role, Schedule, State, Unit, units_of
-from actors.orders import BlockOrder, ChartOrder, DocumentOrder, PassOrder, Phase
+from actors.orchestrator.progress import cells_done, cost_shares, current_phase, seconds_left
+from actors.orchestrator.results import write_results
+from actors.orchestrator.schedule import Failure, Role, State
+from actors.orchestrator.worker_calls import WorkerCalls
+from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory, read_jsonl
@@ -42,48 +37,32 @@ from conf.schema import PipelineConfig
 
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
-_OUT_OF_MEMORY = (
-    ". Groups that are done stay: the same command goes on with the others. --max-workers 1 needs the least memory, a "
-    "smaller --dataset-size fewer groups"
-)
-
-
-@dataclass
-class Worker:
-    """A live worker actor and what it is doing."""
-
-    role: Role
-    handle: Any
-    loaded_arm: str | None = None
-    units: tuple[Unit, ...] = ()
-    """What it is at work on: one unit, or those of a pass."""
-    ref: Any = None
-    pid: int | None = None
-    """None until it has started."""
-    hired_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the orchestrator is started with."""
+    """What the orchestrator needs to run one plan."""
 
     config: PipelineConfig
     plan: Plan
     run_root: str
     owner_token: str
+    """Proof that this job owns the run directory."""
     placement: Placement
     done: frozenset[str]
+    """Units that were done before."""
     description: Mapping[str, Any]
-    """Settings, versions and the like, which go into the results as they are."""
+    """Settings, versions and the like, which are copied into the results unchanged."""
     make_documents: bool
     start_within_s: float = START_WITHIN_S
+    """Seconds to wait for a worker to start."""
     ends_without_room: bool = False
-    """Whether the first KV cache that finds no memory ends all work, for the driver to plan smaller ones."""
+    """True: the first KV cache without memory ends the work, so that the driver can plan smaller caches."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What the driver sees of the work; it adds CPU and memory and makes a `Snapshot` of it."""
+    """The state of the work as the driver sees it. The driver adds CPU and memory and makes a `Snapshot` of it."""
 
     phase: Phase
     done: int
@@ -100,331 +79,236 @@ class View:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How the pipeline ended."""
 
     failures: tuple[Failure, ...]
     notices: tuple[str, ...]
     files: tuple[str, ...] = field(default=())
     spared: tuple[str, ...] = ()
-    """Blocks that nobody needed, for their benchmark had ended early."""
+    """Blocks that were not run because their benchmark had ended early."""
     without_room: bool = False
-    """True where a KV cache found no memory, and that has ended the work: nothing is computed of what is there."""
+    """True if a KV cache found no memory and this has ended the work. No results were computed then."""
+
+
+@dataclass
+class _Process:
+    """The Ray actor of a worker."""
+
+    handle: Any
+    result: Any = None
+    """Reference to the result that the worker is computing. None if it is idle."""
+    pid: int | None = None
+    """None until the process has started."""
 
 
 class Orchestrator:
-    """Runs one plan to its end. `run` blocks; `view` and `report` are answered meanwhile from other threads."""
+    """Runs one plan to its end. `run` blocks; meanwhile other threads answer `view` and `report`."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._run_dir = RunDirectory(job.run_root)
-        self._early = EarlyStop(job.plan, job.config)
-        units = units_of(job.plan, self._early.turns)
-        self._schedule = Schedule(units, job.done, job.config.execution.attempts)
-        self._blocks = {block.unit: block for block in job.plan.blocks}
-        for name in job.done:
-            self._learn_records(name)
-        self._schedule.spare(self._early.unneeded())
-        self._performances = {one.unit: one.order for one in job.plan.performances}
-        self._checks = {check.unit: check.order for check in job.plan.checks}
-        self._groups = {
-            name: (one.order, number) for one in job.plan.imatrices for number, name in enumerate(one.group_units)
-        }
-        self._workers: list[Worker] = []
+        self._loop = Loop(
+            job.plan,
+            job.config,
+            job.placement,
+            job.done,
+            read_early_stop(job.plan, job.config, failed=()),
+            start_within_s=job.start_within_s,
+            ends_without_room=job.ends_without_room,
+        )
+        self._calls = WorkerCalls(job.plan, job.config.sampling)
+        self._processes: dict[Worker, _Process] = {}
         self._lock = threading.Lock()
-        self._rate = TokenRate()
-        self._reported: Counter[str] = Counter()
+        """Guards the loop and the processes: `run` changes them while other threads read them."""
         self._started_s = time.monotonic()
-        self._late_phase: Phase | None = None
-        self._late_failures: list[Failure] = []
-        self._notices: list[str] = list(job.plan.notices)
+        self._closing_phase: Phase | None = None
+        """The phase after the last block: statistics, charts or documents."""
+        self._closing_failures: list[Failure] = []
         self._self_handle: Any = None
-        self._places: int | None = None
-        """Workers that Ray had room for, once it turned out to have less than was thought."""
-        self._without_room = False
 
     # --- what others call while `run` works -------------------------------------------------------
 
     def report(self, unit: str, tokens: int) -> None:
-        """A worker has done so many more tokens of a unit."""
+        """Count tokens that a worker has processed since its last report on a unit."""
         with self._lock:
-            # What a unit had not said yet was counted when it ended.
-            if self._schedule.state(unit) is State.RUNNING:
-                self._rate.add(time.monotonic(), tokens)
-                self._reported[unit] += tokens
+            self._loop.report(unit, tokens, time.monotonic())
 
     def view(self) -> View:
-        """The state of the work, for the driver."""
+        """Return the state of the work, for the driver."""
         with self._lock:
             now = time.monotonic()
-            schedule = self._schedule
+            schedule = self._loop.schedule
             elapsed = now - self._started_s
-            done_cost, left_cost = cost_shares(schedule, self._job.done, self._reported)
+            done_cost, left_cost = cost_shares(schedule, self._job.done, self._loop.reported)
             terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
+            pids = [process.pid for process in self._processes.values() if process.pid is not None]
             return View(
-                phase=self._late_phase or current_phase(schedule),
+                phase=self._closing_phase or current_phase(schedule),
                 done=len(terminal),
                 total=len(schedule.units),
                 cells_done=cells_done(self._job.plan.cells, schedule),
                 cells_total=len(self._job.plan.cells),
-                tokens_per_second=self._rate.per_second(now),
+                tokens_per_second=self._loop.rate.per_second(now),
                 elapsed_s=elapsed,
                 seconds_left=seconds_left(elapsed, done_cost, left_cost),
-                pids=(os.getpid(), *(worker.pid for worker in self._workers if worker.pid is not None)),
-                workers=len(self._workers),
-                failures=(*schedule.failures, *self._late_failures),
-                notices=tuple(self._notices),
+                pids=(os.getpid(), *pids),
+                workers=len(self._processes),
+                failures=(*schedule.failures, *self._closing_failures),
+                notices=tuple(self._loop.notices),
             )
 
     # --- the loop ---------------------------------------------------------------------------------
 
-    def run(self, self_handle: Any) -> Outcome:
-        """Make, evaluate, judge, draw and write. `self_handle` is this actor's own handle, for the workers' reports."""
+    def run(self, self_handle: Any) -> Ending:
+        """Run the whole plan: make, evaluate, compute the results, draw, write the documents.
+
+        `self_handle` is this actor's own handle. Workers report their tokens through it.
+        """
         self._self_handle = self_handle
-        while not self._schedule.finished and not self._without_room:
-            self._do_without_late_workers()
-            self._release_idle()
-            self._hand_out()
-            self._take_back()
-        for worker in list(self._workers):
-            self._dismiss(worker)
-        if self._without_room:
-            return Outcome((), tuple(self._notices), without_room=True)
-        files = self._write_findings()
-        files += self._draw_and_document()
-        failures = (*self._schedule.failures, *self._late_failures)
-        spared = tuple(sorted(self._schedule.forgotten & self._blocks.keys()))
-        return Outcome(failures, tuple(self._notices), tuple(files), spared)
-
-    def _hand_out(self) -> None:
-        """Give every idle worker a unit, and start workers while there is room and work for them."""
-        roles: tuple[Role, ...] = ("quantization", "evaluation")
-        for role in roles:
-            for worker in [one for one in self._workers if one.role == role and not one.units]:
-                self._assign(worker)
-            while self._has_room(role) and self._schedule.ready(role):
-                worker = self._hire(role)
-                if not self._assign(worker):
-                    self._dismiss(worker)
-                    break
-
-    def _has_room(self, role: Role) -> bool:
-        roles = [worker.role for worker in self._workers]
-        return (self._places is None or len(roles) < self._places) and self._job.placement.has_room(roles, role)
-
-    def _do_without_late_workers(self) -> None:
-        """Raise `NoPlaceError` where Ray starts none of our workers; else let those that live do the work."""
-        now = time.monotonic()
-        started = [worker.pid is not None for worker in self._workers]
-        waiting = find_late_workers(
-            started, [now - worker.hired_s for worker in self._workers], self._job.start_within_s
-        )
-        for worker in [self._workers[index] for index in waiting.dismiss]:
+        while not self._loop.finished:
             with self._lock:
-                for unit in worker.units:
-                    self._schedule.put_back(unit.id)
-            self._dismiss(worker)
-        if waiting.give_up:
+                step = self._loop.step(time.monotonic())
+            self._carry_out(step)
+            self._collect_results()
+        for worker in list(self._processes):
+            self._end_process(worker)
+        if self._loop.without_room:
+            return Ending((), tuple(self._loop.notices), without_room=True)
+        files = self._write_results()
+        files += self._draw_and_document()
+        failures = (*self._loop.schedule.failures, *self._closing_failures)
+        return Ending(failures, tuple(self._loop.notices), tuple(files), self._loop.spared_blocks)
+
+    def _carry_out(self, step: Step) -> None:
+        """End the dismissed workers and send the others their units. Raise `NoPlaceError` if Ray starts no worker."""
+        for worker in step.dismissed:
+            self._end_process(worker)
+        if step.no_worker_starts:
             nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-            raise no_place(self._job.placement, nodes, self._job.start_within_s)
-        if waiting.dismiss:
-            self._places = len(self._workers)
+            raise no_place_error(self._job.placement, nodes, self._job.start_within_s)
+        for worker in step.assigned:
+            process = self._processes.get(worker) or self._start_process(worker)
+            call = self._calls.call_for(worker.units, lambda unit: _Reporter(self._self_handle, unit))
+            process.result = getattr(process.handle, call.method).remote(*call.arguments)
 
-    def _release_idle(self) -> None:
-        """A worker with nothing to start gives its place to the other role, if that has work."""
-        to_make, to_evaluate = bool(self._schedule.ready("quantization")), bool(self._schedule.ready("evaluation"))
-        if to_make == to_evaluate or (to_make and self._has_room("quantization")):
-            return
-        role: Role = "evaluation" if to_make else "quantization"
-        for worker in [one for one in self._workers if one.role == role and not one.units]:
-            self._dismiss(worker)
-
-    def _hire(self, role: Role) -> Worker:
+    def _start_process(self, worker: Worker) -> _Process:
         placement = self._job.placement
-        kind: Any = QuantizationWorker if role == "quantization" else EvaluationWorker
+        classes: dict[Role, Any] = {"quantization": QuantizationWorker, "evaluation": EvaluationWorker}
         handle = (
-            ray.remote(kind)
+            ray.remote(classes[worker.role])
             .options(num_cpus=placement.cpus_per_worker, num_gpus=placement.gpus_per_worker, max_restarts=0)
             .remote()
         )
-        worker = Worker(role, handle)
+        process = _Process(handle)
         with self._lock:
-            self._workers.append(worker)
-        # Asked before the first unit is sent: an actor answers in order, and its memory counts while it works.
+            self._processes[worker] = process
+        # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
         asked = handle.pid.remote()
-        threading.Thread(target=self._learn_pid, args=(worker, asked), daemon=True).start()
-        return worker
+        threading.Thread(target=self._learn_pid, args=(worker, process, asked), daemon=True).start()
+        return process
 
-    def _dismiss(self, worker: Worker) -> None:
-        ray.kill(worker.handle)
-        with self._lock:
-            self._workers.remove(worker)
-
-    def _assign(self, worker: Worker) -> bool:
-        others = [one.loaded_arm for one in self._workers if one.role == worker.role and one is not worker]
-        with self._lock:
-            unit = self._schedule.next_unit(worker.role, worker.loaded_arm, others)
-            if unit is None:
-                return False
-            units = self._schedule.units_of_pass(unit)
-            for one in units:
-                self._schedule.start(one.id)
-                self._reported[one.id] = 0
-        worker.units = units
-        worker.loaded_arm = unit.arm
-        worker.ref = self._submit(worker.handle, units)
-        return True
-
-    def _submit(self, handle: Any, units: tuple[Unit, ...]) -> Any:
-        """Send the order of a unit, or of a pass, to a worker."""
-        if units[0].shared_pass is not None:
-            order = PassOrder(tuple(self._block_order(unit) for unit in units))
-            return handle.evaluate_together.remote(order, [_Reporter(self._self_handle, unit.id) for unit in units])
-        (unit,) = units
-        report = _Reporter(self._self_handle, unit.id)
-        if unit.phase == "imatrix":
-            if unit.id in self._groups:
-                return handle.collect_group.remote(*self._groups[unit.id], report)
-            imatrix = next(one for one in self._job.plan.imatrices if one.unit == unit.id)
-            return handle.merge.remote(imatrix.order, report)
-        if unit.phase == "quantize":
-            arm = next(one for one in self._job.plan.arms if one.unit == unit.id)
-            return handle.make_arm.remote(arm.order)
-        if unit.id in self._performances:
-            return handle.measure_performance.remote(self._performances[unit.id], report)
-        if unit.id in self._checks:
-            return handle.check.remote(self._checks[unit.id], report)
-        return handle.evaluate.remote(self._block_order(unit), report)
-
-    def _learn_pid(self, worker: Worker, asked: Any) -> None:
-        """Note a new worker's process id when it answers."""
+    def _learn_pid(self, worker: Worker, process: _Process, asked: Any) -> None:
+        """Wait for a new worker's process id, and note that the worker has started."""
         try:
             pid = cast(int, ray.get(asked))
         except RayError:
-            return  # the worker died at once; its unit's failure tells
+            return  # the worker died at once, which its unit's failure shows
         with self._lock:
-            worker.pid = pid
+            process.pid = pid
+            worker.started = True
 
-    def _block_order(self, unit: Unit) -> BlockOrder:
-        block = self._blocks[unit.id]
-        arm = self._job.plan.arm(block.arm)
-        benchmark = self._job.plan.benchmark(block.model, block.benchmark)
-        items = benchmark.items[block.first : block.first + block.n_items]
-        return BlockOrder(
-            arm=block.arm,
-            gguf_path=arm.gguf_path,
-            benchmark=block.benchmark,
-            scorer=benchmark.scorer,
-            items=items,
-            seeds=block.seeds,
-            sampling=self._job.config.sampling,
-            layout=block.layout,
-            records_path=block.records_path,
-            reference=block.reference,
-            chat_template=self._job.plan.chat_templates.get(block.model),
-            endpoint=arm.endpoint,
-        )
+    def _end_process(self, worker: Worker) -> None:
+        ray.kill(self._processes[worker].handle)
+        with self._lock:
+            del self._processes[worker]
 
-    def _take_back(self) -> None:
-        """Wait for the next results. A worker that died is replaced; its unit counts one attempt."""
-        busy = {worker.ref: worker for worker in self._workers if worker.ref is not None}
+    def _collect_results(self) -> None:
+        """Wait up to `POLL_S` seconds for a result, and tell the loop about it."""
+        busy = {process.result: worker for worker, process in self._processes.items() if process.result is not None}
         if not busy:
             return
         ready, _ = ray.wait(list(busy), num_returns=1, timeout=POLL_S)
-        for ref in ready:
-            worker = busy[ref]
-            units = worker.units
-            worker.units, worker.ref = (), None
+        for result in ready:
+            worker = busy[result]
+            self._processes[worker].result = None
             try:
-                ray.get(ref)
+                ray.get(result)
             except RayError as error:
-                self._failed(worker, units, error)
+                self._fail(worker, error)
             else:
-                for unit in units:
-                    self._finished(unit)
+                self._finish(worker)
 
-    def _learn_records(self, unit: str) -> None:
-        """What a block that is done says about whether its benchmark may end."""
-        if self._early.follows(unit):
-            self._early.add(unit, read_jsonl(self._blocks[unit].records_path))
-
-    def _finished(self, unit: Unit) -> None:
-        self._learn_records(unit.id)
+    def _finish(self, worker: Worker) -> None:
+        records = {unit: read_jsonl(path) for unit, path in self._loop.records_to_read(worker).items()}
         with self._lock:
-            self._schedule.finish(unit.id)
-            self._schedule.spare(self._early.unneeded())
-            if unit.phase == "imatrix":
-                # Its tokens are known to the last one, and a worker sends none of the last half second.
-                self._rate.add(time.monotonic(), max(0, unit.tokens - self._reported[unit.id]))
+            self._loop.finish(worker, records, time.monotonic())
 
-    def _failed(self, worker: Worker, units: tuple[Unit, ...], error: RayError) -> None:
-        cause = getattr(error, "cause", None)
-        if cause is None:
-            message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
-            message += _OUT_OF_MEMORY if units[0].phase == "imatrix" else ""
-            self._dismiss(worker)
-        else:
-            message = f"{type(cause).__name__}: {cause}"
-            # A pass holds several models: its blocks are tried one by one before anything is made smaller.
-            if isinstance(cause, NoRoomError) and self._job.ends_without_room and len(units) == 1:
-                self._without_room = True
-        tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
+    def _fail(self, worker: Worker, error: RayError) -> None:
         with self._lock:
-            for unit in units:
-                if self._schedule.fail(unit.id, message, tail):
-                    self._notices.append(f"{unit.id} failed once and is tried again: {message}")
-            for unit in self._schedule.in_state(State.FAILED):
-                if self._early.follows(unit.id):
-                    self._early.give_up(unit.id)
-            self._schedule.spare(self._early.unneeded())
+            self._loop.fail(worker, _work_error(error))
+        if worker not in self._loop.workers:
+            self._end_process(worker)
 
     # --- after the last block ---------------------------------------------------------------------
 
     def _enter(self, phase: Phase) -> None:
         check_owner(self._run_dir, self._job.owner_token)
         with self._lock:
-            self._late_phase = phase
+            self._closing_phase = phase
 
-    def _write_findings(self) -> list[str]:
+    def _write_results(self) -> list[str]:
         self._enter("statistics")
-        failures = tuple(self._schedule.failures)
-        return results.write(
-            self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._notices
+        failures = tuple(self._loop.schedule.failures)
+        return write_results(
+            self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._loop.notices
         )
 
     def _draw_and_document(self) -> list[str]:
-        """Charts, then documents; a failing one is recorded and the other still made."""
+        """Draw the charts, then write the documents. If one of them fails, record it and still make the other."""
         if not self._job.make_documents:
             return []
         lang = self._job.config.lang
-        results = str(self._run_dir.comparison)
+        results_path = str(self._run_dir.comparison)
         self._enter("charts")
-        order = ChartOrder(results, str(self._run_dir.charts), lang)
-        drawn = self._late(VisualizationWorker, "draw", order, "charts")
+        charts = ChartOrder(results_path, str(self._run_dir.charts), lang)
+        drawn = self._make_files(VisualizationWorker, "draw", charts, "charts")
         self._enter("documents")
-        written = self._late(
-            DocumentationWorker, "write", DocumentOrder(results, self._job.run_root, lang), "documents"
-        )
+        documents = DocumentOrder(results_path, self._job.run_root, lang)
+        written = self._make_files(DocumentationWorker, "write", documents, "documents")
         return [*drawn, *written]
 
-    def _late(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:
+    def _make_files(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:
+        """Call a method of a new worker, and return the paths of the files that it made; none if it failed."""
         worker = ray.remote(kind).options(num_cpus=0, max_restarts=0).remote()
         try:
             result = ray.get(getattr(worker, method).remote(order))
         except RayError as error:
             message = str(getattr(error, "cause", None) or error)
             with self._lock:
-                self._late_failures.append(Failure(phase, phase, None, None, 1, message, ()))
+                self._closing_failures.append(Failure(phase, phase, None, None, 1, message, ()))
             return []
         finally:
             ray.kill(worker)
         with self._lock:
-            self._notices.extend(notice for notice in result.notices if notice not in self._notices)
+            notices = self._loop.notices
+            notices.extend(notice for notice in result.notices if notice not in notices)
         return [str(path) for path in result.paths]
 
 
+def _work_error(error: RayError) -> WorkError:
+    """Return what the loop needs to know about a failed call. Ray gives a cause only if the worker is alive."""
+    cause = getattr(error, "cause", None)
+    if cause is None:
+        message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
+        return WorkError("worker_died", message)
+    log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
+    kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
+    return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
+
+
 class _Reporter:
-    """A worker's way to report tokens: collects them and sends them on now and then."""
+    """The function with which a worker reports the tokens of a unit. It adds them up and sends a sum now and then."""
 
     def __init__(self, orchestrator: Any, unit: str) -> None:
         self._orchestrator, self._unit = orchestrator, unit

@@ -1,7 +1,8 @@
-"""What is done already: in this run directory, and under the same key in another pipeline of the same storage.
+"""Finds what is already done: in this run directory, and under the same key in other pipelines of the same storage.
 
-A unit is done when its done-mark is there: a manifest for what is made, the records file itself for a block.
-Work of other pipelines is linked, not copied, where the file system can; the done-mark comes last.
+A unit is done if its done-mark exists. The done-mark of an arm or a matrix is its manifest; that of a block is its
+records file. Work of other pipelines is hard-linked if the file system allows it, and copied if not. The done-mark is
+always written last.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from actors.store import RunDirectory, atomic_path, group_path, read_json, remov
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
-    """By records directory, the seed groups that earlier runs used there."""
+    """Return the seed groups that earlier runs used, by records directory."""
     return {
         str(meta.parent): read_json(meta)["seed_groups"] for meta in sorted((run.root / "records").glob("*/meta.json"))
     }
 
 
 def find_done(plan: Plan) -> frozenset[str]:
-    """Units whose done-marks are in the run directory."""
+    """Return the units whose done-marks are in the run directory."""
     done = [one.unit for one in plan.imatrices if Path(one.file).exists() and _imatrix_mark(one).exists()]
-    # Whether a group is really of this work is seen when it is added up: what is not is decoded then.
+    # Adding up the groups checks whether each belongs to this matrix, and decodes those that do not.
     done += [name for one in plan.imatrices for name, path in _group_files(one) if path.exists()]
     done += [arm.unit for arm in plan.arms if arm.unit and Path(arm.gguf_path).exists() and _arm_mark(arm).exists()]
     done += [one.unit for one in plan.performances if Path(one.order.output_path).exists()]
@@ -37,7 +38,7 @@ def find_done(plan: Plan) -> frozenset[str]:
 
 
 def write_meta(directory: RecordsDirectory) -> None:
-    """`meta.json` of a records directory; it comes before the first block."""
+    """Write the `meta.json` of a records directory. It must exist before the first block."""
     write_json(
         Path(directory.path) / "meta.json",
         {
@@ -51,7 +52,7 @@ def write_meta(directory: RecordsDirectory) -> None:
 
 
 def adopt(plan: Plan, run: RunDirectory) -> int:
-    """Take over what other pipelines of the storage have done under the same keys; gives back the number of units."""
+    """Take over what other pipelines of the storage have done under the same keys. Return the number of units."""
     done = find_done(plan)
     adopted = 0
     for one in plan.imatrices:
@@ -70,19 +71,20 @@ def adopt(plan: Plan, run: RunDirectory) -> int:
 
 
 def remove_leftovers(run: RunDirectory) -> None:
-    """Delete what killed writers left: temporary files and folders, and groups that are added up already.
+    """Delete what killed processes left: temporary files and folders, and groups that were already added up.
 
-    Whoever owns the run directory may: what a worker of a killed job is still writing is made again.
+    Only the owner of the run directory may do this. What a worker of a killed job is still writing is made again.
     """
     for path in list(run.root.rglob(".*.part")):
         remove(path)
     for parts in run.root.glob("imatrix/*.parts"):
-        # The groups of a matrix that is whole: its writer was killed just before it removed them.
+        # The matrix is complete, but its writer was killed just before it removed the groups.
         if Path(f"{parts}".removesuffix(".parts") + ".manifest.json").exists():
             shutil.rmtree(parts, ignore_errors=True)
 
 
 def _group_files(one: PlannedImatrix) -> list[tuple[str, Path]]:
+    """Return the units and the files of a matrix's groups."""
     return [(name, group_path(one.file, number)) for number, name in enumerate(one.group_units)]
 
 
@@ -95,20 +97,30 @@ def _arm_mark(arm: PlannedArm) -> Path:
 
 
 def _adopt_made(run: RunDirectory, pattern: str, target: Path, mark: Path, key: Mapping[str, Any]) -> int:
+    """Link a made file from another pipeline, with its done-mark. Return the number of units: 1, or 0 if none is found.
+
+    Args:
+        run: the run directory to link into.
+        pattern: where the file may be, seen from the storage.
+        target: the file to make.
+        mark: its done-mark.
+        key: the key that both must have.
+    """
     for source in sorted(run.root.parent.glob(pattern)):
         source_mark = source.with_name(mark.name)
         if source == target or not source_mark.exists() or read_json(source_mark).get("key") != dict(key):
             continue
         _link(source, target)
-        for beside in (source.with_name(name) for name in ("log.txt", "allocation.json", "losses.json")):
-            if beside.exists():
-                _link(beside, target.with_name(beside.name))
+        for extra in (source.with_name(name) for name in ("log.txt", "allocation.json", "losses.json")):
+            if extra.exists():
+                _link(extra, target.with_name(extra.name))
         _link(source_mark, mark)
         return 1
     return 0
 
 
 def _adopt_records(run: RunDirectory, directory: RecordsDirectory) -> int:
+    """Link the records of the same key from other pipelines. Return the number of blocks."""
     target = Path(directory.path)
     adopted = 0
     benchmark, _, named_hash = target.name.partition(".")
@@ -122,7 +134,7 @@ def _adopt_records(run: RunDirectory, directory: RecordsDirectory) -> int:
             if group not in theirs:
                 continue
             for records in sorted(meta_path.parent.glob(f"*.g{theirs.index(group)}.jsonl")):
-                # Items stand in a fixed order, so the same first item and count mean the same items.
+                # The order of the items is fixed, so blocks with the same first item and count have the same items.
                 own = target / f"{records.name.split('.')[0]}.g{number}.jsonl"
                 if own.exists():
                     continue
@@ -134,7 +146,7 @@ def _adopt_records(run: RunDirectory, directory: RecordsDirectory) -> int:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A hard link where the file system can, else a copy; atomic either way."""
+    """Make a hard link if the file system allows it, else a copy. Both are atomic."""
     with atomic_path(target) as temporary:
         temporary.unlink()
         with contextlib.suppress(OSError):

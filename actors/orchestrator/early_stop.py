@@ -1,11 +1,11 @@
-"""Early stop: follows the records of a plan as blocks end, and says which blocks nobody needs any more.
+"""Early stop: tells from the records so far which blocks of a plan are not needed any more.
 
-An arm's benchmark ends once `stats.sequential` has decided it; its reference goes on as far as some arm still needs it.
-All of it is a function of the plan, the records and what was given up, so a later run finds the same at once. Pure but
-for `follow`, which reads the records.
+An arm's benchmark ends as soon as `stats.sequential` has decided it. Its reference goes on while any arm still needs
+it. The result depends only on the plan, the records and the blocks that were given up, so a later run comes to the same
+result at once. Everything is pure except `read_early_stop`, which reads the records.
 
-Only benchmarks whose scores lie on [0, 1] and whose items share no sources can be ended; text (perplexity) and
-functions of the user's, which are called once for all items, run to their end.
+A benchmark can end early only if its scores lie between 0 and 1 and its items share no sources. Text (perplexity) and
+custom functions, which are called once for all items, run to their end.
 """
 
 from __future__ import annotations
@@ -30,176 +30,188 @@ from stats.sequential import InOrder, decide_in_order
 from stats.verdict import Verdict
 
 BOUNDED_KINDS = ("generate", "choose")
-"""Kinds of benchmarks all of whose scorers give shares of right."""
+"""The kinds of benchmarks whose scorers all return scores between 0 and 1."""
 
-Place = tuple[str, str]
-"""Arm and benchmark."""
+ArmAndBenchmark = tuple[str, str]
+"""The name of an arm and the name of a benchmark."""
 
 
 @dataclass(frozen=True)
-class Contest:
-    """One arm against its reference on one benchmark."""
+class Comparison:
+    """One arm compared with its reference on one benchmark."""
 
     arm: str
     reference: str
     benchmark: str
     higher_is_better: bool
     n_tests: int
-    """Benchmarks that the arm is compared on."""
+    """Number of benchmarks that the arm is compared on."""
 
     @property
-    def place(self) -> Place:
+    def of_arm(self) -> ArmAndBenchmark:
+        """The arm and the benchmark."""
         return self.arm, self.benchmark
+
+    @property
+    def of_reference(self) -> ArmAndBenchmark:
+        """The reference and the benchmark."""
+        return self.reference, self.benchmark
 
 
 @dataclass
-class _Side:
-    """What is known of one arm on one benchmark."""
+class _ArmProgress:
+    """What is known so far about one arm on one benchmark."""
 
     seeds: frozenset[int]
-    places: Mapping[str, int]
-    """Item id -> place in the fixed order."""
+    positions: Mapping[str, int]
+    """Item id -> position in the fixed order of items."""
     sums: Floats
-    """Of the scores of each item's seeds; shape (items,)."""
+    """Per item, the sum of its scores over the seeds; shape (items,)."""
     counts: NDArray[np.int64]
+    """Per item, the number of scores in its sum; shape (items,)."""
     prompts: list[set[str]]
+    """Per item, the hashes of its prompts."""
     blocks: list[PlannedBlock] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
+    """Blocks that are done or were given up."""
     failed: set[str] = field(default_factory=set)
-    """Of those that have ended."""
+    """The blocks in `ended` that were given up."""
 
     @property
-    def rows(self) -> list[int]:
-        """First items of its runs of items, in order; blocks of several seed groups share one."""
+    def first_items(self) -> list[int]:
+        """The positions at which blocks begin, in order. Blocks of several seed groups begin at the same one."""
         return sorted({block.first for block in self.blocks})
 
     @property
     def means(self) -> Floats:
-        """NaN where no seed is scored."""
+        """Per item, its mean score; NaN if no seed is scored."""
         means: Floats = np.divide(self.sums, self.counts, out=np.full(self.sums.shape, np.nan), where=self.counts > 0)
         return means
 
     @property
     def ended_items(self) -> NDArray[np.bool_]:
-        """Items all of whose seeds are done or given up."""
+        """Per item, whether all of its seeds are done or were given up."""
         ended = np.ones(self.sums.size, dtype=np.bool_)
         for block in self.blocks:
             if block.unit not in self.ended:
                 ended[block.first : block.first + block.n_items] = False
         return ended
 
-    def still_to_come(self) -> list[PlannedBlock]:
+    def open_blocks(self) -> list[PlannedBlock]:
+        """Return the blocks that have not ended."""
         return [block for block in self.blocks if block.unit not in self.ended]
 
-    def last_that_can_pair(self) -> int:
-        """The last run of items of which not everything was given up; -1 where there is none."""
+    def last_usable_first_item(self) -> int:
+        """Return where the last block that was not given up begins; -1 if all blocks were given up."""
         return max((block.first for block in self.blocks if block.unit not in self.failed), default=-1)
 
 
 class EarlyStop:
-    """What may be ended of a plan; nothing at all where the configuration does not ask for it."""
+    """Which blocks of a plan are not needed any more. None, unless the configuration asks for early stop."""
 
     def __init__(self, plan: Plan, config: PipelineConfig) -> None:
         self._margin = config.statistics.margins.accuracy
-        self.contests = tuple(_contests(plan)) if config.statistics.early_stop else ()
-        wanted = {place for one in self.contests for place in (one.place, (one.reference, one.benchmark))}
+        self.comparisons = tuple(_comparisons(plan)) if config.statistics.early_stop else ()
+        wanted = {key for one in self.comparisons for key in (one.of_arm, one.of_reference)}
         self._blocks = {block.unit: block for block in plan.blocks if (block.arm, block.benchmark) in wanted}
-        self._sides: dict[Place, _Side] = {}
+        self._progress: dict[ArmAndBenchmark, _ArmProgress] = {}
         for block in self._blocks.values():
-            place = (block.arm, block.benchmark)
-            if place not in self._sides:
-                self._sides[place] = _new_side(plan.benchmark(block.model, block.benchmark), config)
-            self._sides[place].blocks.append(block)
-        self._found: dict[Place, InOrder] = {}
-        self._changed: set[Place] = set(self._sides)
+            key = (block.arm, block.benchmark)
+            if key not in self._progress:
+                self._progress[key] = _no_progress(plan.benchmark(block.model, block.benchmark), config)
+            self._progress[key].blocks.append(block)
+        self._decisions: dict[ArmAndBenchmark, InOrder] = {}
+        self._changed: set[ArmAndBenchmark] = set(self._progress)
+        """What has changed since `unneeded` was last called."""
 
     def follows(self, unit: str) -> bool:
-        """Whether the unit is a block of a benchmark that can be ended."""
+        """Return whether a unit is a block of a benchmark that can end early."""
         return unit in self._blocks
 
     @property
     def turns(self) -> dict[str, int]:
-        """By block, when it is its turn: arm and reference go through the items together, in strides that double.
+        """The turn of each block: arm and reference go through the items together, in strides that double.
 
-        One stride of each goes before the next of any, the reference's first: once all arms are made, what is run
-        beyond what is needed is no more than was needed, and a worker changes its model only a few times.
+        All arms do one stride before any arm does the next one, and the reference does it first. So, once all arms are
+        made, no more items are run in vain than were needed, and a worker changes its model only a few times.
         """
-        references = {(one.reference, one.benchmark) for one in self.contests}
+        references = {one.of_reference for one in self.comparisons}
         turns: dict[str, int] = {}
-        for place, side in self._sides.items():
-            stride = {first: (row + 1).bit_length() - 1 for row, first in enumerate(side.rows)}
-            turns |= {block.unit: 2 * stride[block.first] + (place not in references) for block in side.blocks}
+        for key, progress in self._progress.items():
+            stride = {first: (row + 1).bit_length() - 1 for row, first in enumerate(progress.first_items)}
+            turns |= {block.unit: 2 * stride[block.first] + (key not in references) for block in progress.blocks}
         return turns
 
     def add(self, unit: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """A block is done, with these records."""
-        side = self._end(unit)
+        """Record that a block is done, and use its records."""
+        progress = self._end(unit)
         for record in records:
-            if record["seed"] in side.seeds and record["outcome"] in SCORED:
-                item = side.places[record["item_id"]]
-                side.sums[item] += record["score"]
-                side.counts[item] += 1
-                side.prompts[item].add(record["prompt_hash"])
+            if record["seed"] in progress.seeds and record["outcome"] in SCORED:
+                item = progress.positions[record["item_id"]]
+                progress.sums[item] += record["score"]
+                progress.counts[item] += 1
+                progress.prompts[item].add(record["prompt_hash"])
 
     def give_up(self, unit: str) -> None:
-        """A block has failed for good: its items are unscored."""
-        if unit not in self._sides[self._place(unit)].failed:
+        """Record that a block has failed for good, so its items stay unscored."""
+        if unit not in self._progress[self._arm_and_benchmark(unit)].failed:
             self._end(unit).failed.add(unit)
 
-    def decision(self, contest: Contest) -> InOrder:
-        """What may be said of it now; once it is decided, it stays so."""
-        changed = {contest.place, (contest.reference, contest.benchmark)} & self._changed
-        known = self._found.get(contest.place)
+    def decision(self, comparison: Comparison) -> InOrder:
+        """Return what can be decided now. A decision that was made never changes."""
+        changed = {comparison.of_arm, comparison.of_reference} & self._changed
+        known = self._decisions.get(comparison.of_arm)
         if known is None or (changed and known.decision.verdict is Verdict.UNDECIDED):
-            self._found[contest.place] = self._decide(contest)
-        return self._found[contest.place]
+            self._decisions[comparison.of_arm] = self._decide(comparison)
+        return self._decisions[comparison.of_arm]
 
     def unneeded(self) -> frozenset[str]:
-        """Blocks that have not ended and need not be begun."""
+        """Return the blocks that have not ended and need not begin."""
         found: set[str] = set()
-        needed: dict[Place, int] = {}
-        for contest in self.contests:
-            own, reference = self._sides[contest.place], (contest.reference, contest.benchmark)
-            needed.setdefault(reference, -1)
-            if self.decision(contest).decision.verdict is Verdict.UNDECIDED:
-                needed[reference] = max(needed[reference], own.last_that_can_pair())
+        # Per reference and benchmark: where its last needed block begins; -1 if no block is needed.
+        needed: dict[ArmAndBenchmark, int] = {}
+        for one in self.comparisons:
+            progress = self._progress[one.of_arm]
+            needed.setdefault(one.of_reference, -1)
+            if self.decision(one).decision.verdict is Verdict.UNDECIDED:
+                needed[one.of_reference] = max(needed[one.of_reference], progress.last_usable_first_item())
             else:
-                found |= {block.unit for block in own.still_to_come()}
+                found |= {block.unit for block in progress.open_blocks()}
         self._changed.clear()
-        for place, last in needed.items():
-            found |= {block.unit for block in self._sides[place].still_to_come() if block.first > last}
+        for reference, last in needed.items():
+            found |= {block.unit for block in self._progress[reference].open_blocks() if block.first > last}
         return frozenset(found)
 
     def stops(self) -> tuple[Stop, ...]:
-        """What became of each arm and benchmark that was looked at, the references' too."""
-        decided = {one.place: (one, self.decision(one)) for one in self.contests}
-        return tuple(_stop(place, side, *decided.get(place, (None, None))) for place, side in self._sides.items())
+        """Return how far each arm and each reference went on each benchmark that can end early."""
+        decided = {one.of_arm: (one, self.decision(one)) for one in self.comparisons}
+        return tuple(_stop(key, progress, *decided.get(key, (None, None))) for key, progress in self._progress.items())
 
-    def _place(self, unit: str) -> Place:
+    def _arm_and_benchmark(self, unit: str) -> ArmAndBenchmark:
         block = self._blocks[unit]
         return block.arm, block.benchmark
 
-    def _end(self, unit: str) -> _Side:
-        place = self._place(unit)
-        self._changed.add(place)
-        side = self._sides[place]
-        side.ended.add(unit)
-        return side
+    def _end(self, unit: str) -> _ArmProgress:
+        key = self._arm_and_benchmark(unit)
+        self._changed.add(key)
+        progress = self._progress[key]
+        progress.ended.add(unit)
+        return progress
 
-    def _decide(self, contest: Contest) -> InOrder:
-        arm, reference = self._sides[contest.place], self._sides[contest.reference, contest.benchmark]
-        differences = (arm.means - reference.means) * (1 if contest.higher_is_better else -1)
-        same = [own == other for own, other in zip(arm.prompts, reference.prompts, strict=True)]
+    def _decide(self, comparison: Comparison) -> InOrder:
+        arm, reference = self._progress[comparison.of_arm], self._progress[comparison.of_reference]
+        differences = (arm.means - reference.means) * (1 if comparison.higher_is_better else -1)
+        same_prompts = [own == other for own, other in zip(arm.prompts, reference.prompts, strict=True)]
         return decide_in_order(
-            np.where(same, differences, np.nan),
+            np.where(same_prompts, differences, np.nan),
             arm.ended_items & reference.ended_items,
             margin=self._margin,
-            n_tests=contest.n_tests,
+            n_tests=comparison.n_tests,
         )
 
 
-def follow(plan: Plan, config: PipelineConfig, failed: Container[str]) -> EarlyStop:
-    """The state that the records on disk give; `failed`: units that were given up."""
+def read_early_stop(plan: Plan, config: PipelineConfig, failed: Container[str]) -> EarlyStop:
+    """Return the early stop of a plan after reading all records on disk. `failed`: the units that were given up."""
     early = EarlyStop(plan, config)
     for block in plan.blocks:
         if early.follows(block.unit):
@@ -211,64 +223,68 @@ def follow(plan: Plan, config: PipelineConfig, failed: Container[str]) -> EarlyS
 
 
 def describe_early_stop(plan: Plan, config: PipelineConfig) -> list[str]:
-    """A line for people, before the run: what may end early, and what that costs."""
-    names = dict.fromkeys(one.benchmark for one in EarlyStop(plan, config).contests)
+    """Return a line to show before the run: which benchmarks may end early, and what that costs."""
+    names = dict.fromkeys(one.benchmark for one in EarlyStop(plan, config).comparisons)
     if not names:
         return []
     return [
-        f"May end early: {', '.join(names)}. What does not is found less sharply: intervals up to 1.8 times as wide."
+        f"May end early: {', '.join(names)}. In return, comparisons that do not end early get intervals up to 1.8 times"
+        " as wide."
     ]
 
 
-def _contests(plan: Plan) -> Iterable[Contest]:
-    asked: dict[str, set[str]] = {}
+def _comparisons(plan: Plan) -> Iterable[Comparison]:
+    """Yield the comparisons of a plan that can end early."""
+    benchmarks_of: dict[str, set[str]] = {}
     for block in plan.blocks:
-        asked.setdefault(block.arm, set()).add(block.benchmark)
+        benchmarks_of.setdefault(block.arm, set()).add(block.benchmark)
     for arm in plan.arms:
-        own = asked.get(arm.name, set())
-        yield from _contests_of(arm, [one for one in plan.benchmarks[arm.model] if one.name in own])
+        names = benchmarks_of.get(arm.name, set())
+        yield from _comparisons_of(arm, [one for one in plan.benchmarks[arm.model] if one.name in names])
 
 
-def _contests_of(arm: PlannedArm, own: Sequence[PlannedBenchmark]) -> Iterable[Contest]:
+def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> Iterable[Comparison]:
+    """Yield the comparisons of an arm that can end early. `benchmarks`: all benchmarks of the arm."""
     if arm.reference is None:
         return
-    for benchmark in own:
+    for benchmark in benchmarks:
         if can_end_early(benchmark):
-            yield Contest(arm.name, arm.reference, benchmark.name, benchmark.higher_is_better, len(own))
+            yield Comparison(arm.name, arm.reference, benchmark.name, benchmark.higher_is_better, len(benchmarks))
 
 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:
-    """Whether the betting sequence holds for it: scores on [0, 1], items that are independent draws."""
+    """Return whether the betting sequence is valid: scores between 0 and 1, and items that are independent draws."""
     sources = Counter(item.cluster for item in benchmark.items if item.cluster is not None)
     return benchmark.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
 
 
-def _new_side(benchmark: PlannedBenchmark, config: PipelineConfig) -> _Side:
+def _no_progress(benchmark: PlannedBenchmark, config: PipelineConfig) -> _ArmProgress:
     n_items = len(benchmark.items)
-    return _Side(
+    return _ArmProgress(
         seeds=frozenset(seeds_of(config, benchmark)),
-        places={item.item_id: place for place, item in enumerate(benchmark.items)},
+        positions={item.item_id: position for position, item in enumerate(benchmark.items)},
         sums=np.zeros(n_items),
         counts=np.zeros(n_items, dtype=np.int64),
         prompts=[set() for _ in range(n_items)],
     )
 
 
-def _stop(place: Place, side: _Side, contest: Contest | None, found: InOrder | None) -> Stop:
-    def n_records(blocks: Iterable[PlannedBlock]) -> int:
-        return sum(block.n_items * len(side.seeds.intersection(block.seeds)) for block in blocks)
+def _stop(key: ArmAndBenchmark, progress: _ArmProgress, comparison: Comparison | None, found: InOrder | None) -> Stop:
+    """Return how far an arm went. Without `comparison` and `found` it is a reference."""
 
-    begun = {block.first for block in side.blocks if block.unit in side.ended}
-    planned = n_records(side.blocks)
-    n_items = len(side.places)
+    def n_records(blocks: Iterable[PlannedBlock]) -> int:
+        return sum(block.n_items * len(progress.seeds.intersection(block.seeds)) for block in blocks)
+
+    begun = {block.first for block in progress.blocks if block.unit in progress.ended}
+    n_items = len(progress.positions)
     return Stop(
-        arm=place[0],
-        benchmark=place[1],
+        arm=key[0],
+        benchmark=key[1],
         verdict=None if found is None else found.decision.verdict,
-        n_tests=None if contest is None else contest.n_tests,
+        n_tests=None if comparison is None else comparison.n_tests,
         n_items_planned=n_items,
-        n_items_begun=sum({block.first: block.n_items for block in side.blocks if block.first in begun}.values()),
+        n_items_begun=sum({block.first: block.n_items for block in progress.blocks if block.first in begun}.values()),
         n_items_looked_at=n_items if found is None else found.n_places,
-        n_records_planned=planned,
-        n_records_saved=n_records(side.still_to_come()),
+        n_records_planned=n_records(progress.blocks),
+        n_records_saved=n_records(progress.open_blocks()),
     )

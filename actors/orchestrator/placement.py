@@ -1,7 +1,7 @@
-"""Where work runs: how many workers a cluster has room for, and what each of them asks Ray for. Pure.
+"""Placement: how many workers a cluster has room for, and what each of them asks Ray for. Pure.
 
-Threads a worker are a setting of the pipeline; the number of workers follows from them, never the other way
-round, so that results do not depend on how many workers there are.
+The number of threads per worker is a setting of the pipeline. The number of workers follows from it, never the other
+way round, so results do not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Role
 
 MEMORY_SHARE = 0.8
-"""Part of the cluster's memory that workers may fill; the rest is for the file cache and for Ray."""
+"""Share of the cluster's memory that workers may fill. The rest is for the file cache and for Ray."""
 WORKER_OVERHEAD_BYTES = 512 * 2**20
-"""Python, llama.cpp's compute buffers and logits of one evaluation worker."""
+"""Memory that one evaluation worker needs for Python, llama.cpp's compute buffers and logits."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What Ray says there is."""
+    """The resources of a cluster, as Ray reports them."""
 
     cpus: float
     gpus: float
@@ -31,19 +31,19 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Placement:
-    """What each worker asks for, and how many fit side by side."""
+    """What each worker asks for, and how many workers fit side by side."""
 
     cpus_per_worker: float
     gpus_per_worker: float
     workers: int
-    """As far as CPUs, GPUs and `--max-workers` allow."""
+    """How many workers CPUs, GPUs and `--max-workers` allow."""
     memory_bytes: float
-    """What all workers may fill together."""
+    """Memory that all workers together may fill."""
     worker_bytes: Mapping[Role, int] = field(hash=False)
-    """Memory of a worker by its role; a role without work is left out."""
+    """Memory that a worker needs, by role. A role without work is left out."""
 
     def has_room(self, live: Sequence[Role], role: Role) -> bool:
-        """Whether one more worker of `role` may start beside the `live` ones. The first one always may."""
+        """Return whether one more worker of `role` may start beside the `live` ones. The first worker always may."""
         if not live:
             return True
         filled = sum(self.worker_bytes.get(one, 0) for one in (*live, role))
@@ -59,9 +59,17 @@ def place(
     worker_bytes: Mapping[Role, int],
     max_workers: int | None,
 ) -> Placement:
-    """Room for workers of `worker_bytes` with `threads` threads each; always at least one.
+    """Return how many workers fit into a cluster, and what each of them asks for. At least one worker always fits.
 
-    A worker takes its threads as CPUs, but never more than there are: one that asked for more would wait for ever.
+    A worker asks for as many CPUs as it has threads, but never for more than the cluster has: it would wait for ever.
+
+    Args:
+        cluster: what the cluster has.
+        threads: threads per worker.
+        gpus_per_worker: GPUs per worker, or a fraction of one, if a GPU is used.
+        use_gpu: whether workers use a GPU if there is one.
+        worker_bytes: memory per worker, by role.
+        max_workers: upper limit from the configuration.
     """
     cpus = min(float(threads), cluster.cpus)
     gpus = gpus_per_worker if use_gpu and cluster.gpus > 0 else 0.0
@@ -74,7 +82,10 @@ def place(
 
 
 def evaluation_bytes(plan: Plan) -> int:
-    """Memory of the largest evaluation worker of a plan: what one block loads, or all blocks of a pass together."""
+    """Return the memory of the largest evaluation worker of a plan, in bytes.
+
+    It holds what one block loads, or what all blocks of a pass load together.
+    """
     per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
     loaded: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for block in plan.blocks:
@@ -83,6 +94,6 @@ def evaluation_bytes(plan: Plan) -> int:
         together = loaded[block.shared_pass or block.unit]
         together[arm.name] = arm.predicted_bytes + cache
         if block.shared_pass and arm.reference:
-            # Decoded in each pass of its arms, though its own records come of the first one.
+            # The reference is decoded in every pass of its arms, although its own records come from the first one.
             together[arm.reference] = plan.arm(arm.reference).predicted_bytes + cache
     return max(sum(together.values()) for together in loaded.values()) + WORKER_OVERHEAD_BYTES

@@ -1,6 +1,6 @@
-"""The plan of a pipeline: which artifacts are made once an arm, which blocks are evaluated, under which keys.
+"""The plan of a pipeline: what is made once per arm, which blocks are evaluated, and under which keys.
 
-Names and orders only; `actors.orchestrator.planning` makes them.
+This module only defines the data. `actors.orchestrator.planning` makes plans.
 """
 
 from __future__ import annotations
@@ -15,34 +15,36 @@ from actors.orders import CheckOrder, Endpoint, ImatrixOrder, PerformanceOrder, 
 from conf.schema import PipelineConfig
 
 AA = "~aa"
-"""What the name of a reference's second arm ends with: the same file in another batch layout."""
+"""Suffix in the name of a reference's second arm: the same file in another batch layout."""
 
 
 @dataclass(frozen=True)
 class PlannedImatrix:
-    """An importance matrix to collect."""
+    """One importance matrix to collect."""
 
     unit: str
     needs: tuple[str, ...]
+    """Units that must be done before."""
     model: str
     mix: str
-    """Name of the mix, or `weighted_mix` of it."""
+    """Name of the calibration mix, or the name that `weighted_mix` gives it."""
     file: str
     order: ImatrixOrder
 
     @property
     def group_units(self) -> tuple[str, ...]:
-        """The units of its groups, in their order; `unit` adds them up."""
+        """The units that collect its groups, in order. `unit` adds them up."""
         return tuple(f"{self.unit}/group-{number:05d}" for number in range(len(self.order.group_tokens)))
 
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One thing that is compared; `order` is None for a GGUF that exists."""
+    """One arm: a model in one form that is compared with others."""
 
     name: str
     model: str
     reference: str | None
+    """Name of the arm that it is compared with. None for a reference, and if there is no reference."""
     recipe: str | None
     imatrix: str | None
     dequantized_from: str | None
@@ -50,51 +52,56 @@ class PlannedArm:
     gguf_path: str
     predicted_bytes: int
     unit: str | None
+    """The unit that makes it. None for a GGUF or an endpoint that exists, and for a second arm of a reference."""
     needs: tuple[str, ...]
+    """Units that must be done before."""
     order: QuantizeOrder | None
+    """None if nothing has to be made."""
     existing: SourceArm | None = None
 
     @property
     def is_aa(self) -> bool:
-        """Its reference's file once more, in another batch layout."""
+        """True if it is its reference's file again, in another batch layout."""
         return self.name.endswith(AA)
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """Units that must be done before its GGUF is there."""
+        """Units that must be done before its GGUF exists."""
         return (self.unit,) if self.unit else self.needs
 
     @property
     def endpoint(self) -> Endpoint | None:
+        """The endpoint that answers for it; None if it is a GGUF."""
         return self.existing.endpoint if self.existing else None
 
 
 @dataclass(frozen=True)
 class PlannedBlock:
-    """A block: the unit of scheduling, batching and redoing."""
+    """One block: what is scheduled, batched and redone as a whole."""
 
     unit: str
     arm: str
     benchmark: str
     model: str
     first: int
+    """Position of its first item."""
     n_items: int
     seeds: tuple[int, ...]
     records_path: str
     layout: EngineLayout
     tokens: int
-    """About how many tokens will be reported while it works."""
+    """About how many tokens are reported while it runs."""
     cost: float
-    """The same, with generated ones at their weight."""
+    """The same, but a generated token counts more than one that is only read."""
     reference: ReferenceModel | None = None
-    """What the arm's text is decoded beside; itself, where the arm is the reference."""
+    """The model that a text is decoded beside; the arm itself if the arm is the reference."""
     shared_pass: str | None = None
-    """Blocks of one name are decoded side by side, with one pass of their reference."""
+    """Name of its pass. Blocks with the same name are decoded side by side, together with their reference."""
 
 
 @dataclass(frozen=True)
 class PlannedPerformance:
-    """Speed and memory of an arm, measured once."""
+    """One measurement of an arm's speed and memory."""
 
     unit: str
     order: PerformanceOrder
@@ -102,7 +109,7 @@ class PlannedPerformance:
 
 @dataclass(frozen=True)
 class PlannedCheck:
-    """The comparison of the batched engine with one sequence at a time, before an arm's first block."""
+    """One self-check of the batched engine against decoding one sequence at a time, before an arm's first block."""
 
     unit: str
     needs: tuple[str, ...]
@@ -111,7 +118,7 @@ class PlannedCheck:
 
 @dataclass(frozen=True)
 class RecordsDirectory:
-    """All blocks of one arm and benchmark, under one key."""
+    """The folder of all blocks of one arm and benchmark that share a key."""
 
     path: str
     arm: str
@@ -123,44 +130,48 @@ class RecordsDirectory:
 
 @dataclass(frozen=True)
 class Cell:
-    """arm x benchmark x seed: the unit of an MLflow run and of progress."""
+    """One arm, one benchmark, one seed. MLflow has one run per cell, and progress counts cells."""
 
     arm: str
     benchmark: str
     seed: int
     records_dir: str
     blocks: tuple[str, ...]
-    """Units of the blocks that hold its records."""
+    """The units of the blocks that hold its records."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole pipeline, multiplied out."""
+    """Everything that a pipeline makes, measures and evaluates."""
 
     pipeline_id: str
     models: tuple[SourceModel, ...]
     imatrices: tuple[PlannedImatrix, ...]
     arms: tuple[PlannedArm, ...]
     benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
+    """By model."""
     directories: tuple[RecordsDirectory, ...]
     blocks: tuple[PlannedBlock, ...]
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
     chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """By model, the template that replaces the one in its GGUF."""
     performances: tuple[PlannedPerformance, ...] = ()
-    """One an arm that is a file."""
+    """One per arm that is a file."""
     checks: tuple[PlannedCheck, ...] = ()
-    """One an arm; none where the configuration switches them off."""
+    """One per arm; empty if the configuration switches them off."""
 
     def arm(self, name: str) -> PlannedArm:
+        """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
 
     def benchmark(self, model: str, name: str) -> PlannedBenchmark:
+        """Return the benchmark with a name, as it is for one model."""
         return next(benchmark for benchmark in self.benchmarks[model] if benchmark.name == name)
 
 
 def seeds_of(config: PipelineConfig, benchmark: PlannedBenchmark) -> tuple[int, ...]:
-    """The seeds of a benchmark: one a run, or the base seed alone where nothing is sampled."""
+    """Return the seeds of a benchmark: one per run, or only the base seed if nothing is sampled."""
     runs = config.runs if benchmark.sampled else 1
     return tuple(range(config.seed, config.seed + runs))

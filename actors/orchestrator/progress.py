@@ -1,4 +1,4 @@
-"""Progress as data: from the schedule's counts to one snapshot with ready values. Pure; the clock is an argument."""
+"""Progress as data: turns the state of the schedule into the values of a snapshot. Pure; times are arguments."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from actors.orders import Phase
 
 PROGRESS_SCHEMA_VERSION = 1
 RATE_WINDOW_S = 15.0
-MOST_OF_A_RUNNING_UNIT = 0.95
-"""A unit that has reported more tokens than were expected is still not done."""
+"""Time over which tokens per second are averaged."""
+MAX_SHARE_OF_RUNNING_UNIT = 0.95
+"""A running unit counts as at most this share of its cost, even if it has reported more tokens than expected."""
 
 RunState = Literal["running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of a pipeline; `reporting/schemas/progress.schema.json` documents each field."""
+    """The state of a pipeline at one moment. `reporting/schemas/progress.schema.json` documents each field."""
 
     schema_version: int
     pipeline_id: str
@@ -45,6 +46,7 @@ class Snapshot:
     updated_at: str
 
     def as_json(self) -> dict[str, Any]:
+        """Return the snapshot as a JSON object."""
         value = dataclasses.asdict(self)
         value["failures"] = [dict(failure) for failure in self.failures]
         value["notices"] = list(self.notices)
@@ -52,7 +54,7 @@ class Snapshot:
 
 
 class TokenRate:
-    """Tokens a second over the last seconds, from reports that come when they come."""
+    """Tokens per second over the last seconds, computed from reports that arrive irregularly."""
 
     def __init__(self, window_s: float = RATE_WINDOW_S) -> None:
         self._window_s = window_s
@@ -60,11 +62,12 @@ class TokenRate:
         self.total = 0
 
     def add(self, now_s: float, tokens: int) -> None:
+        """Add a report of tokens that were processed since the report before."""
         self._reports.append((now_s, tokens))
         self.total += tokens
 
     def per_second(self, now_s: float) -> float | None:
-        """None where nothing was reported within the window."""
+        """Return tokens per second, or None if nothing was reported within the window."""
         while self._reports and self._reports[0][0] < now_s - self._window_s:
             self._reports.popleft()
         if not self._reports:
@@ -74,38 +77,40 @@ class TokenRate:
 
 
 def current_phase(schedule: Schedule) -> Phase:
-    """The earliest phase that has unfinished units."""
+    """Return the earliest phase that has unfinished units; `statistics` if there is none."""
     open_phases = {unit.phase for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state)}
     return next((phase for phase in ("imatrix", "quantize", "evaluate") if phase in open_phases), "statistics")
 
 
 def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:
-    """Cells all of whose blocks are done."""
+    """Return the number of cells whose blocks are all done."""
     return sum(all(schedule.state(block) is State.DONE for block in cell.blocks) for cell in cells)
 
 
 def cost_shares(
     schedule: Schedule, done_before: frozenset[str], reported_tokens: Mapping[str, int]
 ) -> tuple[float, float]:
-    """(done in this session, left), in the plan's units of cost; what was there before is in neither.
+    """Return the cost of what this session has done, and the cost of what is left.
+
+    What was done before, or was skipped, counts in neither.
 
     Args:
         schedule: the state of each unit.
-        done_before: units whose work was there at the start.
+        done_before: units that were done at the start.
         reported_tokens: by running unit, the tokens that it has reported so far.
     """
-    not_ours = done_before | schedule.forgotten
+    not_ours = done_before | schedule.skipped
     done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in not_ours)
     left = sum(unit.cost for unit in schedule.in_state(State.WAITING))
     for unit in schedule.in_state(State.RUNNING):
-        share = min(reported_tokens.get(unit.id, 0) / unit.tokens, MOST_OF_A_RUNNING_UNIT) if unit.tokens else 0.0
+        share = min(reported_tokens.get(unit.id, 0) / unit.tokens, MAX_SHARE_OF_RUNNING_UNIT) if unit.tokens else 0.0
         done += unit.cost * share
         left += unit.cost * (1 - share)
     return done, left
 
 
 def seconds_left(elapsed_s: float, done_cost: float, left_cost: float) -> float | None:
-    """The rest at the pace so far; None before anything was done, for an estimate from nothing is none."""
+    """Return the seconds left at the pace so far, or None while nothing is done, because there is no pace yet."""
     if left_cost <= 0:
         return 0.0
     if done_cost <= 0:

@@ -1,7 +1,7 @@
-"""From the records of the plan's blocks to the two result files: what was found, and nothing that was not.
+"""Writes the two result files, and the tables beside them, from the records of a plan's blocks.
 
-Only blocks that the plan names are read. A planned record that is missing because its block failed is put in
-as unscored, so that it is counted and shown; arithmetic is left to `reporting.analysis.results` and `stats`.
+Only blocks that the plan names are read. If a block failed, its planned records are added as unscored, so that they are
+counted and shown. The arithmetic is in `reporting.analysis.results` and `stats`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from actors.orchestrator.early_stop import EarlyStop, follow
+from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.schedule import Failure
 from actors.orders import Item
@@ -27,7 +27,7 @@ from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMI
 from reporting.validate import validate
 
 
-def write(
+def write_results(
     plan: Plan,
     run: RunDirectory,
     config: PipelineConfig,
@@ -35,9 +35,9 @@ def write(
     failures: Sequence[Failure],
     notices: Sequence[str],
 ) -> list[str]:
-    """Write both JSON files and the tables beside them; gives back their paths. The comparison comes last."""
-    facts = describe(plan, config, description, failures, notices)
-    early = follow(plan, config, {failure.unit for failure in failures})
+    """Write both JSON files and the tables beside them, the comparison last. Return all paths."""
+    facts = describe_run(plan, config, description, failures, notices)
+    early = read_early_stop(plan, config, {failure.unit for failure in failures})
     records = read_records(plan, config, early)
     results = build_results(facts, records, read_timings(plan), config.statistics, early.stops())
     validate("quantization_comparison", results.comparison)
@@ -54,13 +54,13 @@ def write(
 
 
 def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.DataFrame:
-    """All planned records, one row each; those of failed blocks as `unscored` with reason `block_failed`.
+    """Return all planned records, one row each. Those of failed blocks are `unscored`, with reason `block_failed`.
 
-    Of a benchmark that was ended early only those of the items up to the deciding one.
+    If a benchmark ended early, only the records of the items up to the deciding one are returned.
     """
     frames = [_frame([], RECORD_SCHEMA)]
     unneeded = early.unneeded()
-    ends = {one.place: early.decision(one).n_places for one in early.contests}
+    ends = {one.of_arm: early.decision(one).n_places for one in early.comparisons}
     for block in plan.blocks:
         if block.unit in unneeded:
             continue
@@ -70,25 +70,25 @@ def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.Dat
         end = ends.get((block.arm, block.benchmark))
         after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
         path = Path(block.records_path)
-        found = read_jsonl(path) if path.exists() else list(_missing(plan, block))
+        found = read_jsonl(path) if path.exists() else _unscored(plan, block)
         rows = [
             {
                 "arm": block.arm,
                 "benchmark": block.benchmark,
                 "cluster": clusters.get(record["item_id"]),
                 **record,
-                **_by_class(record),
+                **_class_columns(record),
             }
             for record in found
             if record["seed"] in wanted and record["item_id"] not in after
         ]
-        # A block at a time: as rows of Python they take seven times the memory of a table.
+        # One table per block: rows of Python objects take seven times the memory of a table.
         frames.append(_frame(rows, RECORD_SCHEMA))
     return pl.concat(frames, rechunk=True)
 
 
-def _by_class(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The sums of each class of tokens, in columns of their own."""
+def _class_columns(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sums of each class of tokens of a record, by column."""
     classes = record.get("token_classes") or {}
     return {class_column(label, name): value for label, sums in classes.items() for name, value in sums.items()}
 
@@ -97,7 +97,8 @@ def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
     return plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
 
 
-def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
+def _unscored(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
+    """Return the records that stand for a failed block."""
     return [
         {
             "item_id": item.item_id,
@@ -112,7 +113,7 @@ def _missing(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
 
 
 def read_timings(plan: Plan) -> pl.DataFrame:
-    """How long each finished block took."""
+    """Return how long each finished block took, one row per line of its timings file."""
     rows: list[dict[str, Any]] = []
     for block in plan.blocks:
         path = timings_path(block.records_path)
@@ -125,13 +126,13 @@ def read_timings(plan: Plan) -> pl.DataFrame:
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
-    """By arm, its speed and memory, where they were measured."""
+    """Return the measured speed and memory of each arm that was measured, by arm."""
     paths = {one.order.arm: Path(one.order.output_path) for one in plan.performances}
     return {arm: read_json(path) for arm, path in paths.items() if path.exists()}
 
 
 def read_importance(plan: Plan) -> pl.DataFrame:
-    """What is in the importance matrices that arms were made with, collected or given."""
+    """Return statistics of each tensor in the importance matrices that arms were made with, collected or given."""
     paths: dict[str, Path] = {}
     for arm in plan.arms:
         if arm.order is not None and arm.order.imatrix_path is not None:
@@ -147,25 +148,28 @@ def read_importance(plan: Plan) -> pl.DataFrame:
 
 
 def read_losses(plan: Plan) -> pl.DataFrame:
-    """What each quantized tensor lost of its source, of all arms made here; arms from before it was kept have none."""
+    """Return the quantization error of each tensor of all arms made here.
+
+    Arms that were made before these errors were kept have no rows.
+    """
     paths = {arm.name: Path(arm.gguf_path).with_name("losses.json") for arm in plan.arms if arm.order is not None}
     rows = [{"arm": name, **row} for name, path in paths.items() if path.exists() for row in read_json(path)]
     return _frame(rows, LOSS_SCHEMA)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    """A table with just the columns of the schema; what a row does not have is null."""
+    """Return a table with exactly the columns of the schema. What a row does not have is null."""
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
 
 
-def describe(
+def describe_run(
     plan: Plan,
     config: PipelineConfig,
     description: Mapping[str, Any],
     failures: Sequence[Failure],
     notices: Sequence[str],
 ) -> dict[str, Any]:
-    """What the results say about the run itself: models, arms, matrices, benchmarks, settings, failures."""
+    """Return the facts about the run itself: models, arms, matrices, benchmarks, settings, failures."""
     performances = read_performances(plan)
     failed = {failure.arm: failure.error for failure in failures if failure.phase == "quantize"}
     return {
@@ -190,7 +194,7 @@ def describe(
 
 
 def _prefixes(plan: Plan, arm: PlannedArm) -> str:
-    """Whether sequences of an arm go on from a common beginning, or each decodes its own."""
+    """Return whether sequences of an arm share a decoded prefix, or each decodes its own."""
     shared = all(block.layout.share_prefixes for block in plan.blocks if block.arm == arm.name)
     return "shared" if shared else "not_shared"
 
@@ -198,6 +202,14 @@ def _prefixes(plan: Plan, arm: PlannedArm) -> str:
 def _describe_arm(
     arm: PlannedArm, failed: str | None, prefixes: str, performance: Mapping[str, Any] | None
 ) -> dict[str, Any]:
+    """Return the facts about one arm.
+
+    Args:
+        arm: the arm.
+        failed: the error with which making it failed, if it did.
+        prefixes: the value of `_prefixes`.
+        performance: its measured speed and memory, if they were measured.
+    """
     path = Path(arm.gguf_path).parent / "manifest.json"
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
@@ -240,21 +252,24 @@ def _describe_arm(
 
 
 def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same arms; a control, which measures nothing itself, gets what its protected arm predicts of it."""
+    """Return the same arms, where each control has the errors that its protected arm predicts for it.
+
+    A control measures nothing itself.
+    """
     budgets = {arm["name"]: arm["budget"] for arm in arms}
     for arm in arms:
-        of = budgets.get(str(arm["name"]).removesuffix(CONTROL))
-        if arm["budget"] and arm["budget"]["control"] and of:
+        protected = budgets.get(str(arm["name"]).removesuffix(CONTROL))
+        if arm["budget"] and arm["budget"]["control"] and protected:
             arm["budget"] = {
                 **arm["budget"],
-                "predicted_error": of["predicted_error_control"],
-                "predicted_error_base": of["predicted_error_base"],
+                "predicted_error": protected["predicted_error_control"],
+                "predicted_error_base": protected["predicted_error_base"],
             }
     return arms
 
 
 def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
-    """Tensors and the types that the recipe gives them; regular expressions in their order."""
+    """Return the tensors that a recipe gives a type of their own; its regular expressions in their order."""
     given = recipe.overrides
     named = [("token embedding", given.embedding), ("output tensor", given.output), *given.tensors]
     return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]
@@ -273,7 +288,10 @@ def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
 
 
 def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, Any]]:
-    """One entry a benchmark; where models differ (perplexity's chunks), the first model's stands for all."""
+    """Return one entry per benchmark.
+
+    If models have different items (as with the chunks of perplexity), those of the first model are described.
+    """
     described = []
     for benchmark in plan.benchmarks[plan.models[0].name]:
         described.append(

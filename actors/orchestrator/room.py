@@ -1,7 +1,7 @@
-"""Is there room for a plan: disk for its files, memory for its workers, and memory for the KV cache on a device.
+"""Checks that there is room for a plan: disk for its files, memory for its workers, memory for its KV caches.
 
-The memory of a GPU is not known before llama.cpp asks for it. Where it gets too little, the pipeline is planned again
-with half of the largest KV cache, and the run directory remembers that limit.
+How much memory a GPU has left is known only when llama.cpp asks for it. If llama.cpp gets too little, the pipeline is
+planned again with half of the largest KV cache, and the run directory keeps that limit.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from conf.faults import BadInput, Fault, Faults
 from conf.schema import PipelineConfig
 
 DISK_SLACK_BYTES = 512 * 2**20
-"""Room for records, charts, documents and MLflow beside the GGUFs."""
+"""Disk space for records, charts, documents and MLflow, in addition to the GGUFs."""
 
 
 def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
-    """Refuse a plan whose GGUFs do not fit on the storage's disk."""
-    missing = set(done)
-    needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in missing) + DISK_SLACK_BYTES
+    """Raise `BadInput` if the GGUFs of a plan do not fit on the disk of the storage. `done`: units that are done."""
+    finished = set(done)
+    needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in finished) + DISK_SLACK_BYTES
     free = shutil.disk_usage(existing_parent(config.storage)).free
     if needed > free:
         raise BadInput(
             Fault(
                 "--storage",
                 f"{config.storage} with {free / 2**30:.1f} GiB free",
-                f"a folder with {needed / 2**30:.1f} GiB free (the plan's GGUFs and some room)",
-                "Choose another --storage, fewer --quantizations, or free some room.",
+                f"a folder with {needed / 2**30:.1f} GiB free (for the plan's GGUFs, records and reports)",
+                "Choose another --storage, choose fewer --quantizations, or free some disk space.",
             )
         )
 
 
 def quantization_bytes(plan: Plan) -> int:
-    """Memory of the largest quantization worker of a plan; 0 where nothing is made."""
+    """Return the memory of the largest quantization worker of a plan, in bytes; 0 if nothing has to be made."""
     headers = {model.name: read_header(model.path) for model in plan.models}
     arms = {arm.model for arm in plan.arms if arm.order}
     needs = [needed_to_quantize(headers[name]) for name in arms]
@@ -46,7 +46,10 @@ def quantization_bytes(plan: Plan) -> int:
 
 
 def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
-    """By unit. A matrix is collected from the reference, which may still be to be made."""
+    """Return the memory for collecting each matrix, in bytes, by unit.
+
+    A matrix is collected on the reference, which may not exist yet. Its predicted size counts then.
+    """
     sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
     return {
         one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
@@ -55,31 +58,31 @@ def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str
 
 
 def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
-    """Refuse a plan with a matrix or an arm that this machine has too little memory to make.
+    """Raise `BadInput` if this machine has too little memory to make a matrix or an arm of a plan.
 
-    For a local Ray alone: the machines of a cluster check it themselves when the work comes to them.
+    Call this only if Ray runs locally. In a cluster each worker checks the memory of its own machine.
     """
-    missing = set(done)
+    finished = set(done)
     faults = Faults()
     headers = {model.name: read_header(model.path) for model in plan.models}
     for unit, needed in _collecting_bytes(plan, headers).items():
-        if unit not in missing:
+        if unit not in finished:
             faults.gather(check_memory, needed, unit)
-    for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in missing}):
+    for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in finished}):
         faults.gather(check_memory, needed_to_quantize(headers[name]), f"quantizing {name}")
     faults.stop_if_any()
 
 
-def limited(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
-    """The configuration with the limit that a run has found for itself, unless a smaller one is given."""
+def with_kept_cache_limit(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
+    """Return the configuration with the KV cache limit that an earlier start has kept, unless it has a smaller one."""
     if not run.cache_limit.exists():
         return config
-    found, given = int(read_json(run.cache_limit)["kv_cache_mib"]), config.layout.kv_cache_mib
-    return config if given is not None and given <= found else _with_limit(config, found)
+    kept, given = int(read_json(run.cache_limit)["kv_cache_mib"]), config.layout.kv_cache_mib
+    return config if given is not None and given <= kept else _with_limit(config, kept)
 
 
-def halved(config: PipelineConfig, plan: Plan) -> PipelineConfig | None:
-    """The configuration with half of the plan's largest cache as its limit; None where that is nothing any more."""
+def with_half_of_largest_cache(config: PipelineConfig, plan: Plan) -> PipelineConfig | None:
+    """Return the configuration with half of the plan's largest KV cache as its limit; None if that is below 1 MiB."""
     per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
     largest = max((block.layout.n_ctx * per_cell[block.model] for block in plan.blocks), default=0)
     mib = largest // 2 // 2**20

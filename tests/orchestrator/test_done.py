@@ -1,4 +1,4 @@
-"""What a killed run leaves behind is removed, and nothing that still has a use."""
+"""What a killed run leaves behind is removed, except for what can still be used."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from actors.orchestrator.done import find_done, remove_leftovers
 from actors.store import RunDirectory, group_path
-from tests.orchestrator.planning import make_small_plan
+from tests.orchestrator.small_plan import make_small_plan
 
 
-def test_groups_are_kept_until_their_matrix_has_its_manifest(tmp_path: Path) -> None:
+def test_groups_are_kept_until_their_matrix_has_a_manifest(tmp_path: Path) -> None:
     (matrix,) = make_small_plan(tmp_path).imatrices
     group = group_path(matrix.file, 1)
     group.parent.mkdir(parents=True)
@@ -24,10 +24,10 @@ def test_groups_are_kept_until_their_matrix_has_its_manifest(tmp_path: Path) -> 
     assert not group.parent.exists()
 
 
-def test_a_folder_in_which_a_killed_job_made_something_goes(tmp_path: Path) -> None:
+def test_temporary_folders_of_a_killed_job_are_removed(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "p")
-    aside = run.root / ".mlflow.db.x.part"
-    aside.mkdir(parents=True)
-    (aside / "mlflow.db").write_bytes(b"half")
+    unfinished = run.root / ".mlflow.db.x.part"
+    unfinished.mkdir(parents=True)
+    (unfinished / "mlflow.db").write_bytes(b"half")
     remove_leftovers(run)
     assert list(run.root.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Workers that never start: the others do their work, and where there are none, it is said what was missing."""
+"""Workers that never start: the others do the work, and if there are none, the error says what is missing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import ray
 
 from actors.errors import NoPlaceError
 from actors.orchestrator.actor import Job, Orchestrator
-from actors.orchestrator.late_workers import Waiting, find_late_workers, no_place
+from actors.orchestrator.late_workers import LateWorkers, find_late_workers, no_place_error
 from actors.orchestrator.placement import Cluster, place
 from conf.environment import protect_local_ray, silence_ray
-from tests.orchestrator.planning import make_config, make_small_plan
+from tests.orchestrator.small_plan import make_config, make_small_plan
 
 NODES = [
     {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e9}},
@@ -23,23 +23,23 @@ NODES = [
 ASKED = place(Cluster(8, 1, 2**34), threads=8, gpus_per_worker=1, use_gpu=True, worker_bytes={}, max_workers=None)
 
 
-def test_nothing_is_done_about_workers_that_have_time_left() -> None:
-    assert find_late_workers([False, True], [9.0, 900.0], 10) == Waiting(False, ())
+def test_workers_that_have_time_left_are_kept() -> None:
+    assert find_late_workers([False, True], [9.0, 900.0], 10) == LateWorkers(False, ())
 
 
-def test_a_late_worker_is_done_without_where_another_lives() -> None:
-    assert find_late_workers([True, False, False], [90.0, 11.0, 5.0], 10) == Waiting(False, (1,))
+def test_a_late_worker_is_dismissed_if_another_has_started() -> None:
+    assert find_late_workers([True, False, False], [90.0, 11.0, 5.0], 10) == LateWorkers(False, (1,))
 
 
-def test_with_no_worker_alive_it_is_given_up() -> None:
-    assert find_late_workers([False, False], [11.0, 5.0], 10) == Waiting(True, (0, 1))
+def test_the_work_is_given_up_if_no_worker_has_started() -> None:
+    assert find_late_workers([False, False], [11.0, 5.0], 10) == LateWorkers(True, (0, 1))
 
 
-def test_the_message_has_what_was_asked_for_what_there_is_and_the_next_step() -> None:
-    said = str(no_place(ASKED, NODES, 300))
-    assert "asks for 8 CPU and 1 GPU on one node" in said
-    assert "2 nodes (2 CPU; 4 CPU and 1 GPU)" in said
-    assert "--threads" in said
+def test_the_error_says_what_was_asked_for_what_exists_and_what_to_do() -> None:
+    message = str(no_place_error(ASKED, NODES, 300))
+    assert "asks for 8 CPU and 1 GPU on one node" in message
+    assert "2 nodes (2 CPU; 4 CPU and 1 GPU)" in message
+    assert "--threads" in message
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def small_ray() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_ray")
-def test_a_cluster_without_room_for_any_worker_is_a_clear_failure(tmp_path: Path) -> None:
+def test_a_cluster_without_room_for_any_worker_gives_a_clear_error(tmp_path: Path) -> None:
     job = Job(make_config(), make_small_plan(tmp_path), str(tmp_path), "", ASKED, frozenset(), {}, False, 2.0)
     with pytest.raises(NoPlaceError, match=r"no worker could start within 2 s.*1 node \(1 CPU\)"):
         Orchestrator(job).run(None)

@@ -1,4 +1,4 @@
-"""Text in passes: which arms share one, what is given to a worker together, and the reference's second layout."""
+"""Text in passes: which arms share a pass, which units go to a worker together, and the reference's second layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule, State, Unit, units_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Item, Measure, Scorer
-from tests.orchestrator.planning import KINDS, deterministic, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, sampled
 
 SIZES = {"f16": 1000, "q8_0": 530, "q4_k_m": 300}
 
@@ -43,7 +43,7 @@ def passes(plan: Plan) -> dict[str, set[str]]:
     return found
 
 
-def test_arms_that_together_are_no_larger_than_their_reference_share_its_pass(tmp_path: Path) -> None:
+def test_arms_share_a_pass_if_together_they_are_no_larger_than_their_reference(tmp_path: Path) -> None:
     assert list(passes(plan_of(tmp_path)).values()) == [{"f16", "q8_0", "q4_k_m"}] * 2  # two blocks of chunks
     apart = passes(plan_of(tmp_path, {**SIZES, "q8_0": 800}))
     assert sorted(map(sorted, apart.values())) == [["f16", "q8_0"]] * 2 + [["q4_k_m"]] * 2
@@ -60,7 +60,7 @@ def test_only_text_has_passes_and_names_its_reference(tmp_path: Path) -> None:
     assert all("token_classes" in key for key in keys.values())
 
 
-def test_a_reference_keeps_its_records_whether_it_has_arms_or_not(tmp_path: Path) -> None:
+def test_the_records_of_a_reference_do_not_depend_on_having_arms(tmp_path: Path) -> None:
     alone = make_small_plan(
         tmp_path, inputs=make_inputs(benchmarks={"tiny": (text(),)}), quantizations=["f16"], imatrix=["none"]
     )
@@ -85,7 +85,7 @@ def pass_units(schedule: Schedule) -> list[Unit]:
     return [unit for unit in schedule.units.values() if unit.shared_pass]
 
 
-def test_the_blocks_of_a_pass_wait_for_all_of_its_arms_and_go_together(tmp_path: Path) -> None:
+def test_the_blocks_of_a_pass_wait_for_all_of_its_arms_and_then_go_together(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     schedule = Schedule(units_of(plan), (), 2)
     first = pass_units(schedule)[0]
@@ -105,7 +105,7 @@ def finish_checks(schedule: Schedule) -> None:
             schedule.finish(unit.id)
 
 
-def test_what_is_done_is_left_out_of_a_pass(tmp_path: Path) -> None:
+def test_blocks_that_are_done_are_left_out_of_a_pass(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     done = {block.unit for block in plan.blocks if block.arm == "f16"}
     schedule = Schedule(units_of(plan), done, 2)
@@ -115,7 +115,7 @@ def test_what_is_done_is_left_out_of_a_pass(tmp_path: Path) -> None:
     assert [unit.arm for unit in schedule.units_of_pass(first)] == ["q8_0", "q4_k_m"]
 
 
-def test_an_arm_that_could_not_be_made_does_not_hold_up_the_others(tmp_path: Path) -> None:
+def test_a_failed_arm_does_not_hold_up_the_others_of_its_pass(tmp_path: Path) -> None:
     schedule = Schedule(units_of(plan_of(tmp_path)), (), 1)
     broken = next(unit for unit in schedule.units.values() if unit.phase == "quantize" and unit.arm == "q4_k_m")
     finish(schedule, "imatrix")
@@ -140,7 +140,7 @@ def test_blocks_of_a_failed_pass_are_tried_one_by_one(tmp_path: Path) -> None:
         assert schedule.units_of_pass(unit) == (unit,)
 
 
-def test_the_noise_floor_is_the_reference_in_another_layout_where_nothing_is_sampled(tmp_path: Path) -> None:
+def test_the_noise_floor_is_the_reference_in_another_layout_if_nothing_is_sampled(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, noise_floor=True)
     second, reference = plan.arm("f16~aa"), plan.arm("f16")
     assert (second.gguf_path, second.reference, second.order) == (reference.gguf_path, "f16", None)
@@ -156,7 +156,7 @@ def test_the_noise_floor_is_the_reference_in_another_layout_where_nothing_is_sam
     assert check.needs == (reference.unit,)
 
 
-def test_each_file_is_measured_for_speed_once(tmp_path: Path) -> None:
+def test_the_speed_of_each_file_is_measured_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, noise_floor=True)
     assert [one.order.arm for one in plan.performances] == ["f16", "q8_0", "q4_k_m"]
-    assert {one.order.layout.n_ctx for one in plan.performances} == {4096}  # that of the widest benchmark
+    assert {one.order.layout.n_ctx for one in plan.performances} == {4096}  # the widest benchmark has the most

@@ -1,4 +1,4 @@
-"""Placement: how many workers fit, and what each asks for."""
+"""Placement: how many workers fit, and what each of them asks for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, Cluster, Placement, evaluation_bytes, place
 from actors.orchestrator.schedule import Role
-from tests.orchestrator.planning import make_small_plan
+from tests.orchestrator.small_plan import make_small_plan
 
 GIB = 2**30
 
@@ -31,20 +31,20 @@ def asks(placement: Placement) -> tuple[float, float, int]:
 
 
 def side_by_side(placement: Placement, role: Role) -> int:
-    """Workers of one role that start until there is no more room."""
+    """Return how many workers of one role can start before there is no more room."""
     live: list[Role] = []
     while len(live) < 1000 and placement.has_room(live, role):
         live.append(role)
     return len(live)
 
 
-def test_cpus_bound_the_number_of_workers() -> None:
+def test_cpus_limit_the_number_of_workers() -> None:
     placement = fit(Cluster(8, 0, 64 * GIB))
     assert asks(placement) == (2.0, 0.0, 4)
     assert side_by_side(placement, "evaluation") == 4
 
 
-def test_memory_bounds_the_workers_of_each_role_by_what_they_need() -> None:
+def test_memory_limits_the_workers_of_each_role_by_what_they_need() -> None:
     # 10 GiB x 0.8 = 8 GiB.
     placement = fit(Cluster(64, 0, 10 * GIB), quantizer=GIB, evaluator=4 * GIB)
     assert side_by_side(placement, "quantization") == 8
@@ -57,20 +57,20 @@ def test_workers_of_both_roles_share_the_memory() -> None:
     assert not placement.has_room(["evaluation", "quantization"], "quantization")
 
 
-def test_a_share_of_a_gpu_is_taken_where_there_is_one() -> None:
+def test_a_worker_asks_for_part_of_a_gpu_if_there_is_one() -> None:
     assert asks(fit(Cluster(64, 2, 64 * GIB), gpu=True)) == (2.0, 0.5, 4)
 
 
-def test_a_build_without_gpu_support_leaves_the_gpus_alone() -> None:
+def test_a_build_without_gpu_support_asks_for_no_gpu() -> None:
     assert asks(fit(Cluster(4, 2, 64 * GIB))) == (2.0, 0.0, 2)
 
 
-def test_more_threads_than_cores_ask_for_all_cores_and_still_run() -> None:
+def test_a_worker_with_more_threads_than_cores_asks_for_all_cores_and_still_runs() -> None:
     assert asks(fit(Cluster(2, 0, 64 * GIB), threads=16)) == (2.0, 0.0, 1)
 
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 2**38), st.none() | st.integers(1, 9))
-def test_there_is_always_a_worker_and_never_more_than_allowed(
+def test_there_is_always_one_worker_and_never_more_than_allowed(
     cpus: int, threads: int, size: int, most: int | None
 ) -> None:
     placement = fit(Cluster(cpus, 0, 16 * GIB), threads=threads, evaluator=size, most=most)
@@ -81,6 +81,6 @@ def test_there_is_always_a_worker_and_never_more_than_allowed(
     assert together == 1 or together * size <= 16 * GIB
 
 
-def test_a_worker_needs_its_gguf_and_the_cache_of_its_largest_benchmark(tmp_path: Path) -> None:
+def test_a_worker_needs_memory_for_its_gguf_and_the_cache_of_its_largest_benchmark(tmp_path: Path) -> None:
     # 600 bytes of GGUF, 4096 cells of 10 bytes.
     assert evaluation_bytes(make_small_plan(tmp_path)) == 600 + 4096 * 10 + WORKER_OVERHEAD_BYTES

@@ -19,10 +19,10 @@ from actors.orders import CalibrationText, Endpoint, Generate, Item
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
-from tests.orchestrator.planning import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
 
 
-def test_the_reference_of_a_quantized_source_is_f16_and_says_what_it_came_from(tmp_path: Path) -> None:
+def test_the_reference_of_a_quantized_source_is_f16_and_names_the_source_type(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     assert [(arm.name, arm.reference, arm.dequantized_from) for arm in plan.arms] == [
         ("f16", None, "Q4_1"),
@@ -31,13 +31,13 @@ def test_the_reference_of_a_quantized_source_is_f16_and_says_what_it_came_from(t
     ]
 
 
-def test_only_types_that_look_at_an_imatrix_wait_for_it(tmp_path: Path) -> None:
+def test_only_types_that_use_an_imatrix_wait_for_it(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     assert {arm.name: bool(arm.needs) for arm in plan.arms} == {"f16": False, "q8_0": False, "q4_k_m": True}
     assert plan.arm("q8_0").imatrix is None
 
 
-def test_no_imatrix_is_collected_where_no_arm_would_use_it(tmp_path: Path) -> None:
+def test_no_imatrix_is_collected_if_no_arm_uses_it(tmp_path: Path) -> None:
     assert make_small_plan(tmp_path, quantizations=["f16", "q8_0"]).imatrices == ()
 
 
@@ -53,7 +53,7 @@ def test_the_imatrix_of_an_unquantized_model_is_collected_on_the_model_itself(tm
     assert (imatrix.order.model_path, imatrix.needs) == (MODEL.path, ())
 
 
-def test_a_second_imatrix_makes_each_lossy_type_once_more_under_its_name(tmp_path: Path) -> None:
+def test_with_a_second_imatrix_each_lossy_type_is_made_again_under_the_name_of_that_imatrix(tmp_path: Path) -> None:
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
     sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
     plan = make_small_plan(tmp_path, inputs=make_inputs(imatrices=sources), imatrix=["default", "none"])
@@ -62,7 +62,7 @@ def test_a_second_imatrix_makes_each_lossy_type_once_more_under_its_name(tmp_pat
     assert plan.arm("q4_k_m+none").key_hash != plan.arm("q4_k_m").key_hash
 
 
-def test_several_models_carry_their_names_and_have_references_of_their_own(tmp_path: Path) -> None:
+def test_with_several_models_arms_have_model_names_and_each_model_has_a_reference(tmp_path: Path) -> None:
     other = dataclasses.replace(MODEL, name="other", sha256="c" * 64)
     inputs = make_inputs(
         models=(MODEL, other),
@@ -79,29 +79,29 @@ def test_several_models_carry_their_names_and_have_references_of_their_own(tmp_p
     ]
 
 
-def test_without_a_lossless_arm_nothing_is_compared(tmp_path: Path) -> None:
+def test_without_a_lossless_arm_no_arm_has_a_reference(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path, quantizations=["q8_0", "q4_k_m"])
     assert {arm.reference for arm in plan.arms} == {None}
 
 
-def test_an_existing_gguf_is_an_arm_that_nobody_has_to_make(tmp_path: Path) -> None:
+def test_an_existing_gguf_is_an_arm_that_does_not_have_to_be_made(tmp_path: Path) -> None:
     arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m", None, None)
     planned = make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,))).arm("published")
     assert (planned.unit, planned.order, planned.reference, planned.gguf_path) == (None, None, "f16", "/x.gguf")
 
 
-def test_blocks_cover_every_item_once_and_the_last_one_is_shorter(tmp_path: Path) -> None:
+def test_blocks_cover_every_item_once_and_the_last_block_is_shorter(tmp_path: Path) -> None:
     blocks = [block for block in make_small_plan(tmp_path).blocks if (block.arm, block.benchmark) == ("f16", "asked")]
     assert [(block.first, block.n_items, block.seeds) for block in blocks] == [(0, 32, (0, 1, 2)), (32, 8, (0, 1, 2))]
     assert [Path(block.records_path).name for block in blocks] == ["00000-32.g0.jsonl", "00032-8.g0.jsonl"]
 
 
-def test_a_deterministic_benchmark_has_one_cell_an_arm_whatever_runs_says(tmp_path: Path) -> None:
+def test_a_deterministic_benchmark_has_one_cell_per_arm_for_any_number_of_runs(tmp_path: Path) -> None:
     cells = [(cell.benchmark, cell.seed) for cell in make_small_plan(tmp_path).cells if cell.arm == "f16"]
     assert cells == [("asked", 0), ("asked", 1), ("asked", 2), ("chosen", 0)]
 
 
-def test_the_key_leaves_out_runs_limit_and_workers(tmp_path: Path) -> None:
+def test_the_key_does_not_depend_on_runs_limit_or_workers(tmp_path: Path) -> None:
     def keys(**values: object) -> set[str]:
         return {directory.path for directory in make_small_plan(tmp_path, **values).directories}
 
@@ -112,21 +112,21 @@ def test_the_key_leaves_out_runs_limit_and_workers(tmp_path: Path) -> None:
     "values",
     [{"layout": {"threads": 7}}, {"layout": {"n_batch": 512}}, {"sampling": {"temperature": 0.1}}],
 )
-def test_the_key_changes_with_what_changes_the_output(tmp_path: Path, values: dict[str, object]) -> None:
+def test_the_key_changes_with_settings_that_change_the_output(tmp_path: Path, values: dict[str, object]) -> None:
     changed = make_small_plan(tmp_path, **values)
     asked = {d.path for d in changed.directories if d.benchmark == "asked"}
     assert asked.isdisjoint(d.path for d in make_small_plan(tmp_path).directories)
 
 
 @pytest.mark.parametrize("changes", [{"sequences": 8}, {"kv_unified": False}, {"share_prefixes": False}])
-def test_the_key_changes_with_the_cache_that_was_chosen(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_the_key_changes_with_the_layout_of_the_kv_cache(tmp_path: Path, changes: dict[str, Any]) -> None:
     other = dataclasses.replace(deterministic(), **changes)
     plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (sampled(), other)}))
     same = {d.path for d in plan.directories} & {d.path for d in make_small_plan(tmp_path).directories}
     assert {Path(path).name.split(".")[0] for path in same} == {"asked"}
 
 
-def test_sampling_does_not_touch_the_key_of_a_likelihood_benchmark(tmp_path: Path) -> None:
+def test_sampling_does_not_change_the_key_of_a_likelihood_benchmark(tmp_path: Path) -> None:
     def chosen(**values: object) -> list[str]:
         return [d.path for d in make_small_plan(tmp_path, **values).directories if d.benchmark == "chosen"]
 
@@ -140,7 +140,7 @@ def test_a_changed_data_set_changes_the_key(tmp_path: Path) -> None:
     assert before.isdisjoint(d.path for d in plan.directories)
 
 
-def test_more_runs_add_a_second_seed_group_and_leave_the_first_alone(tmp_path: Path) -> None:
+def test_more_runs_add_a_second_seed_group_and_keep_the_first(tmp_path: Path) -> None:
     first = make_small_plan(tmp_path)
     known = {directory.path: directory.seed_groups for directory in first.directories}
     second = make_small_plan(tmp_path, known=known, runs=5)
@@ -149,7 +149,7 @@ def test_more_runs_add_a_second_seed_group_and_leave_the_first_alone(tmp_path: P
     assert asked.seed_groups == ((0, 1, 2), (3, 4))
 
 
-def test_other_seeds_get_files_of_their_own(tmp_path: Path) -> None:
+def test_other_seeds_get_separate_files(tmp_path: Path) -> None:
     first = make_small_plan(tmp_path)
     known = {directory.path: directory.seed_groups for directory in first.directories}
     second = make_small_plan(tmp_path, known=known, seed=10)
@@ -171,7 +171,7 @@ def test_fewer_runs_read_the_same_files(tmp_path: Path) -> None:
     base=st.integers(0, 3),
     runs=st.integers(1, 8),
 )
-def test_seed_groups_cover_all_wanted_seeds_and_none_twice(known: int, base: int, runs: int) -> None:
+def test_seed_groups_cover_every_wanted_seed_exactly_once(known: int, base: int, runs: int) -> None:
     wanted = range(base, base + runs)
     groups = seed_groups([tuple(range(known))] if known else [], wanted)
     seeds = [seed for group in groups for seed in group]
@@ -190,7 +190,7 @@ def plan_with(tmp_path: Path, *recipes: Recipe) -> Plan:
     return make_small_plan(tmp_path, inputs=inputs, quantizations=list(by_name))
 
 
-def test_recipes_name_arms_and_files_as_publishers_do(tmp_path: Path) -> None:
+def test_arms_and_files_are_named_after_recipes_as_publishers_do(tmp_path: Path) -> None:
     names = ("q4_k_l", "q4_k_m-fp16", "q4_k_m")
     plan = plan_with(tmp_path, *(resolve_recipe(name, {}) for name in names))
     assert [arm.name for arm in plan.arms] == list(names)
@@ -198,13 +198,13 @@ def test_recipes_name_arms_and_files_as_publishers_do(tmp_path: Path) -> None:
     assert files == ["tiny-Q4_K_L.gguf", "tiny-Q4_K_M-fp16.gguf", "tiny-Q4_K_M.gguf"]
 
 
-def test_a_plain_type_stands_in_its_key_by_its_name_alone(tmp_path: Path) -> None:
+def test_the_key_of_a_plain_type_holds_only_its_name(tmp_path: Path) -> None:
     order = make_small_plan(tmp_path).arm("q4_k_m").order
     assert order is not None
     assert order.key["recipe"] == "q4_k_m"
 
 
-def test_the_key_holds_what_is_in_a_recipe_and_not_its_name(tmp_path: Path) -> None:
+def test_the_key_holds_the_content_of_a_recipe_and_not_its_name(tmp_path: Path) -> None:
     own = {
         "mine": RecipeSettings(method="q4_k_m", output="q8_0", embedding="q8_0"),
         "other": RecipeSettings(method="q4_k_m", output="q8_0", embedding="q6_k"),
@@ -217,7 +217,7 @@ def test_the_key_holds_what_is_in_a_recipe_and_not_its_name(tmp_path: Path) -> N
     assert len(set(keys.values())) == 3
 
 
-def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_own(tmp_path: Path) -> None:
+def test_protected_arms_and_their_controls_have_distinct_names_keys_and_files(tmp_path: Path) -> None:
     plain = {name: resolve_recipe(name, {}) for name in ("f16", "q8_0", "q4_k_m")}
     made = {name: protected(recipe, Protection(level="high")) for name, recipe in plain.items()}
     sizes = {
@@ -235,9 +235,9 @@ def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_ow
     assert files["q4_k_m+phigh~plain"] == "tiny-Q4_K_M-phigh-plain.gguf"
     assert {arm.reference for arm in plan.arms} == {None, "f16"}
     assert len({arm.key_hash for arm in plan.arms}) == len(plan.arms) == 9
-    # q8_0 itself never looks at the matrix, but its bytes are shared out by it.
+    # q8_0 itself never uses the matrix, but the control allots its bytes by it.
     assert plan.arm("q8_0+phigh~plain").needs
-    # Tokens count by their class for protected arms alone.
+    # Only protected arms weight tokens by their class.
     assert [(one.mix, one.order.token_weights is not None) for one in plan.imatrices] == [
         ("default", False),
         ("default+weighted", True),
@@ -250,7 +250,7 @@ def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_ow
     assert measured["f16"] is None
 
 
-def test_an_override_that_looks_at_an_imatrix_waits_for_it(tmp_path: Path) -> None:
+def test_a_recipe_with_an_override_that_uses_an_imatrix_waits_for_it(tmp_path: Path) -> None:
     q8_0, f16 = Recipe("a", "A", "q8_0", TypeOverrides(output="q6_k")), Recipe("b", "B", "q8_0", TypeOverrides("f16"))
     plan = plan_with(tmp_path, q8_0, f16)
     assert [bool(arm.needs) for arm in plan.arms] == [True, False]
@@ -261,7 +261,7 @@ def _as_chat(item: Item) -> Item:
     return dataclasses.replace(item, task=dataclasses.replace(item.task, chat=True))
 
 
-def test_a_chat_template_is_in_the_key_of_chats_only(tmp_path: Path) -> None:
+def test_only_the_keys_of_chats_hold_the_chat_template(tmp_path: Path) -> None:
     chat = sampled()
     chat = dataclasses.replace(chat, items=tuple(_as_chat(item) for item in chat.items))
     made = [
@@ -274,7 +274,7 @@ def test_a_chat_template_is_in_the_key_of_chats_only(tmp_path: Path) -> None:
     assert chosen == other_chosen and asked != other_asked and made[1].chat_templates == {"tiny": "x"}
 
 
-def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_their_key(tmp_path: Path) -> None:
+def test_an_endpoint_is_an_arm_without_a_file_and_the_key_of_its_records_holds_its_model(tmp_path: Path) -> None:
     def planned(model: str, **asked: int) -> Plan:
         endpoint = Endpoint("http://host/v1", model, **({"concurrency": 8, "timeout_s": 60, "attempts": 5} | asked))
         url = f"http://host/v1#{model}"
@@ -286,7 +286,7 @@ def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_
     assert (arm.reference, arm.predicted_bytes, arm.order, arm.unit) == ("f16", 0, None, None)
     (key, *_) = [directory.key for directory in plan.directories if directory.arm == "gptq"]
     assert (key["engine"], key["layout"]) == ("openai", None)
-    # Another model is another arm; how it is asked changes no answer.
+    # Another model is another arm. Concurrency and attempts change no answer.
     paths = [
         [one.path for one in made.directories if one.arm == "gptq"]
         for made in (plan, planned("m", concurrency=1, attempts=2), planned("other"))
@@ -294,7 +294,7 @@ def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_
     assert paths[0] == paths[1] and not set(paths[0]) & set(paths[2])
 
 
-def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> None:
+def test_a_weighted_matrix_is_a_second_matrix_of_the_same_mix(tmp_path: Path) -> None:
     inputs, run = make_inputs(), RunDirectory(tmp_path / "p")
     config = make_config(protection={"token_weights": {"mathematics": 7}})
 
@@ -307,7 +307,7 @@ def test_a_weighted_matrix_is_another_one_of_the_same_mix(tmp_path: Path) -> Non
     assert plain.order.token_weights is None
     assert weighted.order.token_weights == TokenWeights(mathematics=7)
     assert {**plain.order.key, **weighted.order.key} == weighted.order.key
-    # Weights change the weighted matrix, and nothing else.
+    # Weights change only the weighted matrix.
     other = make_config(protection={"token_weights": {"mathematics": 8}})
     assert planned(other, weighted=False) == plain
     assert planned(other, weighted=True).file != weighted.file

@@ -1,4 +1,4 @@
-"""What a plan says beforehand: the smallest drop it finds, and whether "no worse" is within reach."""
+"""The precision of a plan before the run: the smallest drop it can find, and whether "no worse" is within reach."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.orchestrator.precision import describe_precision, precision_of
-from tests.orchestrator.planning import deterministic, make_config, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, sampled
 
 
 def _precision(tmp_path: Path, n_items: int, **values: object) -> list[str]:
@@ -17,28 +17,28 @@ def _precision(tmp_path: Path, n_items: int, **values: object) -> list[str]:
     return describe_precision(precision_of(plan, config), config.statistics)
 
 
-def test_the_smallest_drop_is_that_of_the_table(tmp_path: Path) -> None:
+def test_the_smallest_drop_agrees_with_values_computed_by_hand(tmp_path: Path) -> None:
     # 500 items, 10% discordance: 3.96 points; over three runs at best 3.96/sqrt(3) = 2.29.
     lines = _precision(tmp_path, 500)
     assert "2.3 pp to 4.0 pp" in lines[1]
-    assert '"no worse" within 1.0 pp takes 2,617 to 7,849: more than there are' in lines[1]
+    assert '"no worse" within 1.0 pp takes 2,617 to 7,849; the benchmark has only 1,319' in lines[1]
     assert lines[2].split()[:3] == ["chosen", "4.0", "pp"]
     assert "10% of single answers change" in lines[-2]
 
 
-def test_the_assumption_and_the_margin_are_the_configurations(tmp_path: Path) -> None:
+def test_the_assumption_and_the_margin_come_from_the_configuration(tmp_path: Path) -> None:
     settings = {"assumed_discordance": 0.02, "margins": {"accuracy": 0.05}}
     lines = _precision(tmp_path, 500, statistics=settings)
     assert 'enough items for "no worse" within 5.0 pp' in lines[2]
     assert "2% of single answers change" in lines[-2]
 
 
-def test_too_few_items_are_told_apart_from_a_benchmark_that_is_too_small(tmp_path: Path) -> None:
+def test_a_plan_with_too_few_items_differs_from_a_benchmark_that_is_too_small(tmp_path: Path) -> None:
     settings = {"margins": {"accuracy": 0.03}}
     # 873 items at worst, 291 over three runs at best.
     lines = _precision(tmp_path, 100, statistics=settings)
-    assert lines[1].endswith('"no worse" within 3.0 pp takes 291 to 873: too few here')
-    assert lines[2].endswith('"no worse" within 3.0 pp takes 873 items: more than there are')
+    assert lines[1].endswith('"no worse" within 3.0 pp takes 291 to 873; this plan has only 100')
+    assert lines[2].endswith('"no worse" within 3.0 pp takes 873 items; the benchmark has only 100')
     assert _precision(tmp_path, 500, statistics=settings)[1].endswith("takes 291 to 873")
 
 
@@ -51,6 +51,6 @@ def test_margins_are_part_of_the_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0, -0.01])
-def test_a_margin_that_is_none_is_refused(margin: float) -> None:
+def test_a_margin_must_lie_between_0_and_1(margin: float) -> None:
     with pytest.raises(ValueError, match=r"margins\.accuracy|accuracy"):
         make_config(statistics={"margins": {"accuracy": margin}})

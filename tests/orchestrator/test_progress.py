@@ -1,4 +1,4 @@
-"""Progress: rates, shares, phases and the estimate of the time left."""
+"""Progress: tokens per second, shares of the work, phases, and the estimate of the time left."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from actors.orchestrator.progress import TokenRate, cells_done, cost_shares, current_phase, seconds_left
 from actors.orchestrator.schedule import Schedule, units_of
-from tests.orchestrator.planning import make_small_plan
+from tests.orchestrator.small_plan import make_small_plan
 
 
-def test_the_rate_covers_the_last_seconds_only() -> None:
+def test_the_rate_covers_only_the_last_seconds() -> None:
     rate = TokenRate(window_s=10)
     rate.add(0.0, 1000)
     rate.add(20.0, 100)
@@ -20,14 +20,14 @@ def test_the_rate_covers_the_last_seconds_only() -> None:
     assert rate.total == 1200
 
 
-def test_no_report_within_the_window_is_no_rate_rather_than_zero() -> None:
+def test_without_a_report_within_the_window_the_rate_is_none_and_not_zero() -> None:
     rate = TokenRate(window_s=10)
     assert rate.per_second(1.0) is None
     rate.add(1.0, 5)
     assert rate.per_second(30.0) is None
 
 
-def test_the_phase_is_the_earliest_with_open_work(tmp_path: Path) -> None:
+def test_the_phase_is_the_earliest_with_unfinished_work(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     schedule = Schedule(units_of(plan), (), 1)
     seen = [current_phase(schedule)]
@@ -56,7 +56,7 @@ def test_work_of_an_earlier_run_counts_neither_as_done_nor_as_left(tmp_path: Pat
     assert left > 0
 
 
-def test_a_running_unit_counts_by_what_it_has_reported_but_never_as_done(tmp_path: Path) -> None:
+def test_a_running_unit_counts_by_its_reported_tokens_but_never_as_done(tmp_path: Path) -> None:
     schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
     unit = next(unit for unit in schedule.units.values() if unit.phase == "imatrix")
     schedule.start(unit.id)
@@ -68,10 +68,10 @@ def test_a_running_unit_counts_by_what_it_has_reported_but_never_as_done(tmp_pat
     assert most + some_left == pytest.approx(all_left)
 
 
-def test_the_estimate_is_the_pace_so_far() -> None:
+def test_the_time_left_is_estimated_from_the_pace_so_far() -> None:
     assert seconds_left(10.0, 25.0, 75.0) == 30.0
     assert seconds_left(10.0, 25.0, 0.0) == 0.0
 
 
-def test_there_is_no_estimate_from_nothing() -> None:
+def test_there_is_no_estimate_before_anything_is_done() -> None:
     assert seconds_left(10.0, 0.0, 75.0) is None

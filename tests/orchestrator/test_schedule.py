@@ -1,4 +1,4 @@
-"""The schedule: order, affinity, retries, and what fails with what."""
+"""The schedule: order, affinity, retries, and which units fail together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.orchestrator.schedule import Role, Schedule, State, Unit, units_of
-from tests.orchestrator.planning import make_small_plan
+from tests.orchestrator.small_plan import make_small_plan
 
 
 def unit(
@@ -17,7 +17,7 @@ def unit(
     return Unit(name, role, "evaluate" if role == "evaluation" else "quantize", needs, arm, None, cost)
 
 
-def test_nothing_starts_before_what_it_needs_is_done() -> None:
+def test_a_unit_does_not_start_before_its_needs_are_done() -> None:
     schedule = Schedule([unit("arm", "quantization"), unit("block", needs=("arm",))], (), 1)
     assert schedule.next_unit("evaluation", None) is None
     schedule.start("arm")
@@ -26,24 +26,24 @@ def test_nothing_starts_before_what_it_needs_is_done() -> None:
     assert schedule.next_unit("evaluation", None) == schedule.units["block"]
 
 
-def test_a_worker_gets_the_blocks_of_the_arm_it_has_loaded_first() -> None:
+def test_a_worker_first_gets_blocks_of_the_arm_that_it_has_loaded() -> None:
     schedule = Schedule([unit("a1", arm="a", cost=9), unit("b1", arm="b")], (), 1)
     chosen = schedule.next_unit("evaluation", "b")
     assert chosen is not None and chosen.id == "b1"
 
 
-def test_an_idle_worker_takes_whole_blocks_of_the_arm_with_fewest_workers_and_most_work() -> None:
+def test_an_idle_worker_gets_a_block_of_the_arm_with_the_fewest_workers_and_the_most_work() -> None:
     schedule = Schedule(
         [unit("a1", arm="a"), unit("a2", arm="a"), unit("b1", arm="b", cost=5), unit("c1", arm="c")], (), 1
     )
     first = schedule.next_unit("evaluation", None)
     assert first is not None and first.id == "b1"
-    beside_b = schedule.next_unit("evaluation", None, ["b"])
-    assert beside_b is not None and beside_b.id == "a1"
+    second = schedule.next_unit("evaluation", None, ["b"])
+    assert second is not None and second.id == "a1"
     schedule.start("b1")
     schedule.start("c1")
-    stolen = schedule.next_unit("evaluation", "b", ["a", "c"])
-    assert stolen is not None and stolen.arm == "a"
+    third = schedule.next_unit("evaluation", "b", ["a", "c"])
+    assert third is not None and third.arm == "a"
 
 
 def test_a_failed_unit_is_tried_again_and_then_recorded() -> None:
@@ -57,7 +57,7 @@ def test_a_failed_unit_is_tried_again_and_then_recorded() -> None:
     assert (failure.error, failure.attempts, failure.log_tail) == ("second", 2, ("last line",))
 
 
-def test_a_unit_that_is_put_back_has_lost_no_attempt() -> None:
+def test_putting_a_unit_back_counts_no_attempt() -> None:
     schedule = Schedule([unit("block")], (), 1)
     schedule.start("block")
     schedule.put_back("block")
@@ -67,7 +67,7 @@ def test_a_unit_that_is_put_back_has_lost_no_attempt() -> None:
     assert schedule.failures[0].attempts == 1
 
 
-def test_all_that_needs_a_failed_unit_fails_with_it_and_the_rest_goes_on() -> None:
+def test_units_that_need_a_failed_unit_fail_with_it_and_the_others_go_on() -> None:
     units = [
         unit("imatrix", "quantization"),
         unit("arm", "quantization", ("imatrix",), arm="q4"),
@@ -89,7 +89,7 @@ def test_an_imatrix_that_no_unfinished_arm_needs_is_not_collected(tmp_path: Path
     assert schedule.ready("quantization") == []
 
 
-def test_the_imatrix_comes_before_everything_that_is_not_needed_for_it(tmp_path: Path) -> None:
+def test_the_imatrix_is_collected_before_arms_that_it_does_not_need(tmp_path: Path) -> None:
     schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
     assert [one.arm for one in schedule.ready("quantization")] == ["f16", "q8_0"]
     schedule.finish(schedule.ready("quantization")[0].id)
@@ -98,7 +98,7 @@ def test_the_imatrix_comes_before_everything_that_is_not_needed_for_it(tmp_path:
 
 
 @given(st.data())
-def test_any_order_of_ends_finishes_every_unit(data: st.DataObject) -> None:
+def test_every_unit_ends_whatever_succeeds_or_fails_in_whatever_order(data: st.DataObject) -> None:
     units = [unit("m", "quantization"), unit("n", "quantization", ("m",), "x")]
     units += [unit(f"b{n}", needs=("n",), arm="x") for n in range(4)] + [unit("c", arm="y")]
     schedule = Schedule(units, (), 2)
@@ -131,7 +131,7 @@ def test_an_arms_blocks_wait_for_its_check_and_fail_with_it(tmp_path: Path) -> N
     assert failed == {check.unit, performance, *blocks}
 
 
-def test_a_check_is_left_out_where_all_blocks_are_done_or_the_configuration_says_so(tmp_path: Path) -> None:
+def test_no_check_runs_if_all_blocks_are_done_or_the_configuration_switches_checks_off(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     done = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
     done |= {one.unit for one in plan.performances}

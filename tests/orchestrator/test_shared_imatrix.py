@@ -1,4 +1,4 @@
-"""The groups of a matrix on several Ray workers: the same bits as from one, interrupted or not."""
+"""The groups of a matrix on several Ray workers: the same bits as from one worker, interrupted or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from actors.llama.gguf_layout import read_layout
-from actors.orchestrator.actor import Job, Orchestrator, Outcome
+from actors.orchestrator.actor import Ending, Job, Orchestrator
 from actors.orchestrator.done import find_done
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan, PlannedImatrix
@@ -30,7 +30,7 @@ from tests.tiny_model import write_tiny_model
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A Ray with room for three workers, whatever this machine has."""
+    """Start a Ray that has room for three workers on any machine."""
     silence_ray()
     protect_local_ray()
     ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)
@@ -44,7 +44,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request_for(model: Path, storage: Path, n_groups: int) -> Request:
-    """A pipeline that collects so many groups, the last one with 3 chunks, and makes and measures one arm."""
+    """Return a pipeline that collects `n_groups` groups, the last one with 3 chunks, and makes and measures one arm."""
     config = PipelineConfig.model_validate(
         {
             "models": [{"name": "tiny", "path": str(model)}],
@@ -65,7 +65,7 @@ def request_for(model: Path, storage: Path, n_groups: int) -> Request:
 
 
 class Running:
-    """A plan that several workers carry out."""
+    """A plan that an orchestrator is running on several workers."""
 
     def __init__(self, request: Request, plan: Plan, workers: int) -> None:
         self.plan, self._run = plan, RunDirectory(request.config.storage / request.pipeline_id)
@@ -90,13 +90,14 @@ class Running:
         self.handle: Any = ray.remote(Orchestrator).options(num_cpus=0, max_concurrency=8).remote(job)
         self._end = self.handle.run.remote(self.handle)
 
-    def wait(self) -> Outcome:
-        outcome: Outcome = ray.get(self._end, timeout=120)
+    def wait(self) -> Ending:
+        """Wait for the end of the plan."""
+        ending: Ending = ray.get(self._end, timeout=120)
         self.close()
-        return outcome
+        return ending
 
     def close(self) -> None:
-        """End the workers with their orchestrator, as the end of a driver does."""
+        """Kill the orchestrator and, with it, its workers, as happens when a driver ends."""
         ray.kill(self.handle)
         self._ownership.__exit__(None, None, None)
 
@@ -119,19 +120,19 @@ def groups_done(plan: Plan) -> list[Path]:
     return list(Path(f"{matrix_of(plan).file}.parts").glob("group-*.npz"))
 
 
-def wait_for(what: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def made(plan: Plan) -> bytes:
+def matrix_bytes(plan: Plan) -> bytes:
     return Path(matrix_of(plan).file).read_bytes()
 
 
-def in_one_process(plan: Plan, folder: Path) -> bytes:
-    """The same matrix without Ray."""
+def matrix_of_one_process(plan: Plan, folder: Path) -> bytes:
+    """Collect the same matrix without Ray. Return the content of its file."""
     order = replace(matrix_of(plan).order, output_path=str(folder / "alone.gguf"))
     alone.collect(order, lambda tokens: None)
     return Path(order.output_path).read_bytes()
@@ -145,13 +146,13 @@ def test_any_number_of_workers_gives_the_same_bits(tiny: Path, storage: Path, wo
     running = Running(request, plan, workers)
     wait_for(manifest_of(plan).exists)
     running.close()
-    assert made(plan) == in_one_process(plan, storage)
+    assert matrix_bytes(plan) == matrix_of_one_process(plan, storage)
     manifest = read_json(manifest_of(plan))
     assert manifest["n_processes"] == workers
     assert manifest["n_tokens"] == 64 * (8 * 39 + 3)
 
 
-def test_killed_anywhere_it_goes_on_at_the_groups_that_are_saved(tiny: Path, storage: Path) -> None:
+def test_a_killed_run_continues_with_the_groups_that_are_not_saved(tiny: Path, storage: Path) -> None:
     request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)
     running = Running(request, plan, workers=2)
@@ -171,25 +172,25 @@ def test_killed_anywhere_it_goes_on_at_the_groups_that_are_saved(tiny: Path, sto
     assert {path: path.stat().st_mtime_ns for path in saved if path.exists()} == saved
     wait_for(manifest_of(plan).exists)
     running.close()
-    assert made(plan) == in_one_process(plan, storage)
+    assert matrix_bytes(plan) == matrix_of_one_process(plan, storage)
 
 
-def test_a_worker_that_dies_is_replaced_and_its_group_done_again(tiny: Path, storage: Path) -> None:
+def test_a_worker_that_dies_is_replaced_and_its_group_is_collected_again(tiny: Path, storage: Path) -> None:
     request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)
     running = Running(request, plan, workers=2)
     wait_for(lambda: len(groups_done(plan)) >= 5)
     pids = ray.get(running.handle.view.remote()).pids[1:]
     psutil.Process(pids[0]).kill()
-    outcome = running.wait()
-    assert outcome.failures == ()
-    assert any("group-" in notice and "is tried again" in notice for notice in outcome.notices)
-    assert any("--dataset-size" in notice for notice in outcome.notices)
-    assert made(plan) == in_one_process(plan, storage)
+    ending = running.wait()
+    assert ending.failures == ()
+    assert any("group-" in notice and "is tried again" in notice for notice in ending.notices)
+    assert any("--dataset-size" in notice for notice in ending.notices)
+    assert matrix_bytes(plan) == matrix_of_one_process(plan, storage)
     assert groups_done(plan) == []
 
 
-def test_a_matrix_that_cannot_be_collected_fails_once_and_says_why(tmp_path: Path, storage: Path) -> None:
+def test_a_matrix_that_cannot_be_collected_fails_once_with_the_reason(tmp_path: Path, storage: Path) -> None:
     model = write_tiny_model(tmp_path / "broken.gguf")
     row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
     with model.open("r+b") as file:
@@ -199,7 +200,7 @@ def test_a_matrix_that_cannot_be_collected_fails_once_and_says_why(tmp_path: Pat
     plan = prepare(request)
     failures = Running(request, plan, workers=2).wait().failures
     groups = [failure for failure in failures if "/group-" in failure.unit]
-    assert len(groups) <= 2, "the others are not tried once the matrix cannot be had"
+    assert len(groups) <= 2, "after the matrix has failed, its other groups are not tried"
     (matrix,) = (failure for failure in failures if failure.unit == matrix_of(plan).unit)
     assert "not finite" in matrix.error
     assert "--dataset-size" in matrix.error

@@ -1,4 +1,4 @@
-"""A small plan for tests: one quantized model, three arms, one sampled and one deterministic benchmark."""
+"""A small plan for tests: one quantized model, three arms, one sampled benchmark and one deterministic benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Early stop in the result files: the sequence where a fixed number of items was supposed, and what was saved."""
+"""Early stop in the result files: intervals and tests of the sequence, and how much work was saved."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from actors.orchestrator import results
+from actors.orchestrator.results import write_results
 from actors.orders import Record
 from actors.store import RunDirectory, read_json, write_jsonl
 from reporting.terminal.summary import summary_table
-from tests.orchestrator.planning import deterministic
-from tests.orchestrator.playing import N, damaged, plan_of, play
+from tests.orchestrator.player import N, damaged, plan_of, play
+from tests.orchestrator.small_plan import deterministic
 from tests.orchestrator.test_passes import text
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """The results of a run in which one arm was ended, one never differs enough, and text ran to its end."""
+    """Return a run in which one arm ended early, one arm never differs enough, and the text ran to its end."""
     root = tmp_path_factory.mktemp("early")
     title = {"en": "Chosen", "ja": "選択"}
     asked = (deterministic(N), text(12))
@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     play(plan, config, score)
     run = RunDirectory(root / "p")
     described = {"created_at": "2025-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
-    results.write(plan, run, config, described, (), ())
+    write_results(plan, run, config, described, (), ())
     return run
 
 
@@ -50,7 +50,7 @@ def _row(run: RunDirectory, arm: str, benchmark: str = "chosen") -> dict[str, An
     return dict(row)
 
 
-def test_an_ended_comparison_reports_the_sequence_and_what_was_saved(written: RunDirectory) -> None:
+def test_a_comparison_that_ended_early_reports_the_sequence_and_what_was_saved(written: RunDirectory) -> None:
     row = _row(written, "q4_k_m")
     stop = row["early_stop"]
     assert (row["verdict"], row["ci_method"], row["test"]) == ("worse", "betting", "betting")
@@ -66,7 +66,7 @@ def test_an_ended_comparison_reports_the_sequence_and_what_was_saved(written: Ru
     assert (arm["verdict"], arm["worse_on"]) == ("worse", ["chosen"])
 
 
-def test_an_undecided_comparison_reports_the_sequence_too_for_it_was_looked_at(written: RunDirectory) -> None:
+def test_an_undecided_comparison_also_reports_the_sequence_because_it_could_have_ended(written: RunDirectory) -> None:
     row = _row(written, "q8_0")
     assert (row["verdict"], row["ci_method"], row["n_items"]) == ("undecided", "betting", N)
     assert not row["early_stop"]["decided"] and row["early_stop"]["n_items_saved"] == 0
@@ -74,7 +74,7 @@ def test_an_undecided_comparison_reports_the_sequence_too_for_it_was_looked_at(w
     assert _row(written, "q4_k_m", "text")["early_stop"] is None
 
 
-def test_means_hold_at_any_number_of_items_and_say_how_many(written: RunDirectory) -> None:
+def test_intervals_of_means_are_valid_at_any_number_of_items_and_say_how_many(written: RunDirectory) -> None:
     results = [row for row in read_json(written.comparison)["results"] if row["benchmark"] == "chosen"]
     rows = {row["arm"]: row for row in results}
     assert {row["ci_method"] for row in results} == {"betting"}
@@ -84,7 +84,7 @@ def test_means_hold_at_any_number_of_items_and_say_how_many(written: RunDirector
     assert low < rows["f16"]["mean"] < high
 
 
-def test_what_was_saved_is_told_with_the_references_part(written: RunDirectory) -> None:
+def test_the_saved_records_include_those_of_the_reference(written: RunDirectory) -> None:
     early = read_json(written.analysis)["early_stop"]
     rows = [_row(written, arm)["early_stop"] for arm in ("q8_0", "q4_k_m")]
     assert early["benchmarks"] == ["chosen"]
@@ -94,8 +94,8 @@ def test_what_was_saved_is_told_with_the_references_part(written: RunDirectory) 
     assert early["share_saved"] == pytest.approx(early["n_records_saved"] / (3 * N))
 
 
-def test_the_summary_says_in_words_what_ended(written: RunDirectory) -> None:
-    said = summary_table(read_json(written.comparison), read_json(written.analysis))
+def test_the_summary_says_which_comparison_ended_early(written: RunDirectory) -> None:
+    summary = summary_table(read_json(written.comparison), read_json(written.analysis))
     row = _row(written, "q4_k_m")["early_stop"]
-    assert f"ended early: q4_k_m worse after {row['n_items_looked_at']} of {N} items" in said
-    assert "records skipped" in said
+    assert f"ended early: q4_k_m worse after {row['n_items_looked_at']} of {N} items" in summary
+    assert "records skipped" in summary

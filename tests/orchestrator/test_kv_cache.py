@@ -1,4 +1,4 @@
-"""The KV cache that the plan gives a benchmark, and the fault where memory has no room for one sequence."""
+"""The KV cache that a benchmark gets, and the error if memory has no room for one sequence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.orchestrator.sources.kv_cache import cache_for
 from conf.faults import BadInput
-from tests.orchestrator.planning import MODEL, make_config
+from tests.orchestrator.small_plan import MODEL, make_config
 from tests.tiny_model import write_tiny_model
 
 
@@ -26,7 +26,7 @@ def vocabulary(tmp_path: Path) -> Model:
 def chosen(vocabulary: Model, name: str = "demo_qa", **layout: Any) -> tuple[Any, BenchmarkData]:
     config = make_config(layout=layout)
     data = load(name, data_dir=None, sampling=config.sampling, vocabulary=vocabulary)
-    large = replace(MODEL, kv_bytes_per_cell=2**17)  # of an 8B model
+    large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
     return cache_for(config, data, large, vocabulary, None, share=share, use_gpu=False), data
 
@@ -38,7 +38,7 @@ def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:
     assert narrow.n_ctx * 2**17 <= 96 * 2**20
 
 
-def test_too_little_memory_for_one_sequence_is_bad_input_that_says_how_much_it_takes(vocabulary: Model) -> None:
+def test_too_little_memory_for_one_sequence_is_bad_input_that_says_how_much_is_needed(vocabulary: Model) -> None:
     with pytest.raises(BadInput) as raised:
         chosen(vocabulary, kv_cache_mib=1)
     (fault,) = raised.value.faults
@@ -50,6 +50,6 @@ def test_fewer_sequences_than_choices_are_bad_input(vocabulary: Model) -> None:
         chosen(vocabulary, "demo_choice", sequences=1)
 
 
-def test_only_memories_that_llama_cpp_cannot_copy_are_not_forked() -> None:
+def test_only_architectures_whose_memory_llama_cpp_cannot_copy_are_not_forked() -> None:
     assert all(can_fork(name) for name in ("llama", "gemma2", "mamba", "jamba"))
     assert not can_fork("deepseek4")
