@@ -29,7 +29,7 @@ from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove
 from actors.orchestrator.placement import Cluster, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
-from actors.orchestrator.planning.published import plan_json
+from actors.orchestrator.planning.published import plan_json, settings_of
 from actors.orchestrator.room import check_disk, check_local_memory, halved, limited, quantization_bytes
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
@@ -44,7 +44,7 @@ from conf.schema import PipelineConfig
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._preflight import check_pango, settings_of
+from jobs._preflight import check_pango
 
 POLL_S = 0.5
 STOP_WITHIN_S = 2.0
