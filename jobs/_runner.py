@@ -41,6 +41,7 @@ from conf.environment import Environment, let_waiting_threads_sleep, protect_loc
 from conf.faults import BadInput, Fault
 from conf.load import dump_yaml
 from conf.schema import PipelineConfig
+from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
@@ -96,7 +97,7 @@ def prepare(request: Request) -> Plan:
 
 def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
     hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
+    inputs = inspect(config, hashes, TerminalReporter(), use_gpu=library.supports_gpu())
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     if config is not request.config:
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."

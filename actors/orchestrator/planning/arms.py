@@ -30,7 +30,7 @@ def weighs_tokens(config: PipelineConfig, recipe: Recipe) -> bool:
 
 
 def weighted_mix(mix: str) -> str:
-    """Return the name of the matrix that is collected from `mix` with token weights. No custom mix can have this name."""
+    """Return the name of the matrix from `mix` with token weights. No custom mix can have such a name."""
     return f"{mix}+weighted"
 
 
