@@ -25,7 +25,6 @@ from conf.files import (
 )
 
 __all__ = [
-    "KEY_RULE",
     "RunDirectory",
     "atomic_path",
     "canonical_json",
@@ -43,9 +42,6 @@ __all__ = [
     "write_jsonl",
     "write_text",
 ]
-
-KEY_RULE = 1
-"""Version of the rule by which keys are made. Raise it where the same key would mean another output."""
 
 
 def canonical_json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Progress of the jobs that work in their own process: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of jobs that work in their own process: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from actors.hub import ReportBytes
+
 _LINE_EVERY_S = 10.0
+"""Seconds between two plain lines."""
 
 
 class Counter:
-    """Counts towards a known total, and shows how far it has come."""
+    """Shows how much of a known total is done."""
 
     def __init__(self, what: str, *, total: int, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
@@ -44,11 +47,11 @@ class Counter:
             self._bar.stop()
 
     def advance(self, tokens: int) -> None:
-        """Count `tokens` more as done (or whatever the unit is)."""
+        """Show that this many more tokens (or other units) are done."""
         self.advance_to(self._done + tokens)
 
     def advance_to(self, done: int) -> None:
-        """So many are done in all."""
+        """Show that `done` units are done in all."""
         self._done = done
         now = time.monotonic()
         if self._bar is not None:
@@ -59,7 +62,7 @@ class Counter:
 
 
 class Steps:
-    """Work in several passes over the same things, a bar each: what is done now, how far it is, what is left."""
+    """Shows work that passes over the same things several times, with one counter per pass."""
 
     def __init__(self, what: str, *, unit: str) -> None:
         self._what, self._unit = what, unit
@@ -75,7 +78,7 @@ class Steps:
         self._end_pass()
 
     def show(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` are through the pass `what`."""
+        """Show that `done` of `total` units of the pass `what` are done."""
         if what != self._pass:
             self._end_pass()
             self._pass, self._counter = what, Counter(f"{self._what} {what}", total=total, unit=self._unit)
@@ -90,7 +93,10 @@ class Steps:
 
 
 class Transfer:
-    """Bytes that come or are written: a bar on a terminal, else a line now and then; nothing where none come."""
+    """Shows how many bytes were downloaded or written, and nothing at all if there were none.
+
+    The `with` block gets the function to call with the number of bytes that were added since its last call.
+    """
 
     def __init__(self, what: str, *, total_bytes: int | None = None) -> None:
         self._what, self._total_bytes = what, total_bytes
@@ -98,8 +104,8 @@ class Transfer:
         self._started_s = self._shown_s = time.monotonic()
         self._bar: Progress | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> ReportBytes:
+        return self._advance
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -110,11 +116,10 @@ class Transfer:
             seconds = time.monotonic() - self._started_s
             print(f"{self._what}: {self._done_bytes / 2**20:,.1f} MiB in {seconds:,.1f} s", flush=True)
 
-    def advance(self, n_bytes: int) -> None:
-        """Count `n_bytes` more; fewer where some must come again."""
+    def _advance(self, n_bytes: int) -> None:
         now = time.monotonic()
         if not self._done_bytes:
-            # What was prepared before the first byte is no part of the rate.
+            # Waiting for the first byte is not part of the rate.
             self._started_s = self._shown_s = now
         self._done_bytes += n_bytes
         if sys.stdout.isatty():
@@ -128,3 +133,15 @@ class Transfer:
             of = f" of {self._total_bytes / 2**20:,.1f}" if self._total_bytes else ""
             print(f"{self._what}: {self._done_bytes / 2**20:,.1f}{of} MiB", flush=True)
             self._shown_s = now
+
+
+class TerminalReporter:
+    """Shows on the terminal how the preparation is getting on (`actors.orchestrator.sources.reporter.Reporter`)."""
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        print(line, flush=True)
+
+    def transfer(self, what: str, *, total_bytes: int | None = None) -> Transfer:
+        """Show a download or conversion while the `with` block runs."""
+        return Transfer(what, total_bytes=total_bytes)

@@ -1,4 +1,4 @@
-"""The statistics of an importance matrix as a table for the terminal."""
+"""Shows the statistics of an importance matrix as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _TENSOR_HEADS = (
     "cos",
 )
 _LAYER_HEADS = ("layer", "sum", "z>1", "cos")
-_MEANING = """Over the mean squares of the activations, one an input column (N of them). active: part above 1e-5.
-entropy: in bits, and as a part of log2 N. z>1: part more than one sigma above the mean.
-cos: cosine similarity to the same tensor of the layer before. Layers: means weighted by N."""
+_MEANING = """All figures are over the mean squared activations, one per input column; N is the number of columns.
+active: share of columns above 1e-5. entropy: in bits, then as a share of its maximum, log2 N.
+z>1: share of columns more than one sigma above the mean. cos: cosine similarity to the same tensor of the layer before.
+Figures of layers are means over their tensors, weighted by N."""
 
 
 def statistics_text(path: str, tensors: Sequence[TensorStatistics], layers: Sequence[LayerStatistics]) -> str:
-    """Both tables, with what their columns mean."""
+    """Return a table of the tensors and one of the layers, with the meaning of their columns."""
     parts = [
         f"{path}: {len(tensors)} tensors with data",
         _table(_TENSOR_HEADS, [_tensor_row(one) for one in tensors]),

@@ -7,7 +7,6 @@ small cache of file hashes in a storage that exists already.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from actors.evaluation import benchmarks
@@ -62,23 +61,3 @@ def check_pango() -> None:
     """Raise `BadInput` where the library that sets the documents' PDF is missing."""
     # Imported here and nowhere else in the jobs: it loads Pango at once, and only those who write documents need it.
     importlib.import_module("reporting.documents.pdf.scorecard")
-
-
-def settings_of(config: PipelineConfig) -> Mapping[str, object]:
-    """The settings that results and plan publish."""
-    dumped = config.model_dump(mode="json")
-    wanted = (
-        "runs",
-        "seed",
-        "limit",
-        "sampling",
-        "layout",
-        "calibration",
-        "lang",
-        "execution",
-        "imatrix",
-        "statistics",
-        "protection",
-        "recipes",
-    )
-    return {key: dumped[key] for key in wanted}

@@ -29,7 +29,7 @@ from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove
 from actors.orchestrator.placement import Cluster, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
-from actors.orchestrator.planning.published import plan_json
+from actors.orchestrator.planning.published import plan_json, settings_of
 from actors.orchestrator.room import (
     check_disk,
     check_local_memory,
@@ -47,10 +47,11 @@ from conf.environment import Environment, let_waiting_threads_sleep, protect_loc
 from conf.faults import BadInput, Fault
 from conf.load import dump_yaml
 from conf.schema import PipelineConfig
+from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._preflight import check_pango, settings_of
+from jobs._preflight import check_pango
 
 POLL_S = 0.5
 STOP_WITHIN_S = 2.0
@@ -102,7 +103,7 @@ def prepare(request: Request) -> Plan:
 
 def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
     hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, use_gpu=library.supports_gpu())
+    inputs = inspect(config, hashes, TerminalReporter(), use_gpu=library.supports_gpu())
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     if config is not request.config:
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."

@@ -1,6 +1,6 @@
-"""Ending a job of one process at once on SIGINT or SIGTERM: what it was making has not got its name yet.
+"""Ends a job of one process at once on SIGINT or SIGTERM. A file that is being written has no final name yet.
 
-An exception would not do: one that is raised while llama.cpp calls back is printed by ctypes and lost.
+An exception would not do: if it is raised while llama.cpp calls back into Python, ctypes prints and drops it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rich.console import Console
 
 
 @contextlib.contextmanager
-def stoppable(goes_on: str) -> Iterator[None]:
-    """While the block runs, a signal ends this process and those that it has started, with 128 + its number.
+def stoppable(how_to_go_on: str) -> Iterator[None]:
+    """End this process and its children if a signal arrives while the block runs. The exit code is 128 + its number.
 
     Args:
-        goes_on: what to tell the user of what is done already.
+        how_to_go_on: what to tell the user about the work that is done already.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
 
@@ -29,9 +29,9 @@ def stoppable(goes_on: str) -> Iterator[None]:
         for child in psutil.Process().children(recursive=True):
             child.kill()
         if sys.stdout.isatty():
-            Console().show_cursor()  # a live bar has hidden it
-        # Not `sys.stderr`, which a live bar has taken over, to draw itself once more below.
-        print(f"\nStopped ({signal.Signals(number).name}). {goes_on}", file=sys.__stderr__, flush=True)
+            Console().show_cursor()  # a progress bar hides it
+        # Not `sys.stderr`: a progress bar redirects it, and would draw itself once more below the message.
+        print(f"\nStopped ({signal.Signals(number).name}). {how_to_go_on}", file=sys.__stderr__, flush=True)
         os._exit(128 + number)
 
     before = {number: signal.signal(number, end) for number in numbers}

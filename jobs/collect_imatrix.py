@@ -1,11 +1,11 @@
-"""Phase 1 alone: collects an importance matrix from calibration texts, or shows what is in one.
+"""Phase 1 alone: collects an importance matrix from calibration texts, or shows the statistics of one.
 
     python -m jobs.collect_imatrix --model model-f16.gguf --output imatrix.gguf --calibration text.txt
     python -m jobs.collect_imatrix --show-statistics imatrix.gguf --chart imatrix.png
 
-The matrix is in llama.cpp's own format; `OUTPUT.manifest.json` beside it says what it was made of. Interrupted, the
-same command goes on at the last group of chunks that `OUTPUT.parts` holds. Processes of this machine share the groups
-(--shards), so Ray is not needed here. Exit codes: 0 done; 1 llama.cpp failed; 2 bad input.
+The matrix is in llama.cpp's own format. `OUTPUT.manifest.json` beside it says what it was made from. If the job was
+interrupted, the same command goes on after the last group of chunks that is saved in `OUTPUT.parts`. Processes of this
+machine share the groups (--shards), so this job needs no Ray. Exit codes: 0 done; 1 llama.cpp failed; 2 bad input.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ from pathlib import Path
 import polars as pl
 
 from actors.errors import QuantAssayError
+from actors.keys import imatrix_key
 from actors.llama import library
 from actors.llama.gguf_file import read_header
 from actors.machine import check_folder
 from actors.orchestrator.planning.arms import weighted_mix
-from actors.orchestrator.sources.calibration import default_mix, source_of
+from actors.orchestrator.sources.calibration import default_mix, source_of_mix
 from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.inputs import SourceImatrix
-from actors.orchestrator.sources.models import bring, find
+from actors.orchestrator.sources.models import fetch, find
 from actors.orders import GROUP_CHUNKS, ImatrixOrder
-from actors.quantization.calibration import text_name
 from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
+from actors.quantization.shards import collect_in_processes
 from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
-from actors.token_classes import weights_key
-from conf.faults import BadInput, Fault
+from conf.faults import BadInput, Fault, Faults, gathered
 from conf.files import require_folder
 from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
 from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
-from jobs._counter import Counter
+from jobs._counter import Counter, TerminalReporter
 from jobs._imatrix_table import statistics_text
 from jobs._parser import Parser
-from jobs._shards import collect_in_processes
 from jobs._stopping import stoppable
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render
@@ -56,51 +55,53 @@ DEFAULT_TEXT = "package:pydoc_data/topics.py"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of the job."""
+    """Return the parser of the job's command line."""
     made = Parser(
         prog="python -m jobs.collect_imatrix",
         description="Collect an importance matrix: how strongly each column of each weight matrix is used.",
-        epilog="Text like that of the model's later use serves best, and a model that is not quantized yet.",
+        epilog="Use texts like those that the model will be used for, and a model that is not quantized.",
     )
-    # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
+    # Collected in a list, as in the pipeline: a second model is then refused instead of replacing the first.
     made.add_argument("--model", action="append", metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP)
-    made.add_argument("--output", metavar="X.gguf", help="the matrix's file")
+    made.add_argument("--output", metavar="X.gguf", help="file for the matrix")
     made.add_argument(
         "--calibration",
         action="append",
         metavar="FILE_OR_MIX",
-        help="UTF-8 text; give it again for more, in equal shares; FILE#1/2 takes the first half. Or one mix: "
-        f"{', '.join(shipped_mixes())}, or a .yaml file (default: CPython's help topics, English only)",
+        help="UTF-8 text; repeat the flag for more texts, in equal shares; FILE#1/2 is the first half of one. Or one "
+        f"mix: {', '.join(shipped_mixes())}, or a .yaml file (default: CPython's help topics, in English only)",
     )
     made.add_argument(
-        "--data-dir", metavar="DIR", help="where a mix finds its texts that are not beside it: in DIR/calibration"
+        "--data-dir", metavar="DIR", help="DIR/calibration is searched for texts of a mix that are not beside its file"
     )
     size_help = (
-        "calibration tokens in all, taken in whole chunks; a mix may take several times as many, by its `size` "
+        "calibration tokens in all, in whole chunks; a mix multiplies this number by its `size` "
         f"(default {DEFAULTS.dataset_size})"
     )
     made.add_argument("--dataset-size", type=int, default=DEFAULTS.dataset_size, metavar="TOKENS", help=size_help)
-    weights_help = "count tokens of mathematics and science more; the weights stand in the configuration"
+    weights_help = "give tokens of mathematics and science more weight; the weights are set in the configuration"
     made.add_argument("--weight-tokens", action="store_true", help=weights_help)
-    config_help = "configuration file whose `protection.token_weights` --weight-tokens takes; nothing else is used"
+    config_help = "configuration file: sets `protection.token_weights` for --weight-tokens, the rest is ignored"
     made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     made.add_argument(
-        "--ctx", type=int, default=DEFAULTS.ctx, metavar="N", help=f"tokens a chunk (default {DEFAULTS.ctx})"
+        "--ctx", type=int, default=DEFAULTS.ctx, metavar="N", help=f"tokens per chunk (default {DEFAULTS.ctx})"
     )
     made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")
     shards_help = (
-        f"processes that share the groups of {GROUP_CHUNKS} chunks, each with the model and --threads of its own "
-        "(default 1); the matrix is the same, bit for bit"
+        f"processes that share the groups of {GROUP_CHUNKS} chunks (default 1); each loads the model and uses "
+        "--threads threads; the matrix is the same, bit for bit"
     )
     made.add_argument("--shards", type=int, default=1, metavar="N", help=shards_help)
-    statistics_help = "show the statistics of a matrix (.gguf, or the older .dat) and stop; needs no --model"
+    statistics_help = "show the statistics of a matrix (.gguf, or .dat, the older format) and stop; needs no --model"
     made.add_argument("--show-statistics", metavar="FILE", help=statistics_help)
-    made.add_argument("--chart", metavar="FILE.png", help="with --show-statistics: draw them, as PNG and SVG")
+    made.add_argument(
+        "--chart", metavar="FILE.png", help="with --show-statistics: draw a chart of them, as PNG and SVG"
+    )
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job; gives back the exit code."""
+    """Run the job and return its exit code."""
     made = parser()
     options = made.parse_args(argv)
     try:
@@ -110,11 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         order = make_order(options)
         if not options.calibration:
             print(
-                "no --calibration given: CPython's help topics are read, English text about Python only",
+                "no --calibration given: CPython's help topics are read, which are English and only about Python",
                 file=sys.stderr,
             )
         with (
-            stoppable("Groups that are done stay: the same command goes on with the others."),
+            stoppable("Finished groups are kept. Run the same command again to do the others."),
             Counter("importance matrix", total=order.dataset_size // order.ctx * order.ctx, unit="tokens") as counter,
         ):
             manifest = collect_in_processes(order, options.shards, counter.advance)
@@ -132,7 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show_matrix(path: str, chart: str | None) -> None:
-    """Print the statistics of a matrix, and draw them to `chart`. Raises `BadInput` for another file."""
+    """Print the statistics of a matrix, and draw them to the file `chart` unless that is None.
+
+    Raises:
+        BadInput: the file is not an importance matrix, or the chart cannot be drawn.
+    """
     matrix = read_imatrix(path, key="--show-statistics")
     statistics = statistics_of(matrix.entries)
     print(statistics_text(path, statistics, layer_statistics(statistics)))
@@ -144,13 +149,13 @@ def show_matrix(path: str, chart: str | None) -> None:
     rows = [{"matrix": Path(path).name, **asdict(figures)} for figures in statistics]
     drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), (), Words("both"))
     if drawn is None:
-        raise BadInput(Fault("--show-statistics", path, "a matrix of a model's layers, where a --chart is wanted"))
+        raise BadInput(Fault("--show-statistics", path, "for a --chart, a matrix of a model's layers"))
     for file in render(drawn, output):
         print(file)
 
 
 def check_chart(chart: str) -> Path:
-    """The chart's path. Raises `BadInput` where nothing can be written there, or it has another suffix."""
+    """Return the chart's path. Raise `BadInput` if it cannot be written or does not end with .png."""
     path = Path(chart)
     if path.suffix.lower() != ".png":
         raise BadInput(Fault("--chart", chart, "a file name that ends with .png", "Its SVG is written beside it."))
@@ -166,31 +171,19 @@ def _weights_text(weighting: TokenWeighting) -> str:
 
 
 def make_order(options: argparse.Namespace) -> ImatrixOrder:
-    """The order that the command line stands for.
+    """Return the order that the command line asks for.
 
     Raises:
         BadInput: with every fault found.
     """
-    faults = [
-        Fault(f"--{name}", getattr(options, name), f"a whole number, at least {least}")
-        for name, least in (("ctx", 32), ("threads", 1), ("shards", 1))
-        if getattr(options, name) < least
-    ]
-    if options.chart is not None:
-        faults.append(Fault("--chart", options.chart, "only together with --show-statistics"))
-    models = options.model or []
-    if len(models) != 1:
-        faults.append(Fault("--model", ", ".join(models) or None, "one model", "A matrix belongs to one model."))
-    output = Path(options.output or "").absolute()
-    if output.suffix != ".gguf" or output.is_dir():
-        faults.append(Fault("--output", options.output, "the name of a .gguf file"))
-    if faults:
-        raise BadInput(faults)
-    found = find(arguments.named_path(models[0])["path"], key="--model", is_model=True)
-    source = _source(options)
-    check_folder(output.parent, "--output")
-    weights = _token_weights(options)
-    header = read_header(bring(found).path)
+    _check_flags(options)
+    output, faults = Path(options.output).absolute(), Faults()
+    found = faults.gather(find, arguments.named_path(options.model[0])["path"], key="--model", is_model=True)
+    texts = faults.gather(_source, options)
+    faults.gather(check_folder, output.parent, "--output")
+    weights = faults.gather(_token_weights, options)
+    faults.stop_if_any()
+    source, header = gathered(texts), read_header(fetch(gathered(found), TerminalReporter()).path)
     check_room(header, options.ctx)
     order = ImatrixOrder(
         model_path=str(header.path),
@@ -201,44 +194,63 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         threads=options.threads,
         gpu_layers=0,
         output_path=str(output),
-        key={
-            "kind": "imatrix",
-            "model": gguf_sha256(header),
-            "texts": [[text_name(text.path), text.sha256, text.share] for text in source.texts],
-            "rules": asdict(source.rules),
-            "dataset_size": source.tokens(options.dataset_size),
-            "ctx": options.ctx,
-            "group_chunks": GROUP_CHUNKS,
-            "threads": options.threads,
-            "build": library.build(),
-            **weights_key(weights),
-        },
+        key=imatrix_key(
+            model=gguf_sha256(header),
+            texts=source.texts,
+            rules=source.rules,
+            dataset_size=source.tokens(options.dataset_size),
+            ctx=options.ctx,
+            threads=options.threads,
+            gpu_layers=0,
+            token_weights=weights,
+            build=library.build(),
+        ),
         rules=source.rules,
         token_weights=weights,
     )
     n_groups = max(1, len(order.group_tokens))
     if options.shards > n_groups:
-        allowed = f"at most {n_groups}, the groups of {GROUP_CHUNKS} chunks in --dataset-size"
+        allowed = f"at most {n_groups}, the number of groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
     return order
 
 
+def _check_flags(options: argparse.Namespace) -> None:
+    """Raise `BadInput` with every fault in the flags themselves. Files are not read yet."""
+    faults = Faults()
+    faults.found += [
+        Fault(f"--{name}", getattr(options, name), f"a whole number, at least {least}")
+        for name, least in (("ctx", 32), ("threads", 1), ("shards", 1))
+        if getattr(options, name) < least
+    ]
+    if options.chart is not None:
+        faults.found.append(Fault("--chart", options.chart, "only together with --show-statistics"))
+    models = options.model or []
+    if len(models) != 1:
+        step = "A matrix belongs to one model."
+        faults.found.append(Fault("--model", ", ".join(models) or None, "one model", step))
+    output = Path(options.output or "")
+    if output.suffix != ".gguf" or output.is_dir():
+        faults.found.append(Fault("--output", options.output, "the name of a .gguf file"))
+    faults.stop_if_any()
+
+
 def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
-    """Those of the configuration, where they are asked for. Raises `BadInput` for a configuration that is none."""
+    """Return the weights of the configuration, or None without --weight-tokens. Raise `BadInput` for a bad one."""
     if options.weight_tokens:
         return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
     if options.config is not None:
-        raise BadInput(Fault("--config", options.config, "nothing without --weight-tokens", "Add it, or leave both."))
+        raise BadInput(Fault("--config", options.config, "only with --weight-tokens", "Add it, or remove --config."))
     return None
 
 
 def _source(options: argparse.Namespace) -> SourceImatrix:
-    """The texts of the command line, or its one mix."""
+    """Return the texts that the command line names, or its one mix."""
     specs = tuple(options.calibration or [DEFAULT_TEXT])
     if len(specs) > 1 and any(is_mix(spec) for spec in specs):
-        raise BadInput(Fault("--calibration", ", ".join(specs), "one mix, or texts", "Put the texts into a mix file."))
+        raise BadInput(Fault("--calibration", ", ".join(specs), "one mix, or texts", "Name all texts in one mix file."))
     data_dir = Path(options.data_dir) if options.data_dir else None
-    return source_of(default_mix(Calibration(texts=specs), data_dir), file_sha256)
+    return source_of_mix(default_mix(Calibration(texts=specs), data_dir), file_sha256, TerminalReporter())
 
 
 if __name__ == "__main__":

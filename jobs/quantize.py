@@ -1,61 +1,61 @@
-"""Phase 2 alone: makes GGUF files by several recipes from one model, each verified.
+"""Phase 2 alone: makes GGUF files from one model, one per recipe, and verifies each of them.
 
     python -m jobs.quantize --model model-f16.gguf --imatrix imatrix.gguf --formats bf16,q8_0,q4_k_m --output quantized
 
-Writes `OUTPUT/<model>-<RECIPE>.gguf`, with `.manifest.json` and `.log.txt` beside it; what is there already is not made
-again. llama.cpp uses all given threads for one file, so Ray is not needed here. Exit codes: 0 done; 1 some files could
-not be made; 2 bad input.
+Writes `OUTPUT/<model>-<RECIPE>.gguf`, with `.manifest.json` and `.log.txt` beside it. A file that exists already and
+was made from the same things is not made again. llama.cpp uses all given threads for one file, so this job needs no
+Ray. Exit codes: 0 done; 1 some files could not be made; 2 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from actors.errors import QuantAssayError
+from actors.keys import arm_key, errors_hash
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.machine import check_folder
 from actors.orchestrator.sources.hashes import gguf_sha256
-from actors.orchestrator.sources.models import bring, find
+from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_size
 from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, content_hash, file_sha256
-from conf.faults import BadInput, Fault
+from actors.store import ArmFiles, file_sha256
+from conf.faults import BadInput, Fault, Faults, gathered
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
-from jobs._counter import Steps
+from jobs._counter import Steps, TerminalReporter
 from jobs._parser import Parser
 from jobs._stopping import stoppable
-
-T = TypeVar("T")
 
 DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of the job."""
+    """Return the parser of the job's command line."""
     made = Parser(
         prog="python -m jobs.quantize",
-        description="Make GGUF files of several types and recipes from one model, read them back and verify them.",
-        epilog="`python -m jobs.evaluate --models OUTPUT` goes on from here.",
+        description="Make GGUF files from one model by several types and recipes, and verify each of them.",
+        epilog="To evaluate the files: `python -m jobs.evaluate --models OUTPUT`.",
     )
-    # Gathered as in the pipeline, so that a second model is refused and does not quietly replace the first.
+    # Collected in a list, as in the pipeline: a second model is then refused instead of replacing the first.
     made.add_argument(
         "--model", action="append", required=True, metavar=arguments.MODEL_METAVAR, help=arguments.MODEL_HELP
     )
     made.add_argument("--output", required=True, metavar="DIR", help="folder for the GGUFs and their manifests")
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
-    formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, your own, ..."
+    formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, custom ones, ..."
     made.add_argument("--formats", "--quantizations", default=DEFAULT_FORMATS, metavar="A,B,...", help=formats_help)
-    config_help = "configuration file: its `recipes` can be named in --formats, its `protection` counts, nothing else"
+    config_help = "configuration file: defines custom recipes for --formats (`recipes`) and `protection`; the rest is "
+    config_help += "ignored"
     made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     arguments.add_protection(made)
     made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")
@@ -63,12 +63,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job; gives back the exit code."""
+    """Run the job and return its exit code."""
     made = parser()
     options = made.parse_args(argv)
     try:
         orders = make_orders(options)
-        with stoppable("Files that are done stay: the same command goes on with the others."):
+        with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
         return arguments.fail(error, made.prog)
@@ -76,93 +76,110 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
-    """The orders that the command line stands for, one a recipe.
+    """Return the orders that the command line asks for, one per file.
 
     Raises:
         BadInput: with every fault found.
     """
-    faults: list[Fault] = []
-    named = arguments.named_path(options.model[0])
-    config = _gathered(faults, lambda: _config(options, named))
-    recipes = [
-        _gathered(faults, lambda name=name: resolve_recipe(name, config.recipes, key="--formats"))  # type: ignore[misc]
-        for name in _names(options)
-        if config is not None
-    ]
-    found = _gathered(faults, lambda: find(named["path"], key="--model", is_model=True))
+    faults = Faults()
+    model = arguments.named_path(options.model[0])
+    config = faults.gather(_config, options, model)
+    recipes = None if config is None else faults.gather(_recipes, options, config)
+    found = faults.gather(find, model["path"], key="--model", is_model=True)
     imatrix_path = None if options.imatrix == "none" else str(Path(options.imatrix).absolute())
     if imatrix_path is not None:
-        _gathered(faults, lambda: read_imatrix(imatrix_path))
+        faults.gather(read_imatrix, imatrix_path)
     if len(options.model) != 1:
-        faults.append(Fault("--model", ", ".join(options.model), "one model", "Call the job once a model."))
+        faults.found.append(Fault("--model", ", ".join(options.model), "one model", "Run the job once per model."))
     if options.threads < 1:
-        faults.append(Fault("--threads", options.threads, "a whole number, at least 1"))
-    known = list({recipe.name: recipe for recipe in recipes if recipe is not None}.values())
-    faults += [_needs_imatrix(recipe) for recipe in known if needs_imatrix(recipe) and imatrix_path is None]
-    if faults or found is None or config is None:
-        raise BadInput(faults)
-    made = [protected(recipe, config.protection) for recipe in known]
-    header = read_header(bring(found).path)
-    _gathered(faults, lambda: check_room(header))
-    weighted = imatrix_path is not None
+        faults.found.append(Fault("--threads", options.threads, "a whole number, at least 1"))
+    faults.stop_if_any()
+    header = read_header(fetch(gathered(found), TerminalReporter()).path)
+    faults.gather(check_room, header)
     if imatrix_path is not None:
-        _gathered(faults, lambda: read_importance(imatrix_path, header))
+        faults.gather(read_importance, imatrix_path, header)
     sizes = [
-        _gathered(faults, lambda one=one: len(one) * predict_size(str(header.path), one[0], with_imatrix=weighted))  # type: ignore[misc]
-        for one in made
+        faults.gather(predict_size, str(header.path), made[0], with_imatrix=imatrix_path is not None)
+        for made in gathered(recipes)
     ]
-    if faults:
-        raise BadInput(faults)
+    faults.stop_if_any()
     output = Path(options.output).absolute()
-    check_folder(output, "--output", needed_bytes=sum(size for size in sizes if size))
-    identity = _identity(header, imatrix_path)
-    return [
-        _order(options, header, named["name"], recipe, imatrix_path, output, identity) for one in made for recipe in one
-    ]
+    # A control has the same size as the recipe that it controls.
+    needed_bytes = sum(len(made) * gathered(size) for made, size in zip(gathered(recipes), sizes, strict=True))
+    check_folder(output, "--output", needed_bytes=needed_bytes)
+    imatrix_sha256 = None if imatrix_path is None else file_sha256(imatrix_path)
+    source = _Source(header, model["name"], gguf_sha256(header), imatrix_path, imatrix_sha256)
+    return [_order(source, recipe, output, options.threads) for made in gathered(recipes) for recipe in made]
 
 
 def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfig:
-    """The user's configuration, its recipes checked, with the flags for protection laid on it."""
+    """Return the user's configuration, overridden by the protection flags. Raise `BadInput` for faults in it."""
     protection = arguments.flag_values(options).get("protection", {})
     config = load(options.config, {"models": [model], "protection": protection})
     check_custom_recipes(config.recipes)
     return config
 
 
-def _order(
-    options: argparse.Namespace,
-    header: GgufHeader,
-    model_name: str,
-    recipe: Recipe,
-    imatrix_path: str | None,
-    output: Path,
-    identity: dict[str, Any],
-) -> QuantizeOrder:
+def _recipes(options: argparse.Namespace, config: PipelineConfig) -> list[tuple[Recipe, ...]]:
+    """Return what is made for each recipe of --formats: the recipe, under protection if asked, then its control if any.
+
+    Raises:
+        BadInput: no recipe, unknown recipes, or recipes that need an importance matrix if there is none.
+    """
+    names = arguments.split_names(options.formats)
+    if not names:
+        raise BadInput(Fault("--formats", options.formats, f"llama.cpp types or recipes, such as {DEFAULT_FORMATS}"))
+    faults = Faults()
+    named = [faults.gather(resolve_recipe, name, config.recipes, key="--formats") for name in names]
+    # Different names may stand for one recipe: q4_k is q4_k_m.
+    recipes = {recipe.name: recipe for recipe in named if recipe is not None}.values()
+    if options.imatrix == "none":
+        faults.found += [_needs_imatrix(recipe) for recipe in recipes if needs_imatrix(recipe)]
+    faults.stop_if_any()
+    return [protected(recipe, config.protection) for recipe in recipes]
+
+
+def _needs_imatrix(recipe: Recipe) -> Fault:
+    allowed = f"an importance matrix: {recipe.name} cannot be made without one"
+    return Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix.")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What all files are made from."""
+
+    header: GgufHeader
+    model_name: str
+    model_sha256: str
+    imatrix_path: str | None
+    imatrix_sha256: str | None
+
+
+def _order(source: _Source, recipe: Recipe, output: Path, threads: int) -> QuantizeOrder:
+    key = arm_key(model=source.model_sha256, recipe=recipe, imatrix=source.imatrix_sha256, build=library.build())
     return QuantizeOrder(
         arm=recipe.name + recipe.suffix,
-        model_path=str(header.path),
-        model_name=model_name,
+        model_path=str(source.header.path),
+        model_name=source.model_name,
         recipe=recipe,
-        imatrix_path=imatrix_path,
-        threads=options.threads,
-        output_path=str(output / f"{model_name}-{recipe.file_label}.gguf"),
-        dequantized_from=header.dequantized_from,
-        key={"kind": "arm", "recipe": recipe.identity, **identity},
-        measured_path=str(output / f".errors-{content_hash(identity)[:16]}.json") if recipe.budget else None,
+        imatrix_path=source.imatrix_path,
+        threads=threads,
+        output_path=str(output / f"{source.model_name}-{recipe.file_label}.gguf"),
+        dequantized_from=source.header.dequantized_from,
+        key=key,
+        measured_path=str(output / f".errors-{errors_hash(key)[:16]}.json") if recipe.budget else None,
     )
 
 
-def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
-    """What every file of this call is made from."""
-    imatrix = file_sha256(imatrix_path) if imatrix_path else None
-    return {"model": gguf_sha256(header), "imatrix": imatrix, "build": library.build()}
-
-
 def _make(order: QuantizeOrder, place: str) -> bool:
-    """Make one file, or say that it is there already. False: it could not be made."""
+    """Make one file unless it exists already. Return False if it could not be made.
+
+    Args:
+        place: number of the file among all files, shown before its name.
+    """
     files = ArmFiles.in_shared_folder(order.output_path)
     if files.gguf.exists() and files.manifest.exists() and load_manifest(files.manifest).key == order.key:
-        print(f"{place} {order.arm}: {files.gguf} is there already, nothing to do")
+        print(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
         return True
     try:
         with Steps(f"{place} {order.arm}", unit="tensors") as steps:
@@ -175,39 +192,19 @@ def _make(order: QuantizeOrder, place: str) -> bool:
 
 
 def _describe(path: Path, manifest: ArmManifest) -> str:
-    text = f"{path}, {manifest.size_bytes / 2**20:.1f} MiB, {manifest.bits_per_weight:.2f} bits a weight"
+    text = f"{path}, {manifest.size_bytes / 2**20:.1f} MiB, {manifest.bits_per_weight:.2f} bits per weight"
     text += f", {manifest.seconds:.1f} s"
     if manifest.dequantized_from:
         text += f"; dequantized from {manifest.dequantized_from}"
     if manifest.budget is not None:
-        text += f"; {manifest.budget.added_bpw:+.3f} bits a weight against {manifest.method}"
+        text += f"; {manifest.budget.added_bpw:+.3f} bits per weight compared with {manifest.method}"
         if manifest.budget.predicted_error is not None:
             text += f", predicted error {manifest.budget.predicted_error:.3g}"
-            text += f" ({manifest.budget.predicted_error_base:.3g} without)"
+            text += f" ({manifest.budget.predicted_error_base:.3g} for {manifest.method} alone)"
     if manifest.fallbacks.count:
         taken = ", ".join(f"{count} {kind}" for kind, count in manifest.fallbacks.by_type.items())
         text += f"; {manifest.fallbacks.count} of {manifest.fallbacks.tensors_quantized} tensors fell back ({taken})"
     return text
-
-
-def _names(options: argparse.Namespace) -> list[str]:
-    names = arguments.split_names(options.formats)
-    if not names:
-        raise BadInput(Fault("--formats", options.formats, f"llama.cpp types or recipes, as {DEFAULT_FORMATS}"))
-    return names
-
-
-def _needs_imatrix(recipe: Recipe) -> Fault:
-    allowed = f"an importance matrix: {recipe.name} cannot be made without one"
-    return Fault("--imatrix", "none", allowed, "Collect one: python -m jobs.collect_imatrix.")
-
-
-def _gathered(faults: list[Fault], check: Callable[[], T]) -> T | None:
-    try:
-        return check()
-    except BadInput as error:
-        faults.extend(error.faults)
-        return None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Mixes in a pipeline become arms, and calibration text that holds what is asked is refused."""
+"""Mixes in a pipeline become arms. Calibration text that contains questions of a benchmark is refused."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from actors.quantization.calibration import make_chunks, read_calibration
 from actors.store import file_sha256
 from conf.load import load
 from jobs import pipeline
+from jobs._counter import TerminalReporter
 from tests.jobs.running import small_pipeline
 
 ENGLISH = "The old town by the river has many boats and houses, and nobody knows how long they have been there. "
@@ -33,12 +34,12 @@ def dry_run(
     capsys: pytest.CaptureFixture[str], model: Path, folder: Path, *more: object, mixed: bool = True
 ) -> tuple[int, str, str]:
     words = list(small_pipeline(model, folder / "runs", "dry"))
-    if mixed:  # what the mixes say, in place of the small pipeline's own text
+    if mixed:  # the texts of the mixes replace the small pipeline's own text
         place = words.index("--calibration")
         del words[place : place + 2]
     code = pipeline.main([*words, "--dry-run", *map(str, more)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 def test_each_mix_makes_every_lossy_arm_once(
@@ -51,7 +52,7 @@ def test_each_mix_makes_every_lossy_arm_once(
     assert "imatrix en-ja4" in out
 
 
-def test_a_mix_of_the_users_own_is_known_by_its_name(
+def test_a_custom_mix_is_known_by_its_name(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mix = tmp_path / "mine.yaml"
@@ -66,7 +67,7 @@ def test_a_mix_of_the_users_own_is_known_by_its_name(
     assert "--imatrix mine,en" in err
 
 
-def test_an_unknown_mix_names_the_near_one(
+def test_the_message_for_an_unknown_mix_suggests_a_similar_name(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = dry_run(capsys, tiny_model, tmp_path, "--imatrix", "en-ja5", "--data-dir", data)
@@ -74,7 +75,7 @@ def test_an_unknown_mix_names_the_near_one(
     assert "'en-ja4'" in err
 
 
-def test_a_mix_that_its_texts_cannot_fill_says_so(
+def test_a_mix_whose_texts_are_too_short_is_refused(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--imatrix", "en-ja4", "--data-dir", data, "--dataset-size", 10_000_000)
@@ -84,12 +85,12 @@ def test_a_mix_that_its_texts_cannot_fill_says_so(
     assert "ja_aozora.txt" in err
 
 
-def test_a_mix_of_several_sizes_gives_as_many_tokens(
+def test_the_size_of_a_mix_multiplies_its_tokens(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = {"models": [{"name": "tiny", "path": str(tiny_model)}], "data_dir": str(data)}
     config = load(None, {**flags, "imatrix": ["en", "en5", "en1-ja4"], "calibration": {"dataset_size": 1024}})
-    sources = source_imatrices(config, file_sha256, read_calibration, wanted=True)
+    sources = source_imatrices(config, file_sha256, read_calibration, TerminalReporter(), wanted=True)
     assert [source.tokens(config.calibration.dataset_size) for source in sources] == [1024, 5120, 5120]
     with Model(tiny_model, vocab_only=True) as vocabulary:
         chunks = [
@@ -97,12 +98,12 @@ def test_a_mix_of_several_sizes_gives_as_many_tokens(
         ]
     small, control, added = chunks
     assert (len(small), len(control), len(added)) == (16, 80, 80)
-    # One part of English in all three: what is added is the only difference.
+    # All three begin with the same English chunks. Only what is added differs.
     assert control[:16] == added[:16] == small
     assert added[16:] != control[16:]
 
 
-def test_a_mix_that_cannot_be_filled_in_its_size_names_both(
+def test_the_message_for_a_mix_that_is_too_short_gives_the_dataset_size_and_the_multiple(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--imatrix", "en5", "--data-dir", data, "--dataset-size", 100_000)
@@ -127,13 +128,13 @@ def plant(data: Path, question: str) -> None:
         ("川沿いの古い町には舟と家がたくさんあって、誰もその由来を知らない。舟は何艘か。", "ja_aozora.txt"),
     ],
 )
-def test_calibration_on_a_question_is_refused_and_can_be_let_pass(
+def test_calibration_on_a_question_is_refused_unless_the_user_allows_it(
     tiny_model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], question: str, text: str
 ) -> None:
     plant(data, question)
     with (data / "calibration" / text).open("a", encoding="utf-8") as file:
         file.write(question)
-    # The limit leaves the question out; another run would ask it.
+    # The limit excludes the question, but another run might ask it.
     more = ("--imatrix", "en-ja4", "--data-dir", data, "--benchmarks", "gsm8k", "--limit", 1)
     code, _, err = dry_run(capsys, tiny_model, tmp_path, *more)
     assert code == 2
@@ -146,13 +147,13 @@ def test_calibration_on_a_question_is_refused_and_can_be_let_pass(
     assert f"Notice: Calibration text {text} shares" in out
 
 
-def test_what_the_demo_calibrates_on_is_not_what_it_asks(
+def test_the_demo_does_not_calibrate_on_its_questions(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dry_run(capsys, tiny_model, tmp_path, "--limit", 64, mixed=False)[0] == 0
 
 
-def test_documents_of_items_hold_questions_choices_and_measured_text(tiny_model: Path) -> None:
+def test_the_documents_of_items_are_questions_choices_and_measured_text(tiny_model: Path) -> None:
     shots = "Example. " * 200
 
     def item(name: str, task: Generate | Choose | Measure) -> Item:

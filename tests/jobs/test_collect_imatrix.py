@@ -1,4 +1,4 @@
-"""`jobs.collect_imatrix` makes a matrix with its manifest, or says what is wrong and writes nothing."""
+"""`jobs.collect_imatrix` makes a matrix with its manifest, or reports what is wrong and writes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors import keys
 from actors.llama.gguf_layout import read_layout
+from actors.quantization.groups import PartsFolder
 from actors.quantization.imatrix import load_manifest, manifest_path
 from actors.quantization.imatrix_file import read_imatrix
 from jobs import collect_imatrix
@@ -46,12 +48,12 @@ def test_without_a_text_the_help_topics_are_read_and_named(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (("--dataset-size", 100_000_000), "--dataset-size: got 100000000; allowed: at most"),
         (("--dataset-size", 0), "--dataset-size: got 0"),
         (("--shards", 0), "--shards: got 0"),
-        (("--shards", 3, "--dataset-size", 8192), "at most 2, the groups of 8 chunks"),
+        (("--shards", 3, "--dataset-size", 8192), "at most 2, the number of groups of 8 chunks"),
         (("--calibration", "nowhere.yaml"), "No such file"),
         (("--calibration", "en", "--calibration", "text.txt"), "one mix, or texts"),
         (("--calibration", "en"), "--data-dir"),
@@ -59,16 +61,40 @@ def test_without_a_text_the_help_topics_are_read_and_named(
         (("--chart", "m.png"), "only together with --show-statistics"),
         (("--ctx", 1, "--threads", 0), "--threads: got 0"),
         (("--calibration", "missing.txt"), "No such file"),
-        (("--config", "conf/demo.yaml"), "nothing without --weight-tokens"),
+        (("--config", "conf/demo.yaml"), "only with --weight-tokens"),
         (("--weight-tokens", "--config", "nowhere.yaml"), "No such file"),
     ],
 )
-def test_bad_input_is_told_and_nothing_is_written(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], told: str
+def test_bad_input_is_reported_and_nothing_is_written(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], reported: str
 ) -> None:
     assert run("--model", tiny, "--output", tmp_path / "new" / "matrix.gguf", *words) == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_all_faults_in_files_are_reported_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--calibration", "missing.txt", "--weight-tokens", "--config", "nowhere.yaml")
+    assert run("--model", tmp_path / "missing.gguf", "--output", tmp_path / "matrix.gguf", *words) == 2
+    reported = capsys.readouterr().err
+    assert all(part in reported for part in ("missing.gguf", "missing.txt", "nowhere.yaml"))
+
+
+def test_a_matrix_is_made_again_if_the_rule_for_keys_changes(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--model", tiny, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--ctx", 64, "--threads", 1)
+    # A job that was killed before the end leaves its groups behind.
+    monkeypatch.setattr(PartsFolder, "remove", lambda folder: None)
+    assert run(*words) == 0
+    groups = {path: path.stat().st_mtime_ns for path in tmp_path.glob("matrix.gguf.parts/*")}
+    assert groups
+    assert run(*words) == 0
+    assert {path: path.stat().st_mtime_ns for path in groups} == groups, "saved groups are used again"
+    monkeypatch.setattr(keys, "KEY_RULE", keys.KEY_RULE + 1)
+    assert run(*words) == 0
+    assert all(path.stat().st_mtime_ns != before for path, before in groups.items())
+    assert load_manifest(manifest_path(tmp_path / "matrix.gguf")).key["rule"] == keys.KEY_RULE
 
 
 def test_any_number_of_processes_gives_the_same_bits(tiny: Path, tmp_path: Path) -> None:
@@ -89,24 +115,24 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     texts = "texts: [{path: en.txt, share: 2}, {path: ja.txt}]"
     mix.write_text(f"{texts}\nchunk_shuffle_seed: 1\nsize: 2\n", encoding="utf-8")
     output = tmp_path / "matrix.gguf"
-    told = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 192, "--ctx", 64, "--threads", 1)
-    assert run("--model", tiny, "--output", output, *told) == 0
+    options = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 192, "--ctx", 64, "--threads", 1)
+    assert run("--model", tiny, "--output", output, *options) == 0
     manifest = load_manifest(manifest_path(output))
     assert (manifest.mix, manifest.group_chunks, manifest.rules.chunk_shuffle_seed) == ("two-to-one", 8, 1)
     assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
 
 
-def test_what_fails_in_the_middle_names_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_in_the_middle_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_tiny_model(tmp_path / "broken.gguf")
     row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
     with model.open("r+b") as file:
         file.seek(row.offset)
         file.write(np.full(256, np.inf, np.float16).tobytes())
     assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 1
-    said = capsys.readouterr().err
-    assert "group 1 of 1" in said
-    assert "not finite" in said
-    assert "--dataset-size" in said
+    reported = capsys.readouterr().err
+    assert "group 1 of 1" in reported
+    assert "not finite" in reported
+    assert "--dataset-size" in reported
 
 
 def test_tokens_are_weighted_as_the_configuration_says(
@@ -115,9 +141,9 @@ def test_tokens_are_weighted_as_the_configuration_says(
     (tmp_path / "text.txt").write_text("the theorem of 12 and 3 kg of it in the end. " * 300, encoding="utf-8")
     config = tmp_path / "mine.yaml"
     config.write_text("protection: {token_weights: {mathematics: 3, science: 2}}\n", encoding="utf-8")
-    told = ("--calibration", tmp_path / "text.txt", "--dataset-size", 512, "--ctx", 64, "--threads", 1)
+    options = ("--calibration", tmp_path / "text.txt", "--dataset-size", 512, "--ctx", 64, "--threads", 1)
     output = tmp_path / "matrix.gguf"
-    assert run("--model", tiny, "--output", output, *told, "--weight-tokens", "--config", config) == 0
+    assert run("--model", tiny, "--output", output, *options, "--weight-tokens", "--config", config) == 0
     assert "mathematics 3 (" in capsys.readouterr().out
     manifest = load_manifest(manifest_path(output))
     assert manifest.mix == "default+weighted"
@@ -134,9 +160,9 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
     assert run("--model", tiny, "--output", output, "--dataset-size", 512, "--threads", 1) == 0
     capsys.readouterr()
     assert run("--show-statistics", output) == 0
-    said = capsys.readouterr().out
-    assert "14 tensors with data" in said
-    assert "2 layers" in said
+    shown = capsys.readouterr().out
+    assert "14 tensors with data" in shown
+    assert "2 layers" in shown
     assert run("--show-statistics", output, "--chart", tmp_path / "charts" / "m.png") == 0
     assert {path.name for path in (tmp_path / "charts").iterdir()} == {"m.png", "m.svg"}
     capsys.readouterr()
@@ -147,7 +173,7 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_signal_ends_it_at_once_with_the_way_to_go_on(tiny: Path, tmp_path: Path, threads: int) -> None:
+def test_a_signal_ends_the_job_at_once_and_it_says_how_to_go_on(tiny: Path, tmp_path: Path, threads: int) -> None:
     output = tmp_path / "matrix.gguf"
     words = ("--model", tiny, "--output", output, "--dataset-size", 65536, "--threads", threads)
     process = start("collect_imatrix", *map(str, words))
@@ -158,5 +184,5 @@ def test_a_signal_ends_it_at_once_with_the_way_to_go_on(tiny: Path, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "the same command goes on with the others" in err and "Traceback" not in err
+    assert "Run the same command again to do the others" in err and "Traceback" not in err
     assert not output.exists()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actors.orchestrator.planning.published import settings_of
 from actors.store import RunDirectory, write_json
 from conf.schema import PipelineConfig
-from jobs._preflight import settings_of
 from jobs._runner import changed_margins, looked_before
 
 

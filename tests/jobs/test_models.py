@@ -1,4 +1,4 @@
-"""Jobs take models and arms by path and from the hub alike; what cannot be had ends with code 2 before Ray starts."""
+"""Jobs take models and arms from paths and from the hub. If one cannot be had, they exit with 2 before Ray starts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def server(whole: Path, folder: Path) -> Iterator[hub_server.Hub]:
 
 @pytest.fixture
 def job(server: hub_server.Hub, tmp_path: Path) -> Job:
-    """Runs a job that knows the small hub only, with empty caches."""
+    """Return a function that runs a job with empty caches. The job knows only the small test hub."""
 
     def call(name: str, *arguments: str, **extra: str) -> Ended:
         places = {"HF_HOME": str(tmp_path / "hf"), "QUANT_ASSAY_CACHE": str(tmp_path / "cache"), "HF_TOKEN": ""}
@@ -92,7 +92,7 @@ def test_a_matrix_is_collected_from_a_file_and_a_data_set_of_the_hub(job: Job, t
 
 
 @pytest.mark.slow
-def test_a_plan_records_where_models_and_arms_come_from_and_what_arms_do_otherwise(job: Job, tmp_path: Path) -> None:
+def test_a_plan_records_where_models_and_arms_come_from_and_how_arms_differ(job: Job, tmp_path: Path) -> None:
     models = ["--model", "tiny=hf:org/tiny/gguf/tiny-F16.gguf", "--arm", "theirs=hf:org/tiny/other-Q4_X.gguf"]
     work = ["--quantizations", "f16", "--benchmarks", "demo_choice", "--limit", "1", "--imatrix", "none"]
     places = ["--storage", str(tmp_path / "runs"), "--pipeline-id", "hub"]
@@ -117,7 +117,7 @@ def test_a_plan_records_where_models_and_arms_come_from_and_what_arms_do_otherwi
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "reported"),
     [
         ("org/missing", "the id of a model"),
         ("org/tiny@v9", "a branch, tag or commit of org/tiny"),
@@ -129,16 +129,16 @@ def test_a_plan_records_where_models_and_arms_come_from_and_what_arms_do_otherwi
         ("hf:nonsense", "hf:owner/name"),
     ],
 )
-def test_what_the_hub_does_not_give_is_bad_input(
-    server: hub_server.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, said: str
+def test_a_model_that_the_hub_cannot_supply_is_bad_input(
+    server: hub_server.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, reported: str
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     hub = Hub(endpoint=server.endpoint, cache_dir=tmp_path / "hub")
-    with pytest.raises(BadInput, match=re.escape(said)):
+    with pytest.raises(BadInput, match=re.escape(reported)):
         find(model, key="--model", is_model=True, hub=hub)
 
 
-def test_all_that_is_wrong_is_told_before_anything_is_fetched(job: Job, server: hub_server.Hub, tmp_path: Path) -> None:
+def test_all_faults_are_reported_before_any_download(job: Job, server: hub_server.Hub, tmp_path: Path) -> None:
     server.requests.clear()
     checkpoint = write_files(tmp_path / "incomplete", checkpoint_files())
     (checkpoint / "model-00002-of-00002.safetensors").unlink()
@@ -146,6 +146,6 @@ def test_all_that_is_wrong_is_told_before_anything_is_fetched(job: Job, server: 
     ended = job("pipeline", *models, "--quantizations", "q9_9", "--arm", "c=org/tiny", "--storage", str(tmp_path / "s"))
     assert ended.code == 2
     assert "Traceback" not in ended.err
-    for said in ("missing: model-00002-of-00002.safetensors", "q9_9", "hf:org/tiny@main/path/file.gguf"):
-        assert said in ended.err
+    for reported in ("missing: model-00002-of-00002.safetensors", "q9_9", "hf:org/tiny@main/path/file.gguf"):
+        assert reported in ended.err
     assert all("/resolve/" not in path for _, path, _ in server.requests)

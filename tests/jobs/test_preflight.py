@@ -1,4 +1,4 @@
-"""What is checked before anything starts, and at what cost."""
+"""Checks before anything starts: what they find, and how often they read the texts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from actors.orchestrator.sources.inspect import inspect
 from actors.quantization.calibration import read_calibration
 from conf.load import load
 from jobs import collect_imatrix, pipeline, quantize
+from jobs._counter import TerminalReporter
 
 
 def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,7 @@ def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monke
         "calibration": {"texts": [str(text)], "dataset_size": 512},
         "storage": str(tmp_path / "runs"),
     }
-    inspect(load(None, values), HashCache(tmp_path), use_gpu=False)
+    inspect(load(None, values), HashCache(tmp_path), TerminalReporter(), use_gpu=False)
     assert reads == {str(text): 1}
 
 
@@ -50,8 +51,8 @@ def test_too_little_memory_is_bad_input_before_anything_is_written(
     )
     for job, words in commands:
         assert job.main(["--model", model, *words]) == 2
-        told = capsys.readouterr().err
-        assert "memory: got '0.0 GiB available'" in told, job
-        assert "at least 0.3 GiB for " in told
-        assert "--max-workers 1" in told
+        reported = capsys.readouterr().err
+        assert "memory: got '0.0 GiB available'" in reported, job
+        assert "at least 0.3 GiB for " in reported
+        assert "--max-workers 1" in reported
     assert not output.exists()

@@ -1,4 +1,4 @@
-"""A protected pipeline from end to end: its arms and controls, what results and documents say of them."""
+"""A protected pipeline from start to end: its arms and controls, and what results and documents say about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_protected_pipeline_compares_each_arm_with_its_control(tiny_model: Path, storage: Path) -> None:
-    # Of an option that is given twice, argparse takes the last.
+    # If an option is given twice, argparse takes the last one.
     more = ("--protection-level", "high", "--benchmarks", "perplexity_pydoc", "--limit", "2", "--lang", "en")
     ended = run("pipeline", *small_pipeline(tiny_model, storage, "protected", *more))
     assert ended.code == 0, ended.out + ended.err

@@ -1,4 +1,4 @@
-"""`jobs.quantize` makes a folder of verified GGUFs, redoes nothing, and tells all that is wrong at once."""
+"""`jobs.quantize` makes a folder of verified GGUFs, repeats no work, and reports all faults at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from actors import keys
 from actors.llama.gguf_layout import read_layout
+from actors.quantization.quantize import load_manifest
 from jobs import collect_imatrix, quantize
 from tests.jobs.running import start
 from tests.small_model import smollm2_path
@@ -38,21 +40,49 @@ def test_files_are_named_by_model_and_type_and_made_once(
     before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
     capsys.readouterr()
     assert run(*command) == 0
-    assert capsys.readouterr().out.count("is there already") == 2
+    assert capsys.readouterr().out.count("exists already") == 2
     assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
 
 
-def test_all_faults_are_told_at_once_and_nothing_is_written(
+def test_all_faults_are_reported_at_once_and_nothing_is_written(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
     assert (
         run("--model", tiny.parent / "no.gguf", "--formats", "q4_km,iq2_xxs", "--output", output, "--threads", 0) == 2
     )
-    told = capsys.readouterr().err
+    reported = capsys.readouterr().err
     for part in ("'q4_k_m'", "no such file", "iq2_xxs cannot be made without one", "--threads: got 0"):
-        assert part in told
+        assert part in reported
     assert not output.exists()
+
+
+def test_files_are_made_again_if_the_rule_for_keys_changes(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--model", f"m={tiny}", "--output", tmp_path, "--formats", "f16,q4_k_m", "--protection-level", "low")
+    assert run(*words) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(keys, "KEY_RULE", keys.KEY_RULE + 1)
+    assert run(*words) == 0
+    assert "exists already" not in capsys.readouterr().out
+    assert load_manifest(tmp_path / "m-F16.manifest.json").key["rule"] == keys.KEY_RULE
+    assert len(list(tmp_path.glob(".errors-*.json"))) == 2
+    assert run(*words) == 0
+    assert capsys.readouterr().out.count("exists already") == 3
+
+
+def test_a_file_is_made_again_for_another_matrix_only_if_its_recipe_uses_one(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--model", f"m={tiny}", "--output", tmp_path / "out", "--formats", "f16,q4_k_m")
+    for number in (1, 2):
+        matrix = tmp_path / f"matrix-{number}.gguf"
+        size = ("--dataset-size", 512 * number, "--threads", 1)
+        assert collect_imatrix.main([str(word) for word in ("--model", tiny, "--output", matrix, *size)]) == 0
+        capsys.readouterr()
+        assert run(*words, "--imatrix", matrix) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "exists already" in line] == ["f16:"]
 
 
 def test_protected_files_and_their_controls_are_made_once(
@@ -70,16 +100,16 @@ def test_protected_files_and_their_controls_are_made_once(
         f"{Path(name).stem}.allocation.json" for name in names - {"m-F16.gguf"}
     }
     assert run(*words, "--protection-level", "low") == 0
-    assert capsys.readouterr().out.count("is there already") == 5
+    assert capsys.readouterr().out.count("exists already") == 5
     assert run(*words[:4], "--formats", "q4_k_m", "--target-bpw", "4.6", "--no-controls") == 0
     assert {path.name for path in output.glob("*tbpw*.gguf")} == {"m-Q4_K_M-tbpw4.6.gguf"}
 
 
-def test_an_unknown_level_lists_those_there_are(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_level_lists_the_known_ones(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         run("--model", tiny, "--output", tmp_path / "out", "--protection-level", "extreme")
-    told = capsys.readouterr().err
-    assert all(level in told for level in ("none", "low", "medium", "high", "max"))
+    reported = capsys.readouterr().err
+    assert all(level in reported for level in ("none", "low", "medium", "high", "max"))
 
 
 def test_a_file_where_the_folder_should_be_is_bad_input(
@@ -117,23 +147,23 @@ def test_recipes_are_made_under_the_names_that_publishers_use(
     ]
     capsys.readouterr()
     assert run(*command, *formats) == 0
-    assert capsys.readouterr().out.count("is there already") == 4
-    # The name stays, the content changes: the file is another one and is made anew.
+    assert capsys.readouterr().out.count("exists already") == 4
+    # Same name, other content: the file must be made again.
     config.write_text(CONFIG.replace("q6_k", "q5_k"))
     assert run(*command, *formats) == 0
-    assert capsys.readouterr().out.count("is there already") == 3
+    assert capsys.readouterr().out.count("exists already") == 3
 
 
-def test_faults_in_recipes_are_told_before_anything_is_written(
+def test_faults_in_recipes_are_reported_before_anything_is_written(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("recipes: {q4_k_m: {method: q4_0}, custom_q4: {method: q4_0, bits: 5, output: q9}}\n")
     output = tmp_path / "out"
     assert run("--model", tiny, "--output", output, "--formats", "custom_q4", "--config", config) == 2
-    told = capsys.readouterr().err
+    reported = capsys.readouterr().err
     for part in ("recipes.q4_k_m", "recipes.custom_q4.bits: got 5", "recipes.custom_q4.output"):
-        assert told.count(part) == 1
+        assert reported.count(part) == 1
     assert not output.exists()
 
 
@@ -150,7 +180,7 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_finished(tmp_path: Path)
     output = tmp_path / "out"
     words = ("--model", f"small={smollm2_path()}", "--formats", "q6_k", "--output", str(output), "--threads", "1")
     process = start("quantize", *words)
-    # Killed while llama.cpp writes: the file is growing under its temporary name.
+    # Kill it while llama.cpp writes, that is, while the file grows under its temporary name.
     while not any(path.stat().st_size for path in output.glob(".small-Q6_K.gguf.*.part")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)

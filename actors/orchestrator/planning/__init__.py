@@ -1,4 +1,4 @@
-"""Making a plan. Pure: functions from the configuration and what was read about models and benchmarks.
+"""Makes the plan with pure functions of the configuration and of what was read about models and benchmarks.
 
-Nothing is looked up on disk here, so the same input gives the same plan on any machine.
+Nothing here reads the disk, so the same input gives the same plan on any machine.
 """

@@ -1,4 +1,4 @@
-"""Which arms there are: what is made, what exists already, and which of them the others are compared with."""
+"""The arms of a plan: the ones that the pipeline makes, the ones that exist already, and the reference of each."""
 
 from __future__ import annotations
 
@@ -6,55 +6,61 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from actors.keys import arm_key, errors_hash, make_key
 from actors.orchestrator.plan import AA, PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
-from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig
 
 
 def recipes_of(config: PipelineConfig, inputs: Inputs) -> tuple[Recipe, ...]:
+    """Return all recipes that are made of each model, a control after the recipe that it controls."""
     return tuple(recipe for name in config.quantizations for recipe in inputs.recipes[name])
 
 
 def weighs_tokens(config: PipelineConfig, recipe: Recipe) -> bool:
-    """True where the matrix is one in which tokens count by their class: for protected arms, and not their controls."""
+    """Return True if the recipe needs a matrix in which tokens count by their class.
+
+    Protected arms need one if the class weights differ. Their controls do not.
+    """
     weights = config.protection.token_weights
     return recipe.budget is not None and not recipe.budget.control and len(set(weights.model_dump().values())) > 1
 
 
 def weighted_mix(mix: str) -> str:
-    """Name of the matrix of the same mix in which tokens count by their class; no mix of a user's has such a name."""
+    """Return the name of the matrix from `mix` with token weights. No custom mix can have such a name."""
     return f"{mix}+weighted"
 
 
 def name_prefix(inputs: Inputs, model: SourceModel) -> str:
-    """What arm names begin with where there are several models."""
+    """Return the prefix of the model's arm names: empty if there is only one model."""
     return f"{model.name}~" if len(inputs.models) > 1 else ""
 
 
 def plan_arms(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, imatrices: tuple[PlannedImatrix, ...]
 ) -> tuple[PlannedArm, ...]:
-    """Our own arms model by model, then the existing GGUFs, which are compared within the first model."""
+    """Plan the arms that are made, model by model, and the existing ones, which are compared with the first model's."""
     arms: list[PlannedArm] = []
     for model in inputs.models:
         prefix = name_prefix(inputs, model)
         names = [f"{prefix}{recipe.name}{recipe.suffix}" for recipe in recipes_of(config, inputs)]
-        own_existing = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
-        reference = reference_of(config, prefix, [*names, *own_existing])
-        for recipe in recipes_of(config, inputs):
-            for source in inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1]:
-                name = f"{prefix}{recipe.name}"
-                arms.append(plan_arm(config, run, inputs, imatrices, model, name, recipe, source, reference))
+        existing_names = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
+        reference = reference_of(config, prefix, [*names, *existing_names])
+        arms += [
+            plan_arm(config, run, inputs, model, recipe, source, imatrices=imatrices, reference=reference)
+            for recipe in recipes_of(config, inputs)
+            for source in (inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1])
+        ]
         if model is inputs.models[0]:
-            arms.extend(_existing_arm(arm, model, reference) for arm in inputs.arms)
+            arms += [_existing_arm(arm, model, reference) for arm in inputs.arms]
     return tuple(arms)
 
 
 def with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[PlannedArm, ...]:
-    """With `noise_floor`, each reference once more, to be decoded in another batch layout."""
+    """Add an A/A arm for each reference if `noise_floor` is set: the same file, decoded in another batch layout."""
     if not config.noise_floor:
         return arms
     references = {arm.reference for arm in arms}
@@ -69,7 +75,7 @@ def with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[Plann
 
 
 def reference_of(config: PipelineConfig, prefix: str, names: Sequence[str]) -> str | None:
-    """The reference among the arms of one model: the one that the user named, else the most exact lossless one."""
+    """Return the reference among one model's arms: the configured one, else the most exact lossless one."""
     if config.reference is not None:
         return next((name for name in (config.reference, f"{prefix}{config.reference}") if name in names), None)
     return next((f"{prefix}{kind}" for kind in LOSSLESS_TYPES if f"{prefix}{kind}" in names), None)
@@ -79,33 +85,27 @@ def plan_arm(
     config: PipelineConfig,
     run: RunDirectory,
     inputs: Inputs,
-    imatrices: tuple[PlannedImatrix, ...],
     model: SourceModel,
-    base_name: str,
     recipe: Recipe,
     source: SourceImatrix,
-    reference: str | None,
+    *,
+    imatrices: tuple[PlannedImatrix, ...] = (),
+    reference: str | None = None,
 ) -> PlannedArm:
-    is_default = source is inputs.imatrices[0]
-    name = (base_name if is_default else f"{base_name}+{source.name}") + recipe.suffix
+    """Plan one arm that the pipeline makes from `model` by `recipe`, with the matrix that `source` names."""
+    matrix_suffix = "" if source is inputs.imatrices[0] else f"+{source.name}"
+    name = f"{name_prefix(inputs, model)}{recipe.name}{matrix_suffix}{recipe.suffix}"
     mix = weighted_mix(source.name) if source.texts and weighs_tokens(config, recipe) else source.name
     collected = next((one for one in imatrices if (one.model, one.mix) == (model.name, mix)), None)
     weighted = uses_imatrix(recipe) and (collected is not None or source.path is not None)
-    imatrix_identity = None
-    if weighted:
-        imatrix_identity = content_hash(collected.order.key) if collected else source.sha256
-    key: dict[str, Any] = {
-        "rule": KEY_RULE,
-        "kind": "arm",
-        "model": model.sha256,
-        "recipe": recipe.identity,
-        "imatrix": imatrix_identity,
-        "build": dict(inputs.build),
-    }
+    key = arm_key(
+        model=model.sha256,
+        recipe=recipe,
+        imatrix=content_hash(collected.order.key) if collected else source.sha256,
+        build=inputs.build,
+    )
     key_hash = content_hash(key)
     path = run.artifact(name, key_hash) / f"{model.name}-{recipe.file_label}.gguf"
-    # Shared by all arms of the storage that are made from the same model with the same matrix.
-    errors = content_hash({**key, "kind": "errors", "recipe": None})
     order = QuantizeOrder(
         arm=name,
         model_path=model.path,
@@ -116,7 +116,7 @@ def plan_arm(
         output_path=str(path),
         dequantized_from=model.dequantized_from,
         key=key,
-        measured_path=str(run.measured(errors)) if recipe.budget else None,
+        measured_path=str(run.measured(errors_hash(key))) if recipe.budget else None,
     )
     return PlannedArm(
         name=name,
@@ -134,10 +134,10 @@ def plan_arm(
     )
 
 
-def _identity_of_existing(arm: SourceArm) -> dict[str, Any]:
+def _existing_key(arm: SourceArm) -> dict[str, Any]:
     if arm.endpoint is not None:
-        return {"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model}
-    return {"kind": "file", "sha256": arm.sha256}
+        return make_key({"kind": "endpoint", "url": arm.endpoint.url, "model": arm.endpoint.model})
+    return make_key({"kind": "file", "sha256": arm.sha256})
 
 
 def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
@@ -148,7 +148,7 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         recipe=arm.recipe,
         imatrix=arm.imatrix,
         dequantized_from=arm.dequantized_from,
-        key_hash=content_hash({"rule": KEY_RULE, **_identity_of_existing(arm)}),
+        key_hash=content_hash(_existing_key(arm)),
         gguf_path=arm.path,
         predicted_bytes=arm.size_bytes or 0,
         unit=None,

@@ -1,4 +1,4 @@
-"""The blocks of an arm's benchmark: their items, seeds, keys and costs."""
+"""The blocks of one arm and benchmark: their items, seeds, key and cost."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from actors.keys import make_key
+from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory, seeds_of
 from actors.orchestrator.planning.layouts import layout_of
-from actors.orchestrator.planning.passes import Beside
+from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import GENERATION_VERSION, Item
-from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.store import RunDirectory, content_hash
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
 
 CHUNKS_SHARE = 4
-"""By how much blocks of perplexity have fewer items than others."""
+"""A block of a measured text has this many times fewer items than other blocks."""
 
 DECODE_WEIGHT = 4
-"""Cost of a generated token against one that is only read, for the estimate of the time left."""
+"""Cost of a generated token in prompt tokens. Used only to estimate the time left."""
 
 FUNCTION_TOKENS = 10_000
-"""Cost of a call to a function of the user's, for the same estimate: nobody can know."""
+"""Assumed cost, in prompt tokens, of a call to a custom function. The real cost is unknown. Used only to estimate the
+time left."""
 
 
 def seed_groups(known: Sequence[Sequence[int]], seeds: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Seeds in groups: known groups keep their places, for files are named by them; missing seeds form one more."""
+    """Return the known seed groups, and one more group for the seeds that are in none of them.
+
+    Known groups keep their positions, because the names of records files contain the position.
+    """
     missing = tuple(sorted(set(seeds) - {seed for group in known for seed in group}))
     groups = [tuple(group) for group in known]
     return (*groups, missing) if missing else tuple(groups)
@@ -39,32 +45,16 @@ def plan_blocks(
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
-    measured: Beside | None,
+    measured: MeasuringReference | None,
 ) -> tuple[RecordsDirectory, list[PlannedBlock]]:
+    """Return the records directory of an arm and benchmark, and its blocks.
+
+    Args:
+        known_seed_groups: for each records directory, the seed groups that earlier runs used there.
+        measured: the reference that is decoded beside the arm, if the benchmark measures a text.
+    """
     layout = layout_of(config, inputs, arm, benchmark)
-    key: dict[str, Any] = {
-        "rule": KEY_RULE,
-        "kind": "records",
-        "arm": arm.key_hash,
-        "benchmark": benchmark.name,
-        "version": benchmark.version,
-        "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
-        "engine": "function" if benchmark.kind == "function" else "llama",
-        "build": dict(inputs.build),
-        "layout": asdict(layout),
-        "block_items": _block_items(config, benchmark),
-    }
-    if benchmark.kind == "generate":
-        key["generation"] = GENERATION_VERSION
-    if benchmark.kind == "measure":
-        key["token_classes"] = class_rules()
-        key["reference"] = None if measured is None else measured.key_hash
-    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
-        key["chat_template"] = content_hash(inputs.chat_templates[arm.model])
-    if arm.endpoint is not None:
-        # What answers there, and how it is laid out, is the server's own matter.
-        key |= {"engine": "openai", "build": None, "layout": None, "generation": None}
+    key = _records_key(config, inputs, arm, benchmark, layout, measured)
     path = run.records(benchmark.name, arm.name, content_hash(key))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
@@ -92,14 +82,48 @@ def plan_blocks(
     return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
 
 
+def _records_key(
+    config: PipelineConfig,
+    inputs: Inputs,
+    arm: PlannedArm,
+    benchmark: PlannedBenchmark,
+    layout: EngineLayout,
+    measured: MeasuringReference | None,
+) -> dict[str, Any]:
+    """Return the key of an arm's records of one benchmark: everything that can change them, and nothing else."""
+    content: dict[str, Any] = {
+        "kind": "records",
+        "arm": arm.key_hash,
+        "benchmark": benchmark.name,
+        "version": benchmark.version,
+        "data": benchmark.data_hash,
+        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.kind == "function" else "llama",
+        "build": dict(inputs.build),
+        "layout": asdict(layout),
+        "block_items": _block_items(config, benchmark),
+    }
+    if benchmark.kind == "generate":
+        content["generation"] = GENERATION_VERSION
+    if benchmark.kind == "measure":
+        content["token_classes"] = class_rules()
+        content["reference"] = None if measured is None else measured.key_hash
+    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        content["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.endpoint is not None:
+        # Which program answers there, and with which layout, is not known here.
+        content |= {"engine": "openai", "build": None, "layout": None, "generation": None}
+    return make_key(content)
+
+
 def _block_items(config: PipelineConfig, benchmark: PlannedBenchmark) -> int:
-    """Items a block: few where they are chunks of text, which are decoded whole, by several models side by side."""
+    """Return the number of items per block. It is smaller for a measured text, whose items are long chunks."""
     items = config.execution.block_items
     return max(1, items // CHUNKS_SHARE) if benchmark.kind == "measure" else items
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:
-    """Rough cost of a block in tokens read, for the estimate of the time left; nothing else depends on it."""
+    """Estimate the cost of a block in prompt tokens. Only the estimate of the time left depends on it."""
     tokens = 0.0
     for item in items:
         task = item.task

@@ -1,31 +1,35 @@
-"""What is measured once an arm beside its blocks: the self-check of its engine, its speed and memory."""
+"""What is measured once per arm besides its blocks: speed and memory, and the self-check of the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from actors.keys import make_key
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder
-from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig
 
 CHECK_ITEMS = 2
-"""Items a kind of an arm's self-check."""
+"""Items per kind of benchmark in a self-check."""
 
 
 def plan_performances(
     run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]
 ) -> tuple[PlannedPerformance, ...]:
-    """Each arm in the layout of its widest benchmark; an A/A arm is its reference's file."""
+    """Plan one measurement per arm, in the layout of its benchmark with the largest KV cache.
+
+    Endpoints cannot be measured. A/A arms need not be: they are the same file as their reference.
+    """
     planned = []
     for arm in arms:
         layouts = [block.layout for block in blocks if block.arm == arm.name]
         if arm.is_aa or arm.endpoint is not None or not layouts:
             continue
         layout = max(layouts, key=lambda one: one.n_ctx)
-        key = {"rule": KEY_RULE, "kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)}
+        key = make_key({"kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)})
         path = run.performance(arm.name, content_hash(key))
         order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
         planned.append(PlannedPerformance(f"performance/{path.stem}", order))
@@ -39,7 +43,10 @@ def plan_checks(
     inputs: Inputs,
     blocks: Sequence[PlannedBlock],
 ) -> tuple[PlannedCheck, ...]:
-    """One check an arm that is decoded here: a few items of its shortest benchmark of each kind."""
+    """Plan one check per arm that is not an endpoint: a few items of the shortest benchmark of each kind.
+
+    Plan none if the configuration switches self-checks off.
+    """
     if not config.execution.self_check:
         return ()
     layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
@@ -52,7 +59,7 @@ def plan_checks(
         parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
         content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
         template = inputs.chat_templates.get(arm.model)
-        key = {"rule": KEY_RULE, "arm": arm.key_hash, "parts": content, "chat_template": template}
+        key = make_key({"arm": arm.key_hash, "parts": content, "chat_template": template})
         path = run.check(arm.name, content_hash(key))
         order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
         checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
@@ -60,7 +67,10 @@ def plan_checks(
 
 
 def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: int) -> dict[str, tuple[Item, ...]]:
-    """By benchmark, the shortest items of its first block: a limit that grows does not change them."""
+    """Return the items to check: for each kind, the shortest items of one benchmark, under that benchmark's name.
+
+    Only the first block of each benchmark is looked at, so that a larger limit does not change the choice.
+    """
     best: dict[str, tuple[int, str, tuple[Item, ...]]] = {}
     for benchmark in benchmarks:
         first_block = [
@@ -75,7 +85,7 @@ def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: 
 
 
 def _length(item: Item) -> int:
-    """Characters of a prompt and its choices, or tokens of a chunk."""
+    """Return the length of an item: characters of the prompt and its choices, or tokens of a measured chunk."""
     task = item.task
     if isinstance(task, Measure):
         return len(task.tokens)

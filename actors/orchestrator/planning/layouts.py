@@ -1,4 +1,4 @@
-"""How a benchmark is laid out in an engine: batch, sequences, KV cache."""
+"""The engine layout of each arm and benchmark: batch, sequences and KV cache."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.schema import PipelineConfig
 
 LEAST_UBATCH = 16
+"""The smallest physical batch of an A/A arm, in tokens."""
 
 
 def gpu_layers(inputs: Inputs) -> int:
+    """Return how many layers run on the GPU, as llama.cpp counts: -1 stands for all of them."""
     return -1 if inputs.use_gpu else 0
 
 
 def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
+    """Return the layout in which an arm decodes a benchmark. An A/A arm gets another one than its reference."""
     layout = EngineLayout(
         threads=config.layout.threads,
         sequences=benchmark.sequences,
@@ -24,8 +27,8 @@ def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark
         n_ubatch=config.layout.n_ubatch,
         n_ctx=benchmark.n_ctx,
         kv_unified=benchmark.kv_unified,
-        # Choices are told apart by hundredths of a nat: with it they move more with the batch they are decoded in (on
-        # SmolLM2-135M in q4_k_m by 0.05 nats a token, without by 0.03), and gain a tenth in speed.
+        # Choices differ by hundredths of a nat. With flash attention they depend more on the batch that they are
+        # decoded in (SmolLM2-135M in q4_k_m: 0.05 nats per token instead of 0.03), for only a tenth more speed.
         flash_attention=config.layout.flash_attention and benchmark.kind != "choose",
         gpu_layers=gpu_layers(inputs),
         share_prefixes=benchmark.share_prefixes,
@@ -34,7 +37,7 @@ def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark
 
 
 def _other_layout(layout: EngineLayout, benchmark: PlannedBenchmark) -> EngineLayout:
-    """Half as many sequences and half as long graphs: what a user might run just as well."""
+    """Return a layout with half as many sequences and half the physical batch, which a user could just as well run."""
     most_choices = max((len(getattr(item.task, "choices", ())) for item in benchmark.items), default=0)
     return replace(
         layout,

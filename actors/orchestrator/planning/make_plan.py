@@ -1,16 +1,16 @@
-"""The whole plan: models, recipes, matrices, benchmarks and seeds multiplied out into units of work."""
+"""The whole plan: every combination of model, recipe, matrix, benchmark and seed, as units of work."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from actors.orchestrator.plan import Cell, Plan, PlannedBlock, RecordsDirectory, seeds_of
+from actors.orchestrator.plan import Cell, Plan, PlannedArm, PlannedBlock, PlannedImatrix, RecordsDirectory, seeds_of
 from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
 from actors.orchestrator.planning.matrices import plan_imatrix
-from actors.orchestrator.planning.passes import measured_beside, shared_passes
+from actors.orchestrator.planning.passes import measuring_reference, shared_passes
 from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import uses_imatrix
 from actors.store import RunDirectory, content_hash
@@ -24,24 +24,16 @@ def make_plan(
     inputs: Inputs,
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
 ) -> Plan:
-    """Multiply models, recipes, matrices, benchmarks and seeds out into units of work.
+    """Return the plan of a pipeline.
 
     Args:
         config: the configuration.
         pipeline_id: name of the run.
-        run: where its files lie; only names are made from it.
+        run: directory of the run. Only paths are made from it; nothing is read.
         inputs: what was read about models, arms and benchmarks.
-        known_seed_groups: by records directory, the seed groups that an earlier run there has used.
+        known_seed_groups: for each records directory, the seed groups that an earlier run used there.
     """
-    imatrices = tuple(
-        plan_imatrix(config, run, inputs, model, source, weighted=weighted)
-        for model in inputs.models
-        for source in inputs.imatrices
-        if source.texts
-        for weighted in sorted(
-            {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs) if uses_imatrix(recipe)}
-        )
-    )
+    imatrices = _plan_imatrices(config, run, inputs)
     arms = with_aa(config, plan_arms(config, run, inputs, imatrices))
     passes = shared_passes(arms)
     directories: list[RecordsDirectory] = []
@@ -50,8 +42,8 @@ def make_plan(
     for arm in arms:
         for benchmark in inputs.benchmarks[arm.model]:
             if arm.is_aa and benchmark.sampled:
-                continue  # its noise floor is how much the reference's own seeds differ
-            measured = measured_beside(config, inputs, arms, arm, benchmark)
+                continue  # The noise floor of a sampled benchmark is the spread over the reference's own seeds.
+            measured = measuring_reference(config, inputs, arms, arm, benchmark)
             directory, own_blocks = plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, measured)
             if measured:
                 own_blocks = [
@@ -66,14 +58,45 @@ def make_plan(
             blocks.extend(own_blocks)
             cells.extend(
                 Cell(
-                    arm.name,
-                    benchmark.name,
-                    seed,
-                    directory.path,
-                    tuple(block.unit for block in own_blocks if seed in block.seeds),
+                    arm=arm.name,
+                    benchmark=benchmark.name,
+                    seed=seed,
+                    records_dir=directory.path,
+                    blocks=tuple(block.unit for block in own_blocks if seed in block.seeds),
                 )
                 for seed in seeds_of(config, benchmark)
             )
+    return Plan(
+        pipeline_id=pipeline_id,
+        models=inputs.models,
+        imatrices=imatrices,
+        arms=arms,
+        benchmarks=inputs.benchmarks,
+        directories=tuple(directories),
+        blocks=tuple(blocks),
+        cells=tuple(cells),
+        plan_hash=_plan_hash(config, arms, blocks),
+        notices=inputs.notices,
+        chat_templates=inputs.chat_templates,
+        performances=plan_performances(run, arms, blocks),
+        checks=plan_checks(config, run, arms, inputs, blocks),
+    )
+
+
+def _plan_imatrices(config: PipelineConfig, run: RunDirectory, inputs: Inputs) -> tuple[PlannedImatrix, ...]:
+    """Plan the matrices that the recipes use, each with and without token weights, as the recipes need."""
+    kinds = {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs) if uses_imatrix(recipe)}
+    return tuple(
+        plan_imatrix(config, run, inputs, model, source, weighted=weighted)
+        for model in inputs.models
+        for source in inputs.imatrices
+        if source.texts
+        for weighted in sorted(kinds)
+    )
+
+
+def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]) -> str:
+    """Return the hash that tells whether a finished run was a run of this plan."""
     named = {
         "arms": [[arm.name, arm.key_hash, arm.reference] for arm in arms],
         "blocks": [[block.unit, block.seeds] for block in blocks],
@@ -83,18 +106,4 @@ def make_plan(
         "margins": config.statistics.margins.model_dump(),
         **({"early_stop": True} if config.statistics.early_stop else {}),
     }
-    return Plan(
-        pipeline_id,
-        inputs.models,
-        imatrices,
-        arms,
-        inputs.benchmarks,
-        tuple(directories),
-        tuple(blocks),
-        tuple(cells),
-        content_hash(named),
-        inputs.notices,
-        inputs.chat_templates,
-        plan_performances(run, arms, blocks),
-        plan_checks(config, run, arms, inputs, blocks),
-    )
+    return content_hash(named)

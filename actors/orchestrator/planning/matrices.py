@@ -1,18 +1,15 @@
-"""Which importance matrices are collected, on which weights, under which keys."""
+"""The importance matrices of a plan: which ones are collected, on which weights, and under which keys."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
+from actors.keys import imatrix_key
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
-from actors.orchestrator.planning.arms import name_prefix, plan_arm, weighted_mix
+from actors.orchestrator.planning.arms import plan_arm, weighted_mix
 from actors.orchestrator.planning.layouts import gpu_layers
 from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceModel
-from actors.orders import GROUP_CHUNKS, ImatrixOrder
+from actors.orders import ImatrixOrder
 from actors.recipes import LOSSLESS_TYPES
-from actors.store import KEY_RULE, RunDirectory, content_hash
-from actors.token_classes import weights_key
+from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig
 
 
@@ -25,28 +22,29 @@ def plan_imatrix(
     *,
     weighted: bool = False,
 ) -> PlannedImatrix:
-    """Collected on the model itself; of a quantized one on its dequantized reference, where that is made anyway.
+    """Plan the matrix that is collected from the texts of `source`.
 
-    The weights are the same then, but products with quantized weights round the activations that are to be measured.
-    `weighted`: tokens count by `protection.token_weights`.
+    It is collected on the model itself. If the model is quantized and the pipeline makes its dequantized reference
+    anyway, it is collected on that: the weights are the same, but products with quantized weights round the
+    activations that are to be measured.
+
+    Args:
+        weighted: True if tokens count by `protection.token_weights`.
     """
     mix = weighted_mix(source.name) if weighted else source.name
     token_weights = config.protection.token_weights if weighted else None
     reference = _dequantized_reference(config, run, inputs, model)
-    key: dict[str, Any] = {
-        "rule": KEY_RULE,
-        "kind": "imatrix",
-        "model": reference.key_hash if reference else model.sha256,
-        "texts": [[text.sha256, text.share] for text in source.texts],
-        "dataset_size": source.tokens(config.calibration.dataset_size),
-        "ctx": config.calibration.ctx,
-        "rules": asdict(source.rules),
-        "group_chunks": GROUP_CHUNKS,
-        "threads": config.layout.threads,
-        "gpu_layers": gpu_layers(inputs),
-        "build": dict(inputs.build),
-        **weights_key(token_weights),
-    }
+    key = imatrix_key(
+        model=reference.key_hash if reference else model.sha256,
+        texts=source.texts,
+        rules=source.rules,
+        dataset_size=source.tokens(config.calibration.dataset_size),
+        ctx=config.calibration.ctx,
+        threads=config.layout.threads,
+        gpu_layers=gpu_layers(inputs),
+        token_weights=token_weights,
+        build=inputs.build,
+    )
     path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(
         model_path=reference.gguf_path if reference else model.path,
@@ -68,8 +66,8 @@ def plan_imatrix(
 def _dequantized_reference(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel
 ) -> PlannedArm | None:
+    """Return the lossless arm that is made from a quantized model. None if there is none, or the model is lossless."""
     kinds = [kind for kind in LOSSLESS_TYPES if kind in config.quantizations]
     if model.source_type.lower() in LOSSLESS_TYPES or not kinds:
         return None
-    name = f"{name_prefix(inputs, model)}{kinds[0]}"
-    return plan_arm(config, run, inputs, (), model, name, inputs.recipes[kinds[0]][0], inputs.imatrices[0], None)
+    return plan_arm(config, run, inputs, model, inputs.recipes[kinds[0]][0], inputs.imatrices[0])

@@ -1,4 +1,4 @@
-"""Which arms' texts are decoded side by side, and beside which reference."""
+"""Which arms measure a text side by side, and with which reference they are compared while they do."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from conf.schema import PipelineConfig
 
 
 def shared_passes(arms: Sequence[PlannedArm]) -> dict[str, str]:
-    """By arm, the name of the pass that its text shares: the reference with the first arms, further passes with more.
+    """Return the name of the pass for each arm. Arms with the same pass are decoded side by side.
 
-    The arms of a pass together are no larger than their reference (one may be, if it is alone): decoding them side by
-    side takes about twice the memory of the reference, which must fit anyway. Records do not depend on it.
+    The reference shares its first pass with as many arms as fit; further passes take the other arms. The arms of a
+    pass are together no larger than their reference, unless a pass has only one arm. So a pass takes about twice the
+    memory of the reference, which must fit in any case. Records do not depend on the passes.
     """
     passes: dict[str, str] = {}
     for reference in arms:
         own = [arm for arm in arms if arm.reference == reference.name and arm.endpoint is None]
-        number, filled = 0, 0
+        number, filled_bytes = 0, 0
         for arm in own:
-            if filled and filled + arm.predicted_bytes > reference.predicted_bytes:
-                number, filled = number + 1, 0
-            filled += arm.predicted_bytes
+            if filled_bytes and filled_bytes + arm.predicted_bytes > reference.predicted_bytes:
+                number, filled_bytes = number + 1, 0
+            filled_bytes += arm.predicted_bytes
             passes[arm.name] = f"{reference.name}/{number}"
         if own:
             passes[reference.name] = f"{reference.name}/0"
@@ -33,31 +34,33 @@ def shared_passes(arms: Sequence[PlannedArm]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What an arm's text is decoded beside."""
+class MeasuringReference:
+    """The reference that is decoded beside an arm while it measures a text."""
 
     model: ReferenceModel
     key_hash: str | None
-    """Of the reference; None for the reference itself, whose records are the same whether it has arms or not."""
+    """Hash of the reference's key. None for the reference itself: its records do not depend on the other arms."""
 
 
-def measured_beside(
+def measuring_reference(
     config: PipelineConfig,
     inputs: Inputs,
     arms: Sequence[PlannedArm],
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
-) -> Beside | None:
-    """None where there is no text, no reference, or one of both is an endpoint."""
+) -> MeasuringReference | None:
+    """Return what is decoded beside `arm` on a measured text: its reference, or itself if it is one.
+
+    Return None if the benchmark measures no text, if the arm has no reference, or if one of the two is an endpoint.
+    """
     if benchmark.kind != "measure" or arm.endpoint is not None:
         return None
     if arm.reference is not None:
         reference = next(other for other in arms if other.name == arm.reference)
         if reference.endpoint is not None:
             return None
-        return Beside(
-            ReferenceModel(reference.gguf_path, layout_of(config, inputs, reference, benchmark)), reference.key_hash
-        )
+        model = ReferenceModel(reference.gguf_path, layout_of(config, inputs, reference, benchmark))
+        return MeasuringReference(model, reference.key_hash)
     if any(other.reference == arm.name for other in arms):
-        return Beside(ReferenceModel(arm.gguf_path, layout_of(config, inputs, arm, benchmark)), None)
+        return MeasuringReference(ReferenceModel(arm.gguf_path, layout_of(config, inputs, arm, benchmark)), None)
     return None

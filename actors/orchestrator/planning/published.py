@@ -1,4 +1,4 @@
-"""The plan as `plan.json` publishes it."""
+"""What `plan.json` and the results publish of a plan and its configuration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 from actors.orchestrator.plan import Plan
 from actors.store import RunDirectory
+from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
 
 
 def relative(path: str, run: RunDirectory) -> str:
-    """`path` as it stands in plan.json: relative to the run directory where it lies in it."""
+    """Return `path` as `plan.json` shows it: relative to the run directory if it is inside, else unchanged."""
     pure = PurePath(path)
     return pure.relative_to(run.root).as_posix() if pure.is_relative_to(run.root) else path
 
@@ -22,7 +23,7 @@ def relative(path: str, run: RunDirectory) -> str:
 def plan_json(
     plan: Plan, run: RunDirectory, versions: Mapping[str, str], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The plan as `plan.json` publishes it: names and paths, not the items' texts."""
+    """Return the content of `plan.json`: names, paths and settings, without the texts of the items."""
     return {
         "schema_version": PLAN_SCHEMA_VERSION,
         "pipeline_id": plan.pipeline_id,
@@ -77,3 +78,23 @@ def plan_json(
         "versions": dict(versions),
         "settings": dict(settings),
     }
+
+
+def settings_of(config: PipelineConfig) -> Mapping[str, object]:
+    """Return the settings that the results and the plan publish."""
+    dumped = config.model_dump(mode="json")
+    wanted = (
+        "runs",
+        "seed",
+        "limit",
+        "sampling",
+        "layout",
+        "calibration",
+        "lang",
+        "execution",
+        "imatrix",
+        "statistics",
+        "protection",
+        "recipes",
+    )
+    return {key: dumped[key] for key in wanted}

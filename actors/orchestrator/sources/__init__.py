@@ -1,1 +1,1 @@
-"""What the user named, read and checked: models, arms, matrices, benchmarks."""
+"""Reads and checks what the user named: models, arms, matrices and benchmarks."""

@@ -1,6 +1,6 @@
-"""Models and arms as their files describe them: the header, the hash, and the manifest of a file that we made.
+"""Describes models and arms: by a file's header and hash, and by the manifest beside it if this project made it.
 
-An arm may also be an endpoint, or a GGUF that somebody else made. Such a GGUF is loaded once, and compared with the
+An arm may also be an endpoint, or a GGUF that somebody else made. Such a GGUF is loaded once and compared with the
 model: does it have the same tokenizer, special tokens and chat template?
 """
 
@@ -25,6 +25,7 @@ from conf.schema import Endpoints, NamedPath
 
 
 def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
+    """Describe a model by its header, its hash and, if this project made the file, its manifest."""
     sha256 = gguf_sha256(header, hashes.sha256)
     return SourceModel(
         name=name,
@@ -35,37 +36,37 @@ def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None
         size_bytes=header.size_bytes,
         kv_bytes_per_cell=header.kv_bytes_per_cell,
         source_type=header.file_type,
-        # An f16 file that we dequantized ourselves is no more exact than what it was made from.
-        dequantized_from=header.dequantized_from or _own_manifest(header.path, sha256).get("dequantized_from"),
+        # An f16 file that this project dequantized is no more exact than the file that it was made from.
+        dequantized_from=header.dequantized_from or _manifest_of(header.path, sha256).get("dequantized_from"),
         origin=origin,
         labels=header.labels,
     )
 
 
 def is_endpoint(path: str) -> bool:
-    """Whether an arm is an OpenAI-compatible endpoint, and no file."""
+    """Return True if an arm is an OpenAI-compatible endpoint, not a file."""
     return path.startswith(("http://", "https://"))
 
 
 def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
-    """An arm behind an endpoint, `http(s)://HOST/v1#MODEL`. Raises `BadInput`."""
+    """Return the arm behind an endpoint, given as `http(s)://HOST/v1#MODEL`. Raise `BadInput` for a bad address."""
     parts = urlsplit(arm.path)
     url = urlunsplit(parts._replace(fragment=""))
     if parts.username or parts.password:
-        step = "Put the key into the environment, as OPENAI_API_KEY."
+        step = "Put the key into the environment variable OPENAI_API_KEY."
         raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
     if not parts.hostname or not parts.fragment:
         allowed = "the address of an endpoint and its model: http://HOST:PORT/v1#MODEL"
         raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
     endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)
-    return SourceArm(arm.name, arm.path, None, None, None, None, None, None, endpoint=endpoint)
+    return SourceArm(arm.name, arm.path, endpoint=endpoint)
 
 
 def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceArm:
-    """An existing GGUF by its header and, where it is one of ours, by the manifest beside it.
+    """Describe an existing GGUF by its header and, if this project made it, by the manifest beside it.
 
     Raises:
-        BadInput: it is no whole GGUF, or llama.cpp does not load it.
+        BadInput: it is not a complete GGUF, or llama.cpp cannot load it.
     """
     header = read_header(path, key="--arm")
     sha256 = gguf_sha256(header, hashes.sha256)
@@ -74,7 +75,7 @@ def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: H
     except LlamaError as error:
         allowed = "a GGUF that llama.cpp loads, with finite values"
         raise BadInput(Fault("--arm", f"{name}={path}", allowed, str(error))) from error
-    manifest = _own_manifest(header.path, sha256)
+    manifest = _manifest_of(header.path, sha256)
     return SourceArm(
         name=name,
         path=path,
@@ -94,8 +95,11 @@ _TOKENIZER = ("tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.toke
 _CHAT_TEMPLATE = "tokenizer.chat_template"
 
 
-def speech_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
-    """What an arm that somebody else made does otherwise than the model: the same prompt is another one then."""
+def prompt_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
+    """Return a notice if an arm's tokenizer, special tokens or chat template differ from the model's.
+
+    The arm then gets other tokens for the same prompt.
+    """
     ours, theirs = read_layout(Path(model.path)).raw, read_layout(Path(arm.path)).raw
     differing = []
     if any(ours.get(key) != theirs.get(key) for key in _TOKENIZER):
@@ -112,13 +116,16 @@ def speech_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
 
 
 def _special_tokens(path: str) -> tuple[int, int, bool]:
-    """As llama.cpp takes them: what a file leaves out has a default."""
+    """Return the tokens for begin and end of text, and whether the first is added to prompts.
+
+    llama.cpp is asked, not the file, because it has defaults for what a file leaves out.
+    """
     with Model(path, vocab_only=True) as vocabulary:
         return vocabulary.bos, vocabulary.eos, vocabulary.adds_bos
 
 
-def _own_manifest(path: Path, sha256: str) -> Mapping[str, Any]:
-    """The manifest that `jobs.quantize` or a pipeline wrote for exactly this file; empty where there is none."""
+def _manifest_of(path: Path, sha256: str) -> Mapping[str, Any]:
+    """Return the manifest that `jobs.quantize` or a pipeline wrote for exactly this file, or an empty one."""
     for candidate in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
         if candidate.exists():
             manifest = read_json(candidate)

@@ -1,7 +1,7 @@
-"""Which importance matrices a command asks for, what they are collected from, and whether that may be used.
+"""Which importance matrices a command asks for, what they are collected from, and whether these texts may be used.
 
-The texts of the mixes are read, and compared with the benchmarks: calibrated on what it is asked, a quantization would
-look better than it is.
+The texts are compared with the benchmarks. A quantization that was calibrated on the questions it is asked would look
+better than it is.
 """
 
 from __future__ import annotations
@@ -14,76 +14,79 @@ from actors.evaluation.contract import BenchmarkData
 from actors.hub import Hub
 from actors.llama.model import Model
 from actors.orchestrator.sources.inputs import SourceImatrix
+from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import CalibrationText, Choose, ChunkRules, Generate, Item, Measure
 from actors.quantization.calibration import ReadText, make_chunks, read_calibration, text_name
 from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
 from conf.environment import read_environment
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, gathered, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import Calibration, PipelineConfig
-from jobs._counter import Transfer
 
 MATRIX_SUFFIXES = (".gguf", ".dat")
 _SEAM_CHARACTERS = 400
-"""Left standing of what all prompts of a benchmark begin with, so that a sequence across its end is still seen."""
+"""How much of the beginning that all prompts share is kept in front of each prompt. A shared sequence that runs across
+the end of this beginning is then still found."""
 
 Sha256 = Callable[[str], str]
-"""Of a file, by its path."""
+"""Returns the sha256 of the file at a path."""
 
 
 def source_imatrices(
-    config: PipelineConfig, sha256: Sha256, read: ReadText, *, wanted: bool
+    config: PipelineConfig, sha256: Sha256, read: ReadText, reporter: Reporter, *, wanted: bool
 ) -> tuple[SourceImatrix, ...]:
-    """What each entry of `imatrix` stands for; nothing where no recipe would use it (`wanted`).
+    """Return what each entry of the configuration's `imatrix` stands for.
+
+    Args:
+        wanted: False if no recipe uses a matrix. Every entry is then taken for `none`, and nothing is read.
 
     Raises:
         BadInput: with every fault found.
     """
     if not wanted:
-        return tuple(SourceImatrix("none", None, None, ()) for _ in config.imatrix)
-    faults: list[Fault] = []
-    sources: list[SourceImatrix] = []
-    for entry in config.imatrix:
-        try:
-            sources.append(_source_imatrix(entry, config, sha256, read))
-        except BadInput as error:
-            faults += error.faults
-    names = [source.name for source in sources]
-    faults += [
-        Fault("--imatrix", name, "matrices with names that differ", "Rename a file, or leave one out.")
+        return tuple(SourceImatrix("none") for _ in config.imatrix)
+    faults = Faults()
+    sources = [faults.gather(_source_of_entry, entry, config, sha256, read, reporter) for entry in config.imatrix]
+    names = [source.name for source in sources if source is not None]
+    faults.found += [
+        Fault("--imatrix", name, "matrices with different names", "Rename a file, or leave one out.")
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
-    if faults:
-        raise BadInput(faults)
-    return tuple(sources)
+    faults.stop_if_any()
+    return tuple(gathered(source) for source in sources)
 
 
-def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256, read: ReadText) -> SourceImatrix:
+def _source_of_entry(
+    entry: str, config: PipelineConfig, sha256: Sha256, read: ReadText, reporter: Reporter
+) -> SourceImatrix:
     given = {Path(spec).name.removesuffix(SUFFIX): spec for spec in config.calibration.texts if is_mix(spec)}
     if entry == "none":
-        return SourceImatrix("none", None, None, ())
+        return SourceImatrix("none")
     if entry.endswith(MATRIX_SUFFIXES):
         path = resolve_path(entry)
         read_imatrix(path)
-        return SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, sha256(path), ())
+        return SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, sha256(path))
     if entry == config.calibration.mix:
-        return source_of(default_mix(config.calibration, config.data_dir), sha256, read)
+        return source_of_mix(default_mix(config.calibration, config.data_dir), sha256, reporter, read)
     spec = given.get(entry, entry)
     if not is_mix(spec):
         known = ["none", config.calibration.mix, *given, *(name for name in shipped_mixes() if name not in given)]
         allowed = f"{', '.join(known)}, the .yaml file of a mix, or an imatrix file ({' or '.join(MATRIX_SUFFIXES)})"
         raise BadInput(Fault("--imatrix", entry, allowed, near_names(entry, known)))
-    return source_of(read_mix(spec, data_dir=config.data_dir, key="--imatrix"), sha256, read)
+    return source_of_mix(read_mix(spec, data_dir=config.data_dir, key="--imatrix"), sha256, reporter, read)
 
 
 def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
-    """What `--calibration` says without a name: its texts in equal shares, its one mix, else the data folder's texts.
+    """Return the mix that is used if no mix is named.
+
+    It has the texts of `--calibration` in equal shares. If `--calibration` names one mix, it is that mix. Without
+    `--calibration` it has the texts of the data folder.
 
     Raises:
-        BadInput: several mixes, none of which is named, or no text at all.
+        BadInput: `--calibration` names several mixes, or there is no text at all.
     """
     mixes = [spec for spec in calibration.texts if is_mix(spec)]
     texts = [spec for spec in calibration.texts if not is_mix(spec)]
@@ -91,7 +94,8 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         return read_mix(mixes[0], data_dir=data_dir, key="--calibration")
     if not texts and mixes:
         names = ",".join(Path(spec).name.removesuffix(SUFFIX) for spec in mixes)
-        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", f"Or name them: --imatrix {names}."))
+        step = f"To use several, name them: --imatrix {names}."
+        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", step))
     if not texts and data_dir is not None:
         texts = [str(path) for path in sorted((data_dir / "calibration").glob("*.txt"))]
     if not texts:
@@ -101,11 +105,11 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
     return Mix(calibration.mix, tuple((resolve_path(text), 1 / len(texts)) for text in texts))
 
 
-def source_of(mix: Mix, sha256: Sha256, read: ReadText = read_calibration) -> SourceImatrix:
-    """A mix with its texts read once and hashed. Raises `BadInput` for a text that cannot be read or fetched."""
+def source_of_mix(mix: Mix, sha256: Sha256, reporter: Reporter, read: ReadText = read_calibration) -> SourceImatrix:
+    """Read and hash each text of a mix once. Raise `BadInput` if a text cannot be read or fetched."""
     texts = []
     for text, share in mix.texts:
-        found = fetched_rows(text) if isinstance(text, DatasetRows) else None
+        found = _fetch_rows(text, reporter) if isinstance(text, DatasetRows) else None
         path = str(found.path) if found else str(text)
         read(path)
         file, _, part = path.partition("#")
@@ -113,17 +117,17 @@ def source_of(mix: Mix, sha256: Sha256, read: ReadText = read_calibration) -> So
         source = found.source if found else None
         texts.append(CalibrationText(path, f"{digest}#{part}" if part else digest, share, source))
     rules = ChunkRules(mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)
-    return SourceImatrix(mix.name, None, None, tuple(texts), rules, mix.size)
+    return SourceImatrix(mix.name, texts=tuple(texts), rules=rules, size=mix.size)
 
 
-def fetched_rows(wanted: DatasetRows) -> DatasetText:
-    """The rows of a data set as a file of the cache. Raises `BadInput` where they cannot be had."""
-    with Transfer(f"data set {wanted.dataset}") as transfer:
-        return dataset_text(wanted, Hub(), read_environment().cache_dir, key="--calibration", report=transfer.advance)
+def _fetch_rows(wanted: DatasetRows, reporter: Reporter) -> DatasetText:
+    """Write the rows of a data set into a file of the cache. Raise `BadInput` if they cannot be fetched."""
+    with reporter.transfer(f"data set {wanted.dataset}") as report:
+        return dataset_text(wanted, Hub(), read_environment().cache_dir, key="--calibration", report=report)
 
 
 def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model, read: ReadText) -> None:
-    """Raise `BadInput` where the texts hold fewer tokens than are asked for."""
+    """Raise `BadInput` if the texts hold fewer tokens than the configuration asks for."""
     size, ctx = config.calibration.dataset_size, config.calibration.ctx
     try:
         make_chunks(vocabulary, source.texts, dataset_size=source.tokens(size), ctx=ctx, rules=source.rules, read=read)
@@ -142,10 +146,13 @@ def check_overlap(
     *,
     allow: bool,
 ) -> tuple[str, ...]:
-    """Compare all calibration texts with all items, whatever the limit; gives back notices.
+    """Compare all calibration texts with all items of the benchmarks, including those beyond the limit.
+
+    Args:
+        allow: return shared sequences as notices instead of raising.
 
     Raises:
-        BadInput: they share sequences, and that is not allowed.
+        BadInput: texts and benchmarks share sequences, and `allow` is False.
     """
     paths = {text.path for source in sources for text in source.texts}
     if not paths:
@@ -154,22 +161,23 @@ def check_overlap(
     documents = {data.name: documents_of(data.items, vocabulary) for data in benchmarks}
     found = find_overlaps(texts, documents)
     if found and not allow:
-        raise BadInput([_refused(one) for one in found])
+        raise BadInput([_overlap_fault(one) for one in found])
     return tuple(f"Calibration text {text_name(one.text)} {_shares(one)}; --allow-overlap was given." for one in found)
 
 
-def _refused(one: Overlap) -> Fault:
-    step = "Take these passages out, use another text, or let it pass with --allow-overlap."
-    return Fault("--calibration", f"{text_name(one.text)}, which {_shares(one)}", "text that no benchmark asks", step)
+def _overlap_fault(one: Overlap) -> Fault:
+    got = f"{text_name(one.text)}, which {_shares(one)}"
+    step = "Remove these passages, use another text, or go on in spite of them with --allow-overlap."
+    return Fault("--calibration", got, "text that shares no passages with the benchmarks", step)
 
 
 def _shares(one: Overlap) -> str:
     many = f"{one.n_shared} sequence{'s' if one.n_shared > 1 else ''} of {WORDS} words or {CHARACTERS} characters"
-    return f"shares {many} with {one.benchmark} ('{one.example}', say)"
+    return f"shares {many} with {one.benchmark} (for example '{one.example}')"
 
 
 def documents_of(items: Sequence[Item], vocabulary: Model) -> list[str]:
-    """What a benchmark's items say: prompts and choices, or the text whose tokens are measured."""
+    """Return the texts of a benchmark's items: prompts and choices, or the text that perplexity is measured on."""
     tasks = [item.task for item in items]
     measured = [token for task in tasks if isinstance(task, Measure) for token in task.tokens]
     prompts = [
@@ -180,7 +188,10 @@ def documents_of(items: Sequence[Item], vocabulary: Model) -> list[str]:
 
 
 def _without_common_start(prompts: Sequence[str]) -> list[str]:
-    """Examples that stand before every question are kept once: few-shot prompts are mostly these."""
+    """Return the beginning that all prompts share once, and then each prompt without most of it.
+
+    Few-shot prompts consist mostly of the examples at their beginning.
+    """
     if not prompts:
         return []
     first, last = min(prompts), max(prompts)
@@ -190,6 +201,6 @@ def _without_common_start(prompts: Sequence[str]) -> list[str]:
 
 
 def _text_of(tokens: Sequence[int], vocabulary: Model) -> str:
-    """The text of the chunks that perplexity is measured on, one after the other."""
+    """Return the text of tokens. Bytes that are not UTF-8 become replacement characters."""
     pieces: Mapping[int, bytes] = {token: vocabulary.piece(token) for token in set(tokens)}
     return b"".join(pieces[token] for token in tokens).decode("utf-8", "replace")

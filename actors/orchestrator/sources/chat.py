@@ -1,4 +1,4 @@
-"""What the configuration says of models' chats: system prompts, and templates in place of those in the GGUFs."""
+"""The chat settings of each model: system prompts, and chat templates that replace those in the GGUFs."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from actors.chat import TemplateFailed, render_template
 from actors.llama.model import Model
 from actors.orders import ChatSettings, Message
 from actors.store import content_hash
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, gathered, near_names
 from conf.schema import Chat, PipelineConfig
 
 _TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
+"""A short chat, rendered once to see whether a template works."""
 
 
 def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
-    """By model name. Raises `BadInput` for names that no model has and templates that do not render."""
+    """Return the chat settings of each model that has some, by model name.
+
+    Raises:
+        BadInput: a name that no model has, or a template that does not render.
+    """
     known = [model.name for model in config.models]
-    faults: list[Fault] = []
-    settings = {}
-    for name, chat in config.chat.items():
-        if name not in known:
-            allowed = f"the name of a model ({', '.join(known)})"
-            faults.append(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
-            continue
-        try:
-            settings[name] = ChatSettings(chat.system, _template(name, chat))
-        except BadInput as error:
-            faults.extend(error.faults)
-    if faults:
-        raise BadInput(faults)
-    return settings
+    faults = Faults()
+    allowed = f"the name of a model ({', '.join(known)})"
+    faults.found += [
+        Fault(f"chat.{name}", name, allowed, near_names(name, known)) for name in config.chat if name not in known
+    ]
+    settings = {name: faults.gather(_settings, name, chat) for name, chat in config.chat.items() if name in known}
+    faults.stop_if_any()
+    return {name: gathered(one) for name, one in settings.items()}
+
+
+def _settings(name: str, chat: Chat) -> ChatSettings:
+    return ChatSettings(chat.system, _template(name, chat))
 
 
 def _template(name: str, chat: Chat) -> str | None:
@@ -51,7 +54,7 @@ def _template(name: str, chat: Chat) -> str | None:
 
 
 def describe_chat(settings: ChatSettings, vocabulary: Model) -> Mapping[str, Any]:
-    """Which system prompt and template a model's chats use, for the results."""
+    """Describe for the results which system prompt and which chat template a model uses."""
     template = settings.template or vocabulary.chat_template
     origin = "configuration" if settings.template else "model" if template else "none"
     return {

@@ -1,4 +1,4 @@
-"""Hashes of model files, computed once and kept in the storage."""
+"""Hashes of model files: computed once, then kept in a folder such as the storage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from actors.store import content_hash, file_sha256, write_json
 
 
 class HashCache:
-    """sha256 of large files, kept by path, size and time of change, so that a model is read for it once."""
+    """The known sha256 of large files, so that a model file is read only once.
+
+    An entry counts as long as the file's path, size and time of change stay the same.
+    """
 
     def __init__(self, storage: Path) -> None:
         self._path = storage / ".file_hashes.json"
@@ -23,6 +26,7 @@ class HashCache:
             self._known = json.loads(self._path.read_text(encoding="utf-8"))
 
     def sha256(self, path: str) -> str:
+        """Return the sha256 of a file; read the file only if its hash is not known."""
         stat = os.stat(path)
         name = f"{Path(path).resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         if name not in self._known:
@@ -30,18 +34,22 @@ class HashCache:
         return self._known[name]
 
     def check_once(self, path: str, sha256: str) -> None:
-        """Load a GGUF with every row validated and decode with it, unless this build has. Raises `LlamaError`."""
+        """Load a GGUF with every row validated, and decode with it, unless this llama.cpp has already done so.
+
+        Raises:
+            LlamaError: the file cannot be loaded, or has values that are not finite.
+        """
         name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
         if name not in self._known:
             check_decodes(path)
             self._known[name] = "yes"
 
     def save(self) -> None:
-        """Keep what was learnt; the storage must exist."""
+        """Write the known hashes to the folder, which must exist."""
         write_json(self._path, self._known)
 
 
 def gguf_sha256(header: GgufHeader, sha256: Callable[[str], str] = file_sha256) -> str:
-    """sha256 of a model's file; of a split one, of the list of its parts' hashes."""
+    """Return the sha256 of a GGUF. For a split one, return the hash of the list of its parts' hashes."""
     each = [sha256(str(path)) for path in header.parts]
     return each[0] if len(each) == 1 else content_hash(each)

@@ -1,4 +1,4 @@
-"""What a plan is made from beside the configuration: models, arms, matrices and benchmarks, as they were read."""
+"""What a plan is made from besides the configuration: models, arms, matrices and benchmarks, as they were read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.recipes import Recipe
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A model that the user gave, as read from its header."""
+    """A model that the user gave, as its header describes it."""
 
     name: str
     path: str
@@ -21,54 +21,57 @@ class SourceModel:
     n_parameters: int
     size_bytes: int
     kv_bytes_per_cell: int
-    """KV cache of one token, in f16."""
+    """Size of the KV cache per token, in f16."""
     source_type: str
-    """The file's own type, `Q4_1`, say."""
+    """Type of the file, such as `Q4_1`."""
     dequantized_from: str | None
-    """`Q4_1` where the file is quantized so, or was dequantized from such a one; else None."""
+    """The quantized type that the weights had at some time, such as `Q4_1`. None if they were never quantized."""
     chat: Mapping[str, Any] | None = None
-    """Of its chats: `system` (prompt), `template` (from configuration, model or none), `template_sha256`."""
+    """Its chat settings: `system` (the prompt), `template` (`configuration`, `model` or `none`), `template_sha256`."""
     origin: Mapping[str, Any] | None = None
-    """Where it came from: repository, commit and file, converter and checkpoint. None for a file that was given."""
+    """Where it came from: repository, commit and file, converter and checkpoint. None for a local GGUF."""
     labels: Mapping[str, Any] = field(default_factory=dict)
-    """Of its file, for people: licence, languages, repository; those that are there."""
+    """What its header says for people, if it does: licence, languages, repository."""
 
 
 @dataclass(frozen=True)
 class SourceArm:
-    """An existing GGUF that is compared like our own, or an endpoint, of which no file is known."""
+    """An existing GGUF that is compared like the arms that the pipeline makes, or an endpoint.
+
+    Nothing is known of an endpoint's file, so those fields are None.
+    """
 
     name: str
     path: str
-    sha256: str | None
-    size_bytes: int | None
-    bits_per_weight: float | None
-    recipe: str | None
-    imatrix: str | None
-    dequantized_from: str | None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    bits_per_weight: float | None = None
+    recipe: str | None = None
+    imatrix: str | None = None
+    dequantized_from: str | None = None
     fallbacks: Mapping[str, Any] | None = None
-    """From its manifest, where it is one of ours: tensors that got another type than the recipe's."""
+    """Tensors whose type is not the recipe's, from the manifest. None if this project did not make the file."""
     endpoint: Endpoint | None = None
     types: Mapping[str, int] = field(default_factory=dict)
-    """Tensors by type, lower case."""
+    """Number of tensors per type, in lower case."""
     origin: Mapping[str, Any] | None = None
-    """As a model's."""
+    """See `SourceModel.origin`."""
 
 
 @dataclass(frozen=True)
 class SourceImatrix:
-    """What one entry of `--imatrix` stands for: a file that is there, or texts to collect from."""
+    """What one entry of `--imatrix` stands for: an existing file, texts to collect from, or no matrix."""
 
     name: str
-    path: str | None
-    sha256: str | None
-    texts: tuple[CalibrationText, ...]
+    path: str | None = None
+    sha256: str | None = None
+    texts: tuple[CalibrationText, ...] = ()
     rules: ChunkRules = field(default_factory=ChunkRules)
     size: float = 1.0
-    """How many times `calibration.dataset_size` is taken of the texts."""
+    """How many times `calibration.dataset_size` tokens are taken from the texts."""
 
     def tokens(self, dataset_size: int) -> int:
-        """Tokens in all."""
+        """Return how many tokens are taken, given `calibration.dataset_size`."""
         return round(self.size * dataset_size)
 
 
@@ -101,21 +104,21 @@ class PlannedBenchmark:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that `make_plan` looks at beside the configuration."""
+    """Everything that `make_plan` reads besides the configuration."""
 
     models: tuple[SourceModel, ...]
     arms: tuple[SourceArm, ...]
     imatrices: tuple[SourceImatrix, ...]
     recipes: Mapping[str, tuple[Recipe, ...]]
-    """By their names in the configuration's `quantizations`: what is made of each, a control after what it controls."""
+    """What is made for each name in the configuration's `quantizations`: the recipe, then its control if any."""
     benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
-    """By model name: perplexity's items depend on the model's tokenizer."""
+    """For each model name, its benchmarks. They differ between models: chunks of text depend on the tokenizer."""
     predicted_bytes: Mapping[tuple[str, str, bool], int]
-    """By (model, recipe and suffix, made with an importance matrix): llama.cpp chooses some types by whether there is
-    one."""
+    """Size of each file, by model, recipe with suffix, and whether an importance matrix is used: llama.cpp chooses some
+    types by that."""
     build: Mapping[str, str]
     use_gpu: bool
     notices: tuple[str, ...] = ()
-    """What was found that people should know, and that stops nothing."""
+    """What people should know, although it stops nothing."""
     chat_templates: Mapping[str, str] = field(default_factory=dict)
-    """By model name, where the configuration has one in place of the GGUF's."""
+    """For each model name, the chat template that the configuration sets instead of the GGUF's, if it does."""

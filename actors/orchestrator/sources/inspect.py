@@ -16,14 +16,15 @@ from actors.llama.gguf_file import read_header
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
-from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, source_arm, source_model, speech_notices
+from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
 from actors.orchestrator.sources.chat import chat_settings, describe_chat
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
 from actors.orchestrator.sources.kv_cache import cache_for
-from actors.orchestrator.sources.models import bring, find
+from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
+from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import ChatSettings
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import Recipe, uses_imatrix
@@ -31,10 +32,19 @@ from conf.faults import BadInput, Fault, Faults, gathered, near_names
 from conf.schema import PipelineConfig
 
 
-def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inputs:
-    """Read headers, vocabularies and data sets; raises `BadInput` with every fault found."""
+def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
+    """Read headers, vocabularies and data sets, and fetch and convert what is not on this machine yet.
+
+    Args:
+        hashes: known hashes of files; those that are computed here are added.
+        reporter: shows the progress of downloads and conversions.
+        use_gpu: True if models are run on GPUs.
+
+    Raises:
+        BadInput: with every fault found.
+    """
     faults = Faults()
-    # Looked at three times (readable, long enough, no overlap), read once.
+    # Each text is checked three times (readable, long enough, no overlap) but read once.
     read = functools.cache(read_calibration)
     recipes = faults.gather(resolve_recipes, config)
     faults.gather(_check_distinct, config)
@@ -44,20 +54,20 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
     found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in files]
     wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
-    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, wanted=wanted)
+    imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, reporter, wanted=wanted)
     chats = faults.gather(chat_settings, config)
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
-    # All that is cheap was looked at: now what may take long.
-    brought = [bring(gathered(one)) for one in found]
+    # All cheap checks are done. What follows may take long.
+    fetched = [fetch(gathered(one), reporter) for one in found]
     models = tuple(
         source_model(model.name, read_header(one.path), one.origin, hashes)
-        for model, one in zip(config.models, brought, strict=False)
+        for model, one in zip(config.models, fetched, strict=False)
     )
     arms = [
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
-        for arm, one in zip(files, brought[len(models) :], strict=True)
+        for arm, one in zip(files, fetched[len(models) :], strict=True)
     ]
     faults.stop_if_any()
     by_name = {arm.name: arm for arm in map(gathered, [*arms, *endpoints])}
@@ -89,7 +99,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         use_gpu=use_gpu,
         notices=(
             *gathered(loaded[models[0].name]).notices,
-            *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
+            *(notice for arm in found_arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
             *_endpoint_notices(found_arms, gathered(asked)),
             *(notice for model in models for notice in _fork_notices(model)),
         ),
@@ -98,27 +108,26 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
 
 
 def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
-    """What endpoints cannot do, said before anything starts."""
+    """Return a notice for each endpoint that cannot score some of the benchmarks."""
     without = [benchmark.name for benchmark in asked if benchmark.kind in ("choose", "measure")]
     return [
-        f"{arm.name} is an endpoint, which gives no likelihoods: unscored there are {', '.join(without)}."
+        f"{arm.name} is an endpoint, and endpoints return no likelihoods. Not scored there: {', '.join(without)}."
         for arm in arms
         if arm.endpoint is not None and without
     ]
 
 
 def _check_distinct(config: PipelineConfig) -> None:
-    faults = []
+    faults = Faults()
     for key, names in (
         ("--model", [model.name for model in config.models]),
         ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
     ):
-        faults += [
-            Fault(key, name, "names that differ", "Give it a name of its own: NAME=PATH.")
+        faults.found += [
+            Fault(key, name, "names that differ from each other", "Give it another name: NAME=PATH.")
             for name in sorted({name for name in names if names.count(name) > 1})
         ]
-    if faults:
-        raise BadInput(faults)
+    faults.stop_if_any()
 
 
 def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
@@ -141,7 +150,7 @@ def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe,
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What was read with one model's tokenizer."""
+    """What was read for one model, with its tokenizer."""
 
     benchmarks: tuple[PlannedBenchmark, ...]
     notices: tuple[str, ...]
@@ -159,9 +168,10 @@ def _load_benchmarks(
     compare_texts: bool,
     use_gpu: bool,
 ) -> _Loaded:
-    """The benchmarks as this model's tokenizer sees them; the calibration texts are measured with it, too.
+    """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
 
-    `compare_texts`: whether to compare calibration texts and benchmarks, for once a plan is enough.
+    Args:
+        compare_texts: True to compare calibration texts and benchmarks. Once per plan is enough.
     """
     data_dir = config.data_dir.absolute() if config.data_dir else None
     faults = Faults()
@@ -199,7 +209,7 @@ def _load_benchmarks(
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:
     if can_fork(model.architecture):
         return ()
-    return (f"{model.name} ({model.architecture}) keeps a memory that cannot be forked: every prompt is decoded anew.",)
+    return (f"{model.name} ({model.architecture}) has memory that cannot be forked: every prompt is decoded in full.",)
 
 
 def _plan_benchmark(

@@ -1,6 +1,6 @@
 """The KV cache of each benchmark: how many cells the memory budget allows.
 
-`actors.evaluation.kv_cache` chooses a cache within that number of cells.
+`actors.evaluation.kv_cache` then chooses a cache with at most that many cells.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 
 CACHE_SHARE = 0.25
-"""Of the machine's memory, for a worker's KV cache where `layout.kv_cache_mib` says nothing."""
+"""Share of the machine's memory for a worker's KV cache if `layout.kv_cache_mib` is not set."""
 
 
 def cache_for(
@@ -29,7 +29,15 @@ def cache_for(
     share: bool,
     use_gpu: bool,
 ) -> Cache:
-    """The KV cache of a benchmark's blocks. Raises `BadInput` where not even one sequence has room."""
+    """Choose the KV cache for a benchmark's blocks.
+
+    Args:
+        share: True if sequences can share a prefix, that is, if the model's memory can be forked.
+        use_gpu: True if the model runs on a GPU. The cache then has no limit unless the configuration sets one.
+
+    Raises:
+        BadInput: the memory does not even hold the sequences of one question.
+    """
     need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=chat_template)
     budget_bytes = _cache_bytes(config, use_gpu=use_gpu)
     most_cells = None
@@ -37,11 +45,15 @@ def cache_for(
         most_cells = budget_bytes // model.kv_bytes_per_cell
     if need.at_once > config.layout.sequences:
         raise BadInput(
-            Fault("layout.sequences", config.layout.sequences, f"at least {need.at_once}, the choices of {data.name}")
+            Fault(
+                "layout.sequences",
+                config.layout.sequences,
+                f"at least {need.at_once}, the number of choices in {data.name}",
+            )
         )
     cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
     if cache is None:
-        # There is no cache only where there is a budget.
+        # Without a budget there always is a cache.
         got_mib = (budget_bytes or 0) // 2**20
         least = need.unified_cells(need.at_once) if share else need.cells_by_sequence(need.at_once)
         least_mib = -(-least * model.kv_bytes_per_cell // 2**20)
@@ -57,6 +69,7 @@ def cache_for(
 
 
 def _cache_bytes(config: PipelineConfig, *, use_gpu: bool) -> int | None:
+    """Return the memory for a worker's KV cache. None: no limit."""
     if config.layout.kv_cache_mib is not None:
         return config.layout.kv_cache_mib * 2**20
     return None if use_gpu else int(psutil.virtual_memory().total * CACHE_SHARE)

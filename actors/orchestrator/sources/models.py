@@ -1,8 +1,8 @@
-"""What `--model` and `--arm` name, as GGUF files of this machine: found first, then fetched and converted.
+"""Turns what `--model` and `--arm` name into GGUF files on this machine: finds them, then fetches and converts them.
 
-Finding is cheap and tells what is wrong with a name before anything is brought: a path that is not there, a repository
-that may not be read, a folder without weights. Bringing downloads and converts, and shows how far it is. Everything
-brought is cached, so the second time costs nothing but a look at the hub.
+Finding is cheap and reports what is wrong with a name before anything is downloaded: a missing path, a repository that
+may not be read, a folder without weights. Fetching downloads and converts, and shows its progress. Everything fetched
+is cached, so the second time only the hub is asked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from actors.hub import Hub, Snapshot
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import first_part, part_names
 from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.reporter import Reporter
 from actors.quantization.checkpoint import (
     INDEX,
     Checkpoint,
@@ -32,41 +33,45 @@ from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import HubId, parse_hub_id
 from conf.load import resolve_path
-from jobs._counter import Transfer
 
 
 @dataclass(frozen=True)
 class Found:
-    """A model or arm that is there, as far as can be seen without fetching it."""
+    """A model or arm that was found, as far as can be seen without downloading it."""
 
     spec: str
+    """What the user wrote."""
     key: str
+    """The flag that fault messages name."""
     path: Path | None = None
-    """Of a GGUF or a folder on this machine."""
+    """A GGUF or a folder on this machine."""
     checkpoint: Checkpoint | None = None
-    """Of a folder on this machine."""
+    """The checkpoint, if `path` is its folder."""
     snapshot: Snapshot | None = None
-    """Of a repository; its id says which file in it, if any."""
+    """A repository on the hub. Its id names the file in it, if one was asked for."""
 
 
 @dataclass(frozen=True)
-class Brought:
-    """A model or arm as a GGUF of this machine."""
+class Fetched:
+    """A model or arm as a GGUF on this machine."""
 
     path: str
-    """Of a split one, the first part."""
-    origin: Mapping[str, Any] | None = field(hash=False)
-    """Where it came from, for plan, manifests and report; None for a file that was given."""
+    """The first part of a split GGUF."""
+    origin: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Where it came from, for plan, manifests and report. None for a local GGUF."""
 
 
 def find(spec: str, *, key: str, is_model: bool, hub: Hub | None = None) -> Found:
-    """Look at what a name stands for; only a repository's list of files is fetched.
+    """Find what a name stands for. Of a repository, only the list of files is downloaded.
 
     Args:
-        is_model: a checkpoint will do, which an arm may not be.
+        spec: what the user wrote: a path, or a name on the hub.
+        key: the flag that fault messages name.
+        is_model: True for a model, which may also be a checkpoint. An arm must be a GGUF.
+        hub: where to look for repositories; None: the Hugging Face hub.
 
     Raises:
-        BadInput: it is not there, not whole, or nothing that can be used.
+        BadInput: it is missing, incomplete, or of a kind that cannot be used.
     """
     hub_id = parse_hub_id(spec, key=key)
     if hub_id is not None:
@@ -91,7 +96,7 @@ def _find_in_hub(spec: str, hub_id: HubId, *, key: str, is_model: bool, hub: Hub
             raise BadInput(Fault(key, spec, f"a GGUF file: {hub_id}/path/file.gguf", step))
         check_kind(snapshot.files.keys(), key=key, got=str(hub_id))
     elif not hub_id.file.endswith(".gguf"):
-        raise BadInput(Fault(key, spec, "a .gguf file of a repository, or a repository alone"))
+        raise BadInput(Fault(key, spec, "a .gguf file of a repository, or a repository without a file"))
     else:
         missing = [name for name in part_names(hub_id.file) if name not in snapshot.files]
         if missing:
@@ -101,23 +106,29 @@ def _find_in_hub(spec: str, hub_id: HubId, *, key: str, is_model: bool, hub: Hub
     return Found(spec, key, snapshot=snapshot)
 
 
-def bring(found: Found, *, hub: Hub | None = None) -> Brought:
-    """Fetch and convert what was found.
+def fetch(found: Found, reporter: Reporter, *, hub: Hub | None = None) -> Fetched:
+    """Download and convert what was found, unless it is a GGUF on this machine or in the cache.
+
+    Args:
+        found: what `find` returned.
+        reporter: shows the progress.
+        hub: where to download from; None: the Hugging Face hub.
 
     Raises:
-        BadInput: as `find`, and too little disk, a connection that stays broken, or a failed conversion.
+        BadInput: as `find` does, and for too little disk space, a connection that stays broken, or a failed
+            conversion.
     """
     if found.checkpoint is not None:
-        return _converted(found.checkpoint, found.key, {})
+        return _convert(found.checkpoint, found.key, {}, reporter)
     if found.snapshot is None:
-        return Brought(str(found.path), None)
+        return Fetched(str(found.path))
     hub, snapshot = hub or Hub(), found.snapshot
     if snapshot.id.file is not None:
         names = part_names(snapshot.id.file)
-        folder = _fetch(hub, snapshot, names, found.key)
+        folder = _download(hub, snapshot, names, found.key, reporter)
         read_header(folder / names[0], key=found.key)
-        return Brought(str(folder / names[0]), {**snapshot.origin, "file": names[0]})
-    folder = _fetch(hub, snapshot, small_files(snapshot.files.keys()), found.key)
+        return Fetched(str(folder / names[0]), {**snapshot.origin, "file": names[0]})
+    folder = _download(hub, snapshot, small_files(snapshot.files.keys()), found.key, reporter)
     got = str(snapshot.id)
     index = read_object(folder / INDEX, key=found.key, got=got) if INDEX in snapshot.files else None
     weights = weight_files(snapshot.files.keys(), index)
@@ -125,28 +136,28 @@ def bring(found: Found, *, hub: Hub | None = None) -> Brought:
     if missing:
         allowed = f"a repository with all files that {INDEX} names (missing: {', '.join(missing[:3])})"
         raise BadInput(Fault(found.key, found.spec, allowed, "Name another revision."))
-    _fetch(hub, snapshot, weights, found.key)
+    _download(hub, snapshot, weights, found.key, reporter)
     name = PurePosixPath(snapshot.id.repository).name
-    return _converted(read_checkpoint(folder, name, key=found.key, got=got), found.key, snapshot.origin)
+    return _convert(read_checkpoint(folder, name, key=found.key, got=got), found.key, snapshot.origin, reporter)
 
 
-def _fetch(hub: Hub, snapshot: Snapshot, names: Sequence[str], key: str) -> Path:
+def _download(hub: Hub, snapshot: Snapshot, names: Sequence[str], key: str, reporter: Reporter) -> Path:
     what = f"downloading {snapshot.id.repository}@{snapshot.commit[:8]}"
-    with Transfer(what, total_bytes=hub.missing_bytes(snapshot, names)) as transfer:
-        return hub.fetch(snapshot, names, key=key, report=transfer.advance)
+    with reporter.transfer(what, total_bytes=hub.missing_bytes(snapshot, names)) as report:
+        return hub.fetch(snapshot, names, key=key, report=report)
 
 
-def _converted(checkpoint: Checkpoint, key: str, origin: Mapping[str, Any]) -> Brought:
+def _convert(checkpoint: Checkpoint, key: str, origin: Mapping[str, Any], reporter: Reporter) -> Fetched:
     cache = read_environment().cache_dir
     hashes = HashCache(cache)
-    with Transfer(f"converting {checkpoint.name}", total_bytes=checkpoint.gguf_bytes) as transfer:
+    with reporter.transfer(f"converting {checkpoint.name}", total_bytes=checkpoint.gguf_bytes) as report:
         converted = convert(
             checkpoint,
             cache,
             sha256=lambda path: hashes.sha256(str(path)),
             key=key,
-            say=lambda line: print(line, flush=True),
-            report=transfer.advance,
+            say=reporter.say,
+            report=report,
         )
     hashes.save()
     details = {
@@ -154,4 +165,4 @@ def _converted(checkpoint: Checkpoint, key: str, origin: Mapping[str, Any]) -> B
         "outtype": checkpoint.outtype,
         "checkpoint_sha256": content_hash(converted.manifest["key"]["files"]),
     }
-    return Brought(str(converted.gguf), {**origin, **details})
+    return Fetched(str(converted.gguf), {**origin, **details})

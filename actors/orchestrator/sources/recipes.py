@@ -1,4 +1,4 @@
-"""The recipes of a configuration, checked against the models, with the sizes of the files that they will make."""
+"""The recipes of a configuration: checked against the models, with the sizes of the files that they will make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from conf.schema import PipelineConfig
 
 
 def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
-    """What is made of each of `quantizations`, by its name; recipes that nobody asked for are checked as well."""
+    """Return what is made for each name in `quantizations`: the recipe and, after it, its control if any.
+
+    All recipes of the configuration are checked, including those that `quantizations` does not name.
+
+    Raises:
+        BadInput: with every fault found.
+    """
     faults = Faults()
     faults.gather(check_custom_recipes, config.recipes)
     faults.stop_if_any()
@@ -30,7 +36,7 @@ def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
                 "--imatrix",
                 "none",
                 f"an importance matrix: {recipe.name} cannot be made without one",
-                "Leave none out.",
+                "Remove `none` from --imatrix.",
             )
             for recipe in found.values()
             if recipe is not None and needs_imatrix(recipe)
@@ -40,7 +46,10 @@ def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
-    """The configuration with llama-quantize's aliases (`q4_k`) in full (`q4_k_m`); unknown names stay as they are."""
+    """Return the configuration with llama-quantize's aliases (`q4_k`) replaced by full names (`q4_k_m`).
+
+    Unknown names stay as they are.
+    """
     names = []
     for name in config.quantizations:
         with contextlib.suppress(BadInput):
@@ -50,18 +59,22 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
-    """Bytes that a recipe makes of a model. Raises `BadInput` where the recipe does not fit it."""
+    """Predict the size of the file that a recipe makes from a model, in bytes.
+
+    Raises:
+        BadInput: the recipe does not fit the model.
+    """
     key, header = f"recipes.{recipe.name}", read_header(path)
     check_fit(header.tensors, recipe.overrides, key=key)
     kind = resolve_type(recipe.method)
     try:
         plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
-        # Regular expressions are C++'s to read in the end.
+        # The C++ library has the last word on regular expressions.
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
     if recipe.budget is None:
         return plan.size_bytes
-    # What a matrix covers is read where the arm is made; of embedding and output it rarely knows anything.
+    # Which tensors a matrix covers is only known when the arm is made. It rarely covers the embedding and the output.
     known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
     problem = make_problem(plan, kind, recipe.overrides, recipe.budget, header, known)
     check_fits(problem, recipe.budget)
@@ -71,14 +84,19 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
 def predict_sizes(
     models: tuple[SourceModel, ...], recipes: Mapping[str, tuple[Recipe, ...]], imatrices: tuple[SourceImatrix, ...]
 ) -> dict[tuple[str, str, bool], int]:
+    """Predict the size of each file, by model, recipe with suffix, and whether an importance matrix is used.
+
+    Raises:
+        BadInput: with every recipe that does not fit a model.
+    """
     faults = Faults()
-    is_there = {source.name != "none" for source in imatrices}
+    with_or_without = {source.name != "none" for source in imatrices}
     sizes: dict[tuple[str, str, bool], int] = {}
     for model in models:
         for made in recipes.values():
-            for weighted in is_there if uses_imatrix(made[0]) else {False}:
+            for weighted in with_or_without if uses_imatrix(made[0]) else {False}:
                 size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
-                # A control is as large as what it controls.
+                # A control has the same size as the recipe that it controls.
                 sizes |= {(model.name, recipe.name + recipe.suffix, weighted): size or 0 for recipe in made}
     faults.stop_if_any()
     return sizes

@@ -1,4 +1,4 @@
-"""Sharing the groups of an importance matrix among processes of this machine."""
+"""Shares the groups of an importance matrix among processes of this machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _POLL_S = 0.5
 
 
 @dataclass(frozen=True)
-class _Tell:
-    """Progress across the border of a process."""
+class _SendTokens:
+    """Reports tokens to another process: puts their number on a queue."""
 
     queue: Queue[int]
 
@@ -27,24 +27,31 @@ class _Tell:
 
 
 def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportTokens) -> ImatrixManifest:
-    """Collect a matrix in `n_shards` processes, or in this one where that is 1; the result is the same, bit for bit.
+    """Collect a matrix in `n_shards` processes, or in this process if that is 1. The result is the same, bit for bit.
+
+    Args:
+        order: what to collect.
+        n_shards: number of processes.
+        report: called with the number of tokens that were done since the last call.
 
     Raises:
-        BadInput, LlamaError: as `collect` does; a process that crashed is a `LlamaError`, too.
+        BadInput: see `collect`.
+        LlamaError: see `collect`. Also raised if a process crashed.
     """
     if n_shards == 1:
         return collect(order, report)
     let_waiting_threads_sleep()
-    # Spawned: llama.cpp's threads do not survive a fork.
+    # Not forked: llama.cpp's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(n_shards, context) as pool:
-        told = manager.Queue()
-        shards = [pool.submit(collect_shard, order, shard, n_shards, _Tell(told)) for shard in range(n_shards)]
+        done_tokens = manager.Queue()
+        send = _SendTokens(done_tokens)
+        shards = [pool.submit(collect_shard, order, shard, n_shards, send) for shard in range(n_shards)]
         pending = set(shards)
         while pending:
             _, pending = wait(pending, _POLL_S, FIRST_EXCEPTION)
-            while not told.empty():
-                report(told.get())
+            while not done_tokens.empty():
+                report(done_tokens.get())
             if any(shard.done() and shard.exception() for shard in shards):
                 pool.shutdown(cancel_futures=True)
                 break
@@ -52,9 +59,7 @@ def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportToken
             for shard in shards:
                 shard.result()
         except BrokenProcessPool:
-            message = (
-                "a process crashed (out of memory, maybe); groups that are done stay: the same command goes on with "
-            )
-            message += "the others. Fewer --shards need less memory, a smaller --dataset-size fewer groups"
+            message = "a process crashed, perhaps out of memory. Finished groups are kept: run the same command again "
+            message += "to do the others. Fewer --shards need less memory; a smaller --dataset-size has fewer groups"
             raise LlamaError(message) from None
     return collect(order, lambda tokens: None)
