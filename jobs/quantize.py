@@ -26,7 +26,7 @@ from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
 from actors.recipes import Recipe, check_own_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, content_hash, file_sha256
+from actors.store import ArmFiles, content_hash, file_sha256, gguf_name, shared_errors_path
 from conf.faults import BadInput, Fault
 from conf.load import load
 from conf.schema import PipelineConfig
@@ -145,10 +145,10 @@ def _order(
         recipe=recipe,
         imatrix_path=imatrix_path,
         threads=options.threads,
-        output_path=str(output / f"{model_name}-{recipe.file_label}.gguf"),
+        output_path=str(output / gguf_name(model_name, recipe.file_label)),
         dequantized_from=header.dequantized_from,
         key={"kind": "arm", "recipe": recipe.identity, **identity},
-        measured_path=str(output / f".errors-{content_hash(identity)[:16]}.json") if recipe.budget else None,
+        measured_path=str(shared_errors_path(output, content_hash(identity))) if recipe.budget else None,
     )
 
 
@@ -161,7 +161,7 @@ def _identity(header: GgufHeader, imatrix_path: str | None) -> dict[str, Any]:
 def _make(order: QuantizeOrder, place: str) -> bool:
     """Make one file, or say that it is there already. False: it could not be made."""
     files = ArmFiles.in_shared_folder(order.output_path)
-    if files.gguf.exists() and files.manifest.exists() and load_manifest(files.manifest).key == order.key:
+    if files.are_complete() and load_manifest(files.manifest).key == order.key:
         print(f"{place} {order.arm}: {files.gguf} is there already, nothing to do")
         return True
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.orders import Record, Timing
-from actors.store import RunDirectory, timings_path, write_json, write_jsonl, write_text
+from actors.store import RecordsFolder, RunDirectory, timings_path, write_json, write_jsonl, write_text
 
 ARMS = ("f16", "q4_k_m+en")
 SEEDS = (0, 1)
@@ -32,7 +32,9 @@ def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
         path = root / block["file"]
         write_jsonl(path, _records(block["benchmark"], tuple(block["seeds"])))
         write_jsonl(timings_path(path), [Timing(0.5, 100, 1.0, 50, 2.0, 4.0, 10**8, 42)])
-        write_json(path.parent / "meta.json", {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []})
+        write_json(
+            RecordsFolder(path.parent).meta, {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []}
+        )
     write_json(run.comparison, _comparison())
     write_json(run.analysis, _analysis())
     write_text(run.charts / "quantization_performance.svg", "<svg/>")

@@ -6,7 +6,6 @@ in theirs. So the result has the same bits whatever was interrupted, and however
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from actors.llama.activations import Sums, TensorActivations
 from actors.orders import GROUP_CHUNKS
-from actors.store import atomic_path, group_path
+from actors.store import ImatrixFiles, atomic_path, exists, remove
 
 T = TypeVar("T")
 
@@ -46,14 +45,14 @@ class PartsFolder:
 
     def __init__(self, output_path: str | Path, identity: str) -> None:
         """`identity` tells the groups of this work from leftovers of another that had the same output."""
-        self._output_path = output_path
+        self._files = ImatrixFiles(output_path)
         self._identity = identity
 
     def has(self, number: int) -> bool:
         """True where the group is saved, and belongs to this work."""
-        if not self._file(number).exists():
+        if not exists(self._files.group(number)):
             return False
-        with np.load(self._file(number), allow_pickle=False) as stored:
+        with np.load(self._files.group(number), allow_pickle=False) as stored:
             return bool(str(stored[_IDENTITY]) == self._identity)
 
     def save(self, number: int, group: Group) -> None:
@@ -62,13 +61,13 @@ class PartsFolder:
         arrays[_PROCESSES] = np.array(sorted(group.processes))
         for name, entry in group.entries.items():
             arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
-        with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
+        with atomic_path(self._files.group(number)) as temporary, temporary.open("wb") as file:
             # Through a mapping: tensor names are no Python identifiers. mypy takes it for savez's own options.
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def load(self, number: int) -> Group:
         """Read one group back."""
-        with np.load(self._file(number), allow_pickle=False) as stored:
+        with np.load(self._files.group(number), allow_pickle=False) as stored:
             names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
             entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
             seconds, peak_rss_bytes = stored[_COST]
@@ -77,10 +76,7 @@ class PartsFolder:
 
     def remove(self) -> None:
         """Delete all of it, once the matrix is whole."""
-        shutil.rmtree(self._file(0).parent, ignore_errors=True)
-
-    def _file(self, number: int) -> Path:
-        return group_path(self._output_path, number)
+        remove(self._files.parts)
 
 
 def added(left: Sums, right: Sums) -> Sums:

@@ -17,7 +17,7 @@ from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.weighting import TokenWeighting, weighting_of
-from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
+from actors.store import ImatrixFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,6 @@ class ImatrixManifest:
     versions: dict[str, str]
     token_weighting: TokenWeighting | None
     """None where every token counts once."""
-
-
-def manifest_path(output_path: str | Path) -> Path:
-    """`<output>.manifest.json`."""
-    path = Path(output_path)
-    return path.with_name(path.name + ".manifest.json")
 
 
 def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
@@ -100,12 +94,12 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     names, n_chunks = tuple(use.name for use in work.calibration.texts), len(work.calibration.chunks)
     remove_leftovers(Path(order.output_path).parent)
     # Until the new one is written, no manifest may vouch for what is changing.
-    manifest_path(order.output_path).unlink(missing_ok=True)
+    remove(ImatrixFiles(order.output_path).manifest)
     with atomic_path(order.output_path) as temporary:
         matrix = Imatrix(total.entries, names, n_chunks, order.ctx, work.calibration.weighting)
         write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, work.calibration, total)
-    write_json(manifest_path(order.output_path), asdict(manifest))
+    write_json(ImatrixFiles(order.output_path).manifest, asdict(manifest))
     work.parts.remove()
     return manifest
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
-from actors.quantization.imatrix import load_manifest, manifest_path
+from actors.quantization.imatrix import load_manifest
 from actors.quantization.weighting import TokenWeighting, weighting_of
+from actors.store import ImatrixFiles, exists
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class CalibrationUse:
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     """From the manifest beside a matrix; None where there is none, or another file's."""
-    path = manifest_path(imatrix_path)
-    if not path.exists():
+    path = ImatrixFiles(imatrix_path).manifest
+    if not exists(path):
         return None
     made = load_manifest(path)
     if made.sha256 != sha256:

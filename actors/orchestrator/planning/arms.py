@@ -10,7 +10,7 @@ from actors.orchestrator.plan import AA, PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
-from actors.store import KEY_RULE, RunDirectory, content_hash
+from actors.store import KEY_RULE, RunDirectory, content_hash, gguf_name
 from conf.schema import PipelineConfig
 
 
@@ -103,7 +103,7 @@ def plan_arm(
         "build": dict(inputs.build),
     }
     key_hash = content_hash(key)
-    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.file_label}.gguf"
+    path = run.artifact(name, key_hash) / gguf_name(model.name, recipe.file_label)
     # Shared by all arms of the storage that are made from the same model with the same matrix.
     errors = content_hash({**key, "kind": "errors", "recipe": None})
     order = QuantizeOrder(

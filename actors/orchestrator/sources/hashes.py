@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +9,17 @@ from pathlib import Path
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.trial import check_decodes
-from actors.store import content_hash, file_sha256, write_json
+from actors.store import content_hash, exists, file_hashes_path, file_sha256, read_json, write_json
 
 
 class HashCache:
     """sha256 of large files, kept by path, size and time of change, so that a model is read for it once."""
 
     def __init__(self, storage: Path) -> None:
-        self._path = storage / ".file_hashes.json"
+        self._path = file_hashes_path(storage)
         self._known: dict[str, str] = {}
-        if self._path.exists():
-            self._known = json.loads(self._path.read_text(encoding="utf-8"))
+        if exists(self._path):
+            self._known = read_json(self._path)
 
     def sha256(self, path: str) -> str:
         stat = os.stat(path)
