@@ -179,10 +179,8 @@ def items_to_decide(differences: Floats, *, margin: float, n_tests: int = 1) -> 
 
     def decides(n: int) -> bool:
         times = n / differences.size
-        worse = _log_mean_wealth(beyond * times) >= threshold and _log_mean_wealth(
-            shown * times
-        ) >= threshold + math.log(n_tests)
-        return worse or _log_mean_wealth(no_worse * times) >= threshold
+        worse = _log_mean(beyond * times) >= threshold and _log_mean(shown * times) >= threshold + math.log(n_tests)
+        return worse or _log_mean(no_worse * times) >= threshold
 
     low, high = differences.size, differences.size + 1
     while not decides(high):
@@ -245,7 +243,7 @@ def _boundary(unit: Floats, threshold: float, *, above: bool) -> float:
 
 
 def _final_log_wealth(unit: Floats, mean: float, *, above: bool) -> float:
-    return _log_mean_wealth(_log_wealth_by_fraction(unit, mean, above=above))
+    return _log_mean(_log_wealth_by_fraction(unit, mean, above=above))
 
 
 def _log_wealth_by_fraction(unit: Floats, mean: float, *, above: bool) -> Floats:
@@ -255,7 +253,7 @@ def _log_wealth_by_fraction(unit: Floats, mean: float, *, above: bool) -> Floats
     return totals
 
 
-def _log_mean_wealth(totals: Floats) -> float:
+def _log_mean(totals: Floats) -> float:
     return float(np.logaddexp.reduce(totals)) - math.log(FRACTIONS.size)
 
 

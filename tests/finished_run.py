@@ -1,4 +1,4 @@
-"""A small run directory as a finished pipeline leaves it, written out by hand: two arms, two benchmarks, two seeds."""
+"""Write a small run directory of a finished pipeline by hand: two arms, two benchmarks, two seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GGUF_BYTES = 1000
 
 
 def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
-    """Write the directory; `state` is what `progress.json` says."""
+    """Write the directory. `state` goes into `progress.json`."""
     run = RunDirectory(root)
     plan = _plan()
     write_json(run.plan, plan)
@@ -104,7 +104,7 @@ def _manifest() -> dict[str, Any]:
 
 
 def _records(benchmark: str, seeds: tuple[int, ...]) -> list[Record]:
-    """Seed 0: one right, one wrong; later seeds: one right, one unscored. Perplexity: exp(1.5)."""
+    """Return records. Seed 0: one right, one wrong. Later seeds: one right, one unscored. Perplexity: exp(1.5)."""
     if benchmark.startswith("perplexity"):
         return [Record(str(item), 0, "h", None, "measured", nll_sum=30.0, n_tokens=20) for item in range(2)]
     second: dict[int, Any] = {0: ("wrong", 0.0)}

@@ -1,4 +1,4 @@
-"""Names become recipes: llama.cpp's, the publishers' and the user's own."""
+"""Names become recipes: those of llama.cpp, of publishers, and custom ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def faults_of(recipes: dict[str, RecipeSettings]) -> str:
     return str(caught.value)
 
 
-def test_a_type_is_a_recipe_that_is_nothing_but_its_name() -> None:
+def test_a_plain_type_is_a_recipe_without_overrides() -> None:
     recipe = resolve_recipe("Q4_K", {})
     assert recipe == Recipe("q4_k_m", "Q4_K_M", "q4_k_m", NO_OVERRIDES)
     assert recipe.identity == "q4_k_m"
@@ -42,7 +42,7 @@ def test_a_type_is_a_recipe_that_is_nothing_but_its_name() -> None:
         ("q8_0-FP16", "Q8_0-fp16", "q8_0", "f16"),
     ],
 )
-def test_the_names_that_publishers_use(name: str, label: str, method: str, kind: str) -> None:
+def test_names_that_publishers_use(name: str, label: str, method: str, kind: str) -> None:
     recipe = resolve_recipe(name, {})
     assert recipe == Recipe(name.lower(), label, method, TypeOverrides(kind, kind))
 
@@ -51,7 +51,7 @@ def test_a_type_of_llama_cpp_wins_over_a_rule() -> None:
     assert resolve_recipe("q3_k_l", {}).overrides == NO_OVERRIDES
 
 
-def test_published_recipes_are_sound() -> None:
+def test_published_recipes_are_valid() -> None:
     check_own_recipes({f"{name}-copy": settings for name, settings in published_recipes().recipes.items()})
     for name in published_recipes().recipes:
         assert resolve_recipe(name, {}).name == name
@@ -63,12 +63,12 @@ def test_unknown_names_are_refused(name: str) -> None:
         resolve_recipe(name, {})
 
 
-def test_a_near_name_may_be_the_users_own() -> None:
+def test_the_suggested_name_may_be_a_custom_recipe() -> None:
     with pytest.raises(BadInput, match="Did you mean 'mine'"):
         resolve_recipe("mne", own())
 
 
-def test_own_recipes_keep_the_order_of_their_patterns() -> None:
+def test_custom_recipes_keep_the_order_of_their_patterns() -> None:
     recipes = own(output="Q6_K", embedding="q8_0", tensors={r"blk\.0\..*": "q8_0", "attn_v": "Q5_K"})
     check_own_recipes(recipes)
     recipe = resolve_recipe("mine", recipes)
@@ -83,7 +83,7 @@ def test_own_recipes_keep_the_order_of_their_patterns() -> None:
     }
 
 
-def test_bits_are_checked_and_change_nothing() -> None:
+def test_bits_are_checked_but_do_not_change_the_recipe() -> None:
     assert resolve_recipe("mine", own(method="q4_0", bits=4)).identity == "q4_0"
     assert "recipes.mine.bits: got 5; allowed: 4" in faults_of(own(method="q4_0", bits=5))
 
@@ -99,11 +99,11 @@ def test_bits_are_checked_and_change_nothing() -> None:
         ({"tensors": {"blk": "q9_0"}}, "recipes.mine.tensors"),
     ],
 )
-def test_faults_in_own_recipes(settings: dict[str, Any], told: str) -> None:
+def test_faults_in_custom_recipes(settings: dict[str, Any], told: str) -> None:
     assert told in faults_of(own(**settings))
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     told = faults_of(own(method="nope", output="nope", tensors={"blk": "nope"}))
     assert all(part in told for part in ("mine.method", "mine.output", "mine.tensors"))
 
@@ -121,7 +121,7 @@ def test_a_level_makes_a_protected_recipe_and_its_control() -> None:
     assert protected(f16, Protection(level="max")) == (f16,)
 
 
-def test_targets_stand_in_names() -> None:
+def test_names_contain_the_target() -> None:
     plain = resolve_recipe("q4_k_m", {})
     names = [
         protected(plain, Protection.model_validate(settings))[0].suffix
@@ -130,7 +130,7 @@ def test_targets_stand_in_names() -> None:
     assert names == ["+tbpw4.5", "+tsize4300.8MiB", "+tsize900MiB"]
 
 
-def test_a_recipe_with_a_level_of_its_own_keeps_its_name_and_level() -> None:
+def test_a_recipe_with_its_own_level_keeps_its_name_and_level() -> None:
     (recipe, control) = protected(
         resolve_recipe("mine", own(method="q4_0", bits=4, protection="low")), Protection(level="max")
     )
@@ -148,7 +148,7 @@ def test_a_recipe_with_a_level_of_its_own_keeps_its_name_and_level() -> None:
         ({"target_bpw": 0}, "greater than 0"),
     ],
 )
-def test_what_protection_cannot_be(settings: dict[str, Any], told: str) -> None:
+def test_invalid_protection_is_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(BadInput) as caught:
         load(None, {"models": [{"name": "m", "path": "/m.gguf"}], "protection": settings})
     assert told in str(caught.value)
@@ -163,7 +163,7 @@ def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["q4_k_m", "q4_k", "q4_k_l", "q4_0-fp16"])
-def test_a_recipe_cannot_hide_what_a_name_means_already(name: str) -> None:
+def test_a_custom_recipe_cannot_take_a_known_name(name: str) -> None:
     assert "stand for something else" in faults_of({name: RecipeSettings(method="q4_0")})
 
 
@@ -189,7 +189,7 @@ def test_recipes_at_the_end_of_file_names(stem: str, found: str | None) -> None:
     assert (match[1] if match else None) == found
 
 
-def test_faults_of_the_schema_name_their_place(tmp_path: Path) -> None:
+def test_schema_faults_name_the_key(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("recipes: {mine: {method: q4_0, tensor: {a: q8_0}}, 'Not This': {method: q4_0}, bare: {}}\n")
     with pytest.raises(BadInput) as caught:

@@ -1,4 +1,4 @@
-"""Tokens of mathematics and science are told from others by what the text says, however it is cut into tokens."""
+"""Tokens of mathematics and science are found from the text alone, however it is cut into tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M, S, O = TokenClass.MATHEMATICS, TokenClass.SCIENCE, TokenClass.OTHER  # noqa: 
 
 
 def found(text: str, kind: TokenClass) -> list[str]:
-    """The passages of a class, as single characters show them; touching ones are one."""
+    """Return the passages of a class, with every character as one token. Adjacent passages are joined."""
     classes = classify([sign.encode() for sign in text])
     edges = np.flatnonzero(np.diff(np.concatenate(([0], classes == kind, [0]))))
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
@@ -32,15 +32,15 @@ def found(text: str, kind: TokenClass) -> list[str]:
         ("It took 12,345 steps, 3.14e-5 of them, x86 and B2B", ["12,345", "3.14e-5"], []),
         ("５００人が５０％", ["５００", "５０％"], []),
         ("½ of x² and aₙ₊₁", ["½", "²", "ₙ₊₁"], []),
-        # operators, and what only looks so
+        # operators, and signs that only look like operators
         ("48/2 = 24", ["48/2 = 24"], []),
         ("a + b, speed = 5", [" + ", " = 5"], []),
         ("well-known and/or C++ <b>bold</b>", [], []),
         ("\n = History of the town = \n", [], []),
         ("x ≤ y ∫ f ⇒ ±", ["≤", "∫", "⇒", "±"], []),
-        # Greek letters, and Greek
+        # Greek letters, and Greek words
         ("the angle θ or αβ, λόγος", ["θ", "αβ"], []),
-        # LaTeX, and money
+        # LaTeX, and amounts of money
         ("so $x^2 + y$ is", ["$x^2 + y$"], []),
         ("she paid $five and $six more", [], []),
         (r"the \frac{a}{b} of \alpha, \(n\) and \[ m \]", [r"\frac{a}{b}", r"\alpha", r"\(n\)", r"\[ m \]"], []),
@@ -53,35 +53,35 @@ def found(text: str, kind: TokenClass) -> list[str]:
         ("Theorems on a PRIME number; prime\nnumbers", ["Theorems", "PRIME number", "prime\nnumbers"], []),
         ("the enzymes of H2O and mRNA, not h2o", [], ["enzymes", "H2O", "mRNA"]),
         ("arithmetics, geniuses, integers-only", ["arithmetics", "integers"], []),
-        # Japanese terms, the longest at a place
+        # Japanese terms, the longest match at each position
         ("微分方程式を解く", ["微分方程式"], []),
         ("分子量と細胞膜", [], ["分子量", "細胞膜"]),
         ("絶対数が多い", [], []),
-        # Japanese numerals where they say a number
+        # Japanese numerals, only if they mean a number
         ("二十一人が三百五十円で三個", ["二十一", "三百五十", "三"], []),
         ("第二に三分の一、一九九八年、二〇二四年", ["第二", "三分の一", "一九九八", "二〇二四"], []),
         ("一般に十分な六本木の千葉さんと八百屋、万一、一人で三角", [], []),
     ],
 )
-def test_passages_worked_out_by_hand(text: str, mathematics: list[str], science: list[str]) -> None:
+def test_passages_by_hand(text: str, mathematics: list[str], science: list[str]) -> None:
     assert found(text, M) == mathematics
     assert found(text, S) == science
 
 
-def test_a_token_belongs_to_what_it_overlaps() -> None:
+def test_a_token_has_the_class_of_the_passage_it_overlaps() -> None:
     assert classify([b"The", b" theo", b"rem", b" of 5", b" k", b"g."]).tolist() == [O, M, M, M, S, S]
 
 
-def test_mathematics_wins_where_a_token_has_both() -> None:
+def test_mathematics_wins_if_a_token_has_both_classes() -> None:
     assert classify([b"5 kg"]).tolist() == [M]
 
 
-def test_parts_of_a_character_belong_to_what_the_character_does() -> None:
+def test_parts_of_a_character_have_the_class_of_the_character() -> None:
     water = "水素".encode()
     assert classify([b"x", water[:1], water[1:4], water[4:], b"y"]).tolist() == [O, S, S, S, O]
 
 
-def test_bytes_that_are_no_text_are_nothing_and_move_nothing() -> None:
+def test_invalid_utf_8_has_no_class_and_shifts_nothing() -> None:
     assert classify([b"\xff\xe6", b" 5", b"\xf0", b"", b"km"]).tolist() == [O, M, O, O, O]
     assert classify([]).tolist() == []
     assert classify([b"", b""]).tolist() == [O, O]
@@ -118,7 +118,7 @@ TEXTS = st.lists(
 @given(TEXTS, st.data())
 @example("三十個の水素".encode(), None)
 def test_classes_do_not_depend_on_how_a_text_is_cut(text: bytes, data: st.DataObject | None) -> None:
-    """The class of a token is the first of mathematics, science, other that any of its bytes has."""
+    """A token has the class of its bytes. Mathematics comes before science, and science before other."""
     cuts = list(range(0, len(text), 5)) if data is None else data.draw(st.lists(st.integers(0, len(text))))
     of_bytes = classify([text[place : place + 1] for place in range(len(text))])
     edges = [0, *sorted(cuts), len(text)]
@@ -127,7 +127,7 @@ def test_classes_do_not_depend_on_how_a_text_is_cut(text: bytes, data: st.DataOb
     assert classify(pieces).tolist() == expected
 
 
-def test_counts_and_weights_go_by_class() -> None:
+def test_counts_and_weights_follow_the_class() -> None:
     classes = np.array([O, M, S, M, O, O], np.uint8)
     assert count_tokens(classes) == {"other": 3, "mathematics": 2, "science": 1}
     weights = weigh(classes, TokenWeights(mathematics=4, science=2.5, other=1))
@@ -141,7 +141,7 @@ def test_plurals_are_regular() -> None:
     assert forms("array") == ("array", "arrays")
 
 
-def test_no_term_stands_twice_or_in_two_classes() -> None:
+def test_no_term_is_listed_twice_or_in_two_classes() -> None:
     lists = [read_yaml(FOLDER / f"{name}.yaml", key=name) for name in ("mathematics", "science", "numerals")]
     for language in ("english", "japanese"):
         terms = [term.lower() for terms in lists[:2] for term in terms[language]]
@@ -158,7 +158,7 @@ def test_every_listed_term_is_found(name: str) -> None:
         assert missed == []
 
 
-def test_words_are_part_of_what_tells_the_rules_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rules_change_if_the_word_lists_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = class_rules()
     for path in FOLDER.glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text(encoding="utf-8").replace("theorem,", ""), encoding="utf-8")
