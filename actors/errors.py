@@ -1,16 +1,16 @@
 """The exception tree.
 
-    BadInput                 (conf.faults) what the user gave; exit code 2
+    BadInput                 (conf.faults) the user's input is wrong; exit code 2
     QuantAssayError
-    ├── FailedWithLog        carries the last log lines of what failed
+    ├── FailedWithLog        carries the last lines of a log
     │   ├── LlamaError       llama.cpp refused or failed
-    │   │   └── NoRoomError  it got no memory for a KV cache
-    │   └── FunctionFailed   a function of the user's broke, or took too long
-    ├── EndpointFailed       an OpenAI-compatible endpoint is away, or refuses
-    ├── ConflictError        somebody else owns the run directory, or a file is not what the plan says
-    └── NoPlaceError         Ray has no node on which a worker could start
+    │   │   └── NoRoomError  llama.cpp got no memory for a KV cache
+    │   └── FunctionFailed   a custom benchmark function failed or took too long
+    ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
+    ├── ConflictError        another job owns the run directory, or a file contradicts the plan
+    └── NoPlaceError         Ray has no node that can start a worker
 
-A failing unit never takes the pipeline down: `except Exception` stands at the actor boundary only.
+A failing unit never stops the pipeline. Only the actor boundary has an `except Exception`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Sequence
 
 
 class QuantAssayError(Exception):
-    """Base of what this project raises beside `BadInput`."""
+    """Base class of all exceptions of this project except `BadInput`."""
 
 
 class FailedWithLog(QuantAssayError):
-    """Something failed that keeps a log; `message` says what, `log_tail` holds the log's last lines."""
+    """Something that writes a log failed. `message` says what failed, `log_tail` holds the last lines of the log."""
 
     def __init__(self, message: str, log_tail: Sequence[str] = ()) -> None:
         self.message = message
@@ -31,7 +31,7 @@ class FailedWithLog(QuantAssayError):
         super().__init__("\n  ".join([message, *self.log_tail]))
 
     def __reduce__(self) -> tuple[type[FailedWithLog], tuple[str, tuple[str, ...]]]:
-        # Crosses process borders whole: the default would hand the joined text back as the message.
+        # Keeps message and log apart between processes. The default would pass the joined text as the message.
         return (type(self), (self.message, self.log_tail))
 
 
@@ -40,20 +40,20 @@ class LlamaError(FailedWithLog):
 
 
 class NoRoomError(LlamaError):
-    """llama.cpp could not make a context: there is no memory for its KV cache, on a GPU maybe."""
+    """llama.cpp could not create a context, because there is no memory for its KV cache (possibly on a GPU)."""
 
 
 class FunctionFailed(FailedWithLog):
-    """A function of the user's failed: a benchmark in Python."""
+    """A custom benchmark in Python failed."""
 
 
 class EndpointFailed(QuantAssayError):
-    """An endpoint cannot be reached or does not answer: no failure of its model."""
+    """An endpoint cannot be reached or does not answer. Its model has not failed."""
 
 
 class ConflictError(QuantAssayError):
-    """The run directory belongs to another live job, or holds something that contradicts the plan."""
+    """The run directory belongs to another live job, or a file in it contradicts the plan."""
 
 
 class NoPlaceError(QuantAssayError):
-    """Ray has found no node for any worker in the time that is given to it."""
+    """Ray found no node for any worker within the time limit."""

@@ -1,9 +1,9 @@
-"""The door to the Hugging Face hub: what is in a repository at a revision, and its files, into the hub's own cache.
+"""Access to the Hugging Face hub: list the files of a repository at a revision, and download them into the hub's cache.
 
-Everything goes through huggingface_hub, so HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE mean what they mean
-everywhere, and a file that another program has fetched is not fetched again. What huggingface_hub 2.4 does not do is go
-on with a large file that a killed process had begun: here it is fetched into a part file of its own beside its place in
-the cache. Failures are told as bad input with the next step; no message holds a token.
+Everything goes through huggingface_hub, so HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE work as usual, and files
+that another program has downloaded are not downloaded again. huggingface_hub 2.4 cannot resume a large file that a
+killed process began. This module can: it downloads large files into a partial file beside their place in the cache.
+Failures become bad input with the next step to take. No message contains a token.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from conf.hub_ids import HubId
 
 RepositoryType = Literal["model", "dataset"]
 ReportBytes = Callable[[int], None]
-"""Called with the bytes that have come since the last call; negative where some must come again."""
+"""Called with the number of bytes received since the last call. Negative if some must be received again."""
 
 DISK_SLACK_BYTES = 256 * 2**20
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -51,36 +51,36 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A repository at one commit."""
+    """The files of a repository at one commit."""
 
     id: HubId
     kind: RepositoryType
     commit: str
     files: Mapping[str, int]
-    """Bytes by path."""
+    """Size in bytes by path."""
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Where a file came from, for manifests and reports."""
+        """Repository, revision and commit, for manifests and reports."""
         return {"repository": self.id.repository, "revision": self.id.revision, "commit": self.commit}
 
 
 class Hub:
-    """The hub, and the cache of this user on this machine."""
+    """The hub, and this user's cache of it on this machine."""
 
     def __init__(self, *, endpoint: str | None = None, cache_dir: Path | None = None) -> None:
-        """By default HF_ENDPOINT and HF_HUB_CACHE, as huggingface_hub reads them."""
+        """Use HF_ENDPOINT and HF_HUB_CACHE by default, as huggingface_hub reads them."""
         self._endpoint = endpoint or constants.ENDPOINT
         self._cache = cache_dir or Path(constants.HF_HUB_CACHE)
         self._api = HfApi(endpoint=self._endpoint)
-        # The jobs show their own progress, over all files.
+        # The jobs show their own progress over all files.
         disable_progress_bars()
 
     def snapshot(self, hub_id: HubId, *, kind: RepositoryType = "model", key: str) -> Snapshot:
-        """Look a revision up: its commit and its files.
+        """Look up a revision: return its commit and its files.
 
-        What is in the cache serves where HF_HUB_OFFLINE is set, and, for a revision that is a commit, where the hub
-        does not answer.
+        The cache answers instead if HF_HUB_OFFLINE is set. It also answers if the hub does not, but only for a revision
+        that is a commit.
 
         Raises:
             BadInput: no such repository or revision, no permission, or no answer.
@@ -91,29 +91,30 @@ class Hub:
             cached = self._cached(hub_id, kind)
             if cached is not None and (isinstance(error, OfflineModeIsEnabled) or cached.commit == hub_id.revision):
                 return cached
-            raise self._refused(error, hub_id, kind, key) from error
+            raise self._bad_input(error, hub_id, kind, key) from error
         except (httpx2.HTTPError, HFValidationError) as error:
-            raise self._refused(error, hub_id, kind, key) from error
+            raise self._bad_input(error, hub_id, kind, key) from error
         files = {sibling.rfilename: sibling.size or 0 for sibling in getattr(info, "siblings", None) or ()}
         return Snapshot(hub_id, kind, str(info.sha), files)
 
     def missing_bytes(self, snapshot: Snapshot, names: Iterable[str]) -> int:
-        """Bytes of these files that are not in the cache yet."""
-        return sum(snapshot.files[name] for name in names if not self._is_there(snapshot, name))
+        """Return how many bytes of these files are not in the cache yet."""
+        return sum(snapshot.files[name] for name in names if not self._is_cached(snapshot, name))
 
     def fetch(self, snapshot: Snapshot, names: Iterable[str], *, key: str, report: ReportBytes) -> Path:
-        """Bring files into the cache; gives back the folder of the snapshot, with each at its path.
+        """Download files into the cache, and return the folder of the snapshot, with each file at its path.
 
         Raises:
-            BadInput: too little disk, no permission, or a connection that stays broken; what has come is kept.
+            BadInput: too little disk space, no permission, or a connection that stays broken. Downloaded bytes are
+                kept.
         """
-        missing = [name for name in names if not self._is_there(snapshot, name)]
+        missing = [name for name in names if not self._is_cached(snapshot, name)]
         self._check_disk(snapshot, missing, key)
         for name in missing:
             try:
                 self._fetch_one(snapshot, name, report)
             except (httpx2.HTTPError, OSError, _OtherContentError) as error:
-                raise self._refused(error, snapshot.id, snapshot.kind, key, file=name) from error
+                raise self._bad_input(error, snapshot.id, snapshot.kind, key, file=name) from error
         return self._folder(snapshot.id, snapshot.kind) / "snapshots" / snapshot.commit
 
     def _fetch_one(self, snapshot: Snapshot, name: str, report: ReportBytes) -> None:
@@ -121,7 +122,7 @@ class Hub:
         url = hf_hub_url(repository, name, repo_type=repository_type, revision=commit, endpoint=self._endpoint)
         metadata = self._api.get_hf_file_metadata(url=url)
         size, etag = metadata.size, metadata.etag or ""
-        # Past 50 GB the hub hands files out in its own way only, which hf_hub_download knows.
+        # Above 50 GB the hub has its own way of serving files, which only hf_hub_download knows.
         if _SHA256.fullmatch(etag) and size is not None and size <= constants.MAX_HTTP_DOWNLOAD_SIZE:
             blob = self._folder(snapshot.id, snapshot.kind) / "blobs" / etag
             lock = self._cache / ".locks" / blob.parent.parent.name / f"{etag}.begun.lock"
@@ -140,14 +141,14 @@ class Hub:
     def _folder(self, hub_id: HubId, kind: RepositoryType) -> Path:
         return self._cache / repo_folder_name(repo_id=hub_id.repository, repo_type=kind)
 
-    def _is_there(self, snapshot: Snapshot, name: str) -> bool:
+    def _is_cached(self, snapshot: Snapshot, name: str) -> bool:
         found = try_to_load_from_cache(
             snapshot.id.repository, name, cache_dir=self._cache, revision=snapshot.commit, repo_type=snapshot.kind
         )
         return isinstance(found, str)
 
     def _cached(self, hub_id: HubId, kind: RepositoryType) -> Snapshot | None:
-        """What the cache has of a revision; for a branch or tag, of the commit that it was when last looked up."""
+        """Return the cached files of a revision. A branch or tag means the commit that it had at the last look-up."""
         folder, commit = self._folder(hub_id, kind), hub_id.revision
         if not _COMMIT.fullmatch(commit):
             ref = folder / "refs" / commit
@@ -165,17 +166,17 @@ class Hub:
         if needed > free:
             got = f"{snapshot.id} with {free / 2**30:.1f} GiB free in {self._cache}"
             allowed = f"a cache with {needed / 2**30:.1f} GiB free"
-            raise BadInput(Fault(key, got, allowed, "Free some room, or name another folder with HF_HOME."))
+            raise BadInput(Fault(key, got, allowed, "Free some disk space, or name another folder with HF_HOME."))
 
-    def _refused(
+    def _bad_input(
         self, error: Exception, hub_id: HubId, kind: RepositoryType, key: str, *, file: str | None = None
     ) -> BadInput:
-        """The error in our own form. Addresses of requests are left out: they may hold what is secret."""
+        """Return the error as `BadInput`. Addresses of requests are left out, because they may contain secrets."""
         got, host = str(hub_id) + (f"/{file}" if file else ""), urlsplit(self._endpoint).hostname
         what = "data set" if kind == "dataset" else "model"
         match error:
             case OfflineModeIsEnabled():
-                fault = Fault(key, got, "what is in the cache, for HF_HUB_OFFLINE is set", "Unset it to download.")
+                fault = Fault(key, got, "a cached revision, because HF_HUB_OFFLINE is set", "Unset it to download.")
             case GatedRepoError():
                 step = "Accept its conditions on its page, and set HF_TOKEN to a token of that account."
                 fault = Fault(key, got, f"a repository on {host} that you may read", step)
@@ -189,29 +190,29 @@ class Hub:
             case HFValidationError():
                 fault = Fault(key, got, "the id of a repository: owner/name", "Check it.")
             case HfHubHTTPError() if error.response.status_code in (401, 403):
-                step = "Check HF_TOKEN: it is not accepted, or does not reach this repository."
+                step = "Check HF_TOKEN: it is not accepted, or it gives no access to this repository."
                 fault = Fault(key, got, f"a repository on {host} that you may read", step)
             case HfHubHTTPError():
                 status = error.response.status_code
-                fault = Fault(key, got, f"a repository that {host} hands out (it answers {status})", "Try again later.")
+                fault = Fault(key, got, f"a repository that {host} serves (it answers {status})", "Try again later.")
             case _OtherContentError():
-                fault = Fault(key, got, "a file that arrives as it is announced (its sha256 differs)", "Try again.")
+                fault = Fault(key, got, "a file with the announced content (its sha256 differs)", "Try again.")
             case OSError() if error.errno is not None:
-                step = "Mend that, or name another folder with HF_HOME."
+                step = "Correct that, or name another folder with HF_HOME."
                 fault = Fault(key, got, f"a cache that can be written ({self._cache}: {error.strerror})", step)
             case _:
-                kept = " What has come is kept: the same command goes on from there." if file else ""
+                kept = " Downloaded bytes are kept: the same command continues from there." if file else ""
                 step = f"Check the network and HF_ENDPOINT.{kept}"
                 fault = Fault(key, got, f"a hub that answers ({host}: {type(error).__name__})", step)
         return BadInput(fault)
 
 
 class _OtherContentError(Exception):
-    """What came is not what the hub announced."""
+    """The downloaded content is not what the hub announced."""
 
 
 def _resume(url: str, blob: Path, lock: Path, *, size_bytes: int, report: ReportBytes) -> None:
-    """Fetch a file by its sha256, going on where an earlier process stopped. One process at a time."""
+    """Download a file by its sha256, and continue where an earlier process stopped. One process at a time."""
     part = blob.with_name(f"{blob.name}.begun")
     for folder in (part.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,7 +245,7 @@ def _sha256(path: Path) -> str:
 
 
 def _reporting(report: ReportBytes) -> type[tqdm]:
-    """A progress bar that shows nothing and hands the bytes on."""
+    """Return a progress bar class that shows nothing and passes the bytes to `report`."""
 
     class Reporting(tqdm):
         def update(self, n: float | None = 1) -> bool | None:

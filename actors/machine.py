@@ -1,6 +1,6 @@
-"""How much memory this machine has left for us, and the refusal where that is too little.
+"""Free memory and disk space of this machine, and errors if there is too little.
 
-What a piece of work needs is said by whoever does it; nothing heavy is started before this was asked.
+The code that does the work knows how much it needs. It checks here before it starts anything heavy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import psutil
 from conf.faults import BadInput, Fault
 
 _GROUP = Path("/sys/fs/cgroup")
-# Limit and use of the control group in which a container runs: version 2's names, then version 1's.
+# Files with the limit and the use of a container's control group: cgroup version 2, then version 1.
 _LIMITS = (
     ("memory.max", "memory.current"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -22,7 +22,7 @@ _LIMITS = (
 
 
 def available_bytes(group: Path = _GROUP) -> int:
-    """Memory that can be had without swapping: the machine's, or what a container's limit leaves of it."""
+    """Return the memory available without swapping, in bytes. A container's limit is respected."""
     available: int = psutil.virtual_memory().available
     for limit_name, use_name in _LIMITS:
         limit, used = _number(group / limit_name), _number(group / use_name)
@@ -32,7 +32,7 @@ def available_bytes(group: Path = _GROUP) -> int:
 
 
 def check_memory(needed_bytes: int, work: str) -> None:
-    """Raise `BadInput` where `work` ("quantizing model.gguf", say) needs more memory than is there."""
+    """Raise `BadInput` if `work` (such as "quantizing model.gguf") needs more memory than is available."""
     available = available_bytes()
     if needed_bytes > available:
         raise BadInput(
@@ -46,7 +46,7 @@ def check_memory(needed_bytes: int, work: str) -> None:
 
 
 def _number(path: Path) -> int | None:
-    """A file's number; None where there is no such file, or it says `max`."""
+    """Return the number in a file. None if the file is missing or says `max`."""
     try:
         return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -54,7 +54,7 @@ def _number(path: Path) -> int | None:
 
 
 def existing_parent(path: Path) -> Path:
-    """The path itself or, where it does not exist, the nearest folder above it that does."""
+    """Return the path if it exists, otherwise the nearest folder above it that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent
@@ -62,12 +62,12 @@ def existing_parent(path: Path) -> Path:
 
 
 def check_folder(folder: Path, key: str, *, needed_bytes: int = 0) -> None:
-    """Raise `BadInput` where `folder` cannot be made or written, or its disk has less room than needed."""
+    """Raise `BadInput` if `folder` cannot be created or written, or if its disk has too little free space."""
     parent = existing_parent(folder)
     if not parent.is_dir():
         raise BadInput(Fault(key, str(folder), "a folder", f"{parent} is a file."))
     try:
-        # Tried, not asked: what the superuser may do says nothing about a file system that cannot be written.
+        # A real write, because the superuser has permission even on a read-only file system.
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
@@ -77,4 +77,4 @@ def check_folder(folder: Path, key: str, *, needed_bytes: int = 0) -> None:
     free_bytes = shutil.disk_usage(parent).free
     if needed_bytes > free_bytes:
         allowed = f"a folder with {needed_bytes / 2**30:.1f} GiB free"
-        raise BadInput(Fault(key, f"{folder} with {free_bytes / 2**30:.1f} GiB free", allowed, "Free some room."))
+        raise BadInput(Fault(key, f"{folder} with {free_bytes / 2**30:.1f} GiB free", allowed, "Free some disk space."))

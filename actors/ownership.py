@@ -1,7 +1,7 @@
-"""One owner a run directory.
+"""One owner per run directory.
 
-The owner holds an operating-system lock on `owner.lock` and stands in the file by name. The lock goes with
-the process, however it dies, so a dead owner's lock is free; a second live job is refused.
+The owner holds an operating-system lock on `owner.lock`, and the file names the owner. The system frees the lock when
+the process ends, however it ends. So a dead owner blocks nobody, and a second live job is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from conf.faults import BadInput, Fault
 
 @contextlib.contextmanager
 def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
-    """Own the run directory while the block runs; gives the owner's token. Raises `BadInput` where another job does."""
+    """Own the run directory while the block runs, and yield the owner's token.
+
+    Raises:
+        BadInput: another live job owns it.
+    """
     run.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.lock)
     try:
@@ -34,7 +38,7 @@ def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
             Fault(
                 "--pipeline-id",
                 run.root.name,
-                "an id that no live job works on",
+                "an id that no running job uses",
                 f"It belongs to {_describe(run.lock)}. Wait for it, stop it, or choose another id.",
             )
         ) from None
@@ -46,7 +50,7 @@ def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
         "submission_id": submission_id,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    # Written in place: a rename would put another file, without our lock, under the name.
+    # Written in place: a rename would replace the file by another one without our lock.
     with open(run.lock, "r+", encoding="utf-8") as file:
         file.write(json.dumps(owner) + "\n")
         file.truncate()
@@ -57,7 +61,7 @@ def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
 
 
 def check_owner(run: RunDirectory, token: str) -> None:
-    """Raise `ConflictError` where another job has taken the run directory over since."""
+    """Raise `ConflictError` if another job has taken over the run directory."""
     if _read(run.lock).get("token") != token:
         raise ConflictError(f"{run.root} now belongs to {_describe(run.lock)}")
 

@@ -1,7 +1,10 @@
-"""The run directory: where each file lies, and writing that survives any kill.
+"""The run directory: the name and place of every file, and writes that survive a kill at any moment.
 
-Every file is written under a temporary name beside its place and renamed (`conf.files`), so that a file that
-exists is whole; what says that a thing is done is written last. Nothing is ever appended to.
+Every file is written under a temporary name beside its place and then renamed (`conf.files`), so a file that exists
+is complete. The file that marks a piece of work as done is written last. No file is ever appended to.
+
+No other module spells the names of these files, and no other module asks the file system whether one of them is
+there: both go through here. Names that `reporting` also needs come from `reporting.file_names`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from typing import Any
 
 from conf.files import (
     atomic_path,
+    exists,
+    files_below,
     folder_aside,
+    leftovers_below,
     read_json,
     remove,
     remove_leftovers,
@@ -23,19 +29,30 @@ from conf.files import (
     write_json,
     write_text,
 )
+from reporting import file_names
 
 __all__ = [
+    "ArmFiles",
+    "ImatrixFiles",
+    "RecordsFolder",
     "RunDirectory",
     "atomic_path",
     "canonical_json",
     "content_hash",
+    "exists",
+    "file_hashes_path",
     "file_sha256",
+    "files_below",
     "folder_aside",
-    "group_path",
+    "gguf_name",
+    "leftovers_below",
+    "mlflow_database_path",
     "read_json",
     "read_jsonl",
+    "records_file",
     "remove",
     "remove_leftovers",
+    "shared_errors_path",
     "timings_path",
     "write_bytes",
     "write_json",
@@ -43,31 +60,41 @@ __all__ = [
     "write_text",
 ]
 
+_RECORDS = "records"
+_META = "meta.json"
+_MANIFEST = "manifest.json"
+_BLOCK_SUFFIX = ".jsonl"
+_PARTS_SUFFIX = ".parts"
+
 
 def canonical_json(value: Any) -> str:
-    """One text for one value: sorted keys, no spaces, no NaN. Raises TypeError on what has no stable form."""
+    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    Raises:
+        TypeError, ValueError: the value has no stable JSON form.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def content_hash(value: Any) -> str:
-    """sha256 over the canonical JSON of `value`, 64 hexadecimal digits. Names carry the first 8."""
+    """Return the sha256 of the canonical JSON of `value`, as 64 hexadecimal digits. File names carry the first 8."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:
-    """sha256 of a file's content, 64 hexadecimal digits."""
+    """Return the sha256 of a file's content, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
-    """Write dataclasses or mappings as JSON lines, atomically; the same rows give the same bytes."""
+    """Write dataclasses or mappings as JSON lines, atomically. The same rows give the same bytes."""
     lines = (json.dumps(_plain(row), ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
     write_text(path, "".join(line + "\n" for line in lines))
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Read JSON lines."""
+    """Read a file of JSON lines."""
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
@@ -79,80 +106,203 @@ def _plain(row: Any) -> Mapping[str, Any]:
 
 
 class RunDirectory:
-    """`<storage>/<pipeline_id>`: the place of each file (design, section 3)."""
+    """The files of one pipeline: `<storage>/<pipeline_id>` (design, section 3)."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.config = self.root / "config.yaml"
         self.plan = self.root / "plan.json"
         self.progress = self.root / "progress.json"
-        self.manifest = self.root / "manifest.json"
+        self.manifest = self.root / _MANIFEST
         self.failures = self.root / "failures.json"
         self.cache_limit = self.root / "kv_cache_limit.json"
         self.lock = self.root / "owner.lock"
-        self.comparison = self.root / "evaluation_results" / "quantization_comparison.json"
-        self.analysis = self.root / "evaluation_results" / "statistical_analysis.json"
-        self.report_data = self.root / "evaluation_results" / "report_data"
-        self.charts = self.root / "charts"
-        self.methodology = self.root / "methodology" / "quantization_methodology.md"
-        self.report = self.root / "reports" / "quantization_analysis_report.md"
-        self.scorecard = self.root / "scorecards" / "quantization_evaluation.pdf"
+        self.results = self.root / file_names.RESULTS_FOLDER
+        self.comparison = self.results / file_names.COMPARISON
+        self.analysis = self.results / file_names.ANALYSIS
+        self.charts = self.root / file_names.CHARTS
+        self.methodology = self.root / file_names.METHODOLOGY
+        self.report = self.root / file_names.REPORT
+        self.scorecard = self.root / file_names.SCORECARD
 
     def artifact(self, arm: str, key_hash: str) -> Path:
-        return self.root / "artifacts" / f"{arm}-{key_hash[:8]}"
+        """Return the folder of an arm's GGUF."""
+        return self.root / file_names.ARTIFACTS / f"{arm}-{key_hash[:8]}"
 
     def imatrix(self, mix: str, key_hash: str) -> Path:
-        return self.root / "imatrix" / f"{mix}-{key_hash[:8]}.gguf"
+        """Return the path of an importance matrix."""
+        return self.root / file_names.IMATRICES / f"{mix}-{key_hash[:8]}.gguf"
 
     def measured(self, key_hash: str) -> Path:
-        """Quantization errors by tensor and type; of the storage, so that its pipelines share them."""
+        """Return the file of quantization errors by tensor and type. All pipelines of the storage share it."""
         return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
 
     def performance(self, arm: str, key_hash: str) -> Path:
+        """Return the file with an arm's speed and memory."""
         return self.root / "performance" / f"{arm}-{key_hash[:8]}.json"
 
-    def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
-        return self.root / "records" / f"{benchmark}.{arm}-{key_hash[:8]}"
-
     def check(self, arm: str, key_hash: str) -> Path:
+        """Return the file with the result of an arm's self-check."""
         return self.root / "checks" / f"{arm}-{key_hash[:8]}.json"
 
+    def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
+        """Return the folder with the records of an arm on a benchmark."""
+        return self.root / _RECORDS / f"{benchmark}.{arm}-{key_hash[:8]}"
 
-def timings_path(records_path: str | Path) -> Path:
-    """The timings file that belongs to a block's records file."""
-    return Path(records_path).with_suffix(".timings.jsonl")
+    def table(self, name: str) -> Path:
+        """Return the file of a table beside the results."""
+        return self.results / file_names.table(name)
 
+    def described_records(self) -> list[RecordsFolder]:
+        """Return the records folders of this pipeline that have a `meta.json`."""
+        return [RecordsFolder(meta.parent) for meta in sorted((self.root / _RECORDS).glob(f"*/{_META}"))]
 
-def group_path(imatrix_path: str | Path, number: int) -> Path:
-    """Where a group of chunks waits until its importance matrix is whole."""
-    path = Path(imatrix_path)
-    return path.with_name(f"{path.name}.parts") / f"group-{number:05d}.npz"
+    def matrices_with_groups(self) -> list[ImatrixFiles]:
+        """Return the importance matrices of this pipeline that have a folder of groups."""
+        folders = (self.root / file_names.IMATRICES).glob(f"*{_PARTS_SUFFIX}")
+        return [ImatrixFiles(str(folder).removesuffix(_PARTS_SUFFIX)) for folder in folders]
 
+    def arms_in_storage(self, key_hash: str, gguf: str) -> list[ArmFiles]:
+        """Return the arms with this key and GGUF name in all pipelines of the storage, this pipeline included."""
+        found = self.root.parent.glob(f"*/{file_names.ARTIFACTS}/*-{key_hash[:8]}/{gguf}")
+        return [ArmFiles.in_own_folder(path) for path in sorted(found)]
 
-LOSSES = "losses.json"
+    def matrices_in_storage(self, name: str) -> list[ImatrixFiles]:
+        """Return the importance matrices of this name in all pipelines of the storage, this pipeline included."""
+        return [ImatrixFiles(path) for path in sorted(self.root.parent.glob(f"*/{file_names.IMATRICES}/{name}"))]
+
+    def records_in_storage(self, folder: RecordsFolder) -> list[RecordsFolder]:
+        """Return the records folders of the same benchmark and key in all pipelines of the storage, with `meta.json`.
+
+        The folder itself is among them, if it has one. The arm may have another name in another pipeline.
+        """
+        benchmark, _, named_hash = folder.path.name.partition(".")
+        pattern = f"*/{_RECORDS}/{benchmark}.*-{named_hash.rpartition('-')[2]}/{_META}"
+        return [RecordsFolder(meta.parent) for meta in sorted(self.root.parent.glob(pattern))]
 
 
 @dataclass(frozen=True)
 class ArmFiles:
-    """Where an arm's files lie."""
+    """The files of one arm."""
 
     gguf: Path
     manifest: Path
+    """This file is written last. It marks the arm as done."""
     log: Path
     allocation: Path
-    """Of an arm with a budget: each tensor with its type and its measured errors."""
+    """For an arm with a budget: each tensor with its type and its measured errors."""
     losses: Path
-    """What each quantized tensor lost of its source."""
+    """The error that quantization added to each tensor."""
 
     @classmethod
     def in_own_folder(cls, gguf: str | Path) -> ArmFiles:
-        """As in a run directory: one folder an arm."""
+        """Return the files of an arm that has a folder for itself, as in a run directory."""
         path = Path(gguf)
-        return cls(path, *(path.parent / name for name in ("manifest.json", "log.txt", "allocation.json", LOSSES)))
+        return cls(path, *(path.parent / name for name in _BESIDE_GGUF))
 
     @classmethod
     def in_shared_folder(cls, gguf: str | Path) -> ArmFiles:
-        """Several arms in one folder: the other files carry the GGUF's name."""
+        """Return the files of an arm in a folder of several arms: each name begins with the GGUF's name."""
         path = Path(gguf)
-        ends = (".manifest.json", ".log.txt", ".allocation.json", f".{LOSSES}")
-        return cls(path, *(path.with_suffix(end) for end in ends))
+        return cls(path, *(path.with_suffix(f".{name}") for name in _BESIDE_GGUF))
+
+    def are_complete(self) -> bool:
+        """Return whether the arm is done."""
+        return exists(self.gguf) and exists(self.manifest)
+
+    @property
+    def extras(self) -> tuple[Path, ...]:
+        """Log, allocation and losses. An arm from an earlier version may have only some of them."""
+        return (self.log, self.allocation, self.losses)
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All files, in the order in which they are written."""
+        return (self.gguf, *self.extras, self.manifest)
+
+
+_BESIDE_GGUF = (_MANIFEST, "log.txt", "allocation.json", "losses.json")
+"""Names of an arm's other files, in the order of the fields of `ArmFiles`."""
+
+
+class ImatrixFiles:
+    """The files of one importance matrix."""
+
+    def __init__(self, matrix: str | Path) -> None:
+        self.matrix = Path(matrix)
+        self.manifest = self.matrix.with_name(f"{self.matrix.name}.{_MANIFEST}")
+        """This file is written last. It marks the matrix as done."""
+        self.parts = self.matrix.with_name(f"{self.matrix.name}{_PARTS_SUFFIX}")
+        """The folder where groups of chunks wait until the matrix is complete."""
+
+    def are_complete(self) -> bool:
+        """Return whether the matrix is done."""
+        return exists(self.matrix) and exists(self.manifest)
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All files of a finished matrix, in the order in which they are written."""
+        return (self.matrix, self.manifest)
+
+    def group(self, number: int) -> Path:
+        """Return the file of one group of chunks."""
+        return self.parts / f"group-{number:05d}.npz"
+
+
+class RecordsFolder:
+    """The records of one arm on one benchmark: `records/<benchmark>.<arm>-<hash8>`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.meta = self.path / _META
+        """Names the arm, the benchmark, the key, the items and the seed groups. It is written before any block."""
+
+    def unit(self, first: int, n_items: int, seed_group: int) -> str:
+        """Return the unit that makes a block: `n_items` items from number `first` on, with one group of seeds."""
+        return f"{_RECORDS}/{self.path.name}/{_block_name(first, n_items, seed_group)}"
+
+    def block(self, first: int, n_items: int, seed_group: int) -> Path:
+        """Return the records file of a block."""
+        return self.path / f"{_block_name(first, n_items, seed_group)}{_BLOCK_SUFFIX}"
+
+    def blocks(self, seed_group: int) -> list[Path]:
+        """Return the existing records files of a seed group."""
+        return sorted(self.path.glob(f"*.g{seed_group}{_BLOCK_SUFFIX}"))
+
+    def same_items(self, block: Path, seed_group: int) -> Path:
+        """Return the records file in this folder for the items of another folder's block, with one group of seeds."""
+        return self.path / f"{block.name.split('.')[0]}.g{seed_group}{_BLOCK_SUFFIX}"
+
+
+def _block_name(first: int, n_items: int, seed_group: int) -> str:
+    return f"{first:05d}-{n_items}.g{seed_group}"
+
+
+def records_file(unit: str) -> str:
+    """Return the records file of a block's unit, relative to the run directory."""
+    return unit + _BLOCK_SUFFIX
+
+
+def timings_path(records_path: str | Path) -> Path:
+    """Return the timings file that belongs to a block's records file."""
+    return Path(records_path).with_suffix(f".timings{_BLOCK_SUFFIX}")
+
+
+def gguf_name(model: str, label: str) -> str:
+    """Return the file name of a model's GGUF, quantized by the recipe with this label."""
+    return f"{model}-{label}.gguf"
+
+
+def shared_errors_path(folder: Path, key_hash: str) -> Path:
+    """Return the file of measured quantization errors in a folder of several arms."""
+    return folder / f".errors-{key_hash[:16]}.json"
+
+
+def file_hashes_path(storage: Path) -> Path:
+    """Return the file in a storage that keeps the hashes of model files."""
+    return storage / ".file_hashes.json"
+
+
+def mlflow_database_path(home: Path) -> Path:
+    """Return the SQLite file of the MLflow store in a folder."""
+    return home / "mlflow.db"

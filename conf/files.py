@@ -18,6 +18,8 @@ from typing import Any
 
 from conf.faults import BadInput, Fault
 
+_LEFTOVERS = ".*.part"
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -55,7 +57,7 @@ def folder_aside(path: str | Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: str | Path) -> None:
     """Delete what killed writers left in `folder`, temporary files and folders; what somebody is writing stays."""
-    for path in Path(folder).glob(".*.part"):
+    for path in Path(folder).glob(_LEFTOVERS):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
             try:
@@ -99,6 +101,21 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a JSON file atomically, for people too: indented, Japanese as Japanese."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def exists(path: str | Path) -> bool:
+    """Return whether there is a file or a folder at `path`."""
+    return Path(path).exists()
+
+
+def files_below(folder: str | Path) -> list[Path]:
+    """Return all files in `folder` and its subfolders, sorted; an empty list if the folder is missing."""
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+
+
+def leftovers_below(folder: str | Path) -> list[Path]:
+    """Return the temporary files and folders in `folder` and its subfolders, whoever is writing them."""
+    return list(Path(folder).rglob(_LEFTOVERS))
 
 
 def read_json(path: str | Path) -> Any:

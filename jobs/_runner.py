@@ -40,7 +40,7 @@ from actors.orchestrator.room import (
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import owned
-from actors.store import RunDirectory, read_json, write_json, write_text
+from actors.store import RunDirectory, exists, mlflow_database_path, read_json, remove, write_json, write_text
 from actors.tracking.mirror import check_reachable
 from conf import VERSION
 from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
@@ -112,7 +112,7 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
     check_disk(config, plan, done)
     if request.environment.ray_address is None:
         check_local_memory(plan, done)
-    if config.storage.exists():
+    if exists(config.storage):
         with contextlib.suppress(OSError):  # a cache: a storage that cannot take it will say so where it matters
             hashes.save()
     return plan
@@ -160,7 +160,7 @@ def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Pla
 
 def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
     """Margins belong to what is fixed before anything is seen: a notice where this run has been started with others."""
-    if not run.plan.exists():
+    if not exists(run.plan):
         return []
     before = read_json(run.plan)["settings"].get("statistics", {}).get("margins")
     now = config.statistics.margins.model_dump()
@@ -171,7 +171,7 @@ def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
 
 def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
     """A notice where items were looked at as they came in, and this time nothing allows for that."""
-    if config.statistics.early_stop or not run.plan.exists():
+    if config.statistics.early_stop or not exists(run.plan):
         return []
     if not read_json(run.plan)["settings"].get("statistics", {}).get("early_stop"):
         return []
@@ -314,7 +314,7 @@ def versions() -> dict[str, str]:
 
 def _write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
     """Configuration, plan and the records' keys, before any work."""
-    run.manifest.unlink(missing_ok=True)
+    remove(run.manifest)
     write_text(run.config, dump_yaml(request.config))
     write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
     for directory in plan.directories:
@@ -342,14 +342,14 @@ def _write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, 
 
 def _is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
     """True where the same plan ran to its end before and all of its files are still there."""
-    if not run.manifest.exists():
+    if not exists(run.manifest):
         return False
     manifest = read_json(run.manifest)
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
     needed -= set(manifest.get("spared", ()))
     same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
-    documents = request.make_documents <= run.scorecard.exists()
-    return bool(same and documents and all((run.root / name).exists() for name in manifest["files"]))
+    documents = request.make_documents <= exists(run.scorecard)
+    return bool(same and documents and all(exists(run.root / name) for name in manifest["files"]))
 
 
 def _make_mirror(request: Request) -> BackgroundMirror:
@@ -357,7 +357,7 @@ def _make_mirror(request: Request) -> BackgroundMirror:
     if request.environment.mlflow_tracking_uri:
         return BackgroundMirror(request.environment.mlflow_tracking_uri, None, limit)
     home = request.mlflow_home.absolute()
-    return BackgroundMirror(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", limit)
+    return BackgroundMirror(f"sqlite:///{mlflow_database_path(home)}", home / "mlartifacts", limit)
 
 
 @contextlib.contextmanager

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import get_args
 
 from conf.faults import BadInput, Fault
-from conf.files import require_folder
+from conf.files import exists, require_folder
 from conf.schema import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
-
-RESULTS_FOLDER = "evaluation_results"
+from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,10 +47,8 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
     root = results.resolve().parent.parent if in_run else output.parent
     places = replace(DocumentPlaces.of_run(root), scorecard=output)
     if not in_run:
-        places = replace(
-            places, methodology=root / places.methodology.name, report=root / "reports" / places.report.name
-        )
-    if not all((places.charts_dir / f"{name}.png").is_file() for name in (PERFORMANCE, EFFICIENCY, DIFFERENCE)):
+        places = replace(places, methodology=root / places.methodology.name, report=root / REPORT)
+    if not all(exists(places.charts_dir / f"{name}.png") for name in (PERFORMANCE, EFFICIENCY, DIFFERENCE)):
         draw_charts(results, places.charts_dir, options.lang)
     files = write_documents(results, places, options.lang, options.methodology)
     return files.paths, files.notices
@@ -62,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m jobs.document",
         description="Write scorecard, report, methodology and model card of a results folder.",
     )
-    parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
+    parser.add_argument("--results", required=True, metavar="FILE", help=f".../{COMPARISON}")
     parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")
     parser.add_argument("--output", required=True, metavar="FILE.pdf", help="the scorecard")
     parser.add_argument("--lang", choices=get_args(Language), default="both")

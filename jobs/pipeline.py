@@ -24,7 +24,7 @@ from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory, exists, mlflow_database_path, read_json
 from conf.environment import Environment, read_environment
 from conf.faults import BadInput
 from conf.load import load
@@ -131,7 +131,7 @@ def mlflow_command(request: Request) -> str:
     """How to browse the runs."""
     if request.environment.mlflow_tracking_uri:
         return "MLflow: the server of MLFLOW_TRACKING_URI"
-    return f"mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///{request.mlflow_home.absolute() / 'mlflow.db'}"
+    return f"mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///{mlflow_database_path(request.mlflow_home.absolute())}"
 
 
 def closing(request: Request, finished: Finished) -> str:
@@ -140,13 +140,13 @@ def closing(request: Request, finished: Finished) -> str:
     lines = []
     if finished.nothing_to_do:
         lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files are there.")
-    if run.comparison.exists():
+    if exists(run.comparison):
         lines += ["", summary_table(read_json(run.comparison), read_json(run.analysis)), ""]
     lines += [f"Notice: {notice}" for notice in finished.notices]
     lines += [f"FAILED {failure['unit']}: {failure['error']}" for failure in finished.failures]
     lines.append("Where to look:")
     for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
-        if path.exists():
+        if exists(path):
             lines.append(f"  {path}")
     lines.append(f"  {mlflow_command(request)}")
     if finished.failures:

@@ -27,7 +27,7 @@ from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, file_sha256
+from actors.store import ArmFiles, file_sha256, gguf_name, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, gathered
 from conf.load import load
 from conf.schema import PipelineConfig
@@ -164,10 +164,10 @@ def _order(source: _Source, recipe: Recipe, output: Path, threads: int) -> Quant
         recipe=recipe,
         imatrix_path=source.imatrix_path,
         threads=threads,
-        output_path=str(output / f"{source.model_name}-{recipe.file_label}.gguf"),
+        output_path=str(output / gguf_name(source.model_name, recipe.file_label)),
         dequantized_from=source.header.dequantized_from,
         key=key,
-        measured_path=str(output / f".errors-{errors_hash(key)[:16]}.json") if recipe.budget else None,
+        measured_path=str(shared_errors_path(output, errors_hash(key))) if recipe.budget else None,
     )
 
 
@@ -178,7 +178,7 @@ def _make(order: QuantizeOrder, place: str) -> bool:
         place: number of the file among all files, shown before its name.
     """
     files = ArmFiles.in_shared_folder(order.output_path)
-    if files.gguf.exists() and files.manifest.exists() and load_manifest(files.manifest).key == order.key:
+    if files.are_complete() and load_manifest(files.manifest).key == order.key:
         print(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
         return True
     try:

@@ -17,6 +17,7 @@ from conf.files import require_folder
 from conf.schema import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
 from reporting.charts.draw import draw_charts
+from reporting.file_names import COMPARISON
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m jobs.visualize", description="Draw the charts of a results folder.")
-    parser.add_argument("--results", required=True, metavar="FILE", help=".../quantization_comparison.json")
+    parser.add_argument("--results", required=True, metavar="FILE", help=f".../{COMPARISON}")
     parser.add_argument(
         "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
     )

@@ -15,16 +15,13 @@ from typing import Any, Literal
 import polars as pl
 
 from conf.faults import BadInput, Fault
+from conf.files import exists
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.file_names import ANALYSIS, ANSWERS, COMPARISON, IMPORTANCE, LOSSES
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
 Role = Literal["reference", "compared", "alone"]
-
-ANALYSIS = "statistical_analysis.json"
-ANSWERS = Path("report_data") / "answers.parquet"
-IMPORTANCE = Path("report_data") / "importance.parquet"
-LOSSES = Path("report_data") / "losses.parquet"
 
 
 @dataclass(frozen=True)
@@ -138,25 +135,25 @@ def read_findings(results_path: str | Path) -> Findings:
         notices.append("The results were made before benchmarks had categories, so no means by category are shown.")
     analysis_path = path.with_name(ANALYSIS)
     analysis = None
-    if analysis_path.exists():
+    if exists(analysis_path):
         analysis = _read_json(analysis_path, "statistical_analysis")
     else:
         notices.append(f"{ANALYSIS} is missing beside the results, so no differences from the reference are shown.")
     answers_path = path.parent / ANSWERS
     answers = None
-    if answers_path.exists():
+    if exists(answers_path):
         answers = _read_parquet(answers_path)
     else:
         notices.append(f"{ANSWERS.as_posix()} is missing beside the results, so no answers are shown.")
     importance_path = path.parent / IMPORTANCE
     importance = None
-    if importance_path.exists():
+    if exists(importance_path):
         importance = _read_parquet(importance_path)
     elif comparison["imatrices"]:
         notices.append(f"{IMPORTANCE.as_posix()} is missing beside the results, so no importance matrix is drawn.")
     losses_path = path.parent / LOSSES
     losses = None
-    if losses_path.exists():
+    if exists(losses_path):
         losses = _read_parquet(losses_path)
     elif any(arm.get("method") for arm in comparison["arms"]):
         notices.append(f"{LOSSES.as_posix()} is missing beside the results, so the error by layer is not drawn.")
@@ -164,7 +161,7 @@ def read_findings(results_path: str | Path) -> Findings:
 
 
 def _read_json(path: Path, kind: Kind) -> Json:
-    next_step = "Give the path of the quantization_comparison.json of a finished run."
+    next_step = f"Give the path of the {COMPARISON} of a finished run."
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

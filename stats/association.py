@@ -1,4 +1,4 @@
-"""How two figures of the same items go together, by ranks.
+"""Rank correlation of two numbers measured on the same items.
 
 Estimand: Spearman's rank correlation over all questions of the benchmark's kind.
 """
@@ -15,7 +15,7 @@ from stats.intervals import Floats, Interval, Z, all_equal
 from stats.reasons import Reason
 
 LEAST_ITEMS = 10
-"""Below it a rank correlation's interval says nothing of use, and its formula is not to be trusted."""
+"""With fewer items the interval is too wide to be useful, and its formula cannot be trusted."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,20 @@ class Association:
 
 
 def rank_correlation(first: Floats, second: Floats) -> Association | Reason:
-    """Spearman's rho, ties at their mean rank, with the interval of Bonett and Wright.
+    """Return Spearman's rho with the interval of Bonett and Wright. Ties get their mean rank.
 
         tanh(atanh(rho) ± z sqrt((1 + rho²/2) / (n - 3)))
 
-    (Psychometrika 65(1), 2000, 23-28, doi:10.1007/BF02294183.) At rho of 1 or -1 it has no width; there the rho of
-    one step less, 1 - 6/(n(n²-1)), stands in the formula, so that a perfect order of few items is no certainty.
+    (Psychometrika 65(1), 2000, 23-28, doi:10.1007/BF02294183.) The formula gives no width at a rho of 1 or -1. There
+    the next smaller value that rho can have, 1 - 6/(n(n²-1)), is used instead, so that a perfect order of few items
+    does not look certain.
 
     Args:
         first: shape (n,), no NaN.
-        second: shape (n,), of the same items.
+        second: the other number on the same items, shape (n,), no NaN.
+
+    Returns:
+        The correlation, or the reason why it is undefined.
     """
     n = first.size
     if n < LEAST_ITEMS:
@@ -53,14 +57,15 @@ def rank_correlation(first: Floats, second: Floats) -> Association | Reason:
 
 
 def shift_against_length(before: Floats, after: Floats) -> Association | Reason:
-    """Whether longer answers shift more: the shift against the mean of both lengths.
+    """Correlate the change in answer length with the mean of both lengths: do longer answers change more?
 
-    Against the length before alone it would look so even where nothing goes together, because chance that makes the
-    length before long makes the shift negative (regression to the mean); the mean of both is free of that where both
-    vary alike (Oldham, Journal of Chronic Diseases 15, 1962, 969-977, doi:10.1016/0021-9681(62)90116-9).
+    The length before is not used alone, because it would show a correlation even if there is none: chance that makes
+    the length before large also makes the change negative (regression to the mean). The mean of both lengths does not
+    have this bias if both lengths have the same variance (Oldham, Journal of Chronic Diseases 15, 1962, 969-977,
+    doi:10.1016/0021-9681(62)90116-9).
 
     Args:
         before: mean length of each item's answers, shape (n,).
-        after: likewise, of the same items.
+        after: the same for the other arm, on the same items, shape (n,).
     """
     return rank_correlation(after - before, (after + before) / 2)

@@ -1,10 +1,10 @@
-"""The cluster bootstrap: intervals of statistics that have no formula of their own, and a check on those that have.
+"""The cluster bootstrap: intervals for statistics that have no formula, and a check of those that have one.
 
-Only the top level is resampled: clusters where items share sources, else items, each with all its repeats and
-judgements. Resampling repeats inside resampled items would count sampling noise twice (a standard error up to 1.34
-times too large at five repeats). One draw resamples the same items for every column, which keeps arms paired.
+Only the top level is resampled: clusters if items share sources, otherwise items. Each item keeps all of its repeats
+and judgements. Resampling repeats within resampled items would count sampling noise twice: the standard error would
+be up to 1.34 times too large at five repeats. One draw resamples the same items for every column, so arms stay paired.
 
-The standard error is the standard deviation of the resampled statistic itself, never divided by √draws once more.
+The standard error is the standard deviation of the resampled statistic itself. It is not divided by √draws.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from stats.reasons import Reason
 
 DRAWS = 10_000
 FEWEST_UNITS = 10
-"""Below this many items or clusters there are too few different resamples for an interval."""
+"""With fewer items or clusters there are too few different resamples for an interval."""
 _CHUNK = 2_000_000
-"""Resampled places held in memory at once."""
+"""Largest number of resampled positions in memory at once."""
 _MOST_UNDEFINED = 0.01
-"""Share of draws without a value up to which an interval is given."""
+"""Largest share of draws without a value for which an interval is still given."""
 
 
 def resampled_totals(
     columns: Floats, rng: np.random.Generator, *, clusters: Labels | None = None, draws: int = DRAWS
 ) -> Floats:
-    """Column totals of each resample.
+    """Return the column totals of each resample.
 
     Args:
-        columns: shape (items, k). A mean needs two of them: the values (0 where there is none) and a 1 for each value.
-        rng: the only source of chance.
-        clusters: label of each item's cluster, shape (items,); None: items are resampled.
-        draws: resamples.
+        columns: shape (items, k). A mean needs two columns: the values (0 if missing), and 1 for each value that
+            exists.
+        rng: the only source of randomness.
+        clusters: label of each item's cluster, shape (items,). None: items are resampled.
+        draws: number of resamples.
 
     Returns:
         Shape (draws, k).
@@ -51,7 +52,7 @@ def resampled_totals(
 
 
 def _counts(n_units: int, rng: np.random.Generator, draws: int) -> Iterator[NDArray[np.float64]]:
-    """How often each unit was drawn, a row a resample, in chunks."""
+    """Yield how often each unit was drawn, one row per resample, in chunks."""
     rows = max(1, _CHUNK // n_units)
     for first in range(0, draws, rows):
         count = min(rows, draws - first)
@@ -62,11 +63,12 @@ def _counts(n_units: int, rng: np.random.Generator, draws: int) -> Iterator[NDAr
 
 
 def percentile_interval(draws: Floats, n_units: int) -> Interval | Reason:
-    """The middle 95% of a statistic's resampled values.
+    """Return the middle 95% of a statistic's resampled values.
 
     Args:
-        draws: shape (draws,); NaN where a resample gave no value.
-        n_units: items or clusters that were resampled and are not all alike: those that differ, of a difference.
+        draws: shape (draws,); NaN for a resample without a value.
+        n_units: number of resampled items or clusters that carry information. For a difference these are the units
+            whose difference is not zero.
     """
     if n_units < FEWEST_UNITS:
         return Reason.TOO_FEW_ITEMS
@@ -78,10 +80,10 @@ def percentile_interval(draws: Floats, n_units: int) -> Interval | Reason:
 
 
 def effect_size_draws(n: Floats, sums: Floats, squares: Floats) -> Floats:
-    """Cohen's d_z with its small-sample factor, out of resampled totals, each shape (draws,).
+    """Return Cohen's d_z with its small-sample factor for each resample, from resampled totals of shape (draws,).
 
-    A resample in which no item differs has no effect: 0. One whose items all differ by the same has no spread, and no
-    value.
+    A resample in which no item differs has no effect: 0. A resample in which all items differ by the same amount has no
+    spread, and so no value: NaN.
 
     Args:
         n: items in the resample.
@@ -92,7 +94,7 @@ def effect_size_draws(n: Floats, sums: Floats, squares: Floats) -> Floats:
     enough = n >= 3
     size, mean = n[enough], sums[enough] / n[enough]
     variance = np.maximum(squares[enough] / size - mean**2, 0.0) * size / (size - 1)
-    # Rounding leaves a spread of about 1e-16 of the squares where there is none.
+    # Without any spread, rounding still leaves about 1e-16 of the squares.
     spread = variance > 1e-12 * squares[enough] / size
     found = np.where(squares[enough] == 0.0, 0.0, np.nan)
     factor = 1 - 3 / (4 * (size[spread] - 1) - 1)

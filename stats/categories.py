@@ -1,8 +1,8 @@
-"""The mean of several benchmarks: what an arm does in one category of them.
+"""The mean of several benchmarks: the result of an arm in one category.
 
-Estimand: the plain mean of the benchmarks' means, each weighing the same whatever its number of items, and each
-taken as a sample of questions (estimand A of `stats.intervals`). The benchmarks themselves are not a sample: nothing
-is said about benchmarks that were not asked.
+Estimand: the plain mean of the benchmarks' means. Each benchmark has the same weight, whatever its number of items, and
+each counts as a sample of questions (estimand A of `stats.intervals`). The benchmarks themselves are not a sample:
+nothing is said about other benchmarks.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ METHOD = "square_and_add"
 
 
 def mean_of_means(means: Sequence[float]) -> float:
-    """The plain mean; at least one benchmark."""
+    """Return the plain mean of at least one benchmark mean."""
     return math.fsum(means) / len(means)
 
 
 def joined_interval(means: Sequence[float], intervals: Sequence[Interval | Reason]) -> Interval | Reason:
-    """The interval of the mean of k independent means m_i with intervals [l_i, u_i].
+    """Return the interval of the mean of k independent means m_i with intervals [l_i, u_i].
 
         low = mean - sqrt(sum (m_i - l_i)²) / k        high = mean + sqrt(sum (u_i - m_i)²) / k
 
-    Each half-width stands for a standard error times its quantile, so the squares add as those of independent
-    standard errors do; taking both halves apart keeps the asymmetry of Wilson's intervals, and no benchmark without
-    spread counts as certain (Zou and Donner 2008, doi:10.1002/sim.3095; Newcombe's way of 1998 for a difference).
-    Of one benchmark it is that benchmark's own interval.
+    Each half-width stands for a standard error times its quantile, so the squares add like the squares of independent
+    standard errors. The lower and upper halves are combined separately. This keeps Wilson's intervals asymmetric, and a
+    benchmark without spread does not count as certain (Zou and Donner 2008, doi:10.1002/sim.3095; Newcombe used the
+    method in 1998 for a difference). For one benchmark the result is that benchmark's own interval.
 
     Args:
-        means: one a benchmark, k >= 1.
-        intervals: as many, of the same benchmarks.
+        means: one per benchmark, k >= 1.
+        intervals: one per benchmark, in the same order.
 
     Returns:
-        The interval, or the reason why one benchmark has none.
+        The interval, or the reason why one of the benchmarks has none.
     """
     known: list[Interval] = []
     for interval in intervals:

@@ -1,9 +1,9 @@
-"""Means and ratios over items that share sources: standard errors by cluster.
+"""Means and ratios over items that share sources, with standard errors by cluster.
 
-Items about one document or article rise and fall together, so the cluster and not the item is what was sampled. The
-estimand stays the mean over all items (or the ratio of two totals); only its uncertainty grows, up to about three
-times (Miller, arXiv 2411.00640). Clusters are shared sources, documents or articles, never subjects or categories:
-those are fixed strata.
+Items about one document or article rise and fall together, so the sample consists of clusters, not of items. The
+estimand is still the mean over all items (or the ratio of two totals). Only its uncertainty grows, up to about three
+times (Miller, arXiv 2411.00640). Clusters are shared sources: documents or articles. Subjects and categories are never
+clusters, because they are fixed strata.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_qu
 from stats.reasons import Reason
 
 FEW_CLUSTERS = 10
-"""Below this many, intervals by cluster are too short and sign assignments too few to be relied on."""
+"""With fewer clusters, intervals by cluster are too short, and there are too few sign assignments for a reliable
+test."""
 
 Labels = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class ClusteredRatio:
-    """Σ totals / Σ weights with its interval by cluster; with weights of 1 the plain mean."""
+    """Σ totals / Σ weights with its interval by cluster. With weights of 1 it is the plain mean."""
 
     estimate: float
     standard_error: float | Reason
@@ -35,7 +36,10 @@ class ClusteredRatio:
 
 
 def cluster_totals(columns: Floats, clusters: Labels | None) -> Floats:
-    """Sum rows of one cluster: (items, k) -> (clusters, k), clusters in sorted order; None: each row its own."""
+    """Sum the rows of each cluster: (items, k) -> (clusters, k), clusters in sorted order.
+
+    If `clusters` is None, each row is its own cluster.
+    """
     if clusters is None:
         return columns
     _, places = np.unique(clusters, return_inverse=True)
@@ -45,15 +49,18 @@ def cluster_totals(columns: Floats, clusters: Labels | None) -> Floats:
 
 
 def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
-    """The ratio of two totals, its linearised standard error by cluster, and a t interval with C-1 degrees of freedom.
+    """Return the ratio of two totals with its standard error by cluster.
+
+    The standard error is linearised, and the interval is a t interval with C-1 degrees of freedom.
 
     SE = √(C/(C-1) · Σ_c (Σ_{i∈c} totals_i - ratio·weights_i)²) / Σ weights. With weights of 1 this is Miller's
-    clustered standard error with the factor C/(C-1); with clusters of one item as well, the naive one with n-1.
+    clustered standard error with the factor C/(C-1). If each cluster also has only one item, it is the usual standard
+    error (n-1).
 
     Args:
         totals: shape (items,): scores, or sums over the tokens of a chunk.
-        weights: shape (items,): 1, or tokens; their sum is positive.
-        clusters: label of each item's cluster, shape (items,); None: each item is its own.
+        weights: shape (items,): 1, or numbers of tokens. Their sum is positive.
+        clusters: label of each item's cluster, shape (items,). None: each item is its own cluster.
     """
     if totals.size == 0:
         return Reason.NO_SCORED_ITEMS
@@ -73,16 +80,16 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
 
 
 def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion: bool) -> Interval | Reason:
-    """Interval of estimand A (`stats.intervals`) where items share sources.
+    """Return the interval of estimand A (`stats.intervals`) for items that share sources.
 
-    A proportion with few items, or without any spread, takes Wilson's interval with the effective number of items
-    that the clustered standard error corresponds to, cut by the t factor (Korn and Graubard 1998, Survey Methodology
-    24:193); where nothing varies, with the number of clusters.
+    For a proportion with few items or without any spread, the result is Wilson's interval. Its number of items is then
+    the effective number that corresponds to the clustered standard error, reduced by the t factor (Korn and Graubard
+    1998, Survey Methodology 24:193). If nothing varies, it is the number of clusters.
 
     Args:
         item_means: shape (items,), no NaN.
         clusters: label of each item's cluster, shape (items,).
-        proportion: True where each score lies in [0, 1].
+        proportion: True if each score lies in [0, 1].
     """
     found = clustered_ratio(item_means, np.ones(item_means.size), clusters)
     if isinstance(found, Reason):
@@ -93,14 +100,14 @@ def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion:
         return Interval(0.0, 1.0, "score_range")
     mean = min(1.0, max(0.0, found.estimate))
     if isinstance(found.standard_error, Reason):
-        return _renamed(wilson(mean, found.n_clusters))
+        return _as_clustered(wilson(mean, found.n_clusters))
     if item_means.size >= SMALL_N:
         assert isinstance(found.interval, Interval)
         return clamp(found.interval, 0.0, 1.0)
     effective = min(float(item_means.size), mean * (1 - mean) / found.standard_error**2)
     effective *= (Z / t_quantile(found.n_clusters - 1)) ** 2
-    return _renamed(wilson(mean, effective)) if effective > 0 else Interval(0.0, 1.0, "score_range")
+    return _as_clustered(wilson(mean, effective)) if effective > 0 else Interval(0.0, 1.0, "score_range")
 
 
-def _renamed(interval: Interval) -> Interval:
+def _as_clustered(interval: Interval) -> Interval:
     return Interval(interval.low, interval.high, "wilson_clustered")

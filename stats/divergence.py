@@ -1,10 +1,10 @@
-"""How far an arm's predictions are from the reference's: per-token means over chunks of text, clustered.
+"""How far an arm's predictions are from the reference's: means per token over chunks of text, by cluster.
 
-Estimand: the mean per token over all text of the kind. Tokens of one chunk are not independent, so chunks (or the
-documents they come from) are what was sampled, and the intervals are `stats.clusters`' ratio of totals to tokens.
-Everything takes one number a chunk, never a vocabulary.
+Estimand: the mean per token over all text of the kind. Tokens of one chunk are not independent, so the sample consists
+of chunks (or of the documents that they come from). The intervals are those of `stats.clusters` for a ratio of totals
+to tokens. Every function takes one number per chunk, never a whole vocabulary.
 
-KLD is descriptive: no margin and no verdict belongs to it.
+KLD is descriptive. It has no margin and no verdict.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ class PerplexityRatio:
     """PPL(arm) / PPL(reference)."""
 
     ln_ratio: ClusteredRatio
-    """Mean of nll(arm) - nll(reference), nats per token."""
+    """Mean of nll(arm) - nll(reference), in nats per token."""
     ratio: float
     interval: Interval | Reason
-    """Of the ratio: the exponentials of the ends."""
+    """Interval of the ratio: the exponentials of the ends of `ln_ratio`'s interval."""
 
 
 def mean_per_token(sums: Floats, tokens: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
-    """Mean per token of what is summed by chunk: KLD, or the loss itself.
+    """Return the mean per token of a quantity that is summed by chunk: KLD, or the loss itself.
 
-    The difference of two arms paired on chunks is the same with the difference of their sums.
+    For the difference of two arms, paired by chunk, pass the difference of their sums.
 
     Args:
-        sums: shape (chunks,), nats.
-        tokens: scored tokens of each chunk, shape (chunks,); chunks without any (of a class of tokens) count nothing.
-        clusters: document of each chunk, shape (chunks,); None: chunks are the clusters.
+        sums: shape (chunks,), in nats.
+        tokens: scored tokens of each chunk, shape (chunks,). Chunks with 0 tokens (of a class of tokens) are left out.
+        clusters: document of each chunk, shape (chunks,). None: chunks are the clusters.
     """
     used = tokens > 0
     return clustered_ratio(sums[used], tokens[used], None if clusters is None else clusters[used])
 
 
 def agreement(top_agree: Floats, tokens: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
-    """Share of tokens whose most likely token is the reference's; the interval is cut to [0, 1].
+    """Return the share of tokens for which both arms have the same most likely token, with an interval within [0, 1].
 
     Args:
         top_agree: tokens of each chunk on which both agree, shape (chunks,).
@@ -60,12 +60,12 @@ def agreement(top_agree: Floats, tokens: Floats, clusters: Labels | None = None)
 def perplexity_ratio(
     nll_sums: Floats, reference_nll_sums: Floats, tokens: Floats, clusters: Labels | None = None
 ) -> PerplexityRatio | Reason:
-    """Ratio of two perplexities on the same chunks.
+    """Return the ratio of two perplexities on the same chunks.
 
     Args:
-        nll_sums: of the arm, nats, shape (chunks,).
-        reference_nll_sums: likewise of the reference.
-        tokens: scored tokens of each chunk, the same in both.
+        nll_sums: sums of the arm, in nats, shape (chunks,).
+        reference_nll_sums: sums of the reference, in nats, shape (chunks,).
+        tokens: scored tokens of each chunk, the same for both, shape (chunks,).
         clusters: as in `mean_per_token`.
     """
     found = mean_per_token(nll_sums - reference_nll_sums, tokens, clusters)
@@ -80,13 +80,13 @@ def perplexity_ratio(
 def by_class(
     sums: Mapping[str, Floats], tokens: Mapping[str, Floats], clusters: Labels | None = None
 ) -> dict[str, ClusteredRatio | Reason]:
-    """`mean_per_token` of each class of tokens (mathematics, science, other).
+    """Return `mean_per_token` for each class of tokens (mathematics, science, other).
 
-    A chunk holds tokens of several classes, and in each class only those count.
+    A chunk holds tokens of several classes. For each class only its own tokens count.
 
     Args:
         sums: by class, shape (chunks,).
-        tokens: by class, tokens of that class in each chunk, shape (chunks,); 0 where it has none.
+        tokens: by class, the tokens of that class in each chunk, shape (chunks,); 0 if the chunk has none.
         clusters: as in `mean_per_token`.
     """
     return {name: mean_per_token(sums[name], tokens[name], clusters) for name in sums}

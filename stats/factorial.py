@@ -1,13 +1,13 @@
 """Arms that form a grid: main effects and interactions of recipe, importance matrix and language of the test.
 
-The values are losses against the reference, one a chunk of text (ln PPL difference, nats per token): every cell of
-the grid was measured on the same chunks of a language, so effects are computed within each chunk and only then
-averaged; texts of different languages are independent. Estimand: an effect over all text of these languages, each
-language counting the same, for this model: another model may show another.
+The values are losses against the reference, one per chunk of text (ln PPL difference, nats per token). Every cell of
+the grid was measured on the same chunks of a language, so each effect is computed within each chunk and then averaged.
+Texts of different languages are independent. Estimand: an effect over all text of these languages, each language with
+the same weight, for this model. Another model may show another effect.
 
-Each effect is a contrast against the first level of its factor, averaged over the levels of the factors it does not
-name; an interaction is a difference of such differences. Contrasts against one level do not say how two others
-differ, so `pairwise_contrasts` sets every two importance matrices against each other, in each language too.
+Each effect is a contrast against the first level of its factor, averaged over the levels of the factors that it does
+not name. An interaction is a difference of such differences. Contrasts against one level do not show how two other
+levels differ, so `pairwise_contrasts` compares every two importance matrices, also within each language.
 """
 
 from __future__ import annotations
@@ -32,86 +32,88 @@ class Effect:
 
     factors: tuple[str, ...]
     levels: tuple[str, ...]
-    """One of each factor..."""
+    """The level of each factor that is compared."""
     baselines: tuple[str, ...]
-    """...against the factor's first."""
+    """The first level of each factor, which `levels` is compared with."""
     estimate: float
     interval: Interval | Reason
     p_value: float | Reason
     p_adjusted: float | Reason
-    """Holm's, over all effects that were computed together."""
+    """Adjusted by Holm's method over all effects that were computed together."""
     within: str | None = None
-    """The language in which it holds; None: as `factors` say."""
+    """The language to which the effect is limited. None: no limit."""
 
 
 @dataclass(frozen=True)
 class _Contrast:
-    """An effect's weights on the levels of each factor, before anything is measured."""
+    """An effect before anything is measured: its weights on the levels of each factor."""
 
     factors: tuple[str, ...]
     levels: tuple[str, ...]
     baselines: tuple[str, ...]
     weights: tuple[Floats, ...]
-    """By factor, in the order of FACTORS."""
+    """One array per factor, in the order of FACTORS."""
     within: str | None = None
 
 
 def factorial_effects(
     losses: Mapping[str, Floats], recipes: Sequence[str], imatrices: Sequence[str], *, relative: bool = True
 ) -> list[Effect]:
-    """All effects of a grid, main effects first.
+    """Return all effects of a grid, main effects first.
 
     Args:
-        losses: by language, shape (chunks, recipes, imatrices), no NaN; chunks may differ in number.
+        losses: by language, shape (chunks, recipes, imatrices), no NaN. Languages may have different numbers of chunks.
         recipes: names of the levels, the baseline first.
-        imatrices: likewise.
-        relative: False where the values are not relative to a reference: effects of the language alone would compare
-            texts and not arms, and are left out.
+        imatrices: names of the levels, the baseline first.
+        relative: False if the values are not relative to a reference. Main effects of the language are then left out,
+            because they would compare texts and not arms.
     """
     contrasts = _contrasts((recipes, imatrices, list(losses)), relative=relative)
-    return _adjusted([_effect(contrast, losses) for contrast in contrasts])
+    return _adjust_p_values([_effect(contrast, losses) for contrast in contrasts])
 
 
 def pairwise_contrasts(losses: Mapping[str, Floats], recipes: Sequence[str], imatrices: Sequence[str]) -> list[Effect]:
-    """Every two importance matrices against each other, averaged over the recipes; the earlier one is the baseline.
+    """Compare every two importance matrices, averaged over the recipes. The earlier one is the baseline.
 
-    For each pair: averaged over the languages, within each language, and, of several, by how much it differs between
-    each further language and the first (an interaction). All of these are one family for Holm's adjustment.
-    Arguments as in `factorial_effects`.
+    There are these contrasts per pair: averaged over the languages; within each language; and, with several languages,
+    how much the difference in each further language differs from that in the first one (an interaction). All of them
+    together are one family for Holm's adjustment.
+
+    Args: as in `factorial_effects`.
     """
     languages = list(losses)
     found = []
     for first, second in itertools.combinations(range(len(imatrices)), 2):
-        for contrast in _of_pair(imatrices, first, second, languages):
+        for contrast in _pair_contrasts(imatrices, first, second, languages):
             weights = (np.full(len(recipes), 1 / len(recipes)), *contrast.weights)
             found.append(_effect(replace(contrast, weights=weights), losses))
-    return _adjusted(found)
+    return _adjust_p_values(found)
 
 
-def _of_pair(imatrices: Sequence[str], first: int, second: int, languages: Sequence[str]) -> list[_Contrast]:
-    """Contrasts of one pair, their weights those of imatrix and language."""
-    of_pair = _pick(imatrices, second) - _pick(imatrices, first)
+def _pair_contrasts(imatrices: Sequence[str], first: int, second: int, languages: Sequence[str]) -> list[_Contrast]:
+    """Return the contrasts of one pair. Their weights are those of imatrix and language only."""
+    of_pair = _indicator(imatrices, second) - _indicator(imatrices, first)
     levels, baselines = (imatrices[second],), (imatrices[first],)
     mean = np.full(len(languages), 1 / len(languages))
     made = [_Contrast(("imatrix",), levels, baselines, (of_pair, mean))]
     if len(languages) == 1:
         return made
     for place, language in enumerate(languages):
-        made.append(_Contrast(("imatrix",), levels, baselines, (of_pair, _pick(languages, place)), language))
+        made.append(_Contrast(("imatrix",), levels, baselines, (of_pair, _indicator(languages, place)), language))
     for place, language in enumerate(languages[1:], 1):
-        weights = (of_pair, _pick(languages, place) - _pick(languages, 0))
+        weights = (of_pair, _indicator(languages, place) - _indicator(languages, 0))
         made.append(_Contrast(("imatrix", "language"), (*levels, language), (*baselines, languages[0]), weights))
     return made
 
 
-def _pick(levels: Sequence[str], place: int) -> Floats:
+def _indicator(levels: Sequence[str], place: int) -> Floats:
     picked: Floats = np.zeros(len(levels))
     picked[place] = 1.0
     return picked
 
 
-def _adjusted(found: list[Effect]) -> list[Effect]:
-    """The same effects with p values adjusted by Holm over all of them that have one."""
+def _adjust_p_values(found: list[Effect]) -> list[Effect]:
+    """Return the same effects, with the p values adjusted by Holm's method over all effects that have one."""
     known = [place for place, effect in enumerate(found) if not isinstance(effect.p_value, Reason)]
     adjusted = holm(np.array([found[place].p_value for place in known], dtype=np.float64))
     by_place = dict(zip(known, adjusted.tolist(), strict=True))
@@ -144,7 +146,10 @@ def _contrasts(levels: tuple[Sequence[str], ...], *, relative: bool) -> list[_Co
 
 
 def _effect(contrast: _Contrast, losses: Mapping[str, Floats]) -> Effect:
-    """Σ_l w_l·mean(chunk contrasts of l), SE² = Σ_l w_l²·sd²_l/n_l, degrees of freedom by Welch and Satterthwaite."""
+    """Estimate one effect: Σ_l w_l·mean(chunk contrasts of language l).
+
+    SE² = Σ_l w_l²·sd²_l/n_l, with degrees of freedom by Welch and Satterthwaite.
+    """
     of_recipe, of_imatrix, of_language = contrast.weights
     estimate, parts, freedoms = 0.0, [], []
     reason: Reason | None = None

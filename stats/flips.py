@@ -1,14 +1,16 @@
-"""Answers that flip: right under the reference and wrong under the arm, and the other way.
+"""Answers that flip: right under the reference and wrong under the arm, or the reverse.
 
-Equal accuracy can hide many flips (Dutta et al., arXiv 2407.09141), and flips come without any quantization too: a
-second sample, another batch layout (Yuan et al., arXiv 2506.09501). So each rate has the noise floor beside it:
+Equal accuracy can hide many flips (Dutta et al., arXiv 2407.09141). Flips also happen without any quantization: with a
+second sample, or with another batch layout (Yuan et al., arXiv 2506.09501). So each rate is shown beside a noise floor:
 
-- sampled answers: the flips between different seeds of the reference itself; the arm's flips are then counted over
-  pairs of different seeds as well, because equal seeds stay in step for a while and would flatter the arm;
-- answers that depend on no seed: the flips of the reference in another batch layout (the arm `<reference>~aa`).
+- For sampled answers the noise floor is the flips between different seeds of the reference itself. The arm's flips are
+  then also counted over pairs of different seeds, because equal seeds stay in step for a while and would make the arm
+  look better than it is.
+- For answers that depend on no seed it is the flips of the reference in another batch layout (the arm
+  `<reference>~aa`).
 
-Estimand: the chance of a flip on a question of the kind; items are what was sampled, pairs of seeds are averaged
-within each. Scores other than right (1) and wrong (0) do not flip.
+Estimand: the probability of a flip on a question of the kind. The sample consists of items. Pairs of seeds are averaged
+within each item. Scores other than right (1) and wrong (0) do not flip.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_in
 from stats.proportions import clopper_pearson, uniform_posterior
 from stats.reasons import Reason
 
-FEW = 10
-"""Below this many items with an event, a t interval of its rate is too short."""
+FEW_EVENTS = 10
+"""With fewer items that have an event, a t interval of the event's rate is too short."""
 
 
 @dataclass(frozen=True)
 class ItemFlips:
-    """Shares of the pairs of answers that flipped, by item, shape (items,); NaN where an item has no pair."""
+    """For each item, the share of its pairs of answers that flipped, shape (items,). NaN for an item without a pair."""
 
     lost: Floats
     """Right under the reference, wrong under the arm."""
@@ -51,33 +53,34 @@ class Rate:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Exact test of flips under one run, and the interval of the difference in accuracy that goes with it."""
+    """The exact test of flips under one run, and the interval of the difference in accuracy that goes with it."""
 
     lost: int
     gained: int
     p_value: float
-    """Two-sided: min(1, 2·P(Bin(lost + gained, ½) <= the smaller))."""
+    """Two-sided: min(1, 2·P(Bin(lost + gained, ½) <= min(lost, gained)))."""
     p_value_worse: float
     """One-sided: P(Bin(lost + gained, ½) >= lost)."""
     p_value_mid: float
-    """The two-sided one less the chance of what was seen (of it all, where both are equal)."""
+    """The two-sided p value minus the probability of the observed counts. 1 if `lost` equals `gained`."""
     interval: Interval
-    """Agresti and Min 2005 (Statistics in Medicine 24:729): half an item is added to each of the four cells."""
+    """Interval of Agresti and Min 2005 (Statistics in Medicine 24:729), which adds half an item to each of the four
+    cells."""
 
 
 def is_binary(scores: Floats) -> bool:
-    """True where every score is 0 or 1; unscored ones are NaN."""
+    """Return whether every score is 0 or 1. NaN marks an unscored answer and is ignored."""
     known = scores[~np.isnan(scores)]
     return bool(np.all((known == 0.0) | (known == 1.0)))
 
 
 def flips(arm: Floats, reference: Floats, *, different_seeds: bool) -> ItemFlips:
-    """Flips of each item over its pairs of answers.
+    """Return the flips of each item over its pairs of answers.
 
     Args:
-        arm: 0 or 1, shape (items, seeds), NaN where unscored; columns are the same seeds in both.
-        reference: likewise.
-        different_seeds: True: all pairs of two different seeds; False: pairs of the same seed.
+        arm: 0 or 1, shape (items, seeds), NaN if unscored. The columns are the same seeds in both arrays.
+        reference: the same for the reference.
+        different_seeds: True: all pairs of two different seeds. False: pairs of the same seed.
     """
     arm_known, reference_known = ~np.isnan(arm), ~np.isnan(reference)
     arm_right, reference_right = np.where(arm_known, arm, 0.0), np.where(reference_known, reference, 0.0)
@@ -100,15 +103,19 @@ def flips(arm: Floats, reference: Floats, *, different_seeds: bool) -> ItemFlips
 
 
 def _pairs(one: Floats, other: Floats, *, different_seeds: bool) -> NDArray[np.float64]:
-    """Pairs (s, r) with one[s] and other[r], of different seeds or of the same; shape (items,)."""
+    """Count the pairs (s, r) with one[s] and other[r], of different seeds or of the same seed; shape (items,)."""
     same: NDArray[np.float64] = (one * other).sum(axis=1)
     return one.sum(axis=1) * other.sum(axis=1) - same if different_seeds else same
 
 
 def rate(shares: Floats) -> Rate | Reason:
-    """Mean over items of shares in [0, 1], shape (items,), no NaN.
+    """Return the mean over items of shares in [0, 1], with its interval.
 
-    Clopper and Pearson's interval where each item flipped or not, Wilson's where few did or few were asked, else t.
+    The interval is Clopper and Pearson's if each item either flipped or not; Wilson's if few items flipped or there are
+    few items; otherwise Student's t.
+
+    Args:
+        shares: shape (items,), no NaN.
     """
     n = shares.size
     if n == 0:
@@ -116,29 +123,29 @@ def rate(shares: Floats) -> Rate | Reason:
     value = float(np.mean(shares))
     if is_binary(shares):
         return Rate(value, clopper_pearson(int(shares.sum()), n))
-    if n < SMALL_N or np.count_nonzero(shares) < FEW or all_equal(shares):
+    if n < SMALL_N or np.count_nonzero(shares) < FEW_EVENTS or all_equal(shares):
         return Rate(value, wilson(min(1.0, value), n))
     return Rate(value, clamp(t_interval(shares), 0.0, 1.0))
 
 
 def odds_ratio(lost: Floats, gained: Floats) -> Rate | Reason:
-    """Odds of losing against gaining an answer, lost/gained: above 1 the arm loses more.
+    """Return the odds of losing against gaining an answer, lost/gained. Above 1 the arm loses more than it gains.
 
-    With one pair an item it is McNemar's conditional odds ratio, its interval that of the share of losses among flips
-    (posterior under a uniform prior, finite whatever is seen). With more pairs the interval is by the delta method on
-    its logarithm, items being what was sampled; where fewer than ten items lose more than they gain or the reverse,
-    the posterior stands in, each item counting with its shares.
+    With one pair per item this is McNemar's conditional odds ratio. Its interval follows from that of the share of
+    losses among flips: the posterior under a uniform prior, which is finite for any data. With several pairs per item
+    the interval comes from the delta method on the logarithm, with items as the sample. If in fewer than ten items
+    losses and gains differ, the posterior is used instead, and each item counts with its shares.
 
     Args:
-        lost: shares of pairs by item, shape (items,), no NaN.
-        gained: likewise.
+        lost: share of each item's pairs that were lost, shape (items,), no NaN.
+        gained: share of each item's pairs that were gained, shape (items,), no NaN.
     """
     lost_total, gained_total = float(lost.sum()), float(gained.sum())
     if lost_total == 0.0 or gained_total == 0.0:
         return Reason.NO_FLIPS
     ratio = lost_total / gained_total
     one_pair = is_binary(lost) and is_binary(gained)
-    if one_pair or np.count_nonzero(np.abs(lost - gained) > 1e-12) < FEW:
+    if one_pair or np.count_nonzero(np.abs(lost - gained) > 1e-12) < FEW_EVENTS:
         share = uniform_posterior(lost_total, lost_total + gained_total)
         return Rate(ratio, Interval(share.low / (1 - share.low), share.high / (1 - share.high), "odds_beta_posterior"))
     n = lost.size
@@ -148,12 +155,12 @@ def odds_ratio(lost: Floats, gained: Floats) -> Rate | Reason:
 
 
 def mcnemar(lost: int, gained: int, n: int) -> McNemar:
-    """The exact test of paired right/wrong answers under one run.
+    """Run the exact test of paired right/wrong answers under one run.
 
     Args:
         lost: items right under the reference and wrong under the arm.
         gained: the reverse.
-        n: items in all, at least 1.
+        n: all items, at least 1.
     """
     flipped = lost + gained
     smaller_tail = float(special.bdtr(min(lost, gained), flipped, 0.5))

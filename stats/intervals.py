@@ -1,14 +1,14 @@
 """Intervals for one arm's mean on one benchmark.
 
-Two estimands, never mixed:
+There are two estimands, and they are never mixed:
 
-A. The benchmark as a sample of questions: the mean that the arm would have over all questions of that kind.
-   Spread between items counts, sampling noise is contained in it. `mean_interval`.
-B. This fixed benchmark: the mean that the arm would have on exactly these items with endless repeats. Only
-   sampling noise counts. `fixed_benchmark_interval`.
+A. The benchmark as a sample of questions: the mean that the arm would have over all questions of that kind. The spread
+   between items counts, and it includes sampling noise. `mean_interval`.
+B. This fixed benchmark: the mean that the arm would have on exactly these items with endless repeats. Only sampling
+   noise counts. `fixed_benchmark_interval`.
 
-All intervals are 95% and two-sided. Nothing here gives a width of zero: where the data show no spread, either
-the bounds of the scale inform the interval (Wilson), or there is none, with the reason.
+All intervals are two-sided 95% intervals. No interval has a width of zero. If the data show no spread, either the
+bounds of the scale determine the interval (Wilson), or there is no interval but a reason.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from stats.reasons import Reason
 
 CONFIDENCE = 0.95
 TAIL = 0.5 + CONFIDENCE / 2
-"""Quantile that leaves half of what is not covered above it: 0.975."""
+"""The quantile that leaves half of the uncovered probability above it: 0.975."""
 Z = float(special.ndtri(TAIL))
 """1.959964: the same quantile of the normal distribution."""
 SMALL_N = 200
-"""Items below which a proportion takes Wilson's interval: normal theory misleads there (arXiv 2503.01747)."""
+"""With fewer items a proportion takes Wilson's interval, because normal theory misleads there (arXiv 2503.01747)."""
 _EQUAL = 1e-12
-"""Relative spread up to which values count as equal; rounding of means of the same scores stays below it."""
+"""Relative spread up to which values count as equal. Rounding in means of the same scores stays below it."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A two-sided 95% interval and how it was made."""
+    """A two-sided 95% interval and the method that gave it."""
 
     low: float
     high: float
@@ -45,29 +45,29 @@ class Interval:
 
 
 def all_equal(values: Floats) -> bool:
-    """True where `values`, shape (n,), show no spread beyond rounding."""
+    """Return whether `values`, shape (n,), show no spread beyond rounding."""
     if values.size == 0:
         return True
     return bool(np.ptp(values) <= _EQUAL * max(1.0, float(np.max(np.abs(values)))))
 
 
 def t_quantile(df: float) -> float:
-    """The 97.5% quantile of Student's t with `df` degrees of freedom."""
+    """Return the 97.5% quantile of Student's t with `df` degrees of freedom."""
     return float(special.stdtrit(df, TAIL))
 
 
 def mean_interval(item_means: Floats, *, proportion: bool) -> Interval | Reason:
-    """Interval of estimand A over per-item means.
+    """Return the interval of estimand A from per-item means.
 
-    Student's t: mean ± t(n-1)·sd/√n. A proportion takes Wilson's interval instead where n < 200 or all
-    means are equal, and [0, 1] where fewer than two items were scored.
+    The interval is Student's t: mean ± t(n-1)·sd/√n. A proportion takes Wilson's interval instead if n < 200 or all
+    means are equal, and [0, 1] if fewer than two items were scored.
 
     Args:
-        item_means: one mean an item, shape (n,), seeds reduced; no NaN.
-        proportion: True where each score lies in [0, 1].
+        item_means: one mean per item, averaged over its seeds, shape (n,), no NaN.
+        proportion: True if each score lies in [0, 1].
 
     Returns:
-        The interval, clamped to [0, 1] for proportions, or why there is none.
+        The interval, clamped to [0, 1] for a proportion, or the reason why there is none.
     """
     n = item_means.size
     if proportion:
@@ -84,41 +84,42 @@ def mean_interval(item_means: Floats, *, proportion: bool) -> Interval | Reason:
 
 
 def t_interval(values: Floats) -> Interval:
-    """Student's t interval of the mean of independent `values`, shape (n,), n >= 2, not all equal."""
+    """Return Student's t interval of the mean of independent `values`, shape (n,), n >= 2, not all equal."""
     mean = float(np.mean(values))
     half = t_quantile(values.size - 1) * float(np.std(values, ddof=1)) / math.sqrt(values.size)
     return Interval(mean - half, mean + half, "t")
 
 
 def wilson(mean: float, n: float) -> Interval:
-    """Wilson's score interval of a proportion.
+    """Return Wilson's score interval of a proportion.
 
-    With repeats, `mean` is over per-item means and `n` counts items, never items times repeats: repeats of a
-    question are no new questions. Conservative then, because a mean of repeats varies less than one answer.
+    With repeats, `mean` is the mean of per-item means and `n` counts items, never items times repeats: repeats of a
+    question are not new questions. The interval is then conservative, because a mean of repeats varies less than a
+    single answer.
 
     Args:
         mean: in [0, 1].
-        n: items; an effective number of them need not be whole. Positive.
+        n: number of items, positive. An effective number of items need not be a whole number.
     """
     centre = (mean + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z * math.sqrt(mean * (1 - mean) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    # At 0 and n right the end is exactly the mean; floats leave 1e-17 on the wrong side of it.
+    # If none or all are right, the end is exactly the mean. Rounding would put it 1e-17 on the wrong side.
     return Interval(max(0.0, min(centre - half, mean)), min(1.0, max(centre + half, mean)), "wilson")
 
 
 def fixed_benchmark_interval(
     item_means: Floats, item_variances: Floats, n_runs: NDArray[np.int64], *, proportion: bool
 ) -> Interval | Reason:
-    """Interval of estimand B: sampling noise only, the questions held fixed.
+    """Return the interval of estimand B: sampling noise only, with the questions held fixed.
 
-    SE² = Σ s_i²/R_i / n², s_i² the variance between the repeats of item i; t with Σ(R_i-1) degrees of
-    freedom. An item with one scored repeat takes the mean variance of the others.
+    SE² = Σ s_i²/R_i / n², where s_i² is the variance between the repeats of item i; t with Σ(R_i-1) degrees of freedom.
+    An item with one scored repeat takes the mean variance of the others.
 
     Args:
         item_means: shape (n,).
-        item_variances: shape (n,), n-1 form, NaN where an item has one repeat.
-        n_runs: scored repeats an item, shape (n,), each at least 1.
-        proportion: True where each score lies in [0, 1]; the interval is clamped to it.
+        item_variances: shape (n,), n-1 form, NaN for an item with one repeat.
+        n_runs: scored repeats of each item, shape (n,), each at least 1.
+        proportion: True if each score lies in [0, 1]. The interval is then clamped to it.
     """
     n = item_means.size
     if n == 0:
@@ -137,5 +138,5 @@ def fixed_benchmark_interval(
 
 
 def clamp(interval: Interval, low: float, high: float) -> Interval:
-    """Cut an interval to the values that the scale has."""
+    """Limit an interval to the values that the scale has."""
     return Interval(max(low, interval.low), min(high, interval.high), interval.method)

@@ -1,7 +1,7 @@
-"""P values adjusted for how many there are.
+"""P values adjusted for their number.
 
-Holm's for decisions (no false alarm at all with 95%), Benjamini and Hochberg's for exploration (at most 5% of what
-is flagged is false, on average). Which p values form a family is for the caller to say.
+Holm's method is for decisions: with 95% there is no false alarm at all. Benjamini and Hochberg's method is for
+exploration: on average at most 5% of the flagged results are false. The caller decides which p values form a family.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from stats.intervals import Floats
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's step-down adjustment: p̃_(i) = max_{j≤i} min(1, (m-j+1)·p_(j)) (Holm 1979).
+    """Return p values adjusted by Holm's step-down method (Holm 1979).
+
+    p̃_(i) = max_{j≤i} min(1, (m-j+1)·p_(j)).
 
     Args:
         p_values: shape (m,), no NaN.
@@ -26,7 +28,9 @@ def holm(p_values: Floats) -> Floats:
 
 
 def benjamini_hochberg(p_values: Floats) -> Floats:
-    """The step-up adjustment for the false discovery rate: p̃_(i) = min_{j≥i} min(1, m·p_(j)/j) (1995).
+    """Return p values adjusted by Benjamini and Hochberg's step-up method (1995) for the false discovery rate.
+
+    p̃_(i) = min_{j≥i} min(1, m·p_(j)/j).
 
     Args:
         p_values: shape (m,), no NaN.

@@ -1,11 +1,11 @@
 """An arm against its reference, paired item by item.
 
-Estimand: the mean over all questions of the benchmark's kind of (arm minus reference), each arm's mean over
-sampling taken first. Both arms answered the same prompts, so the spread of the per-item differences is what
-counts; it is smaller than that of either arm (Miller, arXiv 2411.00640).
+Estimand: the mean of (arm minus reference) over all questions of the benchmark's kind, where each arm's value on a
+question is its mean over sampling. Both arms answered the same prompts, so the spread of the per-item differences is
+what counts. It is smaller than the spread of either arm (Miller, arXiv 2411.00640).
 
-Items pair where id and prompt hash are the same and both arms have a scored record; all others are counted.
-Arms that were planned on different items are not compared at all.
+Two items pair if they have the same id and the same prompt hash and both arms have a scored record. All other items are
+counted. Arms that were planned on different items are not compared at all.
 """
 
 from __future__ import annotations
@@ -22,32 +22,34 @@ from stats.intervals import Floats, Interval, all_equal, clamp, t_interval, wils
 from stats.reasons import Reason
 
 FEW_DIFFERENCES = 10
-"""Below this many items with a difference, a proportion's t interval is too short: it covers 33% of the time
-at 40 items of which 1 in 100 changes, 87% at 40 items and 5 in 100, where the interval used instead covers
-99% and more; from ten on, both cover 93 to 96% (simulated, tests/stats/test_paired.py)."""
+"""If fewer items differ, a proportion's t interval is too short.
+
+Its coverage is 33% at 40 items of which 1 in 100 changes, and 87% at 40 items of which 5 in 100 change. The interval
+that is used instead covers 99% or more there. From ten differing items on, both cover 93 to 96% (simulated,
+tests/stats/test_paired.py)."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Per-item means of all planned items in the order of their ids, and how many of them do not pair."""
+    """Per-item means of all planned items, ordered by item id, and the number of items that do not pair."""
 
     item_ids: tuple[str, ...]
     arm_means: Floats
-    """Shape (planned,), NaN where the item does not pair."""
+    """Shape (planned,). NaN if the item does not pair."""
     reference_means: Floats
-    """Likewise, NaN at the same places."""
+    """Shape (planned,). NaN at the same positions as `arm_means`."""
     clusters: Labels | None
-    """Label of each planned item's cluster, shape (planned,); None: each item is its own."""
+    """Label of each planned item's cluster, shape (planned,). None: each item is its own cluster."""
     n_runs: int
-    """Scored seeds of a paired item, at most; the smaller number of the two arms."""
+    """Largest number of scored seeds of a paired item, in the arm that has fewer."""
     n_unscored: int
-    """Planned items without a scored record in one of the arms, or in both."""
+    """Planned items without a scored record in at least one of the arms."""
     n_prompt_mismatch: int
-    """Items scored in both arms, under different prompts."""
+    """Items that are scored in both arms but under different prompts."""
 
     @property
     def paired(self) -> NDArray[np.bool_]:
-        """Which planned items pair, shape (planned,)."""
+        """True for each planned item that pairs, shape (planned,)."""
         mask: NDArray[np.bool_] = ~np.isnan(self.arm_means)
         return mask
 
@@ -65,22 +67,22 @@ class Pairing:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Arm minus reference. What is undefined holds its reason instead."""
+    """Arm minus reference. An undefined number holds its reason instead."""
 
     difference: float | Reason
     interval: Interval | Reason
     cohens_d: float | Reason
     n_items: int
     n_units: int
-    """Clusters, or items where each is its own: what the interval takes as independent."""
+    """Number of units that the interval takes as independent: clusters, or items if each is its own cluster."""
 
 
 def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
     """Pair two arms on one benchmark.
 
     Args:
-        arm: rows of `reduce.per_item` of one arm and benchmark: every planned item.
-        reference: likewise, of the arm that it is compared with; clusters are taken from it.
+        arm: rows of `reduce.per_item` for one arm and one benchmark, with every planned item.
+        reference: the same rows of the arm that it is compared with. Clusters are taken from here.
 
     Returns:
         The pairing, or `PLANNED_SETS_DIFFER`.
@@ -110,19 +112,19 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
 
 
 def shared_sources(clusters: pl.Series) -> Labels | None:
-    """Labels of the clusters as numbers, shape (items,); None where no two items share one."""
+    """Return the labels of the clusters as numbers, shape (items,). None if no two items share a cluster."""
     if clusters.n_unique() == clusters.len():
         return None
     return clusters.rank("dense").to_numpy()
 
 
 def paired_difference(differences: Floats, *, proportion: bool, clusters: Labels | None = None) -> PairedDifference:
-    """Mean difference with interval and effect size; its p value comes from `stats.permutation`.
+    """Return the mean difference with its interval and effect size. Its p value comes from `stats.permutation`.
 
     Args:
-        differences: arm minus reference, one an item, shape (n,); no NaN.
-        proportion: True where scores lie in [0, 1], so that differences lie in [-1, 1].
-        clusters: label of each item's cluster, shape (n,); None: each item is its own.
+        differences: arm minus reference, one per item, shape (n,), no NaN.
+        proportion: True if scores lie in [0, 1], so that differences lie in [-1, 1].
+        clusters: label of each item's cluster, shape (n,). None: each item is its own cluster.
     """
     n = differences.size
     interval = difference_interval(differences, proportion=proportion, clusters=clusters)
@@ -132,11 +134,12 @@ def paired_difference(differences: Floats, *, proportion: bool, clusters: Labels
 
 
 def difference_interval(differences: Floats, *, proportion: bool, clusters: Labels | None = None) -> Interval | Reason:
-    """95% interval of the mean difference.
+    """Return the 95% interval of the mean difference.
 
-    Student's t over items, or over clusters of them, except for proportions of which fewer than ten items differ: few
-    flips among many items, or none, would give an interval that is too short, or has no width at all. With clusters
-    their number stands in place of the items' there: flips may all come from one source.
+    The interval is Student's t over items, or over clusters of items. The exception is a proportion with fewer than ten
+    items that differ: with few flips among many items the t interval would be too short, and with no flips it would
+    have no width. With clusters that exception uses their number instead of the number of items, because all flips may
+    come from one source.
 
     Args: as in `paired_difference`.
     """
@@ -162,11 +165,11 @@ def difference_interval(differences: Floats, *, proportion: bool, clusters: Labe
 
 
 def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None) -> Interval:
-    """`wilson_of_shares` of the gains and losses among differences.
+    """Return `wilson_of_shares` for the gains and losses among differences.
 
     Args:
         differences: in [-1, 1], shape (n,), n >= 1.
-        n_units: clusters, where items share sources; None: n.
+        n_units: number of clusters if items share sources. None: n.
     """
     gain = float(np.mean(np.maximum(differences, 0.0)))
     loss = float(np.mean(np.maximum(-differences, 0.0)))
@@ -174,41 +177,41 @@ def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None) 
 
 
 def wilson_of_shares(gain: float, loss: float, n: float) -> Interval:
-    """Interval of a mean difference out of the Wilson intervals of its two halves.
+    """Return the interval of a mean difference from the Wilson intervals of its gains and its losses.
 
-    The mean difference is gains minus losses, G = mean(max(d, 0)) and L = mean(max(-d, 0)), two shares of one
-    multinomial. Their Wilson intervals are put together by squares, with the correlation of such shares
-    (Newcombe 1998, Statistics in Medicine 17:2635, the square-and-add method). Where nothing differs it is
+    The mean difference is gains minus losses, with G = mean(max(d, 0)) and L = mean(max(-d, 0)), two shares of one
+    multinomial. Their Wilson intervals are combined by adding squares, with the correlation that such shares have (the
+    square-and-add method: Newcombe 1998, Statistics in Medicine 17:2635). If nothing differs, the interval is
     ±z²/(n+z²): 8.8 points at 40 items, about "three in n".
 
     Args:
         gain: G, in [0, 1].
         loss: L, in [0, 1].
-        n: items.
+        n: number of items.
     """
     of_gain, of_loss = wilson(gain, n), wilson(loss, n)
     spread = (1 - gain) * (1 - loss)
     correlation = -math.sqrt(gain * loss / spread) if spread > 0 else 0.0
-    below = _joined(gain - of_gain.low, of_loss.high - loss, correlation)
-    above = _joined(of_gain.high - gain, loss - of_loss.low, correlation)
+    below = _combined_half_width(gain - of_gain.low, of_loss.high - loss, correlation)
+    above = _combined_half_width(of_gain.high - gain, loss - of_loss.low, correlation)
     return clamp(Interval(gain - loss - below, gain - loss + above, "wilson_gains_losses"), -1.0, 1.0)
 
 
-def _joined(a: float, b: float, correlation: float) -> float:
-    """Half-width of a difference whose parts have half-widths a and b."""
+def _combined_half_width(a: float, b: float, correlation: float) -> float:
+    """Return the half-width of a difference whose parts have half-widths a and b."""
     return math.sqrt(max(0.0, a * a + b * b - 2 * correlation * a * b))
 
 
 def cohens_d(differences: Floats) -> float | Reason:
-    """d_z = mean(d)/sd(d) over items, times the small-sample factor J = 1 - 3/(4·df - 1), df = n - 1.
+    """Return d_z = mean(d)/sd(d) over items, times the small-sample factor J = 1 - 3/(4·df - 1), df = n - 1.
 
-    Over items, never over run means, where it grows without bound as the seeds agree.
+    It is computed over items, never over run means, where it would grow without bound as the seeds agree more.
 
     Args:
         differences: shape (n,).
     """
     n = differences.size
-    if n < 3:  # J is 0 at n = 2: every effect would be called none.
+    if n < 3:  # J is 0 at n = 2, so every effect would come out as 0.
         return Reason.TOO_FEW_ITEMS if n else Reason.NO_PAIRED_ITEMS
     if all_equal(differences):
         return Reason.ZERO_VARIANCE

@@ -1,11 +1,11 @@
 """Sign-flip permutation test of paired differences.
 
-Null hypothesis: arm and reference are exchangeable on every item, so each item's difference could as well
-have had the other sign. The p value is the share of sign assignments whose sum is at least as far from zero
-as the one seen; two-sided. With one run of right/wrong answers it is McNemar's exact test.
+Null hypothesis: arm and reference are exchangeable on every item, so each item's difference could equally well have the
+other sign. The two-sided p value is the share of sign assignments whose sum is at least as far from zero as the
+observed sum. With one run of right/wrong answers this is McNemar's exact test.
 
-Scores made of few whole steps (right/wrong over R repeats) are tested exactly, by convolving the items'
-two-point distributions on their common grid; continuous ones by random sign assignments. Items that share a source
+Scores with few whole steps (right/wrong over R repeats) are tested exactly, by convolving the items' two-point
+distributions on their common grid. Continuous scores are tested with random sign assignments. Items that share a source
 flip together, as the sum of their differences.
 """
 
@@ -17,36 +17,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 10_000
-"""Random sign assignments of the Monte Carlo form: p = .05 then has a standard error of .002."""
+"""Random sign assignments of the Monte Carlo form. At p = .05 the p value then has a standard error of .002."""
 _LARGEST_DENOMINATOR = 720
-"""Exact form up to this common denominator of the differences; runs up to 6, mixed counts included."""
+"""Largest common denominator of the differences for the exact form: up to 6 runs, also with mixed counts."""
 _LARGEST_WORK = 50_000_000
-"""Additions that the exact form may take (below a tenth of a second)."""
+"""Largest number of additions for the exact form. They take less than a tenth of a second."""
 _CHUNK = 2_000_000
-"""Random signs held in memory at once."""
+"""Largest number of random signs in memory at once."""
 _WHOLE = 1e-9
-"""How far from a whole number of steps of size 1 a difference may lie through rounding."""
+"""How far rounding may move a difference from a whole number of steps, for a step size of 1."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class PermutationTest:
-    """A two-sided p value and how it was found: `sign_flip_exact` or `sign_flip_monte_carlo`."""
+    """A two-sided p value and the form of the test: `sign_flip_exact` or `sign_flip_monte_carlo`."""
 
     p_value: float
     test: str
 
 
 def sign_flip_tests(columns: Floats, rng: np.random.Generator) -> list[PermutationTest]:
-    """Test, arm by arm, that the differences are as likely to have the other sign.
+    """Test for each arm whether its differences are equally likely to have the other sign.
 
-    The random assignments are drawn once for all arms.
+    All arms share the same random assignments.
 
     Args:
-        columns: shape (n, arms), n >= 1: differences of an item or, where items share sources, their sums by cluster,
-            because what is exchangeable flips as a whole. An item that an arm has no difference for counts 0.
-        rng: drawn from by the Monte Carlo form only.
+        columns: shape (n, arms), n >= 1: the differences of the items. If items share sources, their sums by cluster,
+            because a cluster flips as a whole. 0 if an arm has no difference for an item.
+        rng: used by the Monte Carlo form only.
     """
     found = [_exact_test(column) for column in columns.T]
     drawn = [place for place, test in enumerate(found) if test is None]
@@ -55,9 +55,9 @@ def sign_flip_tests(columns: Floats, rng: np.random.Generator) -> list[Permutati
 
 
 def _exact_test(differences: Floats) -> PermutationTest | None:
-    """None where there are too many sums to count them all."""
+    """Return the exact test. None if there are too many possible sums."""
     sizes = np.abs(differences)
-    # A zero has no sign to flip; sums over a source may miss it by rounding.
+    # A zero has no sign to flip. Rounding may leave the sum of a source slightly off zero.
     differences = differences[sizes > _WHOLE * sizes.max(initial=0.0)]
     moved = np.abs(differences)
     if moved.size == 0:
@@ -70,7 +70,7 @@ def _exact_test(differences: Floats) -> PermutationTest | None:
 
 
 def _whole_steps(moved: Floats) -> NDArray[np.int64] | None:
-    """The sizes as multiples of a common step 1/D, or None where no small D fits them all."""
+    """Return the sizes as multiples of a common step 1/D. None if no small D fits all of them."""
     denominators = np.arange(1, _LARGEST_DENOMINATOR + 1)
     first = moved[0] * denominators
     for denominator in denominators[np.abs(first - np.rint(first)) < _WHOLE * denominators].tolist():
@@ -83,9 +83,9 @@ def _whole_steps(moved: Floats) -> NDArray[np.int64] | None:
 
 
 def _exact_p(steps: NDArray[np.int64], observed: int) -> float:
-    """P(|Σ ±step| >= observed), every sign assignment being equally likely."""
+    """Return P(|Σ ±step| >= observed) if every sign assignment is equally likely."""
     total = int(steps.sum())
-    chances = np.zeros(2 * total + 1)  # Index: the sum, plus `total`.
+    chances = np.zeros(2 * total + 1)  # The index is the sum plus `total`.
     chances[total] = 1.0
     reach = 0
     for step in steps.tolist():
@@ -100,8 +100,8 @@ def _exact_p(steps: NDArray[np.int64], observed: int) -> float:
 
 
 def _monte_carlo_p(columns: Floats, rng: np.random.Generator) -> list[float]:
-    """(1 + draws at least as extreme) / (1 + draws): never zero (Phipson and Smyth 2010)."""
-    # Sums that are equal but for rounding count as equal.
+    """Return (1 + draws at least as extreme) / (1 + draws), which is never zero (Phipson and Smyth 2010)."""
+    # Sums that differ only by rounding count as equal.
     thresholds = np.abs(columns.sum(axis=0)) - 1e-12 * np.abs(columns).sum(axis=0)  # (arms,)
     extreme, done = np.zeros(columns.shape[1], dtype=np.int64), 0
     rows = max(1, _CHUNK // columns.shape[0])

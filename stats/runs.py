@@ -1,9 +1,9 @@
-"""Spread between items, and between runs.
+"""Spread between items, and spread between runs.
 
-`sigma_items` describes the sample of questions: the standard deviation of the per-item means. `sigma_runs`
-describes sampling noise alone: the standard deviation of the run means, the questions held fixed. The plain
-error bar 1.96·sigma_runs/√runs is what users of earlier tools know; it says nothing about other questions
-and, at few runs, covers less than it seems to (87.8% at five, 81.1% at three).
+`sigma_items` describes the sample of questions: it is the standard deviation of the per-item means. `sigma_runs`
+describes sampling noise alone: it is the standard deviation of the run means, with the questions held fixed. The plain
+error bar 1.96·sigma_runs/√runs is known from earlier tools. It says nothing about other questions, and with few runs it
+covers less than it claims (87.8% at five runs, 81.1% at three).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from stats.reasons import Reason
 
 PLAIN_Z = 1.96
-"""As users of the plain error bar write it."""
+"""Rounded as in the usual formula of the plain error bar."""
 
 
 @dataclass(frozen=True)
 class RunSpread:
-    """Sampling noise seen between runs. Both numbers are on the scale of the score."""
+    """Sampling noise between runs. Both numbers are on the scale of the score."""
 
     sigma_runs: float
     """Standard deviation of the run means, n-1 form."""
@@ -30,24 +30,24 @@ class RunSpread:
     """1.96·sigma_runs/√runs."""
     n_runs: int
     n_items: int
-    """Items scored in every run: only over these are run means comparable."""
+    """Number of items that were scored in every run. Run means are comparable only over these."""
 
 
 def sigma_items(item_means: NDArray[np.float64]) -> float | Reason:
-    """Standard deviation (n-1 form) of per-item means, shape (n,)."""
+    """Return the standard deviation (n-1 form) of per-item means, shape (n,)."""
     if item_means.size < 2:
         return Reason.ONE_ITEM if item_means.size else Reason.NO_SCORED_ITEMS
     return float(np.std(item_means, ddof=1))
 
 
 def run_spread(scores: NDArray[np.float64]) -> RunSpread | Reason:
-    """Standard deviation between run means, and the plain error bar.
+    """Return the standard deviation between run means, and the plain error bar.
 
-    Run means are taken over the items that were scored in every run; else a run whose hard questions failed
-    to be scored would look better than the others. Runs in which nothing was scored are no runs.
+    Run means are taken over the items that were scored in every run. Otherwise a run in which hard questions stayed
+    unscored would look better than the others. Runs without any scored record are left out.
 
     Args:
-        scores: one row an item, one column a run, shape (items, runs); NaN where a record is unscored.
+        scores: one row per item, one column per run, shape (items, runs). NaN if a record is unscored.
     """
     runs = scores[:, ~np.isnan(scores).all(axis=0)]
     if runs.shape[1] == 0:

@@ -1,11 +1,11 @@
-"""Which arm to take: the smallest one that is no worse, and arms that are out of order.
+"""Which arm to choose: the smallest one that is no worse. Also: larger arms that do worse than smaller ones.
 
-The arms of a reference are tested from the largest file to the smallest, each at full level, until the first that is
-not no worse: the order is fixed before anything is seen, so the chance that anything chosen is in truth worse stays
-at the level of one test, and Holm's adjustment is not applied again over the arms.
+The arms of a reference are tested from the largest file to the smallest, each at full level, up to the first arm that
+is not "no worse". The order is fixed before any result is seen, so the probability of choosing an arm that is truly
+worse stays at the level of one test. No further Holm adjustment over the arms is needed.
 
-Real results need not follow size. So every arm keeps its own verdict, and a larger arm that is measurably worse than
-a smaller one is flagged.
+Real results need not follow size. So every arm keeps its own verdict, and a larger arm that is measurably worse than a
+smaller one is flagged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stats.verdict import Verdict
 
 @dataclass(frozen=True)
 class Sized:
-    """An arm with its size and overall verdict."""
+    """An arm with its size and its overall verdict."""
 
     name: str
     size_bytes: int
@@ -33,15 +33,15 @@ class Sized:
 
 @dataclass(frozen=True)
 class Selection:
-    """How the sequence of tests went."""
+    """The course of the sequence of tests."""
 
     tested: tuple[str, ...]
-    """Arms from the largest on, up to the one that ended the sequence."""
+    """Arms from the largest one to the one that ended the sequence."""
     smallest_no_worse: str | None
     stopped_at: str | None
-    """The first arm that is not no worse; None: all passed."""
+    """The first arm that is not "no worse". None: all arms passed."""
     not_reached: tuple[str, ...]
-    """Smaller arms; some of them may be no worse by their own verdict."""
+    """Smaller arms that were not tested. Some of them may be "no worse" by their own verdict."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,14 @@ class OrderTest:
     difference: float
     interval: Interval
     p_value: float
-    """Two-sided, by Student's t; by the betting sequence where items were looked at."""
+    """Two-sided, by Student's t. By the betting sequence if results were looked at while items came in."""
 
 
 def fixed_sequence(arms: Sequence[Sized]) -> Selection:
-    """Test arms from large to small, stopping at the first that is not no worse; equal sizes go by name."""
+    """Test arms from large to small, and stop at the first one that is not "no worse".
+
+    Arms of equal size are ordered by name.
+    """
     order = sorted(arms, key=lambda arm: (-arm.size_bytes, arm.name))
     passed = 0
     while passed < len(order) and order[passed].verdict is Verdict.NO_WORSE:
@@ -70,14 +73,14 @@ def fixed_sequence(arms: Sequence[Sized]) -> Selection:
 
 
 def larger_is_worse(differences: Floats, *, proportion: bool, looked_at: bool = False) -> OrderTest | None:
-    """Whether a larger arm does measurably worse than a smaller one on a benchmark; None where it does not.
+    """Test whether a larger arm is measurably worse than a smaller one on a benchmark. Return None if it is not.
 
-    The interval must lie below 0; many pairs are looked at, so the caller adjusts the p values and flags what is left.
+    The whole interval must lie below 0. Many pairs are tested, so the caller must adjust the p values.
 
     Args:
         differences: larger minus smaller, positive is better, over the items scored in both, shape (n,).
-        proportion: True where scores lie in [0, 1].
-        looked_at: True where the number of items depends on what they showed (`stats.sequential`).
+        proportion: True if scores lie in [0, 1].
+        looked_at: True if the number of items depends on their results (`stats.sequential`).
     """
     interval: Interval | Reason = difference_interval(differences, proportion=proportion)
     if looked_at:

@@ -1,30 +1,31 @@
-"""Deciding before all items are done: an anytime-valid confidence sequence of the mean paired difference.
+"""Decide before all items are done: an anytime-valid confidence sequence of the mean paired difference.
 
-Estimand: the mean difference over all questions of the kind (A in `stats.intervals`), of items drawn in a random order
-that was fixed beforehand. The sequence covers it at every number of items at once with 95%, so one may look after each
-item and stop when the verdict is in; after a stop its interval is the one to report, never the fixed-n one.
+Estimand: the mean difference over all questions of the kind (A in `stats.intervals`), for items drawn in a random order
+that was fixed beforehand. The sequence covers the estimand with 95% at all numbers of items at once. So one may look
+after each item and stop when the verdict is decided. After a stop its interval is the one to report, never the interval
+for a fixed number of items.
 
-It is a betting confidence sequence (Waudby-Smith and Ramdas, arXiv 2010.09686): for each candidate mean m a gambler
-bets on every next item, against m from either side; in truth m no wealth grows above 1/α' with a chance of more than
-α' (Ville's inequality), at any time. Each side has half of α. Wealth is a mixture over fixed fractions of what may be
-staked, so it does not depend on the order of the items so far, falls (or rises) with m, and the candidates that are
-left form an interval. Small fractions are for differences that are noisy, large ones for answers that hardly ever
-flip.
+It is a betting confidence sequence (Waudby-Smith and Ramdas, arXiv 2010.09686). For each candidate mean m, two gamblers
+bet on every next item: one that the mean lies above m, one that it lies below. If m is the true mean, the probability
+that a gambler's wealth ever exceeds 1/α' is at most α' (Ville's inequality). Each side has half of α. Wealth is a
+mixture over fixed fractions of the largest possible stake. So it does not depend on the order of the items so far, it
+is monotone in m, and the candidates that are not refuted form an interval. Small fractions suit noisy differences, and
+large ones suit answers that hardly ever flip.
 
-The form for draws without replacement from a finite benchmark is deliberately not used: it covers what the full run
-would show, and would decide where the full run itself says undecided.
+The form for draws without replacement from a finite benchmark is not used, on purpose: it covers the result of the full
+run, and would decide in cases where the full run itself is undecided.
 
-Interface for the scheduler: after each finished block call `decide_in_order` with what is known of the planned items,
-in the fixed order. It looks at those that come before the first one that is still to come in either arm, so what is
-quick to answer does not count sooner; items that are unscored in either arm are left out. It is a pure function of
-them, costs a tenth of a second at most, and once it has decided it decides the same for any longer prefix.
+Interface for the scheduler: after each finished block, call `decide_in_order` with what is known of the planned items,
+in the fixed order. It uses only the items before the first one that is still to come in either arm, so items that are
+quick to answer do not count earlier. Items that are unscored in either arm are left out. The function is pure and takes
+at most a tenth of a second. Once it has decided, it decides the same for any longer prefix.
 
-Margin and level are those of one benchmark, with one addition: a verdict over all benchmarks calls an arm worse only
-where its p value survives Holm's adjustment, and who stops before it does stops too early. So `worse` is decided once
-the sequence lies beyond the margin and the loss has a p value (`sequence_p_value`) that would survive even if every
-other benchmark's were large. `no_worse` must hold on every benchmark, and nothing is adjusted for that.
+Margin and level are those of one benchmark, with one addition. A verdict over all benchmarks calls an arm worse only if
+its p value survives Holm's adjustment, so stopping before that is too early. Therefore `worse` is decided only once the
+sequence lies beyond the margin and the loss has a p value (`sequence_p_value`) that would survive even if the p values
+of all other benchmarks were large. `no_worse` must hold on every benchmark, so it needs no adjustment.
 
-Items that share a source are no independent draws, and unbounded scores (perplexity) have no betting sequence: those
+Items that share a source are not independent draws, and unbounded scores (perplexity) have no betting sequence. Such
 benchmarks run to their end.
 """
 
@@ -40,25 +41,27 @@ from stats.intervals import CONFIDENCE, Floats, Interval
 from stats.verdict import Verdict
 
 FRACTIONS = np.array([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.9])
-"""Shares of the largest stake that keeps wealth positive. The interval after 300 to 5000 items is 1.55 to 1.8 times as
-wide as the fixed-n one, whether none or 40% of the answers flip; ten finer or coarser ones made it wider."""
+"""Shares of the largest stake that keeps wealth positive.
+
+From 300 to 5000 items the interval is 1.55 to 1.8 times as wide as the one for a fixed number of items, whether none or
+40% of the answers flip. Ten other sets of fractions, finer or coarser, made it wider."""
 _BISECTIONS = 50
 _MOST_ITEMS = 10**9
-"""More than this many items are as good as never."""
+"""A larger number of items counts as "never"."""
 
 
 @dataclass(frozen=True)
 class EarlyDecision:
-    """What the sequence says."""
+    """The decision of the sequence."""
 
     verdict: Verdict
-    """`undecided` where it has not left the margin on either side."""
+    """`undecided` if the sequence has not left the margin on either side."""
     n_items: int
-    """Items after which it was decided; all that were given where it was not."""
+    """Number of items after which it was decided. All given items if it is undecided."""
     interval: Interval
-    """The sequence's interval after these items, `betting`."""
+    """The sequence's interval after these items, with method `betting`."""
     saved_items: int
-    """Planned items that need not be run."""
+    """Number of planned items that need not be run."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class InOrder:
 
     decision: EarlyDecision
     n_places: int
-    """Planned items up to the deciding one, those that are unscored counted in; undecided: all before the first that is
-    still to come."""
+    """Number of planned items up to the deciding one, unscored items included. If undecided: all before the first one
+    that is still to come."""
 
 
 def decide_in_order(
@@ -76,15 +79,15 @@ def decide_in_order(
 ) -> InOrder:
     """Decide from what is known so far of the planned items.
 
-    An item that is given up for good (its block failed) has ended without a difference, and is left out like one that
-    is unscored. As with a fixed number of items, a failure is taken to say nothing about the score that it hides.
+    An item that was given up (its block failed) counts as ended without a difference, and is left out like an unscored
+    one. As with a fixed number of items, a failure is assumed to be unrelated to the score that it hides.
 
     Args:
-        differences: arm minus reference in the fixed random order, positive is better; shape (planned,), NaN where
+        differences: arm minus reference in the fixed random order, positive is better; shape (planned,), NaN if
             unscored in either arm.
-        ended: whether nothing of the item is still to come, in either arm and under any seed; shape (planned,).
+        ended: True if nothing of the item is still to come, in either arm and under any seed; shape (planned,).
         margin: δ, 0 < δ < bound.
-        n_tests: benchmarks that the arm is compared on.
+        n_tests: number of benchmarks on which the arm is compared.
         bound: as in `decide_early`.
     """
     n_known = differences.size if ended.all() else int(np.argmin(ended))
@@ -107,20 +110,20 @@ def decide_early(
     bound: float = 1.0,
     confidence: float = CONFIDENCE,
 ) -> EarlyDecision:
-    """Find the first number of items at which the verdict is in.
+    """Find the smallest number of items at which the verdict is decided.
 
     Args:
-        differences: arm minus reference of the items so far, in their fixed random order, positive is better; shape
+        differences: arm minus reference for the items so far, in their fixed random order, positive is better; shape
             (n,), each in [-bound, bound], no NaN.
         margin: δ, 0 < δ < bound.
-        n_planned: items of the benchmark.
-        n_tests: benchmarks among which Holm's method adjusts the p values of losses.
+        n_planned: number of items of the benchmark.
+        n_tests: number of benchmarks among which Holm's method adjusts the p values of losses.
         bound: the largest difference that the scale allows: 1 for shares of right answers, 4 for scores from 1 to 5.
-        confidence: of the two-sided sequence; the verdict's 0.95.
+        confidence: confidence of the two-sided sequence. The verdict uses 0.95.
     """
     unit = _to_unit(differences, bound)
     threshold = math.log(2 / (1 - confidence))
-    edge = (1 - margin / bound) / 2  # where a difference of -δ lies on [0, 1]
+    edge = (1 - margin / bound) / 2  # the position of a difference of -δ on [0, 1]
     above = log_wealth(unit, edge, above=True) >= threshold
     below = log_wealth(unit, edge, above=False) >= threshold
     below &= log_wealth(unit, 0.5, above=False) >= threshold + math.log(n_tests)
@@ -136,46 +139,48 @@ def decide_early(
 
 
 def sequence_p_value(differences: Floats, *, bound: float = 1.0) -> float:
-    """Two-sided p value of "the mean difference is 0", valid whenever one stops: 2 / the larger wealth against 0.
+    """Return the two-sided p value of "the mean difference is 0": 2 / the larger wealth against 0.
 
-    In truth no wealth at the moment of stopping has an expectation above 1 (optional stopping), so p ≤ x has a chance
-    of x at most (Markov). It is below 1 - confidence just where the sequence's interval excludes 0.
+    It is valid for any rule of stopping. If the mean is 0, the expected wealth at the moment of stopping is at most 1
+    (optional stopping), so P(p ≤ x) is at most x (Markov's inequality). The p value is below 1 - confidence exactly if
+    the sequence's interval excludes 0.
 
     Args: as in `decide_early`.
     """
     unit = _to_unit(differences, bound)
     if unit.size == 0:
         return 1.0
-    return min(1.0, 2 * math.exp(-max(_final(unit, 0.5, above=side) for side in (True, False))))
+    return min(1.0, 2 * math.exp(-max(_final_log_wealth(unit, 0.5, above=side) for side in (True, False))))
 
 
 def mean_sequence(means: Floats) -> Interval:
-    """The sequence of a mean of scores on [0, 1] after the given items: what to report of an arm by itself.
+    """Return the sequence's interval of a mean of scores on [0, 1]: the one to report for an arm by itself.
 
     Args:
-        means: one an item, shape (n,), no NaN.
+        means: one per item, shape (n,), no NaN.
     """
     found = confidence_sequence(2 * means - 1)
     return Interval((found.low + 1) / 2, (found.high + 1) / 2, found.method)
 
 
 def items_to_decide(differences: Floats, *, margin: float, n_tests: int = 1) -> int | None:
-    """Items after which the sequence would decide if the differences went on in the shares that were seen; None: never.
+    """Return the number of items at which the sequence would decide, if differences go on in the same proportions.
 
-    No chance of 80% stands behind it, as behind the fixed-n number: about as many runs would take longer as less long.
+    There is no 80% probability behind this number, unlike the one for a fixed number of items. About half of such runs
+    would take longer. None: the sequence would never decide.
 
-    Args: as in `decide_early`, on a scale of 1; undecided so far.
+    Args: as in `decide_early`, with a bound of 1 and undecided so far.
     """
     if differences.size == 0:
         return None
     unit, threshold, edge = _to_unit(differences, 1.0), math.log(2 / (1 - CONFIDENCE)), (1 - margin) / 2
-    no_worse = _totals(unit, edge, above=True)
-    beyond, shown = _totals(unit, edge, above=False), _totals(unit, 0.5, above=False)
+    no_worse = _log_wealth_by_fraction(unit, edge, above=True)
+    beyond, shown = _log_wealth_by_fraction(unit, edge, above=False), _log_wealth_by_fraction(unit, 0.5, above=False)
 
     def decides(n: int) -> bool:
         times = n / differences.size
-        worse = _joined(beyond * times) >= threshold and _joined(shown * times) >= threshold + math.log(n_tests)
-        return worse or _joined(no_worse * times) >= threshold
+        worse = _log_mean(beyond * times) >= threshold and _log_mean(shown * times) >= threshold + math.log(n_tests)
+        return worse or _log_mean(no_worse * times) >= threshold
 
     low, high = differences.size, differences.size + 1
     while not decides(high):
@@ -189,26 +194,26 @@ def items_to_decide(differences: Floats, *, margin: float, n_tests: int = 1) -> 
 
 
 def confidence_sequence(differences: Floats, *, bound: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
-    """The sequence's interval after the given items: every mean that neither gambler has refuted.
+    """Return the sequence's interval after the given items: every mean that neither gambler has refuted.
 
-    Args: as in `decide_early`; no items give the whole scale.
+    Args: as in `decide_early`. Without items the interval is the whole scale.
     """
     unit = _to_unit(differences, bound)
     threshold = math.log(2 / (1 - confidence))
-    low = _edge(unit, threshold, above=True)
-    high = _edge(unit, threshold, above=False)
+    low = _boundary(unit, threshold, above=True)
+    high = _boundary(unit, threshold, above=False)
     return Interval((2 * low - 1) * bound, (2 * high - 1) * bound, "betting")
 
 
 def log_wealth(unit: Floats, mean: float, *, above: bool) -> Floats:
-    """Logarithm of the wealth after each item of the gambler who bets that the mean lies above (or below) `mean`.
+    """Return the log wealth after each item of the gambler who bets that the mean lies above (or below) `mean`.
 
-    Wealth = average over fractions f of Π_i (1 + f·(x_i - m)/m), or with (m - x_i)/(1 - m) for the other side.
+    Wealth is the average over fractions f of Π_i (1 + f·(x_i - m)/m), or with (m - x_i)/(1 - m) for the other side.
 
     Args:
         unit: items on [0, 1], shape (..., n).
         mean: candidate m, 0 < m < 1.
-        above: which side is bet on.
+        above: True for the gambler who bets that the mean lies above m.
 
     Returns:
         Shape (..., n).
@@ -220,37 +225,40 @@ def log_wealth(unit: Floats, mean: float, *, above: bool) -> Floats:
     return wealth
 
 
-def _edge(unit: Floats, threshold: float, *, above: bool) -> float:
-    """The largest refuted mean from below, or the smallest from above, by bisection: wealth is monotone in m."""
+def _boundary(unit: Floats, threshold: float, *, above: bool) -> float:
+    """Return the largest mean that is refuted from below, or the smallest from above.
+
+    It is found by bisection, because wealth is monotone in m.
+    """
     refuted, kept = (0.0, 1.0) if above else (1.0, 0.0)
     if unit.size == 0:
         return refuted
     for _ in range(_BISECTIONS):
         middle = (refuted + kept) / 2
-        if _final(unit, middle, above=above) >= threshold:
+        if _final_log_wealth(unit, middle, above=above) >= threshold:
             refuted = middle
         else:
             kept = middle
     return refuted
 
 
-def _final(unit: Floats, mean: float, *, above: bool) -> float:
-    return _joined(_totals(unit, mean, above=above))
+def _final_log_wealth(unit: Floats, mean: float, *, above: bool) -> float:
+    return _log_mean(_log_wealth_by_fraction(unit, mean, above=above))
 
 
-def _totals(unit: Floats, mean: float, *, above: bool) -> Floats:
-    """Logarithm of each fraction's wealth after all items; shape (fractions,)."""
+def _log_wealth_by_fraction(unit: Floats, mean: float, *, above: bool) -> Floats:
+    """Return the log wealth of each fraction after all items; shape (fractions,)."""
     gains = (unit - mean) / mean if above else (mean - unit) / (1 - mean)
     totals: Floats = np.log1p(gains[:, None] * FRACTIONS).sum(axis=0)
     return totals
 
 
-def _joined(totals: Floats) -> float:
+def _log_mean(totals: Floats) -> float:
     return float(np.logaddexp.reduce(totals)) - math.log(FRACTIONS.size)
 
 
 def _to_unit(differences: Floats, bound: float) -> Floats:
     unit: Floats = (differences / bound + 1) / 2
     if unit.size and (float(unit.min()) < 0.0 or float(unit.max()) > 1.0):
-        raise ValueError(f"differences beyond ±{bound}: no bet on them is bounded")
+        raise ValueError(f"differences must lie within ±{bound}: otherwise no bet on them is bounded")
     return unit

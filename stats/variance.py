@@ -1,9 +1,10 @@
-"""Where the spread of a benchmark's mean comes from: items, sampling, judge. By ANOVA moments.
+"""Where the spread of a benchmark's mean comes from: items, sampling or judge. By ANOVA moments.
 
-y_irj is item i, repeat r, judgement j, and its variance σ²_item + σ²_sampling + σ²_judge. The mean of n items has the
-variance σ²_item/n + σ²_sampling/(nR) + σ²_judge/(nRJ). The shares of that say whether more items, more repeats or more
-judgements would help. The components come from the mean squares of the balanced nested design, a negative moment
-counting as 0. They describe, and no interval is made of them: that is what per-item means are for.
+y_irj is the score of item i, repeat r, judgement j. Its variance is σ²_item + σ²_sampling + σ²_judge. The mean of n
+items has the variance σ²_item/n + σ²_sampling/(nR) + σ²_judge/(nRJ). The shares of these three terms show whether more
+items, more repeats or more judgements would help. The components come from the mean squares of the balanced nested
+design, and a negative moment counts as 0. They are descriptive. No interval is computed from them: intervals use
+per-item means.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from stats.reasons import Reason
 
 @dataclass(frozen=True)
 class VarianceShares:
-    """Components on the scale of the score squared, and what each contributes to the variance of the mean."""
+    """Variance components on the scale of the score squared, and the share of each in the variance of the mean."""
 
     items: float
     sampling: float
     judge: float | None
-    """None where each answer was judged once: judging is part of sampling then."""
+    """None if each answer was judged once. Judging is then part of sampling."""
     share_items: float
     share_sampling: float
     share_judge: float | None
 
 
 def variance_shares(scores: Floats) -> VarianceShares | Reason:
-    """Split the spread of scores.
+    """Split the spread of scores into its components.
 
     Args:
-        scores: shape (items, repeats) or (items, repeats, judgements), NaN where unscored. Only items that are whole
-            count, for the moments are those of a balanced design.
+        scores: shape (items, repeats) or (items, repeats, judgements), NaN if unscored. Only items without NaN count,
+            because the moments are those of a balanced design.
     """
     cube = scores if scores.ndim == 3 else scores[:, :, None]
     complete = cube[~np.isnan(cube).any(axis=(1, 2))]

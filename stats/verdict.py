@@ -1,15 +1,15 @@
-"""The verdict: is an arm no worse than its reference, worse, or can nobody say yet?
+"""The verdict: is an arm no worse than its reference, worse, or is it undecided?
 
-The margin δ, the loss that is still acceptable, is fixed before the run. Per benchmark:
+The margin δ is the loss that is still acceptable. It is fixed before the run. Per benchmark:
 
 - no worse: the lower end of the two-sided 95% interval of the difference lies above -δ (a one-sided test of
   non-inferiority at 2.5%);
-- worse: the whole interval lies below -δ; or the difference is negative, its adjusted p value below .05, and the arm
-  is not no worse;
-- undecided: anything else. An interval that includes 0 is no proof of equality.
+- worse: the whole interval lies below -δ; or the difference is negative, its adjusted p value is below .05, and the arm
+  is not "no worse";
+- undecided: anything else. An interval that includes 0 does not prove equality.
 
-Over all benchmarks: no worse where the arm is no worse on every one (an intersection-union test, so nothing is
-adjusted); worse where it is worse on any, which must survive Holm's adjustment over the benchmarks.
+Over all benchmarks, an arm is no worse if it is no worse on every one (an intersection-union test, so nothing is
+adjusted). It is worse if it is worse on any of them and this survives Holm's adjustment over the benchmarks.
 
 All differences here are oriented: positive is better.
 """
@@ -27,11 +27,11 @@ from stats.reasons import Reason
 
 ALPHA = 0.05
 _MOST_ITEMS = 10**9
-"""More than this many items are as good as never."""
+"""A larger number of items counts as "never"."""
 
 
 class Verdict(StrEnum):
-    """What may be said."""
+    """What the data allow to say about an arm."""
 
     NO_WORSE = "no_worse"
     WORSE = "worse"
@@ -39,32 +39,32 @@ class Verdict(StrEnum):
 
 
 class Ground(StrEnum):
-    """Why a verdict is what it is; codes, so that documents can say them in any language."""
+    """Why a verdict is what it is. These are codes, so that documents can express them in any language."""
 
     ABOVE_MARGIN = "above_margin"
     """The whole interval lies above minus the margin."""
     BELOW_MARGIN = "below_margin"
     """The whole interval lies below minus the margin."""
     ADJUSTED_P = "adjusted_p"
-    """The loss is real (adjusted p < .05), and too large a one cannot be excluded."""
+    """The loss is real (adjusted p < .05), and a loss beyond the margin cannot be excluded."""
     MEASURABLY_WORSE = "measurably_worse"
-    """No worse by the margin, and yet the interval lies below 0."""
+    """No worse by the margin, but the interval lies below 0."""
     MEASURABLY_BETTER = "measurably_better"
     """The interval lies above 0."""
     SPANS_MARGIN = "spans_margin"
-    """The interval holds losses smaller and larger than the margin."""
+    """The interval contains losses smaller and larger than the margin."""
     NO_INTERVAL = "no_interval"
     """There is no interval to judge by."""
     NO_MARGIN = "no_margin"
-    """No margin is set for the metric, so nothing can be no worse."""
+    """No margin is set for the metric, so an arm cannot be "no worse"."""
     ALL_BENCHMARKS = "all_benchmarks"
     """Overall: no worse on every benchmark."""
     SOME_WORSE = "some_worse"
     """Overall: worse on at least one benchmark after adjustment."""
     SOME_UNDECIDED = "some_undecided"
-    """Overall: on at least one benchmark nothing can be said."""
+    """Overall: undecided on at least one benchmark."""
     WORSE_BEFORE_ADJUSTMENT = "worse_before_adjustment"
-    """Overall: worse on one benchmark, which does not survive the adjustment for their number."""
+    """Overall: worse on one benchmark, but this does not survive the adjustment for the number of benchmarks."""
     NOTHING_COMPARED = "nothing_compared"
     """Overall: there is no benchmark to judge by."""
 
@@ -79,7 +79,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Needed:
-    """What would decide an undecided benchmark with 80% power, were the true difference the one that was seen."""
+    """What would decide an undecided benchmark with 80% power if the true difference equals the observed one."""
 
     n_items: int | Reason
     n_runs: int | Reason
@@ -89,19 +89,19 @@ class Needed:
 def judge(
     difference: float | Reason, interval: Interval | Reason, p_adjusted: float | Reason, margin: float | None
 ) -> Judgement:
-    """The verdict on one benchmark.
+    """Return the verdict on one benchmark.
 
     Args:
         difference: arm minus reference, positive is better.
-        interval: its two-sided 95% interval, oriented likewise.
+        interval: its two-sided 95% interval, oriented the same way.
         p_adjusted: two-sided, adjusted over the arm's benchmarks.
-        margin: δ > 0, on the scale of the difference; None: none is set.
+        margin: δ > 0, on the scale of the difference. None: no margin is set.
     """
     significant = isinstance(p_adjusted, float) and p_adjusted < ALPHA
     lost = significant and isinstance(difference, float) and difference < 0
     if isinstance(interval, Interval) and margin is not None:
         if interval.low > -margin:
-            return Judgement(Verdict.NO_WORSE, (Ground.ABOVE_MARGIN, *_beside_zero(interval)))
+            return Judgement(Verdict.NO_WORSE, (Ground.ABOVE_MARGIN, *_zero_grounds(interval)))
         if interval.high < -margin:
             return Judgement(Verdict.WORSE, (Ground.BELOW_MARGIN, *((Ground.ADJUSTED_P,) if lost else ())))
     if lost:
@@ -112,14 +112,14 @@ def judge(
     return Judgement(Verdict.UNDECIDED, (ground,))
 
 
-def _beside_zero(interval: Interval) -> tuple[Ground, ...]:
+def _zero_grounds(interval: Interval) -> tuple[Ground, ...]:
     if interval.high < 0:
         return (Ground.MEASURABLY_WORSE,)
     return (Ground.MEASURABLY_BETTER,) if interval.low > 0 else ()
 
 
 def judge_overall(judgements: Sequence[Judgement]) -> Judgement:
-    """The verdict over all benchmarks of an arm."""
+    """Return the verdict over all benchmarks of an arm."""
     if not judgements:
         return Judgement(Verdict.UNDECIDED, (Ground.NOTHING_COMPARED,))
     verdicts = {one.verdict for one in judgements}
@@ -135,19 +135,19 @@ def judge_overall(judgements: Sequence[Judgement]) -> Judgement:
 
 
 def standard_error_of(difference: float, interval: Interval, n_units: int) -> float:
-    """The standard error that the lower half of an interval stands for.
+    """Return the standard error that corresponds to the lower half of an interval.
 
     Args:
-        difference: the interval's centre, or the estimate of an interval that is not symmetric.
-        interval: by t, or a score interval.
-        n_units: items, or clusters where there are any.
+        difference: the interval's centre, or the estimate if the interval is not symmetric.
+        interval: a t interval or a score interval.
+        n_units: number of items, or of clusters if there are any.
     """
     quantile = t_quantile(n_units - 1) if interval.method in ("t", "t_clustered") else Z
     return (difference - interval.low) / quantile
 
 
 def detectable_drop(difference: float, interval: Interval, n_units: int) -> float:
-    """The smallest true drop that a run like this one finds with 80% power, from the spread that was seen.
+    """Return the smallest true drop that a run like this one finds with 80% power, given the observed spread.
 
     Args: as in `standard_error_of`.
     """
@@ -163,17 +163,18 @@ def needed_to_decide(
     within_variance: float | None,
     n_runs: int,
 ) -> Needed:
-    """Items, or repeats of these items, that would decide.
+    """Return the number of items, or of repeats of these items, that would decide the verdict.
 
-    Above the margin it takes a lower end above -δ, so the distance to the margin counts; at or below it the distance
-    to zero, because a loss that is too large need only be shown to be real.
+    If the difference lies above minus the margin, the lower end of the interval must rise above -δ, so the distance to
+    the margin counts. Otherwise the distance to zero counts, because a loss beyond the margin only needs to be shown to
+    be real.
 
     Args:
-        difference: oriented, as it was seen.
-        variance: of one item's difference, under the repeats that there are.
-        n_items: paired items.
+        difference: the observed difference, oriented.
+        variance: variance of one item's difference, with the current repeats.
+        n_items: number of paired items.
         margin: δ > 0.
-        within_variance: share of `variance` that comes from repeats, σ²_arm/R + σ²_reference/R; None: nothing is
+        within_variance: part of `variance` that comes from repeats, σ²_arm/R + σ²_reference/R. None: nothing is
             sampled.
         n_runs: repeats R.
     """
@@ -184,7 +185,7 @@ def needed_to_decide(
     items = max(n_items + 1, needed)
     if within_variance is None:
         return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
-    allowed = n_items * distance**2 / power.normal_sum() ** 2  # variance of an item's difference that would do
+    allowed = n_items * distance**2 / power.normal_sum() ** 2  # largest variance of an item's difference that decides
     left = allowed - max(0.0, variance - within_variance)
     if left <= 0:
         return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
@@ -192,15 +193,15 @@ def needed_to_decide(
 
 
 def items_to_decide_flips(gain: float, loss: float, n_items: int, margin: float) -> int | Reason:
-    """Items after which the interval of few flips decides with 80% power, if they go on at the rate that was seen.
+    """Return the items at which the interval of few flips decides with 80% power, if flips go on at this rate.
 
-    Where no answer or next to none flipped there is no spread to compute with: the interval itself is asked, its half
-    towards the margin (or towards zero, for a loss beyond it) stretched by (z_.975 + z_.80)/z_.975.
+    If almost no answer flipped, there is no spread to compute with. So the interval itself is used: its half towards
+    the margin (or towards zero, for a loss beyond the margin) is stretched by (z_.975 + z_.80)/z_.975.
 
     Args:
         gain: share of items gained.
         loss: share of items lost.
-        n_items: items that there are.
+        n_items: current number of items.
         margin: δ > 0.
     """
     difference, stretch = gain - loss, power.normal_sum() / Z

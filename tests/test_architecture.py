@@ -39,6 +39,37 @@ FLOORS = {
 """Per folder, its floors from the lowest up: a package imports packages of its own floor only from itself, and none of
 a higher one. Modules that stand beside the packages are on no floor."""
 RANDOM_SOURCES = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
+NAMES_OF_FILES = ("actors/store.py", "reporting/file_names.py")
+"""The modules that spell the names of a run directory's files."""
+SEES_OTHER_FILES = {
+    "models, checkpoints, data sets and texts that a user names": {
+        "actors/evaluation/benchmarks/mgsm_ja.py",
+        "actors/evaluation/benchmarks/reading.py",
+        "actors/llama/gguf_file.py",
+        "actors/llama/gguf_layout.py",
+        "actors/orchestrator/sources/calibration.py",
+        "actors/quantization/checkpoint.py",
+        "conf/hub_ids.py",
+        "conf/mixes.py",
+        "conf/texts.py",
+        "jobs/_preflight.py",
+        "jobs/evaluate.py",
+    },
+    "caches of downloads and of the converter": {
+        "actors/hub.py",
+        "actors/quantization/converter.py",
+        "actors/quantization/dataset_text.py",
+    },
+    "this machine": {
+        "actors/evaluation/custom_function.py",
+        "actors/machine.py",
+        "actors/quantization/memory.py",
+        "jobs/_checks.py",
+        "reporting/fonts.py",
+    },
+    "the run directory itself, for everybody else": {"actors/store.py", "conf/files.py"},
+}
+"""The modules that may ask the file system for files, by what they look at."""
 EMPTY_ROOM_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 MOST_BROAD_EXCEPTS = 5
 NOT_OURS = {".git", ".venv", "runs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
@@ -208,6 +239,44 @@ def test_every_module_opens_with_a_docstring(name: str) -> None:
 
 def test_no_room_is_named_after_nothing() -> None:
     assert [name for name in {**SOURCES, **TESTS} if EMPTY_ROOM_NAMES & set(re.split(r"[/.]", name))] == []
+
+
+def _literals(tree: ast.Module) -> Iterator[str]:
+    """Yield the string literals of a module, without its docstrings. An f-string gives each of its fixed parts."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_names_of_files_in_the_run_directory_stand_in_one_place() -> None:
+    names = {
+        literal
+        for module in NAMES_OF_FILES
+        for literal in _literals(SOURCES[module])
+        if re.fullmatch(r"\.?\w+\.\w+", literal)
+    }
+    assert {"plan.json", "manifest.json", "meta.json", "quantization_comparison.json", "mlflow.db"} <= names
+    spelled = re.compile(rf"(?:\S*[/.])?(?:{'|'.join(map(re.escape, names))})")
+    wrong = [
+        f"{module}: {literal}"
+        for module, tree in SOURCES.items()
+        if module not in NAMES_OF_FILES
+        for literal in _literals(tree)
+        if spelled.fullmatch(literal)
+    ]
+    assert wrong == []
+
+
+def test_only_the_store_asks_whether_a_file_of_the_storage_is_there() -> None:
+    """Elsewhere `exists` of the store is called: an object store has no `Path.exists`."""
+    askers = {
+        module
+        for module, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"exists", "is_file", "glob", "rglob"}
+    }
+    assert askers <= set().union(*SEES_OTHER_FILES.values())
 
 
 def _own_text_files() -> Iterator[tuple[str, str]]:

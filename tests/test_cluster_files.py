@@ -1,4 +1,4 @@
-"""The files for clusters are what Ray's own checks accept, and open nothing to the network."""
+"""Ray's own checks accept the cluster files, and the files open nothing to the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_dashboard_listens_on_loopback_only() -> None:
     assert [line for line in _cluster()["head_start_ray_commands"] if "--dashboard-host=127.0.0.1" in line]
 
 
-def test_ray_accepts_the_runtime_environment_and_it_carries_no_secret() -> None:
+def test_ray_accepts_the_runtime_environment_which_holds_no_secret() -> None:
     values = yaml.safe_load((ROOT / "conf" / "runtime_env.yaml").read_text(encoding="utf-8"))
     wanted = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
     assert RuntimeEnv(**values)["env_vars"] == wanted

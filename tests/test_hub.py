@@ -1,4 +1,4 @@
-"""The door to the hub, against a small hub on loopback: what is fetched, what is fetched again, what is refused."""
+"""Downloads from a small hub on loopback: what is downloaded, what is downloaded again, and what is refused."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def hub(server: hub_server.Hub, tmp_path: Path) -> Hub:
 
 
 def fetch(hub: Hub, snapshot: Snapshot, *names: str) -> tuple[Path, int]:
-    """The folder, and the bytes that were reported."""
+    """Fetch files. Return the folder and the number of bytes reported."""
     came: list[int] = []
     folder = hub.fetch(snapshot, names, key="--model", report=came.append)
     return folder, sum(came)
 
 
-def test_a_repository_is_looked_up_and_its_files_are_fetched_once(hub: Hub, server: hub_server.Hub) -> None:
+def test_a_repository_is_looked_up_and_its_files_are_downloaded_once(hub: Hub, server: hub_server.Hub) -> None:
     snapshot = hub.snapshot(HubId("org/model"), key="--model")
     assert snapshot.origin == {"repository": "org/model", "revision": "main", "commit": COMMIT}
     assert snapshot.files == {name: len(content) for name, content in FILES.items()}
@@ -57,8 +57,8 @@ def test_a_repository_is_looked_up_and_its_files_are_fetched_once(hub: Hub, serv
     assert len(server.requests) == before
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(hub: Hub, server: hub_server.Hub) -> None:
-    # huggingface_hub hands the bytes on in pieces of 10 MiB: what came of the last piece comes again.
+def test_a_download_resumes_after_a_broken_connection(hub: Hub, server: hub_server.Hub) -> None:
+    # huggingface_hub writes pieces of 10 MiB, so the incomplete last piece is downloaded again.
     big = np.random.default_rng(1).bytes(12_000_000)
     server.repositories["org/big"] = Repository({"model.safetensors": big})
     server.break_after, server.breaks_left = 11_000_000, 1
@@ -68,7 +68,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(hub: Hub, server: hub_se
     assert server.sent("model.safetensors") == [None, f"bytes={10 * 2**20}-"]
 
 
-def test_what_a_killed_process_left_is_gone_on_with(hub: Hub, server: hub_server.Hub, tmp_path: Path) -> None:
+def test_a_download_resumes_after_a_killed_process(hub: Hub, server: hub_server.Hub, tmp_path: Path) -> None:
     snapshot = hub.snapshot(HubId("org/model"), key="--model")
     blobs = tmp_path / "cache" / "models--org--model" / "blobs"
     blobs.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_what_a_killed_process_left_is_gone_on_with(hub: Hub, server: hub_server
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_file_that_is_not_what_was_announced_is_refused_and_thrown_away(hub: Hub, tmp_path: Path) -> None:
+def test_a_file_with_another_sha256_is_refused_and_deleted(hub: Hub, tmp_path: Path) -> None:
     snapshot = hub.snapshot(HubId("org/model"), key="--model")
     blobs = tmp_path / "cache" / "models--org--model" / "blobs"
     blobs.mkdir(parents=True)
@@ -101,19 +101,19 @@ def test_a_file_that_is_not_what_was_announced_is_refused_and_thrown_away(hub: H
         (HubId("org/bad..name"), "owner/name"),
     ],
 )
-def test_what_cannot_be_looked_up_is_bad_input_with_the_next_step(hub: Hub, hub_id: HubId, said: str) -> None:
+def test_a_failed_look_up_is_bad_input_with_the_next_step(hub: Hub, hub_id: HubId, said: str) -> None:
     with pytest.raises(BadInput, match=said) as caught:
         hub.snapshot(hub_id, key="--arm")
     assert [fault.key for fault in caught.value.faults] == ["--arm"]
 
 
-def test_a_gated_repository_asks_for_its_conditions_to_be_accepted(hub: Hub) -> None:
+def test_a_gated_repository_says_to_accept_its_conditions(hub: Hub) -> None:
     snapshot = hub.snapshot(HubId("org/gated"), key="--model")
     with pytest.raises(BadInput, match="Accept its conditions on its page, and set HF_TOKEN"):
         fetch(hub, snapshot, "model.safetensors")
 
 
-def test_a_token_opens_what_asks_for_one_and_a_wrong_one_is_named_but_not_shown(
+def test_a_token_gives_access_and_a_wrong_token_is_reported_but_not_shown(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -126,7 +126,7 @@ def test_a_token_opens_what_asks_for_one_and_a_wrong_one_is_named_but_not_shown(
     assert "hf_wrong" not in str(caught.value)
 
 
-def test_without_the_hub_a_commit_that_was_fetched_still_serves_and_a_branch_does_not(
+def test_without_the_hub_a_cached_commit_works_and_a_branch_does_not(
     hub: Hub, server: hub_server.Hub, tmp_path: Path
 ) -> None:
     fetch(hub, hub.snapshot(HubId("org/model"), key="--model"), "config.json")
@@ -136,7 +136,7 @@ def test_without_the_hub_a_commit_that_was_fetched_still_serves_and_a_branch_doe
         alone.snapshot(HubId("org/model"), key="--model")
 
 
-def test_a_data_set_is_looked_up_among_data_sets(hub: Hub) -> None:
+def test_a_data_set_is_found_among_data_sets(hub: Hub) -> None:
     snapshot = hub.snapshot(HubId("org/data"), kind="dataset", key="--calibration")
     folder, _ = fetch(hub, snapshot, "train.jsonl")
     assert (folder / "train.jsonl").read_bytes() == b'{"text": "a"}\n'

@@ -1,4 +1,4 @@
-"""One owner a run directory."""
+"""One owner per run directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hold(root: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_a_second_live_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+def test_a_second_live_owner_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
     with hold(tmp_path / "p") as process:
         try:
             with (
@@ -40,14 +40,14 @@ def test_a_second_live_owner_is_refused_and_told_who_the_first_is(tmp_path: Path
             process.kill()
 
 
-def test_a_dead_owner_is_succeeded(tmp_path: Path) -> None:
+def test_a_dead_owner_is_replaced(tmp_path: Path) -> None:
     with hold(tmp_path / "p") as process:
         os.kill(process.pid, signal.SIGKILL)
     with owned(RunDirectory(tmp_path / "p"), None) as token:
         check_owner(RunDirectory(tmp_path / "p"), token)
 
 
-def test_an_owner_that_was_succeeded_notices(tmp_path: Path) -> None:
+def test_a_replaced_owner_notices(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "p")
     with owned(run, None) as first:
         pass

@@ -1,4 +1,4 @@
-"""Writing that survives any kill, and names that follow from content."""
+"""Writes that survive a kill, names that follow from content, and the places of files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.store import (
+    ArmFiles,
+    ImatrixFiles,
+    RecordsFolder,
+    RunDirectory,
     atomic_path,
     canonical_json,
     content_hash,
     folder_aside,
     read_json,
     read_jsonl,
+    records_file,
     remove_leftovers,
     timings_path,
     write_json,
@@ -43,7 +48,7 @@ def test_the_hash_does_not_depend_on_the_order_of_keys(value: object) -> None:
     assert content_hash(value) == content_hash(turned(value))
 
 
-def test_what_has_no_stable_form_is_refused() -> None:
+def test_a_value_without_a_stable_form_is_refused() -> None:
     for value in ({"a": {1, 2}}, float("nan"), object()):
         with pytest.raises((TypeError, ValueError)):
             canonical_json(value)
@@ -54,14 +59,14 @@ def test_a_known_hash() -> None:
     assert content_hash({"b": "日", "a": 1}) == "848e9d3852f46cf248be4d427656469cf6459ebff9144929d8053e2bb0743efe"
 
 
-def test_a_failing_writer_leaves_neither_file_nor_leftover(tmp_path: Path) -> None:
+def test_a_failing_write_leaves_no_file_and_no_leftover(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_path(tmp_path / "x.json") as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_writer_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
+def test_a_failing_write_keeps_the_old_file(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"old": True})
     with pytest.raises(TypeError):
         write_json(tmp_path / "x.json", {"new": object()})
@@ -83,18 +88,48 @@ def test_a_killed_writer_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
 
 
-def test_rows_come_back_as_they_were_with_japanese_as_japanese(tmp_path: Path) -> None:
+def test_rows_are_read_back_unchanged_and_japanese_stays_readable(tmp_path: Path) -> None:
     rows = [{"text": "答えは 42 です\n", "n": 1}, {"text": None, "n": 2}]
     write_jsonl(tmp_path / "r.jsonl", rows)
     assert read_jsonl(tmp_path / "r.jsonl") == rows
     assert "答え" in (tmp_path / "r.jsonl").read_text(encoding="utf-8")
 
 
-def test_the_timings_file_stands_beside_its_records() -> None:
+def test_the_timings_file_lies_beside_its_records() -> None:
     assert timings_path("/r/00000-32.g0.jsonl") == Path("/r/00000-32.g0.timings.jsonl")
 
 
-def test_leftovers_of_the_dead_go_and_files_being_written_stay(tmp_path: Path) -> None:
+def test_every_file_of_an_arm_and_of_a_matrix_has_one_place() -> None:
+    own = ArmFiles.in_own_folder("/p/artifacts/q4_0-12345678/m-Q4_0.gguf")
+    assert [path.name for path in own.all] == [
+        "m-Q4_0.gguf",
+        "log.txt",
+        "allocation.json",
+        "losses.json",
+        "manifest.json",
+    ]
+    shared = ArmFiles.in_shared_folder("/out/m-Q4_0.gguf")
+    assert (shared.manifest, shared.log) == (Path("/out/m-Q4_0.manifest.json"), Path("/out/m-Q4_0.log.txt"))
+    matrix = ImatrixFiles("/p/imatrix/en-12345678.gguf")
+    assert matrix.manifest == Path("/p/imatrix/en-12345678.gguf.manifest.json")
+    assert matrix.group(7) == Path("/p/imatrix/en-12345678.gguf.parts/group-00007.npz")
+
+
+def test_a_block_is_found_by_its_unit_and_under_another_seed_group(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "p")
+    ours, theirs = (RecordsFolder(run.root.parent / name / "records" / "gsm8k.f16-12345678") for name in ("p", "q"))
+    block = ours.block(32, 16, seed_group=1)
+    assert run.root / records_file(ours.unit(32, 16, seed_group=1)) == block
+    assert theirs.same_items(block, seed_group=0) == theirs.block(32, 16, seed_group=0)
+    for path in (block, timings_path(block), ours.meta, theirs.meta):
+        write_json(path, {})
+    assert ours.blocks(1) == [block]
+    assert ours.blocks(0) == []
+    assert [folder.path for folder in run.described_records()] == [ours.path]
+    assert [folder.path for folder in run.records_in_storage(ours)] == [ours.path, theirs.path]
+
+
+def test_leftovers_are_removed_and_files_being_written_stay(tmp_path: Path) -> None:
     (tmp_path / ".old.gguf.abc.part").write_bytes(b"half")
     with atomic_path(tmp_path / "new.gguf") as temporary:
         temporary.write_bytes(b"whole")
@@ -103,7 +138,7 @@ def test_leftovers_of_the_dead_go_and_files_being_written_stay(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["new.gguf"]
 
 
-def test_folders_of_the_dead_go_and_folders_being_filled_stay(tmp_path: Path) -> None:
+def test_leftover_folders_are_removed_and_folders_being_filled_stay(tmp_path: Path) -> None:
     (tmp_path / ".old.db.abc.part").mkdir()
     (tmp_path / ".old.db.abc.part" / "old.db").write_bytes(b"half")
     with folder_aside(tmp_path / "new.db") as aside:

@@ -139,7 +139,7 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
         "options": dict(call.options),
     }
     with tempfile.TemporaryDirectory(prefix="quant_assay_") as folder:
-        result, log = Path(folder) / "result.json", Path(folder) / "log.txt"
+        result, log = Path(folder) / "result.json", Path(folder) / "function.log"
         sent = {"file": call.file, "model_path": order.gguf_path, "config": config, "result": str(result)}
         code = _run(json.dumps(sent), log, call.time_limit_s)
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.store import read_jsonl
+from actors.store import exists, read_jsonl
 from conf.schema import PipelineConfig
 from reporting.analysis.early import Stop
 from stats.intervals import Floats
@@ -215,7 +214,7 @@ def read_early_stop(plan: Plan, config: PipelineConfig, failed: Container[str]) 
     early = EarlyStop(plan, config)
     for block in plan.blocks:
         if early.follows(block.unit):
-            if Path(block.records_path).exists():
+            if exists(block.records_path):
                 early.add(block.unit, read_jsonl(block.records_path))
             elif block.unit in failed:
                 early.give_up(block.unit)

@@ -20,7 +20,17 @@ from actors.orders import Item
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.recipes import CONTROL, Recipe
-from actors.store import RunDirectory, atomic_path, read_json, read_jsonl, timings_path, write_json
+from actors.store import (
+    ArmFiles,
+    ImatrixFiles,
+    RunDirectory,
+    atomic_path,
+    exists,
+    read_json,
+    read_jsonl,
+    timings_path,
+    write_json,
+)
 from conf.schema import PipelineConfig
 from reporting.analysis.results import build_results
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
@@ -44,7 +54,7 @@ def write_results(
     validate("statistical_analysis", results.analysis)
     written = []
     for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
-        path = run.report_data / f"{name}.parquet"
+        path = run.table(name)
         with atomic_path(path) as temporary:
             table.write_parquet(temporary)
         written.append(str(path))
@@ -70,7 +80,7 @@ def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.Dat
         end = ends.get((block.arm, block.benchmark))
         after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
         path = Path(block.records_path)
-        found = read_jsonl(path) if path.exists() else _unscored(plan, block)
+        found = read_jsonl(path) if exists(path) else _unscored(plan, block)
         rows = [
             {
                 "arm": block.arm,
@@ -117,7 +127,7 @@ def read_timings(plan: Plan) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for block in plan.blocks:
         path = timings_path(block.records_path)
-        if path.exists():
+        if exists(path):
             name = Path(block.records_path).stem
             rows += [
                 {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
@@ -128,7 +138,7 @@ def read_timings(plan: Plan) -> pl.DataFrame:
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
     """Return the measured speed and memory of each arm that was measured, by arm."""
     paths = {one.order.arm: Path(one.order.output_path) for one in plan.performances}
-    return {arm: read_json(path) for arm, path in paths.items() if path.exists()}
+    return {arm: read_json(path) for arm, path in paths.items() if exists(path)}
 
 
 def read_importance(plan: Plan) -> pl.DataFrame:
@@ -141,7 +151,7 @@ def read_importance(plan: Plan) -> pl.DataFrame:
     rows = [
         {"matrix": name, **asdict(figures)}
         for name, path in paths.items()
-        if path.exists()
+        if exists(path)
         for figures in statistics_of(read_imatrix(path).entries)
     ]
     return _frame(rows, IMPORTANCE_SCHEMA)
@@ -152,8 +162,8 @@ def read_losses(plan: Plan) -> pl.DataFrame:
 
     Arms that were made before these errors were kept have no rows.
     """
-    paths = {arm.name: Path(arm.gguf_path).with_name("losses.json") for arm in plan.arms if arm.order is not None}
-    rows = [{"arm": name, **row} for name, path in paths.items() if path.exists() for row in read_json(path)]
+    paths = {arm.name: ArmFiles.in_own_folder(arm.gguf_path).losses for arm in plan.arms if arm.order is not None}
+    rows = [{"arm": name, **row} for name, path in paths.items() if exists(path) for row in read_json(path)]
     return _frame(rows, LOSS_SCHEMA)
 
 
@@ -183,9 +193,9 @@ def describe_run(
             ]
         ),
         "imatrices": [
-            _describe_imatrix(one.mix, Path(f"{one.file}.manifest.json"))
+            _describe_imatrix(one.mix, files)
             for one in plan.imatrices
-            if Path(f"{one.file}.manifest.json").exists()
+            if exists((files := ImatrixFiles(one.file)).manifest)
         ],
         "benchmarks": _describe_benchmarks(plan, config),
         "failures": [{**asdict(failure), "log_tail": list(failure.log_tail)} for failure in failures],
@@ -210,7 +220,7 @@ def _describe_arm(
         prefixes: the value of `_prefixes`.
         performance: its measured speed and memory, if they were measured.
     """
-    path = Path(arm.gguf_path).parent / "manifest.json"
+    path = ArmFiles.in_own_folder(arm.gguf_path).manifest
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
         existing = arm.existing
@@ -222,7 +232,7 @@ def _describe_arm(
             "types": existing.types,
             "origin": existing.origin,
         }
-    elif path.exists():
+    elif exists(path):
         manifest = read_json(path)
     return {
         "name": arm.name,
@@ -275,13 +285,13 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
     return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]
 
 
-def _describe_imatrix(mix: str, manifest_path: Path) -> dict[str, Any]:
-    manifest = read_json(manifest_path)
+def _describe_imatrix(mix: str, files: ImatrixFiles) -> dict[str, Any]:
+    manifest = read_json(files.manifest)
     content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
     wanted = (*content, "tokens_per_second", "seconds", "n_processes")
     return {
         "name": mix,
-        "file": manifest_path.name.removesuffix(".manifest.json"),
+        "file": files.matrix.name,
         **{key: manifest[key] for key in wanted},
         "token_weighting": manifest.get("token_weighting"),
     }

@@ -27,7 +27,17 @@ from actors.errors import LlamaError
 from actors.llama.trial import check_decodes
 from actors.quantization.checkpoint import Checkpoint
 from actors.quantization.converter import Say, converter_python, converter_version, lock_hash
-from actors.store import atomic_path, content_hash, file_sha256, read_json, write_json, write_text
+from actors.store import (
+    ArmFiles,
+    atomic_path,
+    content_hash,
+    exists,
+    file_sha256,
+    gguf_name,
+    read_json,
+    write_json,
+    write_text,
+)
 from conf.faults import BadInput, Fault
 
 RULE = 1
@@ -87,12 +97,12 @@ def convert(
         BadInput: not enough disk space, the converter fails, or llama.cpp cannot load the result.
     """
     folder, content = conversion_folder(checkpoint, cache, sha256)
-    gguf = folder / f"{checkpoint.name}-{checkpoint.outtype.upper()}.gguf"
-    manifest_path = folder / "manifest.json"
+    files = ArmFiles.in_own_folder(folder / gguf_name(checkpoint.name, checkpoint.outtype.upper()))
+    gguf = files.gguf
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        if gguf.exists() and manifest_path.exists():
-            return Converted(gguf, read_json(manifest_path))
+        if files.are_complete():
+            return Converted(gguf, read_json(files.manifest))
         _check_disk(checkpoint, folder)
         python = converter_python(cache, say)
         say(f"converting {checkpoint.name} ({checkpoint.architecture}) to {checkpoint.outtype}: {gguf}")
@@ -100,7 +110,7 @@ def convert(
         with atomic_path(gguf) as temporary:
             log = _run(python, checkpoint, temporary, key=key, report=report)
             _check_decodes(temporary, checkpoint, key)
-        write_text(folder / "log.txt", log)
+        write_text(files.log, log)
         manifest = {
             "key": content,
             "sha256": file_sha256(gguf),
@@ -108,7 +118,7 @@ def convert(
             "dequantized_from": checkpoint.quantized_as,
             "seconds": time.perf_counter() - started,
         }
-        write_json(manifest_path, manifest)
+        write_json(files.manifest, manifest)
     return Converted(gguf, manifest)
 
 
@@ -178,7 +188,7 @@ def _follow(process: subprocess.Popen[bytes], output: Path, report: ReportBytes)
         try:
             process.wait(POLL_S)
         except subprocess.TimeoutExpired:
-            size = output.stat().st_size if output.exists() else 0
+            size = output.stat().st_size if exists(output) else 0
             report(size - seen)
             seen = size
         else:

@@ -7,7 +7,6 @@ processes did the work.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from actors.llama.activations import Sums, TensorActivations
 from actors.orders import GROUP_CHUNKS
-from actors.store import atomic_path, group_path
+from actors.store import ImatrixFiles, atomic_path, exists, remove
 
 T = TypeVar("T")
 
@@ -47,14 +46,14 @@ class PartsFolder:
 
     def __init__(self, output_path: str | Path, identity: str) -> None:
         """`identity` distinguishes these groups from leftovers of different work with the same output path."""
-        self._output_path = output_path
+        self._files = ImatrixFiles(output_path)
         self._identity = identity
 
     def has(self, number: int) -> bool:
         """Return True if the group is saved and belongs to this work."""
-        if not self._file(number).exists():
+        if not exists(self._files.group(number)):
             return False
-        with np.load(self._file(number), allow_pickle=False) as stored:
+        with np.load(self._files.group(number), allow_pickle=False) as stored:
             return bool(str(stored[_IDENTITY]) == self._identity)
 
     def save(self, number: int, group: Group) -> None:
@@ -63,13 +62,13 @@ class PartsFolder:
         arrays[_PROCESSES] = np.array(sorted(group.processes))
         for name, entry in group.entries.items():
             arrays[_SUMS + name], arrays[_COUNTS + name] = entry.sum_squares, entry.counts
-        with atomic_path(self._file(number)) as temporary, temporary.open("wb") as file:
+        with atomic_path(self._files.group(number)) as temporary, temporary.open("wb") as file:
             # Passed as a mapping because tensor names are not Python identifiers. mypy takes them for savez's options.
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def load(self, number: int) -> Group:
         """Read one saved group."""
-        with np.load(self._file(number), allow_pickle=False) as stored:
+        with np.load(self._files.group(number), allow_pickle=False) as stored:
             names = [name.removeprefix(_SUMS) for name in stored.files if name.startswith(_SUMS)]
             entries = {name: TensorActivations(stored[_SUMS + name], stored[_COUNTS + name]) for name in names}
             seconds, peak_rss_bytes = stored[_COST]
@@ -78,10 +77,7 @@ class PartsFolder:
 
     def remove(self) -> None:
         """Delete the folder, once the matrix is complete."""
-        shutil.rmtree(self._file(0).parent, ignore_errors=True)
-
-    def _file(self, number: int) -> Path:
-        return group_path(self._output_path, number)
+        remove(self._files.parts)
 
 
 def added(left: Sums, right: Sums) -> Sums:

@@ -16,7 +16,7 @@ from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
-from actors.store import atomic_path, file_sha256, read_json, remove_leftovers, write_json
+from actors.store import ImatrixFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,6 @@ class ImatrixManifest:
     versions: dict[str, str]
     token_weighting: TokenWeighting | None
     """None if all tokens count the same."""
-
-
-def manifest_path(output_path: str | Path) -> Path:
-    """Return `<output>.manifest.json`."""
-    path = Path(output_path)
-    return path.with_name(path.name + ".manifest.json")
 
 
 def collect(order: ImatrixOrder, report: ReportTokens) -> ImatrixManifest:
@@ -99,12 +93,12 @@ def merge(order: ImatrixOrder, decoder: GroupDecoder, report: ReportTokens) -> I
     names, n_chunks = tuple(use.name for use in prepared.calibration.texts), len(prepared.calibration.chunks)
     remove_leftovers(Path(order.output_path).parent)
     # Remove the old manifest first: it must not describe a file that is being replaced.
-    manifest_path(order.output_path).unlink(missing_ok=True)
+    remove(ImatrixFiles(order.output_path).manifest)
     with atomic_path(order.output_path) as temporary:
         matrix = Imatrix(total.entries, names, n_chunks, order.ctx, prepared.calibration.weighting)
         write_imatrix(temporary, matrix, group_chunks=GROUP_CHUNKS)
     manifest = _describe(order, prepared.calibration, total)
-    write_json(manifest_path(order.output_path), asdict(manifest))
+    write_json(ImatrixFiles(order.output_path).manifest, asdict(manifest))
     prepared.parts.remove()
     return manifest
 

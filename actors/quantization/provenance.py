@@ -11,8 +11,9 @@ from typing import Any
 
 from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
-from actors.quantization.imatrix import load_manifest, manifest_path
+from actors.quantization.imatrix import load_manifest
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
+from actors.store import ImatrixFiles, exists
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class CalibrationUse:
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     """Read the manifest beside a matrix. Return None if it is missing or belongs to a different file."""
-    path = manifest_path(imatrix_path)
-    if not path.exists():
+    path = ImatrixFiles(imatrix_path).manifest
+    if not exists(path):
         return None
     made = load_manifest(path)
     if made.sha256 != sha256:

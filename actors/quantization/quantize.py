@@ -27,7 +27,7 @@ from actors.quantization.losses import tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_use, calibration_use_from_json
 from actors.quantization.verify import verify
-from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove_leftovers, write_json, write_text
+from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json, write_text
 from conf.faults import BadInput, Fault
 
 _NAMES_KEPT = 20
@@ -143,7 +143,7 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
     # Remove the old manifest first: it must not describe a file that is being replaced.
-    files.manifest.unlink(missing_ok=True)
+    remove(files.manifest)
     budget = None
     if recipe.budget is not None:
         result = apply_budget(order, recipe.budget, plan, header, imatrix, report)

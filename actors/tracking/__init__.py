@@ -1,1 +1,1 @@
-"""The MLflow mirror of a run directory."""
+"""The MLflow mirror of a run directory: `runs` reads the directory, `mirror` writes the store."""

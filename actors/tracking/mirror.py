@@ -1,13 +1,14 @@
-"""The MLflow mirror: brings a run directory into an MLflow store, and finds it there again.
+"""The MLflow mirror: write a run directory into an MLflow store, and keep the store up to date.
 
-The run directory is the truth (`actors.tracking.runs` reads it); nothing here is ever read back into the job. Each
-run carries tags by which it is found, and digests of what it shows, so that a second look at an unchanged
-directory writes nothing and a deleted store is rebuilt by the next look. One writer: the job that owns the run
-directory.
+The run directory is the source (`actors.tracking.runs` reads it). The job never reads anything back from MLflow. Each
+MLflow run has tags that identify it and digests of what it shows. So a second update from an unchanged directory
+writes nothing, and the next update rebuilds a deleted store. Only the job that owns the run directory writes.
 
     experiment  the models' names
-    └── run     the pipeline: settings, versions, every number of the findings, documents and charts
-        ├── run an importance matrix      ├── run an arm's GGUF      └── run a cell (arm x benchmark x seed)
+    └── run     the pipeline: settings, versions, every number of the results, documents and charts
+        ├── one run per importance matrix
+        ├── one run per arm's GGUF
+        └── one run per cell (arm x benchmark x seed)
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_SUPPRE
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 
-from actors.store import content_hash, folder_aside, remove_leftovers
-from actors.tracking.runs import MirroredFile, MirroredPipeline, MirroredRun, read_pipeline
+from actors.machine import existing_parent
+from actors.store import content_hash, exists, folder_aside, remove_leftovers
+from actors.tracking.runs import TrackedFile, TrackedPipeline, TrackedRun, read_pipeline
 from conf.faults import BadInput, Fault
 
 PIPELINE_TAG = "quant_assay.pipeline_id"
@@ -44,60 +46,60 @@ VALUES_TAG = "quant_assay.values_digest"
 FILES_TAG = "quant_assay.files_digest"
 PARENT_TAG = "mlflow.parentRunId"
 EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
-"""Opens the experiment in MLflow's pages for runs; left to guess, MLflow 3 opens those for chat traces."""
+"""Makes MLflow open the experiment on its pages for runs. Without this tag MLflow 3 opens its pages for chat traces."""
 
 T = TypeVar("T")
 
 REACH_TIMEOUT_S = 5.0
-_PARAMS_PER_BATCH = 100  # MLflow's own limit; of params, metrics and tags together it takes 1000 a call
+_PARAMS_PER_BATCH = 100  # MLflow's limit. It takes at most 1000 parameters, metrics and tags together per call.
 _METRICS_PER_BATCH = 500
 
 
 @dataclass(frozen=True)
 class MirrorReport:
-    """What one look changed."""
+    """What one update changed in the store."""
 
     changed: int
-    """Runs that were made or brought up to date; 0: the store showed all of it already."""
+    """Number of MLflow runs that were created or changed. 0 if the store was up to date."""
     runs: int
-    """Runs of this pipeline in the store."""
+    """Number of this pipeline's MLflow runs in the store."""
     experiment: str
     experiment_id: str
     parent_run_id: str
     url: str | None
-    """Page of the parent run, where the store is a server."""
+    """Page of the parent run. None if the store is not a server."""
 
 
 class Mirror:
-    """Writes one pipeline's run directory into one MLflow store."""
+    """Writes the run directory of one pipeline into one MLflow store."""
 
     def __init__(self, uri: str, artifact_root: Path | None, gguf_limit_bytes: int) -> None:
-        """Open the store.
+        """Open the store. Create it if it is a missing SQLite file.
 
         Args:
             uri: tracking URI.
-            artifact_root: folder for artifacts, where we make the experiment and the store is not a server,
-                which has a place of its own. None: MLflow's default.
+            artifact_root: folder for the artifacts of a new experiment. A server ignores it and uses its own place.
+                None: MLflow's default.
             gguf_limit_bytes: GGUFs up to this size become artifacts.
         """
-        _quieten()
-        _make_sqlite_store(uri)
+        _silence_mlflow()
+        _create_sqlite_store(uri)
         self._uri = uri
         self._artifact_root = artifact_root
         self._gguf_limit_bytes = gguf_limit_bytes
         self._client = MlflowClient(tracking_uri=uri)
 
     def sync(self, run_dir: Path) -> MirrorReport:
-        """Bring the store up to date with `run_dir`. Raises `MlflowException` where the store refuses."""
+        """Bring the store up to date with `run_dir`. Raise `MlflowException` if the store refuses."""
         pipeline = read_pipeline(run_dir, self._gguf_limit_bytes)
         experiment_id = self._experiment_id(pipeline.experiment)
         known = {run.data.tags[UNIT_TAG]: run for run in self._known_runs(experiment_id, pipeline.pipeline_id)}
-        parent_id, is_parent_changed = self._bring(
+        parent_id, is_parent_changed = self._update(
             pipeline, pipeline.parent, known.get(pipeline.parent.unit), experiment_id, None
         )
         changed = int(is_parent_changed)
         for child in pipeline.children:
-            _, is_changed = self._bring(pipeline, child, known.get(child.unit), experiment_id, parent_id)
+            _, is_changed = self._update(pipeline, child, known.get(child.unit), experiment_id, parent_id)
             changed += is_changed
         is_server = self._uri.startswith(("http://", "https://"))
         base = mask_secrets(self._uri).rstrip("/")
@@ -135,12 +137,12 @@ class Mirror:
             if not token:
                 return
 
-    def _bring(
-        self, pipeline: MirroredPipeline, run: MirroredRun, known: Run | None, experiment_id: str, parent_id: str | None
+    def _update(
+        self, pipeline: TrackedPipeline, run: TrackedRun, known: Run | None, experiment_id: str, parent_id: str | None
     ) -> tuple[str, bool]:
-        """Make `run`, or bring the known one up to date. Returns its id, and whether anything was written."""
-        if known is not None and _contradicts(known, run):
-            # A parameter cannot be changed in MLflow, so what the run was is no longer what it is.
+        """Create `run`, or bring `known` up to date. Return the run's id and whether anything was written."""
+        if known is not None and _has_other_params(known, run):
+            # MLflow cannot change a parameter, so a run with other parameters must be made again.
             self._client.delete_run(known.info.run_id)
             known = None
         values = content_hash(
@@ -155,25 +157,25 @@ class Mirror:
             self._log_files(run_id, run.files)
         self._log_values(run_id, run, known)
         self._set_status(run_id, run)
-        # The digests come last: a look that broke off in the middle is done again.
+        # The digests come last, so an update that was interrupted is repeated.
         parent = {PARENT_TAG: parent_id} if parent_id else {}
         self._log_tags(run_id, {**run.notes, **parent, VALUES_TAG: values, FILES_TAG: files})
         return str(run_id), True
 
-    def _create(self, pipeline: MirroredPipeline, run: MirroredRun, experiment_id: str) -> str:
+    def _create(self, pipeline: TrackedPipeline, run: TrackedRun, experiment_id: str) -> str:
         tags = {PIPELINE_TAG: pipeline.pipeline_id, UNIT_TAG: run.unit, KIND_TAG: run.kind}
         made = self._client.create_run(experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
         return str(made.info.run_id)
 
-    def _log_values(self, run_id: str, run: MirroredRun, known: Run | None) -> None:
-        """Log what the store does not show yet: a metric that is logged again would grow a history of nothing."""
+    def _log_values(self, run_id: str, run: TrackedRun, known: Run | None) -> None:
+        """Log the values that the store does not show yet. Logging a metric again would only lengthen its history."""
         old_params = known.data.params if known else {}
         old_metrics = known.data.metrics if known else {}
         now_ms = int(time.time() * 1000)
         params = [Param(key, value) for key, value in run.params.items() if key not in old_params]
         metrics = [Metric(key, value, now_ms, 0) for key, value in run.metrics.items() if old_metrics.get(key) != value]
         batches = itertools.zip_longest(
-            _cut(params, _PARAMS_PER_BATCH), _cut(metrics, _METRICS_PER_BATCH), fillvalue=()
+            _batches(params, _PARAMS_PER_BATCH), _batches(metrics, _METRICS_PER_BATCH), fillvalue=()
         )
         for some_params, some_metrics in batches:
             self._client.log_batch(run_id, metrics=some_metrics, params=some_params, synchronous=True)
@@ -181,13 +183,13 @@ class Mirror:
     def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
 
-    def _set_status(self, run_id: str, run: MirroredRun) -> None:
+    def _set_status(self, run_id: str, run: TrackedRun) -> None:
         if run.status == "RUNNING":
             self._client.update_run(run_id, status="RUNNING")
         else:
             self._client.set_terminated(run_id, status=run.status, end_time=run.end_ms)
 
-    def _log_files(self, run_id: str, files: Sequence[MirroredFile]) -> None:
+    def _log_files(self, run_id: str, files: Sequence[TrackedFile]) -> None:
         with tempfile.TemporaryDirectory() as staging:
             for file in files:
                 place = PurePosixPath(file.name)
@@ -200,16 +202,16 @@ class Mirror:
 
 
 def check_reachable(uri: str) -> None:
-    """Raise `BadInput` within seconds where nothing answers at `uri`, or it does not let us in.
+    """Raise `BadInput` within seconds if nothing answers at `uri`, or if it refuses access.
 
-    MLflow's own client tries again for minutes before it gives up, which is right in the middle of a job and
-    wrong before its start.
+    MLflow's own client retries for minutes before it gives up. That is right in the middle of a job, but wrong before
+    it starts.
     """
-    _quieten()
+    _silence_mlflow()
     try:
         parts = urllib.parse.urlsplit(uri)
         if parts.scheme in {"http", "https"}:
-            _answer(uri)
+            _check_http(uri)
             MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
         elif parts.hostname:
             socket.create_connection(
@@ -224,8 +226,8 @@ def check_reachable(uri: str) -> None:
                 "MLFLOW_TRACKING_URI",
                 mask_secrets(uri),
                 "the address of an MLflow server or store that answers",
-                f"({type(error).__name__}: {reason}) Start the server, mend the address, or unset the variable: "
-                "without it an SQLite file in the storage is used.",
+                f"({type(error).__name__}: {reason}) Start the server, correct the address, or unset the variable: "
+                "without it, an SQLite file in the storage is used.",
             )
         ) from None
 
@@ -234,15 +236,18 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def mask_secrets(text: str) -> str:
-    """`text` with the passwords of URIs in it replaced by `***`."""
+    """Replace passwords and tokens of URIs in `text` by `***`."""
     text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
     return re.sub(r"(?i)\b(password|passwd|token|secret)=[^&\s]+", r"\1=***", text)
 
 
-def _answer(uri: str) -> None:
-    """Any HTTP answer will do: a proxy in front may not know MLflow's health page."""
+def _check_http(uri: str) -> None:
+    """Raise `OSError` if there is no HTTP answer at `uri`.
+
+    Any answer will do, even an error: a proxy in front of MLflow may not know its health page.
+    """
     parts = urllib.parse.urlsplit(uri)
-    # The user and password in a URI are for MLflow's client; urllib would take them for a part of the host.
+    # The user and password in a URI are for MLflow's client. urllib would take them as part of the host name.
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/") + "/health").geturl()
     try:
         with urllib.request.urlopen(address, timeout=REACH_TIMEOUT_S):
@@ -251,52 +256,48 @@ def _answer(uri: str) -> None:
         error.close()
 
 
-def _make_sqlite_store(uri: str) -> None:
-    """Put a new SQLite store in place with its tables made.
+def _create_sqlite_store(uri: str) -> None:
+    """Create the SQLite store with its tables, if the file is missing.
 
-    MLflow makes them by some fifty migrations, which SQLite commits one by one: a job that is killed among them
-    would leave a store that no MLflow can open again. So they are made aside, and linked to their place whole.
+    MLflow creates the tables in about fifty migrations, and SQLite commits each one. A job that is killed between two
+    of them would leave a store that no MLflow can open. So the store is made elsewhere and then linked to its place.
     """
     path = _sqlite_path(uri)
-    if path is None or path.exists():
+    if path is None or exists(path):
         return
     remove_leftovers(path.parent)
     with folder_aside(path) as aside:
         made = aside / path.name
         MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments(max_results=1)
-        # A link never takes the place of a store that another job has made and filled meanwhile.
+        # A link never replaces a store that another job has created and filled in the meantime.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(made)
 
 
 def _sqlite_path(uri: str) -> Path | None:
-    """The file of an SQLite store; None for any other store, and for one in memory."""
+    """Return the file of an SQLite store. None for any other store, and for one in memory."""
     match = re.fullmatch(r"sqlite[^:]*:///([^?]+)(\?.*)?", uri)
     return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
 
 
 def _check_sqlite_folder(uri: str) -> None:
-    """The nearest folder above the file that exists must take a new file."""
+    """Raise `OSError` if the SQLite file's folder, or its nearest existing parent, cannot be written."""
     path = _sqlite_path(uri)
-    if path is None:
-        return
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    if path is not None:
+        with tempfile.TemporaryFile(dir=existing_parent(path.parent)):
+            pass
 
 
-def _cut(entries: Sequence[T], size: int) -> list[Sequence[T]]:
+def _batches(entries: Sequence[T], size: int) -> list[Sequence[T]]:
     return [entries[start : start + size] for start in range(0, len(entries), size)]
 
 
-def _contradicts(known: Run, run: MirroredRun) -> bool:
+def _has_other_params(known: Run, run: TrackedRun) -> bool:
     return any(known.data.params.get(key, value) != value for key, value in run.params.items())
 
 
-def _quieten() -> None:
-    """Keep MLflow's and alembic's chatter out of the job's output, and its usage reports from being sent."""
+def _silence_mlflow() -> None:
+    """Keep messages of MLflow and alembic out of the job's output, and stop MLflow from sending usage reports."""
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # type: ignore[no-untyped-call]
     MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
     set_telemetry_client()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""What the MLflow mirror shows: a run directory read as runs with parameters, metrics and files.
+"""Read a run directory as the runs that MLflow shows, with their parameters, metrics and files.
 
-Pure reading: only files of the run directory are looked at, and no MLflow is imported, so the same directory
-always gives the same runs. `actors.tracking.mirror` brings them into a store.
+This module only reads files of the run directory and does not import MLflow, so the same directory always gives the
+same runs. `actors.tracking.mirror` writes them into an MLflow store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from actors.llama.gguf_layout import part_names
-from actors.store import RunDirectory, file_sha256, read_json, timings_path
+from actors.store import (
+    ArmFiles,
+    RecordsFolder,
+    RunDirectory,
+    exists,
+    file_sha256,
+    files_below,
+    read_json,
+    records_file,
+    timings_path,
+)
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 STATUS_OF_STATE: Mapping[str, RunStatus] = {
@@ -26,68 +36,75 @@ STATUS_OF_STATE: Mapping[str, RunStatus] = {
     "stopped": "KILLED",
 }
 SETTING_KEYS = {"key", "settings", "versions", "ctx", "schema_version"}
-"""Branches of manifests and plan whose numbers are settings (parameters), not results (metrics)."""
+"""Branches of manifests and plan whose numbers are settings (MLflow parameters), not results (MLflow metrics)."""
 MAX_VALUE_LENGTH = 500
+"""Characters of a parameter's value. Longer text is cut, and longer lists are left out."""
 PARENT_UNIT = "pipeline"
+_RECORDS_ARTIFACT = "records.jsonl"
+"""A cell's records in MLflow: those of its seed, from all of its blocks."""
 
 
 @dataclass(frozen=True)
-class MirroredFile:
-    """A file that becomes an artifact: one on disk, or bytes made of parts of several."""
+class TrackedFile:
+    """A file that becomes an MLflow artifact: either a file on disk, or bytes collected from several files."""
 
     name: str
-    """Place among the run's artifacts, with `/`."""
+    """Path among the run's artifacts, with `/`."""
     sha256: str
     path: Path | None = None
+    """The file on disk, if there is one."""
     content: bytes | None = None
+    """The content, if there is no such file on disk."""
 
 
 @dataclass(frozen=True)
-class MirroredRun:
-    """One MLflow run, whole."""
+class TrackedRun:
+    """Everything that one MLflow run shows."""
 
     unit: str
-    """What finds the run again: `pipeline`, `imatrix/<file>`, `artifacts/<arm>`, `cells/<arm>/<benchmark>/<seed>`."""
+    """Identifies the run in the store: `pipeline`, `imatrix/<file>`, `artifacts/<arm>` or
+    `cells/<arm>/<benchmark>/<seed>`."""
     name: str
     kind: Literal["pipeline", "imatrix", "quantization", "cell"]
     status: RunStatus
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    files: tuple[MirroredFile, ...]
+    files: tuple[TrackedFile, ...]
     start_ms: int | None
     end_ms: int | None
     notes: Mapping[str, str] = field(default_factory=dict)
-    """Tags that may change from one look to the next."""
+    """Tags that may change from one update to the next."""
 
 
 @dataclass(frozen=True)
-class MirroredPipeline:
-    """A run directory as MLflow shows it."""
+class TrackedPipeline:
+    """Everything that MLflow shows of a run directory."""
 
     pipeline_id: str
     experiment: str
-    parent: MirroredRun
-    children: tuple[MirroredRun, ...]
+    parent: TrackedRun
+    children: tuple[TrackedRun, ...]
 
 
-def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> MirroredPipeline:
+def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     """Read a run directory.
 
     Args:
-        run_dir: a pipeline's directory; `plan.json` must stand in it.
-        gguf_limit_bytes: GGUFs up to this size are files of their run; larger ones only their path and sha256.
+        run_dir: a pipeline's directory, with a `plan.json` in it.
+        gguf_limit_bytes: GGUFs up to this size become files of their run. A larger one shows only its path and sha256.
     """
     run = RunDirectory(run_dir)
     plan = read_json(run.plan)
-    progress = read_json(run.progress) if run.progress.exists() else {}
+    progress = read_json(run.progress) if exists(run.progress) else {}
     status = STATUS_OF_STATE.get(progress.get("state", "running"), "RUNNING")
-    spared = frozenset(read_json(run.manifest).get("spared", ()) if run.manifest.exists() else ())
+    spared = read_json(run.manifest).get("spared", ()) if exists(run.manifest) else ()
+    not_needed = frozenset(map(records_file, spared))
     children = [
         *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
         *(_arm_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("artifacts", ())),
-        *(_cell_run(run.root, one, status, spared) for one in plan.get("cells", ())),
+        *(_cell_run(run.root, one, status, not_needed) for one in plan.get("cells", ())),
     ]
-    return MirroredPipeline(
+    return TrackedPipeline(
         pipeline_id=plan["pipeline_id"],
         experiment="+".join(model["name"] for model in plan["models"]),
         parent=_parent_run(run, plan, status),
@@ -96,9 +113,9 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> MirroredPipeline:
 
 
 def valid_name(name: str) -> str:
-    """`name` with only those characters that MLflow allows in names of parameters and metrics.
+    """Replace the characters of `name` that MLflow does not allow in names of parameters and metrics.
 
-    Arms may carry `+` and `~`, which MLflow refuses; they are spelled out, so that two arms stay two.
+    Names of arms may contain `+` and `~`, which MLflow refuses. They become words, so two arms never get one name.
     """
     spelled = name.replace("+", ".plus.").replace("~", ".of.")
     return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", spelled)[:250]
@@ -107,57 +124,52 @@ def valid_name(name: str) -> str:
 # --- the four kinds of runs ---------------------------------------------------------------------
 
 
-def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -> MirroredRun:
-    shown = [run.config, run.plan, run.manifest, run.failures]
-    for folder in (run.comparison.parent, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
-        shown += sorted(folder.rglob("*")) if folder.is_dir() else []
-    files = [path for path in shown if path.is_file() and not path.name.startswith(".")]
+def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -> TrackedRun:
+    shown = [path for path in (run.config, run.plan, run.manifest, run.failures) if exists(path)]
+    for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
+        shown += [path for path in files_below(folder) if not path.name.startswith(".")]
     metrics: dict[str, float] = {}
-    if run.comparison.exists():
+    if exists(run.comparison):
         comparison = read_json(run.comparison)
-        metrics |= _finding_metrics(comparison.get("arms", ()), lambda row: f"arms/{row['name']}")
-        metrics |= _finding_metrics(
+        metrics |= _row_metrics(comparison.get("arms", ()), lambda row: f"arms/{row['name']}")
+        metrics |= _row_metrics(
             comparison.get("results", ()), lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}"
         )
-    if run.analysis.exists():
-        metrics |= _finding_metrics(
+    if exists(run.analysis):
+        metrics |= _row_metrics(
             read_json(run.analysis).get("comparisons", ()),
             lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}/vs_{row['reference']}",
         )
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
-    ended = status != "RUNNING" and run.progress.exists()
-    return MirroredRun(
+    ended = status != "RUNNING" and exists(run.progress)
+    return TrackedRun(
         unit=PARENT_UNIT,
         name=plan["pipeline_id"],
         kind="pipeline",
         status=status,
-        params={name: value for name, value in _leaves(branches) if isinstance(value, str)},
+        params={name: value for name, value in _scalars(branches) if isinstance(value, str)},
         metrics=metrics,
-        files=tuple(_file_of(path, path.relative_to(run.root).as_posix()) for path in files),
+        files=tuple(_tracked_file(path, path.relative_to(run.root).as_posix()) for path in shown),
         start_ms=_mtime_ms(run.plan),
         end_ms=_mtime_ms(run.progress) if ended else None,
         notes={"quant_assay.run_dir": str(run.root.absolute())},
     )
 
 
-def _imatrix_run(
-    root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int
-) -> MirroredRun | None:
+def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> TrackedRun | None:
     identity = {name: str(planned[name]) for name in ("mix", "model") if planned.get(name)}
     unit = f"imatrix/{Path(planned['file']).stem}"
-    return _made_file_run(
-        root, planned, unit, "imatrix", f"imatrix {planned['mix']}", identity, status, gguf_limit_bytes
-    )
+    return _gguf_run(root, planned, unit, "imatrix", f"imatrix {planned['mix']}", identity, status, gguf_limit_bytes)
 
 
-def _arm_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> MirroredRun | None:
+def _arm_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> TrackedRun | None:
     named = ("arm", "model", "recipe", "imatrix", "reference", "dequantized_from")
     identity = {name: str(planned[name]) for name in named if planned.get(name)}
     unit = f"artifacts/{planned['arm']}"
-    return _made_file_run(root, planned, unit, "quantization", planned["arm"], identity, status, gguf_limit_bytes)
+    return _gguf_run(root, planned, unit, "quantization", planned["arm"], identity, status, gguf_limit_bytes)
 
 
-def _made_file_run(
+def _gguf_run(
     root: Path,
     planned: Mapping[str, Any],
     unit: str,
@@ -166,31 +178,31 @@ def _made_file_run(
     identity: Mapping[str, str],
     status: RunStatus,
     gguf_limit_bytes: int,
-) -> MirroredRun | None:
-    """The run of a GGUF that is described by a manifest. None while it is still to be made."""
+) -> TrackedRun | None:
+    """Return the run of an importance matrix or an arm's GGUF. None while it is still to be made."""
     manifest_path = root / planned["manifest"] if planned.get("manifest") else None
-    is_made = manifest_path is None or manifest_path.exists()
+    is_made = manifest_path is None or exists(manifest_path)
     if not is_made and status == "RUNNING":
         return None
     manifest = read_json(manifest_path) if manifest_path and is_made else {}
-    leaves = dict(_leaves(manifest))
+    leaves = dict(_scalars(manifest))
     params = {key: value for key, value in leaves.items() if isinstance(value, str)}
     params |= identity
-    files = [_file_of(manifest_path, manifest_path.name)] if manifest_path and is_made else []
-    if manifest_path and kind == "quantization":
-        beside = (manifest_path.parent / name for name in ("log.txt", "allocation.json", "losses.json"))
-        files += [_file_of(file, file.name) for file in beside if file.exists()]
+    files = [_tracked_file(manifest_path, manifest_path.name)] if manifest_path and is_made else []
     gguf = root / planned["file"]
-    if is_made and gguf.exists():
-        # A split file is of no use by its first part alone.
+    if manifest_path and kind == "quantization":
+        extras = ArmFiles.in_own_folder(gguf).extras
+        files += [_tracked_file(file, file.name) for file in extras if exists(file)]
+    if is_made and exists(gguf):
+        # The first part of a split file is useless by itself.
         if len(part_names(gguf.name)) == 1 and gguf.stat().st_size <= gguf_limit_bytes:
-            files.append(_file_of(gguf, gguf.name, known_sha256=manifest.get("sha256")))
+            files.append(_tracked_file(gguf, gguf.name, known_sha256=manifest.get("sha256")))
         else:
             params["path"] = str(gguf.absolute())
     end_ms = _mtime_ms(manifest_path) if manifest_path and is_made else None
-    # The groups of a matrix were decoded side by side: about so long ago the work began.
+    # `n_processes` processes decoded the groups of a matrix side by side, so the start can only be estimated.
     seconds = manifest["seconds"] / manifest.get("n_processes", 1) if is_made and "seconds" in manifest else None
-    return MirroredRun(
+    return TrackedRun(
         unit=unit,
         name=name,
         kind=kind,
@@ -203,26 +215,32 @@ def _made_file_run(
     )
 
 
-def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared: Container[str]) -> MirroredRun | None:
-    """The run of a cell. None while blocks of it are still to come; `spared`: blocks that an early stop saved."""
-    blocks = [root / name for name in planned["blocks"] if name.removesuffix(".jsonl") not in spared]
-    there = [block for block in blocks if block.exists()]
-    if len(there) < len(blocks) and status == "RUNNING":
+def _cell_run(
+    root: Path, planned: Mapping[str, Any], status: RunStatus, not_needed: Container[str]
+) -> TrackedRun | None:
+    """Return the run of a cell. None while some of its blocks are still to come.
+
+    Args:
+        not_needed: records files of the blocks that an early stop saved.
+    """
+    blocks = [root / name for name in planned["blocks"] if name not in not_needed]
+    done = [block for block in blocks if exists(block)]
+    if len(done) < len(blocks) and status == "RUNNING":
         return None
     seed = planned["seed"]
-    lines = [line for block in there for line in block.read_bytes().splitlines(keepends=True)]
+    lines = [line for block in done for line in block.read_bytes().splitlines(keepends=True)]
     parsed = [(line, json.loads(line)) for line in lines]
     own = [(line, record) for line, record in parsed if record["seed"] == seed]
-    timings = [_parse(line) for block in there for line in _lines(timings_path(block))]
-    meta = root / planned["records_dir"] / "meta.json"
-    files = [_bytes_of(b"".join(line for line, _ in own), "records.jsonl")] if own else []
-    if meta.exists():
-        files.append(_file_of(meta, "meta.json"))
+    timings = [_parse(line) for block in done for line in _lines(timings_path(block))]
+    meta = RecordsFolder(root / planned["records_dir"]).meta
+    files = [_tracked_bytes(b"".join(line for line, _ in own), _RECORDS_ARTIFACT)] if own else []
+    if exists(meta):
+        files.append(_tracked_file(meta, meta.name))
     share = len(own) / len(parsed) if parsed else 0.0
     metrics = _record_metrics([record for _, record in own]) | _timing_metrics(timings, share)
-    end_ms = max((_mtime_ms(block) for block in there), default=None)
-    missing = len(blocks) - len(there)
-    return MirroredRun(
+    end_ms = max((_mtime_ms(block) for block in done), default=None)
+    missing = len(blocks) - len(done)
+    return TrackedRun(
         unit=f"cells/{planned['id']}",
         name=planned["id"],
         kind="cell",
@@ -240,7 +258,11 @@ def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared:
 
 
 def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Of one cell: the mean score, or nll (nats a token), perplexity and divergence; how many records, and unscored."""
+    """Return the metrics of one cell's records.
+
+    `n` and `n_unscored` count the records. The others are the mean score; or `nll` (nats per token), the perplexity
+    and the divergence from the reference.
+    """
     if not records:
         return {}
     unscored = sum(record["outcome"] == "unscored" for record in records)
@@ -261,10 +283,12 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[str, float]:
-    """Rates and peak memory of the cell's blocks.
+    """Return the speeds and the peak memory of the cell's blocks.
 
-    The seeds of a group are decoded together, so a block's seconds are split by the number of its records:
-    `share` is this cell's part of them.
+    Args:
+        timings: one entry per block.
+        share: this cell's share of the records in these blocks. The seeds of a group are decoded together, so the
+            wall time is divided by the number of records.
     """
     if not timings:
         return {}
@@ -286,30 +310,33 @@ def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[
     return metrics
 
 
-def _finding_metrics(
-    rows: Iterable[Mapping[str, Any]], prefix_of: Callable[[Mapping[str, Any]], str]
-) -> dict[str, float]:
-    """Every number of the findings' rows under `<prefix>/<field>`; undefined ones (null) are left out."""
+def _row_metrics(rows: Iterable[Mapping[str, Any]], prefix_of: Callable[[Mapping[str, Any]], str]) -> dict[str, float]:
+    """Return every number of the result rows, named `<prefix>/<field>`. Undefined numbers (null) are left out."""
     return {
         valid_name(f"{prefix_of(row)}/{name.replace('.', '/')}"): value
         for row in rows
-        for name, value in _leaves(row)
+        for name, value in _scalars(row)
         if isinstance(value, float)
     }
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "", *, settings: bool = False) -> Iterator[tuple[str, str | float]]:
-    """Scalars of nested JSON with dotted names: numbers as floats (metrics), the rest as text (parameters).
+def _scalars(
+    tree: Mapping[str, Any], prefix: str = "", *, are_settings: bool = False
+) -> Iterator[tuple[str, str | float]]:
+    """Yield the values of nested JSON with dotted names: numbers as floats (metrics), the rest as text (parameters).
 
-    An interval `[low, high]` becomes two numbers; other lists are text, where they are short enough to be read.
+    An interval `[low, high]` becomes two numbers. Other lists become text if they are short enough.
+
+    Args:
+        are_settings: all values below are settings, so numbers become text too.
     """
     for key, value in tree.items():
         name = valid_name(f"{prefix}{key}")
-        below = settings or key in SETTING_KEYS
+        below = are_settings or key in SETTING_KEYS
         if value is None:
             continue
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.", settings=below)
+            yield from _scalars(value, f"{prefix}{key}.", are_settings=below)
         elif isinstance(value, bool | str) or (below and isinstance(value, int | float)):
             yield name, str(value)[:MAX_VALUE_LENGTH]
         elif isinstance(value, int | float):
@@ -329,16 +356,16 @@ def _is_interval(value: Any) -> bool:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _file_of(path: Path, name: str, known_sha256: str | None = None) -> MirroredFile:
-    return MirroredFile(name, known_sha256 or file_sha256(path), path=path)
+def _tracked_file(path: Path, name: str, known_sha256: str | None = None) -> TrackedFile:
+    return TrackedFile(name, known_sha256 or file_sha256(path), path=path)
 
 
-def _bytes_of(content: bytes, name: str) -> MirroredFile:
-    return MirroredFile(name, hashlib.sha256(content).hexdigest(), content=content)
+def _tracked_bytes(content: bytes, name: str) -> TrackedFile:
+    return TrackedFile(name, hashlib.sha256(content).hexdigest(), content=content)
 
 
 def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines() if path.exists() else []
+    return path.read_bytes().splitlines() if exists(path) else []
 
 
 def _parse(line: bytes) -> dict[str, Any]:

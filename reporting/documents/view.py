@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from conf.files import exists
 from reporting.advice import advice, worse_arms
 from reporting.charts.draw import importance_name
 from reporting.documents.answers import Question, sample_questions
@@ -181,10 +182,10 @@ class View:
 def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     """The view; charts that are not in `charts_dir` are left out with a notice."""
     captions, shows = CHARTS | grid_captions(findings), SHOWS | grid_shows(findings)
-    present = [name for name in captions if (charts_dir / f"{name}.png").is_file()]
+    present = [name for name in captions if exists(charts_dir / f"{name}.png")]
     absent = [name for name in _ALWAYS if name not in present]
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
-    absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
+    absent += [name for name in importance if not exists(charts_dir / f"{name}.png")]
     notices = [*findings.comparison["notices"], *findings.notices]
     notices += [f"The chart {name}.png is not there: its figure is left out." for name in absent]
     n_intervals, n_excluding_zero = evidence_counts(findings)

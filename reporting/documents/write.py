@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conf.faults import BadInput, Fault
 from conf.files import write_bytes, write_text
+from reporting import file_names
 from reporting.documents.card.publish import publish
 from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
 from reporting.documents.view import make_view
@@ -33,12 +34,12 @@ class DocumentPlaces:
         """The places inside a run directory."""
         root = Path(run_dir)
         return cls(
-            charts_dir=root / "charts",
-            methodology=root / "methodology" / "quantization_methodology.md",
-            report=root / "reports" / "quantization_analysis_report.md",
-            scorecard=root / "scorecards" / "quantization_evaluation.pdf",
+            charts_dir=root / file_names.CHARTS,
+            methodology=root / file_names.METHODOLOGY,
+            report=root / file_names.REPORT,
+            scorecard=root / file_names.SCORECARD,
             run_dir=root,
-            publish=root / "publish",
+            publish=root / file_names.PUBLISH,
         )
 
 

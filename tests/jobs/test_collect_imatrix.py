@@ -12,8 +12,9 @@ import pytest
 from actors import keys
 from actors.llama.gguf_layout import read_layout
 from actors.quantization.groups import PartsFolder
-from actors.quantization.imatrix import load_manifest, manifest_path
+from actors.quantization.imatrix import load_manifest
 from actors.quantization.imatrix_file import read_imatrix
+from actors.store import ImatrixFiles
 from jobs import collect_imatrix
 from tests.jobs.running import start
 from tests.tiny_model import write_tiny_model
@@ -36,7 +37,7 @@ def test_two_texts_give_equal_shares(tiny: Path, tmp_path: Path, capsys: pytest.
     texts = ("--calibration", first, "--calibration", second)
     assert run("--model", tiny, "--output", output, *texts, "--dataset-size", 512, "--ctx", 64, "--threads", 1) == 0
     assert read_imatrix(output).datasets == ("en.txt", "ja.txt")
-    assert [text.n_chunks for text in load_manifest(manifest_path(output)).texts] == [4, 4]
+    assert [text.n_chunks for text in load_manifest(ImatrixFiles(output).manifest).texts] == [4, 4]
     assert "14 tensors from 512 tokens" in capsys.readouterr().out
 
 
@@ -94,7 +95,7 @@ def test_a_matrix_is_made_again_if_the_rule_for_keys_changes(
     monkeypatch.setattr(keys, "KEY_RULE", keys.KEY_RULE + 1)
     assert run(*words) == 0
     assert all(path.stat().st_mtime_ns != before for path, before in groups.items())
-    assert load_manifest(manifest_path(tmp_path / "matrix.gguf")).key["rule"] == keys.KEY_RULE
+    assert load_manifest(ImatrixFiles(tmp_path / "matrix.gguf").manifest).key["rule"] == keys.KEY_RULE
 
 
 def test_any_number_of_processes_gives_the_same_bits(tiny: Path, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     output = tmp_path / "matrix.gguf"
     options = ("--calibration", mix, "--data-dir", tmp_path, "--dataset-size", 192, "--ctx", 64, "--threads", 1)
     assert run("--model", tiny, "--output", output, *options) == 0
-    manifest = load_manifest(manifest_path(output))
+    manifest = load_manifest(ImatrixFiles(output).manifest)
     assert (manifest.mix, manifest.group_chunks, manifest.rules.chunk_shuffle_seed) == ("two-to-one", 8, 1)
     assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
 
@@ -145,7 +146,7 @@ def test_tokens_are_weighted_as_the_configuration_says(
     output = tmp_path / "matrix.gguf"
     assert run("--model", tiny, "--output", output, *options, "--weight-tokens", "--config", config) == 0
     assert "mathematics 3 (" in capsys.readouterr().out
-    manifest = load_manifest(manifest_path(output))
+    manifest = load_manifest(ImatrixFiles(output).manifest)
     assert manifest.mix == "default+weighted"
     assert manifest.token_weighting is not None
     uses = manifest.token_weighting.classes

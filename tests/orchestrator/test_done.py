@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.orchestrator.done import find_done, remove_leftovers
-from actors.store import RunDirectory, group_path
+from actors.store import ImatrixFiles, RunDirectory
 from tests.orchestrator.small_plan import make_small_plan
 
 
 def test_groups_are_kept_until_their_matrix_has_a_manifest(tmp_path: Path) -> None:
     (matrix,) = make_small_plan(tmp_path).imatrices
-    group = group_path(matrix.file, 1)
+    group = ImatrixFiles(matrix.file).group(1)
     group.parent.mkdir(parents=True)
     group.write_bytes(b"")
     (group.parent / ".group-00002.npz.x.part").write_bytes(b"")
@@ -19,7 +19,7 @@ def test_groups_are_kept_until_their_matrix_has_a_manifest(tmp_path: Path) -> No
     remove_leftovers(run)
     assert [path.name for path in group.parent.iterdir()] == ["group-00001.npz"]
     assert find_done(make_small_plan(tmp_path)) == {f"{matrix.unit}/group-00001"}
-    Path(f"{matrix.file}.manifest.json").write_text("{}", encoding="utf-8")
+    ImatrixFiles(matrix.file).manifest.write_text("{}", encoding="utf-8")
     remove_leftovers(run)
     assert not group.parent.exists()
 

@@ -21,7 +21,7 @@ from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.ownership import owned
 from actors.quantization import imatrix as alone
-from actors.store import RunDirectory, group_path, read_json
+from actors.store import ImatrixFiles, RunDirectory, read_json
 from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.schema import PipelineConfig
 from jobs._runner import Request, prepare
@@ -165,7 +165,7 @@ def test_a_killed_run_continues_with_the_groups_that_are_not_saved(tiny: Path, s
     assert {name for name in find_done(plan) if "/group-" in name} == {
         name
         for number, name in enumerate(matrix_of(plan).group_units)
-        if group_path(matrix_of(plan).file, number) in saved
+        if ImatrixFiles(matrix_of(plan).file).group(number) in saved
     }
     running = Running(request, plan, workers=3)
     wait_for(lambda: len(groups_done(plan)) > len(saved))

@@ -13,9 +13,9 @@ from actors.errors import LlamaError
 from actors.llama.gguf_layout import read_layout
 from actors.quantization import imatrix as collecting
 from actors.quantization.actor import QuantizationWorker
-from actors.quantization.imatrix import collect, load_manifest, manifest_path
+from actors.quantization.imatrix import collect, load_manifest
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
-from actors.store import file_sha256
+from actors.store import ImatrixFiles, file_sha256
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.quantization.orders import imatrix_order
@@ -35,7 +35,7 @@ def test_the_worker_collects_and_reports_and_writes_a_manifest(tmp_path: Path) -
     assert (manifest.n_tokens, manifest.n_chunks, manifest.ctx, manifest.n_tensors) == (512, 4, 128, 14)
     assert manifest.sha256 == file_sha256(order.output_path)
     assert manifest.tensors_without_data == ()
-    assert load_manifest(manifest_path(order.output_path)) == manifest
+    assert load_manifest(ImatrixFiles(order.output_path).manifest) == manifest
 
 
 def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_failure_leaves_no_manifest_behind(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(collecting, "write_imatrix", full_disk)
     with pytest.raises(OSError, match="no space"):
         collect(order, lambda tokens: None)
-    assert not manifest_path(order.output_path).exists()
+    assert not ImatrixFiles(order.output_path).manifest.exists()
     assert not list(Path(order.output_path).parent.glob(".*.part"))
 
 

@@ -16,11 +16,11 @@ from actors.llama.overrides import TypeOverrides
 from actors.llama.quantizer import plan_quantization, quantize
 from actors.quantization import quantize as making
 from actors.quantization.actor import QuantizationWorker
-from actors.quantization.imatrix import collect, manifest_path
+from actors.quantization.imatrix import collect
 from actors.quantization.quantize import OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
 from actors.recipes import Recipe, resolve_recipe
-from actors.store import ArmFiles, file_sha256, read_json, write_json
+from actors.store import ArmFiles, ImatrixFiles, file_sha256, read_json, write_json
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order
@@ -85,7 +85,7 @@ def test_texts_are_unknown_for_a_matrix_without_its_own_manifest(tiny: Path, mat
     alone.write_bytes(Path(matrix).read_bytes())
     order = arm_order(tiny, tmp_path, "q4_k_m", imatrix=str(alone))
     without = make_arm(order)
-    write_json(manifest_path(alone), read_json(manifest_path(matrix)) | {"sha256": "of another file"})
+    write_json(ImatrixFiles(alone).manifest, read_json(ImatrixFiles(matrix).manifest) | {"sha256": "of another file"})
     with_anothers = make_arm(order)
     for made in (without, with_anothers):
         assert made.imatrix is not None and made.imatrix.calibration is None

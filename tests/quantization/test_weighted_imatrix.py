@@ -15,11 +15,11 @@ from actors.llama.model import Model
 from actors.orders import CalibrationText, ChunkRules, ImatrixOrder
 from actors.quantization.calibration import make_chunks
 from actors.quantization.groups import added
-from actors.quantization.imatrix import collect, collect_shard, load_manifest, manifest_path
+from actors.quantization.imatrix import collect, collect_shard, load_manifest
 from actors.quantization.imatrix_file import quantization_data, read_imatrix, write_imatrix
 from actors.quantization.quantize import make_arm
 from actors.quantization.weighting import ClassUse, make_weighting
-from actors.store import read_json, write_json
+from actors.store import ImatrixFiles, read_json, write_json
 from actors.token_classes import class_rules
 from conf.schema import TokenWeights
 from tests.llama_programs import run_program
@@ -102,7 +102,7 @@ def test_the_manifest_names_weight_and_share_of_each_class(tmp_path: Path) -> No
     assert uses["science"].share == uses["science"].tokens / manifest.n_tokens
     total = sum(use.weight * use.tokens for use in uses.values())
     assert uses["science"].weighted_share == pytest.approx(3 * uses["science"].tokens / total)
-    path = manifest_path(order.output_path)
+    path = ImatrixFiles(order.output_path).manifest
     assert load_manifest(path) == manifest
     row = read_json(path)
     del row["token_weighting"]

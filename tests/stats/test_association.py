@@ -1,4 +1,4 @@
-"""Rank correlations: worked by hand, against scipy, and how often the intervals hold."""
+"""Rank correlations: a case by hand, comparison with scipy, and coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def found(first: list[float] | np.ndarray, second: list[float] | np.ndarray) -> 
 
 
 def test_a_case_worked_by_hand() -> None:
-    """Ten items, two neighbours exchanged: sum d² = 2, rho = 1 - 6*2/(10*99) = 0.987879.
+    """Ten items, two neighbours swapped: sum d² = 2, rho = 1 - 6*2/(10*99) = 0.987879.
 
     atanh rho = 2.549933; half = 1.959964 sqrt((1 + 0.975904/2) / 7) = 0.903636; tanh(1.646297) = 0.928348,
     tanh(3.453569) = 0.998001.
@@ -30,25 +30,25 @@ def test_a_case_worked_by_hand() -> None:
     assert one.interval.high == pytest.approx(0.998001, abs=1e-6)
 
 
-def test_ties_are_as_scipy_has_them() -> None:
+def test_ties_are_treated_as_in_scipy() -> None:
     generator = np.random.default_rng(3)
     first, second = generator.integers(0, 5, 60), generator.integers(0, 5, 60)
     assert found(first, second).rho == pytest.approx(spearmanr(first, second).statistic)
 
 
-def test_a_perfect_order_is_no_certainty() -> None:
+def test_a_perfect_order_is_not_certain() -> None:
     one = found(range(12), range(12))  # type: ignore[arg-type]
     assert one.rho == pytest.approx(1.0)
     assert one.interval.low < 0.999
 
 
-def test_nothing_is_said_of_few_or_equal_values() -> None:
+def test_few_or_equal_values_have_no_correlation() -> None:
     assert rank_correlation(np.arange(9.0), np.arange(9.0)) is Reason.TOO_FEW_ITEMS
     assert rank_correlation(np.zeros(20), np.arange(20.0)) is Reason.ZERO_VARIANCE
 
 
-def test_intervals_hold_what_they_should() -> None:
-    """Normal pairs with Pearson 0.5 have Spearman (6/pi) asin(0.25) = 0.4826; 93 to 97% of 2000 intervals hold it."""
+def test_intervals_cover_the_true_correlation() -> None:
+    """Normal pairs with Pearson 0.5 have Spearman (6/pi) asin(0.25) = 0.4826. 93 to 97% of 2000 intervals cover it."""
     generator = np.random.default_rng(5)
     truth = 6 / math.pi * math.asin(0.25)
     covered = 0
@@ -60,8 +60,8 @@ def test_intervals_hold_what_they_should() -> None:
     assert 0.93 <= covered / 2000 <= 0.97
 
 
-def test_chance_alone_is_no_relation_to_length() -> None:
-    """Two noisy measurements of the same lengths: against the length before alone there would be one, always."""
+def test_noise_alone_gives_no_correlation_with_length() -> None:
+    """Both arms measure the same lengths with noise. The length before alone would always show a correlation."""
     generator = np.random.default_rng(7)
     seen = naive = 0
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""The bootstrap: against formulas, coverage, pairing, sources, degenerate data."""
+"""The bootstrap: comparison with formulas, coverage, pairing, sources, degenerate data."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _means(values: np.ndarray, clusters: np.ndarray | None = None, draws: int = 
     return means
 
 
-def test_the_standard_error_is_that_of_the_formula() -> None:
+def test_the_standard_error_matches_the_formula() -> None:
     values = np.random.default_rng(1).normal(size=400)
     assert _means(values).std() == pytest.approx(values.std() / math.sqrt(400), rel=0.03)
 
 
-def test_the_standard_error_by_source_is_that_of_the_formula() -> None:
+def test_the_standard_error_by_source_matches_the_formula() -> None:
     rng = np.random.default_rng(2)
     sources = np.repeat(np.arange(150), rng.integers(1, 6, size=150))
     values = rng.normal(size=150)[sources] + rng.normal(size=sources.size)
@@ -39,7 +39,7 @@ def test_the_standard_error_by_source_is_that_of_the_formula() -> None:
 
 
 def test_repeats_stay_with_their_items() -> None:
-    # Five repeats an item, all spread between them: means of items are what is drawn, sampling noise counts once.
+    # Five repeats per item, and all spread is between repeats. Item means are resampled, so sampling noise counts once.
     scores = np.random.default_rng(3).random((200, 5))
     items = scores.mean(axis=1)
     assert _means(items).std() == pytest.approx(items.std() / math.sqrt(200), rel=0.03)
@@ -67,7 +67,7 @@ def test_percentile_intervals_cover_the_mean() -> None:
     assert 0.93 <= covered / 600 <= 0.97
 
 
-def test_effect_sizes_of_resamples_are_those_of_the_formula() -> None:
+def test_effect_sizes_of_resamples_match_the_formula() -> None:
     values = np.array([0.0, 1.0, 1.0, 0.0, 1.0, -1.0])
     one = np.array([float(values.size)]), np.array([values.sum()]), np.array([(values**2).sum()])
     assert effect_size_draws(*one)[0] == pytest.approx(cohens_d(values))
@@ -92,7 +92,7 @@ def test_few_or_equal_values_have_no_interval() -> None:
     assert percentile_interval(np.full(100, np.nan), 30) is Reason.TOO_FEW_ITEMS
 
 
-def test_effects_without_differences_are_none_and_without_spread_unknown() -> None:
+def test_the_effect_is_0_without_differences_and_undefined_without_spread() -> None:
     n = np.array([30.0, 30.0, 2.0])
     found = effect_size_draws(n, np.array([0.0, 15.0, 1.0]), np.array([0.0, 7.5, 1.0]))
     assert found[0] == 0.0

@@ -1,4 +1,4 @@
-"""The mean of several benchmarks with its interval, worked by hand and counted."""
+"""The mean of several benchmarks with its interval: a case by hand, and coverage."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_benchmark_without_an_interval_leaves_the_category_without_one() -> No
     assert joined_interval([0.5, 0.6], [Interval(0.4, 0.6, "t"), Reason.ONE_ITEM]) is Reason.ONE_ITEM
 
 
-def test_all_right_everywhere_is_no_certainty() -> None:
+def test_all_right_on_every_benchmark_is_not_certain() -> None:
     found = joined_interval([1.0, 1.0], [wilson(1.0, 20), wilson(1.0, 20)])
     assert isinstance(found, Interval)
     assert found.high == 1.0
-    # sqrt(2) / 2 of the 0.16113 that Wilson leaves below 20 of 20.
+    # sqrt(2) / 2 of 0.16113, which is the distance from 1 to Wilson's lower end for 20 of 20.
     assert found.low == pytest.approx(1 - 0.16113 / np.sqrt(2), abs=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_all_right_everywhere_is_no_certainty() -> None:
     st.lists(st.tuples(st.floats(0, 1), st.integers(2, 500)), min_size=1, max_size=6),
     st.randoms(use_true_random=False),
 )
-def test_order_does_not_matter_and_the_scale_holds(benchmarks: list[tuple[float, int]], draw: object) -> None:
+def test_order_does_not_matter_and_ends_stay_on_the_scale(benchmarks: list[tuple[float, int]], draw: object) -> None:
     def found(rows: list[tuple[float, int]]) -> Interval:
         one = joined_interval([mean for mean, _ in rows], [wilson(mean, n) for mean, n in rows])
         assert isinstance(one, Interval)
@@ -58,8 +58,8 @@ def test_order_does_not_matter_and_the_scale_holds(benchmarks: list[tuple[float,
     assert -1e-12 <= first.low <= first.high <= 1 + 1e-12
 
 
-def test_it_covers_what_it_says() -> None:
-    """Three benchmarks of other sizes and difficulties: about 95% of 2000 intervals hold the true mean."""
+def test_the_interval_covers_95_percent() -> None:
+    """Three benchmarks of different sizes and difficulties: about 95% of 2000 intervals contain the true mean."""
     generator = np.random.default_rng(11)
     shapes = ((200, 2.0, 1.0), (400, 0.8, 0.8), (1319, 9.0, 1.0))  # items, Beta parameters of their difficulty
     truth = np.mean([a / (a + b) for _, a, b in shapes])

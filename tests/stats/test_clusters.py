@@ -1,4 +1,4 @@
-"""Standard errors by source: equal to the naive ones without sources, worked cases, coverage, bounds."""
+"""Standard errors by source: equal to the usual ones without sources, cases by hand, coverage, bounds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_case_worked_by_hand() -> None:
     assert np.std([1, 1, 0, 0, 1, 0], ddof=1) / math.sqrt(6) == pytest.approx(0.223607, abs=1e-6)
 
 
-def test_one_source_is_no_sample() -> None:
+def test_one_source_has_no_interval() -> None:
     found = _mean(np.array([0.2, 0.8]), np.array([7, 7]))
     assert (found.standard_error, found.interval) == (Reason.ONE_CLUSTER, Reason.ONE_CLUSTER)
     assert clustered_mean_interval(np.array([1.0, 0.0]), np.array([7, 7]), proportion=True) == Interval(
@@ -52,12 +52,12 @@ def test_one_source_is_no_sample() -> None:
     assert difference_interval(np.full(12, 0.5), proportion=False, clusters=np.zeros(12)) is Reason.ONE_CLUSTER
 
 
-def test_equal_sources_leave_room_for_doubt() -> None:
+def test_equal_sources_still_have_a_width() -> None:
     sources = np.repeat(np.arange(5), 4)
     interval = clustered_mean_interval(np.ones(20), sources, proportion=True)
     assert isinstance(interval, Interval)
     assert (interval.method, interval.high) == ("wilson_clustered", 1.0)
-    assert interval.low < 0.6  # Five sources' worth of certainty, not twenty.
+    assert interval.low < 0.6  # As certain as five sources allow, not twenty items.
     assert clustered_mean_interval(np.full(20, 3.5), sources, proportion=False) is Reason.ZERO_VARIANCE
 
 
@@ -87,14 +87,14 @@ def test_a_proportion_by_source_stays_on_the_scale(sample: list[tuple[float, int
     assert interval.low - 1e-9 <= values.mean() <= interval.high + 1e-9
 
 
-def test_totals_keep_the_columns_together() -> None:
+def test_cluster_totals_sum_each_column() -> None:
     columns = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
     assert cluster_totals(columns, np.array([1, 0, 1])).tolist() == [[2.0, 20.0], [5.0, 50.0]]
     assert cluster_totals(columns, None) is columns
 
 
-def test_intervals_by_source_cover_where_naive_ones_do_not() -> None:
-    # 120 articles with 1 to 12 questions each; what an article adds is shared by its questions.
+def test_intervals_by_source_cover_and_naive_ones_do_not() -> None:
+    # 120 articles with 1 to 12 questions each. All questions of an article share its effect.
     rng = np.random.default_rng(4)
     sizes = np.tile(np.arange(1, 13), 10)
     sources = np.repeat(np.arange(120), sizes)
@@ -111,7 +111,7 @@ def test_intervals_by_source_cover_where_naive_ones_do_not() -> None:
 
 
 def test_shares_by_source_cover_at_small_n() -> None:
-    # 30 articles with 4 questions each, chances Beta(8, 2) by article.
+    # 30 articles with 4 questions each. The probability of a right answer is Beta(8, 2) per article.
     rng = np.random.default_rng(5)
     sources = np.repeat(np.arange(30), 4)
     covered = 0

@@ -1,4 +1,4 @@
-"""Per-token means over chunks: worked cases, the plain t interval as special case, classes, coverage."""
+"""Per-token means over chunks: cases by hand, the plain t interval as a special case, classes, coverage."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_the_perplexity_ratio_is_the_exponential_of_the_difference_per_token() -
     assert found.interval.low == pytest.approx(math.exp(found.ln_ratio.interval.low))
 
 
-def test_agreement_ends_at_all_tokens() -> None:
+def test_agreement_stays_within_0_and_1() -> None:
     found = agreement(np.array([256.0, 256.0, 250.0]), np.full(3, 256.0))
     assert isinstance(found, ClusteredRatio)
     assert isinstance(found.interval, Interval)
     assert found.interval.high == 1.0
     certain = agreement(np.full(3, 256.0), np.full(3, 256.0))
     assert isinstance(certain, ClusteredRatio)
-    assert certain.interval is Reason.ZERO_VARIANCE  # Three chunks prove nothing about all text.
+    assert certain.interval is Reason.ZERO_VARIANCE  # Three equal chunks prove nothing about other text.
 
 
 def test_classes_of_tokens_have_their_own_means() -> None:
@@ -76,7 +76,7 @@ def test_degenerate_chunks_have_reasons() -> None:
 
 
 def test_intervals_of_skewed_divergences_cover_the_mean() -> None:
-    # Chunk means lognormal, as KLD is: 560 chunks.
+    # 560 chunks whose means are lognormal, like KLD.
     rng = np.random.default_rng(3)
     truth = math.exp(-5 + 0.5**2 / 2)
     covered = 0

@@ -16,7 +16,7 @@ RECIPES, IMATRICES = ("q4_k_m", "q4_k_l"), ("none", "en", "en-ja4")
 
 
 def _losses(rng: np.random.Generator, chunks: int = 80, help_ja: float = 0.01) -> dict[str, np.ndarray]:
-    """Recipe adds -.004 for q4_k_l; imatrices help by .006 and .008; en-ja4 helps Japanese by `help_ja` more."""
+    """Return losses: q4_k_l adds -.004, imatrices help by .006 and .008, en-ja4 helps Japanese by `help_ja` more."""
     found = {}
     for language, level in (("en", 0.03), ("ja", 0.05)):
         values = level + np.zeros((chunks, 2, 3)) + rng.normal(0, 0.01, size=(chunks, 1, 1))
@@ -73,7 +73,7 @@ def test_without_a_reference_languages_are_not_compared() -> None:
     assert ("imatrix", "language") in {effect.factors for effect in effects}
 
 
-def test_what_is_common_to_a_chunk_does_not_widen_the_intervals() -> None:
+def test_noise_common_to_a_chunk_does_not_widen_the_intervals() -> None:
     rng = np.random.default_rng(4)
     losses = _losses(rng)
     shifted = {name: values + rng.normal(0, 5.0, size=(80, 1, 1)) for name, values in losses.items()}
@@ -144,7 +144,7 @@ def test_pairs_within_a_language_are_paired_t_tests_and_differences_between_lang
     assert (between.interval.low, between.interval.high) == pytest.approx((interval.low, interval.high))
 
 
-def test_pairs_say_what_contrasts_against_one_baseline_do_not() -> None:
+def test_pairs_show_differences_that_contrasts_against_one_baseline_do_not() -> None:
     losses = _losses(np.random.default_rng(8))
     effects = pairwise_contrasts(losses, RECIPES, IMATRICES)
     main = factorial_effects(losses, RECIPES, IMATRICES)
@@ -157,7 +157,7 @@ def test_pairs_say_what_contrasts_against_one_baseline_do_not() -> None:
         assert within.estimate == pytest.approx(value, abs=0.0015)
 
 
-def test_equal_matrices_are_rarely_told_apart_anywhere_in_the_family() -> None:
+def test_equal_matrices_rarely_differ_anywhere_in_the_family() -> None:
     rng = np.random.default_rng(9)
     alarms = 0
     for _ in range(300):
@@ -169,7 +169,7 @@ def test_equal_matrices_are_rarely_told_apart_anywhere_in_the_family() -> None:
     assert alarms / 300 <= 0.08
 
 
-def test_swapping_two_matrices_turns_the_sign() -> None:
+def test_swapping_two_matrices_reverses_the_sign() -> None:
     losses = _losses(np.random.default_rng(10), chunks=12)
     turned = {name: values[:, :, ::-1] for name, values in losses.items()}
     forward = pairwise_contrasts(losses, RECIPES, IMATRICES)

@@ -1,4 +1,4 @@
-"""Flipped answers: McNemar's vectors, pairs of seeds by hand, the noise floor, odds, bounds."""
+"""Flipped answers: reference values of McNemar's test, pairs of seeds by hand, the noise floor, odds, bounds."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def test_mcnemar_gives_the_reference_values(lost: int, gained: int, two_sided: f
     assert (found.p_value, found.p_value_worse, found.p_value_mid) == pytest.approx((two_sided, worse, mid), abs=6e-7)
 
 
-def test_as_many_gained_as_lost_is_no_evidence() -> None:
-    assert mcnemar(8, 8, 100).p_value == 1.0  # Twice the tail would be 1.196.
+def test_equal_gains_and_losses_are_no_evidence() -> None:
+    assert mcnemar(8, 8, 100).p_value == 1.0  # Twice the tail probability would be 1.196.
     assert mcnemar(8, 8, 100).p_value_mid == pytest.approx(1.0)
     assert (mcnemar(0, 0, 10).p_value, mcnemar(0, 0, 10).p_value_worse) == (1.0, 1.0)
 
 
-def test_the_interval_beside_mcnemar_gives_the_reference_values() -> None:
+def test_the_interval_of_mcnemar_gives_the_reference_values() -> None:
     interval = mcnemar(40, 25, 1319).interval
     assert (interval.low, interval.high) == pytest.approx((-0.023393, 0.000683), abs=6e-7)
 
 
 @given(counts)
-def test_mcnemar_is_scipys_binomial_test(of: tuple[int, int]) -> None:
+def test_mcnemar_equals_scipys_binomial_test(of: tuple[int, int]) -> None:
     lost, gained = of
     found = mcnemar(lost, gained, lost + gained + 10)
     if lost + gained:
@@ -57,7 +57,7 @@ def test_pairs_of_seeds_worked_by_hand() -> None:
     assert (found.lost.tolist(), found.gained.tolist()) == ([0.5], [0.0])
     same = flips(arm, reference, different_seeds=False)
     assert same.lost.tolist() == [0.5]  # Seed 0 kept, seed 1 lost.
-    # Seed 1 of the arm unscored: of different seeds only (1, 0) is left.
+    # Seed 1 of the arm is unscored, so only the pair (1, 0) of different seeds is left.
     missing = flips(np.array([[1.0, NAN]]), reference, different_seeds=True)
     assert missing.lost.tolist() == [0.0]
 
@@ -83,7 +83,7 @@ def test_every_pair_is_counted_once() -> None:
         assert found.gained[item] == pytest.approx(np.mean([one == 0 and other == 1 for one, other in pairs]))
 
 
-def test_an_arm_that_only_samples_anew_flips_as_much_as_the_noise_floor() -> None:
+def test_an_arm_that_differs_only_by_sampling_flips_as_much_as_the_noise_floor() -> None:
     rng = np.random.default_rng(2)
     chances = rng.beta(0.8, 0.4, size=(4000, 1))
     reference, arm = ((rng.random((4000, 5)) < chances).astype(float) for _ in range(2))
@@ -96,7 +96,7 @@ def test_an_arm_that_only_samples_anew_flips_as_much_as_the_noise_floor() -> Non
 
 
 @given(answers, answers)
-def test_flips_are_shares_and_swap_with_the_arms(one: list[list[float]], other: list[list[float]]) -> None:
+def test_flips_are_shares_and_swapping_the_arms_swaps_them(one: list[list[float]], other: list[list[float]]) -> None:
     size = min(len(one), len(other))
     arm, reference = np.array(one[:size]), np.array(other[:size])
     for different in (False, True):
@@ -107,7 +107,7 @@ def test_flips_are_shares_and_swap_with_the_arms(one: list[list[float]], other: 
         np.testing.assert_allclose(found.lost, swapped.gained)
 
 
-def test_rates_take_the_interval_that_fits_them() -> None:
+def test_each_rate_gets_the_interval_that_fits_it() -> None:
     one_run = rate(np.repeat([1.0, 0.0], [3, 997]))
     few = rate(np.repeat([0.2, 0.0], [9, 991]))
     many = rate(np.repeat([0.2, 0.0], [10, 990]))
@@ -117,8 +117,8 @@ def test_rates_take_the_interval_that_fits_them() -> None:
 
 
 @pytest.mark.parametrize("chance", [0.002, 0.01, 0.05])
-def test_rates_over_pairs_of_seeds_cover_even_where_flips_are_rare(chance: float) -> None:
-    # Shares of 20 pairs; items differ: chances Beta with the given mean.
+def test_rates_over_pairs_of_seeds_cover_even_if_flips_are_rare(chance: float) -> None:
+    # Shares of 20 pairs. Items differ: their probabilities are Beta with the given mean.
     rng = np.random.default_rng(3)
     covered = 0
     for _ in range(400):
@@ -153,14 +153,14 @@ def test_the_odds_ratio_of_many_runs_covers_the_true_one() -> None:
     assert 0.92 <= covered / 400 <= 0.98
 
 
-def test_no_flips_have_no_odds() -> None:
+def test_without_flips_there_are_no_odds() -> None:
     none, some = np.zeros(10), np.array([0.5] + [0.0] * 9)
     assert odds_ratio(none, none) is Reason.NO_FLIPS
     assert odds_ratio(some, none) is Reason.NO_FLIPS
     assert odds_ratio(np.ones(3), np.zeros(3)) is Reason.NO_FLIPS
 
 
-def test_one_flip_each_way_leaves_the_odds_wide_open() -> None:
+def test_one_flip_each_way_gives_a_wide_interval_of_the_odds() -> None:
     found = odds_ratio(np.array([0.5, 0.0]), np.array([0.0, 0.5]))
     assert isinstance(found, Rate)
     assert isinstance(found.interval, Interval)
@@ -169,8 +169,8 @@ def test_one_flip_each_way_leaves_the_odds_wide_open() -> None:
     assert found.interval.high > 10
 
 
-def test_few_items_that_lose_more_than_they_gain_do_not_make_the_odds_sure() -> None:
-    # Forty shaky items flip both ways alike, three of them lose once more: the delta method would say [1.00, 1.10].
+def test_few_items_that_lose_more_than_they_gain_do_not_make_the_odds_certain() -> None:
+    # Forty unstable items flip equally both ways, three of them lose once more. The delta method gives [1.00, 1.10].
     lost, gained = np.full(40, 2 / 6), np.full(40, 2 / 6)
     lost[:3] += 1 / 6
     found = odds_ratio(lost, gained)
@@ -182,7 +182,7 @@ def test_few_items_that_lose_more_than_they_gain_do_not_make_the_odds_sure() -> 
 
 @pytest.mark.parametrize(("n", "worse"), [(40, 1.0), (64, 2.0), (300, 1.5)])
 def test_the_odds_of_sampled_answers_cover_the_true_ones(n: int, worse: float) -> None:
-    # A third of the items are shaky: right half of the time under the reference, less often under the arm.
+    # A third of the items are unstable: right half of the time under the reference, less often under the arm.
     rng = np.random.default_rng(7)
     chance = 1 / (1 + worse)
     truth = (0.5 * (1 - chance)) / (0.5 * chance)

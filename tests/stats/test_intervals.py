@@ -1,4 +1,4 @@
-"""Intervals of one arm: worked cases, reference values, counted coverage, properties, degenerate data."""
+"""Intervals of one arm: cases by hand, reference values, coverage, properties, degenerate data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_wilson_agrees_with_scipy() -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
 
 
-def test_wilson_ends_are_exactly_on_the_scale_where_all_is_wrong_or_right() -> None:
+def test_wilson_ends_exactly_at_0_or_1_if_all_answers_are_wrong_or_right() -> None:
     assert wilson(0.0, 20).low == 0.0
     assert wilson(1.0, 20).high == 1.0
 
@@ -46,19 +46,19 @@ def test_the_t_interval_of_a_case_worked_by_hand() -> None:
     assert (interval.low, interval.high) == pytest.approx((4 - 4.968275, 4 + 4.968275), abs=1e-5)
 
 
-def test_proportions_take_wilson_below_200_items_and_t_from_there() -> None:
+def test_proportions_take_wilson_below_200_items_and_t_from_200_on() -> None:
     means = np.tile([0.0, 1.0], 100)
     assert mean_interval(means[:-1], proportion=True).method == "wilson"  # type: ignore[union-attr]
     assert mean_interval(means, proportion=True).method == "t"  # type: ignore[union-attr]
     assert mean_interval(np.ones(500), proportion=True).method == "wilson"  # type: ignore[union-attr]
 
 
-def test_wilson_counts_items_and_not_repeats() -> None:
-    # 10 items of 5 repeats each, all the same: ten questions' worth of certainty, not fifty.
+def test_wilson_counts_items_not_repeats() -> None:
+    # 10 items with 5 equal repeats each: as certain as ten questions allow, not fifty.
     assert mean_interval(np.full(10, 0.4), proportion=True) == wilson(0.4, 10)
 
 
-def test_too_little_data_gives_no_certainty() -> None:
+def test_too_little_data_is_not_certain() -> None:
     for few in (np.array([]), np.array([1.0])):
         assert mean_interval(few, proportion=True) == Interval(0.0, 1.0, "score_range")
     assert mean_interval(np.array([]), proportion=False) is Reason.NO_SCORED_ITEMS
@@ -67,7 +67,7 @@ def test_too_little_data_gives_no_certainty() -> None:
 
 
 @given(st.lists(shares, max_size=300), st.randoms(use_true_random=False))
-def test_an_interval_holds_its_mean_stays_on_the_scale_and_ignores_the_order(means: list[float], order) -> None:  # type: ignore[no-untyped-def]
+def test_an_interval_contains_its_mean_stays_on_the_scale_and_ignores_the_order(means: list[float], order) -> None:  # type: ignore[no-untyped-def]
     interval = mean_interval(np.array(means), proportion=True)
     assert isinstance(interval, Interval)
     assert 0.0 <= interval.low < interval.high <= 1.0
@@ -79,19 +79,19 @@ def test_an_interval_holds_its_mean_stays_on_the_scale_and_ignores_the_order(mea
 
 
 @given(st.floats(0, 1), st.integers(1, 5000))
-def test_wilson_mirrors_right_and_wrong_and_narrows_with_items(mean: float, n: int) -> None:
+def test_wilson_is_symmetric_in_right_and_wrong_and_narrows_with_items(mean: float, n: int) -> None:
     interval, mirrored, more = wilson(mean, n), wilson(1 - mean, n), wilson(mean, n + 1)
     assert (interval.low, interval.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low), abs=1e-9)
     assert more.high - more.low <= interval.high - interval.low + 1e-12
 
 
 def test_t_over_item_means_covers_the_accuracy_over_all_questions() -> None:
-    # Chances to be right are drawn anew each time: p ~ Beta(.9, .1), mean .9; 1319 items, 5 repeats.
+    # The probability of a right answer is drawn anew for each item: p ~ Beta(.9, .1), mean .9; 1319 items, 5 repeats.
     rng = np.random.default_rng(1)
     means = rng.binomial(5, rng.beta(0.9, 0.1, size=(1500, 1319))) / 5
     half = t_quantile(1318) * means.std(axis=1, ddof=1) / np.sqrt(1319)
     first = mean_interval(means[0], proportion=True)
-    assert isinstance(first, Interval)  # The vectorised formula is the function's own.
+    assert isinstance(first, Interval)  # The vectorised formula equals the function.
     assert first.high - first.low == pytest.approx(2 * half[0])
     assert 0.93 <= np.mean(np.abs(means.mean(axis=1) - 0.9) <= half) <= 0.97
 
@@ -109,7 +109,7 @@ def test_below_200_items_wilson_covers_the_accuracy_over_all_questions() -> None
 @pytest.mark.parametrize("n", [40, 100, 199])
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.8, 0.93])
 def test_wilson_covers_about_95_percent(n: int, p: float) -> None:
-    # Exactly: the chances of all counts whose interval holds p.
+    # Exact coverage: the sum of the probabilities of all counts whose interval contains p.
     counts = np.arange(n + 1)
     holds = [interval.low <= p <= interval.high for interval in (wilson(count / n, n) for count in counts)]
     assert 0.925 <= scipy_stats.binom.pmf(counts, n, p)[holds].sum() <= 0.985

@@ -1,4 +1,4 @@
-"""Adjusted p values: the reference vector, families by hand, order and bounds."""
+"""Adjusted p values: reference values, families by hand, order and bounds."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def test_the_order_of_the_family_does_not_matter() -> None:
         assert adjust(VECTOR[shuffled]) == pytest.approx(adjust(VECTOR)[shuffled])
 
 
-def test_scipy_finds_the_same_false_discovery_rates() -> None:
+def test_false_discovery_rates_agree_with_scipy() -> None:
     assert benjamini_hochberg(VECTOR) == pytest.approx(scipy_stats.false_discovery_control(VECTOR))
 
 
-def test_a_family_of_one_or_none_stays_as_it_is() -> None:
+def test_a_family_of_one_or_none_is_unchanged() -> None:
     for adjust in (holm, benjamini_hochberg):
         assert adjust(np.array([0.03])).tolist() == [0.03]
         assert adjust(np.array([])).size == 0
 
 
 @given(families)
-def test_adjusting_only_ever_raises_p_keeps_its_order_and_holm_is_the_stricter(p_values: np.ndarray) -> None:
+def test_adjusting_never_lowers_p_and_keeps_its_order_and_holm_is_stricter(p_values: np.ndarray) -> None:
     strict, loose = holm(p_values), benjamini_hochberg(p_values)
     assert np.all(strict >= loose - 1e-12)
     assert np.all(loose >= p_values - 1e-12)

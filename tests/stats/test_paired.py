@@ -1,4 +1,4 @@
-"""Paired differences: pairing rules, worked cases, coverage where few items differ, properties, degenerate data."""
+"""Paired differences: pairing rules, cases by hand, coverage if few items differ, properties, degenerate data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _items(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
     return frame.with_columns(n_runs=pl.when(pl.col("mean").is_null()).then(0).otherwise(3).cast(pl.Int64))
 
 
-def test_items_pair_by_id_and_prompt_and_the_rest_is_counted() -> None:
+def test_items_pair_by_id_and_prompt_and_the_others_are_counted() -> None:
     arm = _items(("a", "1", 1.0), ("b", "2", 0.5), ("c", "3", None), ("d", "4", 0.25))
     reference = _items(("d", "4", 1.0), ("c", "3", 1.0), ("b", "other", 1.0), ("a", "1", 0.5))
     pairing = pair_items(arm, reference)
@@ -55,7 +55,7 @@ def test_arms_planned_on_different_items_are_not_paired() -> None:
 
 def test_a_case_worked_by_hand() -> None:
     # d = 1, 2, 3, 6: mean 3, sd sqrt(14/3) = 2.160247, half-width 3.182446 * 2.160247/2 = 3.437435;
-    # J = 1 - 3/(4*3 - 1) = 8/11, d_z = 8/11 * 3/2.160247 = 1.009986; all the same way: p = 2/16.
+    # J = 1 - 3/(4*3 - 1) = 8/11, d_z = 8/11 * 3/2.160247 = 1.009986; all have the same sign: p = 2/16.
     found = _compare([1.0, 2.0, 3.0, 6.0], proportion=False)
     assert isinstance(found.interval, Interval)
     assert found.difference == 3.0
@@ -65,7 +65,7 @@ def test_a_case_worked_by_hand() -> None:
 
 
 def test_the_t_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
-    # n = 1319, b = 40, c = 25: Wald [-.023337, +.000592]; ours differs by n-1 and t, a thousandth of the width.
+    # n = 1319, b = 40, c = 25: Wald [-.023337, +.000592]; ours uses n-1 and t and differs by 1/1000 of the width.
     found = _compare(np.repeat([-1.0, 1.0, 0.0], [40, 25, 1254]))
     assert found.difference == pytest.approx(-0.011372, abs=5e-7)
     assert isinstance(found.interval, Interval)
@@ -73,7 +73,7 @@ def test_the_t_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
     assert (found.interval.low, found.interval.high) == pytest.approx((-0.023337, 0.000592), abs=3e-5)
 
 
-def test_scipy_finds_the_same_interval_and_p() -> None:
+def test_interval_and_p_agree_with_scipy() -> None:
     rng = np.random.default_rng(12)
     arm, reference = rng.integers(0, 4, 12) / 3, rng.integers(0, 4, 12) / 3
     found = _compare(arm - reference, proportion=False)
@@ -86,7 +86,7 @@ def test_scipy_finds_the_same_interval_and_p() -> None:
     assert _p_value(arm - reference) == pytest.approx(permuted.pvalue)
 
 
-def test_the_variance_is_that_of_both_arms_less_twice_what_they_share() -> None:
+def test_the_variance_is_that_of_both_arms_minus_twice_their_covariance() -> None:
     rng = np.random.default_rng(7)
     arm, reference = rng.random(50), rng.random(50)
     interval = difference_interval(arm - reference, proportion=False)
@@ -96,7 +96,7 @@ def test_the_variance_is_that_of_both_arms_less_twice_what_they_share() -> None:
     assert interval.high - interval.low == pytest.approx(2 * t_quantile(49) * error)
 
 
-def test_equal_answers_are_no_proof_of_equality() -> None:
+def test_equal_answers_do_not_prove_equality() -> None:
     found = _compare(np.zeros(40))
     assert isinstance(found.interval, Interval)
     assert (found.difference, found.cohens_d) == (0.0, Reason.ZERO_VARIANCE)
@@ -136,7 +136,7 @@ def test_swapping_the_arms_mirrors_everything(values: list[float]) -> None:
 
 
 @given(thirds)
-def test_the_interval_has_a_width_holds_the_mean_and_stays_on_the_scale(values: list[float]) -> None:
+def test_the_interval_has_a_width_contains_the_mean_and_stays_on_the_scale(values: list[float]) -> None:
     interval = difference_interval(np.array(values), proportion=True)
     assert isinstance(interval, Interval)
     assert -1.0 <= interval.low < interval.high <= 1.0
@@ -154,7 +154,7 @@ def test_the_interval_without_any_difference_is_about_three_in_n_and_narrows(n: 
     ("n", "loss", "gain"),
     [(40, 0.01, 0.0), (40, 0.05, 0.0), (40, 0.1, 0.05), (40, 0.3, 0.1), (100, 0.02, 0.005), (100, 0.15, 0.15)],
 )
-def test_the_interval_covers_the_true_difference_even_where_few_items_differ(n: int, loss: float, gain: float) -> None:
+def test_the_interval_covers_the_true_difference_even_if_few_items_differ(n: int, loss: float, gain: float) -> None:
     rng = np.random.default_rng(8)
     covered = 0
     for losses, gains, same in rng.multinomial(n, [loss, gain, 1 - loss - gain], size=1000):
@@ -178,10 +178,10 @@ def test_the_interval_covers_the_difference_of_sampled_answers() -> None:
 
 
 _MEAN_CHANCE = float(np.mean(1 / (1 + np.exp(-np.random.default_rng(10).normal(0.8, 1.5, size=2_000_000)))))
-"""Mean chance of the reference to be right, over all questions of the simulation above."""
+"""Mean probability that the reference is right, over all questions of the simulation above."""
 
 
-def test_cohens_d_takes_the_small_sample_factor() -> None:
+def test_cohens_d_has_the_small_sample_factor() -> None:
     values = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
     plain = values.mean() / values.std(ddof=1)
     assert cohens_d(values) == pytest.approx(plain * (1 - 3 / (4 * 4 - 1)))

@@ -1,4 +1,4 @@
-"""The sign-flip test: McNemar's vectors, small cases by hand, its two forms against each other, A/A data."""
+"""The sign-flip test: reference values of McNemar's test, small cases by hand, comparison of both forms, A/A data."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def _flips(losses: int, gains: int, same: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("losses", "gains", "p_value"), [(15, 5, 0.041389), (40, 25, 0.081682), (8, 8, 1.0), (0, 0, 1.0)]
 )
-def test_right_and_wrong_under_one_run_give_exact_mcnemar(losses: int, gains: int, p_value: float) -> None:
+def test_right_and_wrong_under_one_run_give_mcnemars_exact_test(losses: int, gains: int, p_value: float) -> None:
     result = sign_flip_test(_flips(losses, gains, 200), _rng())
     assert result.p_value == pytest.approx(p_value, abs=5e-7)
     assert result.test == "sign_flip_exact"
 
 
 def test_a_case_worked_by_hand() -> None:
-    # 1/3, 1/3, 2/3 all the same way: sum 4/3, reached by 2 of the 8 sign assignments.
+    # 1/3, 1/3, 2/3 with the same sign: the sum 4/3 is reached by 2 of the 8 sign assignments.
     assert sign_flip_test(np.array([1, 1, 2]) / 3, _rng()).p_value == pytest.approx(2 / 8)
     # 2/3 against 1/3: |sum| >= 1/3 always.
     assert sign_flip_test(np.array([2, -1]) / 3, _rng()).p_value == 1.0
 
 
-def test_continuous_differences_are_drawn_and_never_give_zero() -> None:
+def test_continuous_differences_use_random_signs_and_p_is_never_zero() -> None:
     result = sign_flip_test(np.random.default_rng(3).normal(5.0, 1.0, 50), _rng())
     assert result.test == "sign_flip_monte_carlo"
     assert result.p_value == pytest.approx(1 / 10_001)
@@ -63,13 +63,13 @@ def test_the_same_generator_gives_the_same_p() -> None:
 
 
 @given(differences)
-def test_p_is_a_chance_and_the_same_with_the_arms_swapped(values: list[float]) -> None:
+def test_p_is_a_probability_and_swapping_the_arms_keeps_it(values: list[float]) -> None:
     one, other = sign_flip_test(np.array(values), _rng()), sign_flip_test(-np.array(values), _rng())
     assert 0.0 < one.p_value <= 1.0
     assert one.p_value == pytest.approx(other.p_value)
 
 
-def test_equal_arms_are_called_different_in_at_most_5_percent() -> None:
+def test_equal_arms_differ_significantly_in_at_most_5_percent() -> None:
     rng = np.random.default_rng(6)
     chances = rng.beta(0.8, 0.4, size=(800, 100))
     arm, reference = rng.binomial(3, chances) / 3, rng.binomial(3, chances) / 3
@@ -77,21 +77,21 @@ def test_equal_arms_are_called_different_in_at_most_5_percent() -> None:
     assert 0.02 <= np.mean(alarms) <= 0.065  # Standard error .008.
 
 
-def test_arms_share_the_random_signs_and_each_gets_the_p_it_has_alone() -> None:
+def test_arms_share_the_random_signs_and_each_gets_the_same_p_as_alone() -> None:
     columns = np.random.default_rng(14).normal(0.1, 1.0, size=(60, 3))
     together = sign_flip_tests(columns, _rng())
     assert together == [sign_flip_test(column, _rng()) for column in columns.T]
 
 
 def test_items_of_one_source_flip_together() -> None:
-    # Sums by source 1, 1, 1, 1: all the same way in 2 of 16 assignments; twelve single items would give 2 of 4096.
+    # Sums by source 1, 1, 1, 1: equal signs in 2 of 16 assignments. Twelve single items would give 2 of 4096.
     values, sources = np.full(12, 1 / 3), np.repeat(np.arange(4), 3)
     (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
     assert test.p_value == pytest.approx(2 / 16)
 
 
-def test_sums_that_miss_zero_by_rounding_have_no_sign() -> None:
-    # .1 + .2 - .3 is 5.6e-17: of three sources two differ, both the same way.
+def test_a_sum_that_is_zero_but_for_rounding_has_no_sign() -> None:
+    # .1 + .2 - .3 is 5.6e-17. So two of the three sources differ, both with the same sign.
     values, sources = np.array([0.1, 0.2, -0.3, 0.5, 0.5]), np.array([0, 0, 0, 1, 2])
     (test,) = sign_flip_tests(cluster_totals(values[:, None], sources), _rng())
     assert test == PermutationTest(2 / 4, "sign_flip_exact")

@@ -1,4 +1,4 @@
-"""Smallest detectable differences and items needed: the reference table, and what simulated runs really find."""
+"""Smallest detectable differences and items needed: the reference table, and the power of simulated runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_table_of_detectable_differences(n: int, points: tuple[float, ...]) 
 
 
 @pytest.mark.parametrize(("n", "points"), [(1319, 4.36), (500, 7.09), (1172, 4.63)])
-def test_unpaired_arms_at_80_percent_right_show_less(n: int, points: float) -> None:
+def test_unpaired_arms_at_80_percent_right_detect_less(n: int, points: float) -> None:
     assert 100 * detectable_difference(2 * 0.8 * 0.2, n) == pytest.approx(points, abs=0.0051)
 
 
@@ -38,11 +38,11 @@ def test_judged_scores_of_a_hundred_questions() -> None:
 
 def test_items_for_one_percentage_point() -> None:
     assert [items_needed(q, 0.01) for q in (0.02, 0.05, 0.1)] == [1570, 3925, 7849]
-    # One-sided at 5%, as the literature has non-inferiority; our verdict's own is 2.5%.
+    # One-sided at 5%, as usual for non-inferiority in the literature. Our verdict uses 2.5%.
     assert [items_needed(q, 0.01, confidence=0.9) for q in (0.02, 0.05, 0.1)] == [1237, 3092, 6183]
 
 
-def test_repeats_lower_at_best_all_of_the_variance_and_at_worst_none() -> None:
+def test_repeats_reduce_all_of_the_variance_at_best_and_none_at_worst() -> None:
     assert discordance_bounds(0.1, 5) == pytest.approx((0.02, 0.1))
     assert discordance_bounds(0.1, 1) == (0.1, 0.1)
 
@@ -60,6 +60,6 @@ def test_the_stated_power_is_reached() -> None:
 
 
 @given(st.floats(1e-6, 4.0), st.integers(1, 10**6))
-def test_the_items_needed_for_the_detectable_difference_are_the_items_there_are(variance: float, n: int) -> None:
+def test_the_detectable_difference_needs_exactly_the_given_items(variance: float, n: int) -> None:
     assert items_needed(variance, detectable_difference(variance, n)) in (n, n + 1)
     assert normal_sum() == pytest.approx(2.8016, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Shares out of counts: reference values, scipy, exact coverage, bounds."""
+"""Shares from counts: reference values, comparison with scipy, exact coverage, bounds."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_the_exact_interval_agrees_with_scipy() -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
 
 
-def test_nothing_seen_leaves_room_for_doubt() -> None:
-    # 0 of 20: 1 - .025^(1/20) = .168433. No items at all: the middle 95% of anything.
+def test_no_events_still_give_a_width() -> None:
+    # 0 of 20: 1 - .025^(1/20) = .168433. Without items: the middle 95% of the uniform prior.
     assert (clopper_pearson(0, 20).low, clopper_pearson(20, 20).high) == (0.0, 1.0)
     assert clopper_pearson(0, 20).high == pytest.approx(0.168433, abs=1e-6)
     assert (uniform_posterior(0, 0).low, uniform_posterior(0, 0).high) == pytest.approx((0.025, 0.975))
@@ -45,7 +45,7 @@ def test_the_exact_interval_covers_at_least_95_percent(n: int, p: float) -> None
 
 
 @given(counts)
-def test_the_exact_interval_is_the_widest_and_mirrors(of: tuple[int, int]) -> None:
+def test_the_exact_interval_is_the_widest_and_symmetric(of: tuple[int, int]) -> None:
     count, n = of
     exact, mirrored, posterior = clopper_pearson(count, n), clopper_pearson(n - count, n), uniform_posterior(count, n)
     assert (exact.low, exact.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low), abs=1e-9)

@@ -1,4 +1,4 @@
-"""Records to items: seeds first, unscored never a zero."""
+"""Records to items: seeds are averaged first, and an unscored record never counts as zero."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _reduced(*rows: dict[str, Any]) -> list[dict[str, Any]]:
     return per_item(with_value(pl.DataFrame(list(rows), schema=SCHEMA))).to_dicts()
 
 
-def test_seeds_are_reduced_to_one_mean_an_item() -> None:
+def test_seeds_are_reduced_to_one_mean_per_item() -> None:
     rows = [_record("a", seed, "correct" if seed else "wrong", float(seed > 0)) for seed in range(3)]
     (item,) = _reduced(*rows)
     assert item["mean"] == pytest.approx(2 / 3)
@@ -40,12 +40,12 @@ def test_seeds_are_reduced_to_one_mean_an_item() -> None:
     assert (item["n_runs"], item["prompt_hash"]) == (3, "p")
 
 
-def test_an_unscored_record_is_left_out_and_not_a_zero() -> None:
+def test_an_unscored_record_is_left_out_and_does_not_count_as_zero() -> None:
     (item,) = _reduced(_record("a", 0, "correct", 1.0), _record("a", 1, "unscored"))
     assert (item["mean"], item["variance"], item["n_runs"]) == (1.0, None, 1)
 
 
-def test_an_item_that_was_never_scored_stays_in_sight() -> None:
+def test_an_item_that_was_never_scored_keeps_its_row() -> None:
     (item,) = _reduced(_record("a", 0, "unscored", prompt_hash=None))
     assert (item["mean"], item["n_runs"], item["prompt_hash"]) == (None, 0, None)
 
@@ -55,7 +55,7 @@ def test_a_measured_record_gives_nats_per_token() -> None:
     assert item["mean"] == 2.5
 
 
-def test_a_measurement_that_is_no_number_or_has_no_tokens_is_unscored() -> None:
+def test_a_measurement_that_is_not_finite_or_has_no_tokens_is_unscored() -> None:
     items = _reduced(
         _record("a", 0, "measured", nll_sum=float("nan"), n_tokens=256),
         _record("b", 0, "measured", nll_sum=1.0, n_tokens=0),
@@ -64,7 +64,7 @@ def test_a_measurement_that_is_no_number_or_has_no_tokens_is_unscored() -> None:
     assert [item["mean"] for item in items] == [None, None, None]
 
 
-def test_a_prompt_drawn_anew_under_each_seed_has_all_its_hashes() -> None:
+def test_a_prompt_drawn_anew_for_each_seed_has_all_its_hashes() -> None:
     (item,) = _reduced(_record("a", 0, "correct", 1.0, prompt_hash="x"), _record("a", 1, "wrong", 0.0, prompt_hash="b"))
     assert item["prompt_hash"] == "b+x"
 
@@ -74,6 +74,6 @@ def test_the_order_of_records_does_not_matter() -> None:
     assert _reduced(*rows) == _reduced(*reversed(rows))
 
 
-def test_items_keep_the_source_that_they_share_and_others_are_their_own() -> None:
+def test_items_keep_a_shared_source_and_other_items_are_their_own_source() -> None:
     items = _reduced(_record("a", 0, "correct", 1.0, cluster="article 7"), _record("b", 0, "correct", 1.0))
     assert [item["cluster"] for item in items] == ["article 7", "item b"]

@@ -1,4 +1,4 @@
-"""Spread between items and runs: worked cases, holes in the data, and what the plain bar covers."""
+"""Spread between items and runs: cases by hand, missing data, and the coverage of the plain error bar."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def test_a_case_worked_by_hand() -> None:
     assert (spread.n_runs, spread.n_items) == (3, 4)
 
 
-def test_run_means_are_taken_over_the_items_of_all_runs() -> None:
-    # The second item is hard and unscored in run 2: without it both runs are alike.
+def test_run_means_use_only_items_scored_in_all_runs() -> None:
+    # The second item is hard, and unscored in run 2. Without it both runs are equal.
     spread = run_spread(np.array([[1.0, 1.0], [0.0, NAN]]))
     assert isinstance(spread, RunSpread)
     assert (spread.sigma_runs, spread.n_items) == (0.0, 1)
 
 
-def test_a_run_without_scores_is_no_run() -> None:
+def test_a_run_without_scores_is_left_out() -> None:
     assert run_spread(np.array([[1.0, NAN], [0.0, NAN]])) is Reason.ONE_RUN
     assert run_spread(np.array([[1.0, NAN], [NAN, 1.0]])) is Reason.NO_ITEM_IN_ALL_RUNS
     assert run_spread(np.full((3, 2), NAN)) is Reason.NO_SCORED_ITEMS
     assert run_spread(np.empty((0, 0))) is Reason.NO_SCORED_ITEMS
 
 
-def test_sigma_over_items() -> None:
+def test_sigma_items() -> None:
     assert sigma_items(np.array([2.0, 4.0, 6.0])) == pytest.approx(2.0)
     assert sigma_items(np.array([1.0])) is Reason.ONE_ITEM
     assert sigma_items(np.array([])) is Reason.NO_SCORED_ITEMS

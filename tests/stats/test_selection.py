@@ -1,4 +1,4 @@
-"""The smallest arm that is no worse, and arms out of order."""
+"""The smallest arm that is no worse, and larger arms that do worse than smaller ones."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def test_testing_stops_at_the_first_arm_that_is_not_no_worse() -> None:
     assert found == Selection(("q8_0", "q5_k_m", "q4_k_m"), "q5_k_m", "q4_k_m", ("q2_k",))
 
 
-def test_an_undecided_arm_stops_it_as_well() -> None:
+def test_an_undecided_arm_stops_the_sequence_too() -> None:
     found = fixed_sequence([Sized("q8_0", 8, UNKNOWN), Sized("q4_k_m", 4, GOOD)])
     assert (found.smallest_no_worse, found.stopped_at) == (None, "q8_0")
 
 
-def test_all_may_pass_and_there_may_be_none() -> None:
+def test_all_arms_may_pass_and_there_may_be_no_arms() -> None:
     assert fixed_sequence([Sized("q8_0", 8, GOOD)]) == Selection(("q8_0",), "q8_0", None, ())
     assert fixed_sequence([]) == Selection((), None, None, ())
 
 
 @given(arms)
-def test_what_is_chosen_is_no_worse_and_so_is_all_that_is_larger(given_arms: list[Sized]) -> None:
+def test_the_chosen_arm_and_all_larger_arms_are_no_worse(given_arms: list[Sized]) -> None:
     found = fixed_sequence(given_arms)
     verdicts = {arm.name: arm.verdict for arm in given_arms}
     passed = [name for name in found.tested if name != found.stopped_at]

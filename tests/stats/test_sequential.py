@@ -1,4 +1,4 @@
-"""Early stopping: false alarms at any time, what it costs, consistency, properties."""
+"""Early stopping: false alarms at any time, its cost, consistency, properties."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ thirds = st.lists(st.integers(-3, 3).map(lambda steps: steps / 3), min_size=1, m
 
 
 def _flips(rng: np.random.Generator, n_runs: int, n: int, lost: float, gained: float) -> np.ndarray:
-    """Differences of runs x items: -1, 0 or 1 with the given chances."""
+    """Return differences, shape (runs, items): -1, 0 or 1 with the given probabilities."""
     return rng.choice([-1.0, 1.0, 0.0], p=[lost, gained, 1 - lost - gained], size=(n_runs, n))
 
 
 def _ever(differences: np.ndarray, mean: float, *, above: bool) -> float:
-    """Share of the rows in which the gambler against a mean difference of `mean` ever wins, at one side's α/2."""
+    """Return the share of rows in which the gambler against a mean of `mean` ever wins, at one side's α/2."""
     threshold = math.log(2 / 0.05)
     won = 0
     for rows in np.array_split(differences, max(1, len(differences) // 100)):
@@ -43,20 +43,20 @@ def _ever(differences: np.ndarray, mean: float, *, above: bool) -> float:
 
 
 @pytest.mark.parametrize("changed", [0.01, 0.05, 0.3])
-def test_equal_arms_are_told_apart_in_at_most_5_percent_at_any_time(changed: float) -> None:
+def test_equal_arms_ever_differ_in_at_most_5_percent_of_runs(changed: float) -> None:
     differences = _flips(np.random.default_rng(1), 600, N, changed / 2, changed / 2)
     assert _ever(differences, 0.0, above=True) + _ever(differences, 0.0, above=False) <= 0.05
 
 
 @pytest.mark.parametrize("changed", [0.02, 0.1])
-def test_an_arm_on_the_margin_is_decided_either_way_in_at_most_2_5_percent_at_any_time(changed: float) -> None:
+def test_an_arm_on_the_margin_is_ever_decided_either_way_in_at_most_2_5_percent_of_runs(changed: float) -> None:
     # Standard error of the count: .006 at .025.
     differences = _flips(np.random.default_rng(2), 600, N, (changed + MARGIN) / 2, (changed - MARGIN) / 2)
     assert _ever(differences, -MARGIN, above=True) <= 0.025 + 0.012
     assert _ever(differences, -MARGIN, above=False) <= 0.025 + 0.012
 
 
-def test_sampled_answers_of_equal_arms_keep_below_alpha_too() -> None:
+def test_sampled_answers_of_equal_arms_also_stay_below_alpha() -> None:
     rng = np.random.default_rng(3)
     chances = rng.beta(0.8, 0.4, size=(500, 800))
     differences = (rng.binomial(5, chances) - rng.binomial(5, chances)) / 5
@@ -72,7 +72,7 @@ def test_the_sequence_covers_the_mean_at_every_number_of_items() -> None:
     assert missed / 150 <= 0.05
 
 
-def test_a_clear_loss_is_seen_early_and_saves_the_rest() -> None:
+def test_a_clear_loss_is_decided_early_and_saves_the_rest() -> None:
     row = _flips(np.random.default_rng(5), 1, N, 0.25, 0.05)[0]
     found = decide_early(row, margin=MARGIN, n_planned=N)
     assert found.verdict is Verdict.WORSE
@@ -84,11 +84,11 @@ def test_a_clear_loss_is_seen_early_and_saves_the_rest() -> None:
 def test_answers_that_never_flip_are_no_worse_after_some_600_items() -> None:
     found = decide_early(np.zeros(N), margin=MARGIN, n_planned=N)
     assert found.verdict is Verdict.NO_WORSE
-    assert 381 < found.n_items < 760  # The fixed-n interval decides at 381.
+    assert 381 < found.n_items < 760  # The interval for a fixed number of items decides at 381.
     assert found.interval.low > -MARGIN
 
 
-def test_what_cannot_be_decided_runs_to_the_end() -> None:
+def test_an_undecided_comparison_runs_to_the_end() -> None:
     row = _flips(np.random.default_rng(6), 1, 300, 0.1, 0.1)[0]
     found = decide_early(row, margin=MARGIN, n_planned=300)
     assert (found.verdict, found.n_items, found.saved_items) == (Verdict.UNDECIDED, 300, 0)
@@ -96,14 +96,14 @@ def test_what_cannot_be_decided_runs_to_the_end() -> None:
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.1, 0.1), (0.02, 0.02), (0.2, 0.1)])
-def test_looking_at_any_time_costs_less_than_twice_the_width(lost: float, gained: float) -> None:
+def test_the_sequence_is_less_than_twice_as_wide_as_the_fixed_interval(lost: float, gained: float) -> None:
     row = _flips(np.random.default_rng(7), 1, N, lost, gained)[0]
     anytime, fixed = confidence_sequence(row), difference_interval(row, proportion=True)
     ratio = (anytime.high - anytime.low) / (fixed.high - fixed.low)  # type: ignore[union-attr]
     assert 1.2 < ratio < 2.0
 
 
-def test_nothing_seen_leaves_everything_possible() -> None:
+def test_without_items_the_interval_is_the_whole_scale() -> None:
     assert confidence_sequence(np.array([])).low == -1.0
     found = decide_early(np.array([]), margin=MARGIN, n_planned=40)
     assert (found.verdict, found.interval.low, found.interval.high) == (Verdict.UNDECIDED, -1.0, 1.0)
@@ -124,7 +124,7 @@ def test_scores_on_another_scale_need_their_bound() -> None:
 
 
 @given(thirds, st.integers(1, 60))
-def test_more_items_never_change_what_was_decided(values: list[float], n: int) -> None:
+def test_more_items_never_change_a_decision(values: list[float], n: int) -> None:
     def decide(some: list[float]) -> EarlyDecision:
         return decide_early(np.array(some), margin=0.3, n_planned=100)
 
@@ -134,7 +134,7 @@ def test_more_items_never_change_what_was_decided(values: list[float], n: int) -
 
 
 @given(thirds)
-def test_the_sequence_holds_the_mean_ignores_the_order_and_mirrors(values: list[float]) -> None:
+def test_the_sequence_contains_the_mean_ignores_the_order_and_is_symmetric(values: list[float]) -> None:
     here = confidence_sequence(np.array(values))
     assert -1.0 <= here.low <= np.mean(values) <= here.high <= 1.0
     reverse, mirrored = confidence_sequence(np.array(values[::-1])), confidence_sequence(-np.array(values))
@@ -142,14 +142,14 @@ def test_the_sequence_holds_the_mean_ignores_the_order_and_mirrors(values: list[
     assert (mirrored.low, mirrored.high) == pytest.approx((-here.high, -here.low), abs=1e-9)
 
 
-# --- as blocks come in ----------------------------------------------------------------------------
+# --- decisions while blocks come in ---------------------------------------------------------------
 
 ENDED = np.ones(N, dtype=bool)
 
 
 @pytest.mark.parametrize("changed", [0.02, 0.2])
-def test_equal_arms_are_called_worse_in_at_most_2_5_percent_with_gaps_and_unscored_items(changed: float) -> None:
-    # What is decided at any look is decided at the last one, so one look at all items counts the alarms of every look.
+def test_equal_arms_are_worse_in_at_most_2_5_percent_with_gaps_and_unscored_items(changed: float) -> None:
+    # A decision at any look stays decided, so one look at all items counts the false alarms of every look.
     rng = np.random.default_rng(9)
     wrong = 0
     for row in _flips(rng, 400, 600, changed / 2, changed / 2):
@@ -159,7 +159,7 @@ def test_equal_arms_are_called_worse_in_at_most_2_5_percent_with_gaps_and_unscor
     assert wrong / 400 <= 0.025
 
 
-def test_only_what_comes_before_the_first_item_still_to_come_is_looked_at() -> None:
+def test_only_items_before_the_first_one_still_to_come_are_used() -> None:
     row = _flips(np.random.default_rng(10), 1, N, 0.5, 0.0)[0]
     ended = ENDED.copy()
     ended[10] = False
@@ -170,7 +170,7 @@ def test_only_what_comes_before_the_first_item_still_to_come_is_looked_at() -> N
     assert found.n_places == found.decision.n_items
 
 
-def test_unscored_items_are_passed_over_and_counted_as_looked_at() -> None:
+def test_unscored_items_are_skipped_but_count_as_places() -> None:
     row = _flips(np.random.default_rng(11), 1, N, 0.5, 0.0)[0]
     gaps = np.insert(row, 5, [np.nan] * 7)[:N]
     found, plain = (decide_in_order(one, ENDED, margin=MARGIN) for one in (gaps, row))
@@ -179,20 +179,20 @@ def test_unscored_items_are_passed_over_and_counted_as_looked_at() -> None:
     assert found.decision.saved_items == N - found.n_places
 
 
-def test_worse_waits_until_the_loss_survives_holm_whatever_the_other_benchmarks_show() -> None:
+def test_worse_is_decided_only_if_the_loss_survives_holm_for_any_other_benchmarks() -> None:
     row = _flips(np.random.default_rng(12), 1, N, 0.2, 0.02)[0]
     alone, among = (decide_early(row, margin=MARGIN, n_planned=N, n_tests=n) for n in (1, 10))
     assert (alone.verdict, among.verdict) == (Verdict.WORSE, Verdict.WORSE)
     assert alone.n_items < among.n_items
     assert 10 * sequence_p_value(row[: among.n_items]) < 0.05 < 10 * sequence_p_value(row[: alone.n_items])
-    zeros = np.zeros(N)  # No worse needs no adjustment.
+    zeros = np.zeros(N)  # "No worse" needs no adjustment.
     assert decide_early(zeros, margin=MARGIN, n_planned=N, n_tests=10) == decide_early(
         zeros, margin=MARGIN, n_planned=N
     )
 
 
 @given(thirds, st.integers(1, 12))
-def test_what_is_decided_is_what_the_interval_says(values: list[float], n_tests: int) -> None:
+def test_the_decision_agrees_with_the_interval(values: list[float], n_tests: int) -> None:
     differences = np.array(values)
     found = decide_early(differences, margin=0.1, n_planned=100, n_tests=n_tests)
     if found.verdict is Verdict.NO_WORSE:
@@ -203,7 +203,7 @@ def test_what_is_decided_is_what_the_interval_says(values: list[float], n_tests:
 
 
 @given(thirds)
-def test_p_is_small_just_where_the_interval_excludes_0(values: list[float]) -> None:
+def test_p_is_small_exactly_if_the_interval_excludes_0(values: list[float]) -> None:
     differences = np.array(values)
     interval, p_value = confidence_sequence(differences), sequence_p_value(differences)
     if abs(p_value - 0.05) > 1e-9:
@@ -211,12 +211,12 @@ def test_p_is_small_just_where_the_interval_excludes_0(values: list[float]) -> N
     assert sequence_p_value(-differences) == pytest.approx(p_value)
 
 
-def test_no_items_have_no_evidence() -> None:
+def test_no_items_are_no_evidence() -> None:
     assert sequence_p_value(np.array([])) == 1.0
     assert items_to_decide(np.array([]), margin=MARGIN) is None
 
 
-def test_p_of_equal_arms_is_small_no_more_often_than_it_says_wherever_one_stops() -> None:
+def test_p_of_equal_arms_is_valid_for_any_stopping_rule() -> None:
     rng = np.random.default_rng(13)
     least = []
     for row in _flips(rng, 300, 300, 0.1, 0.1):
@@ -224,7 +224,7 @@ def test_p_of_equal_arms_is_small_no_more_often_than_it_says_wherever_one_stops(
     assert np.mean(np.array(least) < 0.05) <= 0.05
 
 
-def test_items_to_decide_are_those_after_which_the_same_shares_decide() -> None:
+def test_items_to_decide_do_decide_if_the_proportions_go_on() -> None:
     row = np.array(([0.0] * 7 + [-1.0] + [0.0] * 7 + [1.0, -1.0]) * 6)
     needed = items_to_decide(row, margin=MARGIN, n_tests=3)
     assert needed is not None

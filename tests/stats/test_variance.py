@@ -1,4 +1,4 @@
-"""Variance shares: made-up designs whose components are known, worked cases, degenerate data."""
+"""Variance shares: simulated designs with known components, cases by hand, degenerate data."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def test_the_components_of_a_large_design_are_found() -> None:
     found = _shares(3.0 + item + sampling + judge)
     assert (found.items, found.sampling, found.judge) == pytest.approx((4.0, 1.0, 0.25), rel=0.1)
     assert found.share_items + found.share_sampling + (found.share_judge or 0.0) == pytest.approx(1.0)
-    # Variance of the mean: 4 + 1/5 + .25/15, each over the items.
+    # Variance of the mean: 4 + 1/5 + .25/15, all divided by the number of items.
     assert found.share_items == pytest.approx(4.0 / (4.0 + 0.2 + 0.25 / 15), rel=0.02)
 
 
-def test_pure_sampling_noise_leaves_nothing_to_the_items() -> None:
+def test_with_pure_sampling_noise_the_items_have_no_share() -> None:
     scores = np.random.default_rng(2).normal(size=(4000, 5))
     assert _shares(scores).share_items < 0.15
 
 
-def test_items_that_are_not_whole_are_left_out() -> None:
+def test_items_with_missing_scores_are_left_out() -> None:
     scores = np.array([[0.0, 2.0], [4.0, 6.0], [9.0, np.nan]])
     assert _shares(scores) == _shares(scores[:2])
 
 
-def test_what_cannot_be_split_has_its_reason() -> None:
+def test_scores_that_cannot_be_split_have_a_reason() -> None:
     assert variance_shares(np.zeros((5, 1))) is Reason.ONE_RUN
     assert variance_shares(np.zeros((1, 3))) is Reason.ONE_ITEM
     assert variance_shares(np.zeros((5, 3))) is Reason.ZERO_VARIANCE

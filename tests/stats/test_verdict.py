@@ -1,4 +1,4 @@
-"""Verdicts: the rule case by case, what would decide, and simulated arms that lose nothing or just too much."""
+"""Verdicts: the rule case by case, items needed to decide, and simulated arms with no loss or a loss at the margin."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_rule(low: float, high: float, p: float, verdict: Verdict, grounds: 
     assert _judge(low, high, p) == Judgement(verdict, grounds)
 
 
-def test_without_an_interval_or_a_margin_nothing_is_no_worse() -> None:
+def test_without_an_interval_or_a_margin_no_arm_is_no_worse() -> None:
     nothing = judge(Reason.NO_PAIRED_ITEMS, Reason.NO_PAIRED_ITEMS, Reason.NO_P_VALUE, MARGIN)
     assert nothing == Judgement(Verdict.UNDECIDED, (Ground.NO_INTERVAL,))
     wide = judge(0.0, Interval(-0.001, 0.001, "t"), 1.0, None)
@@ -80,11 +80,11 @@ def test_overall_worse_must_survive_the_adjustment() -> None:
     good, shown, hinted = _judge(-0.005, 0.01), _judge(-0.05, -0.02, 0.001), _judge(-0.05, -0.02, 0.2)
     assert judge_overall([good, shown]) == Judgement(Verdict.WORSE, (Ground.SOME_WORSE,))
     assert judge_overall([good, hinted]) == Judgement(Verdict.UNDECIDED, (Ground.WORSE_BEFORE_ADJUSTMENT,))
-    assert judge_overall([hinted]).verdict is Verdict.WORSE  # Alone there is nothing to adjust for.
+    assert judge_overall([hinted]).verdict is Verdict.WORSE  # With a single benchmark there is nothing to adjust for.
 
 
-def test_the_detectable_drop_is_that_of_the_standard_error() -> None:
-    # n = 1172, 10% discordance: 2.59 points (the table of stats.power), up to t against z and n - 1.
+def test_the_detectable_drop_follows_from_the_standard_error() -> None:
+    # n = 1172, 10% discordance: 2.59 points (the table of stats.power), apart from t instead of z and n - 1.
     differences = np.repeat([-1.0, 1.0, 0.0], [59, 58, 1055])
     interval = difference_interval(differences, proportion=True)
     assert isinstance(interval, Interval)
@@ -93,11 +93,11 @@ def test_the_detectable_drop_is_that_of_the_standard_error() -> None:
     assert standard_error_of(float(differences.mean()), interval, 1172) == pytest.approx(error)
 
 
-def test_what_would_decide_is_worked_out_from_what_was_seen() -> None:
-    # Nothing lost, variance .1: 7849 items for a margin of .01. Half of the variance is sampling at 2 runs.
+def test_needed_items_and_repeats_follow_from_the_observed_spread() -> None:
+    # No loss, variance .1: 7849 items for a margin of .01. With 2 runs half of the variance is sampling.
     found = needed_to_decide(0.0, 0.1, 1000, MARGIN, within_variance=0.05, n_runs=2)
     assert (found.n_items, found.n_runs) == (7849, Reason.MORE_RUNS_DO_NOT_HELP)
-    # 5000 items allow .0637 an item: .05 of the items leave .0137 for sampling, .1/.0137 = 7.3 runs.
+    # 5000 items allow a variance of .0637 per item. The items take .05, so sampling may take .0137: .1/.0137 = 7.3.
     runs = needed_to_decide(0.0, 0.1, 5000, MARGIN, within_variance=0.05, n_runs=2)
     assert (runs.n_items, runs.n_runs) == (7849, 8)
     assert needed_to_decide(0.0, 0.1, 5000, MARGIN, within_variance=None, n_runs=1).n_runs is (
@@ -105,19 +105,19 @@ def test_what_would_decide_is_worked_out_from_what_was_seen() -> None:
     )
 
 
-def test_a_hair_above_the_margin_no_number_decides() -> None:
+def test_just_above_the_margin_no_number_of_items_decides() -> None:
     found = needed_to_decide(-MARGIN + 1e-9, 0.1, 1000, MARGIN, within_variance=None, n_runs=1)
     assert (found.n_items, found.n_runs) == (Reason.ON_THE_MARGIN, Reason.ON_THE_MARGIN)
     assert items_to_decide_flips(0.1, 0.1 + MARGIN - 1e-7, 100, MARGIN) is Reason.ON_THE_MARGIN
 
 
-def test_on_the_margin_the_loss_can_still_be_shown_to_be_real() -> None:
+def test_on_the_margin_a_loss_can_still_be_shown_to_be_real() -> None:
     # (2.8016/.01)²·.1 = 7849 items.
     assert needed_to_decide(-MARGIN, 0.1, 1000, MARGIN, within_variance=None, n_runs=1).n_items == 7849
 
 
-def test_items_without_any_flip_decide_at_a_little_more_than_four_in_n() -> None:
-    # 2.8016/1.96 · z²/(n + z²) < .01 from n = 546 on; the interval itself from 381.
+def test_items_without_flips_decide_at_a_little_more_than_four_in_n() -> None:
+    # 2.8016/1.96 · z²/(n + z²) < .01 from n = 546 on. The interval itself lies above -.01 from n = 381 on.
     assert items_to_decide_flips(0.0, 0.0, 40, MARGIN) == 546
     assert wilson_of_shares(0.0, 0.0, 381).low > -MARGIN > wilson_of_shares(0.0, 0.0, 380).low
 
@@ -136,7 +136,7 @@ def test_the_number_of_items_that_decides_is_the_first_one(gain: float, loss: fl
 
 
 def _simulated(rng: np.random.Generator, n_benchmarks: int, loss: float) -> Judgement:
-    """One arm on several benchmarks of 300 items, 5% of answers flipping either way, and `loss` lost beside."""
+    """Simulate one arm on several benchmarks of 300 items. 5% of answers flip either way, and `loss` more are lost."""
     columns = rng.choice([-1.0, 1.0, 0.0], p=[0.05 + loss, 0.05, 0.9 - loss], size=(300, n_benchmarks))
     adjusted = holm(np.array([test.p_value for test in sign_flip_tests(columns, rng)]))
     return judge_overall(

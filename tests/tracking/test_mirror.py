@@ -1,4 +1,4 @@
-"""The MLflow mirror against a real SQLite store: what it shows, that it repeats nothing, that it can be rebuilt."""
+"""The MLflow mirror with a real SQLite store: what it shows, that it writes nothing twice, that it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHARTS = "charts/quantization_performance.svg"
 
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite store with its tables made: that takes a second, so it is done once and copied."""
+    """An SQLite store with empty tables. Creating it takes a second, so it is created once and copied."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
@@ -60,7 +60,7 @@ def _artifacts(uri: str, run: Run, folder: str | None = None) -> set[str]:
     return {file.path for file in MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id, folder)}
 
 
-def test_a_job_that_is_killed_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+def test_a_job_killed_while_it_creates_the_store_leaves_no_store(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     work = f"from actors.tracking.mirror import Mirror; print('up', flush=True); Mirror({uri!r}, None, 0)"
     process = subprocess.Popen([sys.executable, "-c", work], stdout=subprocess.PIPE)
@@ -75,14 +75,14 @@ def test_a_job_that_is_killed_while_the_store_is_made_leaves_none(tmp_path: Path
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_store_that_another_job_has_filled_stays(uri: str, tmp_path: Path) -> None:
+def test_a_store_that_another_job_has_filled_is_kept(uri: str, tmp_path: Path) -> None:
     MlflowClient(tracking_uri=uri).create_experiment("theirs")
     Mirror(uri, None, gguf_limit_bytes=0)
     assert MlflowClient(tracking_uri=uri).get_experiment_by_name("theirs") is not None
 
 
 def _dump(uri: str) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table."""
+    """Return every row of every table."""
     engine = create_engine(uri)
     try:
         with engine.connect() as connection:
@@ -94,7 +94,7 @@ def _dump(uri: str) -> dict[str, list[tuple[object, ...]]]:
         engine.dispose()
 
 
-def test_a_pipeline_is_a_parent_run_with_a_child_for_each_thing_made_and_each_cell(
+def test_a_pipeline_is_a_parent_run_with_a_child_per_matrix_arm_and_cell(
     mirror: Mirror, run: RunDirectory, uri: str
 ) -> None:
     report = mirror.sync(run.root)
@@ -114,7 +114,7 @@ def test_a_cell_shows_the_means_of_its_own_seed(mirror: Mirror, run: RunDirector
     first, second = (runs[f"cells/q4_k_m+en/gsm8k/{seed}"].data for seed in (0, 1))
     assert (first.metrics["score"], first.metrics["n"], first.metrics["n_unscored"]) == (0.5, 2, 0)
     assert (second.metrics["score"], second.metrics["n"], second.metrics["n_unscored"]) == (1.0, 2, 1)
-    # Half of the block's 4 s: two seeds were decoded together. 150 tokens in 4 s.
+    # Half of the block's 4 s, because two seeds were decoded together. 150 tokens in 4 s.
     assert (first.metrics["wall_s"], first.metrics["tokens_per_s"]) == (2.0, 37.5)
     assert first.metrics["completion_tokens_per_s"] == 25.0
     assert first.params == {
@@ -133,7 +133,7 @@ def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(mirror: Mirro
     assert metrics["n_tokens"] == 40
 
 
-def test_the_parent_shows_every_number_of_the_findings(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+def test_the_parent_shows_every_number_of_the_results(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     mirror.sync(run.root)
     parent = _runs(uri)["pipeline"].data
     arm = "q4_k_m.plus.en"
@@ -151,9 +151,7 @@ def test_the_parent_shows_every_number_of_the_findings(mirror: Mirror, run: RunD
     assert parent.params["settings.sampling.temperature"] == "0.7"
 
 
-def test_manifests_become_parameters_and_metrics_whatever_fields_they_have(
-    mirror: Mirror, run: RunDirectory, uri: str
-) -> None:
+def test_all_fields_of_manifests_become_parameters_and_metrics(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     mirror.sync(run.root)
     made = _runs(uri)["artifacts/q4_k_m+en"]
     arm = made.data
@@ -198,7 +196,7 @@ def test_a_large_gguf_is_shown_by_path_and_hash_only(uri: str, run: RunDirectory
     assert arm.data.params["sha256"] == "cd" * 32
 
 
-def test_a_second_look_writes_nothing(mirror: Mirror, run: RunDirectory, uri: str, tmp_path: Path) -> None:
+def test_a_second_update_writes_nothing(mirror: Mirror, run: RunDirectory, uri: str, tmp_path: Path) -> None:
     mirror.sync(run.root)
     before = _dump(uri)
     again = Mirror(uri, tmp_path / "mlartifacts", gguf_limit_bytes=GGUF_BYTES)
@@ -232,7 +230,7 @@ def test_a_running_pipeline_shows_what_is_done_so_far(mirror: Mirror, uri: str, 
     assert {found.info.status for found in _runs(uri).values()} == {"FINISHED"}
 
 
-def test_what_is_missing_at_the_end_is_shown_as_failed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+def test_runs_that_are_missing_at_the_end_are_shown_as_failed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     (run.root / "records/gsm8k.f16-12345678/00000-2.g0.jsonl").unlink()
     (run.root / "artifacts/q4_k_m+en-12345678/manifest.json").unlink()
     mirror.sync(run.root)
@@ -240,7 +238,7 @@ def test_what_is_missing_at_the_end_is_shown_as_failed(mirror: Mirror, run: RunD
     assert failed == {"cells/f16/gsm8k/0", "cells/f16/gsm8k/1", "artifacts/q4_k_m+en"}
 
 
-def test_what_an_early_stop_saved_is_not_missing(tmp_path: Path) -> None:
+def test_blocks_that_an_early_stop_saved_are_not_missing(tmp_path: Path) -> None:
     run = write_finished_run(tmp_path / "demo")
     unit = "records/gsm8k.f16-12345678/00000-2.g0"
     (run.root / f"{unit}.jsonl").unlink()
@@ -250,7 +248,7 @@ def test_what_an_early_stop_saved_is_not_missing(tmp_path: Path) -> None:
     assert cells["cells/f16/gsm8k/0"].notes == {"quant_assay.missing_blocks": "0"}
 
 
-def test_a_changed_setting_makes_the_parent_anew_and_keeps_its_children(
+def test_a_changed_setting_replaces_the_parent_and_keeps_its_children(
     mirror: Mirror, run: RunDirectory, uri: str
 ) -> None:
     first = mirror.sync(run.root)
@@ -272,7 +270,7 @@ def test_a_changed_number_is_shown(mirror: Mirror, run: RunDirectory, uri: str) 
     assert _runs(uri)["pipeline"].data.metrics["gsm8k/f16/score/mean"] == 0.25
 
 
-def test_the_mirror_does_not_chatter(
+def test_the_mirror_prints_nothing(
     empty_store: Path, run: RunDirectory, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Mirror(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "mlartifacts", gguf_limit_bytes=0).sync(run.root)
@@ -311,7 +309,7 @@ def test_a_store_file_in_a_folder_that_cannot_be_written_is_bad_input(tmp_path: 
 
 
 class _Tracking(http.server.BaseHTTPRequestHandler):
-    """As little of an MLflow server as `check_reachable` asks for."""
+    """The part of an MLflow server that `check_reachable` needs."""
 
     def do_GET(self) -> None:
         self._send(b"OK")
@@ -326,7 +324,7 @@ class _Tracking(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -339,10 +337,10 @@ def server_uri() -> Iterator[str]:
         thread.join()
 
 
-def test_a_server_that_answers_is_taken(server_uri: str) -> None:
+def test_a_server_that_answers_is_accepted(server_uri: str) -> None:
     check_reachable(server_uri)
 
 
-def test_secrets_are_masked_wherever_they_stand() -> None:
+def test_secrets_are_masked_anywhere_in_a_text() -> None:
     text = "no route to postgresql://me:s3:cret@db:5432/x?password=abc&y=1"
     assert mask_secrets(text) == "no route to postgresql://me:***@db:5432/x?password=***&y=1"

@@ -11,7 +11,7 @@ from actors.orchestrator.plan import AA, PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
-from actors.store import RunDirectory, content_hash
+from actors.store import RunDirectory, content_hash, gguf_name
 from conf.schema import PipelineConfig
 
 
@@ -105,7 +105,7 @@ def plan_arm(
         build=inputs.build,
     )
     key_hash = content_hash(key)
-    path = run.artifact(name, key_hash) / f"{model.name}-{recipe.file_label}.gguf"
+    path = run.artifact(name, key_hash) / gguf_name(model.name, recipe.file_label)
     order = QuantizeOrder(
         arm=name,
         model_path=model.path,

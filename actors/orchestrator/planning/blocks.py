@@ -13,7 +13,7 @@ from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import GENERATION_VERSION, Item
-from actors.store import RunDirectory, content_hash
+from actors.store import RecordsFolder, RunDirectory, content_hash
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
 
@@ -55,20 +55,20 @@ def plan_blocks(
     """
     layout = layout_of(config, inputs, arm, benchmark)
     key = _records_key(config, inputs, arm, benchmark, layout, measured)
-    path = run.records(benchmark.name, arm.name, content_hash(key))
+    folder = RecordsFolder(run.records(benchmark.name, arm.name, content_hash(key)))
     seeds = seeds_of(config, benchmark)
-    groups = seed_groups(known_seed_groups.get(str(path), ()), seeds)
+    groups = seed_groups(known_seed_groups.get(str(folder.path), ()), seeds)
     step = _block_items(config, benchmark)
     blocks = [
         PlannedBlock(
-            unit=f"records/{path.name}/{first:05d}-{len(items)}.g{number}",
+            unit=folder.unit(first, len(items), number),
             arm=arm.name,
             benchmark=benchmark.name,
             model=arm.model,
             first=first,
             n_items=len(items),
             seeds=group,
-            records_path=str(path / f"{first:05d}-{len(items)}.g{number}.jsonl"),
+            records_path=str(folder.block(first, len(items), number)),
             layout=layout,
             tokens=round(_cost(benchmark, items, group, decode_weight=1)),
             cost=_cost(benchmark, items, group, DECODE_WEIGHT),
@@ -79,7 +79,7 @@ def plan_blocks(
         if (items := benchmark.items[first : first + step])
     ]
     item_ids = tuple(item.item_id for item in benchmark.items)
-    return RecordsDirectory(str(path), arm.name, benchmark.name, key, item_ids, groups), blocks
+    return RecordsDirectory(str(folder.path), arm.name, benchmark.name, key, item_ids, groups), blocks
 
 
 def _records_key(

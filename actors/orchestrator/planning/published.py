@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from actors.orchestrator.plan import Plan
-from actors.store import RunDirectory
+from actors.store import ArmFiles, ImatrixFiles, RunDirectory, records_file
 from conf.schema import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
@@ -34,7 +34,7 @@ def plan_json(
                 "mix": one.mix,
                 "model": one.model,
                 "file": relative(one.file, run),
-                "manifest": relative(f"{one.file}.manifest.json", run),
+                "manifest": relative(str(ImatrixFiles(one.file).manifest), run),
             }
             for one in plan.imatrices
         ],
@@ -49,7 +49,7 @@ def plan_json(
                 "dequantized_from": arm.dequantized_from,
                 "dir": None if arm.endpoint else relative(str(PurePath(arm.gguf_path).parent), run),
                 "file": relative(arm.gguf_path, run),
-                "manifest": relative(str(PurePath(arm.gguf_path).parent / "manifest.json"), run) if arm.order else None,
+                "manifest": relative(str(ArmFiles.in_own_folder(arm.gguf_path).manifest), run) if arm.order else None,
                 "predicted_bytes": arm.predicted_bytes,
             }
             for arm in plan.arms
@@ -71,7 +71,7 @@ def plan_json(
                 "benchmark": cell.benchmark,
                 "seed": cell.seed,
                 "records_dir": relative(cell.records_dir, run),
-                "blocks": [f"{unit}.jsonl" for unit in cell.blocks],
+                "blocks": [records_file(unit) for unit in cell.blocks],
             }
             for cell in plan.cells
         ],

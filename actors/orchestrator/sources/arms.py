@@ -19,7 +19,7 @@ from actors.llama.model import Model
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.orders import Endpoint
-from actors.store import read_json
+from actors.store import ArmFiles, exists, read_json
 from conf.faults import BadInput, Fault
 from conf.schema import Endpoints, NamedPath
 
@@ -126,9 +126,9 @@ def _special_tokens(path: str) -> tuple[int, int, bool]:
 
 def _manifest_of(path: Path, sha256: str) -> Mapping[str, Any]:
     """Return the manifest that `jobs.quantize` or a pipeline wrote for exactly this file, or an empty one."""
-    for candidate in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
-        if candidate.exists():
-            manifest = read_json(candidate)
+    for files in (ArmFiles.in_shared_folder(path), ArmFiles.in_own_folder(path)):
+        if exists(files.manifest):
+            manifest = read_json(files.manifest)
             if isinstance(manifest, dict) and manifest.get("sha256") == sha256:
                 return manifest
     return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.trial import check_decodes
-from actors.store import content_hash, file_sha256, write_json
+from actors.store import content_hash, exists, file_hashes_path, file_sha256, read_json, write_json
 
 
 class HashCache:
@@ -20,10 +19,10 @@ class HashCache:
     """
 
     def __init__(self, storage: Path) -> None:
-        self._path = storage / ".file_hashes.json"
+        self._path = file_hashes_path(storage)
         self._known: dict[str, str] = {}
-        if self._path.exists():
-            self._known = json.loads(self._path.read_text(encoding="utf-8"))
+        if exists(self._path):
+            self._known = read_json(self._path)
 
     def sha256(self, path: str) -> str:
         """Return the sha256 of a file; read the file only if its hash is not known."""

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from conf.files import atomic_path, write_bytes, write_text
+from conf.files import atomic_path, exists, write_bytes, write_text
 from reporting.documents.card.card import Published, card_markdown, published, safe_name
 from reporting.documents.view import View
+from reporting.file_names import ARTIFACTS, IMATRICES
 from reporting.results_folder import Findings, Json
 
 CARD = "README.md"
@@ -64,21 +65,21 @@ def _sources(findings: Findings, files: Sequence[Published], run_dir: Path) -> l
     for matrix in findings.comparison["imatrices"]:
         if matrix["name"] in names:
             name = PurePath(matrix["file"]).name
-            found.append((run_dir / "imatrix" / name, safe_name(name)))
+            found.append((run_dir / IMATRICES / name, safe_name(name)))
     return found
 
 
 def _arm_path(arm: Json, run_dir: Path) -> Path:
     """As the results say; in this run directory where it was moved."""
     said = Path(arm.get("path") or arm["file"])
-    moved = run_dir / "artifacts" / said.parent.name / said.name
-    return moved if moved.is_file() else said
+    moved = run_dir / ARTIFACTS / said.parent.name / said.name
+    return moved if exists(moved) else said
 
 
 def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[str]) -> list[Path]:
     made = []
     for source, name in sources:
-        if source.is_file():
+        if exists(source):
             link(source, folder / name)
             made.append(folder / name)
         else:
@@ -89,7 +90,7 @@ def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[s
 
 def link(source: Path, target: Path) -> None:
     """Put `source` at `target` too: as a hard link, a symbolic link, or a copy, whichever works first."""
-    if target.exists() and os.path.samefile(source, target):
+    if exists(target) and os.path.samefile(source, target):
         return
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     for make in (os.link, os.symlink):
