@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from actors.llama.file_types import QuantType, known_types, resolve_type
 from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, bits_of, check_pattern, resolve_tensor_type
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import published_recipes
 from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
 
@@ -98,7 +98,6 @@ class Recipe:
         return identity if self.budget is None else {**identity, "budget": self.budget.identity}
 
 
-T = TypeVar("T")
 OwnRecipes = Mapping[str, RecipeSettings]
 
 
@@ -147,14 +146,13 @@ def _budget(protection: Protection) -> ByteBudget | None:
 
 def check_own_recipes(own: OwnRecipes) -> None:
     """Raise `BadInput` with every fault in the recipes under `recipes:`."""
-    faults: list[Fault] = []
+    faults = Faults()
     for name, settings in own.items():
         if _public_recipe(name) is not None:
             allowed = "a name that does not stand for something else already"
-            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
-        _gather(faults, lambda name=name, settings=settings: _own_recipe(name, settings))  # type: ignore[misc]
-    if faults:
-        raise BadInput(faults)
+            faults.add(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
+        faults.gather(_own_recipe, name, settings)
+    faults.stop_if_any()
 
 
 def needs_imatrix(recipe: Recipe) -> bool:
@@ -198,22 +196,21 @@ def _changes(kind: QuantType, types: OutputTypes) -> bool:
 
 def _own_recipe(name: str, settings: RecipeSettings) -> Recipe:
     """Raises `BadInput` with every fault."""
-    faults: list[Fault] = []
+    faults = Faults()
     key = f"recipes.{name}"
-    kind = _gather(faults, lambda: _method(settings, key))
-    output = _gather(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
-    embedding = _gather(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
+    kind = faults.gather(_method, settings, key)
+    output = faults.gather(_tensor_type, settings.output, f"{key}.output")
+    embedding = faults.gather(_tensor_type, settings.embedding, f"{key}.embedding")
     tensors = []
     for pattern, wanted in settings.tensors.items():
-        _gather(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
-        found = _gather(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
+        faults.gather(check_pattern, pattern, key=f"{key}.tensors")
+        found = faults.gather(resolve_tensor_type, wanted, key=f"{key}.tensors")
         tensors.append((pattern, found or ""))
-    if faults or kind is None:
-        raise BadInput(faults)
+    faults.stop_if_any()
     level = settings.protection
     # The recipe's own name stands for its level: no other is added to it.
     budget = None if level == "none" else ByteBudget("", extra_bpw=PROTECTION_BPW[level])
-    return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)), budget)
+    return Recipe(name, name.upper(), checked(kind).name, TypeOverrides(output, embedding, tuple(tensors)), budget)
 
 
 def _method(settings: RecipeSettings, key: str) -> QuantType:
@@ -232,14 +229,6 @@ def _method(settings: RecipeSettings, key: str) -> QuantType:
 
 def _tensor_type(name: str | None, key: str) -> str | None:
     return None if name is None else resolve_tensor_type(name, key=key)
-
-
-def _gather(faults: list[Fault], check: Callable[[], T]) -> T | None:
-    try:
-        return check()
-    except BadInput as error:
-        faults.extend(error.faults)
-        return None
 
 
 LOSSLESS_TYPES = ("f32", "bf16", "f16")

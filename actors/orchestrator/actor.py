@@ -76,6 +76,8 @@ class Job:
     description: Mapping[str, Any]
     """Settings, versions and the like, which go into the results as they are."""
     make_documents: bool
+    methodology_path: str | None = None
+    """Absolute path of the user's methodology; None: the standard one."""
     start_within_s: float = START_WITHIN_S
     ends_without_room: bool = False
     """Whether the first KV cache that finds no memory ends all work, for the driver to plan smaller ones."""
@@ -402,9 +404,8 @@ class Orchestrator:
         order = ChartOrder(results, str(self._run_dir.charts), lang)
         drawn = self._late(VisualizationWorker, "draw", order, "charts")
         self._enter("documents")
-        written = self._late(
-            DocumentationWorker, "write", DocumentOrder(results, self._job.run_root, lang), "documents"
-        )
+        document = DocumentOrder(results, self._job.run_root, lang, self._job.methodology_path)
+        written = self._late(DocumentationWorker, "write", document, "documents")
         return [*drawn, *written]
 
     def _late(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:

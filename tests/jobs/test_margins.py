@@ -7,7 +7,7 @@ from pathlib import Path
 from actors.store import RunDirectory, write_json
 from conf.schema import PipelineConfig
 from jobs._preflight import settings_of
-from jobs._runner import changed_margins, looked_before
+from jobs._run_files import changed_margins, looked_before
 
 
 def _config(accuracy: float) -> PipelineConfig:

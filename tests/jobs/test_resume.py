@@ -133,7 +133,7 @@ def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "goes on where it was" in out
+    assert "To continue, run the same command." in out
     assert json.loads((output / "progress.json").read_text())["state"] == "stopped"
     with sqlite3.connect(output / "mlflow.db") as store:
         assert store.execute("select status from runs where name = 'run'").fetchone() == ("KILLED",)

@@ -20,7 +20,7 @@ from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
 from conf.environment import read_environment
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import Calibration, PipelineConfig
@@ -44,21 +44,17 @@ def source_imatrices(
     """
     if not wanted:
         return tuple(SourceImatrix("none", None, None, ()) for _ in config.imatrix)
-    faults: list[Fault] = []
-    sources: list[SourceImatrix] = []
-    for entry in config.imatrix:
-        try:
-            sources.append(_source_imatrix(entry, config, sha256, read))
-        except BadInput as error:
-            faults += error.faults
-    names = [source.name for source in sources]
-    faults += [
-        Fault("--imatrix", name, "matrices with names that differ", "Rename a file, or leave one out.")
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-    if faults:
-        raise BadInput(faults)
-    return tuple(sources)
+    faults = Faults()
+    found = [faults.gather(_source_imatrix, entry, config, sha256, read) for entry in config.imatrix]
+    names = [source.name for source in found if source is not None]
+    faults.add(
+        *(
+            Fault("--imatrix", name, "matrices with names that differ", "Rename a file, or leave one out.")
+            for name in sorted({name for name in names if names.count(name) > 1})
+        )
+    )
+    faults.stop_if_any()
+    return tuple(map(checked, found))
 
 
 def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256, read: ReadText) -> SourceImatrix:
@@ -66,7 +62,7 @@ def _source_imatrix(entry: str, config: PipelineConfig, sha256: Sha256, read: Re
     if entry == "none":
         return SourceImatrix("none", None, None, ())
     if entry.endswith(MATRIX_SUFFIXES):
-        path = resolve_path(entry)
+        path = resolve_path(entry, key="--imatrix")
         read_imatrix(path)
         return SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, sha256(path), ())
     if entry == config.calibration.mix:
@@ -98,7 +94,7 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         allowed = "at least one text for the importance matrix"
         step = "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none."
         raise BadInput(Fault("--calibration", None, allowed, step))
-    return Mix(calibration.mix, tuple((resolve_path(text), 1 / len(texts)) for text in texts))
+    return Mix(calibration.mix, tuple((resolve_path(text, key="--calibration"), 1 / len(texts)) for text in texts))
 
 
 def source_of(mix: Mix, sha256: Sha256, read: ReadText = read_calibration) -> SourceImatrix:

@@ -9,7 +9,7 @@ from actors.chat import TemplateFailed, render_template
 from actors.llama.model import Model
 from actors.orders import ChatSettings, Message
 from actors.store import content_hash
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, near_names
 from conf.schema import Chat, PipelineConfig
 
 _TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
@@ -18,19 +18,15 @@ _TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
 def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
     """By model name. Raises `BadInput` for names that no model has and templates that do not render."""
     known = [model.name for model in config.models]
-    faults: list[Fault] = []
+    faults = Faults()
     settings = {}
     for name, chat in config.chat.items():
         if name not in known:
             allowed = f"the name of a model ({', '.join(known)})"
-            faults.append(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
+            faults.add(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
             continue
-        try:
-            settings[name] = ChatSettings(chat.system, _template(name, chat))
-        except BadInput as error:
-            faults.extend(error.faults)
-    if faults:
-        raise BadInput(faults)
+        settings[name] = ChatSettings(chat.system, faults.gather(_template, name, chat))
+    faults.stop_if_any()
     return settings
 
 

@@ -27,7 +27,7 @@ from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
 from actors.orders import ChatSettings
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import Recipe, uses_imatrix
-from conf.faults import BadInput, Fault, Faults, gathered, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
 
 
@@ -50,7 +50,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All that is cheap was looked at: now what may take long.
-    brought = [bring(gathered(one)) for one in found]
+    brought = [bring(checked(one)) for one in found]
     models = tuple(
         source_model(model.name, read_header(one.path), one.origin, hashes)
         for model, one in zip(config.models, brought, strict=False)
@@ -60,40 +60,40 @@ def inspect(config: PipelineConfig, hashes: HashCache, *, use_gpu: bool) -> Inpu
         for arm, one in zip(files, brought[len(models) :], strict=True)
     ]
     faults.stop_if_any()
-    by_name = {arm.name: arm for arm in map(gathered, [*arms, *endpoints])}
+    by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
     found_arms = tuple(by_name[arm.name] for arm in config.arms)
     loaded = {
         model.name: faults.gather(
             _load_benchmarks,
             config,
             model,
-            gathered(asked),
-            gathered(imatrices),
+            checked(asked),
+            checked(imatrices),
             read,
-            chat=gathered(chats).get(model.name, ChatSettings()),
+            chat=checked(chats).get(model.name, ChatSettings()),
             compare_texts=model is models[0],
             use_gpu=use_gpu,
         )
         for model in models
     }
-    sizes = faults.gather(predict_sizes, models, gathered(recipes), gathered(imatrices))
+    sizes = faults.gather(predict_sizes, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
     return Inputs(
-        models=tuple(replace(model, chat=gathered(loaded[model.name]).chat) for model in models),
+        models=tuple(replace(model, chat=checked(loaded[model.name]).chat) for model in models),
         arms=found_arms,
-        imatrices=gathered(imatrices),
-        recipes=gathered(recipes),
-        benchmarks={name: gathered(value).benchmarks for name, value in loaded.items()},
-        predicted_bytes=gathered(sizes),
+        imatrices=checked(imatrices),
+        recipes=checked(recipes),
+        benchmarks={name: checked(value).benchmarks for name, value in loaded.items()},
+        predicted_bytes=checked(sizes),
         build=library.build(),
         use_gpu=use_gpu,
         notices=(
-            *gathered(loaded[models[0].name]).notices,
+            *checked(loaded[models[0].name]).notices,
             *(notice for arm in found_arms if arm.endpoint is None for notice in speech_notices(arm, models[0])),
-            *_endpoint_notices(found_arms, gathered(asked)),
+            *_endpoint_notices(found_arms, checked(asked)),
             *(notice for model in models for notice in _fork_notices(model)),
         ),
-        chat_templates={name: chat.template for name, chat in gathered(chats).items() if chat.template is not None},
+        chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
     )
 
 
@@ -108,17 +108,14 @@ def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> 
 
 
 def _check_distinct(config: PipelineConfig) -> None:
-    faults = []
+    faults = Faults()
     for key, names in (
         ("--model", [model.name for model in config.models]),
         ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
     ):
-        faults += [
-            Fault(key, name, "names that differ", "Give it a name of its own: NAME=PATH.")
-            for name in sorted({name for name in names if names.count(name) > 1})
-        ]
-    if faults:
-        raise BadInput(faults)
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            faults.add(Fault(key, name, "names that differ", "Give it a name of its own: NAME=PATH."))
+    faults.stop_if_any()
 
 
 def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
@@ -193,7 +190,7 @@ def _load_benchmarks(
             for data in found
         ]
     faults.stop_if_any()
-    return _Loaded(tuple(gathered(one) for one in planned), gathered(notices), described)
+    return _Loaded(tuple(checked(one) for one in planned), checked(notices), described)
 
 
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:

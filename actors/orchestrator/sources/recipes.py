@@ -14,7 +14,7 @@ from actors.orchestrator.sources.inputs import SourceImatrix, SourceModel
 from actors.quantization.budget import check_fits
 from actors.quantization.protection import allot
 from actors.recipes import Recipe, check_own_recipes, needs_imatrix, protected, resolve_recipe, uses_imatrix
-from conf.faults import BadInput, Fault, Faults, gathered
+from conf.faults import BadInput, Fault, Faults, checked
 from conf.schema import PipelineConfig
 
 
@@ -25,18 +25,12 @@ def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
     faults.stop_if_any()
     found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.quantizations}
     if "none" in config.imatrix:
-        faults.found += [
-            Fault(
-                "--imatrix",
-                "none",
-                f"an importance matrix: {recipe.name} cannot be made without one",
-                "Leave none out.",
-            )
-            for recipe in found.values()
-            if recipe is not None and needs_imatrix(recipe)
-        ]
+        for recipe in found.values():
+            if recipe is not None and needs_imatrix(recipe):
+                allowed = f"an importance matrix: {recipe.name} cannot be made without one"
+                faults.add(Fault("--imatrix", "none", allowed, "Leave none out."))
     faults.stop_if_any()
-    return {name: protected(gathered(recipe), config.protection) for name, recipe in found.items()}
+    return {name: protected(checked(recipe), config.protection) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
