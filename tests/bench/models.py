@@ -40,5 +40,5 @@ def text_file(folder: Path) -> Path:
     """English text of some 400 kB that every Python carries: enough for 128 chunks with any vocabulary."""
     path = folder / "text.txt"
     if not path.exists():
-        path.write_text(read_text(resolve_path("package:pydoc_data/topics.py")), encoding="utf-8")
+        path.write_text(read_text(resolve_path("package:pydoc_data/topics.py", key="--calibration")), encoding="utf-8")
     return path

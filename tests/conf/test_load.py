@@ -33,7 +33,7 @@ def test_the_blessed_configurations_load() -> None:
 
 
 def test_every_fault_is_told_at_once() -> None:
-    assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"runs", "limit", "layout.threads"}
+    assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"--runs", "--limit", "--threads"}
 
 
 @pytest.mark.parametrize("weight", [0, 0.5, -1, 1e9, float("inf"), float("nan"), "much"])
@@ -49,11 +49,11 @@ def test_an_unknown_key_names_the_near_one() -> None:
 
 @pytest.mark.parametrize("pipeline_id", ["../out", "a/b", "..", "", ".hidden", "a b", "x" * 200])
 def test_a_pipeline_id_cannot_leave_the_storage(pipeline_id: str) -> None:
-    assert "pipeline_id" in faults_of({"pipeline_id": pipeline_id})
+    assert "--pipeline-id" in faults_of({"pipeline_id": pipeline_id})
 
 
 def test_a_missing_model_is_told_by_name() -> None:
-    with pytest.raises(BadInput, match="models"):
+    with pytest.raises(BadInput, match="--model: got None"):
         load(None, {})
 
 
@@ -74,14 +74,14 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
 
 
 def test_a_package_file_is_found_without_importing_the_package() -> None:
-    path, _, part = resolve_path("package:pydoc_data/topics.py#1/2").partition("#")
+    path, _, part = resolve_path("package:pydoc_data/topics.py#1/2", key="--calibration").partition("#")
     assert Path(path).is_file()
     assert part == "1/2"
 
 
 def test_a_package_that_is_not_installed_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="no_such_package"):
-        resolve_path("package:no_such_package/file")
+    with pytest.raises(BadInput, match=r"--model: .*no_such_package"):
+        resolve_path("package:no_such_package/file", key="--model")
 
 
 def test_near_names_stay_silent_where_nothing_is_near() -> None:

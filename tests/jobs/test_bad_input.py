@@ -78,8 +78,13 @@ def test_an_unknown_config_key_names_the_near_one(refused: Refused, tmp_path: Pa
     assert "'temperature'" in refused("--config", str(path))
 
 
+def test_a_missing_methodology(refused: Refused, tmp_path: Path) -> None:
+    said = refused("--methodology", str(tmp_path / "none.md"))
+    assert "--methodology: got" in said and "No such file" in said
+
+
 def test_no_runs(refused: Refused) -> None:
-    assert "runs: got 0" in refused("--runs", "0")
+    assert "--runs: got 0" in refused("--runs", "0")
 
 
 def write_gsm8k(folder: Path, test_lines: list[str]) -> Path:
@@ -173,7 +178,7 @@ def test_a_target_that_cannot_be_met_says_what_can(refused: Refused, words: tupl
 
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
-    assert "pipeline_id" in refused("--pipeline-id", pipeline_id)
+    assert "--pipeline-id" in refused("--pipeline-id", pipeline_id)
 
 
 @pytest.mark.parametrize(
