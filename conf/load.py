@@ -59,8 +59,9 @@ def resolve_path(spec: str, *, key: str) -> str:
         package, _, file = path.removeprefix(PACKAGE_SCHEME).partition("/")
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
-            step = "`make setup` installs the packages that the demo needs."
-            raise BadInput(Fault(key, spec, f"a file of an installed package ({package} is not installed)", step))
+            raise BadInput(
+                Fault(key, spec, "a file of an installed package", "`make setup` installs the demo's model.")
+            )
         path = str(Path(next(iter(found.submodule_search_locations))) / file)
     return f"{Path(path).absolute()}{mark}{part}"
 
@@ -110,9 +111,7 @@ def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") ->
     key = where + ".".join(str(part) for part in location)
     if details["type"] == "extra_forbidden":
         known = list(_fields_at(details["loc"][:-1], schema))
-        return Fault(
-            key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known)
-        )
+        return Fault(key, details["input"], f"a known key ({', '.join(known)})", near_names(str(location[-1]), known))
     if details["type"] == "missing":
         step = "`--help` lists all options." if schema is PipelineConfig else ""
         return Fault(FLAGS.get(key, key), None, "a value; it is required", step)

@@ -55,6 +55,19 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="first N items in each benchmark's fixed random order (default: all)"
     )
     group.add_argument(
+        "--data-dir", metavar="DIR", help="folder of data sets, one folder per benchmark (default: from the hub)"
+    )
+    _add_comparison(group)
+
+
+def _add_comparison(group: argparse._ActionsContainer) -> None:
+    """Add the options that set how arms are compared and scored."""
+    group.add_argument(
+        "--reference",
+        metavar="ARM",
+        help="arm that the others are compared with (default: the first of f32, bf16 and f16 that is planned)",
+    )
+    group.add_argument(
         "--aa",
         action="store_const",
         const=True,
@@ -67,14 +80,6 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         const=True,
         help="if answers are right or wrong, end a benchmark for an arm once the verdict is certain; this makes "
         "intervals wider",
-    )
-    group.add_argument(
-        "--data-dir", metavar="DIR", help="folder of data sets, one folder per benchmark (default: from the hub)"
-    )
-    group.add_argument(
-        "--reference",
-        metavar="ARM",
-        help="arm that the others are compared with (default: the first of f32, bf16 and f16 that is planned)",
     )
     group.add_argument("--judge-url", metavar="URL", help="(not there yet)")
     group.add_argument("--judge-model", metavar="NAME", help="(not there yet)")
@@ -91,9 +96,8 @@ def add_quantization(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--imatrix",
         metavar="MIX_OR_FILE[,...]|none",
-        help="importance matrix: a calibration mix (its name, such as en or en-ja4, or its .yaml file), an imatrix "
-        "file (.gguf, .dat), or none (default: the texts of --calibration); each further one makes every lossy "
-        "quantization again",
+        help="a calibration mix (a name such as en-ja4, or a .yaml file), an imatrix file (.gguf, .dat), or none "
+        "(default: the texts of --calibration); each further one makes every lossy quantization again",
     )
     group.add_argument(
         "--calibration",
@@ -138,9 +142,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads per worker (default 2); records depend on it"
     )
-    group.add_argument(
-        "--max-workers", type=int, metavar="N", help="most workers at the same time (default: what fits)"
-    )
+    group.add_argument("--max-workers", type=int, metavar="N", help="most workers at once (default: what fits)")
     group.add_argument("--lang", choices=get_args(Language), help="language of charts and documents (default both)")
     group.add_argument(
         "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags override it"
@@ -157,14 +159,12 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, flag in FLAGS.items():
         option = flag.removeprefix("--").replace("-", "_")
-        value = getattr(arguments, option, None)
-        if value is None:
-            continue
-        *sections, name = key.split(".")
-        node = values
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = _converted(option, value)
+        if (value := getattr(arguments, option, None)) is not None:
+            *sections, name = key.split(".")
+            node = values
+            for section in sections:
+                node = node.setdefault(section, {})
+            node[name] = _converted(option, value)
     return values
 
 

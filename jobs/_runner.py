@@ -7,7 +7,7 @@ continues from there, because everything that is done has its done-mark on disk.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ from jobs._preflight import settings_of
 from jobs._ray import Stopped, connect, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import changed_margins, is_finished, looked_before, versions, write_manifest, write_start
-from reporting.documents.requirements import check_pango, read_methodology
+from reporting.documents.requirements import check_documents
 
 STOP_WITHIN_S = 2.0
 """Time to report a stop to MLflow. `ray job stop` kills the process 3 seconds after its SIGTERM."""
@@ -46,9 +46,7 @@ def prepare(request: Request) -> Plan:
     if request.environment.mlflow_tracking_uri:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
-        check_pango()
-        if request.config.methodology is not None:
-            read_methodology(request.config.methodology)
+        check_documents(request.config.methodology)
     return _prepare(request, limited(request.config, run), run)
 
 
@@ -160,9 +158,7 @@ def _description(request: Request) -> dict[str, Any]:
 
 def _finish(plan: Plan, run: RunDirectory, outcome: Outcome, mirror: BackgroundMirror) -> Finished:
     """Write the failures and the manifest, and bring MLflow up to date."""
-    failures: tuple[Mapping[str, Any], ...] = tuple(
-        {"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures
-    )
+    failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
     write_json(run.failures, [dict(failure) for failure in failures])
     write_manifest(plan, run, failures, outcome)
     return Finished(run, (*failures, *mirror.close(run)), outcome.notices, nothing_to_do=False)

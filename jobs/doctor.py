@@ -25,9 +25,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="RAY_ADDRESS and MLFLOW_TRACKING_URI are checked if they are set. "
         "Exit codes: 0 nothing is missing; 1 something is missing.",
     )
-    made.add_argument(
-        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (default ./runs)"
-    )
+    made.add_argument("--storage", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (./runs)")
     made.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of data sets")
     return made
 

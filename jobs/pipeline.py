@@ -36,6 +36,11 @@ from jobs._request import Finished, Request, new_pipeline_id
 from jobs._runner import carry_out, prepare
 from reporting.terminal.summary import summary_table
 
+ARM_HELP = (
+    "existing GGUF to compare with the quantizations made here: a file, or hf:owner/name[@REVISION]/file.gguf on the "
+    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; repeat the option for more"
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """Make the command line parser."""
@@ -45,11 +50,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
-    arm_help = (
-        "existing GGUF to compare with the quantizations made here: a file, or hf:owner/name[@REVISION]/file.gguf on "
-        "the hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; repeat the option for more"
-    )
-    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=arm_help)
+    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=ARM_HELP)
     arguments.add_quantization(made)
     arguments.add_evaluation(made)
     arguments.add_execution(made)

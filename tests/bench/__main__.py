@@ -35,12 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--chunks", type=int, default=32, metavar="N", help="chunks of 512 tokens to decode (default 32)")
     made.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="threads (default: all CPUs)")
     made.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of data sets (default: from the hub)")
-    made.add_argument(
-        "--folder",
-        type=Path,
-        metavar="DIR",
-        help="keep models and outputs there (default: no)",
-    )
+    made.add_argument("--folder", type=Path, metavar="DIR", help="keep models and outputs there (default: no)")
     made.add_argument("--output", type=Path, default=Path("runs/bench.json"), metavar="FILE.json", help="report")
     return made
 
