@@ -59,9 +59,7 @@ def resolve_path(spec: str, *, key: str) -> str:
         package, _, file = path.removeprefix(PACKAGE_SCHEME).partition("/")
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
-            raise BadInput(
-                Fault(key, spec, "a file of an installed package", "`make setup` installs the demo's model.")
-            )
+            raise BadInput(Fault(key, spec, "a file of an installed package", "For the demo, run `make setup`."))
         path = str(Path(next(iter(found.submodule_search_locations))) / file)
     return f"{Path(path).absolute()}{mark}{part}"
 
