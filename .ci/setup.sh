@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes .venv in the project's root, with all that the jobs and the tests need. Run it as `make setup`.
+# Makes .venv in the project's root folder, with everything that the jobs and the tests need. Run it as `make setup`.
 #
-# What is installed is what the lock files say, by name, version and hash; where from is the business of the
-# machine's own pip settings. Done once, it only compares the lock files with the copies it left in .venv.
+# It installs exactly what the lock files list, by name, version and hash. pip's own settings on this machine decide
+# where packages come from. If it was done before, it only compares the lock files with their copies in .venv.
 #
-#   PYTHON       the Python to use (3.11 to 3.14); by default the first that fits
-#   CMAKE_ARGS   how llama.cpp is built, `-DGGML_CUDA=on` say; a new value builds it anew
+#   PYTHON       the Python to use (3.11 to 3.14); default: the first one found
+#   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_CUDA=on; a new value builds it again
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,12 +25,12 @@ is_done() {
     [ -z "${CMAKE_ARGS:-}" ] || [ "$CMAKE_ARGS" = "$(cat "$done_mark/cmake-args")" ]
 }
 
-# --- what must be on the machine ----------------------------------------------------------------
+# --- what the machine must have -----------------------------------------------------------------
 
 find_python() {
     local candidate
     for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3.14 python3; do
-        # A name on the PATH may still be a shim of a Python that is not there.
+        # A name on the PATH may be a shim of a Python that is not installed.
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
             command -v "$candidate"
             return
@@ -40,15 +40,15 @@ find_python() {
 }
 
 has_pango() {
-    [ "$(uname -s)" = Linux ] || return 0 # elsewhere weasyprint knows the places better than we do; `make doctor` tells
+    [ "$(uname -s)" = Linux ] || return 0 # elsewhere weasyprint finds Pango in other ways; `make doctor` checks that
     local library
     for library in "${pango_libraries[@]}"; do
         "$1" -c "import ctypes, sys; ctypes.CDLL(sys.argv[1])" "$library" 2>/dev/null || return 1
     done
 }
 
-# Sets `missing`, words for people, and `packages`, the names that Debian and Ubuntu give to them.
-look_around() {
+# Sets `missing`, a list for people, and `packages`, the names of the packages in Debian and Ubuntu.
+find_missing() {
     missing=() packages=()
     python=$(find_python) || {
         python=""
@@ -64,18 +64,18 @@ look_around() {
         packages+=(build-essential)
     fi
     if [ -z "$python" ]; then
-        packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0) # cannot be looked for yet
+        packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0) # without Python we cannot check for them
     elif ! has_pango "$python"; then
-        missing+=("Pango (the scorecard PDF is set with it)")
+        missing+=("Pango (draws the text of the scorecard PDF)")
         packages+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)
     fi
 }
 
 complain() {
     {
-        echo "make setup: this machine lacks:"
+        echo "make setup: missing on this machine:"
         printf '  - %s\n' "${missing[@]}"
-        echo "Mend it, then run the same command again:"
+        echo "Install what is missing, then run the same command again:"
         echo "  Debian, Ubuntu:  sudo apt-get install -y ${packages[*]}"
         echo "  Fedora:          sudo dnf install python3 gcc gcc-c++ make pango"
         echo "  macOS:           xcode-select --install; brew install python pango"
@@ -84,11 +84,11 @@ complain() {
     exit 1
 }
 
-mend_machine() {
-    look_around
+install_missing() {
+    find_missing
     [ ${#missing[@]} -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || complain
-    echo "set-up: installing what the machine lacks: ${packages[*]}"
+    echo "set-up: installing missing system packages: ${packages[*]}"
     local apt_log
     apt_log=$(mktemp)
     if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"; } \
@@ -96,25 +96,25 @@ mend_machine() {
         tail -n 5 "$apt_log" >&2
     fi
     rm -f "$apt_log"
-    look_around
+    find_missing
     [ ${#missing[@]} -eq 0 ] || complain
 }
 
 # --- the virtual environment --------------------------------------------------------------------
 
-# What the log's end says, in a few words.
+# Prints what pip is doing, from the end of its log.
 current_step() {
     local line
     line=$(tail -n 400 "$log" | grep -aoE '^ *\[[0-9]+/[0-9]+\] |^ *(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing collected packages|Installing build dependencies)[^(:]*' | tail -n 1) || true
     case $line in
         *\[*) echo "building llama.cpp, step $(echo "$line" | tr -d '[] ' | sed 's|/| of |')" ;;
         *"Installing collected"*) echo "unpacking packages" ;;
-        "") echo "pip is at work" ;;
+        "") echo "pip is running" ;;
         *) echo "$line" | sed 's/^ *//; s/ *$//; s|[^ ]*/||' | cut -c1-80 ;;
     esac
 }
 
-# Runs pip in the background, its output in the log, and shows every few seconds that it lives.
+# Runs pip in the background with its output in the log, and shows its progress every few seconds.
 install() {
     local started=$SECONDS next=$((SECONDS + heartbeat_s)) status=0 pid
     "$venv/bin/python" -m pip install --verbose --no-input --disable-pip-version-check --require-hashes "$@" \
@@ -135,7 +135,7 @@ install() {
     wait $pid || status=$?
     if [ $status -ne 0 ]; then
         {
-            echo "make setup: pip failed; its last lines (all of them: $log):"
+            echo "make setup: pip failed. The last lines of its log ($log):"
             grep -av '^ *$' "$log" | tail -n 15 | sed 's/^/  /'
         } >&2
         exit 1
@@ -155,10 +155,10 @@ make_venv() {
 
 announce() {
     if [ -z "${CMAKE_ARGS:-}" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
-        echo "set-up: installing the packages of requirements.lock into $venv; llama.cpp comes from pip's cache, already built"
+        echo "set-up: installing the packages of requirements.lock into $venv; pip's cache has llama.cpp already built"
     else
-        echo "set-up: installing the packages of requirements.lock into $venv. llama.cpp is built from source now: about 5 minutes on 2 cores,"
-        echo "        once a machine (pip's cache keeps the result)"
+        echo "set-up: installing the packages of requirements.lock into $venv. llama.cpp is built from source: about 5 minutes on 2 cores,"
+        echo "        once per machine (pip's cache keeps the result)"
     fi
 }
 
@@ -167,12 +167,12 @@ main() {
         return
     fi
     local started=$SECONDS
-    mend_machine
+    install_missing
     echo "set-up: $("$python" --version), $python"
     make_venv
     announce
     if [ -n "${CMAKE_ARGS:-}" ]; then
-        # pip's cache knows nothing of CMAKE_ARGS and would hand out the wheel that was built without.
+        # pip's cache ignores CMAKE_ARGS and would return the wheel that was built without them.
         install --force-reinstall --no-deps --no-cache-dir -r <(awk '/^[a-z]/ { take = /^llama-cpp-python==/ } take' requirements.lock)
     fi
     install -r requirements.lock

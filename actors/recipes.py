@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from actors.llama.file_types import QuantType, known_types, resolve_type
 from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, bits_of, check_pattern, resolve_tensor_type
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import published_recipes
 from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
 
@@ -28,7 +28,6 @@ CONTROL = "~plain"
 """Ending of the names of control arms."""
 
 CustomRecipes = Mapping[str, RecipeSettings]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,13 @@ def resolve_recipe(name: str, custom: CustomRecipes, *, key: str = "--quantizati
 
 def check_custom_recipes(custom: CustomRecipes) -> None:
     """Raise `BadInput` with all faults of the recipes under `recipes:`."""
-    faults: list[Fault] = []
+    faults = Faults()
     for name, settings in custom.items():
         if _public_recipe(name) is not None:
             allowed = "a name that does not already stand for something else"
-            faults.append(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
-        _collect_faults(faults, lambda name=name, settings=settings: _custom_recipe(name, settings))  # type: ignore[misc]
-    if faults:
-        raise BadInput(faults)
+            faults.add(Fault(f"recipes.{name}", name, allowed, "Give the recipe another name."))
+        faults.gather(_custom_recipe, name, settings)
+    faults.stop_if_any()
 
 
 def protected(recipe: Recipe, protection: Protection) -> tuple[Recipe, ...]:
@@ -195,22 +193,21 @@ def _changes(kind: QuantType, types: OutputTypes) -> bool:
 
 def _custom_recipe(name: str, settings: RecipeSettings) -> Recipe:
     """Return a custom recipe. Raise `BadInput` with all its faults."""
-    faults: list[Fault] = []
+    faults = Faults()
     key = f"recipes.{name}"
-    kind = _collect_faults(faults, lambda: _method(settings, key))
-    output = _collect_faults(faults, lambda: _tensor_type(settings.output, f"{key}.output"))
-    embedding = _collect_faults(faults, lambda: _tensor_type(settings.embedding, f"{key}.embedding"))
+    kind = faults.gather(_method, settings, key)
+    output = faults.gather(_tensor_type, settings.output, f"{key}.output")
+    embedding = faults.gather(_tensor_type, settings.embedding, f"{key}.embedding")
     tensors = []
     for pattern, wanted in settings.tensors.items():
-        _collect_faults(faults, lambda pattern=pattern: check_pattern(pattern, key=f"{key}.tensors"))  # type: ignore[misc]
-        found = _collect_faults(faults, lambda wanted=wanted: resolve_tensor_type(wanted, key=f"{key}.tensors"))  # type: ignore[misc]
+        faults.gather(check_pattern, pattern, key=f"{key}.tensors")
+        found = faults.gather(resolve_tensor_type, wanted, key=f"{key}.tensors")
         tensors.append((pattern, found or ""))
-    if faults or kind is None:
-        raise BadInput(faults)
+    faults.stop_if_any()
     level = settings.protection
     # The recipe's own name implies its level, so no other name is added.
     budget = None if level == "none" else ByteBudget("", extra_bpw=PROTECTION_BPW[level])
-    return Recipe(name, name.upper(), kind.name, TypeOverrides(output, embedding, tuple(tensors)), budget)
+    return Recipe(name, name.upper(), checked(kind).name, TypeOverrides(output, embedding, tuple(tensors)), budget)
 
 
 def _method(settings: RecipeSettings, key: str) -> QuantType:
@@ -239,11 +236,3 @@ def _budget(protection: Protection) -> ByteBudget | None:
     if protection.target_size is not None:
         return ByteBudget(f"tsize{protection.target_size / 2**20:.6g}MiB", target_bytes=protection.target_size)
     return None
-
-
-def _collect_faults(faults: list[Fault], check: Callable[[], T]) -> T | None:
-    try:
-        return check()
-    except BadInput as error:
-        faults.extend(error.faults)
-        return None

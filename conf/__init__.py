@@ -1,4 +1,4 @@
-"""Configuration: what the user may set, read from YAML, flags and the environment, and checked before any work."""
+"""The configuration: the user's settings from YAML, flags and environment variables, checked before any work."""
 
 VERSION = "0.1.0"
 """Version of Quant Assay, the same as in pyproject.toml."""

@@ -1,14 +1,14 @@
-"""Benchmarks of the user's own, as YAML files: what may stand in one.
+"""Custom benchmarks: the schema of their YAML files.
 
     name: capitals
-    data: capitals.jsonl              # beside this file; one JSON object a line, each with an id
+    data: capitals.jsonl              # beside this file; one JSON object per line, each with an id
     prompt: "Q: {{ question }}\\nA:"   # jinja2; the fields of a line by their names
-    target: answer                    # the field with the expected answer, or a list of accepted ones
+    target: answer                    # the field with the expected answer, or with a list of accepted answers
     scorer: contains
     max_tokens: 16
     stop: ["\\n"]
 
-What a scorer takes for the answer is written in `actors/evaluation/scorers`; data and prompts are read there, too.
+`actors/evaluation/scorers` says what each scorer takes as the answer. Data and prompts are read in `actors`, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEXT_SCORERS = ("number", "math", "letter", "exact", "contains", "short_answer",
 """Scorers of generated answers."""
 TIME_LIMIT_S = 3600.0
 WHOLE = "whole"
-"""Id of the one item that a Python function is planned as, and of a result that is one number and no more."""
+"""Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
 
 
 class ScorerSettings(Frozen):
@@ -50,51 +50,53 @@ class ScorerSettings(Frozen):
 
 
 class CustomBenchmark(Frozen):
-    """One benchmark: asked of the model by prompts (`data`), or carried out by a Python function (`python`)."""
+    """One custom benchmark: questions in a file (`data`), or a Python function that does the work (`python`)."""
 
     name: Annotated[str, Field(pattern=rf"^{BENCHMARK_NAME}$")]
-    """By default the file's stem."""
+    """Default: the file name without its ending, in lower case."""
     title: str | None = None
     category: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
-    """What it asks for, `mathematical_reasoning` say (known ones: `reporting/analysis/categories.py`), or a name
-    means and a chart go by it."""
+    """The ability that it measures, such as `mathematical_reasoning` (known ones: `reporting/analysis/categories.py`)
+    or a new name. Means and a chart group benchmarks by it."""
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
     higher_is_better: bool = True
     source: str = ""
-    """Where the items come from: a URL, say."""
+    """Where the items come from, for example a URL."""
     licence: str = ""
     data: Path | None = None
-    """JSON lines, or for the scorer `measured` a text; relative to the YAML file."""
+    """JSON lines, or a text if the scorer is `measured`; relative to the YAML file."""
     id: str = "id"
-    """Field with the id of an item."""
+    """Name of the field with the id of an item."""
     prompt: str | None = None
     """jinja2 template of the question."""
     target: str | None = None
-    """Field with the expected answer; for `choice_loglik` the index of the right choice, or its text."""
+    """Name of the field with the expected answer; for `choice_loglik`: index or text of the right choice."""
     choices: str | None = None
-    """For `choice_loglik`: field with the list of choices."""
+    """For `choice_loglik`: name of the field with the list of choices."""
     scorer: ScorerSettings | None = None
     system: str | None = None
-    """System message; with `chat` only."""
+    """System message; only with `chat: true`."""
     chat: bool = False
-    """True: through the model's chat template. False: plain completion."""
+    """True: use the model's chat template. False: plain completion."""
     shots_data: Path | None = None
-    """Examples that are shown first, in the form of `data`; never taken from `data` itself."""
+    """File with the few-shot examples, in the same form as `data`; examples are never taken from `data` itself."""
     shots: Annotated[int, Field(ge=0)] | None = None
-    """How many of them; None: all."""
+    """Number of few-shot examples; None: all of `shots_data`."""
     shot_answer: str = "{{ expected }}"
-    """jinja2 template of an example's answer; beside the fields of the line it sees `expected`: the target, or the text
-    of the right choice."""
+    """jinja2 template of an example's answer. It sees the fields of the line and `expected`: the target, or the text of
+    the right choice."""
     max_tokens: Annotated[int, Field(ge=1)] = 256
+    """Longest answer, in tokens."""
     stop: tuple[str, ...] = ()
+    """Strings that end an answer."""
     python: Path | None = None
     """A Python file with `evaluate_custom_benchmark(model_path, benchmark_config)`; relative to the YAML file."""
     options: Mapping[str, Any] = {}
-    """For the function: stands in its `benchmark_config` under the same name."""
+    """For the function: passed to it in `benchmark_config`, under the same name."""
     sampled: bool = True
-    """For the function: False where its scores do not depend on the seed."""
+    """For the function: False if its scores do not depend on the seed."""
     time_limit_s: Annotated[float, Field(gt=0)] = TIME_LIMIT_S
-    """For the function: seconds for one model and seed."""
+    """For the function: time limit for one model and one seed, in seconds."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -106,27 +108,27 @@ class CustomBenchmark(Frozen):
 
     def _check_asked(self) -> None:
         if self.scorer is None:
-            raise ValueError("a `scorer`, for there is `data`")
+            raise ValueError("a `scorer`, because there is `data`")
         if self.scorer.name == "measured":
             if self.prompt is not None or self.shots_data is not None:
                 raise ValueError("neither `prompt` nor `shots_data` with the scorer measured: its data is the text")
             return
         if self.prompt is None or self.target is None:
-            raise ValueError("a `prompt` and a `target`, for there is `data`")
+            raise ValueError("a `prompt` and a `target`, because there is `data`")
         if (self.scorer.name == "choice_loglik") != (self.choices is not None):
-            raise ValueError("`choices` with the scorer choice_loglik, and with no other")
+            raise ValueError("`choices` with the scorer choice_loglik, and with no other scorer")
         if self.system is not None and not self.chat:
-            raise ValueError("`system` together with `chat: true`")
+            raise ValueError("`system` only together with `chat: true`")
 
 
 def custom_defaults(path: Path) -> CustomBenchmark:
-    """What holds for a Python file that is named without a YAML file. Raises `BadInput` where its name will not do."""
+    """Return the settings of a Python file that has no YAML file. Raises `BadInput` for a wrong file name."""
     return _validated({"name": path.stem.lower(), "python": path, "metric": "score"}, path)
 
 
 def read_custom_benchmark(path: Path) -> CustomBenchmark:
-    """The benchmark that a YAML file describes. Raises `BadInput`, naming the file and the key."""
-    return _validated({"name": path.stem.lower(), **read_yaml(path, key="benchmarks")}, path)
+    """Read the benchmark that a YAML file describes. Raises `BadInput`, naming the file and the key."""
+    return _validated({"name": path.stem.lower(), **read_yaml(path, key="--benchmarks")}, path)
 
 
 def _validated(values: Mapping[str, Any], path: Path) -> CustomBenchmark:

@@ -1,4 +1,4 @@
-"""Environment variables: the only file that reads or sets them."""
+"""Read and set environment variables. No other file does."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Environment:
-    """What the job takes from environment variables. Secrets stay here: never logged, never sent to workers."""
+    """What the job reads from environment variables. Secrets stay here: they are never logged or sent to workers."""
 
     mlflow_tracking_uri: str | None
-    """MLFLOW_TRACKING_URI: the user's MLflow. Unset: SQLite in the storage."""
+    """MLFLOW_TRACKING_URI: the address of the user's MLflow server. None if unset: SQLite in the storage is used."""
     ray_address: str | None
-    """RAY_ADDRESS: the cluster to run on; Ray sets it inside a submitted job. Unset: a local Ray of our own."""
+    """RAY_ADDRESS: the cluster to run on. Ray sets it inside a submitted job. None if unset: a local Ray is started."""
     submission_id: str | None
-    """Id of the Ray job that we run in, None outside of one."""
+    """Id of the Ray job that this process runs in; None outside of a Ray job."""
     cache_dir: Path
-    """QUANT_ASSAY_CACHE: what is made once for all jobs: converted models, texts of data sets, the converter's own
-    environment. Unset: quant-assay in XDG_CACHE_HOME, else in ~/.cache. What is downloaded lies in HF_HOME."""
+    """QUANT_ASSAY_CACHE: the folder for what all jobs share: converted models, texts of data sets, the converter's
+    Python environment. If unset: `quant-assay` in XDG_CACHE_HOME, else in ~/.cache. Downloads go to HF_HOME instead."""
 
 
 def read_environment() -> Environment:
-    """Read all environment variables that matter, once."""
+    """Read the environment variables that a job needs."""
     job_config = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
     metadata = json.loads(job_config).get("metadata", {}) if job_config else {}
     return Environment(
@@ -37,7 +37,7 @@ def read_environment() -> Environment:
 
 
 def read_endpoint_key() -> str | None:
-    """OPENAI_API_KEY, for endpoints that ask for a key: read by the worker that asks them, in its own process."""
+    """Return OPENAI_API_KEY, for endpoints that need a key. The worker that calls them reads it in its own process."""
     return os.environ.get("OPENAI_API_KEY") or None
 
 
@@ -48,26 +48,27 @@ def _cache_dir() -> Path:
 
 
 def silence_ray() -> None:
-    """Keep Ray's usage statistics, its banner and its warnings of coming changes out of the job's own output."""
+    """Turn off Ray's usage statistics and its warnings about coming changes, which would appear in the job's output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
 def let_waiting_threads_sleep() -> None:
-    """Have the processes that are started next let their threads sleep soon, while they wait for each other.
+    """Make OpenMP threads of processes that start later sleep soon when they wait for each other.
 
-    OpenMP lets them turn in circles much longer: on a machine where anything else runs, they take the processor from
-    whoever they wait for. With one other process on two cores decoding took five times as long and more.
+    By default OpenMP threads spin much longer. If anything else runs on the machine, spinning threads take the
+    processor from the threads they wait for: with one other process on two cores, decoding took at least five times as
+    long.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
-        os.environ["GOMP_SPINCOUNT"] = "1000"  # turns: what libgomp itself takes where it knows of too many threads
+        os.environ["GOMP_SPINCOUNT"] = "1000"  # iterations: libgomp's own value if there are more threads than cores
 
 
 def protect_local_ray() -> None:
-    """Give the local Ray that is started next a token of its own, for this job alone.
+    """Set a token for the local Ray that is started next, for this job only.
 
-    Ray's ports are open on all network interfaces, so it wants a token. Without one in the environment Ray 2.60 writes
-    one to ~/.ray/auth_token, and from then on every `ray start` and `ray job` of this user would be asked for it.
+    Ray's ports are open on all network interfaces, so Ray requires a token. If the environment has none, Ray 2.60
+    writes one to ~/.ray/auth_token, and from then on every `ray start` and `ray job` of this user would need it.
     """
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

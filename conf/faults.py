@@ -1,7 +1,14 @@
-"""Bad input, said in one clear message.
+"""Bad input: what is wrong with what the user gave, all of it in one message.
 
-A `Fault` is one thing that is wrong with what the user gave; `BadInput` carries all that were found,
-so that nobody mends them one by one. Every job prints it without a traceback and leaves with exit code 2.
+    faults = Faults()
+    recipes = faults.gather(resolve_recipes, config)
+    chats = faults.gather(chat_settings, config)
+    faults.stop_if_any()
+    return Inputs(checked(recipes), checked(chats))
+
+A check raises `BadInput` with one or more `Fault`s. `Faults` runs several checks, keeps the faults of all of them and
+raises them together, so that the user can fix everything at once. Every job prints `BadInput` without a traceback and
+exits with code 2.
 """
 
 from __future__ import annotations
@@ -12,19 +19,31 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
-
-
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the key, the value got, what is allowed, and the next step."""
+    """One thing that is wrong with the input.
+
+    The key is spelled as the user writes it:
+
+    - the flag of the main job if there is one (`--benchmarks`), even if the value came from a configuration file
+      (`conf.flags` lists the flags; a job whose flags have other names renames them before it prints);
+    - else the configuration key, with dots: `statistics.margins.accuracy`;
+    - the name of an environment variable: `RAY_ADDRESS`;
+    - for the content of a file: `FILE: key`, or `FILE:LINE`.
+
+    A job's own flags (`--output`) are spelled as flags, too. `tests/conf/test_fault_keys.py` checks every key.
+    """
 
     key: str
     got: object
+    """The value that was given; None if it is missing."""
     allowed: str
+    """What is allowed instead, without a full stop."""
     next_step: str = ""
+    """What the user can do, as one or more sentences."""
 
     def __str__(self) -> str:
         text = f"{self.key}: got {self.got!r}; allowed: {self.allowed}."
@@ -32,7 +51,7 @@ class Fault:
 
 
 class BadInput(Exception):
-    """What the user gave cannot be used. Raised before anything heavy starts."""
+    """The input cannot be used. Raised before any heavy work starts."""
 
     def __init__(self, faults: Fault | Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
@@ -40,7 +59,7 @@ class BadInput(Exception):
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
-    """A hint such as `Did you mean 'q4_k_m'?`, or an empty string where no name is near."""
+    """Return a hint such as `Did you mean 'q4_k_m'?`, or an empty string if no known name is similar."""
     near = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.6)
     if not near:
         return ""
@@ -49,24 +68,30 @@ def near_names(name: str, known: Iterable[str]) -> str:
 
 @dataclass
 class Faults:
-    """Collects what is wrong, so that all of it is told at once."""
+    """Collects the faults of several checks, so that the user sees all of them at once."""
 
     found: list[Fault] = field(default_factory=list)
 
     def gather(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What `check` gives back for these arguments; None where it finds fault."""
+        """Run `check` and return its value; if it raises `BadInput`, keep the faults and return None."""
         try:
             return check(*args, **kwargs)
         except BadInput as error:
             self.found.extend(error.faults)
             return None
 
-    def stop_if_any(self) -> None:
+    def add(self, *faults: Fault) -> None:
+        """Keep faults that were found without a check function."""
+        self.found.extend(faults)
+
+    def stop_if_any(self, *, at_most: int | None = None) -> None:
+        """Raise `BadInput` with the faults found so far, if any; `at_most` limits how many of them it carries."""
         if self.found:
-            raise BadInput(self.found)
+            raise BadInput(self.found[:at_most])
 
 
-def gathered(value: T | None) -> T:
+def checked(value: T | None) -> T:
+    """Return a value of `Faults.gather` after `stop_if_any`: no check failed, so it is not None."""
     if value is None:
-        raise AssertionError("a fault was found and not raised")
+        raise AssertionError("a check failed, but its faults were not raised")
     return value

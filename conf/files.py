@@ -1,7 +1,7 @@
-"""Writing files that survive any kill, for everybody who writes: actors and reports alike.
+"""Write files so that a killed process never leaves half a file. Actors and reports both write with it.
 
-Every file is written under a temporary name beside its place and renamed, so that a file that exists is
-whole. Nothing is ever appended to. Where files lie is left to `actors.store` and to the callers.
+Each file is written under a temporary name in the same folder and then renamed, so a file that exists is complete.
+Nothing is ever appended. `actors.store` and the callers decide where files go.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEFTOVERS = ".*.part"
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed onto it when the block ends well, removed when it does not."""
+    """Give a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if the block raises."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
@@ -33,7 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes files private to their owner; results are to be read by whoever may read the folder.
+        # mkstemp makes files private to their owner, but everybody who can read the folder should read the results.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
     finally:
@@ -43,7 +43,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_aside(path: str | Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, in which something is made before it is put there; it is removed at the end."""
+    """Give a temporary folder beside `path`, to make something in before it is moved there; remove it at the end."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.", suffix=".part") as name:
@@ -56,7 +56,7 @@ def folder_aside(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Delete what killed writers left in `folder`, temporary files and folders; what somebody is writing stays."""
+    """Delete temporary files and folders that killed writers left in `folder`, except those still being written."""
     for path in Path(folder).glob(_LEFTOVERS):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
@@ -68,7 +68,7 @@ def remove_leftovers(folder: str | Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder with all in it; what is gone already is no fault."""
+    """Delete a file, or a folder with its contents; do nothing if it does not exist."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -76,8 +76,8 @@ def remove(path: Path) -> None:
 
 
 def _hold(handle: int) -> None:
-    """Lock a file or folder that is being written. The kernel takes the lock away from whoever dies."""
-    with contextlib.suppress(OSError):  # some file systems know no locks
+    """Lock a file or folder while it is being written. The kernel releases the lock if the process dies."""
+    with contextlib.suppress(OSError):  # some file systems have no locks
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -88,18 +88,18 @@ def _umask() -> int:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a whole file atomically."""
+    """Write a file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a whole UTF-8 text file atomically, with LF line ends."""
+    """Write a UTF-8 text file atomically, with LF line ends."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a JSON file atomically, for people too: indented, Japanese as Japanese."""
+    """Write a JSON file atomically, readable for people: indented, and Japanese not escaped."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -124,11 +124,11 @@ def read_json(path: str | Path) -> Any:
 
 
 def require_folder(folder: str | Path, key: str) -> None:
-    """Make `folder` where it is missing. Raises BadInput, naming `key`, where nothing can be written into it."""
+    """Make `folder` if it is missing. Raises `BadInput`, naming `key`, if nothing can be written into it."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         allowed = f"a folder that can be written ({error.strerror})"
-        raise BadInput(Fault(key, str(folder), allowed, "Name another folder, or mend its permissions.")) from error
+        raise BadInput(Fault(key, str(folder), allowed, "Name another folder, or fix its permissions.")) from error

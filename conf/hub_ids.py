@@ -1,10 +1,11 @@
-"""What a model or arm is named by: a path, or a repository of the Hugging Face hub at a revision.
-
-Only names are looked at here (and whether such a path exists, for that goes first); fetching is `actors.hub`'s.
+"""Tell a path from a repository on the Hugging Face hub, in the text that names a model or an arm.
 
     owner/name[@REVISION]                a repository, by its id
     owner/name@REVISION/path/file.gguf   a file in it
-    hf:owner/name[@REVISION][/path/...]  the same, whatever lies in the working directory
+    hf:owner/name[@REVISION][/path/...]  the same, even if such a path exists in the working directory
+
+Only the name is examined here, and whether a path of that name exists, because an existing path is preferred.
+`actors.hub` downloads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from conf.faults import BadInput, Fault
 SCHEME = "hf:"
 DEFAULT_REVISION = "main"
 _PART = r"[A-Za-z0-9][\w.-]*"
-# A branch with a slash in its name cannot be told from a path: its commit can be named.
+# A branch with a slash in its name cannot be told from a path. The user can name its commit instead.
 _SPEC = re.compile(
     rf"(?P<owner>{_PART})/(?P<name>{_PART})(?:@(?P<revision>refs/pr/\d+|[^/@\s]+))?(?:/(?P<file>[^\s].*))?", re.ASCII
 )
@@ -40,13 +41,13 @@ class HubId:
 
 
 def parse_hub_id(spec: str, *, key: str = "--model") -> HubId | None:
-    """The repository that `spec` names, or None for a path.
+    """Return the repository that `spec` names, or None if it is a path.
 
-    Without `hf:` a path that exists goes first; so does one into a folder that exists, which is a typing error rather
-    than an owner's name; and a .gguf file in a repository needs its revision.
+    Without `hf:`, `spec` is a path in three cases: such a path exists; its first folder exists (then the rest is more
+    likely mistyped than an owner's repository); or it names a .gguf file without a revision.
 
     Raises:
-        BadInput: `hf:` with something else than an id behind it.
+        BadInput: `hf:` is followed by something other than an id.
     """
     explicit = spec.startswith(SCHEME)
     match = _SPEC.fullmatch(spec.removeprefix(SCHEME))
@@ -62,7 +63,7 @@ def parse_hub_id(spec: str, *, key: str = "--model") -> HubId | None:
 
 
 def stem_of(spec: str) -> str:
-    """What a model is named after: the file's or the repository's name, without `.gguf` and the number of a part."""
+    """Return the name of the file or repository, without `.gguf` and without the number of a split file's part."""
     hub_id = parse_hub_id(spec)
     path = PurePosixPath(hub_id.file or hub_id.repository) if hub_id else Path(spec)
     return _SPLIT_PART.sub("", path.name.removesuffix(".gguf"))

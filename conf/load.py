@@ -1,7 +1,7 @@
-"""From a YAML file and flags to one frozen `PipelineConfig`; the only place that reads the environment.
+"""Build one frozen `PipelineConfig` from a YAML file and flags.
 
 The schema's defaults come first, then the file, then the flags. Relative paths are relative to the working
-directory, wherever the file lies. Every fault is told at once.
+directory, not to the file. All faults are reported at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from conf.faults import BadInput, Fault, near_names
+from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig, PublishedRecipes
 
 DEFAULT_CONFIG = Path(__file__).parent / "default.yaml"
@@ -25,11 +26,11 @@ PACKAGE_SCHEME = "package:"
 
 
 def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineConfig:
-    """The configuration of this run.
+    """Return the configuration of this run.
 
     Args:
-        config_path: a YAML file; None takes `conf/default.yaml`.
-        flags: what the command line sets, nested as the schema is; wins over the file.
+        config_path: a YAML file; None means `conf/default.yaml`.
+        flags: values from the command line, nested like the schema. They override the file.
 
     Raises:
         BadInput: with every fault found.
@@ -43,33 +44,34 @@ def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineCo
 
 @functools.cache
 def published_recipes() -> PublishedRecipes:
-    """The recipes that come with the project (`conf/quantizations.yaml`)."""
+    """Return the recipes that come with the project (`conf/quantizations.yaml`)."""
     return PublishedRecipes.model_validate(read_yaml(PUBLISHED_RECIPES, key=str(PUBLISHED_RECIPES)))
 
 
-def resolve_path(spec: str) -> str:
-    """An absolute path for `spec`; `package:NAME/FILE` is looked up among the installed packages, nothing is imported.
+def resolve_path(spec: str, *, key: str) -> str:
+    """Return an absolute path for `spec`; an ending `#PART/PARTS` is kept.
 
-    A `#PART/PARTS` ending is kept. Raises `BadInput` where the package is not installed.
+    `package:NAME/FILE` is a file of an installed package, which is found without importing the package. Raises
+    `BadInput`, naming `key`, if the package is not installed.
     """
     path, mark, part = spec.partition("#")
     if path.startswith(PACKAGE_SCHEME):
         package, _, file = path.removeprefix(PACKAGE_SCHEME).partition("/")
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
-            raise BadInput(Fault(spec, package, "an installed package", "`make setup` installs what the demo needs."))
+            raise BadInput(Fault(key, spec, "a file of an installed package", "For the demo, run `make setup`."))
         path = str(Path(next(iter(found.submodule_search_locations))) / file)
     return f"{Path(path).absolute()}{mark}{part}"
 
 
 def dump_yaml(config: PipelineConfig) -> str:
-    """The configuration as YAML, for `config.yaml` in the run directory."""
+    """Return the configuration as YAML, for `config.yaml` in the run directory."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return text
 
 
 def read_yaml(path: Path, *, key: str) -> dict[str, Any]:
-    """The mapping that a YAML file holds, empty for an empty file. Raises `BadInput`, naming `key`."""
+    """Return the mapping in a YAML file, empty for an empty file. Raises `BadInput`, naming `key`."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -89,7 +91,7 @@ def read_yaml(path: Path, *, key: str) -> dict[str, Any]:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, mappings key by key, everything else replaced whole."""
+    """Return `base` updated by `over`: mappings are merged key by key, all other values are replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -98,18 +100,20 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") -> Fault:
-    """One pydantic error of `schema` in our own form, with near names for an unknown key."""
-    # pydantic's own mark of a mapping's key says nothing to the user: the key itself stands before it.
-    key = where + ".".join(str(part) for part in details["loc"] if part != "[key]")
+    """Turn one pydantic error of `schema` into a `Fault`, with a hint for an unknown key.
+
+    `where` is put before the key: the name of the file that the schema describes.
+    """
+    # pydantic marks an error in a mapping's key with "[key]"; the key itself comes just before that mark.
+    location = [part for part in details["loc"] if part != "[key]"]
+    key = where + ".".join(str(part) for part in location)
     if details["type"] == "extra_forbidden":
         known = list(_fields_at(details["loc"][:-1], schema))
-        return Fault(
-            key, details["input"], f"a known key ({', '.join(known)})", near_names(str(details["loc"][-1]), known)
-        )
+        return Fault(key, details["input"], f"a known key ({', '.join(known)})", near_names(str(location[-1]), known))
     if details["type"] == "missing":
-        step = "`--help` shows each option." if schema is PipelineConfig else ""
-        return Fault(key, None, "a value; it is required", step)
-    return Fault(key, details["input"], _allowed(details))
+        step = "`--help` lists all options." if schema is PipelineConfig else ""
+        return Fault(FLAGS.get(key, key), None, "a value; it is required", step)
+    return Fault(spelled(location) if schema is PipelineConfig else key, details["input"], _allowed(details))
 
 
 def _allowed(details: ErrorDetails) -> str:
@@ -118,7 +122,7 @@ def _allowed(details: ErrorDetails) -> str:
 
 
 def _fields_at(location: tuple[int | str, ...], schema: type[BaseModel]) -> Mapping[str, Any]:
-    """The schema's fields at a place in the tree; list positions and names that the user gave are passed over."""
+    """Return the schema's fields at a place in the tree, ignoring list positions and names that the user chose."""
     node = schema
     for part in location:
         if isinstance(part, int) or part not in node.model_fields:

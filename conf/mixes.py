@@ -1,6 +1,6 @@
-"""Calibration mixes: which texts an importance matrix is collected from, in which shares; a YAML file each.
+"""Calibration mixes: the texts that an importance matrix is collected from, and their shares. Each mix is a YAML file.
 
-The project's own lie in `conf/calibration/`. Reading the texts is `conf.texts`', cutting them the quantization role's.
+The project's own mixes are in `conf/calibration/`. `conf.texts` reads the texts; the quantization role cuts them.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ class MixText(Frozen):
     """One text of a mix: a file, or a column of a data set of the Hugging Face hub."""
 
     path: str | None = None
-    """A UTF-8 text; `PATH#1/2` is its first half. A relative one lies beside the mix file or, where it is not there,
-    in `<data-dir>/calibration`."""
+    """A UTF-8 text; `PATH#1/2` is its first half. A relative path is looked for beside the mix file first, then in
+    `<data-dir>/calibration`."""
     share: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
-    """Its part of the tokens, in proportion to the other texts' shares."""
+    """Share of the tokens, in proportion to the shares of the other texts."""
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")] | None = None
-    """`owner/name`, in place of a path. What follows is said of data sets only."""
+    """`owner/name`, in place of a path. The fields below are for data sets only."""
     revision: str = DEFAULT_REVISION
-    """Branch, tag or commit; a commit is the same text tomorrow. Matrices record the commit in any case."""
+    """Branch, tag or commit. Only a commit never changes; an imatrix records the commit in any case."""
     folder: str | None = None
-    """Folder in the repository, where it holds several configurations with the same split."""
+    """Folder in the repository; needed if the repository has several configurations with the same split."""
     split: str = "train"
-    """Which files: those that have it in their name, or lie in a folder of that name."""
+    """Which files to read: those with this word in their name, or in a folder of this name."""
     column: str = "text"
-    """Column of strings."""
+    """Name of a column of strings."""
     rows: Annotated[int, Field(ge=1)] | None = None
-    """The first rows, joined by empty lines; rows without words count and give nothing. None: all."""
+    """How many rows to take from the start, joined by empty lines; rows without words are counted. None: all rows."""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
@@ -54,7 +54,7 @@ class MixText(Frozen):
 
 @dataclass(frozen=True)
 class DatasetRows:
-    """A column of a data set, its first rows; as in `MixText`."""
+    """The first rows of a column of a data set; the fields are those of `MixText`."""
 
     dataset: str
     revision: str = DEFAULT_REVISION
@@ -65,44 +65,45 @@ class DatasetRows:
 
 
 class MixFile(Frozen):
-    """A mix as its file holds it."""
+    """The content of a mix file."""
 
     texts: Annotated[tuple[MixText, ...], Field(min_length=1)]
     size: Annotated[float, Field(gt=0.0, le=1000.0, allow_inf_nan=False)] = 1.0
-    """How many times `calibration.dataset_size` it takes. 1: mixes differ in their texts and not in amount. Where the
-    amount itself is in question, or a text is added to another, mixes of several sizes stand side by side."""
+    """Tokens to take, as a multiple of `calibration.dataset_size`. With 1, mixes differ in their texts and not in their
+    amount. Use other sizes to study the amount itself, or to add one text to another."""
     chunk_shuffle_seed: Annotated[int, Field(ge=0)] | None = None
-    """None: the first chunks of each text, text after text, as llama-imatrix takes them. A number: chunks are drawn
-    from all over each text, and shuffled."""
+    """None: take the first chunks of each text, text after text, like llama-imatrix. A number: draw chunks from all
+    over each text with this seed, and shuffle them."""
     parse_special: bool = False
-    """True: `<|...|>` in the texts is read as a special token. False, as in llama-imatrix: it is plain text."""
+    """True: read `<|...|>` in the texts as a special token. False, like llama-imatrix: read it as plain text."""
     chat_template: bool = False
-    """True: paragraphs become turns of user and assistant, through the model's chat template, whose special tokens
-    are read as such (`actors.quantization.chat_turns` has the rule). False: the texts are taken as they are."""
+    """True: put paragraphs through the model's chat template as turns of user and assistant; the template's special
+    tokens are read as special tokens (`actors.quantization.chat_turns` has the rule). False: use the texts as they
+    are."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """A mix that was read."""
+    """A mix, read from its file, with its texts found."""
 
     name: str
     """The file's stem."""
     texts: tuple[tuple[str | DatasetRows, float], ...]
-    """Absolute path, with its part, or rows of a data set; and share. The shares add up to 1."""
+    """Each text with its share: an absolute path (with its part) or rows of a data set. The shares add up to 1."""
     size: float = 1.0
-    """Of `calibration.dataset_size`."""
+    """Tokens to take, as a multiple of `calibration.dataset_size`."""
     chunk_shuffle_seed: int | None = None
     parse_special: bool = False
     chat_template: bool = False
 
 
 def shipped_mixes() -> list[str]:
-    """Names of the project's own mixes."""
+    """Return the names of the project's own mixes."""
     return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def is_mix(spec: str) -> bool:
-    """True for a path that ends in .yaml, and for the name of one of the project's own mixes."""
+    """Return True for a path that ends in .yaml and for the name of one of the project's own mixes."""
     return spec.endswith(SUFFIX) or spec in shipped_mixes()
 
 
@@ -110,19 +111,19 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
     """Read a mix by its name, or by the path of its file.
 
     Args:
-        spec: `en-ja4`, say, or a path that ends in .yaml.
-        data_dir: its folder `calibration` is where relative paths are looked for that are not beside the mix file.
+        spec: a name such as `en-ja4`, or a path that ends in .yaml.
+        data_dir: relative paths that are not beside the mix file are looked for in its folder `calibration`.
         key: the flag that fault messages name.
 
     Raises:
-        BadInput: an unknown mix, an unreadable or wrong file, or a text that is in neither place.
+        BadInput: the mix is unknown, its file cannot be read or is wrong, or a text is in neither place.
     """
     path = Path(spec) if spec.endswith(SUFFIX) else FOLDER / f"{spec}{SUFFIX}"
     if not spec.endswith(SUFFIX) and spec not in shipped_mixes():
         known = shipped_mixes()
         raise BadInput(Fault(key, spec, f"a mix ({', '.join(known)}) or a .yaml file", near_names(spec, known)))
     if not re.fullmatch(MIX_NAME, path.stem):
-        allowed = f"a file name of {MIX_NAME}, before .yaml: it names the mix"
+        allowed = f"a file name that matches {MIX_NAME} before .yaml: it is the name of the mix"
         raise BadInput(Fault(key, spec, allowed, "Rename the file."))
     try:
         mix = MixFile.model_validate(read_yaml(path, key=key))
@@ -143,12 +144,12 @@ def _source(text: MixText, mix_path: Path, data_dir: Path | None, key: str) -> s
 
 def _find(text: str, mix_path: Path, data_dir: Path | None, key: str) -> str:
     if text.startswith(PACKAGE_SCHEME) or Path(text).is_absolute():
-        return resolve_path(text)
+        return resolve_path(text, key=key)
     folders = [mix_path.parent, *([data_dir / "calibration"] if data_dir else [])]
     for folder in folders:
-        # The name as it stands first, then without its part: `conf.texts` reads them in the same order.
+        # First the whole name, then without its part: the order in which `conf.texts` tries them.
         if (folder / text).is_file() or (folder / text.partition("#")[0]).is_file():
-            return resolve_path(str(folder / text))
+            return resolve_path(str(folder / text), key=key)
     where = "beside the mix file" + (f", or in {folders[-1]}" if data_dir else "")
-    step = "Put it there, or name it by its whole path." if data_dir else "Give the --data-dir that has it."
-    raise BadInput(Fault(key, f"{mix_path.name}: {text}", f"a text that lies {where}", step))
+    step = "Put it there, or give its full path." if data_dir else "Give the --data-dir that has it."
+    raise BadInput(Fault(key, f"{mix_path.name}: {text}", f"a text that is {where}", step))

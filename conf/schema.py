@@ -1,7 +1,7 @@
-"""The configuration of a pipeline: one typed tree, frozen, unknown keys refused.
+"""The configuration of a pipeline: one typed, frozen tree that refuses unknown keys.
 
-Every field says its unit and why its default is what it is. `conf.load` fills the tree from a YAML file
-and the command line; nothing changes it afterwards (copies are made with `model_copy`).
+The docstring of each field gives its unit and the reason for its default. `conf.load` fills the tree from a YAML file
+and the command line. Nothing changes it afterwards (`model_copy` makes changed copies).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
 
 
 class Frozen(BaseModel):
-    """Base of every configuration node."""
+    """Base class of every node of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -33,119 +33,129 @@ Language = Literal["ja", "en", "both"]
 
 
 class NamedPath(Frozen):
-    """`[NAME=]MODEL`: a model, or an existing GGUF as an arm."""
+    """`[NAME=]MODEL`: a model, or an existing GGUF that is an arm."""
 
     name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
-    """Short name; by default that of the file or repository, less the type at its end."""
+    """Short name. Default on the command line: the name of the file or repository without the type at its end."""
     path: str
-    """A GGUF (of a split one any part), or of a model the folder of a Hugging Face checkpoint. Else a repository on the
-    hub, `owner/name[@REVISION]`, or a GGUF in one, `hf:owner/name[@REVISION]/path/file.gguf` (`conf.hub_ids`);
-    `package:NAME/FILE` names a file carried by an installed package."""
+    """One of these:
+
+    - a GGUF file (any part of a split one)
+    - for a model: the folder of a Hugging Face checkpoint, or a repository on the hub, `owner/name[@REVISION]`
+    - a GGUF on the hub: `hf:owner/name[@REVISION]/path/file.gguf` (see `conf.hub_ids`)
+    - `package:NAME/FILE`: a file of an installed package
+    - for an arm: an endpoint, `http(s)://HOST/v1#MODEL`
+    """
 
 
 class OutputTypes(Frozen):
-    """The two tensors that publishers treat apart; None leaves a tensor to the method."""
+    """Types for the two tensors that publishers often treat apart; None leaves a tensor to the method."""
 
     output: str | None = None
-    """ggml's type of `output.weight`; where the model has none, of the token embedding that serves as both (unless
-    `embedding` or a regular expression names that)."""
+    """ggml type of `output.weight`. If the model has no such tensor, the token embedding serves as both: then this is
+    its type, unless `embedding` or a regular expression names it."""
     embedding: str | None = None
-    """ggml's type of the token embedding."""
+    """ggml type of the token embedding."""
 
 
 class RecipeSettings(OutputTypes):
-    """How to quantize: a llama.cpp type, and tensors that get another one."""
+    """A custom recipe: a llama.cpp type, and the tensors that get another type."""
 
     method: str
-    """llama.cpp type that all other tensors get by llama.cpp's own rules: `q4_k_m`."""
+    """llama.cpp type, such as `q4_k_m`. All tensors that are not named below get their types by its rules."""
     bits: Annotated[int, Field(ge=1)] | None = None
-    """Bits of a weight, as a check on `method`: it changes nothing, and a contradiction is refused."""
+    """Bits per weight, only as a check of `method`: it changes nothing, but a contradiction is refused."""
     tensors: Mapping[str, str] = {}
-    """Type by regular expression, searched for in the tensor's name; the first that is found counts. `output` and
-    `embedding` win over it, and what llama.cpp never quantizes (norms, say) stays as it is."""
+    """ggml type by regular expression, which is searched for in a tensor's name; the first match counts. `output` and
+    `embedding` win over it. Tensors that llama.cpp never quantizes, such as norms, stay as they are."""
     protection: ProtectionLevel = "none"
-    """Protection level of this recipe; `none`: that of the whole pipeline."""
+    """Protection level of this recipe; `none`: use the level of the pipeline."""
 
 
 class PublishedRecipes(Frozen):
-    """Recipes that come with the project."""
+    """Recipes that come with the project (`conf/quantizations.yaml`)."""
 
     recipes: Mapping[str, RecipeSettings]
     suffixes: Mapping[str, OutputTypes]
-    """By what is added to the name of any quantized type."""
+    """Types by the suffix that is added to the name of any quantized type."""
 
 
 class Calibration(Frozen):
-    """What the importance matrix is collected from, and how much of it."""
+    """The texts that the importance matrix is collected from, and how many tokens of them."""
 
     mix: Annotated[str, Field(pattern=rf"^{MIX_NAME}$")] = "default"
-    """Name of the mix that `texts` make; stands in file names and in arm names where it is not the default."""
+    """Name of the mix that `texts` make. It is in file names, and in arm names if it is not the default."""
     texts: tuple[str, ...] = ()
-    """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`. Among them may be
-    mixes (a .yaml file, or a name from `conf/calibration`): each stands for itself, by its own name. One mix and no
-    text is what is collected by default."""
+    """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`. An entry may also
+    be a mix (a .yaml file, or a name from `conf/calibration`), which keeps its own name. If the only entry is a mix,
+    it is the default mix."""
     dataset_size: Annotated[int, Field(ge=512)] = 65_536
-    """Tokens in all, of each mix whose file names no `size`: so mixes differ in language and not in amount. 128 chunks
-    of 512: past that, gains are small (llama.cpp discussion 5006)."""
+    """Tokens in total of each mix whose file gives no `size`, so that mixes differ in language and not in amount. The
+    default is 128 chunks of 512; more gains little (llama.cpp discussion 5006)."""
     ctx: Annotated[int, Field(ge=32)] = 512
-    """Tokens a chunk, as `llama-imatrix` does by default."""
+    """Tokens per chunk; the default is that of `llama-imatrix`."""
     allow_overlap: bool = False
-    """False: calibration texts that share sequences of words with the benchmarks are refused. True: they are noted."""
+    """False: refuse calibration texts that share sequences of words with the benchmarks. True: only give a notice."""
 
 
 class Chat(Frozen):
-    """How one model is talked to, where a benchmark is a chat; scores of some models swing with it."""
+    """Chat settings of one model, for benchmarks that use its chat template. They can change scores a lot."""
 
     system: str | None = None
-    """System prompt, put before the benchmark's messages where they have none of their own."""
+    """System prompt, put before the messages of a benchmark that has no system prompt of its own."""
     template: Path | None = None
-    """File with a chat template (jinja2) in place of the one in the GGUF."""
+    """File with a chat template (jinja2), used in place of the one in the GGUF."""
 
 
 TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]
-"""At least 1: only the ratios between weights matter, and llama.cpp's reader rounds sums of weights to whole numbers,
-so that a sum below 1/2 would read as "never used". At most 1000: the sums are kept in 32-bit floats."""
+"""At least 1: only the ratios between weights matter, and llama.cpp rounds sums of weights to whole numbers when it
+reads them, so a sum below 1/2 would mean "never used". At most 1000: the sums are 32-bit floats."""
 
 
 class TokenWeights(Frozen):
-    """How much a token counts in a weighted importance matrix, by its class (`actors.token_classes`).
+    """Weight of a token in a weighted importance matrix, by its class (see `actors.token_classes`).
 
-    Seen on SmolLM2-135M (32k tokens, half WikiText, half school mathematics): with 4 the rounding error that tokens of
-    mathematics and science meet goes down by 1.4%, that of all others up by 0.8% (q2_k and q4_0 alike). The most that
-    weights can do, a matrix of such tokens alone, is 2.3% against 3.3%; 16 gives 2.1% against 2.0%. So 4 has most of
-    the gain at the least cost. KL divergence from f16 at such tokens of held-out mathematics (± 95% over chunks): q4_0
-    0.1207 without weights, -0.0031 ± 0.0016 with 4 (8 chunks); but q2_k 0.1597, +0.0068 ± 0.0058 (12 chunks). An effect
-    so small comes and goes with the type.
+    Measured on SmolLM2-135M (32k tokens, half WikiText, half school mathematics), for q2_k and q4_0 alike:
+
+    - weight 4: the rounding error at tokens of mathematics and science falls by 1.4%, at all other tokens it rises by
+      0.8%
+    - weight 16: 2.1% and 2.0%
+    - a matrix of such tokens alone, the most that weights can do: 2.3% and 3.3%
+
+    So 4 gives most of the gain at the least cost. KL divergence from f16 at such tokens of held-out mathematics (± 95%
+    over chunks): q4_0 0.1207 without weights, and a change of -0.0031 ± 0.0016 with 4 (8 chunks); but q2_k 0.1597, and
+    a change of +0.0068 ± 0.0058 (12 chunks). The effect is so small that its sign depends on the type.
     """
 
     mathematics: TokenWeight = 4.0
-    """Numerals, operators, LaTeX, Greek letters, terms."""
+    """Weight of numerals, operators, LaTeX, Greek letters and mathematical terms."""
     science: TokenWeight = 4.0
-    """Units and terms."""
+    """Weight of units and scientific terms."""
     other: TokenWeight = 1.0
-    """Everything else."""
+    """Weight of all other tokens."""
 
 
 PROTECTION_BPW: Mapping[str, float] = {"low": 0.1, "medium": 0.25, "high": 0.5, "max": 1.0}
-"""Bits a weight that a level adds to what the method spends. 1 is about the distance between neighbouring types (q4_k
-4.5, q5_k 5.5, q6_k 6.6), so more would be better spent on the next method; 0.25 is about what llama.cpp's own _M
-mixes add to their _S; 0.1 is for a few tensors."""
+"""Bits per weight that each level adds to those of the method. 1 is about the distance between neighbouring types (q4_k
+4.5, q5_k 5.5, q6_k 6.6): instead of more, use the next method. 0.25 is about the difference between llama.cpp's own _M
+and _S mixes. 0.1 is enough for a few tensors."""
 
 
 class Protection(Frozen):
-    """What is done for tokens that must not lose precision, and for the tensors where precision does most."""
+    """More precision for the tensors where it reduces the error most, and weights for tokens that must not lose any."""
 
     level: ProtectionLevel = "none"
-    """How many bits a weight are added to each lossy quantization, and spent by what they buy. `none`: q4_k_m is what
-    everybody means by it."""
+    """How many bits per weight are added to each lossy quantization, and spent where they reduce its error most. With
+    the default `none`, q4_k_m is what everybody means by q4_k_m."""
     controls: bool = True
-    """For each protected arm a control arm of equal size, whose bytes are spent without looking at any measurement."""
+    """True: make a control arm of equal size for each protected arm; its bytes are spent without any measurement."""
     target_bpw: Annotated[float, Field(gt=0, le=32)] | None = None
-    """Bits a weight in all, in place of a level: the best types that fit, below the method's own, too."""
+    """Bits per weight in total, in place of a level: the best types that fit, which may be smaller than the method's
+    own."""
     target_size: Annotated[int, Field(ge=1)] | None = None
-    """The same as bytes of the file; a text with its unit is read too: `4.2GiB`."""
+    """The same as a file size in bytes, or as a text with a unit: `4.2GiB`."""
     token_weights: TokenWeights = TokenWeights()
-    """Of the importance matrix by which protected arms are made and their bytes shared out."""
+    """Token weights in the importance matrix of protected arms, which is also used to share out their bytes."""
 
     @field_validator("target_size", mode="before")
     @classmethod
@@ -156,7 +166,7 @@ class Protection(Frozen):
     def _one_of_them(self) -> Self:
         given = [self.level != "none", self.target_bpw is not None, self.target_size is not None]
         if sum(given) > 1:
-            raise ValueError("level, target_bpw and target_size exclude each other: give one of them")
+            raise ValueError("only one of level, target_bpw and target_size, because they exclude each other")
         return self
 
 
@@ -164,7 +174,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)", re
 
 
 def size_bytes(text: str) -> int:
-    """`4.2GiB` -> 4509715660. Raises `ValueError` where it is no size."""
+    """Return the bytes of a size with a unit: `4.2GiB` -> 4509715660. Raises `ValueError` if it is not a size."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
         raise ValueError("a size has a unit: 4.2GiB, 900MiB, 4.5GB, 900MB")
@@ -174,137 +184,140 @@ def size_bytes(text: str) -> int:
 
 
 class Sampling(Frozen):
-    """How answers are generated."""
+    """How tokens of an answer are sampled."""
 
     temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 0.7
-    """0 is greedy: one cell an arm whatever `runs` says."""
+    """0 is greedy: then each arm has one cell per benchmark, whatever `runs` is."""
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
     top_k: Annotated[int, Field(ge=0)] = 40
-    """0 switches it off."""
+    """Number of most likely tokens to sample from; 0 switches it off."""
     min_p: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     max_tokens: Annotated[int, Field(ge=1)] = 512
-    """Longest answer, in tokens. A benchmark may ask for less."""
+    """Longest answer, in tokens. A benchmark may set a lower limit."""
 
 
 class Layout(Frozen):
-    """How a block is laid into llama.cpp's batches.
+    """How a block is arranged in llama.cpp's batches.
 
-    It changes outputs in their last bits, so it stands in the records' key; it never depends on the
-    number of workers.
+    The layout can change an output's last bits, so it is part of the records' key. It never depends on the number of
+    workers.
     """
 
     threads: Annotated[int, Field(ge=1)] = 2
-    """CPU threads a worker."""
+    """CPU threads per worker."""
     sequences: Annotated[int, Field(ge=1, le=200)] = 32
-    """Sequences decoded side by side, at most: fewer where the KV cache would outgrow `kv_cache_mib`."""
+    """Most sequences that are decoded together; fewer if the KV cache would exceed `kv_cache_mib`."""
     kv_cache_mib: Annotated[int, Field(ge=1)] | None = None
-    """Memory for a worker's KV cache, at most, in f16. None: a quarter of this machine's memory; on a GPU, any size.
-    Where llama.cpp then gets none, the pipeline is planned anew with half of it, and goes on.
-    It decides how many sequences run side by side, so set it where one pipeline is run from machines that differ."""
+    """Largest KV cache of a worker, in MiB, in f16. None: a quarter of this machine's memory; on a GPU, no limit.
+    If llama.cpp cannot get that much memory, the pipeline is planned again with half of it and goes on.
+    This limit decides how many sequences run together, so set it if different machines run one pipeline."""
     n_batch: Annotated[int, Field(ge=32)] = 2048
-    """Tokens a call of `llama_decode`, at most."""
+    """Most tokens per call of `llama_decode`."""
     n_ubatch: Annotated[int, Field(ge=32)] = 512
-    """Tokens a computation graph, at most."""
+    """Most tokens per computation graph."""
     flash_attention: bool = True
-    """For answers and text, where llama.cpp finds that the device has it. Off was slower wherever it was measured
-    (SmolLM2-135M on 2 cores: text 0.88 times as fast, answers 0.8 times without a prefix, 0.83 with 5 shots)."""
+    """True: use flash attention for answers and text if llama.cpp finds that the device supports it. Without it all
+    measured cases were slower (SmolLM2-135M on 2 cores: text 0.88 times as fast, answers 0.8 times without a prefix,
+    0.83 times with 5 shots)."""
 
 
 class Execution(Frozen):
-    """How the work is spread. Nothing here changes an output."""
+    """How the work is distributed. Nothing here changes an output."""
 
     max_workers: Annotated[int, Field(ge=1)] | None = None
-    """Workers a role at most; None: as many as the cluster has room for."""
+    """Most workers per role; None: as many as fit on the cluster."""
     block_items: Annotated[int, Field(ge=1)] = 32
-    """Items a block: the unit of redoing. A quarter of it where the items are chunks of text (perplexity)."""
+    """Items per block, which is what is redone after a failure. A quarter of it if the items are chunks of text
+    (perplexity)."""
     attempts: Annotated[int, Field(ge=1)] = 2
-    """How often a unit of work is tried before it is recorded as failed."""
+    """Number of tries of a unit of work before it is recorded as failed."""
     self_check: bool = True
-    """Before an arm's first block a few of its items are decoded one at a time as well; where the two ways disagree,
-    the arm's blocks fail. Costs seconds with a small model."""
+    """True: before an arm's first block, decode a few of its items also one at a time; if the two results disagree, the
+    arm's blocks fail. This takes seconds with a small model."""
     gpus_per_worker: Annotated[float, Field(gt=0.0)] = 1.0
-    """GPU share of a worker, where the cluster has GPUs; all layers are offloaded then."""
+    """GPUs per worker, if the cluster has GPUs; then all layers are offloaded. May be a fraction."""
 
 
 class Endpoints(Frozen):
-    """How endpoints are asked. Nothing here changes an output."""
+    """How requests are sent to endpoints. Nothing here changes an output."""
 
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests at once, of each worker."""
+    """Concurrent requests per worker."""
     timeout_s: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds for one answer."""
+    """Time limit for one answer, in seconds."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    """How often a request is sent, with growing pauses, before its block fails."""
+    """Number of tries of a request, with growing pauses between them, before its block fails."""
 
 
 class Margins(Frozen):
-    """The largest loss against the reference that is still "no worse". Fixed before the run, never after."""
+    """The largest loss against the reference that still counts as "no worse". Set it before the run, never after."""
 
     accuracy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
-    """Of right/wrong scores: 0.01 is one percentage point."""
+    """Margin of right/wrong scores: 0.01 is one percentage point."""
     ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
-    """Of perplexity, on its logarithm: 0.01 is one percent."""
+    """Margin of perplexity, on its logarithm: 0.01 is one percent."""
     judged: Annotated[float, Field(gt=0.0)] | None = None
-    """Of scores on a scale of their own (1 to 5, say), in its points. None: such a benchmark can be worse or undecided,
-    never no worse, for nobody has said what loss is small."""
+    """Margin of scores on a scale of their own, such as 1 to 5, in points of that scale. None: the verdict of such a
+    benchmark can be "worse" or "undecided" but never "no worse", because nobody has said which loss is small."""
 
 
 class Statistics(Frozen):
-    """What the verdict goes by, and what is assumed where a plan says beforehand how small a loss it can show."""
+    """The margins of the verdicts, early stopping, and assumptions for the estimate of how small a loss a plan can
+    show."""
 
     margins: Margins = Margins()
     early_stop: bool = False
-    """True: a benchmark ends for an arm as soon as its verdict is in, where scores are right or wrong. Intervals then
-    hold at any number of items, and are 1.55 to 1.8 times as wide as those of a run that nobody looks at."""
+    """True: if scores are right or wrong, a benchmark ends for an arm as soon as the verdict is certain. Intervals then
+    hold at any number of items, and are 1.55 to 1.8 times as wide as without early stopping."""
     assumed_discordance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
-    """Share of questions on which single answers of arm and reference differ in being right. 0.1 is what 4-bit types
-    show on multiple choice; only the plan's estimate depends on it."""
+    """Share of questions that exactly one of arm and reference answers correctly, per single answer. 0.1 is typical of
+    4-bit types on multiple choice. Only the plan's estimate depends on it."""
     assumed_sd_ln_ppl: Annotated[float, Field(gt=0.0)] = 0.02
-    """Standard deviation between chunks of an arm's loss in ln PPL, nats per token. 0.02 is what q4_k_m showed on a
-    small model; only the plan's estimate depends on it."""
+    """Standard deviation of an arm's loss in ln PPL between chunks, in nats per token. 0.02 was measured for q4_k_m on
+    a small model. Only the plan's estimate depends on it."""
 
 
 class Tracking(Frozen):
-    """The MLflow mirror. Its address comes from MLFLOW_TRACKING_URI, else SQLite in the storage."""
+    """What is copied to MLflow. MLFLOW_TRACKING_URI gives its address; if unset, it is SQLite in the storage."""
 
     gguf_limit_mib: Annotated[int, Field(ge=0)] = 256
-    """GGUFs up to this size are logged as artifacts; larger ones by path and sha256."""
+    """GGUFs up to this size, in MiB, are logged as artifacts; of larger ones only path and sha256."""
 
 
 class PipelineConfig(Frozen):
-    """One pipeline, whole."""
+    """All settings of one pipeline."""
 
     models: Annotated[tuple[NamedPath, ...], Field(min_length=1)]
     quantizations: tuple[str, ...] = ("bf16", "q8_0", "q4_k_m")
-    """llama.cpp types and recipes, in the order they are shown."""
+    """llama.cpp types and recipes, in the order in which they are shown."""
     recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$")], RecipeSettings] = {}
-    """Recipes of the user's own, by name; `quantizations` says which are made."""
+    """Custom recipes by name; `quantizations` says which of them are made."""
     arms: tuple[NamedPath, ...] = ()
-    """Existing GGUFs, compared like our own, and endpoints: `http(s)://HOST/v1#MODEL`. An endpoint's key is read from
-    OPENAI_API_KEY, on the machine that asks it."""
+    """Existing GGUFs and endpoints (`http(s)://HOST/v1#MODEL`), compared like the quantizations made here. The key of
+    an endpoint is read from OPENAI_API_KEY, on the machine that sends the requests."""
     endpoints: Endpoints = Endpoints()
     reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
-    """The arm that the others are compared with. None: f32, bf16 or f16, the first of them that is planned."""
+    """The arm that the others are compared with. None: the first of f32, bf16 and f16 that is planned."""
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")
-    """Names, or files of the user's own: `.yaml` (see `conf.custom_benchmarks`), or `.py`."""
+    """Names of benchmarks, or files of custom benchmarks: `.yaml` (see `conf.custom_benchmarks`) or `.py`."""
     runs: Annotated[int, Field(ge=1)] = 5
-    """Repeats with different seeds of every sampled benchmark."""
+    """Repeats of every sampled benchmark, one seed each."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """First seed; run r uses seed + r."""
+    """First seed; run r (from 0) uses seed + r."""
     noise_floor: bool = False
-    """True: each reference once more, in another batch layout, wherever the output does not depend on the seed: what
-    differs then means nothing. Sampled benchmarks show that by the reference's own seeds."""
+    """True: evaluate each reference again in another batch layout, for benchmarks whose output does not depend on the
+    seed. Differences of that size mean nothing. For sampled benchmarks, the reference's own seeds show the same."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Items a benchmark at most; None: all."""
+    """Most items per benchmark; None: all."""
     data_dir: Path | None = None
-    """Folder of data sets, each benchmark's in a folder of its own."""
+    """Folder of data sets, with one folder per benchmark. None: from the hub."""
     imatrix: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
-    """Each: `none`, `default` (what `calibration` says), a mix by its name or its .yaml file, or an imatrix file
-    (.gguf, .dat). The first is the default that arm names leave out; every further one makes each lossy quantization
-    once more."""
+    """Each entry is `none`, `default` (see `calibration`), a mix (its name or its .yaml file) or an imatrix file
+    (.gguf, .dat). The first entry is the default, which arm names leave out. Each further entry makes every lossy
+    quantization again."""
     calibration: Calibration = Calibration()
     chat: Mapping[Annotated[str, Field(pattern=rf"^{ARM_NAME}$")], Chat] = {}
-    """By the name of a model; existing GGUFs (`arms`) are talked to as the first model."""
+    """Chat settings by the name of a model. Existing GGUFs (`arms`) use those of the first model."""
     protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
@@ -312,8 +325,11 @@ class PipelineConfig(Frozen):
     tracking: Tracking = Tracking()
     statistics: Statistics = Statistics()
     storage: Path = Path("runs")
-    """Folder of all pipelines: local or shared."""
+    """Folder of all pipelines: a local one, or one that all machines of a cluster share."""
     pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None
-    """None: `YYYYmmdd-HHMMSS-<model>`."""
+    """Name of this pipeline. None: `YYYYmmdd-HHMMSS-<model>`."""
     lang: Language = "both"
     """Language of charts and documents."""
+    methodology: Path | None = None
+    """Markdown file that replaces the methodology in the documents. None: the methodology that comes with the
+    project."""

@@ -1,9 +1,9 @@
-"""Reading a text: a plain UTF-8 file, or the help topics that every CPython carries, whole or in part.
+"""Read a text: a plain UTF-8 file, or the help topics that come with every CPython; all of it or a part.
 
-Here and not in a role, because calibration and perplexity read texts alike. A text is named by a path;
-`PATH#2/3` is the second of three disjoint runs of its documents, so that one file can serve for calibration and
-for perplexity without giving both the same words. A `.py` file is taken for a dictionary of strings (CPython's
-`pydoc_data/topics.py`): it is parsed as a literal and never executed.
+Calibration and perplexity both read texts, so this is here and not in a role. A text is named by a path.
+`PATH#2/3` is the second of three disjoint parts, each a run of consecutive documents: so one file can serve both
+calibration and perplexity without giving them the same words. A `.py` file must hold a dictionary of strings, like
+CPython's `pydoc_data/topics.py`. It is parsed as a literal and never executed.
 """
 
 from __future__ import annotations
@@ -21,35 +21,36 @@ _PART = re.compile(r"^(?P<path>.+)#(?P<part>\d+)/(?P<parts>\d+)$")
 
 @dataclass(frozen=True)
 class TextSpec:
-    """Which file, and which run of its documents."""
+    """A file, and which part of it to read."""
 
     path: Path
     part: int = 1
-    """1-based."""
+    """Number of the part, from 1."""
     parts: int = 1
+    """Number of parts that the file is divided into."""
 
 
-def parse_spec(spec: str, *, key: str = "text") -> TextSpec:
-    """`PATH` or `PATH#PART/PARTS`. Raises `BadInput` for a part that is not one of its parts."""
+def parse_spec(spec: str, *, key: str = "--calibration") -> TextSpec:
+    """Parse `PATH` or `PATH#PART/PARTS`. Raises `BadInput`, naming `key`, if PART is not from 1 to PARTS."""
     match = _PART.match(spec)
     if match is None or Path(spec).is_file():
         return TextSpec(Path(spec))
     part, parts = int(match["part"]), int(match["parts"])
     if not 1 <= part <= parts:
-        raise BadInput(Fault(key, spec, "PATH#PART/PARTS with 1 <= PART <= PARTS", "Name the first half #1/2, say."))
+        raise BadInput(Fault(key, spec, "PATH#PART/PARTS with 1 <= PART <= PARTS", "The first half is #1/2."))
     return TextSpec(Path(match["path"]), part, parts)
 
 
-def read_text(spec: str, *, key: str = "text") -> str:
-    """The text that `spec` names, with LF line ends.
+def read_text(spec: str, *, key: str = "--calibration") -> str:
+    """Return the text that `spec` names, with LF line ends.
 
     Args:
         spec: `PATH` or `PATH#PART/PARTS`.
         key: the flag or configuration key that fault messages name.
 
     Raises:
-        BadInput: the file is missing, unreadable, not UTF-8, not a dictionary of strings (`.py`), or the asked
-            run of it is empty.
+        BadInput: the file is missing, unreadable, not UTF-8 or (`.py`) not a dictionary of strings, or the part
+            that was asked for is empty.
     """
     wanted = parse_spec(spec, key=key)
     content = _decode(wanted.path, key)
@@ -61,27 +62,27 @@ def read_text(spec: str, *, key: str = "text") -> str:
     else:
         text = "".join(_run(content.splitlines(keepends=True), wanted.part, wanted.parts))
     if not text.strip():
-        raise BadInput(Fault(key, spec, "a text with words in it", "This one, or this part of it, is empty."))
+        raise BadInput(Fault(key, spec, "a text with words in it", "This text, or this part of it, is empty."))
     return text
 
 
 def _decode(path: Path, key: str) -> str:
     try:
-        # utf-8-sig: a byte-order mark is no part of the text.
+        # utf-8-sig drops a byte-order mark.
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        where = f"byte {error.start} is not UTF-8"
-        raise BadInput(Fault(key, str(path), f"a UTF-8 text file ({where})", "Convert it with iconv, say.")) from error
+        allowed = f"a UTF-8 text file (byte {error.start} is not UTF-8)"
+        raise BadInput(Fault(key, str(path), allowed, "Convert it, for example with iconv.")) from error
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise BadInput(Fault(key, str(path), f"a readable text file ({reason})", "Check the path.")) from error
 
 
 def _topic_documents(source: str, path: Path, key: str) -> list[str]:
-    """The topics in the order of their names, each paragraph only where it comes first.
+    """Return the topics in the order of their names, each paragraph only at its first occurrence.
 
-    Topics quote each other at length (a fifth of all text stands in two of them): left in, the same
-    paragraphs would lie on both sides of a cut.
+    Topics quote each other at length: a fifth of the text occurs twice. If repeated paragraphs stayed, both sides of a
+    cut could hold the same ones.
     """
     documents: list[str] = []
     seen: set[str] = set()
@@ -109,9 +110,9 @@ def _literal_dict(source: str, path: Path, key: str) -> dict[str, str]:
 
 
 def _run(documents: Sequence[str], part: int, parts: int) -> list[str]:
-    """The `part`-th (1-based) of `parts` disjoint runs, of about equal length in characters.
+    """Return part number `part` (from 1) of `parts`: consecutive documents, about equally many characters in each part.
 
-    A document belongs to the run in which its middle lies, so every document is in exactly one.
+    A document belongs to the part in which its middle lies, so every document is in exactly one part.
     """
     total = sum(map(len, documents))
     run, before = [], 0

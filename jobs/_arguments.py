@@ -1,6 +1,7 @@
-"""The options that the jobs share, and how they become configuration values.
+"""Define the options that the jobs share, and turn them into configuration values.
 
-An option that a later version brings is known already and refused with the reason, so that nobody believes it works.
+Options that are planned but not built yet are known already: they are refused with the reason, so that nobody thinks
+they work.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 from actors.recipes import match_recipe_at_end
-from conf.faults import BadInput, Fault
+from conf.faults import BadInput, Fault, Faults
+from conf.flags import FLAGS
 from conf.hub_ids import stem_of
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
 from jobs._parser import EXIT_BAD_INPUT
@@ -20,166 +23,148 @@ from jobs._parser import EXIT_BAD_INPUT
 EXIT_DONE, EXIT_FAILED = 0, 1
 MODEL_METAVAR = "[NAME=]MODEL"
 MODEL_HELP = (
-    "what to quantize: a GGUF file (f32, f16 or bf16 preferred; of a split one any part), the folder of a Hugging Face "
-    "checkpoint, owner/name[@REVISION] on the hub, or a GGUF there: hf:owner/name[@REVISION]/file.gguf"
+    "model to quantize: a GGUF file (preferably f32, f16 or bf16; any part of a split one), the folder of a Hugging "
+    "Face checkpoint, a repository on the hub (owner/name[@REVISION]), or a GGUF in one "
+    "(hf:owner/name[@REVISION]/file.gguf)"
 )
 
 
 def add_model(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    again = f"{MODEL_HELP}; give it again for more models"
-    parser.add_argument("--model", action="append", metavar=MODEL_METAVAR, required=required, help=again)
+    """Add `--model`."""
+    repeated = f"{MODEL_HELP}; repeat the option for more models"
+    parser.add_argument("--model", action="append", metavar=MODEL_METAVAR, required=required, help=repeated)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
-    """Options of phase 3."""
+    """Add the options of phase 3."""
     group = parser.add_argument_group("evaluation")
     group.add_argument(
         "--benchmarks",
         metavar="A,B,...",
-        help="gsm8k, math, arc_challenge, perplexity (default); gsm8k_chat, math_full, arc_challenge_letter, mgsm_ja, "
-        "perplexity_wikitext2, perplexity_ja_wiki; or files of your own, .yaml or .py (see the README)",
+        help="gsm8k, math, arc_challenge, perplexity (these four are the default); gsm8k_chat, math_full, "
+        "arc_challenge_letter, mgsm_ja, perplexity_wikitext2, perplexity_ja_wiki; or your own .yaml or .py files (see "
+        "the README)",
     )
-    group.add_argument("--runs", type=int, metavar="N", help="repeats of sampled benchmarks, one seed each (default 5)")
+    group.add_argument("--runs", type=int, metavar="N", help="runs of a sampled benchmark, one seed each (default 5)")
     group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")
     group.add_argument(
-        "--temperature", type=float, metavar="T", help="0 is greedy: one run is enough then (default 0.7)"
+        "--temperature", type=float, metavar="T", help="sampling temperature; 0 is greedy, with one run (default 0.7)"
     )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest answer in tokens (default 512)")
     group.add_argument(
-        "--limit", type=int, metavar="N", help="first N items of each benchmark's fixed shuffle (default: all)"
+        "--limit", type=int, metavar="N", help="first N items in each benchmark's fixed random order (default: all)"
+    )
+    group.add_argument(
+        "--data-dir", metavar="DIR", help="folder of data sets, one folder per benchmark (default: from the hub)"
+    )
+    _add_comparison(group)
+
+
+def _add_comparison(group: argparse._ActionsContainer) -> None:
+    """Add the options that set how arms are compared and scored."""
+    group.add_argument(
+        "--reference",
+        metavar="ARM",
+        help="arm that the others are compared with (default: the first of f32, bf16 and f16 that is planned)",
     )
     group.add_argument(
         "--aa",
         action="store_const",
         const=True,
-        help="noise floor: the reference once more in another batch layout, as arm f16~aa, where nothing is sampled",
+        help="measure the noise floor: evaluate the reference again in another batch layout, as arm f16~aa, on "
+        "benchmarks without sampling",
     )
     group.add_argument(
         "--early-stop",
         action="store_const",
         const=True,
-        help="end a benchmark for an arm once its verdict is in, where answers are right or wrong; intervals are wider",
-    )
-    group.add_argument(
-        "--data-dir", metavar="DIR", help="folder of data sets, one folder a benchmark (default: from the hub)"
-    )
-    group.add_argument(
-        "--reference", metavar="ARM", help="the arm that others are compared with (default: f32, bf16 or f16)"
+        help="if answers are right or wrong, end a benchmark for an arm once the verdict is certain; this makes "
+        "intervals wider",
     )
     group.add_argument("--judge-url", metavar="URL", help="(not there yet)")
     group.add_argument("--judge-model", metavar="NAME", help="(not there yet)")
 
 
 def add_quantization(parser: argparse.ArgumentParser) -> None:
-    """Options of phases 1 and 2."""
+    """Add the options of phases 1 and 2."""
     group = parser.add_argument_group("importance matrix and quantization")
     group.add_argument(
         "--quantizations",
         metavar="A,B,...",
-        help="llama.cpp types and recipes: bf16,q8_0,q4_k_m (default), iq4_xs, q4_k_l, q4_k_m-fp16, your own, ...",
+        help="llama.cpp types and recipes, such as iq4_xs, q4_k_l, q4_k_m-fp16 or your own (default bf16,q8_0,q4_k_m)",
     )
     group.add_argument(
         "--imatrix",
         metavar="MIX_OR_FILE[,...]|none",
-        help="what --calibration says (default), a mix by its name (en, en-ja4) or .yaml file, an imatrix file (.gguf, "
-        ".dat), or none; each after the first makes every lossy quantization once more",
+        help="a calibration mix (a name such as en-ja4, or a .yaml file), an imatrix file (.gguf, .dat), or none "
+        "(default: the texts of --calibration); each further one makes every lossy quantization again",
     )
     group.add_argument(
         "--calibration",
         action="append",
         metavar="FILE_OR_MIX",
-        help="calibration text (give it again for more, in equal shares), or a mix: a name, or a .yaml file with texts "
-        "and shares",
+        help="calibration text (repeat the option for more texts, in equal shares), or a mix: its name, or a .yaml "
+        "file with texts and shares",
     )
     group.add_argument(
         "--allow-overlap",
         action="store_const",
         const=True,
-        help="go on, with a notice, where calibration text and benchmarks share passages",
+        help="continue with a notice if calibration text and benchmarks share passages (default: refuse)",
     )
-    size_help = "calibration tokens a mix, times its `size` (default 65536)"
+    size_help = "calibration tokens per mix, multiplied by the `size` of the mix (default 65536)"
     group.add_argument("--dataset-size", type=int, metavar="TOKENS", help=size_help)
     add_protection(group)
 
 
 def add_protection(group: argparse._ActionsContainer) -> None:
-    """Options that say how many bytes go to the tensors that need them."""
+    """Add the options that set how many bytes the tensors that need them get."""
     levels = ", ".join(f"{name} +{bits:g}" for name, bits in PROTECTION_BPW.items())
     group.add_argument(
         "--protection-level",
         choices=get_args(ProtectionLevel),
-        help=f"bits a weight added to each lossy quantization, where they reduce its error most ({levels}; default "
-        "none); beside each such arm a control arm of equal size is made",
+        help=f"add bits per weight to each lossy quantization where they reduce its error most ({levels}; default "
+        "none); for each such arm, a control arm of equal size is also made",
     )
-    group.add_argument("--no-controls", action="store_const", const=False, dest="controls", help="make no control arms")
+    group.add_argument("--no-controls", action="store_const", const=False, help="make no control arms")
     group.add_argument(
         "--target-bpw",
         type=float,
         metavar="BITS",
-        help="in place of a level: bits a weight in all, and the types that then lose least",
+        help="in place of a level: bits per weight in total; the types that lose least at that size are chosen",
     )
-    group.add_argument("--target-size", metavar="SIZE", help="the same for the size of the file: 4.2GiB, 900MiB, 4.5GB")
+    group.add_argument("--target-size", metavar="SIZE", help="the same, as a file size: 4.2GiB, 900MiB, 4.5GB")
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every job with a plan has."""
     group = parser.add_argument_group("execution")
     group.add_argument(
-        "--threads", type=int, metavar="N", help="CPU threads a worker (default 2); part of what records depend on"
+        "--threads", type=int, metavar="N", help="CPU threads per worker (default 2); records depend on it"
     )
-    group.add_argument("--max-workers", type=int, metavar="N", help="workers side by side at most (default: what fits)")
-    group.add_argument("--lang", choices=get_args(Language), help="charts and documents (default both)")
+    group.add_argument("--max-workers", type=int, metavar="N", help="most workers at once (default: what fits)")
+    group.add_argument("--lang", choices=get_args(Language), help="language of charts and documents (default both)")
     group.add_argument(
-        "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags win over it"
+        "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags override it"
     )
-
-
-_PLACES: Mapping[str, tuple[str, ...]] = {
-    "model": ("models",),
-    "arm": ("arms",),
-    "quantizations": ("quantizations",),
-    "benchmarks": ("benchmarks",),
-    "imatrix": ("imatrix",),
-    "reference": ("reference",),
-    "runs": ("runs",),
-    "seed": ("seed",),
-    "limit": ("limit",),
-    "aa": ("noise_floor",),
-    "early_stop": ("statistics", "early_stop"),
-    "data_dir": ("data_dir",),
-    "storage": ("storage",),
-    "pipeline_id": ("pipeline_id",),
-    "lang": ("lang",),
-    "calibration": ("calibration", "texts"),
-    "dataset_size": ("calibration", "dataset_size"),
-    "allow_overlap": ("calibration", "allow_overlap"),
-    "protection_level": ("protection", "level"),
-    "controls": ("protection", "controls"),
-    "target_bpw": ("protection", "target_bpw"),
-    "target_size": ("protection", "target_size"),
-    "temperature": ("sampling", "temperature"),
-    "max_tokens": ("sampling", "max_tokens"),
-    "threads": ("layout", "threads"),
-    "max_workers": ("execution", "max_workers"),
-}
-"""Where each option stands in the configuration."""
 
 
 def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the command line sets, nested as `PipelineConfig` is; options that were not given are left out.
+    """Return the values from the command line, nested like `PipelineConfig`, without options that were not given.
 
     Raises:
-        BadInput: for an option that is not there yet, or a name given twice.
+        BadInput: for an option that is not built yet.
     """
     refuse_later(arguments)
     values: dict[str, Any] = {}
-    for option, place in _PLACES.items():
-        value = getattr(arguments, option, None)
-        if value is None:
-            continue
-        node = values
-        for part in place[:-1]:
-            node = node.setdefault(part, {})
-        node[place[-1]] = _converted(option, value)
+    for key, flag in FLAGS.items():
+        option = flag.removeprefix("--").replace("-", "_")
+        if (value := getattr(arguments, option, None)) is not None:
+            *sections, name = key.split(".")
+            node = values
+            for section in sections:
+                node = node.setdefault(section, {})
+            node[name] = _converted(option, value)
     return values
 
 
@@ -196,12 +181,12 @@ def _converted(option: str, value: Any) -> Any:
 
 
 def split_names(text: str) -> list[str]:
-    """`a, b,a` -> [a, b]: names in their order, each once."""
+    """Split at commas, keeping the order and dropping repeated names: `a, b,a` -> [a, b]."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def named_path(text: str) -> dict[str, str]:
-    """`[NAME=]MODEL`; without a name that of the file or repository, less the type or recipe at its end."""
+    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end."""
     name, mark, path = text.partition("=")
     if mark and "/" not in name:
         return {"name": name, "path": path}
@@ -209,29 +194,28 @@ def named_path(text: str) -> dict[str, str]:
 
 
 def model_name(spec: str) -> str:
-    """`SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; signs that no name may have become `-`."""
+    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; `-` replaces other characters."""
     stem = stem_of(spec) or "model"
     ending = match_recipe_at_end(stem)
     return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
 
 
 def refuse_later(arguments: argparse.Namespace) -> None:
-    """Say plainly of what is known but not built that it is not there yet."""
-    faults = []
+    """Raise `BadInput` if an option was given that is planned but not built yet."""
+    faults = Faults()
     for option in ("judge_url", "judge_model"):
-        if getattr(arguments, option, None) is not None:
-            faults.append(_later(f"--{option.replace('_', '-')}", getattr(arguments, option), "leaving it out"))
-    if faults:
-        raise BadInput(faults)
+        if (value := getattr(arguments, option, None)) is not None:
+            flag = f"--{option.replace('_', '-')}"
+            faults.add(Fault(flag, value, "leaving it out", "This is planned, but not there yet."))
+    faults.stop_if_any()
 
 
-def _later(option: str, got: object, allowed: str) -> Fault:
-    return Fault(option, got, allowed, "This is planned, but not there yet.")
+def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -> int:
+    """Print bad input without a traceback, and return the exit code.
 
-
-def fail(error: BadInput, prog: str) -> int:
-    """Print what is wrong with the input, without a traceback; gives back the exit code."""
+    `renamed` maps flags of the main job to this job's own, if they have other names.
+    """
     print(f"{prog}: bad input, nothing was started", file=sys.stderr)
     for fault in error.faults:
-        print(f"  - {fault}", file=sys.stderr)
+        print(f"  - {replace(fault, key=(renamed or {}).get(fault.key, fault.key))}", file=sys.stderr)
     return EXIT_BAD_INPUT

@@ -1,6 +1,6 @@
-"""The doctor's checks: one function each, looking at one thing and changing nothing.
+"""The doctor's checks. Each function checks one thing and changes nothing.
 
-They need the packages that they check; `jobs.doctor` says so where those cannot even be imported.
+The module imports packages that it checks. `jobs.doctor` reports it if they cannot be imported.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from reporting.fonts import find_fonts
 ROOT = Path(__file__).resolve().parent.parent
 LOCK_FILES = ("requirements.lock", "requirements-model.lock")
 LEAST_DISK_BYTES = 3 * 2**30
-"""The demo's GGUFs and caches with room to spare; a real plan says what it needs with --dry-run."""
+"""Enough for the GGUFs and caches of the demo. `--dry-run` shows what another plan needs."""
 LEAST_MEMORY_BYTES = 3 * 2**30
-"""Ray's own processes take about 1 GiB, two workers of the demo's model about 1 GiB more."""
+"""Ray's own processes take about 1 GiB, two workers with the demo's model about 1 GiB more."""
 CONNECT_TIMEOUT_S = 5.0
 NATIVE_TIMEOUT_S = 120.0
 GIB = 2**30
 
 _SHOW_LLAMA_BUILD = "import json; from actors.llama import library; print(json.dumps(library.build()))"
-_SET_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
+_WRITE_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, what was found, and the mend where that will not do."""
+    """The result of one check."""
 
     name: str
     found: str
-    mend: str | None = None
-    """None: all is well."""
+    fix: str | None = None
+    """What to do; None if nothing is wrong."""
 
 
 def examine(environment: Environment, storage: Path, data_dir: Path | None) -> Iterator[Check]:
-    """Every check, in the order in which the jobs would stumble."""
+    """Run every check, in the order in which a job would fail."""
     yield check_python()
     yield check_packages(ROOT)
     yield check_llama()
@@ -71,7 +71,7 @@ def check_python() -> Check:
 
 
 def check_packages(root: Path) -> Check:
-    """What is installed against the lock files, as far as their markers mean this machine."""
+    """Compare the installed packages with the lock files, for the lines whose markers apply to this machine."""
     wanted = [requirement for name in LOCK_FILES for requirement in locked(root / name)]
     differing = []
     for requirement in wanted:
@@ -85,37 +85,37 @@ def check_packages(root: Path) -> Check:
                 f"{requirement.name} {version} in place of {str(requirement.specifier).removeprefix('==')}"
             )
     if not differing:
-        return Check("Packages", f"{len(wanted)}, all as locked")
+        return Check("Packages", f"{len(wanted)}, all with the locked versions")
     listed = ", ".join(differing[:8]) + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
     return Check("Packages", listed, "Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
 
 
 def locked(path: Path) -> list[Requirement]:
-    """The requirements of a lock file that hold on this machine."""
+    """Return the requirements in a lock file that apply to this machine."""
     lines = path.read_text(encoding="utf-8").splitlines()
     named = [Requirement(line.rstrip("\\ ")) for line in lines if line[:1].isalnum()]
     return [requirement for requirement in named if requirement.marker is None or requirement.marker.evaluate()]
 
 
 def check_llama() -> Check:
-    """In a process of its own: a library built for another CPU ends its process without a word."""
+    """Load llama.cpp in another process, because a library for another CPU kills its process without a message."""
     done = _run_python(_SHOW_LLAMA_BUILD)
     if done.returncode != 0:
-        mend = (
+        fix = (
             "Build it for this machine: .venv/bin/python -m pip install --force-reinstall --no-deps --no-cache-dir "
             "llama-cpp-python with the version of requirements.lock (needs a C++ compiler, about 5 minutes)."
         )
-        return Check("llama.cpp", _last_line(done), mend)
+        return Check("llama.cpp", _last_line(done), fix)
     build = json.loads(done.stdout.splitlines()[-1])
     return Check("llama.cpp", f"llama-cpp-python {build['llama_cpp_python']}; {build['cpu_features']}")
 
 
 def check_pango() -> Check:
-    done = _run_python(_SET_ONE_PAGE)
+    done = _run_python(_WRITE_ONE_PAGE)
     if done.returncode == 0:
-        return Check("Pango", "the scorecard PDF can be set")
-    mend = "Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0. Fedora: dnf install pango."
-    return Check("Pango", _last_line(done), mend)
+        return Check("Pango", "the scorecard PDF can be made")
+    fix = "Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0. Fedora: dnf install pango."
+    return Check("Pango", _last_line(done), fix)
 
 
 def check_fonts() -> Check:
@@ -132,28 +132,28 @@ def check_disk(storage: Path) -> Check:
         existing = existing.parent
     free_bytes = shutil.disk_usage(existing).free
     enough = free_bytes >= LEAST_DISK_BYTES
-    mend = f"Free {LEAST_DISK_BYTES // GIB} GiB, or put the runs elsewhere with --storage." if not enough else None
-    return Check("Disk", f"{free_bytes / GIB:.1f} GiB free for {storage}", mend)
+    fix = f"Free {LEAST_DISK_BYTES // GIB} GiB, or put the runs elsewhere with --storage." if not enough else None
+    return Check("Disk", f"{free_bytes / GIB:.1f} GiB free for {storage}", fix)
 
 
 def check_memory() -> Check:
     available_bytes = psutil.virtual_memory().available
     enough = available_bytes >= LEAST_MEMORY_BYTES
-    mend = "Close other programs, or run one worker at a time: --max-workers 1." if not enough else None
-    return Check("Memory", f"{available_bytes / GIB:.1f} GiB available, {psutil.cpu_count()} CPUs", mend)
+    fix = "Close other programs, or run one worker at a time: --max-workers 1." if not enough else None
+    return Check("Memory", f"{available_bytes / GIB:.1f} GiB available, {psutil.cpu_count()} CPUs", fix)
 
 
 def check_ray(address: str) -> Check:
-    """Whether something listens where RAY_ADDRESS points; `auto` and `local` name no place."""
+    """Check that something listens at RAY_ADDRESS, unless it is `auto` or `local`, which are no addresses."""
     if address in {"auto", "local"}:
-        return Check("Ray", f"RAY_ADDRESS={address}: looked for when a job starts")
-    mend = "Start the cluster (`ray start --head`), mend RAY_ADDRESS, or unset it: then a local Ray is started."
+        return Check("Ray", f"RAY_ADDRESS={address}: a job looks for the cluster when it starts")
+    fix = "Start the cluster (`ray start --head`), fix RAY_ADDRESS, or unset it to use a local Ray."
     parts = urllib.parse.urlsplit(address if "://" in address else f"ray://{address}")
     try:
         host, port = parts.hostname or "", parts.port or 0
         socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
-        return Check("Ray", f"{mask_secrets(address)} does not answer ({error})", mend)
+        return Check("Ray", f"{mask_secrets(address)} does not answer ({error})", fix)
     return Check("Ray", f"{mask_secrets(address)} answers")
 
 
@@ -166,12 +166,12 @@ def check_mlflow(uri: str) -> Check:
 
 
 def check_data_dir(data_dir: Path) -> Check:
-    """There, and with something in it; what each benchmark needs of it the pipeline checks before it starts."""
-    mend = "Name a folder with a folder for each data set, such as gsm8k/test.jsonl."
+    """Check that the folder exists and is not empty. The pipeline itself checks the data of each benchmark."""
+    fix = "Name a folder that has one folder per data set, such as gsm8k/test.jsonl."
     if not data_dir.is_dir():
-        return Check("Data", f"{data_dir} is no folder", mend)
+        return Check("Data", f"{data_dir} is not a folder", fix)
     folders = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
-    return Check("Data", ", ".join(folders), None) if folders else Check("Data", f"{data_dir} is empty", mend)
+    return Check("Data", ", ".join(folders), None) if folders else Check("Data", f"{data_dir} is empty", fix)
 
 
 def _run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -181,4 +181,4 @@ def _run_python(code: str) -> subprocess.CompletedProcess[str]:
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     said = [line for line in done.stderr.splitlines() if line.strip()]
-    return said[-1][:300] if said else f"ended with code {done.returncode} and no word"
+    return said[-1][:300] if said else f"ended with code {done.returncode} and no message"

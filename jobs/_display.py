@@ -1,7 +1,8 @@
-"""What a person and other programs see while a pipeline runs.
+"""Show the progress of a pipeline to people and to other programs.
 
-On a terminal a live bar; elsewhere plain lines now and then, and one line `PROGRESS {json}` a change for other
-programs (`reporting/schemas/progress.schema.json`). The same snapshot stands in `progress.json`.
+On a terminal this is a live bar. Elsewhere it is a plain line every 20 seconds, and a line `PROGRESS {json}` at most
+once per second for other programs (`reporting/schemas/progress.schema.json`). A new phase or state is printed at
+once. `progress.json` holds the same snapshot.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PHASE_NAMES = {
 
 
 class Display(Protocol):
-    """Shows snapshots as they come."""
+    """Shows snapshots as they arrive."""
 
     def __enter__(self) -> Display: ...
 
@@ -48,12 +49,12 @@ class Display(Protocol):
 
 
 def make_display() -> Display:
-    """The live bar on a terminal, lines elsewhere."""
+    """Return a live bar if stdout is a terminal, else plain lines."""
     return LiveBar() if sys.stdout.isatty() else Lines()
 
 
 class LiveBar:
-    """One bar that redraws itself."""
+    """A progress bar that redraws itself."""
 
     def __init__(self) -> None:
         self._live = Live(console=Console(), refresh_per_second=4, transient=True)
@@ -70,7 +71,7 @@ class LiveBar:
     def show(self, snapshot: Snapshot) -> None:
         grid = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=100, completed=snapshot.percent, width=40)
-        # Text, not markup: names come from the user's files.
+        # Text, not markup: names from the user's files may contain brackets.
         grid.add_row(Text(PHASE_NAMES[snapshot.phase], style="bold"), bar, Text(f"{snapshot.percent:.0f}%"))
         self._live.update(_stack(grid, Text(describe(snapshot), style="dim")))
 
@@ -83,7 +84,7 @@ def _stack(*rows: Table | Text) -> Table:
 
 
 class Lines:
-    """Plain lines where there is no terminal."""
+    """Plain lines, for output that is not a terminal."""
 
     def __init__(self) -> None:
         self._last: Snapshot | None = None
@@ -100,24 +101,24 @@ class Lines:
 
     def show(self, snapshot: Snapshot) -> None:
         now = time.monotonic()
-        turned = self._last is None or (snapshot.phase, snapshot.state) != (self._last.phase, self._last.state)
-        if turned or now - self._plain_s >= PLAIN_EVERY_S:
+        is_new = self._last is None or (snapshot.phase, snapshot.state) != (self._last.phase, self._last.state)
+        if is_new or now - self._plain_s >= PLAIN_EVERY_S:
             print(f"[{PHASE_NAMES[snapshot.phase]}] {snapshot.percent:.0f}%  {describe(snapshot)}", flush=True)
             self._plain_s = now
-        if turned or now - self._progress_s >= PROGRESS_EVERY_S:
+        if is_new or now - self._progress_s >= PROGRESS_EVERY_S:
             print(f"PROGRESS {json.dumps(snapshot.as_json(), ensure_ascii=False)}", flush=True)
             self._progress_s = now
         self._last = snapshot
 
 
 def describe(snapshot: Snapshot) -> str:
-    """One line: cells, tokens a second, CPU, memory, time left, failures."""
+    """Return one line with cells, tokens per second, CPU, memory, times and failures."""
     parts = [f"cells {snapshot.cells_done}/{snapshot.cells_total}"]
     if snapshot.tokens_per_second:
         parts.append(f"{snapshot.tokens_per_second:,.0f} tok/s")
     parts.append(f"CPU {snapshot.cpu_percent:.0f}%")
     parts.append(f"memory {snapshot.memory_bytes / 2**30:.1f} GiB")
-    parts.append(f"{clock(snapshot.elapsed_s)} gone")
+    parts.append(f"{clock(snapshot.elapsed_s)} elapsed")
     if snapshot.seconds_left is not None and snapshot.state == "running":
         parts.append(f"about {clock(snapshot.seconds_left)} left")
     if snapshot.failures:
@@ -126,7 +127,7 @@ def describe(snapshot: Snapshot) -> str:
 
 
 def clock(seconds: float) -> str:
-    """75 -> 1:15, 90000 -> 25:00:00."""
+    """Format a duration: 75 -> 1:15, 90000 -> 25:00:00."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

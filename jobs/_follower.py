@@ -1,4 +1,4 @@
-"""From the orchestrator's views to what is shown: CPU and memory are added, `progress.json` is written.
+"""Turn the orchestrator's views into snapshots with CPU and memory, show them, and write them to `progress.json`.
 
 The driver is the only writer of that file.
 """
@@ -19,7 +19,7 @@ from jobs._mirror import BackgroundMirror
 
 
 class Follower:
-    """Makes snapshots of the orchestrator's views: adds CPU and memory, writes `progress.json`, shows them."""
+    """Publishes the progress of one pipeline."""
 
     def __init__(self, pipeline_id: str, run: RunDirectory) -> None:
         self._pipeline_id = pipeline_id
@@ -28,13 +28,14 @@ class Follower:
         self._last: View | None = None
 
     def show(self, view: View, display: Display, mirror: BackgroundMirror) -> None:
+        """Publish a view of the running pipeline, and update MLflow if cells or the phase have changed."""
         if self._last is None or view.cells_done != self._last.cells_done or view.phase != self._last.phase:
             mirror.follow(self._run)
         self._last = view
         self._publish(self._snapshot(view, "running"), display)
 
     def end(self, state: RunState, display: Display, outcome: Ending | None = None) -> None:
-        """The last snapshot; without any view so far there is nothing to tell but the state."""
+        """Publish the last snapshot. If there was no view yet, it holds only the state."""
         view = self._last or View("plan", 0, 0, 0, 0, None, 0.0, None, (), 0, (), ())
         if outcome is not None:
             view = View(**{**vars(view), "phase": "done", "failures": outcome.failures, "notices": outcome.notices})
@@ -70,7 +71,7 @@ class Follower:
         )
 
     def _usage(self, pids: tuple[int, ...]) -> tuple[float, int]:
-        """CPU in percent of one core, and resident memory in bytes, of the job's processes on this machine."""
+        """Return CPU use (percent of one core) and resident memory (bytes) of the job's processes on this machine."""
         cpu, memory = 0.0, 0
         for pid in set(pids):
             with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""The command line of every job: what argparse finds wrong is told like all other bad input."""
+"""The command line parser of every job. It reports argparse's errors in the same form as all other bad input."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ EXIT_BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """One message a fault, in place of the whole usage."""
+    """A parser that prints one message per fault in place of the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        """What argparse calls with its own message."""
+        """Print argparse's message and exit with code 2. argparse calls this for every error."""
         print(f"{self.prog}: bad input, nothing was started\n  - {message}", file=sys.stderr)
         print(f"    All options: {self.prog} --help", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT)

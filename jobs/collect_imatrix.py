@@ -35,7 +35,7 @@ from actors.quantization.imatrix_statistics import layer_statistics, statistics_
 from actors.quantization.shards import collect_in_processes
 from actors.quantization.weighting import TokenWeighting
 from actors.store import file_sha256
-from conf.faults import BadInput, Fault, Faults, gathered
+from conf.faults import BadInput, Fault, Faults, checked
 from conf.files import require_folder
 from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
@@ -183,7 +183,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     faults.gather(check_folder, output.parent, "--output")
     weights = faults.gather(_token_weights, options)
     faults.stop_if_any()
-    source, header = gathered(texts), read_header(fetch(gathered(found), TerminalReporter()).path)
+    source, header = checked(texts), read_header(fetch(checked(found), TerminalReporter()).path)
     check_room(header, options.ctx)
     order = ImatrixOrder(
         model_path=str(header.path),

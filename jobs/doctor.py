@@ -1,9 +1,9 @@
-"""What this machine lacks for the jobs, all at once, each with its mend.
+"""Report everything that is missing on this machine for the jobs, and how to fix it.
 
     python -m jobs.doctor [--storage DIR] [--data-dir DIR]
 
-Looks and changes nothing. Of a cluster it sees the machine it runs on and whether the address answers; submit it
-as a Ray job to see the head node. Exit code 0: nothing is missing; 1: something is.
+It changes nothing. It checks the machine on which it runs and, for a cluster, whether its address answers. To check
+the head node, submit it as a Ray job. Exit codes: 0 nothing is missing; 1 something is missing.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from jobs._parser import Parser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the command line parser."""
     made = Parser(
         prog="python -m jobs.doctor",
-        description="Say what this machine lacks for the jobs, each with its mend.",
-        epilog="RAY_ADDRESS and MLFLOW_TRACKING_URI are tried where they are set. "
-        "Exit code 0: nothing is missing; 1: something is.",
+        description="Show what is missing on this machine for the jobs, and how to fix it.",
+        epilog="RAY_ADDRESS and MLFLOW_TRACKING_URI are checked if they are set. "
+        "Exit codes: 0 nothing is missing; 1 something is missing.",
     )
-    made.add_argument("--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (./runs)")
+    made.add_argument("--storage", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (./runs)")
     made.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of data sets")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print every check; gives back the exit code."""
+    """Print the result of every check, and return the exit code."""
     options = parser().parse_args(argv)
     try:
-        # Not at the top: the doctor has something to say where the packages are missing, too.
+        # Not at the top, because the doctor must also work if packages are missing.
         from conf.environment import read_environment
         from jobs._checks import examine
     except ImportError as error:
-        print(f"LACKS  Packages: {error} (Python {platform.python_version()}, {sys.executable})")
-        print("       mend: Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
+        print(f"MISSING  Packages: {error} (Python {platform.python_version()}, {sys.executable})")
+        print("         fix: Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
         return 1
     missing = 0
     for check in examine(read_environment(), options.storage, options.data_dir):
-        print(f"{'ok   ' if check.mend is None else 'LACKS'}  {check.name}: {check.found}", flush=True)
-        if check.mend is not None:
+        print(f"{'ok     ' if check.fix is None else 'MISSING'}  {check.name}: {check.found}", flush=True)
+        if check.fix is not None:
             missing += 1
-            print(f"       mend: {check.mend}", flush=True)
-    print(f"{missing} to mend." if missing else "Nothing is missing.")
+            print(f"         fix: {check.fix}", flush=True)
+    print(f"{missing} to fix." if missing else "Nothing is missing.")
     return 1 if missing else 0
 
 

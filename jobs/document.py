@@ -1,8 +1,8 @@
-"""Phase 4 alone, documents: `python -m jobs.document --results .../quantization_comparison.json --output X.pdf`.
+"""Phase 4 only, documents: `python -m jobs.document --results .../quantization_comparison.json --output X.pdf`.
 
-Needs neither Ray nor the models. The scorecard goes to exactly the given path; methodology, report and the folder
-with the model card go into their places in the run directory where the results lie in one
-(`<run>/evaluation_results/...`), else beside the output. Charts that are not there yet are drawn first.
+It needs neither Ray nor the models. The scorecard is written to exactly the given path. If the results are in a run
+directory (`<run>/evaluation_results/...`), methodology, report and the folder with the model card go to their places
+there, else beside the output. Missing charts are drawn first.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from conf.files import exists, require_folder
 from conf.schema import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
+from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job. Returns the exit code: 0, or 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    """Run the job and return the exit code: 0, or 2 for bad input."""
+    options = parser().parse_args(arguments)
     try:
         paths, notices = _write(options)
     except BadInput as error:
@@ -38,9 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    # Importing it loads Pango: where that is missing, BadInput is raised here, inside of what `main` catches.
-    from reporting.documents.write import DocumentPlaces, write_documents
-
     output = _output(Path(options.output))
     results = Path(options.results)
     in_run = results.resolve().parent.name == RESULTS_FOLDER
@@ -54,16 +52,17 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
     return files.paths, files.notices
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """Make the command line parser."""
+    made = Parser(
         prog="python -m jobs.document",
-        description="Write scorecard, report, methodology and model card of a results folder.",
+        description="Write the scorecard, report, methodology and model card for a results folder.",
     )
-    parser.add_argument("--results", required=True, metavar="FILE", help=f".../{COMPARISON}")
-    parser.add_argument("--methodology", metavar="FILE.md", help="a text of yours in place of our methodology")
-    parser.add_argument("--output", required=True, metavar="FILE.pdf", help="the scorecard")
-    parser.add_argument("--lang", choices=get_args(Language), default="both")
-    return parser
+    made.add_argument("--results", required=True, metavar="FILE", help=f"results: .../{COMPARISON}")
+    made.add_argument("--methodology", metavar="FILE.md", help="your own text, in place of the standard methodology")
+    made.add_argument("--output", required=True, metavar="FILE.pdf", help="scorecard to write")
+    made.add_argument("--lang", choices=get_args(Language), default="both", help="language (default both)")
+    return made
 
 
 def _output(path: Path) -> Path:

@@ -1,9 +1,9 @@
-"""Phase 3 alone: evaluates existing GGUFs and writes both result files.
+"""Phase 3 only: evaluate existing GGUFs and write both result files.
 
     python -m jobs.evaluate --models quantized/ --benchmarks gsm8k,perplexity --runs 5 --output results --data-dir data
 
 The output folder is a run directory (`evaluation_results/`, `records/`, ...), so `jobs.visualize` and `jobs.document`
-go on from `OUTPUT/evaluation_results/quantization_comparison.json`. Exit codes as for `jobs.pipeline`.
+can continue from `OUTPUT/evaluation_results/quantization_comparison.json`. Exit codes are those of `jobs.pipeline`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actors.llama.gguf_layout import first_part, part_names
+from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
 from actors.recipes import match_recipe_at_end
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault
@@ -25,23 +26,26 @@ from conf.schema import ARM_NAME, PIPELINE_ID
 from jobs import _arguments as arguments
 from jobs import pipeline
 from jobs._parser import Parser
-from jobs._preflight import check_paths_in_job
-from jobs._runner import Request, prepare
+from jobs._request import Request
+from jobs._runner import prepare
+
+RENAMED_FLAGS = {"--model": "--models", "--arm": "--models", "--storage": "--output", "--pipeline-id": "--output"}
+"""This job's flags, by the flags of the main job that set the same."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of the evaluation job."""
+    """Make the command line parser."""
     made = Parser(
         prog="python -m jobs.evaluate",
-        description="Evaluate existing GGUF files of one model over several seeds, and write results with intervals.",
-        epilog="Arms are named by the type at the end of their file's name (m-Q4_K_M.gguf is q4_k_m), or NAME=FILE.",
+        description="Evaluate existing GGUF files of one model with several seeds, and write results with intervals.",
+        epilog="An arm is named after the type at the end of its file name (m-Q4_K_M.gguf is q4_k_m), or by NAME=FILE.",
     )
     made.add_argument(
         "--models",
         nargs="+",
         required=True,
         metavar="DIR_OR_FILE",
-        help="folder of GGUFs, or files, or NAME=FILE; a file on the hub is hf:owner/name[@REVISION]/file.gguf",
+        help="folder of GGUFs, or files, or NAME=FILE; for a file on the hub: hf:owner/name[@REVISION]/file.gguf",
     )
     made.add_argument("--output", required=True, metavar="DIR", help="folder for records and results")
     arguments.add_evaluation(made)
@@ -51,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job; gives back the exit code."""
+    """Run the job and return the exit code."""
     made = parser()
     options = made.parse_args(argv)
     environment = read_environment()
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arms = find_arms(options.models)
         output = Path(options.output).absolute()
         if not re.fullmatch(PIPELINE_ID, output.name):
-            raise BadInput(Fault("--output", options.output, "a folder whose name has letters, digits and _.+~- only"))
+            raise BadInput(Fault("--output", options.output, "a folder whose name has only letters, digits and _.+~-"))
         values = {
             **arguments.flag_values(options),
             "quantizations": [],
@@ -71,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "pipeline_id": output.name,
         }
         config = load(options.config, values)
-        check_paths_in_job(config, options.config, pipeline.in_uploaded_copy(environment))
+        check_paths_in_job(config, options.config, environment)
         words = sys.argv[1:] if argv is None else list(argv)
         command = shlex.join(["python", "-m", "jobs.evaluate", *words])
         request = Request(config, output.name, environment, command, False, output)
@@ -81,11 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return arguments.EXIT_DONE
         return pipeline.run(request, plan)
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(error, made.prog, RENAMED_FLAGS)
 
 
 def find_arms(specs: Sequence[str]) -> dict[str, str]:
-    """Arms by name, in the order given; the files of a folder by size, the largest first."""
+    """Return the path of each arm by its name, in the order given; files of a folder are sorted by size, largest first.
+
+    Raises `BadInput` for a folder without GGUFs and for two arms with the same name.
+    """
     arms: dict[str, str] = {}
     for spec in specs:
         name, mark, path = spec.partition("=")
@@ -93,19 +100,19 @@ def find_arms(specs: Sequence[str]) -> dict[str, str]:
         files = _files_of(path if named else spec)
         if not files:
             raise BadInput(
-                Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes some.")
+                Fault("--models", spec, "a folder with .gguf files", "`python -m jobs.quantize` makes GGUFs.")
             )
         for file in files:
             arm = name if named else arm_name(file)
             if arm in arms:
-                allowed = "files whose arms' names differ"
+                allowed = "files that give arms with different names"
                 raise BadInput(Fault("--models", f"{arms[arm]} and {file}, both {arm!r}", allowed, "Give NAME=FILE."))
             arms[arm] = file
     return arms
 
 
 def _files_of(spec: str) -> list[str]:
-    """The GGUFs of a folder, a split one by its first part; a file, here or on the hub, as it is named."""
+    """Return the GGUFs of a folder (the first part of each split one), or `spec` itself if it names one file."""
     if parse_hub_id(spec, key="--models") is not None:
         return [spec]
     source = Path(spec).absolute()
@@ -116,20 +123,20 @@ def _files_of(spec: str) -> list[str]:
 
 
 def _size_bytes(file: Path) -> int:
-    """Of all parts that are there."""
+    """Return the size of a GGUF: of a split one, the sum of all parts that exist."""
     parts = [file.with_name(name) for name in part_names(file.name)]
     return sum(part.stat().st_size for part in parts if part.exists())
 
 
 def arm_name(file: str) -> str:
-    """The llama.cpp type or the publisher's name for a recipe at the end of the name, else the whole stem."""
+    """Return the type or the publisher's recipe name at the end of the file's name, else the name without `.gguf`."""
     stem = stem_of(file)
     ending = match_recipe_at_end(stem)
     return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", stem)
 
 
 def family_name(arms: dict[str, str]) -> str:
-    """The model that the files are of: the name of the first without its type."""
+    """Return the name of the model of these files: that of the first file without its type."""
     return arguments.model_name(next(iter(arms.values())))
 
 

@@ -2,9 +2,9 @@
 
     python -m jobs.pipeline --model model.gguf --quantizations bf16,q8_0,q4_k_m --data-dir data
 
-Runs on a local Ray, or inside `ray job submit` on a cluster. The same command goes on where it was stopped, and does
-nothing once all is done. Exit codes: 0 done; 1 something failed (the report says what); 2 bad input; 128+n stopped by
-signal n.
+It runs on a local Ray, or on a cluster by `ray job submit`. If it was stopped, the same command continues from there;
+if everything is done, it does nothing. Exit codes: 0 done; 1 something failed (the report says what); 2 bad input;
+128+n stopped by signal n.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ray.exceptions import RayError
 
@@ -24,51 +23,53 @@ from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
+from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
 from actors.store import RunDirectory, exists, mlflow_database_path, read_json
-from conf.environment import Environment, read_environment
+from conf.environment import read_environment
 from conf.faults import BadInput
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._parser import Parser
-from jobs._preflight import check_paths_in_job
-from jobs._runner import Finished, Request, Stopped, carry_out, new_pipeline_id, prepare
+from jobs._ray import Stopped
+from jobs._request import Finished, Request, new_pipeline_id
+from jobs._runner import carry_out, prepare
 from reporting.terminal.summary import summary_table
 
-UPLOADED_COPY = "working_dir_files"
-"""Folder name in the path of the copy that Ray makes of an uploaded working directory."""
+ARM_HELP = (
+    "existing GGUF to compare with the quantizations made here: a file, or hf:owner/name[@REVISION]/file.gguf on the "
+    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; repeat the option for more"
+)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of the main job."""
+    """Make the command line parser."""
     made = Parser(
         prog="python -m jobs.pipeline",
-        description="Quantize a model, evaluate every quantization, and say with intervals what each costs in quality.",
+        description="Quantize a model, evaluate every quantization, and report its cost in quality, with intervals.",
         epilog="Example: python -m jobs.pipeline --model m.gguf --quantizations f16,q8_0,q4_k_m --data-dir data",
     )
     arguments.add_model(made)
-    arm_help = (
-        "existing GGUF, compared like our own: a file, or hf:owner/name[@REVISION]/file.gguf on the hub; or an "
-        "OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL"
-    )
-    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=arm_help)
+    made.add_argument("--arm", action="append", metavar="NAME=GGUF_OR_URL", help=ARM_HELP)
     arguments.add_quantization(made)
     arguments.add_evaluation(made)
     arguments.add_execution(made)
+    methodology_help = "your own text for the documents, in place of the standard methodology"
+    made.add_argument("--methodology", metavar="FILE.md", help=methodology_help)
     made.add_argument("--storage", metavar="DIR", help="folder of all pipelines (default ./runs)")
-    made.add_argument("--pipeline-id", metavar="ID", help="name of this run (default YYYYmmdd-HHMMSS-<model>)")
+    made.add_argument("--pipeline-id", metavar="ID", help="name of this pipeline (default YYYYmmdd-HHMMSS-<model>)")
     made.add_argument("--dry-run", action="store_true", help="print the plan with sizes and cost, and stop")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job; gives back the exit code."""
+    """Run the job and return the exit code."""
     made = parser()
     options = made.parse_args(argv)
     environment = read_environment()
     try:
         config = with_canonical_types(load(options.config, arguments.flag_values(options)))
-        check_paths_in_job(config, options.config, in_uploaded_copy(environment))
+        check_paths_in_job(config, options.config, environment)
         pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
         words = sys.argv[1:] if argv is None else list(argv)
         command = shlex.join(["python", "-m", "jobs.pipeline", *words])
@@ -82,34 +83,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.fail(error, made.prog)
 
 
-def in_uploaded_copy(environment: Environment) -> bool:
-    """True inside a Ray job whose working directory is Ray's own copy of an upload."""
-    return environment.submission_id is not None and UPLOADED_COPY in Path.cwd().parts
-
-
 def run(request: Request, plan: Plan) -> int:
-    """Carry the plan out and say how it ended; gives back the exit code."""
+    """Carry out the plan, print how it ended, and return the exit code."""
     try:
         finished = carry_out(request, plan, lambda plan, run: print(announcement(request, plan, run), flush=True))
     except Stopped as stopped:
-        print(f"Stopped ({stopped}). The same command with --pipeline-id {request.pipeline_id} goes on where it was.")
+        print(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
     except (RayError, NoPlaceError) as error:
         print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
-        print(f"What is done is kept: the same command with --pipeline-id {request.pipeline_id} goes on from there.")
+        print(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
     print(closing(request, finished))
     return arguments.EXIT_FAILED if finished.failures else arguments.EXIT_DONE
 
 
+def _same_command(request: Request) -> str:
+    """Say how to continue the pipeline. The id is needed only if the command did not give it."""
+    given = request.config.pipeline_id is not None
+    return "run the same command" if given else f"run the same command with --pipeline-id {request.pipeline_id}"
+
+
 def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
-    """What is printed at the start: the id, what will be done, and how to watch it."""
+    """Return what is printed at the start: the id, what will be done, and how to watch it."""
     lines = [
         f"Quant Assay: pipeline {request.pipeline_id}",
         f"  {len(plan.arms)} arms, {len(plan.cells)} cells, {len(plan.blocks)} blocks; results in {run.root}",
     ]
     lines += [
-        f"  {model.name} is quantized already ({model.source_type}): its reference is dequantized from that"
+        f"  {model.name} is already quantized ({model.source_type}): its reference is dequantized from it"
         for model in plan.models
         if model.dequantized_from
     ]
@@ -128,18 +130,18 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 
 def mlflow_command(request: Request) -> str:
-    """How to browse the runs."""
+    """Return the command that shows the runs in a browser, or which server has them."""
     if request.environment.mlflow_tracking_uri:
         return "MLflow: the server of MLFLOW_TRACKING_URI"
     return f"mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///{mlflow_database_path(request.mlflow_home.absolute())}"
 
 
 def closing(request: Request, finished: Finished) -> str:
-    """What is printed at the end: the table, what failed, and where to look."""
+    """Return what is printed at the end: the table, what failed, and where the files are."""
     run = finished.run
     lines = []
     if finished.nothing_to_do:
-        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files are there.")
+        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
     if exists(run.comparison):
         lines += ["", summary_table(read_json(run.comparison), read_json(run.analysis)), ""]
     lines += [f"Notice: {notice}" for notice in finished.notices]
@@ -150,12 +152,12 @@ def closing(request: Request, finished: Finished) -> str:
             lines.append(f"  {path}")
     lines.append(f"  {mlflow_command(request)}")
     if finished.failures:
-        lines.append("The same command tries what failed again and leaves the rest as it is.")
+        lines.append("Run the same command to try again what failed; everything else stays as it is.")
     return "\n".join(lines)
 
 
 def describe_plan(plan: Plan, config: PipelineConfig) -> str:
-    """The plan for `--dry-run`: arms with their predicted sizes, benchmarks with their items and tokens."""
+    """Return the plan for `--dry-run`: arms with predicted sizes, benchmarks with numbers of items, and the cost."""
     lines = [f"Plan of {plan.pipeline_id} (nothing was started)", "", "Arms"]
     for arm in plan.arms:
         compared = f"against {arm.reference}" if arm.reference else "reference" if arm.order else "not compared"
@@ -177,10 +179,10 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
     lines += [
         "",
-        f"Work    about {cost:,.0f} tokens' worth of reading (a generated token counts as several)",
+        f"Work    about as much as reading {cost:,.0f} tokens (a generated token counts as several)",
         f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
-        f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB a worker that quantizes, "
-        f"{evaluation_bytes(plan) / 2**30:.2f} GiB one that evaluates",
+        f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker, "
+        f"{evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker",
     ]
     lines += [f"Notice: {notice}" for notice in plan.notices]
     return "\n".join(lines)

@@ -28,7 +28,7 @@ from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
 from actors.store import ArmFiles, file_sha256, gguf_name, shared_errors_path
-from conf.faults import BadInput, Fault, Faults, gathered
+from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
@@ -94,22 +94,22 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     if options.threads < 1:
         faults.found.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     faults.stop_if_any()
-    header = read_header(fetch(gathered(found), TerminalReporter()).path)
+    header = read_header(fetch(checked(found), TerminalReporter()).path)
     faults.gather(check_room, header)
     if imatrix_path is not None:
         faults.gather(read_importance, imatrix_path, header)
     sizes = [
         faults.gather(predict_size, str(header.path), made[0], with_imatrix=imatrix_path is not None)
-        for made in gathered(recipes)
+        for made in checked(recipes)
     ]
     faults.stop_if_any()
     output = Path(options.output).absolute()
     # A control has the same size as the recipe that it controls.
-    needed_bytes = sum(len(made) * gathered(size) for made, size in zip(gathered(recipes), sizes, strict=True))
+    needed_bytes = sum(len(made) * checked(size) for made, size in zip(checked(recipes), sizes, strict=True))
     check_folder(output, "--output", needed_bytes=needed_bytes)
     imatrix_sha256 = None if imatrix_path is None else file_sha256(imatrix_path)
     source = _Source(header, model["name"], gguf_sha256(header), imatrix_path, imatrix_sha256)
-    return [_order(source, recipe, output, options.threads) for made in gathered(recipes) for recipe in made]
+    return [_order(source, recipe, output, options.threads) for made in checked(recipes) for recipe in made]
 
 
 def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfig:

@@ -1,7 +1,7 @@
-"""Phase 4 alone, charts: `python -m jobs.visualize --results .../quantization_comparison.json --output X.png`.
+"""Phase 4 only, charts: `python -m jobs.visualize --results .../quantization_comparison.json --output X.png`.
 
-Needs neither Ray nor the models: everything is drawn from the results folder. The performance chart goes to
-exactly the given path (PNG, with the SVG beside it), the other charts into the same folder.
+It needs neither Ray nor the models: everything is drawn from the results folder. The performance chart is written to
+exactly the given path (PNG, with the SVG beside it), the other charts to the same folder.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reporting.file_names import COMPARISON
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job. Returns the exit code: 0, or 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    """Run the job and return the exit code: 0, or 2 for bad input."""
+    options = parser().parse_args(arguments)
     try:
         output = _output(Path(options.output))
         files = draw_charts(options.results, output.parent, options.lang, output.stem, plain_bars=options.plain_bars)
@@ -36,19 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m jobs.visualize", description="Draw the charts of a results folder.")
-    parser.add_argument("--results", required=True, metavar="FILE", help=f".../{COMPARISON}")
-    parser.add_argument(
-        "--output", required=True, metavar="FILE.png", help="performance chart; the others go beside it"
+def parser() -> argparse.ArgumentParser:
+    """Make the command line parser."""
+    made = Parser(prog="python -m jobs.visualize", description="Draw the charts for a results folder.")
+    made.add_argument("--results", required=True, metavar="FILE", help=f"results: .../{COMPARISON}")
+    made.add_argument(
+        "--output",
+        required=True,
+        metavar="FILE.png",
+        help="performance chart; the others go to the same folder",
     )
-    parser.add_argument(
+    made.add_argument(
         "--plain-bars",
         action="store_true",
-        help="1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics",
+        help="show 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics",
     )
-    parser.add_argument("--lang", choices=get_args(Language), default="both")
-    return parser
+    made.add_argument("--lang", choices=get_args(Language), default="both", help="language (default both)")
+    return made
 
 
 def _output(path: Path) -> Path:

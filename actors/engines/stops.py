@@ -1,6 +1,6 @@
 """Where a generated text ends: stop strings are found across token borders, on bytes.
 
-A token may end in the middle of a UTF-8 character, so bytes are gathered and decoded once, at the end.
+A token may end in the middle of a UTF-8 character, so bytes are checked and decoded once, at the end.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ class StopWatch:
 
     @property
     def text(self) -> str:
-        """What was gathered; a character that is cut off at the end becomes U+FFFD."""
+        """What was checked; a character that is cut off at the end becomes U+FFFD."""
         return self._bytes.decode("utf-8", "replace")

@@ -82,12 +82,12 @@ def _check(path: Path) -> None:
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (OSError, SyntaxError, ValueError) as error:
-        raise BadInput(Fault("benchmarks", str(path), "a readable Python file", f"({error})")) from error
+        raise BadInput(Fault("--benchmarks", str(path), "a readable Python file", f"({error})")) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == FUNCTION]
     # It may be imported or assigned instead; the call will tell.
     named = functions or any(FUNCTION in ast.dump(node) for node in tree.body)
     if not named:
-        raise BadInput(Fault("benchmarks", str(path), f"a Python file with {FUNCTION}(model_path, benchmark_config)"))
+        raise BadInput(Fault("--benchmarks", str(path), f"a Python file with {FUNCTION}(model_path, benchmark_config)"))
 
 
 def evaluate_function(order: BlockOrder) -> tuple[Record, ...]:

@@ -72,7 +72,7 @@ class HubDoor:
         except BadInput as error:
             allowed = f"a folder that holds {instead}, or a hub that hands out {file}"
             said = " ".join(str(fault) for fault in error.faults)
-            raise BadInput(Fault("data_dir", None, allowed, f"Give --data-dir, or mend this: {said}")) from error
+            raise BadInput(Fault("--data-dir", None, allowed, f"Give --data-dir, or mend this: {said}")) from error
 
 
 def _tell_nobody(n_bytes: int) -> None:

@@ -54,6 +54,8 @@ class Job:
     description: Mapping[str, Any]
     """Settings, versions and the like, which are copied into the results unchanged."""
     make_documents: bool
+    methodology_path: str | None = None
+    """Absolute path of the user's methodology; None: the standard one."""
     start_within_s: float = START_WITHIN_S
     """Seconds to wait for a worker to start."""
     ends_without_room: bool = False
@@ -274,7 +276,7 @@ class Orchestrator:
         charts = ChartOrder(results_path, str(self._run_dir.charts), lang)
         drawn = self._make_files(VisualizationWorker, "draw", charts, "charts")
         self._enter("documents")
-        documents = DocumentOrder(results_path, self._job.run_root, lang)
+        documents = DocumentOrder(results_path, self._job.run_root, lang, self._job.methodology_path)
         written = self._make_files(DocumentationWorker, "write", documents, "documents")
         return [*drawn, *written]
 

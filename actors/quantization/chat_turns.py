@@ -25,14 +25,14 @@ def split_into_conversations(text: str) -> list[tuple[Message, ...]]:
     The user has the first turn of a pair, the assistant the second. The last conversation may have no answer.
     """
     turns: list[str] = []
-    gathered: list[str] = []
+    checked: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
-        gathered.append(paragraph.strip())
-        if sum(map(len, gathered)) >= TURN_CHARACTERS:
-            turns.append("\n\n".join(gathered))
-            gathered = []
-    if gathered:
-        turns.append("\n\n".join(gathered))
+        checked.append(paragraph.strip())
+        if sum(map(len, checked)) >= TURN_CHARACTERS:
+            turns.append("\n\n".join(checked))
+            checked = []
+    if checked:
+        turns.append("\n\n".join(checked))
     return [_conversation(turns[start : start + 2]) for start in range(0, len(turns), 2)]
 
 

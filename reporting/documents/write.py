@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.faults import BadInput, Fault
 from conf.files import write_bytes, write_text
 from reporting import file_names
 from reporting.documents.card.publish import publish
 from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
+from reporting.documents.requirements import read_methodology
 from reporting.documents.view import make_view
 from reporting.results_folder import read_findings
 from reporting.wording import Lang, Words
@@ -69,7 +69,7 @@ def write_documents(
     from reporting.documents.pdf.scorecard import scorecard_pdf
 
     findings = read_findings(results_path)
-    given = None if methodology_path is None else _read_methodology(Path(methodology_path))
+    given = None if methodology_path is None else read_methodology(Path(methodology_path))
     view = make_view(findings, Words(lang), places.charts_dir)
     report = report_markdown(view)
     write_text(places.methodology, methodology_markdown(view) if given is None else given)
@@ -82,10 +82,3 @@ def write_documents(
     card = publish(findings, view, places.run_dir, places.charts_dir, places.publish)
     paths = (places.methodology, places.report, html_path, places.scorecard, *card.paths)
     return DocumentFiles(paths, (*own_notices, *card.notices))
-
-
-def _read_methodology(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Fault("--methodology", str(path), f"a readable Markdown file in UTF-8 ({error})")) from error

@@ -1,4 +1,4 @@
-"""The command line of the benches: run them, print the table, and keep everything as JSON."""
+"""The command line of the benches: run them, print a table, and write everything as JSON."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from tests.bench.registry import BENCHES
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="python -m tests.bench", description="Our speed and memory beside llama.cpp's own programs."
+        prog="python -m tests.bench", description="Compare our speed and memory with llama.cpp's own programs."
     )
     made.add_argument("benches", nargs="*", metavar="BENCH", help=f"{', '.join(BENCHES)} (default: all)")
-    made.add_argument("--models", default="smollm2,large", metavar="A,B", help=f"of {', '.join(MODELS)}")
-    made.add_argument("--repeats", type=int, default=3, metavar="N", help="of each side (default 3)")
-    made.add_argument("--chunks", type=int, default=32, metavar="N", help="of 512 tokens, to decode (default 32)")
-    made.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="default: all CPUs")
-    made.add_argument("--data-dir", type=Path, metavar="DIR", help="data sets of the benchmarks (default: the hub)")
-    made.add_argument("--folder", type=Path, metavar="DIR", help="keep models and outputs there (default: nowhere)")
-    made.add_argument("--output", type=Path, default=Path("runs/bench.json"), metavar="FILE.json")
+    made.add_argument("--models", default="smollm2,large", metavar="A,B", help=f"from {', '.join(MODELS)}")
+    made.add_argument("--repeats", type=int, default=3, metavar="N", help="repeats per side (default 3)")
+    made.add_argument("--chunks", type=int, default=32, metavar="N", help="chunks of 512 tokens to decode (default 32)")
+    made.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="threads (default: all CPUs)")
+    made.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of data sets (default: from the hub)")
+    made.add_argument("--folder", type=Path, metavar="DIR", help="keep models and outputs there (default: no)")
+    made.add_argument("--output", type=Path, default=Path("runs/bench.json"), metavar="FILE.json", help="report")
     return made
 
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     names, models = options.benches or list(BENCHES), tuple(options.models.split(","))
     for unknown in [*(set(names) - set(BENCHES)), *(set(models) - set(MODELS))]:
-        made.error(f"{unknown} is none of {', '.join([*BENCHES, *MODELS])}")
+        made.error(f"{unknown} is not one of {', '.join([*BENCHES, *MODELS])}")
     if programs.find("llama-quantize") is None:
         print(programs.HOW_TO_GET, file=sys.stderr)
     measures: list[Measure] = []
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def describe_machine(threads: int, folder: Path) -> dict[str, Any]:
-    """Where this is measured, and how both llama.cpp were built."""
+    """Describe the machine and the builds of both llama.cpp."""
     features = programs.their_cpu_features(model_file("tiny", folder), text_file(folder))
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,7 +1,8 @@
-"""KL divergence of one arm from its reference: one pass of ours beside the two runs of llama-perplexity.
+"""KL divergence of an arm from its reference: one pass of ours compared with two runs of llama-perplexity.
 
-Theirs decodes the reference and writes its log-probabilities to a file, then decodes the arm and reads them; its time
-is of both. Ours is the work of one order in a process of its own, Python's start and all, and leaves only records.
+Their first run decodes the reference and writes its log-probabilities to a file. The second decodes the arm and reads
+them. Their time is the sum of both. Ours is the work of one order in its own process, with the start of Python, and
+writes only records.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ class _Run:
     wall_s: float
     peak_rss_mb: float
     written_mb: float
-    """Left on disk."""
+    """Size of what is left on disk, in 10^6 bytes."""
 
 
 def run(setting: Setting) -> Sequence[Measure]:
-    """Every model's measures."""
+    """Measure every model."""
     return [measure for name in setting.models for measure in _measures(setting, name)]
 
 
@@ -63,7 +64,7 @@ def _measures(setting: Setting, name: str) -> list[Measure]:
 
 
 def pass_order(setting: Setting, reference: Path, arm: Path) -> PassOrder:
-    """`setting.chunks` chunks through the reference and one arm, both with records."""
+    """Make an order for `setting.chunks` chunks through the reference and one arm; both write records."""
     with Model(reference, vocab_only=True) as vocabulary:
         questions = chunk_questions(text_file(setting.folder).read_text(encoding="utf-8"), vocabulary)
     items = tuple(Item(one.item_id, one.task, None, one.item_id) for one in questions[: setting.chunks])
@@ -87,7 +88,7 @@ def pass_order(setting: Setting, reference: Path, arm: Path) -> PassOrder:
 
 
 def chunk_layout(threads: int) -> EngineLayout:
-    """The layout of a pipeline's chunks, with as many threads."""
+    """Return the layout that a pipeline uses for chunks, with this number of threads."""
     usual = Layout()
     return EngineLayout(
         threads=threads,
@@ -120,4 +121,4 @@ def _theirs(program: str, reference: Path, arm: Path, setting: Setting) -> _Run:
     return _Run(first.wall_s + second.wall_s, max(first.peak_rss_mb, second.peak_rss_mb), written / 1e6)
 
 
-BENCH = Bench("KL divergence, beside two runs of llama-perplexity", run)
+BENCH = Bench("KL divergence, compared with two runs of llama-perplexity", run)

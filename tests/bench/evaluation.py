@@ -1,17 +1,17 @@
-"""Decoding benchmarks: our batched engine beside llama-server, the high-level `Llama` class and llama-batched-bench.
+"""Decoding: our batched engine compared with llama-server, the `Llama` class and llama-batched-bench.
 
-The same questions and seeds on each side, wall time against wall time; prompts and limits are those of the work, the
-texts that come out differ by their random numbers. Ours works in blocks, with the layout that a plan would choose.
-SmolLM2-135M in q8_0, whatever models are named: random weights give no texts that end.
+Both sides get the same questions and seeds, and wall times are compared. Prompts and limits are real ones; generated
+texts differ because random numbers differ. Ours works in blocks, with the layout that a plan would choose. The model is
+always SmolLM2-135M in q8_0, because texts from random weights do not end.
 
-- `gsm8k`: 5 worked examples, 40 questions x 5 seeds, 96 tokens
-- `chat`: the same questions through the chat template, no examples, 128 tokens
+- `gsm8k`: 5 shots, 40 questions x 5 seeds, 96 tokens
+- `chat`: the same questions through the chat template, no shots, 128 tokens
 - `decode`: 64 sequences, sampled, end-of-generation ignored, 128 tokens each after a prompt of 70
-- `arc`: likelihoods of the choices of 100 questions, 25 examples. Beside it each choice is decoded alone with its whole
-  prompt, as lm-evaluation-harness asks for it: measured on `ALONE_ITEMS` questions and multiplied
+- `arc`: log-likelihoods of the choices of 100 questions, 25 shots. It is compared with decoding each choice alone with
+  its whole prompt, like lm-evaluation-harness: that is measured on `ALONE_ITEMS` questions and multiplied
 - `sampling`: 64 rows of a vocabulary of 151,936
 
-What takes minutes on their side is measured once, whatever `--repeats` says.
+Whatever takes minutes on their side is measured once, even with more `--repeats`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LARGE_VOCABULARY = 151_936
 
 
 def run(setting: Setting) -> Sequence[Measure]:
-    """All cases."""
+    """Measure all cases."""
     model = _model(setting.folder)
     return [
         *_sampling(setting),
@@ -98,7 +98,7 @@ def _chat(setting: Setting, model: Path) -> list[Measure]:
 
 
 def _decode(setting: Setting, model: Path) -> list[Measure]:
-    """Seconds of decoding alone."""
+    """Measure the decoding time, without the prompts."""
     program = programs.find("llama-batched-bench")
     text = " ".join(["word"] * (PROMPT_TOKENS - 1))
     task = Generate((Message("user", text),), False, (), ANSWER_TOKENS)
@@ -110,7 +110,7 @@ def _decode(setting: Setting, model: Path) -> list[Measure]:
         engine.generate(_items([task] * SEQUENCES), [0], Sampling(max_tokens=ANSWER_TOKENS), _ignore)
         usage = engine.take_usage()
         engine.close()
-        # The first token of each sequence comes with its prompt on both sides.
+        # On both sides, the first token of each sequence is sampled with its prompt.
         ours.append(usage.decode_s * SEQUENCES * ANSWER_TOKENS / usage.completion_tokens)
         if program:
             theirs.append(batched_decoding(program, model, setting.threads, SEQUENCES, PROMPT_TOKENS, ANSWER_TOKENS))
@@ -120,7 +120,7 @@ def _decode(setting: Setting, model: Path) -> list[Measure]:
 def _arc(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
         tasks = [one.task for one in ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[:ARC_ITEMS]]
-    layout = replace(_layouts(model, tasks, setting.threads)[0], flash_attention=False)  # as the plan has it
+    layout = replace(_layouts(model, tasks, setting.threads)[0], flash_attention=False)  # like in a plan
     need = _need(model, tasks)
     ours = [_choose(model, layout, tasks) for _ in range(setting.repeats)]
     one_by_one = replace(layout, sequences=1, n_ctx=need.cells_by_sequence(1), kv_unified=False, share_prefixes=False)
@@ -170,7 +170,7 @@ def _choose(model: Path, layout: EngineLayout, tasks: Sequence[Task]) -> float:
 
 
 def _server(asked: Asked, repeats: int) -> list[float]:
-    """llama-server at the best of its settings; nothing where the program is missing."""
+    """Measure llama-server with its fastest setting; return nothing if the program is missing."""
     program = programs.find("llama-server")
     if program is None:
         return []
@@ -186,7 +186,7 @@ def _asked(model: Path, tasks: Sequence[Generate], threads: int) -> Asked:
 
 
 def _layouts(model: Path, tasks: Sequence[Task], threads: int) -> tuple[EngineLayout, EngineLayout]:
-    """As a plan would have it, and with the other kind of KV cache."""
+    """Return the layout that a plan would choose, and the same with the other kind of KV cache."""
     need = _need(model, tasks)
     cache = choose_cache(need, Layout().sequences, share=True, most_cells=None)
     assert cache is not None
@@ -235,7 +235,7 @@ def _model(folder: Path) -> Path:
 
 
 def _ignore(tokens: int) -> None:
-    """Nobody listens."""
+    """Ignore the progress."""
 
 
-BENCH = Bench("benchmarks, beside llama-server, Llama in sequence, llama-batched-bench and each choice alone", run)
+BENCH = Bench("decoding, compared with llama-server, Llama in sequence, llama-batched-bench and each choice alone", run)

@@ -1,4 +1,4 @@
-"""What a bench gives back: numbers of both sides, the target, and whether it is met; as a table and as JSON."""
+"""The results of a bench: the numbers of both sides, the target, and whether it is met; as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Target:
-    """What is wanted of ours, beside theirs or by itself; one of the limits is set."""
+    """The target for our side. Exactly one of the limits is set."""
 
     least_ratio: float | None = None
-    """Of speed: 1.2 is a fifth faster than theirs."""
+    """Least ratio of our speed to theirs: 1.2 is 20% faster."""
     most_extra: float | None = None
-    """In the measure's unit: at most that much more than theirs."""
+    """Most by which ours may exceed theirs, in the measure's unit."""
     most: float | None = None
-    """In the measure's unit, where there is nothing of theirs to compare with."""
+    """Largest value of ours, in the measure's unit; used if they have nothing to compare with."""
 
     def describe(self, unit: str) -> str:
         if self.most is not None:
@@ -41,7 +41,7 @@ class Measure:
     higher_is_better: bool
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
-    """Empty where their program is missing, or has nothing of the kind."""
+    """Empty if their program is missing or does no such work."""
     target: Target | None = None
 
     @property
@@ -54,14 +54,14 @@ class Measure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times better ours is; None without theirs."""
+        """How many times better ours is; None if there are no numbers of theirs."""
         if self.their_median is None:
             return None
         return self.our_median / self.their_median if self.higher_is_better else self.their_median / self.our_median
 
     @property
     def passed(self) -> bool | None:
-        """None where there is no target, or nothing to compare with."""
+        """True if the target is met; None without a target or without numbers to compare with."""
         if self.target is not None and self.target.most is not None:
             return self.our_median <= self.target.most
         if self.target is None or self.ratio is None or self.their_median is None:
@@ -74,29 +74,29 @@ class Measure:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every bench is given."""
+    """The settings that every bench gets."""
 
     folder: Path
-    """For models and outputs; what lies there is kept by the caller or thrown away."""
+    """Folder for models and outputs. The caller keeps or deletes it."""
     models: tuple[str, ...]
     threads: int
     repeats: int
     chunks: int
-    """Of 512 tokens, for what decodes text."""
+    """Number of chunks of 512 tokens, for benches that decode text."""
     data_dir: Path | None = None
     """Folder of data sets; None: from the hub."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """An entry of the registry."""
+    """One bench: its title and its function."""
 
     about: str
     run: Callable[[Setting], Sequence[Measure]]
 
 
 def in_turn(repeats: int, ours: Callable[[], T], theirs: Callable[[], T] | None) -> tuple[list[T], list[T]]:
-    """Results of both sides, `repeats` each; who begins changes every time."""
+    """Run both sides `repeats` times and return their results. The side that begins changes each time."""
     results: tuple[list[T], list[T]] = ([], [])
     for number in range(repeats):
         sides = [(results[0], ours), *([(results[1], theirs)] if theirs is not None else [])]
@@ -106,7 +106,7 @@ def in_turn(repeats: int, ours: Callable[[], T], theirs: Callable[[], T] | None)
 
 
 def table(measures: Sequence[Measure]) -> str:
-    """Medians side by side, as aligned plain text."""
+    """Return the medians of both sides as a plain-text table."""
     rows = [("bench", "case", "measure", "ours", "theirs", "ratio", "target", "")]
     for one in measures:
         verdict = {True: "pass", False: "MISS", None: ""}[one.passed]
@@ -128,7 +128,7 @@ def table(measures: Sequence[Measure]) -> str:
 
 
 def as_json(measure: Measure) -> dict[str, Any]:
-    """One measure with all of its repeats."""
+    """Return a measure with all of its repeats, for the JSON report."""
     return {
         "bench": measure.bench,
         "case": measure.case,

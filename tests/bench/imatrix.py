@@ -1,8 +1,8 @@
-"""Collecting an importance matrix: our worker beside llama-imatrix, on the same chunks of the same text.
+"""Collecting an importance matrix: our worker compared with llama-imatrix, on the same chunks of the same text.
 
-Tokens a second are of the decoding alone: ours as the manifest says it, theirs from the log's line "computing over" to
-the first one of its closing report, which includes writing the file (some milliseconds). The wall time is of whole
-processes, Python's start and all.
+Tokens per second count only the decoding. Ours are in the manifest. Theirs are measured from the line "computing over"
+in the log to the first line of its final report, which includes writing the file (some milliseconds). The wall time is
+that of the whole process; ours includes the start of Python.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
 from tests.bench.models import model_file, text_file
 
 CTX = 512
-_ATTEMPTS = 9  # it ends without waiting for its own log, whose last lines are then lost now and then
+_ATTEMPTS = 9  # llama-imatrix exits without waiting for its log, so the last lines are sometimes lost
 MEMORY = Target(most_extra=300)
 
 
@@ -32,7 +32,7 @@ class _Run:
 
 
 def run(setting: Setting) -> Sequence[Measure]:
-    """Every model's measures."""
+    """Measure every model."""
     return [measure for name in setting.models for measure in _measures(setting, name)]
 
 
@@ -58,7 +58,7 @@ def _measures(setting: Setting, name: str) -> list[Measure]:
 
 
 def imatrix_order(setting: Setting, model: Path) -> ImatrixOrder:
-    """Collect `setting.chunks` chunks."""
+    """Make an order to collect from `setting.chunks` chunks."""
     text = text_file(setting.folder)
     return ImatrixOrder(
         model_path=str(model),
@@ -83,7 +83,7 @@ def _ours(order: ImatrixOrder, setting: Setting) -> _Run:
 
 def _theirs(program: str, order: ImatrixOrder, setting: Setting) -> _Run:
     output = setting.folder / "their-imatrix.gguf"
-    # -lv 4: the closing report is not shown otherwise.
+    # The final report is only shown with -lv 4.
     words = ("-o", output, "-c", CTX, "--chunks", setting.chunks, "-t", setting.threads)
     quiet = ("--no-ppl", "--no-repack", "-lv", 4)
     for _ in range(_ATTEMPTS):
@@ -95,17 +95,17 @@ def _theirs(program: str, order: ImatrixOrder, setting: Setting) -> _Run:
 
 
 def _decoding_s(log: str) -> float | None:
-    """Seconds between the two messages, each behind a stamp `minutes.seconds.milliseconds.microseconds`.
+    """Return the seconds between the two messages; None if one of them is missing.
 
-    The second one does not begin a line: what is said of the time left ends without a line break. None where one of
-    them is missing.
+    Each message has a time stamp `minutes.seconds.milliseconds.microseconds` before it. The second message does not
+    begin a line, because the estimate of the time left before it ends without a line break.
     """
     begun, ended = (_stamp_s(log, mark) for mark in ("compute_imatrix: computing over", "llama_perf_context_print:"))
     return None if begun is None or ended is None else ended - begun
 
 
 def _stamp_s(log: str, mark: str) -> float | None:
-    """The stamp right before the first message that begins with `mark`."""
+    """Return the time stamp before the first message that begins with `mark`, in seconds."""
     stamp = re.search(rf"(\d+)\.(\d\d)\.(\d\d\d)\.(\d\d\d) \w {re.escape(mark)}", log)
     if stamp is None:
         return None
@@ -113,4 +113,4 @@ def _stamp_s(log: str, mark: str) -> float | None:
     return minutes * 60 + seconds + milli / 1e3 + micro / 1e6
 
 
-BENCH = Bench("importance matrix, beside llama-imatrix", run)
+BENCH = Bench("importance matrix, compared with llama-imatrix", run)

@@ -1,7 +1,7 @@
-"""How others decode the same questions: llama-server, the high-level `Llama` class, llama-batched-bench, one by one.
+"""Other ways to decode the same questions: llama-server, the `Llama` class of llama-cpp-python, llama-batched-bench.
 
-Each gives back seconds of wall time; loading the model is never counted. Weights are not repacked anywhere, as in
-ours; flash attention is what each does by itself. What the sampling settings are called differs, their values do not.
+Each function returns the wall time in seconds, without the time to load the model. No program repacks weights, like
+ours; each uses flash attention as by default. Sampling settings have the same values under different names.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from actors.llama.plain import without_repacked_weights
 from conf.schema import Sampling
 
 READY_S = 120.0
-CELLS_A_SLOT = 1024
+CELLS_PER_SLOT = 1024
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Prompts as texts, and how they are answered."""
+    """The prompts as texts, and the settings of the answers."""
 
     model: Path
     prompts: Sequence[str]
@@ -46,7 +46,7 @@ class ServerSetting:
 
     slots: int
     n_cmpl: int
-    """Completions a request: the seeds of a question that are asked for at once."""
+    """Completions per request: the seeds of one question that are asked for at once."""
     unified: bool
 
 
@@ -59,7 +59,7 @@ SERVER_SETTINGS = (
 
 
 def in_sequence(asked: Asked) -> float:
-    """One completion after the other; the class keeps the beginning that a prompt shares with the one before."""
+    """Measure one completion after another. The class reuses the prefix that a prompt shares with the previous one."""
     with without_repacked_weights():
         llama = llama_cpp.Llama(
             str(asked.model), n_ctx=4096, n_threads=asked.threads, n_threads_batch=asked.threads, verbose=False
@@ -84,7 +84,7 @@ def in_sequence(asked: Asked) -> float:
 
 
 def through_server(program: str, asked: Asked, setting: ServerSetting) -> float:
-    """All questions at once, as many requests as there are slots for."""
+    """Measure all questions through llama-server, with as many concurrent requests as there are slots."""
     sampling = asked.sampling
     body = {"n_predict": sampling.max_tokens, "stop": list(asked.stop), "temperature": sampling.temperature}
     body |= {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p, "cache_prompt": True}
@@ -94,7 +94,7 @@ def through_server(program: str, asked: Asked, setting: ServerSetting) -> float:
         for seed in range(0, asked.seeds, setting.n_cmpl)
     ]
     with _running_server(program, asked, setting) as url:
-        _post(url, body | {"prompt": asked.prompts[0], "n_predict": 1})  # the prefix, as a careful user would
+        _post(url, body | {"prompt": asked.prompts[0], "n_predict": 1})  # fills the cache with the shared prefix
         started = time.perf_counter()
         with ThreadPoolExecutor(max(1, setting.slots // setting.n_cmpl)) as pool:
             list(pool.map(functools.partial(_post, url), bodies))
@@ -102,7 +102,7 @@ def through_server(program: str, asked: Asked, setting: ServerSetting) -> float:
 
 
 def batched_decoding(program: str, model: Path, threads: int, sequences: int, prompt: int, answer: int) -> float:
-    """Seconds in which llama-batched-bench decodes the answers, their prompts not counted."""
+    """Measure llama-batched-bench decoding the answers, without the prompts."""
     arguments = ["-m", str(model), "-c", str(sequences * 256), "-npp", str(prompt), "-ntg", str(answer)]
     arguments += ["-npl", str(sequences), "-t", str(threads), "--no-repack", "--output-format", "jsonl"]
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
@@ -116,7 +116,7 @@ def _running_server(program: str, asked: Asked, setting: ServerSetting) -> Itera
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["-m", str(asked.model), "--host", "127.0.0.1", "--port", str(port), "-np", str(setting.slots)]
-    arguments += ["-c", str(setting.slots * CELLS_A_SLOT), "-kvu" if setting.unified else "-no-kvu", "--no-repack"]
+    arguments += ["-c", str(setting.slots * CELLS_PER_SLOT), "-kvu" if setting.unified else "-no-kvu", "--no-repack"]
     arguments += ["-t", str(asked.threads)]
     process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

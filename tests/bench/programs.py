@@ -1,4 +1,4 @@
-"""Starting what is measured, each in a process of its own: wall time and peak memory as the system counts them."""
+"""Start what is measured, each in its own process, and read wall time and peak memory from the system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOW_TO_GET = (
-    "llama.cpp's own programs are not here, so ours is measured alone. Build them from llama.cpp's source of the same "
-    "version (cmake; targets llama-imatrix, llama-quantize, llama-perplexity, llama-server, llama-batched-bench) and "
-    "name their folder in LLAMA_TOOLS."
+    "llama.cpp's own programs were not found, so only our side is measured. To compare, build them from llama.cpp's "
+    "source of the same version (cmake; targets llama-imatrix, llama-quantize, llama-perplexity, llama-server, "
+    "llama-batched-bench) and set LLAMA_TOOLS to their folder."
 )
 
 
@@ -27,28 +27,28 @@ with open(sys.argv[1], "w") as report:
     print(time.perf_counter() - started, usage.ru_maxrss, file=report)
 sys.exit(os.waitstatus_to_exitcode(status) & 255)
 """
-# A launcher between us and what is measured: on Linux a process inherits the peak of the one that started it, and this
-# one holds next to nothing (10 MB). wait4 alone says what this one child has used.
+# A small launcher starts what is measured, because on Linux a process inherits the peak memory of its parent, and the
+# launcher uses only 10 MB. Only wait4 reports the use of a single child.
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that has ended well."""
+    """A process that ended successfully."""
 
     stdout: str
     stderr: str
     wall_s: float
     peak_rss_mb: float
-    """Largest resident set, mapped files included, in 10^6 bytes."""
+    """Largest resident set including mapped files, in 10^6 bytes."""
 
 
 def find(name: str) -> str | None:
-    """The path of `llama-imatrix`, say, from the folder LLAMA_TOOLS or the PATH."""
+    """Return the path of a program such as `llama-imatrix`, from the folder LLAMA_TOOLS or the PATH."""
     return shutil.which(name, path=os.environ.get("LLAMA_TOOLS")) or shutil.which(name)
 
 
 def run(*command: object) -> Child:
-    """Run a command to its end. Raises RuntimeError with its last words where it fails."""
+    """Run a command to its end. Raises RuntimeError with the end of its stderr if it fails."""
     words = [str(word) for word in command]
     with tempfile.NamedTemporaryFile("r") as report:
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, report.name, *words]
@@ -63,12 +63,12 @@ def run(*command: object) -> Child:
 
 
 def run_ours(task: Path) -> Child:
-    """Our worker's code for one task (`tests.bench.worker`), in a process of its own."""
+    """Run our worker's code for one order (`tests.bench.worker`) in its own process."""
     return run(sys.executable, "-m", "tests.bench.worker", task)
 
 
 def their_version() -> str | None:
-    """Version and commit of the programs, as they say it themselves."""
+    """Return the version and commit that the programs report."""
     program = find("llama-imatrix")
     if program is None:
         return None
@@ -78,7 +78,7 @@ def their_version() -> str | None:
 
 
 def their_cpu_features(model: Path, text: Path) -> str | None:
-    """What their build uses of the CPU, as llama-imatrix says it once it has a model and a text."""
+    """Return the CPU features that their build uses. llama-imatrix reports them only after it has loaded a model."""
     program = find("llama-imatrix")
     if program is None:
         return None

@@ -1,7 +1,7 @@
-"""Quantizing a file: our worker beside llama-quantize, with the same importance matrix.
+"""Quantizing a file: our worker compared with llama-quantize, with the same importance matrix.
 
-Compared are the library call alone and what llama-quantize prints as its quantization time. What we do on top,
-verifying the file and hashing it, is reported apart and has no counterpart.
+Our library call alone is compared with the quantization time that llama-quantize prints. We also verify and hash the
+file, which llama-quantize does not; those times are reported separately.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from tests.bench.imatrix import MEMORY, imatrix_order
 from tests.bench.models import model_file
 
 RECIPES = ("q4_k_m", "q8_0")
-IMATRIX_CHUNKS = 1  # what stands in the matrix changes nothing about the time
+IMATRIX_CHUNKS = 1  # the content of the matrix does not change the time
 PAUSE_S = 4.0
-"""Before each run. Memory freed a moment ago is filled faster than what the machine has taken back meanwhile: without a
-pause llama-quantize took 1.5 s where the run before had just ended, 2.4 s else. Ours takes a second to start."""
+"""Pause before each run. Memory that was freed just now is faster to fill than memory that the system has taken back:
+llama-quantize took 1.5 s if another run had just ended, else 2.4 s. Our worker takes a second to start, so without a
+pause the comparison would be unfair."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class _Run:
 
 
 def run(setting: Setting) -> Sequence[Measure]:
-    """Every model's and recipe's measures."""
+    """Measure every model with every recipe."""
     return [measure for name in setting.models for recipe in RECIPES for measure in _measures(setting, name, recipe)]
 
 
@@ -110,4 +111,4 @@ def _theirs(program: str, order: QuantizeOrder, setting: Setting) -> _Run:
     return _Run(float(said[1]) / 1e3, child.peak_rss_mb, child.wall_s)
 
 
-BENCH = Bench("quantization, beside llama-quantize", run)
+BENCH = Bench("quantization, compared with llama-quantize", run)

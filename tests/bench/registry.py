@@ -1,4 +1,4 @@
-"""All benches by name. A new one is a file beside this and a line here."""
+"""All benches by name. To add one, write a file in this folder and add a line here."""
 
 from __future__ import annotations
 

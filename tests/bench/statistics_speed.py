@@ -1,11 +1,12 @@
-"""How fast the statistics are: 20 arms x 10 benchmarks x 1319 items x 5 runs with 10,000 bootstrap draws.
+"""Speed of the statistics: 20 arms x 10 benchmarks x 1319 items x 5 runs with 10,000 bootstrap draws.
 
     python -m tests.bench statistics
     python -m tests.bench.statistics_speed [--arms 20 --benchmarks 10 --items 1319 --runs 5]    # without the memory
 
-Makes up records of that shape (eight sampled benchmarks of ten, one of likelihoods and one of perplexity), computes all
-findings as a pipeline does at its end, from records to both result files, checked against their schemas. Targets: 20 s
-and 2 GB on 2 cores, the records included. Reading them from disk is not part of it. There is nothing of theirs.
+It makes up records of that shape (eight sampled benchmarks, one with likelihoods, one with perplexity) and computes all
+findings like the end of a pipeline: from records to both result files, which are checked against their schemas. The
+targets are 20 s and 2 GB on 2 cores, including the records but not reading them from disk. llama.cpp has nothing to
+compare with.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.reporting.sample_run import sample_run
 
 
 def make_records(arms: list[str], benchmarks: list[dict[str, Any]], n_items: int) -> pl.DataFrame:
-    """Records of a made-up run; the first arm is the reference, later ones lose a little more each."""
+    """Make the records of a made-up run. The first arm is the reference; each later arm is slightly worse."""
     rng = np.random.default_rng(0)
     frames = []
     for benchmark in benchmarks:
@@ -60,7 +61,7 @@ def make_records(arms: list[str], benchmarks: list[dict[str, Any]], n_items: int
 
 
 def make_run(n_arms: int, n_benchmarks: int, n_items: int, n_runs: int) -> tuple[dict[str, Any], pl.DataFrame]:
-    """A run's description and its records."""
+    """Make the description of a run, and its records."""
     sample = sample_run().run
     plain, sampled, measured = sample["arms"][2], sample["benchmarks"][0], sample["benchmarks"][2]
     names = ["f16", *(f"arm{place:02}" for place in range(1, n_arms))]
@@ -81,7 +82,7 @@ def make_run(n_arms: int, n_benchmarks: int, n_items: int, n_runs: int) -> tuple
 
 
 def run(setting: Setting) -> Sequence[Measure]:
-    """Each repeat in a process of its own, whose peak memory is then that of this work alone."""
+    """Measure each repeat in its own process, so that the peak memory is that of this work alone."""
     found = [_in_own_process(setting) for _ in range(setting.repeats)]
 
     def measure(what: str, unit: str, target: Target | None = None) -> Measure:
@@ -96,7 +97,7 @@ def run(setting: Setting) -> Sequence[Measure]:
 
 
 def _in_own_process(setting: Setting) -> dict[str, float]:
-    # BLAS and polars take their threads from the environment, before they are imported.
+    # BLAS and polars read their number of threads from the environment when they are imported.
     threads = [f"{name}={setting.threads}" for name in ("OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")]
     child = programs.run("env", *threads, sys.executable, "-W", "error", "-m", __name__)
     numbers: dict[str, float] = json.loads(child.stdout.splitlines()[-1])
@@ -104,7 +105,7 @@ def _in_own_process(setting: Setting) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measure once, and print the numbers as one line of JSON."""
+    """Measure once and print the numbers as one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name, default in (("arms", 20), ("benchmarks", 10), ("items", 1319), ("runs", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -1,6 +1,6 @@
-"""The work of one order of a worker in this process, for what it takes to be measured from outside.
+"""Carry out one order of a worker in this process, so that its time and memory can be measured from outside.
 
-`python -m tests.bench.worker ORDER.pickle`; the manifest comes back as JSON, the last line on stdout.
+`python -m tests.bench.worker ORDER.pickle` prints the manifest as JSON, in the last line of stdout.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from actors.quantization.quantize import make_arm
 def main() -> None:
     order = pickle.loads(Path(sys.argv[1]).read_bytes())
     if isinstance(order, PassOrder):
-        summaries = EvaluationWorker().evaluate_together(order, [_nobody_listens] * len(order.blocks))
+        summaries = EvaluationWorker().evaluate_together(order, [_ignore] * len(order.blocks))
         manifest = {summary.records_path: asdict(summary) for summary in summaries}
     elif isinstance(order, ImatrixOrder):
-        manifest = asdict(collect(order, _nobody_listens))
+        manifest = asdict(collect(order, _ignore))
     else:
         assert isinstance(order, QuantizeOrder)
         manifest = asdict(make_arm(order))
     print(json.dumps(manifest))
 
 
-def _nobody_listens(tokens: int) -> None:
-    """Progress is not measured."""
+def _ignore(tokens: int) -> None:
+    """Ignore the progress."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What names a path, and what a repository of the hub."""
+"""Which names are paths, and which are repositories on the hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conf.hub_ids import HubId, parse_hub_id, stem_of
 
 @pytest.fixture(autouse=True)
 def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory with a folder `models` in it."""
+    """Use a working directory that has a folder `models`."""
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "there").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def test_a_name_is_a_path_or_a_repository(spec: str, expected: HubId | None) -> 
 
 
 @pytest.mark.parametrize("spec", ["hf:name", "hf:", "hf:org/name@", "hf:/org/name", "hf:org/na me"])
-def test_the_scheme_with_anything_else_is_bad_input(spec: str) -> None:
+def test_the_scheme_without_an_id_is_bad_input(spec: str) -> None:
     with pytest.raises(BadInput, match="owner/name"):
         parse_hub_id(spec, key="--arm")
 

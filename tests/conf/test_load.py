@@ -1,4 +1,4 @@
-"""Loading the configuration: what wins, and how faults are told."""
+"""Loading the configuration: what overrides what, and how faults are reported."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def faults_of(flags: dict[str, object], config: str | None = None) -> dict[str, 
     return {fault.key: str(fault) for fault in caught.value.faults}
 
 
-def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+def test_flags_override_the_file_and_the_file_overrides_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("runs: 4\nsampling: {temperature: 0.2, top_k: 3}\n", encoding="utf-8")
     config = load(path, {**MODEL, "sampling": {"temperature": 0.9}})
     assert (config.runs, config.sampling.temperature, config.sampling.top_k, config.seed) == (4, 0.9, 3, 0)
 
 
-def test_the_blessed_configurations_load() -> None:
+def test_the_configurations_of_the_project_load() -> None:
     assert load(None, MODEL).quantizations == ("bf16", "q8_0", "q4_k_m")
     assert load("conf/demo.yaml", {}).models[0].name == "SmolLM2-135M-Instruct"
 
 
-def test_every_fault_is_told_at_once() -> None:
-    assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"runs", "limit", "layout.threads"}
+def test_all_faults_are_reported_at_once() -> None:
+    assert set(faults_of({"runs": 0, "limit": -1, "layout": {"threads": 0}})) == {"--runs", "--limit", "--threads"}
 
 
 @pytest.mark.parametrize("weight", [0, 0.5, -1, 1e9, float("inf"), float("nan"), "much"])
@@ -49,15 +49,15 @@ def test_an_unknown_key_names_the_near_one() -> None:
 
 @pytest.mark.parametrize("pipeline_id", ["../out", "a/b", "..", "", ".hidden", "a b", "x" * 200])
 def test_a_pipeline_id_cannot_leave_the_storage(pipeline_id: str) -> None:
-    assert "pipeline_id" in faults_of({"pipeline_id": pipeline_id})
+    assert "--pipeline-id" in faults_of({"pipeline_id": pipeline_id})
 
 
-def test_a_missing_model_is_told_by_name() -> None:
-    with pytest.raises(BadInput, match="models"):
+def test_a_missing_model_is_reported_with_its_flag() -> None:
+    with pytest.raises(BadInput, match="--model: got None"):
         load(None, {})
 
 
-def test_a_broken_yaml_file_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_broken_yaml_file_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("runs: 4\nseed: [1\n", encoding="utf-8")
     assert "line 3" in faults_of({}, str(path))["--config"]
@@ -74,23 +74,23 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
 
 
 def test_a_package_file_is_found_without_importing_the_package() -> None:
-    path, _, part = resolve_path("package:pydoc_data/topics.py#1/2").partition("#")
+    path, _, part = resolve_path("package:pydoc_data/topics.py#1/2", key="--calibration").partition("#")
     assert Path(path).is_file()
     assert part == "1/2"
 
 
 def test_a_package_that_is_not_installed_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="no_such_package"):
-        resolve_path("package:no_such_package/file")
+    with pytest.raises(BadInput, match=r"--model: .*no_such_package"):
+        resolve_path("package:no_such_package/file", key="--model")
 
 
-def test_near_names_stay_silent_where_nothing_is_near() -> None:
+def test_near_names_give_no_hint_if_no_name_is_similar() -> None:
     assert near_names("zzzz", ["q4_k_m", "q8_0"]) == ""
     assert "q4_k_m" in near_names("q4_km", ["q4_k_m", "q8_0"])
 
 
 @pytest.mark.parametrize("set_already", [{}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
-def test_threads_sleep_while_they_wait_unless_the_user_wants_it_otherwise(
+def test_waiting_threads_sleep_unless_the_user_has_set_it(
     set_already: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(set_already))

@@ -1,4 +1,4 @@
-"""Calibration mixes are read whole, or refused with what is wrong and where."""
+"""Calibration mixes are read completely, or refused with what is wrong and where."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refused(spec: str, data_dir: Path | None = None) -> str:
     return str(caught.value)
 
 
-def test_the_projects_own_mixes_read_the_data_folder(tmp_path: Path) -> None:
+def test_the_projects_own_mixes_find_their_texts_in_the_data_folder(tmp_path: Path) -> None:
     (tmp_path / "calibration").mkdir()
     for name in SHIPPED_TEXTS:
         (tmp_path / "calibration" / name).write_text("words", encoding="utf-8")
@@ -36,19 +36,19 @@ def test_the_projects_own_mixes_read_the_data_folder(tmp_path: Path) -> None:
     assert (mix.name, mix.size, mix.chunk_shuffle_seed, mix.parse_special) == ("en-ja4", 1.0, None, False)
 
 
-def test_the_mixes_of_the_study_tell_language_from_amount(tmp_path: Path) -> None:
+def test_the_mixes_of_the_study_separate_language_and_amount(tmp_path: Path) -> None:
     (tmp_path / "calibration").mkdir()
     for name in SHIPPED_TEXTS:
         (tmp_path / "calibration" / name).write_text("words", encoding="utf-8")
     en, en5, added = (read_mix(name, data_dir=tmp_path, key="--imatrix") for name in ("en", "en5", "en1-ja4"))
     assert en.texts == en5.texts
-    # As much text in both; of English the one has what en has, and four times as much Japanese beside it.
+    # Both have the same amount of text. en1-ja4 has the English of en and four times as much Japanese.
     assert en5.size == added.size == 5 * en.size
     english, *japanese = (share * added.size for _, share in added.texts)
     assert (english, sum(japanese)) == (pytest.approx(en.size), pytest.approx(4 * en.size))
 
 
-def test_a_text_beside_the_mix_comes_before_one_in_the_data_folder(tmp_path: Path) -> None:
+def test_a_text_beside_the_mix_is_preferred_to_one_in_the_data_folder(tmp_path: Path) -> None:
     own, data = tmp_path / "own", tmp_path / "data" / "calibration"
     data.mkdir(parents=True)
     content = "texts: [{path: a.txt, share: 3}, {path: 'b.txt#1/2'}]\nchunk_shuffle_seed: 7\nparse_special: true\n"
@@ -61,7 +61,7 @@ def test_a_text_beside_the_mix_comes_before_one_in_the_data_folder(tmp_path: Pat
     assert (mix.name, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template) == ("mine", 7, True, True)
 
 
-def test_rows_of_a_data_set_may_stand_among_the_texts(tmp_path: Path) -> None:
+def test_rows_of_a_data_set_can_be_one_of_the_texts(tmp_path: Path) -> None:
     content = "texts:\n  - {dataset: org/name, revision: abc, split: test, column: body, rows: 1000, share: 3}\n"
     spec = mix_file(tmp_path, f"{content}  - {{path: {tmp_path / 'mine.yaml'}}}\n")
     (rows, share), (path, rest) = read_mix(spec, data_dir=None, key="--imatrix").texts
@@ -69,7 +69,7 @@ def test_rows_of_a_data_set_may_stand_among_the_texts(tmp_path: Path) -> None:
     assert (share, path, rest) == (0.75, spec, 0.25)
 
 
-def test_absolute_and_package_paths_stand_for_themselves(tmp_path: Path) -> None:
+def test_absolute_and_package_paths_are_not_looked_for(tmp_path: Path) -> None:
     text = tmp_path / "elsewhere.txt"
     text.write_text("words", encoding="utf-8")
     spec = mix_file(tmp_path / "own", f"texts: [{{path: {text}}}, {{path: 'package:pydoc_data/topics.py#1/2'}}]\n")
@@ -78,7 +78,7 @@ def test_absolute_and_package_paths_stand_for_themselves(tmp_path: Path) -> None
     assert second.endswith("topics.py#1/2")
 
 
-def test_a_text_that_is_in_neither_place_is_told(tmp_path: Path) -> None:
+def test_a_text_that_is_in_neither_place_is_reported(tmp_path: Path) -> None:
     said = refused("en")
     assert "wikitext2_train_part.txt" in said
     assert "--data-dir" in said
@@ -106,7 +106,7 @@ def test_a_text_that_is_in_neither_place_is_told(tmp_path: Path) -> None:
         ("- a", "a mapping of keys to values"),
     ],
 )
-def test_what_is_wrong_in_a_mix_is_told_with_its_file(tmp_path: Path, content: str, told: str) -> None:
+def test_faults_in_a_mix_file_are_reported(tmp_path: Path, content: str, told: str) -> None:
     assert told in refused(mix_file(tmp_path, content))
 
 

@@ -1,4 +1,4 @@
-"""Every study is a configuration that is complete but for the model and the data."""
+"""Every study is a configuration that needs only a model and the data."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ STUDIES = sorted((Path(__file__).parents[2] / "conf" / "studies").glob("*.yaml")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_study_loads_with_a_model_alone(path: Path) -> None:
+def test_a_study_needs_only_a_model_to_load(path: Path) -> None:
     config = load(path, {"models": [{"name": "m", "path": "m.gguf"}]})
     assert set(config.imatrix) <= {"none", *shipped_mixes()}
     assert f"--config conf/studies/{path.name}" in path.read_text(encoding="utf-8")
 
 
-def test_the_multilingual_study_is_a_whole_grid_with_its_control() -> None:
+def test_the_multilingual_study_is_a_complete_grid_with_its_control() -> None:
     (path,) = [path for path in STUDIES if path.stem == "multilingual_imatrix"]
     config = load(path, {"models": [{"name": "m", "path": "m.gguf"}]})
     assert config.imatrix == ("none", "en", "en5", "en1-ja4")
@@ -27,4 +27,4 @@ def test_the_multilingual_study_is_a_whole_grid_with_its_control() -> None:
     assert {"q4_k_l"} <= set(published_recipes().recipes)
     assert "-fp16" in published_recipes().suffixes
     assert config.benchmarks == ("perplexity_wikitext2", "perplexity_ja_wiki")
-    assert config.limit is not None  # so many chunks of each text: equal size
+    assert config.limit is not None  # the same number of chunks of each text

@@ -1,4 +1,4 @@
-"""Texts are read whole or in disjoint parts, and what cannot be read is told clearly."""
+"""Texts are read whole or in disjoint parts, and clear messages say what cannot be read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def paragraphs(text: str) -> set[str]:
     return {" ".join(paragraph.split()) for paragraph in text.split("\n\n")} - {""}
 
 
-def test_a_plain_file_comes_back_as_it_is(tmp_path: Path) -> None:
+def test_a_plain_file_is_read_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text("一行目\n\n二行目\n", encoding="utf-8")
     assert read_text(str(path)) == "一行目\n\n二行目\n"
 
 
-def test_parts_of_a_plain_file_join_to_the_whole(tmp_path: Path) -> None:
+def test_the_parts_of_a_plain_file_add_up_to_the_whole(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text("".join(f"line {number}\n" for number in range(100)), encoding="utf-8")
     assert "".join(read_text(f"{path}#{part}/3") for part in (1, 2, 3)) == read_text(str(path))
@@ -60,7 +60,7 @@ def test_a_part_that_does_not_exist_is_bad_input(tmp_path: Path, spec: str) -> N
         read_text(f"{path}{spec}")
 
 
-def test_faults_name_the_key_and_the_reason(tmp_path: Path) -> None:
+def test_faults_have_the_key_and_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"--calibration.*No such file"):
         read_text(str(tmp_path / "missing.txt"), key="--calibration")
     broken = tmp_path / "broken.txt"
@@ -76,6 +76,6 @@ def test_faults_name_the_key_and_the_reason(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(max_size=20), max_size=30), st.integers(1, 5))
-def test_runs_are_disjoint_and_keep_every_document_in_order(documents: list[str], parts: int) -> None:
+def test_parts_are_disjoint_and_keep_every_document_in_order(documents: list[str], parts: int) -> None:
     runs = [_run(documents, part, parts) for part in range(1, parts + 1)]
     assert [document for run in runs for document in run] == [document for document in documents if document]

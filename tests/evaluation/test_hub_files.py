@@ -65,7 +65,7 @@ def test_a_data_set_that_the_hub_does_not_have_is_told_with_what_to_give(tmp_pat
     with hub_with({("some/set", "b.jsonl"): b""}) as (address, _), pytest.raises(BadInput) as raised:
         HubDoor(address, tmp_path).fetch(file, instead="gsm8k/test.jsonl (for gsm8k)")
     (fault,) = raised.value.faults
-    assert fault.key == "data_dir" and "gsm8k/test.jsonl (for gsm8k)" in fault.allowed
+    assert fault.key == "--data-dir" and "gsm8k/test.jsonl (for gsm8k)" in fault.allowed
     assert "Give --data-dir" in fault.next_step and "other/set" in fault.next_step
 
 

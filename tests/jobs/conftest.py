@@ -1,4 +1,4 @@
-"""Fixtures of the job tests: a tiny model, written once."""
+"""Fixture of the job tests: a tiny model, written once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running jobs as a user does: as programs, with a tiny model and small data."""
+"""Run jobs as programs, like a user, with a tiny model and little data."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Ended:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment of a job: ours, without what would send it to a cluster or server of the developer's."""
+    """Return our environment for a job, without the variables that would use a cluster or server of the developer."""
     kept = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
     return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **extra}
 
 
 def start(job: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-    """Start `python -m jobs.<job>` in the project's root."""
+    """Start `python -m jobs.<job>` in the project's root folder."""
     return subprocess.Popen(
         [sys.executable, "-m", f"jobs.{job}", *arguments],
         cwd=ROOT,
@@ -48,7 +48,7 @@ def run(job: str, *arguments: str, **extra: str) -> Ended:
 
 
 def small_pipeline(model: Path, storage: Path, pipeline_id: str, *more: str) -> Sequence[str]:
-    """The options of a pipeline that takes seconds."""
+    """Return the options of a pipeline that takes seconds."""
     return (
         "--model",
         f"tiny={model}",
@@ -77,7 +77,7 @@ def small_pipeline(model: Path, storage: Path, pipeline_id: str, *more: str) -> 
 
 
 def fingerprints(folder: Path, pattern: str) -> dict[str, str]:
-    """sha256 of each file that matches, by its path below the folder."""
+    """Return the sha256 of each matching file, by its path in the folder."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob(pattern))
@@ -86,5 +86,5 @@ def fingerprints(folder: Path, pattern: str) -> dict[str, str]:
 
 
 def records(run_dir: Path) -> dict[str, str]:
-    """sha256 of each finished block's records file."""
+    """Return the sha256 of the records file of each finished block."""
     return {name: value for name, value in fingerprints(run_dir, "records/*/*.jsonl").items() if "timings" not in name}

@@ -19,7 +19,7 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Runs the pipeline with more options; gives back what it says, after the common checks."""
+    """Runs the pipeline with more options, makes the common checks, and returns its messages."""
 
     def refuse(*more: str, model: Path = tiny_model, storage: Path = tmp_path / "runs") -> str:
         before = sorted(tmp_path.rglob("*"))
@@ -54,7 +54,7 @@ def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
     assert "'q4_k_m'" in refused("--quantizations", "f16,q4_km")
 
 
-def test_faults_in_recipes_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
+def test_all_faults_in_recipes_are_reported_at_once(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, output: q9}}\n")
     said = refused("--config", str(path), "--quantizations", "f16,custom_q4")
@@ -78,8 +78,13 @@ def test_an_unknown_config_key_names_the_near_one(refused: Refused, tmp_path: Pa
     assert "'temperature'" in refused("--config", str(path))
 
 
+def test_a_missing_methodology(refused: Refused, tmp_path: Path) -> None:
+    said = refused("--methodology", str(tmp_path / "none.md"))
+    assert "--methodology: got" in said and "No such file" in said
+
+
 def test_no_runs(refused: Refused) -> None:
-    assert "runs: got 0" in refused("--runs", "0")
+    assert "--runs: got 0" in refused("--runs", "0")
 
 
 def write_gsm8k(folder: Path, test_lines: list[str]) -> Path:
@@ -90,7 +95,7 @@ def write_gsm8k(folder: Path, test_lines: list[str]) -> Path:
     return folder
 
 
-def test_a_broken_line_in_a_data_file_is_told_by_file_and_line(refused: Refused, tmp_path: Path) -> None:
+def test_a_broken_line_in_a_data_file_is_reported_with_file_and_line(refused: Refused, tmp_path: Path) -> None:
     good = json.dumps({"id": "a", "question": "1+1?", "answer": "#### 2"})
     folder = write_gsm8k(tmp_path / "data", [good, '{"id": "b", "question'])
     said = refused("--benchmarks", "gsm8k", "--data-dir", str(folder))
@@ -103,16 +108,16 @@ def test_a_missing_data_file(refused: Refused, tmp_path: Path) -> None:
     assert "arc_challenge" in refused("--benchmarks", "arc_challenge", "--data-dir", str(tmp_path / "data"))
 
 
-def test_neither_data_dir_nor_hub_for_a_benchmark_that_needs_one(
+def test_a_benchmark_without_data_dir_and_without_hub(
     refused: Refused, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path_factory.mktemp("cache")))
     said = refused("--benchmarks", "gsm8k,math")
     assert "--data-dir" in said and "gsm8k/test.jsonl" in said and "math/test.jsonl" in said
 
 
-def test_faults_in_benchmarks_of_the_users_own(refused: Refused, tmp_path: Path) -> None:
+def test_faults_in_custom_benchmarks(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "Mine.yaml").write_text("data: none.jsonl\nprompt: x\ntarget: y\nscorer: exat\n")
     (tmp_path / "check.py").write_text("x = 1\n")
     said = refused("--benchmarks", f"{tmp_path}/Mine.yaml,{tmp_path}/check.py,{tmp_path}/none.yaml")
@@ -140,7 +145,7 @@ def test_a_storage_that_cannot_be_written(refused: Refused, tmp_path: Path) -> N
     assert "--storage" in refused("--storage", "/proc/quant-assay")
 
 
-def test_calibration_text_too_short_for_what_is_asked_of_it(refused: Refused, tmp_path: Path) -> None:
+def test_a_calibration_text_with_too_few_tokens(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("A short text. " * 20)
     said = refused("--calibration", str(tmp_path / "short.txt"), "--dataset-size", "65536")
     assert "--dataset-size: got 65536" in said
@@ -167,13 +172,13 @@ def test_too_little_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> N
         (("--target-bpw", "4.5", "--protection-level", "low"), "exclude each other"),
     ],
 )
-def test_a_target_that_cannot_be_met_says_what_can(refused: Refused, words: tuple[str, ...], told: str) -> None:
+def test_a_target_that_cannot_be_met_is_refused(refused: Refused, words: tuple[str, ...], told: str) -> None:
     assert refused(*words).count(told) == 1
 
 
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
-    assert "pipeline_id" in refused("--pipeline-id", pipeline_id)
+    assert "--pipeline-id" in refused("--pipeline-id", pipeline_id)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +189,15 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
         ("--benchmarks", "mt_bench"),
     ],
 )
-def test_what_is_not_there_yet_is_said_to_be(refused: Refused, later: tuple[str, ...]) -> None:
+def test_planned_options_and_benchmarks_are_refused_as_such(refused: Refused, later: tuple[str, ...]) -> None:
     assert "not there yet" in refused(*later)
 
 
-def test_a_reference_that_is_no_arm(refused: Refused) -> None:
+def test_a_reference_that_is_not_an_arm(refused: Refused) -> None:
     assert "--reference" in refused("--reference", "q9")
 
 
-def test_all_faults_are_told_at_once(refused: Refused, tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(refused: Refused, tmp_path: Path) -> None:
     said = refused("--quantizations", "q4_km", "--benchmarks", "gsm8", model=tmp_path / "none.gguf")
     assert all(part in said for part in ("q4_km", "gsm8", "none.gguf"))
 
@@ -204,7 +209,7 @@ def test_evaluate_refuses_an_empty_folder(tmp_path: Path, capsys: pytest.Capture
 
 
 def without_a_tensor(model: bytes) -> bytes:
-    """The header is whole and the size is right, but llama.cpp misses a tensor that it knows by name."""
+    """Rename a tensor: header and size stay correct, but llama.cpp finds no tensor with the name that it expects."""
     assert model.count(b"blk.0.attn_q.weight") == 1
     return model.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight")
 
@@ -221,7 +226,7 @@ def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(ti
     storage.mkdir()
     options = small_pipeline(tiny_model, storage, "partly", "--arm", f"broken={broken}")
     assert run("pipeline", *options, "--dry-run").code == 0
-    # It was found good; then it is damaged, and looks as before.
+    # After the check has passed, damage the file without changing its size and time.
     before = broken.stat()
     broken.write_bytes(without_a_tensor(broken.read_bytes()))
     os.utime(broken, ns=(before.st_atime_ns, before.st_mtime_ns))

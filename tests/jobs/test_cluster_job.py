@@ -1,4 +1,4 @@
-"""The main job as `ray job submit` runs it: on a Ray of its own with a dashboard, stopped, and going on."""
+"""The main job by `ray job submit`, on a separate Ray with a dashboard: it is stopped, and continues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOKEN = secrets.token_hex(32)
 
 
 def cluster_environment() -> dict[str, str]:
-    """The environment's Python first on the path, and a token that only this cluster and its clients know."""
+    """Return an environment with our Python first on the PATH, and a token for this cluster and its clients only."""
     path = f"{BIN}:{os.environ['PATH']}"
     return environment(PATH=path, NO_COLOR="1", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN)
 
@@ -63,7 +63,7 @@ class Cluster:
         deadline = time.monotonic() + 60
         while True:
             done = self.job(*words, *waiting, *command)
-            # Passes within seconds of `ray start`, as the README says; a busy machine takes longer.
+            # The agent starts within seconds after `ray start` (see README); a busy machine takes longer.
             if "No available agent" not in done.stdout + done.stderr or time.monotonic() > deadline:
                 return done
             time.sleep(1)
@@ -72,7 +72,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     port, dashboard = free_port(), free_port()
-    # A short path: the sockets in it may have 107 characters.
+    # A short path, because the path of a socket in it may have at most 107 characters.
     folder = tempfile.mkdtemp(prefix="qa-ray-", dir="/tmp")
     command = [
         BIN / "ray",
@@ -84,7 +84,7 @@ def cluster() -> Iterator[Cluster]:
         f"--temp-dir={folder}",
     ]
     command += [f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-    # Its agent would fail on the usual port where another Ray of this machine has it.
+    # The agent would fail on the default port if another Ray on this machine uses it.
     command += [f"--dashboard-agent-listen-port={free_port()}"]
     env = cluster_environment()
     with open(Path(folder) / "head.log", "w") as log:
@@ -102,7 +102,7 @@ def cluster() -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_stopped_job_goes_on_under_the_same_id(cluster: Cluster, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_stopped_job_continues_under_the_same_id(cluster: Cluster, tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "small_blocks.yaml"
     config.write_text("execution: {block_items: 2}\n")
     options = list(small_pipeline(tiny_model, tmp_path / "runs", "job", "--config", str(config)))
@@ -128,7 +128,7 @@ def test_a_stopped_job_goes_on_under_the_same_id(cluster: Cluster, tiny_model: P
     assert (run_dir / "scorecards" / "quantization_evaluation.pdf").exists()
 
 
-def test_a_relative_storage_would_be_lost_with_the_copy_and_is_refused(cluster: Cluster, tiny_model: Path) -> None:
+def test_a_relative_storage_is_refused_because_the_uploaded_copy_is_deleted(cluster: Cluster, tiny_model: Path) -> None:
     refused = cluster.submit("relative", *small_pipeline(tiny_model, Path("runs"), "job"))
     assert refused.returncode != 0
     assert "--storage: got 'runs'" in cluster.job("logs", "relative").stdout

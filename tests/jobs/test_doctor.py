@@ -1,4 +1,4 @@
-"""The doctor on this machine, and on machines that lack something."""
+"""The doctor on this machine, and on machines where something is missing."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_machine_that_was_set_up_lacks_no_part(tmp_path: Path) -> None:
+def test_nothing_is_missing_after_set_up(tmp_path: Path) -> None:
     environment = Environment(mlflow_tracking_uri=None, ray_address=None, submission_id=None, cache_dir=tmp_path)
     found = {check.name: check for check in checks.examine(environment, tmp_path / "runs", None)}
     parts = ("Python", "llama.cpp", "Pango", "Japanese fonts")
-    assert {name: found[name].mend for name in parts} == dict.fromkeys(parts)
+    assert {name: found[name].fix for name in parts} == dict.fromkeys(parts)
     assert set(found) == {*parts, "Packages", "Disk", "Memory"}
     assert not (tmp_path / "runs").exists()
 
 
-def test_everything_is_told_at_once_and_the_exit_code_is_1(
+def test_all_problems_are_reported_at_once_with_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, closed_port: int
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:geheim@127.0.0.1:{closed_port}")
     assert main(["--data-dir", str(tmp_path / "nothing")]) == 1
     printed = capsys.readouterr().out
-    lacking = [line.split()[1] for line in printed.splitlines() if line.startswith("LACKS")]
-    assert lacking[-3:] == ["Ray:", "MLflow:", "Data:"]
-    assert printed.count("mend:") == len(lacking)
+    missing = [line.split()[1] for line in printed.splitlines() if line.startswith("MISSING")]
+    assert missing[-3:] == ["Ray:", "MLflow:", "Data:"]
+    assert printed.count("fix:") == len(missing)
     assert "geheim" not in printed
 
 
-def test_a_package_of_another_version_is_named(tmp_path: Path) -> None:
+def test_packages_with_other_versions_are_reported(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text(
         "# a comment\n"
         'numpy==0.1 ; python_full_version >= "3.11" \\\n'
@@ -64,43 +64,43 @@ def test_a_package_of_another_version_is_named(tmp_path: Path) -> None:
     )
     (tmp_path / "requirements-model.lock").write_text("")
     check = checks.check_packages(tmp_path)
-    assert check.mend is not None
+    assert check.fix is not None
     assert "in place of 0.1" in check.found
     assert "no-such-package-at-all is missing" in check.found
     assert "pywin32" not in check.found
 
 
-def test_too_little_disk_and_memory_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The one place where the machine itself is played: tests cannot fill a disk."""
+def test_too_little_disk_and_memory_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only this test replaces functions of the machine, because a test cannot fill a disk."""
     usage = namedtuple("usage", "free")
     memory = namedtuple("memory", "available")
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: usage(free=100 * MIB))
     monkeypatch.setattr(checks.psutil, "virtual_memory", lambda: memory(available=100 * MIB))
     disk, memory_check = checks.check_disk(tmp_path / "not" / "yet" / "there"), checks.check_memory()
-    assert disk.mend is not None
-    assert "--storage" in disk.mend
-    assert memory_check.mend is not None
-    assert "--max-workers 1" in memory_check.mend
+    assert disk.fix is not None
+    assert "--storage" in disk.fix
+    assert memory_check.fix is not None
+    assert "--max-workers 1" in memory_check.fix
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "http://127.0.0.1:{port}"])
 def test_a_cluster_that_listens_is_found(address: str, listening_port: int) -> None:
-    assert checks.check_ray(address.format(port=listening_port)).mend is None
+    assert checks.check_ray(address.format(port=listening_port)).fix is None
 
 
-def test_an_address_without_a_port_is_told_not_raised() -> None:
-    assert checks.check_ray("127.0.0.1").mend is not None
-    assert checks.check_ray("127.0.0.1:port").mend is not None
+def test_an_address_without_a_port_is_reported_and_not_raised() -> None:
+    assert checks.check_ray("127.0.0.1").fix is not None
+    assert checks.check_ray("127.0.0.1:port").fix is not None
 
 
 def test_a_data_folder_needs_something_in_it(tmp_path: Path) -> None:
-    assert checks.check_data_dir(tmp_path).mend is not None
+    assert checks.check_data_dir(tmp_path).fix is not None
     (tmp_path / "gsm8k").mkdir()
     assert checks.check_data_dir(tmp_path) == checks.Check("Data", "gsm8k")
 
 
-def test_the_doctor_speaks_where_no_package_is_installed() -> None:
-    """-S -I: an interpreter that sees the standard library only."""
+def test_the_doctor_works_if_no_package_is_installed() -> None:
+    """With -S -I, Python finds only the standard library."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from jobs.doctor import main; sys.exit(main([]))"
     done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""`jobs.document`: where the documents go, inside a run directory and outside of one."""
+"""`jobs.document`: where the documents go, for results inside and outside of a run directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_in_a_run_directory_everything_goes_to_its_folder(tmp_path: Path) -> Non
     assert (tmp_path / "charts" / "quantization_performance.png").is_file()
 
 
-def test_results_outside_of_a_run_directory_give_documents_beside_the_output(tmp_path: Path) -> None:
+def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_directory(tmp_path: Path) -> None:
     results = write_results(tmp_path / "run")
     elsewhere = shutil.copytree(results.parent, tmp_path / "elsewhere") / results.name
     output = tmp_path / "out" / "card.pdf"
@@ -34,7 +34,7 @@ def test_results_outside_of_a_run_directory_give_documents_beside_the_output(tmp
     assert (tmp_path / "out" / "charts" / "quantization_performance.png").is_file()
 
 
-def test_the_workers_draw_and_write_what_their_orders_say(tmp_path: Path) -> None:
+def test_the_workers_draw_charts_and_write_documents(tmp_path: Path) -> None:
     results = str(write_results(tmp_path))
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
     assert len(charts.paths) == 12

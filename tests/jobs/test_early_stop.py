@@ -1,4 +1,4 @@
-"""Early stop as a user sees it: blocks that are not run, a second command that does nothing, a third that goes on."""
+"""Early stopping: blocks are not run, the same command then does nothing, and without the flag the rest is run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CONFIG = "execution: {block_items: 4, max_workers: 1}\nstatistics: {margins: {ac
 
 
 @pytest.mark.slow
-def test_what_is_decided_is_not_run_until_it_is_asked_for(tiny_model: Path, tmp_path: Path) -> None:
+def test_blocks_after_the_verdict_are_run_only_without_early_stop(tiny_model: Path, tmp_path: Path) -> None:
     config, output = tmp_path / "small_blocks.yaml", tmp_path / "run"
     config.write_text(CONFIG, encoding="utf-8")
-    # The same weights in a file of their own: no answer flips, so with this margin 17 items are enough.
+    # Another file with the same weights: no answer differs, so 17 items are enough with this margin.
     same = tmp_path / "same.gguf"
     same.write_bytes(tiny_model.read_bytes() + b"\0")
     arms = ("--models", f"f16={tiny_model}", f"same={same}", "--reference", "f16")

@@ -1,4 +1,4 @@
-"""Phase 3 alone: arms found by their files, and what is known of our own ones."""
+"""`jobs.evaluate`: how arms are found by their files, and what is known about files that we made ourselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_arms_are_named_by_the_type_at_the_end_of_their_files(tmp_path: Path) ->
     ]
 
 
-def test_the_files_of_a_folder_come_largest_first_and_a_name_may_be_given(tmp_path: Path) -> None:
+def test_files_of_a_folder_are_sorted_largest_first_and_can_be_named(tmp_path: Path) -> None:
     for name, size in (("m-Q4_0.gguf", 1), ("m-F16.gguf", 9), ("other.gguf", 5)):
         (tmp_path / "models").mkdir(exist_ok=True)
         (tmp_path / "models" / name).write_bytes(b"x" * size)
@@ -29,14 +29,14 @@ def test_the_files_of_a_folder_come_largest_first_and_a_name_may_be_given(tmp_pa
     assert list(find_arms([f"mine={tmp_path / 'models' / 'other.gguf'}"])) == ["mine"]
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_files_for_one_arm_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a-Q4_0.gguf").write_bytes(b"x")
     (tmp_path / "b-Q4_0.gguf").write_bytes(b"x")
     with pytest.raises(BadInput, match="NAME=FILE"):
         find_arms([str(tmp_path)])
 
 
-def test_the_phase_jobs_hand_on_to_each_other(tiny_model: Path, tmp_path: Path) -> None:
+def test_each_phase_job_continues_from_the_one_before(tiny_model: Path, tmp_path: Path) -> None:
     imatrix, quantized, output = tmp_path / "x.gguf", tmp_path / "quantized", tmp_path / "results"
     made = run("collect_imatrix", "--model", str(tiny_model), "--output", str(imatrix), "--dataset-size", "1024")
     assert made.code == 0, made.err

@@ -1,4 +1,4 @@
-"""Margins are fixed before a run: a run that is started again with others says so."""
+"""Settings that must not change after results were seen: a run that is started again with others gives a notice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from actors.orchestrator.planning.published import settings_of
 from actors.store import RunDirectory, write_json
 from conf.schema import PipelineConfig
-from jobs._runner import changed_margins, looked_before
+from jobs._run_files import changed_margins, looked_before
 
 
 def _config(accuracy: float) -> PipelineConfig:
@@ -15,7 +15,7 @@ def _config(accuracy: float) -> PipelineConfig:
     return PipelineConfig.model_validate({"models": [{"name": "m", "path": "m.gguf"}], "statistics": margins})
 
 
-def test_a_run_that_is_started_again_with_other_margins_says_so(tmp_path: Path) -> None:
+def test_a_run_that_is_started_again_with_other_margins_gives_a_notice(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     assert changed_margins(run, _config(0.01)) == []
     write_json(run.plan, {"settings": settings_of(_config(0.01))})
@@ -25,13 +25,13 @@ def test_a_run_that_is_started_again_with_other_margins_says_so(tmp_path: Path) 
     assert "0.05" in notice
 
 
-def test_a_run_from_before_there_were_margins_has_nothing_to_compare(tmp_path: Path) -> None:
+def test_a_run_without_margins_in_its_plan_gives_no_notice(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     write_json(run.plan, {"settings": {"runs": 5}})
     assert changed_margins(run, _config(0.05)) == []
 
 
-def test_a_run_that_goes_on_without_early_stop_says_that_its_items_were_looked_at(tmp_path: Path) -> None:
+def test_a_run_that_continues_without_early_stop_gives_a_notice(tmp_path: Path) -> None:
     run, plain = RunDirectory(tmp_path), _config(0.01)
     early = plain.model_copy(update={"statistics": plain.statistics.model_copy(update={"early_stop": True})})
     assert looked_before(run, plain) == []

@@ -1,4 +1,4 @@
-"""The main job from end to end, as a program: what it leaves, and what a second run does."""
+"""The main job from end to end, as a program: which files it leaves, and what a second run does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def done(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     return Done(storage, storage / "first", ended)
 
 
-def test_the_run_directory_is_whole(done: Done) -> None:
+def test_the_run_directory_is_complete(done: Done) -> None:
     expected = [
         "config.yaml",
         "plan.json",
@@ -59,12 +59,12 @@ def test_the_run_directory_is_whole(done: Done) -> None:
     assert list(done.run_dir.rglob("*.part")) == []
 
 
-def test_the_report_shows_what_is_in_the_matrix(done: Done) -> None:
+def test_the_report_has_the_chart_of_the_imatrix(done: Done) -> None:
     report = (done.run_dir / "reports/quantization_analysis_report.md").read_text(encoding="utf-8")
     assert "(../charts/importance_default.png)" in report
 
 
-def test_results_keep_to_their_published_schemas(done: Done) -> None:
+def test_results_match_their_published_schemas(done: Done) -> None:
     results = done.run_dir / "evaluation_results"
     for kind in ("quantization_comparison", "statistical_analysis"):
         validate(kind, json.loads((results / f"{kind}.json").read_text(encoding="utf-8")))
@@ -77,7 +77,7 @@ def test_each_arm_and_benchmark_has_one_primary_result(done: Done) -> None:
     assert sorted(primary) == sorted((arm, benchmark) for arm in ("f16", "q4_k_m") for benchmark in benchmarks)
 
 
-def test_what_is_not_sampled_has_one_run_and_no_spread_between_runs(done: Done) -> None:
+def test_a_benchmark_without_sampling_has_one_run_and_no_spread_between_runs(done: Done) -> None:
     rows = json.loads((done.run_dir / "evaluation_results/quantization_comparison.json").read_text())["results"]
     for row in rows:
         if row["benchmark"] == "demo_qa":
@@ -86,7 +86,7 @@ def test_what_is_not_sampled_has_one_run_and_no_spread_between_runs(done: Done) 
             assert (row["n_runs"], row["sigma_runs"], row["error_bar_runs"]) == (1, None, None)
 
 
-def test_progress_lines_and_file_keep_to_their_schema(done: Done) -> None:
+def test_progress_lines_and_file_match_their_schema(done: Done) -> None:
     lines = [line.removeprefix("PROGRESS ") for line in done.ended.out.splitlines() if line.startswith("PROGRESS ")]
     assert len(lines) >= 3
     for line in lines:
@@ -97,7 +97,7 @@ def test_progress_lines_and_file_keep_to_their_schema(done: Done) -> None:
     assert last["memory_bytes"] > 0
 
 
-def test_records_are_one_file_a_block_with_one_record_an_item_and_seed(done: Done) -> None:
+def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: Done) -> None:
     (folder,) = done.run_dir.glob("records/demo_qa.f16-*")
     meta = json.loads((folder / "meta.json").read_text())
     rows = [json.loads(line) for line in (folder / "00000-4.g0.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -114,7 +114,7 @@ def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
 
 
-def test_mlflow_has_a_parent_and_a_child_for_each_unit(done: Done) -> None:
+def test_mlflow_has_one_parent_run_and_one_child_run_per_unit(done: Done) -> None:
     with sqlite3.connect(done.storage / "mlflow.db") as store:
         names = [row[0] for row in store.execute("select name from runs")]
         states = {row[0] for row in store.execute("select status from runs")}
@@ -133,7 +133,7 @@ def test_the_same_command_again_does_nothing_and_says_so(done: Done, tiny_model:
 
 
 @pytest.mark.slow
-def test_another_pipeline_takes_over_what_has_the_same_keys(done: Done, tiny_model: Path) -> None:
+def test_another_pipeline_reuses_files_with_the_same_keys(done: Done, tiny_model: Path) -> None:
     ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "second"))
     assert ended.code == 0, ended.out + ended.err
     assert records(done.storage / "second") == records(done.run_dir)
@@ -144,7 +144,7 @@ def test_another_pipeline_takes_over_what_has_the_same_keys(done: Done, tiny_mod
 
 
 @pytest.mark.slow
-def test_more_runs_add_a_seed_group_and_keep_what_is_there(done: Done, tiny_model: Path) -> None:
+def test_more_runs_add_a_seed_group_and_keep_existing_records(done: Done, tiny_model: Path) -> None:
     options = list(small_pipeline(tiny_model, done.storage, "third"))
     options[options.index("--runs") + 1] = "3"
     ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "third"))
@@ -164,7 +164,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tiny_model: Path, tmp_path
     assert not (tmp_path / "none").exists()
 
 
-def test_a_dry_run_foretells_the_sizes_of_recipes_within_one_percent(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_dry_run_predicts_the_sizes_of_recipes_within_one_percent(tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("recipes: {custom_q4: {method: q4_0, bits: 4, tensors: {attn_v: q8_0}}}\n")
     names = ("q4_k_l", "q4_k_m-fp16", "custom_q4")
@@ -174,7 +174,7 @@ def test_a_dry_run_foretells_the_sizes_of_recipes_within_one_percent(tiny_model:
     ended = run("pipeline", *words)
     assert ended.code == 0, ended.err
     rows = [line.split() for line in ended.out.splitlines()]
-    foretold = {row[0]: float(row[1].replace(",", "")) for row in rows if row and row[0] in names}
+    predicted = {row[0]: float(row[1].replace(",", "")) for row in rows if row and row[0] in names}
     made = run(
         "quantize",
         *("--model", f"tiny={tiny_model}", "--formats", ",".join(names)),
@@ -183,5 +183,5 @@ def test_a_dry_run_foretells_the_sizes_of_recipes_within_one_percent(tiny_model:
     assert made.code == 0, made.err
     for name, label in zip(names, ("Q4_K_L", "Q4_K_M-fp16", "CUSTOM_Q4"), strict=True):
         size = (tmp_path / "out" / f"tiny-{label}.gguf").stat().st_size / 2**20
-        # One decimal place is printed, which is a percent of itself for a model this small.
-        assert abs(foretold[name] - size) <= 0.01 * size + 0.05
+        # Only one decimal place is printed, which is about one percent for a model this small.
+        assert abs(predicted[name] - size) <= 0.01 * size + 0.05

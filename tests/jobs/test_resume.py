@@ -1,4 +1,4 @@
-"""Killed anywhere, the same command finishes the rest, and nothing that was done changes."""
+"""After a kill at any point, the same command finishes the rest, and finished records do not change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.jobs.running import records, run, start
 
 MIDDLE_BLOCKS = 4
 LONG = 100
-"""Runs that take longer than a second job needs to be refused."""
+"""Number of runs that take longer than it takes to refuse a second job."""
 CONFIG = "execution: {block_items: 2, max_workers: 2}\n"
 
 
@@ -33,7 +33,7 @@ def models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(models: Path, output: Path, runs: int = 4) -> tuple[str, ...]:
-    """Enough blocks that there is a middle to kill in."""
+    """Return options that give enough blocks to kill the job in the middle."""
     config = output.parent / "small_blocks.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     benchmarks = (
@@ -53,7 +53,7 @@ def options(models: Path, output: Path, runs: int = 4) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def unbroken(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same run without any kill."""
+    """The output of the same run without a kill."""
     output = tmp_path_factory.mktemp("unbroken") / "run"
     ended = run("evaluate", *options(models, output))
     assert ended.code == 0, ended.out + ended.err
@@ -68,14 +68,14 @@ def test_one_worker_writes_the_same_records_as_two(models: Path, unbroken: Path,
 
 
 def findings(output: Path) -> dict[str, Any]:
-    """The numbers of both result files; times and paths left out."""
+    """Return the numbers of both result files, without times and paths."""
     comparison = json.loads((output / "evaluation_results/quantization_comparison.json").read_text())
     analysis = json.loads((output / "evaluation_results/statistical_analysis.json").read_text())
     return {"results": comparison["results"], "comparisons": analysis["comparisons"]}
 
 
 def kill_in_the_middle(process: subprocess.Popen[str], output: Path, kill: Callable[[], None]) -> dict[str, str]:
-    """Wait until some blocks are done, kill, and give back what was done just before."""
+    """Wait until some blocks are done, kill, and return the records from just before."""
     deadline = time.monotonic() + 120
     while len(done := records(output)) < MIDDLE_BLOCKS:
         assert process.poll() is None, process.communicate()
@@ -85,13 +85,13 @@ def kill_in_the_middle(process: subprocess.Popen[str], output: Path, kill: Calla
     return done
 
 
-def test_a_killed_driver_is_succeeded_by_the_same_command(models: Path, unbroken: Path, tmp_path: Path) -> None:
+def test_the_same_command_continues_after_the_driver_was_killed(models: Path, unbroken: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     process = start("evaluate", *options(models, output))
     done = kill_in_the_middle(process, output, lambda: os.kill(process.pid, signal.SIGKILL))
     process.communicate()
     assert len(records(output)) < len(records(unbroken))
-    # At once, while workers of the killed driver may still be about.
+    # At once: workers of the killed driver may still be running.
     ended = run("evaluate", *options(models, output))
     assert ended.code == 0, ended.out + ended.err
     after = records(output)
@@ -100,7 +100,7 @@ def test_a_killed_driver_is_succeeded_by_the_same_command(models: Path, unbroken
     assert findings(output) == findings(unbroken)
 
 
-def test_a_killed_worker_is_replaced_and_its_block_done_again(models: Path, unbroken: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_its_block_is_done_again(models: Path, unbroken: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     process = start("evaluate", *options(models, output))
 
@@ -133,7 +133,7 @@ def test_a_second_live_job_on_the_same_id_is_refused(models: Path, tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "goes on where it was" in out
+    assert "To continue, run the same command." in out
     assert json.loads((output / "progress.json").read_text())["state"] == "stopped"
     with sqlite3.connect(output / "mlflow.db") as store:
         assert store.execute("select status from runs where name = 'run'").fetchone() == ("KILLED",)

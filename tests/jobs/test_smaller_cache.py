@@ -1,6 +1,6 @@
-"""A KV cache that llama.cpp gets no memory for is planned again at half its size, and that is remembered and told.
+"""If llama.cpp gets no memory for a KV cache, the pipeline is planned with half of it, remembers that and reports it.
 
-A GPU too small cannot be had here: jobs are started with a llama.cpp that refuses contexts of more than some cells.
+Tests have no GPU that is too small, so jobs are started with a llama.cpp that refuses contexts above a number of cells.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ llama_cpp.llama_init_from_model = _refusing
 
 @pytest.fixture
 def without_room(tmp_path: Path) -> Path:
-    """A folder for PYTHONPATH, whose code every Python runs first."""
+    """A folder for PYTHONPATH with code that every Python runs first."""
     folder = tmp_path / "refusing"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(REFUSING, encoding="utf-8")
@@ -47,12 +47,12 @@ def evaluate(model: Path, output: Path, **extra: str) -> Ended:
 
 
 def cells(output: Path) -> dict[str, int]:
-    """Of each benchmark's blocks that have records."""
+    """Return the KV cells of each benchmark that has records."""
     keys = [json.loads((output / name).with_name("meta.json").read_text()) for name in records(output)]
     return {key["benchmark"]: key["key"]["layout"]["n_ctx"] for key in keys}
 
 
-def test_what_has_no_room_is_planned_smaller_and_stays_so(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
+def test_a_cache_without_room_is_halved_and_stays_smaller(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
     assert evaluate(tiny_model, tmp_path / "elsewhere" / "free").code == 0
     free = cells(tmp_path / "elsewhere" / "free")
     most = free["demo_qa"] - 1
@@ -61,7 +61,7 @@ def test_what_has_no_room_is_planned_smaller_and_stays_so(tiny_model: Path, with
     assert ended.code == 0, ended.out + ended.err
     smaller = cells(tmp_path / "run")
     assert max(smaller.values()) <= most
-    # What needs little keeps its cache, and its records' key.
+    # A benchmark that needs little keeps its cache, and so the key of its records.
     assert smaller["demo_qa"] < free["demo_qa"] and smaller["perplexity_pydoc"] == free["perplexity_pydoc"]
     assert "llama.cpp got no memory for more" in ended.out
 
@@ -69,7 +69,7 @@ def test_what_has_no_room_is_planned_smaller_and_stays_so(tiny_model: Path, with
     assert again.code == 0 and "Nothing to do" in again.out
 
 
-def test_where_nothing_has_room_it_is_said(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
+def test_the_job_fails_if_no_cache_has_room(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
     ended = evaluate(tiny_model, tmp_path / "run", PYTHONPATH=str(without_room), MOST_CELLS="255")
     assert ended.code == 1
     assert "FAILED" in ended.out and "cannot make a context" in ended.out

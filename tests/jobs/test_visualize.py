@@ -1,4 +1,4 @@
-"""`jobs.visualize` and `jobs.document`: exit codes, places, and one clear message for bad input."""
+"""`jobs.visualize` and `jobs.document`: exit codes, places of the files, and one clear message for bad input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
 
 
 @pytest.mark.parametrize("job", [visualize.main, document.main])
-def test_missing_results_are_one_message_and_exit_code_2(
+def test_missing_results_give_one_message_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], job: object
 ) -> None:
     suffix = "png" if job is visualize.main else "pdf"
@@ -40,7 +40,7 @@ def test_missing_results_are_one_message_and_exit_code_2(
 
 
 @pytest.mark.parametrize(("job", "name"), [(visualize.main, "x.jpg"), (document.main, "x.html")])
-def test_an_output_of_another_kind_is_refused(tmp_path: Path, job: object, name: str) -> None:
+def test_an_output_with_another_suffix_is_refused(tmp_path: Path, job: object, name: str) -> None:
     assert callable(job)
     assert job(["--results", "r.json", "--output", str(tmp_path / name)]) == 2
 

@@ -35,7 +35,7 @@ from actors.llama.model import Model
 from actors.orders import Call, Choose, Generate, Item, Message, Task
 from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import BadInput, Fault, Faults, near_names
 from conf.schema import Sampling
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -76,20 +76,14 @@ def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
 
     In the order given, each once. Raises `BadInput`, all faults at once.
     """
-    faults: list[Fault] = []
+    faults = Faults()
     found: dict[str, Benchmark] = {}
     for name in names:
-        try:
-            benchmarks = [_own(name)] if is_file_name(name) else _of_table(name)
-        except BadInput as error:
-            faults.extend(error.faults)
-            continue
-        for benchmark in benchmarks:
+        for benchmark in faults.gather(_own if is_file_name(name) else _of_table, name) or ():
             if found.setdefault(benchmark.name, benchmark) is not benchmark:
                 allowed = "benchmarks whose names differ"
-                faults.append(Fault("benchmarks", name, allowed, f"Give it a `name:` other than {benchmark.name}."))
-    if faults:
-        raise BadInput(faults)
+                faults.add(Fault("--benchmarks", name, allowed, f"Give it a `name:` other than {benchmark.name}."))
+    faults.stop_if_any()
     return tuple(found.values())
 
 
@@ -98,18 +92,18 @@ def is_file_name(name: str) -> bool:
     return name.endswith((".yaml", ".yml", ".py"))
 
 
-def _own(name: str) -> Benchmark:
+def _own(name: str) -> list[Benchmark]:
     path = Path(name).absolute()
     if path.suffix == ".py":
         custom = custom_defaults(path)
-        return function_benchmark(custom, path)
+        return [function_benchmark(custom, path)]
     custom = read_custom_benchmark(path)
     if custom.name in BENCHMARKS or custom.name in GROUPS:
         raise BadInput(Fault(f"{path}: name", custom.name, "a name that no benchmark of ours has", "Rename it."))
     if custom.python is not None:
-        return function_benchmark(custom, path.parent / custom.python)
+        return [function_benchmark(custom, path.parent / custom.python)]
     assert custom.scorer is not None  # the schema sees to it
-    return asked_benchmark(custom, path.parent, custom.scorer)
+    return [asked_benchmark(custom, path.parent, custom.scorer)]
 
 
 def _of_table(name: str) -> list[Benchmark]:
@@ -123,8 +117,8 @@ def _unknown(name: str) -> Fault:
     known = [*BENCHMARKS, *GROUPS]
     allowed = "one of " + ", ".join(known)
     if name in LATER:
-        return Fault("benchmarks", name, allowed, f"'{name}' is planned, but not there yet: leave it out.")
-    return Fault("benchmarks", name, allowed, near_names(name, known))
+        return Fault("--benchmarks", name, allowed, f"'{name}' is planned, but not there yet: leave it out.")
+    return Fault("--benchmarks", name, allowed, near_names(name, known))
 
 
 def load(

@@ -26,8 +26,8 @@ PART = "#8/8"
 def _load(inputs: Inputs) -> Loaded:
     found = importlib.util.find_spec("pydoc_data.topics")
     if found is None or found.origin is None:
-        raise BadInput(Fault("benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
-    text = read_text(found.origin + PART, key="benchmarks")
+        raise BadInput(Fault("--benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
+    text = read_text(found.origin + PART, key="--benchmarks")
     # Named without the folder of this machine's Python: the results are read elsewhere.
     name = f"pydoc_data/topics.py{PART}"
     return load_text(inputs, text, SourceFile(name, hashlib.sha256(text.encode()).hexdigest()))

@@ -18,7 +18,7 @@ import polars as pl
 from actors.evaluation.contract import Inputs, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.store import file_sha256
-from conf.faults import BadInput, Fault
+from conf.faults import BadInput, Fault, Faults
 
 FAULTS_SHOWN = 10
 """A file of another format is wrong in every line: the first few say it."""
@@ -73,7 +73,7 @@ def hub_paths(inputs: Inputs, data: DataSet) -> list[Path]:
     """The hub's files of a data set, downloaded. Raises `BadInput`, also where the hub has none."""
     if not data.hub:
         allowed = f"a folder that holds {data.name} (for {data.benchmark})"
-        raise BadInput(Fault("data_dir", None, allowed, "It is on no hub that we know of: give --data-dir."))
+        raise BadInput(Fault("--data-dir", None, allowed, "It is on no hub that we know of: give --data-dir."))
     return [inputs.hub.fetch(file, instead=f"{data.name} (for {data.benchmark})") for file in data.hub]
 
 
@@ -90,7 +90,7 @@ def data_file(data_dir: Path, benchmark: str, name: str) -> Path:
     """The path of a file in the data folder. Raises `BadInput` where it is missing."""
     path = data_dir / name
     if not path.is_file():
-        raise BadInput(Fault("data_dir", str(path), f"an existing file {name} (for {benchmark})", "Put it there."))
+        raise BadInput(Fault("--data-dir", str(path), f"an existing file {name} (for {benchmark})", "Put it there."))
     return path
 
 
@@ -110,7 +110,7 @@ def read_lines(path: Path, id_field: str, convert: Callable[[Row], T]) -> list[T
 
 
 def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callable[[Row], T]) -> list[T]:
-    faults: list[Fault] = []
+    faults = Faults()
     values: list[T] = []
     first_seen: dict[Any, int] = {}
     for number, line in enumerate(lines, start=1):
@@ -123,9 +123,8 @@ def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callab
             first_seen[row_id] = number
             values.append(convert(line.row))
         except BadLine as fault:
-            faults.append(Fault(line.where, line.text[:80], str(fault), "Mend the line."))
-    if faults:
-        raise BadInput(faults[:FAULTS_SHOWN])
+            faults.add(Fault(line.where, line.text[:80], str(fault), "Fix the line."))
+    faults.stop_if_any(at_most=FAULTS_SHOWN)
     if not values:
         raise BadInput(Fault(name, "an empty file", "one JSON object a line"))
     return values

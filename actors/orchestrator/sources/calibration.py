@@ -21,7 +21,7 @@ from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
 from conf.environment import read_environment
-from conf.faults import BadInput, Fault, Faults, gathered, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import Calibration, PipelineConfig
@@ -51,12 +51,10 @@ def source_imatrices(
     faults = Faults()
     sources = [faults.gather(_source_of_entry, entry, config, sha256, read, reporter) for entry in config.imatrix]
     names = [source.name for source in sources if source is not None]
-    faults.found += [
-        Fault("--imatrix", name, "matrices with different names", "Rename a file, or leave one out.")
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        faults.add(Fault("--imatrix", name, "matrices with different names", "Rename a file, or leave one out."))
     faults.stop_if_any()
-    return tuple(gathered(source) for source in sources)
+    return tuple(map(checked, sources))
 
 
 def _source_of_entry(
@@ -66,7 +64,7 @@ def _source_of_entry(
     if entry == "none":
         return SourceImatrix("none")
     if entry.endswith(MATRIX_SUFFIXES):
-        path = resolve_path(entry)
+        path = resolve_path(entry, key="--imatrix")
         read_imatrix(path)
         return SourceImatrix(Path(path).stem.lower().replace(".", "-"), path, sha256(path))
     if entry == config.calibration.mix:
@@ -102,7 +100,7 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         allowed = "at least one text for the importance matrix"
         step = "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none."
         raise BadInput(Fault("--calibration", None, allowed, step))
-    return Mix(calibration.mix, tuple((resolve_path(text), 1 / len(texts)) for text in texts))
+    return Mix(calibration.mix, tuple((resolve_path(text, key="--calibration"), 1 / len(texts)) for text in texts))
 
 
 def source_of_mix(mix: Mix, sha256: Sha256, reporter: Reporter, read: ReadText = read_calibration) -> SourceImatrix:

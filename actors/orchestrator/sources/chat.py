@@ -9,7 +9,7 @@ from actors.chat import TemplateFailed, render_template
 from actors.llama.model import Model
 from actors.orders import ChatSettings, Message
 from actors.store import content_hash
-from conf.faults import BadInput, Fault, Faults, gathered, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import Chat, PipelineConfig
 
 _TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
@@ -25,12 +25,12 @@ def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
     known = [model.name for model in config.models]
     faults = Faults()
     allowed = f"the name of a model ({', '.join(known)})"
-    faults.found += [
-        Fault(f"chat.{name}", name, allowed, near_names(name, known)) for name in config.chat if name not in known
-    ]
+    for name in config.chat:
+        if name not in known:
+            faults.add(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
     settings = {name: faults.gather(_settings, name, chat) for name, chat in config.chat.items() if name in known}
     faults.stop_if_any()
-    return {name: gathered(one) for name, one in settings.items()}
+    return {name: checked(one) for name, one in settings.items()}
 
 
 def _settings(name: str, chat: Chat) -> ChatSettings:

@@ -28,7 +28,7 @@ from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import ChatSettings
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import Recipe, uses_imatrix
-from conf.faults import BadInput, Fault, Faults, gathered, near_names
+from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
 
 
@@ -60,7 +60,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
-    fetched = [fetch(gathered(one), reporter) for one in found]
+    fetched = [fetch(checked(one), reporter) for one in found]
     models = tuple(
         source_model(model.name, read_header(one.path), one.origin, hashes)
         for model, one in zip(config.models, fetched, strict=False)
@@ -70,40 +70,40 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         for arm, one in zip(files, fetched[len(models) :], strict=True)
     ]
     faults.stop_if_any()
-    by_name = {arm.name: arm for arm in map(gathered, [*arms, *endpoints])}
+    by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
     found_arms = tuple(by_name[arm.name] for arm in config.arms)
     loaded = {
         model.name: faults.gather(
             _load_benchmarks,
             config,
             model,
-            gathered(asked),
-            gathered(imatrices),
+            checked(asked),
+            checked(imatrices),
             read,
-            chat=gathered(chats).get(model.name, ChatSettings()),
+            chat=checked(chats).get(model.name, ChatSettings()),
             compare_texts=model is models[0],
             use_gpu=use_gpu,
         )
         for model in models
     }
-    sizes = faults.gather(predict_sizes, models, gathered(recipes), gathered(imatrices))
+    sizes = faults.gather(predict_sizes, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
     return Inputs(
-        models=tuple(replace(model, chat=gathered(loaded[model.name]).chat) for model in models),
+        models=tuple(replace(model, chat=checked(loaded[model.name]).chat) for model in models),
         arms=found_arms,
-        imatrices=gathered(imatrices),
-        recipes=gathered(recipes),
-        benchmarks={name: gathered(value).benchmarks for name, value in loaded.items()},
-        predicted_bytes=gathered(sizes),
+        imatrices=checked(imatrices),
+        recipes=checked(recipes),
+        benchmarks={name: checked(value).benchmarks for name, value in loaded.items()},
+        predicted_bytes=checked(sizes),
         build=library.build(),
         use_gpu=use_gpu,
         notices=(
-            *gathered(loaded[models[0].name]).notices,
+            *checked(loaded[models[0].name]).notices,
             *(notice for arm in found_arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
-            *_endpoint_notices(found_arms, gathered(asked)),
+            *_endpoint_notices(found_arms, checked(asked)),
             *(notice for model in models for notice in _fork_notices(model)),
         ),
-        chat_templates={name: chat.template for name, chat in gathered(chats).items() if chat.template is not None},
+        chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
     )
 
 
@@ -123,10 +123,8 @@ def _check_distinct(config: PipelineConfig) -> None:
         ("--model", [model.name for model in config.models]),
         ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
     ):
-        faults.found += [
-            Fault(key, name, "names that differ from each other", "Give it another name: NAME=PATH.")
-            for name in sorted({name for name in names if names.count(name) > 1})
-        ]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            faults.add(Fault(key, name, "names that differ from each other", "Give it another name: NAME=PATH."))
     faults.stop_if_any()
 
 
@@ -203,7 +201,7 @@ def _load_benchmarks(
             for data in found
         ]
     faults.stop_if_any()
-    return _Loaded(tuple(gathered(one) for one in planned), gathered(notices), described)
+    return _Loaded(tuple(checked(one) for one in planned), checked(notices), described)
 
 
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def find(spec: str, *, key: str, is_model: bool, hub: Hub | None = None) -> Foun
     hub_id = parse_hub_id(spec, key=key)
     if hub_id is not None:
         return _find_in_hub(spec, hub_id, key=key, is_model=is_model, hub=hub or Hub())
-    path = first_part(Path(resolve_path(spec)))
+    path = first_part(Path(resolve_path(spec, key=key)))
     if path.is_dir() and is_model:
         return Found(spec, key, path, checkpoint=read_checkpoint(path, path.name, key=key, got=spec))
     if path.suffix == ".safetensors":

@@ -13,8 +13,15 @@ from actors.llama.quantizer import plan_quantization
 from actors.orchestrator.sources.inputs import SourceImatrix, SourceModel
 from actors.quantization.budget import check_fits
 from actors.quantization.protection import make_problem
-from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe, uses_imatrix
-from conf.faults import BadInput, Fault, Faults, gathered
+from actors.recipes import (
+    Recipe,
+    check_custom_recipes,
+    needs_imatrix,
+    protected,
+    resolve_recipe,
+    uses_imatrix,
+)
+from conf.faults import BadInput, Fault, Faults, checked
 from conf.schema import PipelineConfig
 
 
@@ -31,18 +38,12 @@ def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
     faults.stop_if_any()
     found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.quantizations}
     if "none" in config.imatrix:
-        faults.found += [
-            Fault(
-                "--imatrix",
-                "none",
-                f"an importance matrix: {recipe.name} cannot be made without one",
-                "Remove `none` from --imatrix.",
-            )
-            for recipe in found.values()
-            if recipe is not None and needs_imatrix(recipe)
-        ]
+        for recipe in found.values():
+            if recipe is not None and needs_imatrix(recipe):
+                allowed = f"an importance matrix: {recipe.name} cannot be made without one"
+                faults.add(Fault("--imatrix", "none", allowed, "Remove `none` from --imatrix."))
     faults.stop_if_any()
-    return {name: protected(gathered(recipe), config.protection) for name, recipe in found.items()}
+    return {name: protected(checked(recipe), config.protection) for name, recipe in found.items()}
 
 
 def with_canonical_types(config: PipelineConfig) -> PipelineConfig:

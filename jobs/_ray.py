@@ -1,0 +1,123 @@
+"""Start Ray and the orchestrator, and follow the orchestrator until it ends or a signal arrives."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayTaskError
+
+from actors.errors import NoPlaceError
+from actors.orchestrator.actor import Ending, Job, Orchestrator, View
+from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, place
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.room import quantization_bytes
+from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
+from conf.faults import BadInput, Fault
+from conf.schema import PipelineConfig
+
+POLL_S = 0.5
+LOCAL_OBJECT_STORE_BYTES = 256 * 2**20
+
+
+class Stopped(Exception):
+    """SIGTERM or SIGINT arrived."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.exit_code = 128 + signal_number
+        super().__init__(signal.Signals(signal_number).name)
+
+
+def connect(environment: Environment, threads: int) -> None:
+    """Join the cluster of RAY_ADDRESS, else start a local Ray. Raises `BadInput` if the cluster does not answer."""
+    silence_ray()
+    let_waiting_threads_sleep()
+    if environment.ray_address is None:
+        protect_local_ray()
+        cores = os.cpu_count() or 1
+        ray.init(
+            address="local",
+            num_cpus=max(cores, threads),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+        )
+        return
+    try:
+        ray.init(address=environment.ray_address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            Fault(
+                "RAY_ADDRESS",
+                environment.ray_address,
+                "the address of a running Ray cluster: host:6379, or auto",
+                "The http address of the dashboard is only for `ray job submit`. Start a cluster with `ray start "
+                f"--head`, or unset RAY_ADDRESS to use a local Ray. ({error})",
+            )
+        ) from None
+
+
+def place_workers(config: PipelineConfig, plan: Plan) -> Placement:
+    """Decide how many workers run on the cluster that this process is connected to."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    use_gpu = any(block.layout.gpu_layers for block in plan.blocks)
+    return place(
+        Cluster(resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)),
+        threads=config.layout.threads,
+        gpus_per_worker=config.execution.gpus_per_worker,
+        use_gpu=use_gpu,
+        worker_bytes={"quantization": quantization_bytes(plan), "evaluation": evaluation_bytes(plan)},
+        max_workers=config.execution.max_workers,
+    )
+
+
+def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
+    """Run the orchestrator until it ends, and show its view every half second.
+
+    Raises:
+        Stopped: SIGTERM or SIGINT arrived.
+        NoPlaceError: there is no room for a worker.
+    """
+    # Ray installs its own SIGTERM handler while it starts, so ours must come after that.
+    with _signals() as arrived:
+        handle: Any = ray.remote(Orchestrator)
+        handle = handle.options(num_cpus=0, max_concurrency=8).remote(job)
+        ref = handle.run.remote(handle)
+        while not ray.wait([ref], timeout=POLL_S)[0]:
+            if arrived:
+                raise Stopped(arrived[0])
+            show(ray.get(handle.view.remote()))
+        show(ray.get(handle.view.remote()))
+        return _outcome(ref)
+
+
+def _outcome(ref: Any) -> Ending:
+    """Return the orchestrator's outcome. Raises `NoPlaceError` without Ray's traceback, because people read it."""
+    try:
+        return cast(Ending, ray.get(ref))
+    except RayTaskError as error:
+        if isinstance(error.cause, NoPlaceError):
+            raise NoPlaceError(str(error.cause)) from None
+        raise
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in a list while the block runs. `ray job stop` sends SIGKILL 3 seconds after SIGTERM.
+
+    The handlers do not raise, because an exception could interrupt one of Ray's calls.
+    """
+    arrived: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda got, _frame: arrived.append(got)) for number in numbers}
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

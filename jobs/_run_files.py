@@ -1,0 +1,106 @@
+"""The driver's own files in a run directory: configuration and plan at the start, the manifest at the end.
+
+Also what they tell about an earlier start of the same pipeline: whether it is finished, and which settings have
+changed since.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from actors.llama import library
+from actors.orchestrator.actor import Ending
+from actors.orchestrator.done import write_meta
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.planning.published import plan_json, settings_of
+from actors.store import RunDirectory, exists, read_json, remove, write_json, write_text
+from conf import VERSION
+from conf.load import dump_yaml, read_yaml
+from conf.schema import PipelineConfig
+from jobs._request import Request
+
+VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that results depend on."""
+    packages = {name.replace("-", "_"): metadata.version(name) for name in VERSIONED_PACKAGES}
+    return {"quant_assay": VERSION, "python": platform.python_version(), **library.build(), **packages}
+
+
+def write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
+    """Write the configuration, the plan and the keys of the records, before any work."""
+    remove(run.manifest)
+    write_text(run.config, dump_yaml(request.config))
+    write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
+    for directory in plan.directories:
+        write_meta(directory)
+
+
+def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Ending) -> None:
+    """Write the manifest. It is written last and marks the pipeline as done."""
+    write_json(
+        run.manifest,
+        {
+            "schema_version": 1,
+            "pipeline_id": plan.pipeline_id,
+            "plan_hash": plan.plan_hash,
+            "state": "failed" if failures else "done",
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
+            "failures": [dict(failure) for failure in failures],
+            "notices": list(outcome.notices),
+            "spared": list(outcome.spared),
+        },
+    )
+
+
+def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
+    """Return True if the same plan has been carried out completely and all of its files still exist."""
+    if not exists(run.manifest):
+        return False
+    manifest = read_json(run.manifest)
+    needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    needed -= set(manifest.get("spared", ()))
+    same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
+    documents = not request.make_documents or (exists(run.scorecard) and _has_methodology(run, request.config))
+    return bool(same and documents and all(exists(run.root / name) for name in manifest["files"]))
+
+
+def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
+    """Return True if the documents were written with the methodology that is wanted now."""
+    if not (exists(run.config) and exists(run.methodology)):
+        return False
+    before = read_yaml(run.config, key=str(run.config)).get("methodology")
+    if config.methodology is None or before is None:
+        return before is None and config.methodology is None
+    return run.methodology.read_text(encoding="utf-8") == config.methodology.read_text(encoding="utf-8")
+
+
+def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
+    """Return a notice if the run was started before with other margins, which must be set before results are seen."""
+    if not exists(run.plan):
+        return []
+    before = read_json(run.plan)["settings"].get("statistics", {}).get("margins")
+    now = config.statistics.margins.model_dump()
+    if before is None or before == now:
+        return []
+    return [f"The margins were changed after this run was first started: {before} before, {now} now."]
+
+
+def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
+    """Return a notice if the run was started before with early stopping and its statistics no longer allow for that."""
+    if config.statistics.early_stop or not exists(run.plan):
+        return []
+    if not read_json(run.plan)["settings"].get("statistics", {}).get("early_stop"):
+        return []
+    return [
+        "This run was started with --early-stop before. The intervals here do not allow for that: they are too narrow"
+        " if you went on because of the results that you saw then."
+    ]

@@ -1,0 +1,31 @@
+"""What the documents need before they can be written: Pango, and the user's methodology if there is one."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from conf.faults import BadInput, Fault, Faults
+
+
+def check_pango() -> None:
+    """Raise `BadInput` if Pango is missing, the system library that draws the text of the PDF."""
+    # The module loads Pango while it is imported. A machine without Pango can do everything else.
+    importlib.import_module("reporting.documents.pdf.scorecard")
+
+
+def check_documents(methodology: Path | None) -> None:
+    """Raise `BadInput` if Pango is missing or the user's methodology, if any, cannot be read."""
+    faults = Faults()
+    faults.gather(check_pango)
+    if methodology is not None:
+        faults.gather(read_methodology, methodology)
+    faults.stop_if_any()
+
+
+def read_methodology(path: Path) -> str:
+    """Return the user's methodology, a Markdown text. Raises `BadInput` if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Fault("--methodology", str(path), f"a readable Markdown file in UTF-8 ({error})")) from error
