@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.errors import FunctionFailed
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, SourceFile
 from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
@@ -49,7 +49,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
     _check(path)
     title = custom.title or custom.name
 
-    def load(inputs: Inputs) -> Loaded:
+    def load(inputs: LoaderInputs) -> RawData:
         call = Call(
             file=str(path),
             sha256=file_sha256(path),
@@ -58,9 +58,9 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
             data_dir=str(inputs.data_dir) if inputs.data_dir else None,
             time_limit_s=custom.time_limit_s,
         )
-        return Loaded((Question(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
+        return RawData((RawItem(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
 
-    return Benchmark(
+    spec = BenchmarkSpec(
         name=custom.name,
         version=1,
         kind="function",
@@ -71,11 +71,11 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
         url=custom.source,
         licence=custom.licence,
         revision="a file of the user's own",
-        load=load,
         scorer=Scorer("function"),
         sampled=custom.sampled,
         category=custom.category,
     )
+    return Benchmark(spec, load)
 
 
 def _check(path: Path) -> None:

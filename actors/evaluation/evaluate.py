@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
-from actors.evaluation.contract import Score
+from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
 from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
@@ -124,7 +124,7 @@ def _ask(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[An
 
 
 def make_record(
-    score: Score,
+    score: ScoreFunction,
     item: Item,
     seed: int,
     sampling: Sampling,

@@ -33,7 +33,7 @@ class HubFile:
 
 
 @dataclass(frozen=True)
-class HubDoor:
+class DatasetHub:
     """Where files come from; by default the hub that HF_ENDPOINT names and the user's own cache."""
 
     endpoint: str | None = None
@@ -79,5 +79,5 @@ def _tell_nobody(n_bytes: int) -> None:
     """Data sets are small: no progress is shown."""
 
 
-HUB = HubDoor()
+HUB = DatasetHub()
 """The hub as the user's environment has it."""

@@ -314,7 +314,7 @@ class Orchestrator:
             arm=block.arm,
             gguf_path=arm.gguf_path,
             benchmark=block.benchmark,
-            scorer=benchmark.scorer,
+            scorer=benchmark.spec.scorer,
             items=items,
             seeds=block.seeds,
             sampling=self._job.config.sampling,

@@ -234,13 +234,13 @@ def _contests_of(arm: PlannedArm, own: Sequence[PlannedBenchmark]) -> Iterable[C
         return
     for benchmark in own:
         if can_end_early(benchmark):
-            yield Contest(arm.name, arm.reference, benchmark.name, benchmark.higher_is_better, len(own))
+            yield Contest(arm.name, arm.reference, benchmark.name, benchmark.spec.higher_is_better, len(own))
 
 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:
     """Whether the betting sequence holds for it: scores on [0, 1], items that are independent draws."""
     sources = Counter(item.cluster for item in benchmark.items if item.cluster is not None)
-    return benchmark.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
+    return benchmark.spec.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
 
 
 def _new_side(benchmark: PlannedBenchmark, config: PipelineConfig) -> _Side:

@@ -17,7 +17,7 @@ CAPITALS = 'data: capitals.jsonl\nprompt: "{{ country }}?"\ntarget: city\nscorer
 
 def test_our_benchmarks_have_categories_that_have_titles() -> None:
     """But for those that ask for several things at once."""
-    named = {name: benchmark.category for name, benchmark in BENCHMARKS.items() if benchmark.category}
+    named = {name: one.spec.category for name, one in BENCHMARKS.items() if one.spec.category}
     assert set(named.values()) <= TITLES.keys()
     assert named["gsm8k"] == named["math"] == named["mgsm_ja"] == "mathematical_reasoning"
     assert named["arc_challenge"] == "knowledge_qa"
@@ -30,7 +30,7 @@ def test_a_file_of_the_users_gives_a_category_or_none(tmp_path: Path, tiny: Mode
     for given, category in (("", None), ("category: geography\n", "geography")):
         path.write_text(CAPITALS + given)
         (benchmark,) = find_benchmarks([str(path)])
-        assert load(benchmark, data_dir=None, sampling=Sampling(), vocabulary=tiny).category == category
+        assert load(benchmark, data_dir=None, sampling=Sampling(), vocabulary=tiny).spec.category == category
 
 
 def test_a_category_is_a_plain_name(tmp_path: Path) -> None:

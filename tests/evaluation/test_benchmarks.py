@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.evaluation.benchmarks import BENCHMARKS, cache_need, find_benchmarks, is_sampled, load
+from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
-from actors.evaluation.hub_files import HubDoor
+from actors.evaluation.hub_files import DatasetHub
+from actors.evaluation.kv_cache import cache_need
 from actors.evaluation.scorers import scorer_of
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
@@ -27,7 +28,7 @@ def test_perplexity_names_both_texts_and_each_name_comes_once() -> None:
 
 
 def names_of(given: list[str]) -> tuple[str, ...]:
-    return tuple(benchmark.name for benchmark in find_benchmarks(given))
+    return tuple(benchmark.spec.name for benchmark in find_benchmarks(given))
 
 
 def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
@@ -35,15 +36,15 @@ def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
         find_benchmarks(["gsm8", "elyza", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
-    assert "not there yet" in str(later)
+    assert "not available yet" in str(later)
 
 
 def test_each_benchmark_stands_under_its_own_name() -> None:
-    assert all(name == benchmark.name for name, benchmark in BENCHMARKS.items())
+    assert all(name == benchmark.spec.name for name, benchmark in BENCHMARKS.items())
 
 
 def test_each_benchmark_names_a_scorer_that_there_is() -> None:
-    assert all(callable(scorer_of(benchmark.scorer)) for benchmark in BENCHMARKS.values())
+    assert all(callable(scorer_of(benchmark.spec.scorer)) for benchmark in BENCHMARKS.values())
 
 
 @pytest.mark.parametrize("name", ["demo_qa", "demo_choice", "perplexity_pydoc"])
@@ -59,9 +60,9 @@ def test_the_demo_needs_no_data_folder_and_loads_the_same_each_time(name: str, t
 def test_only_generated_answers_above_temperature_zero_depend_on_the_seed(tiny: Model) -> None:
     generated = load("demo_qa", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
     chosen = load("demo_choice", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
-    assert is_sampled(generated, SAMPLING)
-    assert not is_sampled(generated, Sampling(temperature=0.0))
-    assert not is_sampled(chosen, SAMPLING)
+    assert is_sampled(generated.spec, SAMPLING)
+    assert not is_sampled(generated.spec, Sampling(temperature=0.0))
+    assert not is_sampled(chosen.spec, SAMPLING)
 
 
 def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
@@ -72,7 +73,7 @@ def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
             assert text.count(text.split("\n\n")[-1].splitlines()[0]) == 1
 
 
-NO_HUB = HubDoor(endpoint="http://127.0.0.1:9")
+NO_HUB = DatasetHub(endpoint="http://127.0.0.1:9")
 """Nobody listens there."""
 
 

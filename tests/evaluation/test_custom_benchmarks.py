@@ -12,9 +12,10 @@ import yaml
 from actors.engines.scripted import Script, ScriptedEngine
 from actors.errors import FunctionFailed
 from actors.evaluation.actor import EvaluationWorker
-from actors.evaluation.benchmarks import cache_need, find_benchmarks, is_sampled, load
+from actors.evaluation.benchmarks import find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.evaluate import evaluate_block
+from actors.evaluation.kv_cache import cache_need
 from actors.llama.model import Model
 from actors.orders import BlockOrder, Call, Choose, Generate, Measure
 from conf.faults import BadInput
@@ -49,7 +50,15 @@ def loaded(path: str, tiny: Model, **values: Any) -> BenchmarkData:
 
 def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> BlockOrder:
     return BlockOrder(
-        "f16", tiny.path, data.name, data.scorer, data.items, seeds, SAMPLING, layout(), str(folder / "records.jsonl")
+        "f16",
+        tiny.path,
+        data.spec.name,
+        data.spec.scorer,
+        data.items,
+        seeds,
+        SAMPLING,
+        layout(),
+        str(folder / "records.jsonl"),
     )
 
 
@@ -58,7 +67,7 @@ def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, .
 
 def test_a_yaml_file_is_enough_to_ask_and_score(tmp_path: Path, tiny: Model) -> None:
     data = loaded(write(tmp_path, ASKED | {"stop": ["\n"], "max_tokens": 8}), tiny)
-    assert (data.name, data.kind, data.shots) == ("capitals", "generate", 0)
+    assert (data.spec.name, data.spec.kind, data.shots) == ("capitals", "generate", 0)
     by_id = {item.item_id: item for item in data.items}
     assert by_id["jp"].task == Generate(by_id["jp"].task.messages, False, ("\n",), 8)  # type: ignore[union-attr]
     assert by_id["jp"].task.messages[0].content == "Q: capital of Japan?\nA:"  # type: ignore[union-attr]
@@ -98,7 +107,7 @@ def test_choices_are_compared_by_likelihood_and_named_by_text_or_place(tmp_path:
     settings = ASKED | {"scorer": "choice_loglik", "choices": "others"}
     lines = [LINES[0], LINES[0] | {"id": "x", "city": 0}]
     data = loaded(write(tmp_path, settings, lines), tiny)
-    assert data.kind == "choose" and not is_sampled(data, SAMPLING)
+    assert data.spec.kind == "choose" and not is_sampled(data.spec, SAMPLING)
     assert {item.item_id: item.target for item in data.items} == {"jp": 1, "x": 0}
     task = data.items[0].task
     assert isinstance(task, Choose) and task.choices == (" Osaka", " Tokyo")
@@ -108,7 +117,7 @@ def test_any_text_can_be_measured(tmp_path: Path, tiny: Model) -> None:
     (tmp_path / "perplexity_mine.txt").write_text("the end of the day and the answer is in it. " * 200)
     (tmp_path / "perplexity_mine.yaml").write_text("data: perplexity_mine.txt\nscorer: measured\n")
     data = loaded(str(tmp_path / "perplexity_mine.yaml"), tiny)
-    assert (data.name, data.metric, data.higher_is_better) == ("perplexity_mine", "nll", False)
+    assert (data.spec.name, data.spec.metric, data.spec.higher_is_better) == ("perplexity_mine", "nll", False)
     assert isinstance(data.items[0].task, Measure)
 
 
@@ -155,7 +164,7 @@ def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model
         ({"scorer": "regex"}, "`pattern` with the scorer regex"),
         ({"scorer": "choice_loglik"}, "`choices` with the scorer"),
         ({"system": "x"}, "`chat: true`"),
-        ({"name": "gsm8k"}, "no benchmark of ours has"),
+        ({"name": "gsm8k"}, "no built-in benchmark has"),
         ({"name": "My Quiz"}, "pattern"),
         ({"id": "nr"}, "field 'nr'"),
     ],
@@ -274,7 +283,11 @@ def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) 
     data = loaded(path, tiny, limit=7)
     (item,) = data.items
     assert isinstance(item.task, Call) and item.task.limit == 7
-    assert data.kind == "function" and is_sampled(data, SAMPLING) and not is_sampled(data, Sampling(temperature=0))
+    assert (
+        data.spec.kind == "function"
+        and is_sampled(data.spec, SAMPLING)
+        and not is_sampled(data.spec, Sampling(temperature=0))
+    )
     assert cache_need(data, sampling=SAMPLING, vocabulary=tiny).unified_cells(4) == 256
 
 
@@ -287,7 +300,7 @@ def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_pa
     other = loaded(function(tmp_path, "return 1", {"name": "m", "options": {"x": 1}}), tiny)
     assert other.data_hash not in same
     fixed = loaded(function(tmp_path, "return 1", {"name": "m", "sampled": False}), tiny)
-    assert not is_sampled(fixed, SAMPLING)
+    assert not is_sampled(fixed.spec, SAMPLING)
 
 
 def test_a_python_file_without_the_function_is_bad_input(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int
         "f16",
         tiny.path,
         name,
-        data.scorer,
+        data.spec.scorer,
         data.items[:n_items],
         seeds,
         sampling,

@@ -13,8 +13,8 @@ import pytest
 
 from actors.evaluation.benchmarks import arc_challenge, gsm8k, load, mathematics, mgsm_ja, perplexity_wikitext2
 from actors.evaluation.benchmarks.reading import DataSet, read_rows
-from actors.evaluation.contract import Inputs
-from actors.evaluation.hub_files import HubDoor, HubFile
+from actors.evaluation.contract import LoaderInputs
+from actors.evaluation.hub_files import DatasetHub, HubFile
 from actors.llama.model import Model
 from conf.faults import BadInput
 from conf.schema import Sampling
@@ -38,14 +38,14 @@ def rows_of(data: DataSet, convert: Any, files: dict[str, list[dict[str, Any]]],
     """What a benchmark reads of a hub that has these rows in its files."""
     served = {(file.repository, file.path): parquet(files[file.path]) for file in data.hub}
     with hub_with(served) as (address, _):
-        inputs = Inputs(None, Sampling(), tiny, HubDoor(address, tmp_path))
+        inputs = LoaderInputs(None, Sampling(), tiny, DatasetHub(address, tmp_path))
         return read_rows(inputs, unchecked(data), convert)
 
 
 def test_a_file_is_fetched_once_and_then_comes_from_the_cache(tmp_path: Path) -> None:
     file = HubFile("some/set", REVISION, "a/b.jsonl", None)
     with hub_with({("some/set", "a/b.jsonl"): b"{}\n"}) as (address, asked):
-        door = HubDoor(address, tmp_path)
+        door = DatasetHub(address, tmp_path)
         assert door.fetch(file, instead="x").read_bytes() == b"{}\n"
         n_asked = len(asked)
         assert n_asked >= 2
@@ -57,13 +57,13 @@ def test_a_file_is_fetched_once_and_then_comes_from_the_cache(tmp_path: Path) ->
 def test_other_content_than_the_one_that_is_pinned_is_refused(tmp_path: Path) -> None:
     file = HubFile("some/set", REVISION, "b.jsonl", "f" * 64)
     with hub_with({("some/set", "b.jsonl"): b"{}\n"}) as (address, _), pytest.raises(BadInput, match=r"sha256 f{64}"):
-        HubDoor(address, tmp_path).fetch(file, instead="x")
+        DatasetHub(address, tmp_path).fetch(file, instead="x")
 
 
 def test_a_data_set_that_the_hub_does_not_have_is_told_with_what_to_give(tmp_path: Path) -> None:
     file = HubFile("other/set", REVISION, "b.jsonl", None)
     with hub_with({("some/set", "b.jsonl"): b""}) as (address, _), pytest.raises(BadInput) as raised:
-        HubDoor(address, tmp_path).fetch(file, instead="gsm8k/test.jsonl (for gsm8k)")
+        DatasetHub(address, tmp_path).fetch(file, instead="gsm8k/test.jsonl (for gsm8k)")
     (fault,) = raised.value.faults
     assert fault.key == "data_dir" and "gsm8k/test.jsonl (for gsm8k)" in fault.allowed
     assert "Give --data-dir" in fault.next_step and "other/set" in fault.next_step
@@ -72,7 +72,7 @@ def test_a_data_set_that_the_hub_does_not_have_is_told_with_what_to_give(tmp_pat
 def test_a_file_that_the_repository_does_not_have_is_told(tmp_path: Path) -> None:
     file = HubFile("some/set", REVISION, "none.jsonl", None)
     with hub_with({("some/set", "b.jsonl"): b""}) as (address, _), pytest.raises(BadInput, match="no such file"):
-        HubDoor(address, tmp_path).fetch(file, instead="x")
+        DatasetHub(address, tmp_path).fetch(file, instead="x")
 
 
 def test_gsm8k_rows_get_their_place_as_id(tmp_path: Path, tiny: Model) -> None:
@@ -128,10 +128,10 @@ def test_the_official_text_of_wikitext2_is_made_of_the_hubs_rows(data_dir: Path,
     file = perplexity_wikitext2.TEXT.hub[0]
     served = parquet([{"text": row} for row in rows])
     with hub_with({(file.repository, file.path): served}) as (address, _):
-        door = HubDoor(address, tmp_path)
+        door = DatasetHub(address, tmp_path)
         from_hub = load("perplexity_wikitext2", data_dir=None, sampling=Sampling(), vocabulary=tiny, hub=door)
     assert from_hub.source["files"][0]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
     wrong = parquet([{"text": row} for row in rows[1:]])
     with hub_with({(file.repository, file.path): wrong}) as (address, _), pytest.raises(BadInput, match="sha256"):
-        door = HubDoor(address, tmp_path / "other")
+        door = DatasetHub(address, tmp_path / "other")
         load("perplexity_wikitext2", data_dir=None, sampling=Sampling(), vocabulary=tiny, hub=door)

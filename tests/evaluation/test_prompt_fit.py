@@ -86,7 +86,7 @@ def test_a_refused_item_is_unscored_whatever_the_engine_and_a_shortened_one_says
     items = (items[0], replace(items[1], too_long=True), replace(items[2], shots_dropped=2))
     engine = ScriptedEngine(Script(texts={item.item_id: "" for item in items}))
     path = str(tmp_path / "x.jsonl")
-    order = BlockOrder("f16", tiny.path, "demo_qa", data.scorer, items, (0, 1), sampling, layout(), path)
+    order = BlockOrder("f16", tiny.path, "demo_qa", data.spec.scorer, items, (0, 1), sampling, layout(), path)
     records = evaluate_block(order, engine, ignore).records
     assert [record.outcome for record in records] == ["wrong"] * 2 + ["unscored"] * 2 + ["wrong"] * 2
     assert [record.reason for record in records[2:4]] == ["context_too_long"] * 2

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.orders import Choose, Scorer
 
@@ -75,12 +75,12 @@ def science_question(row: Row) -> Science:
     return Science(row_id(row), field(row, "question"), tuple(texts), labels.index(answer))
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test, train = read_rows(inputs, TEST, science_question), read_rows(inputs, TRAIN, science_question)
     shots = train.values[:SHOTS]
     examples = [f"Question: {shot.question}\nAnswer: {shot.choices[shot.gold]}\n\n" for shot in shots]
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Choose(
                 messages=few_shot_prompt(examples, f"Question: {one.question}\nAnswer:"),
@@ -91,21 +91,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files))
+    return RawData(raw_items, (*test.files, *train.files))
 
 
 BENCHMARK = Benchmark(
-    name="arc_challenge",
-    version=1,
-    kind="choose",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "ARC-Challenge (school science)", "ja": "ARC-Challenge（理科の選択問題）"},
-    url=URL,
-    licence=LICENCE,
-    revision=REVISION,
+    BenchmarkSpec(
+        name="arc_challenge",
+        version=1,
+        kind="choose",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "ARC-Challenge (school science)", "ja": "ARC-Challenge（理科の選択問題）"},
+        url=URL,
+        licence=LICENCE,
+        revision=REVISION,
+        scorer=Scorer("choice_loglik"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("choice_loglik"),
-    category="knowledge_qa",
 )

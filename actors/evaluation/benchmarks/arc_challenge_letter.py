@@ -15,7 +15,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import read_rows
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
@@ -27,12 +27,12 @@ def _asked(one: Science) -> str:
     return f"Question: {one.question}\n{choices}Answer:"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test = read_rows(inputs, arc_challenge.TEST, arc_challenge.science_question)
     train = read_rows(inputs, arc_challenge.TRAIN, arc_challenge.science_question)
     shots = [f"{_asked(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
                 messages=few_shot_prompt(shots, _asked(one)),
@@ -44,21 +44,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files))
+    return RawData(raw_items, (*test.files, *train.files))
 
 
 BENCHMARK = Benchmark(
-    name="arc_challenge_letter",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=arc_challenge.SHOTS,
-    title={"en": "ARC-Challenge by letter", "ja": "ARC-Challenge（記号で解答）"},
-    url=arc_challenge.URL,
-    licence=arc_challenge.LICENCE,
-    revision=arc_challenge.REVISION,
+    BenchmarkSpec(
+        name="arc_challenge_letter",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=arc_challenge.SHOTS,
+        title={"en": "ARC-Challenge by letter", "ja": "ARC-Challenge（記号で解答）"},
+        url=arc_challenge.URL,
+        licence=arc_challenge.LICENCE,
+        revision=arc_challenge.REVISION,
+        scorer=Scorer("letter"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("letter"),
-    category="knowledge_qa",
 )

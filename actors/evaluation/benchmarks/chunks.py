@@ -8,7 +8,7 @@ the tokens 257..511, 255 a chunk.
 
 from __future__ import annotations
 
-from actors.evaluation.contract import Inputs, Loaded, Question, SourceFile
+from actors.evaluation.contract import LoaderInputs, RawData, RawItem, SourceFile
 from actors.llama.model import Model
 from actors.orders import Measure
 from conf.faults import BadInput, Fault
@@ -16,11 +16,11 @@ from conf.faults import BadInput, Fault
 CONTEXT_TOKENS = 512
 
 
-def chunk_questions(text: str, vocabulary: Model) -> tuple[Question, ...]:
+def chunk_items(text: str, vocabulary: Model) -> tuple[RawItem, ...]:
     """One question a whole chunk of `text`, with ids `chunk-00000`, ... in text order."""
     tokens = vocabulary.tokenize(text, add_special=True, parse_special=False)
     return tuple(
-        Question(f"chunk-{number:05d}", _task(tokens[start : start + CONTEXT_TOKENS], vocabulary), None)
+        RawItem(f"chunk-{number:05d}", _task(tokens[start : start + CONTEXT_TOKENS], vocabulary), None)
         for number, start in enumerate(range(0, len(tokens) - CONTEXT_TOKENS + 1, CONTEXT_TOKENS))
     )
 
@@ -31,9 +31,9 @@ def _task(tokens: list[int], vocabulary: Model) -> Measure:
     return Measure(tuple(tokens), first_scored=CONTEXT_TOKENS // 2 + 1)
 
 
-def load_text(inputs: Inputs, text: str, file: SourceFile) -> Loaded:
+def load_text(inputs: LoaderInputs, text: str, file: SourceFile) -> RawData:
     """The chunks of a text. Raises `BadInput` where it has not even one."""
-    questions = chunk_questions(text, inputs.vocabulary)
-    if not questions:
+    raw_items = chunk_items(text, inputs.vocabulary)
+    if not raw_items:
         raise BadInput(Fault(file.name, "a shorter text", f"a text of at least {CONTEXT_TOKENS} tokens"))
-    return Loaded(questions, (file,))
+    return RawData(raw_items, (file,))

@@ -15,7 +15,7 @@ from typing import Any
 
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.orders import Choose, Scorer
 
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
@@ -47,11 +47,11 @@ def _row(row: dict[str, Any]) -> _Row:
     return _Row(field(row, "id"), lang, field(row, "question"), tuple(choices), gold)
 
 
-def _load(_inputs: Inputs) -> Loaded:
+def _load(_inputs: LoaderInputs) -> RawData:
     rows, file = read_embedded("choice.jsonl", _row)
     prefix = "".join(f"{PROMPTS[lang].format(question=question)} {answer}\n\n" for lang, question, answer in SHOTS)
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             row.item_id,
             Choose(
                 messages=user_prompt(prefix + PROMPTS[row.lang].format(question=row.question)),
@@ -62,21 +62,23 @@ def _load(_inputs: Inputs) -> Loaded:
         )
         for row in rows
     )
-    return Loaded(questions, (file,))
+    return RawData(raw_items, (file,))
 
 
 BENCHMARK = Benchmark(
-    name="demo_choice",
-    version=1,
-    kind="choose",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=len(SHOTS),
-    title={"en": "Easy multiple choice (demo)", "ja": "やさしい選択問題（デモ）"},
-    url="conf/demo/choice.jsonl",
-    licence="as the project",
-    revision="embedded",
+    BenchmarkSpec(
+        name="demo_choice",
+        version=1,
+        kind="choose",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=len(SHOTS),
+        title={"en": "Easy multiple choice (demo)", "ja": "やさしい選択問題（デモ）"},
+        url="conf/demo/choice.jsonl",
+        licence="as the project",
+        revision="embedded",
+        scorer=Scorer("choice_loglik"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("choice_loglik"),
-    category="knowledge_qa",
 )

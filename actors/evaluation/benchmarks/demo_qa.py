@@ -17,7 +17,7 @@ from typing import Any
 
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
@@ -55,11 +55,11 @@ def few_shot() -> str:
     return "".join(f"{PROMPTS[lang].format(question=question)} {answer}\n\n" for lang, question, answer in SHOTS)
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     rows, file = read_embedded("qa.jsonl", _row)
     prefix = few_shot()
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             row.item_id,
             Generate(
                 messages=user_prompt(prefix + PROMPTS[row.lang].format(question=row.question)),
@@ -71,21 +71,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for row in rows
     )
-    return Loaded(questions, (file,))
+    return RawData(raw_items, (file,))
 
 
 BENCHMARK = Benchmark(
-    name="demo_qa",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=len(SHOTS),
-    title={"en": "Short questions (demo)", "ja": "短い質問（デモ）"},
-    url="conf/demo/qa.jsonl",
-    licence="as the project",
-    revision="embedded",
+    BenchmarkSpec(
+        name="demo_qa",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=len(SHOTS),
+        title={"en": "Short questions (demo)", "ja": "短い質問（デモ）"},
+        url="conf/demo/qa.jsonl",
+        licence="as the project",
+        revision="embedded",
+        scorer=Scorer("short_answer"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("short_answer"),
-    category="knowledge_qa",
 )

@@ -24,7 +24,7 @@ import re
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
@@ -90,11 +90,11 @@ def problem(row: Row) -> Problem:
     return Problem(row_id(row), field(row, "question"), solution, written(number))
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test, train = read_rows(inputs, TEST, problem), read_rows(inputs, TRAIN, problem)
     shots = [f"Question: {shot.question}\nAnswer: {cleaned(shot)}\n\n" for shot in train.values[:SHOTS]]
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
                 messages=few_shot_prompt(shots, f"Question: {one.question}\nAnswer:"),
@@ -106,7 +106,7 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files))
+    return RawData(raw_items, (*test.files, *train.files))
 
 
 def cleaned(shot: Problem) -> str:
@@ -115,17 +115,19 @@ def cleaned(shot: Problem) -> str:
 
 
 BENCHMARK = Benchmark(
-    name="gsm8k",
-    version=3,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "GSM8K (grade-school mathematics)", "ja": "GSM8K（小学校の算数文章題）"},
-    url=URL,
-    licence=LICENCE,
-    revision=REVISION,
+    BenchmarkSpec(
+        name="gsm8k",
+        version=3,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "GSM8K (grade-school mathematics)", "ja": "GSM8K（小学校の算数文章題）"},
+        url=URL,
+        licence=LICENCE,
+        revision=REVISION,
+        scorer=Scorer("number"),
+        category="mathematical_reasoning",
+    ),
     load=_load,
-    scorer=Scorer("number"),
-    category="mathematical_reasoning",
 )

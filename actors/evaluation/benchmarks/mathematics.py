@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.mathematics import last_boxed
 from actors.orders import Generate, Scorer
@@ -106,13 +106,13 @@ def _shots(rows: Iterable[_Problem]) -> list[_Problem]:
     return list(first.values())[:SHOTS]
 
 
-def _loader(test_set: DataSet) -> Callable[[Inputs], Loaded]:
-    def load(inputs: Inputs) -> Loaded:
+def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
+    def load(inputs: LoaderInputs) -> RawData:
         test, train = read_rows(inputs, test_set, _row), read_rows(inputs, TRAIN, _row)
         shots = _shots(train.values)
         examples = [f"Problem:\n{shot.problem}\n\nSolution:\n{shot.solution}\n\n" for shot in shots]
-        questions = tuple(
-            Question(
+        raw_items = tuple(
+            RawItem(
                 one.item_id,
                 Generate(
                     messages=few_shot_prompt(examples, f"Problem:\n{one.problem}\n\nSolution:\n"),
@@ -124,39 +124,43 @@ def _loader(test_set: DataSet) -> Callable[[Inputs], Loaded]:
             )
             for one in test.values
         )
-        return Loaded(questions, (*test.files, *train.files), len(shots))
+        return RawData(raw_items, (*test.files, *train.files), len(shots))
 
     return load
 
 
 MATH_500 = Benchmark(
-    name="math",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "MATH-500 (competition mathematics)", "ja": "MATH-500（数学競技の問題）"},
-    url="https://github.com/openai/prm800k",
-    licence="MIT",
-    revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+    BenchmarkSpec(
+        name="math",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "MATH-500 (competition mathematics)", "ja": "MATH-500（数学競技の問題）"},
+        url="https://github.com/openai/prm800k",
+        licence="MIT",
+        revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+        scorer=Scorer("math"),
+        category="mathematical_reasoning",
+    ),
     load=_loader(TEST_500),
-    scorer=Scorer("math"),
-    category="mathematical_reasoning",
 )
 
 MATH_FULL = Benchmark(
-    name="math_full",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "MATH, whole test set", "ja": "MATH（全テスト問題）"},
-    url="https://github.com/hendrycks/math",
-    licence="MIT",
-    revision=_FULL[1],
+    BenchmarkSpec(
+        name="math_full",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "MATH, whole test set", "ja": "MATH（全テスト問題）"},
+        url="https://github.com/hendrycks/math",
+        licence="MIT",
+        revision=_FULL[1],
+        scorer=Scorer("math"),
+        category="mathematical_reasoning",
+    ),
     load=_loader(TEST_FULL),
-    scorer=Scorer("math"),
-    category="mathematical_reasoning",
 )

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, Rows, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
@@ -55,7 +55,7 @@ def _row(row: Row) -> _Problem:
     return _Problem(row_id(row), field(row, "question"), answer, written(number))
 
 
-def _shots(inputs: Inputs) -> Rows[_Problem]:
+def _shots(inputs: LoaderInputs) -> Rows[_Problem]:
     if inputs.data_dir is None or not (inputs.data_dir / TRAIN.name).is_file():
         return Rows([], ())
     return read_rows(inputs, TRAIN, _row)
@@ -65,7 +65,7 @@ def _asked(question: str) -> str:
     return f"{question}\n\n{INSTRUCTION}"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test, train = read_rows(inputs, TEST, _row), _shots(inputs)
     shots = train.values[:MOST_SHOTS]
     turns = tuple(
@@ -73,8 +73,8 @@ def _load(inputs: Inputs) -> Loaded:
         for number, shot in enumerate(shots)
         for message in (Message("user", _asked(shot.question), number), Message("assistant", shot.answer, number))
     )
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
                 messages=(*turns, *user_prompt(_asked(one.question))),
@@ -86,21 +86,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files), len(shots))
+    return RawData(raw_items, (*test.files, *train.files), len(shots))
 
 
 BENCHMARK = Benchmark(
-    name="mgsm_ja",
-    version=2,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=0,
-    title={"en": "MGSM (Japanese)", "ja": "MGSM（日本語の算数文章題）"},
-    url="https://github.com/google-research/url-nlp",
-    licence="CC BY 4.0",
-    revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
+    BenchmarkSpec(
+        name="mgsm_ja",
+        version=2,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=0,
+        title={"en": "MGSM (Japanese)", "ja": "MGSM（日本語の算数文章題）"},
+        url="https://github.com/google-research/url-nlp",
+        licence="CC BY 4.0",
+        revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
+        scorer=Scorer("number"),
+        category="mathematical_reasoning",
+    ),
     load=_load,
-    scorer=Scorer("number"),
-    category="mathematical_reasoning",
 )

@@ -15,7 +15,7 @@ import importlib.util
 import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
 from actors.orders import Scorer
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
@@ -23,7 +23,7 @@ from conf.texts import read_text
 PART = "#8/8"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     found = importlib.util.find_spec("pydoc_data.topics")
     if found is None or found.origin is None:
         raise BadInput(Fault("benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
@@ -34,17 +34,19 @@ def _load(inputs: Inputs) -> Loaded:
 
 
 BENCHMARK = Benchmark(
-    name="perplexity_pydoc",
-    version=1,
-    kind="measure",
-    metric="nll",
-    higher_is_better=False,
-    shots=0,
-    title={"en": "Perplexity, Python reference (demo)", "ja": "パープレキシティ Pythonリファレンス（デモ）"},
-    url="https://docs.python.org/3/reference/",
-    licence="PSF License Agreement",
-    revision=f"Python {platform.python_version()}",
+    BenchmarkSpec(
+        name="perplexity_pydoc",
+        version=1,
+        kind="measure",
+        metric="nll",
+        higher_is_better=False,
+        shots=0,
+        title={"en": "Perplexity, Python reference (demo)", "ja": "パープレキシティ Pythonリファレンス（デモ）"},
+        url="https://docs.python.org/3/reference/",
+        licence="PSF License Agreement",
+        revision=f"Python {platform.python_version()}",
+        scorer=Scorer("measured"),
+        category="language_modelling",
+    ),
     load=_load,
-    scorer=Scorer("measured"),
-    category="language_modelling",
 )

@@ -19,7 +19,7 @@ import polars as pl
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import DataSet, hub_paths, read_text
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.orders import Scorer
 from conf.faults import BadInput, Fault
@@ -39,7 +39,7 @@ TEXT = DataSet(
 )
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     if inputs.data_dir is not None:
         return load_text(inputs, *read_text(inputs, TEXT))
     (path,) = hub_paths(inputs, TEXT)
@@ -56,17 +56,19 @@ def official_text(rows: Sequence[str]) -> str:
 
 
 BENCHMARK = Benchmark(
-    name="perplexity_wikitext2",
-    version=1,
-    kind="measure",
-    metric="nll",
-    higher_is_better=False,
-    shots=0,
-    title={"en": "Perplexity, WikiText-2 (English)", "ja": "パープレキシティ WikiText-2（英語）"},
-    url="https://arxiv.org/abs/1609.07843",
-    licence="CC BY-SA 3.0 / GFDL",
-    revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
+    BenchmarkSpec(
+        name="perplexity_wikitext2",
+        version=1,
+        kind="measure",
+        metric="nll",
+        higher_is_better=False,
+        shots=0,
+        title={"en": "Perplexity, WikiText-2 (English)", "ja": "パープレキシティ WikiText-2（英語）"},
+        url="https://arxiv.org/abs/1609.07843",
+        licence="CC BY-SA 3.0 / GFDL",
+        revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
+        scorer=Scorer("measured"),
+        category="language_modelling",
+    ),
     load=_load,
-    scorer=Scorer("measured"),
-    category="language_modelling",
 )

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import polars as pl
 
-from actors.evaluation.contract import Inputs, SourceFile
+from actors.evaluation.contract import LoaderInputs, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault
@@ -57,7 +57,7 @@ class Rows(Generic[T]):
     files: tuple[SourceFile, ...]
 
 
-def read_rows(inputs: Inputs, data: DataSet, convert: Callable[[Row], T], *, id_field: str = "id") -> Rows[T]:
+def read_rows(inputs: LoaderInputs, data: DataSet, convert: Callable[[Row], T], *, id_field: str = "id") -> Rows[T]:
     """A data set's rows, each made a value by `convert`. Raises `BadInput` for all that is missing or broken."""
     if inputs.data_dir is not None:
         path = data_file(inputs.data_dir, data.benchmark, data.name)
@@ -69,7 +69,7 @@ def read_rows(inputs: Inputs, data: DataSet, convert: Callable[[Row], T], *, id_
     return Rows(_converted(lines, data.name, id_field, convert), files)
 
 
-def hub_paths(inputs: Inputs, data: DataSet) -> list[Path]:
+def hub_paths(inputs: LoaderInputs, data: DataSet) -> list[Path]:
     """The hub's files of a data set, downloaded. Raises `BadInput`, also where the hub has none."""
     if not data.hub:
         allowed = f"a folder that holds {data.name} (for {data.benchmark})"
@@ -77,7 +77,7 @@ def hub_paths(inputs: Inputs, data: DataSet) -> list[Path]:
     return [inputs.hub.fetch(file, instead=f"{data.name} (for {data.benchmark})") for file in data.hub]
 
 
-def read_text(inputs: Inputs, data: DataSet) -> tuple[str, SourceFile]:
+def read_text(inputs: LoaderInputs, data: DataSet) -> tuple[str, SourceFile]:
     """A text of the data folder, and what file it came from. Raises `BadInput`, also without a folder."""
     if inputs.data_dir is None:
         (path,) = hub_paths(inputs, data)

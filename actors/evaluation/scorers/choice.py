@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import ScoredResult
 from actors.orders import Choose, Item
 
 
-def score_choice(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_choice(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Right where the gold choice has the highest log-likelihood a character; the first wins among equals."""
     if not isinstance(item.task, Choose) or not isinstance(result, Choices):
         raise TypeError(f"{item.item_id}: choices expected, got {type(result).__name__}")
@@ -21,4 +21,4 @@ def score_choice(item: Item, result: Answer | Choices | Measured) -> Verdict:
     characters = np.array([len(choice.removeprefix(" ")) for choice in item.task.choices])
     best = int(np.argmax(np.array(result.logliks) / characters))
     right = best == item.target
-    return Verdict("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))
+    return ScoredResult("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))

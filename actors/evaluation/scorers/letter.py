@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
 
 _LETTER = r"(?<![A-Za-z])([A-J])(?![A-Za-z'])"
@@ -38,7 +38,7 @@ def final_letter(text: str) -> str | None:
     return str(alone[-1]) if alone else None
 
 
-def score_letter(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_letter(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Right where the letter is the target. No letter is wrong: the model's own failure, with its reason."""
     answer = answer_of(item, result)
     letter = final_letter(answer.text)

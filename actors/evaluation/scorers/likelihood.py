@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import ScoredResult
 from actors.orders import Item
 
 
-def score_measured(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_measured(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """`measured`, without a score: the record carries `nll_sum` and `n_tokens`."""
-    return Verdict("measured", None)
+    return ScoredResult("measured", None)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from actors.engines import Answer, Choices, Measured
 from actors.errors import QuantAssayError
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
 
 OVER_TIME = "comparison_over_time"
@@ -147,7 +147,7 @@ def _comparer() -> Comparer:
     return comparer
 
 
-def score_mathematics(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_mathematics(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Right where the last boxed answer equals the target. Raises `ComparisonFailed`."""
     answer = answer_of(item, result)
     given = last_boxed(answer.text)
@@ -157,5 +157,5 @@ def score_mathematics(item: Item, result: Answer | Choices | Measured) -> Verdic
         return right_or_wrong(True, given)
     equal = _comparer().compare(without_unit(item.target), without_unit(given))
     if isinstance(equal, str):
-        return Verdict("wrong", 0.0, equal, given)
+        return ScoredResult("wrong", 0.0, equal, given)
     return right_or_wrong(equal, given)

@@ -14,7 +14,7 @@ import re
 from fractions import Fraction
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
 from actors.orders import Item
 
@@ -79,7 +79,7 @@ def _without_remarks(text: str) -> str:
     return _REMARK.sub(lambda match: " " * len(match[0]), text)
 
 
-def score_number(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Right where the number equals the target. No number is wrong: the model's own failure, with its reason."""
     answer = answer_of(item, result)
     number = final_number(answer.text)

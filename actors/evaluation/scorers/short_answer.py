@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, right_or_wrong, text_of
+from actors.evaluation.contract import ScoredResult, right_or_wrong, text_of
 from actors.orders import Item
 
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
@@ -23,12 +23,12 @@ def normalized(text: str) -> str:
     return _ARTICLE.sub("", text)
 
 
-def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdict:
+def score_short_answer(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Compare the first line with `target`, a list of accepted answers. No words at all is wrong, with its reason."""
     lines = text_of(item, result).strip().splitlines()
     given = normalized(lines[0]) if lines else ""
     if not given:
-        return Verdict("wrong", 0.0, "no_answer")
+        return ScoredResult("wrong", 0.0, "no_answer")
     right = any(_begins_with(given, normalized(accepted)) for accepted in item.target)
     return right_or_wrong(right, given)
 

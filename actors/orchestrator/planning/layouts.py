@@ -19,14 +19,14 @@ def gpu_layers(inputs: Inputs) -> int:
 def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
     layout = EngineLayout(
         threads=config.layout.threads,
-        sequences=benchmark.sequences,
+        sequences=benchmark.cache.sequences,
         n_batch=config.layout.n_batch,
         n_ubatch=config.layout.n_ubatch,
-        n_ctx=benchmark.n_ctx,
-        kv_unified=benchmark.kv_unified,
+        n_ctx=benchmark.cache.n_ctx,
+        kv_unified=benchmark.cache.unified,
         # Choices are told apart by hundredths of a nat: with it they move more with the batch they are decoded in (on
         # SmolLM2-135M in q4_k_m by 0.05 nats a token, without by 0.03), and gain a tenth in speed.
-        flash_attention=config.layout.flash_attention and benchmark.kind != "choose",
+        flash_attention=config.layout.flash_attention and benchmark.spec.kind != "choose",
         gpu_layers=gpu_layers(inputs),
         share_prefixes=benchmark.share_prefixes,
     )

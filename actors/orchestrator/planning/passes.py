@@ -49,7 +49,7 @@ def measured_beside(
     benchmark: PlannedBenchmark,
 ) -> Beside | None:
     """None where there is no text, no reference, or one of both is an endpoint."""
-    if benchmark.kind != "measure" or arm.endpoint is not None:
+    if benchmark.spec.kind != "measure" or arm.endpoint is not None:
         return None
     if arm.reference is not None:
         reference = next(other for other in arms if other.name == arm.reference)
