@@ -86,7 +86,7 @@ def test_without_a_data_folder_and_without_a_hub_the_message_says_what_to_give(
 
 
 def test_what_no_hub_has_needs_a_data_folder(tiny: Model) -> None:
-    with pytest.raises(BadInput, match="on no hub that we know of: give --data-dir"):
+    with pytest.raises(BadInput, match=r"No known hub has it\. Give --data-dir"):
         load("perplexity_ja_wiki", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
 
 

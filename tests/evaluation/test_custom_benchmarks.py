@@ -253,9 +253,9 @@ def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
         ("print('before')\nraise RuntimeError('it broke')", "failed", "it broke"),
         ("import os\nos._exit(3)", "exit code 3", ""),
         ("import time\ntime.sleep(60)", "took longer than its limit of 0.5 s", ""),
-        ("return 'good'", "gave back 'good'", ""),
-        ("return {}", "gave back", ""),
-        ("return [{'score': 1}]", "each needs its own", ""),
+        ("return 'good'", "returned 'good'", ""),
+        ("return {}", "returned", ""),
+        ("return [{'score': 1}]", "each needs its own id", ""),
         ("return [{'id': 1, 'score': 1}, {'id': 1, 'score': 0}]", "2 items with 1 ids", ""),
         ("return {'a': 'high'}", "the score 'high'", ""),
         ("return {'a': float('nan')}", "failed", "JSON compliant"),
@@ -273,7 +273,7 @@ def test_what_a_function_breaks_is_told_with_its_last_lines(
 def test_a_file_that_was_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
     order = order_of(loaded(function(tmp_path, "return 1"), tiny), tiny, tmp_path)
     function(tmp_path, "return 0")
-    with pytest.raises(FunctionFailed, match="changed since"):
+    with pytest.raises(FunctionFailed, match="has changed since"):
         EvaluationWorker().evaluate(order, ignore)
 
 

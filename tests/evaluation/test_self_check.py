@@ -57,7 +57,7 @@ def lose_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Context, "fork", lambda self, source, target: None)
 
 
-@pytest.mark.parametrize(("part", "told"), [(0, "asked: .*and"), (1, "chosen: .*nats a token")])
+@pytest.mark.parametrize(("part", "told"), [(0, "asked: .*and"), (1, "chosen: .*nats per token")])
 def test_a_fork_that_loses_its_beginning_stops_the_arm(
     part: int, told: str, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,5 +75,5 @@ def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     monkeypatch.setattr(divergence._Softmax, "logprob", lambda self, token: right(self, token) + 0.0032)
     whole = order(tiny_path, tmp_path)
     assert isinstance(CHUNKS[0].task, Measure)
-    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):
+    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats per token"):
         run_check(replace(whole, parts=whole.parts[2:]), ignore)

@@ -1,13 +1,13 @@
-"""ARC-Challenge by letters: the choices stand in the prompt, and the model writes the letter of one.
+"""ARC-Challenge by letters: the prompt lists the choices, and the model writes the letter of one.
 
 - Source, revision, licence, items: as `arc_challenge`
 - Sample item: "George wants to warm his hands quickly by rubbing them. Which skin surface will produce the most
   heat?\\nA. dry palms\\nB. wet palms\\nC. palms covered with oil\\nD. palms covered with lotion" -> A
 - Prompt: the first 25 items of train, then the question: "Question: ...\\nA. ...\\nB. ...\\nAnswer: B\\n\\n"; plain
-  completion, so that base and chat models are asked alike. Letters follow the order of the choices.
-- Answers end with the line, or after 16 tokens.
-- Extraction: the letter that the answer names (`scorers/letter.py`). Unlike likelihoods, answers are sampled; with
-  `--temperature 0` they are not.
+  completion, so that base and chat models get the same prompt. Letters follow the order of the choices.
+- Answers end at the end of the line, or after 16 tokens.
+- Extraction: the letter that the answer names (`scorers/letter.py`). Unlike likelihoods, answers are sampled, except
+  with `--temperature 0`.
 """
 
 from __future__ import annotations

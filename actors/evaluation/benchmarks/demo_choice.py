@@ -1,11 +1,11 @@
-"""Demo, multiple choice: easy questions in English and Japanese, answered by the likelihood of the choices' texts.
+"""Demo, multiple choice: easy questions in English and Japanese, answered by comparing the choices' likelihoods.
 
 - Source: `conf/demo/choice.jsonl`, written for this project (general knowledge)
-- Licence: that of the project
-- Revision: the file's hash stands in the results
+- Licence: the project's
+- Revision: none; the results hold the file's hash
 - Sample item: "Which animal can fly?" an eagle | a shark | a horse | a mouse -> the first
 - Prompt: four fixed examples, two in each language, then the question: "Q: ...\\nA:" or "質問: ...\\n答え:".
-- Scoring: as ARC-Challenge, the highest log-likelihood a character wins (`scorers/choice.py`).
+- Scoring: like ARC-Challenge, the highest log-likelihood per character wins (`scorers/choice.py`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Row:
 def _row(row: dict[str, Any]) -> _Row:
     choices, gold, lang = field(row, "choices", list), field(row, "gold", int), field(row, "lang")
     if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
-        raise BadLine("'choices' with two texts at least")
+        raise BadLine("'choices' with at least two texts")
     if not 0 <= gold < len(choices):
         raise BadLine(f"a 'gold' from 0 to {len(choices) - 1}")
     if lang not in PROMPTS:

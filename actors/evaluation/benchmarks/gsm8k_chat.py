@@ -1,12 +1,12 @@
-"""GSM8K as one asks a chat model: no shots, through the model's chat template.
+"""GSM8K asked the way a chat model is used: without shots, through the model's chat template.
 
 - Source, revision, licence, items: as `gsm8k`
 - Sample item: "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total
   does it take?" -> 3
-- Prompt: the question, and the instruction below, as one message of the user. Models without a chat template read it
-  as plain text.
+- Prompt: the question and the instruction below, as one user message. Models without a chat template get it as plain
+  text.
 - Answers end at the end-of-generation token or after 512 tokens (or the pipeline's limit, if lower).
-- Extraction: as `gsm8k`; "Answer: N" is one of its marks.
+- Extraction: as for `gsm8k`; "Answer: N" is one of the marks it looks for.
 """
 
 from __future__ import annotations

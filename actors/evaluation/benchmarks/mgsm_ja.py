@@ -1,19 +1,19 @@
-"""MGSM, Japanese: 250 problems of GSM8K's test set, translated by people; answers are numbers.
+"""MGSM, Japanese: 250 problems of GSM8K's test set, translated by people. Answers are numbers.
 
 - Source: https://github.com/google-research/url-nlp, mgsm/mgsm_ja.tsv (Shi et al. 2022, arXiv 2210.03057)
-- Revision: of the data folder (`mgsm_ja/`) 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository; of the hub
-  juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc, read in a public repository that pins it; the hub's files
-  themselves could not be fetched when this was written, and no sha256 of them was found.
+- Revision of the data folder (`mgsm_ja/`): 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository
+- Revision on the hub: juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc. It comes from a public repository
+  that pins it. The files themselves could not be fetched when this was written, and no sha256 of them was found.
 - Licence: CC BY 4.0 (copies on the hub state CC BY-SA 4.0)
 - Sample item: "ローブを作成するには、青色の繊維を2巻分、白色の繊維をその半分用いる必要があります。
   全体で何巻必要ですか？" -> 3
-- Prompt: the question and the instruction below, through the model's chat template, without shots. Where the data
-  folder has `mgsm_ja/train.jsonl` (`id`, `question`, and `answer`: a worked solution), its first 8 rows are shown
-  before, as turns of the conversation.
+- Prompt: the question and the instruction below, through the model's chat template, without shots. If the data folder
+  has `mgsm_ja/train.jsonl` (`id`, `question`, and `answer`: a worked solution), its first 8 rows are shown first, as
+  turns of the conversation.
 - Answers end at the end-of-generation token or after 512 tokens (or the pipeline's limit, if lower).
-- Extraction: the last answer, behind 答え or another mark, else the last number (`scorers/numbers_in_text.py`),
-  Japanese numerals included.
-- Its problems are among GSM8K's: results on both are not independent.
+- Extraction: the number after the last 答え or other mark, else the last number (`scorers/numbers_in_text.py`).
+  Japanese numerals count too.
+- Its problems are also in GSM8K, so results on the two are not independent.
 """
 
 from __future__ import annotations

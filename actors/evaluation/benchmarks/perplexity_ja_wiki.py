@@ -1,13 +1,13 @@
 """Perplexity on Japanese Wikipedia text: paragraphs of 97 articles (the contexts of JSQuAD).
 
 - Source: https://github.com/yahoojapan/JGLUE, datasets/jsquad-v1.3/{test,valid}-v1.3.json
-- Revision: 6f071c09316baae89c3d083a90985b4b1cb9968c, as found in the data folder (`ja_wiki/test.txt`);
-  it is on no hub in this form
+- Revision: 6f071c09316baae89c3d083a90985b4b1cb9968c, as in the data folder (`ja_wiki/test.txt`). No hub has it in this
+  form
 - Licence: CC BY-SA 4.0
 - Sample item: the first 512 tokens of the file
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
-- Metric: `nll`, nats per token; perplexity is its exponential. Tokens of another vocabulary are other units:
-  numbers compare arms of one model, not models.
+- Metric: `nll`, nats per token; perplexity is its exponential. Tokens of different vocabularies are different units, so
+  the numbers compare arms of one model, not models.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Perplexity on Python's own language reference, for runs without any data folder (the demo).
+"""Perplexity on Python's own language reference, for runs without a data folder (the demo).
 
-- Source: `pydoc_data/topics.py` of the Python that runs the job, its last eighth; the demo calibrates on the first half
-- Revision: that of the Python; the hash of the text stands in the results
+- Source: the last eighth of `pydoc_data/topics.py` of the Python that runs the job. The demo calibrates on its first
+  half
+- Revision: the version of that Python; the results hold the hash of the text
 - Licence: PSF License Agreement
 - Sample item: the first 512 tokens of that part
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
@@ -28,7 +29,7 @@ def _load(inputs: LoaderInputs) -> RawData:
     if found is None or found.origin is None:
         raise BadInput(Fault("benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
     text = read_text(found.origin + PART, key="benchmarks")
-    # Named without the folder of this machine's Python: the results are read elsewhere.
+    # The name leaves out the folder of this machine's Python, because the results are read elsewhere.
     name = f"pydoc_data/topics.py{PART}"
     return load_text(inputs, text, SourceFile(name, hashlib.sha256(text.encode()).hexdigest()))
 

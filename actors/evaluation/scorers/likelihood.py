@@ -1,4 +1,4 @@
-"""Scoring of measured text: there is no right or wrong, the likelihood itself is the result."""
+"""Score measured text: nothing is right or wrong, the likelihood itself is the result."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from actors.orders import Item
 
 
 def score_measured(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """`measured`, without a score: the record carries `nll_sum` and `n_tokens`."""
-    return ScoredResult("measured", None)
+    """Return `measured` without a score. The record holds `nll_sum` and `n_tokens`."""
+    return ScoredResult("measured", score=None)
