@@ -242,7 +242,7 @@ class Record:
     outcome: Outcome
     score: float | None = None
     reason: str | None = None
-    """Code that says why the item is unscored, or wrong without a comparison."""
+    """Code that says why the item is unscored, or why it is wrong, such as `no_answer`."""
     text: str | None = None
     """The generated text."""
     answer: str | None = None

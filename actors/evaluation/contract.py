@@ -99,8 +99,7 @@ def answer_of(item: Item, result: Answer | Choices | Measured) -> Answer:
 
 def no_answer(answer: Answer) -> ScoredResult:
     """Return "wrong", because the text holds no answer. The reason says whether the token limit cut it."""
-    reason = "cut_at_token_limit" if answer.finish_reason == "length" else "no_answer"
-    return ScoredResult("wrong", 0.0, reason=reason)
+    return ScoredResult("wrong", 0.0, reason="cut_at_token_limit" if answer.finish_reason == "length" else "no_answer")
 
 
 def right_or_wrong(right: bool, answer: str) -> ScoredResult:

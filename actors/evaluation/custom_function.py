@@ -107,9 +107,7 @@ def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
         raise FunctionFailed(f"{FUNCTION} returned {str(given)[:200]!r}; allowed: see the README, custom benchmarks")
     ids = [str(one.get("item_id", one.get("id"))) for one in given]
     if len(set(ids)) != len(ids) or "None" in ids:
-        raise FunctionFailed(
-            f"{FUNCTION} returned {len(ids)} items with {len(set(ids))} ids; each item needs an id of its own"
-        )
+        raise FunctionFailed(f"{FUNCTION} returned {len(ids)} items with {len(set(ids))} ids; each needs its own id")
     return [_record(item, item_id, seed, one.get("score"), one) for item_id, one in zip(ids, given, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks of the user's own: YAML files with data, prompt and scorer, and Python functions in a process apart."""
+"""Custom benchmarks: YAML files with data, prompt and scorer, and Python functions in a process of their own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ASKED: dict[str, Any] = {
 
 
 def write(folder: Path, settings: dict[str, Any], lines: list[dict[str, Any]] | None = None) -> str:
-    """A YAML file and its data; its path."""
+    """Write a YAML file and its data, and return the path of the YAML file."""
     text = "".join(json.dumps(line) + "\n" for line in (LINES if lines is None else lines))
     (folder / "capitals.jsonl").write_text(text)
     (folder / "capitals.yaml").write_text(yaml.safe_dump(settings))
@@ -103,7 +103,7 @@ def test_chat_has_a_system_message_and_examples_as_turns(tmp_path: Path, tiny: M
     ]
 
 
-def test_choices_are_compared_by_likelihood_and_named_by_text_or_place(tmp_path: Path, tiny: Model) -> None:
+def test_choices_are_compared_by_likelihood_and_the_target_is_a_text_or_an_index(tmp_path: Path, tiny: Model) -> None:
     settings = ASKED | {"scorer": "choice_loglik", "choices": "others"}
     lines = [LINES[0], LINES[0] | {"id": "x", "city": 0}]
     data = loaded(write(tmp_path, settings, lines), tiny)
@@ -169,21 +169,21 @@ def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model
         ({"id": "nr"}, "field 'nr'"),
     ],
 )
-def test_faults_of_a_yaml_file_are_told_with_what_is_allowed(
+def test_faults_of_a_yaml_file_are_reported_with_what_is_allowed(
     change: dict[str, Any], said: str, tmp_path: Path, tiny: Model
 ) -> None:
     with pytest.raises(BadInput, match=said):
         loaded(write(tmp_path, ASKED | change), tiny)
 
 
-def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
+def test_two_benchmarks_with_the_same_name_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, ASKED)
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(ASKED | {"name": "capitals"}))
     with pytest.raises(BadInput, match="names differ"):
         find_benchmarks([path, str(tmp_path / "other.yaml")])
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     for name in ("none.yaml", "none.py"):
         with pytest.raises(BadInput, match=name):
             find_benchmarks([str(tmp_path / name)])
@@ -203,13 +203,13 @@ def function(folder: Path, body: str, settings: dict[str, Any] | None = None) ->
 
 
 def called(path: str, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> list[dict[str, Any]]:
-    """The records that a worker writes."""
+    """Evaluate a function and return the records that the worker writes."""
     order = order_of(loaded(path, tiny), tiny, folder, seeds)
     EvaluationWorker().evaluate(order, ignore)
     return [json.loads(line) for line in Path(order.records_path).read_text().splitlines()]
 
 
-def test_a_function_gives_scores_by_item_and_is_told_model_seed_and_options(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_gets_model_seed_and_options_and_returns_scores_by_item(tmp_path: Path, tiny: Model) -> None:
     body = (
         "assert open(model_path, 'rb').read(4) == b'GGUF'\n"
         "assert benchmark_config['sampling']['max_tokens'] == 64 and benchmark_config['threads'] == 1\n"
@@ -224,10 +224,10 @@ def test_a_function_gives_scores_by_item_and_is_told_model_seed_and_options(tmp_
         ("b", 0, 0.0, "wrong"),
         ("b", 1, 1.0, "correct"),
     ]
-    assert len({one["prompt_hash"] for one in records}) == 2  # an item pairs with itself under every seed and arm
+    assert len({one["prompt_hash"] for one in records}) == 2  # an item has the same hash under every seed and arm
 
 
-def test_a_function_may_give_rows_with_texts_and_without_scores(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_may_return_rows_with_texts_and_without_scores(tmp_path: Path, tiny: Model) -> None:
     body = (
         "import numpy\n"
         "return [{'item_id': 1, 'score': numpy.float32(1), 'answer': 'x', 'text': 'so x'},\n"
@@ -242,7 +242,7 @@ def test_a_function_may_give_rows_with_texts_and_without_scores(tmp_path: Path, 
     assert (records[0]["answer"], records[0]["text"]) == ("x", "so x")
 
 
-def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_may_return_one_number(tmp_path: Path, tiny: Model) -> None:
     (record,) = called(function(tmp_path, "return 0.83"), tiny, tmp_path, (0,))
     assert (record["item_id"], record["score"]) == ("whole", 0.83)
 
@@ -261,7 +261,7 @@ def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
         ("return {'a': float('nan')}", "failed", "JSON compliant"),
     ],
 )
-def test_what_a_function_breaks_is_told_with_its_last_lines(
+def test_a_failing_function_is_reported_with_its_last_lines(
     body: str, said: str, in_log: str, tmp_path: Path, tiny: Model
 ) -> None:
     path = function(tmp_path, body, {"name": "mine", "time_limit_s": 0.5 if "sleep" in body else 60})
@@ -270,14 +270,14 @@ def test_what_a_function_breaks_is_told_with_its_last_lines(
     assert in_log in "\n".join(raised.value.log_tail)
 
 
-def test_a_file_that_was_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
+def test_a_file_that_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
     order = order_of(loaded(function(tmp_path, "return 1"), tiny), tiny, tmp_path)
     function(tmp_path, "return 0")
     with pytest.raises(FunctionFailed, match="has changed since"):
         EvaluationWorker().evaluate(order, ignore)
 
 
-def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) -> None:
+def test_a_file_is_not_run_before_its_block(tmp_path: Path, tiny: Model) -> None:
     path = function(tmp_path, "return 1")
     Path(path).write_text("raise RuntimeError('imported')\n" + Path(path).read_text())
     data = loaded(path, tiny, limit=7)
@@ -291,7 +291,7 @@ def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) 
     assert cache_need(data, sampling=SAMPLING, vocabulary=tiny).unified_cells(4) == 256
 
 
-def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_is_identified_by_its_options_and_not_by_its_path(tmp_path: Path, tiny: Model) -> None:
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
         folder.mkdir()
@@ -312,7 +312,7 @@ def test_a_python_file_without_the_function_is_bad_input(tmp_path: Path) -> None
         find_benchmarks([str(tmp_path / "x.py")])
 
 
-def test_failures_cross_process_borders_whole() -> None:
+def test_a_failure_keeps_its_log_when_it_crosses_a_process_border() -> None:
     error = FunctionFailed("it failed", ["one", "two"])
     made = error.__reduce__()
     again = made[0](*made[1])

@@ -1,4 +1,4 @@
-"""Which KV cache a benchmark gets: by the shape of its prompts, and by the memory there is."""
+"""The KV cache of a benchmark depends on the shape of its prompts and on the available memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LIKELIHOOD = CacheNeed(prefix=1500, own=150, answer=0, at_once=4)
 NEEDS = st.builds(CacheNeed, st.integers(0, 4000), st.integers(1, 500), st.integers(0, 600), st.integers(1, 5))
 
 
-def test_chat_without_shots_gets_cells_by_sequence_and_a_long_shared_prefix_one_run() -> None:
+def test_chat_without_shots_gets_own_caches_and_a_long_shared_prefix_a_unified_one() -> None:
     assert choose_cache(CHAT, 32, share=True, most_cells=None) == Cache(32, 34 * 512, unified=False)
     for need in (FEW_SHOT, LIKELIHOOD):
         cache = choose_cache(need, 32, share=True, most_cells=None)
         assert cache is not None and cache.unified and cache.sequences == 32
 
 
-def test_short_memory_gives_one_run_of_cells_before_it_gives_fewer_sequences() -> None:
+def test_short_memory_gives_a_unified_cache_before_fewer_sequences() -> None:
     tight = choose_cache(CHAT, 32, share=True, most_cells=10_000)
     assert tight is not None and tight.unified and tight.sequences == 32
     tighter = choose_cache(CHAT, 32, share=True, most_cells=1024)

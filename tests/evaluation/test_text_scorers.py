@@ -1,4 +1,4 @@
-"""Letters, texts and regular expressions: what each scorer takes for the answer."""
+"""Letters, texts and regular expressions: what each scorer takes as the answer, and the table of scorers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def item(target: object) -> Item:
 
 
 def answer(text: str) -> Answer:
-    return Answer(text, None, 1, 1, "eog")
+    return Answer(text, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason="eog")
 
 
 def regex_of(pattern: str) -> ScoreFunction:
@@ -75,7 +75,7 @@ def test_an_answer_without_a_letter_is_wrong_with_its_reason() -> None:
         (regex_of(r"Answer: (\w+)"), "Tokyo", "Answer: Kyoto", "wrong"),
     ],
 )
-def test_texts_are_compared_whatever_their_width_case_and_space(
+def test_width_case_and_space_make_no_difference_to_texts(
     score: ScoreFunction, target: object, text: str, outcome: str
 ) -> None:
     assert score(item(target), answer(text)).outcome == outcome

@@ -85,10 +85,8 @@ def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
             continue
         for benchmark in benchmarks:
             if found.setdefault(benchmark.spec.name, benchmark) is not benchmark:
-                allowed = "benchmarks whose names differ"
-                faults.append(
-                    Fault("benchmarks", name, allowed, f"Give it a `name:` other than {benchmark.spec.name}.")
-                )
+                step = f"Give it a `name:` other than {benchmark.spec.name}."
+                faults.append(Fault("benchmarks", name, "benchmarks whose names differ", step))
     if faults:
         raise BadInput(faults)
     return tuple(found.values())
