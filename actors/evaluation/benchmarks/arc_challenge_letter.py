@@ -22,7 +22,7 @@ MAX_TOKENS = 16
 LETTERS = "ABCDEFGHIJ"
 
 
-def _asked(one: Science) -> str:
+def _question_text(one: Science) -> str:
     choices = "".join(f"{LETTERS[place]}. {text}\n" for place, text in enumerate(one.choices))
     return f"Question: {one.question}\n{choices}Answer:"
 
@@ -30,12 +30,12 @@ def _asked(one: Science) -> str:
 def _load(inputs: LoaderInputs) -> RawData:
     test = read_rows(inputs, arc_challenge.TEST, arc_challenge.science_question)
     train = read_rows(inputs, arc_challenge.TRAIN, arc_challenge.science_question)
-    shots = [f"{_asked(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
+    shots = [f"{_question_text(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
     raw_items = tuple(
         RawItem(
             one.item_id,
             Generate(
-                messages=few_shot_prompt(shots, _asked(one)),
+                messages=few_shot_prompt(shots, _question_text(one)),
                 chat=False,
                 stop=("\n",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),

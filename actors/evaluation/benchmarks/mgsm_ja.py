@@ -61,7 +61,7 @@ def _shots(inputs: LoaderInputs) -> Rows[_Problem]:
     return read_rows(inputs, TRAIN, _row)
 
 
-def _asked(question: str) -> str:
+def _prompt_text(question: str) -> str:
     return f"{question}\n\n{INSTRUCTION}"
 
 
@@ -71,13 +71,13 @@ def _load(inputs: LoaderInputs) -> RawData:
     turns = tuple(
         message
         for number, shot in enumerate(shots)
-        for message in (Message("user", _asked(shot.question), number), Message("assistant", shot.answer, number))
+        for message in (Message("user", _prompt_text(shot.question), number), Message("assistant", shot.answer, number))
     )
     raw_items = tuple(
         RawItem(
             one.item_id,
             Generate(
-                messages=(*turns, *user_prompt(_asked(one.question))),
+                messages=(*turns, *user_prompt(_prompt_text(one.question))),
                 chat=True,
                 stop=(),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
