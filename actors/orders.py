@@ -1,7 +1,7 @@
-"""The orders that the orchestrator gives, and what comes back.
+"""The orders that the orchestrator sends to workers, and what workers send back.
 
-Plain frozen data that crosses process borders: no Ray, no llama.cpp, no behaviour but to say what it holds. A worker
-is given everything it needs in its order and looks nothing up elsewhere.
+They are plain frozen data that crosses process borders, without Ray or llama.cpp. An order holds everything that its
+worker needs, so a worker looks nothing up elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts
 
 
 class ReportTokens(Protocol):
-    """What a worker calls now and then while it works: tokens done since the last call."""
+    """A function that a worker calls while it works, with the number of tokens done since its last call."""
 
     def __call__(self, tokens: int) -> None: ...
 
@@ -34,28 +34,31 @@ class Message:
     role: Literal["system", "user", "assistant"]
     content: str
     shot: int | None = None
-    """Number of the worked example that it belongs to: the lowest are left out where a prompt is too long. Neighbours
-    of one role are one message to a chat template."""
+    """Number of the worked example that it belongs to. If a prompt is too long, the lowest numbers are left out first.
+    A chat template sees neighbouring messages of the same role as one message."""
 
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """How a model is talked to, where that is not left to its GGUF."""
+    """Chat settings of a model that replace or add to those in its GGUF."""
 
     system: str | None = None
+    """The system prompt. None: there is none."""
     template: str | None = None
-    """The text of a chat template."""
+    """The text of a chat template. None: the GGUF's own is used."""
 
 
 @dataclass(frozen=True)
 class Generate:
-    """Ask for an answer, sampled once a seed."""
+    """Generate an answer, sampled once per seed."""
 
     messages: tuple[Message, ...]
     chat: bool
-    """True: rendered through the model's chat template, where it has one. False: contents joined as they are."""
+    """True: the messages go through the model's chat template, if it has one. False: their contents are joined."""
     stop: tuple[str, ...]
+    """Texts that end the answer."""
     max_tokens: int
+    """Token limit of the answer."""
 
 
 @dataclass(frozen=True)
@@ -64,28 +67,36 @@ class Choose:
 
     messages: tuple[Message, ...]
     chat: bool
+    """See `Generate`."""
     choices: tuple[str, ...]
-    """Continuations, with their leading space where the prompt wants one."""
+    """The continuations, each with a leading space if the prompt needs one."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Negative log-likelihood of the tokens from `first_scored` on, given all before each."""
+    """Measure the negative log-likelihood of tokens, each given all tokens before it."""
 
     tokens: tuple[int, ...]
     first_scored: int
+    """Index of the first token that is measured."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """Call a function of the user's, which loads the model itself and gives back a score an item."""
+    """Call a custom function, which loads the model itself and returns one score per item."""
 
     file: str
+    """Path of the Python file."""
     sha256: str
+    """Hash of the file when the run was planned."""
     options: Mapping[str, Any] = field(hash=False)
+    """Options from the benchmark's YAML file, passed to the function."""
     limit: int | None
+    """Most items that the function should evaluate. None: no limit."""
     data_dir: str | None
+    """The user's data folder."""
     time_limit_s: float
+    """Time limit in seconds for one model and seed."""
 
 
 Task = Generate | Choose | Measure | Call
@@ -98,33 +109,33 @@ class Item:
     item_id: str
     task: Task
     target: Any
-    """What the scorer compares with: JSON-able; the gold index for `Choose`, None for `Measure`."""
+    """The expected answer, as JSON values. For `Choose` it is the index of the right choice, for `Measure` None."""
     prompt_hash: str
-    """Over the messages (or tokens) before any chat template; the sampling settings are added in the record."""
+    """Hash of the messages or tokens before any chat template. A record's hash also covers the sampling settings."""
     cluster: str | None = None
-    """The source that it shares with other items (an article, a document); None: it shares none."""
+    """The source that it shares with other items, for example an article. None: it shares none."""
     shots_dropped: int = 0
-    """Worked examples left out of `task`, for the model's context has no room for them."""
+    """Number of worked examples left out of `task` because the model's context has no room for them."""
     too_long: bool = False
-    """Has no room even so: unscored in every arm, put to no engine."""
+    """True if it does not fit even without examples. No engine decodes it, and it is unscored in every arm."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """How answers are scored: a name from `actors.evaluation.scorers`, and that scorer's settings."""
+    """How answers are scored: a name from `conf.scorers`, and that scorer's settings."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """JSON-able; most scorers have none."""
+    """Settings by name, as JSON values. Most scorers have none."""
 
 
 GENERATION_VERSION = 2
-"""Raised whenever generating gives other bits for the same items, seeds and layout; part of the records' key."""
+"""Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
 
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """A reference as it is decoded."""
+    """The model file of a reference, and how it is decoded."""
 
     gguf_path: str
     layout: EngineLayout
@@ -132,45 +143,53 @@ class ReferenceModel:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model behind an OpenAI-compatible endpoint, and how it is asked. Its key is no part of it."""
+    """A model behind an OpenAI-compatible endpoint, and how to call it. The API key is not included."""
 
     url: str
-    """Base address: `https://host/v1`."""
+    """Base address, such as `https://host/v1`."""
     model: str
+    """Name of the model on the server."""
     concurrency: int
+    """Most requests at a time."""
     timeout_s: float
+    """Time limit of one request, in seconds."""
     attempts: int
+    """How often a request is tried in all."""
 
 
 @dataclass(frozen=True)
 class BlockOrder:
-    """arm x benchmark x a fixed run of items x all seeds of one seed group: decoded whole, written as one file."""
+    """Evaluate one block: arm x benchmark x a fixed run of items x all seeds of one seed group.
+
+    A block is decoded whole and written as one file.
+    """
 
     arm: str
     gguf_path: str
+    """Path of the arm's GGUF. For an endpoint: its address."""
     benchmark: str
     scorer: Scorer
     items: tuple[Item, ...]
     seeds: tuple[int, ...]
-    """One seed only, the base seed, where the benchmark's output does not depend on it."""
+    """The seeds of the group. Only the base seed if the benchmark's output does not depend on the seed."""
     sampling: Sampling
     layout: EngineLayout
     records_path: str
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
     chat_template: str | None = None
-    """In place of the one in the GGUF."""
+    """Chat template that replaces the one in the GGUF."""
     endpoint: Endpoint | None = None
-    """Where there is no GGUF; `gguf_path` is its address then."""
+    """The endpoint to call if the arm has no GGUF."""
     reference: ReferenceModel | None = None
-    """What chunks of text are compared with; the arm itself where it is the reference. None: there is none, or it is
-    no text."""
+    """The model that chunks of text are compared with: the arm itself if it is the reference. None: there is no
+    reference, or the benchmark does not measure text."""
 
 
 @dataclass(frozen=True)
 class PassOrder:
-    """Blocks of several arms on the same chunks of text, decoded side by side with their common reference.
+    """Evaluate blocks of several arms on the same chunks of text, side by side with their common reference.
 
-    Its own block may be among them. Each block's records are what it would give alone.
+    A block of the reference itself may be among them. Each block's records are the same as if it were decoded alone.
     """
 
     blocks: tuple[BlockOrder, ...]
@@ -178,19 +197,19 @@ class PassOrder:
 
 @dataclass(frozen=True)
 class PerformanceOrder:
-    """Measure how fast an arm is and what memory it takes, by a short fixed workload."""
+    """Measure an arm's speed and memory with a short fixed workload."""
 
     arm: str
     gguf_path: str
     layout: EngineLayout
-    """That of its widest benchmark."""
+    """The layout of the arm's benchmark with the most KV cells."""
     output_path: str
-    """`<run>/performance/<arm>-<hash8>.json`; its being there says that it was measured."""
+    """`<run>/performance/<arm>-<hash8>.json`. The file marks the arm as measured."""
 
 
 @dataclass(frozen=True)
 class CheckPart:
-    """A few items of one benchmark, all of one kind, and how its blocks are decoded."""
+    """A few items of one benchmark, all of one kind of task, and how its blocks are decoded."""
 
     benchmark: str
     items: tuple[Item, ...]
@@ -199,63 +218,76 @@ class CheckPart:
 
 @dataclass(frozen=True)
 class CheckOrder:
-    """Compare the batched engine with decoding one sequence at a time, before an arm's first block."""
+    """Check an arm before its first block: compare batched decoding with decoding one sequence at a time."""
 
     arm: str
     gguf_path: str
     parts: tuple[CheckPart, ...]
     chat_template: str | None
-    """In place of the model's own."""
+    """Chat template that replaces the model's own."""
     output_path: str
-    """`<run>/checks/<arm>-<hash8>.json`: its being there says that the check was passed."""
+    """`<run>/checks/<arm>-<hash8>.json`. The file marks the check as passed."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one item gave under one seed. No times in it: records are compared byte for byte."""
+    """The result of one item under one seed. It holds no times, because records are compared byte for byte."""
 
     item_id: str
     seed: int
     prompt_hash: str
+    """Hash of the prompt before any chat template and of the sampling settings."""
     rendered_hash: str | None
+    """Hash of the prompt after the chat template. None: unknown, for example for an endpoint."""
     outcome: Outcome
     score: float | None = None
     reason: str | None = None
+    """Code that says why the item is unscored, or why it is wrong, such as `no_answer`."""
     text: str | None = None
+    """The generated text."""
     answer: str | None = None
+    """The answer extracted from the text, or the choice taken."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
     choice_logliks: tuple[float, ...] | None = None
+    """Log-likelihood of each choice, in nats."""
     nll_sum: float | None = None
+    """Sum of the negative log-likelihoods of a chunk's scored tokens, in nats."""
     n_tokens: int | None = None
+    """Number of scored tokens of a chunk."""
     shots_dropped: int = 0
     kld_sum: float | None = None
-    """Of a measured chunk, over its scored tokens: KL divergence from the reference, nats. This and the next three are
-    null where nothing was compared; `divergence_reason` says why."""
+    """Sum of the KL divergence from the reference over a chunk's scored tokens, in nats. This field and the next three
+    are None if there is no comparison; `divergence_reason` says why."""
     top_agree: int | None = None
-    """Tokens on which arm and reference hold the same one for the most likely."""
+    """Number of tokens for which arm and reference have the same most likely token."""
     p_change_sum: float | None = None
-    """Probability of the true token less that under the reference."""
+    """Sum of the probability of the true token minus its probability under the reference."""
     p_change_squares: float | None = None
+    """Sum of the squares of those differences."""
     divergence_reason: str | None = None
-    """`no_reference` (of the reference itself, too) or `vocabularies_differ`."""
+    """`no_reference` (also for the reference itself) or `vocabularies_differ`."""
     token_classes: Mapping[str, Mapping[str, float | None]] | None = None
-    """By class of tokens (mathematics, science, other), of those that the chunk has: the same sums."""
+    """The same sums per class of tokens (mathematics, science, other), for the classes that the chunk contains."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long the work on a block took; a line of the timings file."""
+    """How long a block took. It is the one line of the block's timings file."""
 
     load_s: float
-    """Seconds to load the model; 0 where it was loaded already."""
+    """Seconds to load the model; 0 if it was already loaded."""
     prompt_tokens: int
     prompt_s: float
+    """Seconds to decode the prompts."""
     completion_tokens: int
     decode_s: float
+    """Seconds to generate the answers."""
     wall_s: float
+    """Wall time of the block, in seconds."""
     peak_rss_bytes: int
+    """Peak memory of the process since its start."""
     worker_pid: int
 
 
@@ -264,32 +296,32 @@ class Timing:
 
 @dataclass(frozen=True)
 class CalibrationText:
-    """A calibration text by its path and content."""
+    """A calibration text: its path and the hash of its content."""
 
     path: str
     sha256: str
     share: float
-    """Part of the tokens taken from it; the shares of an order add up to 1."""
+    """Fraction of the tokens that is taken from it. The shares of an order add up to 1."""
     source: Mapping[str, Any] | None = field(default=None, hash=False)
-    """Where rows of a data set come from: repository, commit, files, split, column, rows. None for a plain file."""
+    """Where the rows of a data set come from: repository, commit, files, split, column, rows. None: a plain file."""
 
 
 GROUP_CHUNKS = 8
-"""Chunks that an importance matrix sums at a time, before the sums are added. Sums in floating point depend on where
-they are cut, so it stands in every matrix's key and file."""
+"""Chunks per group when an importance matrix is collected: each group is summed by itself, then the groups' sums are
+added. A floating-point sum depends on its grouping, so this number is in every matrix's key and file."""
 
 
 @dataclass(frozen=True)
 class ChunkRules:
-    """How calibration texts become chunks, beside their size and their shares."""
+    """How calibration texts are cut into chunks, apart from chunk size and shares."""
 
     chunk_shuffle_seed: int | None = None
-    """None: the first chunks of each text, text after text. Else each text's chunks are drawn from all over it, and
-    those of all texts are shuffled."""
+    """None: take the first chunks of each text, one text after the other. A seed: draw each text's chunks from the
+    whole text, and shuffle the chunks of all texts."""
     parse_special: bool = False
-    """True: `<|...|>` in a text is read as the special token that it names."""
+    """True: read `<|...|>` in a text as the special token of that name."""
     chat_template: bool = False
-    """True: the paragraphs of a text are turns of user and assistant, through the model's chat template."""
+    """True: treat paragraphs as turns of user and assistant, and put them through the model's chat template."""
 
 
 @dataclass(frozen=True)
@@ -300,20 +332,21 @@ class ImatrixOrder:
     mix: str
     texts: tuple[CalibrationText, ...]
     dataset_size: int
-    """Tokens in all; whole chunks of `ctx` are taken."""
+    """Number of tokens in total, rounded down to whole chunks."""
     ctx: int
+    """Tokens per chunk."""
     threads: int
     gpu_layers: int
     output_path: str
     key: dict[str, Any] = field(hash=False)
-    """What the file's hash is made of; kept in the manifest."""
+    """Everything that the file's hash is made of. The manifest holds it too."""
     rules: ChunkRules = ChunkRules()
     token_weights: TokenWeights | None = None
-    """None: every token counts once."""
+    """How much each token counts. None: every token counts once."""
 
     @property
     def group_tokens(self) -> tuple[int, ...]:
-        """Tokens of each group of chunks; the last one may have fewer."""
+        """Number of tokens of each group of chunks. The last group may have fewer."""
         n_chunks = self.dataset_size // self.ctx
         starts = range(0, n_chunks, GROUP_CHUNKS)
         return tuple(min(GROUP_CHUNKS, n_chunks - start) * self.ctx for start in starts)
@@ -321,7 +354,7 @@ class ImatrixOrder:
 
 @dataclass(frozen=True)
 class QuantizeOrder:
-    """Make one GGUF, read it back, verify it, and write its manifest last."""
+    """Make one GGUF, read it back, verify it, and then write its manifest."""
 
     arm: str
     model_path: str
@@ -330,12 +363,14 @@ class QuantizeOrder:
     imatrix_path: str | None
     threads: int
     output_path: str
-    """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`; `manifest.json` and `log.txt` stand beside it."""
+    """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`. `manifest.json` and `log.txt` are in the same folder."""
     dequantized_from: str | None
+    """The type of a source that was already quantized, such as `Q4_1`. None: it was not."""
     key: dict[str, Any] = field(hash=False)
+    """Everything that the file's hash is made of."""
     measured_path: str | None = None
-    """Where measured quantization errors of this model under this importance matrix are kept for all its arms; None:
-    nowhere."""
+    """File that keeps the quantization errors measured for this model with this importance matrix, for all its arms.
+    None: they are not kept."""
 
 
 # --- visualization and documentation ------------------------------------------------------------
@@ -356,7 +391,8 @@ class DocumentOrder:
     """Write methodology, analysis report and scorecard from a results folder and its charts."""
 
     results_path: str
+    """See `ChartOrder`."""
     run_dir: str
     lang: Language
     methodology_path: str | None = None
-    """A text of the user's in place of ours."""
+    """A methodology text by the user that replaces the built-in one."""

@@ -15,37 +15,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from conf.faults import BadInput
 from conf.load import fault_of, read_yaml
 from conf.schema import BENCHMARK_NAME, Frozen
+from conf.scorers import SCORERS, ScorerRules
 
-TEXT_SCORERS = ("number", "math", "letter", "exact", "contains", "short_answer", "regex")
-"""Scorers of generated answers."""
 TIME_LIMIT_S = 3600.0
 WHOLE = "whole"
 """Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
 
 
 class ScorerSettings(Frozen):
-    """A scorer with its settings."""
+    """A scorer from `conf.scorers` with its settings."""
 
-    name: Literal["number", "math", "letter", "exact", "contains", "short_answer", "regex", "choice_loglik", "measured"]
+    name: str
     pattern: str | None = None
-    """For `regex`: the last match counts, its first group where it has one."""
+    """For `regex`: the last match counts; of that match the first group, if it has one."""
+
+    @property
+    def rules(self) -> ScorerRules:
+        """What this scorer works with."""
+        return SCORERS[self.name]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given, by name."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
 
     @model_validator(mode="before")
     @classmethod
     def _by_name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SCORERS:
+            raise ValueError(f"one of {', '.join(SCORERS)}")
+        return name
+
     @model_validator(mode="after")
-    def _pattern_where_it_is_used(self) -> Self:
-        if (self.name == "regex") != (self.pattern is not None):
-            raise ValueError("`pattern` with the scorer regex, and with no other")
+    def _settings_of_this_scorer(self) -> Self:
+        for key in sorted(self.settings.keys() ^ self.rules.settings):
+            users = " or ".join(name for name, rules in SCORERS.items() if key in rules.settings)
+            raise ValueError(f"`{key}` with the scorer {users}, and with no other")
         return self
 
 
@@ -109,13 +126,13 @@ class CustomBenchmark(Frozen):
     def _check_asked(self) -> None:
         if self.scorer is None:
             raise ValueError("a `scorer`, because there is `data`")
-        if self.scorer.name == "measured":
+        if self.scorer.rules.kind == "measure":
             if self.prompt is not None or self.shots_data is not None:
                 raise ValueError("neither `prompt` nor `shots_data` with the scorer measured: its data is the text")
             return
         if self.prompt is None or self.target is None:
             raise ValueError("a `prompt` and a `target`, because there is `data`")
-        if (self.scorer.name == "choice_loglik") != (self.choices is not None):
+        if (self.scorer.rules.kind == "choose") != (self.choices is not None):
             raise ValueError("`choices` with the scorer choice_loglik, and with no other scorer")
         if self.system is not None and not self.chat:
             raise ValueError("`system` only together with `chat: true`")

@@ -169,7 +169,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         seeds = len(seeds_of(config, benchmark))
         blocks = [block for block in plan.blocks if block.benchmark == benchmark.name]
         lines.append(
-            f"  {benchmark.name:24} {len(benchmark.items):6,} of {benchmark.n_items_total:,} items x "
+            f"  {benchmark.name:24} {len(benchmark.items):6,} of {benchmark.data.n_items_total:,} items x "
             f"{seeds} seed{'s' if seeds > 1 else ' (no sampling)'}, {len(blocks)} blocks"
         )
     precision = describe_precision(precision_of(plan, config), config.statistics)

@@ -1,4 +1,4 @@
-"""What the evaluation tests share: a tiny model with random weights, and the small real one where it is installed."""
+"""Shared fixtures: a tiny model with random weights, a small real model if it is installed, and the data folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,22 @@ def layout(
     unified: bool = True,
     share: bool = True,
 ) -> EngineLayout:
-    """A small layout: one thread, so that tests do not fight over cores."""
-    return EngineLayout(1, sequences, n_batch, n_ubatch, n_ctx, unified, False, 0, share)
+    """Return a small layout with one thread, so that tests do not compete for cores."""
+    return EngineLayout(
+        threads=1,
+        sequences=sequences,
+        n_batch=n_batch,
+        n_ubatch=n_ubatch,
+        n_ctx=n_ctx,
+        kv_unified=unified,
+        flash_attention=False,
+        gpu_layers=0,
+        share_prefixes=share,
+    )
 
 
 def ignore(tokens: int) -> None:
-    """Nobody listens."""
+    """Ignore the reported number of tokens."""
 
 
 @pytest.fixture(scope="session")

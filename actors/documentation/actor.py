@@ -1,7 +1,7 @@
-"""The documentation worker: findings and charts -> methodology, report, scorecard, model card.
+"""The documentation worker: it writes methodology, report, scorecard and model card from findings and charts.
 
-A plain class that takes an order and calls `reporting`; Ray is put around it where it is started. The charts
-must have been drawn before: one that is missing is left out, and the notices in the documents say so.
+It is a plain class that takes an order and calls `reporting`. `ray.remote` is applied where it is started. Draw the
+charts first: a missing chart is left out, and a notice in the documents says so.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from reporting.documents.write import DocumentFiles, DocumentPlaces, write_docum
 
 
 class DocumentationWorker:
-    """Writes all documents of a results folder."""
+    """A worker that writes all documents of a results folder."""
 
     def write(self, order: DocumentOrder) -> DocumentFiles:
-        """Write, and say what was written.
+        """Write the documents and return the files written.
 
         Raises:
-            BadInput: results or the user's methodology cannot be read, or Pango is not on this machine.
+            BadInput: the results or the user's methodology cannot be read, or Pango is not installed.
         """
         places = DocumentPlaces.of_run(order.run_dir)
         return write_documents(order.results_path, places, order.lang, order.methodology_path)

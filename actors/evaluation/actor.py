@@ -1,6 +1,6 @@
-"""The evaluation worker: keeps its GGUFs loaded (or an endpoint open), and writes the blocks that it is given.
+"""The evaluation worker: it keeps its GGUFs loaded (or an endpoint open) and evaluates the blocks it is given.
 
-A plain class: `ray.remote` is applied where it is started.
+It is a plain class. `ray.remote` is applied where it is started.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from actors.llama.layout import EngineLayout
 from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens
 from conf.environment import read_endpoint_key
 
-_Wanted = tuple[str, EngineLayout, str | None]
-"""A GGUF, how it is decoded, and a chat template in place of its own."""
+_ModelKey = tuple[str, EngineLayout, str | None]
+"""A GGUF's path, how it is decoded, and the chat template that replaces its own."""
 
 
 class EvaluationWorker:
-    """Evaluates blocks, one at a time."""
+    """A worker that evaluates one block, or one pass, at a time."""
 
     def __init__(self) -> None:
-        self._engines: dict[_Wanted, LlamaEngine] = {}
-        """What is loaded: one model, or a reference and the arms of a pass."""
+        self._engines: dict[_ModelKey, LlamaEngine] = {}
+        """The loaded models: one, or the reference and the arms of a pass."""
         self._endpoint: tuple[Endpoint, OpenAIEngine] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
         """Decode, score and write one block.
 
-        Raises `LlamaError`, after which the model is loaded afresh, `FunctionFailed` or `EndpointFailed`.
+        Raises `LlamaError`, `FunctionFailed` or `EndpointFailed`. After any error the next block loads its model anew.
         """
         try:
             if calls_function(order):
-                self.close()  # the function loads the model itself: twice might be too much
+                self.close()  # the function loads the model itself, and memory may not hold it twice
                 result = evaluate_call(order)
             else:
                 result = evaluate_block(order, self._engine_for(order), progress)
@@ -57,7 +57,7 @@ class EvaluationWorker:
         return summarize(order, result)
 
     def evaluate_together(self, order: PassOrder, progress: Sequence[ReportTokens]) -> tuple[BlockSummary, ...]:
-        """Decode blocks of several arms beside their reference, and write each. Raises like `evaluate`."""
+        """Decode blocks of several arms beside their reference, and write each. Raise the same errors as `evaluate`."""
         try:
             results = self._evaluate_pass(order, progress)
         except BaseException:
@@ -70,28 +70,28 @@ class EvaluationWorker:
     def _evaluate_pass(self, order: PassOrder, progress: Sequence[ReportTokens]) -> list[BlockResult]:
         common = order.blocks[0].reference
         if common is None:
-            raise TypeError("the blocks of a pass have a reference")
-        # Text is read without any chat template, so the one in the file may stand.
-        wanted: list[_Wanted] = [(block.gguf_path, block.layout, None) for block in order.blocks]
+            raise TypeError("the blocks of a pass must have a reference")
+        # Text is decoded without a chat template, so the one in the file need not be replaced.
+        wanted: list[_ModelKey] = [(block.gguf_path, block.layout, None) for block in order.blocks]
         reference, *engines = self._load([(common.gguf_path, common.layout, None), *wanted])
         return evaluate_pass(order, reference, engines, progress)
 
     def measure_performance(self, order: PerformanceOrder, progress: ReportTokens) -> None:
-        """Measure load time, speed and memory of an arm, and write them. Raises `LlamaError`."""
-        self.close()  # what else is loaded would count
+        """Measure load time, speed and memory of an arm, and write them. Raise `LlamaError` if the model fails."""
+        self.close()  # anything else that is loaded would be measured too
         measure_performance(order, progress)
 
     def check(self, order: CheckOrder, progress: ReportTokens) -> tuple[PartReport, ...]:
-        """Compare an arm with decoding one sequence at a time. Raises `LlamaError` where they disagree."""
-        self.close()  # the check loads the model twice over
+        """Compare batched decoding with decoding one sequence at a time. Raise `LlamaError` if they disagree."""
+        self.close()  # the check itself loads the model twice
         return run_check(order, progress)
 
     def pid(self) -> int:
-        """Process of this worker, for those who watch its memory."""
+        """Return this worker's process id, so that its memory can be watched."""
         return os.getpid()
 
     def close(self) -> None:
-        """Free all models. The next block loads its own."""
+        """Free all models and close the endpoint."""
         engines, self._engines = self._engines, {}
         for engine in engines.values():
             engine.close()
@@ -101,15 +101,15 @@ class EvaluationWorker:
 
     def _engine_for(self, order: BlockOrder) -> Engine:
         if order.endpoint is None:
-            (engine,) = self._load([_wanted(order)])
+            (engine,) = self._load([_model_key(order)])
             return engine
         if self._endpoint is None or self._endpoint[0] != order.endpoint:
             self.close()
             self._endpoint = (order.endpoint, OpenAIEngine(order.endpoint, read_endpoint_key()))
         return self._endpoint[1]
 
-    def _load(self, wanted: Sequence[_Wanted]) -> list[LlamaEngine]:
-        """The engines of these models, each loaded once; others make room first."""
+    def _load(self, wanted: Sequence[_ModelKey]) -> list[LlamaEngine]:
+        """Return the engines of these models. Free all others first, and load each missing one once."""
         for loaded in [one for one in self._engines if one not in wanted]:
             self._engines.pop(loaded).close()
         for one in wanted:
@@ -118,5 +118,5 @@ class EvaluationWorker:
         return [self._engines[one] for one in wanted]
 
 
-def _wanted(order: BlockOrder) -> _Wanted:
+def _model_key(order: BlockOrder) -> _ModelKey:
     return order.gguf_path, order.layout, order.chat_template

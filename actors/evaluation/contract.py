@@ -1,17 +1,18 @@
-"""What a benchmark is: the types that each benchmark's file fills and that the plan and the evaluation read.
+"""The types that each benchmark's file fills in, and that the plan and the evaluation read.
 
-The files beside this one hold one benchmark each; `benchmarks/__init__.py` holds their table and loads them.
+The files in `benchmarks/` hold one benchmark each. `benchmarks/__init__.py` holds the table of them and loads their
+items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.hub_files import HUB, HubDoor
+from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.llama.model import Model
 from actors.orders import Item, Message, Outcome, Scorer, Task
 from conf.schema import Sampling
@@ -20,18 +21,18 @@ Kind = Literal["generate", "choose", "measure", "function"]
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a benchmark makes its items from."""
+class LoaderInputs:
+    """What a benchmark's loader makes its items from."""
 
     data_dir: Path | None
-    """Folder of data sets, each in a folder of its own. None: they come from the hub, the demo's from the project."""
+    """Folder with one subfolder per data set. None: data sets come from the hub, the demo's from the project."""
     sampling: Sampling
     vocabulary: Model
-    """Tokenizer of the model; perplexity is measured over its tokens."""
-    hub: HubDoor = HUB
-    """Where data sets come from without a folder."""
+    """The model's tokenizer. Perplexity is measured over its tokens."""
+    hub: DatasetHub = HUB
+    """Where data sets come from if there is no `data_dir`."""
     limit: int | None = None
-    """Items that the pipeline will take, at most; functions of the user's are told."""
+    """The most items that the pipeline will use. Only custom functions read it."""
 
 
 @dataclass(frozen=True)
@@ -44,119 +45,128 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class Question:
-    """An item before its prompt is hashed."""
+class RawItem:
+    """An item as its loader gives it: not yet fitted to the model's context, and without a prompt hash."""
 
     item_id: str
     task: Task
     target: Any
     cluster: str | None = None
-    """The source that it shares with other questions: they are one sample then, and intervals widen accordingly."""
+    """The source (for example an article) that this item shares with others. Statistics treat items of one source as
+    one sample, which widens the intervals."""
     shots_dropped: int = 0
+    """Set by `prompt_fit`; see `Item`."""
     too_long: bool = False
-    """Both are found out by `fitting`, and mean what they mean of an item."""
+    """Set by `prompt_fit`; see `Item`."""
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a benchmark's own loader gives: questions in any order, and the files they came from."""
+class RawData:
+    """What a benchmark's loader returns: its items in any order, and the files they came from."""
 
-    questions: tuple[Question, ...]
+    raw_items: tuple[RawItem, ...]
     files: tuple[SourceFile, ...]
     shots: int | None = None
-    """Examples shown, where the data decide it; None: as the benchmark declares."""
+    """Number of examples shown, if the data decide it. None: as the benchmark declares."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the scorer says about one answer."""
+class ScoredResult:
+    """What a scorer says about one result of an engine."""
 
     outcome: Outcome
     score: float | None
     reason: str | None = None
     answer: str | None = None
-    """What was extracted from the text, or the choice taken."""
+    """The answer extracted from the text, or the choice taken."""
 
 
-Score = Callable[[Item, Answer | Choices | Measured], Verdict]
-"""Says what one result is worth. Raises `TypeError` for a kind of result that it cannot score."""
+ScoreFunction = Callable[[Item, Answer | Choices | Measured], ScoredResult]
+"""Scores one result. Raises `TypeError` for a kind of result that it cannot score."""
 
 
 def text_of(item: Item, result: Answer | Choices | Measured) -> str:
-    """The text of a generated answer. Raises `TypeError` for anything else."""
+    """Return the text of a generated answer. Raise `TypeError` for any other result."""
     return answer_of(item, result).text
 
 
 def answer_of(item: Item, result: Answer | Choices | Measured) -> Answer:
-    """The result, which must be a generated answer. Raises `TypeError` for anything else."""
+    """Return the result if it is a generated answer, else raise `TypeError`."""
     if not isinstance(result, Answer):
         raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
     return result
 
 
-def no_answer(answer: Answer) -> Verdict:
-    """Wrong for want of an answer: the model's own failure, with its reason."""
-    return Verdict("wrong", 0.0, "cut_at_token_limit" if answer.finish_reason == "length" else "no_answer")
+def no_answer(answer: Answer) -> ScoredResult:
+    """Return "wrong", because the text holds no answer. The reason says whether the token limit cut it."""
+    return ScoredResult("wrong", 0.0, reason="cut_at_token_limit" if answer.finish_reason == "length" else "no_answer")
 
 
-def right_or_wrong(right: bool, answer: str) -> Verdict:
-    """1 or 0, and the answer that was compared."""
-    return Verdict("correct" if right else "wrong", float(right), answer=answer)
+def right_or_wrong(right: bool, answer: str) -> ScoredResult:
+    """Return score 1 or 0, with the answer that was compared."""
+    return ScoredResult("correct" if right else "wrong", float(right), answer=answer)
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """One benchmark as its file declares it."""
+class BenchmarkSpec:
+    """What a benchmark's file declares about it, as plain data."""
 
     name: str
     version: int
-    """Raised whenever prompt, extraction or scoring change."""
+    """Raise it whenever the prompt, the extraction or the scoring changes."""
     kind: Kind
     metric: str
     higher_is_better: bool
     shots: int
     title: Mapping[str, str]
-    """By language: `ja` and `en`."""
+    """One title per language: `ja` and `en`."""
     url: str
     licence: str
     revision: str
-    load: Callable[[Inputs], Loaded]
     scorer: Scorer
     sampled: bool = True
-    """Of a function: whether its scores depend on the seed."""
+    """For a function: do its scores depend on the seed?"""
     category: str | None = None
-    """What it asks for, by which means and charts are grouped; names in `reporting.analysis.categories`. None: it
+    """The skill it tests. Means and charts are grouped by it; `reporting.analysis.categories` holds the names. None: it
     belongs to no category."""
 
 
 @dataclass(frozen=True)
-class BenchmarkData:
-    """A benchmark with all its items, whatever limit a pipeline sets."""
+class Benchmark:
+    """One benchmark: its declaration, and the function that loads its items."""
 
-    name: str
-    version: int
-    kind: Kind
-    metric: str
-    higher_is_better: bool
-    items: tuple[Item, ...]
-    """All of them, in the order in which a limit takes them: a fixed shuffle, chunks in text order."""
+    spec: BenchmarkSpec
+    load: Callable[[LoaderInputs], RawData]
+
+
+@dataclass(frozen=True)
+class BenchmarkData:
+    """A benchmark with its items, as one model's tokenizer reads them."""
+
+    spec: BenchmarkSpec
+    items: tuple[Item, ...] = field(repr=False)
+    """In the order in which a limit takes them: a fixed shuffle, or chunks in text order."""
+    n_items_total: int
+    """Number of items before any limit."""
     data_hash: str
-    """Over all tasks and targets, and the version: the prompt texts are in it."""
-    scorer: Scorer
-    sampled: bool
+    """Hash of the version, the scorer, and the task and target of every item before any limit. It covers the prompt
+    texts."""
     shots: int
-    title: Mapping[str, str]
+    """Number of examples shown."""
     source: Mapping[str, Any]
-    """`url`, `licence`, `revision`, `files`: a list of `name` and `sha256`."""
-    category: str | None = None
+    """`url`, `licence`, `revision`, and `files`: a list of `name` and `sha256`."""
+
+    def limited(self, limit: int | None) -> BenchmarkData:
+        """Return the same benchmark with only its first `limit` items. None keeps all of them."""
+        return replace(self, items=self.items[:limit])
 
 
 def user_prompt(text: str) -> tuple[Message, ...]:
-    """A prompt of one message."""
+    """Return a prompt of one user message."""
     return (Message("user", text),)
 
 
 def few_shot_prompt(shots: Iterable[str], question: str) -> tuple[Message, ...]:
-    """Worked examples and a question: one text, in parts that can be left out one by one."""
+    """Return worked examples and a question as one text, in parts that can be left out one by one."""
     examples = (Message("user", text, shot=number) for number, text in enumerate(shots))
     return (*examples, Message("user", question))

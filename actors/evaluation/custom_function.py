@@ -1,19 +1,19 @@
-"""Benchmarks that a user wrote as a Python function: called once a model and seed, in a process of its own.
+"""Custom benchmarks written as a Python function. The function is called once per model and seed, in its own process.
 
     def evaluate_custom_benchmark(model_path, benchmark_config): ...
 
 `model_path` is the GGUF file of an arm. `benchmark_config` is a mapping: `name`, `seed`, `limit`, `data_dir`,
 `threads`, `sampling` (temperature, top_p, top_k, min_p, max_tokens) and `options` (from the YAML file).
-It gives back one of
+It returns one of
 
 - a mapping from item id to score,
-- a list of mappings with `item_id` and `score`, and if wanted `answer`, `text`, `reason`,
-- one number: shown without an interval, for there is nothing to say how sure it is.
+- a list of mappings with `item_id` and `score`, and optionally `answer`, `text`, `reason`,
+- one number, which is shown without an interval because its uncertainty is unknown.
 
-A score of 1 or more counts as correct, any other as wrong; means are of the scores as they are. A score of None is
-unscored. Whatever the function breaks (an exception, a crash, its time limit) fails its blocks and nothing else.
+A score of 1 or more counts as correct, any other as wrong. Means are taken over the scores themselves. A score of None
+is unscored. If the function fails (an exception, a crash, its time limit), only its own blocks fail.
 
-The file is loaded only here, only from the path that the user named, and never in the process of a worker.
+The file is loaded only here, only from the path that the user named, and never in a worker's own process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.errors import FunctionFailed
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, SourceFile
 from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
@@ -45,11 +45,11 @@ LOG_LINES = 20
 
 
 def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
-    """The benchmark of a Python file. Raises `BadInput` where the file has no such function; nothing of it is run."""
+    """Return the benchmark of a Python file, without running the file. Raise `BadInput` if the function is missing."""
     _check(path)
     title = custom.title or custom.name
 
-    def load(inputs: Inputs) -> Loaded:
+    def load(inputs: LoaderInputs) -> RawData:
         call = Call(
             file=str(path),
             sha256=file_sha256(path),
@@ -58,9 +58,9 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
             data_dir=str(inputs.data_dir) if inputs.data_dir else None,
             time_limit_s=custom.time_limit_s,
         )
-        return Loaded((Question(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
+        return RawData((RawItem(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
 
-    return Benchmark(
+    spec = BenchmarkSpec(
         name=custom.name,
         version=1,
         kind="function",
@@ -71,11 +71,11 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
         url=custom.source,
         licence=custom.licence,
         revision="a file of the user's own",
-        load=load,
         scorer=Scorer("function"),
         sampled=custom.sampled,
         category=custom.category,
     )
+    return Benchmark(spec, load)
 
 
 def _check(path: Path) -> None:
@@ -84,14 +84,14 @@ def _check(path: Path) -> None:
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(Fault("--benchmarks", str(path), "a readable Python file", f"({error})")) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == FUNCTION]
-    # It may be imported or assigned instead; the call will tell.
+    # The file may import or assign the function instead of defining it. The call will show whether that works.
     named = functions or any(FUNCTION in ast.dump(node) for node in tree.body)
     if not named:
         raise BadInput(Fault("--benchmarks", str(path), f"a Python file with {FUNCTION}(model_path, benchmark_config)"))
 
 
 def evaluate_function(order: BlockOrder) -> tuple[Record, ...]:
-    """The records of a block: each item's seeds in a row, items by id. Raises `FunctionFailed`."""
+    """Return the records of a block, sorted by item id and then by seed. Raise `FunctionFailed` if a call fails."""
     (item,) = order.items
     records = [record for seed in order.seeds for record in _records(order, item, seed)]
     return tuple(sorted(records, key=lambda record: (record.item_id, record.seed)))
@@ -104,10 +104,10 @@ def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
     if isinstance(given, Mapping):
         given = [{"item_id": item_id, "score": score} for item_id, score in given.items()]
     if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
-        raise FunctionFailed(f"{FUNCTION} gave back {str(given)[:200]!r}; allowed: see the README, custom benchmarks")
+        raise FunctionFailed(f"{FUNCTION} returned {str(given)[:200]!r}; allowed: see the README, custom benchmarks")
     ids = [str(one.get("item_id", one.get("id"))) for one in given]
     if len(set(ids)) != len(ids) or "None" in ids:
-        raise FunctionFailed(f"{FUNCTION} gave back {len(ids)} items with {len(set(ids))} ids: each needs its own")
+        raise FunctionFailed(f"{FUNCTION} returned {len(ids)} items with {len(set(ids))} ids; each needs its own id")
     return [_record(item, item_id, seed, one.get("score"), one) for item_id, one in zip(ids, given, strict=True)]
 
 
@@ -123,12 +123,12 @@ def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, A
 
 
 def _call(order: BlockOrder, item: Item, seed: int) -> Any:
-    """What the function gave back. Raises `FunctionFailed` with the last lines that it printed."""
+    """Call the function and return its result. Raise `FunctionFailed` with the last lines that it printed."""
     call = item.task
     if not isinstance(call, Call):
         raise TypeError(f"{item.item_id}: a Call expected, got {type(call).__name__}")
     if file_sha256(call.file) != call.sha256:
-        raise FunctionFailed(f"{call.file} is not the file that was planned: it was changed since")
+        raise FunctionFailed(f"{call.file} has changed since it was planned. Start the run again")
     config = {
         "name": order.benchmark,
         "seed": seed,
@@ -152,7 +152,7 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
 
 
 def _run(sent: str, log: Path, limit_s: float) -> int | None:
-    """The exit code, or None where the time was up. All that the process started itself ends with it."""
+    """Run the process and return its exit code, or None if it ran out of time. Kill everything that it started."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", str(PROGRAM)],
@@ -166,12 +166,12 @@ def _run(sent: str, log: Path, limit_s: float) -> int | None:
         except subprocess.TimeoutExpired:
             return None
         finally:
-            with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+            with contextlib.suppress(ProcessLookupError):  # no process of the group is left
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return process.returncode
 
 
 def call_identity(call: Call) -> dict[str, Any]:
-    """What of a call changes its result: where its files lie does not, nor how long it may take."""
+    """Return the parts of a call that can change its result. Paths and the time limit are not among them."""
     return {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}

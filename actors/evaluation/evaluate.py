@@ -1,6 +1,6 @@
-"""One block: its questions through an engine, its answers through the benchmark's scorer, its records to a file.
+"""Evaluate one block: decode its items with an engine, score the results, and write the records to a file.
 
-Pure but for `write_block`. The orchestrator decides what a block is; the engine how it is decoded.
+Only `write_block` has side effects. The orchestrator decides what is in a block, the engine how it is decoded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
-from actors.evaluation.contract import Score
+from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
 from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
@@ -27,20 +27,20 @@ NO_REFERENCE = "no_reference"
 
 @dataclass(frozen=True)
 class BlockResult:
-    """All that a block gave."""
+    """The records of a block and how long they took."""
 
     records: tuple[Record, ...]
-    """Items in the order of the block, seeds within an item."""
+    """In the block's order of items, and by seed within an item."""
     timing: Timing
 
 
 @dataclass(frozen=True)
 class BlockSummary:
-    """What the orchestrator is told of a block that is written."""
+    """What the worker reports to the orchestrator about a block that it has written."""
 
     records_path: str
     outcomes: Mapping[str, int]
-    """Records by outcome."""
+    """Number of records per outcome."""
     prompt_tokens: int
     completion_tokens: int
     wall_s: float
@@ -48,7 +48,7 @@ class BlockSummary:
 
 
 def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> BlockResult:
-    """Decode and score a block. Raises `LlamaError` where the engine fails: the block is then tried again whole."""
+    """Decode and score a block. Raise `LlamaError` if the engine fails; the whole block is then tried again."""
     started = time.perf_counter()
     score = scorer_of(order.scorer)
     results = _decode(order, engine, report)
@@ -61,19 +61,19 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
 
 
 def calls_function(order: BlockOrder) -> bool:
-    """Whether a block is a function of the user's, which needs no engine."""
+    """Return whether a block calls a custom function, which needs no engine."""
     return isinstance(order.items[0].task, Call)
 
 
 def evaluate_call(order: BlockOrder) -> BlockResult:
-    """Call the function of a block. Raises `FunctionFailed`."""
+    """Call the function of a block. Raise `FunctionFailed` if it fails."""
     started = time.perf_counter()
     records = evaluate_function(order)
     return BlockResult(records, timing_of(Usage(), time.perf_counter() - started, resource.RUSAGE_CHILDREN))
 
 
 def timing_of(usage: Usage, wall_s: float, whose: int = resource.RUSAGE_SELF) -> Timing:
-    """What a block's work took."""
+    """Return the timing of a block. `whose` says which processes' peak memory counts, as `resource` names them."""
     return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
@@ -88,13 +88,13 @@ def timing_of(usage: Usage, wall_s: float, whose: int = resource.RUSAGE_SELF) ->
 
 
 def write_block(order: BlockOrder, result: BlockResult) -> None:
-    """Timings first, records last: the records file being there says that the block is done."""
+    """Write the timings, then the records. The records file comes last, because it marks the block as done."""
     write_jsonl(timings_path(order.records_path), [result.timing])
     write_jsonl(order.records_path, result.records)
 
 
 def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
-    """The counts of a block."""
+    """Count what a block gave."""
     return BlockSummary(
         records_path=order.records_path,
         outcomes=dict(Counter(record.outcome for record in result.records)),
@@ -106,7 +106,7 @@ def summarize(order: BlockOrder, result: BlockResult) -> BlockSummary:
 
 
 def _decode(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[Answer | Choices | Measured | Refused]:
-    """Results in the order of the records. What does not depend on the seed is decoded once and serves all."""
+    """Return the results in the order of the records. Decode once what does not depend on the seed, and reuse it."""
     asked = [item for item in order.items if not item.too_long]
     found = iter(_ask(replace(order, items=tuple(asked)), engine, report) if asked else ())
     refused = Refused(CONTEXT_TOO_LONG)
@@ -124,26 +124,26 @@ def _ask(order: BlockOrder, engine: Engine, report: ReportTokens) -> Sequence[An
 
 
 def make_record(
-    score: Score,
+    score: ScoreFunction,
     item: Item,
     seed: int,
     sampling: Sampling,
     result: Answer | Choices | Measured | Refused,
     not_compared: str | None,
 ) -> Record:
-    """The record of one result. `not_compared`: why a text is not compared with a reference, where it is not."""
+    """Return the record of one result. `not_compared` says why a text has no comparison with a reference."""
     record = Record(
         item.item_id,
         seed,
         record_prompt_hash(item, sampling),
-        None,
-        "unscored",
+        rendered_hash=None,
+        outcome="unscored",
         shots_dropped=item.shots_dropped,
     )
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
-    verdict = score(item, result)
-    record = replace(record, outcome=verdict.outcome, score=verdict.score, reason=verdict.reason, answer=verdict.answer)
+    scored = score(item, result)
+    record = replace(record, outcome=scored.outcome, score=scored.score, reason=scored.reason, answer=scored.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):
         return _measured(record, result, not_compared)
@@ -178,7 +178,10 @@ def _flat(divergence: Divergence | None) -> dict[str, Any]:
 
 
 def record_prompt_hash(item: Item, sampling: Sampling) -> str:
-    """What a record pairs on: the prompt before any chat template and, where answers are drawn, how they are drawn."""
+    """Hash the prompt before any chat template and, if answers are sampled, the sampling settings.
+
+    Records of two arms are compared if this hash is the same.
+    """
     if not isinstance(item.task, Generate):
         return item.prompt_hash
     settings = sampling.model_dump() | {

@@ -1,7 +1,7 @@
-"""Blocks of several arms on the same chunks of text, beside their reference: one pass of the reference serves them all.
+"""Evaluate blocks of several arms on the same chunks of text, decoding their reference only once for all of them.
 
-Each block's records are what the block would give alone, so it does not matter which arms share a pass: what is there
-already is left out, and what failed is tried again by itself.
+Each block's records are the same as if the block were decoded alone, so it does not matter which arms share a pass.
+Blocks that are already done are left out, and a block that failed is tried again by itself.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ def evaluate_pass(
 
     Args:
         order: what to decode.
-        reference: what the arms are compared with.
-        engines: of each block; the reference's own is `reference` itself.
-        reports: who is told of the tokens of each block.
+        reference: the model that the arms are compared with.
+        engines: one per block. For a block of the reference itself it is `reference`.
+        reports: one per block: called with the number of tokens decoded.
 
     Raises:
-        LlamaError: a model fails: the blocks are then tried again.
+        LlamaError: a model failed. The blocks are then tried again.
     """
     started = time.perf_counter()
-    reference.listen(_nobody)
+    reference.listen(_ignore)
     for engine, report in zip(engines, reports, strict=True):
         engine.listen(report)
     found = _measure(order, reference, engines)
     wall_s = time.perf_counter() - started
     usages = [engine.take_usage() for engine in engines]
-    reference.take_usage()  # where it has no block here, nobody asks for it
+    reference.take_usage()  # if the reference has no block here, its usage would count towards a later one
     decode_s = sum(usage.prompt_s for usage in usages)
     results = []
     for block, usage, results_of_block in zip(order.blocks, usages, found, strict=True):
@@ -52,17 +52,17 @@ def evaluate_pass(
 def _measure(
     order: PassOrder, reference: LlamaEngine, engines: Sequence[LlamaEngine]
 ) -> list[tuple[tuple[Measured | Refused, str | None], ...]]:
-    """By block, the results of its items that are not refused beforehand, and why they are not compared."""
+    """Return, per block, the results of the items that fit the context, each with why it has no comparison."""
     first = order.blocks[0]
     tasks = [task_of(item, Measure) for item in first.items if not item.too_long]
     others = [engine for engine in engines if engine is not reference]
-    alike = [engine for engine in others if engine.vocabulary_hash == reference.vocabulary_hash]
+    comparable = [engine for engine in others if engine.vocabulary_hash == reference.vocabulary_hash]
     threads = first.layout.threads
-    together = measure_side_by_side([reference, *alike], tasks, threads)
-    by_engine = {id(engine): [row[place] for row in together] for place, engine in enumerate([reference, *alike])}
+    together = measure_side_by_side([reference, *comparable], tasks, threads)
+    by_engine = {id(engine): [row[place] for row in together] for place, engine in enumerate([reference, *comparable])}
     reasons: dict[int, str] = {id(reference): NO_REFERENCE}
     for engine in others:
-        if engine not in alike:
+        if engine not in comparable:
             by_engine[id(engine)] = [found for (found,) in measure_side_by_side([engine], tasks, threads)]
             reasons[id(engine)] = VOCABULARIES_DIFFER
     return [tuple((found, reasons.get(id(engine))) for found in by_engine[id(engine)]) for engine in engines]
@@ -80,5 +80,5 @@ def _records(block: BlockOrder, found: Sequence[tuple[Measured | Refused, str | 
     )
 
 
-def _nobody(tokens: int) -> None:
-    """A reference that is decoded for others has no block of its own to report on."""
+def _ignore(tokens: int) -> None:
+    """Drop the report of a reference that is decoded only for other arms' blocks."""

@@ -1,7 +1,7 @@
-"""The process in which a user's `evaluate_custom_benchmark` runs; `custom_function` starts it as a program of its own.
+"""The program in which a custom `evaluate_custom_benchmark` runs. `custom_function` starts it in a process of its own.
 
-Reads one JSON object (`file`, `model_path`, `config`, `result`) and writes what the function gave back to `result`, as
-JSON. Whatever the function prints or raises goes to the standard error, which the other side keeps.
+It reads one JSON object (`file`, `model_path`, `config`, `result`) and writes what the function returns to the file
+`result`, as JSON. Everything the function prints or raises goes to standard error, which `custom_function` keeps.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def main() -> None:
     """Import the file and call its function."""
-    # Killed with the worker that started it: nobody would be left to stop it.
+    # Have the kernel kill this process when its worker dies, because nothing else would stop it then.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     order = json.load(sys.stdin)
@@ -27,7 +27,7 @@ def main() -> None:
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
@@ -36,10 +36,10 @@ def main() -> None:
 
 
 def _number(value: object) -> object:
-    """numpy's numbers are not json's."""
+    """Convert a numpy number to a Python number, which `json` can write."""
     item = getattr(value, "item", None)
     if item is None:
-        raise TypeError(f"{FUNCTION} gave back a {type(value).__name__}; allowed: numbers, texts, lists and mappings")
+        raise TypeError(f"{FUNCTION} returned a {type(value).__name__}; allowed: numbers, texts, lists and mappings")
     return item()
 
 

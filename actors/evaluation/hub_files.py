@@ -1,7 +1,7 @@
-"""Files of data sets on the Hugging Face hub, at a pinned revision, through `actors.hub`.
+"""Files of data sets on the Hugging Face hub at a pinned revision, downloaded through `actors.hub`.
 
-A revision is a commit, so a file that is in the cache is the file, and nobody is asked. Content is checked against its
-sha256 wherever a source states one.
+A revision is a commit, so a cached file is the right one and the hub is not asked again. The content is checked if its
+sha256 is known.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ class HubFile:
     """A commit: 40 hexadecimal digits."""
     path: str
     sha256: str | None
-    """As a source states it; None where none was found: the revision alone pins the file then."""
+    """The published sha256. None: none was found, so only the revision pins the file."""
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.revision[:12]}/{self.path}"
 
 
 @dataclass(frozen=True)
-class HubDoor:
-    """Where files come from; by default the hub that HF_ENDPOINT names and the user's own cache."""
+class DatasetHub:
+    """A hub and a download cache. By default: the hub that HF_ENDPOINT names, and the user's own cache."""
 
     endpoint: str | None = None
     cache_dir: Path | None = None
 
     def fetch(self, file: HubFile, *, instead: str) -> Path:
-        """The file, downloaded where the cache does not have it.
+        """Return the path of a file, downloading it if it is not in the cache.
 
         Args:
-            file: what is wanted.
+            file: the file to get.
             instead: what the user can put into a data folder in its place, for the message.
 
         Raises:
-            BadInput: the hub does not answer or does not hand it out, or hands out something else.
+            BadInput: the hub does not answer, does not give out the file, or gives out other content.
         """
         path = self._cached(file) or self._downloaded(file, instead)
         found = file_sha256(path)
@@ -68,16 +68,16 @@ class HubDoor:
             snapshot = hub.snapshot(HubId(file.repository, file.revision), kind="dataset", key=str(file))
             if file.path not in snapshot.files:
                 raise BadInput(Fault(str(file), "no such file", f"a file of {file.repository}"))
-            return hub.fetch(snapshot, [file.path], key=str(file), report=_tell_nobody) / file.path
+            return hub.fetch(snapshot, [file.path], key=str(file), report=_ignore) / file.path
         except BadInput as error:
-            allowed = f"a folder that holds {instead}, or a hub that hands out {file}"
+            allowed = f"a folder that holds {instead}, or a hub that provides {file}"
             said = " ".join(str(fault) for fault in error.faults)
-            raise BadInput(Fault("--data-dir", None, allowed, f"Give --data-dir, or mend this: {said}")) from error
+            raise BadInput(Fault("--data-dir", None, allowed, f"Give --data-dir, or fix this: {said}")) from error
 
 
-def _tell_nobody(n_bytes: int) -> None:
-    """Data sets are small: no progress is shown."""
+def _ignore(n_bytes: int) -> None:
+    """Show no progress, because data sets are small."""
 
 
-HUB = HubDoor()
-"""The hub as the user's environment has it."""
+HUB = DatasetHub()
+"""The hub that the user's environment is set up for."""

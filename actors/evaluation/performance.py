@@ -1,9 +1,9 @@
-"""How fast an arm is by itself and what memory it takes: a short fixed workload, the same for all arms.
+"""Measure an arm's speed and memory with a short fixed workload that is the same for all arms.
 
-Timings of blocks depend on questions and answers; here every arm does the same: a prompt and an answer in one sequence
-(batch 1), then as many sequences as its benchmarks decode side by side. Tokens are drawn at random, as `llama-bench`
-does: what they say does not change the time. Numbers are of this machine while others may be at work on it, so they
-stand in a file of their own and never in records.
+Timings of blocks depend on the questions and answers. Here every arm does the same work: a prompt and an answer in one
+sequence (batch 1), then in as many sequences as its benchmarks decode side by side. The tokens are random, as in
+`llama-bench`, because their meaning does not change the time. The numbers hold for this machine, on which other work
+may be running, so they are kept in a file of their own and never in records.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from actors.store import write_json
 PROMPT_TOKENS = 256
 ANSWER_TOKENS = 16
 SHORT_PROMPT_TOKENS = 16
-"""Of each sequence where there are many."""
+"""Prompt length of each sequence if there are many."""
 SHORT_ANSWER_TOKENS = 8
+"""Answer length of each sequence if there are many."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens of all sequences together, per second."""
+    """Speed of decoding a number of sequences side by side. Rates count the tokens of all sequences together."""
 
     sequences: int
     prompt_tokens_per_second: float
@@ -42,13 +43,13 @@ class Speed:
 
     @property
     def time_per_token_ms(self) -> float:
-        """What the reader of one sequence waits for each token."""
+        """Milliseconds from one token of a sequence to its next."""
         return 1000 * self.sequences / self.decode_tokens_per_second
 
 
 @dataclass(frozen=True)
 class Buffers:
-    """llama.cpp's own account of its memory, bytes; None where its log says nothing of the kind."""
+    """The sizes of llama.cpp's buffers in bytes, from its log. None: the log does not mention that kind."""
 
     devices: tuple[str, ...]
     weights_bytes: int | None
@@ -57,7 +58,7 @@ class Buffers:
 
 
 def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
-    """Load the arm, time it, and write `order.output_path`. Raises `LlamaError`."""
+    """Load the arm, time it, and write `order.output_path`. Raise `LlamaError` if the model fails."""
     started = time.perf_counter()
     with (
         library.captured_log() as log,
@@ -66,7 +67,7 @@ def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
     ):
         load_s = time.perf_counter() - started
         room = context.n_ctx
-        _time(context, model, 1, 1, 1, report)  # weights are read from the file the first time
+        _time(context, model, 1, 1, 1, report)  # warm-up: the first pass reads the weights from the file
         one = _time(context, model, 1, min(PROMPT_TOKENS, room - ANSWER_TOKENS), ANSWER_TOKENS, report)
         sequences = min(order.layout.sequences, room // (SHORT_PROMPT_TOKENS + SHORT_ANSWER_TOKENS))
         many = _time(context, model, sequences, SHORT_PROMPT_TOKENS, SHORT_ANSWER_TOKENS, report)
@@ -94,7 +95,7 @@ def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
 def _time(
     context: Context, model: Model, sequences: int, prompt_tokens: int, answer_tokens: int, report: ReportTokens
 ) -> Speed:
-    """Prompts of all sequences, then their answers token by token, from an empty cache."""
+    """Time the prompts of all sequences, then their answers token by token, starting from an empty cache."""
     context.clear()
     tokens = np.random.default_rng(0).integers(0, model.n_vocab, (sequences, prompt_tokens + answer_tokens))
     started = time.perf_counter()
@@ -113,15 +114,15 @@ def _time(
 
 def _decode(context: Context, runs: Sequence[Run]) -> None:
     for rows in context.decode(runs):
-        rows.logits[-1:].max(initial=0.0)  # waits for a device that works on its own
+        rows.logits[-1:].max(initial=0.0)  # reading the logits waits for a device that works asynchronously
 
 
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute) buffer size\s*=\s*([\d.]+) MiB")
-_KINDS = {"model": "weights", "KV": "kv", "RS": "kv", "compute": "compute"}  # RS: states of recurrent layers
+_KINDS = {"model": "weights", "KV": "kv", "RS": "kv", "compute": "compute"}  # RS: recurrent state
 
 
 def read_buffers(log: Sequence[str]) -> Buffers:
-    """Sums over all devices, out of the lines that llama.cpp logs while it loads."""
+    """Sum the buffer sizes over all devices, from the lines that llama.cpp logs while it loads."""
     found: dict[str, int] = {}
     devices: dict[str, None] = {}
     for line in log:

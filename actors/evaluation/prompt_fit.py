@@ -1,7 +1,8 @@
-"""Prompts that are longer than the model's context: worked examples are left out, or the item is not asked at all.
+"""Fit prompts to the model's context: leave out worked examples, or mark the item as too long.
 
-Decided while the plan is made, from the model's tokenizer and context alone, so that every arm of a model is asked the
-same; never by cutting text. The first examples go first: the last ones stand nearest to the question.
+This is decided while the plan is made, from the model's tokenizer and context alone, so that every arm of a model gets
+the same prompt. Text is never cut. The first examples are left out first, because the last ones are nearest to the
+question.
 """
 
 from __future__ import annotations
@@ -13,48 +14,51 @@ from actors.chat import TemplateFailed, render_prompt
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
 
-_SPECIAL_TOKENS = 8  # BOS and the like, for the bound by bytes
+_SPECIAL_TOKENS = 8  # allowance for BOS and similar tokens in the bound by bytes
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A task as it is asked."""
+    """A task whose prompt fits the context, or one that is marked as too long."""
 
     task: Generate | Choose | Measure
     shots_dropped: int
     too_long: bool
-    """True where it does not fit even without examples: it is refused, with all its examples in it."""
+    """True if the task does not fit even without examples. `task` then still has all its examples."""
 
 
 def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_template: str | None = None) -> Fitted:
-    """The task with as many of its worked examples as the model's context has room for.
+    """Keep as many of a task's worked examples as the model's context has room for.
 
     Args:
-        task: as the benchmark asks it.
-        max_tokens: the pipeline's limit of an answer.
-        model: its tokenizer and context; the vocabulary alone will do.
-        chat_template: in place of the model's own.
+        task: the task with all its examples.
+        max_tokens: the pipeline's limit for an answer.
+        model: the model, of which only the vocabulary and the context length are needed.
+        chat_template: replaces the model's own.
     """
     room = model.n_ctx_train
     if isinstance(task, Measure):
-        return Fitted(task, 0, len(task.tokens) > room)
+        return Fitted(task, shots_dropped=0, too_long=len(task.tokens) > room)
     if _fits(task, max_tokens, model, room, chat_template):
-        return Fitted(task, 0, False)
+        return Fitted(task, shots_dropped=0, too_long=False)
     shots = sorted({message.shot for message in task.messages if message.shot is not None})
 
     def without(dropped: int) -> Generate | Choose:
         return replace(task, messages=tuple(one for one in task.messages if one.shot not in shots[:dropped]))
 
-    # Halving: a prompt with fewer examples is shorter.
+    # Bisection works, because a prompt with fewer examples is shorter.
     counts = range(len(shots) + 1)
     dropped = bisect.bisect_left(
         counts, True, key=lambda count: _fits(without(count), max_tokens, model, room, chat_template)
     )
-    return Fitted(without(dropped), dropped, False) if dropped in counts else Fitted(task, 0, True)
+    return Fitted(without(dropped), dropped, too_long=False) if dropped in counts else Fitted(task, 0, too_long=True)
 
 
 def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, chat_template: str | None) -> bool:
-    """Whether prompt and answer (or the longest choice) have room; a template that fails is the engine's to tell."""
+    """Return whether the prompt with its answer (or longest choice) has room.
+
+    True if the chat template fails, because the engine reports that.
+    """
     try:
         prompt = render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:

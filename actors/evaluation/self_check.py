@@ -1,8 +1,9 @@
-"""The check before an arm's first block: does the batched engine say what one sequence alone would say?
+"""The self-check before an arm's first block: does batched decoding give the same output as one sequence alone?
 
-A few of the arm's items are decoded both ways, by `engines.llama` and by `llama.plain`. Batches of another shape give
-other last bits, so numbers may differ a little and a greedy answer may turn where the two best tokens are all but
-equal; more than that means that a fork, a mask or a batch went wrong, and nothing the arm says could be trusted.
+A few of the arm's items are decoded both ways, by `engines.llama` and by `llama.plain`. The shape of a batch changes
+the last bits of the results. Numbers may therefore differ a little, and a greedy answer may change at a position where
+the two best tokens are nearly equal. A larger difference means that a fork, a mask or a batch is wrong, and that no
+output of the arm can be trusted.
 """
 
 from __future__ import annotations
@@ -25,25 +26,29 @@ from actors.store import write_json
 from conf.schema import Sampling
 
 CPU_TOLERANCE, GPU_TOLERANCE = 1e-3, 2e-2
-"""Nats a token on average, of chunks: both ways decode them with the same kernels (measured on a CPU: 1e-8)."""
+"""Allowed mean difference for chunks, in nats per token. Both ways decode chunks with the same kernels (measured on a
+CPU: 1e-8)."""
 FEW_TOKENS_TOLERANCE, QUANTIZED_TOLERANCE = 2e-2, 0.25
-"""The same where one way decodes few tokens a call and the other many: choices after a shared context. Kernels for few
-tokens round in other places, and with quantized weights activations are rounded to whole numbers, which then fall the
-other way. Measured with SmolLM2-135M on a CPU, 96 choices of some tokens: with f16 weights 0.0015 nats a token, the
-largest 0.007; with q8_0 0.03 and 0.12; with q4_k_m 0.05 and 0.21. A question without its context is whole nats off.
-Of answers, the lead of the best token under which another one may be taken."""
+"""Allowed mean difference for choices after a shared context, in nats per token: for unquantized and for quantized
+weights. One way decodes few tokens per call and the other many. Kernels for few tokens round at other places. With
+quantized weights, activations are also rounded to whole numbers, and such a rounding can go the other way. Measured
+with SmolLM2-135M on a CPU over 96 choices of a few tokens each (mean and largest, nats per token): 0.0015 and 0.007
+with f16 weights, 0.03 and 0.12 with q8_0, 0.05 and 0.21 with q4_k_m. A question without its context is off by several
+nats.
+
+For answers, the same values say how small the lead of the best token must be for another token to be acceptable."""
 ANSWER_TOKENS = 12
 CHUNK_TOKENS = 64
-"""Of a chunk, half of them scored: one token at a time is slow."""
+"""Tokens to take from a chunk. Half of them are scored, because decoding one token at a time is slow."""
 SEEDS = (0, 1)
-"""Two, so that a prompt is forked; greedy answers of both must be the same."""
+"""Two seeds, so that each prompt is forked. The greedy answers of both must be the same."""
 Prefixes = Literal["shared", "not_shared"]
 _GREEDY = Sampling(temperature=0.0, max_tokens=ANSWER_TOKENS)
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """A likelihood as the batched engine has it."""
+    """A log-likelihood from the batched engine."""
 
     tokens: Sequence[int]
     first_scored: int
@@ -52,7 +57,7 @@ class _Scored:
 
 @dataclass(frozen=True)
 class _Answered:
-    """A greedy answer as the batched engine has it, once a seed."""
+    """A greedy answer from the batched engine, one text per seed."""
 
     item_id: str
     ask: Ask
@@ -61,22 +66,25 @@ class _Answered:
 
 @dataclass(frozen=True)
 class PartReport:
-    """What was found with the items of one benchmark."""
+    """The outcome of the check on the items of one benchmark."""
 
     benchmark: str
     prefixes: Prefixes
-    """Whether sequences go on from a common beginning, or each decodes its own."""
+    """Whether sequences continue from a shared prefix, or each decodes its own."""
     n_answers: int
-    """Greedy answers found equal."""
+    """Number of greedy answers that were equal."""
     n_tokens: int
-    """Tokens whose likelihoods were compared."""
+    """Number of tokens whose likelihoods were compared."""
     nats_a_token: float | None
-    """By how much those differ on average; None where none were compared."""
+    """Mean difference of those, in nats per token. None: none were compared."""
     tolerance_nats: float
 
 
 def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]:
-    """Compare, and write what was found as the done-mark. Raises `LlamaError`, also where the two ways disagree."""
+    """Compare both ways and write the result, which marks the check as done.
+
+    Raises `LlamaError` if a model fails or if the two ways disagree.
+    """
     started = time.perf_counter()
     few_tokens = QUANTIZED_TOLERANCE if read_header(order.gguf_path).dequantized_from else FEW_TOKENS_TOLERANCE
     parts = tuple(_check(order, part, few_tokens, report) for part in order.parts)
@@ -87,7 +95,7 @@ def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]
 
 def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: ReportTokens) -> PartReport:
     allowed = _tolerance(part, few_tokens)
-    # Open until the end: what the answers' tokens are in text is asked of it again where the two ways part.
+    # The engine stays open to the end, because comparing the answers needs its vocabulary.
     with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template)) as engine:
         answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
         lengths = [len(one.ask.tokens) + one.ask.max_tokens for one in answered] + [len(one.tokens) for one in scored]
@@ -104,12 +112,12 @@ def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: Report
             nats = sum(abs(one.loglik - plain.loglik(one.tokens, one.first_scored)) for one in scored)
     n_tokens = sum(len(one.tokens) - one.first_scored for one in scored)
     nats_a_token = nats / n_tokens if n_tokens else None
-    if nats_a_token is not None and not nats_a_token <= allowed:  # NaN is none, either
-        mismatch = f"log-likelihoods differ by {nats_a_token:.2g} nats a token, {allowed:g} are allowed"
+    if nats_a_token is not None and not nats_a_token <= allowed:  # written so that NaN fails too
+        mismatch = f"log-likelihoods differ by {nats_a_token:.2g} nats per token; allowed: {allowed:g}"
     if mismatch:
         raise LlamaError(
             f"self-check of {order.arm} on {part.benchmark}: the batched engine and one sequence alone disagree "
-            f"({mismatch}). What this arm says on this machine cannot be trusted; execution.self_check: false goes on"
+            f"({mismatch}). Do not trust this arm on this machine. execution.self_check: false skips the check"
         )
     prefixes: Prefixes = "shared" if part.layout.share_prefixes else "not_shared"
     return PartReport(part.benchmark, prefixes, len(answered), n_tokens, nats_a_token, allowed)
@@ -122,7 +130,7 @@ def _tolerance(part: CheckPart, few_tokens: float) -> float:
 
 
 def _answered(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) -> list[_Answered]:
-    """Greedy answers to the questions that are generated for; one that the model cannot be asked is passed over."""
+    """Return the greedy answers of all items that generate text. Skip items that the engine refuses."""
     wanted = [item for item in items if isinstance(item.task, Generate)]
     if not wanted:
         return []
@@ -137,7 +145,7 @@ def _answered(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) 
 
 
 def _scored(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) -> list[_Scored]:
-    """Likelihoods of each question's last choice, and of the first tokens of chunks."""
+    """Return the log-likelihood of each question's last choice, and of the first tokens of each chunk."""
     found = []
     asked = [item for item in items if isinstance(item.task, Choose)]
     for item, choices in zip(asked, engine.choose(asked, report), strict=True):
@@ -157,7 +165,7 @@ def _cut(chunk: Measure) -> Measure:
 
 
 def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainModel, few_tokens: float) -> str | None:
-    """Both answers, where they differ before the first position at which two tokens are as good as equal."""
+    """Return a description of both answers if they differ before the first position with two nearly equal tokens."""
     watch = StopWatch(answered.ask.stop)
     expected, ends = "", True
     for step in plain.greedy(answered.ask.tokens, answered.ask.max_tokens):
@@ -167,7 +175,7 @@ def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainModel, fe
             break
         if vocabulary.is_end(step.token) or watch.add(vocabulary.piece(step.token)):
             break
-    expected = watch.text if ends else expected.rstrip("\ufffd")  # a character that goes on behind the tie
+    expected = watch.text if ends else expected.rstrip("\ufffd")  # drop a character that is complete only after the tie
     for text in answered.texts:
         if text != expected and (ends or not text.startswith(expected)):
             return f"{answered.item_id}: {text!r} and {expected!r}"

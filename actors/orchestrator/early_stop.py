@@ -248,13 +248,15 @@ def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> 
         return
     for benchmark in benchmarks:
         if can_end_early(benchmark):
-            yield Comparison(arm.name, arm.reference, benchmark.name, benchmark.higher_is_better, len(benchmarks))
+            yield Comparison(
+                arm.name, arm.reference, benchmark.spec.name, benchmark.spec.higher_is_better, len(benchmarks)
+            )
 
 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:
     """Return whether the betting sequence is valid: scores between 0 and 1, and items that are independent draws."""
     sources = Counter(item.cluster for item in benchmark.items if item.cluster is not None)
-    return benchmark.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
+    return benchmark.spec.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
 
 
 def _no_progress(benchmark: PlannedBenchmark, config: PipelineConfig) -> _ArmProgress:

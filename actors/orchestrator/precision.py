@@ -51,9 +51,9 @@ def _precision(benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision
     """Return the precision of one benchmark, or None if its scale is unknown or it has no items."""
     settings = config.statistics
     n_items, n_runs = len(benchmark.items), len(seeds_of(config, benchmark))
-    if benchmark.metric == "nll":
+    if benchmark.spec.metric == "nll":
         variances, margin = (settings.assumed_sd_ln_ppl**2,) * 2, settings.margins.ln_ppl
-    elif benchmark.metric == "accuracy":
+    elif benchmark.spec.metric == "accuracy":
         variances, margin = discordance_bounds(settings.assumed_discordance, n_runs), settings.margins.accuracy
     else:
         return None
@@ -63,9 +63,9 @@ def _precision(benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision
     needed = items_needed(variances[0], margin), items_needed(variances[1], margin)
     return Precision(
         benchmark.name,
-        benchmark.metric,
+        benchmark.spec.metric,
         n_items,
-        benchmark.n_items_total,
+        benchmark.data.n_items_total,
         n_runs,
         at_best,
         at_worst,

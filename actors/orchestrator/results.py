@@ -307,19 +307,19 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
         described.append(
             {
                 "name": benchmark.name,
-                "kind": benchmark.kind,
-                "metric": benchmark.metric,
-                "higher_is_better": benchmark.higher_is_better,
-                "version": benchmark.version,
-                "n_items_total": benchmark.n_items_total,
+                "kind": benchmark.spec.kind,
+                "metric": benchmark.spec.metric,
+                "higher_is_better": benchmark.spec.higher_is_better,
+                "version": benchmark.spec.version,
+                "n_items_total": benchmark.data.n_items_total,
                 "n_items": len(benchmark.items),
-                "shots": benchmark.shots,
+                "shots": benchmark.data.shots,
                 "seeds": list(seeds_of(config, benchmark)),
                 "deterministic": not benchmark.sampled,
-                "data_hash": benchmark.data_hash,
-                "title": dict(benchmark.title),
-                "source": dict(benchmark.source),
-                "category": benchmark.category,
+                "data_hash": benchmark.data.data_hash,
+                "title": dict(benchmark.spec.title),
+                "source": dict(benchmark.data.source),
+                "category": benchmark.spec.category,
             }
         )
     return described

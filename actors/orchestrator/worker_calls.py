@@ -63,7 +63,7 @@ class WorkerCalls:
             arm=block.arm,
             gguf_path=arm.gguf_path,
             benchmark=block.benchmark,
-            scorer=benchmark.scorer,
+            scorer=benchmark.spec.scorer,
             items=items,
             seeds=block.seeds,
             sampling=self._sampling,

@@ -1,7 +1,7 @@
-"""The visualization worker: findings -> charts.
+"""The visualization worker: it draws charts from the results folder alone.
 
-A plain class that takes an order and calls `reporting`; Ray is put around it where it is started. It draws
-from the results folder alone and leaves documents to the documentation worker.
+It is a plain class that takes an order and calls `reporting`. `ray.remote` is applied where it is started. The
+documentation worker writes the documents.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from reporting.charts.draw import ChartFiles, draw_charts
 
 
 class VisualizationWorker:
-    """Draws all charts of a results folder."""
+    """A worker that draws all charts of a results folder."""
 
     def draw(self, order: ChartOrder) -> ChartFiles:
-        """Draw, and say what was written. Raises BadInput where the results cannot be read."""
+        """Draw the charts and return the files written. Raise `BadInput` if the results cannot be read."""
         return draw_charts(order.results_path, order.output_dir, order.lang)

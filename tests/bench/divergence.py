@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.evaluation.benchmarks.chunks import CONTEXT_TOKENS, chunk_questions
+from actors.evaluation.benchmarks.chunks import CONTEXT_TOKENS, chunk_items
 from actors.llama.file_types import resolve_type
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
@@ -66,7 +66,7 @@ def _measures(setting: Setting, name: str) -> list[Measure]:
 def pass_order(setting: Setting, reference: Path, arm: Path) -> PassOrder:
     """Make an order for `setting.chunks` chunks through the reference and one arm; both write records."""
     with Model(reference, vocab_only=True) as vocabulary:
-        questions = chunk_questions(text_file(setting.folder).read_text(encoding="utf-8"), vocabulary)
+        questions = chunk_items(text_file(setting.folder).read_text(encoding="utf-8"), vocabulary)
     items = tuple(Item(one.item_id, one.task, None, one.item_id) for one in questions[: setting.chunks])
     layout = chunk_layout(setting.threads)
     blocks = [

@@ -30,8 +30,8 @@ from actors.engines.sampling import draw_tokens, generator_for
 from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
 from actors.evaluation.benchmarks.reading import read_rows
-from actors.evaluation.contract import Inputs, few_shot_prompt
-from actors.evaluation.kv_cache import Need, choose_cache, need_of
+from actors.evaluation.contract import LoaderInputs, few_shot_prompt
+from actors.evaluation.kv_cache import CacheNeed, cache_need_of_tasks, choose_cache
 from actors.llama.file_types import resolve_type
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
@@ -64,7 +64,7 @@ def run(setting: Setting) -> Sequence[Measure]:
 
 def _gsm8k(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
-        inputs = Inputs(setting.data_dir, Sampling(), vocabulary)
+        inputs = LoaderInputs(setting.data_dir, Sampling(), vocabulary)
         shots = read_rows(inputs, gsm8k.TRAIN, gsm8k.problem).values[:5]
         questions = read_rows(inputs, gsm8k.TEST, gsm8k.problem).values[:ITEMS]
     examples = [f"Question: {shot.question}\nAnswer: {gsm8k.cleaned(shot)}\n\n" for shot in shots]
@@ -85,7 +85,7 @@ def _gsm8k(setting: Setting, model: Path) -> list[Measure]:
 
 def _chat(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
-        questions = read_rows(Inputs(setting.data_dir, Sampling(), vocabulary), gsm8k.TEST, gsm8k.problem).values
+        questions = read_rows(LoaderInputs(setting.data_dir, Sampling(), vocabulary), gsm8k.TEST, gsm8k.problem).values
     tasks = [Generate((Message("user", one.question),), True, (), 128) for one in questions[:ITEMS]]
     layout, other = _layouts(model, tasks, setting.threads)
     ours = [_generate(model, layout, tasks) for _ in range(setting.repeats)]
@@ -119,7 +119,9 @@ def _decode(setting: Setting, model: Path) -> list[Measure]:
 
 def _arc(setting: Setting, model: Path) -> list[Measure]:
     with Model(model, vocab_only=True) as vocabulary:
-        tasks = [one.task for one in ARC.load(Inputs(setting.data_dir, Sampling(), vocabulary)).questions[:ARC_ITEMS]]
+        tasks = [
+            one.task for one in ARC.load(LoaderInputs(setting.data_dir, Sampling(), vocabulary)).raw_items[:ARC_ITEMS]
+        ]
     layout = replace(_layouts(model, tasks, setting.threads)[0], flash_attention=False)  # like in a plan
     need = _need(model, tasks)
     ours = [_choose(model, layout, tasks) for _ in range(setting.repeats)]
@@ -194,12 +196,12 @@ def _layouts(model: Path, tasks: Sequence[Task], threads: int) -> tuple[EngineLa
     return chosen, replace(chosen, kv_unified=not cache.unified, n_ctx=_cells(need, cache.sequences, not cache.unified))
 
 
-def _need(model: Path, tasks: Sequence[Task]) -> Need:
+def _need(model: Path, tasks: Sequence[Task]) -> CacheNeed:
     with Model(model, vocab_only=True) as vocabulary:
-        return need_of(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
+        return cache_need_of_tasks(tasks, max(getattr(task, "max_tokens", 0) for task in tasks), vocabulary)
 
 
-def _cells(need: Need, sequences: int, unified: bool) -> int:
+def _cells(need: CacheNeed, sequences: int, unified: bool) -> int:
     return need.unified_cells(sequences) if unified else need.cells_by_sequence(sequences)
 
 

@@ -1,4 +1,4 @@
-"""A hub on loopback: hands out data set files as the real one does, as far as huggingface_hub asks for them."""
+"""A hub on loopback that serves data set files like the real one, as far as huggingface_hub asks for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextlib.contextmanager
 def hub_with(files: Mapping[tuple[str, str], bytes]) -> Iterator[tuple[str, list[str]]]:
-    """A hub that has `files` by (repository, path), at any revision; its address, and the requests as they come."""
+    """Start a hub that has `files` by (repository, path) at any revision. Yield its address and a list of requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def hub_with(files: Mapping[tuple[str, str], bytes]) -> Iterator[tuple[str, list
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Tests are quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

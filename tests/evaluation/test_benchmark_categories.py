@@ -1,4 +1,4 @@
-"""What each benchmark asks for: the project's own by known names, the user's by any."""
+"""Categories: built-in benchmarks have known ones, custom benchmarks may have any."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from reporting.categories import TITLES
 CAPITALS = 'data: capitals.jsonl\nprompt: "{{ country }}?"\ntarget: city\nscorer: contains\n'
 
 
-def test_our_benchmarks_have_categories_that_have_titles() -> None:
-    """But for those that ask for several things at once."""
-    named = {name: benchmark.category for name, benchmark in BENCHMARKS.items() if benchmark.category}
+def test_categories_of_built_in_benchmarks_have_titles() -> None:
+    """A benchmark that tests several skills at once has no category."""
+    named = {name: one.spec.category for name, one in BENCHMARKS.items() if one.spec.category}
     assert set(named.values()) <= TITLES.keys()
     assert named["gsm8k"] == named["math"] == named["mgsm_ja"] == "mathematical_reasoning"
     assert named["arc_challenge"] == "knowledge_qa"
     assert named["perplexity_wikitext2"] == "language_modelling"
 
 
-def test_a_file_of_the_users_gives_a_category_or_none(tmp_path: Path, tiny: Model) -> None:
+def test_a_custom_benchmark_may_have_a_category(tmp_path: Path, tiny: Model) -> None:
     (tmp_path / "capitals.jsonl").write_text('{"id": "jp", "country": "Japan", "city": "Tokyo"}\n')
     path = tmp_path / "capitals.yaml"
     for given, category in (("", None), ("category: geography\n", "geography")):
         path.write_text(CAPITALS + given)
         (benchmark,) = find_benchmarks([str(path)])
-        assert load(benchmark, data_dir=None, sampling=Sampling(), vocabulary=tiny).category == category
+        assert load(benchmark, data_dir=None, sampling=Sampling(), vocabulary=tiny).spec.category == category
 
 
 def test_a_category_is_a_plain_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of benchmarks: names, loading, faults in data, and what the demo and the real data hold."""
+"""The table of benchmarks: names, loading, faults in data, and the contents of the demo and the real data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.evaluation.benchmarks import BENCHMARKS, cache_need, find_benchmarks, is_sampled, load
+from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
-from actors.evaluation.hub_files import HubDoor
+from actors.evaluation.hub_files import DatasetHub
+from actors.evaluation.kv_cache import cache_need
 from actors.evaluation.scorers import scorer_of
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
@@ -20,34 +21,34 @@ from conf.schema import Sampling
 SAMPLING = Sampling()
 
 
-def test_perplexity_names_both_texts_and_each_name_comes_once() -> None:
+def test_perplexity_means_both_texts_and_each_benchmark_comes_once() -> None:
     both = ("perplexity_wikitext2", "perplexity_ja_wiki")
     assert names_of(["perplexity"]) == both
     assert names_of(["perplexity_ja_wiki", "gsm8k", "perplexity"]) == (both[1], "gsm8k", both[0])
 
 
 def names_of(given: list[str]) -> tuple[str, ...]:
-    return tuple(benchmark.name for benchmark in find_benchmarks(given))
+    return tuple(benchmark.spec.name for benchmark in find_benchmarks(given))
 
 
-def test_unknown_and_later_benchmarks_are_told_all_at_once() -> None:
+def test_unknown_and_planned_benchmarks_are_reported_together() -> None:
     with pytest.raises(BadInput) as raised:
         find_benchmarks(["gsm8", "elyza", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
-    assert "not there yet" in str(later)
+    assert "not available yet" in str(later)
 
 
-def test_each_benchmark_stands_under_its_own_name() -> None:
-    assert all(name == benchmark.name for name, benchmark in BENCHMARKS.items())
+def test_each_benchmark_is_in_the_table_under_its_own_name() -> None:
+    assert all(name == benchmark.spec.name for name, benchmark in BENCHMARKS.items())
 
 
-def test_each_benchmark_names_a_scorer_that_there_is() -> None:
-    assert all(callable(scorer_of(benchmark.scorer)) for benchmark in BENCHMARKS.values())
+def test_each_benchmark_names_an_existing_scorer() -> None:
+    assert all(callable(scorer_of(benchmark.spec.scorer)) for benchmark in BENCHMARKS.values())
 
 
 @pytest.mark.parametrize("name", ["demo_qa", "demo_choice", "perplexity_pydoc"])
-def test_the_demo_needs_no_data_folder_and_loads_the_same_each_time(name: str, tiny: Model) -> None:
+def test_the_demo_needs_no_data_folder_and_always_loads_the_same(name: str, tiny: Model) -> None:
     data = load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny)
     again = load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny)
     assert data == again
@@ -59,9 +60,9 @@ def test_the_demo_needs_no_data_folder_and_loads_the_same_each_time(name: str, t
 def test_only_generated_answers_above_temperature_zero_depend_on_the_seed(tiny: Model) -> None:
     generated = load("demo_qa", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
     chosen = load("demo_choice", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
-    assert is_sampled(generated, SAMPLING)
-    assert not is_sampled(generated, Sampling(temperature=0.0))
-    assert not is_sampled(chosen, SAMPLING)
+    assert is_sampled(generated.spec, SAMPLING)
+    assert not is_sampled(generated.spec, Sampling(temperature=0.0))
+    assert not is_sampled(chosen.spec, SAMPLING)
 
 
 def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
@@ -72,24 +73,22 @@ def test_no_example_of_the_demo_is_one_of_its_questions(tiny: Model) -> None:
             assert text.count(text.split("\n\n")[-1].splitlines()[0]) == 1
 
 
-NO_HUB = HubDoor(endpoint="http://127.0.0.1:9")
-"""Nobody listens there."""
+NO_HUB = DatasetHub(endpoint="http://127.0.0.1:9")
+"""No server listens there."""
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "math", "arc_challenge", "mgsm_ja", "perplexity_wikitext2"])
-def test_without_a_data_folder_and_without_a_hub_the_message_says_what_to_give(
-    name: str, tmp_path: Path, tiny: Model
-) -> None:
+def test_without_a_data_folder_and_a_hub_the_message_says_what_to_give(name: str, tmp_path: Path, tiny: Model) -> None:
     with pytest.raises(BadInput, match=rf"a folder that holds \S+ \(for {name}\).*Give --data-dir"):
         load(name, data_dir=None, sampling=SAMPLING, vocabulary=tiny, hub=replace(NO_HUB, cache_dir=tmp_path))
 
 
-def test_what_no_hub_has_needs_a_data_folder(tiny: Model) -> None:
-    with pytest.raises(BadInput, match="on no hub that we know of: give --data-dir"):
+def test_a_data_set_on_no_hub_needs_a_data_folder(tiny: Model) -> None:
+    with pytest.raises(BadInput, match=r"No known hub has it\. Give --data-dir"):
         load("perplexity_ja_wiki", data_dir=None, sampling=SAMPLING, vocabulary=tiny)
 
 
-def test_a_missing_file_is_named(tmp_path: Path, tiny: Model) -> None:
+def test_the_message_names_a_missing_file(tmp_path: Path, tiny: Model) -> None:
     with pytest.raises(BadInput, match=r"gsm8k/test\.jsonl"):
         load("gsm8k", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
 
@@ -118,7 +117,7 @@ GOOD = '{"id": "test-1", "question": "q", "answer": "#### 1,000"}'
         ('{"id": "test-1", "question": "q", "answer": "#### 1"}', "line 1 has the same"),
     ],
 )
-def test_a_broken_line_is_told_with_file_and_number(line: str, said: str, tmp_path: Path, tiny: Model) -> None:
+def test_a_broken_line_is_reported_with_file_and_number(line: str, said: str, tmp_path: Path, tiny: Model) -> None:
     write_gsm8k(tmp_path, [GOOD, line])
     with pytest.raises(BadInput) as raised:
         load("gsm8k", data_dir=tmp_path, sampling=SAMPLING, vocabulary=tiny)
@@ -144,11 +143,11 @@ def test_a_larger_limit_extends_a_smaller_one_and_chunks_stay_in_order(tiny: Mod
     assert [chunk.item_id for chunk in chunks[:2]] == ["chunk-00000", "chunk-00001"]
     first = chunks[1].task
     assert isinstance(first, Measure)
-    # 512 tokens, the first replaced by BOS (the tiny model asks for it), tokens 257..511 scored.
+    # 512 tokens, the first replaced by BOS (the tiny model adds it), tokens 257..511 scored.
     assert (len(first.tokens), first.tokens[0], first.first_scored) == (512, tiny.bos, 257)
 
 
-def test_the_real_data_sets_load_whole(data_dir: Path, tiny: Model) -> None:
+def test_the_real_data_sets_load_completely(data_dir: Path, tiny: Model) -> None:
     gsm8k = load("gsm8k", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
     arc = load("arc_challenge", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
     assert (len(gsm8k.items), len(arc.items)) == (879, 781)
@@ -156,12 +155,12 @@ def test_the_real_data_sets_load_whole(data_dir: Path, tiny: Model) -> None:
     item = arc.items[0]
     assert isinstance(item.task, Choose)
     text = "".join(message.content for message in item.task.messages)
-    # The tiny model has no room for 25 examples: its tokens are short.
+    # The tiny model has no room for 25 examples, because its tokens are short.
     assert text.count("Question:") == 26 - item.shots_dropped
     assert 0 <= item.target < len(item.task.choices)
 
 
-def test_the_other_real_data_sets_load_whole_and_ask_as_their_files_say(data_dir: Path, tiny: Model) -> None:
+def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_files(data_dir: Path, tiny: Model) -> None:
     def loaded(name: str) -> BenchmarkData:
         return load(name, data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
 
@@ -175,7 +174,7 @@ def test_the_other_real_data_sets_load_whole_and_ask_as_their_files_say(data_dir
     assert {item.target for item in letter.items} <= set("ABCDE")
     task = mgsm.items[0].task
     assert isinstance(task, Generate) and task.chat and [message.role for message in task.messages] == ["user"]
-    # The same questions, asked in another way, are the same items.
+    # The same questions are the same items, however they are asked.
     assert {item.item_id for item in letter.items} == {item.item_id for item in loaded("arc_challenge").items}
     assert {item.item_id: item.target for item in chat.items} == {
         item.item_id: item.target for item in loaded("gsm8k").items

@@ -1,4 +1,4 @@
-"""Benchmarks of the user's own: YAML files with data, prompt and scorer, and Python functions in a process apart."""
+"""Custom benchmarks: YAML files with data, prompt and scorer, and Python functions in a process of their own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import yaml
 from actors.engines.scripted import Script, ScriptedEngine
 from actors.errors import FunctionFailed
 from actors.evaluation.actor import EvaluationWorker
-from actors.evaluation.benchmarks import cache_need, find_benchmarks, is_sampled, load
+from actors.evaluation.benchmarks import find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.evaluate import evaluate_block
+from actors.evaluation.kv_cache import cache_need
 from actors.llama.model import Model
 from actors.orders import BlockOrder, Call, Choose, Generate, Measure
 from conf.faults import BadInput
@@ -35,7 +36,7 @@ ASKED: dict[str, Any] = {
 
 
 def write(folder: Path, settings: dict[str, Any], lines: list[dict[str, Any]] | None = None) -> str:
-    """A YAML file and its data; its path."""
+    """Write a YAML file and its data, and return the path of the YAML file."""
     text = "".join(json.dumps(line) + "\n" for line in (LINES if lines is None else lines))
     (folder / "capitals.jsonl").write_text(text)
     (folder / "capitals.yaml").write_text(yaml.safe_dump(settings))
@@ -49,7 +50,15 @@ def loaded(path: str, tiny: Model, **values: Any) -> BenchmarkData:
 
 def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> BlockOrder:
     return BlockOrder(
-        "f16", tiny.path, data.name, data.scorer, data.items, seeds, SAMPLING, layout(), str(folder / "records.jsonl")
+        "f16",
+        tiny.path,
+        data.spec.name,
+        data.spec.scorer,
+        data.items,
+        seeds,
+        SAMPLING,
+        layout(),
+        str(folder / "records.jsonl"),
     )
 
 
@@ -58,7 +67,7 @@ def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, .
 
 def test_a_yaml_file_is_enough_to_ask_and_score(tmp_path: Path, tiny: Model) -> None:
     data = loaded(write(tmp_path, ASKED | {"stop": ["\n"], "max_tokens": 8}), tiny)
-    assert (data.name, data.kind, data.shots) == ("capitals", "generate", 0)
+    assert (data.spec.name, data.spec.kind, data.shots) == ("capitals", "generate", 0)
     by_id = {item.item_id: item for item in data.items}
     assert by_id["jp"].task == Generate(by_id["jp"].task.messages, False, ("\n",), 8)  # type: ignore[union-attr]
     assert by_id["jp"].task.messages[0].content == "Q: capital of Japan?\nA:"  # type: ignore[union-attr]
@@ -94,11 +103,11 @@ def test_chat_has_a_system_message_and_examples_as_turns(tmp_path: Path, tiny: M
     ]
 
 
-def test_choices_are_compared_by_likelihood_and_named_by_text_or_place(tmp_path: Path, tiny: Model) -> None:
+def test_choices_are_compared_by_likelihood_and_the_target_is_a_text_or_an_index(tmp_path: Path, tiny: Model) -> None:
     settings = ASKED | {"scorer": "choice_loglik", "choices": "others"}
     lines = [LINES[0], LINES[0] | {"id": "x", "city": 0}]
     data = loaded(write(tmp_path, settings, lines), tiny)
-    assert data.kind == "choose" and not is_sampled(data, SAMPLING)
+    assert data.spec.kind == "choose" and not is_sampled(data.spec, SAMPLING)
     assert {item.item_id: item.target for item in data.items} == {"jp": 1, "x": 0}
     task = data.items[0].task
     assert isinstance(task, Choose) and task.choices == (" Osaka", " Tokyo")
@@ -108,7 +117,7 @@ def test_any_text_can_be_measured(tmp_path: Path, tiny: Model) -> None:
     (tmp_path / "perplexity_mine.txt").write_text("the end of the day and the answer is in it. " * 200)
     (tmp_path / "perplexity_mine.yaml").write_text("data: perplexity_mine.txt\nscorer: measured\n")
     data = loaded(str(tmp_path / "perplexity_mine.yaml"), tiny)
-    assert (data.name, data.metric, data.higher_is_better) == ("perplexity_mine", "nll", False)
+    assert (data.spec.name, data.spec.metric, data.spec.higher_is_better) == ("perplexity_mine", "nll", False)
     assert isinstance(data.items[0].task, Measure)
 
 
@@ -155,26 +164,26 @@ def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model
         ({"scorer": "regex"}, "`pattern` with the scorer regex"),
         ({"scorer": "choice_loglik"}, "`choices` with the scorer"),
         ({"system": "x"}, "`chat: true`"),
-        ({"name": "gsm8k"}, "no benchmark of ours has"),
+        ({"name": "gsm8k"}, "no built-in benchmark has"),
         ({"name": "My Quiz"}, "pattern"),
         ({"id": "nr"}, "field 'nr'"),
     ],
 )
-def test_faults_of_a_yaml_file_are_told_with_what_is_allowed(
+def test_faults_of_a_yaml_file_are_reported_with_what_is_allowed(
     change: dict[str, Any], said: str, tmp_path: Path, tiny: Model
 ) -> None:
     with pytest.raises(BadInput, match=said):
         loaded(write(tmp_path, ASKED | change), tiny)
 
 
-def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
+def test_two_benchmarks_with_the_same_name_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, ASKED)
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(ASKED | {"name": "capitals"}))
     with pytest.raises(BadInput, match="names differ"):
         find_benchmarks([path, str(tmp_path / "other.yaml")])
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     for name in ("none.yaml", "none.py"):
         with pytest.raises(BadInput, match=name):
             find_benchmarks([str(tmp_path / name)])
@@ -194,13 +203,13 @@ def function(folder: Path, body: str, settings: dict[str, Any] | None = None) ->
 
 
 def called(path: str, tiny: Model, folder: Path, seeds: tuple[int, ...] = (0, 1)) -> list[dict[str, Any]]:
-    """The records that a worker writes."""
+    """Evaluate a function and return the records that the worker writes."""
     order = order_of(loaded(path, tiny), tiny, folder, seeds)
     EvaluationWorker().evaluate(order, ignore)
     return [json.loads(line) for line in Path(order.records_path).read_text().splitlines()]
 
 
-def test_a_function_gives_scores_by_item_and_is_told_model_seed_and_options(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_gets_model_seed_and_options_and_returns_scores_by_item(tmp_path: Path, tiny: Model) -> None:
     body = (
         "assert open(model_path, 'rb').read(4) == b'GGUF'\n"
         "assert benchmark_config['sampling']['max_tokens'] == 64 and benchmark_config['threads'] == 1\n"
@@ -215,10 +224,10 @@ def test_a_function_gives_scores_by_item_and_is_told_model_seed_and_options(tmp_
         ("b", 0, 0.0, "wrong"),
         ("b", 1, 1.0, "correct"),
     ]
-    assert len({one["prompt_hash"] for one in records}) == 2  # an item pairs with itself under every seed and arm
+    assert len({one["prompt_hash"] for one in records}) == 2  # an item has the same hash under every seed and arm
 
 
-def test_a_function_may_give_rows_with_texts_and_without_scores(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_may_return_rows_with_texts_and_without_scores(tmp_path: Path, tiny: Model) -> None:
     body = (
         "import numpy\n"
         "return [{'item_id': 1, 'score': numpy.float32(1), 'answer': 'x', 'text': 'so x'},\n"
@@ -233,7 +242,7 @@ def test_a_function_may_give_rows_with_texts_and_without_scores(tmp_path: Path, 
     assert (records[0]["answer"], records[0]["text"]) == ("x", "so x")
 
 
-def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_may_return_one_number(tmp_path: Path, tiny: Model) -> None:
     (record,) = called(function(tmp_path, "return 0.83"), tiny, tmp_path, (0,))
     assert (record["item_id"], record["score"]) == ("whole", 0.83)
 
@@ -244,15 +253,15 @@ def test_a_function_may_give_one_number(tmp_path: Path, tiny: Model) -> None:
         ("print('before')\nraise RuntimeError('it broke')", "failed", "it broke"),
         ("import os\nos._exit(3)", "exit code 3", ""),
         ("import time\ntime.sleep(60)", "took longer than its limit of 0.5 s", ""),
-        ("return 'good'", "gave back 'good'", ""),
-        ("return {}", "gave back", ""),
-        ("return [{'score': 1}]", "each needs its own", ""),
+        ("return 'good'", "returned 'good'", ""),
+        ("return {}", "returned", ""),
+        ("return [{'score': 1}]", "each needs its own id", ""),
         ("return [{'id': 1, 'score': 1}, {'id': 1, 'score': 0}]", "2 items with 1 ids", ""),
         ("return {'a': 'high'}", "the score 'high'", ""),
         ("return {'a': float('nan')}", "failed", "JSON compliant"),
     ],
 )
-def test_what_a_function_breaks_is_told_with_its_last_lines(
+def test_a_failing_function_is_reported_with_its_last_lines(
     body: str, said: str, in_log: str, tmp_path: Path, tiny: Model
 ) -> None:
     path = function(tmp_path, body, {"name": "mine", "time_limit_s": 0.5 if "sleep" in body else 60})
@@ -261,24 +270,28 @@ def test_what_a_function_breaks_is_told_with_its_last_lines(
     assert in_log in "\n".join(raised.value.log_tail)
 
 
-def test_a_file_that_was_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
+def test_a_file_that_changed_after_planning_is_not_run(tmp_path: Path, tiny: Model) -> None:
     order = order_of(loaded(function(tmp_path, "return 1"), tiny), tiny, tmp_path)
     function(tmp_path, "return 0")
-    with pytest.raises(FunctionFailed, match="changed since"):
+    with pytest.raises(FunctionFailed, match="has changed since"):
         EvaluationWorker().evaluate(order, ignore)
 
 
-def test_nothing_of_a_file_is_run_before_its_block(tmp_path: Path, tiny: Model) -> None:
+def test_a_file_is_not_run_before_its_block(tmp_path: Path, tiny: Model) -> None:
     path = function(tmp_path, "return 1")
     Path(path).write_text("raise RuntimeError('imported')\n" + Path(path).read_text())
     data = loaded(path, tiny, limit=7)
     (item,) = data.items
     assert isinstance(item.task, Call) and item.task.limit == 7
-    assert data.kind == "function" and is_sampled(data, SAMPLING) and not is_sampled(data, Sampling(temperature=0))
+    assert (
+        data.spec.kind == "function"
+        and is_sampled(data.spec, SAMPLING)
+        and not is_sampled(data.spec, Sampling(temperature=0))
+    )
     assert cache_need(data, sampling=SAMPLING, vocabulary=tiny).unified_cells(4) == 256
 
 
-def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_path: Path, tiny: Model) -> None:
+def test_a_function_is_identified_by_its_options_and_not_by_its_path(tmp_path: Path, tiny: Model) -> None:
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
         folder.mkdir()
@@ -287,7 +300,7 @@ def test_where_a_file_lies_is_no_part_of_its_identity_and_its_options_are(tmp_pa
     other = loaded(function(tmp_path, "return 1", {"name": "m", "options": {"x": 1}}), tiny)
     assert other.data_hash not in same
     fixed = loaded(function(tmp_path, "return 1", {"name": "m", "sampled": False}), tiny)
-    assert not is_sampled(fixed, SAMPLING)
+    assert not is_sampled(fixed.spec, SAMPLING)
 
 
 def test_a_python_file_without_the_function_is_bad_input(tmp_path: Path) -> None:
@@ -299,7 +312,7 @@ def test_a_python_file_without_the_function_is_bad_input(tmp_path: Path) -> None
         find_benchmarks([str(tmp_path / "x.py")])
 
 
-def test_failures_cross_process_borders_whole() -> None:
+def test_a_failure_keeps_its_log_when_it_crosses_a_process_border() -> None:
     error = FunctionFailed("it failed", ["one", "two"])
     made = error.__reduce__()
     again = made[0](*made[1])

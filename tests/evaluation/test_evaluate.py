@@ -1,4 +1,4 @@
-"""Blocks: records, their order and bytes, and the worker that writes them."""
+"""Blocks: their records, the order and bytes of those, and the worker that writes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def order(name: str, tiny: Model, path: Path, n_items: int = 3, seeds: tuple[int
         "f16",
         tiny.path,
         name,
-        data.scorer,
+        data.spec.scorer,
         data.items[:n_items],
         seeds,
         sampling,
@@ -103,7 +103,7 @@ def test_records_appear_only_after_their_timings(tmp_path: Path, tiny: Model) ->
     assert not Path(block.records_path).exists()
 
 
-def test_a_model_that_does_not_load_is_an_error_and_the_worker_lives_on(tmp_path: Path, tiny: Model) -> None:
+def test_a_model_that_does_not_load_is_an_error_and_the_worker_keeps_working(tmp_path: Path, tiny: Model) -> None:
     block = order("demo_qa", tiny, tmp_path)
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF nothing")
@@ -146,7 +146,7 @@ def test_templates_that_fail_or_reach_out_of_the_sandbox_are_refused(template: s
         render(template)
 
 
-def test_a_template_of_the_configuration_stands_in_for_the_models_own(tmp_path: Path, tiny: Model) -> None:
+def test_a_template_of_the_configuration_replaces_the_models_own(tmp_path: Path, tiny: Model) -> None:
     messages, template = [Message("user", "hi")], "<{{ messages[0].content }}>"
     assert render_prompt(messages, chat=True, model=tiny, template_instead=template).text == "<hi>"
     assert render_prompt(messages, chat=False, model=tiny, template_instead=template).text == "hi"

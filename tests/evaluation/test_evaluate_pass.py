@@ -1,4 +1,4 @@
-"""Passes: an arm's records are the same alone, beside others, and after a resume; what cannot be compared says why."""
+"""Passes: an arm's records are the same alone and beside others, and say why if there is no comparison."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reporting.validate import validate
 from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model
 
-# Less than a chunk a call, so that a chunk comes in several pieces.
+# A call decodes less than a chunk, so that a chunk is decoded in several pieces.
 LAYOUT = layout(sequences=1, n_ctx=512, n_batch=200)
 
 
@@ -78,7 +78,7 @@ def test_records_are_the_same_alone_and_beside_others(
         assert evaluate(worker, [block(arm, arms, chunks, tmp_path)])[arm] == together[arm]
 
 
-def test_records_say_how_far_an_arm_is_and_classes_add_up(
+def test_records_hold_the_divergence_and_classes_add_up(
     worker: EvaluationWorker, arms: dict[str, str], chunks: tuple[Item, ...], tmp_path: Path
 ) -> None:
     found = evaluate(worker, [block(arm, arms, chunks, tmp_path) for arm in arms])
@@ -140,5 +140,5 @@ def test_a_pass_with_a_broken_arm_writes_nothing(
     assert not list(tmp_path.glob("*.jsonl"))
 
 
-def test_statistics_know_the_classes() -> None:
+def test_statistics_and_records_use_the_same_token_classes() -> None:
     assert {kind.label for kind in TokenClass} == set(TOKEN_CLASSES)

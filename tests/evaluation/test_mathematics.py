@@ -1,4 +1,4 @@
-"""Mathematical answers: what is boxed, what is equal, and that no answer can stop or fill the machine."""
+"""Mathematical answers: what is boxed, what is equal, and that no answer can hang the machine or fill its memory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def comparer() -> Iterator[Comparer]:
 
 def score(target: str, text: str, reason: FinishReason = "eog") -> tuple[str, str | None, str | None]:
     item = Item("i", Generate((), False, (), 8), target, "hash")
-    verdict = score_mathematics(item, Answer(text, None, 1, 1, reason))
-    return verdict.outcome, verdict.reason, verdict.answer
+    scored = score_mathematics(
+        item, Answer(text, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason=reason)
+    )
+    return scored.outcome, scored.reason, scored.answer
 
 
 @pytest.mark.parametrize(
@@ -105,5 +107,5 @@ def test_units_at_the_end_do_not_count(gold: str, given: str) -> None:
     assert score(gold, rf"\boxed{{{given}}}")[0] == "correct"
 
 
-def test_a_text_that_is_no_unit_counts() -> None:
+def test_a_text_that_is_not_a_unit_counts() -> None:
     assert score(r"\text{Evelyn}", r"\boxed{\text{Briana}}")[0] == "wrong"

@@ -1,4 +1,4 @@
-"""Speed and memory of an arm: what is written, and llama.cpp's own account of its buffers."""
+"""Speed and memory of an arm: the file that is written, and the buffer sizes from llama.cpp's log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_arm_is_measured_once_and_written(tmp_path: Path, tiny_path: str) -> 
     assert sum(reported) > 300
 
 
-def test_a_small_cache_takes_a_shorter_workload(tmp_path: Path, tiny_path: str) -> None:
+def test_a_small_cache_gets_a_shorter_workload(tmp_path: Path, tiny_path: str) -> None:
     order = PerformanceOrder("f16", tiny_path, layout(sequences=40, n_ctx=256), str(tmp_path / "f16.json"))
     EvaluationWorker().measure_performance(order, lambda tokens: None)
     assert json.loads(Path(order.output_path).read_text())["batched"]["sequences"] == 256 // 24

@@ -1,4 +1,4 @@
-"""Extraction and scoring: golden cases, and the three outcomes."""
+"""Extraction and scoring: golden cases for numbers, and the outcomes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def item(target: object) -> Item:
 
 
 def answer(text: str, reason: FinishReason = "eog") -> Answer:
-    return Answer(text, None, 1, 1, reason)
+    return Answer(text, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason=reason)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.get("why") or repr(case["text"]) for case in CASES])
@@ -52,12 +52,12 @@ def test_japanese_numerals_are_read_back(small: int, large: int) -> None:
 
 
 @given(st.fractions(max_denominator=1000))
-def test_what_is_written_is_read_as_the_same_number(number: Fraction) -> None:
+def test_a_written_number_is_read_back(number: Fraction) -> None:
     assert final_number(f"Answer: {written(number)}") == number
 
 
 @given(st.text(alphabet="0123456789/.,-+ 十百千万億一二三・分の^{}\\$%eEx×=答は#", max_size=40))
-def test_no_row_of_signs_breaks_the_extraction(text: str) -> None:
+def test_no_sequence_of_signs_breaks_the_extraction(text: str) -> None:
     final_number(text)
 
 
@@ -95,13 +95,13 @@ def test_numbers_compare_by_value() -> None:
     ],
 )
 def test_short_answers_match_whole_words_of_the_first_line(text: str, accepted: list[str], right: bool) -> None:
-    verdict = score_short_answer(item(accepted), answer(text))
-    assert verdict.outcome == ("correct" if right else "wrong")
+    scored = score_short_answer(item(accepted), answer(text))
+    assert scored.outcome == ("correct" if right else "wrong")
 
 
-def test_choices_are_compared_by_their_likelihood_a_character() -> None:
+def test_choices_are_compared_by_likelihood_per_character() -> None:
     question = Item("c", Choose((), False, (" ab", " abcdefgh")), 1, "hash")
-    # -4/2 = -2 a character against -8/8 = -1: the longer one wins although its sum is lower.
-    verdict = score_choice(question, Choices((-4.0, -8.0), None, 1, 2))
-    assert (verdict.outcome, verdict.answer) == ("correct", "abcdefgh")
+    # -4/2 = -2 per character against -8/8 = -1: the longer one wins although its sum is lower.
+    scored = score_choice(question, Choices((-4.0, -8.0), None, 1, 2))
+    assert (scored.outcome, scored.answer) == ("correct", "abcdefgh")
     assert score_choice(question, Choices((-1.0, -4.0), None, 1, 2)).outcome == "wrong"  # equal: the first wins

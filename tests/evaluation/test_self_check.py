@@ -1,4 +1,4 @@
-"""The self-check: it passes where the batched engine is right, and stops an arm where it is not."""
+"""The self-check: it passes if the batched engine is right, and stops an arm if it is not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def order(path: str, folder: Path, **changes: bool) -> CheckOrder:
     return CheckOrder("q4_k_m", path, parts, None, str(folder / "check.json"))
 
 
-def test_a_sound_arm_passes_and_what_was_compared_is_written(tiny_path: str, tmp_path: Path) -> None:
+def test_a_sound_arm_passes_and_the_comparison_is_written(tiny_path: str, tmp_path: Path) -> None:
     worker = EvaluationWorker()
     asked, chosen, measured = worker.check(order(tiny_path, tmp_path), ignore)
     assert asked.n_answers == 2 and asked.nats_a_token is None
@@ -45,7 +45,7 @@ def test_a_sound_arm_passes_and_what_was_compared_is_written(tiny_path: str, tmp
 
 
 @pytest.mark.parametrize("architecture", ["gemma2", "jamba"])
-def test_models_with_other_memories_pass_with_and_without_sharing(architecture: str, tmp_path: Path) -> None:
+def test_models_with_another_kind_of_memory_pass_with_and_without_sharing(architecture: str, tmp_path: Path) -> None:
     path = str(write_tiny_architecture(tmp_path / "tiny.gguf", architecture))  # type: ignore[arg-type]
     run_check(order(path, tmp_path), ignore)
     run_check(order(path, tmp_path, unified=False, share=False), ignore)
@@ -53,12 +53,12 @@ def test_models_with_other_memories_pass_with_and_without_sharing(architecture: 
 
 
 def lose_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if llama.cpp did not copy sequences: what a fork should share is missing."""
+    """Make forks lose their prefix, as if llama.cpp did not copy sequences."""
     monkeypatch.setattr(Context, "fork", lambda self, source, target: None)
 
 
-@pytest.mark.parametrize(("part", "told"), [(0, "asked: .*and"), (1, "chosen: .*nats a token")])
-def test_a_fork_that_loses_its_beginning_stops_the_arm(
+@pytest.mark.parametrize(("part", "told"), [(0, "asked: .*and"), (1, "chosen: .*nats per token")])
+def test_a_fork_that_loses_its_prefix_stops_the_arm(
     part: int, told: str, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_prefix(monkeypatch)
@@ -75,5 +75,5 @@ def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     monkeypatch.setattr(divergence._Softmax, "logprob", lambda self, token: right(self, token) + 0.0032)
     whole = order(tiny_path, tmp_path)
     assert isinstance(CHUNKS[0].task, Measure)
-    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats a token"):
+    with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats per token"):
         run_check(replace(whole, parts=whole.parts[2:]), ignore)

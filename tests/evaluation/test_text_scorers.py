@@ -1,15 +1,18 @@
-"""Letters, texts and regular expressions: what each scorer takes for the answer."""
+"""Letters, texts and regular expressions: what each scorer takes as the answer, and the table of scorers."""
 
 from __future__ import annotations
+
+import inspect
 
 import pytest
 
 from actors.engines import Answer, Choices
-from actors.evaluation.contract import Score
-from actors.evaluation.scorers import SCORERS, scorer_of
+from actors.evaluation.contract import ScoreFunction
+from actors.evaluation.scorers import SCORE_FUNCTIONS, scorer_of
 from actors.evaluation.scorers.letter import final_letter, score_letter
-from actors.evaluation.scorers.texts import regex_scorer, score_contains, score_exact
+from actors.evaluation.scorers.texts import score_contains, score_exact
 from actors.orders import Generate, Item, Scorer
+from conf.scorers import SCORERS
 
 
 def item(target: object) -> Item:
@@ -17,7 +20,11 @@ def item(target: object) -> Item:
 
 
 def answer(text: str) -> Answer:
-    return Answer(text, None, 1, 1, "eog")
+    return Answer(text, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason="eog")
+
+
+def regex_of(pattern: str) -> ScoreFunction:
+    return scorer_of(Scorer("regex", {"pattern": pattern}))
 
 
 @pytest.mark.parametrize(
@@ -63,23 +70,34 @@ def test_an_answer_without_a_letter_is_wrong_with_its_reason() -> None:
         (score_exact, 7, "7", "correct"),
         (score_contains, "tokyo", "It is Tokyo, Japan.", "correct"),
         (score_contains, ["Kyoto", "Osaka"], "It is Tokyo.", "wrong"),
-        (regex_scorer(r"Answer: (\w+)"), "Tokyo", "Answer: Kyoto\nAnswer: Tokyo", "correct"),
-        (regex_scorer(r"\d+"), ["12"], "first 3, then 12", "correct"),
-        (regex_scorer(r"Answer: (\w+)"), "Tokyo", "Answer: Kyoto", "wrong"),
+        (regex_of(r"Answer: (\w+)"), "Tokyo", "Answer: Kyoto\nAnswer: Tokyo", "correct"),
+        (regex_of(r"\d+"), ["12"], "first 3, then 12", "correct"),
+        (regex_of(r"Answer: (\w+)"), "Tokyo", "Answer: Kyoto", "wrong"),
     ],
 )
-def test_texts_are_compared_whatever_their_width_case_and_space(
-    score: Score, target: object, text: str, outcome: str
+def test_width_case_and_space_make_no_difference_to_texts(
+    score: ScoreFunction, target: object, text: str, outcome: str
 ) -> None:
     assert score(item(target), answer(text)).outcome == outcome
 
 
-@pytest.mark.parametrize("score", [score_exact, score_contains, regex_scorer("x")])
-def test_a_text_without_an_answer_is_wrong_with_its_reason(score: Score) -> None:
+@pytest.mark.parametrize("score", [score_exact, score_contains, regex_of("x")])
+def test_a_text_without_an_answer_is_wrong_with_its_reason(score: ScoreFunction) -> None:
     assert score(item("x"), answer(" ")).reason == "no_answer"
 
 
-@pytest.mark.parametrize("name", sorted(set(SCORERS) - {"choice_loglik", "measured"}))
+def test_the_table_of_scorers_and_their_functions_have_the_same_names() -> None:
+    assert set(SCORERS) == set(SCORE_FUNCTIONS)
+
+
+def test_each_scorer_function_takes_the_settings_of_the_table() -> None:
+    for name, function in SCORE_FUNCTIONS.items():
+        parameters = inspect.signature(function).parameters.values()
+        assert {one.name for one in parameters if one.kind is one.KEYWORD_ONLY} == SCORERS[name].settings
+
+
+@pytest.mark.parametrize("name", sorted(name for name, rules in SCORERS.items() if rules.kind == "generate"))
 def test_scorers_of_texts_refuse_likelihoods(name: str) -> None:
+    settings = dict.fromkeys(SCORERS[name].settings, "x")
     with pytest.raises(TypeError, match="a text expected, got Choices"):
-        scorer_of(Scorer(name))(item("1"), Choices((-1.0,), None, 1, 1))
+        scorer_of(Scorer(name, settings))(item("1"), Choices((-1.0,), None, 1, 1))

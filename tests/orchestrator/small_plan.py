@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from actors.evaluation.contract import BenchmarkData, BenchmarkSpec, Kind
+from actors.evaluation.kv_cache import Cache
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
@@ -31,50 +34,43 @@ def sampled(n_items: int = 40, total: int = 100) -> PlannedBenchmark:
     items = tuple(
         Item(f"q{n:03}", Generate((Message("user", "2+2?"),), False, (), 16), "4", f"hash{n}") for n in range(n_items)
     )
-    return PlannedBenchmark(
-        "asked",
-        1,
-        "generate",
-        "accuracy",
-        True,
-        items,
-        total,
-        "d1",
-        Scorer("number"),
-        8,
-        {"en": "Asked"},
-        {},
-        True,
-        4096,
-        32,
-        True,
-        True,
-    )
+    spec = _spec("asked", "generate", shots=8, scorer="number")
+    data = BenchmarkData(spec, items, n_items_total=total, data_hash="d1", shots=8, source={})
+    return PlannedBenchmark(data, sampled=True, cache=Cache(32, 4096, unified=True), share_prefixes=True)
 
 
 def deterministic(n_items: int = 40) -> PlannedBenchmark:
     items = tuple(
         Item(f"c{n:03}", Choose((Message("user", "x"),), False, (" a", " b")), 0, f"hash{n}") for n in range(n_items)
     )
-    return PlannedBenchmark(
-        "chosen",
-        1,
-        "choose",
-        "accuracy",
-        True,
-        items,
-        n_items,
-        "d2",
-        Scorer("choice_loglik"),
-        0,
-        {"en": "Chosen"},
-        {},
-        False,
-        512,
-        32,
-        True,
-        True,
+    spec = _spec("chosen", "choose", shots=0, scorer="choice_loglik")
+    data = BenchmarkData(spec, items, n_items_total=n_items, data_hash="d2", shots=0, source={})
+    return PlannedBenchmark(data, sampled=False, cache=Cache(32, 512, unified=True), share_prefixes=True)
+
+
+def _spec(name: str, kind: Kind, *, shots: int, scorer: str) -> BenchmarkSpec:
+    return BenchmarkSpec(
+        name=name,
+        version=1,
+        kind=kind,
+        metric="accuracy",
+        higher_is_better=True,
+        shots=shots,
+        title={"en": name.capitalize()},
+        url="",
+        licence="",
+        revision="",
+        scorer=Scorer(scorer),
     )
+
+
+def modified(benchmark: PlannedBenchmark, **values: Any) -> PlannedBenchmark:
+    """Return the benchmark with some values replaced, whichever of its parts holds them."""
+    spec, data, cache = benchmark.spec, benchmark.data, benchmark.cache
+    spec = replace(spec, **{one.name: values.pop(one.name) for one in fields(spec) if one.name in values})
+    data = replace(data, spec=spec, **{one.name: values.pop(one.name) for one in fields(data) if one.name in values})
+    cache = replace(cache, **{one.name: values.pop(one.name) for one in fields(cache) if one.name in values})
+    return replace(benchmark, data=data, cache=cache, **values)
 
 
 def make_inputs(**values: Any) -> Inputs:

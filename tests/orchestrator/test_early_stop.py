@@ -12,7 +12,7 @@ from actors.orchestrator.schedule import State, units_of
 from actors.orders import Call
 from stats.verdict import Verdict
 from tests.orchestrator.player import BLOCK, N, Played, damaged, plan_of, play, write_block
-from tests.orchestrator.small_plan import deterministic, sampled
+from tests.orchestrator.small_plan import deterministic, modified, sampled
 from tests.orchestrator.test_passes import text
 
 
@@ -164,13 +164,13 @@ def test_unscored_items_and_items_with_other_prompts_are_not_paired(tmp_path: Pa
 
 def test_text_and_functions_and_items_that_share_sources_run_to_their_end(tmp_path: Path) -> None:
     call = Call("/f.py", "0" * 64, {}, None, None, 10.0)
-    function = dataclasses.replace(
+    function = modified(
         deterministic(1),
         name="called",
         kind="function",
         items=(dataclasses.replace(deterministic(1).items[0], task=call),),
     )
-    articles = dataclasses.replace(
+    articles = modified(
         deterministic(),
         name="articles",
         items=tuple(dataclasses.replace(item, cluster=f"a{n // 2}") for n, item in enumerate(deterministic().items)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from actors.orchestrator.placement import evaluation_bytes
@@ -10,14 +9,14 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule, State, Unit, units_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Item, Measure, Scorer
-from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, modified, sampled
 
 SIZES = {"f16": 1000, "q8_0": 530, "q4_k_m": 300}
 
 
 def text(n_chunks: int = 10) -> PlannedBenchmark:
     items = tuple(Item(f"chunk-{n:05d}", Measure((1, 2, 3), 1), None, f"hash{n}") for n in range(n_chunks))
-    return replace(
+    return modified(
         deterministic(),
         name="text",
         kind="measure",

@@ -19,7 +19,15 @@ from actors.orders import CalibrationText, Endpoint, Generate, Item
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
-from tests.orchestrator.small_plan import MODEL, deterministic, make_config, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import (
+    MODEL,
+    deterministic,
+    make_config,
+    make_inputs,
+    make_small_plan,
+    modified,
+    sampled,
+)
 
 
 def test_the_reference_of_a_quantized_source_is_f16_and_names_the_source_type(tmp_path: Path) -> None:
@@ -118,9 +126,9 @@ def test_the_key_changes_with_settings_that_change_the_output(tmp_path: Path, va
     assert asked.isdisjoint(d.path for d in make_small_plan(tmp_path).directories)
 
 
-@pytest.mark.parametrize("changes", [{"sequences": 8}, {"kv_unified": False}, {"share_prefixes": False}])
+@pytest.mark.parametrize("changes", [{"sequences": 8}, {"unified": False}, {"share_prefixes": False}])
 def test_the_key_changes_with_the_layout_of_the_kv_cache(tmp_path: Path, changes: dict[str, Any]) -> None:
-    other = dataclasses.replace(deterministic(), **changes)
+    other = modified(deterministic(), **changes)
     plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (sampled(), other)}))
     same = {d.path for d in plan.directories} & {d.path for d in make_small_plan(tmp_path).directories}
     assert {Path(path).name.split(".")[0] for path in same} == {"asked"}
@@ -134,7 +142,7 @@ def test_sampling_does_not_change_the_key_of_a_likelihood_benchmark(tmp_path: Pa
 
 
 def test_a_changed_data_set_changes_the_key(tmp_path: Path) -> None:
-    other = dataclasses.replace(deterministic(), data_hash="d3")
+    other = modified(deterministic(), data_hash="d3")
     plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (sampled(), other)}))
     before = {d.path for d in make_small_plan(tmp_path).directories if d.benchmark == "chosen"}
     assert before.isdisjoint(d.path for d in plan.directories)
@@ -263,7 +271,7 @@ def _as_chat(item: Item) -> Item:
 
 def test_only_the_keys_of_chats_hold_the_chat_template(tmp_path: Path) -> None:
     chat = sampled()
-    chat = dataclasses.replace(chat, items=tuple(_as_chat(item) for item in chat.items))
+    chat = modified(chat, items=tuple(_as_chat(item) for item in chat.items))
     made = [
         make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (chat, deterministic())}, **more))
         for more in ({}, {"chat_templates": {"tiny": "x"}})

@@ -9,7 +9,7 @@ from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.results import read_records
 from actors.orders import Record
 from actors.store import write_jsonl
-from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
+from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, modified
 
 
 def test_records_have_the_shared_source_of_their_item_even_if_their_block_failed(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_records_have_the_shared_source_of_their_item_even_if_their_block_failed
     items = tuple(
         dataclasses.replace(item, cluster="article 1" if n < 2 else None) for n, item in enumerate(benchmark.items)
     )
-    benchmark = dataclasses.replace(benchmark, items=items)
+    benchmark = modified(benchmark, items=items)
     plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (benchmark,)}))
     written = plan.blocks[0]
     path = Path(written.records_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from actors.orders import Record
 from actors.store import RunDirectory, read_json, write_jsonl
 from reporting.terminal.summary import summary_table
 from tests.orchestrator.player import N, damaged, plan_of, play
-from tests.orchestrator.small_plan import deterministic
+from tests.orchestrator.small_plan import deterministic, modified
 from tests.orchestrator.test_passes import text
 
 
@@ -23,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     root = tmp_path_factory.mktemp("early")
     title = {"en": "Chosen", "ja": "選択"}
     asked = (deterministic(N), text(12))
-    plan, config = plan_of(root, *(dataclasses.replace(one, title=title) for one in asked))
+    plan, config = plan_of(root, *(modified(one, title=title) for one in asked))
     damage = damaged("q4_k_m")
 
     def score(arm: str, item: int, seed: int) -> float:

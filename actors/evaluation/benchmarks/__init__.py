@@ -1,7 +1,6 @@
-"""The table of benchmarks, and loading one: all its items, in their fixed order, with their hashes.
+"""The table of benchmarks, and the function that loads one with all its items in their fixed order and their hashes.
 
-Each benchmark's file says where its data lies and how its answers are scored. This file leaves prompts and
-extraction to them, and the decoding to the engines.
+Each benchmark's file says where its data is and how answers are scored. The engines decode.
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ from actors.evaluation.benchmarks import (
     perplexity_pydoc,
     perplexity_wikitext2,
 )
-from actors.evaluation.benchmarks.custom_items import asked_benchmark
-from actors.evaluation.contract import Benchmark, BenchmarkData, Inputs, Question
+from actors.evaluation.benchmarks.custom_items import prompted_benchmark
+from actors.evaluation.contract import Benchmark, BenchmarkData, BenchmarkSpec, LoaderInputs, RawItem
 from actors.evaluation.custom_function import call_identity, function_benchmark
-from actors.evaluation.hub_files import HUB, HubDoor
-from actors.evaluation.kv_cache import Need, need_of
+from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import Call, Choose, Generate, Item, Message, Task
@@ -68,45 +66,46 @@ LATER = (
     "mawps_ja",
     "lctg",
 )
-"""Benchmarks that are planned: asking for one is told apart from a slip of the pen."""
+"""Benchmarks that are planned. Asking for one gives another message than a misspelt name."""
 
 
 def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
-    """Benchmarks as a user names them: of the table, or by the path of a file of the user's own (.yaml, .py).
+    """Return the benchmarks with these names, in the order given, each once.
 
-    In the order given, each once. Raises `BadInput`, all faults at once.
+    A name is one from the table, a group, or the path of a custom benchmark's file (.yaml, .py). Raises `BadInput` with
+    all faults at once.
     """
     faults = Faults()
     found: dict[str, Benchmark] = {}
     for name in names:
-        for benchmark in faults.gather(_own if is_file_name(name) else _of_table, name) or ():
-            if found.setdefault(benchmark.name, benchmark) is not benchmark:
-                allowed = "benchmarks whose names differ"
-                faults.add(Fault("--benchmarks", name, allowed, f"Give it a `name:` other than {benchmark.name}."))
+        for benchmark in faults.gather(_custom if is_file_name(name) else _from_table, name) or ():
+            if found.setdefault(benchmark.spec.name, benchmark) is not benchmark:
+                step = f"Give it a `name:` other than {benchmark.spec.name}."
+                faults.add(Fault("--benchmarks", name, "benchmarks whose names differ", step))
     faults.stop_if_any()
     return tuple(found.values())
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name means a file of the user's own."""
+    """Return whether a name is the path of a custom benchmark's file."""
     return name.endswith((".yaml", ".yml", ".py"))
 
 
-def _own(name: str) -> list[Benchmark]:
+def _custom(name: str) -> list[Benchmark]:
     path = Path(name).absolute()
     if path.suffix == ".py":
         custom = custom_defaults(path)
         return [function_benchmark(custom, path)]
     custom = read_custom_benchmark(path)
     if custom.name in BENCHMARKS or custom.name in GROUPS:
-        raise BadInput(Fault(f"{path}: name", custom.name, "a name that no benchmark of ours has", "Rename it."))
+        raise BadInput(Fault(f"{path}: name", custom.name, "a name that no built-in benchmark has", "Rename it."))
     if custom.python is not None:
         return [function_benchmark(custom, path.parent / custom.python)]
-    assert custom.scorer is not None  # the schema sees to it
-    return [asked_benchmark(custom, path.parent, custom.scorer)]
+    assert custom.scorer is not None  # the schema requires it
+    return [prompted_benchmark(custom, path.parent, custom.scorer)]
 
 
-def _of_table(name: str) -> list[Benchmark]:
+def _from_table(name: str) -> list[Benchmark]:
     names = GROUPS.get(name, (name,))
     if not set(names) <= BENCHMARKS.keys():
         raise BadInput(_unknown(name))
@@ -117,7 +116,7 @@ def _unknown(name: str) -> Fault:
     known = [*BENCHMARKS, *GROUPS]
     allowed = "one of " + ", ".join(known)
     if name in LATER:
-        return Fault("--benchmarks", name, allowed, f"'{name}' is planned, but not there yet: leave it out.")
+        return Fault("--benchmarks", name, allowed, f"'{name}' is planned but not available yet. Leave it out.")
     return Fault("--benchmarks", name, allowed, near_names(name, known))
 
 
@@ -127,84 +126,86 @@ def load(
     data_dir: Path | None,
     sampling: Sampling,
     vocabulary: Model,
-    hub: HubDoor = HUB,
+    hub: DatasetHub = HUB,
     limit: int | None = None,
     system: str | None = None,
     chat_template: str | None = None,
 ) -> BenchmarkData:
-    """All items of a benchmark, one of the table where it is named.
+    """Load all items of a benchmark, which may be given by its name in the table.
 
-    `system` is the model's system prompt: it goes before the messages of chats that have none of their own.
-    `chat_template` is used in place of the model's own. Raises `BadInput` for missing or broken data.
+    `system` is the model's system prompt. It is put before the messages of chats that have no system message.
+    `chat_template` replaces the model's own. Raises `BadInput` for missing or broken data.
     """
     benchmark = BENCHMARKS[named] if isinstance(named, str) else named
-    loaded = benchmark.load(Inputs(data_dir, sampling, vocabulary, hub, limit))
-    questions = [
-        _fitted(_with_system(question, system), sampling, vocabulary, chat_template)
-        for question in _in_order(benchmark, loaded.questions)
+    spec = benchmark.spec
+    loaded = benchmark.load(LoaderInputs(data_dir, sampling, vocabulary, hub, limit))
+    raw_items = [
+        _fitted(_with_system(raw, system), sampling, vocabulary, chat_template)
+        for raw in _in_order(spec, loaded.raw_items)
     ]
-    content = [[q.item_id, _content(q.task), q.target, q.shots_dropped, q.too_long] for q in questions]
     return BenchmarkData(
-        name=benchmark.name,
-        version=benchmark.version,
-        kind=benchmark.kind,
-        metric=benchmark.metric,
-        higher_is_better=benchmark.higher_is_better,
-        items=tuple(
-            Item(q.item_id, q.task, q.target, _prompt_hash(q), q.cluster, q.shots_dropped, q.too_long)
-            for q in questions
-        ),
-        data_hash=content_hash(
-            {
-                "name": benchmark.name,
-                "version": benchmark.version,
-                "scorer": asdict(benchmark.scorer),
-                "items": content,
-            }
-        ),
-        scorer=benchmark.scorer,
-        sampled=benchmark.sampled,
-        shots=benchmark.shots if loaded.shots is None else loaded.shots,
-        title=benchmark.title,
+        spec=spec,
+        items=tuple(map(_item, raw_items)),
+        n_items_total=len(raw_items),
+        data_hash=_data_hash(spec, raw_items),
+        shots=spec.shots if loaded.shots is None else loaded.shots,
         source={
-            "url": benchmark.url,
-            "licence": benchmark.licence,
-            "revision": benchmark.revision,
+            "url": spec.url,
+            "licence": spec.licence,
+            "revision": spec.revision,
             "files": [asdict(file) for file in loaded.files],
         },
-        category=benchmark.category,
     )
 
 
-def _in_order(benchmark: Benchmark, questions: Sequence[Question]) -> list[Question]:
-    """Sorted by id, then (but for chunks of a text) shuffled once and for all: a larger limit extends a smaller one."""
-    ordered = sorted(questions, key=lambda question: question.item_id)
-    if benchmark.kind != "measure":
+def _in_order(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> list[RawItem]:
+    """Sort the items by id, then shuffle them with a fixed seed, so that a larger limit extends a smaller one.
+
+    The chunks of a text are not shuffled.
+    """
+    ordered = sorted(raw_items, key=lambda raw: raw.item_id)
+    if spec.kind != "measure":
         random.Random(0).shuffle(ordered)
     return ordered
 
 
-def _fitted(question: Question, sampling: Sampling, vocabulary: Model, chat_template: str | None) -> Question:
-    if isinstance(question.task, Call):
-        return question
-    fitted = fit(question.task, sampling.max_tokens, vocabulary, chat_template)
-    return replace(question, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
+def _fitted(raw: RawItem, sampling: Sampling, vocabulary: Model, chat_template: str | None) -> RawItem:
+    if isinstance(raw.task, Call):
+        return raw
+    fitted = fit(raw.task, sampling.max_tokens, vocabulary, chat_template)
+    return replace(raw, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
 
 
-def _with_system(question: Question, system: str | None) -> Question:
-    task = question.task
+def _with_system(raw: RawItem, system: str | None) -> RawItem:
+    task = raw.task
     if system is None or not isinstance(task, Generate | Choose) or not task.chat or task.messages[0].role == "system":
-        return question
-    return replace(question, task=replace(task, messages=(Message("system", system), *task.messages)))
+        return raw
+    return replace(raw, task=replace(task, messages=(Message("system", system), *task.messages)))
+
+
+def _item(raw: RawItem) -> Item:
+    return Item(
+        raw.item_id,
+        raw.task,
+        raw.target,
+        _prompt_hash(raw.task),
+        cluster=raw.cluster,
+        shots_dropped=raw.shots_dropped,
+        too_long=raw.too_long,
+    )
+
+
+def _data_hash(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> str:
+    items = [[raw.item_id, _content(raw.task), raw.target, raw.shots_dropped, raw.too_long] for raw in raw_items]
+    return content_hash({"name": spec.name, "version": spec.version, "scorer": asdict(spec.scorer), "items": items})
 
 
 def _content(task: Task) -> dict[str, Any]:
     return call_identity(task) if isinstance(task, Call) else asdict(task)
 
 
-def _prompt_hash(question: Question) -> str:
-    """Over messages (and choices) or tokens, before any chat template."""
-    task = question.task
+def _prompt_hash(task: Task) -> str:
+    """Hash the messages (and choices) or the tokens, before any chat template."""
     if isinstance(task, Call):
         return content_hash({"call": call_identity(task)})
     if isinstance(task, Generate):
@@ -214,12 +215,6 @@ def _prompt_hash(question: Question) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def cache_need(data: BenchmarkData, *, sampling: Sampling, vocabulary: Model, chat_template: str | None = None) -> Need:
-    """KV cells with which no block of this benchmark ever waits for room, over all items."""
-    tasks = [item.task for item in data.items if not item.too_long]
-    return need_of(tasks, sampling.max_tokens, vocabulary, chat_template)
-
-
-def is_sampled(data: BenchmarkData, sampling: Sampling) -> bool:
-    """Whether the output depends on the seed: never for likelihoods and perplexity, nor at temperature 0."""
-    return data.kind in ("generate", "function") and data.sampled and sampling.temperature > 0.0
+def is_sampled(spec: BenchmarkSpec, sampling: Sampling) -> bool:
+    """Return whether the output depends on the seed. Likelihoods, perplexity and temperature 0 never do."""
+    return spec.kind in ("generate", "function") and spec.sampled and sampling.temperature > 0.0

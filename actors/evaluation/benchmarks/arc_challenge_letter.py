@@ -1,13 +1,13 @@
-"""ARC-Challenge by letters: the choices stand in the prompt, and the model writes the letter of one.
+"""ARC-Challenge by letters: the prompt lists the choices, and the model writes the letter of one.
 
 - Source, revision, licence, items: as `arc_challenge`
 - Sample item: "George wants to warm his hands quickly by rubbing them. Which skin surface will produce the most
   heat?\\nA. dry palms\\nB. wet palms\\nC. palms covered with oil\\nD. palms covered with lotion" -> A
 - Prompt: the first 25 items of train, then the question: "Question: ...\\nA. ...\\nB. ...\\nAnswer: B\\n\\n"; plain
-  completion, so that base and chat models are asked alike. Letters follow the order of the choices.
-- Answers end with the line, or after 16 tokens.
-- Extraction: the letter that the answer names (`scorers/letter.py`). Unlike likelihoods, answers are sampled; with
-  `--temperature 0` they are not.
+  completion, so that base and chat models get the same prompt. Letters follow the order of the choices.
+- Answers end at the end of the line, or after 16 tokens.
+- Extraction: the letter that the answer names (`scorers/letter.py`). Unlike likelihoods, answers are sampled, except
+  with `--temperature 0`.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from __future__ import annotations
 from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import read_rows
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
 LETTERS = "ABCDEFGHIJ"
 
 
-def _asked(one: Science) -> str:
+def _question_text(one: Science) -> str:
     choices = "".join(f"{LETTERS[place]}. {text}\n" for place, text in enumerate(one.choices))
     return f"Question: {one.question}\n{choices}Answer:"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test = read_rows(inputs, arc_challenge.TEST, arc_challenge.science_question)
     train = read_rows(inputs, arc_challenge.TRAIN, arc_challenge.science_question)
-    shots = [f"{_asked(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
-    questions = tuple(
-        Question(
+    shots = [f"{_question_text(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
-                messages=few_shot_prompt(shots, _asked(one)),
+                messages=few_shot_prompt(shots, _question_text(one)),
                 chat=False,
                 stop=("\n",),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
@@ -44,21 +44,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files))
+    return RawData(raw_items, (*test.files, *train.files))
 
 
 BENCHMARK = Benchmark(
-    name="arc_challenge_letter",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=arc_challenge.SHOTS,
-    title={"en": "ARC-Challenge by letter", "ja": "ARC-Challenge（記号で解答）"},
-    url=arc_challenge.URL,
-    licence=arc_challenge.LICENCE,
-    revision=arc_challenge.REVISION,
+    BenchmarkSpec(
+        name="arc_challenge_letter",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=arc_challenge.SHOTS,
+        title={"en": "ARC-Challenge by letter", "ja": "ARC-Challenge（記号で解答）"},
+        url=arc_challenge.URL,
+        licence=arc_challenge.LICENCE,
+        revision=arc_challenge.REVISION,
+        scorer=Scorer("letter"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("letter"),
-    category="knowledge_qa",
 )

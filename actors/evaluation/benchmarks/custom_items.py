@@ -1,7 +1,7 @@
-"""Benchmarks that a user wrote as a YAML file: its lines through its template, ready to be asked.
+"""Custom benchmarks written as YAML files: put each line of the data through the prompt template.
 
-What may stand in such a file is `conf.custom_benchmarks`' matter. Templates run in jinja2's immutable sandbox, and a
-field that a line does not have is told with that line.
+`conf.custom_benchmarks` defines what such a file may hold. Templates run in jinja2's immutable sandbox. If a template
+uses a field that a line does not have, the message names that line.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import jinja2.sandbox
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import BadLine, Row, data_file, field, read_lines, read_text_file
-from actors.evaluation.contract import Benchmark, Inputs, Kind, Loaded, Question, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, Kind, LoaderInputs, RawData, RawItem, SourceFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
 from actors.orders import Choose, Generate, Message, Scorer
 from actors.store import file_sha256
 from conf.custom_benchmarks import CustomBenchmark, ScorerSettings
 from conf.faults import BadInput, Fault
+from conf.scorers import Target
 
 _SANDBOX = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 _BETWEEN_SHOTS = "\n\n"
 
 
-def asked_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Benchmark:
-    """The benchmark of a YAML file in `folder`. Raises `BadInput` for a template that is none."""
-    kind: Kind = {"choice_loglik": "choose", "measured": "measure"}.get(scorer.name, "generate")  # type: ignore[assignment]
-    settings = {} if scorer.pattern is None else {"pattern": scorer.pattern}
+def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Benchmark:
+    """Return the benchmark that a YAML file in `folder` describes. Raise `BadInput` for a broken template."""
+    kind = scorer.rules.kind
     title = custom.title or custom.name
-    return Benchmark(
+    spec = BenchmarkSpec(
         name=custom.name,
         version=1,
         kind=kind,
@@ -44,14 +44,14 @@ def asked_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSetting
         url=custom.source,
         licence=custom.licence,
         revision="a file of the user's own",
-        load=_text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, kind),
-        scorer=Scorer(scorer.name, settings),
+        scorer=Scorer(scorer.name, scorer.settings),
         category=custom.category,
     )
+    return Benchmark(spec, _text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, scorer))
 
 
-def _text_loader(custom: CustomBenchmark, folder: Path) -> Callable[[Inputs], Loaded]:
-    def load(inputs: Inputs) -> Loaded:
+def _text_loader(custom: CustomBenchmark, folder: Path) -> Callable[[LoaderInputs], RawData]:
+    def load(inputs: LoaderInputs) -> RawData:
         path = _file(folder, custom, custom.data)
         return load_text(inputs, read_text_file(path), SourceFile(path.name, file_sha256(path)))
 
@@ -60,22 +60,22 @@ def _text_loader(custom: CustomBenchmark, folder: Path) -> Callable[[Inputs], Lo
 
 @dataclass(frozen=True)
 class _Line:
-    """One line, rendered."""
+    """One line of the data, rendered."""
 
     item_id: str
     prompt: str
     answer: str
-    """As an example shows it."""
+    """The answer to show if this line is an example."""
     target: Any
     choices: tuple[str, ...]
 
 
-def _loader(custom: CustomBenchmark, folder: Path, kind: Kind) -> Callable[[Inputs], Loaded]:
+def _loader(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Callable[[LoaderInputs], RawData]:
     prompt, answer = _template(custom, "prompt"), _template(custom, "shot_answer")
 
     def line_of(row: Row) -> _Line:
         choices = _choices(custom, row)
-        target = _target(custom, row, choices)
+        target = _target(scorer.rules.target, str(custom.target), row, choices)
         shown = choices[target] if choices else target[0] if isinstance(target, list) else target
         seen = {"expected": shown, **row}
         return _Line(str(row[custom.id]), _rendered(prompt, row), _rendered(answer, seen), target, choices)
@@ -83,15 +83,15 @@ def _loader(custom: CustomBenchmark, folder: Path, kind: Kind) -> Callable[[Inpu
     def read(path: Path) -> list[_Line]:
         return read_lines(path, custom.id, line_of)
 
-    def load(inputs: Inputs) -> Loaded:
+    def load(inputs: LoaderInputs) -> RawData:
         paths = [_file(folder, custom, custom.data)]
         lines, shots = read(paths[0]), list[_Line]()
         if custom.shots_data is not None:
             paths.append(_file(folder, custom, custom.shots_data))
             shots = read(paths[1])[: custom.shots]
-        questions = tuple(_question(custom, kind, inputs, line, shots) for line in lines)
+        raw_items = tuple(_raw_item(custom, scorer.rules.kind, inputs, line, shots) for line in lines)
         files = tuple(SourceFile(path.name, file_sha256(path)) for path in paths)
-        return Loaded(questions, files, len(shots))
+        return RawData(raw_items, files, len(shots))
 
     return load
 
@@ -100,15 +100,15 @@ def _file(folder: Path, custom: CustomBenchmark, name: Path | None) -> Path:
     return data_file(folder, custom.name, str(name))
 
 
-def _question(custom: CustomBenchmark, kind: Kind, inputs: Inputs, line: _Line, shots: list[_Line]) -> Question:
+def _raw_item(custom: CustomBenchmark, kind: Kind, inputs: LoaderInputs, line: _Line, shots: list[_Line]) -> RawItem:
     messages = _turns(custom, line, shots) if custom.chat else _plain(line, shots)
     if kind == "choose":
-        # A choice continues the prompt after a space, unless the prompt ends with white space already.
+        # A choice continues the prompt after a space, unless the prompt already ends with white space.
         space = "" if messages[-1].content[-1:].isspace() or custom.chat else " "
         choices = tuple(space + choice for choice in line.choices)
-        return Question(line.item_id, Choose(messages, custom.chat, choices), line.target)
+        return RawItem(line.item_id, Choose(messages, custom.chat, choices), line.target)
     max_tokens = min(custom.max_tokens, inputs.sampling.max_tokens)
-    return Question(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
+    return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
 
 
 def _turns(custom: CustomBenchmark, line: _Line, shots: list[_Line]) -> tuple[Message, ...]:
@@ -132,27 +132,30 @@ def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
         return ()
     choices = field(row, custom.choices, list)
     if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
-        raise BadLine(f"'{custom.choices}' with two texts at least")
+        raise BadLine(f"'{custom.choices}' with at least two texts")
     return tuple(choices)
 
 
-def _target(custom: CustomBenchmark, row: Row, choices: tuple[str, ...]) -> Any:
-    """As the scorer wants it: an index for choices, an exact number or text for others."""
-    target = field(row, str(custom.target), (str, int, float, list))
-    if choices:
-        if isinstance(target, str) and target in choices:
-            return choices.index(target)
-        if isinstance(target, int) and 0 <= target < len(choices):
-            return target
-        raise BadLine(f"'{custom.target}' that is one of the choices, or its place from 0 to {len(choices) - 1}")
-    assert custom.scorer is not None
-    if custom.scorer.name == "number":
-        return _number(str(target), str(custom.target))
+def _target(kind: Target, name: str, row: Row, choices: tuple[str, ...]) -> Any:
+    """Return the field `name` as the scorer needs it. Raise `BadLine` if it is of another kind."""
+    target = field(row, name, (str, int, float, list))
+    if kind == "index":
+        return _index(target, name, choices)
+    if kind == "number":
+        return _number(str(target), name)
     if isinstance(target, list):
-        if custom.scorer.name not in ("exact", "contains", "short_answer", "regex") or not target:
-            raise BadLine(f"'{custom.target}' with one answer")
+        if kind == "text" or not target:
+            raise BadLine(f"'{name}' with one answer")
         return [str(accepted) for accepted in target]
-    return [str(target)] if custom.scorer.name == "short_answer" else str(target)
+    return [str(target)] if kind == "texts" else str(target)
+
+
+def _index(target: Any, name: str, choices: tuple[str, ...]) -> int:
+    if isinstance(target, str) and target in choices:
+        return choices.index(target)
+    if isinstance(target, int) and 0 <= target < len(choices):
+        return target
+    raise BadLine(f"'{name}' that is one of the choices, or its place from 0 to {len(choices) - 1}")
 
 
 def _number(text: str, name: str) -> str:
@@ -173,6 +176,6 @@ def _template(custom: CustomBenchmark, key: str) -> jinja2.Template:
 def _rendered(template: jinja2.Template, seen: Row) -> str:
     try:
         return template.render(seen)
-    # A template may fail in any way that Python code can; each of them is told with the line it failed on.
+    # A template can fail in any way that Python code can. Each failure is reported with the line it failed on.
     except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise BadLine(f"the fields that the template names ({error})") from error

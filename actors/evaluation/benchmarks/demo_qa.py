@@ -1,12 +1,12 @@
-"""Demo, generated answers: short questions in English and Japanese that a very small model gets right at times.
+"""Demo, generated answers: short questions in English and Japanese that a very small model sometimes gets right.
 
 - Source: `conf/demo/qa.jsonl`, written for this project (general knowledge and small arithmetic)
-- Licence: that of the project
-- Revision: the file's hash stands in the results
+- Licence: the project's
+- Revision: none; the results hold the file's hash
 - Sample item: "What is the opposite of hot?" -> cold; "一週間は何日ですか。" -> 7
-- Prompt: six fixed examples, three in each language, then the question: "Q: ...\\nA:" or "質問: ...\\n答え:". One
-  beginning for both languages, so that the engine decodes it once. Plain completion.
-- Answers end with the line, or after 16 tokens.
+- Prompt: six fixed examples, three in each language, then the question: "Q: ...\\nA:" or "質問: ...\\n答え:". The
+  beginning is the same for both languages, so that the engine decodes it once. Plain completion.
+- Answers end at the end of the line, or after 16 tokens.
 - Extraction: the first line, compared with the accepted answers (`scorers/short_answer.py`).
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
@@ -43,7 +43,7 @@ class _Row:
 def _row(row: dict[str, Any]) -> _Row:
     answers = field(row, "answers", list)
     if not answers or not all(isinstance(answer, str) and answer for answer in answers):
-        raise BadLine("'answers' with one text at least")
+        raise BadLine("'answers' with at least one text")
     lang = field(row, "lang")
     if lang not in PROMPTS:
         raise BadLine(f"a 'lang' that is one of {', '.join(PROMPTS)}")
@@ -51,15 +51,15 @@ def _row(row: dict[str, Any]) -> _Row:
 
 
 def few_shot() -> str:
-    """The examples, each ended by an empty line."""
+    """Return the examples as one text, each followed by an empty line."""
     return "".join(f"{PROMPTS[lang].format(question=question)} {answer}\n\n" for lang, question, answer in SHOTS)
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     rows, file = read_embedded("qa.jsonl", _row)
     prefix = few_shot()
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             row.item_id,
             Generate(
                 messages=user_prompt(prefix + PROMPTS[row.lang].format(question=row.question)),
@@ -71,21 +71,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for row in rows
     )
-    return Loaded(questions, (file,))
+    return RawData(raw_items, (file,))
 
 
 BENCHMARK = Benchmark(
-    name="demo_qa",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=len(SHOTS),
-    title={"en": "Short questions (demo)", "ja": "短い質問（デモ）"},
-    url="conf/demo/qa.jsonl",
-    licence="as the project",
-    revision="embedded",
+    BenchmarkSpec(
+        name="demo_qa",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=len(SHOTS),
+        title={"en": "Short questions (demo)", "ja": "短い質問（デモ）"},
+        url="conf/demo/qa.jsonl",
+        licence="as the project",
+        revision="embedded",
+        scorer=Scorer("short_answer"),
+        category="knowledge_qa",
+    ),
     load=_load,
-    scorer=Scorer("short_answer"),
-    category="knowledge_qa",
 )

@@ -1,4 +1,4 @@
-"""Reading the demo's items, which the project carries itself (`conf/demo/*.jsonl`)."""
+"""Read the demo's items, which are part of the project (`conf/demo/*.jsonl`)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ T = TypeVar("T")
 
 
 def read_embedded(name: str, convert: Callable[[dict[str, Any]], T]) -> tuple[list[T], SourceFile]:
-    """The rows of `conf/demo/<name>` and what file they came from."""
+    """Return the rows of `conf/demo/<name>`, and the file they came from."""
     path = FOLDER / name
     return read_lines(path, "id", convert), SourceFile(f"conf/demo/{name}", file_sha256(path))

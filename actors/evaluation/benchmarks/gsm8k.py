@@ -1,21 +1,21 @@
-"""GSM8K: grade-school word problems; the model writes a solution, its number is compared.
+"""GSM8K: grade-school word problems. The model writes a solution, and its final number is compared.
 
 - Source: https://github.com/openai/grade-school-math, grade_school_math/data/{test,train}.jsonl
-- Revision: of the data folder (`gsm8k/`) 3101c7d5072418e28b9008a6636bde82a006892c of that repository; of the hub
-  openai/gsm8k at 740312add88f781978c0658806c59bc2815b9866. The hub's revision and its files' sha256 were read in
-  public repositories that pin them; the files themselves could not be fetched when this was written.
+- Revision of the data folder (`gsm8k/`): 3101c7d5072418e28b9008a6636bde82a006892c of that repository
+- Revision on the hub: openai/gsm8k at 740312add88f781978c0658806c59bc2815b9866. This revision and the sha256 of its
+  files come from public repositories that pin them. The files themselves could not be fetched when this was written.
 - Licence: MIT
 - Sample item: "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total
   does it take?" -> 3
-- Prompt: the first 8 problems of train with their worked solutions (never one of the test), then the question; plain
-  completion, no chat template, so that base and chat models are asked alike:
-  "Question: ...\\nAnswer: ...\\n#### N\\n\\n". The calculator marks `<<48/2=24>>` are taken out: they were made
-  for models with a calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1). Without shots and through the chat
-  template it is `gsm8k_chat`.
-- Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's
-  limit, if lower): 99% of the test's own solutions are no longer than that with a vocabulary of 49,152 tokens.
-- Extraction: the last answer, behind `####` or a phrase such as "the answer is", else the last number of the text
-  (`scorers/numbers_in_text.py`). Compared by value.
+- Prompt: the first 8 problems of train (never of the test set) with their worked solutions, then the question:
+  "Question: ...\\nAnswer: ...\\n#### N\\n\\n". Plain completion without a chat template, so that base and chat models
+  get the same prompt. Calculator marks such as `<<48/2=24>>` are removed, because they were made for models with a
+  calculator (Cobbe et al. 2021, arXiv 2110.14168, section 4.1). `gsm8k_chat` asks through the chat template, without
+  shots.
+- Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's limit, if
+  lower). With a vocabulary of 49,152 tokens, 99% of the test set's own solutions are no longer than that.
+- Extraction: the number after the last `####` or phrase such as "the answer is", else the last number in the text
+  (`scorers/numbers_in_text.py`). Numbers are compared by value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import re
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
@@ -47,11 +47,11 @@ class Problem:
     question: str
     solution: str
     target: str
-    """The number, as a text."""
+    """The final number, as text."""
 
 
 def _with_id(part: str, number: int, row: Row) -> Row:
-    """The hub's rows have no ids: theirs is their place."""
+    """Add an id made of the row's number, because the hub's rows have none."""
     return {"id": f"{part}-{number}", **row}
 
 
@@ -82,7 +82,7 @@ TRAIN = DataSet(
 
 
 def problem(row: Row) -> Problem:
-    """A line of either file. Raises `BadLine`."""
+    """Read a line of either file. Raise `BadLine` if the line is broken."""
     solution = field(row, "answer")
     number = final_number(solution)
     if "####" not in solution or number is None:
@@ -90,11 +90,11 @@ def problem(row: Row) -> Problem:
     return Problem(row_id(row), field(row, "question"), solution, written(number))
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test, train = read_rows(inputs, TEST, problem), read_rows(inputs, TRAIN, problem)
     shots = [f"Question: {shot.question}\nAnswer: {cleaned(shot)}\n\n" for shot in train.values[:SHOTS]]
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
                 messages=few_shot_prompt(shots, f"Question: {one.question}\nAnswer:"),
@@ -106,26 +106,28 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files))
+    return RawData(raw_items, (*test.files, *train.files))
 
 
 def cleaned(shot: Problem) -> str:
-    """The solution without calculator marks."""
+    """Return the solution without its calculator marks."""
     return _CALCULATOR_MARK.sub("", shot.solution)
 
 
 BENCHMARK = Benchmark(
-    name="gsm8k",
-    version=3,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "GSM8K (grade-school mathematics)", "ja": "GSM8K（小学校の算数文章題）"},
-    url=URL,
-    licence=LICENCE,
-    revision=REVISION,
+    BenchmarkSpec(
+        name="gsm8k",
+        version=3,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "GSM8K (grade-school mathematics)", "ja": "GSM8K（小学校の算数文章題）"},
+        url=URL,
+        licence=LICENCE,
+        revision=REVISION,
+        scorer=Scorer("number"),
+        category="mathematical_reasoning",
+    ),
     load=_load,
-    scorer=Scorer("number"),
-    category="mathematical_reasoning",
 )

@@ -1,23 +1,23 @@
-r"""MATH: competition problems with a worked solution; the last `\boxed{}` is compared by value. Two benchmarks.
+r"""Two benchmarks of MATH: competition problems with worked solutions. The last `\boxed{}` is compared by value.
 
-- `math`: MATH-500, the 500 problems of the test set that Lightman et al. 2023 (arXiv 2305.20050) kept for testing.
+- `math`: MATH-500, the 500 test problems that Lightman et al. 2023 (arXiv 2305.20050) kept for testing.
   Source: https://github.com/openai/prm800k; data folder `math/test.jsonl`; hub HuggingFaceH4/MATH-500, `test.jsonl`, at
   6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be.
 - `math_full`: the whole test set, 5000 problems (Hendrycks et al. 2021, arXiv 2103.03874).
   Source: https://github.com/hendrycks/math; data folder `math_full/test.jsonl`; hub EleutherAI/hendrycks_math at
-  21a5633873b6a120296cce3e2df9d5550074f4a3, one file a subject.
-- Revisions and the sha256 of MATH-500 were read in public repositories that pin them; the hub's files themselves could
+  21a5633873b6a120296cce3e2df9d5550074f4a3, one file per subject.
+- The revisions and the sha256 of MATH-500 come from public repositories that pin them. The hub's files themselves could
   not be fetched when this was written.
 - Licence: MIT
 - Sample item: "Convert the point $(0,3)$ in rectangular coordinates to polar coordinates. ..." ->
   \left( 3, \frac{\pi}{2} \right)
-- Prompt: 4 problems of train with their solutions, the first of each of the first four subjects
-  (`math/train50.jsonl`; of the hub hendrycks_math's train files, whose problems differ: scores from one source are not
-  to be compared with scores from the other), then the problem; plain completion:
-  "Problem:\n...\n\nSolution:\n...\n\n".
+- Prompt: 4 problems of train with their solutions, the first of each of the first four subjects, then the problem:
+  "Problem:\n...\n\nSolution:\n...\n\n"; plain completion. In a data folder the examples come from
+  `math/train50.jsonl`, on the hub from hendrycks_math's train files, whose problems differ. Do not compare scores
+  from the two sources.
 - Answers end at the next "Problem:", at the end-of-generation token, or after 1024 tokens (or the pipeline's limit, if
-  lower: with 512 the longest solutions are cut off, which counts as wrong, with its reason).
-- Extraction: the last `\boxed{}` (`scorers/mathematics.py`), compared by math-verify in a process with limits.
+  lower). With 512 tokens the longest solutions are cut off, which counts as wrong and is given as the reason.
+- Extraction: the last `\boxed{}` (`scorers/mathematics.py`). math-verify compares it, in a process with limits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, few_shot_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.mathematics import last_boxed
 from actors.orders import Generate, Scorer
@@ -55,7 +55,7 @@ class _Problem:
 
 
 def _from_full(part: str) -> Callable[[int, Row], Row]:
-    """hendrycks_math says `type`, and neither id nor answer."""
+    """Return the conversion of a hendrycks_math row: the subject is called `type` there, and there is no id."""
     return lambda number, row: {**row, "id": f"{part}-{number:04d}", "subject": row.get("type")}
 
 
@@ -99,20 +99,20 @@ def _row(row: Row) -> _Problem:
 
 
 def _shots(rows: Iterable[_Problem]) -> list[_Problem]:
-    """The first problem of each subject, in the order of the subjects in the file."""
+    """Return the first problem of each subject, in the order in which the subjects appear in the file."""
     first: dict[str, _Problem] = {}
     for row in rows:
         first.setdefault(row.subject, row)
     return list(first.values())[:SHOTS]
 
 
-def _loader(test_set: DataSet) -> Callable[[Inputs], Loaded]:
-    def load(inputs: Inputs) -> Loaded:
+def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
+    def load(inputs: LoaderInputs) -> RawData:
         test, train = read_rows(inputs, test_set, _row), read_rows(inputs, TRAIN, _row)
         shots = _shots(train.values)
         examples = [f"Problem:\n{shot.problem}\n\nSolution:\n{shot.solution}\n\n" for shot in shots]
-        questions = tuple(
-            Question(
+        raw_items = tuple(
+            RawItem(
                 one.item_id,
                 Generate(
                     messages=few_shot_prompt(examples, f"Problem:\n{one.problem}\n\nSolution:\n"),
@@ -124,39 +124,43 @@ def _loader(test_set: DataSet) -> Callable[[Inputs], Loaded]:
             )
             for one in test.values
         )
-        return Loaded(questions, (*test.files, *train.files), len(shots))
+        return RawData(raw_items, (*test.files, *train.files), len(shots))
 
     return load
 
 
 MATH_500 = Benchmark(
-    name="math",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "MATH-500 (competition mathematics)", "ja": "MATH-500（数学競技の問題）"},
-    url="https://github.com/openai/prm800k",
-    licence="MIT",
-    revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+    BenchmarkSpec(
+        name="math",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "MATH-500 (competition mathematics)", "ja": "MATH-500（数学競技の問題）"},
+        url="https://github.com/openai/prm800k",
+        licence="MIT",
+        revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+        scorer=Scorer("math"),
+        category="mathematical_reasoning",
+    ),
     load=_loader(TEST_500),
-    scorer=Scorer("math"),
-    category="mathematical_reasoning",
 )
 
 MATH_FULL = Benchmark(
-    name="math_full",
-    version=1,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=SHOTS,
-    title={"en": "MATH, whole test set", "ja": "MATH（全テスト問題）"},
-    url="https://github.com/hendrycks/math",
-    licence="MIT",
-    revision=_FULL[1],
+    BenchmarkSpec(
+        name="math_full",
+        version=1,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=SHOTS,
+        title={"en": "MATH, whole test set", "ja": "MATH（全テスト問題）"},
+        url="https://github.com/hendrycks/math",
+        licence="MIT",
+        revision=_FULL[1],
+        scorer=Scorer("math"),
+        category="mathematical_reasoning",
+    ),
     load=_loader(TEST_FULL),
-    scorer=Scorer("math"),
-    category="mathematical_reasoning",
 )

@@ -1,19 +1,19 @@
-"""MGSM, Japanese: 250 problems of GSM8K's test set, translated by people; answers are numbers.
+"""MGSM, Japanese: 250 problems of GSM8K's test set, translated by people. Answers are numbers.
 
 - Source: https://github.com/google-research/url-nlp, mgsm/mgsm_ja.tsv (Shi et al. 2022, arXiv 2210.03057)
-- Revision: of the data folder (`mgsm_ja/`) 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository; of the hub
-  juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc, read in a public repository that pins it; the hub's files
-  themselves could not be fetched when this was written, and no sha256 of them was found.
+- Revision of the data folder (`mgsm_ja/`): 452a21ad3dae5668c06ceeac21ff073e1e40f9be of that repository
+- Revision on the hub: juletxara/mgsm at b2f13d426afe3be8d69a7e739b36724db8b66bbc. It comes from a public repository
+  that pins it. The files themselves could not be fetched when this was written, and no sha256 of them was found.
 - Licence: CC BY 4.0 (copies on the hub state CC BY-SA 4.0)
 - Sample item: "ローブを作成するには、青色の繊維を2巻分、白色の繊維をその半分用いる必要があります。
   全体で何巻必要ですか？" -> 3
-- Prompt: the question and the instruction below, through the model's chat template, without shots. Where the data
-  folder has `mgsm_ja/train.jsonl` (`id`, `question`, and `answer`: a worked solution), its first 8 rows are shown
-  before, as turns of the conversation.
+- Prompt: the question and the instruction below, through the model's chat template, without shots. If the data folder
+  has `mgsm_ja/train.jsonl` (`id`, `question`, and `answer`: a worked solution), its first 8 rows are shown first, as
+  turns of the conversation.
 - Answers end at the end-of-generation token or after 512 tokens (or the pipeline's limit, if lower).
-- Extraction: the last answer, behind 答え or another mark, else the last number (`scorers/numbers_in_text.py`),
-  Japanese numerals included.
-- Its problems are among GSM8K's: results on both are not independent.
+- Extraction: the number after the last 答え or other mark, else the last number (`scorers/numbers_in_text.py`).
+  Japanese numerals count too.
+- Its problems are also in GSM8K, so results on the two are not independent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, Rows, field, read_rows, row_id
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, Question, user_prompt
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
@@ -55,29 +55,29 @@ def _row(row: Row) -> _Problem:
     return _Problem(row_id(row), field(row, "question"), answer, written(number))
 
 
-def _shots(inputs: Inputs) -> Rows[_Problem]:
+def _shots(inputs: LoaderInputs) -> Rows[_Problem]:
     if inputs.data_dir is None or not (inputs.data_dir / TRAIN.name).is_file():
         return Rows([], ())
     return read_rows(inputs, TRAIN, _row)
 
 
-def _asked(question: str) -> str:
+def _prompt_text(question: str) -> str:
     return f"{question}\n\n{INSTRUCTION}"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     test, train = read_rows(inputs, TEST, _row), _shots(inputs)
     shots = train.values[:MOST_SHOTS]
     turns = tuple(
         message
         for number, shot in enumerate(shots)
-        for message in (Message("user", _asked(shot.question), number), Message("assistant", shot.answer, number))
+        for message in (Message("user", _prompt_text(shot.question), number), Message("assistant", shot.answer, number))
     )
-    questions = tuple(
-        Question(
+    raw_items = tuple(
+        RawItem(
             one.item_id,
             Generate(
-                messages=(*turns, *user_prompt(_asked(one.question))),
+                messages=(*turns, *user_prompt(_prompt_text(one.question))),
                 chat=True,
                 stop=(),
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
@@ -86,21 +86,23 @@ def _load(inputs: Inputs) -> Loaded:
         )
         for one in test.values
     )
-    return Loaded(questions, (*test.files, *train.files), len(shots))
+    return RawData(raw_items, (*test.files, *train.files), len(shots))
 
 
 BENCHMARK = Benchmark(
-    name="mgsm_ja",
-    version=2,
-    kind="generate",
-    metric="accuracy",
-    higher_is_better=True,
-    shots=0,
-    title={"en": "MGSM (Japanese)", "ja": "MGSM（日本語の算数文章題）"},
-    url="https://github.com/google-research/url-nlp",
-    licence="CC BY 4.0",
-    revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
+    BenchmarkSpec(
+        name="mgsm_ja",
+        version=2,
+        kind="generate",
+        metric="accuracy",
+        higher_is_better=True,
+        shots=0,
+        title={"en": "MGSM (Japanese)", "ja": "MGSM（日本語の算数文章題）"},
+        url="https://github.com/google-research/url-nlp",
+        licence="CC BY 4.0",
+        revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
+        scorer=Scorer("number"),
+        category="mathematical_reasoning",
+    ),
     load=_load,
-    scorer=Scorer("number"),
-    category="mathematical_reasoning",
 )

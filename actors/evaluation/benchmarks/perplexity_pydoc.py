@@ -1,7 +1,8 @@
-"""Perplexity on Python's own language reference, for runs without any data folder (the demo).
+"""Perplexity on Python's own language reference, for runs without a data folder (the demo).
 
-- Source: `pydoc_data/topics.py` of the Python that runs the job, its last eighth; the demo calibrates on the first half
-- Revision: that of the Python; the hash of the text stands in the results
+- Source: the last eighth of `pydoc_data/topics.py` of the Python that runs the job. The demo calibrates on its first
+  half
+- Revision: the version of that Python; the results hold the hash of the text
 - Licence: PSF License Agreement
 - Sample item: the first 512 tokens of that part
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
@@ -15,7 +16,7 @@ import importlib.util
 import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
 from actors.orders import Scorer
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
@@ -23,28 +24,30 @@ from conf.texts import read_text
 PART = "#8/8"
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     found = importlib.util.find_spec("pydoc_data.topics")
     if found is None or found.origin is None:
         raise BadInput(Fault("--benchmarks", "perplexity_pydoc", "a Python with its pydoc_data", "Leave it out."))
     text = read_text(found.origin + PART, key="--benchmarks")
-    # Named without the folder of this machine's Python: the results are read elsewhere.
+    # The name leaves out the folder of this machine's Python, because the results are read elsewhere.
     name = f"pydoc_data/topics.py{PART}"
     return load_text(inputs, text, SourceFile(name, hashlib.sha256(text.encode()).hexdigest()))
 
 
 BENCHMARK = Benchmark(
-    name="perplexity_pydoc",
-    version=1,
-    kind="measure",
-    metric="nll",
-    higher_is_better=False,
-    shots=0,
-    title={"en": "Perplexity, Python reference (demo)", "ja": "パープレキシティ Pythonリファレンス（デモ）"},
-    url="https://docs.python.org/3/reference/",
-    licence="PSF License Agreement",
-    revision=f"Python {platform.python_version()}",
+    BenchmarkSpec(
+        name="perplexity_pydoc",
+        version=1,
+        kind="measure",
+        metric="nll",
+        higher_is_better=False,
+        shots=0,
+        title={"en": "Perplexity, Python reference (demo)", "ja": "パープレキシティ Pythonリファレンス（デモ）"},
+        url="https://docs.python.org/3/reference/",
+        licence="PSF License Agreement",
+        revision=f"Python {platform.python_version()}",
+        scorer=Scorer("measured"),
+        category="language_modelling",
+    ),
     load=_load,
-    scorer=Scorer("measured"),
-    category="language_modelling",
 )

@@ -1,9 +1,10 @@
 """Perplexity on English Wikipedia text: WikiText-2 raw, test split.
 
-- Source: Merity et al. 2016, arXiv 1609.07843; the file is byte-identical with the official `wiki.test.raw`
-- Revision: sha256 173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08, as found in the data folder; of
-  the hub Salesforce/wikitext at b08601e04326c79dfdd32d625aee71d232d685c3, read in public repositories that pin it. That
-  file could not be fetched when this was written: what is made of it must have the same sha256, else it is refused.
+- Source: Merity et al. 2016, arXiv 1609.07843; the file is byte-identical to the official `wiki.test.raw`
+- Revision of the data folder: sha256 173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08
+- Revision on the hub: Salesforce/wikitext at b08601e04326c79dfdd32d625aee71d232d685c3, from public repositories that
+  pin it. That file could not be fetched when this was written. The text made from it must have the sha256 above, else
+  it is refused.
 - Licence: CC BY-SA 3.0 / GFDL
 - Sample item: the first 512 tokens, " = Robert Boulter = ..."
 - Prompt: none; chunks of 512 tokens, the second half scored (`chunks.py`)
@@ -19,7 +20,7 @@ import polars as pl
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import DataSet, hub_paths, read_text
-from actors.evaluation.contract import Benchmark, Inputs, Loaded, SourceFile
+from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.orders import Scorer
 from conf.faults import BadInput, Fault
@@ -39,7 +40,7 @@ TEXT = DataSet(
 )
 
 
-def _load(inputs: Inputs) -> Loaded:
+def _load(inputs: LoaderInputs) -> RawData:
     if inputs.data_dir is not None:
         return load_text(inputs, *read_text(inputs, TEXT))
     (path,) = hub_paths(inputs, TEXT)
@@ -51,22 +52,24 @@ def _load(inputs: Inputs) -> Loaded:
 
 
 def official_text(rows: Sequence[str]) -> str:
-    """The text of `wiki.test.raw`: the hub has a row a line, an empty one for a line of one space."""
+    """Return the text of `wiki.test.raw`. The hub has one row per line, and an empty row for a line of one space."""
     return "".join(row or " \n" for row in rows)
 
 
 BENCHMARK = Benchmark(
-    name="perplexity_wikitext2",
-    version=1,
-    kind="measure",
-    metric="nll",
-    higher_is_better=False,
-    shots=0,
-    title={"en": "Perplexity, WikiText-2 (English)", "ja": "パープレキシティ WikiText-2（英語）"},
-    url="https://arxiv.org/abs/1609.07843",
-    licence="CC BY-SA 3.0 / GFDL",
-    revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
+    BenchmarkSpec(
+        name="perplexity_wikitext2",
+        version=1,
+        kind="measure",
+        metric="nll",
+        higher_is_better=False,
+        shots=0,
+        title={"en": "Perplexity, WikiText-2 (English)", "ja": "パープレキシティ WikiText-2（英語）"},
+        url="https://arxiv.org/abs/1609.07843",
+        licence="CC BY-SA 3.0 / GFDL",
+        revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
+        scorer=Scorer("measured"),
+        category="language_modelling",
+    ),
     load=_load,
-    scorer=Scorer("measured"),
-    category="language_modelling",
 )

@@ -1,8 +1,8 @@
-"""Reading data sets, from a folder or from the hub: every fault with its file and line, so that it is mended at once.
+"""Read data sets from a folder or from the hub. Every fault names its file and line, so that it can be fixed at once.
 
-A folder holds JSON lines. The hub's files (JSON lines or Parquet) have other fields, and often no ids: each data set
-says how its rows become those of the folder, and from there on both are read alike. What the fields mean is left to
-each benchmark.
+A folder holds JSON lines. The hub's files (JSON lines or Parquet) have other fields and often no ids. Each data set
+says how to convert the hub's rows to those of the folder. From there on, both are read the same way. Each benchmark
+decides what the fields mean.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from typing import Any, Generic, TypeVar
 
 import polars as pl
 
-from actors.evaluation.contract import Inputs, SourceFile
+from actors.evaluation.contract import LoaderInputs, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault, Faults
 
 FAULTS_SHOWN = 10
-"""A file of another format is wrong in every line: the first few say it."""
+"""Most faults to show: a file of another format is wrong in every line."""
 
 T = TypeVar("T")
 Row = dict[str, Any]
 
 
 class BadLine(Exception):
-    """What a line holds is not what the benchmark needs; the message says what it needs."""
+    """A line does not hold what the benchmark needs. The message says what it needs."""
 
 
 def unchanged(number: int, row: Row) -> Row:
-    """The hub's rows are those of the folder already."""
+    """Return the row as it is: the hub's rows have the same form as the folder's."""
     return row
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set of a benchmark: where it lies in a data folder, and which files of the hub make it."""
+    """One data set of a benchmark: its file in a data folder, and its files on the hub."""
 
     benchmark: str
     name: str
-    """In the data folder: `gsm8k/test.jsonl`."""
+    """Path in the data folder, such as `gsm8k/test.jsonl`."""
     hub: tuple[HubFile, ...] = ()
-    """Read one after the other; empty: it is to be had in a data folder only."""
+    """Files on the hub, read in this order. Empty: the data set exists only in a data folder."""
     adapt: Callable[[int, Row], Row] = unchanged
-    """From a row of the hub, and its number over all files, to a row of the folder."""
+    """Converts a row of the hub to a row of the folder. Its first argument is the row's number over all files."""
 
 
 @dataclass(frozen=True)
 class Rows(Generic[T]):
-    """What was read, and from which files."""
+    """The values that were read, and the files they came from."""
 
     values: list[T]
     files: tuple[SourceFile, ...]
 
 
-def read_rows(inputs: Inputs, data: DataSet, convert: Callable[[Row], T], *, id_field: str = "id") -> Rows[T]:
-    """A data set's rows, each made a value by `convert`. Raises `BadInput` for all that is missing or broken."""
+def read_rows(inputs: LoaderInputs, data: DataSet, convert: Callable[[Row], T], *, id_field: str = "id") -> Rows[T]:
+    """Read a data set and convert each row with `convert`. Raise `BadInput` for everything missing or broken."""
     if inputs.data_dir is not None:
         path = data_file(inputs.data_dir, data.benchmark, data.name)
         return Rows(read_lines(path, id_field, convert), (SourceFile(data.name, file_sha256(path)),))
@@ -69,16 +69,16 @@ def read_rows(inputs: Inputs, data: DataSet, convert: Callable[[Row], T], *, id_
     return Rows(_converted(lines, data.name, id_field, convert), files)
 
 
-def hub_paths(inputs: Inputs, data: DataSet) -> list[Path]:
-    """The hub's files of a data set, downloaded. Raises `BadInput`, also where the hub has none."""
+def hub_paths(inputs: LoaderInputs, data: DataSet) -> list[Path]:
+    """Download a data set's files from the hub. Raise `BadInput` if that fails, or if the hub does not have it."""
     if not data.hub:
         allowed = f"a folder that holds {data.name} (for {data.benchmark})"
-        raise BadInput(Fault("--data-dir", None, allowed, "It is on no hub that we know of: give --data-dir."))
+        raise BadInput(Fault("--data-dir", None, allowed, "No known hub has it. Give --data-dir."))
     return [inputs.hub.fetch(file, instead=f"{data.name} (for {data.benchmark})") for file in data.hub]
 
 
-def read_text(inputs: Inputs, data: DataSet) -> tuple[str, SourceFile]:
-    """A text of the data folder, and what file it came from. Raises `BadInput`, also without a folder."""
+def read_text(inputs: LoaderInputs, data: DataSet) -> tuple[str, SourceFile]:
+    """Read a text from the data folder or the hub, and return it with its file. Raise `BadInput` if that fails."""
     if inputs.data_dir is None:
         (path,) = hub_paths(inputs, data)
     else:
@@ -87,7 +87,7 @@ def read_text(inputs: Inputs, data: DataSet) -> tuple[str, SourceFile]:
 
 
 def data_file(data_dir: Path, benchmark: str, name: str) -> Path:
-    """The path of a file in the data folder. Raises `BadInput` where it is missing."""
+    """Return the path of a file in the data folder. Raise `BadInput` if it is missing."""
     path = data_dir / name
     if not path.is_file():
         raise BadInput(Fault("--data-dir", str(path), f"an existing file {name} (for {benchmark})", "Put it there."))
@@ -96,7 +96,7 @@ def data_file(data_dir: Path, benchmark: str, name: str) -> Path:
 
 @dataclass(frozen=True)
 class _Line:
-    """One row, or the reason why there is none, and where it stands."""
+    """One row, or what is wrong with it, and its place in the file."""
 
     where: str
     text: str
@@ -104,7 +104,7 @@ class _Line:
 
 
 def read_lines(path: Path, id_field: str, convert: Callable[[Row], T]) -> list[T]:
-    """One value a line, made by `convert`. Raises `BadInput` for broken lines, twice-used ids and empty files."""
+    """Convert each line of a file with `convert`. Raise `BadInput` for broken lines, repeated ids and empty files."""
     lines = (_Line(f"{path}:{number}", line, _object(line)) for number, line in enumerate(_text_lines(path), start=1))
     return _converted(lines, str(path), id_field, convert)
 
@@ -119,19 +119,19 @@ def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callab
                 raise line.row
             row_id = field(line.row, id_field, (str, int))
             if row_id in first_seen:
-                raise BadLine(f"an {id_field} of its own: line {first_seen[row_id]} has the same")
+                raise BadLine(f"a unique {id_field}; line {first_seen[row_id]} has the same")
             first_seen[row_id] = number
             values.append(convert(line.row))
         except BadLine as fault:
             faults.add(Fault(line.where, line.text[:80], str(fault), "Fix the line."))
     faults.stop_if_any(at_most=FAULTS_SHOWN)
     if not values:
-        raise BadInput(Fault(name, "an empty file", "one JSON object a line"))
+        raise BadInput(Fault(name, "an empty file", "one JSON object per line"))
     return values
 
 
 def field(row: Row, name: str, kinds: type | tuple[type, ...] = str) -> Any:
-    """A field of a line. Raises `BadLine` where it is missing or of another type."""
+    """Return a field of a row. Raise `BadLine` if it is missing or of another type."""
     if name not in row:
         raise BadLine(f"an object with the field '{name}'")
     if not isinstance(row[name], kinds) or isinstance(row[name], bool):
@@ -141,7 +141,7 @@ def field(row: Row, name: str, kinds: type | tuple[type, ...] = str) -> Any:
 
 
 def row_id(row: Row) -> str:
-    """The id of a line, as a text."""
+    """Return the id of a row as text."""
     return str(field(row, "id", (str, int)))
 
 
@@ -151,7 +151,7 @@ def _text_lines(path: Path) -> list[str]:
 
 
 def read_text_file(path: Path) -> str:
-    """A whole UTF-8 text, line ends as they are. Raises `BadInput` for other bytes."""
+    """Return a whole UTF-8 text with its line ends unchanged. Raise `BadInput` if it is not UTF-8."""
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -167,7 +167,7 @@ def _object(line: str) -> Row | BadLine:
 
 
 def _hub_rows(path: Path) -> Iterator[Row]:
-    """Rows of a Parquet or JSON lines file. Raises `BadInput` for a file that is neither."""
+    """Yield the rows of a Parquet or JSON lines file. Raise `BadInput` for any other file."""
     try:
         table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
     except pl.exceptions.PolarsError as error:

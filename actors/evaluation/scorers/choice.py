@@ -1,7 +1,8 @@
-"""Scoring of multiple choice by log-likelihood, normalised by length.
+"""Score multiple choice by log-likelihood, normalised by length.
 
-The likelihood of a longer text is lower for its length alone; dividing by the number of characters is what
-lm-evaluation-harness calls `acc_norm`. Characters, not tokens, so that models with other vocabularies compare.
+A longer text has a lower likelihood just because it is longer. Dividing by the number of characters is what
+lm-evaluation-harness calls `acc_norm`. Characters are used, not tokens, so that models with different vocabularies can
+be compared.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict
+from actors.evaluation.contract import ScoredResult
 from actors.orders import Choose, Item
 
 
-def score_choice(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where the gold choice has the highest log-likelihood a character; the first wins among equals."""
+def score_choice(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the right choice has the highest log-likelihood per character. Of equal values the first wins."""
     if not isinstance(item.task, Choose) or not isinstance(result, Choices):
         raise TypeError(f"{item.item_id}: choices expected, got {type(result).__name__}")
-    # The leading space joins the choice to the prompt and is no part of its text.
+    # The leading space joins the choice to the prompt and is not part of its text.
     characters = np.array([len(choice.removeprefix(" ")) for choice in item.task.choices])
     best = int(np.argmax(np.array(result.logliks) / characters))
     right = best == item.target
-    return Verdict("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))
+    return ScoredResult("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))

@@ -1,8 +1,8 @@
-"""The process that compares mathematical answers; `mathematics` starts it as a program of its own.
+"""The program that compares mathematical answers. `mathematics` starts it in a process of its own.
 
-Reads one JSON object a line (`gold`, `answer`) and writes one value a line: true, false, or the reason why it could not
-tell. It limits its own memory and, anew for each comparison, its own processor time: over that the kernel ends it, so
-it never outlives its limits, even where nobody is left to kill it.
+It reads one JSON object per line (`gold`, `answer`) and writes one value per line: true, false, or the reason why it
+could not tell. It limits its own memory, and for each comparison its own processor time. The kernel ends it if it goes
+over a limit, so it stops even if the process that started it is gone.
 """
 
 import json
@@ -22,14 +22,14 @@ BAD_ANSWERS = (
     TypeError,
     ValueError,
 )
-"""What the libraries raise for text that is no mathematics. Anything else ends the process: the answer is wrong then,
-too, with a reason of its own."""
+"""What the libraries raise for text that is not mathematics. Any other error ends the process. The answer then also
+counts as wrong, with another reason."""
 
 
 def serve(cpu_s: int, memory_bytes: int) -> None:
-    """Answer until the input ends. `memory_bytes`: beyond what the libraries take."""
+    """Answer until the input ends. `memory_bytes` is the limit on top of what the libraries take."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    # What the libraries print must not mix with the answers.
+    # Send what the libraries print to standard error, so that it does not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     equal = make_comparison()
@@ -42,7 +42,7 @@ def serve(cpu_s: int, memory_bytes: int) -> None:
         asked = json.loads(line)
         spent = resource.getrusage(resource.RUSAGE_SELF)
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        # Whole seconds, counted from the start of the process: one more makes up for rounding down.
+        # The limit is in whole seconds from the start of the process. Add one, because int() rounds down.
         resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + cpu_s + 1, hard))
         try:
             said: bool | str = equal(asked["gold"], asked["answer"])
@@ -54,11 +54,11 @@ def serve(cpu_s: int, memory_bytes: int) -> None:
 
 
 def make_comparison() -> Callable[[str, str], bool]:
-    """math-verify with its own time-outs off: they use SIGALRM, and the limits here are the kernel's."""
+    """Return math-verify's comparison without its own time-outs. They use SIGALRM; here the kernel sets the limits."""
     from math_verify import parse, verify
 
     def equal(gold: str, answer: str) -> bool:
-        # Errors must come out: swallowed by the library, a lack of memory would look like another answer.
+        # Let errors out: if the library swallowed them, a lack of memory would look like a different answer.
         expected, given = (parse(f"${text}$", parsing_timeout=None, raise_on_error=True) for text in (gold, answer))
         return bool(verify(expected, given, timeout_seconds=None, raise_on_error=True))
 

@@ -1,8 +1,8 @@
-"""The letter that an answer to a multiple-choice question names: the last answer wins.
+"""Find the letter that an answer to a multiple-choice question names.
 
-A letter counts behind a phrase ("the answer is (B)", "Answer: B", 答えは B, `\\boxed{B}`), else where it opens the
-answer ("B", "(B) dry palms", "B. dry palms"), else the last letter in brackets or alone. The article "A" and the
-pronoun "I" of a sentence are no answers.
+The last letter after a phrase counts ("the answer is (B)", "Answer: B", 答えは B, `\\boxed{B}`). Without a phrase, a
+letter at the start of the answer counts ("B", "(B) dry palms", "B. dry palms"). Otherwise the last letter in brackets
+or alone counts. The article "A" and the pronoun "I" in a sentence do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
 
 _LETTER = r"(?<![A-Za-z])([A-J])(?![A-Za-z'])"
@@ -26,7 +26,7 @@ _ALONE = re.compile(rf"\({_LETTER}\)|(?:^|[\s*]){_LETTER}(?=[).:,]|\*\*|\s*$)", 
 
 
 def final_letter(text: str) -> str | None:
-    """The letter that an answer names, or None."""
+    """Return the letter that an answer names, or None if it names none."""
     text = unicodedata.normalize("NFKC", text)
     phrases = [match[1] for match in _PHRASE.finditer(text) if match[1].isupper()]
     if phrases:
@@ -38,8 +38,8 @@ def final_letter(text: str) -> str | None:
     return str(alone[-1]) if alone else None
 
 
-def score_letter(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where the letter is the target. No letter is wrong: the model's own failure, with its reason."""
+def score_letter(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the letter is the target. An answer without a letter is wrong, with its reason."""
     answer = answer_of(item, result)
     letter = final_letter(answer.text)
     return no_answer(answer) if letter is None else right_or_wrong(letter == item.target, letter)

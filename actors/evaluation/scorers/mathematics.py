@@ -1,9 +1,9 @@
-r"""Mathematical answers: the content of the last `\boxed{}`, compared by value.
+r"""Score mathematical answers: compare the content of the last `\boxed{}` by value.
 
-Equal texts (spaces and LaTeX's cosmetics aside) are right at once. Anything else is compared by math-verify, which is
-sympy underneath: `2^{2^{2^{2^{2^{2}}}}}` is enough to keep that busy for ever, or to fill the memory. So it runs in
-a process of its own (`comparing_process`), which is kept warm, limits itself, and is killed where that is not enough.
-An answer that goes over a limit is wrong, with its reason: the model wrote it.
+Texts that are equal apart from spaces and LaTeX formatting are right at once. All others are compared by math-verify,
+which uses sympy. An answer such as `2^{2^{2^{2^{2^{2}}}}}` can keep sympy busy for ever or fill the memory. So the
+comparison runs in a process of its own (`comparing_process`), which is reused, limits itself, and is killed if that is
+not enough. An answer that goes over a limit is wrong, with its reason, because the model wrote it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from actors.engines import Answer, Choices, Measured
 from actors.errors import QuantAssayError
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
 
 OVER_TIME = "comparison_over_time"
@@ -36,20 +36,20 @@ _COSMETIC = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\[,!;:]|\\ |\s+|^\$|\
 
 @dataclass(frozen=True)
 class Limits:
-    """What one comparison may take. Processor time decides: the same answer fails on a busy machine and on an idle."""
+    """What one comparison may use. The main limit is processor time, so that a busy machine changes nothing."""
 
     cpu_s: int = 5
     memory_bytes: int = 2**30
-    """Beyond what the libraries take themselves."""
+    """Memory on top of what the libraries take themselves."""
     wall_s: float = 120.0
-    """For a process that hangs without computing."""
+    """Wall time, for a process that hangs without computing."""
 
 
 LIMITS = Limits()
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The content of the last `\boxed{...}` whose braces close, else of `\boxed x`; None without any."""
+    r"""Return the content of the last `\boxed{...}` whose braces close or `\boxed x`, or None if there is none."""
     for match in reversed(list(_BOXED.finditer(text))):
         rest = text[match.end() :]
         if not rest.startswith("{"):
@@ -67,30 +67,30 @@ def last_boxed(text: str) -> str | None:
 
 
 def plain_answer(answer: str) -> str:
-    """One form for answers that look the same."""
+    """Return the same form for answers that look the same."""
     answer = re.sub(r"\\[dt]frac", r"\\frac", without_unit(answer))
     return _COSMETIC.sub("", answer)
 
 
 def without_unit(answer: str) -> str:
-    r"""The answer less a unit at its end (`15\mbox{ cm}^2`), which math-verify cannot always read past."""
+    r"""Remove a unit from the end of an answer (`15\mbox{ cm}^2`), because math-verify cannot always read it."""
     answer = answer.strip()
     return _UNIT.sub("", answer) or answer
 
 
 class ComparisonFailed(QuantAssayError):
-    """The comparing process cannot do its work at all: a fault of ours, not of an answer."""
+    """The comparing process does not work at all. The answer is not the cause."""
 
 
 class Comparer:
-    """Owns one comparing process, started when it is first needed and again after it had to be killed."""
+    """Owner of one comparing process. It is started when first needed, and again after it was killed."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
         self._process: subprocess.Popen[str] | None = None
 
     def compare(self, gold: str, answer: str) -> bool | str:
-        """Whether two answers are equal; the reason where that took more than the limits allow."""
+        """Return whether two answers are equal, or a reason if the comparison went over a limit or failed."""
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -106,16 +106,16 @@ class Comparer:
         if line:
             said = json.loads(line)
             if said == OVER_MEMORY:
-                self.close()  # what a failed allocation left behind is anybody's guess
+                self.close()  # its state after a failed allocation is unknown
                 return OVER_MEMORY
             return bool(said)
         code = process.wait()
         self.close()
-        reasons = {-signal.SIGXCPU: OVER_TIME, -signal.SIGKILL: OVER_MEMORY}  # the kernel kills for want of memory
+        reasons = {-signal.SIGXCPU: OVER_TIME, -signal.SIGKILL: OVER_MEMORY}  # the kernel kills if memory runs out
         return reasons.get(code, FAILED)
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -124,7 +124,7 @@ class Comparer:
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             limits = [str(self._limits.cpu_s), str(self._limits.memory_bytes)]
-            # -P: the scorers' own folder must not stand before the standard library.
+            # -P keeps the scorers' folder from shadowing the standard library.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(PROGRAM), *limits],
                 stdin=subprocess.PIPE,
@@ -141,14 +141,14 @@ class Comparer:
 
 @functools.cache
 def _comparer() -> Comparer:
-    """One a process, warm from its first comparison on."""
+    """Return this process's only comparer, which is reused."""
     comparer = Comparer()
     atexit.register(comparer.close)
     return comparer
 
 
-def score_mathematics(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where the last boxed answer equals the target. Raises `ComparisonFailed`."""
+def score_mathematics(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the last boxed answer equals the target. Raise `ComparisonFailed` if no comparison is possible."""
     answer = answer_of(item, result)
     given = last_boxed(answer.text)
     if not given:
@@ -157,5 +157,5 @@ def score_mathematics(item: Item, result: Answer | Choices | Measured) -> Verdic
         return right_or_wrong(True, given)
     equal = _comparer().compare(without_unit(item.target), without_unit(given))
     if isinstance(equal, str):
-        return Verdict("wrong", 0.0, equal, given)
+        return ScoredResult("wrong", 0.0, reason=equal, answer=given)
     return right_or_wrong(equal, given)

@@ -1,11 +1,10 @@
-"""The number that a worked solution arrives at: the last answer wins.
+"""Find the number that a worked solution arrives at.
 
-An answer is what stands behind a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は.
-Behind a mark the first number of the line counts, where the line has an equals sign the first after the last of them;
-in a Japanese sentence, which ends with what it says, the last number. What stands in brackets is a remark: it counts
-where nothing else does. The last mark that has a number wins; without any
-the last number of the text does, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml).
-How numbers are written is the matter of `numerals`.
+An answer follows a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は. After a mark, the
+first number of the line counts. If the line has equals signs, it is the first number after the last of them. In a
+Japanese sentence, which puts its result at the end, it is the last number. Text in brackets is a remark; a number in it
+counts only if there is no other. The last mark that has a number wins. Without any mark, the last number of the text
+wins, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml). `numerals` reads the numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import re
 from fractions import Fraction
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
 from actors.orders import Item
 
@@ -28,7 +27,7 @@ _REMARK = re.compile(r"\([^()\n]*\)")
 
 
 def final_number(text: str) -> Fraction | None:
-    """The answer of a solution, or None where the text holds no number."""
+    """Return the answer of a solution, or None if the text holds no number."""
     text = plain(_BOXED.sub(_FINAL_MARK, text))
     found = numerals(text)
     marked = [
@@ -48,7 +47,7 @@ def _line_end(text: str, start: int) -> int:
 
 
 def _first_of_line(text: str, found: list[Numeral], start: int) -> Numeral | None:
-    """The first number behind a mark; the mark may stand alone on its line, its answer on the next that has one."""
+    """Return the first number after a mark: on its line or, if nothing follows there, on the next line with text."""
     while start < len(text) and text[start].isspace():
         start += 1
     end = _line_end(text, start)
@@ -57,7 +56,7 @@ def _first_of_line(text: str, found: list[Numeral], start: int) -> Numeral | Non
 
 
 def _first_at(text: str, found: list[Numeral], start: int) -> Numeral | None:
-    """The number right behind a phrase: "the answer is found by adding 3" says nothing yet."""
+    """Return the number directly after a phrase. "The answer is found by adding 3" does not give an answer."""
     numeral = next((numeral for numeral in found if numeral.start >= start), None)
     if numeral is None or re.search(r"[A-Za-z\n]{3}|\w\s+\w", text[start : numeral.start]):
         return None
@@ -75,12 +74,12 @@ def _last_of_sentence(text: str, found: list[Numeral], start: int) -> Numeral | 
 
 
 def _without_remarks(text: str) -> str:
-    """The text with blanks for what stands in brackets: places stay what they are."""
+    """Replace text in brackets with as many blanks, so that positions stay the same."""
     return _REMARK.sub(lambda match: " " * len(match[0]), text)
 
 
-def score_number(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where the number equals the target. No number is wrong: the model's own failure, with its reason."""
+def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the number equals the target. An answer without a number is wrong, with its reason."""
     answer = answer_of(item, result)
     number = final_number(answer.text)
     if number is None:

@@ -1,10 +1,14 @@
-"""Numerals as people and models write them, each with its place in the text and its value.
+"""Find the numerals in a text, as people and models write them, each with its position and value.
 
-Read are Arabic digits (full-width ones, too) with thousands separators, decimals, exponents and the words thousand to
-trillion; Japanese numerals, also mixed (三百二十, 1万2千, 三・五, 二〇二四, 三分の二); fractions (3/4, 1 1/2, ½ and
-LaTeX's); signs, before and after a currency. What looks like a number and is none is passed over: exponents and units
-(m^2, cm²), digits in names (H2O, ①), kanji in words (一緒, 唯一, 十分). Which of the numerals of a text is its answer
-is left to `numbers_in_text`.
+It reads
+
+- Arabic digits (full-width too) with thousands separators, decimals, exponents and the words thousand to trillion
+- Japanese numerals, also mixed with digits (三百二十, 1万2千, 三・五, 二〇二四, 三分の二)
+- fractions (3/4, 1 1/2, ½ and LaTeX's)
+- signs before or after a currency
+
+It skips what only looks like a number: exponents and units (m^2, cm²), digits in names (H2O, ①), kanji in words (一緒,
+唯一, 十分). `numbers_in_text` decides which numeral is the answer.
 """
 
 from __future__ import annotations
@@ -40,17 +44,17 @@ _MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)$",
 _COUNTERS = (
     "円個人本枚匹台歳才年月日時分秒度回倍階冊杯羽頭通箱袋皿株点名組周歩着足粒束缶室軒件話曲週泊厘銭桁坪畳品票問割"
 )
-"""Kanji that may follow a numeral in kanji; before any other the numeral is part of a word (一緒, 三角形, 千葉)."""
+"""Kanji that may follow a kanji numeral. Before any other kanji the numeral is part of a word (一緒, 三角形, 千葉)."""
 _WORD_BEFORE = (*"唯統均単同随逐", "万が")
-"""唯一, 統一 and the like."""
+"""Characters before which 一 is part of a word: 唯一, 統一 and others."""
 _NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中|三日月|五月雨")
 
 _MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "﹣": "-"})
 _THIN_SPACE = re.compile("(?<=\\d)[\u2009\u202f\u00a0](?=\\d{3}(?!\\d))")
 _BEFORE_VULGAR_FRACTION = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
-"""NFKC alone would make 11/2 of 1½."""
+"""A space goes here, because NFKC alone would turn 1½ into 11/2."""
 _NO_DIGITS = ("<super>", "<sub>", "<circle>")
-"""NFKC alone would make cm2 of cm², and an answer of ③."""
+"""Such characters become spaces, because NFKC alone would turn cm² into cm2 and ③ into an answer."""
 _TEX_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!;]\s?)(?=\d{3})")
 _TEX_FRACTION = re.compile(r"([-+]?)\\[dtc]?frac\s*(?:\{\s*(-?[\d,.]+)\s*\}\s*\{\s*([\d,.]+)\s*\}|(\d)\s*(\d))")
 _TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
@@ -58,38 +62,38 @@ _TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 @dataclass(frozen=True)
 class Numeral:
-    """A number in a text that `plain` made plain."""
+    """A number in a text that `plain` has normalised."""
 
     start: int
-    """Of its first digit: signs and currencies before it do not count."""
+    """Position of its first digit. A sign or currency before it is not included."""
     end: int
     value: Fraction
 
 
 def plain(text: str) -> str:
-    """One form for what is written in several: NFKC, one minus sign, fractions with a slash, no LaTeX commands."""
+    """Normalise a text: NFKC, one kind of minus sign, fractions with a slash, no LaTeX commands."""
     text = _BEFORE_VULGAR_FRACTION.sub(" ", _THIN_SPACE.sub(",", text))
     text = "".join(" " if _decomposition(character) in _NO_DIGITS else character for character in text)
     text = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).replace("\u2044", "/")
     text = _TEX_SEPARATOR.sub(",", text)
-    # The space makes 1\frac{1}{2} a mixed number; a sign stays where it belongs.
+    # The space makes 1\frac{1}{2} a mixed number. A sign takes its place, so that it stays with its fraction.
     text = _TEX_FRACTION.sub(lambda match: f"{match[1] or ' '}{match[2] or match[4]}/{match[3] or match[5]} ", text)
     text = text.replace("\\times", "×").replace("\\cdot", "×").replace("\\%", "%").replace("\\$", "$")
     return _TEX_COMMAND.sub(" ", text)
 
 
 def _decomposition(character: str) -> str:
-    """`<super>` for ², `<circle>` for ③: what Unicode makes a character of, in one word."""
+    """Return how Unicode composes a character, in one word: `<super>` for ², `<circle>` for ③."""
     return unicodedata.decomposition(character).partition(" ")[0]
 
 
 def numerals(text: str) -> list[Numeral]:
-    """All numerals of a text that `plain` made, from left to right."""
+    """Return all numerals of a text that `plain` has normalised, from left to right."""
     return _with_fractions(text, list(_whole_numerals(text)))
 
 
 def written(value: Fraction) -> str:
-    """As a decimal where that ends, else as a fraction: 70000, 0.5, 2/3."""
+    """Write a number as a decimal if that is finite, else as a fraction: 70000, 0.5, 2/3."""
     denominator, digits = value.denominator, 0
     for prime in (2, 5):
         power = 0
@@ -108,7 +112,7 @@ def _whole_numerals(text: str) -> Iterator[Numeral]:
     read_to = 0
     for match in _RUN.finditer(text):
         if match.start() < read_to:
-            continue  # the 10 of 3×10^4
+            continue  # already read, such as the 10 of 3×10^4
         value, end = _value(match[0])
         if value is None or not _stands_alone(text, match.start(), match.start() + end):
             continue
@@ -117,7 +121,10 @@ def _whole_numerals(text: str) -> Iterator[Numeral]:
 
 
 def _value(run: str) -> tuple[Fraction | None, int]:
-    """Value of a run of digits and units, and where it ends: before a second number that no unit joins to the first."""
+    """Return the value of a run of digits and units, and where it ends.
+
+    It ends before a second number that no unit joins to the first.
+    """
     total = section = Fraction(0)
     pending: Fraction | None = None
     end, seen = 0, False
@@ -128,7 +135,7 @@ def _value(run: str) -> tuple[Fraction | None, int]:
         elif part["unit"]:
             section += pending or 0
             if not section and pending is None:
-                break  # 万 with nothing before it counts nothing
+                break  # 万 needs a number before it
             total, section, pending = total + section * _LARGE_UNITS[part["unit"]], Fraction(0), None
         elif pending is not None:
             break
@@ -143,12 +150,12 @@ def _arabic(digits: str) -> Fraction:
 
 
 def _positional(kanji: str) -> Fraction:
-    """二〇二四 is 2024, 三・五 is 3.5."""
+    """Return the value of kanji digits written by position: 二〇二四 is 2024, 三・五 is 3.5."""
     return Fraction("".join("." if character == "・" else str(_KANJI_DIGITS[character]) for character in kanji))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether it is a number of its own, and no exponent, index, part of a name or of a word."""
+    """Return whether this is a number by itself, and not an exponent, an index, or part of a name or word."""
     before, after = text[:start].rstrip("{"), text[end : end + 1]
     if before.endswith(("^", "_")):
         return False
@@ -167,7 +174,7 @@ def _is_kanji(character: str) -> bool:
 
 
 def _scaled(value: Fraction, text: str, end: int) -> tuple[Fraction, int]:
-    """With the exponent or the English unit that follows."""
+    """Apply the exponent or the English unit that follows. Return the value and where it ends."""
     exponent = _EXPONENT.match(text, end)
     if exponent:
         return value * Fraction(10) ** int(exponent["e"] or exponent["power"]), exponent.end()
@@ -178,7 +185,10 @@ def _scaled(value: Fraction, text: str, end: int) -> tuple[Fraction, int]:
 
 
 def _is_negative(text: str, start: int) -> bool:
-    """A sign stands before the number or before its currency; subtractions, hyphens and bullets are no signs."""
+    """Return whether a minus sign stands before the number or its currency.
+
+    Subtractions, hyphens and bullets do not count as signs.
+    """
     before = text[max(0, start - 40) : start]
     currency = _CURRENCY.search(before)
     for head in (before, before[: currency.start()] if currency else before):
@@ -192,14 +202,14 @@ def _is_negative(text: str, start: int) -> bool:
 
 
 def _is_sign(before: str, *, spaced: bool) -> bool:
-    """`before`: what stands before the sign. Spaced: whether a space follows the sign, as after bullets."""
+    """Return whether a minus is a sign, given the text before it. `spaced`: a space follows it, as after a bullet."""
     if spaced:
         return before.rstrip(" ").endswith("=")
     return not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]$", before)
 
 
 def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:
-    """Numerals that a slash or 分の makes one, and whole numbers before them (1 1/2, 1と2分の1)."""
+    """Join numerals with a slash or 分の between them, and a whole number before them (1 1/2, 1と2分の1)."""
     joined: list[Numeral] = []
     index = 0
     while index < len(found):

@@ -1,7 +1,7 @@
-"""Short answers: right where the first line is one of the accepted answers.
+"""Score short answers: right if the first line is one of the accepted answers.
 
-Both sides are normalised: NFKC (full-width digits and letters), case folded, punctuation and articles at the
-edges removed. An answer that goes on after an accepted one counts ("7 days" for "7"), but "70" is not "7".
+Both sides are normalised: NFKC (full-width digits and letters), case-folded, without punctuation at the edges and
+without a leading article. An answer may continue after an accepted one ("7 days" for "7"), but "70" is not "7".
 """
 
 from __future__ import annotations
@@ -10,31 +10,34 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Verdict, right_or_wrong, text_of
+from actors.evaluation.contract import ScoredResult, right_or_wrong, text_of
 from actors.orders import Item
 
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 
 
 def normalized(text: str) -> str:
-    """One form for answers that differ in width, case, surrounding punctuation or a leading article only."""
+    """Return the same form for answers that differ only in width, case, outer punctuation or a leading article."""
     text = unicodedata.normalize("NFKC", text).casefold().strip()
     text = re.sub(r"^[^\w+-]+|[\W_]+$", "", text)
     return _ARTICLE.sub("", text)
 
 
-def score_short_answer(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Compare the first line with `target`, a list of accepted answers. No words at all is wrong, with its reason."""
+def score_short_answer(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the first line matches an accepted answer in `target`. An empty line is wrong, with its reason."""
     lines = text_of(item, result).strip().splitlines()
     given = normalized(lines[0]) if lines else ""
     if not given:
-        return Verdict("wrong", 0.0, "no_answer")
+        return ScoredResult("wrong", 0.0, reason="no_answer")
     right = any(_begins_with(given, normalized(accepted)) for accepted in item.target)
     return right_or_wrong(right, given)
 
 
 def _begins_with(given: str, accepted: str) -> bool:
-    """`given` is `accepted`, or goes on with another word (in Japanese, which has no spaces, with です)."""
+    """Return whether `given` is `accepted`, or continues it with another word.
+
+    In Japanese, which has no spaces, it may continue with です.
+    """
     if not given.startswith(accepted):
         return False
     rest = given[len(accepted) :]

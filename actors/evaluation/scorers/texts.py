@@ -1,7 +1,7 @@
 """Scoring by the text itself: the whole of it, a part of it, or what a regular expression finds in it.
 
-The target is one accepted text or a list of them. Width, case and surrounding space never decide: both sides are
-NFKC-normalised and case-folded, and runs of white space count as one space.
+The target is one accepted text or a list of them. Width, case and surrounding space make no difference: both sides are
+NFKC-normalised and case-folded, and a run of white space counts as one space.
 """
 
 from __future__ import annotations
@@ -10,48 +10,44 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import Score, Verdict, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
 
 
 def folded(text: str) -> str:
-    """One form for texts that differ in width, case or white space only."""
+    """Return the same form for all texts that differ only in width, case or white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def accepted(item: Item) -> list[str]:
-    """The accepted texts of an item, folded."""
+    """Return the accepted texts of an item, folded."""
     targets = item.target if isinstance(item.target, list) else [item.target]
     return [folded(str(target)) for target in targets]
 
 
-def score_exact(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where the whole answer is an accepted text."""
+def score_exact(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the whole answer is an accepted text."""
     answer = answer_of(item, result)
     given = folded(answer.text)
     return right_or_wrong(given in accepted(item), answer.text.strip()) if given else no_answer(answer)
 
 
-def score_contains(item: Item, result: Answer | Choices | Measured) -> Verdict:
-    """Right where an accepted text stands somewhere in the answer."""
+def score_contains(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
+    """Score 1 if the answer contains an accepted text."""
     answer = answer_of(item, result)
     given = folded(answer.text)
     if not given:
         return no_answer(answer)
     found = next((text for text in accepted(item) if text in given), None)
-    return Verdict("wrong", 0.0) if found is None else right_or_wrong(True, found)
+    return ScoredResult("wrong", 0.0) if found is None else right_or_wrong(True, found)
 
 
-def regex_scorer(pattern: str) -> Score:
-    """A scorer that takes the last match of `pattern` (its first group, where it has one) and compares it."""
+def score_regex(item: Item, result: Answer | Choices | Measured, *, pattern: str) -> ScoredResult:
+    """Score 1 if the last match of `pattern` (its first group, if it has one) is an accepted text."""
     expression = re.compile(pattern)
-
-    def score(item: Item, result: Answer | Choices | Measured) -> Verdict:
-        answer = answer_of(item, result)
-        matches = list(expression.finditer(answer.text))
-        if not matches:
-            return no_answer(answer)
-        given = matches[-1][1 if expression.groups else 0] or ""
-        return right_or_wrong(folded(given) in accepted(item), given)
-
-    return score
+    answer = answer_of(item, result)
+    matches = list(expression.finditer(answer.text))
+    if not matches:
+        return no_answer(answer)
+    given = matches[-1][1 if expression.groups else 0] or ""
+    return right_or_wrong(folded(given) in accepted(item), given)

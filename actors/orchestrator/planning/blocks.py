@@ -95,17 +95,17 @@ def _records_key(
         "kind": "records",
         "arm": arm.key_hash,
         "benchmark": benchmark.name,
-        "version": benchmark.version,
-        "data": benchmark.data_hash,
-        "sampling": config.sampling.model_dump() if benchmark.kind in ("generate", "function") else None,
-        "engine": "function" if benchmark.kind == "function" else "llama",
+        "version": benchmark.spec.version,
+        "data": benchmark.data.data_hash,
+        "sampling": config.sampling.model_dump() if benchmark.spec.kind in ("generate", "function") else None,
+        "engine": "function" if benchmark.spec.kind == "function" else "llama",
         "build": dict(inputs.build),
         "layout": asdict(layout),
         "block_items": _block_items(config, benchmark),
     }
-    if benchmark.kind == "generate":
+    if benchmark.spec.kind == "generate":
         content["generation"] = GENERATION_VERSION
-    if benchmark.kind == "measure":
+    if benchmark.spec.kind == "measure":
         content["token_classes"] = class_rules()
         content["reference"] = None if measured is None else measured.key_hash
     if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
@@ -119,7 +119,7 @@ def _records_key(
 def _block_items(config: PipelineConfig, benchmark: PlannedBenchmark) -> int:
     """Return the number of items per block. It is smaller for a measured text, whose items are long chunks."""
     items = config.execution.block_items
-    return max(1, items // CHUNKS_SHARE) if benchmark.kind == "measure" else items
+    return max(1, items // CHUNKS_SHARE) if benchmark.spec.kind == "measure" else items
 
 
 def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:
@@ -127,9 +127,9 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
     tokens = 0.0
     for item in items:
         task = item.task
-        if benchmark.kind == "function":
+        if benchmark.spec.kind == "function":
             tokens += len(seeds) * FUNCTION_TOKENS
-        elif benchmark.kind == "measure":
+        elif benchmark.spec.kind == "measure":
             tokens += len(getattr(task, "tokens", ()))
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))

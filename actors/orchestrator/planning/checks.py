@@ -76,11 +76,11 @@ def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: 
         first_block = [
             (_length(item), number) for number, item in enumerate(benchmark.items[:block_items]) if not item.too_long
         ]
-        if not first_block or benchmark.kind == "function":
+        if not first_block or benchmark.spec.kind == "function":
             continue
         shortest = sorted(first_block)[:CHECK_ITEMS]
         found = (sum(length for length, _ in shortest), benchmark.name, tuple(benchmark.items[n] for _, n in shortest))
-        best[benchmark.kind] = min(best.get(benchmark.kind, found), found, key=lambda entry: entry[0])
+        best[benchmark.spec.kind] = min(best.get(benchmark.spec.kind, found), found, key=lambda entry: entry[0])
     return {name: items for _, name, items in best.values()}
 
 

@@ -22,14 +22,14 @@ def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark
     """Return the layout in which an arm decodes a benchmark. An A/A arm gets another one than its reference."""
     layout = EngineLayout(
         threads=config.layout.threads,
-        sequences=benchmark.sequences,
+        sequences=benchmark.cache.sequences,
         n_batch=config.layout.n_batch,
         n_ubatch=config.layout.n_ubatch,
-        n_ctx=benchmark.n_ctx,
-        kv_unified=benchmark.kv_unified,
+        n_ctx=benchmark.cache.n_ctx,
+        kv_unified=benchmark.cache.unified,
         # Choices differ by hundredths of a nat. With flash attention they depend more on the batch that they are
         # decoded in (SmolLM2-135M in q4_k_m: 0.05 nats per token instead of 0.03), for only a tenth more speed.
-        flash_attention=config.layout.flash_attention and benchmark.kind != "choose",
+        flash_attention=config.layout.flash_attention and benchmark.spec.kind != "choose",
         gpu_layers=gpu_layers(inputs),
         share_prefixes=benchmark.share_prefixes,
     )

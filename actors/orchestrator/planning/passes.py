@@ -53,7 +53,7 @@ def measuring_reference(
 
     Return None if the benchmark measures no text, if the arm has no reference, or if one of the two is an endpoint.
     """
-    if benchmark.kind != "measure" or arm.endpoint is not None:
+    if benchmark.spec.kind != "measure" or arm.endpoint is not None:
         return None
     if arm.reference is not None:
         reference = next(other for other in arms if other.name == arm.reference)

@@ -156,7 +156,7 @@ def check_overlap(
     if not paths:
         return ()
     texts = {path: read(path) for path in sorted(paths)}
-    documents = {data.name: documents_of(data.items, vocabulary) for data in benchmarks}
+    documents = {data.spec.name: documents_of(data.items, vocabulary) for data in benchmarks}
     found = find_overlaps(texts, documents)
     if found and not allow:
         raise BadInput([_overlap_fault(one) for one in found])

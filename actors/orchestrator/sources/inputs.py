@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from actors.orders import CalibrationText, ChunkRules, Endpoint, Item, Scorer
+from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
+from actors.evaluation.kv_cache import Cache
+from actors.orders import CalibrationText, ChunkRules, Endpoint, Item
 from actors.recipes import Recipe
 
 
@@ -77,29 +79,30 @@ class SourceImatrix:
 
 @dataclass(frozen=True)
 class PlannedBenchmark:
-    """A benchmark as this pipeline runs it for one model: its items in their fixed order, cut to the limit."""
+    """A benchmark as this pipeline runs it for one model."""
 
-    name: str
-    version: int
-    kind: Literal["generate", "choose", "measure", "function"]
-    metric: str
-    higher_is_better: bool
-    items: tuple[Item, ...] = field(repr=False)
-    n_items_total: int
-    data_hash: str
-    scorer: Scorer
-    shots: int
-    title: Mapping[str, str]
-    source: Mapping[str, Any]
+    data: BenchmarkData
+    """Its items are cut to the pipeline's limit."""
     sampled: bool
-    """False: the output does not depend on the seed, so there is one cell an arm."""
-    n_ctx: int
-    """KV cells that a block needs at most."""
-    sequences: int
-    """Decoded side by side: as the configuration says, fewer where memory is short."""
-    kv_unified: bool
+    """False: the output does not depend on the seed, so there is one cell per arm."""
+    cache: Cache
+    """The KV cache of its blocks. It has fewer sequences than the configuration says if memory is short."""
     share_prefixes: bool
-    category: str | None = None
+
+    @property
+    def spec(self) -> BenchmarkSpec:
+        """What the benchmark declares about itself."""
+        return self.data.spec
+
+    @property
+    def name(self) -> str:
+        """The benchmark's name."""
+        return self.data.spec.name
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items that this pipeline evaluates, in their fixed order."""
+        return self.data.items
 
 
 @dataclass(frozen=True)

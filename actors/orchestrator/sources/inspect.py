@@ -109,7 +109,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
 
 def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
     """Return a notice for each endpoint that cannot score some of the benchmarks."""
-    without = [benchmark.name for benchmark in asked if benchmark.kind in ("choose", "measure")]
+    without = [benchmark.spec.name for benchmark in asked if benchmark.spec.kind in ("choose", "measure")]
     return [
         f"{arm.name} is an endpoint, and endpoints return no likelihoods. Not scored there: {', '.join(without)}."
         for arm in arms
@@ -222,22 +222,8 @@ def _plan_benchmark(
     share = can_fork(model.architecture)
     cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
-        name=data.name,
-        version=data.version,
-        kind=data.kind,
-        metric=data.metric,
-        higher_is_better=data.higher_is_better,
-        items=data.items[: config.limit],
-        n_items_total=len(data.items),
-        data_hash=data.data_hash,
-        scorer=data.scorer,
-        shots=data.shots,
-        title=data.title,
-        source=data.source,
-        sampled=benchmarks.is_sampled(data, config.sampling),
-        sequences=cache.sequences,
-        n_ctx=cache.n_ctx,
-        kv_unified=cache.unified,
+        data=data.limited(config.limit),
+        sampled=benchmarks.is_sampled(data.spec, config.sampling),
+        cache=cache,
         share_prefixes=share,
-        category=data.category,
     )

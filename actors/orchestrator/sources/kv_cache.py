@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import psutil
 
-from actors.evaluation.benchmarks import cache_need
 from actors.evaluation.contract import BenchmarkData
-from actors.evaluation.kv_cache import Cache, choose_cache
+from actors.evaluation.kv_cache import Cache, cache_need, choose_cache
 from actors.llama.model import Model
 from actors.orchestrator.sources.inputs import SourceModel
 from conf.faults import BadInput, Fault
@@ -44,13 +43,8 @@ def cache_for(
     if budget_bytes is not None and model.kv_bytes_per_cell:
         most_cells = budget_bytes // model.kv_bytes_per_cell
     if need.at_once > config.layout.sequences:
-        raise BadInput(
-            Fault(
-                "layout.sequences",
-                config.layout.sequences,
-                f"at least {need.at_once}, the number of choices in {data.name}",
-            )
-        )
+        allowed = f"at least {need.at_once}, the number of choices in {data.spec.name}"
+        raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
     cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
     if cache is None:
         # Without a budget there always is a cache.
@@ -61,7 +55,7 @@ def cache_for(
             Fault(
                 "layout.kv_cache_mib",
                 got_mib,
-                f"at least {least_mib} MiB, for the longest sequence of {data.name} with {model.name}",
+                f"at least {least_mib} MiB, for the longest sequence of {data.spec.name} with {model.name}",
                 "Raise it, use a machine with more memory, or lower --max-tokens.",
             )
         )

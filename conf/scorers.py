@@ -1,0 +1,45 @@
+"""The table of scorers that a benchmark may name: what each is for, its settings, and what its target must be.
+
+`actors/evaluation/scorers` holds the function of each name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Target = Literal["number", "text", "text_or_texts", "texts", "index", "none"]
+"""What the expected answer of an item must be:
+
+- `number`: a text or number from which one number can be read
+- `text`: one text
+- `text_or_texts`: one accepted text, or a list of them
+- `texts`: the same, always passed to the scorer as a list
+- `index`: the right choice, by its place from 0 or by its text
+- `none`: there is no expected answer
+"""
+
+
+@dataclass(frozen=True)
+class ScorerRules:
+    """What a scorer works with."""
+
+    kind: Literal["generate", "choose", "measure"]
+    """How the model is asked: it writes an answer, it is given choices, or a text is measured."""
+    target: Target
+    settings: frozenset[str] = frozenset()
+    """Names of its settings. Each must be given, and no other."""
+
+
+SCORERS: Mapping[str, ScorerRules] = {
+    "number": ScorerRules("generate", "number"),
+    "math": ScorerRules("generate", "text"),
+    "letter": ScorerRules("generate", "text"),
+    "exact": ScorerRules("generate", "text_or_texts"),
+    "contains": ScorerRules("generate", "text_or_texts"),
+    "short_answer": ScorerRules("generate", "texts"),
+    "regex": ScorerRules("generate", "text_or_texts", settings=frozenset({"pattern"})),
+    "choice_loglik": ScorerRules("choose", "index"),
+    "measured": ScorerRules("measure", "none"),
+}
