@@ -94,9 +94,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shards", type=int, default=1, metavar="N", help=shards_help)
     statistics_help = "show the statistics of a matrix (.gguf, or .dat, the older format) and stop; needs no --model"
     made.add_argument("--show-statistics", metavar="FILE", help=statistics_help)
-    made.add_argument(
-        "--chart", metavar="FILE.png", help="with --show-statistics: draw a chart of them, as PNG and SVG"
-    )
+    made.add_argument("--chart", metavar="FILE.png", help="with --show-statistics: draw a chart, as PNG and SVG")
     return made
 
 

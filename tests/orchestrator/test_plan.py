@@ -55,7 +55,7 @@ def test_the_imatrix_of_an_unquantized_model_is_collected_on_the_model_itself(tm
 
 def test_a_second_imatrix_makes_each_lossy_type_once_more_under_its_name(tmp_path: Path) -> None:
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
-    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    sources = (SourceImatrix("default", texts=texts), SourceImatrix("none"))
     plan = make_small_plan(tmp_path, inputs=make_inputs(imatrices=sources), imatrix=["default", "none"])
     assert [arm.name for arm in plan.arms] == ["f16", "q8_0", "q4_k_m", "q4_k_m+none"]
     assert plan.arm("q4_k_m+none").imatrix is None
@@ -85,7 +85,7 @@ def test_without_a_lossless_arm_nothing_is_compared(tmp_path: Path) -> None:
 
 
 def test_an_existing_gguf_is_an_arm_that_nobody_has_to_make(tmp_path: Path) -> None:
-    arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m", None, None)
+    arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m")
     planned = make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,))).arm("published")
     assert (planned.unit, planned.order, planned.reference, planned.gguf_path) == (None, None, "f16", "/x.gguf")
 
@@ -227,7 +227,7 @@ def test_protected_arms_and_their_controls_have_names_keys_and_files_of_their_ow
         for weighted in (False, True)
     }
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
-    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    sources = (SourceImatrix("default", texts=texts), SourceImatrix("none"))
     plan = make_small_plan(tmp_path, inputs=make_inputs(recipes=made, predicted_bytes=sizes, imatrices=sources))
     own = ["f16", "q8_0+phigh", "q8_0+none+phigh", "q8_0+phigh~plain", "q8_0+none+phigh~plain"]
     assert [arm.name for arm in plan.arms[:5]] == own
@@ -278,7 +278,7 @@ def test_an_endpoint_is_an_arm_without_a_file_and_its_records_have_its_model_in_
     def planned(model: str, **asked: int) -> Plan:
         endpoint = Endpoint("http://host/v1", model, **({"concurrency": 8, "timeout_s": 60, "attempts": 5} | asked))
         url = f"http://host/v1#{model}"
-        arm = SourceArm("gptq", url, None, None, None, None, None, None, endpoint=endpoint)
+        arm = SourceArm("gptq", url, endpoint=endpoint)
         return make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,)))
 
     plan = planned("m")

@@ -94,8 +94,7 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         return read_mix(mixes[0], data_dir=data_dir, key="--calibration")
     if not texts and mixes:
         names = ",".join(Path(spec).name.removesuffix(SUFFIX) for spec in mixes)
-        step = f"To use several, name them: --imatrix {names}."
-        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", step))
+        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", f"For several: --imatrix {names}."))
     if not texts and data_dir is not None:
         texts = [str(path) for path in sorted((data_dir / "calibration").glob("*.txt"))]
     if not texts:
