@@ -234,7 +234,7 @@ def _check_flags(options: argparse.Namespace) -> None:
 
 
 def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
-    """Return the weights of the configuration, or None without --weight-tokens. Raise `BadInput` for a bad one."""
+    """Return the configuration's weights, or None without --weight-tokens. Raise `BadInput` if it cannot be used."""
     if options.weight_tokens:
         return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
     if options.config is not None:

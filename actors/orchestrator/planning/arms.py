@@ -42,7 +42,7 @@ def name_prefix(inputs: Inputs, model: SourceModel) -> str:
 def plan_arms(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, imatrices: tuple[PlannedImatrix, ...]
 ) -> tuple[PlannedArm, ...]:
-    """Plan the arms that are made, model by model, and the existing ones, which are compared with the first model's."""
+    """Plan the arms that are made, model by model, and the existing ones, which belong to the first model."""
     arms: list[PlannedArm] = []
     for model in inputs.models:
         prefix = name_prefix(inputs, model)
