@@ -1,7 +1,8 @@
 """Keys: what an output is made from, as JSON. The hash of a key tells whether an existing output can be used again.
 
 The planner and the jobs of single phases make their keys here, so the same ingredients give the same key everywhere.
-A key holds everything that can change the output, and nothing else.
+A key holds everything that can change the output, and nothing else. Files of the cache (converted checkpoints, rows of
+data sets) are not outputs of a run: the modules that make them have rules of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ KEY_RULE = 1
 
 
 def make_key(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the key for `content`: the content and the version of the rules. Every key is made by this function."""
+    """Return the key for `content`: the content and the version of the rules. Every key is made here."""
     return {"rule": KEY_RULE, **content}
 
 
@@ -31,8 +32,8 @@ def arm_key(*, model: str, recipe: Recipe, imatrix: str | None, build: Mapping[s
     Args:
         model: sha256 of the model's file.
         recipe: how the file is quantized.
-        imatrix: hash of the importance matrix: of its key if the pipeline collects it, else of its file. It is left
-            out of the key if the recipe does not use a matrix.
+        imatrix: hash of the importance matrix: of its key if the pipeline collects it, else of its file. None if there
+            is no matrix. It does not enter the key if the recipe does not use a matrix.
         build: versions of llama.cpp and the CPU features that it uses.
     """
     return make_key(

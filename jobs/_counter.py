@@ -62,7 +62,7 @@ class Counter:
 
 
 class Steps:
-    """Shows work that passes over the same things several times, with one counter per pass."""
+    """Shows work that is done in several passes, with one counter per pass."""
 
     def __init__(self, what: str, *, unit: str) -> None:
         self._what, self._unit = what, unit
@@ -93,7 +93,7 @@ class Steps:
 
 
 class Transfer:
-    """Shows how many bytes were downloaded or written, and nothing at all if there were none.
+    """Shows the progress of a download or conversion in bytes. Shows nothing if no bytes come.
 
     The `with` block gets the function to call with the number of bytes that were added since its last call.
     """

@@ -94,9 +94,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shards", type=int, default=1, metavar="N", help=shards_help)
     statistics_help = "show the statistics of a matrix (.gguf, or .dat, the older format) and stop; needs no --model"
     made.add_argument("--show-statistics", metavar="FILE", help=statistics_help)
-    made.add_argument(
-        "--chart", metavar="FILE.png", help="with --show-statistics: draw a chart of them, as PNG and SVG"
-    )
+    made.add_argument("--chart", metavar="FILE.png", help="with --show-statistics: draw a chart, as PNG and SVG")
     return made
 
 
@@ -236,7 +234,7 @@ def _check_flags(options: argparse.Namespace) -> None:
 
 
 def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
-    """Return the weights of the configuration, or None without --weight-tokens. Raise `BadInput` for a bad one."""
+    """Return the configuration's weights, or None without --weight-tokens. Raise `BadInput` if it cannot be used."""
     if options.weight_tokens:
         return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
     if options.config is not None:

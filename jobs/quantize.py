@@ -54,8 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--imatrix", default="none", metavar="X.gguf|none", help="importance matrix (default none)")
     formats_help = f"llama.cpp types and recipes: {DEFAULT_FORMATS} (default), q4_k_l, q4_k_m-fp16, custom ones, ..."
     made.add_argument("--formats", "--quantizations", default=DEFAULT_FORMATS, metavar="A,B,...", help=formats_help)
-    config_help = "configuration file: defines custom recipes for --formats (`recipes`) and `protection`; the rest is "
-    config_help += "ignored"
+    config_help = "configuration file: sets custom `recipes` for --formats, and `protection`; the rest is ignored"
     made.add_argument("--config", metavar="FILE.yaml", help=config_help)
     arguments.add_protection(made)
     made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads (default 2)")

@@ -109,7 +109,7 @@ def test_the_message_for_a_mix_that_is_too_short_gives_the_dataset_size_and_the_
     more = ("--imatrix", "en5", "--data-dir", data, "--dataset-size", 100_000)
     code, _, err = dry_run(capsys, tiny_model, tmp_path, *more)
     assert code == 2
-    assert "--dataset-size: got '100000, of which the mix en5 takes 5 times as many, 500000'" in err
+    assert "--dataset-size: got '100000 (500000 for the mix en5, which takes 5 times as many)'" in err
     assert "wikitext2_train_part.txt" in err
 
 

@@ -77,7 +77,7 @@ def make_inputs(**values: Any) -> Inputs:
     base: dict[str, Any] = {
         "models": (MODEL,),
         "arms": (),
-        "imatrices": (SourceImatrix("default", None, None, (CalibrationText("/text", "b" * 64, 1.0),)),),
+        "imatrices": (SourceImatrix("default", texts=(CalibrationText("/text", "b" * 64, 1.0),)),),
         "recipes": {kind: (Recipe(kind, kind.upper(), kind),) for kind in KINDS},
         "benchmarks": {"tiny": (sampled(), deterministic())},
         "predicted_bytes": {("tiny", kind, weighted): 600 for kind in KINDS for weighted in (False, True)},

@@ -63,7 +63,7 @@ def test_the_imatrix_of_an_unquantized_model_is_collected_on_the_model_itself(tm
 
 def test_with_a_second_imatrix_each_lossy_type_is_made_again_under_the_name_of_that_imatrix(tmp_path: Path) -> None:
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
-    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    sources = (SourceImatrix("default", texts=texts), SourceImatrix("none"))
     plan = make_small_plan(tmp_path, inputs=make_inputs(imatrices=sources), imatrix=["default", "none"])
     assert [arm.name for arm in plan.arms] == ["f16", "q8_0", "q4_k_m", "q4_k_m+none"]
     assert plan.arm("q4_k_m+none").imatrix is None
@@ -92,8 +92,8 @@ def test_without_a_lossless_arm_no_arm_has_a_reference(tmp_path: Path) -> None:
     assert {arm.reference for arm in plan.arms} == {None}
 
 
-def test_an_existing_gguf_is_an_arm_that_does_not_have_to_be_made(tmp_path: Path) -> None:
-    arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m", None, None)
+def test_an_existing_gguf_is_an_arm_that_nobody_has_to_make(tmp_path: Path) -> None:
+    arm = SourceArm("published", "/x.gguf", "d" * 64, 700, 4.5, "q4_k_m")
     planned = make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,))).arm("published")
     assert (planned.unit, planned.order, planned.reference, planned.gguf_path) == (None, None, "f16", "/x.gguf")
 
@@ -235,7 +235,7 @@ def test_protected_arms_and_their_controls_have_distinct_names_keys_and_files(tm
         for weighted in (False, True)
     }
     texts = (CalibrationText("/text", "b" * 64, 1.0),)
-    sources = (SourceImatrix("default", None, None, texts), SourceImatrix("none", None, None, ()))
+    sources = (SourceImatrix("default", texts=texts), SourceImatrix("none"))
     plan = make_small_plan(tmp_path, inputs=make_inputs(recipes=made, predicted_bytes=sizes, imatrices=sources))
     own = ["f16", "q8_0+phigh", "q8_0+none+phigh", "q8_0+phigh~plain", "q8_0+none+phigh~plain"]
     assert [arm.name for arm in plan.arms[:5]] == own
@@ -286,7 +286,7 @@ def test_an_endpoint_is_an_arm_without_a_file_and_the_key_of_its_records_holds_i
     def planned(model: str, **asked: int) -> Plan:
         endpoint = Endpoint("http://host/v1", model, **({"concurrency": 8, "timeout_s": 60, "attempts": 5} | asked))
         url = f"http://host/v1#{model}"
-        arm = SourceArm("gptq", url, None, None, None, None, None, None, endpoint=endpoint)
+        arm = SourceArm("gptq", url, endpoint=endpoint)
         return make_small_plan(tmp_path, inputs=make_inputs(arms=(arm,)))
 
     plan = planned("m")

@@ -42,20 +42,19 @@ def name_prefix(inputs: Inputs, model: SourceModel) -> str:
 def plan_arms(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, imatrices: tuple[PlannedImatrix, ...]
 ) -> tuple[PlannedArm, ...]:
-    """Plan the arms that are made, model by model, and the existing ones, which are compared with the first model's."""
+    """Plan the arms that are made, model by model, and the existing ones, which belong to the first model."""
     arms: list[PlannedArm] = []
     for model in inputs.models:
         prefix = name_prefix(inputs, model)
         names = [f"{prefix}{recipe.name}{recipe.suffix}" for recipe in recipes_of(config, inputs)]
-        existing_names = [arm.name for arm in inputs.arms] if model is inputs.models[0] else []
-        reference = reference_of(config, prefix, [*names, *existing_names])
+        existing = inputs.arms if model is inputs.models[0] else ()
+        reference = reference_of(config, prefix, [*names, *(arm.name for arm in existing)])
         arms += [
             plan_arm(config, run, inputs, model, recipe, source, imatrices=imatrices, reference=reference)
             for recipe in recipes_of(config, inputs)
             for source in (inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1])
         ]
-        if model is inputs.models[0]:
-            arms += [_existing_arm(arm, model, reference) for arm in inputs.arms]
+        arms += [_existing_arm(arm, model, reference) for arm in existing]
     return tuple(arms)
 
 

@@ -78,8 +78,15 @@ def plan_blocks(
         for first in range(0, len(benchmark.items), step)
         if (items := benchmark.items[first : first + step])
     ]
-    item_ids = tuple(item.item_id for item in benchmark.items)
-    return RecordsDirectory(str(folder.path), arm.name, benchmark.name, key, item_ids, groups), blocks
+    directory = RecordsDirectory(
+        path=str(folder.path),
+        arm=arm.name,
+        benchmark=benchmark.name,
+        key=key,
+        item_ids=tuple(item.item_id for item in benchmark.items),
+        seed_groups=groups,
+    )
+    return directory, blocks
 
 
 def _records_key(

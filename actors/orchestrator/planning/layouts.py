@@ -19,7 +19,7 @@ def gpu_layers(inputs: Inputs) -> int:
 
 
 def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
-    """Return the layout in which an arm decodes a benchmark. An A/A arm gets another one than its reference."""
+    """Return the layout in which an arm decodes a benchmark. An A/A arm has another layout than its reference."""
     layout = EngineLayout(
         threads=config.layout.threads,
         sequences=benchmark.cache.sequences,
@@ -37,7 +37,7 @@ def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark
 
 
 def _other_layout(layout: EngineLayout, benchmark: PlannedBenchmark) -> EngineLayout:
-    """Return a layout with half as many sequences and half the physical batch, which a user could just as well run."""
+    """Return a layout with half the sequences and half the physical batch. A user could just as well choose it."""
     most_choices = max((len(getattr(item.task, "choices", ())) for item in benchmark.items), default=0)
     return replace(
         layout,

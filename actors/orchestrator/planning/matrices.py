@@ -60,7 +60,9 @@ def plan_imatrix(
         token_weights=token_weights,
     )
     needs = (reference.unit,) if reference and reference.unit else ()
-    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, mix, str(path), order)
+    return PlannedImatrix(
+        unit=f"imatrix/{path.stem}", needs=needs, model=model.name, mix=mix, file=str(path), order=order
+    )
 
 
 def _dequantized_reference(

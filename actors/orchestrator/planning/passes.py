@@ -1,4 +1,4 @@
-"""Which arms measure a text side by side, and with which reference they are compared while they do."""
+"""Which arms measure a text side by side, and which reference is decoded beside them for comparison."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def source_imatrices(
     """Return what each entry of the configuration's `imatrix` stands for.
 
     Args:
-        wanted: False if no recipe uses a matrix. Every entry is then taken for `none`, and nothing is read.
+        wanted: False if no recipe uses a matrix. Every entry then stands for `none`, and nothing is read.
 
     Raises:
         BadInput: with every fault found.
@@ -92,8 +92,7 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         return read_mix(mixes[0], data_dir=data_dir, key="--calibration")
     if not texts and mixes:
         names = ",".join(Path(spec).name.removesuffix(SUFFIX) for spec in mixes)
-        step = f"To use several, name them: --imatrix {names}."
-        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", step))
+        raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", f"For several: --imatrix {names}."))
     if not texts and data_dir is not None:
         texts = [str(path) for path in sorted((data_dir / "calibration").glob("*.txt"))]
     if not texts:
@@ -132,7 +131,7 @@ def check_size(config: PipelineConfig, source: SourceImatrix, vocabulary: Model,
     except BadInput as error:
         if source.size == 1.0:
             raise
-        got = f"{size}, of which the mix {source.name} takes {source.size:g} times as many, {source.tokens(size)}"
+        got = f"{size} ({source.tokens(size)} for the mix {source.name}, which takes {source.size:g} times as many)"
         raise BadInput([replace(fault, got=got) for fault in error.faults]) from None
 
 
@@ -186,7 +185,7 @@ def documents_of(items: Sequence[Item], vocabulary: Model) -> list[str]:
 
 
 def _without_common_start(prompts: Sequence[str]) -> list[str]:
-    """Return the beginning that all prompts share once, and then each prompt without most of it.
+    """Return the beginning that all prompts share, then each prompt without most of that beginning.
 
     Few-shot prompts consist mostly of the examples at their beginning.
     """

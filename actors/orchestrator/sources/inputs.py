@@ -33,7 +33,7 @@ class SourceModel:
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a local GGUF."""
     labels: Mapping[str, Any] = field(default_factory=dict)
-    """What its header says for people, if it does: licence, languages, repository."""
+    """Licence, languages and repository, as far as its header names them. For people to read."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ class Inputs:
     benchmarks: Mapping[str, tuple[PlannedBenchmark, ...]]
     """For each model name, its benchmarks. They differ between models: chunks of text depend on the tokenizer."""
     predicted_bytes: Mapping[tuple[str, str, bool], int]
-    """Size of each file, by model, recipe with suffix, and whether an importance matrix is used: llama.cpp chooses some
-    types by that."""
+    """Size of each file in bytes, by model, recipe with suffix, and whether an importance matrix is used. llama.cpp
+    chooses some types differently with a matrix."""
     build: Mapping[str, str]
     use_gpu: bool
     notices: tuple[str, ...] = ()
-    """What people should know, although it stops nothing."""
+    """Things that people should know but that stop nothing."""
     chat_templates: Mapping[str, str] = field(default_factory=dict)
-    """For each model name, the chat template that the configuration sets instead of the GGUF's, if it does."""
+    """Chat templates that the configuration sets in place of those in the GGUFs, by model name."""

@@ -43,7 +43,7 @@ def cache_for(
     if budget_bytes is not None and model.kv_bytes_per_cell:
         most_cells = budget_bytes // model.kv_bytes_per_cell
     if need.at_once > config.layout.sequences:
-        allowed = f"at least {need.at_once}, the number of choices in {data.spec.name}"
+        allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
     cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
     if cache is None:

@@ -62,7 +62,7 @@ class Fetched:
 
 
 def find(spec: str, *, key: str, is_model: bool, hub: Hub | None = None) -> Found:
-    """Find what a name stands for. Of a repository, only the list of files is downloaded.
+    """Find what a name stands for. Only the list of files is downloaded from a repository.
 
     Args:
         spec: what the user wrote: a path, or a name on the hub.
