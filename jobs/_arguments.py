@@ -216,6 +216,7 @@ def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -
     `renamed` maps flags of the main job to this job's own, if they have other names.
     """
     print(f"{prog}: bad input, nothing was started", file=sys.stderr)
-    for fault in error.faults:
-        print(f"  - {replace(fault, key=(renamed or {}).get(fault.key, fault.key))}", file=sys.stderr)
+    faults = [replace(fault, key=(renamed or {}).get(fault.key, fault.key)) for fault in error.faults]
+    for line in dict.fromkeys(map(str, faults)):  # jobs.evaluate finds a fault in its first file twice
+        print(f"  - {line}", file=sys.stderr)
     return EXIT_BAD_INPUT
