@@ -141,9 +141,7 @@ def read_findings(results_path: str | Path) -> Findings:
     if analysis_path.exists():
         analysis = _read_json(analysis_path, "statistical_analysis")
     else:
-        notices.append(
-            f"{ANALYSIS} is missing from the results folder, so no differences from the reference are shown."
-        )
+        notices.append(f"{ANALYSIS} is missing from the results folder, so no differences from a reference are shown.")
     answers_path = path.parent / ANSWERS
     answers = None
     if answers_path.exists():
