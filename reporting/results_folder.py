@@ -138,25 +138,25 @@ def read_findings(results_path: str | Path) -> Findings:
     if exists(analysis_path):
         analysis = _read_json(analysis_path, "statistical_analysis")
     else:
-        notices.append(f"{ANALYSIS} is missing beside the results, so no differences from the reference are shown.")
+        notices.append(f"{ANALYSIS} is missing from the results folder, so no differences from a reference are shown.")
     answers_path = path.parent / ANSWERS
     answers = None
     if exists(answers_path):
         answers = _read_parquet(answers_path)
     else:
-        notices.append(f"{ANSWERS.as_posix()} is missing beside the results, so no answers are shown.")
+        notices.append(f"{ANSWERS.as_posix()} is missing from the results folder, so no answers are shown.")
     importance_path = path.parent / IMPORTANCE
     importance = None
     if exists(importance_path):
         importance = _read_parquet(importance_path)
     elif comparison["imatrices"]:
-        notices.append(f"{IMPORTANCE.as_posix()} is missing beside the results, so no importance matrix is drawn.")
+        notices.append(f"{IMPORTANCE.as_posix()} is missing from the results folder, so no importance matrix is drawn.")
     losses_path = path.parent / LOSSES
     losses = None
     if exists(losses_path):
         losses = _read_parquet(losses_path)
     elif any(arm.get("method") for arm in comparison["arms"]):
-        notices.append(f"{LOSSES.as_posix()} is missing beside the results, so the error by layer is not drawn.")
+        notices.append(f"{LOSSES.as_posix()} is missing from the results folder, so the error by layer is not drawn.")
     return Findings(comparison, analysis, answers, tuple(notices), importance, losses)
 
 

@@ -29,7 +29,7 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
         return None
     title = [words.say("基準との差", "Difference from the reference")]
     subtitle = source_lines(findings, words) + words.lines(
-        "線: 問題の抽出に対する、対応のある差の95%信頼区間(多重性の補正なし)。0を含むとき、差があるとは言えない。",
+        "線: 問題の抽出に対する、対応のある差の95%信頼区間(多重性の補正なし)。線が0を含むとき、差があるとは言えない。",
         "Bars: 95% interval of the paired difference over items, uncorrected. If it includes 0, no difference shows.",
     )
     if any(row.get("margin") is not None for row in findings.comparisons):

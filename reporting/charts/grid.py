@@ -60,12 +60,10 @@ def grid_chart(findings: Findings, words: Words, language: str) -> AnyChart | No
             drawn += _contrasts(words, grid, language)
     if benchmark is None or not drawn:
         return None
-    title = [
-        words.say("重要度行列の効果", "Effect of the importance matrix"),
-        benchmark_title(words, benchmark),
-    ]
+    title = [words.say("重要度行列の効果", "Effect of the importance matrix"), benchmark_title(words, benchmark)]
     subtitle = source_lines(findings, words) + words.lines(
-        "線: 同じチャンクでの差の95%信頼区間(左: 基準との差、右: 行列どうしの差の型についての平均)。多重性の補正なし。",
+        "線: 同じチャンクでの差の95%信頼区間(左: 基準との差をパープレキシティに換算、右: 行列どうしの差を"
+        "型について平均)。多重性の補正なし。",
         "Bars: 95% intervals of differences on the same chunks (left: from the reference; right: between matrices, "
         "mean over recipes), uncorrected.",
     )

@@ -115,7 +115,7 @@ def pareto_front(panel: Panel, cost: Cost) -> list[Point]:
 def pareto_lines(words: Words) -> list[str]:
     """Return lines that explain the dotted line."""
     return words.lines(
-        "点線: パレートフロント(よりコストが低く、かつ良いアームがほかにない。平均だけで判定)。",
+        "点線: パレートフロント(コストがより低く、かつ性能がより良いアームがほかにないもの。平均だけで判定)。",
         "Dotted line: Pareto front. No other arm is both cheaper and better (by the means alone).",
     )
 
