@@ -1,8 +1,8 @@
 """Words and numbers for readers: Japanese and English side by side, values with their unit.
 
-`Words` joins the two languages as the pipeline's `lang` asks. `TERMS` is the glossary: one Japanese and one English term
-per thing. The number functions print no more digits than the interval justifies, and write null as a dash. Charts and
-templates decide which sentence stands where.
+`Words` joins the two languages as the pipeline's `lang` asks. `TERMS` is the glossary: one Japanese and one English
+term per thing. The number functions print no more digits than the interval justifies, and write null as a dash. Charts
+and templates decide which sentence stands where.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ TERMS = {
 
 A reference is the arm that others are compared with. A control is an arm that isolates one cause: the same bytes spent
 without measuring, or the same amount of another text. 型 names a quantization type and any recipe that an arm uses;
-レシピ is only the definition of a custom recipe. A document may say 乱数シード for シード, and explains 較正テキスト once as
-キャリブレーションデータ. `verdict_word` names the verdicts, `metric_title` the metrics.
+レシピ is only the definition of a custom recipe. A document may say 乱数シード for シード, and explains 較正テキスト
+once as キャリブレーションデータ. `verdict_word` names the verdicts, `metric_title` the metrics.
 """
 
 

@@ -1,8 +1,8 @@
 """A few answers side by side, for reading: the same item under the same seed, one row per arm.
 
-The first item is the one on which most arms fell from right to wrong. The second is the one on which most arms rose from
-wrong to right: showing only losses would show half. Then come other items on which the arms disagree, because equal
-answers show nothing. The texts were written by models: they are cut here, and made inert by the caller that adds markup.
+The first item is the one on which most arms fell from right to wrong. The second is the one on which most arms rose
+from wrong to right: showing only losses would show half. Then come other items on which the arms disagree, because
+equal answers show nothing. Models wrote the texts: they are cut here, and the caller that adds markup makes them inert.
 """
 
 from __future__ import annotations

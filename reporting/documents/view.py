@@ -191,7 +191,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
     importance = {importance_name(matrix): matrix for matrix in findings.matrices}
     absent += [name for name in importance if not (charts_dir / f"{name}.png").is_file()]
     notices = [*findings.comparison["notices"], *findings.notices]
-    notices += [f"The chart {name}.png is missing: its figure is left out. Draw the charts again to get it." for name in absent]
+    notices += [f"{name}.png is missing, so its figure is left out; jobs.visualize draws it." for name in absent]
     n_intervals, n_excluding_zero = count_intervals(findings)
     languages = (Words("ja"), Words("en"))
     return View(

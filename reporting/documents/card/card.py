@@ -153,7 +153,9 @@ def _recommendation(findings: Findings, words: Words, arm: Json, verdict: str | 
     """Return what the evidence allows a file to be used for."""
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     if findings.role(arm) == "reference":
-        return words.say("比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations", "\n")
+        return words.say(
+            "比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations", "\n"
+        )
     if any(row["smallest_no_worse"] == arm["name"] for row in selections):
         return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse", "\n")
     texts = {

@@ -1,8 +1,8 @@
 """The YAML header of a model card, as the hub reads it: licence, base model, languages, tags.
 
-The header holds only what is known: a licence that the source does not name is left out, never guessed. Values come from
-foreign files, so the YAML writer quotes them. A licence id that the hub does not know becomes `other`. Other ids that
-the hub would refuse are left out.
+The header holds only what is known: a licence that the source does not name is left out, never guessed. Values come
+from foreign files, so the YAML writer quotes them. A licence id that the hub does not know becomes `other`. Other ids
+that the hub would refuse are left out.
 """
 
 from __future__ import annotations

@@ -70,9 +70,9 @@ def _sources(findings: Findings, files: Sequence[PublishedFile], run_dir: Path) 
 
 def _arm_path(arm: Json, run_dir: Path) -> Path:
     """Return the path of an arm's file: in this run directory if it is there, else where the results say."""
-    said = Path(arm.get("path") or arm["file"])
-    moved = run_dir / "artifacts" / said.parent.name / said.name
-    return moved if moved.is_file() else said
+    recorded = Path(arm.get("path") or arm["file"])
+    here = run_dir / "artifacts" / recorded.parent.name / recorded.name
+    return here if here.is_file() else recorded
 
 
 def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[str]) -> list[Path]:
@@ -83,7 +83,7 @@ def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[s
             made.append(folder / name)
         else:
             (folder / name).unlink(missing_ok=True)
-            notices.append(f"{source.name} is not where the results say: {name} is missing from the folder {folder.name}.")
+            notices.append(f"{source.name} is not where the results say, so {folder.name}/ does not contain {name}.")
     return made
 
 

@@ -1,7 +1,7 @@
 """The scorecard: an A4 PDF in the style of a paper, with embedded fonts.
 
-weasyprint gets a fetcher that serves our fonts, our formulas and this run's charts under our own names. It refuses every
-other address, so no text in the document can make weasyprint read a file or open a network connection.
+weasyprint gets a fetcher that serves our fonts, our formulas and this run's charts under our own names. It refuses
+every other address, so no text in the document can make weasyprint read a file or open a network connection.
 """
 
 from __future__ import annotations

@@ -59,17 +59,15 @@ def grid_definition(findings: Findings, words: Words, grid: Json) -> str:
     reference = grid["reference"]
     baselines = f"{grid['recipes'][0]}, {grid['imatrices'][0]}, {_title(findings, words, grid['languages'][0])}"
     return words.say(
-        f"損失は、同じチャンクでの「アームの ln PPL − 基準 {reference} の ln PPL」(nat/トークン)である。"
-        f"主効果は、ある要因について、各水準の損失とベースライン水準({baselines})の損失との差を、"
-        "ほかの要因の水準について平均したものである。負の値は損失が小さいことを示す。"
-        "0.01 はパープレキシティの約1%にあたる。交互作用は、この差どうしの差である。"
-        "区間は95%で、多重性の補正はない。p は、すべての効果とすべての行列の組について、それぞれ Holm の方法で補正した。",
+        f"損失は、同じチャンクでの「アームの ln PPL − 基準 {reference} の ln PPL」(nat/トークン)である。主効果は、"
+        f"ある要因の各水準とベースライン水準({baselines})との損失の差を、ほかの要因の水準について平均した値である。"
+        "負なら損失が小さい。0.01 はパープレキシティの約1%にあたる。交互作用は、この差どうしの差である。区間は95%で、"
+        "多重性の補正はない。p は、すべての効果とすべての行列の組について、それぞれ Holm の方法で補正した。",
         f"The loss is ln PPL of an arm minus ln PPL of the reference {reference}, on the same chunks (nats per token). "
-        "A main effect is the difference in loss between a level of a factor and the factor's baseline level "
-        f"({baselines}), averaged over the levels of the other factors. A negative value means a smaller loss. "
-        "A loss of 0.01 is about one percent of perplexity. An interaction is a difference between such differences. "
-        "Intervals are 95% and not adjusted. P values are adjusted by Holm's method, separately over all effects and "
-        "over all pairs of matrices.",
+        f"A main effect is the difference in loss between a level of a factor and its baseline level ({baselines}), "
+        "averaged over the levels of the other factors. Negative means a smaller loss; 0.01 is about one percent of "
+        "perplexity. An interaction is a difference between such differences. Intervals are 95% and not adjusted. P "
+        "values are adjusted by Holm's method, separately over all effects and over all pairs of matrices.",
     )
 
 
@@ -117,10 +115,10 @@ def _pair_sentence(findings: Findings, words: Words, grid: Json, level: str, bas
     differs = rows[0]["differs_in"]
     heads = {
         ("text",): (
-            "較正テキストの量は同じで内容だけが違うので、言語の効果を示す",
+            "較正テキストの量は同じで、内容だけが違う: 言語の効果",
             "same amount of calibration text, different text: the effect of its language",
         ),
-        ("amount",): ("内容は同じで量だけが違うので、量の効果を示す", "same text, different amount: the effect of more text"),
+        ("amount",): ("内容は同じで、量だけが違う: 量の効果", "same text, different amount: the effect of more text"),
         ("amount", "text"): (
             "量も内容も違うので、どちらの効果かは分けられない",
             "amount and text both differ, so neither alone explains the difference",

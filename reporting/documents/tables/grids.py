@@ -8,6 +8,7 @@ from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, difference_words, header, integer, number, probability
 from stats.verdict import ALPHA
 
+
 def mixes_table(findings: Findings, words: Words, grid: Json) -> Table:
     """Return one row per importance matrix: the texts that it was made from."""
     columns = [
@@ -90,7 +91,7 @@ def _contrast_text(row: Json) -> str:
 
 
 def contrasts_table(words: Words, contrasts: list[Json]) -> Table:
-    """Return the difference of every two matrices, averaged over the recipes: over all texts, in each, between texts."""
+    """Return the difference of every two matrices, averaged over the recipes: on all texts, on each, between texts."""
     columns = [
         (words.say("比較した行列", "Matrices", "\n"), False),
         (words.say("行列の違い", "What differs", "\n"), False),

@@ -126,9 +126,7 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
             metric_title(words, benchmark["metric"], "\n"),
             f"{integer(benchmark['n_items'])} ({integer(benchmark['n_items_total'])})",
             integer(benchmark["shots"]),
-            term(words, "no_sampling", "\n")
-            if benchmark["deterministic"]
-            else ", ".join(map(str, benchmark["seeds"])),
+            term(words, "no_sampling", "\n") if benchmark["deterministic"] else ", ".join(map(str, benchmark["seeds"])),
             str(benchmark["version"]),
             short_hash(benchmark["data_hash"]),
         )

@@ -39,7 +39,7 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
 
 
 def flips_table(findings: Findings, words: Words) -> Table:
-    """Return how many answers flipped between right and wrong, beside the flips between two samples of the reference."""
+    """Return how many answers flipped between right and wrong, and in two runs of the reference."""
     columns = [
         (header(words, "benchmark"), False),
         (words.say("アーム − 基準", "Arm − reference", "\n"), False),

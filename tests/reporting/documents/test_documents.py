@@ -13,7 +13,7 @@ import pypdf
 import pytest
 
 from conf.faults import BadInput
-from reporting.documents.sentences.differences import reading
+from reporting.documents.phrases import describe_interval
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.validate import validate
 from reporting.wording import Lang, Words
@@ -50,19 +50,19 @@ def text_of(path: Path) -> str:
 def test_the_report_gives_each_mean_with_its_interval_and_n(run: Path) -> None:
     report = text_of(run / REPORT)
     assert "| f16 | accuracy | 39 | 52.1% | [37.0, 66.9] | wilson |" in report
-    assert "標本化なし<br>no sampling" in report
+    assert "サンプリングなし<br>no sampling" in report
     assert "±0" not in report.replace("(it is not ±0)", "").replace("(±0 ではない)", "")
 
 
 def test_the_wording_follows_the_interval() -> None:
     english = Words("en")
     rows = {"includes": [-0.1, 0.1], "lower": [-0.2, -0.1], "higher": [0.1, 0.2]}
-    said = {name: reading(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
-    assert said["includes"] == "interval includes 0"
-    assert said["lower"] == "lower (towards worse), interval excludes 0"
-    assert said["higher"] == "higher (towards better), interval excludes 0"
-    assert "towards worse" in reading(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
-    assert reading(english, {"ci95": None}, higher_is_better=True) == "no interval"
+    phrases = {name: describe_interval(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
+    assert phrases["includes"] == "interval includes 0"
+    assert phrases["lower"] == "lower (towards worse), interval excludes 0"
+    assert phrases["higher"] == "higher (towards better), interval excludes 0"
+    assert "towards worse" in describe_interval(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
+    assert describe_interval(english, {"ci95": None}, higher_is_better=True) == "no interval"
 
 
 def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_abstract_and_report_say_the_verdicts(run: Path) -> None:
     report = text_of(run / REPORT)
     for text in (card, report):
         assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
-        assert re.search(r"no worse than f16: none \(tested from the largest file on; q8_0 ended it\)", text)
+        assert re.search(r"no worse than f16: none \(tested from the largest file on; stopped at q8_0\)", text)
         assert "699 items would decide" in text
-    assert "q8_0(f16 に対して): 未決" in report
+    assert "q8_0 の判定は「判定保留」である(基準: f16)。" in report
 
 
 def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:

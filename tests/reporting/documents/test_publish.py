@@ -72,11 +72,11 @@ def test_where_links_are_refused_files_are_copied(tmp_path: Path, monkeypatch: p
     source, target = tmp_path / "a.gguf", tmp_path / "b.gguf"
     source.write_bytes(b"weights")
     monkeypatch.setattr(os, "link", refused)
-    publishing.link(source, target)
+    publishing.link_or_copy(source, target)
     assert target.is_symlink()
     target.unlink()
     monkeypatch.setattr(os, "symlink", refused)
-    publishing.link(source, target)
+    publishing.link_or_copy(source, target)
     assert not target.is_symlink()
     assert target.read_bytes() == b"weights"
 
@@ -86,7 +86,7 @@ def test_publishing_again_takes_the_new_file(tmp_path: Path) -> None:
     old.write_bytes(b"old")
     new.write_bytes(b"new")
     for source in (old, new, new):
-        publishing.link(source, target)
+        publishing.link_or_copy(source, target)
         assert os.path.samefile(source, target)
     assert old.read_bytes() == b"old"
 
@@ -136,7 +136,7 @@ def test_the_card_says_which_file_to_take_and_how_it_is_made(tmp_path: Path) -> 
     published(tmp_path, described)
     card = card_of(tmp_path)
     (row,) = [line for line in card.splitlines() if line.startswith("| SmolLM2-135M-Instruct-Q4_K_M.gguf |")]
-    assert "| worse | saving memory, at a loss that was measured |" in row
+    assert "| worse | saving memory, at a measured loss of quality |" in row
     assert "52.1%<br>[37.0, 66.9]" in card
     assert re.search(
         r"python -m jobs\.quantize --model HuggingFaceTB/SmolLM2-135M-Instruct@c0ffee --imatrix default-\w{8}\.gguf"
