@@ -54,9 +54,7 @@ def _arm_sentence(words: Words, rows: Sequence[Json]) -> str:
     if words.en:
         text = f"{arms} against {row['reference']}: {verdict}" + (f" ({grounds})" if grounds else "") + "."
         return text + (f" A loss within the margin was shown on {_listed(words, within)}." if within else "")
-    text = f"{arms} の判定は「{verdict}」である(基準: {row['reference']})。" + (
-        f"内訳は、{grounds}。" if grounds else ""
-    )
+    text = f"{arms} は「{verdict}」である(基準: {row['reference']})。" + (f"内訳は、{grounds}。" if grounds else "")
     return text + (f"{_listed(words, within)} では、許容幅に収まる低下が確認された。" if within else "")
 
 
