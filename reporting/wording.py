@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class Words:
-    """Returns texts in Japanese, in English, or in both."""
+    """The wanted language or languages, and how to pick texts in them."""
 
     lang: Lang
 

@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 def markdown_environment() -> Environment:
-    """Return the environment for Markdown: `{{ value }}` is inert text, and `code` and `block` make it code."""
+    """Return the environment for Markdown: `{{ value }}` is inert; filters `code` and `block` print code."""
     environment = _environment(finalize=_inert_markdown, autoescape=True)
     environment.filters["code"] = lambda value: Markup(escape.code(value))
     environment.filters["block"] = lambda value: Markup(escape.block(value))

@@ -29,7 +29,7 @@ class GridSection:
     """Main effects, and the interaction of matrix and language."""
     contrasts: Table
     separates_text_from_amount: bool
-    """True if two matrices differ in their text alone, so that the effect of the text is not that of its amount."""
+    """True if two matrices differ only in their text, so that its effect can be told apart from that of the amount."""
 
 
 def grid_sections(findings: Findings, words: Words) -> tuple[GridSection, ...]:
@@ -55,5 +55,5 @@ def _grid_section(findings: Findings, words: Words, grid: Json) -> GridSection:
 
 
 def _compares_equal_recipes(row: Json, equal_recipes: list[list[str]]) -> bool:
-    """Return True for the effect of two recipes that make the same weights: it is 0, and a sentence says so."""
+    """Return True for an effect between two recipes that make the same weights: it is 0, and a sentence says so."""
     return "recipe" in row["factors"] and [row["baselines"][0], row["levels"][0]] in equal_recipes

@@ -9,7 +9,7 @@ from reporting.results_folder import Json
 from reporting.wording import DASH, Words, number
 
 LOSS_DIGITS = 4
-"""Decimals of ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
+"""Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
 
 _CODES = {
     "no_sampling": ("サンプリングなし", "no sampling"),
@@ -52,7 +52,7 @@ _CODES = {
     "comparison_over_memory": ("答えの照合でメモリ超過", "comparing the answer took too much memory"),
     "comparison_failed": ("答えの照合に失敗", "the answer could not be compared"),
 }
-"""Code -> Japanese and English: why a number is null, how answers are got, how a record came out."""
+"""Code -> Japanese and English: why a number is null, how answers are produced, how a record was scored."""
 
 
 def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:

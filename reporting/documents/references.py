@@ -221,7 +221,7 @@ def bibtex(reference: Reference) -> str:
 
 
 def authors_text(reference: Reference) -> str:
-    """Return the authors as a list of references shows them."""
+    """Return the authors as printed in a list of references."""
     names = reference.authors.split(" and ")
     if names[-1] == "others":
         return f"{names[0]} et al."

@@ -129,11 +129,11 @@ class View:
     differences: tuple[str, ...]
     """One sentence per arm and benchmark."""
     advice: tuple[str, ...]
-    """What to try, one sentence per arm that is measurably worse than its reference."""
+    """What to try: one sentence per arm that is measurably worse than its reference."""
     n_intervals: int
     """Comparisons that have an interval."""
     n_excluding_zero: int
-    """Those of them whose interval excludes 0."""
+    """Comparisons whose interval excludes 0."""
     figures: tuple[Figure, ...]
     importance_figures: tuple[Figure, ...]
     """One per importance matrix."""
