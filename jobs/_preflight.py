@@ -8,7 +8,7 @@ from conf.schema import PipelineConfig
 
 
 def settings_of(config: PipelineConfig) -> Mapping[str, object]:
-    """The settings that results and plan publish."""
+    """Return the settings that results and plan publish."""
     dumped = config.model_dump(mode="json")
     wanted = (
         "runs",

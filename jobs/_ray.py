@@ -98,7 +98,7 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Outcome:
 
 
 def _outcome(ref: Any) -> Outcome:
-    """Return the orchestrator's outcome. Raises `NoPlaceError` without Ray's traceback, because people read it."""
+    """Return the orchestrator's outcome. Raises `NoPlaceError` as it was, without the traceback that Ray adds to its text."""
     try:
         return cast(Outcome, ray.get(ref))
     except RayTaskError as error:
