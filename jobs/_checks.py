@@ -28,7 +28,7 @@ from reporting.fonts import find_fonts
 ROOT = Path(__file__).resolve().parent.parent
 LOCK_FILES = ("requirements.lock", "requirements-model.lock")
 LEAST_DISK_BYTES = 3 * 2**30
-"""Enough for the GGUFs and caches of the demo. `--dry-run` shows what another plan needs."""
+"""Enough for the GGUFs and caches of the demo. `jobs.pipeline --dry-run` shows what another plan needs."""
 LEAST_MEMORY_BYTES = 3 * 2**30
 """Ray's own processes take about 1 GiB, two workers with the demo's model about 1 GiB more."""
 CONNECT_TIMEOUT_S = 5.0

@@ -112,7 +112,7 @@ class Lines:
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Return one line with cells, tokens per second, CPU, memory, times and failures."""
+    """Describe a snapshot in one line: cells, tokens per second, CPU, memory, times and failures."""
     parts = [f"cells {snapshot.cells_done}/{snapshot.cells_total}"]
     if snapshot.tokens_per_second:
         parts.append(f"{snapshot.tokens_per_second:,.0f} tok/s")

@@ -94,11 +94,11 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
                 raise Stopped(arrived[0])
             show(ray.get(handle.view.remote()))
         show(ray.get(handle.view.remote()))
-        return _outcome(ref)
+        return _ending(ref)
 
 
-def _outcome(ref: Any) -> Ending:
-    """Return the orchestrator's outcome. Raises `NoPlaceError` without Ray's traceback, because people read it."""
+def _ending(ref: Any) -> Ending:
+    """Return how the orchestrator ended. Raise `NoPlaceError` as it was, without the traceback that Ray adds."""
     try:
         return cast(Ending, ray.get(ref))
     except RayTaskError as error:
