@@ -36,7 +36,7 @@ def test_unknown_and_planned_benchmarks_are_reported_together() -> None:
         find_benchmarks(["gsm8", "elyza", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
-    assert "not available yet" in str(later)
+    assert "not there yet" in str(later)
 
 
 def test_each_benchmark_is_in_the_table_under_its_own_name() -> None:

@@ -116,7 +116,7 @@ def _unknown(name: str) -> Fault:
     known = [*BENCHMARKS, *GROUPS]
     allowed = "one of " + ", ".join(known)
     if name in LATER:
-        return Fault("--benchmarks", name, allowed, f"'{name}' is planned but not available yet. Leave it out.")
+        return Fault("--benchmarks", name, allowed, f"'{name}' is planned, but not there yet. Leave it out.")
     return Fault("--benchmarks", name, allowed, near_names(name, known))
 
 
