@@ -119,7 +119,7 @@ def test_scores_on_another_scale_need_their_bound() -> None:
     judged = np.random.default_rng(8).normal(-1.0, 0.8, size=200).clip(-4, 4)
     found = decide_early(judged, margin=0.1, n_planned=1000, bound=4.0)
     assert found.verdict is Verdict.WORSE
-    with pytest.raises(ValueError, match="beyond"):
+    with pytest.raises(ValueError, match="must lie within"):
         decide_early(judged, margin=0.1, n_planned=1000)
 
 
