@@ -144,7 +144,6 @@ class Orchestrator:
             elapsed = now - self._started_s
             done_cost, left_cost = cost_shares(schedule, self._job.done, self._loop.reported)
             terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
-            pids = [process.pid for process in self._processes.values() if process.pid is not None]
             return View(
                 phase=self._closing_phase or current_phase(schedule),
                 done=len(terminal),
@@ -154,7 +153,7 @@ class Orchestrator:
                 tokens_per_second=self._loop.rate.per_second(now),
                 elapsed_s=elapsed,
                 seconds_left=seconds_left(elapsed, done_cost, left_cost),
-                pids=(os.getpid(), *pids),
+                pids=(os.getpid(), *(one.pid for one in self._processes.values() if one.pid is not None)),
                 workers=len(self._processes),
                 failures=(*schedule.failures, *self._closing_failures),
                 notices=tuple(self._loop.notices),
@@ -217,8 +216,7 @@ class Orchestrator:
         except RayError:
             return  # the worker died at once, which its unit's failure shows
         with self._lock:
-            process.pid = pid
-            worker.started = True
+            process.pid, worker.started = pid, True
 
     def _end_process(self, worker: Worker) -> None:
         ray.kill(self._processes[worker].handle)

@@ -167,17 +167,16 @@ class EarlyStop:
     def unneeded(self) -> frozenset[str]:
         """Return the blocks that have not ended and need not begin."""
         found: set[str] = set()
-        # Per reference and benchmark: where its last needed block begins; -1 if no block is needed.
-        needed: dict[ArmAndBenchmark, int] = {}
+        last_needed: dict[ArmAndBenchmark, int] = {}
         for one in self.comparisons:
             progress = self._progress[one.of_arm]
-            needed.setdefault(one.of_reference, -1)
+            last_needed.setdefault(one.of_reference, -1)
             if self.decision(one).decision.verdict is Verdict.UNDECIDED:
-                needed[one.of_reference] = max(needed[one.of_reference], progress.last_usable_first_item())
+                last_needed[one.of_reference] = max(last_needed[one.of_reference], progress.last_usable_first_item())
             else:
                 found |= {block.unit for block in progress.open_blocks()}
         self._changed.clear()
-        for reference, last in needed.items():
+        for reference, last in last_needed.items():
             found |= {block.unit for block in self._progress[reference].open_blocks() if block.first > last}
         return frozenset(found)
 
@@ -226,10 +225,7 @@ def describe_early_stop(plan: Plan, config: PipelineConfig) -> list[str]:
     names = dict.fromkeys(one.benchmark for one in EarlyStop(plan, config).comparisons)
     if not names:
         return []
-    return [
-        f"May end early: {', '.join(names)}. In return, comparisons that do not end early get intervals up to 1.8 times"
-        " as wide."
-    ]
+    return [f"May end early: {', '.join(names)}. If one does not, its intervals are up to 1.8 times as wide."]
 
 
 def _comparisons(plan: Plan) -> Iterable[Comparison]:
