@@ -82,6 +82,17 @@ class Findings:
     def comparisons(self) -> list[Json]:
         return [] if self.analysis is None else list(self.analysis["comparisons"])
 
+    @property
+    def early_stop(self) -> Json | None:
+        """What the analysis says about early stop; None if the run had none."""
+        return None if self.analysis is None else self.analysis.get("early_stop")
+
+    @property
+    def sequential_comparisons(self) -> list[Json]:
+        """The comparisons that could end early, in the order of the benchmarks."""
+        rows = (row for benchmark in self.benchmarks for row in self.compared(benchmark["name"]))
+        return [row for row in rows if row.get("early_stop")]
+
     def references(self) -> set[str]:
         """Names of all arms that another arm is compared with."""
         return {

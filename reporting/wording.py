@@ -1,7 +1,8 @@
-"""Words and numbers as people read them: Japanese and English side by side, values with their unit.
+"""Words and numbers for readers: Japanese and English side by side, values with their unit.
 
-`Words` joins the two languages as the pipeline's `lang` asks; the number functions never print more digits
-than the interval justifies and write null as a dash. Which sentence is said where is left to charts and templates.
+`Words` joins the two languages as the pipeline's `lang` asks. `TERMS` is the glossary: one Japanese and one English
+term per thing. The number functions print no more digits than the interval justifies, and write null as a dash. Charts
+and templates decide which sentence stands where.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class Words:
-    """Joins Japanese and English."""
+    """The wanted language or languages, and how to pick texts in them."""
 
     lang: Lang
 
@@ -34,18 +35,77 @@ class Words:
         return self.lang != "ja"
 
     def say(self, ja: str, en: str, joint: str = " / ") -> str:
-        """One text in the wanted language, or both."""
+        """Return the text in the wanted language, or both texts joined with `joint`."""
         if self.lang == "both" and ja != en:
             return f"{ja}{joint}{en}"
         return en if self.lang == "en" else ja
 
     def lines(self, ja: str, en: str) -> list[str]:
-        """As `say`, a line a language."""
+        """Return the wanted texts as a list, one line per language."""
         return ([ja] if self.ja else []) + ([en] if self.en else [])
 
 
+TERMS = {
+    "added_bits_per_weight": ("追加ビット/重み", "added bits/weight"),
+    "answer": ("答え", "answer"),
+    "architecture": ("アーキテクチャ", "architecture"),
+    "arm": ("アーム", "arm"),
+    "benchmark": ("ベンチマーク", "benchmark"),
+    "bits_per_weight": ("ビット/重み", "bits/weight"),
+    "calibration_text": ("較正テキスト", "calibration text"),
+    "category": ("カテゴリー", "category"),
+    "chunk": ("チャンク", "chunk"),
+    "ci95": ("95%信頼区間", "95% CI"),
+    "component": ("コンポーネント", "component"),
+    "control": ("対照", "control"),
+    "difference": ("差", "difference"),
+    "fallback_tensors": ("代替型のテンソル", "fallback tensors"),
+    "file": ("ファイル", "file"),
+    "flips": ("反転の合計", "flips"),
+    "imatrix": ("重要度行列", "imatrix"),
+    "item": ("問題", "item"),
+    "margin": ("許容幅", "margin"),
+    "mean": ("平均", "mean"),
+    "metric": ("指標", "metric"),
+    "model": ("モデル", "model"),
+    "noise_floor": ("ノイズフロア", "noise floor"),
+    "no_sampling": ("サンプリングなし", "no sampling"),
+    "quantization": ("量子化", "quantization"),
+    "recipe": ("型", "recipe"),
+    "reference": ("基準", "reference"),
+    "run": ("実行", "run"),
+    "sampling_noise": ("サンプリングのばらつき", "sampling noise"),
+    "seed": ("シード", "seed"),
+    "setting": ("設定", "setting"),
+    "shots": ("ショット数", "shots"),
+    "size": ("サイズ", "size"),
+    "token": ("トークン", "token"),
+    "unscored": ("採点不能", "unscored"),
+    "verdict": ("判定", "verdict"),
+    "version": ("版", "version"),
+}
+"""The glossary: key -> Japanese and English term. Documents, charts and the terminal use these terms and no synonyms.
+
+A reference is the arm that others are compared with. A control is an arm that isolates one cause: the same bytes spent
+without measuring, or the same amount of another text. 型 names a quantization type and any recipe that an arm uses;
+レシピ is only the definition of a custom recipe. A document may say 乱数シード for シード, and explains 較正テキスト
+once as キャリブレーションデータ. `verdict_word` names the verdicts, `metric_title` the metrics.
+"""
+
+
+def term(words: Words, name: str, joint: str = " / ") -> str:
+    """Return a term of the glossary."""
+    return words.say(*TERMS[name], joint)
+
+
+def header(words: Words, name: str) -> str:
+    """Return a term of the glossary as the header of a table column."""
+    ja, en = TERMS[name]
+    return words.say(ja, en[:1].upper() + en[1:], "\n")
+
+
 def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
-    """`value` with so many decimals; a true minus sign; a dash for null."""
+    """Return `value` with `digits` decimals and a true minus sign; a dash for null."""
     if value is None:
         return DASH
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
@@ -55,12 +115,12 @@ def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
 
 
 def integer(value: float | None) -> str:
-    """A count with thousands separated; a dash for null."""
+    """Return a count with thousands separators; a dash for null."""
     return DASH if value is None else f"{value:,.0f}".replace("-", MINUS)
 
 
 def probability(value: float | None) -> str:
-    """A p value: three decimals, or `< 0.001`."""
+    """Return a p value with three decimals, or as `< 0.001`."""
     if value is None:
         return DASH
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -68,7 +128,7 @@ def probability(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class SizeUnit:
-    """Unit of file sizes, one for a whole figure or table."""
+    """The unit of file sizes: one for a whole figure or table."""
 
     name: str
     n_bytes: int
@@ -83,13 +143,13 @@ class SizeUnit:
 
 
 def size_unit(largest_bytes: float) -> SizeUnit:
-    """GiB from 1 GiB on, else MiB."""
+    """Return GiB if the largest size is at least 1 GiB, else MiB."""
     return SizeUnit("GiB", _GIB) if largest_bytes >= _GIB else SizeUnit("MiB", _MIB)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How values of one metric are written."""
+    """How the values of one metric are printed: as percentages or not, and with how many decimals."""
 
     percent: bool
     digits: int
@@ -100,7 +160,7 @@ class Scale:
         return number(100 * value, self.digits) + "%" if self.percent else number(value, self.digits)
 
     def difference(self, value: float | None) -> str:
-        """Differences of percentages are percentage points."""
+        """Return a signed difference; percentage points (pp) if the metric is a percentage."""
         if value is None:
             return DASH
         return (
@@ -127,7 +187,7 @@ _FRACTIONS = ("accuracy", "acc", "exact_match", "score")
 
 
 def scale_of(metric: str, values: list[float]) -> Scale:
-    """Percent for right/wrong metrics that stay within [0, 1]; else decimals by magnitude."""
+    """Return percent for right/wrong metrics within [0, 1]; otherwise a number of decimals that suits the largest."""
     if metric.startswith(_FRACTIONS) and all(-1 <= value <= 1 for value in values):
         return Scale(percent=True, digits=1)
     largest = max((abs(value) for value in values), default=1.0)
@@ -143,44 +203,49 @@ _METRICS = {
 
 
 def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
-    """A metric's title; an unknown one is shown by its name."""
+    """Return a metric's title. An unknown metric is shown by its name."""
     ja, en = _METRICS.get(metric, (metric, metric))
     return words.say(ja, en, joint)
 
 
-_VERDICTS = {"no_worse": ("劣らない", "no worse"), "worse": ("劣る", "worse"), "undecided": ("未決", "undecided")}
+_VERDICTS = {
+    "no_worse": ("許容内", "no worse"),
+    "worse": ("劣化あり", "worse"),
+    "undecided": ("判定保留", "undecided"),
+}
+"""Code of a verdict -> its name. 許容内 rather than 劣化なし: a loss smaller than the margin is not excluded."""
 
 
 def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
-    """A verdict's name; nothing where there is none."""
+    """Return a verdict's name; an empty string if there is no verdict."""
     return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
 
 
 _DIFFERENCES = {
     (): ("量も内容も同じ", "same amount and text"),
-    ("amount",): ("量のみ", "amount alone"),
-    ("text",): ("内容のみ", "text alone"),
+    ("amount",): ("量だけ", "amount alone"),
+    ("text",): ("内容だけ", "text alone"),
     ("amount", "text"): ("量と内容", "amount and text"),
 }
 
 
 def difference_words(words: Words, contrast: dict[str, Any], joint: str = " / ") -> str:
-    """What the two importance matrices of a contrast differ in; `none` is the one that is no matrix."""
+    """Return what two importance matrices of a contrast differ in; `none` stands for quantizing without a matrix."""
     if contrast["differs_in"] is not None:
         return words.say(*_DIFFERENCES[tuple(contrast["differs_in"])], joint)
     if "none" in (contrast["levels"][0], contrast["baselines"][0]):
-        return words.say("行列の有無", "with or without", joint)
-    return words.say("不明", "not known", joint)
+        return words.say("行列の有無", "matrix or none", joint)
+    return words.say("不明", "unknown", joint)
 
 
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:
-    """How the differences of one benchmark are written: one scale for all its arms."""
+    """Return the scale for the differences of one benchmark: the same for all its arms."""
     values = [bound for row in comparisons for bound in (row["ci95"] or ())]
     values += [row["difference"] for row in comparisons if row["difference"] is not None]
     return scale_of(comparisons[0]["metric"], values)
 
 
 def benchmark_title(words: Words, benchmark: dict[str, Any]) -> str:
-    """A benchmark's title in the wanted language."""
+    """Return a benchmark's title in the wanted language."""
     title = benchmark["title"]
     return one_line(words.say(title["ja"], title["en"]), 90)

@@ -34,7 +34,7 @@ FLOORS = {
     ),
     "actors/orchestrator": (("sources",), ("planning",)),
     "reporting": (("analysis",), ("terminal", "charts"), ("documents",)),
-    "reporting/documents": (("tables",), ("sentences",), ("card", "pdf")),
+    "reporting/documents": (("tables", "sentences"), ("card", "pdf")),
 }
 """Per folder, its floors from the lowest up: a package imports packages of its own floor only from itself, and none of
 a higher one. Modules that stand beside the packages are on no floor."""

@@ -1,1 +1,1 @@
-"""Methodology, analysis report and scorecard from a results folder and its charts."""
+"""Methodology, analysis report, scorecard and model card, made from a results folder and its charts."""

@@ -1,8 +1,8 @@
-"""A few answers side by side, for reading: the same question under the same seed, one row an arm.
+"""A few answers side by side, for reading: the same item under the same seed, one row per arm.
 
-First comes the question on which most arms fell from right to wrong, then the one on which most rose, then others on
-which they disagree: a table of equal answers shows nothing, and losses alone would show half. The texts are what models
-wrote: they are cut here, and made inert by whoever marks them up.
+The first item is the one on which most arms fell from right to wrong. The second is the one on which most arms rose
+from wrong to right: showing only losses would show half. Then come other items on which the arms disagree, because
+equal answers show nothing. Models wrote the texts: they are cut here, and the caller that adds markup makes them inert.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reporting.documents.reasons import in_words
+from reporting.documents.phrases import code_in_words
 from reporting.escape import cut
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words
 
-MAX_QUESTIONS = 3
+MAX_ITEMS = 3
 TEXT_CHARS = 500
 ANSWER_CHARS = 80
 
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """What one arm answered."""
+    """The answer of one arm."""
 
     arm: str
     outcome: str
@@ -32,8 +32,8 @@ class AnswerRow:
 
 
 @dataclass(frozen=True)
-class Question:
-    """One question under one seed."""
+class ComparedAnswers:
+    """One item under one seed, and what each arm answered."""
 
     benchmark: str
     item_id: str
@@ -41,17 +41,15 @@ class Question:
     rows: tuple[AnswerRow, ...]
 
 
-def sample_questions(findings: Findings, words: Words) -> list[Question]:
-    """The questions to show, at most `MAX_QUESTIONS` a benchmark with generated answers."""
+def answers_to_compare(findings: Findings, words: Words) -> list[ComparedAnswers]:
+    """Return the items to show with their answers: at most `MAX_ITEMS` per benchmark with generated answers."""
     if findings.answers is None:
         return []
     generated = [benchmark["name"] for benchmark in findings.benchmarks if benchmark["kind"] == "generate"]
-    return [
-        question for benchmark in generated for question in _of_benchmark(findings, findings.answers, words, benchmark)
-    ]
+    return [found for name in generated for found in _of_benchmark(findings, findings.answers, words, name)]
 
 
-def _of_benchmark(findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str) -> list[Question]:
+def _of_benchmark(findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str) -> list[ComparedAnswers]:
     own = answers.filter((pl.col("benchmark") == benchmark) & pl.col("text").is_not_null())
     spread = (
         _changes(findings, own)
@@ -65,17 +63,17 @@ def _of_benchmark(findings: Findings, answers: pl.DataFrame, words: Words, bench
         )
     )
     chosen: dict[str, int] = {}
-    for first in (["lost"], ["gained"], *([[]] * (MAX_QUESTIONS - 2))):
+    for first in (["lost"], ["gained"], *([[]] * (MAX_ITEMS - 2))):
         most = [*first, "outcomes", "arms", "texts"]
         left = spread.filter(~pl.col("item_id").is_in(list(chosen)))
-        # One seed a question: the first one under which the arms differ most.
+        # One seed per item: the first one under which the arms differ most.
         ordered = left.sort([*most, "seed", "item_id"], descending=[*[True] * len(most), False, False])
         chosen |= dict(ordered["item_id", "seed"].head(1).rows())
-    return [_question(findings, own, words, benchmark, item_id, seed) for item_id, seed in chosen.items()]
+    return [_compared(findings, own, words, benchmark, item_id, seed) for item_id, seed in chosen.items()]
 
 
 def _changes(findings: Findings, answers: pl.DataFrame) -> pl.DataFrame:
-    """The answers, with `lost` and `gained` against the same question and seed of the arm's reference."""
+    """Return the answers with the columns `lost` and `gained`, relative to the reference on the same item and seed."""
     references = {arm["name"]: arm["reference"] for arm in findings.arms}
     paired = answers.with_columns(
         reference=pl.col("arm").replace_strict(references, default=None, return_dtype=pl.String)
@@ -88,9 +86,9 @@ def _changes(findings: Findings, answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _question(
+def _compared(
     findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str, item_id: str, seed: int
-) -> Question:
+) -> ComparedAnswers:
     own = answers.filter((pl.col("item_id") == item_id) & (pl.col("seed") == seed))
     by_arm = {row["arm"]: row for row in own.iter_rows(named=True)}
     rows = tuple(
@@ -103,14 +101,14 @@ def _question(
         for arm in findings.arms
         if arm["name"] in by_arm
     )
-    return Question(benchmark, item_id, seed, rows)
+    return ComparedAnswers(benchmark, item_id, seed, rows)
 
 
 def _outcome(words: Words, row: Json, before: Json | None) -> str:
-    """The outcome with its reason; where it is another than the reference's, both."""
-    said = in_words(words, row["outcome"])
+    """Return the outcome with its reason, preceded by the reference's outcome if the two differ."""
+    text = code_in_words(words, row["outcome"])
     if row["reason"]:
-        said += f" ({in_words(words, row['reason'])})"
+        text += f" ({code_in_words(words, row['reason'])})"
     if before is None or before["outcome"] == row["outcome"]:
-        return said
-    return f"{in_words(words, before['outcome'])} → {said}"
+        return text
+    return f"{code_in_words(words, before['outcome'])} → {text}"

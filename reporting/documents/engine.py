@@ -1,7 +1,7 @@
-"""jinja2 environments in which every value is inert unless it says otherwise.
+"""jinja2 environments that make every printed value inert.
 
-In Markdown templates each printed value goes through `escape.markdown`, in HTML templates through jinja2's
-autoescape (after control characters were made visible). Only our own macros and filters give markup back.
+In Markdown templates each printed value goes through `escape.markdown`. In HTML templates control characters are made
+visible, then jinja2's autoescape applies. Only our own macros and filters may return markup.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 def markdown_environment() -> Environment:
-    """For Markdown: `{{ value }}` is inert text; the filters `code` and `block` make it a code span or block."""
+    """Return the environment for Markdown: `{{ value }}` is inert; filters `code` and `block` print code."""
     environment = _environment(finalize=_inert_markdown, autoescape=True)
     environment.filters["code"] = lambda value: Markup(escape.code(value))
     environment.filters["block"] = lambda value: Markup(escape.block(value))
@@ -31,7 +31,7 @@ def markdown_environment() -> Environment:
 
 
 def html_environment() -> Environment:
-    """For HTML: `{{ value }}` is inert text."""
+    """Return the environment for HTML: `{{ value }}` is inert text."""
     environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))
     environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
     environment.filters["authors"] = authors_text
@@ -40,14 +40,18 @@ def html_environment() -> Environment:
 
 
 def _breakable(value: object) -> Markup:
-    """Inert text whose long words may be broken where names have joints, so that no name widens its table.
+    """Return inert text in which long words may wrap, so that no name widens its table.
 
-    `q4_k_m+phigh~plain` breaks behind its signs; a stretch without any breaks wherever it must.
+    `q4_k_m+phigh~plain` may wrap after its signs. A long stretch without signs may wrap anywhere. Short words never
+    wrap: Japanese would otherwise wrap after any letter.
     """
-    return Markup("").join(
-        Markup("<wbr>").join(_cut(word)) if len(word) > _LONGEST_WORD else Markup.escape(word)
-        for word in re.split(r"(\s+)", escape.visible(str(value)))
-    )
+    return Markup("").join(_breakable_word(word) for word in re.split(r"(\s+)", escape.visible(str(value))))
+
+
+def _breakable_word(word: str) -> Markup:
+    if len(word) > _LONGEST_WORD:
+        return Markup("<wbr>").join(_cut(word))
+    return Markup.escape(word) if word.isspace() else Markup("<span>%s</span>") % word
 
 
 def _cut(word: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Methodology and analysis report: Markdown out of templates, and the report's HTML out of that Markdown."""
+"""Methodology and analysis report: Markdown from templates, and the report's HTML from that Markdown."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from reporting.wording import Words
 
 
 def methodology_markdown(view: View) -> str:
-    """The methodology document."""
+    """Return the methodology document."""
     return _rendered("methodology.md.j2", view)
 
 
 def report_markdown(view: View) -> str:
-    """The analysis report; charts are linked as `../charts/NAME.png`."""
+    """Return the analysis report. Charts are linked as `../charts/NAME.png`."""
     return _rendered("report.md.j2", view)
 
 
 def limits_html(view: View) -> Markup:
-    """The section on limits, for the scorecard."""
+    """Return the section on limits, for the scorecard."""
     return to_html(_rendered("limits.md.j2", view))
 
 
 def report_html(report: str, words: Words) -> str:
-    """The report as a page of its own that runs no script and loads nothing but its charts."""
+    """Return the report as a standalone page that runs no script and loads only its charts."""
     template = html_environment().get_template("report.html.j2")
     title = words.say("量子化の分析報告", "Quantization analysis report")
     body = to_html(report)
@@ -38,13 +38,13 @@ def report_html(report: str, words: Words) -> str:
 
 
 def to_html(text: str) -> Markup:
-    """Markdown, whose foreign text is inert already, as HTML."""
+    """Convert Markdown to HTML. Text from outside must already be inert."""
     return Markup(markdown.markdown(text, extensions=["tables"], output_format="html"))
 
 
 def _rendered(template: str, view: View) -> str:
     text = markdown_environment().get_template(template).render(v=view, w=view.words)
     lines = [line.rstrip() for line in text.strip().split("\n")]
-    # Conditional blocks of templates leave runs of empty lines.
+    # Conditional blocks of templates leave several empty lines in a row.
     kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
     return "\n".join(kept) + "\n"

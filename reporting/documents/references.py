@@ -1,7 +1,7 @@
-"""The literature that the documents cite: what a run used, numbered in one order.
+"""The literature that the documents cite, numbered in one order.
 
-Each entry has an identifier by which it can be looked up. A benchmark's paper is cited where the run used the
-benchmark, a method's where it used the method.
+Each entry has an identifier for looking it up. A paper on a benchmark or a method is cited only if the run used that
+benchmark or method.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from reporting.results_folder import Findings
 
 @dataclass(frozen=True)
 class Reference:
-    """One entry of the list."""
+    """One entry of the list of references."""
 
     key: str
     authors: str
     year: int
     title: str
     where: str
-    """Journal with volume and pages, or the archive."""
+    """The journal with volume and pages, or the archive."""
     identifier: str
     """DOI, arXiv id, ISBN or address."""
     kind: str = "article"
@@ -177,11 +177,11 @@ _BENCHMARKS = {
         "arXiv:1609.07843",
     ),
 }
-"""Beginning of a benchmark's name -> the paper that it comes from."""
+"""Beginning of a benchmark's name -> the paper that introduced it."""
 
 
 def references_of(findings: Findings) -> tuple[Reference, ...]:
-    """What this run's documents cite, in the order of their numbers."""
+    """Return what the documents of this run cite, in the order of the numbers."""
     found = [*_STATISTICS]
     if findings.analysis is not None and findings.analysis.get("early_stop"):
         found.append(_BETTING)
@@ -193,16 +193,16 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
     if any(arm.get("budget") for arm in findings.arms):
         found.append(_LINEARITY)
     names = [benchmark["name"] for benchmark in findings.benchmarks]
-    found += [one for start, one in _BENCHMARKS.items() if any(_is_of(name, start) for name in names)]
+    found += [one for start, one in _BENCHMARKS.items() if any(_belongs_to(name, start) for name in names)]
     return tuple(found)
 
 
-def _is_of(name: str, start: str) -> bool:
+def _belongs_to(name: str, start: str) -> bool:
     return name == start or name.startswith(f"{start}_")
 
 
 def bibtex(reference: Reference) -> str:
-    """The entry for BibTeX."""
+    """Return the entry in BibTeX."""
     kind, _, number = reference.identifier.partition(":")
     fields = {"author": reference.authors, "title": f"{{{reference.title}}}", "year": str(reference.year)}
     if kind == "arXiv":
@@ -214,14 +214,14 @@ def bibtex(reference: Reference) -> str:
         fields |= {where: reference.where, "url": reference.identifier}
     else:
         fields |= {"journal": reference.where, "note": reference.identifier}
-    # `others` is BibTeX's own word for et al.
+    # BibTeX itself writes `others` for et al.
     entry = "misc" if kind == "arXiv" else reference.kind
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{entry}{{{reference.key}{reference.year},\n{lines}\n}}"
 
 
 def authors_text(reference: Reference) -> str:
-    """The authors as a list of literature has them."""
+    """Return the authors as printed in a list of references."""
     names = reference.authors.split(" and ")
     if names[-1] == "others":
         return f"{names[0]} et al."

@@ -1,4 +1,4 @@
-"""All documents of a results folder, written to files."""
+"""Writes all documents of a results folder to files."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from reporting.wording import Lang, Words
 
 @dataclass(frozen=True)
 class DocumentPlaces:
-    """Where the documents go, and where their charts are."""
+    """The paths of the documents to write, and of the charts and files that they use."""
 
     charts_dir: Path
     methodology: Path
     report: Path
-    """The Markdown; the HTML lies beside it."""
+    """The Markdown file. The HTML file goes beside it."""
     scorecard: Path
     run_dir: Path
-    """Where the files that are published lie."""
+    """The run directory, which holds the GGUF files to publish."""
     publish: Path
-    """The folder with the model card."""
+    """The folder to upload, with the model card."""
 
     @classmethod
     def of_run(cls, run_dir: str | Path) -> DocumentPlaces:
-        """The places inside a run directory."""
+        """Return the default places in a run directory."""
         root = Path(run_dir)
         return cls(
             charts_dir=root / "charts",
@@ -44,7 +44,7 @@ class DocumentPlaces:
 
 @dataclass(frozen=True)
 class DocumentFiles:
-    """What was written, and what had to be left out."""
+    """What was written, and notices about what had to be left out."""
 
     paths: tuple[Path, ...]
     notices: tuple[str, ...]
@@ -53,29 +53,29 @@ class DocumentFiles:
 def write_documents(
     results_path: str | Path, places: DocumentPlaces, lang: Lang, methodology_path: str | Path | None = None
 ) -> DocumentFiles:
-    """Write methodology, analysis report (Markdown and HTML), scorecard, and the folder with the model card.
+    """Write the methodology, the analysis report (Markdown and HTML), the scorecard, and the folder to upload.
 
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
-        places: where each goes; `DocumentPlaces.of_run` for a run directory.
+        places: where each document goes; `DocumentPlaces.of_run` for a run directory.
         lang: language of the documents.
-        methodology_path: a Markdown text of the user's in place of our methodology.
+        methodology_path: the user's own Markdown file to use in place of our methodology; None for ours.
 
     Raises:
-        BadInput: results or methodology cannot be read, or Pango is not on this machine.
+        BadInput: the results or the methodology cannot be read, or Pango is not installed.
     """
-    # Imported here: weasyprint loads Pango as it is imported, and a machine without it can do everything else.
+    # Importing weasyprint loads Pango. A machine without Pango can do everything else, so import it only here.
     from reporting.documents.pdf.scorecard import scorecard_pdf
 
     findings = read_findings(results_path)
-    given = None if methodology_path is None else _read_methodology(Path(methodology_path))
+    own_methodology = None if methodology_path is None else _read_methodology(Path(methodology_path))
     view = make_view(findings, Words(lang), places.charts_dir)
     report = report_markdown(view)
-    write_text(places.methodology, methodology_markdown(view) if given is None else given)
+    write_text(places.methodology, methodology_markdown(view) if own_methodology is None else own_methodology)
     write_text(places.report, report)
     html_path = places.report.with_suffix(".html")
     write_text(html_path, report_html(report, view.words))
-    pdf = scorecard_pdf(view, places.charts_dir, None if given is None else to_html(given))
+    pdf = scorecard_pdf(view, places.charts_dir, None if own_methodology is None else to_html(own_methodology))
     write_bytes(places.scorecard, pdf)
     own_notices = view.notices[len(findings.comparison["notices"]) :]
     card = publish(findings, view, places.run_dir, places.charts_dir, places.publish)

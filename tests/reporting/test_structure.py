@@ -58,7 +58,7 @@ table 4: アーム / Arm
 ## 通知 / Notices
 ## 限界 / Limits
 ## 再現 / Reproducibility
-table 2: 部品<br>Component
+table 2: コンポーネント<br>Component
 table 2: ファイル / File
 """
 
@@ -75,7 +75,7 @@ table 8: ベンチマーク<br>Benchmark
 ## 6. 限界 / Limits
 ## 7. 設定と版 / Settings and versions
 table 2: 設定<br>Setting
-table 2: 部品<br>Component
+table 2: コンポーネント<br>Component
 """
 
 CARD = """
@@ -98,7 +98,7 @@ figure answer_lengths
 ## ライセンスと謝辞 / Licence and credits
 ## 用語 / Glossary
 ## 版 / Versions
-table 2: 部品<br>Component
+table 2: コンポーネント<br>Component
 """
 
 SCORECARD = """

@@ -10,7 +10,7 @@ import pytest
 
 from reporting.analysis.results import build_results
 from reporting.charts.draw import draw_charts
-from reporting.documents.sentences.grids import grid_views
+from reporting.documents.grid_section import grid_sections
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.results_folder import read_findings
 from reporting.terminal.summary import WIDTH, display_width, summary_table
@@ -114,28 +114,28 @@ def test_report_and_card_show_a_figure_a_language(run_dir: Path) -> None:
 
 def test_the_sentences_follow_the_adjusted_p_values(run_dir: Path) -> None:
     findings = read_findings(run_dir / "evaluation_results" / "quantization_comparison.json")
-    (view,) = grid_views(findings, Words("en"))
-    assert view.controlled
-    (text,) = [one for one in view.said["en"] if one.startswith("en1-ja4 − en5")]
+    (section,) = grid_sections(findings, Words("en"))
+    assert section.separates_text_from_amount
+    (text,) = [one for one in section.sentences["en"] if one.startswith("en1-ja4 − en5")]
     english, japanese = text.split("; ")
     assert english.endswith("no difference is shown")
     assert japanese.endswith("p < 0.001, shown to lose less.")
-    assert "what its language does" in english
-    (text,) = [one for one in view.said["ja"] if one.startswith("en1-ja4 − en(")]
+    assert "the effect of its language" in english
+    (text,) = [one for one in section.sentences["ja"] if one.startswith("en1-ja4 − en(")]
     assert "分けられない" in text
-    assert any("40 chunks each" in one for one in view.said["en"])
+    assert any("40 chunks each" in one for one in section.sentences["en"])
 
 
 def test_report_and_card_carry_the_warnings_in_both_languages(run_dir: Path) -> None:
     warnings = (
-        "does not carry over to others",
-        "他のモデルには及ばない",
-        "not to be read as facts",
+        "do not carry over to others",
+        "ほかのモデルには当てはまらない",
+        "Do not read small differences in perplexity as facts",
         "小さな差を事実と見なさない",
         "More calibration text may help by itself. Only the difference from a control of equal amount",
-        "較正テキストは、多いだけでも役に立ちうる",
-        "real tasks beat perplexity",
-        "実際の課題",
+        "較正テキストは、量を増やすだけで効果が出る可能性がある",
+        "Results on real tasks count for more than perplexity",
+        "実際のタスク",
     )
     for path in (run_dir / "reports" / "quantization_analysis_report.md", run_dir / "publish" / "README.md"):
         text = path.read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The model card and the files to publish with it."""
+"""The model card, and the folder of files to publish with it."""

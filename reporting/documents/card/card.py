@@ -1,7 +1,7 @@
-"""The model card of one model's quantizations: what a publisher puts beside the files, out of the findings.
+"""The model card of one model's quantizations, written from the findings, to publish beside the files.
 
-What an arm is good for follows its verdict; no arm is recommended without evidence. Which files lie in the folder is
-left to `reporting.documents.card.publish`.
+What a file is recommended for follows from its verdict: no file is recommended without evidence.
+`reporting.documents.card.publish` decides which files are in the folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from reporting.documents.card.commands import Commands, commands, python_lines, recipes_yaml
+from reporting.documents.card.commands import Commands, commands, python_example, recipes_yaml
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.engine import markdown_environment
 from reporting.documents.references import bibtex
@@ -20,12 +20,22 @@ from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.results import Table, make_table
 from reporting.documents.view import Figure, View
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, benchmark_title, metric_title, number, scale_of, size_unit, verdict_word
+from reporting.wording import (
+    DASH,
+    Words,
+    benchmark_title,
+    header,
+    metric_title,
+    number,
+    scale_of,
+    size_unit,
+    verdict_word,
+)
 
 
 @dataclass(frozen=True)
-class Published:
-    """An arm whose file is published."""
+class PublishedFile:
+    """A GGUF to publish: the arm that it belongs to, and its name in the folder."""
 
     arm: Json
     file_name: str
@@ -33,7 +43,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Card:
-    """What the template of the card is given beside the view."""
+    """What the template of the model card prints, besides the view."""
 
     model: Json
     header: str
@@ -44,19 +54,19 @@ class Card:
     categories: Table
     commands: tuple[Commands, ...]
     recipes: str | None
-    """The user's own recipes as YAML."""
+    """The custom recipes as YAML; None if there are none."""
     python: str
-    """How llama-cpp-python runs one of the files."""
+    """Example code that runs one of the files with llama-cpp-python."""
     imatrices: tuple[Json, ...]
     figures: tuple[Figure, ...]
     bibtex: str
 
 
-def published(findings: Findings, model: str) -> list[Published]:
-    """The arms of one model that this pipeline made, without failed ones and controls, under publishers' names.
+def published_files(findings: Findings, model: str) -> list[PublishedFile]:
+    """Return the files of one model that this pipeline made and that are neither failed nor controls.
 
-    Files are named as they were made, `<model>-<RECIPE>.gguf`; where that is not unique (one recipe with several
-    matrices), by their arms.
+    Each keeps the name that it was made with, `<model>-<RECIPE>.gguf`. If that name is not unique (one recipe with
+    several importance matrices), the file is named after its arm.
     """
     arms = [
         arm
@@ -73,16 +83,16 @@ def published(findings: Findings, model: str) -> list[Published]:
         name if seen[name] == 1 else f"{safe_name(model)}-{safe_name(arm['name'])}.gguf"
         for arm, name in zip(arms, names, strict=True)
     ]
-    return [Published(arm, safe_name(name)) for arm, name in zip(arms, chosen, strict=True)]
+    return [PublishedFile(arm, safe_name(name)) for arm, name in zip(arms, chosen, strict=True)]
 
 
 def safe_name(name: str) -> str:
-    """A name that is a file name on every system and a plain word on a command line."""
+    """Return a name that is valid as a file name on every system and needs no quotes on a command line."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "-", name).lstrip(".-") or "model"
 
 
-def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[Published]) -> str:
-    """The whole `README.md` of one model."""
+def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[PublishedFile]) -> str:
+    """Return the whole `README.md` of one model."""
     words = view.words
     names = {one.arm["imatrix"] for one in files if one.arm["imatrix"]}
     imatrices = tuple(one for one in findings.comparison["imatrices"] if one["name"] in names)
@@ -96,7 +106,7 @@ def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[P
         categories=categories_table(findings, words, [arm for arm in findings.arms if arm["model"] == model["name"]]),
         commands=tuple(commands(model, one.arm, one.file_name, _matrix_name(one, imatrices)) for one in files),
         recipes=recipes_yaml([one.arm for one in files], findings.comparison["settings"]),
-        python=python_lines(_to_try(findings, files).file_name),
+        python=python_example(_example_file(findings, files).file_name),
         imatrices=imatrices,
         figures=view.figures,
         bibtex="\n\n".join(bibtex(reference) for reference in view.references),
@@ -107,16 +117,16 @@ def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[P
     return card.header + "\n" + "\n".join(kept) + "\n"
 
 
-def _files_table(findings: Findings, words: Words, files: Sequence[Published]) -> Table:
+def _files_table(findings: Findings, words: Words, files: Sequence[PublishedFile]) -> Table:
     unit = size_unit(max((one.arm["size_bytes"] or 0 for one in files), default=0))
     columns = [
-        (words.say("ファイル", "File", "\n"), False),
-        (words.say("型", "Type", "\n"), False),
-        (words.say("大きさ", "Size", "\n"), True),
-        (words.say("ビット/重み", "Bits/weight", "\n"), True),
-        (words.say("重要度行列", "Imatrix", "\n"), False),
-        (words.say("判定", "Verdict", "\n"), False),
-        (words.say("使いどころ", "Take it for", "\n"), False),
+        (header(words, "file"), False),
+        (header(words, "recipe"), False),
+        (header(words, "size"), True),
+        (header(words, "bits_per_weight"), True),
+        (header(words, "imatrix"), False),
+        (header(words, "verdict"), False),
+        (words.say("用途の目安", "Use it for", "\n"), False),
     ]
     verdicts = _verdicts(findings)
     rows = [
@@ -127,7 +137,7 @@ def _files_table(findings: Findings, words: Words, files: Sequence[Published]) -
             number(one.arm["bits_per_weight"], 2),
             one.arm["imatrix"] or DASH,
             verdict_word(words, verdicts.get(one.arm["name"]), "\n") or DASH,
-            _use(findings, words, one.arm, verdicts.get(one.arm["name"])),
+            _recommendation(findings, words, one.arm, verdicts.get(one.arm["name"])),
         )
         for one in files
     ]
@@ -139,28 +149,30 @@ def _verdicts(findings: Findings) -> dict[str, str]:
     return {row["arm"]: row["verdict"] for row in rows}
 
 
-def _use(findings: Findings, words: Words, arm: Json, verdict: str | None) -> str:
-    """What the evidence lets an arm be taken for."""
+def _recommendation(findings: Findings, words: Words, arm: Json, verdict: str | None) -> str:
+    """Return what the evidence allows a file to be used for."""
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     if findings.role(arm) == "reference":
-        return words.say("基準。ほかの量子化を作るとき", "the reference, and the source of further quantizations", "\n")
+        return words.say(
+            "比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations", "\n"
+        )
     if any(row["smallest_no_worse"] == arm["name"] for row in selections):
-        return words.say("劣らないと示された最小のファイル", "the smallest file shown to be no worse", "\n")
-    said = {
-        "no_worse": ("許容幅を超える低下はないと示された", "shown to lose no more than the margin"),
+        return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse", "\n")
+    texts = {
+        "no_worse": ("低下が許容幅に収まると確認済み", "shown to lose less than the margin"),
         "undecided": (
-            "未決: この問題数では低下を除外できない",
-            "not decided: a loss cannot be excluded with these items",
+            "判定保留: この問題数では許容幅を超える低下を否定できない",
+            "undecided: with this many items a loss beyond the margin cannot be excluded",
         ),
-        "worse": ("測定された低下と引き換えにメモリを節約", "saving memory, at a loss that was measured"),
+        "worse": ("メモリの節約を優先する場合(品質の低下を確認済み)", "saving memory, at a measured loss of quality"),
     }
-    return words.say(*said.get(verdict or "", ("基準との比較なし", "not compared with a reference")), "\n")
+    return words.say(*texts.get(verdict or "", ("基準との比較なし", "not compared with a reference")), "\n")
 
 
 def _results_table(findings: Findings, words: Words, model: str) -> Table:
-    """A row a benchmark, a column an arm: mean with its interval; verdicts below those that were compared."""
+    """Return one row per benchmark and one column per arm: the mean, its interval, and the verdict if there is one."""
     arms = [arm for arm in findings.candidates if arm["model"] == model]
-    columns = [(words.say("ベンチマーク", "Benchmark", "\n"), False)] + [(str(arm["name"]), True) for arm in arms]
+    columns = [(header(words, "benchmark"), False)] + [(str(arm["name"]), True) for arm in arms]
     rows = []
     for benchmark in findings.benchmarks:
         shown = findings.shown_rows(benchmark["name"])
@@ -180,14 +192,14 @@ def _results_table(findings: Findings, words: Words, model: str) -> Table:
     return make_table(columns, rows)
 
 
-def _matrix_name(one: Published, imatrices: Sequence[Json]) -> str | None:
-    """The file of its importance matrix in the folder."""
+def _matrix_name(one: PublishedFile, imatrices: Sequence[Json]) -> str | None:
+    """Return the name in the folder of the importance matrix that this file was made with; None if there is none."""
     matrix = next((each for each in imatrices if each["name"] == one.arm["imatrix"]), None)
     return None if matrix is None else safe_name(PurePath(matrix["file"]).name)
 
 
-def _to_try(findings: Findings, files: Sequence[Published]) -> Published:
-    """The file that examples name: the smallest that was shown to be no worse, else the largest quantized one."""
+def _example_file(findings: Findings, files: Sequence[PublishedFile]) -> PublishedFile:
+    """Return the file for the examples: the smallest that is shown to be no worse, else the largest quantized one."""
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     shown = {row["smallest_no_worse"] for row in selections}
     by_size = sorted(files, key=lambda one: -(one.arm["size_bytes"] or 0))

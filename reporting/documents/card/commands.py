@@ -1,6 +1,6 @@
-"""The commands of a model card: what makes each file again, and what runs it.
+"""The commands of a model card: how to make each file again, and how to run it.
 
-A recipe of the user's own stands in no table that the reader has, so its YAML is given with it.
+A custom recipe is not known to the reader, so the card also gives its YAML.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from conf.schema import PROTECTION_BPW
 from reporting.results_folder import Json
 
 RECIPES_FILE = "recipes.yaml"
-_NAMED = {"token embedding": "embedding", "output tensor": "output"}
+_NAMED_TENSORS = {"token embedding": "embedding", "output tensor": "output"}
 
 
 @dataclass(frozen=True)
 class Commands:
-    """Of one file."""
+    """The commands of one file."""
 
     file_name: str
     sha256: str | None
     make: str
+    """Makes the file with `jobs.quantize`."""
     run: tuple[str, ...]
-    """On the command line, and as a server."""
+    """Two commands that run the file: in the terminal, and as a server."""
 
 
 def commands(model: Json, arm: Json, file_name: str, matrix_name: str | None) -> Commands:
-    """The commands of one arm; `matrix_name`: the file of its importance matrix, None without one."""
+    """Return the commands of one arm. `matrix_name` is the file of its importance matrix, None without one."""
     parts = ["python", "-m", "jobs.quantize", "--model", _source(model)]
     if matrix_name is not None:
         parts += ["--imatrix", matrix_name]
     parts += ["--formats", recipe_name(arm), "--output", "."]
-    if own_recipe(arm) is not None:
+    if custom_recipe(arm) is not None:
         parts += ["--config", RECIPES_FILE]
     parts += _budget_options(arm.get("budget"))
     file = shlex.quote(file_name)
@@ -46,8 +47,8 @@ def commands(model: Json, arm: Json, file_name: str, matrix_name: str | None) ->
     return Commands(file_name, arm["sha256"], shlex.join(parts), run)
 
 
-def python_lines(file_name: str) -> str:
-    """How llama-cpp-python runs a file."""
+def python_example(file_name: str) -> str:
+    """Return Python code that runs a file with llama-cpp-python."""
     return (
         "from llama_cpp import Llama\n\n"
         f"model = Llama(model_path={file_name!r}, n_ctx=4096)\n"
@@ -56,32 +57,32 @@ def python_lines(file_name: str) -> str:
 
 
 def recipes_yaml(arms: Sequence[Json], settings: Json) -> str | None:
-    """What stands under `recipes:` for the recipes of the user's own among the arms; None where there are none.
+    """Return the YAML of the custom recipes among the arms, under the key `recipes`; None if there are none.
 
-    As the run's settings have them; results from before these held recipes give what they say of the arms.
+    A recipe comes from the run's settings. Older results have no recipes there: then it is rebuilt from the arm.
     """
     configured = settings.get("recipes") or {}
-    own = {
-        recipe_name(arm): _set(configured[recipe_name(arm)]) if recipe_name(arm) in configured else found
+    custom = {
+        recipe_name(arm): _without_empty(configured[recipe_name(arm)]) if recipe_name(arm) in configured else found
         for arm in arms
-        if (found := own_recipe(arm)) is not None
+        if (found := custom_recipe(arm)) is not None
     }
-    return yaml.safe_dump({"recipes": own}, allow_unicode=True, sort_keys=False).strip() if own else None
+    return yaml.safe_dump({"recipes": custom}, allow_unicode=True, sort_keys=False).strip() if custom else None
 
 
-def _set(recipe: Json) -> Json:
-    """Without what says nothing."""
+def _without_empty(recipe: Json) -> Json:
+    """Return a recipe without the keys that set nothing."""
     return {key: value for key, value in recipe.items() if value not in (None, "none", {}, [])}
 
 
 def recipe_name(arm: Json) -> str:
-    """The name that `--formats` takes: without what a protection level or a target adds to it."""
+    """Return the recipe's name as `--formats` takes it, without the suffix of a protection level or target."""
     suffix = (arm.get("budget") or {}).get("name")
     return str(arm["recipe"]).removesuffix(f"+{suffix}") if suffix else str(arm["recipe"])
 
 
-def own_recipe(arm: Json) -> Json | None:
-    """A recipe of the user's own, as a configuration has it; None for llama.cpp's types and publishers' names."""
+def custom_recipe(arm: Json) -> Json | None:
+    """Return a custom recipe as a configuration holds it; None for llama.cpp's types and publishers' names."""
     name, method = recipe_name(arm), str(arm["method"]).lower()
     published = published_recipes()
     if name == method or name in published.recipes or name in {f"{method}{end}" for end in published.suffixes}:
@@ -89,15 +90,15 @@ def own_recipe(arm: Json) -> Json | None:
     recipe: dict[str, Any] = {"method": method}
     tensors = {}
     for one in arm.get("overrides") or ():
-        if one["tensors"] in _NAMED:
-            recipe[_NAMED[one["tensors"]]] = one["type"]
+        if one["tensors"] in _NAMED_TENSORS:
+            recipe[_NAMED_TENSORS[one["tensors"]]] = one["type"]
         else:
             tensors[one["tensors"]] = one["type"]
     return recipe | ({"tensors": tensors} if tensors else {})
 
 
 def _source(model: Json) -> str:
-    """The model as `--model` takes it: from the hub where it came from there, else by its file's name."""
+    """Return the model as `--model` takes it: its place on the hub if it came from there, else its file name."""
     origin = model.get("origin") or {}
     if not origin.get("repository"):
         return PurePath(model["path"]).name
@@ -106,7 +107,7 @@ def _source(model: Json) -> str:
 
 
 def _budget_options(budget: Json | None) -> list[str]:
-    """As `jobs.quantize` takes a budget that is named by the command line; one of a recipe stands in its file."""
+    """Return the options of `jobs.quantize` for a budget set on the command line. A recipe's budget is in its YAML."""
     name = "" if budget is None else str(budget["name"])
     if name.removeprefix("p") in PROTECTION_BPW:
         return ["--protection-level", name.removeprefix("p"), "--no-controls"]

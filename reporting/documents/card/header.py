@@ -1,7 +1,8 @@
 """The YAML header of a model card, as the hub reads it: licence, base model, languages, tags.
 
-Only what is known is said: a licence that the source does not name is left out, never guessed. Values come from
-foreign files and are quoted by the YAML writer; ids that the hub would refuse are left out or named as another.
+The header holds only what is known: a licence that the source does not name is left out, never guessed. Values come
+from foreign files, so the YAML writer quotes them. A licence id that the hub does not know becomes `other`. Other ids
+that the hub would refuse are left out.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ ms-pl apple-ascl mpl-2.0 odc-by odbl openrail++ osl-3.0 postgresql ofl-1.1 ncsa 
 deepfloyd-if-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unknown other
 """
 _LICENCES = frozenset(_LICENCE_IDS.split())
-"""Ids that the hub knows (its documentation, "Licenses")."""
+"""Licence ids that the hub knows (hub documentation, page "Licenses")."""
 
 
 def base_model(model: Json) -> str | None:
-    """The hub's id of the model that was quantized; None where it is not known."""
+    """Return the hub id of the model that was quantized; None if it is unknown."""
     origin, labels = model.get("origin") or {}, model.get("labels") or {}
     for found in (origin.get("repository"), labels.get("repository")):
         name = str(found or "").removeprefix(_HUB).strip("/")
@@ -42,7 +43,7 @@ def base_model(model: Json) -> str | None:
 
 
 def licence(labels: Mapping[str, Any]) -> dict[str, str]:
-    """The header's fields on the licence; none where the source names none."""
+    """Return the licence fields of the header; empty if the source names no licence."""
     named = str(labels.get("license") or "").strip()
     if not named:
         return {}
@@ -54,7 +55,7 @@ def licence(labels: Mapping[str, Any]) -> dict[str, str]:
 
 
 def card_header(model: Json, *, with_imatrix: bool) -> str:
-    """The header with its fences, ready to stand at the top of `README.md`."""
+    """Return the header with its `---` lines, ready for the top of `README.md`."""
     labels = model.get("labels") or {}
     languages = [one for one in labels.get("languages", []) if _LANGUAGE.fullmatch(str(one))]
     base = base_model(model)

@@ -1,8 +1,8 @@
-"""The folder `publish/`, ready to upload: model card, GGUFs under publishers' names, importance matrices, charts.
+"""Fills the folder `publish/`, ready to upload: model card, GGUFs, importance matrices, charts.
 
-Large files are hard links, so that they take no room; where the file system cannot, they are symbolic links, and
-copies where it knows neither. The card is written last: a folder that has one is whole. A file that is not where the
-results say (results that were moved, say) is left out with a notice.
+Large files are hard links, so that they take no disk space. If the file system cannot make a hard link, a symbolic link
+is used, and otherwise a copy. The card is written last: a folder with a card is complete. A file that is not where the
+results say (for example because the results were moved) is left out with a notice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from conf.files import atomic_path, write_bytes, write_text
-from reporting.documents.card.card import Published, card_markdown, published, safe_name
+from reporting.documents.card.card import PublishedFile, card_markdown, published_files, safe_name
 from reporting.documents.view import View
 from reporting.results_folder import Findings, Json
 
@@ -22,27 +22,27 @@ CARD = "README.md"
 
 
 @dataclass(frozen=True)
-class PublishedFiles:
-    """What was put into the folder, and what is missing."""
+class PublishedFolder:
+    """The files that were put into the folder, and notices about missing ones."""
 
     paths: tuple[Path, ...]
     notices: tuple[str, ...]
 
 
-def publish(findings: Findings, view: View, run_dir: Path, charts_dir: Path, folder: Path) -> PublishedFiles:
-    """Fill `folder`, or, of several models, one folder a model in it.
+def publish(findings: Findings, view: View, run_dir: Path, charts_dir: Path, folder: Path) -> PublishedFolder:
+    """Fill `folder`; if there are several models, fill one subfolder per model.
 
     Args:
         findings: the results.
-        view: the same, ready for templates.
-        run_dir: where `imatrix/` lies.
-        charts_dir: where the charts lie.
-        folder: `publish/`; made where it is missing.
+        view: the same results, ready for templates.
+        run_dir: the folder that contains `imatrix/`.
+        charts_dir: the folder with the charts.
+        folder: `publish/`; created if it is missing.
     """
     paths: list[Path] = []
     notices: list[str] = []
     for model in findings.models:
-        files = published(findings, model["name"])
+        files = published_files(findings, model["name"])
         if not files:
             continue
         own = folder if len(findings.models) == 1 else folder / safe_name(model["name"])
@@ -54,11 +54,11 @@ def publish(findings: Findings, view: View, run_dir: Path, charts_dir: Path, fol
             paths.append(target)
         write_text(own / CARD, card_markdown(findings, view, model, files))
         paths.append(own / CARD)
-    return PublishedFiles(tuple(paths), tuple(notices))
+    return PublishedFolder(tuple(paths), tuple(notices))
 
 
-def _sources(findings: Findings, files: Sequence[Published], run_dir: Path) -> list[tuple[Path, str]]:
-    """Where each file lies, and its name in the folder."""
+def _sources(findings: Findings, files: Sequence[PublishedFile], run_dir: Path) -> list[tuple[Path, str]]:
+    """Return the path of each file, and its name in the folder."""
     found = [(_arm_path(one.arm, run_dir), one.file_name) for one in files]
     names = {one.arm["imatrix"] for one in files}
     for matrix in findings.comparison["imatrices"]:
@@ -69,26 +69,26 @@ def _sources(findings: Findings, files: Sequence[Published], run_dir: Path) -> l
 
 
 def _arm_path(arm: Json, run_dir: Path) -> Path:
-    """As the results say; in this run directory where it was moved."""
-    said = Path(arm.get("path") or arm["file"])
-    moved = run_dir / "artifacts" / said.parent.name / said.name
-    return moved if moved.is_file() else said
+    """Return the path of an arm's file: in this run directory if it is there, else where the results say."""
+    recorded = Path(arm.get("path") or arm["file"])
+    here = run_dir / "artifacts" / recorded.parent.name / recorded.name
+    return here if here.is_file() else recorded
 
 
 def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[str]) -> list[Path]:
     made = []
     for source, name in sources:
         if source.is_file():
-            link(source, folder / name)
+            link_or_copy(source, folder / name)
             made.append(folder / name)
         else:
             (folder / name).unlink(missing_ok=True)
-            notices.append(f"{source.name} is not where the results say: {name} is not in the folder {folder.name}.")
+            notices.append(f"{source.name} is not where the results say, so {folder.name}/ does not contain {name}.")
     return made
 
 
-def link(source: Path, target: Path) -> None:
-    """Put `source` at `target` too: as a hard link, a symbolic link, or a copy, whichever works first."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`; if that fails, a symbolic link; if that also fails, a copy."""
     if target.exists() and os.path.samefile(source, target):
         return
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")

@@ -1,7 +1,6 @@
-"""The formulas of the scorecard, typeset: LaTeX -> SVG paths, drawn by ziamath from its own mathematical font.
+"""The formulas of the scorecard, typeset from LaTeX as SVG paths by ziamath, with its own mathematical font.
 
-Each has an alternative text that reads the formula aloud, because a picture says nothing to a screen reader. Which
-formula stands where is left to the template.
+Each formula has an alternative text for screen readers. The template decides which formula stands where.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from ziamath.config import config
 from ziamath.zmath import Latex
 
 _SIZE_PX = 13.5
-"""Of the letters, in CSS pixels: those of the text are 12."""
+"""Font size of the formulas in CSS pixels. The text has 12."""
 
 
 @dataclass(frozen=True)
@@ -23,64 +22,64 @@ class Formula:
     latex: str
     ja: str
     en: str
-    """The formula in words."""
+    """The formula in words, like `ja`."""
 
 
 FORMULAS = {
     "mean": Formula(
         r"\bar y_i = \frac{1}{R_i} \sum_{r=1}^{R_i} y_{ir}, \qquad \bar y = \frac{1}{n} \sum_{i=1}^{n} \bar y_i",
-        "問題ごとに実行について平均し、それを問題について平均する。",
-        "Mean over the runs of each item, then over items.",
+        "問題ごとに全実行の平均を求め、それを全問題で平均する。",
+        "The mean over the runs of each item, then the mean over the items.",
     ),
     "interval": Formula(
         r"\bar y \pm t_{0.975,\,n-1} \, \mathrm{SE}, \qquad"
         r" \mathrm{SE} = \sqrt{\frac{\sum_{i} (\bar y_i - \bar y)^2}{n (n-1)}}",
-        "平均に、標準誤差とt分布の97.5パーセント点の積を足し引きしたもの。",
-        "Mean plus and minus the standard error times the 97.5 percent point of the t distribution.",
+        "平均 ± t 分布の97.5%点 × 標準誤差。",
+        "The mean plus and minus the 97.5 percent point of the t distribution times the standard error.",
     ),
     "wilson": Formula(
         r"\frac{\bar y + \frac{z^2}{2n} \pm z \sqrt{\frac{\bar y (1 - \bar y)}{n} + \frac{z^2}{4 n^2}}}"
         r"{1 + \frac{z^2}{n}}",
-        "Wilson の区間。",
+        "Wilson 区間。",
         "Wilson's interval.",
     ),
     "difference": Formula(
         r"d_i = \bar y_i^{\mathrm{arm}} - \bar y_i^{\mathrm{ref}}, \qquad"
         r" \bar d = \frac{1}{n} \sum_{i=1}^{n} d_i",
         "問題ごとの差と、その平均。",
-        "Difference of each item, and the mean of the differences.",
+        "The difference for each item, and the mean of the differences.",
     ),
     "sign_flip": Formula(
         r"p = \frac{\#\{ s \in \{-1, 1\}^n : |\sum_i s_i d_i| \geq |\sum_i d_i| \}}{2^n}",
-        "符号を入れ替えた和の絶対値が、観測された和の絶対値以上になる割合。",
-        "The part of all assignments of signs whose sum is at least as large as the one that was seen.",
+        "差の符号のすべての組み合わせのうち、和の絶対値が観測値以上になるものの割合。",
+        "The share of all sign assignments whose sum is at least as large in absolute value as the observed sum.",
     ),
     "effect": Formula(
         r"d = J \, \frac{\bar d}{s_d}, \qquad J = 1 - \frac{3}{4 (n-1) - 1}",
-        "差の平均を差の標準偏差で割り、小標本の補正を掛けたもの。",
-        "Mean of the differences over their standard deviation, times the small-sample factor.",
+        "差の平均を差の標準偏差で割り、小標本の補正係数を掛けた値。",
+        "The mean of the differences divided by their standard deviation, times the small-sample factor.",
     ),
     "verdict": Formula(
         r"\mathrm{no\ worse}: \; L > -\delta \qquad \mathrm{worse}: \; U < -\delta \;\;\mathrm{or}\;\;"
         r" (p_{\mathrm{Holm}} < 0.05 \;\mathrm{and}\; \bar d < 0 \;\mathrm{and}\; L \leq -\delta)",
-        "区間の下端Lと上端Uを許容幅δと比べる判定の規則。",
-        "The rule of the verdict: the ends L and U of the interval against the margin delta.",
+        "区間の下端 L と上端 U を許容幅 δ と比べる判定規則。",
+        "The rule for verdicts: the ends L and U of the interval are compared with the margin delta.",
     ),
     "importance": Formula(
         r"s_j = \frac{\sum_t \omega_t \, x_{tj}^2}{\sum_t \omega_t}",
-        "入力の次元jごとの、活性の二乗の(重みつき)平均。",
-        "The (weighted) mean of squared activations of each input dimension j.",
+        "入力の次元 j ごとの、活性化の二乗の加重平均。",
+        "The weighted mean of the squared activations of each input dimension j.",
     ),
     "rounding": Formula(
         r"E = \sum_i \sum_j s_j \, (w_{ij} - \hat w_{ij})^2",
-        "重要度で重みづけた丸め誤差の二乗和。",
-        "Squared rounding errors, weighted with the importance.",
+        "重要度で重みづけした丸め誤差の二乗和。",
+        "The sum of squared rounding errors, weighted with the importance.",
     ),
     "allocation": Formula(
         r"\min \; \frac{\sum_t c_t \, e_t(q_t)}{\sum_t c_t}"
         r" \quad \mathrm{subject\ to} \quad \sum_t B_t(q_t) \leq B",
-        "予算Bの中で、テンソルの相対誤差の加重平均を最小にする型の組み合わせ。",
-        "The types that make the weighted mean of relative errors smallest within the budget of B bytes.",
+        "予算 B の範囲で、テンソルの相対誤差の加重平均を最小にする型の組み合わせ。",
+        "The choice of types with the smallest weighted mean of relative errors within a budget of B bytes.",
     ),
 }
 """Name -> formula."""
@@ -88,7 +87,7 @@ FORMULAS = {
 
 @functools.cache
 def formula_svg(name: str) -> bytes:
-    """The picture of a formula; its size is in CSS pixels."""
-    # SVG 1 draws each letter where it stands: no symbols that a renderer must look up.
+    """Return a formula as an SVG image, with its size in CSS pixels."""
+    # SVG 1 draws every letter as a path in place. SVG 2 uses symbols that a renderer must look up.
     config.svg2 = False
     return str(Latex(FORMULAS[name].latex, size=_SIZE_PX).svg()).encode()

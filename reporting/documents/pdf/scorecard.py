@@ -1,7 +1,7 @@
-"""The scorecard: an A4 PDF in the manner of a paper, its fonts inside.
+"""The scorecard: an A4 PDF in the style of a paper, with embedded fonts.
 
-weasyprint gets a fetcher that serves our fonts and this run's charts under names of our own and refuses every
-other address: no text in it, whosever it is, can make it read a file or reach the network.
+weasyprint gets a fetcher that serves our fonts, our formulas and this run's charts under our own names. It refuses
+every other address, so no text in the document can make weasyprint read a file or open a network connection.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ except OSError as error:  # weasyprint loads Pango while it is imported
         Fault(
             "Pango (system library)",
             None,
-            "an installed Pango, which draws the text of the PDF",
-            "Run `make setup`, or `apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`.",
+            "Pango must be installed: it draws the text of the PDF",
+            "Run `make setup` or `apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`.",
         )
     ) from error
 
@@ -36,38 +36,38 @@ _SCHEME = "assay:"
 _FORMULA = "formula/"
 
 
-class _OwnFiles(URLFetcher):  # type: ignore[misc]
-    """Serves the files it was given, and our formulas, by name, and nothing else."""
+class _RunFilesOnly(URLFetcher):  # type: ignore[misc]
+    """Serves the given files and our formulas by name, and nothing else."""
 
     def __init__(self, files: dict[str, Path]) -> None:
         super().__init__(allowed_protocols=())
         self._files = files
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
-        """The file behind `assay:NAME`. Raises ValueError for every other address."""
+        """Return the file behind `assay:NAME`. Raise ValueError for every other address."""
         name = url.removeprefix(_SCHEME) if url.startswith(_SCHEME) else ""
         formula = name.removeprefix(_FORMULA)
         if name.startswith(_FORMULA) and formula in FORMULAS:
             return URLFetcherResponse(url, formula_svg(formula), {"Content-Type": "image/svg+xml"})
         path = self._files.get(name)
         if path is None:
-            raise ValueError("an address outside of this run is not read")
+            raise ValueError("the scorecard may only load files of this run")
         return URLFetcherResponse(url, path.read_bytes())
 
 
 def scorecard_pdf(view: View, charts_dir: Path, methodology: Markup | None) -> bytes:
-    """The PDF.
+    """Return the PDF.
 
     Args:
         view: the findings.
-        charts_dir: where the charts of `view.figures` lie.
-        methodology: the user's own text on methods, as HTML, in place of ours.
+        charts_dir: the folder with the charts of `view.figures`.
+        methodology: the user's own text on methods, as HTML; None for ours.
     """
     html = scorecard_html(view, methodology)
     fonts = find_fonts()
     files = {"font/regular": fonts.regular, "font/bold": fonts.bold}
     files |= {f"chart/{figure.name}": charts_dir / f"{figure.name}.png" for figure in view.figures}
-    fetcher = _OwnFiles(files)
+    fetcher = _RunFilesOnly(files)
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     configuration = FontConfiguration()
@@ -80,7 +80,7 @@ def scorecard_pdf(view: View, charts_dir: Path, methodology: Markup | None) -> b
 
 
 def scorecard_html(view: View, methodology: Markup | None) -> str:
-    """The page from which the PDF is made."""
+    """Return the HTML page that the PDF is made from."""
     words = view.words
     models = ", ".join(str(model["name"]) for model in view.comparison["models"])
     title = f"{words.say('量子化の評価', 'Evaluation of quantizations')}: {models}"

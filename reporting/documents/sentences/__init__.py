@@ -1,1 +1,1 @@
-"""Findings as sentences."""
+"""Sentences about the findings. They use phrases, and no tables."""

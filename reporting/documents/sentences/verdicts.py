@@ -1,7 +1,7 @@
-"""The verdicts of the analysis in words, in one language: what may be said of an arm, and what could not be decided.
+"""Sentences about the verdicts of the analysis, in one language, and about what could not be decided.
 
-No verdict is made here: the sentences follow the codes of `statistical_analysis.json`. A results folder without
-verdicts gives no sentence.
+No verdict is made here: the sentences follow the codes of `statistical_analysis.json`. There are no sentences if the
+results folder has no verdicts.
 """
 
 from __future__ import annotations
@@ -10,27 +10,31 @@ import json
 from collections.abc import Sequence
 
 from reporting.analysis.cells import AA_SUFFIX
-from reporting.documents.reasons import in_words
+from reporting.documents.phrases import code_in_words
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, difference_scale, integer, verdict_word
 
 
 def verdict_sentences(findings: Findings, words: Words) -> list[str]:
-    """One sentence for arms of which the same is to be said, then the arm that may be taken, then arms out of order.
+    """Return the verdict of each arm, then the smallest arm that may be shipped, then arms out of order.
 
-    `words`: ja or en, not both.
+    Arms with the same verdict on the same benchmarks share a sentence.
+
+    Args:
+        findings: the results.
+        words: `ja` or `en`, not `both`.
     """
     if findings.analysis is None:
         return []
-    # The noise floor is no candidate.
+    # The noise floor is not a candidate.
     verdicts = [row for row in findings.analysis.get("verdicts", []) if not row["arm"].endswith(AA_SUFFIX)]
-    sentences = [_arm_sentence(words, rows) for rows in _alike(verdicts)]
+    sentences = [_arm_sentence(words, rows) for rows in _group_equal(verdicts)]
     sentences += [_selection_sentence(words, row) for row in findings.analysis.get("selections", [])]
     return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]
 
 
-def _alike(verdicts: Sequence[Json]) -> list[list[Json]]:
-    """Rows that differ in nothing but the arm, together, in the order of the first of them."""
+def _group_equal(verdicts: Sequence[Json]) -> list[list[Json]]:
+    """Group the rows that differ only in the arm. Groups keep the order of their first rows."""
     groups: dict[str, list[Json]] = {}
     for row in verdicts:
         groups.setdefault(json.dumps({**row, "arm": None}, sort_keys=True), []).append(row)
@@ -50,28 +54,33 @@ def _arm_sentence(words: Words, rows: Sequence[Json]) -> str:
     if words.en:
         text = f"{arms} against {row['reference']}: {verdict}" + (f" ({grounds})" if grounds else "") + "."
         return text + (f" A loss within the margin was shown on {_listed(words, within)}." if within else "")
-    text = f"{arms}({row['reference']} に対して): {verdict}" + (f"({grounds})" if grounds else "") + "。"
-    return text + (f"許容幅の中での低下が {_listed(words, within)} で示された。" if within else "")
+    text = f"{arms} は「{verdict}」である(基準: {row['reference']})。" + (f"内訳は、{grounds}。" if grounds else "")
+    return text + (f"{_listed(words, within)} では、許容幅に収まる低下が確認された。" if within else "")
 
 
 def _selection_sentence(words: Words, row: Json) -> str:
-    taken, ended, reference = row["smallest_no_worse"], row["stopped_at"], row["reference"]
+    smallest, ended, reference = row["smallest_no_worse"], row["stopped_at"], row["reference"]
     if words.en:
-        text = f"The smallest arm shown to be no worse than {reference}: {taken or 'none'}"
-        return text + (f" (tested from the largest file on; {ended} ended it)." if ended else ".")
-    text = f"{reference} に劣らないと示された最小のアーム: {taken or 'なし'}"
-    return text + (f"(大きいファイルから順に検定し、{ended} で終わった)。" if ended else "。")
+        text = f"The smallest arm shown to be no worse than {reference}: {smallest or 'none'}"
+        return text + (f" (tested from the largest file down; stopped at {ended})." if ended else ".")
+    text = f"{reference} に対して「許容内」と判定された最小のアーム: {smallest or 'なし'}"
+    return text + (f"(大きいファイルから順に検定し、{ended} で終了)。" if ended else "。")
 
 
 def _order_sentence(words: Words, row: Json) -> str:
     return words.say(
-        f"順序の逆転: {row['larger']} は、より小さい {row['smaller']} より {row['benchmark']} で悪い。",
+        f"順序の逆転: {row['benchmark']} では、{row['larger']} がより小さい {row['smaller']} よりも悪い。",
         f"Out of order: {row['larger']} is worse than the smaller {row['smaller']} on {row['benchmark']}.",
     )
 
 
 def undecided_sentences(findings: Findings, words: Words) -> list[str]:
-    """What could not be decided, with how small a loss these items find and what would decide. `words`: ja or en."""
+    """Return one sentence per undecided comparison: the smallest loss it can detect, and what would decide it.
+
+    Args:
+        findings: the results.
+        words: `ja` or `en`, not `both`.
+    """
     sentences = []
     for benchmark in findings.benchmarks:
         rows = findings.compared(benchmark["name"])
@@ -88,19 +97,19 @@ def _undecided(words: Words, row: Json, rows: Sequence[Json]) -> str:
     allowed = None if margin is None else scale.difference(margin).removeprefix("+")
     if words.en:
         text = f"{row['benchmark']}, {row['arm']}: undecided at n = {row['n_items']}"
-        text += f" (margin {allowed})" if allowed else f" ({_why(words, row)})"
-        text += f"; the smallest loss that these items find is {found}" if found else ""
+        text += f" (margin {allowed})" if allowed else f" ({_reason(words, row)})"
+        text += f"; the smallest loss that this many items can detect is {found}" if found else ""
         needed = _needed(words, row)
-        return text + (f"; with differences as they are, {needed} would decide." if needed else ".")
-    text = f"{row['benchmark']}、{row['arm']}: n = {row['n_items']} では未決"
-    text += f"(許容幅 {allowed})" if allowed else f"({_why(words, row)})"
-    text += f"。この問題数で見つけられる最小の低下は {found}" if found else ""
+        return text + (f"; if the differences stay as they are, {needed} would decide." if needed else ".")
+    text = f"{row['benchmark']}、{row['arm']}: n = {row['n_items']} では判定保留"
+    text += f"(許容幅 {allowed})" if allowed else f"({_reason(words, row)})"
+    text += f"。この問題数で検出できる最小の低下は {found}" if found else ""
     needed = _needed(words, row)
-    return text + (f"。差がこのままなら {needed}で決まる。" if needed else "。")
+    return text + (f"。差の傾向が変わらなければ、{needed}で判定できる。" if needed else "。")
 
 
-def _why(words: Words, row: Json) -> str:
-    return in_words(words, (row.get("verdict_grounds") or ["no_margin"])[0])
+def _reason(words: Words, row: Json) -> str:
+    return code_in_words(words, (row.get("verdict_grounds") or ["no_margin"])[0])
 
 
 def _needed(words: Words, row: Json) -> str:

@@ -1,1 +1,1 @@
-"""Findings as tables."""
+"""Tables of the findings, as plain text cells. They use phrases, and no sentences."""

@@ -1,22 +1,22 @@
-"""What became of the arms' budgets, as a table for report and methodology; empty where no arm has one."""
+"""The table of byte budgets, for report and methodology. It has no rows if no arm has a budget."""
 
 from __future__ import annotations
 
 from reporting.documents.tables.results import Table
 from reporting.results_folder import Findings
-from reporting.wording import DASH, Words, integer, number
+from reporting.wording import DASH, Words, header, integer, number
 
 
 def budgets_table(findings: Findings, words: Words) -> Table:
-    """Every arm with a budget: what was spent, and the error that is predicted with and without it."""
+    """Return one row per arm with a budget: bytes spent, and the predicted error with and without the budget."""
     columns = (
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("土台の型", "Method", "\n"), False),
-        (words.say("追加ビット/重み", "Added bits/weight", "\n"), True),
-        (words.say("上げた / 下げたテンソル", "Tensors raised / lowered", "\n"), True),
+        (header(words, "arm"), False),
+        (words.say("ベースの型", "Base type", "\n"), False),
+        (header(words, "added_bits_per_weight"), True),
+        (words.say("型を上げた / 下げたテンソル", "Tensors raised / lowered", "\n"), True),
         (words.say("予測誤差 J", "Predicted error J", "\n"), True),
-        (words.say("土台の型だけの J", "J of the method alone", "\n"), True),
-        (words.say("下界", "Bound", "\n"), True),
+        (words.say("ベースの型のみの J", "J of base type alone", "\n"), True),
+        (words.say("J の下界", "Lower bound of J", "\n"), True),
     )
     rows = []
     for arm in findings.arms:
@@ -35,5 +35,5 @@ def budgets_table(findings: Findings, words: Words) -> Table:
 
 
 def _error(value: float | None) -> str:
-    """Errors differ by orders of magnitude: in units of a millionth."""
+    """Return an error in millionths, because errors differ by orders of magnitude."""
     return DASH if value is None else f"{number(1e6 * value, 2)}e-6"

@@ -1,25 +1,25 @@
-"""Means by category, for report and model card: a row a category, a column an arm."""
+"""The table of means by category, for report and model card: one row per category, one column per arm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from reporting.analysis.categories import category_title, shown_row
-from reporting.documents.reasons import null_with_reason
+from reporting.documents.phrases import dash_with_reason
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer, metric_title, scale_of
+from reporting.wording import Words, header, integer, metric_title, scale_of
 
 
 def categories_table(findings: Findings, words: Words, arms: Sequence[Json]) -> Table:
-    """Mean with its interval of each of `arms`; empty where no benchmark has a category."""
+    """Return the mean of each of `arms` with its interval. The table has no rows if no benchmark has a category."""
     groups: dict[tuple[str, str], dict[str, Json]] = {}
     for row in findings.categories:
         groups.setdefault((row["category"], row["metric"]), {})[row["arm"]] = shown_row(row)
     named = {name for rows in groups.values() for name in rows}
     shown = [arm for arm in arms if arm["name"] in named]
     columns = [
-        (words.say("カテゴリー", "Category", "\n"), False),
+        (header(words, "category"), False),
         (words.say("ベンチマーク", "Benchmarks", "\n"), False),
         *((str(arm["name"]), True) for arm in shown),
     ]
@@ -36,7 +36,7 @@ def _cells(words: Words, category: str, rows: dict[str, Json], arms: Sequence[Js
     for arm in arms:
         row = rows[arm["name"]]
         if row["mean"] is None:
-            cells.append(null_with_reason(words, row, "mean", "\n"))
+            cells.append(dash_with_reason(words, row, "mean", "\n"))
         else:
             cells.append(f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}")
     return (title, "\n".join(first["benchmarks"]), *cells)

@@ -1,23 +1,20 @@
-"""Tables of a grid: the mixes, every effect, and every two importance matrices against each other."""
+"""Tables of one grid: calibration mixes, effects, and comparisons of every two importance matrices."""
 
 from __future__ import annotations
 
-from reporting.documents.reasons import in_words
+from reporting.documents.phrases import LOSS_DIGITS, effect_interval
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, difference_words, integer, number, probability
+from reporting.wording import DASH, Words, difference_words, header, integer, number, probability
 from stats.verdict import ALPHA
-
-DIGITS = 4
-"""Of ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
 
 
 def mixes_table(findings: Findings, words: Words, grid: Json) -> Table:
-    """What each matrix was made from."""
+    """Return one row per importance matrix: the texts that it was made from."""
     columns = [
-        (words.say("重要度行列", "Imatrix", "\n"), False),
-        (words.say("トークン", "Tokens", "\n"), True),
-        (words.say("テキスト(割合)", "Texts (share)", "\n"), False),
+        (header(words, "imatrix"), False),
+        (words.say("トークン数", "Tokens", "\n"), True),
+        (words.say("較正テキスト(割合)", "Calibration texts (share)", "\n"), False),
     ]
     known = {one["name"]: one for one in findings.comparison["imatrices"]}
     rows = [(mix, *_mix_cells(known.get(mix))) for mix in grid["imatrices"]]
@@ -38,9 +35,9 @@ def _mix_cells(matrix: Json | None) -> tuple[str, str]:
 def _number_columns(words: Words) -> list[tuple[str, bool]]:
     return [
         (words.say("損失の差", "Difference in loss", "\n"), True),
-        (words.say("95%信頼区間", "95% CI", "\n"), True),
+        (header(words, "ci95"), True),
         ("p", True),
-        (words.say("p (Holm)", "p (Holm's)", "\n"), True),
+        (words.say("p (Holm 補正後)", "p (Holm)", "\n"), True),
     ]
 
 
@@ -48,32 +45,24 @@ def _number_cells(words: Words, row: Json) -> tuple[str, ...]:
     adjusted = row["p_adjusted"]
     mark = "†" if adjusted is not None and adjusted < ALPHA else ""
     return (
-        number(row["estimate"], DIGITS, sign=True) + mark,
-        interval_text(words, row),
+        number(row["estimate"], LOSS_DIGITS, sign=True) + mark,
+        effect_interval(words, row),
         probability(row["p_value"]),
         probability(adjusted),
     )
 
 
 def short_name(benchmark: str) -> str:
-    """All texts of a grid are perplexity's: in narrow columns its name says nothing."""
+    """Return a benchmark's name without `perplexity_`: in a grid every benchmark measures perplexity."""
     return benchmark.removeprefix("perplexity_")
 
 
-def interval_text(words: Words, row: Json) -> str:
-    """An effect's interval, or why there is none."""
-    if row["ci95"] is None:
-        return f"({in_words(words, row.get('ci95_reason'))})"
-    low, high = (number(end, DIGITS, sign=True) for end in row["ci95"])
-    return f"[{low}, {high}]"
-
-
 _FACTORS = {"recipe": ("型", "recipe"), "imatrix": ("行列", "matrix"), "language": ("言語", "language")}
-"""Japanese, English."""
+"""Factor -> Japanese and English name."""
 
 
 def effects_table(words: Words, effects: list[Json]) -> Table:
-    """Main effects and interactions, each against the baselines."""
+    """Return one row per main effect or interaction, each relative to the baseline levels."""
     columns = [
         (words.say("要因", "Factor", "\n"), False),
         (words.say("対比", "Contrast", "\n"), False),
@@ -95,18 +84,18 @@ def _factors(row: Json, language: int) -> str:
 
 
 def _contrast_text(row: Json) -> str:
-    """`en − none`, and `(en − none)` a line for each factor of an interaction."""
+    """Return `en − none` for a main effect; for an interaction, one line `(en − none)` per factor."""
     pairs = zip(row["levels"], row["baselines"], strict=True)
     parts = [f"{short_name(level)} − {short_name(baseline)}" for level, baseline in pairs]
     return parts[0] if len(parts) == 1 else "\n× ".join(f"({part})" for part in parts)
 
 
 def contrasts_table(words: Words, contrasts: list[Json]) -> Table:
-    """Every two matrices, averaged over the recipes: on the mean of the texts, in each, and between them."""
+    """Return the difference of every two matrices, averaged over the recipes: on all texts, on each, between texts."""
     columns = [
-        (words.say("行列どうし", "Matrices", "\n"), False),
-        (words.say("違い", "What differs", "\n"), False),
-        (words.say("テスト文", "Test text", "\n"), False),
+        (words.say("比較した行列", "Matrices", "\n"), False),
+        (words.say("行列の違い", "What differs", "\n"), False),
+        (words.say("テストテキスト", "Test text", "\n"), False),
         *_number_columns(words),
     ]
     rows = [

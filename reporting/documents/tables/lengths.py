@@ -1,38 +1,39 @@
-"""How long answers are, and what became of it: tables for report and scorecard.
+"""The table of answer lengths, and of how quantization shifts them, for report and scorecard.
 
-A shift is paired, over the items that both arms answered, seeds averaged first. Whether it goes with the length and
-with the score is told by rank correlations (`stats.association`): they describe, and no verdict goes by them.
+A shift is a paired difference over the items that both arms answered, with seeds averaged first. Rank correlations
+(`stats.association`) show whether the shift is related to the length and to the score. They only describe the answers:
+no verdict depends on them.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from reporting.documents.reasons import in_words
+from reporting.documents.phrases import code_in_words
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, integer, number
+from reporting.wording import DASH, Words, header, integer, number
 from stats.association import Association, rank_correlation, shift_against_length
 from stats.intervals import Floats, mean_interval
 from stats.reasons import Reason
 
 SHORT_TOKENS = 3
-"""Answers up to this long are counted as short: a bare yes or no."""
+"""Answers of at most this many tokens count as short, such as a bare yes or no."""
 
 
 def lengths_table(findings: Findings, words: Words) -> Table:
-    """Tokens of each arm's answers, and the paired shift against the reference's."""
+    """Return the length of each arm's answers in tokens, and its paired shift from the reference."""
     columns = [
-        (words.say("ベンチマーク", "Benchmark", "\n"), False),
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("n 回答", "n answers", "\n"), True),
-        (words.say("平均トークン", "Mean tokens", "\n"), True),
+        (header(words, "benchmark"), False),
+        (header(words, "arm"), False),
+        (words.say("n (回答)", "n answers", "\n"), True),
+        (words.say("平均トークン数", "Mean tokens", "\n"), True),
         (words.say("中央値", "Median", "\n"), True),
-        (words.say(f"{SHORT_TOKENS} 以下", f"{SHORT_TOKENS} or fewer", "\n"), True),
+        (words.say(f"{SHORT_TOKENS} トークン以下", f"{SHORT_TOKENS} or fewer", "\n"), True),
         (words.say("打ち切り", "Cut off", "\n"), True),
         (words.say("基準との差", "Shift", "\n"), True),
-        (words.say("差と長さ ρ", "Shift, length: ρ", "\n"), True),
-        (words.say("差と得点差 ρ", "Shift, score: ρ", "\n"), True),
+        (words.say("ρ(差, 長さ)", "ρ(shift, length)", "\n"), True),
+        (words.say("ρ(差, 得点差)", "ρ(shift, score)", "\n"), True),
     ]
     if findings.answers is None:
         return make_table(columns, [])
@@ -70,7 +71,7 @@ def _cells(words: Words, own: pl.DataFrame, reference: pl.DataFrame | None) -> t
 
 
 def _shift_cells(words: Words, own: pl.DataFrame, reference: pl.DataFrame) -> tuple[str, ...]:
-    """The mean shift with its t interval over items, and what it goes with."""
+    """Return the mean shift with its t interval over items, and its two rank correlations."""
     both = _by_item(own).join(_by_item(reference), on="item_id", suffix="_before").sort("item_id")
     if both.height == 0:
         return DASH, DASH, DASH
@@ -101,6 +102,6 @@ def _mean_shift(shifts: Floats) -> str:
 
 def _rho(words: Words, found: Association | Reason) -> str:
     if isinstance(found, Reason):
-        return f"{DASH}\n({in_words(words, found.value, chr(10))})"
+        return f"{DASH}\n({code_in_words(words, found.value, chr(10))})"
     low, high = found.interval.low, found.interval.high
     return f"{number(found.rho, 2, sign=True)}\n[{number(low, 2, sign=True)}, {number(high, 2, sign=True)}]"

@@ -1,6 +1,6 @@
-"""The tables of report, methodology and scorecard, as plain text cells; marking them up is left to the templates.
+"""The tables of report, methodology and scorecard, as plain text cells. The templates do the markup.
 
-Every number comes from the results folder. Null is a dash with its reason, and what was not sampled says so:
+Every number comes from the results folder. Null is a dash with its reason. A value without sampling says "no sampling",
 never ±0.
 """
 
@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reporting.documents.reasons import in_words, null_with_reason
-from reporting.documents.sentences.differences import reading
+from reporting.documents.phrases import code_in_words, dash_with_reason, describe_interval
 from reporting.results_folder import Findings, Json
 from reporting.wording import (
     DASH,
     Words,
     difference_scale,
+    header,
     integer,
     metric_title,
     number,
     probability,
     scale_of,
     size_unit,
+    term,
     verdict_word,
 )
 from stats.verdict import ALPHA
@@ -31,7 +32,7 @@ HASH_CHARS = 12
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the first column is text, the others are what `numeric` says."""
+    """One table of plain text cells. `numeric` says per column whether it holds numbers."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -39,19 +40,19 @@ class Table:
 
 
 def make_table(columns: Sequence[tuple[str, bool]], rows: Sequence[tuple[str, ...]]) -> Table:
-    """A table of columns (header, whether of numbers) and their rows."""
+    """Return a table made of columns (header, does it hold numbers) and rows."""
     return Table(tuple(name for name, _ in columns), tuple(rows), tuple(is_number for _, is_number in columns))
 
 
 def models_table(findings: Findings, words: Words) -> Table:
-    """The models, with what their source is."""
+    """Return one row per model, with its source."""
     columns = [
-        (words.say("モデル", "Model", "\n"), False),
-        (words.say("構造", "Architecture", "\n"), False),
+        (header(words, "model"), False),
+        (header(words, "architecture"), False),
         (words.say("パラメータ数", "Parameters", "\n"), True),
         (words.say("元の型", "Source type", "\n"), False),
-        (words.say("逆量子化元", "Dequantized from", "\n"), False),
-        (words.say("大きさ", "Size", "\n"), True),
+        (words.say("逆量子化前の型", "Dequantized from", "\n"), False),
+        (header(words, "size"), True),
         ("sha256", False),
     ]
     rows = [
@@ -70,17 +71,17 @@ def models_table(findings: Findings, words: Words) -> Table:
 
 
 def arms_table(findings: Findings, words: Words) -> Table:
-    """What is compared, and how it was made."""
+    """Return one row per arm, with how it was made."""
     unit = size_unit(max((arm["size_bytes"] or 0 for arm in findings.arms), default=0))
     columns = [
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("モデル", "Model", "\n"), False),
-        (words.say("基準", "Reference", "\n"), False),
-        (words.say("型", "Recipe", "\n"), False),
-        (words.say("重要度行列", "Imatrix", "\n"), False),
-        (words.say("大きさ", "Size", "\n"), True),
-        (words.say("ビット/重み", "Bits/weight", "\n"), True),
-        (words.say("代替型のテンソル", "Fallback tensors", "\n"), True),
+        (header(words, "arm"), False),
+        (header(words, "model"), False),
+        (header(words, "reference"), False),
+        (header(words, "recipe"), False),
+        (header(words, "imatrix"), False),
+        (header(words, "size"), True),
+        (header(words, "bits_per_weight"), True),
+        (header(words, "fallback_tensors"), True),
         ("sha256", False),
     ]
     rows = [
@@ -101,33 +102,31 @@ def arms_table(findings: Findings, words: Words) -> Table:
 
 
 def fallback_text(arm: Json) -> str:
-    """How many tensors got another type than the recipe's."""
+    """Return how many tensors got a type other than the recipe's, out of all quantized ones."""
     fallbacks = arm["fallbacks"]
     return DASH if fallbacks is None else f"{fallbacks['count']} / {fallbacks['tensors_quantized']}"
 
 
 def benchmarks_table(findings: Findings, words: Words) -> Table:
-    """The benchmarks as they were used."""
+    """Return one row per benchmark, as this run used it."""
     columns = [
-        (words.say("ベンチマーク", "Benchmark", "\n"), False),
-        (words.say("方式", "Kind", "\n"), False),
-        (words.say("指標", "Metric", "\n"), False),
+        (header(words, "benchmark"), False),
+        (words.say("評価方式", "Kind", "\n"), False),
+        (header(words, "metric"), False),
         (words.say("問題数 (全体)", "Items (of all)", "\n"), True),
-        (words.say("例示数", "Shots", "\n"), True),
+        (header(words, "shots"), True),
         (words.say("シード", "Seeds", "\n"), False),
-        (words.say("版", "Version", "\n"), False),
+        (header(words, "version"), False),
         (words.say("データのハッシュ", "Data hash", "\n"), False),
     ]
     rows = [
         (
             str(benchmark["name"]),
-            in_words(words, benchmark["kind"], "\n"),
+            code_in_words(words, benchmark["kind"], "\n"),
             metric_title(words, benchmark["metric"], "\n"),
             f"{integer(benchmark['n_items'])} ({integer(benchmark['n_items_total'])})",
             integer(benchmark["shots"]),
-            words.say("標本化なし", "no sampling", "\n")
-            if benchmark["deterministic"]
-            else ", ".join(map(str, benchmark["seeds"])),
+            term(words, "no_sampling", "\n") if benchmark["deterministic"] else ", ".join(map(str, benchmark["seeds"])),
             str(benchmark["version"]),
             short_hash(benchmark["data_hash"]),
         )
@@ -137,21 +136,21 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
 
 
 def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
-    """Every arm on one benchmark, each metric a row."""
+    """Return the results of every arm on one benchmark, one row per metric."""
     columns = [
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("指標", "Metric", "\n"), False),
-        (words.say("n 問", "n items", "\n"), True),
-        (words.say("平均", "Mean", "\n"), True),
-        (words.say("95%信頼区間", "95% CI", "\n"), True),
-        (words.say("区間の方法", "CI method", "\n"), False),
-        (words.say("σ 問題間", "σ items", "\n"), True),
-        (words.say("σ 実行間", "σ runs", "\n"), True),
-        (words.say("1.96σ/√実行", "1.96σ/√runs", "\n"), True),
-        (words.say("採点不能", "Unscored", "\n"), True),
+        (header(words, "arm"), False),
+        (header(words, "metric"), False),
+        (words.say("n (問)", "n items", "\n"), True),
+        (header(words, "mean"), True),
+        (header(words, "ci95"), True),
+        (words.say("区間の求め方", "CI method", "\n"), False),
+        (words.say("σ (問題間)", "σ items", "\n"), True),
+        (words.say("σ (実行間)", "σ runs", "\n"), True),
+        (words.say("1.96σ/√実行回数", "1.96σ/√runs", "\n"), True),
+        (header(words, "unscored"), True),
     ]
     rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
-    # Rows of divergence have a table of their own.
+    # Divergence has its own table.
     found = [row for row in rows if "token_class" not in row]
     order = {arm["name"]: place for place, arm in enumerate(findings.arms)}
     found.sort(key=lambda row: (not row["primary"], order.get(row["arm"], len(order))))
@@ -167,15 +166,15 @@ def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]
         if row[name] is not None:
             return scale.value(row[name])
         if row["deterministic"] and name in ("sigma_runs", "error_bar_runs"):
-            return words.say("標本化なし", "no sampling", "\n")
-        return null_with_reason(words, row, name, "\n")
+            return term(words, "no_sampling", "\n")
+        return dash_with_reason(words, row, name, "\n")
 
     return (
         str(row["arm"]),
         str(row["metric"]),
         integer(row["n_items"]),
         cell("mean"),
-        scale.interval(row["ci95"]) if row["ci95"] is not None else null_with_reason(words, row, "ci95", "\n"),
+        scale.interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95", "\n"),
         row["ci_method"] or DASH,
         cell("sigma_items"),
         cell("sigma_runs"),
@@ -185,21 +184,21 @@ def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]
 
 
 def differences_table(findings: Findings, words: Words, benchmark: Json) -> Table | None:
-    """Arm minus reference on one benchmark; None where nothing was compared."""
+    """Return the differences (arm minus reference) on one benchmark; None if nothing was compared."""
     found = findings.compared(benchmark["name"])
     if not found:
         return None
     scale = difference_scale(found)
     columns = [
         (words.say("アーム − 基準", "Arm − reference", "\n"), False),
-        (words.say("n 対", "n pairs", "\n"), True),
-        (words.say("差", "Difference", "\n"), True),
-        (words.say("95%信頼区間", "95% CI", "\n"), True),
-        (words.say("p (Holm の補正後)", "p (Holm's)", "\n"), True),
-        (words.say("区間の方法、検定", "CI method, test", "\n"), False),
+        (words.say("n (組)", "n pairs", "\n"), True),
+        (header(words, "difference"), True),
+        (header(words, "ci95"), True),
+        (words.say("p (Holm 補正後)", "p (Holm)", "\n"), True),
+        (words.say("区間の求め方、検定", "CI method, test", "\n"), False),
         ("Cohen's d", True),
-        (words.say("判定", "Verdict", "\n"), True),
-        (words.say("読み方", "Reading", "\n"), False),
+        (header(words, "verdict"), True),
+        (words.say("区間の位置", "Interval vs. 0", "\n"), False),
     ]
     rows = [
         (
@@ -208,14 +207,14 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             scale.difference(row["difference"]) + _mark(row),
             scale.signed_interval(row["ci95"])
             if row["ci95"] is not None
-            else null_with_reason(words, row, "ci95", "\n"),
+            else dash_with_reason(words, row, "ci95", "\n"),
             f"{probability(row['p_value'])} ({probability(row.get('p_adjusted'))})",
             f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
-            else null_with_reason(words, row, "cohens_d", "\n"),
+            else dash_with_reason(words, row, "cohens_d", "\n"),
             verdict_word(words, row.get("verdict"), "\n") or DASH,
-            reading(words, row, benchmark["higher_is_better"], "\n"),
+            describe_interval(words, row, benchmark["higher_is_better"], "\n"),
         )
         for row in found
     ]
@@ -223,21 +222,21 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
 
 
 def _mark(row: Json) -> str:
-    """A dagger where p < .05 after Holm's adjustment over the arm's benchmarks."""
+    """Return a dagger if p < .05 after Holm's adjustment over the arm's benchmarks."""
     adjusted = row.get("p_adjusted")
     return "†" if adjusted is not None and adjusted < ALPHA else ""
 
 
 def performance_table(findings: Findings, words: Words) -> Table:
-    """Speed and memory."""
+    """Return speed and memory, one row per arm."""
     columns = [
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("プロンプト tok/s", "Prompt tok/s", "\n"), True),
+        (header(words, "arm"), False),
+        (words.say("プロンプト処理 tok/s", "Prompt tok/s", "\n"), True),
         (words.say("生成 tok/s", "Decode tok/s", "\n"), True),
         (words.say("ms/トークン", "ms/token", "\n"), True),
-        (words.say("読み込み s", "Load s", "\n"), True),
+        (words.say("読み込み (s)", "Load (s)", "\n"), True),
         (words.say("最大メモリ (RSS)", "Peak memory (RSS)", "\n"), True),
-        (words.say("量子化 s", "Quantize s", "\n"), True),
+        (words.say("量子化 (s)", "Quantize (s)", "\n"), True),
     ]
     rows = []
     for arm in findings.arms:
@@ -257,11 +256,11 @@ def performance_table(findings: Findings, words: Words) -> Table:
 
 
 def unscored_table(findings: Findings, words: Words) -> Table:
-    """Records that could not be scored, with their reasons; empty where there are none."""
+    """Return the counts of records that could not be scored, with their reasons. No rows if there are none."""
     columns = [
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("ベンチマーク", "Benchmark", "\n"), False),
-        (words.say("採点不能の記録", "Unscored records", "\n"), True),
+        (header(words, "arm"), False),
+        (header(words, "benchmark"), False),
+        (words.say("採点不能の記録数", "Unscored records", "\n"), True),
         (words.say("理由", "Reasons", "\n"), False),
     ]
     rows = [
@@ -269,7 +268,7 @@ def unscored_table(findings: Findings, words: Words) -> Table:
             str(row["arm"]),
             str(row["benchmark"]),
             integer(row["n_unscored"]),
-            "; ".join(f"{in_words(words, reason)}: {count}" for reason, count in row["unscored_reasons"].items()),
+            "; ".join(f"{code_in_words(words, reason)}: {count}" for reason, count in row["unscored_reasons"].items()),
         )
         for row in findings.comparison["results"]
         if row["primary"] and row["n_unscored"]
@@ -278,14 +277,14 @@ def unscored_table(findings: Findings, words: Words) -> Table:
 
 
 def versions_table(findings: Findings, words: Words) -> Table:
-    """Versions of everything that took part."""
-    columns = [(words.say("部品", "Component", "\n"), False), (words.say("版", "Version", "\n"), False)]
+    """Return the versions of all software used, and facts about the machine."""
+    columns = [(header(words, "component"), False), (header(words, "version"), False)]
     return make_table(columns, [(str(name), str(version)) for name, version in findings.comparison["versions"].items()])
 
 
 def settings_table(findings: Findings, words: Words) -> Table:
-    """The settings of the run, nested ones by their dotted names."""
-    columns = [(words.say("設定", "Setting", "\n"), False), (words.say("値", "Value", "\n"), False)]
+    """Return the settings of the run, nested ones under dotted names."""
+    columns = [(header(words, "setting"), False), (words.say("値", "Value", "\n"), False)]
     return make_table(columns, [*_flat("", findings.comparison["settings"])])
 
 
@@ -298,5 +297,5 @@ def _flat(prefix: str, value: object) -> list[tuple[str, ...]]:
 
 
 def short_hash(value: str | None) -> str:
-    """The first digits of a hash: enough to tell files apart; the whole one stands in the results file."""
+    """Return the first digits of a hash, enough to tell files apart. The results file has the whole hash."""
     return DASH if value is None else value[:HASH_CHARS]

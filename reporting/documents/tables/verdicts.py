@@ -1,6 +1,6 @@
-"""Tables of verdicts, flips and divergence on text: what the analysis says beyond differences.
+"""Tables of verdicts, of flips between right and wrong, and of divergence on text.
 
-All are empty where an older results file, or one without its analysis, has nothing to say.
+They have no rows if the results file is older than these numbers, or if the analysis is missing.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from reporting.analysis.cells import AA_SUFFIX
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, integer, number, verdict_word
+from reporting.wording import DASH, Words, header, integer, number, verdict_word
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
-    """Each arm's verdict over all benchmarks."""
+    """Return one row per arm: its verdict over all benchmarks."""
     columns = [
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("基準", "Reference", "\n"), False),
-        (words.say("判定", "Verdict", "\n"), False),
-        (words.say("劣る", "Worse on", "\n"), False),
-        (words.say("未決", "Undecided on", "\n"), False),
-        (words.say("劣らない", "No worse on", "\n"), False),
+        (header(words, "arm"), False),
+        (header(words, "reference"), False),
+        (header(words, "verdict"), False),
+        (words.say("劣化あり", "Worse on", "\n"), False),
+        (words.say("判定保留", "Undecided on", "\n"), False),
+        (words.say("許容内", "No worse on", "\n"), False),
     ]
     verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
     lists = ("worse_on", "undecided_on", "no_worse_on")
@@ -39,16 +39,16 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
 
 
 def flips_table(findings: Findings, words: Words) -> Table:
-    """Answers that turned from right to wrong and back, beside what two samples of the reference differ by."""
+    """Return how many answers flipped between right and wrong, and in two runs of the reference."""
     columns = [
-        (words.say("ベンチマーク", "Benchmark", "\n"), False),
+        (header(words, "benchmark"), False),
         (words.say("アーム − 基準", "Arm − reference", "\n"), False),
-        (words.say("n 対", "n pairs", "\n"), True),
+        (words.say("n (組)", "n pairs", "\n"), True),
         (words.say("正 → 誤", "Right → wrong", "\n"), True),
         (words.say("誤 → 正", "Wrong → right", "\n"), True),
-        (words.say("反転の計", "Flips", "\n"), True),
-        (words.say("雑音の床", "Noise floor", "\n"), True),
-        (words.say("床を超える分", "Above the floor", "\n"), True),
+        (header(words, "flips"), True),
+        (header(words, "noise_floor"), True),
+        (words.say("ノイズフロア超過分", "Above the floor", "\n"), True),
         (words.say("オッズ比", "Odds ratio", "\n"), True),
     ]
     rows = [
@@ -66,19 +66,19 @@ def flips_table(findings: Findings, words: Words) -> Table:
     return make_table(columns, rows)
 
 
-def divergence_view(findings: Findings, words: Words) -> Table:
-    """How far each arm is from its reference on text, token by token (`reporting.analysis.divergence`)."""
+def divergence_table(findings: Findings, words: Words) -> Table:
+    """Return how far each arm's predictions are from the reference's on text (see `reporting.analysis.divergence`)."""
     results = findings.comparison["results"]
     known = [row for row in results if "token_class" in row and row["mean"] is not None]
     found = {(row["benchmark"], row["arm"], row["metric"]): row for row in known}
     classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
     columns = [
         (words.say("テキスト", "Text", "\n"), False),
-        (words.say("アーム", "Arm", "\n"), False),
-        (words.say("トークン", "Tokens", "\n"), True),
-        (words.say("平均KLD", "Mean KLD", "\n"), True),
+        (header(words, "arm"), False),
+        (words.say("トークン数", "Tokens", "\n"), True),
+        (words.say("平均 KLD", "Mean KLD", "\n"), True),
         (words.say("PPL の比", "PPL ratio", "\n"), True),
-        (words.say("最尤の一致", "Same top", "\n"), True),
+        (words.say("最尤トークンの一致率", "Same top token", "\n"), True),
         ("Δp RMS", True),
         *((words.say(*_CLASSES[name], "\n"), True) for name in classes),
     ]

@@ -1,4 +1,4 @@
-"""Methodology, report and scorecard: they say what the results say, in each language, whatever the results are."""
+"""Tests of methodology, report and scorecard: they show what the results contain, in each language, even with gaps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pypdf
 import pytest
 
 from conf.faults import BadInput
-from reporting.documents.sentences.differences import reading
+from reporting.documents.phrases import describe_interval
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.validate import validate
 from reporting.wording import Lang, Words
@@ -50,22 +50,22 @@ def text_of(path: Path) -> str:
 def test_the_report_gives_each_mean_with_its_interval_and_n(run: Path) -> None:
     report = text_of(run / REPORT)
     assert "| f16 | accuracy | 39 | 52.1% | [37.0, 66.9] | wilson |" in report
-    assert "標本化なし<br>no sampling" in report
+    assert "サンプリングなし<br>no sampling" in report
     assert "±0" not in report.replace("(it is not ±0)", "").replace("(±0 ではない)", "")
 
 
-def test_the_wording_follows_the_interval() -> None:
+def test_an_interval_is_described_by_its_side_of_zero() -> None:
     english = Words("en")
     rows = {"includes": [-0.1, 0.1], "lower": [-0.2, -0.1], "higher": [0.1, 0.2]}
-    said = {name: reading(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
-    assert said["includes"] == "interval includes 0"
-    assert said["lower"] == "lower (towards worse), interval excludes 0"
-    assert said["higher"] == "higher (towards better), interval excludes 0"
-    assert "towards worse" in reading(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
-    assert reading(english, {"ci95": None}, higher_is_better=True) == "no interval"
+    phrases = {name: describe_interval(english, {"ci95": ci}, higher_is_better=True) for name, ci in rows.items()}
+    assert phrases["includes"] == "interval includes 0"
+    assert phrases["lower"] == "lower (towards worse), interval excludes 0"
+    assert phrases["higher"] == "higher (towards better), interval excludes 0"
+    assert "towards worse" in describe_interval(english, {"ci95": [0.1, 0.2]}, higher_is_better=False)
+    assert describe_interval(english, {"ci95": None}, higher_is_better=True) == "no interval"
 
 
-def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
+def test_the_methodology_lists_the_overrides_of_a_recipe(tmp_path: Path) -> None:
     def overridden(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
         arm = comparison["arms"][-1]
         arm["overrides"] = [{"tensors": "token embedding", "type": "q8_0"}, {"tensors": r"blk\.0|`*_x", "type": "q6_k"}]
@@ -74,12 +74,12 @@ def test_the_methodology_says_what_a_recipe_overrides(tmp_path: Path) -> None:
     text = text_of(write(tmp_path / "run", overridden) / METHODOLOGY)
     assert "give other types to some tensors" in text
     assert "give other types to some tensors" not in plain
-    said = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
-    (line,) = [line for line in text.splitlines() if line.startswith(said)]
+    start = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
     assert line.endswith("→ `q6_k`")
 
 
-def test_the_methodology_explains_budgets_where_there_are_any(tmp_path: Path) -> None:
+def test_the_methodology_explains_budgets_only_if_there_are_any(tmp_path: Path) -> None:
     def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
         use = {"name": "phigh", "control": False, "budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9}
         use |= {"added_bpw": 0.4987, "raised": 7, "lowered": 0, "control_seed": 5, "measuring_seconds": 1.0}
@@ -97,7 +97,7 @@ def test_the_methodology_explains_budgets_where_there_are_any(tmp_path: Path) ->
         assert "910.40" not in text_of(plain / name)
 
 
-def test_the_methodology_explains_token_weights_with_those_of_the_run(tmp_path: Path) -> None:
+def test_the_methodology_explains_token_weights_with_the_weights_of_the_run(tmp_path: Path) -> None:
     uses = {
         "mathematics": {"weight": 4.0, "tokens": 7123, "share": 0.2174, "weighted_share": 0.5204},
         "science": {"weight": 2.5, "tokens": 205, "share": 0.0063, "weighted_share": 0.015},
@@ -119,7 +119,7 @@ def test_the_methodology_explains_token_weights_with_those_of_the_run(tmp_path: 
     assert text.count("`8df13025733ceb80`") == 1
 
 
-def test_every_document_says_that_the_source_was_quantized(run: Path) -> None:
+def test_every_document_says_that_the_source_was_already_quantized(run: Path) -> None:
     for name in (METHODOLOGY, REPORT, PAGE):
         text = text_of(run / name)
         assert "逆量子化" in text
@@ -149,11 +149,11 @@ def test_the_charts_are_linked_by_a_path_that_exists(run: Path) -> None:
     assert all((run / "reports" / link).is_file() for link in links)
 
 
-def test_the_page_carries_its_letters(run: Path) -> None:
+def test_the_html_page_embeds_its_fonts(run: Path) -> None:
     assert text_of(run / PAGE).count("data:font/woff2;base64,") == 2
 
 
-def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
+def test_the_scorecard_is_an_a4_pdf_with_embedded_fonts(run: Path) -> None:
     reader = pypdf.PdfReader(run / SCORECARD)
     assert 4 <= len(reader.pages) <= 10
     assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
@@ -168,8 +168,8 @@ def test_the_scorecard_is_an_a4_paper_with_its_fonts_inside(run: Path) -> None:
     assert f"1 / {len(reader.pages)}" in text
 
 
-def test_the_scorecard_is_tagged_and_its_pictures_have_texts(run: Path) -> None:
-    """Headings, tables, figures and formulas for a screen reader (PDF 1.7, 14.8.4)."""
+def test_the_scorecard_is_tagged_and_its_pictures_have_alternative_texts(run: Path) -> None:
+    """A screen reader finds headings, tables, figures and formulas (PDF 1.7, 14.8.4)."""
     root = pypdf.PdfReader(run / SCORECARD).root_object
     assert bool(cast(pypdf.generic.DictionaryObject, root["/MarkInfo"].get_object())["/Marked"])
     elements = list(_structure(cast(pypdf.generic.DictionaryObject, root["/StructTreeRoot"].get_object())))
@@ -189,14 +189,14 @@ def _structure(element: pypdf.generic.DictionaryObject) -> Iterator[pypdf.generi
             yield from _structure(found)
 
 
-def test_abstract_and_report_say_the_verdicts(run: Path) -> None:
+def test_abstract_and_report_contain_the_verdicts(run: Path) -> None:
     card = " ".join(text_of(run / SCORECARD).split())
     report = text_of(run / REPORT)
     for text in (card, report):
         assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
-        assert re.search(r"no worse than f16: none \(tested from the largest file on; q8_0 ended it\)", text)
+        assert re.search(r"no worse than f16: none \(tested from the largest file down; stopped at q8_0\)", text)
         assert "699 items would decide" in text
-    assert "q8_0(f16 に対して): 未決" in report
+    assert "q8_0 は「判定保留」である(基準: f16)。" in report
 
 
 def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
     assert "no worse" not in text_of(tmp_path / REPORT)
 
 
-def test_what_is_cited_is_listed_and_what_is_listed_was_used(run: Path) -> None:
+def test_every_citation_is_listed_and_every_entry_is_cited(run: Path) -> None:
     text = " ".join(text_of(run / SCORECARD).split())
     listed = {int(number) for number in re.findall(r"\[(\d+)\] [A-Z][a-zé]+ ", text)}
     assert listed == set(range(1, 15))
@@ -216,7 +216,7 @@ def test_what_is_cited_is_listed_and_what_is_listed_was_used(run: Path) -> None:
     assert "Chain-of-Thought" not in text  # MGSM was not asked
 
 
-def test_flips_and_lengths_stand_in_the_report(run: Path) -> None:
+def test_the_report_contains_flips_and_answer_lengths(run: Path) -> None:
     report = text_of(run / REPORT)
     assert "| gsm8k | q8_0 − f16 | 39 | 17.5%<br>[8.7, 32.2] | 14.1%<br>[6.4, 28.2] |" in report
     assert re.search(r"\| gsm8k \| q4_k_m \| 101 \| 64\.9 .*−42\.3<br>\[−68\.1, −16\.5\]", report)
@@ -231,7 +231,7 @@ def _font_names(page: pypdf.PageObject) -> list[str]:
 @pytest.mark.parametrize(
     ("lang", "there", "absent"), [("ja", "結果", "Results"), ("en", "Results", "結果")], ids=["ja", "en"]
 )
-def test_one_language_alone(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
+def test_documents_in_one_language(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
     write(tmp_path, lang=lang)
     for name in (METHODOLOGY, REPORT, SCORECARD):
         text = text_of(tmp_path / name)
@@ -245,7 +245,7 @@ def test_one_language_alone(tmp_path: Path, lang: Lang, there: str, absent: str)
     [only_arms({"f16"}), all_arms_failed, one_arm_failed, without_intervals, many_arms],
     ids=["one arm", "all failed", "one failed", "no intervals", "many arms"],
 )
-def test_gaps_and_crowds_do_not_stop_the_writing(tmp_path: Path, change: Change) -> None:
+def test_documents_are_written_with_missing_results_and_with_many_arms(tmp_path: Path, change: Change) -> None:
     write(tmp_path, change)
     for name in (METHODOLOGY, REPORT, PAGE):
         text = text_of(tmp_path / name)
@@ -269,7 +269,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
-def test_the_users_methodology_takes_the_place_of_ours(tmp_path: Path) -> None:
+def test_a_custom_methodology_replaces_ours(tmp_path: Path) -> None:
     own = tmp_path / "own.md"
     own.write_text("# Our way\n\nWe asked **twice**.\n", encoding="utf-8")
     run = tmp_path / "run"
@@ -286,7 +286,7 @@ def test_the_users_methodology_takes_the_place_of_ours(tmp_path: Path) -> None:
 
 
 class Tags(HTMLParser):
-    """All tags of a page, with their links."""
+    """Collects the tags and links of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -299,7 +299,7 @@ class Tags(HTMLParser):
 
 
 def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
-    """Answers, names, errors and log lines with markup in them are shown, never obeyed."""
+    """Answers, names, errors and log lines that contain markup are shown as text and never interpreted."""
     write(tmp_path, named_by_an_enemy, HOSTILE)
     page = Tags()
     page.feed(text_of(tmp_path / PAGE))
@@ -319,7 +319,7 @@ def test_hostile_text_is_inert_everywhere(tmp_path: Path) -> None:
     assert "root:" not in text
 
 
-def test_questions_on_which_the_arms_disagree_come_first(run: Path) -> None:
+def test_items_on_which_the_arms_disagree_come_first(run: Path) -> None:
     answers = pl.read_parquet(run / "evaluation_results" / "report_data" / "answers.parquet")
     shown = re.findall(r"### gsm8k · (gsm8k-\d+) · シード / seed (\d)", text_of(run / REPORT))
     assert len(shown) == 3

@@ -1,4 +1,4 @@
-"""The folder to upload: a card that says what the findings say, and files that take no room."""
+"""Tests of the folder to upload: a card that follows the findings, and files that take no disk space."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GGUFS = ["SmolLM2-135M-Instruct-F16.gguf", "SmolLM2-135M-Instruct-Q4_K_M.gguf", 
 
 
 def published(run: Path, change: Change | None = None, lang: Lang = "en", *, with_files: bool = True) -> list[str]:
-    """Publish the changed sample run; gives back the notices."""
+    """Publish the changed sample run and return the notices."""
     paths: list[Path] = []
 
     def placed(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
@@ -65,33 +65,33 @@ def test_the_folder_holds_the_files_without_copies(tmp_path: Path) -> None:
         assert os.path.samefile(original, folder / name)
 
 
-def test_where_links_are_refused_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_copied_if_links_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError("not supported")
 
     source, target = tmp_path / "a.gguf", tmp_path / "b.gguf"
     source.write_bytes(b"weights")
     monkeypatch.setattr(os, "link", refused)
-    publishing.link(source, target)
+    publishing.link_or_copy(source, target)
     assert target.is_symlink()
     target.unlink()
     monkeypatch.setattr(os, "symlink", refused)
-    publishing.link(source, target)
+    publishing.link_or_copy(source, target)
     assert not target.is_symlink()
     assert target.read_bytes() == b"weights"
 
 
-def test_publishing_again_takes_the_new_file(tmp_path: Path) -> None:
+def test_publishing_again_replaces_the_file(tmp_path: Path) -> None:
     old, new, target = tmp_path / "old", tmp_path / "new", tmp_path / "target"
     old.write_bytes(b"old")
     new.write_bytes(b"new")
     for source in (old, new, new):
-        publishing.link(source, target)
+        publishing.link_or_copy(source, target)
         assert os.path.samefile(source, target)
     assert old.read_bytes() == b"old"
 
 
-def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     notices = published(tmp_path, with_files=False)
     assert len(notices) == 4
     assert all("is not where the results say" in notice for notice in notices)
@@ -109,14 +109,14 @@ def test_the_hub_reads_the_header(tmp_path: Path) -> None:
     assert data["tags"] == ["gguf", "llama.cpp", "quantized", "imatrix"]
 
 
-def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
+def test_unknown_fields_are_left_out_of_the_header(tmp_path: Path) -> None:
     published(tmp_path)
     header = yaml.safe_load(card_of(tmp_path).split("---\n")[1])
     assert not {"license", "base_model", "language"} & set(header)
     assert "names no licence" in card_of(tmp_path)
 
 
-def test_a_licence_that_the_hub_does_not_know_is_named_as_another() -> None:
+def test_a_licence_unknown_to_the_hub_becomes_other() -> None:
     assert licence({"license": "my-licence", "license_link": "https://example.org/l"}) == {
         "license": "other",
         "license_name": "my-licence",
@@ -126,17 +126,17 @@ def test_a_licence_that_the_hub_does_not_know_is_named_as_another() -> None:
     assert licence({}) == {}
 
 
-def test_the_base_model_is_a_repository_of_the_hub() -> None:
+def test_the_base_model_must_be_a_repository_of_the_hub() -> None:
     assert base_model({"labels": {"repository": "https://huggingface.co/a/b"}}) == "a/b"
     assert base_model({"labels": {"repository": "https://example.org/a/b"}}) is None
     assert base_model({"origin": None}) is None
 
 
-def test_the_card_says_which_file_to_take_and_how_it_is_made(tmp_path: Path) -> None:
+def test_the_card_recommends_files_and_gives_the_commands_that_make_them(tmp_path: Path) -> None:
     published(tmp_path, described)
     card = card_of(tmp_path)
     (row,) = [line for line in card.splitlines() if line.startswith("| SmolLM2-135M-Instruct-Q4_K_M.gguf |")]
-    assert "| worse | saving memory, at a loss that was measured |" in row
+    assert "| worse | saving memory, at a measured loss of quality |" in row
     assert "52.1%<br>[37.0, 66.9]" in card
     assert re.search(
         r"python -m jobs\.quantize --model HuggingFaceTB/SmolLM2-135M-Instruct@c0ffee --imatrix default-\w{8}\.gguf"
@@ -160,7 +160,7 @@ def test_no_file_is_recommended_without_a_verdict(tmp_path: Path) -> None:
     assert "no worse" not in card_of(tmp_path)
 
 
-def test_a_budget_stands_in_the_command(tmp_path: Path) -> None:
+def test_the_command_contains_the_budget(tmp_path: Path) -> None:
     def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
         use = {"budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9, "added_bpw": 0.5, "raised": 7}
         use |= {"lowered": 0, "control_seed": 5, "measuring_seconds": 1.0, "predicted_error": 1e-5, "bound": 1e-5}
@@ -173,7 +173,7 @@ def test_a_budget_stands_in_the_command(tmp_path: Path) -> None:
     assert not (tmp_path / "publish" / GGUFS[2]).exists()  # a control is for comparing
 
 
-def test_recipes_of_the_users_own_stand_in_the_card(tmp_path: Path) -> None:
+def test_the_card_contains_custom_recipes(tmp_path: Path) -> None:
     own = {"method": "q4_k_m", "bits": None, "output": "q6_k", "tensors": {r"blk\.0\..*": "q8_0"}, "protection": "none"}
     overrides = [{"tensors": "output tensor", "type": "q6_k"}, {"tensors": r"blk\.0\..*", "type": "q8_0"}]
 
@@ -191,11 +191,11 @@ def test_recipes_of_the_users_own_stand_in_the_card(tmp_path: Path) -> None:
         assert "--formats mine --output . --config recipes.yaml" in card
         assert "--formats q8_0_l --output .\n" in card
         (text,) = re.findall(r"^(recipes:.*?)^```", card, flags=re.MULTILINE | re.DOTALL)
-        said = {"method": "q4_k_m", "output": "q6_k", "tensors": {r"blk\.0\..*": "q8_0"}}
-        assert yaml.safe_load(text) == {"recipes": {"mine": said}}
+        expected = {"method": "q4_k_m", "output": "q6_k", "tensors": {r"blk\.0\..*": "q8_0"}}
+        assert yaml.safe_load(text) == {"recipes": {"mine": expected}}
 
 
-def test_the_card_tells_three_ways_to_run_a_file(tmp_path: Path) -> None:
+def test_the_card_gives_three_ways_to_run_a_file(tmp_path: Path) -> None:
     published(tmp_path)
     card = card_of(tmp_path)
     assert "llama-cli -m SmolLM2-135M-Instruct-Q8_0.gguf\nllama-server -m SmolLM2-135M-Instruct-Q8_0.gguf" in card
@@ -216,7 +216,7 @@ def test_one_recipe_with_two_matrices_gives_two_names(tmp_path: Path) -> None:
     assert names == {"SmolLM2-135M-Instruct-q4_k_m.gguf", "SmolLM2-135M-Instruct-q4_k_m+en.gguf"}
 
 
-def test_several_models_have_a_folder_each(tmp_path: Path) -> None:
+def test_several_models_get_one_folder_per_model(tmp_path: Path) -> None:
     published(tmp_path, many_arms)
     assert {path.name for path in (tmp_path / "publish").iterdir()} == {"SmolLM2-135M-Instruct", "large"}
     assert "# large GGUF" in (tmp_path / "publish" / "large" / "README.md").read_text(encoding="utf-8")
@@ -230,7 +230,7 @@ def test_a_failed_arm_is_not_published(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lang", "there", "absent"), [("ja", "どれを使うか", "Which file"), ("en", "Which file", "どれを")]
 )
-def test_the_card_in_one_language(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
+def test_a_card_in_one_language(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
     published(tmp_path, lang=lang)
     assert there in card_of(tmp_path)
     assert absent not in card_of(tmp_path)
@@ -258,7 +258,7 @@ def test_hostile_names_are_inert_in_the_card(tmp_path: Path) -> None:
     assert not re.search(r"^# heading", outside, re.MULTILINE)
 
 
-def test_charts_lie_beside_the_card(tmp_path: Path) -> None:
+def test_the_charts_are_in_the_folder(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     draw_charts(results, tmp_path / "charts", "en")
     findings = read_findings(results)

@@ -1,4 +1,4 @@
-"""References and formulas: complete entries, valid BibTeX, pictures that are drawn."""
+"""Tests of references and formulas: authors, BibTeX fields, and formulas that become pictures."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ONE = Reference("a", "Ada Able and Bo Baker and Cy Cole", 2001, "On X", "Journal
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_each_formula_becomes_a_picture_of_paths(name: str) -> None:
+def test_each_formula_becomes_an_svg_made_of_paths(name: str) -> None:
     root = ElementTree.fromstring(formula_svg(name))
-    assert float(root.attrib["width"]) < 650  # CSS pixels; a line of the scorecard has 658
+    assert float(root.attrib["width"]) < 650  # CSS pixels; a line of the scorecard is 658 wide
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert "path" in tags
     assert not tags & {"text", "image", "use"}
@@ -28,7 +28,7 @@ def test_authors_are_listed_as_in_a_paper() -> None:
     assert authors_text(Reference("b", "Ada Able", 1, "", "", "")) == "Ada Able"
 
 
-def test_bibtex_names_the_identifier_by_its_kind() -> None:
+def test_bibtex_uses_the_field_that_fits_the_identifier() -> None:
     assert re.search(r"@article\{a2001,\n  author = \{.*\},\n.*doi = \{10\.1/x\}\n\}$", bibtex(ONE), re.DOTALL)
     archived = Reference("c", "Ada Able", 2024, "On Y", "arXiv preprint", "arXiv:2411.00640")
     assert "eprint = {2411.00640}" in bibtex(archived)

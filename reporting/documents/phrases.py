@@ -1,0 +1,95 @@
+"""Short phrases for table cells and sentences: codes of the result files in words, and what an interval shows.
+
+An unknown code is shown as it is, so that a newer results file stays readable.
+"""
+
+from __future__ import annotations
+
+from reporting.results_folder import Json
+from reporting.wording import DASH, Words, number
+
+LOSS_DIGITS = 4
+"""Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
+
+_CODES = {
+    "no_sampling": ("サンプリングなし", "no sampling"),
+    "one_run": ("実行は1回のみ", "one run only"),
+    "no_scored_items": ("採点できた問題なし", "no scored items"),
+    "one_item": ("1問のみ", "one item only"),
+    "too_few_items": ("問題数が不足", "too few items"),
+    "no_item_in_all_runs": ("全実行で採点できた問題なし", "no item scored in all runs"),
+    "zero_variance": ("値がすべて等しい", "all values equal"),
+    "no_paired_items": ("両方で採点できた問題なし", "no paired items"),
+    "planned_sets_differ": ("計画した問題が異なる", "planned items differ"),
+    "one_cluster": ("出典が1つのみ", "one source only"),
+    "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
+    "benchmark_missing": ("結果のないベンチマークあり", "a benchmark gave no result"),
+    "no_margin": ("許容幅の設定なし", "no margin is set"),
+    "no_interval": ("区間なし", "no interval"),
+    "see_flips": ("正誤の反転を参照", "see the flips"),
+    "early_stop": ("早期終了のため非表示", "not shown because of early stop"),
+    "not_compared": ("基準と同じ条件で計測していない", "not measured beside the reference"),
+    "derived": ("主指標から換算", "derived from the primary metric"),
+    "not_measured": ("未計測", "not measured"),
+    "block_failed": ("ブロックの失敗", "block failed"),
+    "context_too_long": ("文脈長の超過", "context length exceeded"),
+    "chat_template_failed": ("チャットテンプレートの失敗", "chat template failed"),
+    "no_answer": ("答えを抽出できない", "no answer found"),
+    "cut_at_token_limit": ("トークン上限で打ち切り", "cut off at the token limit"),
+    "other_answer": ("別の答え", "different answer"),
+    "correct": ("正", "correct"),
+    "wrong": ("誤", "wrong"),
+    "measured": ("計測済み", "measured"),
+    "unscored": ("採点不能", "unscored"),
+    "generate": ("回答の生成", "generated answer"),
+    "choose": ("選択肢の尤度", "likelihood of choices"),
+    "measure": ("テキストの尤度", "likelihood of text"),
+    "function": ("独自の評価関数", "custom function"),
+    "endpoint": ("エンドポイント", "endpoint"),
+    "endpoint_gives_no_likelihoods": ("エンドポイントが尤度を返さない", "the endpoint returns no likelihoods"),
+    "no_score": ("得点なし", "no score given"),
+    "comparison_over_time": ("答えの照合が時間切れ", "comparing the answer took too long"),
+    "comparison_over_memory": ("答えの照合でメモリ超過", "comparing the answer took too much memory"),
+    "comparison_failed": ("答えの照合に失敗", "the answer could not be compared"),
+}
+"""Code -> Japanese and English: why a number is null, how answers are produced, how a record was scored."""
+
+
+def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:
+    """Return a code of the result files in words; a dash if there is none."""
+    if not code:
+        return DASH
+    return words.say(*_CODES.get(code, (code, code)), joint)
+
+
+def dash_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:
+    """Return what is printed if `row[name]` is null: a dash, followed by the reason if the row gives one."""
+    reason = row.get(f"{name}_reason")
+    # The row of the primary metric has these numbers: a dash is enough in the row that is derived from it.
+    if not reason or reason == "derived":
+        return DASH
+    return f"{DASH} ({code_in_words(words, reason, joint)})"
+
+
+def describe_interval(words: Words, row: Json, higher_is_better: bool, joint: str = " / ") -> str:
+    """Say on which side of 0 the interval of one comparison lies, and whether that side is better or worse.
+
+    This is no verdict: those are in the analysis, and use margins and adjusted p values.
+    """
+    if row["ci95"] is None:
+        return words.say("区間なし", "no interval", joint)
+    low, high = row["ci95"]
+    if low <= 0 <= high:
+        return words.say("区間は0を含む", "interval includes 0", joint)
+    worse = (high < 0) == higher_is_better
+    ja_side, en_side = ("悪化方向", "towards worse") if worse else ("改善方向", "towards better")
+    ja, en = ("低い", "lower") if high < 0 else ("高い", "higher")
+    return words.say(f"{ja}({ja_side})、区間は0を含まない", f"{en} ({en_side}), interval excludes 0", joint)
+
+
+def effect_interval(words: Words, row: Json) -> str:
+    """Return the interval of an effect on the loss, or the reason why there is none in parentheses."""
+    if row["ci95"] is None:
+        return f"({code_in_words(words, row.get('ci95_reason'))})"
+    low, high = (number(end, LOSS_DIGITS, sign=True) for end in row["ci95"])
+    return f"[{low}, {high}]"
