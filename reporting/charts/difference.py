@@ -34,7 +34,7 @@ def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
     )
     if any(row.get("margin") is not None for row in findings.comparisons):
         subtitle += words.lines(
-            "破線: 許容幅。区間全体が破線より良い側にあれば「劣らない」。",
+            "破線: 許容幅。区間全体が破線より良い側にあれば「許容内」。",
             "Dashed: the margin. An arm is no worse if its whole interval lies on the better side of it.",
         )
     return figure(drawn, title, subtitle)

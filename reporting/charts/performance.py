@@ -53,7 +53,7 @@ def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = Fa
         )
     )
     subtitle += words.lines(
-        f"細い線: {ja}。太い線: 1.96σ/√実行回数(標本化の揺れのみ)。破線: 基準の値。",
+        f"細い線: {ja}。太い線: 1.96σ/√実行回数(サンプリングのばらつきのみ)。破線: 基準の値。",
         f"Thin bars: {en}. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
     )
     return figure(drawn or [empty_chart(words)], title, subtitle)

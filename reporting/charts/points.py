@@ -114,7 +114,7 @@ def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     unit = words.say("チャンク", "chunks") if benchmark["kind"] == "measure" else words.say("問", "items")
     if all(row["deterministic"] for row in rows):
-        runs = words.say("標本化なし", "no sampling")
+        runs = words.say("サンプリングなし", "no sampling")
     else:
         runs = f"{max(row['n_runs'] for row in rows)} " + words.say("回の実行", "runs")
     methods = ", ".join(sorted({str(row["ci_method"]) for row in rows if row["ci95"] is not None}))

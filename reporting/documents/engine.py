@@ -42,12 +42,16 @@ def html_environment() -> Environment:
 def _breakable(value: object) -> Markup:
     """Return inert text in which long words may wrap, so that no name widens its table.
 
-    `q4_k_m+phigh~plain` may wrap after its signs. A long stretch without signs may wrap anywhere.
+    `q4_k_m+phigh~plain` may wrap after its signs. A long stretch without signs may wrap anywhere. Short words never
+    wrap: Japanese would otherwise wrap after any letter.
     """
-    return Markup("").join(
-        Markup("<wbr>").join(_cut(word)) if len(word) > _LONGEST_WORD else Markup.escape(word)
-        for word in re.split(r"(\s+)", escape.visible(str(value)))
-    )
+    return Markup("").join(_breakable_word(word) for word in re.split(r"(\s+)", escape.visible(str(value))))
+
+
+def _breakable_word(word: str) -> Markup:
+    if len(word) > _LONGEST_WORD:
+        return Markup("<wbr>").join(_cut(word))
+    return Markup.escape(word) if word.isspace() else Markup("<span>%s</span>") % word
 
 
 def _cut(word: str) -> list[str]:

@@ -76,7 +76,7 @@ def test_the_chart_has_both_languages(charts: Path) -> None:
     text = svg_text((charts / "quantization_performance.svg").read_text(encoding="utf-8"))
     assert "量子化ごとの性能 / Performance by quantization" in text
     assert "dequantized from Q4_1" in text
-    assert "標本化なし / no sampling" in text
+    assert "サンプリングなし / no sampling" in text
     assert "n = 39 問 / items; 3 回の実行 / runs" in text
 
 
