@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
+from actors.machine import existing_parent
 from actors.tracking.mirror import check_reachable, mask_secrets
 from conf.environment import Environment
 from conf.faults import BadInput
@@ -127,10 +128,7 @@ def check_fonts() -> Check:
 
 
 def check_disk(storage: Path) -> Check:
-    existing = storage.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    free_bytes = shutil.disk_usage(existing).free
+    free_bytes = shutil.disk_usage(existing_parent(storage)).free
     enough = free_bytes >= LEAST_DISK_BYTES
     fix = f"Free {LEAST_DISK_BYTES // GIB} GiB, or put the runs elsewhere with --storage." if not enough else None
     return Check("Disk", f"{free_bytes / GIB:.1f} GiB free for {storage}", fix)

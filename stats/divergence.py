@@ -10,7 +10,6 @@ KLD is descriptive. It has no margin and no verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stats.clusters import ClusteredRatio, Labels, clustered_ratio
@@ -75,18 +74,3 @@ def perplexity_ratio(
     if isinstance(interval, Interval):
         interval = Interval(math.exp(interval.low), math.exp(interval.high), f"exp_{interval.method}")
     return PerplexityRatio(found, math.exp(found.estimate), interval)
-
-
-def by_class(
-    sums: Mapping[str, Floats], tokens: Mapping[str, Floats], clusters: Labels | None = None
-) -> dict[str, ClusteredRatio | Reason]:
-    """Return `mean_per_token` for each class of tokens (mathematics, science, other).
-
-    A chunk holds tokens of several classes. For each class only its own tokens count.
-
-    Args:
-        sums: by class, shape (chunks,).
-        tokens: by class, the tokens of that class in each chunk, shape (chunks,); 0 if the chunk has none.
-        clusters: as in `mean_per_token`.
-    """
-    return {name: mean_per_token(sums[name], tokens[name], clusters) for name in sums}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stats.clusters import ClusteredRatio
-from stats.divergence import PerplexityRatio, agreement, by_class, mean_per_token, perplexity_ratio
+from stats.divergence import PerplexityRatio, agreement, mean_per_token, perplexity_ratio
 from stats.intervals import Interval, t_interval
 from stats.reasons import Reason
 
@@ -56,14 +56,11 @@ def test_agreement_stays_within_0_and_1() -> None:
 
 
 def test_classes_of_tokens_have_their_own_means() -> None:
-    sums = {"mathematics": np.array([1.0, 0.0, 3.0]), "other": np.array([2.0, 2.0, 2.0])}
-    tokens = {"mathematics": np.array([10.0, 0.0, 20.0]), "other": np.array([100.0, 110.0, 90.0])}
-    found = by_class(sums, tokens)
-    mathematics = found["mathematics"]
+    """A chunk without tokens of a class adds nothing to the mean of that class."""
+    mathematics = mean_per_token(np.array([1.0, 0.0, 3.0]), np.array([10.0, 0.0, 20.0]))
     assert isinstance(mathematics, ClusteredRatio)
     assert (mathematics.estimate, mathematics.n_clusters) == (pytest.approx(4 / 30), 2)
-    empty = by_class({"science": np.zeros(3)}, {"science": np.zeros(3)})
-    assert empty["science"] is Reason.NO_SCORED_ITEMS
+    assert mean_per_token(np.zeros(3), np.zeros(3)) is Reason.NO_SCORED_ITEMS
 
 
 def test_degenerate_chunks_have_reasons() -> None:
