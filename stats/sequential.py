@@ -194,7 +194,7 @@ def items_to_decide(differences: Floats, *, margin: float, n_tests: int = 1) -> 
 
 
 def confidence_sequence(differences: Floats, *, bound: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
-    """Return the sequence's interval after the given items: every mean that neither gambler has refuted.
+    """Return the interval of the confidence sequence after the given items: all means that neither bet has refuted.
 
     Args: as in `decide_early`. Without items the interval is the whole scale.
     """

@@ -45,7 +45,7 @@ class Unit:
     arm: str | None
     benchmark: str | None
     cost: float
-    """Estimated work, in the time that reading one token takes."""
+    """Estimated amount of work. One unit is the work of reading one prompt token."""
     tokens: int = 0
     """About how many tokens are reported while it runs; 0 if it reports none."""
     is_check: bool = False

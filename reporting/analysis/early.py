@@ -56,7 +56,7 @@ def by_arm_and_benchmark(stops: Sequence[Stop]) -> Stops:
 
 
 def with_sequence(found: PairedDifference, pairing: Pairing | Reason) -> PairedDifference:
-    """Return the difference with the interval of the betting sequence in place of its own."""
+    """Return the difference, its interval replaced by that of the betting sequence."""
     if isinstance(pairing, Reason) or not isinstance(found.interval, Interval):
         return found
     return replace(found, interval=confidence_sequence(pairing.differences))
