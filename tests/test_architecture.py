@@ -48,11 +48,11 @@ SEES_OTHER_FILES = {
         "actors/llama/gguf_file.py",
         "actors/llama/gguf_layout.py",
         "actors/orchestrator/sources/calibration.py",
+        "actors/orchestrator/sources/uploaded_copy.py",
         "actors/quantization/checkpoint.py",
         "conf/hub_ids.py",
         "conf/mixes.py",
         "conf/texts.py",
-        "jobs/_preflight.py",
         "jobs/evaluate.py",
     },
     "caches of downloads and of the converter": {

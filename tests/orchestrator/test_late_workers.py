@@ -53,6 +53,8 @@ def small_ray() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_ray")
 def test_a_cluster_without_room_for_any_worker_gives_a_clear_error(tmp_path: Path) -> None:
-    job = Job(make_config(), make_small_plan(tmp_path), str(tmp_path), "", ASKED, frozenset(), {}, False, 2.0)
+    job = Job(
+        make_config(), make_small_plan(tmp_path), str(tmp_path), "", ASKED, frozenset(), {}, False, start_within_s=2.0
+    )
     with pytest.raises(NoPlaceError, match=r"no worker could start within 2 s.*1 node \(1 CPU\)"):
         Orchestrator(job).run(None)

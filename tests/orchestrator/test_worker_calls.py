@@ -72,7 +72,7 @@ def test_the_order_of_a_block_has_its_items_and_the_settings_of_arm_and_benchmar
     assert (method, reporters) == ("evaluate", [block.unit])
     assert (order.items, order.seeds, order.layout) == (benchmark.items[32:40], block.seeds, block.layout)
     assert (order.gguf_path, order.records_path) == (plan.arm("q8_0").gguf_path, block.records_path)
-    assert (order.scorer, order.sampling) == (benchmark.scorer, make_config().sampling)
+    assert (order.scorer, order.sampling) == (benchmark.spec.scorer, make_config().sampling)
 
 
 def test_the_units_of_a_pass_are_carried_out_together(plan: Plan) -> None:

@@ -47,7 +47,7 @@ def test_the_sentences_follow_the_adjusted_p_values(run_dir: Path) -> None:
 
 def test_report_and_card_have_the_warnings_in_both_languages(run_dir: Path) -> None:
     warnings = (
-        "does not carry over to others",
+        "do not carry over to others",
         "ほかのモデルには当てはまらない",
         "Do not read small differences in perplexity as facts",
         "小さな差を事実と見なさない",
