@@ -103,6 +103,7 @@ class Generation:
     """One entry per occupied slot."""
     _held: _HeldPrompt | None = None
     _n_prefix: int = 0
+    """Number of tokens in the common prefix."""
     _results: dict[tuple[int, int], Generated] = field(default_factory=dict)
 
     def run(self) -> list[Generated]:
@@ -148,7 +149,7 @@ class Generation:
     def _fill_free_slots(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
         """Take (request, seed) pairs from `pending` while there are free slots and cells. Return one entry per slot."""
         free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
-        if not self.context.unified:  # each slot has its own cells, enough according to `_check_room`
+        if not self.context.unified:  # each slot has its own cells; `_check_room` checked them
             return {slot: pending.popleft() for slot in free[: len(pending)]}
         starters: dict[int, tuple[int, int]] = {}
         live = {running.request_index for running in self._running.values()}

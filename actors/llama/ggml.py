@@ -1,4 +1,4 @@
-"""Tensor types and tensors of ggml, the library under llama.cpp. Its Python package does not offer them.
+"""Tensor types and tensors of ggml, the library under llama.cpp. The `llama_cpp` package does not offer them.
 
 The layout of `ggml_tensor` follows ggml/include/ggml.h of the llama.cpp that `llama_cpp` is built from. The version is
 pinned. `tests/llama/test_activations.py` checks the values that are read through this layout.
