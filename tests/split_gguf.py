@@ -1,4 +1,4 @@
-"""Splits a GGUF as llama-gguf-split does: metadata in the first part, tensors in each, three `split.` keys."""
+"""Split a GGUF like llama-gguf-split: metadata in the first part, tensors in all parts, three `split.` keys in each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALIGN = gguf.GGUF_DEFAULT_ALIGNMENT
 
 
 def split_gguf(source: Path, folder: Path, n_parts: int, *, stem: str = "split-F16") -> list[Path]:
-    """Write the parts of `source`, which is whole, as llama.cpp wants them named."""
+    """Split `source` into parts with the names that llama.cpp requires. Return their paths."""
     layout, content = read_layout(source), source.read_bytes()
     step = -(-len(layout.tensors) // n_parts)
     parts = []

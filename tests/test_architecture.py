@@ -1,7 +1,7 @@
-"""The house stays as it was designed: walks every file's syntax tree and text, and imports nothing.
+"""Check the rules of the project's structure, such as which package may import which.
 
-What runs only sometimes counts as well: imports inside functions and under `TYPE_CHECKING`. They do not
-untie a knot, they hide it.
+The tests read the syntax tree and the text of every file, and import none of them. Imports inside functions and under
+`TYPE_CHECKING` count too: they would hide a circular dependency, not remove it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LAYERS = {
     "actors": {"conf", "stats", "reporting", "actors"},
     "jobs": {"conf", "stats", "reporting", "actors", "jobs"},
 }
-"""Which packages each package may import."""
+"""The packages that each package may import."""
 WORKER_ROLES = {"quantization", "evaluation", "visualization", "documentation"}
 ROLES = WORKER_ROLES | {"orchestrator"}
 FLOORS = {
@@ -36,11 +36,11 @@ FLOORS = {
     "reporting": (("analysis",), ("terminal", "charts"), ("documents",)),
     "reporting/documents": (("tables", "sentences"), ("card", "pdf")),
 }
-"""Per folder, its floors from the lowest up: a package imports packages of its own floor only from itself, and none of
-a higher one. Modules that stand beside the packages are on no floor."""
+"""Per folder: its floors, from lowest to highest. A package may import packages of lower floors, but no other package
+of its own floor. Modules next to the packages are on no floor."""
 RANDOM_SOURCES = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 NAMES_OF_FILES = ("actors/store.py", "reporting/file_names.py")
-"""The modules that spell the names of a run directory's files."""
+"""The only modules that contain the names of files in a run directory."""
 SEES_OTHER_FILES = {
     "models, checkpoints, data sets and texts that a user names": {
         "actors/evaluation/benchmarks/mgsm_ja.py",
@@ -67,10 +67,10 @@ SEES_OTHER_FILES = {
         "jobs/_checks.py",
         "reporting/fonts.py",
     },
-    "the run directory itself, for everybody else": {"actors/store.py", "conf/files.py"},
+    "the run directory itself, on behalf of all other modules": {"actors/store.py", "conf/files.py"},
 }
-"""The modules that may ask the file system for files, by what they look at."""
-EMPTY_ROOM_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+"""The modules that may look for files in the file system, grouped by what they look for."""
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 MOST_BROAD_EXCEPTS = 5
 NOT_OURS = {".git", ".venv", "runs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
 
@@ -89,7 +89,7 @@ MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") 
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """Dotted names that a module imports, wherever the statement stands: `from a import b` gives `a.b`."""
+    """Yield the dotted names that a module imports anywhere. `from a import b` gives `a.b`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -99,7 +99,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _dotted(node: ast.AST) -> str:
-    """`a.b.c` for a chain of attributes, an empty string for anything else."""
+    """Return `a.b.c` for a chain of attributes, an empty string for anything else."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -127,7 +127,7 @@ def test_imports_run_one_way() -> None:
 
 
 def _package_in(folder: str, dotted: str) -> str | None:
-    """Return the package of `folder` that a dotted name lies in; None where it lies in none."""
+    """Return the package in `folder` that contains a dotted name, or None."""
     prefix = folder.replace("/", ".") + "."
     package = dotted.removeprefix(prefix).split(".")[0] if dotted.startswith(prefix) else ""
     return package if any(package in floor for floor in FLOORS[folder]) else None
@@ -158,7 +158,7 @@ def test_no_worker_role_imports_another_role() -> None:
     assert wrong == []
 
 
-def test_what_the_roles_share_imports_no_role() -> None:
+def test_code_shared_by_roles_imports_no_role() -> None:
     wrong = [
         f"{name} imports {target}"
         for name, tree in SOURCES.items()
@@ -169,17 +169,17 @@ def test_what_the_roles_share_imports_no_role() -> None:
     assert wrong == []
 
 
-def test_there_is_no_circle_of_imports() -> None:
+def test_there_are_no_circular_imports() -> None:
     graph: dict[str, set[str]] = {}
     for name, tree in SOURCES.items():
         module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         candidates = ({target, target.rpartition(".")[0]} & MODULES for target in _imports(tree))
-        # `from a import b`: the module a.b where there is one, else a.
+        # `from a import b` means the module a.b if it exists, otherwise a.
         graph[module] = {max(found, key=len) for found in candidates if found}
     graphlib.TopologicalSorter(graph).prepare()
 
 
-def test_ray_is_imported_by_actors_and_jobs_only() -> None:
+def test_only_actors_and_jobs_import_ray() -> None:
     wrong = {
         name
         for name in _importers_of("ray")
@@ -188,15 +188,15 @@ def test_ray_is_imported_by_actors_and_jobs_only() -> None:
     assert wrong == set()
 
 
-def test_mlflow_is_imported_by_the_mirror_only() -> None:
+def test_only_the_mirror_imports_mlflow() -> None:
     assert _importers_of("mlflow") <= {"actors/tracking/mirror.py"}
 
 
-def test_llama_cpp_is_imported_by_its_own_package_only() -> None:
+def test_only_actors_llama_imports_llama_cpp() -> None:
     assert {name for name in _importers_of("llama_cpp") if not name.startswith("actors/llama/")} == set()
 
 
-def test_the_environment_is_read_in_one_file() -> None:
+def test_only_one_file_reads_the_environment() -> None:
     readers = {
         name
         for name, tree in SOURCES.items()
@@ -210,8 +210,8 @@ def test_the_environment_is_read_in_one_file() -> None:
     assert readers <= {"conf/environment.py"}
 
 
-def test_random_numbers_come_from_a_generator_that_was_handed_over() -> None:
-    """numpy's global generator would make a number depend on what ran before it."""
+def test_random_numbers_come_from_an_explicit_generator() -> None:
+    """With numpy's global generator a number would depend on the code that ran before."""
     wrong = []
     for name, tree in {**SOURCES, **TESTS}.items():
         used = [_dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
@@ -237,19 +237,19 @@ def test_every_module_opens_with_a_docstring(name: str) -> None:
     assert not tree.body or ast.get_docstring(tree)
 
 
-def test_no_room_is_named_after_nothing() -> None:
-    assert [name for name in {**SOURCES, **TESTS} if EMPTY_ROOM_NAMES & set(re.split(r"[/.]", name))] == []
+def test_no_module_has_an_empty_name_such_as_utils() -> None:
+    assert [name for name in {**SOURCES, **TESTS} if EMPTY_NAMES & set(re.split(r"[/.]", name))] == []
 
 
 def _literals(tree: ast.Module) -> Iterator[str]:
-    """Yield the string literals of a module, without its docstrings. An f-string gives each of its fixed parts."""
+    """Yield the string literals of a module, without docstrings. An f-string gives its fixed parts."""
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             yield node.value
 
 
-def test_names_of_files_in_the_run_directory_stand_in_one_place() -> None:
+def test_names_of_run_directory_files_are_in_one_place() -> None:
     names = {
         literal
         for module in NAMES_OF_FILES
@@ -268,8 +268,8 @@ def test_names_of_files_in_the_run_directory_stand_in_one_place() -> None:
     assert wrong == []
 
 
-def test_only_the_store_asks_whether_a_file_of_the_storage_is_there() -> None:
-    """Elsewhere `exists` of the store is called: an object store has no `Path.exists`."""
+def test_only_the_store_looks_for_files_in_the_storage() -> None:
+    """Other modules must call the store's `exists`, because `Path.exists` does not work on an object store."""
     askers = {
         module
         for module, tree in SOURCES.items()
@@ -289,8 +289,8 @@ def _own_text_files() -> Iterator[tuple[str, str]]:
             continue  # a binary file
 
 
-def test_no_file_holds_the_address_of_an_index_or_the_path_of_a_machine() -> None:
-    """The machine's own pip settings decide where packages come from; nobody's folders are ours to know."""
+def test_no_file_contains_a_package_index_or_a_machine_path() -> None:
+    """The pip settings of the machine choose the package index. Paths on one machine do not exist on others."""
     hosts = "|".join(re.escape(".".join(parts)) for parts in (("pypi", "org"), ("pythonhosted", "org")))
     folders = "|".join(("root", "home", "work", "Users"))
     forbidden = re.compile(rf"{hosts}|(?<!emit)--(?:extra-)?index-url|--find-links|(?<![\w.~$}}/*-])/(?:{folders})/")

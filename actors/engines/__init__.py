@@ -1,8 +1,11 @@
-"""Engines: what answers a block's questions, and the types in which they answer.
+"""Engines answer the questions of a block. This module defines their interface and the types of their answers.
 
-An engine takes whole blocks, so that it may lay many questions into one batch. What it gives must be a
-function of the block alone: not of earlier blocks, of the clock, or of how many workers there are.
-`llama` decodes a GGUF in this process; `scripted` gives answers that were written down beforehand.
+An engine gets whole blocks, so that it can put many questions into one batch. Its results may depend only on the block,
+not on earlier blocks, the clock or the number of workers.
+
+- `llama` decodes a GGUF in this process
+- `openai` asks a model behind an endpoint
+- `scripted` gives prepared answers
 """
 
 from __future__ import annotations
@@ -20,87 +23,88 @@ FinishReason = Literal["stop", "eog", "length"]
 
 @dataclass(frozen=True)
 class Answer:
-    """A generated text: up to a stop string, the end-of-generation token, or the token limit."""
+    """A generated text. It ends at a stop string, an end-of-generation token, or the token limit."""
 
     text: str
     rendered_hash: str | None
     prompt_tokens: int
     completion_tokens: int
-    """Tokens drawn, those of the stop string included, the end-of-generation token not."""
+    """Number of sampled tokens, including those of the stop string but not the end-of-generation token."""
     finish_reason: FinishReason
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Log-likelihoods, in nats, of the choices given the context."""
+    """The log-likelihood of each choice given the context, in nats."""
 
     logliks: tuple[float, ...]
     rendered_hash: str | None
     prompt_tokens: int
-    """Tokens of the context."""
+    """Number of tokens in the context."""
     completion_tokens: int
-    """Tokens of all choices together."""
+    """Number of tokens in all choices together."""
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far a model is from its reference on some tokens, as sums over them."""
+    """The differences between a model and its reference, as sums over some tokens."""
 
     kld_sum: float
-    """Nats."""
+    """KL divergence from the reference, in nats."""
     top_agree: int
-    """Tokens on which both hold the same one for the most likely."""
+    """Number of tokens for which both models have the same most likely token."""
     p_change_sum: float
-    """Probability of the true token less that under the reference."""
+    """Sum of (probability of the true token - its probability under the reference)."""
     p_change_squares: float
+    """Sum of the squares of those differences."""
 
 
 @dataclass(frozen=True)
 class ClassSums:
-    """The scored tokens of one class (`actors.token_classes`)."""
+    """Sums over the scored tokens of one class (`actors.token_classes`)."""
 
     n_tokens: int
     nll_sum: float
-    """Nats."""
+    """Negative log-likelihood, in nats."""
     divergence: Divergence | None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Negative log-likelihood of a chunk's scored tokens, and how far they are from the reference's."""
+    """Negative log-likelihood of a chunk's scored tokens, and their divergence from the reference."""
 
     nll_sum: float
-    """Nats, summed over the scored tokens."""
+    """Sum over the scored tokens, in nats."""
     n_tokens: int
     prompt_tokens: int
     divergence: Divergence | None = None
     by_class: Mapping[str, ClassSums] | None = None
-    """By the label of each class that has tokens here; None where tokens are not told apart."""
+    """One entry per label of a class that has tokens here. None: tokens are not divided into classes."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A question that the engine cannot put to the model: unscored, never cut to fit."""
+    """A question that the engine cannot give to the model. It stays unscored and is never truncated."""
 
     reason: str
-    """`context_too_long` or `chat_template_failed`."""
+    """Reason code, for example `context_too_long` or `chat_template_failed`."""
     rendered_hash: str | None = None
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What an engine did since it was last asked."""
+    """The work of an engine since the last `take_usage`. Times are in seconds."""
 
     load_s: float = 0.0
     prompt_tokens: int = 0
-    """Prompt tokens that were really decoded: a shared prefix counts once."""
+    """Number of prompt tokens that were decoded. A shared prefix counts once."""
     prompt_s: float = 0.0
     completion_tokens: int = 0
     decode_s: float = 0.0
 
 
 class Engine(Protocol):
-    """Answers blocks. Each method gives results in the order of its items, seeds within an item."""
+    """Answers the questions of a block. Results come in the order of the items, then of the seeds within an item."""
 
     def generate(
         self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
@@ -111,7 +115,7 @@ class Engine(Protocol):
     def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]: ...
 
     def take_usage(self) -> Usage:
-        """What was done since the last call."""
+        """Return the work since the last call."""
         ...
 
     def close(self) -> None: ...

@@ -1,11 +1,14 @@
-"""Generating a block's answers: many sequences in one decode, a finished one replaced at once.
+"""Generate the answers of a block with continuous batching.
 
-The common beginning of all prompts (the few-shot examples) is there already (`prefix`), and each item's own part is
-decoded once for all its seeds; sequences are forked from them. The order of work is fixed: items as they come, seeds
-within an item, the lowest free slot first. Nothing here looks at a clock, so the same block gives the same answers.
+Many sequences are decoded together. When one finishes, the next takes its slot at once. The common prefix of all
+prompts (the few-shot examples) is already decoded (see `prefix`). The rest of an item's prompt is decoded once for all
+its seeds, and their sequences are forked from it.
 
-Room in the KV cache is reserved before a sequence starts, for its longest possible answer: the cache cannot run
-out in the middle, a short one only lets fewer sequences run at once.
+The order of work is fixed: items in their order, then seeds within an item, and always the lowest free slot. Nothing
+depends on time, so the same block gives the same answers.
+
+A sequence starts only if the KV cache has room for its longest possible answer. So the cache cannot run full during
+decoding. In a smaller cache fewer sequences run at the same time.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from numpy.typing import NDArray
 
 from actors.engines import FinishReason
 from actors.engines.meter import Meter
-from actors.engines.prefix import ROOT, KeptPrefix, shared_length
+from actors.engines.prefix import ROOT, PrefixCache, shared_length
 from actors.engines.sampling import draw_tokens, generator_for
-from actors.engines.stops import StopWatch
+from actors.engines.stops import StopDetector
 from actors.errors import LlamaError
 from actors.llama.batch import Run
 from actors.llama.context import Context
@@ -29,8 +32,8 @@ from conf.schema import Sampling
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One item, ready to be decoded."""
+class GenerationRequest:
+    """The prompt of one item as tokens, and its limits."""
 
     item_id: str
     tokens: Sequence[int]
@@ -40,7 +43,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Generated:
-    """What one sequence gave."""
+    """The answer of one sequence."""
 
     text: str
     n_tokens: int
@@ -49,150 +52,154 @@ class Generated:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What generating needs to know of tokens."""
+    """The facts about tokens that generation needs."""
 
     piece: Callable[[int], bytes]
+    """Return the bytes of a token."""
     is_end: Callable[[int], bool]
+    """Return True for an end-of-generation token."""
 
 
 @dataclass
-class _Running:
-    """A sequence at work in its slot."""
+class _RunningSequence:
+    """A sequence that is being decoded in a slot."""
 
-    ask_index: int
+    request_index: int
     seed_index: int
     generator: np.random.Generator
-    watch: StopWatch
+    stops: StopDetector
     position: int
-    """Of the next token to decode."""
+    """Position of the next token to decode."""
     token: int = -1
-    """Drawn, not decoded yet."""
+    """The latest sampled token. It is not decoded yet."""
     n_tokens: int = 0
 
 
 @dataclass
-class _Waiting:
-    """An item whose prompt is decoded while some of its seeds still wait for a slot."""
+class _HeldPrompt:
+    """A decoded prompt that is kept because some seeds of its item still wait for a slot."""
 
     prompt: int
+    """See `Generation._prompt_number`."""
     logits: NDArray[np.float32]  # [n_vocab], after the prompt's last token
 
 
 @dataclass
 class Generation:
-    """One block's generation; `run` is called once.
+    """The generation of one block. Call `run` once.
 
-    Slots are the sequences 1 to `n_slots`; the one after them holds an item that waits.
+    The slots are the sequences 1 to `n_slots`. Sequence `n_slots` + 1 keeps the held prompt.
     """
 
     context: Context
-    kept: KeptPrefix
+    prefix_cache: PrefixCache
     vocabulary: Vocabulary
     sampling: Sampling
     n_slots: int
-    asks: Sequence[Ask]
+    requests: Sequence[GenerationRequest]
     seeds: Sequence[int]
     meter: Meter
-    _running: dict[int, _Running] = field(default_factory=dict)
-    """By slot."""
-    _waiting: _Waiting | None = None
-    _prefix: int = 0
+    _running: dict[int, _RunningSequence] = field(default_factory=dict)
+    """One entry per occupied slot."""
+    _held: _HeldPrompt | None = None
+    _n_prefix: int = 0
+    """Number of tokens in the common prefix."""
     _results: dict[tuple[int, int], Generated] = field(default_factory=dict)
 
     def run(self) -> list[Generated]:
-        """Answers in the order of the asks, seeds within an ask. Raises `LlamaError`."""
-        pending = deque((ask, seed) for ask in range(len(self.asks)) for seed in range(len(self.seeds)))
-        self._prefix = shared_length([ask.tokens for ask in self.asks]) if self.context.shares else 0
+        """Return the answers in the order of the requests, then of the seeds. Raise `LlamaError` if decoding fails."""
+        pending = deque((request, seed) for request in range(len(self.requests)) for seed in range(len(self.seeds)))
+        self._n_prefix = shared_length([one.tokens for one in self.requests]) if self.context.shares_prefixes else 0
         self._check_room()
-        self.kept.open(self.asks[0].tokens[: self._prefix] if self._prefix else ())
+        self.prefix_cache.prepare(self.requests[0].tokens[: self._n_prefix] if self._n_prefix else ())
         while pending or self._running:
             self._start(pending)
-            self._step()
+            self._decode_step()
         return [self._results[key] for key in sorted(self._results)]
 
     def _start(self, pending: deque[tuple[int, int]]) -> None:
-        """Give free slots to what is next; decode the prompts that are new; draw each one's first token."""
-        starters = self._admit(pending)
+        """Put the next sequences into free slots, decode their prompts, and sample their first tokens."""
+        starters = self._fill_free_slots(pending)
         if not starters:
             return
         first_slot: dict[int, int] = {}
         for slot, pair in starters.items():
-            if self._waiting is None or self._waiting.prompt != self._prompt(pair):
-                first_slot.setdefault(self._prompt(pair), slot)
-        logits = self._decode_own(first_slot, starters)
-        if self._waiting is not None:
-            logits[self._waiting.prompt] = self._waiting.logits
+            if self._held is None or self._held.prompt != self._prompt_number(pair):
+                first_slot.setdefault(self._prompt_number(pair), slot)
+        logits = self._decode_new_prompts(first_slot, starters)
+        if self._held is not None:
+            logits[self._held.prompt] = self._held.logits
         for slot, pair in starters.items():
-            source = first_slot.get(self._prompt(pair), self._holder)
+            source = first_slot.get(self._prompt_number(pair), self._held_slot)
             if slot != source:
                 self.context.fork(source, slot)
-            self._running[slot] = self._new(*pair)
-        self._hold(pending, first_slot, logits)
-        self._advance(list(starters), np.stack([logits[self._prompt(pair)] for pair in starters.values()]))
+            self._running[slot] = self._new_sequence(*pair)
+        self._update_held_prompt(pending, first_slot, logits)
+        self._advance(list(starters), np.stack([logits[self._prompt_number(pair)] for pair in starters.values()]))
 
     @property
-    def _holder(self) -> int:
+    def _held_slot(self) -> int:
         return self.n_slots + 1
 
-    def _prompt(self, pair: tuple[int, int]) -> int:
-        """A number for what is decoded once: an ask, or each (ask, seed) where nothing can be forked."""
-        ask_index, seed_index = pair
-        return ask_index if self.context.shares else ask_index * len(self.seeds) + seed_index
+    def _prompt_number(self, pair: tuple[int, int]) -> int:
+        """Return the number of the prompt to decode: one per request, or one per request and seed without forks."""
+        request_index, seed_index = pair
+        return request_index if self.context.shares_prefixes else request_index * len(self.seeds) + seed_index
 
-    def _admit(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
-        """As many of the next (ask, seed) pairs as there are slots and cells for, by slot."""
+    def _fill_free_slots(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        """Take (request, seed) pairs from `pending` while there are free slots and cells. Return one entry per slot."""
         free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
-        if not self.context.unified:  # each slot has its own cells, and `_check_room` has seen that they are enough
+        if not self.context.unified:  # each slot has its own cells; `_check_room` checked them
             return {slot: pending.popleft() for slot in free[: len(pending)]}
         starters: dict[int, tuple[int, int]] = {}
-        live = {running.ask_index for running in self._running.values()}
-        if self._waiting is not None:
-            live.add(self._waiting.prompt)
-        cells = self._prefix + sum(self._own_cells(ask_index) for ask_index in live)
-        cells += sum(self.asks[running.ask_index].max_tokens for running in self._running.values())
+        live = {running.request_index for running in self._running.values()}
+        if self._held is not None:
+            live.add(self._held.prompt)
+        cells = self._n_prefix + sum(self._cells_after_prefix(request_index) for request_index in live)
+        cells += sum(self.requests[running.request_index].max_tokens for running in self._running.values())
         while pending and free:
-            ask_index, _ = pending[0]
-            cells += self.asks[ask_index].max_tokens
-            if ask_index not in live:
-                cells += self._own_cells(ask_index)
-                live.add(ask_index)
+            request_index, _ = pending[0]
+            cells += self.requests[request_index].max_tokens
+            if request_index not in live:
+                cells += self._cells_after_prefix(request_index)
+                live.add(request_index)
             if cells > self.context.n_ctx:
                 break
             starters[free.pop(0)] = pending.popleft()
         return starters
 
     def _check_room(self) -> None:
-        """Every ask must fit alone: then work never stands still, as the item that waits is the next to start."""
-        own = max((self._own_cells(ask_index) for ask_index in range(len(self.asks))), default=0)
-        need = self._prefix + own + max((ask.max_tokens for ask in self.asks), default=0)
-        room = self.context.cells_a_sequence
+        """Check that each request fits alone. Then decoding never stalls: the held prompt's item always starts next."""
+        own = max((self._cells_after_prefix(request_index) for request_index in range(len(self.requests))), default=0)
+        need = self._n_prefix + own + max((request.max_tokens for request in self.requests), default=0)
+        room = self.context.cells_per_sequence
         if need > room:
             raise LlamaError(f"a KV cache of {room} cells is too small: one sequence needs {need}")
 
-    def _own_cells(self, ask_index: int) -> int:
-        return len(self.asks[ask_index].tokens) - self._prefix
+    def _cells_after_prefix(self, request_index: int) -> int:
+        return len(self.requests[request_index].tokens) - self._n_prefix
 
-    def _new(self, ask_index: int, seed_index: int) -> _Running:
-        ask = self.asks[ask_index]
-        generator = generator_for(self.seeds[seed_index], ask.item_id)
-        return _Running(ask_index, seed_index, generator, StopWatch(ask.stop), len(ask.tokens))
+    def _new_sequence(self, request_index: int, seed_index: int) -> _RunningSequence:
+        request = self.requests[request_index]
+        generator = generator_for(self.seeds[seed_index], request.item_id)
+        return _RunningSequence(request_index, seed_index, generator, StopDetector(request.stop), len(request.tokens))
 
-    def _decode_own(
+    def _decode_new_prompts(
         self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
     ) -> dict[int, NDArray[np.float32]]:
-        """Decode new prompts from the common beginning on; the logits after each one's last token."""
+        """Decode new prompts after the common prefix. Return the logits after each prompt's last token."""
         runs = []
         for slot in first_slot.values():
-            if self._prefix:
+            if self._n_prefix:
                 self.context.fork(ROOT, slot)
-            ask_index, _ = starters[slot]
-            own = self.asks[ask_index].tokens[self._prefix :]
-            runs.append(Run(slot, self._prefix, own, len(own) - 1))
+            request_index, _ = starters[slot]
+            own = self.requests[request_index].tokens[self._n_prefix :]
+            runs.append(Run(slot, self._n_prefix, own, len(own) - 1))
         prompts = list(first_slot)
-        return {prompts[owner]: row for owner, row in self._decode_prompts(runs)}
+        return {prompts[owner]: row for owner, row in self._last_logits(runs)}
 
-    def _decode_prompts(self, runs: Sequence[Run]) -> list[tuple[int, NDArray[np.float32]]]:
-        """Rows by the index of their run: copies, as they outlive the call that made them."""
+    def _last_logits(self, runs: Sequence[Run]) -> list[tuple[int, NDArray[np.float32]]]:
+        """Decode prompts. Return pairs of run index and logits. The logits are copies, so they stay valid."""
         found = []
         with self.meter.prompt() as count:
             for rows in self.context.decode(runs):
@@ -200,20 +207,20 @@ class Generation:
                 found += [(int(owner), row.copy()) for owner, row in zip(rows.owners, rows.logits, strict=True)]
         return found
 
-    def _hold(
+    def _update_held_prompt(
         self, pending: deque[tuple[int, int]], first_slot: dict[int, int], logits: dict[int, NDArray[np.float32]]
     ) -> None:
-        """Keep the prompt of the item whose seeds are not all started; let go of the one kept before."""
-        ask_index = pending[0][0] if self.context.shares and pending and pending[0][1] > 0 else None
-        if self._waiting is not None and self._waiting.prompt != ask_index:
-            self.context.drop(self._holder)
-            self._waiting = None
-        if ask_index is not None and self._waiting is None:
-            self.context.fork(first_slot[ask_index], self._holder)
-            self._waiting = _Waiting(ask_index, logits[ask_index])
+        """Keep the prompt of the item whose seeds are not all started. Drop the one that was kept before."""
+        request_index = pending[0][0] if self.context.shares_prefixes and pending and pending[0][1] > 0 else None
+        if self._held is not None and self._held.prompt != request_index:
+            self.context.drop(self._held_slot)
+            self._held = None
+        if request_index is not None and self._held is None:
+            self.context.fork(first_slot[request_index], self._held_slot)
+            self._held = _HeldPrompt(request_index, logits[request_index])
 
-    def _step(self) -> None:
-        """One token for every running sequence."""
+    def _decode_step(self) -> None:
+        """Decode one token of every running sequence, and sample the next."""
         if not self.context.unified:
             self._close_gaps()
         slots = sorted(self._running)
@@ -228,10 +235,10 @@ class Generation:
             count(done)
 
     def _close_gaps(self) -> None:
-        """Move the highest slots into those that nothing is left for.
+        """Move sequences from the highest slots into free lower slots.
 
-        Where each sequence has cells of its own, llama.cpp computes neighbours together (`split_equal` of its batches
-        wants sequences in a row): every gap would cost another pass over all weights.
+        If each sequence has its own cells, llama.cpp computes only consecutive sequences together (`split_equal` in its
+        batch code). Every gap would cost another pass over all weights.
         """
         for slot in range(1, len(self._running) + 1):
             if slot not in self._running:
@@ -241,23 +248,23 @@ class Generation:
                 self._running[slot] = self._running.pop(highest)
 
     def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
-        """Draw the next token of each slot; finish those that are done."""
+        """Sample the next token of each slot. Store the answers of sequences that are finished."""
         generators = [self._running[slot].generator for slot in slots]
         for slot, token in zip(slots, draw_tokens(logits, generators, self.sampling), strict=True):
             running = self._running[slot]
-            reason = self._take(running, token)
+            reason = self._add_token(running, token)
             if reason is not None:
-                key = (running.ask_index, running.seed_index)
-                self._results[key] = Generated(running.watch.text, running.n_tokens, reason)
+                key = (running.request_index, running.seed_index)
+                self._results[key] = Generated(running.stops.text, running.n_tokens, reason)
                 del self._running[slot]
                 self.context.drop(slot)
 
-    def _take(self, running: _Running, token: int) -> FinishReason | None:
-        """Add a token to its sequence; why it ends, if it does."""
+    def _add_token(self, running: _RunningSequence, token: int) -> FinishReason | None:
+        """Add a token to its sequence. Return the reason if the sequence ends, otherwise None."""
         if self.vocabulary.is_end(token):
             return "eog"
         running.token = token
         running.n_tokens += 1
-        if running.watch.add(self.vocabulary.piece(token)):
+        if running.stops.add(self.vocabulary.piece(token)):
             return "stop"
-        return "length" if running.n_tokens >= self.asks[running.ask_index].max_tokens else None
+        return "length" if running.n_tokens >= self.requests[running.request_index].max_tokens else None

@@ -1,7 +1,7 @@
 """The engine that decodes a GGUF in this process, many sequences at once.
 
-Here is what lies around the decoding: prompts are rendered and tokenized, questions that do not fit the model
-are refused, results are put in order. The decoding itself lies in `generation` and `likelihood`.
+This module renders and tokenizes prompts, refuses questions that do not fit the model, and returns results in order.
+The decoding is in `generation`, `likelihood` and `side_by_side`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
 from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
-from actors.engines.generation import Ask, Generation, Vocabulary
-from actors.engines.likelihood import Fork, Likelihoods
+from actors.engines.generation import Generation, GenerationRequest, Vocabulary
+from actors.engines.likelihood import ChoiceRequest, Likelihoods
 from actors.engines.meter import Meter
-from actors.engines.prefix import BESIDE_SLOTS, ROOT, KeptPrefix
+from actors.engines.prefix import EXTRA_SEQUENCES, ROOT, PrefixCache
 from actors.engines.side_by_side import measure_side_by_side
 from actors.llama.batch import Run
 from actors.llama.context import Context
@@ -31,54 +31,54 @@ from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, ReportTokens
 from conf.schema import Sampling
 
-CONTENT = TypeVar("CONTENT")
+REQUEST = TypeVar("REQUEST")
 TASK = TypeVar("TASK", Generate, Choose, Measure)
 TEMPLATE_FAILED = "chat_template_failed"
 
 
 @dataclass(frozen=True)
-class Put(Generic[CONTENT]):
-    """A question that is put to the model."""
+class Prepared(Generic[REQUEST]):
+    """A question that is ready for the model, and the hash of its rendered prompt."""
 
-    content: CONTENT
+    request: REQUEST
     rendered_hash: str
 
 
 class LlamaEngine:
-    """One GGUF, loaded, with one context."""
+    """One loaded GGUF with one context."""
 
     def __init__(self, gguf_path: str, layout: EngineLayout, chat_template: str | None = None) -> None:
-        """Load the model; `chat_template` is used in place of its own. Raises `LlamaError`."""
+        """Load the model. `chat_template` replaces the model's own. Raise `LlamaError` if llama.cpp cannot load it."""
         started = time.perf_counter()
         self._layout = layout
         self._chat_template = chat_template
         self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
-        self._context = Context(self._model, layout, max_sequences=layout.sequences + BESIDE_SLOTS)
+        self._context = Context(self._model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
         self._meter = Meter()
-        self._meter.loaded(time.perf_counter() - started)
-        self._kept = KeptPrefix(self._context, self._meter)
+        self._meter.add_load_time(time.perf_counter() - started)
+        self._prefix = PrefixCache(self._context, self._meter)
         self.vocabulary = Vocabulary(
             functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
         )
 
     def close(self) -> None:
-        """Free context and weights."""
+        """Free the context and the weights."""
         self._context.close()
         self._model.close()
 
     def take_usage(self) -> Usage:
-        """What was done since the last call; loading counts once."""
+        """Return the work since the last call. The first result includes the time of loading."""
         return self._meter.take()
 
     def generate(
         self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
     ) -> list[Answer | Refused]:
-        """One answer for each item and seed: items as they come, seeds within an item. Raises `LlamaError`."""
+        """Return one answer per item and seed, in the order of items, then seeds. Raise `LlamaError` if it fails."""
         self._meter.report = report
-        prepared = [self.ask(item, sampling) for item in items]
-        asks = [one.content for one in prepared if isinstance(one, Put)]
+        prepared = [self.generation_request(item, sampling) for item in items]
+        requests = [one.request for one in prepared if isinstance(one, Prepared)]
         generation = Generation(
-            self._context, self._kept, self.vocabulary, sampling, self._layout.sequences, asks, seeds, self._meter
+            self._context, self._prefix, self.vocabulary, sampling, self._layout.sequences, requests, seeds, self._meter
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
@@ -87,42 +87,45 @@ class LlamaEngine:
                 answers += [one] * len(seeds)
                 continue
             for done in itertools.islice(generated, len(seeds)):
-                n_prompt = len(one.content.tokens)
+                n_prompt = len(one.request.tokens)
                 answers.append(Answer(done.text, one.rendered_hash, n_prompt, done.n_tokens, done.finish_reason))
         return answers
 
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
-        """Log-likelihoods of each item's choices. Raises `LlamaError`."""
+        """Return the log-likelihoods of each item's choices. Raise `LlamaError` if decoding fails."""
         self._meter.report = report
-        prepared = [self.fork(item) for item in items]
-        forks = [one.content for one in prepared if isinstance(one, Put)]
-        logliks = iter(Likelihoods(self._context, self._kept, self._layout.sequences, self._meter).choices(forks))
+        prepared = [self.choice_request(item) for item in items]
+        requests = [one.request for one in prepared if isinstance(one, Prepared)]
+        logliks = iter(Likelihoods(self._context, self._prefix, self._layout.sequences, self._meter).choices(requests))
         results: list[Choices | Refused] = []
         for one in prepared:
             if isinstance(one, Refused):
                 results.append(one)
                 continue
-            scored = sum(len(choice) - one.content.scored_from for choice in one.content.choices)
-            results.append(Choices(next(logliks), one.rendered_hash, one.content.scored_from, scored))
+            scored = sum(len(choice) - one.request.scored_from for choice in one.request.choices)
+            results.append(Choices(next(logliks), one.rendered_hash, one.request.scored_from, scored))
         return results
 
     def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
-        """Negative log-likelihood of each chunk's scored tokens, without a reference. Raises `LlamaError`."""
-        self.listen(report)
+        """Return the negative log-likelihood of each chunk, without a reference. Raise `LlamaError` if it fails."""
+        self.report_to(report)
         tasks = [task_of(item, Measure) for item in items]
         return [found for (found,) in measure_side_by_side([self], tasks, self._layout.threads)]
 
-    def listen(self, report: ReportTokens) -> None:
-        """Tell of tokens from now on."""
+    def report_to(self, report: ReportTokens) -> None:
+        """Report decoded tokens to this function from now on."""
         self._meter.report = report
 
     def decode_chunk(self, task: Measure) -> Iterator[NDArray[np.float32]]:
-        """Logits that predict the scored tokens, [rows, n_vocab] a call, from an empty cache. Raises `LlamaError`.
+        """Decode a chunk from an empty KV cache, and yield the logits that predict the scored tokens.
 
-        They are llama.cpp's own memory: valid until this engine decodes again.
+        Each array is [rows, n_vocab]. It is a view of llama.cpp's memory and is valid until this engine decodes again.
+
+        Raises:
+            LlamaError: llama.cpp failed.
         """
-        self._kept.open(())
-        # The last token's logits would predict what is not there.
+        self._prefix.prepare(())
+        # The last token is not decoded, because no token follows that its logits would predict.
         calls = self._context.decode([Run(ROOT, 0, task.tokens[:-1], task.first_scored - 1)])
         while True:
             with self._meter.prompt() as count:
@@ -133,12 +136,12 @@ class LlamaEngine:
             yield rows.logits
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a token; none for a control token."""
+        """Return the bytes of a token. A control token has none."""
         return self.vocabulary.piece(token)
 
     @functools.cached_property
     def vocabulary_hash(self) -> str:
-        """Over the text of every token, in order: two models of one hash can be compared token by token."""
+        """Hash of the text of all tokens in order. Models with equal hashes can be compared token by token."""
         pieces = hashlib.sha256()
         for token in range(self._model.n_vocab):
             piece = self._model.piece(token, special=True)
@@ -146,11 +149,11 @@ class LlamaEngine:
         return pieces.hexdigest()
 
     def too_long(self, n_tokens: int) -> bool:
-        """Whether the model was not made for so many. The cache's size is the plan's matter, not the item's."""
+        """Return True if this is more tokens than the context length. The plan checks the size of the KV cache."""
         return n_tokens > self._model.n_ctx_train
 
-    def ask(self, item: Item, sampling: Sampling) -> Put[Ask] | Refused:
-        """A question that is generated for, as tokens."""
+    def generation_request(self, item: Item, sampling: Sampling) -> Prepared[GenerationRequest] | Refused:
+        """Render and tokenize the prompt of a question whose answer is generated."""
         task = task_of(item, Generate)
         try:
             prompt = self._rendered(task)
@@ -160,22 +163,22 @@ class LlamaEngine:
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if self.too_long(len(tokens) + max_tokens):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
-        return Put(Ask(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
+        return Prepared(GenerationRequest(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
 
-    def fork(self, item: Item) -> Put[Fork] | Refused:
-        """A question with its choices, as tokens."""
+    def choice_request(self, item: Item) -> Prepared[ChoiceRequest] | Refused:
+        """Render and tokenize a question with its choices."""
         task = task_of(item, Choose)
         try:
             prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
-        # Trailing spaces go to the continuations: tokens begin with a space more often than they end with one.
+        # Move trailing spaces to the continuations: tokens begin with a space more often than they end with one.
         context = prompt.text.rstrip()
         spaces = prompt.text[len(context) :]
         choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
         if self.too_long(max(map(len, choices))):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
-        return Put(Fork(choices, len(self._tokens(context, prompt))), prompt.sha256)
+        return Prepared(ChoiceRequest(choices, len(self._tokens(context, prompt))), prompt.sha256)
 
     def _rendered(self, task: Generate | Choose) -> Prompt:
         return render_prompt(task.messages, chat=task.chat, model=self._model, template_instead=self._chat_template)
@@ -185,7 +188,7 @@ class LlamaEngine:
 
 
 def task_of(item: Item, kind: type[TASK]) -> TASK:
-    """The item's task. Raises `TypeError` where it is of another kind."""
+    """Return the item's task. Raise `TypeError` if it is not of this kind."""
     if not isinstance(item.task, kind):
-        raise TypeError(f"{item.item_id}: a {kind.__name__} task expected, got {type(item.task).__name__}")
+        raise TypeError(f"{item.item_id}: expected a {kind.__name__} task, got {type(item.task).__name__}")
     return item.task

@@ -1,22 +1,22 @@
-"""Log-probabilities of given tokens out of rows of logits, in bounded memory."""
+"""Compute log-probabilities of given tokens from rows of logits, with little memory."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS_AT_ONCE = 16  # 16 rows of 150k float32 are 10 MB: they stay near the cache
+_ROWS_AT_ONCE = 16  # 16 rows of 150k float32 values are 10 MB and stay close to the CPU cache
 
 
 def token_logprobs(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-    """log softmax(logits)[token] of each row.
+    """Return log softmax(logits)[token] for each row.
 
     Args:
         logits: [rows, n_vocab]
-        tokens: [rows], the token whose probability is wanted in each row
+        tokens: [rows], the wanted token of each row
 
     Returns:
-        [rows], nats. Exponentials in float32, their sum and the logarithm in float64: good to about 1e-7.
+        [rows], in nats. Exponentials are float32; sum and logarithm are float64. The error is about 1e-7.
     """
     result = np.empty(len(logits))
     for start in range(0, len(logits), _ROWS_AT_ONCE):

@@ -1,6 +1,6 @@
-"""Counting what an engine decodes, and how long it takes; tells whoever wants to know how far it is.
+"""Count the tokens that an engine decodes, measure the time, and report progress.
 
-The clock is read here and nowhere else in the engines: no result depends on it.
+Engines read the clock only to time their work. No answer depends on it.
 """
 
 from __future__ import annotations
@@ -14,44 +14,45 @@ from actors.orders import ReportTokens
 
 
 class Meter:
-    """Tokens and seconds since the last `take`."""
+    """Counts tokens and seconds since the last `take`."""
 
     def __init__(self) -> None:
-        self.report: ReportTokens = _say_nothing
+        self.report: ReportTokens = _ignore
         self._usage = Usage()
 
-    def loaded(self, seconds: float) -> None:
-        self._usage = _sum(self._usage, Usage(load_s=seconds))
+    def add_load_time(self, seconds: float) -> None:
+        """Add the seconds that loading the model took."""
+        self._usage = _add_usage(self._usage, Usage(load_s=seconds))
 
     @contextlib.contextmanager
     def prompt(self) -> Iterator[Callable[[int], None]]:
-        """Time of the block is counted to prompts; the function given counts their tokens."""
+        """Count the time of the `with` block as prompt time. Yield a function that counts prompt tokens."""
         started = time.perf_counter()
         yield lambda tokens: self._add(Usage(prompt_tokens=tokens), tokens)
-        self._usage = _sum(self._usage, Usage(prompt_s=time.perf_counter() - started))
+        self._usage = _add_usage(self._usage, Usage(prompt_s=time.perf_counter() - started))
 
     @contextlib.contextmanager
     def completion(self) -> Iterator[Callable[[int], None]]:
-        """Time of the block is counted to answers; the function given counts their tokens."""
+        """Count the time of the `with` block as decoding time. Yield a function that counts answer tokens."""
         started = time.perf_counter()
         yield lambda tokens: self._add(Usage(completion_tokens=tokens), tokens)
-        self._usage = _sum(self._usage, Usage(decode_s=time.perf_counter() - started))
+        self._usage = _add_usage(self._usage, Usage(decode_s=time.perf_counter() - started))
 
     def take(self) -> Usage:
-        """What was counted since the last call."""
+        """Return the counts since the last call, and reset them."""
         usage, self._usage = self._usage, Usage()
         return usage
 
     def _add(self, usage: Usage, tokens: int) -> None:
-        self._usage = _sum(self._usage, usage)
+        self._usage = _add_usage(self._usage, usage)
         self.report(tokens)
 
 
-def _say_nothing(tokens: int) -> None:
-    """Until an engine is given somebody to report to."""
+def _ignore(tokens: int) -> None:
+    """Ignore the number of tokens, until a report function is set."""
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def _add_usage(one: Usage, other: Usage) -> Usage:
     return Usage(
         one.load_s + other.load_s,
         one.prompt_tokens + other.prompt_tokens,

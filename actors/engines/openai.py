@@ -1,12 +1,12 @@
-"""The engine that asks a model behind an OpenAI-compatible endpoint: one on a server, in another format, say.
+"""The engine for a model behind an OpenAI-compatible endpoint, for example a model on a server or in another format.
 
-Chats go to `/chat/completions`, plain completions to `/completions`, each answer one request with its seed; top_k and
-min_p go along as llama.cpp's and vLLM's servers take them. So many requests at once, each with a time-out, tried again
-with growing pauses where the server is busy or away (the client's own rule).
+Chats go to `/chat/completions`, plain completions to `/completions`. Each answer is one request with its own seed.
+top_k and min_p are sent in the form that the servers of llama.cpp and vLLM accept. The number of simultaneous requests
+is limited, and each has a timeout. If the server is busy or unreachable, the client retries with growing backoff.
 
-Whose failure it is decides: an empty or cut answer is the model's, and is scored as such. An endpoint that cannot be
-reached, or refuses, is ours: the block fails, its records are unscored, and the same command asks again. Likelihoods
-are not to be had over this interface.
+An empty or truncated answer is the model's failure and is scored. An endpoint that is unreachable or refuses is our
+failure: the block fails, its records stay unscored, and running the same command again retries it. This interface does
+not offer likelihoods.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
 TOO_LONG = "context_too_long"
-_NO_KEY = "none"  # servers of one's own ask for none, the client does
+_NO_KEY = "none"  # your own server may need no key, but the client does
 
 
 class OpenAIEngine:
@@ -47,14 +47,14 @@ class OpenAIEngine:
         self._client.close()
 
     def take_usage(self) -> Usage:
-        """What was done since the last call. Prompts and answers are not timed apart: decoding is the whole time."""
+        """Return the work since the last call. All time counts as decoding: prompts are not timed separately."""
         usage, self._usage = self._usage, Usage()
         return usage
 
     def generate(
         self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
     ) -> list[Answer | Refused]:
-        """One answer for each item and seed. Raises `EndpointFailed`."""
+        """Return one answer per item and seed. Raise `EndpointFailed` if a request fails."""
         started = time.perf_counter()
         answers: list[Answer | Refused] = []
         pool = ThreadPoolExecutor(self._endpoint.concurrency)
@@ -84,7 +84,7 @@ class OpenAIEngine:
     def _ask(self, item: Item, seed: int, sampling: Sampling) -> Answer | Refused:
         task = item.task
         if not isinstance(task, Generate):
-            raise TypeError(f"{item.item_id}: a Generate task expected, got {type(task).__name__}")
+            raise TypeError(f"{item.item_id}: expected a Generate task, got {type(task).__name__}")
         asked: dict[str, Any] = {
             "model": self._endpoint.model,
             "seed": seed,
@@ -107,7 +107,7 @@ class OpenAIEngine:
         messages: Any = [{"role": message.role, "content": message.content} for message in task.messages]
         said = self._client.chat.completions.create(messages=messages, **asked)
         if not said.choices:
-            raise EndpointFailed(f"{self._endpoint.url} gave back no choice")
+            raise EndpointFailed(f"{self._endpoint.url} returned no choice")
         choice = said.choices[0]
         return _answer(choice.message.content, choice.finish_reason, said.usage)
 
@@ -115,12 +115,12 @@ class OpenAIEngine:
         prompt = "".join(message.content for message in task.messages)
         said = self._client.completions.create(prompt=prompt, **asked)
         if not said.choices:
-            raise EndpointFailed(f"{self._endpoint.url} gave back no choice")
+            raise EndpointFailed(f"{self._endpoint.url} returned no choice")
         choice = said.choices[0]
         return _answer(choice.text, choice.finish_reason, said.usage)
 
     def _failed(self, error: openai.OpenAIError) -> EndpointFailed:
-        # Some servers repeat the key in their answer.
+        # Some servers repeat the API key in their answer.
         message = str(error).replace(self._key, "***") if self._key != _NO_KEY else str(error)
         return EndpointFailed(f"{self._endpoint.url} ({self._endpoint.model}): {type(error).__name__}: {message[:500]}")
 

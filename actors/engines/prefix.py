@@ -1,10 +1,12 @@
-"""The common beginning of a block's prompts (the few-shot examples): decoded once, and kept for the blocks to come.
+"""Decode the common prefix of a block's prompts (the few-shot examples) once, and keep it for the next blocks.
 
-Blocks of a benchmark begin alike, so a worker decodes the examples once a benchmark. What a block gives does not depend
-on whether it found them there: llama.cpp takes free cells from the lowest on (`llama_kv_cache::find_slot`; its head
-never stands above a free cell), so a cache that holds the beginning alone is laid out as if it had just been decoded.
-Cells of a sliding window are taken again while their sequence lives, and which ones depends on what came before: such
-models decode it anew for each block.
+All blocks of a benchmark have the same prefix, so a worker decodes it once per benchmark. The results of a block do not
+depend on whether the prefix was kept. The reason: llama.cpp fills free KV cells from the lowest up
+(`llama_kv_cache::find_slot`; its head is never above a free cell). A cache that contains only the prefix therefore has
+the same layout as after decoding it anew.
+
+Sliding window caches are different: cells are reused while their sequence is still decoded, and which ones depends on
+earlier work. Models with a sliding window decode the prefix again for each block.
 """
 
 from __future__ import annotations
@@ -18,21 +20,21 @@ from actors.llama.batch import Run
 from actors.llama.context import Context
 
 ROOT = 0
-"""The sequence that holds the common beginning: never decoded further, others are forked from it."""
+"""The sequence with the common prefix. It is never decoded further; other sequences are forked from it."""
 
 
-class KeptPrefix:
-    """Empties a context before each block, but for a beginning that is wanted again."""
+class PrefixCache:
+    """Clears a context before each block, but keeps the prefix if the next block has the same one."""
 
     def __init__(self, context: Context, meter: Meter) -> None:
         self._context = context
         self._meter = meter
         self._tokens: tuple[int, ...] = ()
 
-    def open(self, tokens: Sequence[int]) -> None:
-        """Leave these tokens in `ROOT`, and nothing else anywhere. Raises `LlamaError`."""
+    def prepare(self, tokens: Sequence[int]) -> None:
+        """Make the context contain only these tokens, in `ROOT`. Raise `LlamaError` if decoding fails."""
         wanted, kept = tuple(tokens), self._tokens
-        if wanted and wanted == kept and self._context.layout_survives:
+        if wanted and wanted == kept and self._context.refills_in_order:
             self._context.drop_all_but(ROOT)
             return
         self._tokens = ()
@@ -46,7 +48,7 @@ class KeptPrefix:
 
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that all prompts begin with; at least one token of each is left over, to be asked for logits."""
+    """Return the length of the common prefix. It leaves at least one token of each prompt, whose logits are needed."""
     if not prompts:
         return 0
     most = min(map(len, prompts)) - 1
@@ -58,5 +60,5 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     return max(0, len(first))
 
 
-BESIDE_SLOTS = 2
-"""Sequences for the common prefix and for the item that waits for its seeds."""
+EXTRA_SEQUENCES = 2
+"""Number of sequences besides the slots: one for the common prefix, one for the held prompt (see `generation`)."""

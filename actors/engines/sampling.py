@@ -1,8 +1,8 @@
-"""Drawing the next token from logits, for all sequences of a batch at once.
+"""Sample the next token from logits, for all sequences of a batch at once.
 
-The order is that of llama.cpp's default chain (common/common.h, `common_params_sampling::samplers`): top-k,
-top-p, min-p, then temperature. Each (seed, item) has a generator of its own, so that what one sequence draws
-does not depend on which others run beside it. Temperature 0 takes the most likely token, the lowest id first.
+The order is that of llama.cpp's default sampler chain (common/common.h, `common_params_sampling::samplers`): top-k,
+top-p, min-p, then temperature. Each pair of seed and item has its own random generator, so a sequence's tokens do not
+depend on the other sequences in the batch. Temperature 0 takes the most likely token. A tie goes to the lowest id.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from conf.schema import Sampling
 
-_MARGIN = 1e-3  # by which rounding may move a floor
-_GROUP = 128  # logits whose maximum is taken together while looking for the top k
+_MARGIN = 1e-3  # rounding can change a floor by at most this much
+_GROUP = 128  # number of logits per group maximum in the search for the top k
 
 
 def generator_for(seed: int, item_id: str) -> np.random.Generator:
-    """The generator of one sequence: the same for every arm, so that arms differ by their logits alone."""
+    """Return the generator of one sequence. It is the same for all arms, so that arms differ only in their logits."""
     digest = hashlib.sha256(f"{seed}\n{item_id}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
 
@@ -28,18 +28,18 @@ def generator_for(seed: int, item_id: str) -> np.random.Generator:
 def draw_tokens(
     logits: NDArray[np.float32], generators: Sequence[np.random.Generator], sampling: Sampling
 ) -> list[int]:
-    """One token a row.
+    """Return one sampled token per row.
 
     Args:
         logits: [rows, n_vocab]
-        generators: one a row; each is asked for exactly one number (none at temperature 0)
+        generators: one per row. Each gives exactly one number (none at temperature 0).
     """
     if sampling.temperature == 0.0:
         return [int(token) for token in logits.argmax(axis=1)]
     limited = 0 < sampling.top_k < logits.shape[1]
     k = sampling.top_k if limited else logits.shape[1]
     floors = _top_k_floors(logits, k) if limited else _nucleus_floors(logits, sampling)
-    # What lies below the floor of an unlimited row still counts in its probabilities.
+    # Without top-k, the logits below the floor still count in the probabilities that top-p compares.
     totals = np.zeros(len(logits)) if limited or sampling.top_p >= 1.0 else _totals(logits)
     return [
         _draw(row, k, floor, total, generator, sampling)
@@ -48,10 +48,10 @@ def draw_tokens(
 
 
 def _nucleus_floors(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[np.float32]:
-    """[rows]: values that every logit reaches which top-p or min-p may keep, so that the others need no sorting.
+    """Return, per row, a lower bound on any logit that top-p or min-p can keep. Logits below it need no sorting.
 
-    All tokens together that are less likely than (1 - top_p) / n_vocab of the best have less than the part 1 - top_p of
-    the probability: those before them reach top_p.
+    For top-p: take all tokens whose probability is below (1 - top_p) / n_vocab times the highest probability. Together
+    they have less than 1 - top_p of the probability. So the other tokens already reach top_p.
     """
     depth = np.inf
     if sampling.min_p > 0.0:
@@ -63,15 +63,15 @@ def _nucleus_floors(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[
 
 
 def _totals(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[rows]: sum of exp(logit - highest), row by row: a row of 150k stays near the cache."""
+    """Return sum(exp(logit - highest logit)) per row, one row at a time, so that its logits stay in the CPU cache."""
     return np.array([np.exp(row - row.max()).sum(dtype=np.float64) for row in logits])
 
 
 def _top_k_floors(logits: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """[rows]: values that at least k logits of each row reach, found without sorting the vocabulary.
+    """Return, per row, a value that at least k logits reach, without sorting the vocabulary.
 
-    Each of the k highest group maxima is a logit, so the k-th highest maximum is such a value; only a few more
-    than k logits reach it.
+    Split each row into groups and take the k-th highest group maximum. At least k logits reach it, namely the k highest
+    maxima. Usually only a few more logits reach it.
     """
     groups = logits.shape[1] // _GROUP
     if k > groups:
@@ -89,9 +89,15 @@ def _draw(
     generator: np.random.Generator,
     sampling: Sampling,
 ) -> int:
-    """One token. `total`: as `_totals` has it; 0 where the candidates are all that counts."""
+    """Return one sampled token of a row.
+
+    Args:
+        k: maximum number of candidates.
+        floor: lower bound on the candidates' logits.
+        total: see `_totals`. 0: only the candidates count.
+    """
     candidates = np.flatnonzero(row >= floor)
-    # Stable: of equal logits the lower token id comes first, whatever the machine.
+    # A stable sort puts the lower token id first in a tie, on every machine.
     candidates = candidates[np.argsort(-row[candidates], kind="stable")][:k]
     kept = row[candidates].astype(np.float64)
     kept = kept[: _top_p_count(kept, sampling.top_p, total)]
@@ -103,7 +109,7 @@ def _draw(
 
 
 def _top_p_count(kept: NDArray[np.float64], top_p: float, total: float) -> int:
-    """How many of the sorted logits it takes to reach `top_p` of the probability (before temperature)."""
+    """Return the number of sorted logits that are needed to reach `top_p` of the probability (before temperature)."""
     if top_p >= 1.0:
         return len(kept)
     cumulated = np.cumsum(np.exp(kept - kept[0]))

@@ -1,7 +1,7 @@
-"""The engine that gives answers written down beforehand.
+"""The engine that gives prepared answers instead of decoding a model.
 
-For trying a pipeline's plan, statistics and documents without a model, and for the project's own tests. What is
-not written down is refused, so a script that has gone stale shows at once.
+Use it to try code that takes an engine without a model, for example in tests. A question without a prepared answer is
+refused, so an outdated script is noticed at once.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ NOT_WRITTEN = "not_in_script"
 
 @dataclass(frozen=True)
 class Script:
-    """What the engine says, by item id."""
+    """The prepared answers, one entry per item id."""
 
     texts: Mapping[str, str | Mapping[int, str]] = field(default_factory=dict)
-    """One text for all seeds, or one a seed."""
+    """One text for all seeds, or one text per seed."""
     logliks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     nll_sums: Mapping[str, float] = field(default_factory=dict)
 
 
 class ScriptedEngine:
-    """Answers from a `Script`. A token is a character here."""
+    """Gives the answers of a `Script`. Each character counts as one token."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
         self._usage = Usage()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to free."""
 
     def take_usage(self) -> Usage:
         usage, self._usage = self._usage, Usage()
@@ -63,7 +63,7 @@ class ScriptedEngine:
             return Refused(NOT_WRITTEN)
         report(len(text))
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + len(text))
-        return Answer(text, None, 0, len(text), "eog")
+        return Answer(text, rendered_hash=None, prompt_tokens=0, completion_tokens=len(text), finish_reason="eog")
 
     def _measured(self, item: Item) -> Measured | Refused:
         if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):

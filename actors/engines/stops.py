@@ -1,6 +1,6 @@
-"""Where a generated text ends: stop strings are found across token borders, on bytes.
+"""Find stop strings in a generated text, also across token borders.
 
-A token may end in the middle of a UTF-8 character, so bytes are checked and decoded once, at the end.
+A token can end inside a UTF-8 character. So the search works on bytes, and the text is decoded once at the end.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class StopWatch:
-    """Gathers the bytes of an answer until a stop string has come."""
+class StopDetector:
+    """Collects the bytes of an answer until a stop string is complete."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop.encode() for stop in stops]
@@ -17,8 +17,8 @@ class StopWatch:
         self._bytes = bytearray()
 
     def add(self, piece: bytes) -> bool:
-        """Add a token's bytes. True where a stop string is complete: the text is then cut before it."""
-        # A stop string that ends in this piece starts at most this far back.
+        """Add a token's bytes. If a stop string is complete, cut the text before it and return True."""
+        # A stop string that ends in this piece cannot start before this byte.
         searched_from = max(0, len(self._bytes) - self._longest + 1)
         self._bytes += piece
         found = [at for stop in self._stops if (at := self._bytes.find(stop, searched_from)) >= 0]
@@ -29,5 +29,5 @@ class StopWatch:
 
     @property
     def text(self) -> str:
-        """What was checked; a character that is cut off at the end becomes U+FFFD."""
+        """The text so far. An incomplete character at the end becomes U+FFFD."""
         return self._bytes.decode("utf-8", "replace")

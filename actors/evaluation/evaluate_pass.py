@@ -34,9 +34,9 @@ def evaluate_pass(
         LlamaError: a model failed. The blocks are then tried again.
     """
     started = time.perf_counter()
-    reference.listen(_ignore)
+    reference.report_to(_ignore)
     for engine, report in zip(engines, reports, strict=True):
-        engine.listen(report)
+        engine.report_to(report)
     found = _measure(order, reference, engines)
     wall_s = time.perf_counter() - started
     usages = [engine.take_usage() for engine in engines]

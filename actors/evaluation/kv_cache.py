@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.chat import Prompt, TemplateFailed, render_prompt
-from actors.engines.prefix import BESIDE_SLOTS
+from actors.engines.prefix import EXTRA_SEQUENCES
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure, Task
@@ -60,7 +60,7 @@ class CacheNeed:
 
     def cells_by_sequence(self, sequences: int) -> int:
         """Return the cells if each sequence has a cache of its own."""
-        return (sequences + BESIDE_SLOTS) * _rounded(self.prefix + self.own + self.answer)
+        return (sequences + EXTRA_SEQUENCES) * _rounded(self.prefix + self.own + self.answer)
 
     def prefers_own_cells(self, sequences: int) -> bool:
         """Return whether decoding is faster with one cache per sequence.

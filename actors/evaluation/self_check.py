@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from actors.engines import Answer, Choices, Measured, Refused
-from actors.engines.generation import Ask, Vocabulary
+from actors.engines.generation import GenerationRequest, Vocabulary
 from actors.engines.llama import LlamaEngine
-from actors.engines.stops import StopWatch
+from actors.engines.stops import StopDetector
 from actors.errors import LlamaError
 from actors.llama.gguf_file import read_header
 from actors.llama.plain import PlainModel
@@ -60,7 +60,7 @@ class _Answered:
     """A greedy answer from the batched engine, one text per seed."""
 
     item_id: str
-    ask: Ask
+    request: GenerationRequest
     texts: tuple[str, ...]
 
 
@@ -98,7 +98,7 @@ def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: Report
     # The engine stays open to the end, because comparing the answers needs its vocabulary.
     with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template)) as engine:
         answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
-        lengths = [len(one.ask.tokens) + one.ask.max_tokens for one in answered] + [len(one.tokens) for one in scored]
+        lengths = [len(a.request.tokens) + a.request.max_tokens for a in answered] + [len(one.tokens) for one in scored]
         plain = PlainModel(
             order.gguf_path,
             n_ctx=max(lengths, default=1),
@@ -137,10 +137,10 @@ def _answered(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) 
     results = iter(engine.generate(wanted, SEEDS, _GREEDY, report))
     found = []
     for item in wanted:
-        ask, texts = engine.ask(item, _GREEDY), [next(results) for _ in SEEDS]
-        if not isinstance(ask, Refused):
+        request, texts = engine.generation_request(item, _GREEDY), [next(results) for _ in SEEDS]
+        if not isinstance(request, Refused):
             texts_only = tuple(answer.text for answer in texts if isinstance(answer, Answer))
-            found.append(_Answered(item.item_id, ask.content, texts_only))
+            found.append(_Answered(item.item_id, request.request, texts_only))
     return found
 
 
@@ -149,9 +149,9 @@ def _scored(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) ->
     found = []
     asked = [item for item in items if isinstance(item.task, Choose)]
     for item, choices in zip(asked, engine.choose(asked, report), strict=True):
-        fork = engine.fork(item)
-        if isinstance(choices, Choices) and not isinstance(fork, Refused):
-            found.append(_Scored(fork.content.choices[-1], fork.content.scored_from, choices.logliks[-1]))
+        request = engine.choice_request(item)
+        if isinstance(choices, Choices) and not isinstance(request, Refused):
+            found.append(_Scored(request.request.choices[-1], request.request.scored_from, choices.logliks[-1]))
     chunks = [replace(item, task=_cut(item.task)) for item in items if isinstance(item.task, Measure)]
     for item, measured in zip(chunks, engine.measure(chunks, report), strict=True):
         if isinstance(measured, Measured) and isinstance(item.task, Measure):
@@ -166,9 +166,9 @@ def _cut(chunk: Measure) -> Measure:
 
 def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainModel, few_tokens: float) -> str | None:
     """Return a description of both answers if they differ before the first position with two nearly equal tokens."""
-    watch = StopWatch(answered.ask.stop)
+    watch = StopDetector(answered.request.stop)
     expected, ends = "", True
-    for step in plain.greedy(answered.ask.tokens, answered.ask.max_tokens):
+    for step in plain.greedy(answered.request.tokens, answered.request.max_tokens):
         expected = watch.text
         if step.lead < few_tokens:
             ends = False

@@ -1,12 +1,13 @@
-"""Watching a model compute: for each weight matrix, how large the inputs of its columns are.
+"""Collect activation statistics: for each weight matrix, the sums of its squared inputs, per column.
 
-`cb_eval` of llama.cpp shows every tensor of a graph as soon as it is computed. Sums of squares are kept here in
-float64, over short runs of tokens (llama-imatrix keeps float32); groups, files and manifests are
-`actors.quantization`'s.
+llama.cpp calls `cb_eval` for every tensor of a graph as soon as the tensor is computed. The sums of squares are kept in
+float64 (llama-imatrix uses float32). Groups of chunks, files and manifests are handled in `actors.quantization`.
 
-Two things are not done, which change no bit of the sums: matrices that share one input (query, key and value; gate and
-up) share its sum, and a graph is left where the last matrix's input is there, before the product with it and before the
-output head, which can be a fifth of a small model's work and whose importance is not collected.
+Two shortcuts save time and change no bit of the sums:
+
+- Matrices with the same input (query, key and value; gate and up) share one sum.
+- A graph is aborted once the input of its last matrix is computed. The product with that matrix and the output head are
+  skipped. The output head can be a fifth of a small model's work, and its importance is not collected.
 """
 
 from __future__ import annotations
@@ -29,56 +30,56 @@ from actors.llama import ggml, library
 from actors.llama.model import Model
 
 _F32 = 0  # GGML_TYPE_F32
-# Both rules are llama-imatrix's (tools/imatrix/imatrix.cpp): it passes over graphs of few tokens, and over matrices
-# outside of the blocks (output.weight, whose importance it finds to do harm).
+# Both rules come from llama-imatrix (tools/imatrix/imatrix.cpp). It ignores graphs with few tokens. It also ignores
+# matrices outside the blocks (output.weight), because their importance makes the quantized model worse.
 _MIN_TOKENS = 16
-_PREFIX = "blk."
+_BLOCK_PREFIX = "blk."
 MAX_BATCH = 512
-"""Tokens of a chunk in one graph."""
-_OUTPUT = b"result_output"
-"""Name of what a graph is computed for, in llama.cpp."""
-_ABORT = llama_cpp.ggml_abort_callback(lambda _data: True)
+"""Maximum number of a chunk's tokens in one graph."""
+_OUTPUT_NAME = b"result_output"
+"""llama.cpp's name of the tensor that holds a graph's result, the logits."""
+_ABORT_ALWAYS = llama_cpp.ggml_abort_callback(lambda _data: True)
 
 _RUN_TOKENS = 16
-"""Tokens whose products are added in float32, before float64 takes over."""
+"""Number of tokens whose products are added in float32. These partial sums are then added in float64."""
 
 
 @dataclass(frozen=True)
 class TensorActivations:
-    """What went into one weight matrix."""
+    """The inputs of one weight matrix, as sums of squares."""
 
     sum_squares: NDArray[np.float64]
-    """(experts or 1, columns): sums over tokens of the squared inputs."""
+    """(experts or 1, columns): sums of the squared inputs over the tokens."""
     counts: NDArray[np.float64]
-    """(experts or 1,): tokens that each sum is over; where tokens have weights, the sum of those."""
+    """(experts or 1,): number of tokens in each sum. If tokens have weights: the sum of their weights."""
 
     def __add__(self, other: Self) -> TensorActivations:
         return TensorActivations(self.sum_squares + other.sum_squares, self.counts + other.counts)
 
 
 Chunk = tuple[Sequence[int], NDArray[np.float32] | None]
-"""Tokens, and the weight of each (tokens,), positive; None counts each once."""
+"""Tokens, and a positive weight for each, shape (tokens,). None: every token has weight 1."""
 Sums = dict[str, TensorActivations]
-"""By tensor name, in alphabetical order."""
+"""One entry per tensor name, in alphabetical order."""
 
 
 class ActivationCollector:
-    """Decodes chunks of tokens, and sums up the squares of what goes into each weight matrix.
+    """Decodes chunks of tokens and adds up the squared inputs of each weight matrix.
 
-    A token may have a weight w: its squares x² then count as w·x², in the sums of every layer alike. (From the first
-    attention on, a position's activations hold something of the tokens before it; their weights do not enter there.)
+    A token can have a weight w. Its squared inputs x² then count as w·x² in every layer. After the first attention
+    layer the activations at a position also depend on earlier tokens. The weights of those tokens do not count there.
     """
 
     def __init__(self, model: Model, *, ctx: int, threads: int) -> None:
-        """Make a context for chunks of up to `ctx` tokens. Raises `LlamaError` where llama.cpp cannot."""
+        """Make a context for chunks of up to `ctx` tokens. Raise `LlamaError` if llama.cpp cannot make it."""
         self._sums: Sums = {}
         self._weights: NDArray[np.float32] | None = None
-        """Of the tokens of the graph that runs; None where each counts once."""
+        """Weights of the tokens in the current graph. None: every token has weight 1."""
         self._failure: BaseException | None = None
-        self._graph = _Graph(None)
-        self._endings: dict[int, _Ending] = {}
-        """Of a chunk's last graph, by its tokens: foreseen, or known once one such graph has run to its end."""
-        self._is_looking = False
+        self._graph = _GraphRun(None)
+        self._stop_points: dict[int, _StopPoint] = {}
+        """Per number of tokens: where a chunk's last graph can be aborted. Learned from a dry run or a complete run."""
+        self._is_dry_run = False
         self._n_vocab = model.n_vocab
         # The callback must outlive the context.
         self._callback = llama_cpp.ggml_backend_sched_eval_callback(self._on_tensor)
@@ -91,8 +92,8 @@ class ActivationCollector:
         if not self._handle:
             raise LlamaError(f"llama.cpp cannot make a context of {ctx} tokens for {model.path}", log[-5:])
         self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
-        # Not the main thread: a signal's handler would run there as soon as llama.cpp calls Python, before the first
-        # line of the callback; ctypes prints what it raises and goes on, with one tensor unseen.
+        # Do not decode in the main thread. Python runs signal handlers there, possibly at the start of the callback,
+        # outside its `try`. ctypes would print the handler's exception and continue, and one tensor would be missed.
         self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
@@ -104,7 +105,7 @@ class ActivationCollector:
         self.close()
 
     def close(self) -> None:
-        """Leave the graph that runs, if one does, forget the chunks that wait, and free the context."""
+        """Abort the current graph, discard the waiting chunks, and free the context."""
         if self._handle:
             self._failure = self._failure or LlamaError("the decoding was stopped")
             self._thread.shutdown(cancel_futures=True)
@@ -112,30 +113,30 @@ class ActivationCollector:
             llama_cpp.llama_free(self._handle)
             self._handle = None
 
-    def begin(self, chunk: Chunk) -> Future[Sums]:
-        """Run one chunk through the model from an empty memory, after those that were begun before.
+    def submit(self, chunk: Chunk) -> Future[Sums]:
+        """Queue one chunk, and return a future with its sums. Each chunk is decoded from an empty KV cache.
 
-        Once it has failed, a collector can only be closed.
+        After a failure a collector can only be closed.
 
         Raises:
-            LlamaError: here, a token is not in the vocabulary; in the result, llama.cpp failed, or weights were given
-                and the rows of a matrix's input are no tokens.
+            LlamaError: from this call if a token is not in the vocabulary. From the future if llama.cpp fails, or if
+                weights are given and a matrix has input rows that do not correspond to tokens.
         """
         tokens, _ = chunk
         if not all(0 <= token < self._n_vocab for token in tokens):
-            raise LlamaError("a chunk holds a token outside of the vocabulary")
+            raise LlamaError("a chunk contains a token outside of the vocabulary")
         return self._thread.submit(self._decode, *chunk)
 
     def _decode(self, tokens: Sequence[int], weights: NDArray[np.float32] | None) -> Sums:
         self._sums = {}
-        if len(tokens) <= MAX_BATCH and len(tokens) not in self._endings:
-            self._foresee(tokens)
+        if len(tokens) <= MAX_BATCH and len(tokens) not in self._stop_points:
+            self._dry_run(tokens)
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._handle), True)
         for start in range(0, len(tokens), MAX_BATCH):
             part = tokens[start : start + MAX_BATCH]
-            # Only the last graph is left early: nothing that it computes is needed by another one.
+            # Only the last graph may be aborted early, because no other graph needs its results.
             is_last = start + len(part) == len(tokens)
-            self._graph = _Graph(self._endings.get(len(part)) if is_last else None)
+            self._graph = _GraphRun(self._stop_points.get(len(part)) if is_last else None)
             self._weights = None if weights is None else weights[start : start + MAX_BATCH]
             self._fill(part, start)
             status = llama_cpp.llama_decode(self._handle, self._batch)
@@ -144,27 +145,28 @@ class ActivationCollector:
             if status != 0:
                 raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
             if is_last:
-                ending = self._endings.setdefault(len(part), self._graph.seen())
-                if ending.n_watched != self._graph.n_watched:
+                stop = self._stop_points.setdefault(len(part), self._graph.stop_point())
+                if stop.n_watched != self._graph.n_watched:
                     raise LlamaError(f"graphs of {len(part)} tokens do not all use the same weight matrices")
-        # The watching happens while the graph runs: only when it is done are the sums whole.
+        # The callbacks run during the computation, so the sums are complete only when it has finished.
         llama_cpp.llama_synchronize(self._handle)
         return dict(sorted(self._sums.items()))
 
-    def _foresee(self, tokens: Sequence[int]) -> None:
-        """Have the graph of these tokens built and asked about, but not computed: where it ends is known then.
+    def _dry_run(self, tokens: Sequence[int]) -> None:
+        """Find out where a graph of this size can be aborted, without computing it.
 
-        Where llama.cpp asks about a part of it only (it computes the part of one device before it asks about the next
-        one's), nothing is learned, and the first graph is run to its end instead.
+        llama.cpp builds the graph and asks the callback about its tensors, but aborts before it computes anything. With
+        several devices it asks about the first device's part only. Then nothing is learned, and the first graph is
+        computed to its end instead.
         """
         self._fill(tokens, 0)
-        self._graph, self._is_looking = _Graph(None), True
-        llama_cpp.llama_set_abort_callback(self._handle, _ABORT, None)
+        self._graph, self._is_dry_run = _GraphRun(None), True
+        llama_cpp.llama_set_abort_callback(self._handle, _ABORT_ALWAYS, None)
         llama_cpp.llama_decode(self._handle, self._batch)
         llama_cpp.llama_set_abort_callback(self._handle, llama_cpp.ggml_abort_callback(), None)
-        self._is_looking = False
+        self._is_dry_run = False
         if self._graph.is_whole:
-            self._endings[len(tokens)] = self._graph.seen()
+            self._stop_points[len(tokens)] = self._graph.stop_point()
 
     def _fill(self, tokens: Sequence[int], first_position: int) -> None:
         self._batch.n_tokens = len(tokens)
@@ -173,29 +175,32 @@ class ActivationCollector:
             self._batch.pos[index] = first_position + index
             self._batch.n_seq_id[index] = 1
             self._batch.seq_id[index][0] = 0
-            # Asked for of every token: else the last block is pruned to one row, and its tensors get no data.
+            # Request logits for every token. Otherwise llama.cpp reduces the last block to one row.
             self._batch.logits[index] = 1
 
     def _on_tensor(self, address: int, ask: bool, _data: Any) -> bool:
-        """llama.cpp first asks whether a tensor is wanted, then shows it; False in answer to the showing stops it."""
+        """Answer llama.cpp's callback (`cb_eval`).
+
+        With `ask`, return whether the tensor's data is wanted. Without, read the data, and return False to abort.
+        """
         try:
             tensor = ggml.Tensor.from_address(address)
-            if self._is_looking:
-                self._look_at(tensor)
+            if self._is_dry_run:
+                self._inspect(tensor)
                 return False
-            ending = self._graph.ending_with(tensor)
+            last_product = self._graph.last_product_if_input(tensor)
             if ask:
-                return ending is not None or (self._wants(tensor) and not self._is_known(tensor))
-            if self._failure is None and ending is not None:
-                self._keep(ending.weight, _dense_sums(tensor, ending.stacked, ending.weight, self._weights))
+                return last_product is not None or (self._wants(tensor) and not self._reuse_sums(tensor))
+            if self._failure is None and last_product is not None:
+                self._record(last_product.weight, _dense_sums(tensor, last_product, self._weights))
             elif self._failure is None:
                 self._add(tensor)
-        except BaseException as error:  # ctypes would print it and go on; `_decode` raises it
+        except BaseException as error:  # ctypes would only print it; `_decode` raises it
             self._failure = error
-        return self._failure is None and not self._graph.is_through
+        return self._failure is None and not self._graph.is_finished
 
-    def _look_at(self, tensor: ggml.Tensor) -> None:
-        self._graph.is_whole |= tensor.name == _OUTPUT
+    def _inspect(self, tensor: ggml.Tensor) -> None:
+        self._graph.is_whole |= tensor.name == _OUTPUT_NAME
         if self._wants(tensor):
             self._graph.n_watched += 1
             self._graph.last = _Product.of(tensor) if ggml.op_name(tensor) == "MUL_MAT" else None
@@ -207,13 +212,13 @@ class ActivationCollector:
         if op != "MUL_MAT":
             return False
         inputs = tensor.src[1].contents
-        return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_PREFIX)
+        return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_BLOCK_PREFIX)
 
-    def _is_known(self, tensor: ggml.Tensor) -> bool:
-        """Where another matrix of this graph has the same input, its sums are taken and nothing needs to be shown."""
+    def _reuse_sums(self, tensor: ggml.Tensor) -> bool:
+        """Record the sums of another matrix with the same input. Return False if this graph has none yet."""
         found = self._graph.inputs.get(_input_key(tensor))
         if found is not None:
-            self._keep(_weight_name(tensor), found)
+            self._record(_weight_name(tensor), found)
         return found is not None
 
     def _add(self, tensor: ggml.Tensor) -> None:
@@ -222,48 +227,50 @@ class ActivationCollector:
             made = _expert_sums(tensor, self._weights)
         else:
             last = self._graph.last = _Product.of(tensor)
-            made = _dense_sums(tensor.src[1].contents, last.stacked, last.weight, self._weights)
+            made = _dense_sums(tensor.src[1].contents, last, self._weights)
         self._graph.inputs[_input_key(tensor)] = made
-        self._keep(_weight_name(tensor), made)
+        self._record(_weight_name(tensor), made)
 
-    def _keep(self, name: str, seen: TensorActivations) -> None:
+    def _record(self, name: str, seen: TensorActivations) -> None:
         self._graph.n_watched += 1
         before = self._sums.get(name)
         if before is not None and before.sum_squares.shape != seen.sum_squares.shape:
             shapes = f"{before.sum_squares.shape} and {seen.sum_squares.shape}"
-            raise LlamaError(f"{name} is used with inputs of two shapes: {shapes}")
+            raise LlamaError(f"{name} is used with inputs of two different shapes: {shapes}")
         self._sums[name] = seen if before is None else before + seen
 
 
 def decode_in_turn(collectors: Sequence[ActivationCollector], chunks: Iterable[Chunk]) -> Iterator[Sums]:
-    """The sums of each chunk, in the order of the chunks; they are dealt to the collectors in turn.
+    """Yield the sums of each chunk, in the order of the chunks. The chunks go to the collectors in rotation.
 
-    Where one collector does what a single thread does (sums, llama.cpp's copies, its waits at each barrier), the others
-    go on. They share the model at most: the sums of a chunk are the same with any number of them.
+    While one collector does single-threaded work (sums, copies in llama.cpp, waits at barriers), the others compute.
+    Collectors share only the model, so the sums of a chunk do not depend on the number of collectors.
+
+    After an error, or if the caller stops before the last chunk, the collectors can only be closed.
 
     Raises:
-        LlamaError: as `ActivationCollector.begin` and its result do; the collectors can only be closed then, as they
-            can where not all chunks are waited for.
+        LlamaError: see `ActivationCollector.submit`.
     """
-    begun: collections.deque[Future[Sums]] = collections.deque()
+    submitted: collections.deque[Future[Sums]] = collections.deque()
     for collector, chunk in zip(itertools.cycle(collectors), chunks):
-        begun.append(collector.begin(chunk))
-        # One waits at each collector, so that it has work while the other's sums are awaited.
-        if len(begun) == 2 * len(collectors):
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+        submitted.append(collector.submit(chunk))
+        # Two chunks per collector: it can start the second while this function waits for another collector.
+        if len(submitted) == 2 * len(collectors):
+            yield submitted.popleft().result()
+    while submitted:
+        yield submitted.popleft().result()
 
 
 @dataclass(frozen=True)
 class _Product:
-    """What is needed of a dense matrix's product, to know its input again and sum it up before the product is made."""
+    """Facts about one `MUL_MAT` that identify its input in a later graph, so that it can be read before the product."""
 
     weight: str
     stacked: tuple[int, int]
-    """Matrices in the weight: ne[2] and ne[3]."""
+    """Number of matrices in the weight: ne[2] and ne[3]."""
     input_address: int
-    """Graphs of one shape are the same one, or built alike in the same memory; where not, the product is made."""
+    """Address of the input's `ggml_tensor`. It is normally the same in all graphs of one shape: llama.cpp reuses the
+    graph, or builds it again in the same memory. If it differs, the product is computed."""
     input_name: bytes
 
     @classmethod
@@ -274,71 +281,69 @@ class _Product:
 
 
 @dataclass(frozen=True)
-class _Ending:
-    """Where nothing more is watched in a graph."""
+class _StopPoint:
+    """The point in a graph after which no more inputs are needed."""
 
     n_watched: int
-    """Matrices, with the last one."""
+    """Number of watched matrices, including the last one."""
     last: _Product | None
-    """None where it is one of experts."""
+    """Product of the last matrix. None if that matrix has experts."""
 
 
 @dataclass
-class _Graph:
-    """What one call of `llama_decode` has shown so far."""
+class _GraphRun:
+    """What the callbacks have recorded during one call of `llama_decode`."""
 
-    ending: _Ending | None
-    """None where it is not known: the graph runs to its end."""
+    expected_stop: _StopPoint | None
+    """None: not known yet, so the graph is computed to its end."""
     n_watched: int = 0
     last: _Product | None = None
-    """The dense product that was shown last; None where one of experts was shown since."""
+    """The latest dense product. None if a product with experts came after it."""
     inputs: dict[tuple[int, ...], TensorActivations] = field(default_factory=dict)
-    """By `_input_key`."""
+    """Sums of the inputs seen so far, one entry per `_input_key`."""
 
     is_whole: bool = False
-    """Whether the output was asked about, where all that is done is to look."""
+    """In a dry run: llama.cpp has asked about the output, so the whole graph was seen."""
 
-    def seen(self) -> _Ending:
-        """Where it ended."""
-        return _Ending(self.n_watched, self.last)
+    def stop_point(self) -> _StopPoint:
+        """Return where the graph ended."""
+        return _StopPoint(self.n_watched, self.last)
 
     @property
-    def is_through(self) -> bool:
-        return self.ending is not None and self.n_watched == self.ending.n_watched
+    def is_finished(self) -> bool:
+        return self.expected_stop is not None and self.n_watched == self.expected_stop.n_watched
 
-    def ending_with(self, tensor: ggml.Tensor) -> _Product | None:
-        """The last product, if this is its input and all others were watched."""
-        if self.ending is None or self.ending.last is None or self.n_watched != self.ending.n_watched - 1:
+    def last_product_if_input(self, tensor: ggml.Tensor) -> _Product | None:
+        """Return the graph's last product if `tensor` is its input and all other matrices are done. Otherwise None."""
+        stop = self.expected_stop
+        if stop is None or (last := stop.last) is None or self.n_watched != stop.n_watched - 1:
             return None
-        last = self.ending.last
         is_input = ctypes.addressof(tensor) == last.input_address and tensor.name == last.input_name
         return last if is_input else None
 
 
 def _input_key(tensor: ggml.Tensor) -> tuple[int, ...]:
-    """Equal for products of one graph with the same sums: same input, routed alike, matrices stacked alike."""
+    """Return a key that is equal for products with equal sums: same input, same routing, same number of matrices."""
     weight, inputs, routes = tensor.src[0].contents, tensor.src[1].contents, tensor.src[2]
     routed_by = ctypes.addressof(routes.contents) if routes else 0
     return (tensor.op, ctypes.addressof(inputs), routed_by, int(weight.ne[2]), int(weight.ne[3]))
 
 
 def _weight_name(tensor: ggml.Tensor) -> str:
-    """The weight's name; on a device it is shown as `CUDA0#blk.0.attn_k.weight#0`."""
+    """Return the name of the weight. On a device llama.cpp calls it, for example, `CUDA0#blk.0.attn_k.weight#0`."""
     name = str(tensor.src[0].contents.name.decode())
     return name.split("#")[1] if "#" in name else name
 
 
-def _dense_sums(
-    inputs: ggml.Tensor, stacked: tuple[int, int], weight: str, weights: NDArray[np.float32] | None
-) -> TensorActivations:
-    """Sums (1, matrices * columns) and count (1,) of what goes into a `MUL_MAT` with `stacked` matrices."""
+def _dense_sums(inputs: ggml.Tensor, product: _Product, weights: NDArray[np.float32] | None) -> TensorActivations:
+    """Return the sums (1, matrices * columns) and the count (1,) for the inputs of a `MUL_MAT`."""
     activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
-    n2, n3 = stacked
+    n2, n3 = product.stacked
     n_tokens = activations.shape[2]
-    # The product with a weight of 1 is exact, so that equal weights of 1 give the very bits of none.
-    weighted = activations if weights is None else activations * _of_rows(weights, n_tokens, weight)[:, np.newaxis]
+    # A product with 1 is exact, so weights of 1 give the same bits as no weights.
+    weighted = activations if weights is None else activations * _per_row(weights, n_tokens, product.weight)[:, None]
     per_input = _sums_of_products(weighted, activations)
-    # A weight with fewer matrices than its input serves several of them in turn.
+    # If the weight has fewer matrices than the input, each matrix is used for several of them.
     outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
     sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
     counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
@@ -346,10 +351,10 @@ def _dense_sums(
 
 
 def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(i3, i2, columns): sums over the tokens of (i3, i2, tokens, columns), by runs of `_RUN_TOKENS` in float32.
+    """Return the sums over tokens, (i3, i2, columns), of two arrays (i3, i2, tokens, columns).
 
-    Sixteen products add less error than the file's own float32 does (4e-8), and take a third of the time that float64
-    does, in which llama.cpp's threads wait.
+    Runs of `_RUN_TOKENS` products are added in float32. Their error is smaller than that of the float32 values in the
+    file (4e-8). This takes a third of the time of float64, and llama.cpp's threads wait for it.
     """
     whole = left.shape[2] // _RUN_TOKENS * _RUN_TOKENS
     runs = (*left.shape[:2], -1, _RUN_TOKENS, left.shape[3])
@@ -360,13 +365,13 @@ def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> 
 
 
 def _expert_sums(tensor: ggml.Tensor, weights: NDArray[np.float32] | None) -> TensorActivations:
-    """Sums (experts, columns) and counts (experts,) of a `MUL_MAT_ID`: each token counts for the experts it goes to."""
+    """Return sums (experts, columns) and counts (experts,) for a `MUL_MAT_ID`. A token counts only for its experts."""
     weight, inputs, routes = (tensor.src[index].contents for index in range(3))
     activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
     chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
     n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
     counted = (
-        np.ones(len(chosen), np.float32) if weights is None else _of_rows(weights, len(chosen), _weight_name(tensor))
+        np.ones(len(chosen), np.float32) if weights is None else _per_row(weights, len(chosen), _weight_name(tensor))
     )
     counts, sums = np.zeros(n_experts), np.zeros((n_experts, n_columns))
     for slot in range(chosen.shape[1]):
@@ -380,11 +385,11 @@ def _expert_sums(tensor: ggml.Tensor, weights: NDArray[np.float32] | None) -> Te
     return TensorActivations(sums, counts)
 
 
-def _of_rows(weights: NDArray[np.float32], n_rows: int, weight: str) -> NDArray[np.float32]:
-    """The weights, one a row of the input. Raises `LlamaError` where rows are something else than tokens."""
+def _per_row(weights: NDArray[np.float32], n_rows: int, weight: str) -> NDArray[np.float32]:
+    """Return the weights, one per input row. Raise `LlamaError` if the number of rows and tokens differs."""
     if len(weights) != n_rows:
         raise LlamaError(
-            f"{weight} gets {n_rows} rows for {len(weights)} tokens: which token a row belongs to is not "
-            "known, so it cannot be weighted"
+            f"{weight} gets {n_rows} rows for {len(weights)} tokens. The rows cannot be weighted, because it is not "
+            "known which token each row belongs to"
         )
     return weights

@@ -1,7 +1,7 @@
-"""Laying runs of tokens into the batches of `llama_decode`: pure, and the same for the same runs.
+"""Split runs of tokens into batches for `llama_decode`. Equal runs give equal batches.
 
-A `Run` is a piece of one sequence. Runs are laid one after the other, cut where a batch is full, either of tokens
-or of output rows (a row of logits is as wide as the vocabulary: 2,048 of them would be 1.2 GB at 150k tokens).
+A `Run` is a piece of one sequence. Runs follow each other. A batch ends when it has the maximum number of tokens or of
+output rows. A row of logits is as wide as the vocabulary: 2,048 rows would be 1.2 GB with 150k tokens.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens that go on a sequence."""
+    """Tokens to append to a sequence."""
 
     sequence: int
     start: int
     """Position of the first token."""
     tokens: Sequence[int]
     first_output: int
-    """Index into `tokens` from which on logits are wanted; `len(tokens)`: none."""
+    """Index of the first token whose logits are wanted. `len(tokens)`: none are wanted."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One call of `llama_decode`."""
+    """The tokens of one `llama_decode` call."""
 
     tokens: NDArray[np.int32]  # [n]
     positions: NDArray[np.int32]  # [n]
     sequences: NDArray[np.int32]  # [n]
     outputs: NDArray[np.int8]  # [n], 1 where logits are wanted
-    owners: NDArray[np.int64]  # [rows], index of the run that each row of logits belongs to
+    owners: NDArray[np.int64]  # [rows], index of the run of each row of logits
     offsets: NDArray[np.int64]  # [rows], index of the row's token in its run
 
 
-def lay(runs: Sequence[Run], max_tokens: int, max_outputs: int) -> list[Batch]:
-    """Batches of at most `max_tokens` tokens and `max_outputs` rows, in the order of the runs."""
+def make_batches(runs: Sequence[Run], max_tokens: int, max_outputs: int) -> list[Batch]:
+    """Return batches of at most `max_tokens` tokens and `max_outputs` rows of logits, in the order of the runs."""
     lengths = [len(run.tokens) for run in runs]
     if not sum(lengths):
         return []
@@ -57,15 +57,15 @@ def lay(runs: Sequence[Run], max_tokens: int, max_outputs: int) -> list[Batch]:
             owners[part][outputs[part]],
             offsets[part][outputs[part]],
         )
-        for part in _parts(outputs, max_tokens, max_outputs)
+        for part in _slices(outputs, max_tokens, max_outputs)
     ]
 
 
-def _parts(outputs: NDArray[np.bool_], max_tokens: int, max_outputs: int) -> list[slice]:
+def _slices(outputs: NDArray[np.bool_], max_tokens: int, max_outputs: int) -> list[slice]:
     rows_before = np.concatenate([[0], np.cumsum(outputs)])  # [n + 1]
     parts, start = [], 0
     while start < len(outputs):
-        # The last end whose rows still fit; at least one token, as max_outputs >= 1.
+        # The largest end whose rows still fit. At least one token always fits, because max_outputs >= 1.
         end_by_rows = int(np.searchsorted(rows_before, rows_before[start] + max_outputs, side="right")) - 1
         end = min(start + max_tokens, end_by_rows, len(outputs))
         parts.append(slice(start, end))

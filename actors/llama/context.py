@@ -1,10 +1,11 @@
-"""A llama.cpp context: the KV cache of many sequences, decoded side by side.
+"""A llama.cpp context: the KV cache and the batched decoding of many sequences.
 
-A unified cache is one run of cells for all sequences: a sequence can be forked without copying. Forks are always of
-whole sequences, from one that is not decoded further before them: that is right for sliding windows and recurrent
-states as well, which cannot be cut back. In a cache by sequence each has cells of its own, and a fork copies them: a
-token then looks at its own sequence's cells alone. What is decoded when is the caller's; here are only the calls,
-their checks, and the way to numpy.
+In a unified cache all sequences share one pool of cells, and a fork copies nothing. In a cache per sequence each
+sequence has its own cells, and a fork copies them. A token then attends only to the cells of its own sequence.
+
+A fork always copies a whole sequence. The caller must fork before it decodes the source further: sliding windows and
+recurrent states cannot be rolled back. The caller also decides what is decoded when. This module makes the llama.cpp
+calls, checks their results, and returns numpy arrays.
 """
 
 from __future__ import annotations
@@ -19,49 +20,49 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError, NoRoomError
 from actors.llama import library
-from actors.llama.batch import Batch, Run, lay
+from actors.llama.batch import Batch, Run, make_batches
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 
 MAX_OUTPUT_ROWS = 256
-"""Rows of logits a call: 150 MB at a vocabulary of 150k tokens."""
+"""Maximum number of logit rows per call: 150 MB with a vocabulary of 150k tokens."""
 _NO_ROOM = 1  # llama_decode found no free KV cells
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Logits of one call. `logits` is llama.cpp's own memory: valid until the next one."""
+    """Logits of one call. `logits` is a view of llama.cpp's memory and is valid until the next call."""
 
     logits: NDArray[np.float32]  # [rows, n_vocab]
     owners: NDArray[np.int64]  # [rows], index of the run
     offsets: NDArray[np.int64]  # [rows], index of the token in its run
     n_tokens: int
-    """Tokens decoded in this call."""
+    """Number of tokens decoded in this call."""
 
 
 class Context:
-    """Owns one `llama_context`. Close it before its model."""
+    """One `llama_context`. Close it before its model."""
 
     def __init__(self, model: Model, layout: EngineLayout, *, max_sequences: int) -> None:
-        """Raises `LlamaError` where there are too many sequences, `NoRoomError` where the cache cannot be allocated."""
+        """Raise `LlamaError` if there are too many sequences, `NoRoomError` if the cache cannot be allocated."""
         most = int(llama_cpp.llama_max_parallel_sequences())
         if max_sequences > most:
-            raise LlamaError(f"{max_sequences} sequences asked for, llama.cpp has room for {most}")
+            raise LlamaError(f"{max_sequences} sequences requested; llama.cpp allows at most {most}")
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_init_from_model(model.handle, _parameters(layout, max_sequences))
         if not self.handle:
             raise NoRoomError(
-                f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}. With a smaller "
-                "`layout: kv_cache_mib` fewer sequences run side by side, in fewer cells",
+                f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}. Set a smaller "
+                "`layout: kv_cache_mib`: fewer sequences then run side by side, in fewer cells",
                 log[-5:],
             )
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
         self.unified = layout.kv_unified
-        self.shares = layout.share_prefixes
-        self.layout_survives = not model.slides
-        """Whether cells that were freed are taken again in the order of an empty cache."""
-        self.cells_a_sequence = int(llama_cpp.llama_n_ctx_seq(self.handle))
-        """The most that one sequence may have; in a unified cache all of them together may have no more, either."""
+        self.shares_prefixes = layout.share_prefixes
+        self.refills_in_order = not model.has_sliding_window
+        """True if freed cells are used again in the same order as in an empty cache."""
+        self.cells_per_sequence = int(llama_cpp.llama_n_ctx_seq(self.handle))
+        """Maximum number of cells of one sequence. In a unified cache it is also the maximum for all together."""
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._max_sequences = max_sequences
         self._n_vocab = model.n_vocab
@@ -74,26 +75,30 @@ class Context:
             self.handle = None
 
     def clear(self) -> None:
-        """Forget all sequences; the cache's content too, so that nothing of earlier work is left in it."""
+        """Remove all sequences and erase the content of the cache, so that nothing of earlier work is left."""
         llama_cpp.llama_memory_clear(self._memory, True)
 
     def fork(self, source: int, target: int) -> None:
-        """Let `target` go on from where `source` is: shares cells in a unified cache, copies them else."""
+        """Make `target` a copy of `source`. In a unified cache they share cells; otherwise the cells are copied."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def drop(self, sequence: int) -> None:
-        """Forget a whole sequence; cells that no other one shares become free."""
+        """Remove a whole sequence. Cells that no other sequence shares become free."""
         llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def drop_all_but(self, sequence: int) -> None:
-        """Forget every other sequence."""
+        """Remove all sequences except one."""
         for other in range(self._max_sequences):
             if other != sequence:
                 self.drop(other)
 
     def decode(self, runs: Sequence[Run]) -> Iterator[Rows]:
-        """Decode runs in as many calls as they need. Raises `LlamaError`, also where the cells run out."""
-        for batch in lay(runs, self._buffers.capacity, MAX_OUTPUT_ROWS):
+        """Decode the runs, in as many calls as needed, and yield the logits of each call.
+
+        Raises:
+            LlamaError: llama.cpp failed, or the KV cache has no free cells left.
+        """
+        for batch in make_batches(runs, self._buffers.capacity, MAX_OUTPUT_ROWS):
             yield Rows(self._decode(batch), batch.owners, batch.offsets, len(batch.tokens))
 
     def _decode(self, batch: Batch) -> NDArray[np.float32]:
@@ -105,7 +110,7 @@ class Context:
             raise LlamaError(f"llama_decode failed with status {status}", log[-5:])
         rows = len(batch.owners)
         if not rows:
-            # Without this the time of the work would be counted to whoever waits for it next.
+            # Wait here. Otherwise the time of this work would be counted for the next call.
             llama_cpp.llama_synchronize(self.handle)
             return np.empty((0, self._n_vocab), np.float32)
         pointer = llama_cpp.llama_get_logits(self.handle)
@@ -129,7 +134,7 @@ def _parameters(layout: EngineLayout, max_sequences: int) -> llama_cpp.llama_con
 
 
 class _BatchBuffers:
-    """The arrays behind a `llama_batch`: allocated once, filled for each call."""
+    """The arrays of a `llama_batch`. They are allocated once and filled for each call."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -142,7 +147,7 @@ class _BatchBuffers:
         self._sequence_pointers = (self._sequences.ctypes.data + step * np.arange(capacity)).astype(np.uintp)
 
     def fill(self, batch: Batch) -> llama_cpp.llama_batch:
-        """A `llama_batch` over these arrays; it is valid until the next filling."""
+        """Return a `llama_batch` that uses these arrays. It is valid until the next call of `fill`."""
         n = len(batch.tokens)
         self._tokens[:n] = batch.tokens
         self._positions[:n] = batch.positions

@@ -1,4 +1,4 @@
-"""The file types that llama.cpp can make, asked from the library, and the names by which users know them."""
+"""The file types that llama.cpp can make, read from the library, and the names that users give them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import llama_cpp
 
 from conf.faults import BadInput, Fault, near_names
 
-# File types that can be read but not made: llama_ftype_get_default_type (src/llama-quant.cpp) has no entry for them.
+# llama.cpp can read these but not make them: llama_ftype_get_default_type (src/llama-quant.cpp) has no entry for them.
 _NOT_MADE = frozenset({"guessed", "nvfp4"})
 _LOSSLESS = frozenset({"f32", "f16", "bf16"})
-# tensor_requires_imatrix (src/llama-quant.cpp) refuses these without data; a test asks the library for each type.
+# tensor_requires_imatrix (src/llama-quant.cpp) refuses these without an imatrix. A test checks each type.
 _NEEDS_IMATRIX = frozenset({"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs", "q2_k_s"})
-# As llama-quantize reads them.
+# Short names that llama-quantize also accepts.
 _ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
 
 @dataclass(frozen=True)
 class QuantType:
-    """A type that llama.cpp can make."""
+    """A file type that llama.cpp can make."""
 
     name: str
-    """Lower case: `q4_k_m`."""
+    """Lower case, for example `q4_k_m`."""
     ftype: int
     """llama.cpp's number of the file type."""
     needs_imatrix: bool
-    """True: llama.cpp refuses to make it without an importance matrix."""
+    """True if llama.cpp refuses to make it without an importance matrix."""
     lossy: bool
     """False for f32, f16 and bf16, which can serve as a reference."""
 
 
 @functools.cache
 def known_types() -> Mapping[str, QuantType]:
-    """Every type that this build of llama.cpp can make, by lower-case name."""
+    """Return every type that this build of llama.cpp can make, one entry per lower-case name."""
     types = {}
     for constant, number in vars(llama_cpp).items():
         if not constant.startswith("LLAMA_FTYPE_"):
@@ -48,10 +48,10 @@ def known_types() -> Mapping[str, QuantType]:
 
 
 def resolve_type(name: str, *, key: str = "--quantizations") -> QuantType:
-    """The type that a user names, in any case and with llama-quantize's aliases (`q4_k` is `q4_k_m`).
+    """Return the type for a name in any letter case. llama-quantize's aliases work too (`q4_k` is `q4_k_m`).
 
     Raises:
-        BadInput: unknown; near names and all known ones are told.
+        BadInput: the name is unknown. The message lists similar names and all known names.
     """
     lower = name.lower()
     known = known_types()

@@ -1,7 +1,7 @@
-"""The few things of ggml, the library below llama.cpp, that its Python package does not offer: types and tensors.
+"""Tensor types and tensors of ggml, the library under llama.cpp. The `llama_cpp` package does not offer them.
 
-The layout of `ggml_tensor` follows ggml/include/ggml.h of the llama.cpp that `llama_cpp` is built from; the version
-is pinned, and `tests/llama/test_activations.py` compares what is read through it with llama.cpp's own program.
+The layout of `ggml_tensor` follows ggml/include/ggml.h of the llama.cpp that `llama_cpp` is built from. The version is
+pinned. `tests/llama/test_activations.py` checks the values that are read through this layout.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ _declare("ggml_quantize_chunk", ctypes.c_size_t, *_CHUNK)
 
 @dataclass(frozen=True)
 class TensorType:
-    """How a type packs its elements."""
+    """A tensor type, and how it packs its elements."""
 
     number: int
     name: str
-    """Upper case: `Q4_K`."""
+    """Upper case, for example `Q4_K`."""
     block: int
-    """Elements a block: a row must hold whole blocks."""
+    """Number of elements per block. The row length must be a multiple of it."""
     block_bytes: int
 
     def n_bytes(self, n_elements: int) -> int:
@@ -95,8 +95,8 @@ class TensorType:
 
 @functools.cache
 def tensor_types() -> dict[str, TensorType]:
-    """Every tensor type of this build by its upper-case name; types that ggml has given up are left out."""
-    # The count is no symbol of the library, but the default of this field.
+    """Return every tensor type of this build, one entry per upper-case name, without the types that ggml removed."""
+    # The library does not export the number of types, but it is the default value of this field.
     count = llama_cpp.llama_model_quantize_default_params().output_tensor_type
     types = {}
     for number in range(count):
@@ -109,28 +109,28 @@ def tensor_types() -> dict[str, TensorType]:
 
 @functools.cache
 def tensor_type_by_number(number: int) -> TensorType | None:
-    """The type that a file names by number, or None where this build does not know it."""
+    """Return the type with this number in a file, or None if this build does not know it."""
     return next((kind for kind in tensor_types().values() if kind.number == number), None)
 
 
 def requires_importance(kind: TensorType) -> bool:
-    """True where quantizing without an importance matrix would abort the process."""
+    """Return True if quantizing without an importance matrix would abort the process."""
     return bool(libggml.ggml_quantize_requires_imatrix(kind.number))
 
 
 def quantize_rows(
     kind: TensorType, rows: NDArray[np.float32], importance: NDArray[np.float32] | None
 ) -> NDArray[np.uint8]:
-    """Rows as `kind` packs them, by the function with which llama.cpp quantizes. Other threads run meanwhile.
+    """Quantize rows to a type with llama.cpp's own function, and return the bytes. Other Python threads keep running.
 
     Args:
-        kind: its blocks must fit the rows; where it `requires_importance`, that must be given.
+        kind: the row length must be a multiple of its block. If it `requires_importance`, give `importance`.
         rows: shape (rows, row length).
-        importance: one weight a column, or None.
+        importance: one weight per column, or None.
     """
     n_rows, length = rows.shape
     if length % kind.block or (importance is None and requires_importance(kind)):
-        raise ValueError(f"{kind.name} cannot hold rows of {length} values, or not without importance")
+        raise ValueError(f"{kind.name} does not fit rows of {length} values, or does not work without importance")
     source = np.ascontiguousarray(rows, np.float32)
     weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
     packed = np.empty(kind.n_bytes(source.size), np.uint8)
@@ -142,7 +142,7 @@ def quantize_rows(
 
 
 def dequantize(kind: TensorType, packed: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The values that bytes of a type stand for, flat. Other threads run meanwhile."""
+    """Dequantize bytes of a type to a flat array. Other Python threads keep running."""
     if kind.name == "F32":
         return packed.view(np.float32)
     values = np.empty(packed.size // kind.block_bytes * kind.block, np.float32)
@@ -152,13 +152,13 @@ def dequantize(kind: TensorType, packed: NDArray[np.uint8]) -> NDArray[np.float3
 
 
 def op_name(tensor: Tensor) -> str:
-    """The operation that makes this tensor: `MUL_MAT`."""
+    """Return the name of the operation that computes this tensor, for example `MUL_MAT`."""
     return _op_name(tensor.op)
 
 
 @functools.cache
 def _op_name(number: int) -> str:
-    """Kept, as it is asked of every tensor of every graph."""
+    """Return the name for an operation's number. Cached, because it is needed for every tensor of every graph."""
     return str(libggml.ggml_op_name(number).decode())
 
 
@@ -166,12 +166,12 @@ Element = TypeVar("Element", bound=np.generic)
 
 
 def values(tensor: Tensor, dtype: type[Element]) -> NDArray[Element]:
-    """The tensor's elements, valid only while the callback runs.
+    """Return the tensor's elements. They are valid only while the callback runs.
 
-    In host memory this is a view; from a device the bytes are copied first.
+    If the tensor is in host memory, the result is a view. From a device the bytes are copied first.
 
     Returns:
-        Array of `dtype`, shape and strides as in the tensor, longest stride first (ne reversed).
+        Array of `dtype` with the tensor's shape and strides, longest stride first (ne reversed).
     """
     address, n_bytes = ctypes.addressof(tensor), int(libggml.ggml_nbytes(ctypes.byref(tensor)))
     if libggml.ggml_backend_buffer_is_host(tensor.buffer):

@@ -1,6 +1,7 @@
-"""What a GGUF file says about itself, read from its header in a moment; and what makes one unusable as a model.
+"""Read the header of a GGUF model file, and reject files that cannot be used as a model.
 
-Tensor data is never touched: `actors.llama.model` loads it. Unusable files are told as bad input, with the next step.
+Reading takes a moment, because tensor data is never read here (`actors.llama.model` loads it). An unusable file raises
+`BadInput`, with the next step for the user.
 """
 
 from __future__ import annotations
@@ -31,46 +32,46 @@ _ALLOWED = "a GGUF file of a language model"
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """A model file by its header."""
+    """Facts about a model file, from its header."""
 
     path: Path
     parts: tuple[Path, ...]
-    """Its files: one, but for a split GGUF, of which `path` is the first."""
+    """All files of the model. A split GGUF has several, and `path` is the first."""
     architecture: str
     name: str
-    """`general.name`, else the file's stem."""
+    """`general.name`, or the stem of the file name."""
     file_type: str
-    """`Q4_1`, `F16`, ...: what the file says, else the type of most of its weights."""
+    """For example `Q4_1` or `F16`. Taken from the metadata, otherwise the type of most weights."""
     n_parameters: int
     n_ctx_train: int
-    """Tokens; 0 where the file does not say."""
+    """Context length from training, in tokens. 0 if the file does not state it."""
     n_layers: int
     expert_share: float
-    """Part of the experts that a token goes through; 1 where there are none."""
+    """Fraction of the experts that are active per token. 1 if the model has no experts."""
     tensors: tuple[TensorInfo, ...]
     size_bytes: int
-    """Of the whole file, all parts."""
+    """Size of all parts together."""
     bits_per_weight: float
-    """Of the tensor data alone, as llama.cpp counts it."""
+    """Bits of tensor data per weight, as llama.cpp counts them. The header is not included."""
     has_chat_template: bool
     dequantized_from: str | None
-    """`Q4_1` where most weights are quantized already, so that no arm can be better than that; else None."""
+    """The type, such as `Q4_1`, if most weights are already quantized: no arm can be better. Otherwise None."""
     labels: Mapping[str, Any] = field(default_factory=dict)
-    """What the file says of its model for people: `license`, `license_name`, `license_link`, `languages`, `repository`;
-    only those that are there."""
+    """Information for people. The keys are `license`, `license_name`, `license_link`, `languages` and `repository`, if
+    the file has them."""
 
     @property
     def kv_bytes_per_cell(self) -> int:
-        """Bytes that one token takes in an f16 KV cache: two for each output of the key and value projections.
+        """Bytes per token in an f16 KV cache: two per output of the key and value projections.
 
-        An estimate for planning memory; layers that keep no such cache (recurrent ones) count nothing.
+        This is an estimate for memory planning. Layers without a KV cache (recurrent layers) count as 0.
         """
         numbers = 0
         for tensor in self.tensors:
             kind = tensor.name.partition(".attn_")[2]
             if kind in ("k.weight", "v.weight"):
                 numbers += tensor.shape[1]
-            elif kind == "qkv.weight":  # queries are as wide as the row
+            elif kind == "qkv.weight":  # the queries are as wide as a row
                 numbers += tensor.shape[1] - tensor.shape[0]
         return 2 * numbers
 
@@ -79,16 +80,16 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
     """Read the header of a model file.
 
     Args:
-        path: as the user gave it, made absolute.
-        key: the flag or configuration key that fault messages name.
+        path: the user's path, made absolute.
+        key: the flag or configuration key to name in error messages.
 
     Raises:
-        BadInput: missing, a directory, not GGUF, cut short, lacking parts, or not a model.
+        BadInput: the file is missing, a folder, not GGUF, truncated, not a model, or one of its parts is missing.
     """
     layout = _layout(path, key)
     architecture = _text(layout, "general.architecture")
     if not layout.tensors or architecture is None or _text(layout, "general.type") == "imatrix":
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one holds no model)", "Name the model's own file."))
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this file contains no model)", "Give the model file."))
     n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
     dominant = _dominant_type(layout.tensors)
     file_type = _file_type(layout) or dominant
@@ -112,19 +113,19 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
 
 
 def _layout(path: str | Path, key: str) -> Layout:
-    """The header's bytes, or `BadInput` that says what the path names instead."""
+    """Read the layout of the file. Raise `BadInput` that says what is wrong with the path or the file."""
     file = Path(path)
     if file.is_dir():
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Name a file in it."))
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Give the path of a file in it."))
     if not file.exists():
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
     try:
         return read_layout(file)
     except MissingPartError as error:
-        step = "Download or copy what is missing into the same folder."
-        raise BadInput(Fault(key, str(path), f"a split GGUF with all of its parts (missing: {error})", step)) from error
+        step = "Download or copy the missing parts into the same folder."
+        raise BadInput(Fault(key, str(path), f"a split GGUF with all its parts (missing: {error})", step)) from error
     except NotGgufError as error:
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is none: {error})", "Check the file.")) from error
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this file is not: {error})", "Check the file.")) from error
     except CutShortError as error:
         raise BadInput(
             Fault(key, str(path), f"a whole GGUF file (this one is cut short: {error})", "Download or copy it again.")
@@ -137,7 +138,7 @@ def _layout(path: str | Path, key: str) -> Layout:
 
 def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
     value = layout.metadata.get(key, default)
-    # Some architectures give one value a layer; the first is as good as any for a summary.
+    # Some architectures store one value per layer. An array is treated like a missing value.
     return default if isinstance(value, ArrayValue) else value
 
 
@@ -152,7 +153,7 @@ def _text(layout: Layout, key: str) -> str | None:
 
 
 def _labels(layout: Layout) -> dict[str, Any]:
-    """Keys as the `gguf` package writes them (gguf/constants.py, class Keys.General)."""
+    """Return the labels that the file has. Metadata keys: gguf/constants.py of the `gguf` package, Keys.General."""
     keys = {
         "license": ("general.license",),
         "license_name": ("general.license.name",),
@@ -178,7 +179,7 @@ def _file_type(layout: Layout) -> str | None:
 
 
 def _dominant_type(tensors: tuple[TensorInfo, ...]) -> str:
-    """The type that holds most elements."""
+    """Return the type with the most elements."""
     elements: collections.Counter[str] = collections.Counter()
     for tensor in tensors:
         elements[tensor.type] += tensor.n_elements
@@ -188,5 +189,5 @@ def _dominant_type(tensors: tuple[TensorInfo, ...]) -> str:
 def _quantized_name(file_type: str, dominant: str) -> str | None:
     if dominant in UNQUANTIZED:
         return None
-    # A file that calls itself F16 while most of it is not: its tensors are believed.
+    # If the file claims to be F16 but most of its tensors are quantized, trust the tensors.
     return dominant if file_type in UNQUANTIZED else file_type

@@ -1,8 +1,8 @@
-"""The bytes of a GGUF file: metadata and tensor table, never tensor data. A split one is read with all of its parts.
+"""Parse the header of a GGUF file: metadata and tensor table, never tensor data. All parts of a split file are read.
 
-What the fields mean is left to `gguf_file`. The reader of the `gguf` package makes a Python object of every token
-of a vocabulary (seconds for 256 thousand); this one steps over arrays, and trusts no length that it reads.
-Layout: ggml/docs/gguf.md of llama.cpp, versions 2 and 3, little-endian.
+`gguf_file` interprets the fields. The reader of the `gguf` package is too slow here: it makes a Python object for every
+token of the vocabulary, which takes seconds for 256 thousand tokens. This parser skips arrays, and checks every length
+against the size of the file. Format: ggml/docs/gguf.md of llama.cpp, versions 2 and 3, little-endian.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ _PART_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gg
 
 
 class NotGgufError(Exception):
-    """The file does not begin as a GGUF file that we can read."""
+    """The file is not a GGUF file that this parser can read."""
 
 
 class CutShortError(Exception):
-    """The file, named in the message, ends before the header or the tensor data that it announces."""
+    """The file ends before the end of its header or tensor data. The message names the file."""
 
 
 class MissingPartError(NotGgufError):
-    """Parts of a split file are not beside the one that was named."""
+    """Some parts of a split file are not in the folder of the first part."""
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A row of the tensor table."""
+    """One row of the tensor table."""
 
     name: str
     shape: tuple[int, ...]
-    """llama.cpp's order: the row length first."""
+    """In llama.cpp's order: the row length comes first."""
     type: str
-    """ggml's name of the type, upper case: `Q4_K`."""
+    """ggml's name of the type in upper case, for example `Q4_K`."""
     n_bytes: int
     offset: int
-    """Bytes from the beginning of its file."""
+    """Offset from the start of its file, in bytes."""
     part: int = 0
-    """Which of the layout's `parts` that is."""
+    """Index of its file in the layout's `parts`."""
 
     @property
     def n_elements(self) -> int:
@@ -76,7 +76,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ArrayValue:
-    """An array of the metadata: where it lies, and its elements only where they are strings of a short list."""
+    """An array in the metadata: its length, and its elements if it is a short list of strings."""
 
     count: int
     texts: tuple[str, ...]
@@ -88,21 +88,21 @@ class Layout:
 
     metadata: dict[str, Scalar | ArrayValue]
     raw: dict[str, bytes]
-    """The bytes of each value (type and content), to compare two files key by key."""
+    """The bytes of each value (type and content), for comparing two files key by key."""
     tensors: tuple[TensorInfo, ...]
     data_offset: int
-    """Bytes of the header; of a split file, about those that it would have in one piece."""
+    """Size of the header in bytes. For a split file: about the size that it would have as one file."""
     size_bytes: int
-    """Of all parts."""
+    """Size of all parts together."""
     parts: tuple[Path, ...]
-    """The files, in their order: one, but for a split GGUF."""
+    """The files in order. Only a split GGUF has more than one."""
 
 
 _SHORT_LIST = 64
 
 
 class _Cursor:
-    """Reads forward through a mapped file; reading past the end raises `CutShortError`."""
+    """Reads forward through a memory-mapped file. Raises `CutShortError` at the end of the file."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data, self.at = data, 0
@@ -137,12 +137,12 @@ class _Cursor:
         try:
             return gguf.GGUFValueType(number)
         except ValueError as error:
-            raise NotGgufError(f"metadata of unknown type {number}") from error
+            raise NotGgufError(f"metadata value of unknown type {number}") from error
 
     def _array(self) -> ArrayValue:
         kind, count = self.value_type(), self.count()
         if kind == _ARRAY:
-            raise NotGgufError("arrays of arrays are not read")
+            raise NotGgufError("nested arrays are not supported")
         if kind != _STRING:
             self.skip(_SCALARS[kind].size * count)
             return ArrayValue(count, ())
@@ -160,12 +160,12 @@ class _Cursor:
 
 
 def first_part(path: Path) -> Path:
-    """The first part of a split file by the name of any: llama.cpp wants that one. Any other name is given back."""
+    """Return the first part of a split file, given any part, because llama.cpp needs it. Keep other paths."""
     return path.with_name(part_names(path.name)[0]) if path.name else path
 
 
 def part_names(name: str) -> list[str]:
-    """The names of all parts of a split file by the name of any; any other name alone. Folders before it are kept."""
+    """Return the names of all parts of a split file, given any part. For another file return its name. Keep folders."""
     match = _PART_NAME.fullmatch(name)
     if match is None:
         return [name]
@@ -173,13 +173,13 @@ def part_names(name: str) -> list[str]:
 
 
 def read_layout(path: Path) -> Layout:
-    """Read the header, and those of the further parts where the file is split.
+    """Read the header of a file. If it is split, read the headers of all parts.
 
     Raises:
-        NotGgufError: a file is none, or another part than the first was named.
-        MissingPartError: not all parts are there.
-        CutShortError: a file lacks header or tensor data.
-        OSError: it cannot be read.
+        NotGgufError: a file is not GGUF, or `path` is a part other than the first.
+        MissingPartError: some parts are missing.
+        CutShortError: a file ends before the end of its header or tensor data.
+        OSError: a file cannot be read.
     """
     layout = _read_file(path)
     count = layout.metadata.get("split.count", 1)
@@ -190,7 +190,7 @@ def _read_file(path: Path) -> Layout:
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
-            raise NotGgufError("it does not begin with the letters GGUF")
+            raise NotGgufError("it does not start with the letters GGUF")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return _parse(_Cursor(data), path, size_bytes)
@@ -199,24 +199,24 @@ def _read_file(path: Path) -> Layout:
 
 
 def _with_further_parts(first: Layout, count: int) -> Layout:
-    """As llama.cpp reads them (src/llama-model-loader.cpp): metadata from the first part, tensors from all."""
+    """Combine all parts as llama.cpp does (src/llama-model-loader.cpp): metadata of the first part, tensors of all."""
     path = first.parts[0]
     paths = [path.with_name(name) for name in part_names(path.name)]
     if len(paths) != count:
-        raise NotGgufError(f"it is split in {count}, and must be named ...-00001-of-{count:05}.gguf")
+        raise NotGgufError(f"it is split into {count} parts and must be named ...-00001-of-{count:05}.gguf")
     if first.metadata.get("split.no") != 0 or path != paths[0]:
-        raise NotGgufError(f"it is one part of {count}: name the first")
+        raise NotGgufError(f"it is one of {count} parts: give the path of the first")
     missing = [part.name for part in paths if not part.exists()]
     if missing:
         raise MissingPartError(f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     layouts = [first, *map(_read_file, paths[1:])]
     if [one.metadata.get("split.no") for one in layouts] != list(range(count)):
-        raise NotGgufError("its parts are not in the order of their names")
+        raise NotGgufError("its parts are in a different order than their names")
     tensors = tuple(replace(tensor, part=number) for number, one in enumerate(layouts) for tensor in one.tensors)
     expected = first.metadata.get("split.tensors.count", len(tensors))
     if len(tensors) != expected or len({tensor.name for tensor in tensors}) != expected:
-        raise NotGgufError(f"its parts have {len(tensors)} tensors, not the {expected} that the first announces")
-    # A row of the table: name, number of dimensions, dimensions, type and offset.
+        raise NotGgufError(f"its parts have {len(tensors)} tensors; the first part states {expected}")
+    # Size of a row: name, number of dimensions, dimensions, type and offset.
     further = sum(8 + len(row.name.encode()) + 4 + 8 * len(row.shape) + 4 + 8 for row in tensors if row.part)
     return Layout(
         first.metadata,
@@ -232,7 +232,7 @@ def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
     cursor.skip(len(MAGIC))
     version = cursor.count(_U32)
     if version not in (2, 3):
-        raise NotGgufError(f"GGUF version {version} is not read, only 2 and 3 (little-endian)")
+        raise NotGgufError(f"GGUF version {version} is not supported, only 2 and 3 (little-endian)")
     n_tensors, n_values = cursor.count(), cursor.count()
     metadata: dict[str, Scalar | ArrayValue] = {}
     raw: dict[str, bytes] = {}
@@ -244,7 +244,7 @@ def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
     rows = [_tensor_row(cursor) for _ in range(n_tensors)]
     alignment = metadata.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment < 1:
-        raise NotGgufError(f"alignment {alignment!r} is none")
+        raise NotGgufError(f"the alignment is {alignment!r}, not a positive integer")
     data_offset = -(-cursor.at // alignment) * alignment
     tensors = tuple(TensorInfo(name, shape, kind, n, data_offset + offset) for name, shape, kind, n, offset in rows)
     if any(tensor.offset + tensor.n_bytes > size_bytes for tensor in tensors):
@@ -253,16 +253,16 @@ def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
 
 
 def _tensor_row(cursor: _Cursor) -> tuple[str, tuple[int, ...], str, int, int]:
-    """Name, shape, type, bytes, and offset within the data section."""
+    """Return name, shape, type, size in bytes, and offset in the data section."""
     name = cursor.text()
     n_dims = cursor.count(_U32)
     if n_dims > 4:
-        raise NotGgufError(f"tensor {name} has {n_dims} dimensions, ggml knows 4")
+        raise NotGgufError(f"tensor {name} has {n_dims} dimensions; ggml allows at most 4")
     shape = tuple(cursor.count() for _ in range(n_dims))
     number, offset = cursor.count(_U32), cursor.count()
     kind = ggml.tensor_type_by_number(number)
     if kind is None:
-        raise NotGgufError(f"tensor {name} is of type {number}, unknown to this llama.cpp")
+        raise NotGgufError(f"tensor {name} has type {number}, which this llama.cpp does not know")
     n_elements = 1
     for size in shape:
         n_elements *= size

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EngineLayout:
-    """What of the batch layout changes outputs in their last bits: all of it stands in the records' key."""
+    """The layout settings that can change an output's last bits. All of them are part of the records' key."""
 
     threads: int
     sequences: int
@@ -15,9 +15,9 @@ class EngineLayout:
     n_ubatch: int
     n_ctx: int
     kv_unified: bool
-    """True: one run of KV cells for all sequences. False: each has `n_ctx` by their number, two more counted in."""
+    """True: all sequences share one pool of KV cells. False: each sequence has `n_ctx / (sequences + 2)` cells."""
     flash_attention: bool
     gpu_layers: int
-    """0: CPU; -1: all layers offloaded."""
+    """Number of layers on the GPU. 0: none. -1: all."""
     share_prefixes: bool = True
-    """False: each sequence decodes its whole prompt, for the model's memory cannot be forked."""
+    """False: each sequence decodes its whole prompt, because the model's memory cannot be forked."""

@@ -1,6 +1,6 @@
-"""The llama.cpp library itself: starting it once a process, catching its log, and saying which build it is.
+"""The llama.cpp library: start it once per process, capture its log, and identify its build.
 
-Everything that touches `llama_cpp` lies in this package; other code works with the types defined here.
+Only this package (`actors.llama`) imports `llama_cpp`. Other code uses the types that are defined here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from llama_cpp._ggml import libggml
 from conf import VERSION
 
 LOG_TAIL_LINES = 40
-_ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR; 5 is CONT, the rest of a line
 
 _tail: collections.deque[str] = collections.deque(maxlen=LOG_TAIL_LINES)
 _sinks: list[Callable[[str], None]] = []
@@ -28,7 +27,7 @@ _partial = ""
 
 
 def _on_log(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
-    """llama.cpp hands over pieces of lines; only whole ones are kept."""
+    """Collect pieces of lines from llama.cpp, and pass on each line that is complete."""
     global _partial
     *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
     for line in lines:
@@ -38,27 +37,27 @@ def _on_log(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
                 sink(line)
 
 
-# The callback must outlive the library, so it lives as long as the module.
+# The callback must live as long as the library, so it is a module variable.
 _callback = llama_cpp.llama_log_callback(_on_log)
 
 
 @functools.cache
 def start() -> None:
-    """Start the backend and take over its log. Safe to call any number of times."""
+    """Start the backend and capture its log. Calling this more than once is safe."""
     llama_cpp.llama_log_set(_callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
 
 
 @contextlib.contextmanager
-def captured_log(listen: Callable[[str], None] | None = None) -> Iterator[list[str]]:
-    """All log lines of llama.cpp while the block runs; `listen` is called with each as it comes."""
+def captured_log(on_line: Callable[[str], None] | None = None) -> Iterator[list[str]]:
+    """Collect llama.cpp's log lines while the block runs. Call `on_line` with each line as soon as it is complete."""
     start()
     lines: list[str] = []
 
     def keep(line: str) -> None:
         lines.append(line)
-        if listen is not None:
-            listen(line)
+        if on_line is not None:
+            on_line(line)
 
     _sinks.append(keep)
     try:
@@ -68,13 +67,13 @@ def captured_log(listen: Callable[[str], None] | None = None) -> Iterator[list[s
 
 
 def log_tail() -> tuple[str, ...]:
-    """The last log lines, for error messages."""
+    """Return the last log lines, for error messages."""
     return tuple(_tail)
 
 
 @functools.cache
 def build() -> dict[str, str]:
-    """What of the build changes outputs: the package's version and the CPU features in use."""
+    """Return the facts about the build that can change outputs: package version and CPU features in use."""
     start()
     info = llama_cpp.llama_print_system_info().decode()
     features = sorted(re.findall(r"(\w+) = 1", info))
@@ -92,17 +91,17 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "gguf": metadata.version("gguf"),
         **build(),
-        "ggml": f"{_said('ggml_version')} ({_said('ggml_commit')})",
+        "ggml": f"{_ggml_text('ggml_version')} ({_ggml_text('ggml_commit')})",
     }
 
 
-def _said(function: str) -> str:
+def _ggml_text(function: str) -> str:
     asked = getattr(libggml, function)
     asked.restype = ctypes.c_char_p
     return str(asked().decode())
 
 
 def supports_gpu() -> bool:
-    """True where this build of llama.cpp can offload layers to a GPU."""
+    """Return True if this build of llama.cpp can offload layers to a GPU."""
     start()
     return bool(llama_cpp.llama_supports_gpu_offload())

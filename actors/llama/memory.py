@@ -1,16 +1,16 @@
-"""Which models' memory can be forked: one sequence decoded, others going on from where it is.
+"""Which models allow forks: one sequence is decoded, and others continue from its state.
 
-llama.cpp copies whole sequences in plain caches, in those of sliding windows, and in recurrent and hybrid states
-(`llama_memory_seq_cp`; the tests decode such models). The exceptions stand here, by `general.architecture`.
+llama.cpp can copy whole sequences (`llama_memory_seq_cp`) in plain KV caches, sliding window caches, recurrent states
+and hybrid states. The tests decode such models. This module lists the exceptions by `general.architecture`.
 """
 
 from __future__ import annotations
 
 _CANNOT_FORK = frozenset({"deepseek4"})
-"""deepseek4 keeps compressed states, one a sequence; a unified cache has room for a single one, and a copy into another
-ends the process (src/llama-kv-cache-dsv4.cpp, `llama_dsv4_comp_state::seq_cp`)."""
+"""deepseek4 keeps one compressed state per sequence. A unified cache has room for only one state, and copying it to
+another sequence aborts the process (src/llama-kv-cache-dsv4.cpp, `llama_dsv4_comp_state::seq_cp`)."""
 
 
 def can_fork(architecture: str) -> bool:
-    """False where each sequence must decode its whole prompt, in a cache by sequence."""
+    """Return False if each sequence must decode its whole prompt, in a cache per sequence."""
     return architecture not in _CANNOT_FORK

@@ -1,4 +1,4 @@
-"""A loaded GGUF: its vocabulary, its metadata, and (unless only the vocabulary was asked for) its weights."""
+"""A loaded GGUF: its vocabulary, metadata and weights, or vocabulary and metadata only."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from actors.llama import library
 
 
 class Model:
-    """Owns one `llama_model`; use it as a context manager, or call `close`."""
+    """One `llama_model`. Use it as a context manager, or call `close`."""
 
     def __init__(
         self, path: str | Path, *, vocab_only: bool = False, gpu_layers: int = 0, check_tensors: bool = False
     ) -> None:
-        """Load `path`. `gpu_layers` -1 offloads all layers; `check_tensors` refuses rows that are not finite.
+        """Load a GGUF.
 
-        Raises `LlamaError` with the log's last lines.
+        Args:
+            vocab_only: do not load the weights.
+            gpu_layers: number of layers to offload to a GPU. -1: all.
+            check_tensors: refuse a file with values that are not finite.
+
+        Raises:
+            LlamaError: llama.cpp cannot load the file. The error includes the last lines of its log.
         """
         library.start()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = gpu_layers
         params.check_tensors = check_tensors
-        # No repacked weights: some virtual machines announce AMX and then fault on its first instruction, which kills
-        # the process (llama.cpp's own programs die there, too). Without, weights stay mapped from the file.
+        # Do not repack weights. Repacking uses AMX, and some virtual machines report AMX but crash on its first
+        # instruction (llama.cpp's own programs crash there too). Weights that are not repacked stay memory-mapped.
         params.use_extra_bufts = False
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
@@ -46,7 +52,7 @@ class Model:
         self.close()
 
     def close(self) -> None:
-        """Free the weights. Contexts made from this model must be closed before."""
+        """Free the weights. Close all contexts of this model first."""
         if self.handle:
             llama_cpp.llama_model_free(self.handle)
             self.handle = None
@@ -57,13 +63,13 @@ class Model:
 
     @property
     def n_ctx_train(self) -> int:
-        """Tokens; llama.cpp itself does not read it with the vocabulary alone."""
+        """Context length from training, in tokens. With `vocab_only` llama.cpp has only the metadata value."""
         stated = self.metadata(f"{self.metadata('general.architecture')}.context_length")
         return int(stated) if stated else int(llama_cpp.llama_model_n_ctx_train(self.handle))
 
     @property
-    def slides(self) -> bool:
-        """Whether some of its layers attend to a sliding window."""
+    def has_sliding_window(self) -> bool:
+        """True if some layers use sliding window attention."""
         return int(llama_cpp.llama_model_n_swa(self.handle)) > 0
 
     @property
@@ -76,14 +82,14 @@ class Model:
 
     @property
     def eos(self) -> int:
-        """-1 where the vocabulary has none."""
+        """End-of-sequence token; -1 if the vocabulary has none."""
         return int(llama_cpp.llama_vocab_eos(self.vocab))
 
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
     def metadata(self, key: str) -> str | None:
-        """A metadata value as text, or None where the file has no such key."""
+        """Return a metadata value as text, or None if the file does not have the key."""
         buffer = ctypes.create_string_buffer(256)
         length = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         if length < 0:
@@ -98,7 +104,12 @@ class Model:
         return self.metadata("tokenizer.chat_template")
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Tokens of `text`. `add_special`: BOS/EOS as the model wants; `parse_special`: reads `<|...|>` as tokens."""
+        """Return the tokens of `text`.
+
+        Args:
+            add_special: add BOS and EOS if the model wants them.
+            parse_special: read special tokens such as `<|im_end|>` in the text as tokens, not as plain characters.
+        """
         raw = text.encode()
         size = len(raw) + 16
         tokens = (llama_cpp.llama_token * size)()
@@ -110,7 +121,7 @@ class Model:
         return list(tokens[:count])
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
-        """The bytes of one token: part of a UTF-8 character, maybe."""
+        """Return the bytes of one token. They may be only a part of a UTF-8 character."""
         buffer = ctypes.create_string_buffer(64)
         length = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, special)
         if length < 0:

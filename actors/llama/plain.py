@@ -1,7 +1,7 @@
-"""One sequence at a time through the high-level class of llama-cpp-python: the plain way that ours is checked against.
+"""Decode one sequence at a time with `llama_cpp.Llama`. The self-check compares the batched engine with this.
 
-It shares nothing with `context` and `batch` but the library itself: no forks, no batches of many sequences, no rows
-picked out of a batch's logits.
+This module shares no code with `context` and `batch`, only the library. It has no forks, no batches of several
+sequences, and no selection of logit rows.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from actors.errors import LlamaError
 from actors.llama import library
 
 BATCH_TOKENS = 128
-"""A call's logits are kept for each of its tokens: 75 MB at a vocabulary of 150k."""
+"""Tokens per call. The logits of every token are kept: 75 MB with a vocabulary of 150k tokens."""
 
 
 @dataclass(frozen=True)
 class GreedyStep:
-    """One token of the most likely answer."""
+    """One token of a greedy answer."""
 
     token: int
     lead: float
-    """By how much its logit is above the next best: nats."""
+    """Difference between its logit and the second highest logit, in nats."""
 
 
 class PlainModel:
-    """Owns one `llama_cpp.Llama`. Close it."""
+    """One `llama_cpp.Llama`. Call `close` after use."""
 
     def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, flash_attention: bool) -> None:
-        """Raises `LlamaError` with the log's last lines."""
+        """Load the model. Raise `LlamaError` with the last log lines if llama.cpp cannot load it."""
         with library.captured_log() as log:
             try:
                 with without_repacked_weights():
@@ -54,14 +54,14 @@ class PlainModel:
                 raise LlamaError(str(error), log[-5:]) from error
 
     def close(self) -> None:
-        """Free cache and weights."""
+        """Free the KV cache and the weights."""
         self._llama.close()
 
     def loglik(self, tokens: Sequence[int], first_scored: int) -> float:
-        """Log-likelihood, nats, of `tokens[first_scored:]`, each given all before it.
+        """Return the log-likelihood, in nats, of `tokens[first_scored:]`, each given all tokens before it.
 
-        Decoded as a prompt is, many tokens a call: kernels for single tokens round in other places, and with quantized
-        weights that alone makes some 0.01 nats a token.
+        The tokens are decoded like a prompt, many per call. The kernels for single tokens round differently: with
+        quantized weights this alone makes a difference of about 0.01 nats per token.
         """
         self._eval(tokens[:-1], fresh=True)
         rows = self._llama.scores[first_scored - 1 : len(tokens) - 1].astype(np.float64)  # [scored, n_vocab]
@@ -69,7 +69,7 @@ class PlainModel:
         return float((wanted - np.logaddexp.reduce(rows, axis=1)).sum())
 
     def greedy(self, tokens: Sequence[int], n_tokens: int) -> Iterator[GreedyStep]:
-        """The most likely tokens after `tokens`, the lowest id first among equals; end-of-generation tokens as well."""
+        """Yield the greedy tokens after `tokens`, even past an end-of-generation token. A tie goes to the lowest id."""
         logits = self._logits_after(tokens, fresh=True)
         for _ in range(n_tokens):
             token = int(logits.argmax())
@@ -88,12 +88,15 @@ class PlainModel:
         try:
             self._llama.eval(list(tokens))
         except RuntimeError as error:
-            raise LlamaError(f"one sequence alone cannot be decoded: {error}", library.log_tail()[-5:]) from error
+            raise LlamaError(f"cannot decode a single sequence: {error}", library.log_tail()[-5:]) from error
 
 
 @contextlib.contextmanager
 def without_repacked_weights() -> Iterator[None]:
-    """`Llama` has no argument for `use_extra_bufts`, without which some machines fault (see `model`)."""
+    """Set `use_extra_bufts` to False while a `Llama` is made: some machines crash otherwise (see `model`).
+
+    `Llama` has no argument for this setting, so its default is replaced.
+    """
     module: Any = llama_cpp.llama_cpp
     defaults = module.llama_model_default_params
 

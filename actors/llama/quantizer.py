@@ -1,7 +1,7 @@
-"""Quantizing a GGUF file: what llama.cpp would make of a model, and the making itself.
+"""Quantize a GGUF file, or predict the result.
 
-All of it is `llama_model_quantize`, as the program llama-quantize calls it, so tensor data come out byte-identical.
-Verifying what was made, and the manifest, are the quantization role's (`actors.quantization`).
+Both use `llama_model_quantize` in the same way as the program llama-quantize, so the tensor data is byte-identical.
+`actors.quantization` verifies the new file and writes its manifest.
 """
 
 from __future__ import annotations
@@ -26,54 +26,54 @@ from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, apply_overrides
 
 
 class ReportSteps(Protocol):
-    """What making a GGUF calls after each tensor: what is done with them, how many are done, and of how many."""
+    """Called after each tensor while a GGUF is made: what is being done, how many tensors are done, and of how many."""
 
     def __call__(self, what: str, done: int, total: int) -> None: ...
 
 
-def nobody_listens(what: str, done: int, total: int) -> None:
-    """Steps of which nobody wants to know."""
+def ignore_steps(what: str, done: int, total: int) -> None:
+    """Ignore the reported steps."""
 
 
 MAX_BUFFER_BYTES = 2**30
-"""Rows of a tensor that llama.cpp holds at once (it would take 8 GiB); rows are quantized one by one, so the result
-is the same, and a machine has room for several quantizations."""
-# A string in llama_model_kv_override holds 127 bytes and its end.
+"""Maximum size of the rows that llama.cpp holds in memory at once. Its default is 8 GiB. Rows are quantized one by one,
+so a smaller limit gives the same result, and several quantizations fit on one machine."""
+# A string in llama_model_kv_override holds 127 bytes and a terminating null.
 _MAX_TEXT_BYTES = 127
 
 
 @dataclass(frozen=True)
 class ImatrixData:
-    """An importance matrix as quantization wants it, with what is known of its making."""
+    """An importance matrix in the form that quantization needs, with its provenance."""
 
     importance: Mapping[str, NDArray[np.float32]]
-    """Mean square of the activations by tensor name, flat: experts one after the other."""
+    """Mean squared activations, one flat array per tensor name. Experts follow one another."""
     file_name: str
     dataset: str
-    """The first data set's name; empty where unknown."""
+    """Name of the first data set. Empty if unknown."""
     n_chunks: int
 
 
 @dataclass(frozen=True)
 class TensorPlan:
-    """What llama.cpp does to one tensor."""
+    """The predicted type and size of one tensor."""
 
     name: str
     source_type: str
     type: str
-    """ggml's name of the type, upper case."""
+    """ggml's name of the new type, in upper case."""
     n_bytes: int
     fallback_from: str | None
-    """The type that the recipe wanted and the row length forbade; None where it got what it wanted."""
+    """The type that was wanted but does not fit the row length. None: no fallback was needed."""
 
 
 @dataclass(frozen=True)
 class QuantizePlan:
-    """What llama.cpp would make of a model, tensor by tensor."""
+    """The predicted result of a quantization, tensor by tensor."""
 
     tensors: tuple[TensorPlan, ...]
     size_bytes: int
-    """Of the whole file: header and padded tensors. The header may grow by some bytes of provenance."""
+    """Size of the whole file: header and padded tensors. The real header may have a few more bytes of provenance."""
 
     @property
     def fallbacks(self) -> tuple[TensorPlan, ...]:
@@ -88,17 +88,17 @@ def quantize(
     imatrix: ImatrixData | None,
     threads: int,
     overrides: TypeOverrides = NO_OVERRIDES,
-    report: ReportSteps = nobody_listens,
+    report: ReportSteps = ignore_steps,
 ) -> tuple[str, ...]:
-    """Quantize a file, dequantizing it first where it is quantized already.
+    """Quantize a file. Tensors that are already quantized are dequantized first.
 
-    The output is written in place: give a temporary name, and rename it once it is verified.
+    The output is written directly to `output_path`: give a temporary name, and rename the file after verifying it.
 
     Returns:
         llama.cpp's log, line by line.
 
     Raises:
-        LlamaError: llama.cpp refused; the log's last lines say why.
+        LlamaError: llama.cpp refused. The last log lines in the error say why.
     """
     params = _params(quant_type, threads)
     kept = apply_overrides(params, overrides)
@@ -107,7 +107,7 @@ def quantize(
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
         params.kv_overrides = ctypes.cast(arrays.provenance, ctypes.POINTER(llama_cpp.llama_model_kv_override))
     log = _run(model_path, output_path, params, lambda line: _report_tensor(line, report))
-    del kept  # alive until here, for llama.cpp reads it
+    del kept  # must be alive until here, because llama.cpp reads it
     return log
 
 
@@ -118,19 +118,19 @@ def plan_quantization(
     with_imatrix: bool,
     overrides: TypeOverrides = NO_OVERRIDES,
 ) -> QuantizePlan:
-    """What llama.cpp would make of the model, without making it (its dry run).
+    """Predict the result of `quantize` without writing a file (llama.cpp's dry run).
 
     Args:
-        with_imatrix: some types choose other tensor types where importance is known.
+        with_imatrix: an importance matrix will be used. Some methods then choose other tensor types.
     """
     params = _params(quant_type, threads=1)
     params.dry_run = True
     kept = apply_overrides(params, overrides)
-    arrays = _ImatrixArrays.of(_STAND_IN) if with_imatrix else None
+    arrays = _ImatrixArrays.of(_PLACEHOLDER_IMATRIX) if with_imatrix else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
     log = _run(model_path, "", params)
-    del kept  # alive until here, for llama.cpp reads it
+    del kept  # must be alive until here, because llama.cpp reads it
     layout = read_layout(Path(model_path))
     targets, fallbacks = _logged_types(log)
     tensors = []
@@ -141,17 +141,6 @@ def plan_quantization(
     align = gguf.GGUF_DEFAULT_ALIGNMENT
     size_bytes = layout.data_offset + sum(-(-tensor.n_bytes // align) * align for tensor in tensors)
     return QuantizePlan(tuple(tensors), size_bytes)
-
-
-def predicted_size(
-    model_path: str | Path,
-    quant_type: QuantType,
-    *,
-    with_imatrix: bool = False,
-    overrides: TypeOverrides = NO_OVERRIDES,
-) -> int:
-    """Bytes of the file that `quantize` would write, but for some bytes of provenance."""
-    return plan_quantization(model_path, quant_type, with_imatrix=with_imatrix, overrides=overrides).size_bytes
 
 
 def _params(quant_type: QuantType, threads: int) -> llama_cpp.llama_model_quantize_params:
@@ -167,9 +156,9 @@ def _run(
     model_path: str | Path,
     output_path: str | Path,
     params: llama_cpp.llama_model_quantize_params,
-    listen: Callable[[str], None] | None = None,
+    on_line: Callable[[str], None] | None = None,
 ) -> tuple[str, ...]:
-    with library.captured_log(listen) as log:
+    with library.captured_log(on_line) as log:
         status = llama_cpp.llama_model_quantize(
             str(model_path).encode(), str(output_path).encode(), ctypes.byref(params)
         )
@@ -178,13 +167,13 @@ def _run(
     return tuple(log)
 
 
-# A dry run looks only at whether there is an importance matrix.
-_STAND_IN = ImatrixData({"-": np.ones(1, np.float32)}, "", "", 0)
+# A dry run checks only whether an importance matrix is given, not its content.
+_PLACEHOLDER_IMATRIX = ImatrixData({"-": np.ones(1, np.float32)}, "", "", 0)
 
 
 @dataclass(frozen=True)
 class _ImatrixArrays:
-    """C arrays for llama.cpp, and what must stay alive as long as they do."""
+    """C arrays for llama.cpp, and the numpy arrays that must stay alive with them."""
 
     entries: ctypes.Array[llama_cpp.llama_model_imatrix_data]
     provenance: ctypes.Array[llama_cpp.llama_model_kv_override]
@@ -192,7 +181,7 @@ class _ImatrixArrays:
 
     @classmethod
     def of(cls, imatrix: ImatrixData) -> _ImatrixArrays:
-        # One more entry than there is data: the null name ends the array.
+        # One extra entry: a null name ends the array.
         entries = (llama_cpp.llama_model_imatrix_data * (len(imatrix.importance) + 1))()
         kept = []
         for entry, (name, values) in zip(entries, imatrix.importance.items(), strict=False):
@@ -205,7 +194,7 @@ class _ImatrixArrays:
 
 
 def _provenance(imatrix: ImatrixData) -> ctypes.Array[llama_cpp.llama_model_kv_override]:
-    """The keys that llama-quantize writes (tools/quantize/quantize.cpp), ended by an empty key."""
+    """Return the metadata that llama-quantize writes (tools/quantize/quantize.cpp). An empty key ends the array."""
     texts = {"file": imatrix.file_name, "dataset": imatrix.dataset}
     numbers = {"entries_count": len(imatrix.importance), "chunks_count": imatrix.n_chunks}
     overrides = (llama_cpp.llama_model_kv_override * (len(texts) + len(numbers) + 1))()
@@ -214,7 +203,7 @@ def _provenance(imatrix: ImatrixData) -> ctypes.Array[llama_cpp.llama_model_kv_o
         slot = next(slots)
         slot.key = f"quantize.imatrix.{suffix}".encode()
         slot.tag = llama_cpp.LLAMA_KV_OVERRIDE_TYPE_STR
-        # Cut at a character's border, never within one.
+        # Cut between characters, never inside one.
         slot.value.val_str = text.encode()[:_MAX_TEXT_BYTES].decode("utf-8", "ignore").encode()
     for suffix, number in numbers.items():
         slot = next(slots)
@@ -228,7 +217,7 @@ _DONE = re.compile(r"^\[ *(\d+)/ *(\d+)\]")
 
 
 def _report_tensor(line: str, report: ReportSteps) -> None:
-    """llama.cpp ends a tensor's line in its log when the tensor is written."""
+    """Report a step if the log line is about a tensor. llama.cpp completes that line when the tensor is written."""
     if match := _DONE.match(line.strip()):
         report("quantizing", int(match[1]), int(match[2]))
 
@@ -238,7 +227,7 @@ _FALLBACK = re.compile(r"^warning: (\S+) .*\(required for type +(\w+)\).*-> fall
 
 
 def _logged_types(log: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """From the log of a dry run: the new type of each converted tensor, and the wanted type of each fallback."""
+    """Read the log of a dry run. Return the new type of each converted tensor, and the wanted type of each fallback."""
     targets, fallbacks = {}, {}
     for line in log:
         if match := _CONVERTED.match(line.strip()):

@@ -1,12 +1,13 @@
-"""What a type would lose of a tensor: rows are quantized and dequantized for real, and the difference is weighted.
+"""Measure the rounding error of a tensor in a type: quantize and dequantize rows, and weight the difference.
 
-For one tensor with weights w (rows r, columns j) and mean squared activations m, as an importance matrix has them,
+For one tensor with weights w (rows r, columns j), dequantized weights q, and mean squared activations m (from an
+importance matrix):
 
     error(type) = sum_r sum_j m_j (w_rj - q_rj)^2        energy = sum_r sum_j m_j w_rj^2
 
-are the expected squared error and the expected square of the tensor's output, if its inputs were uncorrelated. m is 1
-where nothing is known of a tensor. Which tensors and types are measured, and what is made of it, is left to
-`actors.quantization`.
+If the inputs were uncorrelated, these would be the expected squared error and the expected square of the tensor's
+output. m is 1 for a tensor without importance data. `actors.quantization` decides which tensors and types are
+measured, and how the results are used.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ from actors.llama.gguf_layout import TensorInfo
 
 @dataclass(frozen=True)
 class RoundingErrors:
-    """One tensor, measured on a sample of its rows."""
+    """The rounding errors of one tensor, measured on a sample of its rows."""
 
     rows: int
-    """Of the whole tensor, those of all experts."""
+    """Number of rows in the whole tensor, all experts included."""
     rows_measured: int
     energy: float
-    """Of the measured rows alone, as the errors."""
+    """Energy of the measured rows only."""
     errors: dict[str, float]
-    """By type, upper case."""
+    """Error of the measured rows, one entry per type (upper case)."""
 
     def relative(self, kind: str) -> float:
-        """Error over energy; 0 where there is nothing that could be lost."""
+        """Return error / energy, or 0 if the energy is 0."""
         return self.errors[kind] / self.energy if self.energy > 0 else 0.0
 
 
 def sample_rows(n_rows: int, row_length: int, max_elements: int) -> NDArray[np.int64]:
-    """Indices of the rows that are measured: all, or some at equal distances, at least 64 of them."""
+    """Return the indices of the rows to measure: all rows, or at least 64 at equal distances."""
     wanted = max(max_elements // row_length, 64)
     if n_rows <= wanted:
         return np.arange(n_rows)
-    # From the middle of each stretch, so that neither end of the tensor is always in.
+    # Take the middle of each stretch, so that the sample does not always include an end of the tensor.
     return ((np.arange(wanted) + 0.5) * n_rows / wanted).astype(np.int64)
 
 
@@ -56,13 +57,13 @@ def measure(
     *,
     max_elements: int,
 ) -> RoundingErrors:
-    """Measure types on a tensor of two or three dimensions.
+    """Measure the errors of several types on a tensor with two or three dimensions.
 
     Args:
-        path: the GGUF file in which the tensor lies.
-        kinds: upper case; their blocks must fit the rows.
-        importance: mean squared activations, flat: experts one after the other; None where unknown.
-        max_elements: of a larger tensor only so many elements are measured, about.
+        path: the GGUF file that contains the tensor.
+        kinds: types in upper case. Their blocks must fit the rows.
+        importance: mean squared activations as a flat array, experts one after the other. None if unknown.
+        max_elements: in a larger tensor, only about this number of elements is measured.
     """
     length, per_expert = tensor.shape[0], tensor.shape[1]
     n_rows = tensor.n_elements // length
@@ -82,7 +83,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Loss:
-    """What one tensor of a finished file lost against its source, on a sample of its rows."""
+    """The error of one tensor in a finished file against its source, measured on a sample of its rows."""
 
     rows: int
     rows_measured: int
@@ -97,13 +98,13 @@ def compare(
     *,
     max_elements: int,
 ) -> Loss:
-    """Error and energy of a tensor as it was made, of two or three dimensions and one shape in both files.
+    """Measure the error of a finished tensor against its source. Both have the same two or three dimensions.
 
     Args:
-        source: its file, and where it lies in there.
-        made: likewise.
-        importance: as in `measure`.
-        max_elements: likewise.
+        source: file and table row of the source tensor.
+        made: file and table row of the finished tensor.
+        importance: see `measure`.
+        max_elements: see `measure`.
     """
     length, per_expert = source[1].shape[0], source[1].shape[1]
     n_rows = source[1].n_elements // length
@@ -127,6 +128,6 @@ def _read_rows(path: Path, tensor: TensorInfo, rows: NDArray[np.int64]) -> NDArr
 
 
 def _weighted_square(values: NDArray[np.float32], weights: NDArray[np.float32] | None) -> float:
-    """Sum over all elements, each column at its weight."""
+    """Return the sum of the squared elements, with one weight per column."""
     columns = np.einsum("rj,rj->j", values, values, dtype=np.float64)
     return float(columns.sum() if weights is None else columns @ weights.astype(np.float64))

@@ -1,6 +1,7 @@
-"""Loading a new GGUF as its users will, and decoding a few tokens: the last thing that is asked of it.
+"""The last check of a new GGUF: load it as users will, and decode a few tokens.
 
-Once: the same load validates every row. What follows from the outcome is `actors.quantization.verify`'s.
+The file is loaded only once, because the same load also validates every row. `actors.quantization.verify` uses the
+result.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from actors.llama import library
 from actors.llama.model import Model
 
 PROMPT = "One, two, three, four,"
-"""Short and the same for every model; what is said in answer does not matter, only that it can be said."""
+"""A short prompt, the same for every model. The answer does not matter, only that decoding works."""
 TOKENS = 4
-_ROOM = 64  # tokens: more than any tokenizer makes of the prompt, and few enough for a small graph
+_ROOM = 64  # tokens: more than any tokenizer needs for the prompt, and few enough for a small graph
 
 
 @dataclass(frozen=True)
 class Decodes:
-    """A few tokens, decoded greedily."""
+    """The result of decoding a few tokens greedily."""
 
     prompt_tokens: int
     tokens: tuple[int, ...]
-    """What was decoded: `TOKENS`, or fewer where the logits were not finite."""
+    """The decoded tokens: `TOKENS` of them, or fewer if logits were not finite."""
     finite: bool
-    """Every logit that was looked at is a number."""
+    """True if all logits were finite."""
 
 
 def load_and_decode(path: str | Path, *, threads: int) -> Decodes:
-    """Load the whole model with every row validated (no NaN, no infinity, no broken block), and decode.
+    """Load the whole model, validate every row (no NaN, no infinity, no broken block), and decode a few tokens.
 
     Raises:
-        LlamaError: it does not load, holds invalid rows, or llama.cpp cannot decode with it.
+        LlamaError: the file does not load, has invalid rows, or llama.cpp cannot decode with it.
     """
     with Model(path, check_tensors=True) as model:
         prompt = model.tokenize(PROMPT, add_special=True, parse_special=False)
@@ -55,7 +56,7 @@ def load_and_decode(path: str | Path, *, threads: int) -> Decodes:
 
 
 def check_decodes(path: str | Path) -> None:
-    """The same for a file that somebody else made. Raises `LlamaError`, also for logits that are not finite."""
+    """Run `load_and_decode` on a file from elsewhere. Raise `LlamaError` if it fails or if logits are not finite."""
     if not load_and_decode(path, threads=1).finite:
         raise LlamaError(f"{path} loads, but its logits are not finite")
 
@@ -72,7 +73,10 @@ def _decode(context: llama_cpp.llama_context_p, prompt: list[int], n_vocab: int)
 
 
 def _logits(context: llama_cpp.llama_context_p, tokens: list[int], n_vocab: int) -> NDArray[np.float32]:
-    """Logits (n_vocab,) after the last of `tokens`; llama.cpp's own memory, valid until the next call."""
+    """Decode `tokens` and return the last token's logits (n_vocab,).
+
+    They are a view of llama.cpp's memory and are valid until the next call.
+    """
     array = (llama_cpp.llama_token * len(tokens))(*tokens)
     with library.captured_log() as log:
         status = llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(array, len(tokens)))

@@ -13,9 +13,7 @@ from actors.llama.layout import EngineLayout
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import CheckOrder, Endpoint, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReferenceModel
 from conf.schema import PipelineConfig
-
-AA = "~aa"
-"""Suffix in the name of a reference's second arm: the same file in another batch layout."""
+from reporting.analysis.scored_arms import AA_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class PlannedArm:
     @property
     def is_aa(self) -> bool:
         """True if it is its reference's file again, in another batch layout."""
-        return self.name.endswith(AA)
+        return self.name.endswith(AA_SUFFIX)
 
     @property
     def made_by(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from gguf import GGUF_DEFAULT_ALIGNMENT
 from actors.llama import ggml
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader
-from actors.llama.overrides import TypeOverrides, ordered_types
+from actors.llama.overrides import TypeOverrides, requested_types
 from actors.llama.quantizer import QuantizePlan, TensorPlan
 from actors.quantization.allocation import Option, select_cheapest, spread
 from actors.recipes import ByteBudget
@@ -135,7 +135,7 @@ def make_problem(
         covered: tensors for which the importance matrix has data.
     """
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
-    ordered = ordered_types(list(shapes), overrides)
+    ordered = requested_types(list(shapes), overrides)
     upward = budget.extra_bpw is not None
     ladders = tuple(
         _ladder(tensor, shapes, header.expert_share, quant_type, has_data=tensor.name in covered, upward=upward)

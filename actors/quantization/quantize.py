@@ -16,8 +16,8 @@ from actors.llama.file_types import QuantType, resolve_type
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.llama.library import versions
-from actors.llama.overrides import TypeOverrides, check_fit, ordered_types
-from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, nobody_listens, plan_quantization, quantize
+from actors.llama.overrides import TypeOverrides, check_fit, requested_types
+from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, ignore_steps, plan_quantization, quantize
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
 from actors.orders import QuantizeOrder
@@ -121,7 +121,7 @@ class ArmManifest:
     """None in manifests written before this field existed."""
 
 
-def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: ReportSteps = nobody_listens) -> ArmManifest:
+def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: ReportSteps = ignore_steps) -> ArmManifest:
     """Make one GGUF, verify it, and write its manifest last.
 
     Args:
@@ -271,7 +271,7 @@ def _override_uses(plan: QuantizePlan, overrides: TypeOverrides) -> tuple[Overri
     """Return one entry per override that sets the type of at least one tensor."""
     kinds = {tensor.name: tensor for tensor in plan.tensors}
     by_override: dict[tuple[str, str], list[str]] = {}
-    for name, order in ordered_types(kinds, overrides).items():
+    for name, order in requested_types(kinds, overrides).items():
         tensor = kinds[name]
         if tensor.fallback_from == order.type:
             outcome = "fallback"

@@ -11,7 +11,7 @@ from actors.errors import ConflictError
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, read_layout
-from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, ordered_types
+from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, requested_types
 from actors.llama.quantizer import QuantizePlan
 from actors.llama.trial import Decodes, load_and_decode
 
@@ -63,7 +63,7 @@ def _compare_tensors(made: Layout, source: Layout, plan: QuantizePlan) -> None:
 
 def _compare_overrides(made: Layout, source: Layout, plan: QuantizePlan, overrides: TypeOverrides) -> None:
     """Raise if an overridden tensor has another type than ordered, is no named fallback, and may be quantized."""
-    ordered = ordered_types([tensor.name for tensor in made.tensors], overrides)
+    ordered = requested_types([tensor.name for tensor in made.tensors], overrides)
     before = {tensor.name: tensor.type for tensor in source.tensors}
     fallbacks = {tensor.name: tensor.fallback_from for tensor in plan.fallbacks}
     for tensor in made.tensors:

@@ -25,7 +25,7 @@ import numpy as np
 
 from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
-from actors.engines.prefix import BESIDE_SLOTS
+from actors.engines.prefix import EXTRA_SEQUENCES
 from actors.engines.sampling import draw_tokens, generator_for
 from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
@@ -102,7 +102,7 @@ def _decode(setting: Setting, model: Path) -> list[Measure]:
     program = programs.find("llama-batched-bench")
     text = " ".join(["word"] * (PROMPT_TOKENS - 1))
     task = Generate((Message("user", text),), False, (), ANSWER_TOKENS)
-    cells = (SEQUENCES + BESIDE_SLOTS) * 256
+    cells = (SEQUENCES + EXTRA_SEQUENCES) * 256
     ours, theirs = [], []
     for _ in range(setting.repeats):
         engine = LlamaEngine(str(model), _layout(setting.threads, SEQUENCES, cells, unified=False))

@@ -1,11 +1,9 @@
-"""Perplexity and KL divergence against llama.cpp's own program, on the real model and text."""
+"""Perplexity and KL divergence equal those of llama-perplexity, on a real model and text."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -22,17 +20,14 @@ from actors.llama.quantizer import quantize
 from actors.orders import Measure
 from conf.schema import Sampling
 from tests.conftest import ignore, layout
+from tests.llama_programs import require_program
 
 CHUNKS = 3
 
 
 @pytest.fixture
 def program() -> str:
-    folders = os.pathsep.join([os.environ.get("LLAMA_TOOLS", ""), os.environ.get("PATH", "")])
-    found = shutil.which("llama-perplexity", path=folders)
-    if found is None:
-        pytest.skip("llama-perplexity is neither in LLAMA_TOOLS nor on PATH")
-    return found
+    return require_program("llama-perplexity")
 
 
 @pytest.mark.slow
@@ -40,7 +35,7 @@ def program() -> str:
     ("benchmark", "file"),
     [("perplexity_wikitext2", "wikitext2/wiki.test.raw.txt"), ("perplexity_ja_wiki", "ja_wiki/test.txt")],
 )
-def test_perplexity_is_that_of_llama_perplexity(
+def test_perplexity_equals_that_of_llama_perplexity(
     benchmark: str, file: str, program: str, smollm2_path: str, data_dir: Path
 ) -> None:
     with Model(smollm2_path, vocab_only=True) as vocabulary:
@@ -49,7 +44,7 @@ def test_perplexity_is_that_of_llama_perplexity(
     chunks = [chunk for chunk in engine.measure(data.items[:CHUNKS], ignore) if isinstance(chunk, Measured)]
     engine.close()
     ours = math.exp(sum(chunk.nll_sum for chunk in chunks) / sum(chunk.n_tokens for chunk in chunks))
-    # No repacking and no flash attention, as in the layout: other kernels differ in the fourth digit.
+    # No repacking and no flash attention, as in the layout. Other kernels differ in the fourth digit.
     options = ["-c", "512", "-b", "512", "-t", "1", "--chunks", str(CHUNKS), "--no-repack", "-fa", "off"]
     command = [program, "-m", smollm2_path, "-f", str(data_dir / file), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
@@ -69,7 +64,7 @@ def arms(smollm2_path: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.slow
-def test_divergence_is_that_of_llama_perplexity(
+def test_divergence_equals_that_of_llama_perplexity(
     arms: dict[str, str], program: str, smollm2_path: str, data_dir: Path, tmp_path: Path
 ) -> None:
     with Model(smollm2_path, vocab_only=True) as vocabulary:
@@ -93,11 +88,11 @@ def test_divergence_is_that_of_llama_perplexity(
         assert abs(kld - _stated(said, r"Mean +KLD: +([\d.]+)")) <= max(0.01 * kld, 2e-5)
         stated[place] = _stated(said, r"Mean PPL\(Q\) +: +([\d.]+)")
         agree = sum(one.top_agree for one in sums if one) / n_tokens
-        # 16 bits of a log-probability make two nearly equal tokens change places now and then.
+        # With 16-bit log-probabilities two nearly equal tokens sometimes change places.
         assert agree == pytest.approx(_stated(said, r"Same top p: +([\d.]+)") / 100, abs=0.004)
         change = math.sqrt(sum(one.p_change_squares for one in sums if one) / n_tokens)
         assert change == pytest.approx(_stated(said, r"RMS Δp +: +([\d.]+)") / 100, rel=0.01, abs=1e-4)
-    # The reference's own run and not "PPL(base)": the file holds no log-probability below a row's best less 16.
+    # Use the reference's own run, not "PPL(base)": the file has no log-probability more than 16 below a row's highest.
     for place, perplexity in stated.items():
         nll = sum(row[place].nll_sum for row in found if isinstance(row[place], Measured))
         assert math.exp(nll / (255 * CHUNKS)) == pytest.approx(perplexity, rel=1e-4)

@@ -1,4 +1,4 @@
-"""Models with a sliding window, recurrent layers, or both kinds of memory: batched as if each sequence were alone."""
+"""Models with a sliding window, recurrent layers, or both: batched results equal those of one sequence at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, choice, 
 from tests.tiny_architectures import Architecture, write_tiny_architecture
 
 ARCHITECTURES: tuple[Architecture, ...] = ("gemma2", "mamba", "jamba")
-N_CTX_BY_SEQUENCE = 6 * 512  # four slots, the common prefix, and the item that waits
+N_CTX_BY_SEQUENCE = 6 * 512  # four slots, the common prefix, and the held prompt
 LAYOUTS = {
-    "one run of cells": layout(),
-    "cells by sequence": layout(unified=False, n_ctx=N_CTX_BY_SEQUENCE),
+    "unified cache": layout(),
+    "cells per sequence": layout(unified=False, n_ctx=N_CTX_BY_SEQUENCE),
     "nothing shared": layout(unified=False, share=False, n_ctx=N_CTX_BY_SEQUENCE),
 }
 CHOICES = [
@@ -32,7 +32,7 @@ CHOICES = [
 
 @dataclass(frozen=True)
 class Alone:
-    """What a model says where each token is decoded from an empty cache."""
+    """The results of a model if each token is decoded from an empty KV cache."""
 
     path: str
     texts: list[str]
@@ -64,14 +64,14 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("how", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_batched_results_equal_those_of_one_sequence_at_a_time(alone: Alone, how: EngineLayout) -> None:
     engine = LlamaEngine(alone.path, how)
-    # Three seeds of six items in four slots: prompts are forked, held for later seeds, and slots are used again.
+    # Three seeds of six items in four slots: prompts are forked, held for later seeds, and slots are reused.
     answers = engine.generate(QUESTIONS, [0, 1, 2], GREEDY, ignore)
     assert [answer.text for answer in answers if isinstance(answer, Answer)] == [
         text for text in alone.texts for _ in range(3)
     ]
     for expected, result in zip(alone.logliks, engine.choose(CHOICES, ignore), strict=True):
         assert isinstance(result, Choices)
-        # f16 keys and values are summed in another order: 2e-4 a token, of which an ending has 25 at most.
+        # f16 keys and values are summed in another order: 2e-4 per token, and an ending has at most 25 tokens.
         assert result.logliks == pytest.approx(expected, abs=5e-3)
     (measured,) = engine.measure([chunk()], ignore)
     assert isinstance(measured, Measured)
@@ -80,10 +80,10 @@ def test_batched_results_equal_those_of_one_sequence_at_a_time(alone: Alone, how
 
 
 def test_answers_of_these_models_differ_between_questions(alone: Alone) -> None:
-    assert len(set(alone.texts)) > 3  # or equal answers would prove nothing
+    assert len(set(alone.texts)) > 3  # otherwise equal answers would prove nothing
 
 
-def test_prompts_are_decoded_once_where_they_are_shared_and_each_time_where_not(alone: Alone) -> None:
+def test_prompts_are_decoded_once_if_shared_and_otherwise_per_sequence(alone: Alone) -> None:
     tokens = []
     for how in LAYOUTS.values():
         engine = LlamaEngine(alone.path, how)
@@ -95,15 +95,13 @@ def test_prompts_are_decoded_once_where_they_are_shared_and_each_time_where_not(
 
 
 @pytest.mark.parametrize("how", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_a_beginning_that_was_kept_changes_no_bit_and_is_decoded_once_where_it_can_be(
-    alone: Alone, how: EngineLayout
-) -> None:
+def test_a_kept_prefix_changes_no_bit_and_is_decoded_once_if_possible(alone: Alone, how: EngineLayout) -> None:
     engine, fresh = LlamaEngine(alone.path, how), LlamaEngine(alone.path, how)
     tokens = []
-    engine.generate([*QUESTIONS, *QUESTIONS[:2]], [5, 6], SAMPLED, ignore)  # leaves cells in an order of its own
+    engine.generate([*QUESTIONS, *QUESTIONS[:2]], [5, 6], SAMPLED, ignore)  # leaves the cells in a different order
     for block in (QUESTIONS[:4], QUESTIONS[1:], QUESTIONS):
         engine.take_usage()
-        fresh.measure([chunk()], ignore)  # nothing is kept
+        fresh.measure([chunk()], ignore)  # drops the prefix
         fresh.take_usage()
         assert engine.generate(block, [0, 1], SAMPLED, ignore) == fresh.generate(block, [0, 1], SAMPLED, ignore)
         tokens.append((fresh.take_usage().prompt_tokens, engine.take_usage().prompt_tokens))

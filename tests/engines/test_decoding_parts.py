@@ -1,4 +1,4 @@
-"""The small parts of decoding: batches, stop strings, log-probabilities, sampling."""
+"""Parts of decoding: batches, stop strings, log-probabilities and sampling."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scipy.special import log_softmax, softmax
 from actors.engines.logprobs import token_logprobs
 from actors.engines.prefix import shared_length
 from actors.engines.sampling import draw_tokens, generator_for
-from actors.engines.stops import StopWatch
-from actors.llama.batch import Run, lay
+from actors.engines.stops import StopDetector
+from actors.llama.batch import Run, make_batches
 from conf.schema import Sampling
 
 RUNS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
 
 
 @given(RUNS, st.integers(1, 16), st.integers(1, 8))
-def test_batches_hold_all_tokens_in_order_within_both_limits(
+def test_batches_contain_all_tokens_in_order_within_both_limits(
     sizes: list[tuple[int, int]], most_tokens: int, most_rows: int
 ) -> None:
     runs = [Run(i, 10 * i, list(range(100 * i, 100 * i + n)), min(first, n)) for i, (n, first) in enumerate(sizes)]
-    batches = lay(runs, most_tokens, most_rows)
+    batches = make_batches(runs, most_tokens, most_rows)
     assert [int(t) for batch in batches for t in batch.tokens] == [t for run in runs for t in run.tokens]
     for batch in batches:
         assert 0 < len(batch.tokens) <= most_tokens
@@ -33,8 +33,8 @@ def test_batches_hold_all_tokens_in_order_within_both_limits(
 
 
 @given(st.text(alphabet="ab#\n質", max_size=30), st.lists(st.integers(1, 4), max_size=100))
-def test_a_stop_string_is_found_wherever_token_borders_fall(text: str, cuts: list[int]) -> None:
-    stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), StopWatch(("#\n", "質a")), False, 0
+def test_a_stop_string_is_found_across_token_borders(text: str, cuts: list[int]) -> None:
+    stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), StopDetector(("#\n", "質a")), False, 0
     for size in [*cuts, *[1] * len(raw)]:
         if at >= len(raw) or stopped:
             break
@@ -48,13 +48,13 @@ def test_a_stop_string_is_found_wherever_token_borders_fall(text: str, cuts: lis
         assert watch.text == text
 
 
-def test_a_character_that_is_cut_in_two_becomes_a_replacement_mark() -> None:
-    watch = StopWatch(())
+def test_an_incomplete_character_becomes_a_replacement_character() -> None:
+    watch = StopDetector(())
     watch.add("質".encode()[:2])
     assert watch.text == "\ufffd"
 
 
-def test_log_probabilities_agree_with_scipys_in_float64() -> None:
+def test_log_probabilities_equal_those_of_scipy_in_float64() -> None:
     rng = np.random.default_rng(1)
     logits = (rng.standard_normal((50, 1000)) * 8).astype(np.float32)
     tokens = rng.integers(0, 1000, 50)
@@ -62,14 +62,14 @@ def test_log_probabilities_agree_with_scipys_in_float64() -> None:
     np.testing.assert_allclose(token_logprobs(logits, tokens), expected, atol=2e-6)
 
 
-def test_temperature_zero_takes_the_most_likely_token_the_lowest_among_equals() -> None:
+def test_temperature_zero_takes_the_most_likely_token_and_the_lowest_id_in_a_tie() -> None:
     logits = np.zeros((2, 300), np.float32)
     logits[0, 7] = 1
     assert draw_tokens(logits, [], Sampling(temperature=0.0)) == [7, 0]
 
 
 def allowed_by_the_plain_rule(logits: np.ndarray, sampling: Sampling) -> dict[int, float]:
-    """Tokens and probabilities by the textbook: sort all, top-k, top-p, min-p, then temperature."""
+    """Return tokens and probabilities by the plain algorithm: sort, top-k, top-p, min-p, then temperature."""
     order = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
     order = order[: sampling.top_k or None]
     p = softmax(logits[order].astype(np.float64))
@@ -89,7 +89,7 @@ def allowed_by_the_plain_rule(logits: np.ndarray, sampling: Sampling) -> dict[in
         Sampling(top_k=0, top_p=1.0, min_p=0.2, temperature=0.3),
     ],
 )
-def test_draws_follow_the_plain_rule_in_kind_and_in_number(sampling: Sampling) -> None:
+def test_sampled_tokens_and_their_frequencies_follow_the_plain_rule(sampling: Sampling) -> None:
     logits = (np.random.default_rng(5).standard_normal(9000) * 3).astype(np.float32)
     expected = allowed_by_the_plain_rule(logits, sampling)
     generator, n = generator_for(0, "item"), 1500
@@ -100,13 +100,13 @@ def test_draws_follow_the_plain_rule_in_kind_and_in_number(sampling: Sampling) -
         assert abs(drawn.count(token) / n - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-9
 
 
-def test_each_seed_and_item_has_a_generator_of_its_own() -> None:
+def test_each_seed_and_item_has_its_own_generator() -> None:
     first = {generator_for(seed, item).random() for seed in (0, 1, 11) for item in ("1-a", "a", "1a")}
     assert len(first) == 9
     assert generator_for(3, "x").random() == generator_for(3, "x").random()
 
 
-def test_the_shared_beginning_leaves_a_token_of_each_prompt() -> None:
+def test_the_common_prefix_leaves_at_least_one_token_of_each_prompt() -> None:
     assert shared_length([[1, 2, 3], [1, 2, 4]]) == 2
     assert shared_length([[1, 2], [1, 2, 4]]) == 1
     assert shared_length([[1, 2, 3]]) == 2

@@ -1,4 +1,4 @@
-"""Divergence of rows of logits: a case worked by hand, float64 as oracle, and properties."""
+"""Divergence of rows of logits: a case computed by hand, a comparison with float64, and properties."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.engines.divergence import TokenFigures, compare
+from actors.engines.divergence import TokenStats, compare
 from actors.token_classes import TokenClass
 
 
-def figures(logits: list[NDArray[np.float32]], tokens: NDArray[np.int64], threads: int = 1) -> tuple[TokenFigures, ...]:
+def figures(logits: list[NDArray[np.float32]], tokens: NDArray[np.int64], threads: int = 1) -> tuple[TokenStats, ...]:
     with ThreadPoolExecutor(threads) as pool:
         return compare(logits, tokens, pool)
 
@@ -32,15 +32,15 @@ def test_two_tokens_by_hand() -> None:
     reference_figures, arm = figures([reference, np.zeros((1, 2), np.float32)], np.array([1]))
     assert arm.klds == pytest.approx([0.75 * math.log(1.5) + 0.25 * math.log(0.5)], abs=1e-6)
     assert arm.logprobs == pytest.approx([math.log(0.5)])
-    assert arm.agrees is not None and arm.agrees.tolist() == [True]  # of two equals the first counts
+    assert arm.agrees is not None and arm.agrees.tolist() == [True]  # in a tie the first token counts
     sums = arm.divergence(reference_figures, np.array([True]))
     assert sums is not None
-    assert sums.p_change_sum == pytest.approx(0.25)  # 1/2 where the reference had 1/4
+    assert sums.p_change_sum == pytest.approx(0.25)  # 1/2 instead of the reference's 1/4
     assert sums.p_change_squares == pytest.approx(0.0625)
     assert reference_figures.klds is None
 
 
-def test_it_is_what_float64_says() -> None:
+def test_it_equals_the_result_in_float64() -> None:
     reference, arm = random_logits(1, n_vocab=20_000)
     tokens = np.arange(len(reference))
     _, found = figures([reference, arm], tokens)
@@ -56,7 +56,7 @@ def test_it_is_what_float64_says() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.0, 5.0))
-def test_it_is_never_negative_and_nothing_between_equals(seed: int, noise: float) -> None:
+def test_it_is_never_negative_and_zero_between_equal_models(seed: int, noise: float) -> None:
     reference, arm = random_logits(seed, rows=5, n_vocab=40, noise=noise)
     _, found, same = figures([reference, arm, reference.copy()], np.zeros(5, np.int64))
     assert found.klds is not None and same.klds is not None and same.agrees is not None
@@ -64,7 +64,7 @@ def test_it_is_never_negative_and_nothing_between_equals(seed: int, noise: float
     assert (same.klds == 0).all() and same.agrees.all()
 
 
-def test_neither_threads_nor_other_arms_change_a_bit() -> None:
+def test_threads_and_other_arms_do_not_change_a_bit() -> None:
     reference, arm = random_logits(2)
     (_, other), tokens = random_logits(3), np.arange(len(reference))
     alone = figures([reference, arm], tokens)[1]

@@ -1,4 +1,4 @@
-"""The batched engine against decoding one sequence at a time, and against itself: the same block, the same answers."""
+"""The batched engine gives the same results as one sequence at a time, and the same again for the same block."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def logits_after(model: Model, tokens: list[int]) -> np.ndarray:
 
 
 def greedy_alone(model: Model, item: Item, n_tokens: int) -> str:
-    """The plain way: every token from an empty cache."""
+    """Generate greedily without batching: decode each token from an empty KV cache."""
     task = item.task
     assert isinstance(task, Generate)
     tokens = model.tokenize(task.messages[0].content, add_special=True, parse_special=False)
@@ -78,7 +78,7 @@ def test_seeds_differ_and_come_in_order_within_items(engine: LlamaEngine) -> Non
     assert len({answer.text for answer in together[:3] if isinstance(answer, Answer)}) > 1
     alone = engine.generate(QUESTIONS, [1], SAMPLED, ignore)
     same = [one == other for one, other in zip(together[1::3], alone, strict=True)]
-    # Batch shapes differ, so a last bit may; but each sequence draws from a generator of its own.
+    # The batch shapes differ, so last bits may differ. But each sequence has its own generator.
     assert sum(same) >= 4
 
 
@@ -95,8 +95,8 @@ def test_a_small_cache_runs_fewer_sequences_and_a_tiny_one_is_refused(tiny_path:
     tight.close()
 
 
-def test_cells_by_sequence_are_decoded_in_a_row_to_the_end(tiny_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """llama.cpp would make a pass of its own over the weights for each gap."""
+def test_with_cells_per_sequence_slots_stay_consecutive(tiny_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp would need another pass over the weights for each gap."""
     steps: list[list[int]] = []
     decode = Context.decode
 
@@ -121,7 +121,7 @@ def test_the_token_limit_ends_an_answer_and_is_counted(engine: LlamaEngine) -> N
     assert (answer.finish_reason, answer.completion_tokens) in {("length", 3), ("eog", 0), ("eog", 1), ("eog", 2)}
 
 
-def test_a_stop_string_is_cut_off_with_all_that_follows(engine: LlamaEngine) -> None:
+def test_an_answer_ends_before_its_stop_string(engine: LlamaEngine) -> None:
     (whole,) = engine.generate([QUESTIONS[0]], [0], GREEDY, ignore)
     assert isinstance(whole, Answer)
     (stop, *_) = re.findall("[!-~]", whole.text[1:])
@@ -131,7 +131,7 @@ def test_a_stop_string_is_cut_off_with_all_that_follows(engine: LlamaEngine) -> 
     assert cut.text == whole.text[: whole.text.index(stop)]
 
 
-def test_a_prompt_beyond_the_models_context_is_refused_and_the_others_answered(engine: LlamaEngine) -> None:
+def test_a_prompt_longer_than_the_context_is_refused_and_the_others_are_answered(engine: LlamaEngine) -> None:
     long = question("long", "and the " * 2000)
     results = engine.generate([QUESTIONS[0], long, QUESTIONS[1]], [0, 1], GREEDY, ignore)
     assert [type(result) for result in results] == [Answer, Answer, Refused, Refused, Answer, Answer]
@@ -152,7 +152,7 @@ def test_tokens_are_reported_as_they_are_decoded(engine: LlamaEngine) -> None:
 
 
 def loglik_alone(model: Model, tokens: list[int], scored_from: int) -> float:
-    """The plain way: one decode a token, softmax in float64."""
+    """Compute a log-likelihood without batching: one decode per token, softmax in float64."""
     total = 0.0
     for at in range(scored_from, len(tokens)):
         logits = logits_after(model, tokens[:at]).astype(np.float64)
@@ -169,7 +169,7 @@ def chunk(n_tokens: int = 64, first_scored: int = 33) -> Item:
     return Item("chunk-00000", Measure(tokens, first_scored), None, "hash of chunk")
 
 
-def test_choices_score_as_if_each_were_decoded_alone(engine: LlamaEngine, tiny: Model) -> None:
+def test_choices_get_the_same_score_as_when_decoded_alone(engine: LlamaEngine, tiny: Model) -> None:
     items = [
         choice("c0", SHOTS + "the answer is", (" in", " the end", " another thing and then some")),
         choice("c1", SHOTS + "it is", (" a", " b")),
@@ -185,7 +185,7 @@ def test_choices_score_as_if_each_were_decoded_alone(engine: LlamaEngine, tiny: 
             assert loglik == pytest.approx(loglik_alone(tiny, tokens, start), abs=1e-3)
 
 
-def test_more_choices_than_sequences_are_an_error_that_says_so(engine: LlamaEngine) -> None:
+def test_more_choices_than_sequences_are_an_error(engine: LlamaEngine) -> None:
     with pytest.raises(LlamaError, match="5 choices needs as many sequences"):
         engine.choose([choice("c", "the", (" a", " b", " c", " d", " e"))], ignore)
 

@@ -1,4 +1,4 @@
-"""Endpoints: against a small server on loopback that answers as told, and against llama.cpp's own `llama-server`."""
+"""Endpoints: tested with a small local server with prepared replies, and with `llama-server`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def item(name: str, text: str, *, chat: bool = True, stop: tuple[str, ...] = ())
 
 @contextlib.contextmanager
 def server(reply: Callable[[int, dict[str, Any]], Reply]) -> Iterator[tuple[str, Requests]]:
-    """Answers each request by what `reply` says of its number and body; gives back the address and the requests."""
+    """Serve `reply(number, body)` for each request. Yield the address and the list of requests."""
     asked: Requests = []
     lock = threading.Lock()
 
@@ -54,7 +54,7 @@ def server(reply: Callable[[int, dict[str, Any]], Reply]) -> Iterator[tuple[str,
             self.wfile.write(sent)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Tests are quiet."""
+            """Log nothing."""
 
     made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=made.serve_forever, daemon=True)
@@ -85,7 +85,7 @@ def engine_at(url: str, *, attempts: int = 3, concurrency: int = 4, timeout_s: f
 
 def test_each_seed_is_a_request_and_answers_come_in_order() -> None:
     def reply(number: int, body: dict[str, Any]) -> Reply:
-        time.sleep(0.01 * (body["seed"] % 3))  # the last asked is not the last to answer
+        time.sleep(0.01 * (body["seed"] % 3))  # the last request is not the last to be answered
         return said(f"{body['messages'][-1]['content']}{body['seed']}")
 
     tokens: list[int] = []
@@ -101,20 +101,20 @@ def test_each_seed_is_a_request_and_answers_come_in_order() -> None:
     assert all((request[1].get("stop") == ["\n"]) == (request[1]["messages"][0]["content"] == "A") for request in asked)
 
 
-def test_plain_completions_are_asked_as_such_and_cut_answers_say_so() -> None:
+def test_plain_completions_use_their_own_path_and_report_truncation() -> None:
     with server(lambda number, body: said("4", chat=False, finish="length")) as (url, asked), engine_at(url) as engine:
         (answer,) = engine.generate([item("a", "2+2=", chat=False)], [0], SAMPLING, ignore)
     assert answer == Answer("4", None, 5, 3, "length")
     assert (asked[0][0], asked[0][1]["prompt"]) == ("/v1/completions", "2+2=")
 
 
-def test_an_empty_answer_is_the_models() -> None:
+def test_an_empty_answer_counts_as_an_answer() -> None:
     with server(lambda number, body: said(None)) as (url, _), engine_at(url) as engine:
         (answer,) = engine.generate([item("a", "A")], [0], SAMPLING, ignore)
     assert isinstance(answer, Answer) and answer.text == ""
 
 
-def test_a_busy_server_is_asked_again() -> None:
+def test_a_busy_server_is_retried() -> None:
     def reply(number: int, body: dict[str, Any]) -> Reply:
         return (503, {"error": "busy"}) if number < 3 else said("ok")
 
@@ -123,7 +123,7 @@ def test_a_busy_server_is_asked_again() -> None:
     assert isinstance(answer, Answer) and answer.text == "ok" and len(asked) == 3
 
 
-def test_no_more_requests_are_open_at_once_than_were_allowed() -> None:
+def test_the_number_of_simultaneous_requests_is_limited() -> None:
     lock = threading.Lock()
     open_now, most = 0, 0
 
@@ -142,7 +142,7 @@ def test_no_more_requests_are_open_at_once_than_were_allowed() -> None:
     assert (most, len(asked)) == (3, 12)
 
 
-def test_a_server_that_does_not_answer_in_time_is_asked_again() -> None:
+def test_a_timeout_is_retried() -> None:
     def reply(number: int, body: dict[str, Any]) -> Reply:
         time.sleep(0.6 if number == 1 else 0)
         return said(f"answer {number}")
@@ -158,7 +158,7 @@ def test_a_server_that_does_not_answer_in_time_is_asked_again() -> None:
         engine.generate([item("a", "A")], [0], SAMPLING, ignore)
 
 
-def test_a_question_beyond_its_context_is_refused_and_the_others_are_answered() -> None:
+def test_a_question_longer_than_the_context_is_refused_and_the_others_are_answered() -> None:
     def reply(number: int, body: dict[str, Any]) -> Reply:
         if body["messages"][0]["content"] == "long":
             return 400, {"error": {"message": "the request exceeds the available context size", "code": 400}}
@@ -171,7 +171,7 @@ def test_a_question_beyond_its_context_is_refused_and_the_others_are_answered() 
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, "AuthenticationError"), (404, "NotFoundError"), (500, "Internal")])
-def test_a_refusal_fails_the_block_without_a_word_of_the_key(status: int, kind: str) -> None:
+def test_a_refusal_fails_the_block_without_revealing_the_key(status: int, kind: str) -> None:
     refusal = {"error": {"message": f"not with {KEY}"}}
     with (
         server(lambda number, body: (status, refusal)) as (url, _),
@@ -182,7 +182,7 @@ def test_a_refusal_fails_the_block_without_a_word_of_the_key(status: int, kind: 
     assert KEY not in str(raised.value) and raised.value.__cause__ is None
 
 
-def test_an_endpoint_that_is_away_fails_the_block() -> None:
+def test_an_unreachable_endpoint_fails_the_block() -> None:
     with (
         engine_at("http://127.0.0.1:9/v1", attempts=1) as engine,
         pytest.raises(EndpointFailed, match=r"127\.0\.0\.1:9"),
@@ -190,7 +190,7 @@ def test_an_endpoint_that_is_away_fails_the_block() -> None:
         engine.generate([item("a", "A")], [0], SAMPLING, ignore)
 
 
-def test_likelihoods_are_not_to_be_had() -> None:
+def test_likelihoods_are_refused() -> None:
     with engine_at("http://127.0.0.1:9/v1") as engine:
         question = Item("c", Choose((Message("user", "x"),), False, (" a", " b")), 0, "h")
         assert engine.choose([question], ignore) == [Refused(NO_LIKELIHOODS)] == engine.measure([question], ignore)
@@ -220,7 +220,7 @@ def test_llama_server_answers_chats_and_completions(tiny_path: str) -> None:
 
 def _wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(300):
-        assert process.poll() is None, "llama-server ended"
+        assert process.poll() is None, "llama-server exited"
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
             return
         time.sleep(0.2)

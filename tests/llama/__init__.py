@@ -1,1 +1,1 @@
-"""Tests of the door to llama.cpp."""
+"""Tests of `actors.llama`."""

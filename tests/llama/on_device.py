@@ -1,8 +1,8 @@
-"""A program of `test_device_memory`: collects on a device of another process, with a llama.cpp that can reach one.
+"""A program for `test_device_memory`: collect activations on a device that belongs to another process.
 
     python -m tests.llama.on_device HOST:PORT MODEL CTX OUTPUT.npz
 
-It is a process of its own, for a process has one llama.cpp only.
+It needs a llama.cpp with the RPC backend. It runs as its own process, because a process can load only one llama.cpp.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from actors.quantization.groups import added
 
 
 def add_device(address: str) -> None:
-    """Make the devices of an RPC server known, as llama.cpp's own programs do for --rpc (common/arg.cpp)."""
+    """Register the devices of an RPC server, like llama.cpp's own programs with --rpc (common/arg.cpp)."""
     rpc = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-rpc.so"))
     rpc.ggml_backend_rpc_add_server.restype = ctypes.c_void_p
     rpc.ggml_backend_rpc_add_server.argtypes = (ctypes.c_char_p,)
@@ -35,20 +35,21 @@ def add_device(address: str) -> None:
 
 
 def main(address: str, model_path: str, ctx: int, output: str) -> None:
+    """Save the sums of two chunks, and how many tensors were read from host memory and from the device."""
     library.start()
     add_device(address)
     reads: Counter[str] = Counter()
-    is_host = libggml.ggml_backend_buffer_is_host
+    buffer_is_host = libggml.ggml_backend_buffer_is_host
 
     def counted(buffer: int) -> bool:
-        found = bool(is_host(buffer))
+        found = bool(buffer_is_host(buffer))
         reads["host" if found else "device"] += 1
         return found
 
     ggml.libggml.ggml_backend_buffer_is_host = counted
     tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
     with Model(model_path, gpu_layers=-1) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
-        first, second = (collector.begin((tokens[start : start + ctx], None)).result() for start in (0, ctx))
+        first, second = (collector.submit((tokens[start : start + ctx], None)).result() for start in (0, ctx))
     seen = added(first, second)
     arrays = {f"sums/{name}": entry.sum_squares for name, entry in seen.items()}
     arrays |= {f"counts/{name}": entry.counts for name, entry in seen.items()}

@@ -1,4 +1,4 @@
-"""What is watched while a model computes: all matrices of its blocks, every token once."""
+"""Activation statistics cover all matrices of the blocks, and every token once."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ N_TOKENS = 96
 
 def watch(path: Path, *chunks: list[int], ctx: int = N_TOKENS) -> Sums:
     with Model(path) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
-        return reduce(added, [collector.begin((chunk, None)).result() for chunk in chunks])
+        return reduce(added, [collector.submit((chunk, None)).result() for chunk in chunks])
 
 
 def chunk(seed: int, length: int = N_TOKENS) -> list[int]:
     return [int(token) for token in np.random.default_rng(seed).integers(261, 386, length)]
 
 
-def test_every_matrix_of_every_block_has_data_of_every_token(tmp_path: Path) -> None:
+def test_every_matrix_of_every_block_has_data_for_every_token(tmp_path: Path) -> None:
     seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0))
     kinds = ("attn_k", "attn_output", "attn_q", "attn_v", "ffn_down", "ffn_gate", "ffn_up")
     assert list(seen) == [f"blk.{layer}.{kind}.weight" for layer in range(2) for kind in kinds]
@@ -42,8 +42,8 @@ def test_every_matrix_of_every_block_has_data_of_every_token(tmp_path: Path) -> 
     assert seen["blk.1.ffn_down.weight"].sum_squares.shape == (1, 512)
 
 
-def test_the_first_layers_inputs_are_the_normalised_embeddings(tmp_path: Path) -> None:
-    """Worked out by hand: RMS norm with weight 1 divides each embedding by the root of its mean square."""
+def test_the_inputs_of_the_first_layer_are_the_normalised_embeddings(tmp_path: Path) -> None:
+    """Computed by hand: RMS norm with weight 1 divides each embedding by the root of its mean square."""
     path = write_tiny_model(tmp_path / "tiny.gguf", dtype="f32")
     tokens = chunk(1)
     seen = watch(path, tokens)["blk.0.attn_q.weight"]
@@ -53,7 +53,7 @@ def test_the_first_layers_inputs_are_the_normalised_embeddings(tmp_path: Path) -
     np.testing.assert_allclose(seen.sum_squares[0], np.square(normalised).sum(axis=0), rtol=1e-5)
 
 
-def test_chunks_add_up(tmp_path: Path) -> None:
+def test_the_sums_of_chunks_add_up(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf")
     first, second, both = watch(path, chunk(0)), watch(path, chunk(1)), watch(path, chunk(0), chunk(1))
     for name, entry in both.items():
@@ -62,13 +62,13 @@ def test_chunks_add_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_collectors", [1, 2, 3])
-def test_collectors_in_turn_give_the_sums_of_each_chunk_in_their_order(tmp_path: Path, n_collectors: int) -> None:
+def test_several_collectors_give_the_sums_in_the_order_of_the_chunks(tmp_path: Path, n_collectors: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=4))
     weights = np.random.default_rng(5).choice([1.0, 3.0], N_TOKENS).astype(np.float32)
     chunks: list[Chunk] = [(chunk(seed), weights if seed % 2 else None) for seed in range(7)]
     with Model(path) as model:
         with ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-            alone = [collector.begin(one).result() for one in chunks]
+            alone = [collector.submit(one).result() for one in chunks]
         with contextlib.ExitStack() as stack:
             collectors = open_collectors(stack, model, n_collectors)
             assert_equal_bits(list(decode_in_turn(collectors, chunks)), alone)
@@ -76,7 +76,7 @@ def test_collectors_in_turn_give_the_sums_of_each_chunk_in_their_order(tmp_path:
 
 
 @pytest.mark.parametrize("architecture", ["jamba", "gemma2"])
-def test_chunks_of_other_architectures_do_not_see_each_other(tmp_path: Path, architecture: str) -> None:
+def test_chunks_do_not_influence_each_other_in_other_architectures(tmp_path: Path, architecture: str) -> None:
     path = write_tiny_architecture(tmp_path / "tiny.gguf", architecture)
     chunks: list[Chunk] = [(chunk(seed), np.full(N_TOKENS, 2, np.float32)) for seed in range(3)]
     with Model(path) as model, contextlib.ExitStack() as stack:
@@ -98,7 +98,7 @@ def assert_equal_bits(found: list[Sums], expected: list[Sums]) -> None:
             assert entry.counts.tolist() == other[name].counts.tolist(), name
 
 
-def test_a_closed_collector_leaves_its_graph_and_forgets_what_waits(tmp_path: Path) -> None:
+def test_closing_a_collector_aborts_its_graph_and_discards_waiting_chunks(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf")
     shown = 0
 
@@ -115,44 +115,44 @@ def test_a_closed_collector_leaves_its_graph_and_forgets_what_waits(tmp_path: Pa
     in_the_graph = threading.Event()
     with Model(path) as model:
         collector = Counting(model, ctx=N_TOKENS, threads=1)
-        begun = [collector.begin((chunk(seed), None)) for seed in range(2)]
+        submitted = [collector.submit((chunk(seed), None)) for seed in range(2)]
         in_the_graph.wait()
         collector.close()
     assert shown == 1
     with pytest.raises(LlamaError, match="stopped"):
-        begun[0].result()
-    assert begun[1].cancelled()
+        submitted[0].result()
+    assert submitted[1].cancelled()
 
 
-def test_each_token_counts_for_the_experts_that_it_goes_to(tmp_path: Path) -> None:
+def test_each_token_counts_for_its_experts_only(tmp_path: Path) -> None:
     seen = watch(write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=4)), chunk(0))
     up, down = seen["blk.0.ffn_up_exps.weight"], seen["blk.0.ffn_down_exps.weight"]
     assert up.sum_squares.shape == (4, 256)
     assert down.sum_squares.shape == (4, 512)
     assert up.counts.sum() == down.counts.sum() == 2 * N_TOKENS
-    # The router sees every token once, and what it sees goes to two experts each time.
+    # The router gets every token once, and each token goes to two experts.
     router = seen["blk.0.ffn_gate_inp.weight"]
     np.testing.assert_allclose(up.sum_squares.sum(axis=0), 2 * router.sum_squares[0], rtol=1e-5)
 
 
-def test_chunks_longer_than_a_graph_are_cut_without_losing_tokens(tmp_path: Path) -> None:
+def test_chunks_longer_than_a_graph_are_split_without_losing_tokens(tmp_path: Path) -> None:
     seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0, 1024), ctx=1024)
     assert {int(entry.counts[0]) for entry in seen.values()} == {1024}
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_graphs_that_are_left_early_give_the_same_bits(
+def test_graphs_that_are_aborted_early_give_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_experts: int
 ) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
-    foreseen = watch(path, chunk(0))
-    monkeypatch.setattr(ActivationCollector, "_foresee", lambda *_: None)
+    after_dry_run = watch(path, chunk(0))
+    monkeypatch.setattr(ActivationCollector, "_dry_run", lambda *_: None)
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        whole, left = (collector.begin((chunk(0), None)).result() for _ in range(2))
-    assert_equal_bits([foreseen, left], [whole, whole])
+        complete, aborted = (collector.submit((chunk(0), None)).result() for _ in range(2))
+    assert_equal_bits([after_dry_run, aborted], [complete, complete])
 
 
-# Of a long chunk the first graph runs whole each time, the last one once.
+# In a long chunk the first graph is always computed completely, the last one only once.
 @pytest.mark.parametrize(("length", "n_graphs", "n_run_whole"), [(N_TOKENS, 2, 0), (1024, 4, 3)])
 def test_the_last_product_and_the_output_head_are_not_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, n_graphs: int, n_run_whole: int
@@ -161,7 +161,7 @@ def test_the_last_product_and_the_output_head_are_not_computed(
     real = ActivationCollector._wants
 
     def noting(self: ActivationCollector, tensor: ggml.Tensor) -> bool:
-        if not self._is_looking:
+        if not self._is_dry_run:
             asked.append(str(tensor.name.decode()))
         return real(self, tensor)
 
@@ -171,14 +171,14 @@ def test_the_last_product_and_the_output_head_are_not_computed(
     assert asked.count("ffn_out-1") == asked.count("result_output") == n_run_whole
 
 
-def test_matrices_with_one_input_have_one_sum(tmp_path: Path) -> None:
+def test_matrices_with_the_same_input_have_the_same_sum(tmp_path: Path) -> None:
     seen = watch(write_tiny_model(tmp_path / "tiny.gguf"), chunk(0), chunk(1))
     for kinds in (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up")):
         first, *others = (seen[f"blk.1.{kind}.weight"].sum_squares for kind in kinds)
         assert all(first.tobytes() == other.tobytes() and first is not other for other in others)
 
 
-def test_what_goes_wrong_while_watching_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_the_callback_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
@@ -193,16 +193,16 @@ def test_a_token_outside_of_the_vocabulary_is_refused(tmp_path: Path) -> None:
 
 
 class Recorder(ActivationCollector):
-    """Keeps what it is shown, once each input: the inputs of each matrix and, of experts, which rows go to which.
+    """Keeps the inputs of matrices, once per shared input, and the expert of each row if there are experts.
 
-    Its first graph runs to the end, so that the last matrix is shown as the others are.
+    Its first graph is computed completely, so that the last matrix is recorded like the others.
     """
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, ctx=N_TOKENS, threads=1)
         self.seen: dict[str, tuple[NDArray[np.float32], NDArray[np.int32] | None]] = {}
 
-    def _foresee(self, tokens: Sequence[int]) -> None:
+    def _dry_run(self, tokens: Sequence[int]) -> None:
         pass
 
     def _add(self, tensor: ggml.Tensor) -> None:
@@ -216,13 +216,13 @@ class Recorder(ActivationCollector):
 def weighted_by_hand(
     inputs: NDArray[np.float32], routes: NDArray[np.int32] | None, weights: NDArray[np.float32], n_experts: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums (experts or 1, columns) and counts, token by token."""
+    """Return sums (experts or 1, columns) and counts, computed token by token."""
     n_rows = n_experts if routes is not None else 1
     sums, counts = np.zeros((n_rows, inputs.shape[-1])), np.zeros(n_rows)
     for token, weight in enumerate(weights.tolist()):
         chosen = [0] if routes is None else routes[token].tolist()
         for slot, expert in enumerate(chosen):
-            # Dense inputs are (1, tokens, columns); those of experts (tokens, slots or 1, columns).
+            # Dense inputs are (1, tokens, columns); inputs of experts are (tokens, slots or 1, columns).
             row = inputs[0, token] if routes is None else inputs[token, slot % inputs.shape[1]]
             sums[expert] += weight * row.astype(np.float64) ** 2
             counts[expert] += weight
@@ -230,27 +230,27 @@ def weighted_by_hand(
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_a_tokens_weight_counts_in_every_matrix_that_it_reaches(tmp_path: Path, n_experts: int) -> None:
+def test_a_tokens_weight_counts_in_every_matrix_that_gets_the_token(tmp_path: Path, n_experts: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     weights = np.random.default_rng(3).choice([1.0, 2.5, 7.0], N_TOKENS).astype(np.float32)
     with Model(path) as model, Recorder(model) as recorder:
-        found, seen = recorder.begin((chunk(0), weights)).result(), recorder.seen
+        found, seen = recorder.submit((chunk(0), weights)).result(), recorder.seen
     assert seen.keys() < found.keys()
     for name, (inputs, routes) in seen.items():
         sums, counts = weighted_by_hand(inputs, routes, weights, n_experts)
         np.testing.assert_allclose(found[name].sum_squares, sums, rtol=1e-6)
         assert found[name].counts.tolist() == counts.tolist()
-    # The rest share an input with one of these, and its sums.
+    # The other matrices share an input with one of these, and so its sums.
     shown = {found[name].sum_squares.tobytes() for name in seen}
     assert {entry.sum_squares.tobytes() for entry in found.values()} == shown
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_weights_of_one_give_the_bits_of_none(tmp_path: Path, n_experts: int) -> None:
+def test_weights_of_one_give_the_same_bits_as_no_weights(tmp_path: Path, n_experts: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     plain = watch(path, chunk(0))
     with Model(path) as model, ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector:
-        weighted = collector.begin((chunk(0), np.ones(N_TOKENS, np.float32))).result()
+        weighted = collector.submit((chunk(0), np.ones(N_TOKENS, np.float32))).result()
     assert_equal_bits([weighted], [plain])
 
 
@@ -259,17 +259,17 @@ def test_each_graph_of_a_long_chunk_gets_its_own_weights(tmp_path: Path) -> None
     weights = np.repeat(np.array([1, 9], np.float32), 512)
     with Model(path) as model, ActivationCollector(model, ctx=1024, threads=1) as collector:
         chunks: list[Chunk] = [(chunk(0, 512), None), (chunk(0, 1024), None), (chunk(0, 1024), weights)]
-        sums = [collector.begin(one).result()["blk.0.attn_q.weight"] for one in chunks]
+        sums = [collector.submit(one).result()["blk.0.attn_q.weight"] for one in chunks]
     first, both, seen = sums[0].sum_squares, sums[1].sum_squares, sums[2]
     np.testing.assert_allclose(seen.sum_squares, first + 9 * (both - first), rtol=1e-6)
     assert seen.counts.tolist() == [512 * 10]
 
 
-def test_rows_that_are_no_tokens_are_not_weighted(tmp_path: Path) -> None:
+def test_weights_are_refused_if_rows_are_not_tokens(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf")
     with (
         Model(path) as model,
         ActivationCollector(model, ctx=N_TOKENS, threads=1) as collector,
         pytest.raises(LlamaError, match=r"blk\.0\.\w+\.weight gets 96 rows for 95 tokens"),
     ):
-        collector.begin((chunk(0), np.ones(N_TOKENS - 1, np.float32))).result()
+        collector.submit((chunk(0), np.ones(N_TOKENS - 1, np.float32))).result()

@@ -1,8 +1,8 @@
-"""Activations that lie in a device's memory are read from there, and are those of the host.
+"""Activations in device memory are read correctly: the sums equal those on the host.
 
-The device is a process of its own, reached through llama.cpp's RPC backend: its memory is no host memory. That needs
-a llama.cpp of the same version, built with `-DGGML_RPC=ON` and shared libraries; `LLAMA_RPC` names the folder that
-holds its `libllama.so`, `libggml*.so` and `ggml-rpc-server`.
+The device is another process, reached through llama.cpp's RPC backend, so its memory is not host memory. This needs
+llama.cpp of the same version, built with `-DGGML_RPC=ON` and shared libraries. Set `LLAMA_RPC` to the folder with its
+`libllama.so`, `libggml*.so` and `ggml-rpc-server`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ ROOT = Path(__file__).parents[2]
 def build() -> Path:
     folder = Path(os.environ.get("LLAMA_RPC", ""))
     if not (folder / "ggml-rpc-server").is_file():
-        pytest.skip("LLAMA_RPC names no folder with a llama.cpp that was built with its RPC backend")
+        pytest.skip("no llama.cpp with the RPC backend: set LLAMA_RPC to the folder of ggml-rpc-server")
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(build: Path) -> Iterator[str]:
-    """The address of a device."""
+    """Start an RPC server and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,7 +46,7 @@ def server(build: Path) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while True:
-        assert process.poll() is None, "the server ended at once"
+        assert process.poll() is None, "the server exited at once"
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
@@ -59,7 +59,7 @@ def server(build: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def package(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the installed `llama_cpp`, over the libraries of that build."""
+    """Return a folder with the installed `llama_cpp` package and the libraries of that build."""
     folder = tmp_path_factory.mktemp("package")
     (folder / "llama_cpp").mkdir()
     for file in Path(llama_cpp.__file__).parent.glob("*.py"):
@@ -71,12 +71,12 @@ def package(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_host(model_path: Path) -> Sums:
     tokens = np.random.default_rng(0).integers(261, 386, 2 * CTX).tolist()
     with Model(model_path) as model, ActivationCollector(model, ctx=CTX, threads=1) as collector:
-        first, second = (collector.begin((tokens[start : start + CTX], None)).result() for start in (0, CTX))
+        first, second = (collector.submit((tokens[start : start + CTX], None)).result() for start in (0, CTX))
     return added(first, second)
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])
-def test_what_lies_in_a_devices_memory_is_read_like_the_hosts(
+def test_sums_from_device_memory_equal_those_from_host_memory(
     server: str, package: Path, tmp_path: Path, n_experts: int
 ) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
@@ -94,7 +94,7 @@ def test_what_lies_in_a_devices_memory_is_read_like_the_hosts(
     expected = on_host(model)
     with np.load(output) as stored:
         read_on_host, read_on_device = stored["reads"]
-        # Two chunks through two layers with four inputs each, and for experts the routes too: none of them was here.
+        # Two chunks, two layers, four inputs per layer, and with experts also the routes. All are read from the device.
         assert read_on_host == 0
         assert read_on_device >= 2 * 2 * 4
         assert {name.partition("/")[2] for name in stored.files if "/" in name} == set(expected)

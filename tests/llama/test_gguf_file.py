@@ -1,4 +1,4 @@
-"""Headers say what is in a file, and whatever is no usable model is told as bad input."""
+"""Headers are read correctly, and an unusable file raises `BadInput`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_gguf(path: Path, **values: int) -> Path:
-    """A file with one tensor and some numbers in its metadata."""
+    """Write a file with one tensor and some numbers in its metadata."""
     writer = gguf.GGUFWriter(path, "llama")
     for key, value in values.items():
         writer.add_uint16(key.replace("__", "."), value)
@@ -36,26 +36,26 @@ def write_gguf(path: Path, **values: int) -> Path:
     return path
 
 
-def test_a_header_tells_what_the_model_is(tiny: Path) -> None:
+def test_a_header_describes_the_model(tiny: Path) -> None:
     header = read_header(tiny)
     assert (header.architecture, header.name, header.file_type) == ("llama", "Tiny", "F16")
     assert (header.n_layers, header.n_ctx_train) == (2, 2048)
     assert header.has_chat_template
     assert header.dequantized_from is None
     assert header.size_bytes == tiny.stat().st_size
-    # Embedding and output of 386 tokens; a block has attention (q, k, v, output), the net and two norms; a last norm.
+    # Embedding and output have 386 rows. A block has attention (q, k, v, output), MLP and two norms. One final norm.
     block = 256 * (256 + 128 + 128 + 256) + 3 * 256 * 512 + 2 * 256
     assert header.n_parameters == 2 * 386 * 256 + 2 * block + 256
     assert 16 < header.bits_per_weight < 16.1
 
 
-def test_a_quantized_source_is_named() -> None:
+def test_the_type_of_a_quantized_source_is_stated() -> None:
     header = read_header(smollm2_path())
     assert header.file_type == header.dequantized_from == "Q4_1"
     assert header.n_parameters == 134_515_008
 
 
-def test_the_tensor_table_is_that_of_the_gguf_package(tmp_path: Path) -> None:
+def test_the_tensor_table_equals_that_of_the_gguf_package(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "experts.gguf", shape=TinyShape(n_experts=3))
     expected = gguf.GGUFReader(path).tensors
     assert [(row.name, row.shape, row.type, row.n_bytes, row.offset) for row in read_layout(path).tensors] == [
@@ -66,7 +66,7 @@ def test_the_tensor_table_is_that_of_the_gguf_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"", "letters GGUF"), (b"PK\3\4 some zip", "letters GGUF"), (b"GGUF", "cut short")]
 )
-def test_a_file_that_is_no_gguf_is_bad_input(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_gguf_is_bad_input(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=f"--arm.*{reason}"):
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_gguf_is_bad_input(tmp_path: Path, content: bytes, rea
 
 def test_a_file_without_its_last_byte_is_cut_short(tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.gguf"
-    # The writer pads the last tensor to 32 bytes; without all of them and one more, data are missing.
+    # The writer pads the last tensor to 32 bytes, so 33 bytes fewer means that data is missing.
     path.write_bytes(tiny.read_bytes()[:-33])
     with pytest.raises(BadInput, match="cut short"):
         read_header(path)
@@ -83,7 +83,7 @@ def test_a_file_without_its_last_byte_is_cut_short(tiny: Path, tmp_path: Path) -
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_header_cut_or_changed_anywhere_is_refused_or_read_but_never_crashes(data: st.DataObject, tiny: Path) -> None:
+def test_a_damaged_header_is_refused_or_read_but_never_crashes(data: st.DataObject, tiny: Path) -> None:
     whole = tiny.read_bytes()[:12_000]
     cut = bytearray(whole[: data.draw(st.integers(4, len(whole)))])
     place = data.draw(st.integers(4, len(cut) - 1)) if len(cut) > 4 else None
@@ -95,8 +95,8 @@ def test_a_header_cut_or_changed_anywhere_is_refused_or_read_but_never_crashes(d
         read_layout(path)
 
 
-def test_what_is_no_file_is_told_with_the_next_step(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="Name a file in it"):
+def test_an_unusable_path_gives_an_error_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="path of a file in it"):
         read_header(tmp_path)
     with pytest.raises(BadInput, match="no such file"):
         read_header(tmp_path / "missing.gguf")
@@ -104,7 +104,7 @@ def test_what_is_no_file_is_told_with_the_next_step(tmp_path: Path) -> None:
         read_header(write_gguf(tmp_path / "model.gguf", split__count=2))
 
 
-def test_labels_for_people_are_read_and_those_that_are_missing_left_out(tmp_path: Path, tiny: Path) -> None:
+def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Path) -> None:
     assert read_header(tiny).labels == {}
     writer = gguf.GGUFWriter(tmp_path / "labelled.gguf", "llama")
     writer.add_license("apache-2.0")

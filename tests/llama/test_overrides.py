@@ -1,4 +1,4 @@
-"""Overrides: each type can be made, each tensor gets the type that is ordered, and llama.cpp's own program agrees."""
+"""Overrides: every type can be made, each tensor gets the requested type, and llama-quantize gives the same file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from actors.llama.overrides import (
     bits_of,
     check_fit,
     check_pattern,
-    ordered_types,
+    requested_types,
     resolve_tensor_type,
     settable_types,
 )
-from actors.llama.quantizer import ImatrixData, plan_quantization, predicted_size, quantize
+from actors.llama.quantizer import ImatrixData, plan_quantization, quantize
 from actors.llama.trial import load_and_decode
 from conf.faults import BadInput
 from tests.llama_programs import run_program
@@ -54,7 +54,7 @@ def test_every_tensor_type_can_be_made(tiny: Path, tmp_path: Path, name: str) ->
     load_and_decode(made, threads=1)
 
 
-def test_the_bits_of_a_type_are_those_in_its_name() -> None:
+def test_bits_per_weight_match_the_number_in_the_name() -> None:
     lossy = [name for name, kind in known_types().items() if kind.lossy]
     assert {name: bits_of(name) for name in lossy} == {
         name: int(next(sign for sign in name if sign.isdigit())) for name in lossy
@@ -68,37 +68,37 @@ def test_the_bits_of_a_type_are_those_in_its_name() -> None:
         TypeOverrides(output="q8_0"),
         TypeOverrides(embedding="f16"),
         TypeOverrides("f16", "f16"),
-        TypeOverrides("q6_k", None, (("token_embd|output", "q5_0"),)),
-        TypeOverrides(None, None, ((".", "q5_1"),)),
+        TypeOverrides(output="q6_k", tensors=(("token_embd|output", "q5_0"),)),
+        TypeOverrides(tensors=((".", "q5_1"),)),
     ],
 )
 @pytest.mark.parametrize("model", ["tiny", "tied"])
-def test_llama_cpp_does_what_is_ordered(tiny: Path, model: str, overrides: TypeOverrides) -> None:
-    path = tiny if model == "tiny" else smollm2_path()  # SmolLM2 has one table for embedding and output
+def test_llama_cpp_gives_the_requested_types(tiny: Path, model: str, overrides: TypeOverrides) -> None:
+    path = tiny if model == "tiny" else smollm2_path()  # SmolLM2 has tied embeddings
     plan = plan_quantization(path, resolve_type("q4_0"), with_imatrix=False, overrides=overrides)
     planned = {row.name: row for row in plan.tensors}
-    ordered = ordered_types(planned, overrides)
-    assert ordered
-    for name, order in ordered.items():
+    requested = requested_types(planned, overrides)
+    assert requested
+    for name, order in requested.items():
         row = planned[name]
         is_kept = row.type == row.source_type == "F32"
         assert is_kept or order.type in (row.type, row.fallback_from), (name, order, row)
     plain = {row.name: row.type for row in plan_quantization(path, resolve_type("q4_0"), with_imatrix=False).tensors}
-    unnamed = planned.keys() - ordered.keys()
+    unnamed = planned.keys() - requested.keys()
     assert {name: planned[name].type for name in unnamed} == {name: plain[name] for name in unnamed}
 
 
-def test_sizes_are_foretold_within_one_percent(tiny: Path, tmp_path: Path) -> None:
+def test_the_predicted_size_is_right_within_one_percent(tiny: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.gguf"
     kind = resolve_type("q4_k_m")
     quantize(tiny, made, kind, imatrix=None, threads=1, overrides=Q8_0_ENDS)
-    predicted = predicted_size(tiny, kind, overrides=Q8_0_ENDS)
+    predicted = plan_quantization(tiny, kind, with_imatrix=False, overrides=Q8_0_ENDS).size_bytes
     assert abs(made.stat().st_size - predicted) <= 0.01 * predicted
-    assert predicted > predicted_size(tiny, kind)
+    assert predicted > plan_quantization(tiny, kind, with_imatrix=False).size_bytes
 
 
 @pytest.mark.parametrize("method", ["q4_k_m", "q4_0"])
-def test_tensor_data_are_those_of_llama_quantize(tiny: Path, tmp_path: Path, method: str) -> None:
+def test_tensor_data_equals_that_of_llama_quantize(tiny: Path, tmp_path: Path, method: str) -> None:
     theirs, ours = tmp_path / "theirs.gguf", tmp_path / "ours.gguf"
     words = ["--output-tensor-type", "q8_0", "--token-embedding-type", "q8_0"]
     for pattern, kind in Q8_0_ENDS.tensors:
@@ -109,7 +109,7 @@ def test_tensor_data_are_those_of_llama_quantize(tiny: Path, tmp_path: Path, met
     assert tensor_data(ours) == tensor_data(theirs)
 
 
-def test_tensor_data_of_a_tied_model_are_those_of_llama_quantize(tmp_path: Path) -> None:
+def test_tensor_data_of_a_tied_model_equals_that_of_llama_quantize(tmp_path: Path) -> None:
     theirs, ours = tmp_path / "theirs.gguf", tmp_path / "ours.gguf"
     words = ["--allow-requantize", "--output-tensor-type", "f16", "--token-embedding-type", "f16"]
     run_program("llama-quantize", *words, smollm2_path(), theirs, "q4_0", 2)
@@ -124,7 +124,7 @@ def test_tensor_data_of_a_tied_model_are_those_of_llama_quantize(tmp_path: Path)
     assert tensor_data(ours) == tensor_data(theirs)
 
 
-def test_unknown_tensor_types_name_the_near_ones() -> None:
+def test_an_unknown_tensor_type_gives_similar_names() -> None:
     assert resolve_tensor_type("Q4_K", key="k") == "q4_k"
     with pytest.raises(BadInput, match=r"'q8_0'"):
         resolve_tensor_type("q80", key="k")
@@ -134,26 +134,26 @@ def test_unknown_tensor_types_name_the_near_ones() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["blk.(", "[[:digit:]]", "*"])
-def test_a_pattern_that_cannot_be_read_or_not_by_all_alike_is_refused(pattern: str) -> None:
+def test_a_pattern_that_is_invalid_or_ambiguous_is_refused(pattern: str) -> None:
     with pytest.raises(BadInput, match="regular expression"):
         check_pattern(pattern, key="recipes.mine.tensors")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (TypeOverrides(tensors=(("no_such_tensor", "q8_0"),)), "found in a tensor's name"),
-        # llama.cpp would abort the process at these two.
+        # llama.cpp would abort the process for these two.
         (TypeOverrides(embedding="q6_k"), "rows of 576 values"),
-        (TypeOverrides(tensors=((".", "iq2_xxs"),)), r"token_embd\.weight can have"),
+        (TypeOverrides(tensors=((".", "iq2_xxs"),)), r"no data for token_embd\.weight"),
     ],
 )
-def test_what_does_not_fit_the_model_is_refused(overrides: TypeOverrides, told: str) -> None:
-    with pytest.raises(BadInput, match=told):
+def test_overrides_that_do_not_fit_the_model_are_refused(overrides: TypeOverrides, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         check_fit(read_layout(smollm2_path()).tensors, overrides, key="recipes.mine")
 
 
-def test_types_that_would_abort_without_importance_are_known() -> None:
+def test_the_types_that_require_importance() -> None:
     assert {name for name, kind in ggml.tensor_types().items() if ggml.requires_importance(kind)} == {
         "IQ1_S",
         "IQ2_XS",

@@ -1,4 +1,4 @@
-"""What llama.cpp would make is foretold exactly, and what it makes through us is what its own program makes."""
+"""Predictions of a quantization are exact, and the results equal those of llama-quantize."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.file_types import known_types, resolve_type
 from actors.llama.gguf_layout import read_layout
-from actors.llama.quantizer import (
-    ImatrixData,
-    plan_quantization,
-    predicted_size,
-    quantize,
-)
+from actors.llama.quantizer import ImatrixData, plan_quantization, quantize
 from actors.llama.trial import load_and_decode
 from conf.faults import BadInput
 from tests.llama_programs import run_program
@@ -34,7 +29,7 @@ def tensor_data(path: Path) -> dict[str, bytes]:
     return {row.name: content[row.offset : row.offset + row.n_bytes] for row in read_layout(path).tensors}
 
 
-def test_types_are_found_by_any_spelling_that_llama_quantize_reads() -> None:
+def test_types_are_found_by_any_spelling_that_llama_quantize_accepts() -> None:
     assert resolve_type("Q4_K_M") == resolve_type("q4_k") == known_types()["q4_k_m"]
     assert {name for name, kind in known_types().items() if not kind.lossy} == {"f32", "f16", "bf16"}
     with pytest.raises(BadInput, match=r"--quantizations.*'q4_k_m'"):
@@ -42,7 +37,7 @@ def test_types_are_found_by_any_spelling_that_llama_quantize_reads() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(known_types()))
-def test_every_known_type_is_one_that_llama_cpp_makes(tiny: Path, name: str) -> None:
+def test_llama_cpp_can_make_every_known_type(tiny: Path, name: str) -> None:
     kind = known_types()[name]
     with library.captured_log() as log:
         plan_quantization(tiny, kind, with_imatrix=False)
@@ -50,18 +45,18 @@ def test_every_known_type_is_one_that_llama_cpp_makes(tiny: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["f32", "bf16", "q8_0", "q4_k_m", "q2_0", "iq4_xs"])
-def test_size_and_types_are_foretold(tiny: Path, tmp_path: Path, name: str) -> None:
+def test_size_and_types_are_predicted(tiny: Path, tmp_path: Path, name: str) -> None:
     made = tmp_path / "made.gguf"
     quantize(tiny, made, resolve_type(name), imatrix=None, threads=2)
     plan = plan_quantization(tiny, resolve_type(name), with_imatrix=False)
-    # The header may grow by its file type and the like, and the padding after it.
-    assert 0 <= made.stat().st_size - predicted_size(tiny, resolve_type(name)) <= 128
+    # The header may grow by the file type and similar keys, and by padding.
+    assert 0 <= made.stat().st_size - plan.size_bytes <= 128
     assert {row.name: row.type for row in read_layout(made).tensors} == {row.name: row.type for row in plan.tensors}
     assert not plan.fallbacks
     load_and_decode(made, threads=1)
 
 
-def test_fallbacks_of_short_rows_are_named() -> None:
+def test_fallbacks_for_short_rows_are_listed() -> None:
     plan = plan_quantization(smollm2_path(), resolve_type("q4_k_m"), with_imatrix=True)
     assert len(plan.fallbacks) == 180
     first = next(row for row in plan.fallbacks if row.name == "blk.0.ffn_up.weight")
@@ -79,12 +74,12 @@ def test_provenance_is_written_and_long_names_are_cut_between_characters(tiny: P
     assert any("have importance matrix data with 1 entries" in line for line in log)
 
 
-def test_a_refusal_carries_the_last_log_lines(tiny: Path, tmp_path: Path) -> None:
+def test_an_error_includes_the_last_log_lines(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(LlamaError, match="requires an imatrix"):
         quantize(tiny, tmp_path / "made.gguf", resolve_type("iq2_xxs"), imatrix=None, threads=1)
 
 
-def test_a_file_with_a_value_that_is_not_finite_does_not_pass(tiny: Path, tmp_path: Path) -> None:
+def test_a_file_with_a_value_that_is_not_finite_fails(tiny: Path, tmp_path: Path) -> None:
     content = bytearray(tiny.read_bytes())
     row = next(row for row in read_layout(tiny).tensors if row.name == "blk.1.ffn_down.weight")
     content[row.offset : row.offset + 2] = np.float16(np.nan).tobytes()
@@ -95,7 +90,7 @@ def test_a_file_with_a_value_that_is_not_finite_does_not_pass(tiny: Path, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["q4_k_m", "q8_0"])
-def test_tensor_data_are_those_of_llama_quantize(tmp_path: Path, name: str) -> None:
+def test_tensor_data_equals_that_of_llama_quantize(tmp_path: Path, name: str) -> None:
     model = smollm2_path()
     run_program("llama-quantize", "--allow-requantize", model, tmp_path / "theirs.gguf", name, 2)
     quantize(model, tmp_path / "ours.gguf", resolve_type(name), imatrix=None, threads=2)

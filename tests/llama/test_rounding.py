@@ -1,4 +1,4 @@
-"""What is measured of a type is what llama.cpp's own quantization does to the file."""
+"""Measured rounding errors equal the errors in a file that llama.cpp quantized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.tiny_model import TinyShape, write_tiny_model
 
 
 def values(path: Path, tensor: TensorInfo) -> NDArray[np.float32]:
-    """Read by the gguf package, which has dequantizers of its own."""
+    """Read a tensor with the gguf package, which has its own dequantizers."""
     raw = np.fromfile(path, np.uint8, tensor.n_bytes, offset=tensor.offset)
     kind = gguf.GGMLQuantizationType[tensor.type]
     if tensor.type in ("F16", "F32"):
@@ -37,9 +37,7 @@ def importance_of(tensors: tuple[TensorInfo, ...], rng: np.random.Generator) -> 
 
 
 @pytest.mark.parametrize(("n_experts", "method"), [(0, "q4_k_m"), (0, "q5_0"), (4, "q3_k_m"), (0, "iq4_xs")])
-def test_measured_errors_are_those_of_the_file_that_llama_cpp_makes(
-    tmp_path: Path, n_experts: int, method: str
-) -> None:
+def test_measured_errors_equal_those_of_a_file_from_llama_cpp(tmp_path: Path, n_experts: int, method: str) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     before = {tensor.name: tensor for tensor in read_layout(model).tensors}
     importance = importance_of(tuple(before.values()), np.random.default_rng(0))
@@ -62,7 +60,7 @@ def test_measured_errors_are_those_of_the_file_that_llama_cpp_makes(
     assert n_compared >= 14
 
 
-def test_a_sample_of_rows_stands_for_all(tmp_path: Path) -> None:
+def test_a_sample_of_rows_has_about_the_same_error_as_all_rows(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     tensor = next(tensor for tensor in read_layout(model).tensors if tensor.name == "blk.0.ffn_up.weight")
     whole = measure(model, tensor, ["Q4_0"], None, max_elements=2**30)
@@ -71,7 +69,7 @@ def test_a_sample_of_rows_stands_for_all(tmp_path: Path) -> None:
     assert part.relative("Q4_0") == pytest.approx(whole.relative("Q4_0"), rel=0.1)
 
 
-def test_samples_are_spread_over_the_whole_tensor() -> None:
+def test_sampled_rows_are_spread_over_the_whole_tensor() -> None:
     rows = sample_rows(10_000, 100, 10_000)
     assert len(np.unique(rows)) == 100
     assert (rows[0], rows[-1]) == (50, 9950)
@@ -79,9 +77,9 @@ def test_samples_are_spread_over_the_whole_tensor() -> None:
     assert sample_rows(5, 1000, 10).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_what_would_abort_the_process_is_refused() -> None:
+def test_arguments_that_would_abort_the_process_are_refused() -> None:
     kinds = ggml.tensor_types()
-    with pytest.raises(ValueError, match="not without importance"):
+    with pytest.raises(ValueError, match="does not work without importance"):
         ggml.quantize_rows(kinds["IQ2_XXS"], np.ones((1, 256), np.float32), None)
     with pytest.raises(ValueError, match="rows of 64 values"):
         ggml.quantize_rows(kinds["Q4_K"], np.ones((1, 64), np.float32), None)

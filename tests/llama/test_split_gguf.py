@@ -1,4 +1,4 @@
-"""A model in several files is read, loaded and quantized as the same model in one."""
+"""A split model is read, loaded and quantized like the same model in one file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parts(whole: Path, tmp_path: Path) -> list[Path]:
     return split_gguf(whole, tmp_path, 3)
 
 
-def test_all_parts_are_read_by_the_name_of_the_first(whole: Path, parts: list[Path]) -> None:
+def test_the_name_of_the_first_part_reads_all_parts(whole: Path, parts: list[Path]) -> None:
     one, several = read_layout(whole), read_layout(parts[0])
     assert several.parts == tuple(parts)
     assert [replace(row, offset=0, part=0) for row in several.tensors] == [
@@ -35,7 +35,7 @@ def test_all_parts_are_read_by_the_name_of_the_first(whole: Path, parts: list[Pa
     ]
     assert {key: several.raw[key] for key in one.raw} == one.raw
     assert several.size_bytes == sum(part.stat().st_size for part in parts)
-    # As if in one piece, but for the three keys that say it is split.
+    # The same as for one file, plus the three `split.` keys.
     assert one.data_offset <= several.data_offset <= one.data_offset + 128
     first = next(row for row in several.tensors if row.part == 2)
     data = parts[2].read_bytes()[first.offset : first.offset + first.n_bytes]
@@ -43,7 +43,7 @@ def test_all_parts_are_read_by_the_name_of_the_first(whole: Path, parts: list[Pa
     assert data == whole.read_bytes()[same.offset : same.offset + same.n_bytes]
 
 
-def test_the_header_is_that_of_the_whole_model(whole: Path, parts: list[Path]) -> None:
+def test_the_header_of_a_split_model_equals_that_of_the_whole_model(whole: Path, parts: list[Path]) -> None:
     one, several = read_header(whole), read_header(parts[0])
     assert several.n_parameters == one.n_parameters
     assert several.bits_per_weight == one.bits_per_weight
@@ -55,7 +55,7 @@ def test_llama_cpp_loads_the_parts(parts: list[Path]) -> None:
         assert model.tokenize("the thing", add_special=False, parse_special=False)
 
 
-def test_quantizing_the_parts_gives_the_tensors_of_the_whole(whole: Path, parts: list[Path], tmp_path: Path) -> None:
+def test_quantizing_a_split_model_gives_the_same_tensors(whole: Path, parts: list[Path], tmp_path: Path) -> None:
     kind = resolve_type("q4_k_m")
     made = {}
     for name, source in (("whole", whole), ("parts", parts[0])):
@@ -68,7 +68,7 @@ def test_quantizing_the_parts_gives_the_tensors_of_the_whole(whole: Path, parts:
     assert made["whole"] == made["parts"]
 
 
-def test_any_part_names_them_all() -> None:
+def test_the_name_of_any_part_gives_all_names() -> None:
     names = ["sub/m-00001-of-00002.gguf", "sub/m-00002-of-00002.gguf"]
     assert part_names(names[1]) == names
     assert part_names("m.gguf") == ["m.gguf"]
@@ -76,7 +76,7 @@ def test_any_part_names_them_all() -> None:
     assert first_part(Path("/a/m.gguf")) == Path("/a/m.gguf")
 
 
-def test_a_missing_part_is_named(parts: list[Path]) -> None:
+def test_the_error_names_a_missing_part(parts: list[Path]) -> None:
     parts[1].unlink()
     with pytest.raises(MissingPartError, match=r"split-F16-00002-of-00003\.gguf"):
         read_layout(parts[0])
@@ -84,17 +84,17 @@ def test_a_missing_part_is_named(parts: list[Path]) -> None:
         read_header(parts[0], key="--arm")
 
 
-def test_a_part_that_is_cut_short_is_named(parts: list[Path]) -> None:
+def test_the_error_names_a_part_that_is_cut_short(parts: list[Path]) -> None:
     parts[2].write_bytes(parts[2].read_bytes()[:-64])
     with pytest.raises(CutShortError, match="00003"):
         read_layout(parts[0])
 
 
-def test_parts_in_another_order_or_under_another_name_are_refused(parts: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(NotGgufError, match="name the first"):
+def test_parts_in_the_wrong_order_or_with_other_names_are_refused(parts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(NotGgufError, match="give the path of the first"):
         read_layout(parts[1])
     parts[2].write_bytes(parts[1].read_bytes())
-    with pytest.raises(NotGgufError, match="not in the order"):
+    with pytest.raises(NotGgufError, match="in a different order"):
         read_layout(parts[0])
     with pytest.raises(NotGgufError, match="must be named"):
         read_layout(parts[0].rename(tmp_path / "renamed.gguf"))

@@ -1,4 +1,4 @@
-"""The tiny model of the tests is a model: it loads, and any text goes in and comes out again."""
+"""The tiny test model is usable: it loads, and any text can be tokenized and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0▁"), max_size=60))
-def test_any_text_survives_its_tokens(vocabulary: Model, text: str) -> None:
+def test_any_text_can_be_restored_from_its_tokens(vocabulary: Model, text: str) -> None:
     tokens = vocabulary.tokenize(text, add_special=False, parse_special=False)
     assert b"".join(vocabulary.piece(token) for token in tokens).decode() == text
 

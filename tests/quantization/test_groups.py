@@ -44,21 +44,21 @@ def elsewhere(order: ImatrixOrder, folder: Path) -> ImatrixOrder:
 def test_an_interrupted_run_resumes_after_the_last_complete_group(
     order: ImatrixOrder, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int, threads: int
 ) -> None:
-    mine, begin = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector.begin
+    mine, submit = replace(elsewhere(order, tmp_path), threads=threads), ActivationCollector.submit
     reported: list[int] = []
     calls = itertools.count()
 
     def failing(self: ActivationCollector, chunk: Chunk) -> Future[Sums]:
         if next(calls) != fails_at:
-            return begin(self, chunk)
+            return submit(self, chunk)
         failed = Future[Sums]()
         failed.set_exception(LlamaError("the machine went away"))
         return failed
 
-    monkeypatch.setattr(ActivationCollector, "begin", failing)
+    monkeypatch.setattr(ActivationCollector, "submit", failing)
     with pytest.raises(LlamaError, match=f"group {fails_at // 8 + 1} of 3 .* went away"):
         collect(mine, lambda tokens: reported.append(tokens))
-    monkeypatch.setattr(ActivationCollector, "begin", begin)
+    monkeypatch.setattr(ActivationCollector, "submit", submit)
     assert not Path(mine.output_path).exists()
     assert len(list(tmp_path.glob("matrix.gguf.parts/group-*.npz"))) == fails_at // 8
 

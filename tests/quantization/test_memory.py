@@ -46,7 +46,7 @@ def test_collecting_needs_no_more_memory_than_predicted(tmp_path: Path) -> None:
 def test_sums_take_exactly_the_predicted_memory(tmp_path: Path, n_experts: int) -> None:
     path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     with Model(path) as model, ActivationCollector(model, ctx=64, threads=1) as collector:
-        sums = collector.begin(([300] * 64, None)).result()
+        sums = collector.submit(([300] * 64, None)).result()
     assert _sums_bytes(read_header(path)) == sum(entry.sum_squares.nbytes for entry in sums.values())
 
 

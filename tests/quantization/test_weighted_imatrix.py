@@ -70,7 +70,7 @@ def test_the_file_holds_weighted_sums_and_sums_of_weights(model: Path, tmp_path:
     with Model(model) as loaded, ActivationCollector(loaded, ctx=CTX, threads=1) as collector:
         calibration = make_chunks(loaded, order.texts, dataset_size=4 * CTX, ctx=CTX, token_weights=weights)
         chunks = zip(calibration.chunks, calibration.weights, strict=True)
-        sums = reduce(added, [collector.begin(chunk).result() for chunk in chunks])
+        sums = reduce(added, [collector.submit(chunk).result() for chunk in chunks])
         for name, entry in sums.items():
             # There is only one group here. Files store 32-bit floats.
             assert matrix.entries[name].sum_squares.tolist() == entry.sum_squares.astype(np.float32).tolist()

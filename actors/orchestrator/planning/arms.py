@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from actors.keys import arm_key, errors_hash, make_key
-from actors.orchestrator.plan import AA, PlannedArm, PlannedImatrix
+from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
 from actors.store import RunDirectory, content_hash, gguf_name
 from conf.schema import PipelineConfig
+from reporting.analysis.scored_arms import AA_SUFFIX
 
 
 def recipes_of(config: PipelineConfig, inputs: Inputs) -> tuple[Recipe, ...]:
@@ -66,7 +67,7 @@ def with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[Plann
     return (
         *arms,
         *(
-            replace(arm, name=f"{arm.name}{AA}", reference=arm.name, unit=None, needs=arm.made_by, order=None)
+            replace(arm, name=f"{arm.name}{AA_SUFFIX}", reference=arm.name, unit=None, needs=arm.made_by, order=None)
             for arm in arms
             if arm.name in references and arm.endpoint is None
         ),
