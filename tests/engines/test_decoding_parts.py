@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
@@ -18,6 +18,7 @@ from conf.schema import Sampling
 RUNS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
 
 
+@settings(deadline=None)
 @given(RUNS, st.integers(1, 16), st.integers(1, 8))
 def test_batches_contain_all_tokens_in_order_within_both_limits(
     sizes: list[tuple[int, int]], most_tokens: int, most_rows: int
@@ -32,6 +33,7 @@ def test_batches_contain_all_tokens_in_order_within_both_limits(
     assert rows == [(o, i) for o, run in enumerate(runs) for i in range(run.first_output, len(run.tokens))]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab#\n質", max_size=30), st.lists(st.integers(1, 4), max_size=100))
 def test_a_stop_string_is_found_across_token_borders(text: str, cuts: list[int]) -> None:
     stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), StopDetector(("#\n", "質a")), False, 0

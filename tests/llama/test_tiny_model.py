@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.llama.model import Model
@@ -17,6 +17,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return Model(write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf"), vocab_only=True)
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0▁"), max_size=60))
 def test_any_text_can_be_restored_from_its_tokens(vocabulary: Model, text: str) -> None:
     tokens = vocabulary.tokenize(text, add_special=False, parse_special=False)
