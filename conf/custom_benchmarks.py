@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -27,6 +28,10 @@ from conf.scorers import SCORERS, ScorerRules
 TIME_LIMIT_S = 3600.0
 WHOLE = "whole"
 """Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
+
+
+METRICS_OF_TEXT = re.compile(r"(nll|perplexity|kld|top_agreement|p_change_rms)(_.*)?")
+"""Names of metrics that only measured texts have. Statistics and charts treat them apart."""
 
 
 class ScorerSettings(Frozen):
@@ -76,6 +81,7 @@ class CustomBenchmark(Frozen):
     """The ability that it measures, such as `mathematical_reasoning` (known ones: `reporting/analysis/categories.py`)
     or a new name. Means and a chart group benchmarks by it."""
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
+    """Name of the mean score. With the scorer measured it is always `nll`."""
     higher_is_better: bool = True
     source: str = ""
     """Where the items come from, for example a URL."""
@@ -114,6 +120,13 @@ class CustomBenchmark(Frozen):
     """For the function: False if its scores do not depend on the seed."""
     time_limit_s: Annotated[float, Field(gt=0)] = TIME_LIMIT_S
     """For the function: time limit for one model and one seed, in seconds."""
+
+    @field_validator("metric")
+    @classmethod
+    def _of_scores(cls, metric: str) -> str:
+        if METRICS_OF_TEXT.fullmatch(metric):
+            raise ValueError("a name that no metric of a measured text has (nll, perplexity, kld, ...)")
+        return metric
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

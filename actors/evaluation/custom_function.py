@@ -11,7 +11,8 @@ It returns one of
 - one number, which is shown without an interval because its uncertainty is unknown.
 
 A score of 1 or more counts as correct, any other as wrong. Means are taken over the scores themselves. A score of None
-is unscored. If the function fails (an exception, a crash, its time limit), only its own blocks fail.
+is unscored, and so is one that statistics cannot work with: no number, not finite, or beyond `LARGEST_SCORE`. If the
+function fails (an exception, a crash, its time limit), only its own blocks fail.
 
 The file is loaded only here, only from the path that the user named, and never in a worker's own process.
 """
@@ -42,6 +43,9 @@ from conf.faults import BadInput, Fault
 FUNCTION = "evaluate_custom_benchmark"
 PROGRAM = Path(__file__).with_name("function_process.py")
 LOG_LINES = 20
+LARGEST_SCORE = 1e9
+"""Largest size of a score. Statistics add up squares, so the scores of a long benchmark must stay far below the largest
+float."""
 
 
 def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
@@ -62,7 +66,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
 
     spec = BenchmarkSpec(
         name=custom.name,
-        version=1,
+        version=2,
         kind="function",
         metric=custom.metric,
         higher_is_better=custom.higher_is_better,
@@ -99,8 +103,9 @@ def evaluate_function(order: BlockOrder) -> tuple[Record, ...]:
 
 def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
     given = _call(order, item, seed)
-    if isinstance(given, bool | int | float):
-        return [_record(item, WHOLE, seed, given, {})]
+    if isinstance(given, int | float):
+        # True and False are scores of an item, but no result of a whole benchmark.
+        return [_record(item, WHOLE, seed, str(given) if isinstance(given, bool) else given, {})]
     if isinstance(given, Mapping):
         given = [{"item_id": item_id, "score": score} for item_id, score in given.items()]
     if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
@@ -117,9 +122,18 @@ def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, A
     record = Record(item_id, seed, prompt_hash, None, "unscored", reason=reason, text=text, answer=answer)
     if score is None:
         return replace(record, reason=reason or "no_score")
-    if not isinstance(score, bool | int | float) or not math.isfinite(score):
-        raise FunctionFailed(f"{FUNCTION} gave item {item_id} the score {score!r}; allowed: a finite number or None")
+    if (unusable := _why_unusable(score)) is not None:
+        return replace(record, reason=unusable)
     return replace(record, outcome="correct" if score >= 1 else "wrong", score=float(score))
+
+
+def _why_unusable(score: Any) -> str | None:
+    """Return the reason why statistics cannot work with a score; None if they can."""
+    if not isinstance(score, int | float):
+        return "score_is_no_number"
+    if isinstance(score, float) and not math.isfinite(score):
+        return "score_not_finite"
+    return None if abs(score) <= LARGEST_SCORE else "score_out_of_range"
 
 
 def _call(order: BlockOrder, item: Item, seed: int) -> Any:
@@ -148,7 +162,15 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
         if code != 0 or not result.exists():
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} failed ({how})", tail)
-        return json.loads(result.read_text(encoding="utf-8"))
+        return json.loads(result.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping of the result. JSON writes the keys 1 and "1" alike; one must not replace the other."""
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise FunctionFailed(f"{FUNCTION} returned {len(pairs)} items with {len(mapping)} ids; each needs its own id")
+    return mapping
 
 
 def _run(sent: str, log: Path, limit_s: float) -> int | None:

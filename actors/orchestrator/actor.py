@@ -260,9 +260,12 @@ class Orchestrator:
     def _write_results(self) -> list[str]:
         self._enter("statistics")
         failures = tuple(self._loop.schedule.failures)
-        return write_results(
+        written = write_results(
             self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._loop.notices
         )
+        with self._lock:
+            self._closing_failures += written.failures
+        return list(written.paths)
 
     def _draw_and_document(self) -> list[str]:
         """Draw the charts, then write the documents. If one of them fails, record it and still make the other."""

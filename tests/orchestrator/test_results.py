@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from actors.orchestrator.early_stop import read_early_stop
-from actors.orchestrator.results import read_records
+from actors.orchestrator.records import read_records
 from actors.orders import Record
 from actors.store import write_jsonl
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, modified
@@ -23,7 +23,7 @@ def test_records_have_the_shared_source_of_their_item_even_if_their_block_failed
     path = Path(written.records_path)
     path.parent.mkdir(parents=True)
     write_jsonl(path, [Record(item.item_id, 0, item.prompt_hash, None, "correct", score=1.0) for item in items])
-    records = read_records(plan, make_config(), read_early_stop(plan, make_config(), ()))
+    records = read_records(plan, make_config(), read_early_stop(plan, make_config(), ())).records
     clusters = ["article 1", "article 1", None, None]
     for arm, outcome in ((written.arm, "correct"), (plan.blocks[-1].arm, "unscored")):
         own = records.filter(records["arm"] == arm).sort("item_id")

@@ -112,12 +112,12 @@ def read_lines(path: Path, id_field: str, convert: Callable[[Row], T]) -> list[T
 def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callable[[Row], T]) -> list[T]:
     faults = Faults()
     values: list[T] = []
-    first_seen: dict[Any, int] = {}
+    first_seen: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         try:
             if isinstance(line.row, BadLine):
                 raise line.row
-            row_id = field(line.row, id_field, (str, int))
+            row_id = str(field(line.row, id_field, (str, int)))  # so 1 and "1" are one id
             if row_id in first_seen:
                 raise BadLine(f"a unique {id_field}; line {first_seen[row_id]} has the same")
             first_seen[row_id] = number
