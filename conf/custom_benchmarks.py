@@ -21,9 +21,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from conf.faults import BadInput
-from conf.load import fault_of, read_yaml
+from conf.load import fault_of
 from conf.schema import BENCHMARK_NAME, Frozen
 from conf.scorers import SCORERS, ScorerRules
+from conf.yaml_files import check_plain, read_yaml
 
 TIME_LIMIT_S = 3600.0
 WHOLE = "whole"
@@ -127,6 +128,12 @@ class CustomBenchmark(Frozen):
         if METRICS_OF_TEXT.fullmatch(metric):
             raise ValueError("a name that no metric of a measured text has (nll, perplexity, kld, ...)")
         return metric
+
+    @field_validator("options")
+    @classmethod
+    def _of_json(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        check_plain(dict(options), "options")
+        return options
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

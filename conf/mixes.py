@@ -14,8 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import DEFAULT_REVISION
-from conf.load import PACKAGE_SCHEME, fault_of, read_yaml, resolve_path
+from conf.load import PACKAGE_SCHEME, fault_of, resolve_path
 from conf.schema import MIX_NAME, Frozen
+from conf.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parent / "calibration"
 SUFFIX = ".yaml"

@@ -39,6 +39,7 @@ from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
+from conf.user_files import SMALL_FILE_BYTES, read_user_bytes
 
 FUNCTION = "evaluate_custom_benchmark"
 PROGRAM = Path(__file__).with_name("function_process.py")
@@ -48,9 +49,12 @@ LARGEST_SCORE = 1e9
 float."""
 
 
-def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
-    """Return the benchmark of a Python file, without running the file. Raise `BadInput` if the function is missing."""
-    _check(path)
+def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Benchmark:
+    """Return the benchmark of a Python file, without running the file. Raise `BadInput` if the function is missing.
+
+    `folder` is where the user's file is that names the benchmark.
+    """
+    _check(path, folder)
     title = custom.title or custom.name
 
     def load(inputs: LoaderInputs) -> RawData:
@@ -82,10 +86,11 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
     return Benchmark(spec, load)
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, folder: Path) -> None:
+    source = read_user_bytes(path, key="--benchmarks", what="Python file", limit_bytes=SMALL_FILE_BYTES, within=folder)
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (OSError, SyntaxError, ValueError) as error:
+        tree = ast.parse(source, str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadInput(Fault("--benchmarks", str(path), "a readable Python file", f"({error})")) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == FUNCTION]
     # The file may import or assign the function instead of defining it. The call will show whether that works.

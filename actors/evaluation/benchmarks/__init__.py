@@ -95,12 +95,12 @@ def _custom(name: str) -> list[Benchmark]:
     path = Path(name).absolute()
     if path.suffix == ".py":
         custom = custom_defaults(path)
-        return [function_benchmark(custom, path)]
+        return [function_benchmark(custom, path, path.parent)]
     custom = read_custom_benchmark(path)
     if custom.name in BENCHMARKS or custom.name in GROUPS:
         raise BadInput(Fault(f"{path}: name", custom.name, "a name that no built-in benchmark has", "Rename it."))
     if custom.python is not None:
-        return [function_benchmark(custom, path.parent / custom.python)]
+        return [function_benchmark(custom, path.parent / custom.python, path.parent)]
     assert custom.scorer is not None  # the schema requires it
     return [prompted_benchmark(custom, path.parent, custom.scorer)]
 
