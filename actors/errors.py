@@ -6,6 +6,9 @@
     │   ├── LlamaError       llama.cpp refused or failed
     │   │   └── NoRoomError  llama.cpp got no memory for a KV cache
     │   └── FunctionFailed   a custom benchmark function failed or took too long
+    ├── TemplateFailed       (actors.rendering) a template cannot render a text
+    │   └── TemplateOverLimit  it takes too much time or memory
+    ├── RendererBroken       (actors.rendering) the process that renders templates does not work
     ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
     ├── ConflictError        another job owns the run directory, or a file contradicts the plan
     └── NoPlaceError         Ray has no node that can start a worker

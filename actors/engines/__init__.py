@@ -15,6 +15,8 @@ from actors.orders import Item, ReportTokens
 from conf.schema import Sampling
 
 CONTEXT_TOO_LONG = "context_too_long"
+EMPTY_PROMPT = "empty_prompt"
+"""The prompt has no token, and the model has none to begin a text with."""
 FinishReason = Literal["stop", "eog", "length"]
 
 
@@ -83,7 +85,7 @@ class Refused:
     """A question that the engine cannot put to the model: unscored, never cut to fit."""
 
     reason: str
-    """`context_too_long` or `chat_template_failed`."""
+    """`context_too_long`, `chat_template_failed` or `empty_prompt`."""
     rendered_hash: str | None = None
 
 

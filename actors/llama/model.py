@@ -79,6 +79,16 @@ class Model:
         """-1 where the vocabulary has none."""
         return int(llama_cpp.llama_vocab_eos(self.vocab))
 
+    @property
+    def pad(self) -> int:
+        """Return the padding token, or -1 if the vocabulary has none."""
+        return int(llama_cpp.llama_vocab_pad(self.vocab))
+
+    @property
+    def unk(self) -> int:
+        """Return the token for unknown text, or -1 if the file names none."""
+        return int(self.metadata("tokenizer.ggml.unknown_token_id") or -1)
+
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
@@ -98,7 +108,11 @@ class Model:
         return self.metadata("tokenizer.chat_template")
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Tokens of `text`. `add_special`: BOS/EOS as the model wants; `parse_special`: reads `<|...|>` as tokens."""
+        """Return the tokens of `text`.
+
+        `add_special` puts BOS in front if the model wants it. EOS is never added, whatever the model wants: the text is
+        read on from where it ends. `parse_special` reads `<|...|>` as tokens.
+        """
         raw = text.encode()
         size = len(raw) + 16
         tokens = (llama_cpp.llama_token * size)()
@@ -107,7 +121,8 @@ class Model:
             size = -count
             tokens = (llama_cpp.llama_token * size)()
             count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), tokens, size, add_special, parse_special)
-        return list(tokens[:count])
+        added = add_special and count > 0 and llama_cpp.llama_vocab_get_add_eos(self.vocab)
+        return list(tokens[: count - 1 if added and tokens[count - 1] == self.eos else count])
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes of one token: part of a UTF-8 character, maybe."""

@@ -33,6 +33,7 @@ _CODES = {
     "not_measured": ("未計測", "not measured"),
     "block_failed": ("ブロックの失敗", "block failed"),
     "context_too_long": ("文脈長の超過", "context length exceeded"),
+    "empty_prompt": ("プロンプトが空", "empty prompt"),
     "chat_template_failed": ("チャットテンプレートの失敗", "chat template failed"),
     "no_answer": ("答えを抽出できない", "no answer found"),
     "cut_at_token_limit": ("トークン上限で打ち切り", "cut off at the token limit"),
