@@ -58,7 +58,9 @@ def _check_size(text: str) -> None:
     for event in yaml.parse(text, yaml.CSafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise _problem(f"the alias *{event.anchor} stands for something that contains it, or for nothing", event)
+                raise _problem(
+                    f"the alias *{event.anchor} stands for something that contains it, or for nothing", event
+                )
             count += sizes[event.anchor]
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, count))
@@ -74,7 +76,9 @@ def _check_size(text: str) -> None:
             if "\0" in event.value:
                 raise _problem("there is a NUL character", event)
         if count > MOST_VALUES:
-            raise _problem(f"there are more than {MOST_VALUES:,} values; an alias counts as all that it stands for", event)
+            raise _problem(
+                f"there are more than {MOST_VALUES:,} values; an alias counts as all that it stands for", event
+            )
         if len(open_nodes) > MOST_LEVELS:
             raise _problem(f"there are more than {MOST_LEVELS} levels", event)
 

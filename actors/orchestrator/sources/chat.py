@@ -24,6 +24,7 @@ from actors.rendering import TemplateFailed
 from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import Chat, PipelineConfig
+from conf.user_files import SMALL_FILE_BYTES, read_user_text
 
 CHECKED_ITEMS = 16
 """Number of items of each benchmark whose rendered prompts are read."""
@@ -57,10 +58,7 @@ def _template(name: str, chat: Chat) -> str | None:
     if chat.template is None:
         return None
     key = f"chat.{name}.template"
-    try:
-        text = chat.template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Fault(key, str(chat.template), "a readable UTF-8 file", f"({error})")) from error
+    text = read_user_text(chat.template, key=key, what="chat template", limit_bytes=SMALL_FILE_BYTES)
     (rendered,) = render_chats(text, [_TRIAL], SpecialTexts())
     if isinstance(rendered, TemplateFailed):
         allowed = "a chat template in jinja2 that renders"
