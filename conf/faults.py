@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+MOST_SHOWN = 500
+"""Most characters of a value that a message shows."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,8 +48,16 @@ class Fault:
     """What the user can do, as one or more sentences."""
 
     def __str__(self) -> str:
-        text = f"{self.key}: got {self.got!r}; allowed: {self.allowed}."
-        return f"{text} {self.next_step}" if self.next_step else text
+        got = repr(self.got)
+        if len(got) > MOST_SHOWN:
+            got = f"{got[:MOST_SHOWN]}... ({len(got):,} characters)"
+        text = f"{self.key}: got {got}; allowed: {self.allowed}."
+        return _printable(f"{text} {self.next_step}" if self.next_step else text)
+
+
+def _printable(text: str) -> str:
+    """Return a text with control characters spelled out: keys and messages of others may hold some."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
 
 
 class BadInput(Exception):

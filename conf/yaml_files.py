@@ -1,9 +1,9 @@
 """Read a YAML file that a user wrote, or that somebody else wrote for the user.
 
-YAML can do more than a configuration needs, and some of it does harm. Here a file holds mappings, lists, texts, numbers,
-booleans and nothing else. What is refused, each with its line: a key that is given twice; aliases that multiply (each
-counts as all values that it stands for) or contain themselves; deep nesting; tags; numbers that no setting can have.
-A date stays a text.
+YAML can do more than a configuration needs, and some of it does harm. Here a file holds mappings, lists, texts,
+numbers, booleans and nothing else. What is refused, each with its line: a key that is given twice; aliases that
+multiply (each counts as all values that it stands for) or contain themselves; deep nesting; tags; numbers that no
+setting can have. A date stays a text.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
 from jobs._parser import EXIT_BAD_INPUT
 
 EXIT_DONE, EXIT_FAILED = 0, 1
+MOST_FAULTS = 30
+"""Most faults to print."""
 MODEL_METAVAR = "[NAME=]MODEL"
 MODEL_HELP = (
     "model to quantize: a GGUF file (preferably f32, f16 or bf16; any part of a split one), the folder of a Hugging "
@@ -217,6 +219,9 @@ def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -
     """
     print(f"{prog}: bad input, nothing was started", file=sys.stderr)
     faults = [replace(fault, key=(renamed or {}).get(fault.key, fault.key)) for fault in error.faults]
-    for line in dict.fromkeys(map(str, faults)):  # jobs.evaluate finds a fault in its first file twice
+    lines = list(dict.fromkeys(map(str, faults)))  # jobs.evaluate finds a fault in its first file twice
+    for line in lines[:MOST_FAULTS]:
         print(f"  - {line}", file=sys.stderr)
+    if len(lines) > MOST_FAULTS:
+        print(f"  ... and {len(lines) - MOST_FAULTS} more", file=sys.stderr)
     return EXIT_BAD_INPUT

@@ -79,7 +79,7 @@ def _without_remarks(text: str) -> str:
 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """Score 1 if the number is the target, or one of the targets. An answer without a number is wrong, with its reason."""
+    """Score 1 if the number is the target, or one of several. An answer without a number is wrong, with its reason."""
     answer = answer_of(item, result)
     number = final_number(answer.text)
     if number is None:
