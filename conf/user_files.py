@@ -92,8 +92,8 @@ def check_within(path: Path, folder: Path, *, key: str) -> None:
     given = Path(os.path.abspath(path))
     if not given.is_relative_to(os.path.abspath(folder)):
         return
-    real = path.resolve()
-    if not real.is_relative_to(folder.resolve()):
+    real = Path(os.path.realpath(path))  # unlike `resolve`, it raises nothing for links in a circle
+    if not real.is_relative_to(os.path.realpath(folder)):
         step = "Copy the file into the folder, or name the folder that it is really in."
         raise BadInput(Fault(key, f"{path}, a link to {real}", f"a file inside of {folder}", step))
 

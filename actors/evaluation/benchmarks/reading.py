@@ -136,7 +136,9 @@ def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callab
             values.append(convert(line.row))
         except BadLine as fault:
             faults.add(Fault(line.where, line.text[:80], str(fault), "Fix the line."))
-    faults.stop_if_any(at_most=FAULTS_SHOWN)
+            if len(faults.found) == FAULTS_SHOWN:
+                break
+    faults.stop_if_any()
     if not values:
         raise BadInput(Fault(name, "an empty file", "one JSON object per line"))
     return values

@@ -81,7 +81,7 @@ def number_of(target: Any, name: str) -> str:
     if isinstance(target, bool) or not isinstance(target, str | int | float):
         raise BadLine(f"'{name}' with a number, or a list of accepted numbers")
     try:
-        number = _number(str(target))
+        number = _number(target) if isinstance(target, str) else Fraction(str(target))
         if number is not None:
             return written(number)
     except (ArithmeticError, ValueError) as error:  # division by zero, thousands of digits
