@@ -180,5 +180,13 @@ def test_what_is_refused_when_the_files_are_read(
         _load(_benchmark(tmp_path, lines, **settings), tiny)
 
 
+def test_an_example_that_is_also_asked_is_refused(tmp_path: Path, tiny: Model) -> None:
+    lines = [{"id": n, "q": f"{n}", "a": n} for n in range(3)]
+    (tmp_path / "shots.jsonl").write_text(json.dumps({"id": "other", "q": "2", "a": 2}) + "\n")
+    path = _benchmark(tmp_path, lines, shots_data="shots.jsonl")
+    with pytest.raises(BadInput, match=r"1 of the questions of quiz\.jsonl \(line 3"):
+        _load(path, tiny)
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path, tiny: Model) -> None:
     assert len(_load(_benchmark(tmp_path, ['\ufeff{"id": 1, "q": "日本", "a": 1}']), tiny).items) == 1
