@@ -11,7 +11,8 @@
     ├── RendererBroken       (actors.rendering) the process that renders templates does not work
     ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
     ├── ConflictError        another job owns the run directory, or a file contradicts the plan
-    └── NoPlaceError         Ray has no node that can start a worker
+    ├── NoPlaceError         Ray has no node that can start a worker
+    └── RayNotStarted        no local Ray could be started
 
 A failing unit never stops the pipeline. Only the actor boundary has an `except Exception`.
 """
@@ -60,3 +61,7 @@ class ConflictError(QuantAssayError):
 
 class NoPlaceError(QuantAssayError):
     """Ray found no node for any worker within the time limit."""
+
+
+class RayNotStarted(QuantAssayError):
+    """No local Ray could be started."""

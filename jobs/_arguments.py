@@ -20,7 +20,7 @@ from conf.hub_ids import stem_of
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
 from jobs._parser import EXIT_BAD_INPUT
 
-EXIT_DONE, EXIT_FAILED = 0, 1
+EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 MOST_FAULTS = 30
 """Most faults to print."""
 MODEL_METAVAR = "[NAME=]MODEL"

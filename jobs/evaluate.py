@@ -28,6 +28,7 @@ from jobs import pipeline
 from jobs._parser import Parser
 from jobs._request import Request
 from jobs._runner import prepare
+from jobs._stopping import NOTHING_STARTED, stoppable
 
 RENAMED_FLAGS = {"--model": "--models", "--arm": "--models", "--storage": "--output", "--pipeline-id": "--output"}
 """This job's flags, by the flags of the main job that set the same."""
@@ -60,26 +61,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     environment = read_environment()
     try:
-        arms = find_arms(options.models)
-        output = Path(options.output).absolute()
-        if not re.fullmatch(PIPELINE_ID, output.name):
-            raise BadInput(Fault("--output", options.output, "a folder whose name has only letters, digits and _.+~-"))
-        values = {
-            **arguments.flag_values(options),
-            "quantizations": [],
-            "imatrix": ["none"],
-            "models": [{"name": family_name(arms), "path": next(iter(arms.values()))}],
-            "arms": [{"name": name, "path": path} for name, path in arms.items()],
-            "reference": options.reference,
-            "storage": str(output.parent),
-            "pipeline_id": output.name,
-        }
-        config = load(options.config, values)
-        check_paths_in_job(config, options.config, environment)
-        words = sys.argv[1:] if argv is None else list(argv)
-        command = shlex.join(["python", "-m", "jobs.evaluate", *words])
-        request = Request(config, output.name, environment, command, False, output)
-        plan = prepare(request)
+        with stoppable(NOTHING_STARTED):
+            arms = find_arms(options.models)
+            output = Path(options.output).absolute()
+            if not re.fullmatch(PIPELINE_ID, output.name):
+                raise BadInput(
+                    Fault("--output", options.output, "a folder whose name has only letters, digits and _.+~-")
+                )
+            values = {
+                **arguments.flag_values(options),
+                "quantizations": [],
+                "imatrix": ["none"],
+                "models": [{"name": family_name(arms), "path": next(iter(arms.values()))}],
+                "arms": [{"name": name, "path": path} for name, path in arms.items()],
+                "reference": options.reference,
+                "storage": str(output.parent),
+                "pipeline_id": output.name,
+            }
+            config = load(options.config, values)
+            check_paths_in_job(config, options.config, environment)
+            words = sys.argv[1:] if argv is None else list(argv)
+            command = shlex.join(["python", "-m", "jobs.evaluate", *words])
+            request = Request(config, output.name, environment, command, False, output)
+            plan = prepare(request)
         if options.dry_run:
             print(pipeline.describe_plan(plan, config))
             return arguments.EXIT_DONE

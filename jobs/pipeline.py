@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ray.exceptions import RayError
 
-from actors.errors import NoPlaceError
+from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
@@ -34,6 +34,7 @@ from jobs._parser import Parser
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
 from jobs._runner import carry_out, prepare
+from jobs._stopping import NOTHING_STARTED, stoppable
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -68,13 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     environment = read_environment()
     try:
-        config = with_canonical_types(load(options.config, arguments.flag_values(options)))
-        check_paths_in_job(config, options.config, environment)
-        pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
-        words = sys.argv[1:] if argv is None else list(argv)
-        command = shlex.join(["python", "-m", "jobs.pipeline", *words])
-        request = Request(config, pipeline_id, environment, command, True, config.storage)
-        plan = prepare(request)
+        with stoppable(NOTHING_STARTED):
+            config = with_canonical_types(load(options.config, arguments.flag_values(options)))
+            check_paths_in_job(config, options.config, environment)
+            pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
+            words = sys.argv[1:] if argv is None else list(argv)
+            command = shlex.join(["python", "-m", "jobs.pipeline", *words])
+            request = Request(config, pipeline_id, environment, command, True, config.storage)
+            plan = prepare(request)
         if options.dry_run:
             print(describe_plan(plan, config))
             return arguments.EXIT_DONE
@@ -90,7 +92,10 @@ def run(request: Request, plan: Plan) -> int:
     except Stopped as stopped:
         print(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
-    except (RayError, NoPlaceError) as error:
+    except KeyboardInterrupt:  # while Ray starts or ends; in between, `Stopped` is raised
+        print(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
+        return arguments.EXIT_INTERRUPTED
+    except (RayError, NoPlaceError, RayNotStarted) as error:
         print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
         print(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED

@@ -34,7 +34,7 @@ from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
 from jobs._parser import Parser
-from jobs._stopping import stoppable
+from jobs._stopping import NOTHING_STARTED, stoppable
 
 DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
 
@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser()
     options = made.parse_args(argv)
     try:
-        orders = make_orders(options)
+        with stoppable(NOTHING_STARTED):
+            orders = make_orders(options)
         with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:

@@ -52,7 +52,7 @@ SEES_OTHER_FILES = {
         "conf/hub_ids.py",
         "conf/mixes.py",
         "conf/texts.py",
-        "jobs/_preflight.py",
+        "actors/orchestrator/sources/uploaded_copy.py",
         "jobs/evaluate.py",
     },
     "caches of downloads and of the converter": {

@@ -25,9 +25,6 @@ from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
 TOO_LONG = "context_too_long"
-BAD_COUNTS = "endpoint_counts_no_tokens"
-MOST_TOKENS = 2**31 - 1
-"""A larger number of tokens is a fault of the endpoint."""
 _NO_KEY = "none"  # servers of one's own ask for none, the client does
 
 
@@ -106,7 +103,7 @@ class OpenAIEngine:
         except openai.OpenAIError as error:
             raise self._failed(error) from None
 
-    def _chat(self, task: Generate, asked: dict[str, Any]) -> Answer | Refused:
+    def _chat(self, task: Generate, asked: dict[str, Any]) -> Answer:
         messages: Any = [{"role": message.role, "content": message.content} for message in task.messages]
         said = self._client.chat.completions.create(messages=messages, **asked)
         if not said.choices:
@@ -114,7 +111,7 @@ class OpenAIEngine:
         choice = said.choices[0]
         return _answer(choice.message.content, choice.finish_reason, said.usage)
 
-    def _completion(self, task: Generate, asked: dict[str, Any]) -> Answer | Refused:
+    def _completion(self, task: Generate, asked: dict[str, Any]) -> Answer:
         prompt = "".join(message.content for message in task.messages)
         said = self._client.completions.create(prompt=prompt, **asked)
         if not said.choices:
@@ -128,12 +125,7 @@ class OpenAIEngine:
         return EndpointFailed(f"{self._endpoint.url} ({self._endpoint.model}): {type(error).__name__}: {message[:500]}")
 
 
-def _answer(text: str | None, finish: str | None, usage: Any) -> Answer | Refused:
-    """Return the answer; `Refused` if the numbers of tokens that came with it are none."""
+def _answer(text: str | None, finish: str | None, usage: Any) -> Answer:
     reason: FinishReason = "length" if finish == "length" else "stop"
-    counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    if not all(type(count) is int and 0 <= count <= MOST_TOKENS for count in counts):
-        return Refused(BAD_COUNTS)
-    # Half of a surrogate pair, which JSON can hold, cannot be written as UTF-8.
-    whole = (text or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return Answer(whole, None, *counts, reason)
+    prompt_tokens, completion_tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+    return Answer(text or "", None, prompt_tokens, completion_tokens, reason)

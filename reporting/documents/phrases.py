@@ -48,7 +48,6 @@ _CODES = {
     "function": ("独自の評価関数", "custom function"),
     "endpoint": ("エンドポイント", "endpoint"),
     "endpoint_gives_no_likelihoods": ("エンドポイントが尤度を返さない", "the endpoint returns no likelihoods"),
-    "endpoint_counts_no_tokens": ("エンドポイントのトークン数が不正", "the endpoint's token counts are no counts"),
     "findings_failed": ("集計に失敗", "the findings could not be computed"),
     "no_score": ("得点なし", "no score given"),
     "score_is_no_number": ("得点が数でない", "the score is no number"),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from actors.engines import Answer, Refused
-from actors.engines.openai import BAD_COUNTS, NO_LIKELIHOODS, OpenAIEngine
+from actors.engines.openai import NO_LIKELIHOODS, OpenAIEngine
 from actors.errors import EndpointFailed
 from actors.orders import Choose, Endpoint, Generate, Item, Message
 from conf.schema import Sampling
@@ -112,26 +112,6 @@ def test_an_empty_answer_is_the_models() -> None:
     with server(lambda number, body: said(None)) as (url, _), engine_at(url) as engine:
         (answer,) = engine.generate([item("a", "A")], [0], SAMPLING, ignore)
     assert isinstance(answer, Answer) and answer.text == ""
-
-
-@pytest.mark.parametrize("count", [10**30, -1, 1.5, None])
-def test_numbers_of_tokens_that_are_none_leave_one_answer_unscored(count: object) -> None:
-    def reply(number: int, body: dict[str, Any]) -> Reply:
-        status, answer = said("9")
-        if body["messages"][0]["content"] == "bad":
-            answer["usage"]["completion_tokens"] = count
-        return status, answer
-
-    with server(reply) as (url, _), engine_at(url) as engine:
-        first, second = engine.generate([item("a", "bad"), item("b", "good")], (0,), SAMPLING, ignore)
-        assert first == Refused(BAD_COUNTS)
-        assert isinstance(second, Answer) and second.text == "9"
-
-
-def test_half_a_surrogate_pair_in_an_answer_can_be_written() -> None:
-    with server(lambda number, body: said("a\ud83d b\ud83d\ude00")) as (url, _), engine_at(url) as engine:
-        (answer,) = engine.generate([item("a", "x")], (0,), SAMPLING, ignore)
-    assert isinstance(answer, Answer) and answer.text == "a\ufffd b\U0001f600"
 
 
 def test_a_busy_server_is_asked_again() -> None:
