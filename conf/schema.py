@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from conf.names import composed
 
 MIX_NAME = r"[a-z0-9_-]+"
 BENCHMARK_NAME = r"[a-z0-9_]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
-ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
 LONGEST_NAME = 64
 """Characters of the name of a benchmark, a recipe or a mix. Names of folders are put together from several names, and
 file systems allow 255 bytes."""
 LONGEST_ARM_NAME = 120
-"""Characters of the name of a model or an arm."""
+"""Bytes of the name of a model or an arm."""
 
 
 MOST_TEXTS = 1000
@@ -47,10 +48,20 @@ Language = Literal["ja", "en", "both"]
 """Language of charts and documents."""
 
 
+def _short(name: str) -> str:
+    if len(name.encode()) > LONGEST_ARM_NAME:
+        raise ValueError(f"a name of at most {LONGEST_ARM_NAME} bytes: NAME=PATH gives a shorter one")
+    return name
+
+
+ArmName = Annotated[str, Field(min_length=1), AfterValidator(composed), AfterValidator(_short)]
+"""Name of a model or an arm."""
+
+
 class NamedPath(Frozen):
     """`[NAME=]MODEL`: a model, or an existing GGUF that is an arm."""
 
-    name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$", max_length=LONGEST_ARM_NAME)]
+    name: ArmName
     """Short name. Default on the command line: the name of the file or repository without the type at its end."""
     path: str
     """One of these:
@@ -314,7 +325,7 @@ class PipelineConfig(Frozen):
     """Existing GGUFs and endpoints (`http(s)://HOST/v1#MODEL`), compared like the quantizations made here. The key of
     an endpoint is read from OPENAI_API_KEY, on the machine that sends the requests."""
     endpoints: Endpoints = Endpoints()
-    reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
+    reference: ArmName | None = None
     """The arm that the others are compared with. None: the first of f32, bf16 and f16 that is planned."""
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_ARMS)] = (
         "gsm8k",
@@ -339,7 +350,7 @@ class PipelineConfig(Frozen):
     (.gguf, .dat). The first entry is the default, which arm names leave out. Each further entry makes every lossy
     quantization again."""
     calibration: Calibration = Calibration()
-    chat: Mapping[Annotated[str, Field(pattern=rf"^{ARM_NAME}$")], Chat] = {}
+    chat: Mapping[ArmName, Chat] = {}
     """Chat settings by the name of a model. Existing GGUFs (`arms`) use those of the first model."""
     protection: Protection = Protection()
     sampling: Sampling = Sampling()

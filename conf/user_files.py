@@ -84,6 +84,11 @@ def read_user_text(
     return text
 
 
+def is_user_path(text: str) -> bool:
+    """Return whether there is anything at the path that a user's text would be."""
+    return "\0" not in text and os.path.lexists(text)
+
+
 def check_within(path: Path, folder: Path, *, key: str) -> None:
     """Raise `BadInput` if a link leads from a path in `folder` to a place outside of it.
 

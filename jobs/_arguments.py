@@ -7,7 +7,6 @@ they work.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,9 @@ from actors.recipes import match_recipe_at_end
 from conf.faults import BadInput, Fault, Faults
 from conf.flags import FLAGS
 from conf.hub_ids import stem_of
+from conf.names import spelled_name
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
+from conf.user_files import is_user_path
 from jobs._parser import EXIT_BAD_INPUT
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -188,18 +189,21 @@ def split_names(text: str) -> list[str]:
 
 
 def named_path(text: str) -> dict[str, str]:
-    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end."""
+    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end.
+
+    A file that exists under the whole text, such as `epoch=4-step=100.gguf`, has the default name.
+    """
     name, mark, path = text.partition("=")
-    if mark and "/" not in name:
+    if mark and "/" not in name and not is_user_path(text):
         return {"name": name, "path": path}
     return {"name": model_name(text), "path": text}
 
 
 def model_name(spec: str) -> str:
-    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; `-` replaces other characters."""
+    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`."""
     stem = stem_of(spec) or "model"
     ending = match_recipe_at_end(stem)
-    return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
+    return spelled_name(stem[: ending.start()] if ending else stem)
 
 
 def refuse_later(arguments: argparse.Namespace) -> None:

@@ -22,7 +22,9 @@ from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import parse_hub_id, stem_of
 from conf.load import load
-from conf.schema import ARM_NAME, PIPELINE_ID
+from conf.names import spelled_name
+from conf.schema import PIPELINE_ID
+from conf.user_files import is_user_path
 from jobs import _arguments as arguments
 from jobs import pipeline
 from jobs._parser import Parser
@@ -100,7 +102,7 @@ def find_arms(specs: Sequence[str]) -> dict[str, str]:
     arms: dict[str, str] = {}
     for spec in specs:
         name, mark, path = spec.partition("=")
-        named = bool(mark) and "/" not in name
+        named = bool(mark) and "/" not in name and not is_user_path(spec)
         files = _files_of(path if named else spec)
         if not files:
             raise BadInput(
@@ -136,7 +138,7 @@ def arm_name(file: str) -> str:
     """Return the type or the publisher's recipe name at the end of the file's name, else the name without `.gguf`."""
     stem = stem_of(file)
     ending = match_recipe_at_end(stem)
-    return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", stem)
+    return ending[1].lower() if ending else spelled_name(stem)
 
 
 def family_name(arms: dict[str, str]) -> str:

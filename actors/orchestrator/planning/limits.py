@@ -22,9 +22,9 @@ def check_limits(config: PipelineConfig, inputs: Inputs, arms: Sequence[PlannedA
     for name in sorted({name for name in names if names.count(name) > 1}):
         step = "Give the --arm another name, or leave out one of the quantizations."
         faults.add(Fault("--arm", name, "arms whose names differ, with those that are made here", step))
-    too_long = max(names, key=len, default="")
-    if len(too_long) > LONGEST_ARM_NAME:
-        allowed = f"names of arms of at most {LONGEST_ARM_NAME} characters"
+    too_long = max(names, key=lambda name: len(name.encode()), default="")
+    if len(too_long.encode()) > LONGEST_ARM_NAME:
+        allowed = f"names of arms of at most {LONGEST_ARM_NAME} bytes"
         step = "The names of model, recipe and calibration mix are parts of it: shorten one, such as --model NAME=PATH."
         faults.add(Fault("--model", too_long, allowed, step))
     faults.gather(_check_work, config, inputs, arms)
