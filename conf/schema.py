@@ -42,6 +42,11 @@ Count = Annotated[int, Field(ge=1, lt=2**31)]
 """A number of things, as llama.cpp and JSON readers can hold it."""
 
 
+def split_names(text: str) -> list[str]:
+    """Split at commas, keeping the order and dropping repeated names: `a, b,a` -> [a, b]."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 ProtectionLevel = Literal["none", "low", "medium", "high", "max"]
 
 Language = Literal["ja", "en", "both"]
@@ -315,6 +320,12 @@ class Tracking(Frozen):
 
 class PipelineConfig(Frozen):
     """All settings of one pipeline."""
+
+    @field_validator("quantizations", "benchmarks", "imatrix", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Take one text with commas as a list, as the flags do."""
+        return split_names(value) if isinstance(value, str) else value
 
     models: Annotated[tuple[NamedPath, ...], Field(min_length=1, max_length=MOST_ARMS)]
     quantizations: Annotated[tuple[str, ...], Field(max_length=MOST_ARMS)] = ("bf16", "q8_0", "q4_k_m")

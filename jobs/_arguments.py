@@ -17,7 +17,7 @@ from conf.faults import BadInput, Fault, Faults
 from conf.flags import FLAGS
 from conf.hub_ids import stem_of
 from conf.names import spelled_name
-from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
+from conf.schema import PROTECTION_BPW, Language, ProtectionLevel, split_names
 from conf.user_files import is_user_path
 from jobs._parser import EXIT_BAD_INPUT
 
@@ -183,11 +183,6 @@ def _converted(option: str, value: Any) -> Any:
     return value
 
 
-def split_names(text: str) -> list[str]:
-    """Split at commas, keeping the order and dropping repeated names: `a, b,a` -> [a, b]."""
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def named_path(text: str) -> dict[str, str]:
     """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end.
 
@@ -214,6 +209,13 @@ def refuse_later(arguments: argparse.Namespace) -> None:
             flag = f"--{option.replace('_', '-')}"
             faults.add(Fault(flag, value, "leaving it out", "This is planned, but not there yet."))
     faults.stop_if_any()
+
+
+def in_words_of(parser: argparse.ArgumentParser, error: BadInput) -> BadInput:
+    """Return the same faults, with configuration keys in place of flags that the job does not have."""
+    own = {flag for action in parser._actions for flag in action.option_strings}
+    keys = {flag: key for key, flag in FLAGS.items() if flag not in own}
+    return BadInput([replace(fault, key=keys.get(fault.key, fault.key)) for fault in error.faults])
 
 
 def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -> int:

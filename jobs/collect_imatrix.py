@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):
             manifest = collect_in_processes(order, options.shards, counter.advance)
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(arguments.in_words_of(made, error), made.prog)
     except QuantAssayError as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return arguments.EXIT_FAILED

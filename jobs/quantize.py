@@ -30,7 +30,7 @@ from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protecte
 from actors.store import ArmFiles, exists, file_sha256, gguf_name, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, split_names
 from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
 from jobs._parser import Parser
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(arguments.in_words_of(made, error), made.prog)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 
 
@@ -148,7 +148,7 @@ def _recipes(options: argparse.Namespace, config: PipelineConfig) -> list[tuple[
     Raises:
         BadInput: no recipe, unknown recipes, or recipes that need an importance matrix if there is none.
     """
-    names = arguments.split_names(options.formats)
+    names = split_names(options.formats)
     if not names:
         raise BadInput(Fault("--formats", options.formats, f"llama.cpp types or recipes, such as {DEFAULT_FORMATS}"))
     faults = Faults()

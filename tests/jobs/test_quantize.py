@@ -219,3 +219,13 @@ def test_two_models_in_one_folder_keep_their_names_and_replace_nothing(
     assert "this job has not made" in capsys.readouterr().err
     foreign.unlink()
     assert {path: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_a_fault_in_the_configuration_names_no_flag_that_the_job_does_not_have(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("runs: 0\nlayout: {threads: 0}\n")
+    assert run("--model", tiny, "--config", config, "--output", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "- runs: got 0" in said and "--runs" not in said and "--threads: got 0" in said

@@ -86,8 +86,7 @@ def published_files(findings: Findings, model: str) -> list[PublishedFile]:
     safe = [safe_name(name) for name in chosen]
     twice = Counter(safe)
     unique = [
-        name if twice[name] == 1 else f"{PurePath(name).stem}-{number}.gguf"
-        for number, name in enumerate(safe, start=1)
+        name if twice[name] == 1 else f"{PurePath(name).stem}-{place}.gguf" for place, name in enumerate(safe, start=1)
     ]
     return [PublishedFile(arm, name) for arm, name in zip(arms, unique, strict=True)]
 
