@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from conf.schema import PIPELINE_ID
 from conf.user_files import is_user_path
 from jobs import _arguments as arguments
 from jobs import pipeline
+from jobs._commands import job_command
 from jobs._parser import Parser
 from jobs._request import Request
 from jobs._runner import prepare
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config = load(options.config, values)
             check_paths_in_job(config, options.config, environment)
             words = sys.argv[1:] if argv is None else list(argv)
-            command = shlex.join(["python", "-m", "jobs.evaluate", *words])
+            command = job_command("evaluate", words)
             request = Request(config, output.name, environment, command, False, output)
             plan = prepare(request)
         if options.dry_run:

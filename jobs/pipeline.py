@@ -10,7 +10,6 @@ if everything is done, it does nothing. Exit codes: 0 done; 1 something failed (
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +29,7 @@ from conf.faults import BadInput
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._commands import job_command, logs_command, mlflow_command, show_command
 from jobs._parser import Parser
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_paths_in_job(config, options.config, environment)
             pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
             words = sys.argv[1:] if argv is None else list(argv)
-            command = shlex.join(["python", "-m", "jobs.pipeline", *words])
+            command = job_command("pipeline", words)
             request = Request(config, pipeline_id, environment, command, True, config.storage)
             plan = prepare(request)
         if options.dry_run:
@@ -124,9 +124,9 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
     lines += _indented(describe_early_stop(plan, request.config))
     lines.append("Watch it:")
     if request.environment.submission_id:
-        lines.append(f"  ray job logs --follow {request.environment.submission_id}")
-    lines.append(f"  cat {run.progress}")
-    lines.append(f"  {mlflow_command(request)}")
+        lines.append(f"  {logs_command(request.environment.submission_id)}")
+    lines.append(f"  {show_command(run.progress)}")
+    lines.append(f"  {_where_mlflow_is(request)}")
     return "\n".join(lines)
 
 
@@ -134,11 +134,11 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def mlflow_command(request: Request) -> str:
+def _where_mlflow_is(request: Request) -> str:
     """Return the command that shows the runs in a browser, or which server has them."""
     if request.environment.mlflow_tracking_uri:
         return "MLflow: the server of MLFLOW_TRACKING_URI"
-    return f"mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///{mlflow_database_path(request.mlflow_home.absolute())}"
+    return mlflow_command(mlflow_database_path(request.mlflow_home.absolute()))
 
 
 def closing(request: Request, finished: Finished) -> str:
@@ -155,7 +155,7 @@ def closing(request: Request, finished: Finished) -> str:
     for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
         if exists(path):
             lines.append(f"  {path}")
-    lines.append(f"  {mlflow_command(request)}")
+    lines.append(f"  {_where_mlflow_is(request)}")
     if finished.failures:
         lines.append("Run the same command to try again what failed; everything else stays as it is.")
     return "\n".join(lines)
