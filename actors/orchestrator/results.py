@@ -30,9 +30,11 @@ from actors.store import (
     read_json,
     write_json,
 )
+from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
-from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA
+from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.validate import InvalidDocument
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,22 @@ def read_losses(plan: Plan) -> pl.DataFrame:
     paths = {arm.name: ArmFiles.in_own_folder(arm.gguf_path).losses for arm in plan.arms if arm.order is not None}
     rows = [{"arm": name, **row} for name, path in paths.items() if exists(path) for row in read_json(path)]
     return table_of(rows, LOSS_SCHEMA)
+
+
+def check_results(plan: Plan, config: PipelineConfig, description: Mapping[str, Any]) -> None:
+    """Try before the start what else could only fail at the end: put the plan into the result files, without records.
+
+    Raises:
+        BadInput: a value of the plan does not match the schemas of these files.
+    """
+    facts = describe_run(plan, config, description, (), plan.notices)
+    no_records, no_timings = table_of([], RECORD_SCHEMA), table_of([], TIMING_SCHEMA)
+    try:
+        salvage_results(facts, no_records, no_timings, config.statistics)
+    except InvalidDocument as error:
+        raise BadInput(
+            [Fault(f"{error.kind}.json", fault, "values that the result files can hold") for fault in error.faults]
+        ) from error
 
 
 def describe_run(
