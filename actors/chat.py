@@ -1,34 +1,27 @@
 """Turn messages into the text to tokenize: rendered with the model's chat template, or simply joined.
 
-Templates come from GGUF files, so they are untrusted code. They run in jinja2's immutable sandbox, see no clock, and
-get only the names that transformers provides (https://huggingface.co/docs/transformers/chat_templating_writing).
+Templates are rendered in a process of its own (`rendering`). What a template expects is found out by rendering short
+chats with it: the content of a message as text or as a list of parts (`content[0]['text']`, as in vision models), and
+whether it accepts a system message. If it raises for one, the system text goes in front of the first user turn.
 Evaluation renders its prompts here, and quantization renders the calibration texts of mixes that ask for it.
 """
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import itertools
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
-
-import jinja2
-import jinja2.ext
-import jinja2.sandbox
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 from actors.llama.model import Model
-from actors.orders import Message
+from actors.orders import Message, Role
+from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
 
-FIXED_DATE = datetime.datetime(2025, 1, 1)
-"""The date that templates get when they ask for today's date: a prompt must not change overnight."""
-
-
-class TemplateFailed(Exception):
-    """Raised if the model's chat template cannot render the messages."""
+_SYSTEM_END = "\n\n"
+"""Between the system text and the first user turn, if a template accepts no system message."""
+_ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,35 @@ class Prompt:
     def sha256(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    def tokens(self, model: Model, ending: str = "") -> list[int]:
+        """Return the tokens of the prompt with an ending, as the model wants its input to begin.
+
+        No end token is added: an answer follows. A text that would have no token gets the one that begins texts.
+        """
+        tokens = model.tokenize(self.text + ending, add_special=self.add_special, parse_special=self.parse_special)
+        begin = begin_token(model)
+        return tokens if tokens or begin is None else [begin]
+
+
+@dataclass(frozen=True)
+class SpecialTexts:
+    """The texts of the special tokens that templates may name. Empty: the model has no such token."""
+
+    bos_token: str = ""
+    eos_token: str = ""
+    unk_token: str = ""
+    pad_token: str = ""
+
+
+@dataclass(frozen=True)
+class TemplateForm:
+    """How messages are handed to a template."""
+
+    parts: tuple[Role, ...] = ()
+    """The roles whose content is a list of parts. For all others it is a text."""
+    system_first: bool = True
+    """False: it raises for a system message."""
+
 
 def render_prompt(
     messages: Sequence[Message], *, chat: bool, model: Model, template_instead: str | None = None
@@ -54,12 +76,27 @@ def render_prompt(
     Raises:
         TemplateFailed: the template cannot render the messages.
     """
-    template = (template_instead or model.chat_template) if chat else None
+    (prompt,) = render_prompts([messages], chat=chat, model=model, template_instead=template_instead)
+    if isinstance(prompt, TemplateFailed):
+        raise prompt
+    return prompt
+
+
+def render_prompts(
+    chats: Sequence[Sequence[Message]], *, chat: bool, model: Model, template_instead: str | None = None
+) -> list[Prompt | TemplateFailed]:
+    """Return the prompts of many tasks, or why one cannot be rendered. They are kept for `render_prompt`."""
+    template = template_of(model, template_instead) if chat else None
     if template is None:
-        return Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
-    bos = _special_text(model, model.bos)
-    text = render_template(template, messages, bos_token=bos, eos_token=_special_text(model, model.eos))
-    return Prompt(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
+        return [
+            Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
+            for messages in chats
+        ]
+    special = special_texts(model)
+    return [
+        text if isinstance(text, TemplateFailed) else _prompt(text, special)
+        for text in render_chats(template, chats, special)
+    ]
 
 
 def render_conversations(conversations: Sequence[Sequence[Message]], model: Model) -> Prompt:
@@ -71,63 +108,141 @@ def render_conversations(conversations: Sequence[Sequence[Message]], model: Mode
     template = model.chat_template
     if template is None:
         raise TemplateFailed("the model has no chat template")
-    bos, eos = _special_text(model, model.bos), _special_text(model, model.eos)
-    text = "".join(
-        render_template(template, messages, bos_token=bos, eos_token=eos, add_generation_prompt=False)
-        for messages in conversations
-    )
-    return Prompt(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
+    special = special_texts(model)
+    texts = []
+    for text in render_chats(template, conversations, special, add_generation_prompt=False):
+        if isinstance(text, TemplateFailed):
+            raise text
+        texts.append(text)
+    return _prompt("".join(texts), special)
 
 
-def render_template(
-    template: str, messages: Sequence[Message], *, bos_token: str, eos_token: str, add_generation_prompt: bool = True
-) -> str:
-    """Render messages with a chat template. Raise `TemplateFailed` if that fails.
+def template_of(model: Model, template_instead: str | None = None) -> str | None:
+    """Return the chat template that is used. None: there is none, and messages are joined."""
+    return model.chat_template if template_instead is None else template_instead
+
+
+def _prompt(text: str, special: SpecialTexts) -> Prompt:
+    wrote_bos = bool(special.bos_token) and text.lstrip().startswith(special.bos_token)
+    return Prompt(text, add_special=not wrote_bos, parse_special=True)
+
+
+def render_chats(
+    template: str, chats: Sequence[Sequence[Message]], special: SpecialTexts, *, add_generation_prompt: bool = True
+) -> list[str | TemplateFailed]:
+    """Render chats with a chat template. Each gives its text, or why there is none.
 
     Args:
-        add_generation_prompt: True: the text ends where the model's turn begins. False: it ends with the last message.
+        add_generation_prompt: True: a text ends where the model's turn begins. False: it ends with the last message.
     """
-    try:
-        return _compiled(template).render(
-            messages=_merge_same_role(messages),
-            bos_token=bos_token,
-            eos_token=eos_token,
-            add_generation_prompt=add_generation_prompt,
-            tools=None,
-            documents=None,
-        )
-    # A template may fail in any way that Python code can. Every failure is the template's.
-    except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise TemplateFailed(str(error)) from error
+    form = template_form(template, special)
+    return _rendered(template, chats, form, special, add_generation_prompt=add_generation_prompt)
 
 
-def _merge_same_role(messages: Sequence[Message]) -> list[dict[str, str]]:
+def _rendered(
+    template: str,
+    chats: Sequence[Sequence[Message]],
+    form: TemplateForm,
+    special: SpecialTexts,
+    *,
+    add_generation_prompt: bool = True,
+) -> list[str | TemplateFailed]:
+    variables = [
+        {
+            "messages": _handed_over(messages, form),
+            "bos_token": special.bos_token,
+            "eos_token": special.eos_token,
+            "unk_token": special.unk_token,
+            "pad_token": special.pad_token,
+            "add_generation_prompt": add_generation_prompt,
+            "tools": None,
+            "documents": None,
+        }
+        for messages in chats
+    ]
+    return renderer().render(template, variables)
+
+
+def _handed_over(messages: Sequence[Message], form: TemplateForm) -> list[dict[str, Any]]:
+    turns = merge_same_role(messages if form.system_first else _system_in_user_turn(messages))
+    return [{"role": turn.role, "content": _content(turn, form)} for turn in turns]
+
+
+def _content(turn: Message, form: TemplateForm) -> Any:
+    return [{"type": "text", "text": turn.content}] if turn.role in form.parts else turn.content
+
+
+def merge_same_role(messages: Sequence[Message]) -> list[Message]:
     """Join neighbouring messages of the same role. They are parts of one message that only we keep apart."""
     return [
-        {"role": role, "content": "".join(message.content for message in turn)}
+        Message(role, "".join(message.content for message in turn))
         for role, turn in itertools.groupby(messages, key=lambda message: message.role)
     ]
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled(template: str) -> jinja2.Template:
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
-    )
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = FIXED_DATE.strftime
-    environment.filters["tojson"] = _to_json
-    return environment.from_string(template)
+def _system_in_user_turn(messages: Sequence[Message]) -> list[Message]:
+    system = "".join(message.content for message in messages if message.role == "system")
+    others = [message for message in messages if message.role != "system"]
+    first = next((place for place, message in enumerate(others) if message.role == "user"), None)
+    if not system or first is None:
+        return others
+    others[first] = replace(others[first], content=system + _SYSTEM_END + others[first].content)
+    return others
 
 
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
+_PROBE = (Message("user", "probe-one"), Message("assistant", "probe-two"), Message("user", "probe-three"))
+_SYSTEM_PROBE = (Message("system", "probe-system"), Message("user", "probe-one"))
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    # jinja2's own filter escapes for HTML, which would put \u003c into prompts.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+@functools.lru_cache(maxsize=32)
+def template_form(template: str, special: SpecialTexts) -> TemplateForm:
+    """Return how a template wants its messages. It depends on the template alone, so every process finds the same.
+
+    If nothing makes it show all messages, it gets texts, and `sources.chat` reports what it does with them.
+    """
+    for chat in (_PROBE, _PROBE[:1]):  # some templates know single turns only
+        for parts in ((), _ROLES, ("user",)):
+            form = TemplateForm(parts)
+            (text,) = _rendered(template, [chat], form, special)
+            if isinstance(text, TemplateOverLimit):
+                return TemplateForm()
+            if isinstance(text, str) and not missing_messages(text, chat):
+                return _with_system(template, form, special)
+    return TemplateForm()
+
+
+def _with_system(template: str, form: TemplateForm, special: SpecialTexts) -> TemplateForm:
+    others: tuple[Role, ...] = tuple(role for role in form.parts if role != "system")
+    raised = False
+    for candidate in (form, TemplateForm(others), TemplateForm((*others, "system"))):
+        (text,) = _rendered(template, [_SYSTEM_PROBE], candidate, special)
+        raised = raised or isinstance(text, TemplateFailed)
+        if isinstance(text, str) and not missing_messages(text, _SYSTEM_PROBE):
+            return candidate
+    return replace(form, system_first=not raised)
+
+
+def missing_messages(text: str, messages: Sequence[Message]) -> list[Message]:
+    """Return the messages whose text is not in a rendered text. Templates may strip white space around it."""
+    return [message for message in merge_same_role(messages) if message.content.strip() not in text]
+
+
+def special_texts(model: Model) -> SpecialTexts:
+    """Return the texts of a model's special tokens."""
+    return SpecialTexts(*(_special_text(model, token) for token in (model.bos, model.eos, model.unk, model.pad)))
+
+
+def begin_token(model: Model) -> int | None:
+    """Return the token that stands before a text, where one is needed: BOS, else EOS. None: the model has neither."""
+    return next((token for token in (model.bos, model.eos) if token >= 0), None)
 
 
 def _special_text(model: Model, token: int) -> str:
     return model.piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
+
+
+def system_is_moved(messages: Sequence[Message], model: Model, template_instead: str | None = None) -> bool:
+    """Return whether a system message goes in front of the first user turn, because the template raises for one."""
+    template = template_of(model, template_instead)
+    has_system = any(message.role == "system" for message in messages)
+    return bool(template) and has_system and not template_form(str(template), special_texts(model)).system_first

@@ -6,9 +6,13 @@
     │   ├── LlamaError       llama.cpp refused or failed
     │   │   └── NoRoomError  llama.cpp got no memory for a KV cache
     │   └── FunctionFailed   a custom benchmark function failed or took too long
+    ├── TemplateFailed       (actors.rendering) a template cannot render a text
+    │   └── TemplateOverLimit  it takes too much time or memory
+    ├── RendererBroken       (actors.rendering) the process that renders templates does not work
     ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
     ├── ConflictError        another job owns the run directory, or a file contradicts the plan
-    └── NoPlaceError         Ray has no node that can start a worker
+    ├── NoPlaceError         Ray has no node that can start a worker
+    └── RayNotStarted        no local Ray could be started
 
 A failing unit never stops the pipeline. Only the actor boundary has an `except Exception`.
 """
@@ -57,3 +61,7 @@ class ConflictError(QuantAssayError):
 
 class NoPlaceError(QuantAssayError):
     """Ray found no node for any worker within the time limit."""
+
+
+class RayNotStarted(QuantAssayError):
+    """No local Ray could be started."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from actors.orders import GROUP_CHUNKS, CalibrationText, ChunkRules
+from actors.orders import GROUP_CHUNKS, PROMPT_VERSION, CalibrationText, ChunkRules
 from actors.recipes import Recipe, uses_imatrix
 from actors.store import content_hash
 from actors.token_classes import weights_key
@@ -93,5 +93,6 @@ def imatrix_key(
             "gpu_layers": gpu_layers,
             "build": dict(build),
             **weights_key(token_weights),
+            **({"prompts": PROMPT_VERSION} if rules.chat_template else {}),
         }
     )

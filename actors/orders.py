@@ -14,6 +14,7 @@ from actors.llama.layout import EngineLayout
 from actors.recipes import Recipe
 from conf.schema import Language, Sampling, TokenWeights
 
+Role = Literal["system", "user", "assistant"]
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
 Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
 
@@ -31,7 +32,7 @@ class ReportTokens(Protocol):
 class Message:
     """One message of a prompt, before any chat template."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
     shot: int | None = None
     """Number of the worked example that it belongs to. If a prompt is too long, the lowest numbers are left out first.
@@ -131,6 +132,10 @@ class Scorer:
 
 GENERATION_VERSION = 2
 """Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
+
+
+PROMPT_VERSION = 1
+"""Raise it whenever the same messages give another prompt or other tokens. It is in the keys of what uses prompts."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.store import content_hash
-from conf.load import read_yaml
 from conf.schema import Frozen, TokenWeights
+from conf.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "conf" / "token_classes"
 RULES_VERSION = 1

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -20,13 +21,19 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from conf.faults import BadInput
-from conf.load import fault_of, read_yaml
-from conf.schema import BENCHMARK_NAME, Frozen
+from conf.load import fault_of
+from conf.schema import BENCHMARK_NAME, LONGEST_NAME, Count, Frozen
 from conf.scorers import SCORERS, ScorerRules
+from conf.yaml_files import check_plain, read_yaml
 
 TIME_LIMIT_S = 3600.0
+LONGEST_TIME_S = 30 * 24 * 3600.0
 WHOLE = "whole"
 """Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
+
+
+METRICS_OF_TEXT = re.compile(r"(nll|perplexity|kld|top_agreement|p_change_rms)(_.*)?")
+"""Names of metrics that only measured texts have. Statistics and charts treat them apart."""
 
 
 class ScorerSettings(Frozen):
@@ -51,6 +58,15 @@ class ScorerSettings(Frozen):
     def _by_name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except (re.error, OverflowError, RecursionError, MemoryError) as error:
+            raise ValueError(f"a regular expression of Python that compiles ({error})") from None
+        return pattern
+
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
@@ -69,13 +85,14 @@ class ScorerSettings(Frozen):
 class CustomBenchmark(Frozen):
     """One custom benchmark: questions in a file (`data`), or a Python function that does the work (`python`)."""
 
-    name: Annotated[str, Field(pattern=rf"^{BENCHMARK_NAME}$")]
+    name: Annotated[str, Field(pattern=rf"^{BENCHMARK_NAME}$", max_length=LONGEST_NAME)]
     """Default: the file name without its ending, in lower case."""
     title: str | None = None
     category: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
     """The ability that it measures, such as `mathematical_reasoning` (known ones: `reporting/analysis/categories.py`)
     or a new name. Means and a chart group benchmarks by it."""
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
+    """Name of the mean score. With the scorer measured it is always `nll`."""
     higher_is_better: bool = True
     source: str = ""
     """Where the items come from, for example a URL."""
@@ -97,14 +114,14 @@ class CustomBenchmark(Frozen):
     """True: use the model's chat template. False: plain completion."""
     shots_data: Path | None = None
     """File with the few-shot examples, in the same form as `data`; examples are never taken from `data` itself."""
-    shots: Annotated[int, Field(ge=0)] | None = None
+    shots: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Number of few-shot examples; None: all of `shots_data`."""
     shot_answer: str = "{{ expected }}"
     """jinja2 template of an example's answer. It sees the fields of the line and `expected`: the target, or the text of
     the right choice."""
-    max_tokens: Annotated[int, Field(ge=1)] = 256
+    max_tokens: Count = 256
     """Longest answer, in tokens."""
-    stop: tuple[str, ...] = ()
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(max_length=64)] = ()
     """Strings that end an answer."""
     python: Path | None = None
     """A Python file with `evaluate_custom_benchmark(model_path, benchmark_config)`; relative to the YAML file."""
@@ -112,8 +129,21 @@ class CustomBenchmark(Frozen):
     """For the function: passed to it in `benchmark_config`, under the same name."""
     sampled: bool = True
     """For the function: False if its scores do not depend on the seed."""
-    time_limit_s: Annotated[float, Field(gt=0)] = TIME_LIMIT_S
+    time_limit_s: Annotated[float, Field(gt=0, le=LONGEST_TIME_S)] = TIME_LIMIT_S
     """For the function: time limit for one model and one seed, in seconds."""
+
+    @field_validator("metric")
+    @classmethod
+    def _of_scores(cls, metric: str) -> str:
+        if METRICS_OF_TEXT.fullmatch(metric):
+            raise ValueError("a name that no metric of a measured text has (nll, perplexity, kld, ...)")
+        return metric
+
+    @field_validator("options")
+    @classmethod
+    def _of_json(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        check_plain(dict(options), "options")
+        return options
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -134,6 +164,8 @@ class CustomBenchmark(Frozen):
             raise ValueError("a `prompt` and a `target`, because there is `data`")
         if (self.scorer.rules.kind == "choose") != (self.choices is not None):
             raise ValueError("`choices` with the scorer choice_loglik, and with no other scorer")
+        if self.shots_data is not None and self.shots_data == self.data:
+            raise ValueError("`shots_data` in another file than `data`: the examples would show the answers")
         if self.system is not None and not self.chat:
             raise ValueError("`system` only together with `chat: true`")
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+MOST_SHOWN = 1000
+"""Most characters of each part of a message: values and names come from files, which hold any text."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,8 +48,18 @@ class Fault:
     """What the user can do, as one or more sentences."""
 
     def __str__(self) -> str:
-        text = f"{self.key}: got {self.got!r}; allowed: {self.allowed}."
-        return f"{text} {self.next_step}" if self.next_step else text
+        key, got, allowed, step = map(_shortened, (self.key, repr(self.got), self.allowed, self.next_step))
+        text = f"{key}: got {got}; allowed: {allowed}."
+        return _printable(f"{text} {step}" if step else text)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text):,} characters)"
+
+
+def _printable(text: str) -> str:
+    """Return a text with control characters spelled out: keys and messages of others may hold some."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
 
 
 class BadInput(Exception):
@@ -84,10 +96,10 @@ class Faults:
         """Keep faults that were found without a check function."""
         self.found.extend(faults)
 
-    def stop_if_any(self, *, at_most: int | None = None) -> None:
-        """Raise `BadInput` with the faults found so far, if any; `at_most` limits how many of them it carries."""
+    def stop_if_any(self) -> None:
+        """Raise `BadInput` with the faults found so far, if any."""
         if self.found:
-            raise BadInput(self.found[:at_most])
+            raise BadInput(self.found)
 
 
 def checked(value: T | None) -> T:

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from conf.faults import BadInput, Fault, near_names
 from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig, PublishedRecipes
+from conf.yaml_files import read_yaml
 
 DEFAULT_CONFIG = Path(__file__).parent / "default.yaml"
 PUBLISHED_RECIPES = Path(__file__).parent / "quantizations.yaml"
@@ -68,26 +69,6 @@ def dump_yaml(config: PipelineConfig) -> str:
     """Return the configuration as YAML, for `config.yaml` in the run directory."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return text
-
-
-def read_yaml(path: Path, *, key: str) -> dict[str, Any]:
-    """Return the mapping in a YAML file, empty for an empty file. Raises `BadInput`, naming `key`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInput(Fault(key, str(path), "a readable YAML file", f"({reason})")) from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise BadInput(Fault(key, f"{path}{line}", "valid YAML", str(getattr(error, "problem", "")))) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise BadInput(Fault(key, type(values).__name__, "a mapping of keys to values"))
-    return values
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import DEFAULT_REVISION
-from conf.load import PACKAGE_SCHEME, fault_of, read_yaml, resolve_path
-from conf.schema import MIX_NAME, Frozen
+from conf.load import PACKAGE_SCHEME, fault_of, resolve_path
+from conf.schema import LONGEST_NAME, MIX_NAME, MOST_TEXTS, Count, Frozen
+from conf.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parent / "calibration"
 SUFFIX = ".yaml"
@@ -39,7 +40,7 @@ class MixText(Frozen):
     """Which files to read: those with this word in their name, or in a folder of this name."""
     column: str = "text"
     """Name of a column of strings."""
-    rows: Annotated[int, Field(ge=1)] | None = None
+    rows: Count | None = None
     """How many rows to take from the start, joined by empty lines; rows without words are counted. None: all rows."""
 
     @model_validator(mode="after")
@@ -67,11 +68,11 @@ class DatasetRows:
 class MixFile(Frozen):
     """The content of a mix file."""
 
-    texts: Annotated[tuple[MixText, ...], Field(min_length=1)]
+    texts: Annotated[tuple[MixText, ...], Field(min_length=1, max_length=MOST_TEXTS)]
     size: Annotated[float, Field(gt=0.0, le=1000.0, allow_inf_nan=False)] = 1.0
     """Tokens to take, as a multiple of `calibration.dataset_size`. With 1, mixes differ in their texts and not in their
     amount. Use other sizes to study the amount itself, or to add one text to another."""
-    chunk_shuffle_seed: Annotated[int, Field(ge=0)] | None = None
+    chunk_shuffle_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """None: take the first chunks of each text, text after text, like llama-imatrix. A number: draw chunks from all
     over each text with this seed, and shuffle them."""
     parse_special: bool = False
@@ -122,8 +123,8 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
     if not spec.endswith(SUFFIX) and spec not in shipped_mixes():
         known = shipped_mixes()
         raise BadInput(Fault(key, spec, f"a mix ({', '.join(known)}) or a .yaml file", near_names(spec, known)))
-    if not re.fullmatch(MIX_NAME, path.stem):
-        allowed = f"a file name that matches {MIX_NAME} before .yaml: it is the name of the mix"
+    if not re.fullmatch(MIX_NAME, path.stem) or len(path.stem) > LONGEST_NAME:
+        allowed = f"a file name that matches {MIX_NAME} before .yaml, up to {LONGEST_NAME} letters: the mix's name"
         raise BadInput(Fault(key, spec, allowed, "Rename the file."))
     try:
         mix = MixFile.model_validate(read_yaml(path, key=key))

@@ -11,19 +11,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from conf.names import composed
 
 MIX_NAME = r"[a-z0-9_-]+"
 BENCHMARK_NAME = r"[a-z0-9_]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
-ARM_NAME = r"[A-Za-z0-9_.+~-]+"
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
+LONGEST_NAME = 64
+"""Characters of the name of a benchmark, a recipe or a mix. Names of folders are put together from several names, and
+file systems allow 255 bytes."""
+LONGEST_ARM_NAME = 120
+"""Bytes of the name of a model or an arm."""
+
+
+MOST_TEXTS = 1000
+"""Most texts of a mix."""
+MOST_ARMS = 1000
+"""Most entries of a list of models, recipes, arms or benchmarks."""
 
 
 class Frozen(BaseModel):
     """Base class of every node of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+"""A number of things, as llama.cpp and JSON readers can hold it."""
+
+
+def split_names(text: str) -> list[str]:
+    """Split at commas, keeping the order and dropping repeated names: `a, b,a` -> [a, b]."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 ProtectionLevel = Literal["none", "low", "medium", "high", "max"]
@@ -32,10 +53,20 @@ Language = Literal["ja", "en", "both"]
 """Language of charts and documents."""
 
 
+def _short(name: str) -> str:
+    if len(name.encode()) > LONGEST_ARM_NAME:
+        raise ValueError(f"a name of at most {LONGEST_ARM_NAME} bytes: NAME=PATH gives a shorter one")
+    return name
+
+
+ArmName = Annotated[str, Field(min_length=1), AfterValidator(composed), AfterValidator(_short)]
+"""Name of a model or an arm."""
+
+
 class NamedPath(Frozen):
     """`[NAME=]MODEL`: a model, or an existing GGUF that is an arm."""
 
-    name: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")]
+    name: ArmName
     """Short name. Default on the command line: the name of the file or repository without the type at its end."""
     path: str
     """One of these:
@@ -63,7 +94,7 @@ class RecipeSettings(OutputTypes):
 
     method: str
     """llama.cpp type, such as `q4_k_m`. All tensors that are not named below get their types by its rules."""
-    bits: Annotated[int, Field(ge=1)] | None = None
+    bits: Count | None = None
     """Bits per weight, only as a check of `method`: it changes nothing, but a contradiction is refused."""
     tensors: Mapping[str, str] = {}
     """ggml type by regular expression, which is searched for in a tensor's name; the first match counts. `output` and
@@ -83,16 +114,16 @@ class PublishedRecipes(Frozen):
 class Calibration(Frozen):
     """The texts that the importance matrix is collected from, and how many tokens of them."""
 
-    mix: Annotated[str, Field(pattern=rf"^{MIX_NAME}$")] = "default"
+    mix: Annotated[str, Field(pattern=rf"^{MIX_NAME}$", max_length=LONGEST_NAME)] = "default"
     """Name of the mix that `texts` make. It is in file names, and in arm names if it is not the default."""
-    texts: tuple[str, ...] = ()
+    texts: Annotated[tuple[str, ...], Field(max_length=MOST_TEXTS)] = ()
     """Plain-text files, read in this order with equal shares. Empty: `<data-dir>/calibration/*.txt`. An entry may also
     be a mix (a .yaml file, or a name from `conf/calibration`), which keeps its own name. If the only entry is a mix,
     it is the default mix."""
-    dataset_size: Annotated[int, Field(ge=512)] = 65_536
+    dataset_size: Annotated[int, Field(ge=512, lt=2**31)] = 65_536
     """Tokens in total of each mix whose file gives no `size`, so that mixes differ in language and not in amount. The
     default is 128 chunks of 512; more gains little (llama.cpp discussion 5006)."""
-    ctx: Annotated[int, Field(ge=32)] = 512
+    ctx: Annotated[int, Field(ge=32, lt=2**31)] = 512
     """Tokens per chunk; the default is that of `llama-imatrix`."""
     allow_overlap: bool = False
     """False: refuse calibration texts that share sequences of words with the benchmarks. True: only give a notice."""
@@ -152,7 +183,7 @@ class Protection(Frozen):
     target_bpw: Annotated[float, Field(gt=0, le=32)] | None = None
     """Bits per weight in total, in place of a level: the best types that fit, which may be smaller than the method's
     own."""
-    target_size: Annotated[int, Field(ge=1)] | None = None
+    target_size: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     """The same as a file size in bytes, or as a text with a unit: `4.2GiB`."""
     token_weights: TokenWeights = TokenWeights()
     """Token weights in the importance matrix of protected arms, which is also used to share out their bytes."""
@@ -180,7 +211,10 @@ def size_bytes(text: str) -> int:
         raise ValueError("a size has a unit: 4.2GiB, 900MiB, 4.5GB, 900MB")
     prefix = found[2].lower().rstrip("b")
     base = 1024 if prefix.endswith("i") else 1000
-    return int(float(found[1]) * base ** " kmgt".index(prefix.rstrip("i") or " "))
+    size = float(found[1]) * base ** " kmgt".index(prefix.rstrip("i") or " ")
+    if size >= 2**63:
+        raise ValueError("a size below 8 million TiB")
+    return int(size)
 
 
 class Sampling(Frozen):
@@ -189,10 +223,10 @@ class Sampling(Frozen):
     temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 0.7
     """0 is greedy: then each arm has one cell per benchmark, whatever `runs` is."""
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
-    top_k: Annotated[int, Field(ge=0)] = 40
+    top_k: Annotated[int, Field(ge=0, lt=2**31)] = 40
     """Number of most likely tokens to sample from; 0 switches it off."""
     min_p: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
-    max_tokens: Annotated[int, Field(ge=1)] = 512
+    max_tokens: Count = 512
     """Longest answer, in tokens. A benchmark may set a lower limit."""
 
 
@@ -203,17 +237,17 @@ class Layout(Frozen):
     workers.
     """
 
-    threads: Annotated[int, Field(ge=1)] = 2
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
     """CPU threads per worker."""
     sequences: Annotated[int, Field(ge=1, le=200)] = 32
     """Most sequences that are decoded together; fewer if the KV cache would exceed `kv_cache_mib`."""
-    kv_cache_mib: Annotated[int, Field(ge=1)] | None = None
+    kv_cache_mib: Count | None = None
     """Largest KV cache of a worker, in MiB, in f16. None: a quarter of this machine's memory; on a GPU, no limit.
     If llama.cpp cannot get that much memory, the pipeline is planned again with half of it and goes on.
     This limit decides how many sequences run together, so set it if different machines run one pipeline."""
-    n_batch: Annotated[int, Field(ge=32)] = 2048
+    n_batch: Annotated[int, Field(ge=32, lt=2**31)] = 2048
     """Most tokens per call of `llama_decode`."""
-    n_ubatch: Annotated[int, Field(ge=32)] = 512
+    n_ubatch: Annotated[int, Field(ge=32, lt=2**31)] = 512
     """Most tokens per computation graph."""
     flash_attention: bool = True
     """True: use flash attention for answers and text if llama.cpp finds that the device supports it. Without it all
@@ -224,12 +258,12 @@ class Layout(Frozen):
 class Execution(Frozen):
     """How the work is distributed. Nothing here changes an output."""
 
-    max_workers: Annotated[int, Field(ge=1)] | None = None
+    max_workers: Count | None = None
     """Most workers per role; None: as many as fit on the cluster."""
-    block_items: Annotated[int, Field(ge=1)] = 32
+    block_items: Count = 32
     """Items per block, which is what is redone after a failure. A quarter of it if the items are chunks of text
     (perplexity)."""
-    attempts: Annotated[int, Field(ge=1)] = 2
+    attempts: Count = 2
     """Number of tries of a unit of work before it is recorded as failed."""
     self_check: bool = True
     """True: before an arm's first block, decode a few of its items also one at a time; if the two results disagree, the
@@ -243,7 +277,7 @@ class Endpoints(Frozen):
 
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     """Concurrent requests per worker."""
-    timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     """Time limit for one answer, in seconds."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
     """Number of tries of a request, with growing pauses between them, before its block fails."""
@@ -280,43 +314,54 @@ class Statistics(Frozen):
 class Tracking(Frozen):
     """What is copied to MLflow. MLFLOW_TRACKING_URI gives its address; if unset, it is SQLite in the storage."""
 
-    gguf_limit_mib: Annotated[int, Field(ge=0)] = 256
+    gguf_limit_mib: Annotated[int, Field(ge=0, lt=2**31)] = 256
     """GGUFs up to this size, in MiB, are logged as artifacts; of larger ones only path and sha256."""
 
 
 class PipelineConfig(Frozen):
     """All settings of one pipeline."""
 
-    models: Annotated[tuple[NamedPath, ...], Field(min_length=1)]
-    quantizations: tuple[str, ...] = ("bf16", "q8_0", "q4_k_m")
+    @field_validator("quantizations", "benchmarks", "imatrix", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Take one text with commas as a list, as the flags do."""
+        return split_names(value) if isinstance(value, str) else value
+
+    models: Annotated[tuple[NamedPath, ...], Field(min_length=1, max_length=MOST_ARMS)]
+    quantizations: Annotated[tuple[str, ...], Field(max_length=MOST_ARMS)] = ("bf16", "q8_0", "q4_k_m")
     """llama.cpp types and recipes, in the order in which they are shown."""
-    recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$")], RecipeSettings] = {}
+    recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$", max_length=LONGEST_NAME)], RecipeSettings] = {}
     """Custom recipes by name; `quantizations` says which of them are made."""
-    arms: tuple[NamedPath, ...] = ()
+    arms: Annotated[tuple[NamedPath, ...], Field(max_length=MOST_ARMS)] = ()
     """Existing GGUFs and endpoints (`http(s)://HOST/v1#MODEL`), compared like the quantizations made here. The key of
     an endpoint is read from OPENAI_API_KEY, on the machine that sends the requests."""
     endpoints: Endpoints = Endpoints()
-    reference: Annotated[str, Field(pattern=rf"^{ARM_NAME}$")] | None = None
+    reference: ArmName | None = None
     """The arm that the others are compared with. None: the first of f32, bf16 and f16 that is planned."""
-    benchmarks: Annotated[tuple[str, ...], Field(min_length=1)] = ("gsm8k", "math", "arc_challenge", "perplexity")
+    benchmarks: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_ARMS)] = (
+        "gsm8k",
+        "math",
+        "arc_challenge",
+        "perplexity",
+    )
     """Names of benchmarks, or files of custom benchmarks: `.yaml` (see `conf.custom_benchmarks`) or `.py`."""
-    runs: Annotated[int, Field(ge=1)] = 5
+    runs: Count = 5
     """Repeats of every sampled benchmark, one seed each."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """First seed; run r (from 0) uses seed + r."""
     noise_floor: bool = False
     """True: evaluate each reference again in another batch layout, for benchmarks whose output does not depend on the
     seed. Differences of that size mean nothing. For sampled benchmarks, the reference's own seeds show the same."""
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Count | None = None
     """Most items per benchmark; None: all."""
     data_dir: Path | None = None
     """Folder of data sets, with one folder per benchmark. None: from the hub."""
-    imatrix: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
+    imatrix: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_ARMS)] = ("default",)
     """Each entry is `none`, `default` (see `calibration`), a mix (its name or its .yaml file) or an imatrix file
     (.gguf, .dat). The first entry is the default, which arm names leave out. Each further entry makes every lossy
     quantization again."""
     calibration: Calibration = Calibration()
-    chat: Mapping[Annotated[str, Field(pattern=rf"^{ARM_NAME}$")], Chat] = {}
+    chat: Mapping[ArmName, Chat] = {}
     """Chat settings by the name of a model. Existing GGUFs (`arms`) use those of the first model."""
     protection: Protection = Protection()
     sampling: Sampling = Sampling()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.faults import BadInput, Fault
+from conf.user_files import SMALL_FILE_BYTES, TEXT_FILE_BYTES, read_user_text
 
 _PART = re.compile(r"^(?P<path>.+)#(?P<part>\d+)/(?P<parts>\d+)$")
 
@@ -67,15 +68,10 @@ def read_text(spec: str, *, key: str = "--calibration") -> str:
 
 
 def _decode(path: Path, key: str) -> str:
-    try:
-        # utf-8-sig drops a byte-order mark.
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        allowed = f"a UTF-8 text file (byte {error.start} is not UTF-8)"
-        raise BadInput(Fault(key, str(path), allowed, "Convert it, for example with iconv.")) from error
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise BadInput(Fault(key, str(path), f"a readable text file ({reason})", "Check the path.")) from error
+    limit_bytes = SMALL_FILE_BYTES if path.suffix == ".py" else TEXT_FILE_BYTES
+    text = read_user_text(path, key=key, limit_bytes=limit_bytes)
+    # As Python reads text files: every kind of line end becomes LF.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _topic_documents(source: str, path: Path, key: str) -> list[str]:
@@ -102,7 +98,7 @@ def _literal_dict(source: str, path: Path, key: str) -> dict[str, str]:
     try:
         assigned = [node.value for node in ast.parse(source).body if isinstance(node, ast.Assign)]
         value = ast.literal_eval(assigned[0]) if len(assigned) == 1 else None
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise BadInput(fault) from error
     if not isinstance(value, dict) or not all(isinstance(entry, str) for pair in value.items() for entry in pair):
         raise BadInput(fault)

@@ -7,7 +7,6 @@ they work.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,10 +16,14 @@ from actors.recipes import match_recipe_at_end
 from conf.faults import BadInput, Fault, Faults
 from conf.flags import FLAGS
 from conf.hub_ids import stem_of
-from conf.schema import PROTECTION_BPW, Language, ProtectionLevel
+from conf.names import spelled_name
+from conf.schema import PROTECTION_BPW, Language, ProtectionLevel, split_names
+from conf.user_files import is_user_path
 from jobs._parser import EXIT_BAD_INPUT
 
-EXIT_DONE, EXIT_FAILED = 0, 1
+EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+MOST_FAULTS = 30
+"""Most faults to print."""
 MODEL_METAVAR = "[NAME=]MODEL"
 MODEL_HELP = (
     "model to quantize: a GGUF file (preferably f32, f16 or bf16; any part of a split one), the folder of a Hugging "
@@ -180,24 +183,22 @@ def _converted(option: str, value: Any) -> Any:
     return value
 
 
-def split_names(text: str) -> list[str]:
-    """Split at commas, keeping the order and dropping repeated names: `a, b,a` -> [a, b]."""
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def named_path(text: str) -> dict[str, str]:
-    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end."""
+    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end.
+
+    A file that exists under the whole text, such as `epoch=4-step=100.gguf`, has the default name.
+    """
     name, mark, path = text.partition("=")
-    if mark and "/" not in name:
+    if mark and "/" not in name and not is_user_path(text):
         return {"name": name, "path": path}
     return {"name": model_name(text), "path": text}
 
 
 def model_name(spec: str) -> str:
-    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`; `-` replaces other characters."""
+    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`."""
     stem = stem_of(spec) or "model"
     ending = match_recipe_at_end(stem)
-    return re.sub(r"[^A-Za-z0-9_.+~-]", "-", stem[: ending.start()] if ending else stem)
+    return spelled_name(stem[: ending.start()] if ending else stem)
 
 
 def refuse_later(arguments: argparse.Namespace) -> None:
@@ -210,6 +211,13 @@ def refuse_later(arguments: argparse.Namespace) -> None:
     faults.stop_if_any()
 
 
+def in_words_of(parser: argparse.ArgumentParser, error: BadInput) -> BadInput:
+    """Return the same faults, with configuration keys in place of flags that the job does not have."""
+    own = {flag for action in parser._actions for flag in action.option_strings}
+    keys = {flag: key for key, flag in FLAGS.items() if flag not in own}
+    return BadInput([replace(fault, key=keys.get(fault.key, fault.key)) for fault in error.faults])
+
+
 def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -> int:
     """Print bad input without a traceback, and return the exit code.
 
@@ -217,6 +225,9 @@ def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -
     """
     print(f"{prog}: bad input, nothing was started", file=sys.stderr)
     faults = [replace(fault, key=(renamed or {}).get(fault.key, fault.key)) for fault in error.faults]
-    for line in dict.fromkeys(map(str, faults)):  # jobs.evaluate finds a fault in its first file twice
+    lines = list(dict.fromkeys(map(str, faults)))  # jobs.evaluate finds a fault in its first file twice
+    for line in lines[:MOST_FAULTS]:
         print(f"  - {line}", file=sys.stderr)
+    if len(lines) > MOST_FAULTS:
+        print(f"  ... and {len(lines) - MOST_FAULTS} more", file=sys.stderr)
     return EXIT_BAD_INPUT

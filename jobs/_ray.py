@@ -12,7 +12,7 @@ from typing import Any, cast
 import ray
 from ray.exceptions import RayTaskError
 
-from actors.errors import NoPlaceError
+from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.actor import Ending, Job, Orchestrator, View
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
@@ -34,20 +34,17 @@ class Stopped(Exception):
 
 
 def connect(environment: Environment, threads: int) -> None:
-    """Join the cluster of RAY_ADDRESS, else start a local Ray. Raises `BadInput` if the cluster does not answer."""
+    """Join the cluster of RAY_ADDRESS, else start a local Ray.
+
+    Raises:
+        BadInput: the cluster does not answer.
+        RayNotStarted: no local Ray could be started.
+    """
     silence_ray()
     let_waiting_threads_sleep()
     if environment.ray_address is None:
         protect_local_ray()
-        cores = os.cpu_count() or 1
-        ray.init(
-            address="local",
-            num_cpus=max(cores, threads),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
-        )
+        _start_local(threads)
         return
     try:
         ray.init(address=environment.ray_address, log_to_driver=False, logging_level=logging.ERROR)
@@ -61,6 +58,29 @@ def connect(environment: Environment, threads: int) -> None:
                 f"--head`, or unset RAY_ADDRESS to use a local Ray. ({error})",
             )
         ) from None
+
+
+def _start_local(threads: int) -> None:
+    """Start a local Ray; try once more if that fails, because a busy machine may only have been too slow."""
+    for is_last in (False, True):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, threads),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+            )
+            return
+        except Exception as error:  # a node that does not start in time raises exactly this class
+            ray.shutdown()
+            if is_last:
+                reason = " ".join(str(error).split())[:500]
+                raise RayNotStarted(
+                    f"a local Ray did not start, in two attempts ({type(error).__name__}: {reason}). Its logs are in "
+                    "/tmp/ray/session_latest/logs. Free memory, or wait until the machine is less busy"
+                ) from error
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Placement:

@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.store import RunDirectory
 from conf.environment import Environment
+from conf.names import ascii_name
 from conf.schema import PipelineConfig
 
 
@@ -40,4 +41,4 @@ class Finished:
 
 def new_pipeline_id(model: str) -> str:
     """Return `YYYYmmdd-HHMMSS-<model>`, in local time."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{model}"[:128]
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{ascii_name(model)}"[:128]

@@ -20,9 +20,11 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
 from actors.store import RunDirectory, exists, read_json, remove, write_json, write_text
 from conf import VERSION
-from conf.load import dump_yaml, read_yaml
+from conf.load import dump_yaml
 from conf.schema import PipelineConfig
+from conf.yaml_files import read_yaml
 from jobs._request import Request
+from reporting.documents.requirements import read_methodology
 
 VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
 
@@ -80,7 +82,7 @@ def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
     before = read_yaml(run.config, key=str(run.config)).get("methodology")
     if config.methodology is None or before is None:
         return before is None and config.methodology is None
-    return run.methodology.read_text(encoding="utf-8") == config.methodology.read_text(encoding="utf-8")
+    return run.methodology.read_text(encoding="utf-8") == read_methodology(config.methodology)
 
 
 def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:

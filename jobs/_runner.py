@@ -20,6 +20,7 @@ from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.planning.published import settings_of
+from actors.orchestrator.results import check_results
 from actors.orchestrator.room import (
     check_disk,
     check_local_memory,
@@ -53,7 +54,9 @@ def prepare(request: Request) -> Plan:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_documents(request.config.methodology)
-    return _prepare(request, with_kept_cache_limit(request.config, run), run)
+    plan = _prepare(request, with_kept_cache_limit(request.config, run), run)
+    check_results(plan, request.config, _description(request))
+    return plan
 
 
 def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:

@@ -15,6 +15,9 @@ from types import FrameType
 import psutil
 from rich.console import Console
 
+NOTHING_STARTED = "Nothing was started. What was downloaded or converted completely is kept."
+"""What to tell the user if a job is stopped while it makes its checks."""
+
 
 @contextlib.contextmanager
 def stoppable(how_to_go_on: str) -> Iterator[None]:

@@ -44,7 +44,7 @@ from jobs import _arguments as arguments
 from jobs._counter import Counter, TerminalReporter
 from jobs._imatrix_table import statistics_text
 from jobs._parser import Parser
-from jobs._stopping import stoppable
+from jobs._stopping import NOTHING_STARTED, stoppable
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render
 from reporting.frames import IMPORTANCE_SCHEMA
@@ -106,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.show_statistics is not None:
             show_matrix(options.show_statistics, options.chart)
             return arguments.EXIT_DONE
-        order = make_order(options)
+        with stoppable(NOTHING_STARTED):
+            order = make_order(options)
         if not options.calibration:
             print(
                 "no --calibration given: CPython's help topics are read, which are English and only about Python",
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):
             manifest = collect_in_processes(order, options.shards, counter.advance)
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(arguments.in_words_of(made, error), made.prog)
     except QuantAssayError as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return arguments.EXIT_FAILED

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +21,16 @@ from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import parse_hub_id, stem_of
 from conf.load import load
-from conf.schema import ARM_NAME, PIPELINE_ID
+from conf.names import spelled_name
+from conf.schema import PIPELINE_ID
+from conf.user_files import is_user_path
 from jobs import _arguments as arguments
 from jobs import pipeline
+from jobs._commands import job_command
 from jobs._parser import Parser
 from jobs._request import Request
 from jobs._runner import prepare
+from jobs._stopping import NOTHING_STARTED, stoppable
 
 RENAMED_FLAGS = {"--model": "--models", "--arm": "--models", "--storage": "--output", "--pipeline-id": "--output"}
 """This job's flags, by the flags of the main job that set the same."""
@@ -60,26 +63,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     environment = read_environment()
     try:
-        arms = find_arms(options.models)
-        output = Path(options.output).absolute()
-        if not re.fullmatch(PIPELINE_ID, output.name):
-            raise BadInput(Fault("--output", options.output, "a folder whose name has only letters, digits and _.+~-"))
-        values = {
-            **arguments.flag_values(options),
-            "quantizations": [],
-            "imatrix": ["none"],
-            "models": [{"name": family_name(arms), "path": next(iter(arms.values()))}],
-            "arms": [{"name": name, "path": path} for name, path in arms.items()],
-            "reference": options.reference,
-            "storage": str(output.parent),
-            "pipeline_id": output.name,
-        }
-        config = load(options.config, values)
-        check_paths_in_job(config, options.config, environment)
-        words = sys.argv[1:] if argv is None else list(argv)
-        command = shlex.join(["python", "-m", "jobs.evaluate", *words])
-        request = Request(config, output.name, environment, command, False, output)
-        plan = prepare(request)
+        with stoppable(NOTHING_STARTED):
+            arms = find_arms(options.models)
+            output = Path(options.output).absolute()
+            if not re.fullmatch(PIPELINE_ID, output.name):
+                raise BadInput(
+                    Fault("--output", options.output, "a folder whose name has only letters, digits and _.+~-")
+                )
+            values = {
+                **arguments.flag_values(options),
+                "quantizations": [],
+                "imatrix": ["none"],
+                "models": [{"name": family_name(arms), "path": next(iter(arms.values()))}],
+                "arms": [{"name": name, "path": path} for name, path in arms.items()],
+                "reference": options.reference,
+                "storage": str(output.parent),
+                "pipeline_id": output.name,
+            }
+            config = load(options.config, values)
+            check_paths_in_job(config, options.config, environment)
+            words = sys.argv[1:] if argv is None else list(argv)
+            command = job_command("evaluate", words)
+            request = Request(config, output.name, environment, command, False, output)
+            plan = prepare(request)
         if options.dry_run:
             print(pipeline.describe_plan(plan, config))
             return arguments.EXIT_DONE
@@ -96,7 +102,7 @@ def find_arms(specs: Sequence[str]) -> dict[str, str]:
     arms: dict[str, str] = {}
     for spec in specs:
         name, mark, path = spec.partition("=")
-        named = bool(mark) and "/" not in name
+        named = bool(mark) and "/" not in name and not is_user_path(spec)
         files = _files_of(path if named else spec)
         if not files:
             raise BadInput(
@@ -132,7 +138,7 @@ def arm_name(file: str) -> str:
     """Return the type or the publisher's recipe name at the end of the file's name, else the name without `.gguf`."""
     stem = stem_of(file)
     ending = match_recipe_at_end(stem)
-    return ending[1].lower() if ending else re.sub(f"(?!{ARM_NAME}).", "-", stem)
+    return ending[1].lower() if ending else spelled_name(stem)
 
 
 def family_name(arms: dict[str, str]) -> str:

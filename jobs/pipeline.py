@@ -10,13 +10,12 @@ if everything is done, it does nothing. Exit codes: 0 done; 1 something failed (
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
 from ray.exceptions import RayError
 
-from actors.errors import NoPlaceError
+from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
@@ -30,10 +29,12 @@ from conf.faults import BadInput
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
+from jobs._commands import job_command, logs_command, mlflow_command, show_command
 from jobs._parser import Parser
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
 from jobs._runner import carry_out, prepare
+from jobs._stopping import NOTHING_STARTED, stoppable
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -68,13 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = made.parse_args(argv)
     environment = read_environment()
     try:
-        config = with_canonical_types(load(options.config, arguments.flag_values(options)))
-        check_paths_in_job(config, options.config, environment)
-        pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
-        words = sys.argv[1:] if argv is None else list(argv)
-        command = shlex.join(["python", "-m", "jobs.pipeline", *words])
-        request = Request(config, pipeline_id, environment, command, True, config.storage)
-        plan = prepare(request)
+        with stoppable(NOTHING_STARTED):
+            config = with_canonical_types(load(options.config, arguments.flag_values(options)))
+            check_paths_in_job(config, options.config, environment)
+            pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
+            words = sys.argv[1:] if argv is None else list(argv)
+            command = job_command("pipeline", words)
+            request = Request(config, pipeline_id, environment, command, True, config.storage)
+            plan = prepare(request)
         if options.dry_run:
             print(describe_plan(plan, config))
             return arguments.EXIT_DONE
@@ -90,7 +92,10 @@ def run(request: Request, plan: Plan) -> int:
     except Stopped as stopped:
         print(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
-    except (RayError, NoPlaceError) as error:
+    except KeyboardInterrupt:  # while Ray starts or ends; in between, `Stopped` is raised
+        print(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
+        return arguments.EXIT_INTERRUPTED
+    except (RayError, NoPlaceError, RayNotStarted) as error:
         print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
         print(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
@@ -119,9 +124,9 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
     lines += _indented(describe_early_stop(plan, request.config))
     lines.append("Watch it:")
     if request.environment.submission_id:
-        lines.append(f"  ray job logs --follow {request.environment.submission_id}")
-    lines.append(f"  cat {run.progress}")
-    lines.append(f"  {mlflow_command(request)}")
+        lines.append(f"  {logs_command(request.environment.submission_id)}")
+    lines.append(f"  {show_command(run.progress)}")
+    lines.append(f"  {_where_mlflow_is(request)}")
     return "\n".join(lines)
 
 
@@ -129,11 +134,11 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def mlflow_command(request: Request) -> str:
+def _where_mlflow_is(request: Request) -> str:
     """Return the command that shows the runs in a browser, or which server has them."""
     if request.environment.mlflow_tracking_uri:
         return "MLflow: the server of MLFLOW_TRACKING_URI"
-    return f"mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///{mlflow_database_path(request.mlflow_home.absolute())}"
+    return mlflow_command(mlflow_database_path(request.mlflow_home.absolute()))
 
 
 def closing(request: Request, finished: Finished) -> str:
@@ -150,7 +155,7 @@ def closing(request: Request, finished: Finished) -> str:
     for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
         if exists(path):
             lines.append(f"  {path}")
-    lines.append(f"  {mlflow_command(request)}")
+    lines.append(f"  {_where_mlflow_is(request)}")
     if finished.failures:
         lines.append("Run the same command to try again what failed; everything else stays as it is.")
     return "\n".join(lines)

@@ -27,14 +27,14 @@ from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, file_sha256, gguf_name, shared_errors_path
+from actors.store import ArmFiles, exists, file_sha256, gguf_name, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, split_names
 from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
 from jobs._parser import Parser
-from jobs._stopping import stoppable
+from jobs._stopping import NOTHING_STARTED, stoppable
 
 DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
 
@@ -66,11 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser()
     options = made.parse_args(argv)
     try:
-        orders = make_orders(options)
+        with stoppable(NOTHING_STARTED):
+            orders = make_orders(options)
         with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(arguments.in_words_of(made, error), made.prog)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 
 
@@ -108,7 +109,29 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
     check_folder(output, "--output", needed_bytes=needed_bytes)
     imatrix_sha256 = None if imatrix_path is None else file_sha256(imatrix_path)
     source = _Source(header, model["name"], gguf_sha256(header), imatrix_path, imatrix_sha256)
-    return [_order(source, recipe, output, options.threads) for made in checked(recipes) for recipe in made]
+    orders = [_order(source, recipe, output, options.threads) for made in checked(recipes) for recipe in made]
+    for order in orders:
+        faults.gather(_check_not_foreign, order)
+    faults.stop_if_any()
+    return orders
+
+
+def _check_not_foreign(order: QuantizeOrder) -> None:
+    """Raise `BadInput` if the place of a file is taken by one that was made from another model, or by somebody else.
+
+    Files of the same model are replaced if anything else has changed.
+    """
+    files = ArmFiles.in_shared_folder(order.output_path)
+    if not exists(files.gguf):
+        return
+    step = "Give the model another name (--model NAME=PATH), or choose another --output."
+    if exists(files.manifest):
+        if load_manifest(files.manifest).key.get("model") != order.key["model"]:
+            got = f"{files.gguf}, which was made from another model"
+            raise BadInput(Fault("--output", got, "a folder without files of this name", step))
+    elif not exists(files.log):  # an interrupted start leaves its log
+        got = f"{files.gguf}, which this job has not made"
+        raise BadInput(Fault("--output", got, "a folder without files of this name", step))
 
 
 def _config(options: argparse.Namespace, model: dict[str, str]) -> PipelineConfig:
@@ -125,7 +148,7 @@ def _recipes(options: argparse.Namespace, config: PipelineConfig) -> list[tuple[
     Raises:
         BadInput: no recipe, unknown recipes, or recipes that need an importance matrix if there is none.
     """
-    names = arguments.split_names(options.formats)
+    names = split_names(options.formats)
     if not names:
         raise BadInput(Fault("--formats", options.formats, f"llama.cpp types or recipes, such as {DEFAULT_FORMATS}"))
     faults = Faults()

@@ -16,6 +16,7 @@ import polars as pl
 
 from conf.faults import BadInput, Fault
 from conf.files import exists
+from conf.user_files import read_user_text
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.file_names import ANALYSIS, ANSWERS, COMPARISON, IMPORTANCE, LOSSES
 from reporting.validate import Kind, validate
@@ -173,11 +174,10 @@ def read_findings(results_path: str | Path) -> Findings:
 
 def _read_json(path: Path, kind: Kind) -> Json:
     next_step = f"Give the path of the {COMPARISON} of a finished run."
+    text = read_user_text(path, key="--results", what="JSON file")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(Fault("--results", str(path), f"a readable file ({error.strerror})", next_step)) from error
-    except ValueError as error:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise BadInput(Fault("--results", str(path), f"a JSON file ({error})", next_step)) from error
     try:
         validate(kind, value)

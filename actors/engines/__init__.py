@@ -18,6 +18,8 @@ from actors.orders import Item, ReportTokens
 from conf.schema import Sampling
 
 CONTEXT_TOO_LONG = "context_too_long"
+EMPTY_PROMPT = "empty_prompt"
+"""The prompt has no token, and the model has none to begin a text with."""
 FinishReason = Literal["stop", "eog", "length"]
 
 
@@ -87,7 +89,7 @@ class Refused:
     """A question that the engine cannot give to the model. It stays unscored and is never truncated."""
 
     reason: str
-    """Reason code, for example `context_too_long` or `chat_template_failed`."""
+    """Reason code: `context_too_long`, `chat_template_failed` or `empty_prompt`."""
     rendered_hash: str | None = None
 
 

@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.chat import Prompt, TemplateFailed, render_prompt
-from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, Measured, Refused, Usage
+from actors.chat import Prompt, begin_token, render_prompt
+from actors.engines import CONTEXT_TOO_LONG, EMPTY_PROMPT, Answer, Choices, Measured, Refused, Usage
 from actors.engines.generation import Generation, GenerationRequest, Vocabulary
 from actors.engines.likelihood import ChoiceRequest, Likelihoods
 from actors.engines.meter import Meter
@@ -29,6 +29,7 @@ from actors.llama.context import Context
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, ReportTokens
+from actors.rendering import TemplateFailed
 from conf.schema import Sampling
 
 REQUEST = TypeVar("REQUEST")
@@ -159,8 +160,10 @@ class LlamaEngine:
             prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
-        tokens = self._tokens(prompt.text, prompt)
+        tokens = prompt.tokens(self._model)
         max_tokens = min(task.max_tokens, sampling.max_tokens)
+        if not tokens:
+            return Refused(EMPTY_PROMPT, prompt.sha256)
         if self.too_long(len(tokens) + max_tokens):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Prepared(GenerationRequest(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
@@ -172,19 +175,35 @@ class LlamaEngine:
             prompt = self._rendered(task)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
-        # Move trailing spaces to the continuations: tokens begin with a space more often than they end with one.
-        context = prompt.text.rstrip()
-        spaces = prompt.text[len(context) :]
-        choices = [self._tokens(f"{context}{spaces}{choice}", prompt) for choice in task.choices]
-        if self.too_long(max(map(len, choices))):
+        request = choice_request_of(prompt, task.choices, self._model)
+        if request is None:
+            return Refused(EMPTY_PROMPT, prompt.sha256)
+        if self.too_long(max(map(len, request.choices))):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
-        return Prepared(ChoiceRequest(choices, len(self._tokens(context, prompt))), prompt.sha256)
+        return Prepared(request, prompt.sha256)
 
     def _rendered(self, task: Generate | Choose) -> Prompt:
         return render_prompt(task.messages, chat=task.chat, model=self._model, template_instead=self._chat_template)
 
-    def _tokens(self, text: str, prompt: Prompt) -> list[int]:
-        return self._model.tokenize(text, add_special=prompt.add_special, parse_special=prompt.parse_special)
+
+def choice_request_of(prompt: Prompt, choices: Sequence[str], model: Model) -> ChoiceRequest | None:
+    """Return the tokens of a prompt with each choice, and where the scored part begins. None: nothing comes before it.
+
+    It begins at the first token that any choice does not share with the prompt alone. If a token holds the end of the
+    prompt and the beginning of a choice (a space and a word), it is scored, and so is the same text in all choices.
+    """
+    context = prompt.tokens(model)
+    wholes = [prompt.tokens(model, choice) for choice in choices]
+    scored_from = min(_n_shared(context, whole) for whole in wholes)
+    if not scored_from:
+        # The first token of a text has no likelihood: it needs one before it.
+        begin = begin_token(model)
+        return None if begin is None else ChoiceRequest([[begin, *whole] for whole in wholes], 1)
+    return ChoiceRequest(wholes, scored_from)
+
+
+def _n_shared(one: Sequence[int], other: Sequence[int]) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def task_of(item: Item, kind: type[TASK]) -> TASK:

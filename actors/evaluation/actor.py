@@ -5,8 +5,9 @@ It is a plain class. `ray.remote` is applied where it is started.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from actors.engines import Engine
 from actors.engines.llama import LlamaEngine
@@ -44,28 +45,31 @@ class EvaluationWorker:
 
         Raises `LlamaError`, `FunctionFailed` or `EndpointFailed`. After any error the next block loads its model anew.
         """
-        try:
+        with self._closed_by_errors():
             if calls_function(order):
                 self.close()  # the function loads the model itself, and memory may not hold it twice
                 result = evaluate_call(order)
             else:
                 result = evaluate_block(order, self._engine_for(order), progress)
-        except BaseException:
-            self.close()
-            raise
         write_block(order, result)
         return summarize(order, result)
 
     def evaluate_together(self, order: PassOrder, progress: Sequence[ReportTokens]) -> tuple[BlockSummary, ...]:
         """Decode blocks of several arms beside their reference, and write each. Raise the same errors as `evaluate`."""
-        try:
+        with self._closed_by_errors():
             results = self._evaluate_pass(order, progress)
-        except BaseException:
-            self.close()
-            raise
         for block, result in zip(order.blocks, results, strict=True):
             write_block(block, result)
         return tuple(summarize(block, result) for block, result in zip(order.blocks, results, strict=True))
+
+    @contextlib.contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
+        """Close the models after any error of the block: their state is unknown then."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _evaluate_pass(self, order: PassOrder, progress: Sequence[ReportTokens]) -> list[BlockResult]:
         common = order.blocks[0].reference

@@ -11,7 +11,8 @@ It returns one of
 - one number, which is shown without an interval because its uncertainty is unknown.
 
 A score of 1 or more counts as correct, any other as wrong. Means are taken over the scores themselves. A score of None
-is unscored. If the function fails (an exception, a crash, its time limit), only its own blocks fail.
+is unscored, and so is one that statistics cannot work with: no number, not finite, or beyond `LARGEST_SCORE`. If the
+function fails (an exception, a crash, its time limit), only its own blocks fail.
 
 The file is loaded only here, only from the path that the user named, and never in a worker's own process.
 """
@@ -38,15 +39,22 @@ from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
+from conf.user_files import SMALL_FILE_BYTES, read_user_bytes
 
 FUNCTION = "evaluate_custom_benchmark"
 PROGRAM = Path(__file__).with_name("function_process.py")
 LOG_LINES = 20
+LARGEST_SCORE = 1e9
+"""Largest size of a score. Statistics add up squares, so the scores of a long benchmark must stay far below the largest
+float."""
 
 
-def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
-    """Return the benchmark of a Python file, without running the file. Raise `BadInput` if the function is missing."""
-    _check(path)
+def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Benchmark:
+    """Return the benchmark of a Python file, without running the file. Raise `BadInput` if the function is missing.
+
+    `folder` is where the user's file is that names the benchmark.
+    """
+    _check(path, folder)
     title = custom.title or custom.name
 
     def load(inputs: LoaderInputs) -> RawData:
@@ -62,7 +70,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
 
     spec = BenchmarkSpec(
         name=custom.name,
-        version=1,
+        version=2,
         kind="function",
         metric=custom.metric,
         higher_is_better=custom.higher_is_better,
@@ -78,10 +86,11 @@ def function_benchmark(custom: CustomBenchmark, path: Path) -> Benchmark:
     return Benchmark(spec, load)
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, folder: Path) -> None:
+    source = read_user_bytes(path, key="--benchmarks", what="Python file", limit_bytes=SMALL_FILE_BYTES, within=folder)
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (OSError, SyntaxError, ValueError) as error:
+        tree = ast.parse(source, str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadInput(Fault("--benchmarks", str(path), "a readable Python file", f"({error})")) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == FUNCTION]
     # The file may import or assign the function instead of defining it. The call will show whether that works.
@@ -99,8 +108,9 @@ def evaluate_function(order: BlockOrder) -> tuple[Record, ...]:
 
 def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
     given = _call(order, item, seed)
-    if isinstance(given, bool | int | float):
-        return [_record(item, WHOLE, seed, given, {})]
+    if isinstance(given, int | float):
+        # True and False are scores of an item, but no result of a whole benchmark.
+        return [_record(item, WHOLE, seed, str(given) if isinstance(given, bool) else given, {})]
     if isinstance(given, Mapping):
         given = [{"item_id": item_id, "score": score} for item_id, score in given.items()]
     if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
@@ -117,9 +127,18 @@ def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, A
     record = Record(item_id, seed, prompt_hash, None, "unscored", reason=reason, text=text, answer=answer)
     if score is None:
         return replace(record, reason=reason or "no_score")
-    if not isinstance(score, bool | int | float) or not math.isfinite(score):
-        raise FunctionFailed(f"{FUNCTION} gave item {item_id} the score {score!r}; allowed: a finite number or None")
+    if (unusable := _why_unusable(score)) is not None:
+        return replace(record, reason=unusable)
     return replace(record, outcome="correct" if score >= 1 else "wrong", score=float(score))
+
+
+def _why_unusable(score: Any) -> str | None:
+    """Return the reason why statistics cannot work with a score; None if they can."""
+    if not isinstance(score, int | float):
+        return "score_is_no_number"
+    if isinstance(score, float) and not math.isfinite(score):
+        return "score_not_finite"
+    return None if abs(score) <= LARGEST_SCORE else "score_out_of_range"
 
 
 def _call(order: BlockOrder, item: Item, seed: int) -> Any:
@@ -148,7 +167,15 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
         if code != 0 or not result.exists():
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} failed ({how})", tail)
-        return json.loads(result.read_text(encoding="utf-8"))
+        return json.loads(result.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping of the result. JSON writes the keys 1 and "1" alike; one must not replace the other."""
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise FunctionFailed(f"{FUNCTION} returned {len(pairs)} items with {len(mapping)} ids; each needs its own id")
+    return mapping
 
 
 def _run(sent: str, log: Path, limit_s: float) -> int | None:

@@ -32,11 +32,13 @@ def main() -> None:
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     given = getattr(module, FUNCTION)(order["model_path"], order["config"])
-    Path(order["result"]).write_text(json.dumps(given, allow_nan=False, default=_number), encoding="utf-8")
+    Path(order["result"]).write_text(json.dumps(given, default=_plain), encoding="utf-8")
 
 
-def _number(value: object) -> object:
-    """Convert a numpy number to a Python number, which `json` can write."""
+def _plain(value: object) -> object:
+    """Convert a number of numpy to one that `json` can write. A complex number becomes a text, which is no score."""
+    if isinstance(value, complex):
+        return str(value)
     item = getattr(value, "item", None)
     if item is None:
         raise TypeError(f"{FUNCTION} returned a {type(value).__name__}; allowed: numbers, texts, lists and mappings")

@@ -11,11 +11,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.chat import Prompt, TemplateFailed, render_prompt
+from actors.chat import Prompt, render_prompt
 from actors.engines.prefix import EXTRA_SEQUENCES
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure, Task
+from actors.rendering import TemplateFailed
 from conf.schema import Sampling
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this

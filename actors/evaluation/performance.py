@@ -66,10 +66,13 @@ def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
         contextlib.closing(Context(model, order.layout, max_sequences=order.layout.sequences + 2)) as context,
     ):
         load_s = time.perf_counter() - started
-        room = context.n_ctx
+        # Without a unified cache a sequence has only its own share of the cells.
+        room = context.cells_a_sequence
         _time(context, model, 1, 1, 1, report)  # warm-up: the first pass reads the weights from the file
         one = _time(context, model, 1, min(PROMPT_TOKENS, room - ANSWER_TOKENS), ANSWER_TOKENS, report)
-        sequences = min(order.layout.sequences, room // (SHORT_PROMPT_TOKENS + SHORT_ANSWER_TOKENS))
+        # A share has at least 256 cells, so a short sequence always has room in it.
+        fitting = room // (SHORT_PROMPT_TOKENS + SHORT_ANSWER_TOKENS) if context.unified else order.layout.sequences
+        sequences = min(order.layout.sequences, fitting)
         many = _time(context, model, sequences, SHORT_PROMPT_TOKENS, SHORT_ANSWER_TOKENS, report)
         rss_bytes = psutil.Process().memory_info().rss
     buffers = read_buffers(log)

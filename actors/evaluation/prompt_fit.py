@@ -10,9 +10,10 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, replace
 
-from actors.chat import TemplateFailed, render_prompt
+from actors.chat import render_prompt
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
+from actors.rendering import TemplateFailed
 
 _SPECIAL_TOKENS = 8  # allowance for BOS and similar tokens in the bound by bytes
 
@@ -68,8 +69,4 @@ def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, cha
     longest = max(len((prompt.text + ending).encode()) for ending in endings)
     if longest + _SPECIAL_TOKENS + answer <= room:  # no token is shorter than a byte
         return True
-    tokens = [
-        model.tokenize(prompt.text + ending, add_special=prompt.add_special, parse_special=prompt.parse_special)
-        for ending in endings
-    ]
-    return max(map(len, tokens)) + answer <= room
+    return max(len(prompt.tokens(model, ending)) for ending in endings) + answer <= room

@@ -85,6 +85,16 @@ class Model:
         """End-of-sequence token; -1 if the vocabulary has none."""
         return int(llama_cpp.llama_vocab_eos(self.vocab))
 
+    @property
+    def pad(self) -> int:
+        """Return the padding token, or -1 if the vocabulary has none."""
+        return int(llama_cpp.llama_vocab_pad(self.vocab))
+
+    @property
+    def unk(self) -> int:
+        """Return the token for unknown text, or -1 if the file names none."""
+        return int(self.metadata("tokenizer.ggml.unknown_token_id") or -1)
+
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
@@ -107,7 +117,8 @@ class Model:
         """Return the tokens of `text`.
 
         Args:
-            add_special: add BOS and EOS if the model wants them.
+            add_special: add BOS if the model wants it. EOS is never added, whatever the model wants, because the model
+                continues the text from its end.
             parse_special: read special tokens such as `<|im_end|>` in the text as tokens, not as plain characters.
         """
         raw = text.encode()
@@ -118,7 +129,8 @@ class Model:
             size = -count
             tokens = (llama_cpp.llama_token * size)()
             count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), tokens, size, add_special, parse_special)
-        return list(tokens[:count])
+        added = add_special and count > 0 and llama_cpp.llama_vocab_get_add_eos(self.vocab)
+        return list(tokens[: count - 1 if added and tokens[count - 1] == self.eos else count])
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return the bytes of one token. They may be only a part of a UTF-8 character."""

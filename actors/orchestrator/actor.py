@@ -260,9 +260,12 @@ class Orchestrator:
     def _write_results(self) -> list[str]:
         self._enter("statistics")
         failures = tuple(self._loop.schedule.failures)
-        return write_results(
+        written = write_results(
             self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._loop.notices
         )
+        with self._lock:
+            self._closing_failures += written.failures
+        return list(written.paths)
 
     def _draw_and_document(self) -> list[str]:
         """Draw the charts, then write the documents. If one of them fails, record it and still make the other."""
@@ -279,17 +282,24 @@ class Orchestrator:
         return [*drawn, *written]
 
     def _make_files(self, kind: Any, method: str, order: Any, phase: str) -> list[str]:
-        """Call a method of a new worker, and return the paths of the files that it made; none if it failed."""
-        worker = ray.remote(kind).options(num_cpus=0, max_restarts=0).remote()
-        try:
-            result = ray.get(getattr(worker, method).remote(order))
-        except RayError as error:
-            message = str(getattr(error, "cause", None) or error)
-            with self._lock:
-                self._closing_failures.append(Failure(phase, phase, None, None, 1, message, ()))
-            return []
-        finally:
-            ray.kill(worker)
+        """Call a method of a new worker, and return the paths of the files that it made; none if it failed.
+
+        If the worker dies, another one tries again, as with the units before.
+        """
+        for attempt in range(1, self._job.config.execution.attempts + 1):
+            worker = ray.remote(kind).options(num_cpus=0, max_restarts=0).remote()
+            try:
+                result = ray.get(getattr(worker, method).remote(order))
+                break
+            except RayError as error:
+                failed = _work_error(error)
+                if failed.kind == "worker_died" and attempt < self._job.config.execution.attempts:
+                    continue
+                with self._lock:
+                    self._closing_failures.append(Failure(phase, phase, None, None, attempt, failed.message, ()))
+                return []
+            finally:
+                ray.kill(worker)
         with self._lock:
             notices = self._loop.notices
             notices.extend(notice for notice in result.notices if notice not in notices)

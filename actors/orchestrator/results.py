@@ -1,22 +1,23 @@
 """Writes the two result files, and the tables beside them, from the records of a plan's blocks.
 
 Only blocks that the plan names are read. If a block failed, its planned records are added as unscored, so that they are
-counted and shown. The arithmetic is in `reporting.analysis.results` and `stats`.
+counted and shown. If the findings of one arm on one benchmark fail, they are reported as failed and the others are
+written. The arithmetic is in `reporting.analysis.results` and `stats`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from actors.orchestrator.early_stop import EarlyStop, read_early_stop
-from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
+from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
+from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
-from actors.orders import Item
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.recipes import CONTROL, Recipe
@@ -27,14 +28,21 @@ from actors.store import (
     atomic_path,
     exists,
     read_json,
-    read_jsonl,
-    timings_path,
     write_json,
 )
+from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from reporting.analysis.results import build_results
-from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA, class_column
-from reporting.validate import validate
+from reporting.analysis.salvage import PHASE, salvage_results, unit_of
+from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
+from reporting.validate import InvalidDocument
+
+
+@dataclass(frozen=True)
+class WrittenResults:
+    """The files of the results, and the findings that could not be computed."""
+
+    paths: tuple[str, ...]
+    failures: tuple[Failure, ...]
 
 
 def write_results(
@@ -44,14 +52,13 @@ def write_results(
     description: Mapping[str, Any],
     failures: Sequence[Failure],
     notices: Sequence[str],
-) -> list[str]:
-    """Write both JSON files and the tables beside them, the comparison last. Return all paths."""
+) -> WrittenResults:
+    """Write both JSON files and the tables beside them, the comparison last."""
     facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
-    records = read_records(plan, config, early)
-    results = build_results(facts, records, read_timings(plan), config.statistics, early.stops())
-    validate("quantization_comparison", results.comparison)
-    validate("statistical_analysis", results.analysis)
+    read = read_records(plan, config, early)
+    salvaged = salvage_results(facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed)
+    results = salvaged.results
     written = []
     for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
         path = run.table(name)
@@ -60,79 +67,8 @@ def write_results(
         written.append(str(path))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
-    return [*written, str(run.analysis), str(run.comparison)]
-
-
-def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> pl.DataFrame:
-    """Return all planned records, one row each. Those of failed blocks are `unscored`, with reason `block_failed`.
-
-    If a benchmark ended early, only the records of the items up to the deciding one are returned.
-    """
-    frames = [_frame([], RECORD_SCHEMA)]
-    unneeded = early.unneeded()
-    ends = {one.of_arm: early.decision(one).n_places for one in early.comparisons}
-    for block in plan.blocks:
-        if block.unit in unneeded:
-            continue
-        benchmark = plan.benchmark(block.model, block.benchmark)
-        wanted = set(seeds_of(config, benchmark))
-        clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
-        end = ends.get((block.arm, block.benchmark))
-        after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
-        path = Path(block.records_path)
-        found = read_jsonl(path) if exists(path) else _unscored(plan, block)
-        rows = [
-            {
-                "arm": block.arm,
-                "benchmark": block.benchmark,
-                "cluster": clusters.get(record["item_id"]),
-                **record,
-                **_class_columns(record),
-            }
-            for record in found
-            if record["seed"] in wanted and record["item_id"] not in after
-        ]
-        # One table per block: rows of Python objects take seven times the memory of a table.
-        frames.append(_frame(rows, RECORD_SCHEMA))
-    return pl.concat(frames, rechunk=True)
-
-
-def _class_columns(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sums of each class of tokens of a record, by column."""
-    classes = record.get("token_classes") or {}
-    return {class_column(label, name): value for label, sums in classes.items() for name, value in sums.items()}
-
-
-def _items_of(plan: Plan, block: PlannedBlock) -> tuple[Item, ...]:
-    return plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
-
-
-def _unscored(plan: Plan, block: PlannedBlock) -> list[dict[str, Any]]:
-    """Return the records that stand for a failed block."""
-    return [
-        {
-            "item_id": item.item_id,
-            "seed": seed,
-            "prompt_hash": item.prompt_hash,
-            "outcome": "unscored",
-            "reason": "block_failed",
-        }
-        for item in _items_of(plan, block)
-        for seed in block.seeds
-    ]
-
-
-def read_timings(plan: Plan) -> pl.DataFrame:
-    """Return how long each finished block took, one row per line of its timings file."""
-    rows: list[dict[str, Any]] = []
-    for block in plan.blocks:
-        path = timings_path(block.records_path)
-        if exists(path):
-            name = Path(block.records_path).stem
-            rows += [
-                {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
-            ]
-    return _frame(rows, TIMING_SCHEMA)
+    failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
+    return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
@@ -154,7 +90,7 @@ def read_importance(plan: Plan) -> pl.DataFrame:
         if exists(path)
         for figures in statistics_of(read_imatrix(path).entries)
     ]
-    return _frame(rows, IMPORTANCE_SCHEMA)
+    return table_of(rows, IMPORTANCE_SCHEMA)
 
 
 def read_losses(plan: Plan) -> pl.DataFrame:
@@ -164,12 +100,23 @@ def read_losses(plan: Plan) -> pl.DataFrame:
     """
     paths = {arm.name: ArmFiles.in_own_folder(arm.gguf_path).losses for arm in plan.arms if arm.order is not None}
     rows = [{"arm": name, **row} for name, path in paths.items() if exists(path) for row in read_json(path)]
-    return _frame(rows, LOSS_SCHEMA)
+    return table_of(rows, LOSS_SCHEMA)
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    """Return a table with exactly the columns of the schema. What a row does not have is null."""
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
+def check_results(plan: Plan, config: PipelineConfig, description: Mapping[str, Any]) -> None:
+    """Try before the start what else could only fail at the end: put the plan into the result files, without records.
+
+    Raises:
+        BadInput: a value of the plan does not match the schemas of these files.
+    """
+    facts = describe_run(plan, config, description, (), plan.notices)
+    no_records, no_timings = table_of([], RECORD_SCHEMA), table_of([], TIMING_SCHEMA)
+    try:
+        salvage_results(facts, no_records, no_timings, config.statistics)
+    except InvalidDocument as error:
+        raise BadInput(
+            [Fault(f"{error.kind}.json", fault, "values that the result files can hold") for fault in error.faults]
+        ) from error
 
 
 def describe_run(

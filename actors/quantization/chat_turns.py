@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from actors.chat import Prompt, TemplateFailed, render_conversations
+from actors.chat import Prompt, render_conversations
 from actors.llama.model import Model
 from actors.orders import Message
+from actors.rendering import TemplateFailed
 from conf.faults import BadInput, Fault
 
 TURN_CHARACTERS = 400

@@ -20,6 +20,7 @@ from actors.store import (
     ArmFiles,
     RecordsFolder,
     RunDirectory,
+    content_hash,
     exists,
     file_sha256,
     files_below,
@@ -39,6 +40,8 @@ SETTING_KEYS = {"key", "settings", "versions", "ctx", "schema_version"}
 """Branches of manifests and plan whose numbers are settings (MLflow parameters), not results (MLflow metrics)."""
 MAX_VALUE_LENGTH = 500
 """Characters of a parameter's value. Longer text is cut, and longer lists are left out."""
+LONGEST_NAME = 250
+"""Characters of a name in MLflow."""
 PARENT_UNIT = "pipeline"
 _RECORDS_ARTIFACT = "records.jsonl"
 """A cell's records in MLflow: those of its seed, from all of its blocks."""
@@ -113,12 +116,14 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
 
 
 def valid_name(name: str) -> str:
-    """Replace the characters of `name` that MLflow does not allow in names of parameters and metrics.
+    """Spell the characters of `name` that MLflow does not allow in names of parameters and metrics.
 
-    Names of arms may contain `+` and `~`, which MLflow refuses. They become words, so two arms never get one name.
+    It allows letters of every script. Names of arms may contain `+` and `~`, which become words; any other character
+    becomes its number, and the end of a long name its hash, so two names never become one.
     """
     spelled = name.replace("+", ".plus.").replace("~", ".of.")
-    return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", spelled)[:250]
+    spelled = re.sub(r"[^\w\-. :/]", lambda match: f".x{ord(match[0]):x}.", spelled)
+    return spelled if len(spelled) <= LONGEST_NAME else f"{spelled[: LONGEST_NAME - 9]}.{content_hash(spelled)[:8]}"
 
 
 # --- the four kinds of runs ---------------------------------------------------------------------

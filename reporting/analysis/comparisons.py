@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from reporting.analysis.cells import FAULTS, findings_of
 from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequence
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
@@ -86,7 +87,8 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Compari
             aa_arm, stop = scored.get((f"{reference.name}{AA_SUFFIX}", name)), stops.get((arm.name, name))
             if aa_arm is not None and stop is not None:
                 aa_arm = aa_arm.on(arm.items)
-            one = _compared(arm, reference, pairing, drawn.get(index), aa_arm, stop)
+            with findings_of(arm.name, name):
+                one = _compared(arm, reference, pairing, drawn.get(index), aa_arm, stop)
             rows.append(one)
             notices += _notices(one)
     return Comparisons(tuple(rows), tuple(notices))
@@ -104,7 +106,9 @@ def _pairs(
             raise ValueError(f"arm {name} has the reference {reference_name}, which is not an arm of the run")
         if (name, benchmark) in stops:
             reference = reference.on(arm.items)
-        yield arm, reference, pair_items(arm.items, reference.items)
+        with findings_of(name, benchmark):
+            pairing = pair_items(arm.items, reference.items)
+        yield arm, reference, pairing
 
 
 def _notices(one: Compared) -> list[str]:
@@ -131,8 +135,14 @@ def _draw(pairs: Sequence[tuple[ScoredArm, ScoredArm, Pairing | Reason]], benchm
     drawn: dict[int, _Drawn] = {}
     for indices in groups.values():
         # `groups` holds indices of pairings only.
-        pairings = [pairing for index in indices if isinstance(pairing := pairs[index][2], Pairing)]
-        drawn |= dict(zip(indices, _draw_group(pairings, benchmark), strict=True))
+        pairings = {index: pairing for index in indices if isinstance(pairing := pairs[index][2], Pairing)}
+        try:
+            drawn |= dict(zip(indices, _draw_group(list(pairings.values()), benchmark), strict=True))
+        except FAULTS:
+            for index, pairing in pairings.items():  # find the arm whose values do not fit
+                with findings_of(pairs[index][0].name, benchmark):
+                    _draw_group([pairing], benchmark)
+            raise
     return drawn
 
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from conf.schema import Statistics
 from reporting.analysis.categories import category_rows
+from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.comparisons import SEED, compare
 from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings
@@ -79,18 +80,18 @@ def build_results(
             after an end.
 
     Raises:
-        ValueError: a record appears twice, or belongs to no arm or benchmark of the run.
+        ValueError: a record belongs to no arm or benchmark of the run.
+        FindingsFailed: the records of one arm on one benchmark cannot be used; one of them appears twice, say.
     """
     _check(run, records)
     values = with_value(records)
     scored = scored_arms(run, values)
     stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
-    results = [
-        row
-        for arm in scored.values()
-        for row in _result_rows(arm, scored.get((references[arm.name], arm.benchmark["name"])), stops)
-    ]
+    results: list[Json] = []
+    for (name, benchmark), arm in scored.items():
+        with findings_of(name, benchmark):
+            results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
     margins = (statistics or Statistics()).margins
     compared = compare(run, scored, stops)
     verdicts = verdict_rows(run, compared, margins)
@@ -134,8 +135,8 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
     twice = records.filter(records.select("arm", "benchmark", "item_id", "seed").is_duplicated())
     if twice.height:
         row = twice.row(0, named=True)
-        raise ValueError(
-            f"two records of item {row['item_id']} under seed {row['seed']}: {row['benchmark']} on {row['arm']}"
+        raise FindingsFailed(
+            row["arm"], row["benchmark"], f"two records of item {row['item_id']} under seed {row['seed']}"
         )
 
 
@@ -144,6 +145,9 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
 
 def _result_rows(arm: ScoredArm, reference: ScoredArm | None, stops: Stops) -> list[Json]:
     row = _primary_row(arm, stops.get((arm.name, arm.benchmark["name"])))
+    infinite = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+    if infinite:
+        raise ValueError(f"its scores are too large for {', '.join(infinite)}")
     if arm.benchmark["metric"] != "nll":
         return [row]
     return [row, _perplexity_row(row), *divergence_rows(row, arm, reference)]

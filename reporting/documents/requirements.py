@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from conf.faults import BadInput, Fault, Faults
+from conf.faults import Faults
+from conf.user_files import SMALL_FILE_BYTES, read_user_text
 
 
 def check_pango() -> None:
@@ -25,7 +26,4 @@ def check_documents(methodology: Path | None) -> None:
 
 def read_methodology(path: Path) -> str:
     """Return the user's methodology, a Markdown text. Raises `BadInput` if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Fault("--methodology", str(path), f"a readable Markdown file in UTF-8 ({error})")) from error
+    return read_user_text(path, key="--methodology", what="Markdown file", limit_bytes=SMALL_FILE_BYTES)

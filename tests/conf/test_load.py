@@ -96,3 +96,11 @@ def test_waiting_threads_sleep_unless_the_user_has_set_it(
     monkeypatch.setattr(os, "environ", dict(set_already))
     let_waiting_threads_sleep()
     assert os.environ == (set_already or {"GOMP_SPINCOUNT": "1000"})
+
+
+def test_a_text_with_commas_is_a_list_as_on_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("quantizations: q8_0,q4_k_m\nbenchmarks: gsm8k, math,gsm8k\nimatrix: none\n")
+    config = load(path, {"models": [{"name": "m", "path": "m.gguf"}]})
+    assert config.quantizations == ("q8_0", "q4_k_m")
+    assert (config.benchmarks, config.imatrix) == (("gsm8k", "math"), ("none",))

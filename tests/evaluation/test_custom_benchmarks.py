@@ -248,6 +248,38 @@ def test_a_function_may_return_one_number(tmp_path: Path, tiny: Model) -> None:
 
 
 @pytest.mark.parametrize(
+    ("score", "reason"),
+    [
+        ("'high'", "score_is_no_number"),
+        ("1j", "score_is_no_number"),
+        ("__import__('numpy').complex64(1j)", "score_is_no_number"),
+        ("[1]", "score_is_no_number"),
+        ("float('nan')", "score_not_finite"),
+        ("float('-inf')", "score_not_finite"),
+        ("1e308", "score_out_of_range"),
+        ("-10**400", "score_out_of_range"),
+    ],
+)
+def test_a_score_that_statistics_cannot_work_with_is_one_unscored_record(
+    score: str, reason: str, tmp_path: Path, tiny: Model
+) -> None:
+    records = called(function(tmp_path, f"return {{'a': {score}, 'b': 0.5, 'c': True}}"), tiny, tmp_path, (0,))
+    assert [(one["item_id"], one["outcome"], one["score"], one["reason"]) for one in records] == [
+        ("a", "unscored", None, reason),
+        ("b", "wrong", 0.5, None),
+        ("c", "correct", 1.0, None),
+    ]
+
+
+@pytest.mark.parametrize(("returned", "reason"), [("True", "score_is_no_number"), ("float('inf')", "score_not_finite")])
+def test_a_whole_result_that_is_no_score_is_one_unscored_record(
+    returned: str, reason: str, tmp_path: Path, tiny: Model
+) -> None:
+    (record,) = called(function(tmp_path, f"return {returned}"), tiny, tmp_path, (0,))
+    assert (record["item_id"], record["outcome"], record["reason"]) == ("whole", "unscored", reason)
+
+
+@pytest.mark.parametrize(
     ("body", "said", "in_log"),
     [
         ("print('before')\nraise RuntimeError('it broke')", "failed", "it broke"),
@@ -257,8 +289,7 @@ def test_a_function_may_return_one_number(tmp_path: Path, tiny: Model) -> None:
         ("return {}", "returned", ""),
         ("return [{'score': 1}]", "each needs its own id", ""),
         ("return [{'id': 1, 'score': 1}, {'id': 1, 'score': 0}]", "2 items with 1 ids", ""),
-        ("return {'a': 'high'}", "the score 'high'", ""),
-        ("return {'a': float('nan')}", "failed", "JSON compliant"),
+        ("return {1: 1, '1': 0}", "2 items with 1 ids", ""),
     ],
 )
 def test_a_failing_function_is_reported_with_its_last_lines(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.chat import FIXED_DATE, TemplateFailed, render_prompt, render_template
+from actors.chat import render_prompt
 from actors.engines.scripted import Script, ScriptedEngine
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
@@ -112,38 +112,6 @@ def test_a_model_that_does_not_load_is_an_error_and_the_worker_keeps_working(tmp
         worker.evaluate(replace(block, gguf_path=str(broken)), ignore)
     assert sum(worker.evaluate(block, ignore).outcomes.values()) == 6
     worker.close()
-
-
-def render(template: str) -> str:
-    return render_template(template, [Message("user", "<b>hi")], bos_token="<s>", eos_token="</s>")
-
-
-def test_chat_templates_are_rendered_as_transformers_does(tiny: Model) -> None:
-    template = (
-        "{{ bos_token }}{% for m in messages %}\n    {% if true %}\n[{{ m['content'] }}]\n    {% endif %}\n{% endfor %}"
-    )
-    assert render(template) == "<s>[<b>hi]\n"
-    assert render("{{ messages | tojson }}") == '[{"role": "user", "content": "<b>hi"}]'
-    assert render("{{ strftime_now('%Y') }}") == str(FIXED_DATE.year)
-    prompt = render_prompt([Message("user", "hi")], chat=True, model=tiny)
-    assert prompt.text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
-    assert render_prompt([Message("user", "a"), Message("user", "b")], chat=False, model=tiny).text == "ab"
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{{ raise_exception('no') }}",
-        "{% if %}",
-        "{{ messages[9].content.x }}",
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ messages.append(1) }}",
-        "{{ 1 / 0 }}",
-    ],
-)
-def test_templates_that_fail_or_reach_out_of_the_sandbox_are_refused(template: str) -> None:
-    with pytest.raises(TemplateFailed):
-        render(template)
 
 
 def test_a_template_of_the_configuration_replaces_the_models_own(tmp_path: Path, tiny: Model) -> None:

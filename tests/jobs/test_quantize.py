@@ -190,3 +190,42 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_finished(tmp_path: Path)
     assert run(*words) == 0
     endings = (".gguf", ".log.txt", ".losses.json", ".manifest.json")
     assert sorted(path.name for path in output.iterdir()) == [f"small-Q6_K{ending}" for ending in endings]
+
+
+def test_two_models_in_one_folder_keep_their_names_and_replace_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    for seed, name in enumerate(("東京", "大阪")):
+        assert (
+            run(
+                "--model",
+                write_tiny_model(tmp_path / f"{name}.gguf", seed=seed),
+                "--formats",
+                "q8_0",
+                "--output",
+                output,
+            )
+            == 0
+        )
+    assert {path.name for path in output.glob("*.gguf")} == {"東京-Q8_0.gguf", "大阪-Q8_0.gguf"}
+    before = {path: path.read_bytes() for path in output.iterdir()}
+    capsys.readouterr()
+    assert run("--model", f"東京={tmp_path / '大阪.gguf'}", "--formats", "q8_0", "--output", output) == 2
+    assert "made from another model" in capsys.readouterr().err
+    foreign = output / "mine-Q8_0.gguf"
+    foreign.write_bytes(b"GGUF of somebody else")
+    assert run("--model", f"mine={tmp_path / '大阪.gguf'}", "--formats", "q8_0", "--output", output) == 2
+    assert "this job has not made" in capsys.readouterr().err
+    foreign.unlink()
+    assert {path: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_a_fault_in_the_configuration_names_no_flag_that_the_job_does_not_have(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("runs: 0\nlayout: {threads: 0}\n")
+    assert run("--model", tiny, "--config", config, "--output", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "- runs: got 0" in said and "--runs" not in said and "--threads: got 0" in said

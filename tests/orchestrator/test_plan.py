@@ -18,8 +18,10 @@ from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix
 from actors.orders import CalibrationText, Endpoint, Generate, Item
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
+from conf.faults import BadInput
 from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
 from tests.orchestrator.small_plan import (
+    KINDS,
     MODEL,
     deterministic,
     make_config,
@@ -319,3 +321,21 @@ def test_a_weighted_matrix_is_a_second_matrix_of_the_same_mix(tmp_path: Path) ->
     other = make_config(protection={"token_weights": {"mathematics": 8}})
     assert planned(other, weighted=False) == plain
     assert planned(other, weighted=True).file != weighted.file
+
+
+def test_a_plan_with_more_work_than_anybody_can_wait_for_is_refused_with_its_cost(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"--runs: got '100000 \(3 arms would give 12,000,120 answers in 300,003 cells\)"
+    ):
+        make_small_plan(tmp_path, runs=100_000)
+    with pytest.raises(BadInput, match="--runs"):
+        make_small_plan(tmp_path, runs=2**31 - 1)  # told before a list of the seeds is made
+
+
+def test_names_of_arms_that_file_systems_cannot_hold_are_refused(tmp_path: Path) -> None:
+    long = tuple(dataclasses.replace(MODEL, name=letter * 118) for letter in "ab")
+    benchmarks = {model.name: make_inputs().benchmarks["tiny"] for model in long}
+    sizes = {(model.name, kind, weighted): 1 for model in long for kind in KINDS for weighted in (True, False)}
+    inputs = make_inputs(models=long, benchmarks=benchmarks, predicted_bytes=sizes)
+    with pytest.raises(BadInput, match="at most 120 bytes"):
+        make_small_plan(tmp_path, inputs=inputs)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy import create_engine, inspect, text
 
 from actors.store import RunDirectory, read_json, write_json
@@ -278,10 +279,23 @@ def test_the_mirror_prints_nothing(
 
 
 @pytest.mark.parametrize(
-    ("name", "valid"), [("q4_k_m+en", "q4_k_m.plus.en"), ("tiny~f16", "tiny.of.f16"), ("a<b>", "a_b_"), ("x/y", "x/y")]
+    ("name", "valid"),
+    [
+        ("q4_k_m+en", "q4_k_m.plus.en"),
+        ("tiny~f16", "tiny.of.f16"),
+        ("a<b>", "a.x3c.b.x3e."),
+        ("x/y", "x/y"),
+        ("東京~f16/ガ", "東京.of.f16/ガ"),
+    ],
 )
 def test_names_are_made_valid_for_mlflow(name: str, valid: str) -> None:
     assert valid_name(name) == valid
+    _validate_metric_name(valid)
+
+
+def test_long_names_stay_two() -> None:
+    names = {valid_name("n" * 300 + end) for end in "ab"}
+    assert len(names) == 2 and {len(name) for name in names} == {250}
 
 
 @pytest.fixture

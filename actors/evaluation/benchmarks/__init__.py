@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from actors.chat import render_prompts
 from actors.evaluation.benchmarks import (
     arc_challenge,
     arc_challenge_letter,
@@ -31,6 +32,7 @@ from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import Call, Choose, Generate, Item, Message, Task
+from actors.rendering import TemplateOverLimit
 from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, Faults, near_names
@@ -95,12 +97,12 @@ def _custom(name: str) -> list[Benchmark]:
     path = Path(name).absolute()
     if path.suffix == ".py":
         custom = custom_defaults(path)
-        return [function_benchmark(custom, path)]
+        return [function_benchmark(custom, path, path.parent)]
     custom = read_custom_benchmark(path)
     if custom.name in BENCHMARKS or custom.name in GROUPS:
         raise BadInput(Fault(f"{path}: name", custom.name, "a name that no built-in benchmark has", "Rename it."))
     if custom.python is not None:
-        return [function_benchmark(custom, path.parent / custom.python)]
+        return [function_benchmark(custom, path.parent / custom.python, path.parent)]
     assert custom.scorer is not None  # the schema requires it
     return [prompted_benchmark(custom, path.parent, custom.scorer)]
 
@@ -134,15 +136,18 @@ def load(
     """Load all items of a benchmark, which may be given by its name in the table.
 
     `system` is the model's system prompt. It is put before the messages of chats that have no system message.
-    `chat_template` replaces the model's own. Raises `BadInput` for missing or broken data.
+    `chat_template` replaces the model's own.
+
+    Raises:
+        BadInput: missing or broken data.
+        TemplateOverLimit: the chat template takes too much time or memory.
     """
     benchmark = BENCHMARKS[named] if isinstance(named, str) else named
     spec = benchmark.spec
     loaded = benchmark.load(LoaderInputs(data_dir, sampling, vocabulary, hub, limit))
-    raw_items = [
-        _fitted(_with_system(raw, system), sampling, vocabulary, chat_template)
-        for raw in _in_order(spec, loaded.raw_items)
-    ]
+    ordered = [_with_system(raw, system) for raw in _in_order(spec, loaded.raw_items)]
+    _render_ahead(ordered, vocabulary, chat_template)
+    raw_items = [_fitted(raw, sampling, vocabulary, chat_template) for raw in ordered]
     return BenchmarkData(
         spec=spec,
         items=tuple(map(_item, raw_items)),
@@ -174,6 +179,15 @@ def _fitted(raw: RawItem, sampling: Sampling, vocabulary: Model, chat_template: 
         return raw
     fitted = fit(raw.task, sampling.max_tokens, vocabulary, chat_template)
     return replace(raw, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
+
+
+def _render_ahead(raw_items: Sequence[RawItem], vocabulary: Model, chat_template: str | None) -> None:
+    """Render the prompts of all chats together, which is faster than one by one. The renderer keeps them."""
+    tasks = [raw.task for raw in raw_items]
+    chats = [task.messages for task in tasks if isinstance(task, Generate | Choose) and task.chat]
+    for prompt in render_prompts(chats, chat=True, model=vocabulary, template_instead=chat_template):
+        if isinstance(prompt, TemplateOverLimit):
+            raise prompt
 
 
 def _with_system(raw: RawItem, system: str | None) -> RawItem:

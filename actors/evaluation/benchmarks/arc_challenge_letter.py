@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
-from actors.evaluation.benchmarks.reading import read_rows
+from actors.evaluation.benchmarks.reading import BadLine, Row, read_rows
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.orders import Generate, Scorer
 
@@ -27,9 +27,16 @@ def _question_text(one: Science) -> str:
     return f"Question: {one.question}\n{choices}Answer:"
 
 
+def _with_letters(row: Row) -> Science:
+    one = arc_challenge.science_question(row)
+    if len(one.choices) > len(LETTERS):
+        raise BadLine(f"at most {len(LETTERS)} choices: there are letters from {LETTERS[0]} to {LETTERS[-1]}")
+    return one
+
+
 def _load(inputs: LoaderInputs) -> RawData:
-    test = read_rows(inputs, arc_challenge.TEST, arc_challenge.science_question)
-    train = read_rows(inputs, arc_challenge.TRAIN, arc_challenge.science_question)
+    test = read_rows(inputs, arc_challenge.TEST, _with_letters)
+    train = read_rows(inputs, arc_challenge.TRAIN, _with_letters)
     shots = [f"{_question_text(shot)} {LETTERS[shot.gold]}\n\n" for shot in train.values[: arc_challenge.SHOTS]]
     raw_items = tuple(
         RawItem(

@@ -1,31 +1,31 @@
 """Custom benchmarks written as YAML files: put each line of the data through the prompt template.
 
-`conf.custom_benchmarks` defines what such a file may hold. Templates run in jinja2's immutable sandbox. If a template
-uses a field that a line does not have, the message names that line.
+`conf.custom_benchmarks` defines what such a file may hold, `targets` what an expected answer may be. Templates are
+rendered in a process with limits (`actors.rendering`). If a template uses a field that a line does not have, the
+message names that line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import jinja2.sandbox
 
 from actors.evaluation.benchmarks.chunks import load_text
-from actors.evaluation.benchmarks.reading import BadLine, Row, data_file, field, read_lines, read_text_file
+from actors.evaluation.benchmarks.reading import FAULTS_SHOWN, BadLine, Row, data_file, field, read_lines
+from actors.evaluation.benchmarks.targets import read_target
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, Kind, LoaderInputs, RawData, RawItem, SourceFile
-from actors.evaluation.scorers.numbers_in_text import final_number
-from actors.evaluation.scorers.numerals import written
 from actors.orders import Choose, Generate, Message, Scorer
+from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
 from actors.store import file_sha256
 from conf.custom_benchmarks import CustomBenchmark, ScorerSettings
 from conf.faults import BadInput, Fault
-from conf.scorers import Target
+from conf.user_files import DATA_FILE_BYTES, read_user_text
 
-_SANDBOX = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 _BETWEEN_SHOTS = "\n\n"
 
 
@@ -52,56 +52,97 @@ def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSett
 
 def _text_loader(custom: CustomBenchmark, folder: Path) -> Callable[[LoaderInputs], RawData]:
     def load(inputs: LoaderInputs) -> RawData:
-        path = _file(folder, custom, custom.data)
-        return load_text(inputs, read_text_file(path), SourceFile(path.name, file_sha256(path)))
+        path = data_file(folder, custom.name, str(custom.data), key=_key(custom, "data"))
+        text = read_user_text(path, key=_key(custom, "data"), limit_bytes=DATA_FILE_BYTES, within=folder)
+        return load_text(inputs, text, SourceFile(path.name, file_sha256(path)))
 
     return load
 
 
+def _key(custom: CustomBenchmark, name: str) -> str:
+    """Return how fault messages spell a key of a benchmark's YAML file."""
+    return f"{custom.name}: {name}"
+
+
 @dataclass(frozen=True)
 class _Line:
-    """One line of the data, rendered."""
+    """One line of the data."""
 
+    row: Row
     item_id: str
-    prompt: str
-    answer: str
-    """The answer to show if this line is an example."""
     target: Any
     choices: tuple[str, ...]
 
+    @property
+    def expected(self) -> Any:
+        """The target to show if this line is an example, or the text of the right choice."""
+        if self.choices:
+            return self.choices[self.target]
+        return self.target[0] if isinstance(self.target, list) else self.target
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """One example, rendered."""
+
+    prompt: str
+    answer: str
+
 
 def _loader(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Callable[[LoaderInputs], RawData]:
-    prompt, answer = _template(custom, "prompt"), _template(custom, "shot_answer")
+    for key in ("prompt", "shot_answer"):
+        _check_template(custom, key)
 
     def line_of(row: Row) -> _Line:
         choices = _choices(custom, row)
-        target = _target(scorer.rules.target, str(custom.target), row, choices)
-        shown = choices[target] if choices else target[0] if isinstance(target, list) else target
-        seen = {"expected": shown, **row}
-        return _Line(str(row[custom.id]), _rendered(prompt, row), _rendered(answer, seen), target, choices)
+        target = read_target(scorer.rules.target, str(custom.target), row, choices)
+        return _Line(row, str(row[custom.id]), target, choices)
 
-    def read(path: Path) -> list[_Line]:
-        return read_lines(path, custom.id, line_of)
+    def read(name: str) -> tuple[Path, list[_Line]]:
+        key = _key(custom, name)
+        path = data_file(folder, custom.name, str(getattr(custom, name)), key=key)
+        return path, read_lines(path, custom.id, line_of, key=key, within=folder)
 
     def load(inputs: LoaderInputs) -> RawData:
-        paths = [_file(folder, custom, custom.data)]
-        lines, shots = read(paths[0]), list[_Line]()
+        path, lines = read("data")
+        prompts = _rendered(custom, "prompt", path, [line.row for line in lines])
+        paths, shots = [path], list[_Shot]()
         if custom.shots_data is not None:
-            paths.append(_file(folder, custom, custom.shots_data))
-            shots = read(paths[1])[: custom.shots]
-        raw_items = tuple(_raw_item(custom, scorer.rules.kind, inputs, line, shots) for line in lines)
+            shots_path, found = read("shots_data")
+            shots = _shots(custom, shots_path, found[: custom.shots])
+            _check_unseen(custom, path, shots_path, prompts, shots)
+            paths.append(shots_path)
+        raw_items = tuple(
+            _raw_item(custom, scorer.rules.kind, inputs, line, prompt, shots)
+            for line, prompt in zip(lines, prompts, strict=True)
+        )
         files = tuple(SourceFile(path.name, file_sha256(path)) for path in paths)
         return RawData(raw_items, files, len(shots))
 
     return load
 
 
-def _file(folder: Path, custom: CustomBenchmark, name: Path | None) -> Path:
-    return data_file(folder, custom.name, str(name))
+def _shots(custom: CustomBenchmark, path: Path, lines: Sequence[_Line]) -> list[_Shot]:
+    prompts = _rendered(custom, "prompt", path, [line.row for line in lines])
+    answers = _rendered(custom, "shot_answer", path, [{"expected": line.expected, **line.row} for line in lines])
+    return [_Shot(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
-def _raw_item(custom: CustomBenchmark, kind: Kind, inputs: LoaderInputs, line: _Line, shots: list[_Line]) -> RawItem:
-    messages = _turns(custom, line, shots) if custom.chat else _plain(line, shots)
+def _check_unseen(
+    custom: CustomBenchmark, path: Path, shots_path: Path, prompts: Sequence[str], shots: Sequence[_Shot]
+) -> None:
+    """Raise `BadInput` if an example is also asked: the model would see the answer."""
+    shown = {shot.prompt for shot in shots}
+    both = [number for number, prompt in enumerate(prompts, start=1) if prompt in shown]
+    if both:
+        got = f"{shots_path}, which has {len(both)} of the questions of {path.name} (line {both[0]}, for example)"
+        raise BadInput(Fault(_key(custom, "shots_data"), got, "examples that are not asked", "Remove them from one."))
+
+
+def _raw_item(
+    custom: CustomBenchmark, kind: Kind, inputs: LoaderInputs, line: _Line, prompt: str, shots: Sequence[_Shot]
+) -> RawItem:
+    messages = _turns(custom, prompt, shots) if custom.chat else _plain(prompt, shots)
     if kind == "choose":
         # A choice continues the prompt after a space, unless the prompt already ends with white space.
         space = "" if messages[-1].content[-1:].isspace() or custom.chat else " "
@@ -111,16 +152,16 @@ def _raw_item(custom: CustomBenchmark, kind: Kind, inputs: LoaderInputs, line: _
     return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
 
 
-def _turns(custom: CustomBenchmark, line: _Line, shots: list[_Line]) -> tuple[Message, ...]:
+def _turns(custom: CustomBenchmark, prompt: str, shots: Sequence[_Shot]) -> tuple[Message, ...]:
     messages = [] if custom.system is None else [Message("system", custom.system)]
     for shot in shots:
         messages += [Message("user", shot.prompt), Message("assistant", shot.answer)]
-    return (*messages, Message("user", line.prompt))
+    return (*messages, Message("user", prompt))
 
 
-def _plain(line: _Line, shots: list[_Line]) -> tuple[Message, ...]:
+def _plain(prompt: str, shots: Sequence[_Shot]) -> tuple[Message, ...]:
     shown = "".join(f"{_joined(shot.prompt, shot.answer)}{_BETWEEN_SHOTS}" for shot in shots)
-    return (Message("user", shown + line.prompt),)
+    return (Message("user", shown + prompt),)
 
 
 def _joined(prompt: str, answer: str) -> str:
@@ -133,49 +174,38 @@ def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
     choices = field(row, custom.choices, list)
     if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
         raise BadLine(f"'{custom.choices}' with at least two texts")
+    twice = [choice for choice, times in Counter(choices).items() if times > 1]
+    if twice:
+        raise BadLine(f"'{custom.choices}' with texts that differ ({twice[0][:40]!r} is there twice)")
     return tuple(choices)
 
 
-def _target(kind: Target, name: str, row: Row, choices: tuple[str, ...]) -> Any:
-    """Return the field `name` as the scorer needs it. Raise `BadLine` if it is of another kind."""
-    target = field(row, name, (str, int, float, list))
-    if kind == "index":
-        return _index(target, name, choices)
-    if kind == "number":
-        return _number(str(target), name)
-    if isinstance(target, list):
-        if kind == "text" or not target:
-            raise BadLine(f"'{name}' with one answer")
-        return [str(accepted) for accepted in target]
-    return [str(target)] if kind == "texts" else str(target)
-
-
-def _index(target: Any, name: str, choices: tuple[str, ...]) -> int:
-    if isinstance(target, str) and target in choices:
-        return choices.index(target)
-    if isinstance(target, int) and 0 <= target < len(choices):
-        return target
-    raise BadLine(f"'{name}' that is one of the choices, or its place from 0 to {len(choices) - 1}")
-
-
-def _number(text: str, name: str) -> str:
-    number = final_number(text)
-    if number is None:
-        raise BadLine(f"'{name}' with a number")
-    return written(number)
-
-
-def _template(custom: CustomBenchmark, key: str) -> jinja2.Template:
+def _check_template(custom: CustomBenchmark, key: str) -> None:
+    """Raise `BadInput` if a text is no jinja2 template. Nothing of it is run here."""
     text = str(getattr(custom, key))
     try:
-        return _SANDBOX.from_string(text)
+        jinja2.Environment().parse(text)
     except jinja2.TemplateSyntaxError as error:
-        raise BadInput(Fault(f"{custom.name}: {key}", text, "a jinja2 template", f"({error.message})")) from error
+        where = f"({error.message}, in line {error.lineno})"
+        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template", where)) from error
+    except RecursionError:
+        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template with less nesting")) from None
 
 
-def _rendered(template: jinja2.Template, seen: Row) -> str:
-    try:
-        return template.render(seen)
-    # A template can fail in any way that Python code can. Each failure is reported with the line it failed on.
-    except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BadLine(f"the fields that the template names ({error})") from error
+def _rendered(custom: CustomBenchmark, key: str, path: Path, seen: Sequence[Row]) -> list[str]:
+    """Render a template with each row of a file. Raise `BadInput` for the first rows with which that fails."""
+    faults, texts = [], []
+    for number, text in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
+        if isinstance(text, TemplateOverLimit):
+            allowed = f"a template that is quick to render ({text}, with line {number} of {path.name})"
+            raise BadInput(Fault(_key(custom, key), str(getattr(custom, key)), allowed)) from text
+        if isinstance(text, TemplateFailed):
+            allowed = f"the fields that the template `{key}` names ({text})"
+            faults.append(
+                Fault(f"{path}:{number}", str(seen[number - 1])[:80], allowed, "Fix the line or the template.")
+            )
+        else:
+            texts.append(text)
+    if faults:
+        raise BadInput(faults[:FAULTS_SHOWN])
+    return texts

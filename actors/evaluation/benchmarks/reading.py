@@ -8,6 +8,8 @@ decides what the fields mean.
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from actors.evaluation.contract import LoaderInputs, SourceFile
 from actors.evaluation.hub_files import HubFile
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault, Faults
+from conf.user_files import DATA_FILE_BYTES, read_user_text
 
 FAULTS_SHOWN = 10
 """Most faults to show: a file of another format is wrong in every line."""
@@ -61,7 +64,8 @@ def read_rows(inputs: LoaderInputs, data: DataSet, convert: Callable[[Row], T], 
     """Read a data set and convert each row with `convert`. Raise `BadInput` for everything missing or broken."""
     if inputs.data_dir is not None:
         path = data_file(inputs.data_dir, data.benchmark, data.name)
-        return Rows(read_lines(path, id_field, convert), (SourceFile(data.name, file_sha256(path)),))
+        values = read_lines(path, id_field, convert, within=inputs.data_dir)
+        return Rows(values, (SourceFile(data.name, file_sha256(path)),))
     paths = hub_paths(inputs, data)
     rows = (row for path in paths for row in _hub_rows(path))
     lines = (_Line(f"{data.hub[0]}:{number}", str(row), data.adapt(number, row)) for number, row in enumerate(rows))
@@ -80,17 +84,18 @@ def hub_paths(inputs: LoaderInputs, data: DataSet) -> list[Path]:
 def read_text(inputs: LoaderInputs, data: DataSet) -> tuple[str, SourceFile]:
     """Read a text from the data folder or the hub, and return it with its file. Raise `BadInput` if that fails."""
     if inputs.data_dir is None:
-        (path,) = hub_paths(inputs, data)
+        (path,) = hub_paths(inputs, data)  # a link into the hub's cache
     else:
         path = data_file(inputs.data_dir, data.benchmark, data.name)
-    return read_text_file(path), SourceFile(data.name, file_sha256(path))
+    text = read_user_text(path, key="--data-dir", limit_bytes=DATA_FILE_BYTES, within=inputs.data_dir)
+    return text, SourceFile(data.name, file_sha256(path))
 
 
-def data_file(data_dir: Path, benchmark: str, name: str) -> Path:
-    """Return the path of a file in the data folder. Raise `BadInput` if it is missing."""
+def data_file(data_dir: Path, benchmark: str, name: str, *, key: str = "--data-dir") -> Path:
+    """Return the path of a file in the data folder. Raise `BadInput`, naming `key`, if it is missing."""
     path = data_dir / name
-    if not path.is_file():
-        raise BadInput(Fault("--data-dir", str(path), f"an existing file {name} (for {benchmark})", "Put it there."))
+    if "\0" in name or not os.path.lexists(path):
+        raise BadInput(Fault(key, str(path), f"an existing file {name} (for {benchmark})", "Put it there."))
     return path
 
 
@@ -103,28 +108,37 @@ class _Line:
     row: Row | BadLine
 
 
-def read_lines(path: Path, id_field: str, convert: Callable[[Row], T]) -> list[T]:
-    """Convert each line of a file with `convert`. Raise `BadInput` for broken lines, repeated ids and empty files."""
-    lines = (_Line(f"{path}:{number}", line, _object(line)) for number, line in enumerate(_text_lines(path), start=1))
+def read_lines(
+    path: Path, id_field: str, convert: Callable[[Row], T], *, key: str = "--data-dir", within: Path | None = None
+) -> list[T]:
+    """Convert each line of a file with `convert`. Raise `BadInput` for broken lines, repeated ids and empty files.
+
+    `key` and `within` are those of `conf.user_files`.
+    """
+    text = read_user_text(path, key=key, what="file of JSON lines", limit_bytes=DATA_FILE_BYTES, within=within)
+    found = text.removesuffix("\n").split("\n") if text else []
+    lines = (_Line(f"{path}:{number}", line, _object(line)) for number, line in enumerate(found, start=1))
     return _converted(lines, str(path), id_field, convert)
 
 
 def _converted(lines: Iterable[_Line], name: str, id_field: str, convert: Callable[[Row], T]) -> list[T]:
     faults = Faults()
     values: list[T] = []
-    first_seen: dict[Any, int] = {}
+    first_seen: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         try:
             if isinstance(line.row, BadLine):
                 raise line.row
-            row_id = field(line.row, id_field, (str, int))
+            row_id = str(field(line.row, id_field, (str, int)))  # so 1 and "1" are one id
             if row_id in first_seen:
                 raise BadLine(f"a unique {id_field}; line {first_seen[row_id]} has the same")
             first_seen[row_id] = number
             values.append(convert(line.row))
         except BadLine as fault:
             faults.add(Fault(line.where, line.text[:80], str(fault), "Fix the line."))
-    faults.stop_if_any(at_most=FAULTS_SHOWN)
+            if len(faults.found) == FAULTS_SHOWN:
+                break
+    faults.stop_if_any()
     if not values:
         raise BadInput(Fault(name, "an empty file", "one JSON object per line"))
     return values
@@ -145,25 +159,40 @@ def row_id(row: Row) -> str:
     return str(field(row, "id", (str, int)))
 
 
-def _text_lines(path: Path) -> list[str]:
-    text = read_text_file(path)
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def read_text_file(path: Path) -> str:
-    """Return a whole UTF-8 text with its line ends unchanged. Raise `BadInput` if it is not UTF-8."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(Fault(str(path), f"bytes that are not UTF-8 at offset {error.start}", "UTF-8 text")) from error
-
-
 def _object(line: str) -> Row | BadLine:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()
+    except BadLine as fault:
+        return fault
     except json.JSONDecodeError as error:
         return BadLine(f"one JSON object ({error.msg} at column {error.colno})")
+    except UnicodeEncodeError:
+        return BadLine("text (there is half of a surrogate pair, such as \\ud83d without \\ude00)")
+    except RecursionError:
+        return BadLine("one JSON object with less nesting")
+    except ValueError:
+        return BadLine("one JSON object (one of its numbers has thousands of digits)")
     return row if isinstance(row, dict) else BadLine("one JSON object")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> Row:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
+        raise BadLine(f"each field once ({twice[:80]!r} is given twice)")
+    return row
+
+
+def _no_number(name: str) -> float:
+    raise BadLine(f"one JSON object ({name} is no number of JSON)")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise BadLine(f"numbers that fit into a float ({digits[:40]} does not)")
+    return number
 
 
 def _hub_rows(path: Path) -> Iterator[Row]:

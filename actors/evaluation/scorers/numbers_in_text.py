@@ -79,9 +79,10 @@ def _without_remarks(text: str) -> str:
 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """Score 1 if the number equals the target. An answer without a number is wrong, with its reason."""
+    """Score 1 if the number is the target, or one of several. An answer without a number is wrong, with its reason."""
     answer = answer_of(item, result)
     number = final_number(answer.text)
     if number is None:
         return no_answer(answer)
-    return right_or_wrong(number == Fraction(item.target), written(number))
+    targets = item.target if isinstance(item.target, list) else [item.target]
+    return right_or_wrong(number in map(Fraction, targets), written(number))

@@ -6,12 +6,43 @@ NFKC-normalised and case-folded, and a run of white space counts as one space.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
+import threading
 import unicodedata
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
 from actors.orders import Item
+
+PATTERN_LIMIT_S = 1.0
+"""Time to search one answer for a pattern. Some patterns take time that grows exponentially with the text."""
+
+
+@contextlib.contextmanager
+def time_limit(limit_s: float) -> Iterator[None]:
+    """Raise `TimeoutError` if the block takes longer than this. Python looks for signals while it matches a pattern.
+
+    Signals reach only the main thread, which is the one that workers score in. In others there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def folded(text: str) -> str:
@@ -46,7 +77,11 @@ def score_regex(item: Item, result: Answer | Choices | Measured, *, pattern: str
     """Score 1 if the last match of `pattern` (its first group, if it has one) is an accepted text."""
     expression = re.compile(pattern)
     answer = answer_of(item, result)
-    matches = list(expression.finditer(answer.text))
+    try:
+        with time_limit(PATTERN_LIMIT_S):
+            matches = list(expression.finditer(answer.text))
+    except TimeoutError:
+        return ScoredResult("unscored", None, reason="pattern_over_time")
     if not matches:
         return no_answer(answer)
     given = matches[-1][1 if expression.groups else 0] or ""

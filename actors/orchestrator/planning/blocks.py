@@ -12,7 +12,7 @@ from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory,
 from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
-from actors.orders import GENERATION_VERSION, Item
+from actors.orders import GENERATION_VERSION, PROMPT_VERSION, Item
 from actors.store import RecordsFolder, RunDirectory, content_hash
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
@@ -110,6 +110,8 @@ def _records_key(
         "layout": asdict(layout),
         "block_items": _block_items(config, benchmark),
     }
+    if benchmark.spec.kind in ("generate", "choose") and arm.endpoint is None:
+        content["prompts"] = PROMPT_VERSION
     if benchmark.spec.kind == "generate":
         content["generation"] = GENERATION_VERSION
     if benchmark.spec.kind == "measure":

@@ -9,6 +9,7 @@ from actors.orchestrator.plan import Cell, Plan, PlannedArm, PlannedBlock, Plann
 from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
+from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.planning.passes import measuring_reference, shared_passes
 from actors.orchestrator.sources.inputs import Inputs
@@ -32,9 +33,13 @@ def make_plan(
         run: directory of the run. Only paths are made from it; nothing is read.
         inputs: what was read about models, arms and benchmarks.
         known_seed_groups: for each records directory, the seed groups that an earlier run used there.
+
+    Raises:
+        BadInput: names of arms are too long or not unique, or there is too much work.
     """
     imatrices = _plan_imatrices(config, run, inputs)
     arms = with_aa(config, plan_arms(config, run, inputs, imatrices))
+    check_limits(config, inputs, arms)
     passes = shared_passes(arms)
     directories: list[RecordsDirectory] = []
     blocks: list[PlannedBlock] = []

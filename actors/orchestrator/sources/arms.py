@@ -93,6 +93,13 @@ def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: H
 
 _TOKENIZER = ("tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.merges")
 _CHAT_TEMPLATE = "tokenizer.chat_template"
+_READING = {
+    "another space in front of prompts": "tokenizer.ggml.add_space_prefix",
+    "another end token behind prompts": "tokenizer.ggml.add_eos_token",
+    "other scores of tokens": "tokenizer.ggml.scores",
+    "other types of tokens": "tokenizer.ggml.token_type",
+}
+"""What else decides how a text becomes tokens: the key in the file, by words for it."""
 
 
 def prompt_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
@@ -108,6 +115,7 @@ def prompt_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
         differing.append("other special tokens")
     if ours.get(_CHAT_TEMPLATE) != theirs.get(_CHAT_TEMPLATE):
         differing.append("another chat template" if _CHAT_TEMPLATE in theirs else "no chat template")
+    differing += [words for words, key in _READING.items() if key in ours and ours[key] != theirs.get(key, ours[key])]
     if not differing:
         return ()
     what = " and ".join(differing)

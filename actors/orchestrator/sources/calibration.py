@@ -24,7 +24,7 @@ from conf.environment import read_environment
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
-from conf.schema import Calibration, PipelineConfig
+from conf.schema import MOST_TEXTS, Calibration, PipelineConfig
 
 MATRIX_SUFFIXES = (".gguf", ".dat")
 _SEAM_CHARACTERS = 400
@@ -95,6 +95,9 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
         raise BadInput(Fault("--calibration", ", ".join(mixes), "one mix", f"For several: --imatrix {names}."))
     if not texts and data_dir is not None:
         texts = [str(path) for path in sorted((data_dir / "calibration").glob("*.txt"))]
+    if len(texts) > MOST_TEXTS:
+        got = f"{len(texts):,} texts"
+        raise BadInput(Fault("--calibration", got, f"at most {MOST_TEXTS:,} texts", "Join them into fewer files."))
     if not texts:
         allowed = "at least one text for the importance matrix"
         step = "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none."

@@ -1,19 +1,36 @@
-"""The chat settings of each model: system prompts, and chat templates that replace those in the GGUFs."""
+"""The chat settings of each model, and the check of what its chat template makes of the prompts.
+
+System prompts, and chat templates that replace those in the GGUFs, come from the configuration.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from actors.chat import TemplateFailed, render_template
+from actors.chat import (
+    Prompt,
+    SpecialTexts,
+    missing_messages,
+    render_chats,
+    render_prompts,
+    system_is_moved,
+    template_of,
+)
+from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
-from actors.orders import ChatSettings, Message
+from actors.orders import ChatSettings, Choose, Generate, Message
+from actors.rendering import TemplateFailed
 from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import Chat, PipelineConfig
+from conf.user_files import SMALL_FILE_BYTES, read_user_text
 
-_TRIAL = (Message("user", "1"), Message("assistant", "2"), Message("user", "3"))
+CHECKED_ITEMS = 16
+"""Number of items of each benchmark whose rendered prompts are read."""
+_TRIAL = (Message("user", "1"),)
 """A short chat, rendered once to see whether a template works."""
+_SHOWN_CHARACTERS = 60
 
 
 def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
@@ -41,24 +58,84 @@ def _template(name: str, chat: Chat) -> str | None:
     if chat.template is None:
         return None
     key = f"chat.{name}.template"
-    try:
-        text = chat.template.read_text(encoding="utf-8")
-        render_template(text, _TRIAL, bos_token="", eos_token="")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Fault(key, str(chat.template), "a readable UTF-8 file", f"({error})")) from error
-    except TemplateFailed as error:
-        raise BadInput(
-            Fault(key, str(chat.template), "a chat template in jinja2 that renders", f"({error})")
-        ) from error
+    text = read_user_text(chat.template, key=key, what="chat template", limit_bytes=SMALL_FILE_BYTES)
+    (rendered,) = render_chats(text, [_TRIAL], SpecialTexts())
+    if isinstance(rendered, TemplateFailed):
+        allowed = "a chat template in jinja2 that renders"
+        raise BadInput(Fault(key, str(chat.template), allowed, f"({rendered})")) from rendered
     return text
+
+
+def template_fault(flag: str, name: str, path: str, chat: ChatSettings, what: str) -> Fault:
+    """Return the fault of a chat template. `flag` and `name` say whose it is if the configuration sets none."""
+    allowed = "a chat template that shows every message of the prompts"
+    if chat.template is not None:
+        return Fault(f"chat.{name}.template", name, allowed, f"{what}.")
+    step = (
+        f"{what}. Set another one in the configuration (chat.{name}.template), or leave out the benchmarks that chat."
+    )
+    return Fault(flag, f"{name}={path}", allowed, step)
+
+
+def check_prompts(
+    flag: str, name: str, vocabulary: Model, chat: ChatSettings, benchmarks: Iterable[BenchmarkData]
+) -> tuple[str, ...]:
+    """Render the first prompts of each benchmark that chats, and return notices about how messages are handed over.
+
+    Args:
+        flag: the flag that named the model.
+        name: name of the model or arm.
+        vocabulary: its vocabulary and chat template.
+        chat: its chat settings.
+        benchmarks: with their items in the order in which they are evaluated.
+
+    Raises:
+        BadInput: a template fails, or the text of a message is not in what it renders.
+    """
+    if template_of(vocabulary, chat.template) is None:
+        return ()
+    faults = Faults()
+    moved = False
+    for data in benchmarks:
+        tasks = {item.item_id: item.task for item in data.items[:CHECKED_ITEMS]}
+        chats = {
+            item_id: task.messages
+            for item_id, task in tasks.items()
+            if isinstance(task, Generate | Choose) and task.chat
+        }
+        prompts = render_prompts(list(chats.values()), chat=True, model=vocabulary, template_instead=chat.template)
+        for (item_id, messages), prompt in zip(chats.items(), prompts, strict=True):
+            what = _wrong_with(prompt, messages, template_of(vocabulary, chat.template) or "")
+            if what is not None:
+                said = f"The template makes no prompt of item {item_id} of {data.spec.name}: {what}"
+                faults.add(template_fault(flag, name, vocabulary.path, chat, said))
+                break
+            moved = moved or system_is_moved(messages, vocabulary, chat.template)
+    faults.stop_if_any()
+    if not moved:
+        return ()
+    return (f"The chat template of {name} takes no system message: its text goes in front of the first user turn.",)
+
+
+def _wrong_with(prompt: Prompt | TemplateFailed, messages: Iterable[Message], template: str) -> str | None:
+    """Return what is wrong with a prompt. None: every message is in it."""
+    if isinstance(prompt, TemplateFailed):
+        return str(prompt)
+    missing = missing_messages(prompt.text, list(messages))
+    if not missing:
+        return None
+    shown = missing[0].content.strip()[:_SHOWN_CHARACTERS]
+    what = "the text is empty" if not prompt.text.strip() else f"the {missing[0].role} message ({shown!r}) is not in it"
+    lines = [number for number, line in enumerate(template.splitlines(), 1) if "messages" in line]
+    return f"{what}; line {lines[0]} reads the messages" if lines else f"{what}; it never reads `messages`"
 
 
 def describe_chat(settings: ChatSettings, vocabulary: Model) -> Mapping[str, Any]:
     """Describe for the results which system prompt and which chat template a model uses."""
-    template = settings.template or vocabulary.chat_template
-    origin = "configuration" if settings.template else "model" if template else "none"
+    template = template_of(vocabulary, settings.template)
+    origin = "none" if template is None else "model" if settings.template is None else "configuration"
     return {
         "system": settings.system,
         "template": origin,
-        "template_sha256": content_hash(template) if template else None,
+        "template_sha256": None if template is None else content_hash(template),
     }

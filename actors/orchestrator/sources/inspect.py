@@ -18,7 +18,7 @@ from actors.llama.model import Model
 from actors.machine import check_folder
 from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
-from actors.orchestrator.sources.chat import chat_settings, describe_chat
+from actors.orchestrator.sources.chat import chat_settings, check_prompts, describe_chat, template_fault
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
 from actors.orchestrator.sources.kv_cache import cache_for
@@ -28,6 +28,7 @@ from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import ChatSettings
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import Recipe, uses_imatrix
+from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
 
@@ -86,6 +87,11 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         )
         for model in models
     }
+    chat_of_arms = checked(chats).get(models[0].name, ChatSettings())
+    shared = loaded[models[0].name]
+    of_arms = [
+        faults.gather(_check_arm_prompts, arm, chat_of_arms, shared.benchmarks if shared else ()) for arm in found_arms
+    ]
     sizes = faults.gather(predict_sizes, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
     return Inputs(
@@ -99,6 +105,8 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         use_gpu=use_gpu,
         notices=(
             *checked(loaded[models[0].name]).notices,
+            *(notice for model in models for notice in checked(loaded[model.name]).prompt_notices),
+            *(notice for found in of_arms for notice in checked(found)),
             *(notice for arm in found_arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
             *_endpoint_notices(found_arms, checked(asked)),
             *(notice for model in models for notice in _fork_notices(model)),
@@ -152,6 +160,8 @@ class _Loaded:
 
     benchmarks: tuple[PlannedBenchmark, ...]
     notices: tuple[str, ...]
+    """About texts that overlap."""
+    prompt_notices: tuple[str, ...]
     chat: Mapping[str, object]
 
 
@@ -171,23 +181,10 @@ def _load_benchmarks(
     Args:
         compare_texts: True to compare calibration texts and benchmarks. Once per plan is enough.
     """
-    data_dir = config.data_dir.absolute() if config.data_dir else None
     faults = Faults()
     notices: tuple[str, ...] | None = ()
     with Model(model.path, vocab_only=True) as vocabulary:
-        loaded = [
-            faults.gather(
-                benchmarks.load,
-                benchmark,
-                data_dir=data_dir,
-                sampling=config.sampling,
-                vocabulary=vocabulary,
-                limit=config.limit,
-                system=chat.system,
-                chat_template=chat.template,
-            )
-            for benchmark in wanted
-        ]
+        loaded = [faults.gather(_load_benchmark, config, model, benchmark, vocabulary, chat) for benchmark in wanted]
         for source in imatrices:
             if source.texts:
                 faults.gather(check_size, config, source, vocabulary, read)
@@ -195,13 +192,42 @@ def _load_benchmarks(
         if compare_texts:
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
+        of_prompts = faults.gather(
+            check_prompts, "--model", model.name, vocabulary, chat, [data.limited(config.limit) for data in found]
+        )
         described = describe_chat(chat, vocabulary)
         planned = [
             faults.gather(_plan_benchmark, config, data, model, vocabulary, chat.template, use_gpu=use_gpu)
             for data in found
         ]
     faults.stop_if_any()
-    return _Loaded(tuple(checked(one) for one in planned), checked(notices), described)
+    return _Loaded(tuple(checked(one) for one in planned), checked(notices), checked(of_prompts), described)
+
+
+def _load_benchmark(
+    config: PipelineConfig, model: SourceModel, benchmark: Benchmark, vocabulary: Model, chat: ChatSettings
+) -> BenchmarkData:
+    try:
+        return benchmarks.load(
+            benchmark,
+            data_dir=config.data_dir.absolute() if config.data_dir else None,
+            sampling=config.sampling,
+            vocabulary=vocabulary,
+            limit=config.limit,
+            system=chat.system,
+            chat_template=chat.template,
+        )
+    except TemplateOverLimit as error:
+        what = f"The template cannot be used for {benchmark.spec.name}: {error}"
+        raise BadInput(template_fault("--model", model.name, model.path, chat, what)) from error
+
+
+def _check_arm_prompts(arm: SourceArm, chat: ChatSettings, planned: Iterable[PlannedBenchmark]) -> tuple[str, ...]:
+    """Check the prompts that an existing GGUF makes with its own chat template."""
+    if arm.endpoint is not None:
+        return ()
+    with Model(arm.path, vocab_only=True) as vocabulary:
+        return check_prompts("--arm", arm.name, vocabulary, chat, [one.data for one in planned])
 
 
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ What a file is recommended for follows from its verdict: no file is recommended 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from conf.names import spelled_name
 from reporting.documents.card.commands import Commands, commands, python_example, recipes_yaml
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.engine import markdown_environment
@@ -83,12 +83,17 @@ def published_files(findings: Findings, model: str) -> list[PublishedFile]:
         name if seen[name] == 1 else f"{safe_name(model)}-{safe_name(arm['name'])}.gguf"
         for arm, name in zip(arms, names, strict=True)
     ]
-    return [PublishedFile(arm, safe_name(name)) for arm, name in zip(arms, chosen, strict=True)]
+    safe = [safe_name(name) for name in chosen]
+    twice = Counter(safe)
+    unique = [
+        name if twice[name] == 1 else f"{PurePath(name).stem}-{place}.gguf" for place, name in enumerate(safe, start=1)
+    ]
+    return [PublishedFile(arm, name) for arm, name in zip(arms, unique, strict=True)]
 
 
 def safe_name(name: str) -> str:
-    """Return a name that is valid as a file name on every system and needs no quotes on a command line."""
-    return re.sub(r"[^A-Za-z0-9_.+-]", "-", name).lstrip(".-") or "model"
+    """Return a name that is valid as a file name on every system. Letters of every script stay."""
+    return spelled_name(name).replace("~", "-").lstrip(".-") or "model"
 
 
 def card_markdown(findings: Findings, view: View, model: Json, files: Sequence[PublishedFile]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from reporting.analysis.cells import FindingsFailed
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from stats.intervals import wilson
@@ -155,7 +156,7 @@ def test_arms_with_different_planned_items_are_not_compared_but_noticed(sample: 
 
 def test_a_record_that_appears_twice_is_refused(sample: SampleRun) -> None:
     twice = pl.concat([sample.records, sample.records.head(1)])
-    with pytest.raises(ValueError, match="two records of item gsm8k-0000 under seed 0"):
+    with pytest.raises(FindingsFailed, match="two records of item gsm8k-0000 under seed 0"):
         build_results(sample.run, twice, sample.timings)
 
 
