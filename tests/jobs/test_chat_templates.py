@@ -15,7 +15,9 @@ from tests.tiny_model import CHAT_TEMPLATE, write_tiny_model
 RAISES = "\n{{ raise_exception('not with me') }}"
 RECURSES = "{% macro f() %}\n{{ f() }}{% endmacro %}{{ f() }}"
 LOOPS = "{% for i in range(99999) %}\n{% for j in range(99999) %}{% endfor %}{% endfor %}"
-LONG_TEXTS_LOOP = "{% if messages[0].content | length > 30 %}" + LOOPS + "{% endif %}{{ messages[0].content }}"
+LONG_TEXTS_LOOP = (
+    "{% for m in messages %}{{ m.content }}{% if m.content | length > 30 %}" + LOOPS + "{% endif %}{% endfor %}"
+)
 
 
 @pytest.fixture
@@ -38,10 +40,8 @@ def planned(
 ) -> tuple[int, str, str]:
     """Plan a run of a model with this template and return exit code, output and errors."""
     model = write_tiny_model(folder / "model.gguf", chat_template=template)
-    words = small_pipeline(
-        model, folder / "runs", "p", "--benchmarks", str(benchmark), "--imatrix", "none", "--dry-run"
-    )
-    code = pipeline.main([*words, *more])
+    words = ("--benchmarks", str(benchmark), "--imatrix", "none", "--dry-run", *more)
+    code = pipeline.main([*small_pipeline(model, folder / "runs", "p"), *words])
     said = capsys.readouterr()
     assert "Traceback" not in said.err
     return code, said.out, said.err
@@ -55,7 +55,7 @@ def planned(
         (LOOPS, "line 2: it takes more than 2 s of processor time"),
         (LONG_TEXTS_LOOP, "line 2: it takes more than 2 s of processor time"),
         ("{% if %}", "line 1: Expected an expression"),
-        ("", "the text is empty"),
+        ("{# nothing #}", "the text is empty"),
         (templates.DROPS_SYSTEM, "the system message ('Be brief.') is not in it; line 1 reads the messages"),
         ("{{ bos_token }}\n{{ messages[0].content }}", "line 2 reads the messages"),
         ("Hello", "it never reads `messages`"),
