@@ -59,6 +59,15 @@ class TinyShape:
     """Minimum vocabulary size. Missing tokens are added as fillers that occur in no text."""
 
 
+@dataclass(frozen=True)
+class TinyTokenizer:
+    """What the file says about the tokenizer, besides its vocabulary."""
+
+    add_bos: bool = True
+    add_eos: bool = False
+    add_space_prefix: bool = False
+
+
 def write_tiny_model(
     path: str | Path,
     *,
@@ -67,12 +76,13 @@ def write_tiny_model(
     shape: TinyShape | None = None,
     name: str = "Tiny",
     chat_template: str | None = CHAT_TEMPLATE,
+    tokenizer: TinyTokenizer | None = None,
 ) -> Path:
     """Write the model and return its path. The same arguments give the same bytes. About 3 MB in f16."""
     target, shape = Path(path), shape or TinyShape()
     writer = gguf.GGUFWriter(target, "llama")
     _add_metadata(writer, shape, name, dtype)
-    n_vocab = add_vocabulary(writer, chat_template, shape.n_vocab)
+    n_vocab = add_vocabulary(writer, chat_template, shape.n_vocab, tokenizer)
     for tensor, values in _weights(shape, n_vocab, np.random.default_rng(seed)).items():
         # One-dimensional tensors (norms) and the router stay f32, as converters write them.
         keep = values.ndim == 1 or "ffn_gate_inp" in tensor or dtype == "f32"
@@ -100,8 +110,11 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: s
         writer.add_expert_used_count(2)
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: int = 0) -> int:
+def add_vocabulary(
+    writer: gguf.GGUFWriter, chat_template: str | None, n_least: int = 0, tokenizer: TinyTokenizer | None = None
+) -> int:
     """Write a SentencePiece vocabulary with byte fallback, and return its size."""
+    tokenizer = tokenizer or TinyTokenizer()
     kinds = gguf.TokenType
     tokens = [*_SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256)), *_CHARACTERS, *_LONGER_PIECES]
     tokens += [f"<filler {number}>" for number in range(len(tokens), n_least)]
@@ -116,9 +129,9 @@ def add_vocabulary(writer: gguf.GGUFWriter, chat_template: str | None, n_least: 
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_eot_token_id(4)
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
+    writer.add_add_bos_token(tokenizer.add_bos)
+    writer.add_add_eos_token(tokenizer.add_eos)
+    writer.add_add_space_prefix(tokenizer.add_space_prefix)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     return len(tokens)
