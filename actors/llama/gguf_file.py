@@ -13,6 +13,7 @@ from typing import Any
 
 import gguf
 
+from actors.llama.gguf_checks import WrongHeaderError, check_model, check_structure
 from actors.llama.gguf_layout import (
     ArrayValue,
     CutShortError,
@@ -83,12 +84,18 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         key: the flag or configuration key that fault messages name.
 
     Raises:
-        BadInput: missing, a directory, not GGUF, cut short, lacking parts, or not a model.
+        BadInput: missing, a directory, not GGUF, cut short, lacking parts, not a model, or with a wrong header.
     """
     layout = _layout(path, key)
     architecture = _text(layout, "general.architecture")
     if not layout.tensors or architecture is None or _text(layout, "general.type") == "imatrix":
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one holds no model)", "Name the model's own file."))
+    try:
+        check_structure(layout)
+        check_model(layout)
+    except WrongHeaderError as error:
+        step = "Name a model's own file, or download or make this one again."
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one cannot be loaded: {error})", step)) from error
     n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
     dominant = _dominant_type(layout.tensors)
     file_type = _file_type(layout) or dominant
@@ -114,11 +121,11 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
 def _layout(path: str | Path, key: str) -> Layout:
     """The header's bytes, or `BadInput` that says what the path names instead."""
     file = Path(path)
-    if file.is_dir():
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Name a file in it."))
-    if not file.exists():
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
     try:
+        if file.is_dir():
+            raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Name a file in it."))
+        if not file.exists():
+            raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
         return read_layout(file)
     except MissingPartError as error:
         step = "Download or copy what is missing into the same folder."
