@@ -19,15 +19,16 @@ from actors.errors import QuantAssayError
 from actors.keys import arm_key, errors_hash
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.isolated_trial import check_loads
 from actors.machine import check_folder
 from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_size
 from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
-from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
+from actors.quantization.quantize import ArmManifest, check_room, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, exists, file_sha256, gguf_name, shared_errors_path
+from actors.store import ArmFiles, exists, file_sha256, gguf_name, read_object, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
 from conf.schema import PipelineConfig, split_names
@@ -95,6 +96,7 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         faults.found.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     faults.stop_if_any()
     header = read_header(fetch(checked(found), TerminalReporter()).path)
+    check_loads(header, key="--model", got=model["path"])
     faults.gather(check_room, header)
     if imatrix_path is not None:
         faults.gather(read_importance, imatrix_path, header)
@@ -200,7 +202,7 @@ def _make(order: QuantizeOrder, place: str) -> bool:
         place: number of the file among all files, shown before its name.
     """
     files = ArmFiles.in_shared_folder(order.output_path)
-    if files.are_complete() and load_manifest(files.manifest).key == order.key:
+    if files.are_complete() and (read_object(files.manifest) or {}).get("key") == order.key:
         print(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
         return True
     try:
