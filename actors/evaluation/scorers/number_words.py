@@ -24,7 +24,7 @@ SCALES = {
 _VALUES = {word: value for value, word in enumerate(_ONES.split())} | {
     word: 10 * value for value, word in enumerate(_TENS.split(), start=2)
 }
-_WORD = "|".join([*_VALUES, *SCALES])
+_WORD = "|".join(sorted([*_VALUES, *SCALES], key=len, reverse=True))
 _RUN = re.compile(
     rf"(?<![\w'-])(?P<sign>(?:minus|negative)\s+)?(?P<words>(?:{_WORD})(?:(?:\s|-|\s?,\s|\sand\s){{1,2}}(?:{_WORD}))*)"
     r"(?![\w-]|'s)",

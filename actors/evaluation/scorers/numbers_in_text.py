@@ -23,7 +23,11 @@ from actors.evaluation.scorers.statements import Statements, sentence_end, sente
 from actors.orders import Item
 
 _OWN_SIGNS = re.compile(f"[{BOX_OPEN}{BOX_CLOSE}{BOX_BROKEN}]")
-_HEADING = re.compile(r"^ {0,3}#{1,6}[^\S\n]+(?=\D{2})[^\n]*", re.MULTILINE)
+_ASIDE = re.compile(
+    r"^ {0,3}(?:#{1,6}[^\S\n]+(?=\D{2})|[*_(※]{0,3}(?:Note|Remark|P\.S|補足|注意?|備考|参考)[\d*_ ]{0,4}[:.)])[^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A heading or a note, which may hold numbers that are no answer."""
 _LIST_NUMBER = re.compile(r"\n[^\S\n]{0,6}[*_(]{0,3}$")
 
 
@@ -86,11 +90,11 @@ def _may_go_on(text: str, mark: Mark, answer: Numeral) -> bool:
 def _unmarked(statements: Statements) -> Numeral | None:
     """Return the result of the last sentence that has a number, or the number in bold on its line.
 
-    Numbers in headings and before the points of a list count only if there are no others.
+    Numbers in headings and notes, and before the points of a list, count only if there are no others.
     """
     text = statements.text
-    covered = statements.inside([heading.span() for heading in _HEADING.finditer(text)])
-    found = [one for one in statements.found if one not in covered and not _is_list_number(text, one)]
+    asides = statements.inside([aside.span() for aside in _ASIDE.finditer(text)])
+    found = [one for one in statements.found if one not in asides and not _is_list_number(text, one)]
     found = found or list(statements.found)
     if not found:
         return statements.result(0, len(text))

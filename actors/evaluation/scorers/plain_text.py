@@ -29,7 +29,8 @@ _STRUCK = re.compile(
 )
 _BOLD_TAG = re.compile(r"</?(?:b|strong)>", re.IGNORECASE)
 _BOLD_TEX = re.compile(r"\\(?:textbf|mathbf|boldsymbol|bm)\s?\{([^{}\n*]{1,200})\}")
-_UNDERSCORES = re.compile(r"(?<![\w\\}])(_{1,3})(?=[^\s_])([^_\n]{1,200})(?<=\S)\1(?!\w)")
+_UNDERSCORES = re.compile(r"(?<![A-Za-z\d_\\}])(_{1,3})(?=[^\s_])([^_\n]{1,200})(?<=\S)\1(?![A-Za-z\d_])")
+_KATAKANA_ZERO = re.compile(r"(?<![ァ-ヴー])ゼロ(?=です|でし|に|[個円人本枚匹度点]|ドル|[。、」\s*]|$)")
 _CALCULATION = re.compile(r"<<[^<>\n]{0,200}?=?([^<>=\n]{0,60})>>(?=(\s?[$€£¥]?\d)?)")
 
 _TEX_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!;:]\s?|\\ |~)(?=\d{3})")
@@ -42,6 +43,7 @@ _TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
 def plain(text: str) -> str:
     """Normalise a text: NFKC, one kind of minus sign and of separator, bold as `**`, no LaTeX commands."""
     text = _without_emphasis_of_other_kinds(text)
+    text = _KATAKANA_ZERO.sub("0", text)
     text = _TRIANGLE_MINUS.sub("-", _BEFORE_VULGAR_FRACTION.sub(" ", text))
     text = _SPACE_GROUPS.sub(lambda match: re.sub(r"\s", ",", match[0]), text)
     text = "".join(" " if _decomposition(character) in _NO_DIGITS else character for character in text)

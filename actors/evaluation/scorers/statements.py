@@ -20,7 +20,7 @@ _NEXT_LINE = re.compile(r"as follows|below|以下|次の|下記|:\s*$|：\s*$")
 _REMARK = re.compile(r"\([^()\n]{0,300}\)|（[^（）\n]{0,300}）")
 _FILLER = re.compile(
     r"(?:\W|_|about|approximately|approx|exactly|around|roughly|therefore|thus|simply|just|then|only|equal to|equals"
-    r"|a total of|the number|is|now|x|約|およそ|合計で?|全部で|ちょうど|は)*",
+    r"|a total of|the number|there (?:are|is|were|was|will be)|is|now|x|約|およそ|合計で?|全部で|ちょうど|は)*",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -44,12 +44,22 @@ _COMPLETE = re.compile(
 )
 """A number with its unit, at which the statement may end."""
 _EQUALS = re.compile(r"[=≈→⇒]|=>|->")
-_OPERATOR = re.compile(r"[×÷+*/^]|(?<=[\s\d)])[-–](?=\s?[$\d(])|(?<=\d)\s?x\s?(?=\d)|[^\W\d_]\s*\(|\\sqrt|√")
+_OPERATOR = re.compile(r"[×÷+/^]|(?:(?<=[\w)])|(?<=[\w)]\s))\*(?=\s?[$\d(])|(?<=[\s\d)])[-–](?=\s?[$\d(])|(?<=\d)\s?x\s?(?=[$\d])|[^\W\d_]\s*\(|\\sqrt|√")
 _NOT_BEFORE = re.compile(r"(?:\bnot|\binstead of|\brather than|n't|\bno longer)\s[^\w\n]{0,3}$", re.IGNORECASE)
 _NOT_BEHIND = re.compile(r"[^\d、。,\s]{0,4}(?:では|じゃ)(?:なく|な|あり)")
 _RATE = re.compile(r"[^\d\s、。]{0,3}(?:あたり|当たり|につき|ごと|おき|毎に)")
 _JAPANESE = re.compile(r"[\u3041-\u30ff]")
+_CONCLUSION = re.compile(r"\b(?:so|thus|therefore|hence|for a total of|totall?ing)\b[^.\n]*\d", re.IGNORECASE)
+_LATER_RESULT = re.compile(
+    r"=\s?\S{0,3}\d|^\W*(?:so|thus|therefore|hence|in total|finally|よって|したがって|従って|ゆえに|合計|つまり)",
+    re.IGNORECASE,
+)
+_EXPLANATION = re.compile(r"\n\s*\n|\n\W*(?:explanation|reason|check|verification|because|理由|説明|確認|検算)|理由|なぜなら", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+
+
+_SOLUTION = 2000
+"""So many characters behind a mark are read as a solution, so that many marks take no long time."""
 
 
 def sentence_end(text: str, start: int, end: int) -> int:
@@ -86,11 +96,28 @@ class Statements:
         start = self._first_sign(start)
         limit = len(self.text) if end is None else end
         last = sentence_end(self.text, start, limit) if end is None else limit
-        answer = self.answer(start, last)
+        answer = self._of_solution(start, last) if end is None else None
+        answer = answer or self.answer(start, last)
         if answer is None and _NEXT_LINE.search(self.text, start, last):
             start = self._first_sign(min(last + 1, limit))
             answer = self.answer(start, sentence_end(self.text, start, limit))
         return answer
+
+    def _of_solution(self, start: int, end: int) -> Numeral | None:
+        """Return the result of a worked solution that stands behind a mark in place of a statement.
+
+        Its later sentences have results of their own: "Answer: She has 9 eggs left. She makes 9 * 2 = 18 dollars."
+        """
+        first = next(iter(self.within(start, end)), None)
+        if first is None or _FILLER.fullmatch(self.text, start, first.start):
+            return None
+        explained = _EXPLANATION.search(self.text, end, end + _SOLUTION)
+        limit = explained.start() if explained else min(end + _SOLUTION, len(self.text))
+        result = None
+        for left, right in pairwise([end, *sentence_ends(self.text, end, limit), limit]):
+            if _LATER_RESULT.search(self.text[left:right].strip()) and self.within(left, right):
+                result = self.result(left, right)
+        return result
 
     def _first_sign(self, start: int) -> int:
         while start < len(self.text) and (self.text[start].isspace() or self.text[start] in "*_:"):
@@ -108,7 +135,7 @@ class Statements:
         complete = _COMPLETE.match(self.text, first.end, max(end, min(first.end + 1, len(self.text))))
         if direct and complete and not _RATE.match(self.text, first.end, end):
             return first
-        if direct and not _JAPANESE.search(self.text, start, end):
+        if direct and not _JAPANESE.search(self.text, start, end) and not _CONCLUSION.search(self.text, first.end, end):
             end, said = self._without_reason(first, end, said)
             return self._of_calculation(start, end, said) or first
         return self.result(start, end)
