@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
-from actors.evaluation.scorers.mathematics import last_boxed
+from actors.evaluation.scorers.boxes import last_boxed
 from actors.orders import Generate, Scorer
 
 SHOTS = 4
