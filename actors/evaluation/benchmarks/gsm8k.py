@@ -117,7 +117,7 @@ def cleaned(shot: Problem) -> str:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="gsm8k",
-        version=3,
+        version=4,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

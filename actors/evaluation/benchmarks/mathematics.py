@@ -132,7 +132,7 @@ def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
 MATH_500 = Benchmark(
     BenchmarkSpec(
         name="math",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,
@@ -150,7 +150,7 @@ MATH_500 = Benchmark(
 MATH_FULL = Benchmark(
     BenchmarkSpec(
         name="math_full",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

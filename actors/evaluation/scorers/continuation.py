@@ -30,7 +30,7 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
-_MOST = 20
+_MOST = 5
 """So many labels and paragraphs are looked at, because each costs a search. What a model adds comes early."""
 _WINDOW = 600
 

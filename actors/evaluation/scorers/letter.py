@@ -60,8 +60,8 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _OPENING_WITH_TEXT = re.compile(rf"[^\w\n]*{_LETTER}\s+(?P<word>[a-z]+)")
-_LIST_LINE = re.compile(rf"^\W*(?:option\s|choice\s)?{_LETTER}[*_]{{0,2}}[).:]\s?\S", re.MULTILINE | re.IGNORECASE)
-_DISCUSSED = re.compile(r"^\W*(?:why|the other|others|other options|incorrect|not|explanation)\b", re.I | re.M)
+_LIST_LINE = re.compile(rf"^[^\w\n]{{0,10}}(?:option\s|choice\s)?{_LETTER}[*_]{{0,2}}[).:]\s?\S", re.MULTILINE | re.IGNORECASE)
+_DISCUSSED = re.compile(r"^[^\w\n]{0,10}(?:why|the other|others|other options|incorrect|not|explanation)\b", re.I | re.M)
 _ALONE = re.compile(
     rf"\({_LETTER}\)|\b(?:option|choice)\s\(?{_LETTER}\)?|(?:^|(?<=[\s*$`「]))[*$`{{(「]{{0,3}}{_LETTER}(?=[).:,]|\*\*|[$`}}」]|です|\s*$)",
     re.MULTILINE | re.IGNORECASE,
@@ -141,5 +141,5 @@ def _alone(text: str) -> tuple[str, int] | None:
 def score_letter(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the letter is the target. An answer without a letter is wrong, with its reason."""
     said = spoken_of(item, result)
-    letter = final_letter(said.text, cut=said.cut)
+    letter = final_letter(said.ends, cut=said.cut)
     return said.without_answer() if letter is None else right_or_wrong(letter == item.target, letter)

@@ -32,6 +32,10 @@ _FORMULA = re.compile(
 )
 _STATEMENT_END = re.compile(r"\n|[.!?](?=[*_\"')]{0,3}(?:\s|$))|。|です|となる|である|になる|\s(?:because|since|which|where|as)\s|,\s(?![\d(\\-])")
 
+_MOST_PHRASES = 100
+_LONGEST = 300
+"""No answer in words is longer than this many characters."""
+
 
 def final_answer(text: str, *, cut: bool = False) -> str | None:
     """Return the final answer, or None if the text gives none. `cut`: the token limit ended the text."""
@@ -66,7 +70,7 @@ def _last_together(text: str, found: list[Box]) -> list[Box]:
 
 def _stated(text: str, *, cut: bool) -> str | None:
     """Return the answer behind the last phrase or, if the text was not cut, behind a conclusion in its last line."""
-    for phrase in reversed(list(_PHRASE.finditer(text))):
+    for phrase in reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:]):
         stated, end = _statement(text, phrase.end())
         if stated and not (cut and not text[end:].strip(" .*_$")):
             return stated
@@ -85,8 +89,8 @@ def _statement(text: str, start: int) -> tuple[str, int]:
     formula = _FORMULA.match(text, start)
     if formula:
         return _inside(formula), formula.end()
-    end = _STATEMENT_END.search(text, start, start + 1000)
-    last = end.start() if end else min(len(text), start + 1000)
+    end = _STATEMENT_END.search(text, start, start + _LONGEST)
+    last = end.start() if end else min(len(text), start + _LONGEST)
     inner = _FORMULA.search(text, start, last)
     if inner:
         return _inside(inner), inner.end()

@@ -16,7 +16,8 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z' -]*[A-Za-z]|[\u3040-\u30ff\u4e00-\u
 _MONTHS = "january february march april may june july august september october november december".split()
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _END = r"(-?(?:\\infty|[^<>=,]+?))"
-_LESS, _MORE = r"(<|\\leq?(?![a-z])|\\leqslant|<=)", r"(>|\\geq?(?![a-z])|\\geqslant|>=)"
+_LESS, _MORE = r"(<=|<)", r"(>=|>)"
+_COMMAND_SIGN = re.compile(r"\\([lg])(?:eqslant|eqq|eq|e)(?![a-z])")
 _ONE_SIDED = re.compile(rf"([a-zA-Z])(?:{_LESS}|{_MORE}){_END}")
 _TWO_SIDED = re.compile(rf"{_END}{_LESS}([a-zA-Z]){_LESS}{_END}")
 _INTERVAL = re.compile(r"^(?:[a-zA-Z]\\in)?[(\[].*,.*[)\]]")
@@ -115,7 +116,8 @@ def is_interval(value: str) -> bool:
 def as_interval(value: str) -> str:
     r"""Write an inequality of one variable as an interval: `x > 2` is `(2, \infty)`. Leave all else as it is."""
     parts = re.split(r"\\text\s?\{\s*or\s*\}|(?<![a-z])or(?![a-z])|\\lor|または", value)
-    intervals = [_one_interval(part.replace(" ", "").replace("$", "")) for part in parts]
+    signed = [_COMMAND_SIGN.sub(lambda sign: "<=" if sign[1] == "l" else ">=", part) for part in parts]
+    intervals = [_one_interval(part.replace(" ", "").replace("$", "")) for part in signed]
     return value if None in intervals else " \\cup ".join(map(str, intervals))
 
 

@@ -118,7 +118,7 @@ def _comparer() -> Comparer:
 def score_mathematics(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the final answer equals the target. Raise `ComparisonFailed` if no comparison is possible."""
     said = spoken_of(item, result)
-    given = final_answer(said.text, cut=said.cut)
+    given = final_answer(said.ends, cut=said.cut)
     if not given:
         return said.without_answer()
     expected, answered = split(item.target), split(given)

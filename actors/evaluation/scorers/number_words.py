@@ -30,6 +30,7 @@ _RUN = re.compile(
     r"(?![\w-]|'s)",
     re.IGNORECASE,
 )
+_MOST_WORDS = 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def number_words(text: str, start: int, end: int) -> Iterator[NumberWord]:
 
 def _value(words: list[str]) -> Fraction | None:
     """Return the value of words in their order, or None if they are no single number ("two three")."""
-    if words[0] in SCALES:
+    if words[0] in SCALES or len(words) > _MOST_WORDS:
         return None  # "hundreds of", "million" alone
     total = section = last = 0
     for word in words:

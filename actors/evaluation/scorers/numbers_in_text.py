@@ -19,7 +19,7 @@ from actors.evaluation.scorers.marks import Mark, marks
 from actors.evaluation.scorers.numerals import Numeral, numerals, written
 from actors.evaluation.scorers.plain_text import BOX_BROKEN, BOX_CLOSE, BOX_OPEN, plain
 from actors.evaluation.scorers.spoken import spoken_of
-from actors.evaluation.scorers.statements import Statements, sentence_end, sentence_ends
+from actors.evaluation.scorers.statements import LONGEST_SENTENCE, Statements, sentence_end, sentence_ends
 from actors.orders import Item
 
 _OWN_SIGNS = re.compile(f"[{BOX_OPEN}{BOX_CLOSE}{BOX_BROKEN}]")
@@ -28,6 +28,8 @@ _ASIDE = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 """A heading or a note, which may hold numbers that are no answer."""
+_MOST_MARKS = 100
+"""Marks without a number cost a search each. No answer has so many."""
 _LIST_NUMBER = re.compile(r"\n[^\S\n]{0,6}[*_(]{0,3}$")
 
 
@@ -73,9 +75,8 @@ def _answer(text: str, *, cut: bool) -> Fraction | None:
 
 def _marked(statements: Statements, *, cut: bool) -> Numeral | None:
     """Return the number behind the last mark that has one."""
-    for mark in reversed(marks(statements.text)):
-        if cut and not mark.certain:
-            continue
+    found = [mark for mark in marks(statements.text) if mark.certain or not cut]
+    for mark in reversed(found[-_MOST_MARKS:]):
         answer = statements.behind_mark(mark.statement, mark.end)
         if answer is not None and not (cut and _may_go_on(statements.text, mark, answer)):
             return answer
@@ -103,7 +104,7 @@ def _unmarked(statements: Statements) -> Numeral | None:
     bold = statements.bold(line, line_end)
     if bold is not None and "=" not in text[bold.end : line_end]:
         return bold
-    start = line
+    start = line = max(line, found[-1].start - LONGEST_SENTENCE)
     for end in sentence_ends(text, line, found[-1].start):
         start = end
     return statements.result(start, line_end)
@@ -119,7 +120,7 @@ def _is_list_number(text: str, one: Numeral) -> bool:
 def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the number equals the target. An answer without a number is wrong, with its reason."""
     said = spoken_of(item, result)
-    number = final_number(said.text, cut=said.cut)
+    number = final_number(said.ends, cut=said.cut)
     if number is None:
         return said.without_answer()
     return right_or_wrong(number == Fraction(item.target), written(number))

@@ -43,6 +43,9 @@ _END_OF_TURN = re.compile(
 )
 _START_OF_ANSWER = re.compile(r"\s*(?:<\|START_RESPONSE\|>|<\|begin_of_solution\|>)")
 
+LONGEST_END = 10_000
+"""So many characters of each end of a text are read. An answer of 1000 tokens has about 5000."""
+
 
 @dataclass(frozen=True)
 class Spoken:
@@ -53,6 +56,17 @@ class Spoken:
     """Whether the token limit ended the text."""
     thought: bool
     """Whether thoughts stand before the text."""
+
+    @property
+    def ends(self) -> str:
+        """The text or, if it is very long, its beginning and its end, where answers stand.
+
+        Looking for an answer takes much longer per character than decoding a text. Only text that repeats itself is so
+        long.
+        """
+        if len(self.text) <= 2 * LONGEST_END:
+            return self.text
+        return f"{self.text[:LONGEST_END]}\n{self.text[-LONGEST_END:]}"
 
     def without_answer(self) -> ScoredResult:
         """Return "wrong", because no complete answer stands in the text. The reason says what ended the text."""

@@ -54,16 +54,18 @@ _LATER_RESULT = re.compile(
     r"=\s?\S{0,3}\d|^\W*(?:so|thus|therefore|hence|in total|finally|よって|したがって|従って|ゆえに|合計|つまり)",
     re.IGNORECASE,
 )
-_EXPLANATION = re.compile(r"\n\s*\n|\n\W*(?:explanation|reason|check|verification|because|理由|説明|確認|検算)|理由|なぜなら", re.I)
+_EXPLANATION = re.compile(r"\n[^\S\n]*\n|\n[^\w\n]{0,10}(?:explanation|reason|check|verification|because|理由|説明|確認|検算)|理由|なぜなら", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 
 
+LONGEST_SENTENCE = 600
 _SOLUTION = 2000
 """So many characters behind a mark are read as a solution, so that many marks take no long time."""
 
 
 def sentence_end(text: str, start: int, end: int) -> int:
-    """Return where the sentence that begins at `start` ends, at `end` at the latest."""
+    """Return where the sentence that begins at `start` ends, at `end` or after the longest sentence at the latest."""
+    end = min(end, start + LONGEST_SENTENCE)
     found = _SENTENCE_END.search(text, start, end)
     return found.start() if found else end
 
@@ -181,11 +183,18 @@ class Statements:
         single = []
         for left, right in pairwise([start, *signs, end]):
             side = [one for one in said if left <= one.start < right]
-            if len(side) == 1 and not _OPERATOR.search(self._outside, max(left, side[0].end), right):
+            goes_on = len(side) > 1 and left > start and self._goes_on(left, side, right)
+            if (len(side) == 1 or goes_on) and not _OPERATOR.search(self._outside, max(left, side[0].end), right):
                 before = self._outside[left : side[0].start]
                 if not _OPERATOR.search(re.sub(r"^[=≈→⇒>-]+|[-+]\s?[$€£¥]?\s?$", "", before)):
                     single.append(side[0])
         return single[-1] if single else None
+
+    def _goes_on(self, left: int, side: Sequence[Numeral], right: int) -> bool:
+        """Return whether a result is followed by details, as in "16 * 3 = 48 kilograms in 3 bags"."""
+        details = self._outside[side[0].end : right]
+        direct = re.fullmatch(r"[=≈→⇒>-]+\W*", self._outside[left : side[0].start]) is not None
+        return direct and not _RESULT.search(details) and not _JAPANESE.search(details)
 
     def _last(self, end: int, said: Sequence[Numeral]) -> Numeral:
         return ([one for one in said if not _RATE.match(self.text, one.end, end)] or said)[-1]
