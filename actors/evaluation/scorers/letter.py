@@ -23,7 +23,6 @@ from actors.orders import Item
 _WRAP = r"[*_`$({\[<「『【\"'~ \t]{0,8}"
 """Emphasis, brackets and quotes before a letter."""
 _LETTER = r"(?<![A-Za-z\d])([A-J])(?![A-Za-z\d'’])"
-_SMALL = r"(?<![A-Za-z\d])([a-j])(?![A-Za-z\d'’])"
 _OPTION = r"(?:(?:the\s)?(?:option|choice|letter|statement)\s?|選択肢|記号)?"
 _ARTICLE = (
     r"(?-i:(?!\s+(?!because|since|as\b|for\b|and\b|is\b|which|due|in\b|at\b|with\b|not\b|or\b|but\b|where)[a-z]))"
@@ -39,7 +38,7 @@ _ENGLISH = (
 _PICK = r"\b(?:pick|choose|select|chose|go\swith|going\swith|opt\sfor)"
 _THEREFORE = r"\b(?:therefore|thus|so|hence|conclusion|final),?(?:\s(?:it\sis|it's|it\smust\sbe))?[,:]?"
 _JAPANESE = r"(?:答え|こたえ|解答|正解|回答|答|結論)[」』】\])]{0,2}\s?(?:は|が|:|=|、|として|\s)?"
-_BEST = r"(?:適切|正しい|妥当|適当|正解)(?:な|と思われる)?(?:選択肢|もの|記号|の){0,2}は"
+_BEST = r"(?:適切|正しい|妥当|適当|正解)(?:な|と思われる)?(?:選択肢|もの|記号|の){0,2}は、?"
 _MARKED = re.compile(
     rf"(?:{_ENGLISH}|{_PICK}|{_THEREFORE}|{_JAPANESE}|{_BEST})(?P<next>\s{{0,4}}){_WRAP}{_OPTION}{_WRAP}{_LETTER}(?:(?<=[B-HJ])|{_ARTICLE})",
     re.IGNORECASE,
@@ -47,7 +46,7 @@ _MARKED = re.compile(
 _STATED = re.compile(
     rf"(?:\b(?:option|choice|answer)\s|選択肢)?{_WRAP}{_LETTER}[)\]}}」』】*`$.]{{0,4}}(?:\s?(?:is|was)\s(?:the\s)?(?:most\s)?"
     r"(?:correct|right|best|answer|appropriate|true)|\s?(?:が|こそ|の(?:「[^」\n]{0,80}」)?(?:が|は))"
-    r"(?:最も|一番|もっとも)?(?:正解|正しい|正答|答え|適切|適当|妥当))",
+    r"(?:最も|一番|もっとも)?(?:正解|正しい|正答|答え|適切|適当|妥当)|だと思|と考え|を選)",
 )
 _TAGGED = re.compile(rf"<(answer|final_answer|final|choice)>\s?{_WRAP}{_OPTION}{_WRAP}{_LETTER}", re.IGNORECASE)
 _IN_BOX = re.compile(
@@ -55,18 +54,24 @@ _IN_BOX = re.compile(
 )
 
 _OPENING = re.compile(
-    rf"[^\w\n]*{_OPTION}{_WRAP}(?:{_LETTER}|{_SMALL})"
-    r"(?P<behind>[*_`$)}\]>」』】\"'~]{0,4}(?:[).:,\]。、;](?!\w\.)|\s*$|\s*\n|\s?[-–—:]|です|だ|が|の|は|を|\())",
+    rf"[^\w\n]*{_OPTION}{_WRAP}{_LETTER}"
+    r"(?:[*_`$)}\]>」』】\"'~]{0,4}(?:[).:,\]。、;](?!\w\.)|\s*$|\s*\n|\s?[-–—:]|です|だ|が|の|は|を|\s?\())",
     re.IGNORECASE,
 )
 _OPENING_WITH_TEXT = re.compile(rf"[^\w\n]*{_LETTER}\s+(?P<word>[a-z]+)")
-_LIST_LINE = re.compile(rf"^[^\w\n]{{0,10}}(?:option\s|choice\s)?{_LETTER}[*_]{{0,2}}[).:]\s?\S", re.MULTILINE | re.IGNORECASE)
-_DISCUSSED = re.compile(r"^[^\w\n]{0,10}(?:why|the other|others|other options|incorrect|not|explanation)\b", re.I | re.M)
+_LIST_LINE = re.compile(
+    rf"^[^\w\n]{{0,10}}(?:option\s|choice\s)?{_LETTER}[*_]{{0,2}}[).:]\s?\S", re.MULTILINE | re.IGNORECASE
+)
+_DISCUSSED = re.compile(
+    r"^[^\w\n]{0,10}(?:why|the other|others|other options|incorrect|not|explanation)\b", re.I | re.M
+)
 _ALONE = re.compile(
     rf"\({_LETTER}\)|\b(?:option|choice)\s\(?{_LETTER}\)?|(?:^|(?<=[\s*$`「]))[*$`{{(「]{{0,3}}{_LETTER}(?=[).:,]|\*\*|[$`}}」]|です|\s*$)",
     re.MULTILINE | re.IGNORECASE,
 )
 
+_FONT = re.compile(r"\\(?:math|text)[a-z]{0,6}\s?\{([^{}\n]{1,80})\}")
+_FORMULA_SIGN = re.compile(r"\\[()\[\]]")
 _ENDS = re.compile(r"[*_`$)}\]>\"']{0,4}(?:[).:,;。、]|\s*$|\s*\n|です)")
 """What may follow a small letter, so that it is no article."""
 _DENIED = re.compile(r"[)\]」]?\s?(?:ではな|じゃな|isn't|is not|is wrong|is incorrect)")
@@ -74,7 +79,7 @@ _DENIED = re.compile(r"[)\]」]?\s?(?:ではな|じゃな|isn't|is not|is wrong|
 
 def final_letter(text: str, *, cut: bool = False) -> str | None:
     """Return the letter that an answer names, or None if it names none. `cut`: the token limit ended the text."""
-    text = unicodedata.normalize("NFKC", text)
+    text = _FORMULA_SIGN.sub("$", _FONT.sub(r"\1", unicodedata.normalize("NFKC", text)))
     first = first_answer(text, lambda head: _marked(head) is not None or _opening(head) is not None)
     cut = cut and first == text
     marked = _marked(first)
@@ -112,8 +117,7 @@ def _opening(text: str) -> tuple[str, int] | None:
     """Return the letter that begins an answer, unless it begins a list of the choices."""
     opening = _OPENING.match(text)
     if opening and not _begins_with_list(text):
-        letter = opening[1] or opening[2]
-        return None if letter in "ai" and opening["behind"].strip() in "" else (letter.upper(), opening.end())
+        return opening[1].upper(), opening.end()
     with_text = _OPENING_WITH_TEXT.match(text)
     if with_text and with_text[1] not in "AI":
         return with_text[1], with_text.end()

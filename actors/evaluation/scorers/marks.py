@@ -30,7 +30,7 @@ _SPACE = r"[^\S\n]{0,8}"
 _BOX = re.compile(f"{BOX_OPEN}([^{BOX_OPEN}{BOX_CLOSE}]{{0,2000}}){BOX_CLOSE}")
 _TAG = re.compile(r"<(answer|final_answer|final|result)>([^<]{0,2000})</\1>", re.IGNORECASE)
 _HASHES = re.compile(
-    rf"(?<!#)####(?!#)\s{{0,8}}(?=[^\w\n]{{0,8}}(?:(?:[A-Z]{{1,3}}|Rs|R|kr)[.$]?\s?)?[-+]?[^\w\n]{{0,3}}"
+    r"(?<!#)####(?!#)\s{0,8}(?=[^\w\n]{0,8}(?:(?:[A-Z]{1,3}|Rs|R|kr)[.$]?\s?)?[-+]?[^\w\n]{0,3}"
     r"(?:[\d.〇一二三四五六七八九十百千万]|x\s?=))"
 )
 _RUNNING = re.compile(r"[*(]{0,3}(\d{1,2})(?:[.):、](?=\**\s?[^\W\d])|\s?[-–—]\s(?=[^\W\d]))")
@@ -50,7 +50,9 @@ _JAPANESE = re.compile(
     r"(?:答え|こたえ|解答|回答|正解|答|結論)(?:の(?:数|値|数値|金額)?)?[」』*\]】)〕]{0,4}"
     rf"(?:{_SPACE}(?:は|が|:|=|→)|(?<=[)\]】〕])|として|(?=\s))"
 )
-_CERTAIN = re.compile(rf"{_LINE}(?:the\s)?(?:final\s)?(?:numerical\s|correct\s)?(?:answer|答え|解答|回答|正解|答|【)", re.I)
+_CERTAIN = re.compile(
+    rf"{_LINE}(?:the\s)?(?:final\s)?(?:numerical\s|correct\s)?(?:answer|答え|解答|回答|正解|答|【)", re.I
+)
 _FINAL = re.compile(r"\bfinal\s(?:numerical\s)?answer|最終的な|最終")
 
 

@@ -30,7 +30,9 @@ _FORMULA = re.compile(
     r"|\\\((?P<c>.{1,1000}?)\\\)|\\\[(?P<d>.{1,1000}?)\\\])",
     re.DOTALL,
 )
-_STATEMENT_END = re.compile(r"\n|[.!?](?=[*_\"')]{0,3}(?:\s|$))|。|です|となる|である|になる|\s(?:because|since|which|where|as)\s|,\s(?![\d(\\-])")
+_STATEMENT_END = re.compile(
+    r"\n|[.!?](?=[*_\"')]{0,3}(?:\s|$))|。|です|となる|である|になる|\s(?:because|since|which|where|as)\s|,\s(?![\d(\\-])"
+)
 
 _MOST_PHRASES = 100
 _LONGEST = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from actors.evaluation.scorers.math_text import MathAnswer, split
+from actors.evaluation.scorers.math_text import MathAnswer
 from actors.evaluation.scorers.number_words import number_words
 
 _COSMETIC = re.compile(r"\s+|[$]|\\\$|[{}]|(?<=\d),(?=\d{3}(?!\d))|\\text")
@@ -13,7 +13,20 @@ _BASED = re.compile(r"(\w+)_\{?\(?(\d+)\)?\}?")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z' -]*[A-Za-z]|[\u3040-\u30ff\u4e00-\u9fff]+")
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _END = r"(-?(?:\\infty|[^<>=,]+?))"
 _LESS, _MORE = r"(<=|<)", r"(>=|>)"
@@ -142,5 +155,3 @@ def _number(value: str) -> str:
     text = re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", value).strip()
     word = next(number_words(text, 0, len(text)), None)
     return str(word.value) if word and word.end == len(text) and not text[: word.start].strip() else value
-
-

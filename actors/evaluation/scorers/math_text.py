@@ -20,13 +20,19 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _ROOT_SIGN = re.compile(r"√\s?(?:\{([^{}]*)\}|\(([^()]*)\)|(\d+|[a-z]))")
 _ROOT_IN_BRACKETS = re.compile(r"(?:\\sqrt|(?<![A-Za-z\\])sqrt)\s?\(([^()]*)\)")
 _COLOUR = re.compile(r"\\(?:text)?color\s?\{[^{}]*\}|\{?\\color\s?\{?(?:red|blue|green|black|orange|purple)\}?")
-_STYLE = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|bf|rm|it|large|Large|huge|left|right|big|Big|bigg|Bigg)(?![A-Za-z])")
+_STYLE = re.compile(
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|bf|rm|it|large|Large|huge|left|right|big|Big|bigg|Bigg)(?![A-Za-z])"
+)
 _SPACING = re.compile(r"(?<!\\)(?:\\[,!;:>]|\\q?quad(?![A-Za-z])|\\ |~)")
-_FONT = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf|operatorname|textbf|textit|textrm|textsf|mbox|emph|underline|hbox)\s?\{")
+_FONT = re.compile(
+    r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf|operatorname|textbf|textit|textrm|textsf|mbox|emph|underline|hbox)\s?\{"
+)
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _MIXED = re.compile(r"(?<![\d/.])(\d+)\s+(\d+)/(\d+)(?![\d/])")
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
-_OR = re.compile(r"\s*(?:\\text\s?\{\s*,?\s*(?:or|and)\s*\}|(?<![A-Za-z])(?:or|and)(?![A-Za-z])|\\lor|\\land)\s*|(?:または|及び|および)")
+_OR = re.compile(
+    r"\s*(?:\\text\s?\{\s*,?\s*(?:or|and)\s*\}|(?<![A-Za-z])(?:or|and)(?![A-Za-z])|\\lor|\\land)\s*|(?:または|及び|および)"
+)
 _TO = re.compile(r"(?<=\d)\s*(?:\\text\s?\{\s*to\s*\}|to|\\colon|対)\s*(?=\d)")
 _WRAP = re.compile(r"^(?:\*\*|\$+|\\\(|\\\[|`)+|(?:\*\*|\$+|\\\)|\\\]|`)+$")
 
@@ -39,13 +45,54 @@ _UNIT_NAMES = {
     "second": "s sec secs second seconds", "minute": "min mins minute minutes", "hour": "h hr hrs hour hours",
     "day": "day days", "week": "week weeks", "month": "month months", "year": "year years yr yrs",
     "liter": "l liter liters litre litres", "milliliter": "ml milliliter milliliters", "gallon": "gallon gallons",
-    "dollar": "dollar dollars usd", "cent": "cent cents", "euro": "euro euros", "yen": "yen 円", "degree": "degree degrees deg",
+    "dollar": "dollar dollars usd", "cent": "cent cents", "euro": "euro euros", "yen": "yen 円",
+    "degree": "degree degrees deg",
     "radian": "radian radians rad", "mph": "mph", "kph": "kph", "percent": "percent",
 }  # fmt: skip
 _UNITS = {name: unit for unit, names in _UNIT_NAMES.items() for name in names.split()}
 _NO_UNITS = frozenset(
-    "am pm or and if when mod base odd even ad bc bce ce dozen remainder north south east west over times of to with by "
-    "only but not less more than at most least where for all any integer".split()
+    [
+        "am",
+        "pm",
+        "or",
+        "and",
+        "if",
+        "when",
+        "mod",
+        "base",
+        "odd",
+        "even",
+        "ad",
+        "bc",
+        "bce",
+        "ce",
+        "dozen",
+        "remainder",
+        "north",
+        "south",
+        "east",
+        "west",
+        "over",
+        "times",
+        "of",
+        "to",
+        "with",
+        "by",
+        "only",
+        "but",
+        "not",
+        "less",
+        "more",
+        "than",
+        "at",
+        "most",
+        "least",
+        "where",
+        "for",
+        "all",
+        "any",
+        "integer",
+    ]
 )
 _WORDS = r"(?:(?:square|cubic|sq\.?|cu\.?)\s)?[A-Za-z.]+(?:[\s/-]+[A-Za-z.]+){0,4}"
 _POWER = r"(?:\s?\^\s?\{?(?P<power>[23])\}?)?"
@@ -71,11 +118,15 @@ class MathAnswer:
 def readable(answer: str) -> str:
     """Return an answer without fonts, colours, sizes and spacing, with LaTeX commands for signs."""
     answer = answer.translate(_WIDE)
-    answer = _ROOT_SIGN.sub(lambda root: f"\\sqrt{{{next(part for part in root.groups() if part is not None)}}}", answer)
+    answer = _ROOT_SIGN.sub(
+        lambda root: f"\\sqrt{{{next(part for part in root.groups() if part is not None)}}}", answer
+    )
     answer = _RAISED.sub(lambda raised: f"^{{{raised[0].translate(_SUPERSCRIPTS)}}}", answer)
     for sign, command in _SIGNS.items():
         answer = answer.replace(sign, command)
-    answer = _SPACING.sub(lambda space: "" if space[0] in ("\\!", "\\,") else " ", _STYLE.sub("", _COLOUR.sub("", answer)))
+    answer = _SPACING.sub(
+        lambda space: "" if space[0] in ("\\!", "\\,") else " ", _STYLE.sub("", _COLOUR.sub("", answer))
+    )
     answer = _FRACTION.sub(r"\\frac", _FONT.sub(r"\\text{", answer))
     answer = _ROOT_IN_BRACKETS.sub(r"\\sqrt{\1}", answer)
     answer = _MIXED.sub(r"\1\\frac{\2}{\3}", _WRAP.sub("", answer.strip()))

@@ -1,9 +1,10 @@
 r"""Score mathematical answers: compare the final answer, mostly the last `\boxed{}`, by value.
 
 `math_answers` finds it, `math_text` brings both sides into one form, and `math_rules` decides what math-verify reads
-wrongly. All others are compared by math-verify, which uses sympy. An answer such as `2^{2^{2^{2^{2^{2}}}}}` can keep sympy busy for ever or fill the memory. So the
-comparison runs in a process of its own (`comparing_process`), which is reused, limits itself, and is killed if that is
-not enough. An answer that goes over a limit is wrong, with its reason, because the model wrote it.
+wrongly. All others are compared by math-verify, which uses sympy. An answer such as `2^{2^{2^{2^{2^{2}}}}}` can keep
+sympy busy for ever or fill the memory. So the comparison runs in a process of its own (`comparing_process`), which is
+reused, limits itself, and is killed if that is not enough. An answer that goes over a limit is wrong, with its reason,
+because the model wrote it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ OVER_TIME = "comparison_over_time"
 OVER_MEMORY = "comparison_over_memory"
 FAILED = "comparison_failed"
 PROGRAM = Path(__file__).with_name("comparing_process.py")
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -45,10 +45,10 @@ _LETTER_SCALE = re.compile(r"(?P<any>[kKM])(?!\w)(?!\s*[-+*/^=×(])|(?P<money>m|
 _CURRENCY = re.compile(
     r"(?:(?:US|HK|NZ|NT|CA|AU|SG|[ACRS])?\\?[$¢£¤¥฿\u20a0-\u20c0]|(?<![A-Za-z])(?:"
     "USD|EUR|GBP|JPY|INR|RMB|CNY|CHF|CAD|AUD|NZD|SGD|HKD|TWD|KRW|THB|VND|IDR|PHP|MYR|MXN|BRL|TRY|RUB|ZAR|SEK|NOK|DKK"
-    r"|PLN|CZK|HUF|ILS|AED|SAR|EGP|NGN|KES|ARS|CLP|COP|PKR|BDT|Fr\.|RM|Rs\.?|Rp\.?|kr\.?|R))\s?$"
+    r"|PLN|CZK|HUF|ILS|AED|SAR|EGP|NGN|KES|ARS|CLP|COP|PKR|BDT|Fr\.|RM|Rs\.?|Rp\.?|kr\.?|R))\s?\Z"
 )
-_SIGN = re.compile(r"(?P<sign>[-+])(?P<space>\s?)$")
-_MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)$", re.IGNORECASE)
+_SIGN = re.compile(r"(?P<sign>[-+])(?P<space>[^\S\n]?)\Z")
+_MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)\Z", re.IGNORECASE)
 
 _COUNTERS = (
     "円個人本枚匹台歳才年月日時分秒度回倍階冊杯羽頭通箱袋皿株点名組周歩着足粒束缶室軒件話曲週泊厘銭桁坪畳品票問割"
@@ -153,8 +153,8 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     if before.endswith(("^", "_")) or _LABEL.search(before):
         return False
     if text[start].isascii():
-        in_name = re.search(r"[A-Za-z]$", before) is not None and _CURRENCY.search(before) is None
-        return not in_name or re.search(r"\d[x*×]$", before) is not None
+        in_name = re.search(r"[A-Za-z]\Z", before) is not None and _CURRENCY.search(before) is None
+        return not in_name or re.search(r"\d[x*×]\Z", before) is not None
     if before.endswith(_WORD_BEFORE) and text[start] == "一":
         return False
     if _NOT_NUMERALS.match(text, start):
@@ -206,7 +206,7 @@ def _is_sign(before: str, *, spaced: bool) -> bool:
     """Return whether a minus is a sign, given the text before it. `spaced`: a space follows it, as after a bullet."""
     if spaced:
         return before.rstrip(" ").endswith(("=", ":", "は"))
-    return _CURRENCY.search(before) is not None or not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]$", before)
+    return _CURRENCY.search(before) is not None or not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]\Z", before)
 
 
 def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:

@@ -40,11 +40,14 @@ _RESULT = re.compile(
 )
 _COMPLETE = re.compile(
     r"[*_`」』\"'$]{0,4}\s?[^\s\d、。,.()=×+*/÷→≈<>-]{0,6}?[*_`」』\"']{0,4}"
-    r"(?:です|でした|であ|だ[。\n]|で、|とな|にな|、|なので|[。\n(（]|[,;.](?!\d)|$|" "\ue001)"
+    r"(?:です|でした|であ|だ[。\n]|で、|とな|にな|、|なので|[。\n(（]|[,;:.](?!\d)|$|"
+    "\ue001)"
 )
 """A number with its unit, at which the statement may end."""
 _EQUALS = re.compile(r"[=≈→⇒]|=>|->")
-_OPERATOR = re.compile(r"[×÷+/^]|(?:(?<=[\w)])|(?<=[\w)]\s))\*(?=\s?[$\d(])|(?<=[\s\d)])[-–](?=\s?[$\d(])|(?<=\d)\s?x\s?(?=[$\d])|[^\W\d_]\s*\(|\\sqrt|√")
+_OPERATOR = re.compile(
+    r"[×÷+/^]|(?:(?<=[\w)])|(?<=[\w)]\s))\*(?=\s?[$\d(])|(?<=[\s\d)])[-–](?=\s?[$\d(])|(?<=\d)\s?x\s?(?=[$\d])|[^\W\d_]\s*\(|\\sqrt|√"
+)
 _NOT_BEFORE = re.compile(r"(?:\bnot|\binstead of|\brather than|n't|\bno longer)\s[^\w\n]{0,3}$", re.IGNORECASE)
 _NOT_BEHIND = re.compile(r"[^\d、。,\s]{0,4}(?:では|じゃ)(?:なく|な|あり)")
 _RATE = re.compile(r"[^\d\s、。]{0,3}(?:あたり|当たり|につき|ごと|おき|毎に)")
@@ -54,7 +57,10 @@ _LATER_RESULT = re.compile(
     r"=\s?\S{0,3}\d|^\W*(?:so|thus|therefore|hence|in total|finally|よって|したがって|従って|ゆえに|合計|つまり)",
     re.IGNORECASE,
 )
-_EXPLANATION = re.compile(r"\n[^\S\n]*\n|\n[^\w\n]{0,10}(?:explanation|reason|check|verification|because|理由|説明|確認|検算)|理由|なぜなら", re.I)
+_EXPLANATION = re.compile(
+    r"\n[^\S\n]*\n|\n[^\w\n]{0,10}(?:explanation|reason|check|verification|because|理由|説明|確認|検算)|理由|なぜなら",
+    re.I,
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 
 
@@ -151,7 +157,7 @@ class Statements:
         return self._of_calculation(start, end, said) or self.bold(start, end) or self._last(end, said)
 
     def _said(self, start: int, end: int) -> Sequence[Numeral]:
-        """Return the numerals of a statement without those that it denies, and those in brackets if there are others."""
+        """Return the numerals of a statement that it does not deny and, if there are others, not those in brackets."""
         numerals = [one for one in self.within(start, end) if not self._is_denied(one, end)]
         return [one for one in numerals if not self._outside[one.start].isspace()] or numerals
 

@@ -31,7 +31,9 @@ def score_exact(item: Item, result: Answer | Choices | Measured) -> ScoredResult
     """Score 1 if the whole answer is an accepted text."""
     said = spoken_of(item, result)
     given = folded(said.text)
-    return right_or_wrong(given in accepted(item), said.text.strip()) if given and not said.cut else said.without_answer()
+    return (
+        right_or_wrong(given in accepted(item), said.text.strip()) if given and not said.cut else said.without_answer()
+    )
 
 
 def score_contains(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
