@@ -21,7 +21,8 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _CONCLUSION = re.compile(
-    r"(?:\b(?:so|thus|therefore|hence|finally)\b|よって|したがって|従って|ゆえに)[^\n]{0,300}?"
+    r"(?:\b(?:so|thus|therefore|hence|finally|we (?:conclude|find|get|obtain|have))\b|よって|したがって|従って|ゆえに)"
+    r"[^\n]{0,300}?"
     r"(?:=|\b(?:is|are|equals|be|gives|get)\b|は)[:\s]{0,3}",
     re.IGNORECASE,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from actors.evaluation.scorers.math_text import MathAnswer
+from actors.evaluation.scorers.math_text import MathAnswer, date_of
 from actors.evaluation.scorers.number_words import number_words
 
 _COSMETIC = re.compile(r"\s+|[$]|\\\$|[{}]|(?<=\d),(?=\d{3}(?!\d))|\\text")
@@ -13,21 +13,6 @@ _BASED = re.compile(r"(\w+)_\{?\(?(\d+)\)?\}?")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z' -]*[A-Za-z]|[\u3040-\u30ff\u4e00-\u9fff]+")
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _END = r"(-?(?:\\infty|[^<>=,]+?))"
 _LESS, _MORE = r"(<=|<)", r"(>=|>)"
 _COMMAND_SIGN = re.compile(r"\\([lg])(?:eqslant|eqq|eq|e)(?![a-z])")
@@ -57,9 +42,9 @@ def _same_look(value: str) -> str:
 
 
 def _words(gold: str, given: str) -> bool | None:
-    """Compare answers in words: without case, articles and the order of a date."""
+    """Compare answers in words: without case, articles, prepositions of time and place, and the order of a date."""
     expected, said = (re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", value).strip(" .\"'") for value in (gold, given))
-    dates = [_date(text) for text in (expected, said)]
+    dates = [date_of(text) for text in (expected, said)]
     if all(dates):
         return dates[0] == dates[1]
     if "\\" in expected + said or not all(map(_PLAIN_WORDS.fullmatch, (expected, said))):
@@ -70,13 +55,9 @@ def _words(gold: str, given: str) -> bool | None:
 
 
 def _without_article(words: str) -> list[str]:
-    return [word for word in words.lower().replace("-", " ").split() if word not in ("a", "an", "the")]
-
-
-def _date(text: str) -> frozenset[str] | None:
-    words = _ORDINAL.sub("", text.lower()).replace(",", " ").replace(" of ", " ").split()
-    is_date = len(words) in (2, 3) and sum(word in _MONTHS for word in words) == 1
-    return frozenset(words) if is_date and all(word in _MONTHS or word.isdigit() for word in words) else None
+    return [
+        word for word in words.lower().replace("-", " ").split() if word not in ("a", "an", "the", "on", "in", "at")
+    ]
 
 
 def _bases(gold: str, given: str) -> bool | None:

@@ -30,6 +30,15 @@ _FONT = re.compile(
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _MIXED = re.compile(r"(?<![\d/.])(\d+)\s+(\d+)/(\d+)(?![\d/])")
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
+_NUMBER_WITH_WORDS = re.compile(r"^\\text\s?\{\s*([-$\d.,:]*\d)\s+([A-Za-z.\s]+)\}$")
+_FUNCTION = re.compile(r"(?<![\\A-Za-z])(?=(?:ln|log|sin|cos|tan)\b)")
+_MONTHS = frozenset(
+    [
+        *("january", "february", "march", "april", "may", "june"),
+        *("july", "august", "september", "october", "november", "december"),
+    ]
+)
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _OR = re.compile(
     r"\s*(?:\\text\s?\{\s*,?\s*(?:or|and)\s*\}|(?<![A-Za-z])(?:or|and)(?![A-Za-z])|\\lor|\\land)\s*|(?:または|及び|および)"
 )
@@ -98,7 +107,7 @@ _WORDS = r"(?:(?:square|cubic|sq\.?|cu\.?)\s)?[A-Za-z.]+(?:[\s/-]+[A-Za-z.]+){0,
 _POWER = r"(?:\s?\^\s?\{?(?P<power>[23])\}?)?"
 _TRAILING = re.compile(
     rf"^(?P<number>.*[\d)}}\]])\s*(?:\\text\s?\{{\s*(?P<text>{_WORDS}|円|個|人|通り|度)\s*\}}"
-    rf"|(?P<bare>\s(?:(?:square|cubic)\s)?[A-Za-z]{{2,}}(?:[\s/][A-Za-z]+){{0,3}}|(?:cm|mm|km|kg|ft|mL|ml|mph)|円|個|人|通り|度)\.?)"
+    rf"|(?P<bare>\s(?:(?:square|cubic)\s)?[A-Za-z]{{2,}}(?:[\s/][A-Za-z]+){{0,3}}|\s?[ap]\.\s?m|\sm(?=\s?\^)|(?:cm|mm|km|kg|ft|mL|ml|mph)|円|個|人|通り|度)\.?)"
     rf"\s*{_POWER}\.?$",
     re.DOTALL,
 )
@@ -128,6 +137,7 @@ def readable(answer: str) -> str:
         lambda space: "" if space[0] in ("\\!", "\\,") else " ", _STYLE.sub("", _COLOUR.sub("", answer))
     )
     answer = _FRACTION.sub(r"\\frac", _FONT.sub(r"\\text{", answer))
+    answer = _FUNCTION.sub(lambda _: "\\", answer)
     answer = _ROOT_IN_BRACKETS.sub(r"\\sqrt{\1}", answer)
     answer = _MIXED.sub(r"\1\\frac{\2}{\3}", _WRAP.sub("", answer.strip()))
     answer = _without_outer_braces(re.sub(r"\s+", " ", answer).strip().rstrip("."))
@@ -144,10 +154,19 @@ def _numbers_as_numbers(answer: str) -> str:
     return re.sub(r"\\text\s?\{\s*([-$\d.,:%]+)\s*\}", r"\1", answer)
 
 
+def date_of(text: str) -> frozenset[str] | None:
+    """Return the parts of a date, whose order differs between writers, or None for any other text."""
+    words = _ORDINAL.sub("", text.lower()).replace(",", " ").replace(" of ", " ").split()
+    is_date = len(words) in (2, 3) and sum(word in _MONTHS for word in words) == 1
+    return frozenset(words) if is_date and all(word in _MONTHS or word.isdigit() for word in words) else None
+
+
 def split(answer: str) -> MathAnswer:
     """Take a unit, a scale or other words from behind a number."""
     answer = _OR.sub(", ", readable(answer)) if not re.search(r"[<>]|\\[lg]e?q?(?![a-z])", answer) else readable(answer)
-    trailing = _TRAILING.match(answer)
+    if date_of(re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", answer)):
+        return MathAnswer(answer)
+    trailing = _TRAILING.match(_NUMBER_WITH_WORDS.sub(r"\1 \\text{\2}", answer))
     if trailing is None or ("," in answer and re.search(r"\\text\s?\{[^{}]*\}\s*,", answer)):
         return MathAnswer(answer)
     number = trailing["number"].strip()
