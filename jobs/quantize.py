@@ -128,7 +128,8 @@ def _check_not_foreign(order: QuantizeOrder) -> None:
         return
     step = "Give the model another name (--model NAME=PATH), or choose another --output."
     if exists(files.manifest):
-        if load_manifest(files.manifest).key.get("model") != order.key["model"]:
+        key = (read_object(files.manifest) or {}).get("key")  # a damaged manifest does not say whose file it is
+        if isinstance(key, dict) and key.get("model") != order.key["model"]:
             got = f"{files.gguf}, which was made from another model"
             raise BadInput(Fault("--output", got, "a folder without files of this name", step))
     elif not exists(files.log):  # an interrupted start leaves its log

@@ -85,21 +85,11 @@ ScoreFunction = Callable[[Item, Answer | Choices | Measured], ScoredResult]
 """Scores one result. Raises `TypeError` for a kind of result that it cannot score."""
 
 
-def text_of(item: Item, result: Answer | Choices | Measured) -> str:
-    """Return the text of a generated answer. Raise `TypeError` for any other result."""
-    return answer_of(item, result).text
-
-
 def answer_of(item: Item, result: Answer | Choices | Measured) -> Answer:
     """Return the result if it is a generated answer, else raise `TypeError`."""
     if not isinstance(result, Answer):
         raise TypeError(f"{item.item_id}: a text expected, got {type(result).__name__}")
     return result
-
-
-def no_answer(answer: Answer) -> ScoredResult:
-    """Return "wrong", because the text holds no answer. The reason says whether the token limit cut it."""
-    return ScoredResult("wrong", 0.0, reason="cut_at_token_limit" if answer.finish_reason == "length" else "no_answer")
 
 
 def right_or_wrong(right: bool, answer: str) -> ScoredResult:

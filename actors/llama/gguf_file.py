@@ -85,7 +85,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         key: the flag or configuration key to name in error messages.
 
     Raises:
-        BadInput: the file is missing, a folder, not GGUF, truncated, not a model, or one of its parts is missing; or its
+        BadInput: the file is missing, a folder, not GGUF, truncated or not a model, one of its parts is missing, or its
             header is wrong.
     """
     layout = _layout(path, key)

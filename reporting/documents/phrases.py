@@ -37,6 +37,7 @@ _CODES = {
     "chat_template_failed": ("チャットテンプレートの失敗", "chat template failed"),
     "no_answer": ("答えを抽出できない", "no answer found"),
     "cut_at_token_limit": ("トークン上限で打ち切り", "cut off at the token limit"),
+    "cut_while_thinking": ("思考の途中でトークン上限に到達", "cut off at the token limit while thinking"),
     "other_answer": ("別の答え", "different answer"),
     "correct": ("正", "correct"),
     "wrong": ("誤", "wrong"),

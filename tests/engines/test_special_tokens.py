@@ -9,7 +9,7 @@ import pytest
 
 from actors.chat import render_prompt
 from actors.engines import Choices
-from actors.engines.llama import LlamaEngine, Put, fork_of
+from actors.engines.llama import LlamaEngine, Prepared, choice_request_of
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Message
@@ -98,10 +98,10 @@ def test_a_prompt_has_one_bos_at_most_and_no_end(model: Model, plain: Model, tok
     sampling = Sampling(max_tokens=4)
     asked = Generate((Message("user", "the thing"),), False, (), 4)
     put = engine.ask(item(asked), sampling)
-    assert isinstance(put, Put) and list(put.content.tokens) == by_hand("the thing", plain, tokenizer)
+    assert isinstance(put, Prepared) and list(put.content.tokens) == by_hand("the thing", plain, tokenizer)
     chat = Generate((Message("user", "the thing"),), True, (), 4)
     put = engine.ask(item(chat), sampling)
-    assert isinstance(put, Put)
+    assert isinstance(put, Prepared)
     tokens = list(put.content.tokens)
     writes_bos = "bos_token" in (model.chat_template or "")
     assert tokens.count(BOS) == (1 if tokenizer.add_bos or writes_bos else 0)
@@ -122,14 +122,14 @@ def test_without_any_token_before_it_a_choice_follows_the_one_that_begins_texts(
         )
         assert loglik == pytest.approx(loglik_alone(model, [BOS, *own], 1), abs=NOISE)
     put = engine.ask(item(Generate((Message("user", ""),), False, (), 4)), Sampling(max_tokens=4))
-    assert isinstance(put, Put) and list(put.content.tokens) == [BOS]
+    assert isinstance(put, Prepared) and list(put.content.tokens) == [BOS]
     engine.close()
 
 
 def test_a_token_that_holds_the_end_of_the_prompt_is_scored_in_every_choice(tiny: Model) -> None:
     # "the" is one token; so is "th", and the prompt ends in the middle of it.
     prompt = render_prompt([Message("user", "in th")], chat=False, model=tiny)
-    fork = fork_of(prompt, ("e", "x"), tiny)
+    fork = choice_request_of(prompt, ("e", "x"), tiny)
     assert fork is not None
     in_, the = (tiny.tokenize(text, add_special=True, parse_special=False) for text in ("in", "in the"))
     assert fork.choices[0] == the and the[: len(in_)] == in_
@@ -164,4 +164,4 @@ def test_a_model_that_has_no_token_to_begin_with_refuses_an_empty_prompt(tiny_pa
     with _NothingToBeginWith(tiny_path, vocab_only=True) as model:
         prompt = render_prompt([Message("user", "")], chat=False, model=model)
         assert prompt.tokens(model) == []
-        assert fork_of(prompt, ("a", "b"), model) is None
+        assert choice_request_of(prompt, ("a", "b"), model) is None

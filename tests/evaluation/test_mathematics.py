@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from actors.engines import Answer, FinishReason
+from actors.evaluation.scorers.boxes import last_boxed
 from actors.evaluation.scorers.mathematics import (
     OVER_MEMORY,
     OVER_TIME,
     Comparer,
     Limits,
-    last_boxed,
     score_mathematics,
 )
 from actors.orders import Generate, Item
@@ -42,18 +42,18 @@ def score(target: str, text: str, reason: FinishReason = "eog") -> tuple[str, st
         (r"\boxed{\left(3, \frac{\pi}{2}\right)}", r"\left(3, \frac{\pi}{2}\right)"),
         (r"\fbox{7}", "7"),
         (r"\boxed 9$", "9"),
-        (r"\boxed{5} and \boxed{6", "5"),
+        (r"\boxed{5} and \boxed{6", None),
         (r"\boxed{}", ""),
         ("no box", None),
     ],
 )
-def test_the_last_box_that_closes_counts(text: str, boxed: str | None) -> None:
+def test_the_last_box_counts_unless_it_does_not_close(text: str, boxed: str | None) -> None:
     assert last_boxed(text) == boxed
 
 
 def test_equal_texts_are_right_without_a_comparison_and_no_box_is_wrong() -> None:
     assert score(r"\frac{14}{3}", r"so \boxed{\dfrac{14}{3}}.") == ("correct", None, r"\dfrac{14}{3}")
-    assert score("3", "the answer is 3") == ("wrong", "no_answer", None)
+    assert score("3", "I cannot say") == ("wrong", "no_answer", None)
     assert score("3", r"\boxed{3", "length") == ("wrong", "cut_at_token_limit", None)
 
 

@@ -57,7 +57,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="arc_challenge_letter",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

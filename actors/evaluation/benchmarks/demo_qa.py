@@ -77,7 +77,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="demo_qa",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

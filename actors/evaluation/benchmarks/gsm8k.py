@@ -14,8 +14,8 @@
   shots.
 - Answers end at the next "Question:", at the end-of-generation token, or after 256 tokens (or the pipeline's limit, if
   lower). With a vocabulary of 49,152 tokens, 99% of the test set's own solutions are no longer than that.
-- Extraction: the number after the last `####` or phrase such as "the answer is", else the last number in the text
-  (`scorers/numbers_in_text.py`). Numbers are compared by value.
+- Extraction: the number stated behind the last `####` or phrase such as "the answer is", else the number of the last
+  sentence that has one (`scorers/numbers_in_text.py`). Numbers are compared by value.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def cleaned(shot: Problem) -> str:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="gsm8k",
-        version=3,
+        version=4,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

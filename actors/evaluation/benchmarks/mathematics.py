@@ -1,4 +1,4 @@
-r"""Two benchmarks of MATH: competition problems with worked solutions. The last `\boxed{}` is compared by value.
+r"""Two benchmarks of MATH: competition problems with worked solutions. The final answer is compared by value.
 
 - `math`: MATH-500, the 500 test problems that Lightman et al. 2023 (arXiv 2305.20050) kept for testing.
   Source: https://github.com/openai/prm800k; data folder `math/test.jsonl`; hub HuggingFaceH4/MATH-500, `test.jsonl`, at
@@ -17,7 +17,8 @@ r"""Two benchmarks of MATH: competition problems with worked solutions. The last
   from the two sources.
 - Answers end at the next "Problem:", at the end-of-generation token, or after 1024 tokens (or the pipeline's limit, if
   lower). With 512 tokens the longest solutions are cut off, which counts as wrong and is given as the reason.
-- Extraction: the last `\boxed{}` (`scorers/mathematics.py`). math-verify compares it, in a process with limits.
+- Extraction: the last `\boxed{}`, or a final answer stated without a box (`scorers/mathematics.py`). math-verify
+  compares it, in a process with limits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
-from actors.evaluation.scorers.mathematics import last_boxed
+from actors.evaluation.scorers.boxes import last_boxed
 from actors.orders import Generate, Scorer
 
 SHOTS = 4
@@ -132,7 +133,7 @@ def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
 MATH_500 = Benchmark(
     BenchmarkSpec(
         name="math",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,
@@ -150,7 +151,7 @@ MATH_500 = Benchmark(
 MATH_FULL = Benchmark(
     BenchmarkSpec(
         name="math_full",
-        version=1,
+        version=2,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

@@ -92,7 +92,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="mgsm_ja",
-        version=2,
+        version=3,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

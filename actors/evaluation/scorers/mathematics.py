@@ -1,9 +1,10 @@
-r"""Score mathematical answers: compare the content of the last `\boxed{}` by value.
+r"""Score mathematical answers: compare the final answer, mostly the last `\boxed{}`, by value.
 
-Texts that are equal apart from spaces and LaTeX formatting are right at once. All others are compared by math-verify,
-which uses sympy. An answer such as `2^{2^{2^{2^{2^{2}}}}}` can keep sympy busy for ever or fill the memory. So the
-comparison runs in a process of its own (`comparing_process`), which is reused, limits itself, and is killed if that is
-not enough. An answer that goes over a limit is wrong, with its reason, because the model wrote it.
+`math_answers` finds it, `math_text` brings both sides into one form, and `math_rules` decides what math-verify reads
+wrongly. All others are compared by math-verify, which uses sympy. An answer such as `2^{2^{2^{2^{2^{2}}}}}` can keep
+sympy busy for ever or fill the memory. So the comparison runs in a process of its own (`comparing_process`), which is
+reused, limits itself, and is killed if that is not enough. An answer that goes over a limit is wrong, with its reason,
+because the model wrote it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import atexit
 import functools
 import json
-import re
 import select
 import signal
 import subprocess
@@ -21,17 +21,17 @@ from pathlib import Path
 
 from actors.engines import Answer, Choices, Measured
 from actors.errors import QuantAssayError
-from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, right_or_wrong
+from actors.evaluation.scorers.math_answers import final_answer
+from actors.evaluation.scorers.math_rules import decided, prepared
+from actors.evaluation.scorers.math_text import split
+from actors.evaluation.scorers.spoken import spoken_of
 from actors.orders import Item
 
 OVER_TIME = "comparison_over_time"
 OVER_MEMORY = "comparison_over_memory"
 FAILED = "comparison_failed"
 PROGRAM = Path(__file__).with_name("comparing_process.py")
-
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
-_UNIT = re.compile(r"\s*\\(?:text|mbox|textrm|mathrm)\{[^{}]*\}(?:\^\{?\d\}?)?$")
-_COSMETIC = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\[,!;:]|\\ |\s+|^\$|\$$|\.$")
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,6 @@ class Limits:
 
 
 LIMITS = Limits()
-
-
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last `\boxed{...}` whose braces close or `\boxed x`, or None if there is none."""
-    for match in reversed(list(_BOXED.finditer(text))):
-        rest = text[match.end() :]
-        if not rest.startswith("{"):
-            word = re.match(r"[^\s$]+", rest)
-            if word:
-                return word[0]
-            continue
-        depth = 0
-        for index, character in enumerate(rest):
-            escaped = index > 0 and rest[index - 1] == "\\"
-            depth += 0 if escaped else {"{": 1, "}": -1}.get(character, 0)
-            if depth == 0:
-                return rest[1:index].strip()
-    return None
-
-
-def plain_answer(answer: str) -> str:
-    """Return the same form for answers that look the same."""
-    answer = re.sub(r"\\[dt]frac", r"\\frac", without_unit(answer))
-    return _COSMETIC.sub("", answer)
-
-
-def without_unit(answer: str) -> str:
-    r"""Remove a unit from the end of an answer (`15\mbox{ cm}^2`), because math-verify cannot always read it."""
-    answer = answer.strip()
-    return _UNIT.sub("", answer) or answer
 
 
 class ComparisonFailed(QuantAssayError):
@@ -148,14 +118,15 @@ def _comparer() -> Comparer:
 
 
 def score_mathematics(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """Score 1 if the last boxed answer equals the target. Raise `ComparisonFailed` if no comparison is possible."""
-    answer = answer_of(item, result)
-    given = last_boxed(answer.text)
+    """Score 1 if the final answer equals the target. Raise `ComparisonFailed` if no comparison is possible."""
+    said = spoken_of(item, result)
+    given = final_answer(said.ends, cut=said.cut)
     if not given:
-        return no_answer(answer)
-    if plain_answer(given) == plain_answer(item.target):
-        return right_or_wrong(True, given)
-    equal = _comparer().compare(without_unit(item.target), without_unit(given))
+        return said.without_answer()
+    expected, answered = split(item.target), split(given)
+    equal: bool | str | None = decided(expected, answered)
+    if equal is None:
+        equal = _comparer().compare(*prepared(expected, answered))
     if isinstance(equal, str):
         return ScoredResult("wrong", 0.0, reason=equal, answer=given)
     return right_or_wrong(equal, given)

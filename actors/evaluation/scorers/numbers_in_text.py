@@ -1,10 +1,9 @@
 """Find the number that a worked solution arrives at.
 
-An answer follows a mark: `####` (GSM8K's own), `\\boxed{}`, "answer is", "Answer:", 答えは, 正解は. After a mark, the
-first number of the line counts. If the line has equals signs, it is the first number after the last of them. In a
-Japanese sentence, which puts its result at the end, it is the last number. Text in brackets is a remark; a number in it
-counts only if there is no other. The last mark that has a number wins. Without any mark, the last number of the text
-wins, as in lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml). `numerals` reads the numbers.
+The number stated behind the last mark counts (`marks`, `statements`). Without any mark, it is the number of the last
+sentence that has one; lm-evaluation-harness's `flexible-extract` (lm_eval/tasks/gsm8k/gsm8k.yaml) takes the last number
+of the text. Headings and what a model adds after its answer do not count (`continuation`). An answer that the token
+limit cut off counts only if it was complete before that, behind a mark that can mean nothing else.
 """
 
 from __future__ import annotations
@@ -13,76 +12,116 @@ import re
 from fractions import Fraction
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
-from actors.evaluation.scorers.numerals import Numeral, numerals, plain, written
+from actors.evaluation.contract import ScoredResult, right_or_wrong
+from actors.evaluation.scorers.boxes import boxes
+from actors.evaluation.scorers.continuation import first_answer
+from actors.evaluation.scorers.marks import Mark, marks
+from actors.evaluation.scorers.numerals import Numeral, numerals, written
+from actors.evaluation.scorers.plain_text import BOX_BROKEN, BOX_CLOSE, BOX_OPEN, plain
+from actors.evaluation.scorers.spoken import spoken_of
+from actors.evaluation.scorers.statements import LONGEST_SENTENCE, Statements, sentence_end, sentence_ends
 from actors.orders import Item
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
-_FINAL_MARK = "####"
-_FILLER = r"(?:(?:about|approximately|exactly|therefore|thus|simply|just|then|only|equal to|a total of)\s+)*"
-_ENGLISH = re.compile(rf"\banswers?(?:\s*\**\s*(?:is|:|=)|\s+should be|\s+would be|\s+becomes)[^\w\n]*{_FILLER}", re.I)
-_JAPANESE = re.compile(r"(?:答え|解答|回答|正解|答)\**(?:は|が|:|=|\))")
-_SENTENCE_END = re.compile(r"[。\n]")
-_REMARK = re.compile(r"\([^()\n]*\)")
+_OWN_SIGNS = re.compile(f"[{BOX_OPEN}{BOX_CLOSE}{BOX_BROKEN}]")
+_ASIDE = re.compile(
+    r"^ {0,3}(?:#{1,6}[^\S\n]+(?=\D{2})|[*_(※]{0,3}(?:Note|Remark|P\.S|補足|注意?|備考|参考)[\d*_ ]{0,4}[:.)])[^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A heading or a note, which may hold numbers that are no answer."""
+_MOST_MARKS = 100
+"""Marks without a number cost a search each. No answer has so many."""
+_LIST_NUMBER = re.compile(r"\n[^\S\n]{0,6}[*_(]{0,3}$")
 
 
-def final_number(text: str) -> Fraction | None:
-    """Return the answer of a solution, or None if the text holds no number."""
-    text = plain(_BOXED.sub(_FINAL_MARK, text))
-    found = numerals(text)
-    marked = [
-        *((match.start(), _first_of_line(text, found, match.end())) for match in re.finditer(_FINAL_MARK, text)),
-        *((match.start(), _first_at(text, found, match.end())) for match in _ENGLISH.finditer(text)),
-        *((match.start(), _last_of_sentence(text, found, match.end())) for match in _JAPANESE.finditer(text)),
-    ]
-    answers = [(start, numeral) for start, numeral in marked if numeral is not None]
-    if answers:
-        return max(answers, key=lambda answer: answer[0])[1].value
-    return found[-1].value if found else None
+def final_number(text: str, *, cut: bool = False) -> Fraction | None:
+    """Return the answer of a solution, or None if the text gives no number. `cut`: the token limit ended the text."""
+    text = _with_box_signs(text)
+    first = first_answer(text, _gives_answer)
+    return _answer(first, cut=cut and first == text)
 
 
-def _line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
+def _with_box_signs(text: str) -> str:
+    parts, end = [], 0
+    text = _OWN_SIGNS.sub(" ", text)
+    for box in boxes(text):
+        if box.start < end:
+            continue  # a box in a box
+        content = BOX_BROKEN if box.content is None else f"{BOX_OPEN}{box.content}{BOX_CLOSE}"
+        parts += [text[end : box.start], content]
+        end = box.end
+    return "".join([*parts, text[end:]])
 
 
-def _first_of_line(text: str, found: list[Numeral], start: int) -> Numeral | None:
-    """Return the first number after a mark: on its line or, if nothing follows there, on the next line with text."""
-    while start < len(text) and text[start].isspace():
-        start += 1
-    end = _line_end(text, start)
-    start = max(start, _without_remarks(text).rfind("=", start, end))
-    return next((numeral for numeral in found if start <= numeral.start < end), None)
+def _gives_answer(text: str) -> bool:
+    statements = _statements(text)
+    blank_behind = text.rstrip(" \t").endswith("\n\n")
+    return _marked(statements, cut=False) is not None or (blank_behind and bool(statements.found))
 
 
-def _first_at(text: str, found: list[Numeral], start: int) -> Numeral | None:
-    """Return the number directly after a phrase. "The answer is found by adding 3" does not give an answer."""
-    numeral = next((numeral for numeral in found if numeral.start >= start), None)
-    if numeral is None or re.search(r"[A-Za-z\n]{3}|\w\s+\w", text[start : numeral.start]):
+def _statements(text: str) -> Statements:
+    text = plain(text)
+    return Statements(text, numerals(text))
+
+
+def _answer(text: str, *, cut: bool) -> Fraction | None:
+    statements = _statements(text)
+    if cut and statements.text.rfind(BOX_BROKEN) > statements.text.rfind(BOX_CLOSE):
         return None
-    return _first_of_line(text, found, start)
+    answer = _marked(statements, cut=cut)
+    if answer is None and not cut:
+        answer = _unmarked(statements)
+    return None if answer is None else answer.value
 
 
-def _last_of_sentence(text: str, found: list[Numeral], start: int) -> Numeral | None:
-    while start < len(text) and text[start].isspace():
-        start += 1
-    end = _SENTENCE_END.search(text, start)
-    last = end.start() if end else len(text)
-    said = [numeral for numeral in found if start <= numeral.start < last]
-    outside = _without_remarks(text)
-    return next((one for one in reversed(said) if not outside[one.start].isspace()), said[-1] if said else None)
+def _marked(statements: Statements, *, cut: bool) -> Numeral | None:
+    """Return the number behind the last mark that has one."""
+    found = [mark for mark in marks(statements.text) if mark.certain or not cut]
+    for mark in reversed(found[-_MOST_MARKS:]):
+        answer = statements.behind_mark(mark.statement, mark.end)
+        if answer is not None and not (cut and _may_go_on(statements.text, mark, answer)):
+            return answer
+    return None
 
 
-def _without_remarks(text: str) -> str:
-    """Replace text in brackets with as many blanks, so that positions stay the same."""
-    return _REMARK.sub(lambda match: " " * len(match[0]), text)
+def _may_go_on(text: str, mark: Mark, answer: Numeral) -> bool:
+    """Return whether a statement could have gone on if the token limit had not cut it."""
+    return mark.end is None and re.search(r"\n|。|[.!?]\s", text[answer.end :][:2000]) is None
+
+
+def _unmarked(statements: Statements) -> Numeral | None:
+    """Return the result of the last sentence that has a number, or the number in bold on its line.
+
+    Numbers in headings and notes, and before the points of a list, count only if there are no others.
+    """
+    text = statements.text
+    asides = statements.inside([aside.span() for aside in _ASIDE.finditer(text)])
+    found = [one for one in statements.found if one not in asides and not _is_list_number(text, one)]
+    found = found or list(statements.found)
+    if not found:
+        return statements.result(0, len(text))
+    line = text.rfind("\n", 0, found[-1].start) + 1
+    line_end = sentence_end(text, found[-1].end, len(text))
+    bold = statements.bold(line, line_end)
+    if bold is not None and "=" not in text[bold.end : line_end]:
+        return bold
+    start = line = max(line, found[-1].start - LONGEST_SENTENCE)
+    for end in sentence_ends(text, line, found[-1].start):
+        start = end
+    return statements.result(start, line_end)
+
+
+def _is_list_number(text: str, one: Numeral) -> bool:
+    before, behind = text[max(0, one.start - 12) : one.start], text[one.end : one.end + 2]
+    return _LIST_NUMBER.search(before if one.start > 12 else f"\n{before}") is not None and (
+        re.match(r"[.)]\s", behind) is not None
+    )
 
 
 def score_number(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the number is the target, or one of several. An answer without a number is wrong, with its reason."""
-    answer = answer_of(item, result)
-    number = final_number(answer.text)
+    said = spoken_of(item, result)
+    number = final_number(said.ends, cut=said.cut)
     if number is None:
-        return no_answer(answer)
+        return said.without_answer()
     targets = item.target if isinstance(item.target, list) else [item.target]
     return right_or_wrong(number in map(Fraction, targets), written(number))

@@ -14,10 +14,11 @@ It skips what only looks like a number: exponents and units (m^2, cm²), digits 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+
+from actors.evaluation.scorers.number_words import SCALES
 
 _KANJI_DIGITS = {character: value for value, character in enumerate("〇一二三四五六七八九")} | {
     "零": 0,
@@ -27,7 +28,9 @@ _KANJI_DIGITS = {character: value for value, character in enumerate("〇一二�
 }
 _SMALL_UNITS = {"十": 10, "拾": 10, "百": 100, "千": 1000}
 _LARGE_UNITS = {"万": 10**4, "萬": 10**4, "億": 10**8, "兆": 10**12}
-_ENGLISH_UNITS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LETTER_SCALES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}
+_MOST_DIGITS = 400
+"""More digits of one number are left out, because Python reads only 4300, and no answer has so many."""
 
 _ARABIC = r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+"
 _KANJI = rf"[{''.join(_KANJI_DIGITS)}]+(?:・[{''.join(_KANJI_DIGITS)}]+)?"
@@ -35,11 +38,17 @@ _UNIT = f"[{''.join([*_SMALL_UNITS, *_LARGE_UNITS])}]"
 _PART = re.compile(rf"(?P<arabic>{_ARABIC})|(?P<kanji>{_KANJI})|(?P<unit>{_UNIT})")
 _RUN = re.compile(rf"(?:{_ARABIC}|{_KANJI}|{_UNIT})+")
 _EXPONENT = re.compile(r"[eE](?P<e>[+-]?\d{1,2})(?![\w.])|\s?[×*x]\s?10\^\{?(?P<power>[+-]?\d{1,2})\}?")
-_ENGLISH_UNIT = re.compile(rf"[\s-]?({'|'.join(_ENGLISH_UNITS)})\b", re.IGNORECASE)
+_ENGLISH_UNIT = re.compile(rf"[\s-]?({'|'.join(SCALES)})s?\b", re.IGNORECASE)
+_LETTER_SCALE = re.compile(r"(?P<any>[kKM])(?!\w)(?!\s*[-+*/^=×(])|(?P<money>m|mn|bn|[bB])(?!\w)")
+"""Most of the letters mean a scale only behind an amount of money: 18m may be metres."""
 
-_CURRENCY = re.compile(r"(?:(?:US|HK|NZ|[ACS])?\\?[$€£¥₹]|(?<![A-Za-z])(?:USD|EUR|GBP|JPY|INR|RMB|RM|Rs\.?))\s?$")
-_SIGN = re.compile(r"(?P<sign>[-+])(?P<space>\s?)$")
-_MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)$", re.IGNORECASE)
+_CURRENCY = re.compile(
+    r"(?:(?:US|HK|NZ|NT|CA|AU|SG|[ACRS])?\\?[$¢£¤¥฿\u20a0-\u20c0]|(?<![A-Za-z])(?:"
+    "USD|EUR|GBP|JPY|INR|RMB|CNY|CHF|CAD|AUD|NZD|SGD|HKD|TWD|KRW|THB|VND|IDR|PHP|MYR|MXN|BRL|TRY|RUB|ZAR|SEK|NOK|DKK"
+    r"|PLN|CZK|HUF|ILS|AED|SAR|EGP|NGN|KES|ARS|CLP|COP|PKR|BDT|Fr\.|RM|Rs\.?|Rp\.?|kr\.?|R))\s?\Z"
+)
+_SIGN = re.compile(r"(?P<sign>[-+])(?P<space>[^\S\n]?)\Z")
+_MINUS_WORD = re.compile(r"(?:(?<![A-Za-z])(?:minus|negative)\s|マイナス)\Z", re.IGNORECASE)
 
 _COUNTERS = (
     "円個人本枚匹台歳才年月日時分秒度回倍階冊杯羽頭通箱袋皿株点名組周歩着足粒束缶室軒件話曲週泊厘銭桁坪畳品票問割"
@@ -49,15 +58,13 @@ _WORD_BEFORE = (*"唯統均単同随逐", "万が")
 """Characters before which 一 is part of a word: 唯一, 統一 and others."""
 _NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中|三日月|五月雨")
 
-_MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "﹣": "-"})
-_THIN_SPACE = re.compile("(?<=\\d)[\u2009\u202f\u00a0](?=\\d{3}(?!\\d))")
-_BEFORE_VULGAR_FRACTION = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
-"""A space goes here, because NFKC alone would turn 1½ into 11/2."""
-_NO_DIGITS = ("<super>", "<sub>", "<circle>")
-"""Such characters become spaces, because NFKC alone would turn cm² into cm2 and ③ into an answer."""
-_TEX_SEPARATOR = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!;]\s?)(?=\d{3})")
-_TEX_FRACTION = re.compile(r"([-+]?)\\[dtc]?frac\s*(?:\{\s*(-?[\d,.]+)\s*\}\s*\{\s*([\d,.]+)\s*\}|(\d)\s*(\d))")
-_TEX_COMMAND = re.compile(r"\\[A-Za-z]+")
+_AGAIN = re.compile(r"もう$")
+_LABEL = re.compile(
+    r"\n[ \t#*>\[【(-]{0,12}(?:Step|Note|Remark|Footnote|補足|注意?|備考|参考|例|手順|ステップ|方法)\s?$", re.IGNORECASE
+)
+"""A number behind such a word at the start of a line is a name: Step 2, 補足1."""
+_WINDOW = 40
+"""So many characters before a number are looked at for its sign, currency and label."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +75,6 @@ class Numeral:
     """Position of its first digit. A sign or currency before it is not included."""
     end: int
     value: Fraction
-
-
-def plain(text: str) -> str:
-    """Normalise a text: NFKC, one kind of minus sign, fractions with a slash, no LaTeX commands."""
-    text = _BEFORE_VULGAR_FRACTION.sub(" ", _THIN_SPACE.sub(",", text))
-    text = "".join(" " if _decomposition(character) in _NO_DIGITS else character for character in text)
-    text = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).replace("\u2044", "/")
-    text = _TEX_SEPARATOR.sub(",", text)
-    # The space makes 1\frac{1}{2} a mixed number. A sign takes its place, so that it stays with its fraction.
-    text = _TEX_FRACTION.sub(lambda match: f"{match[1] or ' '}{match[2] or match[4]}/{match[3] or match[5]} ", text)
-    text = text.replace("\\times", "×").replace("\\cdot", "×").replace("\\%", "%").replace("\\$", "$")
-    return _TEX_COMMAND.sub(" ", text)
-
-
-def _decomposition(character: str) -> str:
-    """Return how Unicode composes a character, in one word: `<super>` for ², `<circle>` for ③."""
-    return unicodedata.decomposition(character).partition(" ")[0]
 
 
 def numerals(text: str) -> list[Numeral]:
@@ -116,7 +106,9 @@ def _whole_numerals(text: str) -> Iterator[Numeral]:
         value, end = _value(match[0])
         if value is None or not _stands_alone(text, match.start(), match.start() + end):
             continue
-        value, read_to = _scaled(value, text, match.start() + end)
+        if value == 1 and _AGAIN.search(text, max(0, match.start() - 2), match.start()):
+            continue
+        value, read_to = _scaled(value, text, match.start(), match.start() + end)
         yield Numeral(match.start(), read_to, -value if _is_negative(text, match.start()) else value)
 
 
@@ -146,22 +138,23 @@ def _value(run: str) -> tuple[Fraction | None, int]:
 
 
 def _arabic(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", ""))
+    return Fraction(digits.replace(",", "")[:_MOST_DIGITS].rstrip("."))
 
 
 def _positional(kanji: str) -> Fraction:
     """Return the value of kanji digits written by position: 二〇二四 is 2024, 三・五 is 3.5."""
-    return Fraction("".join("." if character == "・" else str(_KANJI_DIGITS[character]) for character in kanji))
+    digits = ("." if character == "・" else str(_KANJI_DIGITS[character]) for character in kanji[:_MOST_DIGITS])
+    return Fraction("".join(digits).rstrip("."))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Return whether this is a number by itself, and not an exponent, an index, or part of a name or word."""
-    before, after = text[:start].rstrip("{"), text[end : end + 1]
-    if before.endswith(("^", "_")):
+    before, after = _before(text, start).rstrip("{"), text[end : end + 1]
+    if before.endswith(("^", "_")) or _LABEL.search(before):
         return False
     if text[start].isascii():
-        in_name = re.search(r"[A-Za-z]$", before) is not None and _CURRENCY.search(before) is None
-        return not in_name or re.search(r"\d[x*×]$", before) is not None
+        in_name = re.search(r"[A-Za-z]\Z", before) is not None and _CURRENCY.search(before) is None
+        return not in_name or re.search(r"\d[x*×]\Z", before) is not None
     if before.endswith(_WORD_BEFORE) and text[start] == "一":
         return False
     if _NOT_NUMERALS.match(text, start):
@@ -169,18 +162,26 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     return not _is_kanji(after) or after in _COUNTERS
 
 
+def _before(text: str, start: int) -> str:
+    """Return the few characters before a position, so that looking at them takes the same time in every text."""
+    return ("\n" if start <= _WINDOW else "") + text[max(0, start - _WINDOW) : start]
+
+
 def _is_kanji(character: str) -> bool:
     return "\u4e00" <= character <= "\u9fff"
 
 
-def _scaled(value: Fraction, text: str, end: int) -> tuple[Fraction, int]:
-    """Apply the exponent or the English unit that follows. Return the value and where it ends."""
+def _scaled(value: Fraction, text: str, start: int, end: int) -> tuple[Fraction, int]:
+    """Apply the exponent or the scale that follows. Return the value and where it ends."""
     exponent = _EXPONENT.match(text, end)
     if exponent:
         return value * Fraction(10) ** int(exponent["e"] or exponent["power"]), exponent.end()
     unit = _ENGLISH_UNIT.match(text, end)
     if unit:
-        return value * _ENGLISH_UNITS[unit[1].lower()], unit.end()
+        return value * SCALES[unit[1].lower()], unit.end()
+    letter = _LETTER_SCALE.match(text, end) if text[start].isascii() else None
+    if letter and (letter["any"] or _CURRENCY.search(_before(text, start))):
+        return value * _LETTER_SCALES[letter[0].lower()], letter.end()
     return value, end
 
 
@@ -189,7 +190,7 @@ def _is_negative(text: str, start: int) -> bool:
 
     Subtractions, hyphens and bullets do not count as signs.
     """
-    before = text[max(0, start - 40) : start]
+    before = _before(text, start)
     currency = _CURRENCY.search(before)
     for head in (before, before[: currency.start()] if currency else before):
         sign = _SIGN.search(head)
@@ -204,8 +205,8 @@ def _is_negative(text: str, start: int) -> bool:
 def _is_sign(before: str, *, spaced: bool) -> bool:
     """Return whether a minus is a sign, given the text before it. `spaced`: a space follows it, as after a bullet."""
     if spaced:
-        return before.rstrip(" ").endswith("=")
-    return not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]$", before)
+        return before.rstrip(" ").endswith(("=", ":", "は"))
+    return _CURRENCY.search(before) is not None or not re.search(r"[\d)\]}%]\s*$|[A-Za-z.]\Z", before)
 
 
 def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:
@@ -238,7 +239,7 @@ def _fraction(text: str, one: Numeral, other: Numeral) -> Fraction | None:
     between = text[one.end : other.start]
     if between == "分の":
         return other.value / one.value if one.value else None
-    in_date = text[: one.start].endswith("/") or text[other.end : other.end + 1] == "/"
+    in_date = text[max(0, one.start - 1) : one.start] == "/" or text[other.end : other.end + 1] == "/"
     if in_date or not re.fullmatch(r"\s?/\s?", between) or not other.value:
         return None
     return one.value / other.value

@@ -10,9 +10,11 @@ import re
 import unicodedata
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import ScoredResult, right_or_wrong, text_of
+from actors.evaluation.contract import ScoredResult, right_or_wrong
+from actors.evaluation.scorers.spoken import spoken_of
 from actors.orders import Item
 
+_SENTENCE_END = re.compile(r"[。！？]|[.!?](?=\s)")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 
 
@@ -24,11 +26,18 @@ def normalized(text: str) -> str:
 
 
 def score_short_answer(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """Score 1 if the first line matches an accepted answer in `target`. An empty line is wrong, with its reason."""
-    lines = text_of(item, result).strip().splitlines()
-    given = normalized(lines[0]) if lines else ""
+    """Score 1 if the first line matches an accepted answer in `target`. An empty line is wrong, with its reason.
+
+    If the token limit cut the first line, only its complete sentences count.
+    """
+    said = spoken_of(item, result)
+    lines = said.text.strip().splitlines()
+    line = lines[0] if lines else ""
+    if said.cut and len(lines) < 2:
+        line = line[: max((end.end() for end in _SENTENCE_END.finditer(line)), default=0)]
+    given = normalized(line)
     if not given:
-        return ScoredResult("wrong", 0.0, reason="no_answer")
+        return said.without_answer()
     right = any(_begins_with(given, normalized(accepted)) for accepted in item.target)
     return right_or_wrong(right, given)
 

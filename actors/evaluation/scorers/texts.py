@@ -1,7 +1,8 @@
 """Scoring by the text itself: the whole of it, a part of it, or what a regular expression finds in it.
 
 The target is one accepted text or a list of them. Width, case and surrounding space make no difference: both sides are
-NFKC-normalised and case-folded, and a run of white space counts as one space.
+NFKC-normalised and case-folded, and a run of white space counts as one space. Thoughts are no part of an answer
+(`spoken`), and an answer that the token limit cut off is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from types import FrameType
 from typing import NoReturn
 
 from actors.engines import Answer, Choices, Measured
-from actors.evaluation.contract import ScoredResult, answer_of, no_answer, right_or_wrong
+from actors.evaluation.contract import ScoredResult, right_or_wrong
+from actors.evaluation.scorers.spoken import spoken_of
 from actors.orders import Item
 
 PATTERN_LIMIT_S = 1.0
@@ -58,31 +60,39 @@ def accepted(item: Item) -> list[str]:
 
 def score_exact(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the whole answer is an accepted text."""
-    answer = answer_of(item, result)
-    given = folded(answer.text)
-    return right_or_wrong(given in accepted(item), answer.text.strip()) if given else no_answer(answer)
+    said = spoken_of(item, result)
+    given = folded(said.text)
+    return (
+        right_or_wrong(given in accepted(item), said.text.strip()) if given and not said.cut else said.without_answer()
+    )
 
 
 def score_contains(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
     """Score 1 if the answer contains an accepted text."""
-    answer = answer_of(item, result)
-    given = folded(answer.text)
-    if not given:
-        return no_answer(answer)
+    said = spoken_of(item, result)
+    given = folded(said.text)
+    if not given or said.cut:
+        return said.without_answer()
     found = next((text for text in accepted(item) if text in given), None)
     return ScoredResult("wrong", 0.0) if found is None else right_or_wrong(True, found)
 
 
 def score_regex(item: Item, result: Answer | Choices | Measured, *, pattern: str) -> ScoredResult:
-    """Score 1 if the last match of `pattern` (its first group, if it has one) is an accepted text."""
+    """Score 1 if the last match of `pattern` (its first group, if it has one) is an accepted text.
+
+    If the token limit cut the answer, a match counts only if text follows it, and only if the pattern has a group, so
+    that what is around the group marks the answer.
+    """
     expression = re.compile(pattern)
-    answer = answer_of(item, result)
+    said = spoken_of(item, result)
     try:
         with time_limit(PATTERN_LIMIT_S):
-            matches = list(expression.finditer(answer.text))
+            matches = list(expression.finditer(said.text))
     except TimeoutError:
         return ScoredResult("unscored", None, reason="pattern_over_time")
+    if said.cut:
+        matches = [match for match in matches if expression.groups and said.text[match.end() :].strip()]
     if not matches:
-        return no_answer(answer)
+        return said.without_answer()
     given = matches[-1][1 if expression.groups else 0] or ""
     return right_or_wrong(folded(given) in accepted(item), given)
