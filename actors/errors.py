@@ -1,6 +1,7 @@
 """The exception tree.
 
     BadInput                 (conf.faults) the user's input is wrong; exit code 2
+    WriteFailed              (conf.files) the disk is full or fails; the job ends, and the same command goes on
     QuantAssayError
     ├── FailedWithLog        carries the last lines of a log
     │   ├── LlamaError       llama.cpp refused or failed

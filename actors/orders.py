@@ -130,6 +130,8 @@ class Scorer:
     """Settings by name, as JSON values. Most scorers have none."""
 
 
+ENDPOINT_VERSION = 2
+"""Version of how answers of an endpoint become records. Increase it if the same answer would give another record."""
 GENERATION_VERSION = 2
 """Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
 

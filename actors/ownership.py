@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from actors.errors import ConflictError
-from actors.store import RunDirectory
+from actors.store import RunDirectory, exists, is_file, is_folder, writing
 from conf.faults import BadInput, Fault
 
 
@@ -27,21 +27,24 @@ def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
     """Own the run directory while the block runs, and yield the owner's token.
 
     Raises:
-        BadInput: another live job owns it.
+        BadInput: another live job owns it, or it cannot be owned (`check_place`).
+        WriteFailed: the disk is full or fails.
     """
-    run.root.mkdir(parents=True, exist_ok=True)
+    check_place(run)
     lock = FileLock(run.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BadInput(
-            Fault(
-                "--pipeline-id",
-                run.root.name,
-                "an id that no running job uses",
-                f"It belongs to {_describe(run.lock)}. Wait for it, stop it, or choose another id.",
-            )
-        ) from None
+    with writing(run.lock):
+        run.root.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BadInput(
+                Fault(
+                    "--pipeline-id",
+                    run.root.name,
+                    "an id that no running job uses",
+                    f"It belongs to {_describe(run.lock)}. Wait for it, stop it, or choose another id.",
+                )
+            ) from None
     token = uuid.uuid4().hex
     owner = {
         "token": token,
@@ -50,14 +53,22 @@ def owned(run: RunDirectory, submission_id: str | None) -> Iterator[str]:
         "submission_id": submission_id,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    # Written in place: a rename would replace the file by another one without our lock.
-    with open(run.lock, "r+", encoding="utf-8") as file:
-        file.write(json.dumps(owner) + "\n")
-        file.truncate()
     try:
+        # Written in place: a rename would replace the file by another one without our lock.
+        with writing(run.lock), open(run.lock, "r+", encoding="utf-8") as file:
+            file.write(json.dumps(owner) + "\n")
+            file.truncate()
         yield token
     finally:
         lock.release()
+
+
+def check_place(run: RunDirectory) -> None:
+    """Raise `BadInput` if the run directory is no folder, or its lock no file."""
+    for path, is_right, kind in ((run.root, is_folder, "folder"), (run.lock, is_file, "file")):
+        if exists(path) and not is_right(path):
+            allowed = f"an id whose run directory can be used ({path} is not a {kind})"
+            raise BadInput(Fault("--pipeline-id", run.root.name, allowed, f"Choose another id, or move {path} away."))
 
 
 def check_owner(run: RunDirectory, token: str) -> None:

@@ -22,14 +22,18 @@ from conf.files import (
     exists,
     files_below,
     folder_aside,
+    is_file,
+    is_folder,
     leftovers_below,
     read_json,
     read_object,
     remove,
     remove_leftovers,
+    reserved_space,
     write_bytes,
     write_json,
     write_text,
+    writing,
 )
 from reporting import file_names
 
@@ -47,6 +51,8 @@ __all__ = [
     "files_below",
     "folder_aside",
     "gguf_name",
+    "is_file",
+    "is_folder",
     "is_whole_jsonl",
     "leftovers_below",
     "mlflow_database_path",
@@ -56,12 +62,14 @@ __all__ = [
     "records_file",
     "remove",
     "remove_leftovers",
+    "reserved_space",
     "shared_errors_path",
     "timings_path",
     "write_bytes",
     "write_json",
     "write_jsonl",
     "write_text",
+    "writing",
 ]
 
 _RECORDS = "records"

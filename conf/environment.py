@@ -72,7 +72,7 @@ def keep_to_processor() -> None:
 def protect_local_ray() -> None:
     """Set a token for the local Ray that is started next, for this job only.
 
-    Ray's ports are open on all network interfaces, so Ray requires a token. If the environment has none, Ray 2.60
+    Every user of this machine can reach Ray's ports, so Ray requires a token. If the environment has none, Ray 2.60
     writes one to ~/.ray/auth_token, and from then on every `ray start` and `ray job` of this user would need it.
     """
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():

@@ -1,44 +1,129 @@
 """Write files so that a killed process never leaves half a file. Actors and reports both write with it.
 
 Each file is written under a temporary name in the same folder and then renamed, so a file that exists is complete.
-Nothing is ever appended. `actors.store` and the callers decide where files go.
+Nothing is ever appended. `actors.store` and the callers decide where files go. A full or failing disk is told by one
+exception, `WriteFailed`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import functools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from conf.faults import BadInput, Fault
 
 _LEFTOVERS = ".*.part"
+_DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class WriteFailed(OSError):
+    """A file could not be written. The message says which one, why, and what is missing if the disk is full."""
+
+
+def is_disk_failure(error: BaseException | None) -> bool:
+    """Return whether the cause of an error is a disk that is full or fails, whatever was being done with it."""
+    return isinstance(error, WriteFailed) or (isinstance(error, OSError) and error.errno in _DISK_FAILURES)
+
+
+def _write_failed(target: Path, error: OSError, size_bytes: int | None) -> WriteFailed:
+    message = f"cannot write {target}: {error.strerror or error}"
+    if error.errno in _NO_SPACE:
+        free = _free_bytes(target.parent)
+        message += f"; {_size(free)} are free on its disk"
+        if size_bytes is not None and size_bytes > free:
+            message += f", the file needs {_size(size_bytes)}: at least {_size(size_bytes - free)} are missing"
+    return WriteFailed(message)
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.1f} MiB" if size_bytes >= 2**20 else f"{size_bytes / 2**10:.1f} KiB"
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if the block raises."""
+def atomic_path(path: str | Path, size_bytes: int | None = None) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if the block raises.
+
+    Raise `WriteFailed` if the file cannot be written. `size_bytes` is the file's size, if known, for its message.
+    """
     target = Path(path)
+    in_block = False
+    try:
+        with _temporary_beside(target) as temporary:
+            in_block = True
+            yield temporary
+            in_block = False
+            _finish(temporary, target)
+    except OSError as error:
+        # In the block, other errors of the file system are about files that the block reads.
+        if in_block and error.errno not in _DISK_FAILURES:
+            raise
+        raise _write_failed(target, error, size_bytes) from error
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Raise `WriteFailed` for any error of the file system in the block, which writes `path` in place."""
+    try:
+        yield
+    except OSError as error:
+        raise _write_failed(Path(path), error, None) from error
+
+
+@contextlib.contextmanager
+def _temporary_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     temporary = Path(name)
     try:
         _hold(handle)
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes files private to their owner, but everybody who can read the folder should read the results.
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, target)
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def _finish(temporary: Path, target: Path) -> None:
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    # mkstemp makes files private to their owner, but everybody who can read the folder should read the results.
+    temporary.chmod(0o666 & ~_umask())
+    os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def reserved_space(folder: str | Path, size_bytes: int) -> Iterator[Callable[[], None]]:
+    """Keep space on the disk of `folder` free for last words. Give the function that gives the space back."""
+    target = Path(folder) / "reserve"
+    with contextlib.ExitStack() as stack:
+        try:
+            temporary = stack.enter_context(_temporary_beside(target))
+            # Random bytes, because a file system may compress others, or not store them at all.
+            temporary.write_bytes(os.urandom(size_bytes))
+        except OSError as error:
+            raise _write_failed(target, error, size_bytes) from error
+        yield functools.partial(_empty, temporary)
+
+
+def _empty(path: Path) -> None:
+    """Free the space of a file that is open: it would stay taken if the file were only deleted."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(path, 0)
 
 
 @contextlib.contextmanager
@@ -89,7 +174,7 @@ def _umask() -> int:
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write a file atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, len(data)) as temporary:
         temporary.write_bytes(data)
 
 
@@ -106,6 +191,16 @@ def write_json(path: str | Path, value: Any) -> None:
 def exists(path: str | Path) -> bool:
     """Return whether there is a file or a folder at `path`."""
     return Path(path).exists()
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether there is a file at `path`: no folder, device or pipe."""
+    return Path(path).is_file()
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether there is a folder at `path`."""
+    return Path(path).is_dir()
 
 
 def files_below(folder: str | Path) -> list[Path]:

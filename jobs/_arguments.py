@@ -7,7 +7,6 @@ they work.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
@@ -20,6 +19,8 @@ from conf.names import spelled_name
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel, split_names
 from conf.user_files import is_user_path
 from jobs._parser import EXIT_BAD_INPUT
+from jobs._terminal import complain
+from reporting.escape import hanging
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 MOST_FAULTS = 30
@@ -146,6 +147,12 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="CPU threads per worker (default 2); records depend on it"
     )
     group.add_argument("--max-workers", type=int, metavar="N", help="most workers at once (default: what fits)")
+    group.add_argument(
+        "--no-mlflow-wait",
+        action="store_true",
+        help="start even if MLflow does not answer; it is brought up to date as soon as it does, else by the same "
+        "command later",
+    )
     group.add_argument("--lang", choices=get_args(Language), help="language of charts and documents (default both)")
     group.add_argument(
         "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags override it"
@@ -223,11 +230,11 @@ def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -
 
     `renamed` maps flags of the main job to this job's own, if they have other names.
     """
-    print(f"{prog}: bad input, nothing was started", file=sys.stderr)
+    complain(f"{prog}: bad input, nothing was started")
     faults = [replace(fault, key=(renamed or {}).get(fault.key, fault.key)) for fault in error.faults]
     lines = list(dict.fromkeys(map(str, faults)))  # jobs.evaluate finds a fault in its first file twice
     for line in lines[:MOST_FAULTS]:
-        print(f"  - {line}", file=sys.stderr)
+        complain(f"  - {hanging(line)}")
     if len(lines) > MOST_FAULTS:
-        print(f"  ... and {len(lines) - MOST_FAULTS} more", file=sys.stderr)
+        complain(f"  ... and {len(lines) - MOST_FAULTS} more")
     return EXIT_BAD_INPUT

@@ -18,22 +18,31 @@ from rich.progress import (
 )
 
 from actors.hub import ReportBytes
+from jobs._terminal import say
+from reporting.escape import hanging, one_line
 
 _LINE_EVERY_S = 10.0
 """Seconds between two plain lines."""
+# No markup: names from the user's files may contain brackets.
+_DESCRIPTION = TextColumn("{task.description}", markup=False)
 
 
 class Counter:
     """Shows how much of a known total is done."""
 
     def __init__(self, what: str, *, total: int, unit: str) -> None:
-        self._what, self._total, self._unit = what, total, unit
+        self._what, self._total, self._unit = one_line(what, 200), total, unit
         self._done, self._shown_s = 0, time.monotonic()
         self._bar: Progress | None = None
         if sys.stdout.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns, transient=True)
-            self._task = self._bar.add_task(what, total=total)
+            self._task = self._bar.add_task(self._what, total=total)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -57,7 +66,7 @@ class Counter:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
         elif now - self._shown_s >= _LINE_EVERY_S:
-            print(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}", flush=True)
+            say(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}")
             self._shown_s = now
 
 
@@ -99,7 +108,7 @@ class Transfer:
     """
 
     def __init__(self, what: str, *, total_bytes: int | None = None) -> None:
-        self._what, self._total_bytes = what, total_bytes
+        self._what, self._total_bytes = one_line(what, 200), total_bytes
         self._done_bytes = 0
         self._started_s = self._shown_s = time.monotonic()
         self._bar: Progress | None = None
@@ -114,7 +123,7 @@ class Transfer:
             self._bar.stop()
         if self._done_bytes and error is None:
             seconds = time.monotonic() - self._started_s
-            print(f"{self._what}: {self._done_bytes / 2**20:,.1f} MiB in {seconds:,.1f} s", flush=True)
+            say(f"{self._what}: {self._done_bytes / 2**20:,.1f} MiB in {seconds:,.1f} s")
 
     def _advance(self, n_bytes: int) -> None:
         now = time.monotonic()
@@ -124,14 +133,19 @@ class Transfer:
         self._done_bytes += n_bytes
         if sys.stdout.isatty():
             if self._bar is None:
-                columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+                columns = (
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(),
+                    DownloadColumn(),
+                    TransferSpeedColumn(),
+                )
                 self._bar = Progress(*columns, TimeRemainingColumn(), transient=True)
                 self._task = self._bar.add_task(self._what, total=self._total_bytes)
                 self._bar.start()
             self._bar.update(self._task, completed=self._done_bytes)
         elif now - self._shown_s >= _LINE_EVERY_S:
             of = f" of {self._total_bytes / 2**20:,.1f}" if self._total_bytes else ""
-            print(f"{self._what}: {self._done_bytes / 2**20:,.1f}{of} MiB", flush=True)
+            say(f"{self._what}: {self._done_bytes / 2**20:,.1f}{of} MiB")
             self._shown_s = now
 
 
@@ -140,7 +154,7 @@ class TerminalReporter:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        print(line, flush=True)
+        say(hanging(line))
 
     def transfer(self, what: str, *, total_bytes: int | None = None) -> Transfer:
         """Show a download or conversion while the `with` block runs."""

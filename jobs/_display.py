@@ -7,7 +7,6 @@ once. `progress.json` holds the same snapshot.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from types import TracebackType
@@ -20,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.orchestrator.progress import Snapshot
+from jobs._terminal import say
+from reporting.escape import json_line
 
 PROGRESS_EVERY_S = 1.0
 PLAIN_EVERY_S = 20.0
@@ -103,10 +104,10 @@ class Lines:
         now = time.monotonic()
         is_new = self._last is None or (snapshot.phase, snapshot.state) != (self._last.phase, self._last.state)
         if is_new or now - self._plain_s >= PLAIN_EVERY_S:
-            print(f"[{PHASE_NAMES[snapshot.phase]}] {snapshot.percent:.0f}%  {describe(snapshot)}", flush=True)
+            say(f"[{PHASE_NAMES[snapshot.phase]}] {snapshot.percent:.0f}%  {describe(snapshot)}")
             self._plain_s = now
         if is_new or now - self._progress_s >= PROGRESS_EVERY_S:
-            print(f"PROGRESS {json.dumps(snapshot.as_json(), ensure_ascii=False)}", flush=True)
+            say(f"PROGRESS {json_line(snapshot.as_json())}")
             self._progress_s = now
         self._last = snapshot
 

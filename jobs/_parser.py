@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import NoReturn
+
+from jobs._terminal import complain
+from reporting.escape import hanging
 
 EXIT_BAD_INPUT = 2
 
@@ -14,6 +16,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print argparse's message and exit with code 2. argparse calls this for every error."""
-        print(f"{self.prog}: bad input, nothing was started\n  - {message}", file=sys.stderr)
-        print(f"    All options: {self.prog} --help", file=sys.stderr)
+        complain(f"{self.prog}: bad input, nothing was started\n  - {hanging(message)}")
+        complain(f"    All options: {self.prog} --help")
         raise SystemExit(EXIT_BAD_INPUT)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayTaskError
 
 from actors.errors import NoPlaceError, RayNotStarted
@@ -19,6 +20,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
 from conf.faults import BadInput, Fault
+from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
 
 POLL_S = 0.5
@@ -44,6 +46,10 @@ def connect(environment: Environment, threads: int) -> None:
     let_waiting_threads_sleep()
     if environment.ray_address is None:
         protect_local_ray()
+        # Ray then takes 127.0.0.1 for the address of this machine, so that its ports are closed to other machines. By
+        # default they are open, and those at /metrics ask for no token. Its own setting is an environment variable
+        # that it reads while it is imported (RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER).
+        ray_constants.ENABLE_RAY_CLUSTER = False
         _start_local(threads)
         return
     try:
@@ -103,6 +109,7 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
     Raises:
         Stopped: SIGTERM or SIGINT arrived.
         NoPlaceError: there is no room for a worker.
+        WriteFailed: the disk is full or fails.
     """
     # Ray installs its own SIGTERM handler while it starts, so ours must come after that.
     with _signals() as arrived:
@@ -118,12 +125,14 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
 
 
 def _ending(ref: Any) -> Ending:
-    """Return how the orchestrator ended. Raise `NoPlaceError` as it was, without the traceback that Ray adds."""
+    """Return how the orchestrator ended. Raise errors that have a message for the user without Ray's traceback."""
     try:
         return cast(Ending, ray.get(ref))
     except RayTaskError as error:
         if isinstance(error.cause, NoPlaceError):
             raise NoPlaceError(str(error.cause)) from None
+        if is_disk_failure(error.cause):
+            raise WriteFailed(str(error.cause)) from None
         raise
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,8 +29,8 @@ from actors.orchestrator.room import (
 )
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
-from actors.ownership import owned
-from actors.store import RunDirectory, exists, mlflow_database_path, write_json
+from actors.ownership import check_place, owned
+from actors.store import RunDirectory, exists, mlflow_database_path, reserved_space, write_json
 from actors.tracking.mirror import check_reachable
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
@@ -43,6 +43,10 @@ from jobs._request import Finished, Request
 from jobs._run_files import changed_margins, is_finished, looked_before, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
 
+MIRROR_WITHIN_S = 30.0
+"""Time to bring MLflow up to date at the end, when everything else is done."""
+RESERVE_BYTES = 2**18
+"""Disk space that is kept for the last progress and for MLflow, in case the disk gets full."""
 STOP_WITHIN_S = 2.0
 """Time to report a stop to MLflow. `ray job stop` kills the process 3 seconds after its SIGTERM."""
 
@@ -50,9 +54,10 @@ STOP_WITHIN_S = 2.0
 def prepare(request: Request) -> Plan:
     """Make all checks and the plan. Nothing is written except a cache of file hashes. Raises `BadInput`."""
     run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
+    check_place(run)
     for folder in run.folders_in_place_of_files():
         raise BadInput(Fault("--storage", str(folder), "a file, or nothing (this is a folder)", "Move it away."))
-    if request.environment.mlflow_tracking_uri:
+    if request.environment.mlflow_tracking_uri and request.wait_for_mlflow:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_documents(request.config.methodology)
@@ -78,29 +83,75 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
     return plan
 
 
-def carry_out(request: Request, plan: Plan, announce: Callable[[Plan, RunDirectory], None]) -> Finished:
-    """Run a prepared plan to its end. Raises `BadInput` if another live job owns it, `Stopped` on a signal."""
+@dataclass(frozen=True)
+class _Job:
+    """One start of a pipeline, as its driver sees it."""
+
+    request: Request
+    run: RunDirectory
+    token: str
+    """Proof that this process owns the run directory."""
+    progress: Follower
+    mirror: BackgroundMirror
+
+
+def carry_out(
+    request: Request,
+    plan: Plan,
+    announce: Callable[[Plan, RunDirectory], None],
+    conclude: Callable[[Finished], None],
+) -> str | None:
+    """Run a prepared plan to its end, tell the caller how it ended, and then bring MLflow up to date.
+
+    Returns:
+        Why MLflow is not up to date; None if it is. The next start of the same pipeline brings what is missing.
+
+    Raises:
+        BadInput: another live job owns the run directory, or it cannot be owned.
+        Stopped: a signal arrived.
+        WriteFailed: the disk is full or fails. Progress and MLflow then say `failed`, as after any other error.
+    """
     run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
     mirror = _make_mirror(request)
-    with owned(run, request.environment.submission_id) as token:
-        remove_leftovers(run)
-        adopt(plan, run)
-        changed = (*changed_margins(run, request.config), *looked_before(run, request.config))
-        plan = replace(plan, notices=(*plan.notices, *changed))
-        done = find_done(plan)
-        if is_finished(plan, run, done, request):
-            return Finished(run, mirror.close(run), (), nothing_to_do=True)
-        announce(plan, run)
-        write_start(request, plan, run)
-        outcome = _follow(request, plan, run, token, mirror, ends_without_room=True)
-        while outcome.without_room:
-            smaller = _with_smaller_caches(request, plan, run)
-            if smaller is not None:
-                plan = replace(smaller, notices=(*smaller.notices, *changed))
-                write_start(request, plan, run)
-            # If caches cannot get smaller, everything that fits is done and the rest is recorded as failed.
-            outcome = _follow(request, plan, run, token, mirror, ends_without_room=smaller is not None)
-        return _finish(plan, run, outcome, mirror)
+    progress = Follower(request.pipeline_id, run)
+    with (
+        owned(run, request.environment.submission_id) as token,
+        reserved_space(run.root, RESERVE_BYTES) as give_back_reserve,
+    ):
+        job = _Job(request, run, token, progress, mirror)
+        try:
+            conclude(_carry_out(job, plan, announce))
+        except Stopped:
+            raise
+        except BaseException as error:
+            give_back_reserve()
+            with contextlib.suppress(OSError), make_display() as display:
+                progress.end("failed", display)
+            mirror.finish(run, MIRROR_WITHIN_S if isinstance(error, Exception) else STOP_WITHIN_S)
+            raise
+        return mirror.finish(run, MIRROR_WITHIN_S)
+
+
+def _carry_out(job: _Job, plan: Plan, announce: Callable[[Plan, RunDirectory], None]) -> Finished:
+    request, run = job.request, job.run
+    remove_leftovers(run)
+    adopt(plan, run)
+    changed = (*changed_margins(run, request.config), *looked_before(run, request.config))
+    plan = replace(plan, notices=(*plan.notices, *changed))
+    done = find_done(plan)
+    if is_finished(plan, run, done, request):
+        return Finished(run, (), (), nothing_to_do=True)
+    announce(plan, run)
+    write_start(request, plan, run)
+    outcome = _follow(job, plan, ends_without_room=True)
+    while outcome.without_room:
+        smaller = _with_smaller_caches(request, plan, run)
+        if smaller is not None:
+            plan = replace(smaller, notices=(*smaller.notices, *changed))
+            write_start(request, plan, run)
+        # If caches cannot get smaller, everything that fits is done and the rest is recorded as failed.
+        outcome = _follow(job, plan, ends_without_room=smaller is not None)
+    return _finish(plan, run, outcome)
 
 
 def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Plan | None:
@@ -118,22 +169,17 @@ def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Pla
     return smaller
 
 
-def _follow(
-    request: Request, plan: Plan, run: RunDirectory, token: str, mirror: BackgroundMirror, *, ends_without_room: bool
-) -> Ending:
+def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
     """Start Ray, have the orchestrator carry out the plan, and show its progress."""
-    progress = Follower(request.pipeline_id, run)
+    progress = job.progress
     with make_display() as display:
         try:
-            connect(request.environment, request.config.layout.threads)
-            job = _make_job(request, plan, run, token, ends_without_room)
-            outcome = orchestrate(job, lambda view: progress.show(view, display, mirror))
+            connect(job.request.environment, job.request.config.layout.threads)
+            order = _order(job, plan, ends_without_room)
+            outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
         except Stopped:
             progress.end("stopped", display)
-            mirror.hurry(run, STOP_WITHIN_S)
-            raise
-        except BaseException:
-            progress.end("failed", display)
+            job.mirror.finish(job.run, STOP_WITHIN_S)  # before Ray is shut down, which may take longer
             raise
         finally:
             ray.shutdown()
@@ -142,13 +188,15 @@ def _follow(
     return outcome
 
 
-def _make_job(request: Request, plan: Plan, run: RunDirectory, token: str, ends_without_room: bool) -> Job:
+def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
+    """Return what the orchestrator needs."""
+    request = job.request
     methodology = request.config.methodology
     return Job(
         config=request.config,
         plan=plan,
-        run_root=str(run.root),
-        owner_token=token,
+        run_root=str(job.run.root),
+        owner_token=job.token,
         placement=place_workers(request.config, plan),
         done=find_done(plan),
         description=_description(request),
@@ -167,12 +215,12 @@ def _description(request: Request) -> dict[str, Any]:
     }
 
 
-def _finish(plan: Plan, run: RunDirectory, outcome: Ending, mirror: BackgroundMirror) -> Finished:
-    """Write the failures and the manifest, and bring MLflow up to date."""
+def _finish(plan: Plan, run: RunDirectory, outcome: Ending) -> Finished:
+    """Write the failures and the manifest."""
     failures = tuple({"unit": one.unit, "phase": one.phase, "error": one.error} for one in outcome.failures)
     write_json(run.failures, [dict(failure) for failure in failures])
     write_manifest(plan, run, failures, outcome)
-    return Finished(run, (*failures, *mirror.close(run)), outcome.notices, nothing_to_do=False)
+    return Finished(run, failures, outcome.notices, nothing_to_do=False)
 
 
 def _make_mirror(request: Request) -> BackgroundMirror:

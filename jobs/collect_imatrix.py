@@ -46,8 +46,10 @@ from jobs._counter import Counter, TerminalReporter
 from jobs._imatrix_table import statistics_text
 from jobs._parser import Parser
 from jobs._stopping import NOTHING_STARTED, stoppable
+from jobs._terminal import complain, complain_of_disk, say
 from reporting.charts.importance import importance_chart
 from reporting.charts.style import render
+from reporting.escape import hanging
 from reporting.frames import IMPORTANCE_SCHEMA
 from reporting.wording import Words
 
@@ -110,10 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stoppable(NOTHING_STARTED):
             order = make_order(options)
         if not options.calibration:
-            print(
-                "no --calibration given: CPython's help topics are read, which are English and only about Python",
-                file=sys.stderr,
-            )
+            complain("no --calibration given: CPython's help topics are read, which are English and only about Python")
         with (
             stoppable("Finished groups are kept. Run the same command again to do the others."),
             Counter("importance matrix", total=order.dataset_size // order.ctx * order.ctx, unit="tokens") as counter,
@@ -122,13 +121,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         return arguments.fail(arguments.in_words_of(made, error), made.prog)
     except QuantAssayError as error:
-        print(f"{made.prog}: {error}", file=sys.stderr)
+        complain(f"{made.prog}: {hanging(str(error))}")
         return arguments.EXIT_FAILED
-    print(f"{order.output_path}: {manifest.n_tensors} tensors from {manifest.n_tokens:,} tokens, ", end="")
+    except OSError as error:
+        complain_of_disk(error)
+        say("Finished groups are kept. Free some disk space, and run the same command again to do the others.")
+        return arguments.EXIT_FAILED
     shared, each = (f" of {options.shards} processes", " each") if options.shards > 1 else ("", "")
-    print(f"{manifest.seconds:.1f} s{shared} ({manifest.tokens_per_second:,.0f} tokens/s{each})")
+    say(
+        f"{hanging(order.output_path)}: {manifest.n_tensors} tensors from {manifest.n_tokens:,} tokens, "
+        f"{manifest.seconds:.1f} s{shared} ({manifest.tokens_per_second:,.0f} tokens/s{each})"
+    )
     if manifest.token_weighting is not None:
-        print(f"weights: {_weights_text(manifest.token_weighting)}")
+        say(f"weights: {_weights_text(manifest.token_weighting)}")
     return arguments.EXIT_DONE
 
 
@@ -140,9 +145,9 @@ def show_matrix(path: str, chart: str | None) -> None:
     """
     matrix = read_imatrix(path, key="--show-statistics")
     statistics = statistics_of(matrix.entries)
-    print(statistics_text(path, statistics, layer_statistics(statistics)))
+    say(statistics_text(path, statistics, layer_statistics(statistics)))
     if matrix.weighting is not None:
-        print(f"weights: {_weights_text(matrix.weighting)}")
+        say(f"weights: {_weights_text(matrix.weighting)}")
     if chart is None:
         return
     output = check_chart(chart)
@@ -151,7 +156,7 @@ def show_matrix(path: str, chart: str | None) -> None:
     if drawn is None:
         raise BadInput(Fault("--show-statistics", path, "for a --chart, a matrix of a model's layers"))
     for file in render(drawn, output):
-        print(file)
+        say(hanging(str(file)))
 
 
 def check_chart(chart: str) -> Path:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs._parser import Parser
+from jobs._terminal import say
+from reporting.escape import hanging
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,16 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         from conf.environment import read_environment
         from jobs._checks import examine
     except ImportError as error:
-        print(f"MISSING  Packages: {error} (Python {platform.python_version()}, {sys.executable})")
-        print("         fix: Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
+        say(f"MISSING  Packages: {error} (Python {platform.python_version()}, {sys.executable})")
+        say("         fix: Run `make setup`, and start the jobs with its Python: .venv/bin/python.")
         return 1
     missing = 0
     for check in examine(read_environment(), options.storage, options.data_dir):
-        print(f"{'ok     ' if check.fix is None else 'MISSING'}  {check.name}: {check.found}", flush=True)
+        say(f"{'ok     ' if check.fix is None else 'MISSING'}  {check.name}: {hanging(check.found)}")
         if check.fix is not None:
             missing += 1
-            print(f"         fix: {check.fix}", flush=True)
-    print(f"{missing} to fix." if missing else "Nothing is missing.")
+            say(f"         fix: {hanging(check.fix)}")
+    say(f"{missing} to fix." if missing else "Nothing is missing.")
     return 1 if missing else 0
 
 

@@ -18,23 +18,28 @@ from conf.faults import BadInput, Fault
 from conf.files import exists, require_folder
 from conf.schema import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
+from jobs._terminal import complain, complain_of_disk, say
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
 from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.escape import hanging
 from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job and return the exit code: 0, or 2 for bad input."""
+    """Run the job and return the exit code: 0, 1 if the disk is full or fails, or 2 for bad input."""
     options = parser().parse_args(arguments)
     try:
         paths, notices = _write(options)
     except BadInput as error:
-        print(error, file=sys.stderr)
+        complain(hanging(str(error)))
         return EXIT_BAD_INPUT
+    except OSError as error:
+        complain_of_disk(error)
+        return 1
     for notice in notices:
-        print(f"Notice: {notice}")
+        say(f"Notice: {hanging(notice)}")
     for path in paths:
-        print(path)
+        say(hanging(str(path)))
     return 0
 
 

@@ -31,6 +31,7 @@ from jobs._parser import Parser
 from jobs._request import Request
 from jobs._runner import prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
+from jobs._terminal import complain_of_disk, say
 
 RENAMED_FLAGS = {"--model": "--models", "--arm": "--models", "--storage": "--output", "--pipeline-id": "--output"}
 """This job's flags, by the flags of the main job that set the same."""
@@ -84,14 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_paths_in_job(config, options.config, environment)
             words = sys.argv[1:] if argv is None else list(argv)
             command = job_command("evaluate", words)
-            request = Request(config, output.name, environment, command, False, output)
+            request = Request(
+                config, output.name, environment, command, False, output, wait_for_mlflow=not options.no_mlflow_wait
+            )
             plan = prepare(request)
         if options.dry_run:
-            print(pipeline.describe_plan(plan, config))
+            say(pipeline.describe_plan(plan, config))
             return arguments.EXIT_DONE
         return pipeline.run(request, plan)
     except BadInput as error:
         return arguments.fail(error, made.prog, RENAMED_FLAGS)
+    except OSError as error:  # before the start: downloads
+        complain_of_disk(error)
+        return arguments.EXIT_FAILED
 
 
 def find_arms(specs: Sequence[str]) -> dict[str, str]:

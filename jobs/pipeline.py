@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from ray.exceptions import RayError
 
 from actors.errors import NoPlaceError, RayNotStarted
+from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.precision import describe_precision, precision_of
-from actors.orchestrator.room import quantization_bytes
+from actors.orchestrator.room import disk_bytes, quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
 from actors.store import RunDirectory, exists, mlflow_database_path, read_json
@@ -35,6 +36,8 @@ from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
 from jobs._runner import carry_out, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
+from jobs._terminal import complain, complain_of_disk, say
+from reporting.escape import hanging, one_line
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -75,32 +78,66 @@ def main(argv: Sequence[str] | None = None) -> int:
             pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
             words = sys.argv[1:] if argv is None else list(argv)
             command = job_command("pipeline", words)
-            request = Request(config, pipeline_id, environment, command, True, config.storage)
+            wait = not options.no_mlflow_wait
+            request = Request(config, pipeline_id, environment, command, True, config.storage, wait_for_mlflow=wait)
             plan = prepare(request)
         if options.dry_run:
-            print(describe_plan(plan, config))
+            say(describe_plan(plan, config))
             return arguments.EXIT_DONE
         return run(request, plan)
     except BadInput as error:
         return arguments.fail(error, made.prog)
+    except OSError as error:  # before the start: downloads, and models that are converted
+        complain_of_disk(error)
+        return arguments.EXIT_FAILED
 
 
 def run(request: Request, plan: Plan) -> int:
     """Carry out the plan, print how it ended, and return the exit code."""
+    ended: list[Finished] = []
+
+    def conclude(finished: Finished) -> None:
+        ended.append(finished)
+        say(closing(request, finished))
+
     try:
-        finished = carry_out(request, plan, lambda plan, run: print(announcement(request, plan, run), flush=True))
+        not_mirrored = carry_out(request, plan, lambda plan, run: say(announcement(request, plan, run)), conclude)
     except Stopped as stopped:
-        print(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
+        say(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
     except KeyboardInterrupt:  # while Ray starts or ends; in between, `Stopped` is raised
-        print(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
+        say(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
         return arguments.EXIT_INTERRUPTED
     except (RayError, NoPlaceError, RayNotStarted) as error:
-        print(f"Ray or the orchestrator failed: {error}", file=sys.stderr)
-        print(f"Finished work is kept. To continue, {_same_command(request)}.")
+        complain(f"Ray or the orchestrator failed: {hanging(str(error))}")
+        say(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
-    print(closing(request, finished))
-    return arguments.EXIT_FAILED if finished.failures else arguments.EXIT_DONE
+    except OSError as error:
+        complain_of_disk(error)
+        say(f"Finished work is kept. {_missing_space(request, plan)}To continue, {_same_command(request)}.")
+        return arguments.EXIT_FAILED
+    if not_mirrored:
+        say(_mirror_later(request, not_mirrored))
+    failed = ended[0].failures or (not_mirrored and request.wait_for_mlflow)
+    return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
+
+
+def _missing_space(request: Request, plan: Plan) -> str:
+    """Say how much space the rest of the plan misses; nothing if there is enough."""
+    needed, free = disk_bytes(request.config, plan, find_done(plan))
+    where = request.config.storage.absolute()
+    return f"Free at least {(needed - free) / 2**20:,.0f} MiB on the disk of {where}. " if needed > free else ""
+
+
+def _mirror_later(request: Request, reason: str) -> str:
+    """Say that MLflow is not up to date, and how to change that."""
+    given = request.config.pipeline_id is not None
+    command = request.command if given else f"{request.command} --pipeline-id {request.pipeline_id}"
+    return (
+        f"MLflow is not up to date: {one_line(reason, 300)}\n"
+        "The results above are complete. The same command brings MLflow up to date, and repeats no finished work:\n"
+        f"  {command}"
+    )
 
 
 def _same_command(request: Request) -> str:
@@ -149,8 +186,8 @@ def closing(request: Request, finished: Finished) -> str:
         lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
     if exists(run.comparison):
         lines += ["", summary_table(read_json(run.comparison), read_json(run.analysis)), ""]
-    lines += [f"Notice: {notice}" for notice in finished.notices]
-    lines += [f"FAILED {failure['unit']}: {failure['error']}" for failure in finished.failures]
+    lines += [f"Notice: {hanging(notice)}" for notice in finished.notices]
+    lines += [f"FAILED {hanging(failure['unit'])}: {hanging(failure['error'])}" for failure in finished.failures]
     lines.append("Where to look:")
     for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
         if exists(path):
@@ -189,7 +226,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker, "
         f"{evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker",
     ]
-    lines += [f"Notice: {notice}" for notice in plan.notices]
+    lines += [f"Notice: {hanging(notice)}" for notice in plan.notices]
     return "\n".join(lines)
 
 

@@ -36,6 +36,8 @@ from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
 from jobs._parser import Parser
 from jobs._stopping import NOTHING_STARTED, stoppable
+from jobs._terminal import complain_of_disk, say
+from reporting.escape import hanging
 
 DEFAULT_FORMATS = "bf16,q8_0,q4_k_m"
 
@@ -73,6 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
         return arguments.fail(arguments.in_words_of(made, error), made.prog)
+    except OSError as error:
+        complain_of_disk(error)
+        say("Finished files are kept. Free some disk space, and run the same command again to make the others.")
+        return arguments.EXIT_FAILED
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 
 
@@ -204,15 +210,15 @@ def _make(order: QuantizeOrder, place: str) -> bool:
     """
     files = ArmFiles.in_shared_folder(order.output_path)
     if files.are_complete() and (read_object(files.manifest) or {}).get("key") == order.key:
-        print(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
+        say(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
         return True
     try:
         with Steps(f"{place} {order.arm}", unit="tensors") as steps:
             manifest = make_arm(order, files, steps.show)
     except QuantAssayError as error:
-        print(f"{place} {order.arm}: failed: {error}", flush=True)
+        say(f"{place} {order.arm}: failed: {hanging(str(error))}")
         return False
-    print(f"{place} {order.arm}: {_describe(files.gguf, manifest)}", flush=True)
+    say(f"{place} {order.arm}: {_describe(files.gguf, manifest)}")
     return True
 
 

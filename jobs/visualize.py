@@ -16,23 +16,28 @@ from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
+from jobs._terminal import complain, complain_of_disk, say
 from reporting.charts.draw import draw_charts
+from reporting.escape import hanging
 from reporting.file_names import COMPARISON
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job and return the exit code: 0, or 2 for bad input."""
+    """Run the job and return the exit code: 0, 1 if the disk is full or fails, or 2 for bad input."""
     options = parser().parse_args(arguments)
     try:
         output = _output(Path(options.output))
         files = draw_charts(options.results, output.parent, options.lang, output.stem, plain_bars=options.plain_bars)
     except BadInput as error:
-        print(error, file=sys.stderr)
+        complain(hanging(str(error)))
         return EXIT_BAD_INPUT
+    except OSError as error:
+        complain_of_disk(error)
+        return 1
     for notice in files.notices:
-        print(f"Notice: {notice}")
+        say(f"Notice: {hanging(notice)}")
     for path in files.paths:
-        print(path)
+        say(hanging(str(path)))
     return 0
 
 

@@ -1,11 +1,13 @@
 """Make foreign text inert: text from models, data sets and names must never act as markup or control codes.
 
-`visible` neutralises control characters (terminal escapes, bidirectional overrides); `markdown`, `code` and `block`
-neutralise Markdown. jinja2's autoescape escapes HTML, and the chart renderer escapes SVG.
+`visible` neutralises control characters (terminal escapes, bidirectional overrides). `hanging` also indents further
+lines, so that none looks like one of ours, and `json_line` does it for JSON. `markdown`, `code` and `block` neutralise
+Markdown. jinja2's autoescape escapes HTML, and the chart renderer escapes SVG.
 """
 
 from __future__ import annotations
 
+import json
 import re
 
 _CONTROLS = re.compile(
@@ -27,6 +29,20 @@ def visible(text: str) -> str:
     """Return `text` with control and invisible characters shown as code points, tabs as spaces, line ends as LF."""
     text = text.replace("\r\n", "\n").replace("\t", "    ")
     return _CONTROLS.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
+
+
+def hanging(text: str, indent: str = "    ") -> str:
+    """Return inert text for a terminal: all lines but the first are indented, so that none looks like one of ours."""
+    return visible(text).rstrip("\n").replace("\n", f"\n{indent}")
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON without a control or invisible character. It is read back unchanged."""
+    return _CONTROLS.sub(_json_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return json.dumps(match.group())[1:-1]
 
 
 def one_line(text: str, limit_chars: int = 80) -> str:

@@ -40,6 +40,18 @@ def test_a_second_live_owner_is_refused_and_the_first_is_named(tmp_path: Path) -
             process.kill()
 
 
+@pytest.mark.parametrize("is_there", ["file in place of the run directory", "folder in place of the lock", "pipe"])
+def test_what_is_no_run_directory_is_refused(tmp_path: Path, is_there: str) -> None:
+    run = RunDirectory(tmp_path / "p")
+    if is_there.startswith("file"):
+        run.root.write_text("mine")
+    else:
+        run.root.mkdir()
+        os.mkfifo(run.lock) if is_there == "pipe" else run.lock.mkdir()
+    with pytest.raises(BadInput, match=r"--pipeline-id: got 'p'.* is not a (file|folder)"), owned(run, None):
+        pass
+
+
 def test_a_dead_owner_is_replaced(tmp_path: Path) -> None:
     with hold(tmp_path / "p") as process:
         os.kill(process.pid, signal.SIGKILL)

@@ -2,30 +2,44 @@
 
 Chats go to `/chat/completions`, plain completions to `/completions`. Each answer is one request with its own seed.
 top_k and min_p are sent in the form that the servers of llama.cpp and vLLM accept. The number of simultaneous requests
-is limited, and each has a timeout. If the server is busy or unreachable, the client retries with growing backoff.
+is limited. Each request has a limit in seconds and in bytes (`bounded_http`). If the server is busy or unreachable, the
+client retries with growing backoff.
 
-An empty or truncated answer is the model's failure and is scored. An endpoint that is unreachable or refuses is our
-failure: the block fails, its records stay unscored, and running the same command again retries it. This interface does
-not offer likelihoods.
+An empty or truncated answer is the model's failure and is scored. An endpoint that is unreachable, refuses, or returns
+something that is not a completion is our failure: the block fails, its records stay unscored, and running the same
+command again retries it. This interface does not offer likelihoods.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import openai
 
-from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
+from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, FinishReason, Measured, Refused, Usage
+from actors.engines.bounded_http import BoundedClient
+from actors.engines.completion import BadTokenCount, CompletionText, read_completion
 from actors.errors import EndpointFailed
 from actors.orders import Endpoint, Generate, Item, ReportTokens
 from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
-TOO_LONG = "context_too_long"
+BAD_COUNTS = "endpoint_counts_no_tokens"
 _NO_KEY = "none"  # your own server may need no key, but the client does
+_TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+"""Error codes of OpenAI and llama.cpp for a prompt that does not fit the context."""
+_TOO_LONG_SENTENCES = re.compile(
+    r"the request exceeds the available context size"  # llama.cpp before its own error type
+    r"|This model's maximum context length is \d+ tokens"  # vLLM
+    r"|The input \(\d+ tokens\) is longer than the model's context length"  # SGLang
+)
+"""How the message begins on servers that give no code of their own, only the number 400."""
+_NO_CODES = {"", "400", "badrequesterror", "invalid_request_error", "bad_request_error"}
 
 
 class OpenAIEngine:
@@ -34,17 +48,24 @@ class OpenAIEngine:
     def __init__(self, endpoint: Endpoint, key: str | None) -> None:
         self._endpoint = endpoint
         self._key = key or _NO_KEY
-        self._client = openai.OpenAI(
-            base_url=endpoint.url,
+        parts = urlsplit(endpoint.url)
+        self._address = parts._replace(query="").geturl()
+        self._http = BoundedClient(timeout_s=endpoint.timeout_s, connections=endpoint.concurrency)
+        self._client = openai.AsyncOpenAI(
+            base_url=self._address,
+            default_query=dict(parse_qsl(parts.query)),
             api_key=self._key,
             timeout=endpoint.timeout_s,
             max_retries=endpoint.attempts - 1,
+            http_client=self._http,
         )
+        self._runner = asyncio.Runner()
         self._usage = Usage()
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._runner.run(self._client.close())
+        self._runner.close()
 
     def take_usage(self) -> Usage:
         """Return the work since the last call. All time counts as decoding: prompts are not timed separately."""
@@ -54,19 +75,13 @@ class OpenAIEngine:
     def generate(
         self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
     ) -> list[Answer | Refused]:
-        """Return one answer per item and seed. Raise `EndpointFailed` if a request fails."""
+        """Return one answer per item and seed. Raise `EndpointFailed` at the first failure, and drop the others."""
         started = time.perf_counter()
-        answers: list[Answer | Refused] = []
-        pool = ThreadPoolExecutor(self._endpoint.concurrency)
+        questions = [(item, seed) for item in items for seed in seeds]
         try:
-            futures = [pool.submit(self._ask, item, seed, sampling) for item in items for seed in seeds]
-            for future in futures:
-                answer = future.result()
-                answers.append(answer)
-                if isinstance(answer, Answer):
-                    report(answer.prompt_tokens + answer.completion_tokens)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            answers = self._runner.run(self._ask_all(questions, sampling, report))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         given = [answer for answer in answers if isinstance(answer, Answer)]
         self._usage = Usage(
             prompt_tokens=sum(answer.prompt_tokens for answer in given),
@@ -81,7 +96,23 @@ class OpenAIEngine:
     def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
         return [Refused(NO_LIKELIHOODS) for _ in items]
 
-    def _ask(self, item: Item, seed: int, sampling: Sampling) -> Answer | Refused:
+    async def _ask_all(
+        self, questions: Sequence[tuple[Item, int]], sampling: Sampling, report: ReportTokens
+    ) -> list[Answer | Refused]:
+        free = asyncio.Semaphore(self._endpoint.concurrency)
+
+        async def ask(item: Item, seed: int) -> Answer | Refused:
+            async with free:
+                answer = await self._ask(item, seed, sampling)
+            if isinstance(answer, Answer):
+                report(answer.prompt_tokens + answer.completion_tokens)
+            return answer
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask(item, seed)) for item, seed in questions]
+        return [task.result() for task in tasks]
+
+    async def _ask(self, item: Item, seed: int, sampling: Sampling) -> Answer | Refused:
         task = item.task
         if not isinstance(task, Generate):
             raise TypeError(f"{item.item_id}: expected a Generate task, got {type(task).__name__}")
@@ -95,37 +126,52 @@ class OpenAIEngine:
             "extra_body": {"top_k": sampling.top_k, "min_p": sampling.min_p},
         }
         try:
-            return self._chat(task, asked) if task.chat else self._completion(task, asked)
+            return _answer(await self._ask_endpoint(task, asked))
+        except BadTokenCount:
+            return Refused(BAD_COUNTS)
         except openai.BadRequestError as error:
-            if "context" in str(error).casefold():
-                return Refused(TOO_LONG)
-            raise self._failed(error) from None
+            if _is_too_long(error.body):
+                return Refused(CONTEXT_TOO_LONG)
+            raise self._failed(f"{type(error).__name__}: {error}") from None
+        except openai.APIConnectionError as error:
+            reason = f": {error.__cause__}" if str(error.__cause__ or "") else ""
+            raise self._failed(f"{type(error).__name__}: {error}{reason}") from None
         except openai.OpenAIError as error:
-            raise self._failed(error) from None
+            raise self._failed(f"{type(error).__name__}: {error}") from None
+        except EndpointFailed as error:
+            raise self._failed(str(error)) from None
 
-    def _chat(self, task: Generate, asked: dict[str, Any]) -> Answer:
-        messages: Any = [{"role": message.role, "content": message.content} for message in task.messages]
-        said = self._client.chat.completions.create(messages=messages, **asked)
-        if not said.choices:
-            raise EndpointFailed(f"{self._endpoint.url} returned no choice")
-        choice = said.choices[0]
-        return _answer(choice.message.content, choice.finish_reason, said.usage)
+    async def _ask_endpoint(self, task: Generate, asked: dict[str, Any]) -> CompletionText:
+        """Send one request, and read its raw answer: the client's own types would accept an answer of another form."""
+        if task.chat:
+            messages: Any = [{"role": message.role, "content": message.content} for message in task.messages]
+            raw = await self._client.chat.completions.with_raw_response.create(messages=messages, **asked)
+        else:
+            prompt = "".join(message.content for message in task.messages)
+            raw = await self._client.completions.with_raw_response.create(prompt=prompt, **asked)
+        return read_completion(raw.content, raw.headers.get("content-type", ""), chat=task.chat)
 
-    def _completion(self, task: Generate, asked: dict[str, Any]) -> Answer:
-        prompt = "".join(message.content for message in task.messages)
-        said = self._client.completions.create(prompt=prompt, **asked)
-        if not said.choices:
-            raise EndpointFailed(f"{self._endpoint.url} returned no choice")
-        choice = said.choices[0]
-        return _answer(choice.text, choice.finish_reason, said.usage)
-
-    def _failed(self, error: openai.OpenAIError) -> EndpointFailed:
+    def _failed(self, reason: str) -> EndpointFailed:
         # Some servers repeat the API key in their answer.
-        message = str(error).replace(self._key, "***") if self._key != _NO_KEY else str(error)
-        return EndpointFailed(f"{self._endpoint.url} ({self._endpoint.model}): {type(error).__name__}: {message[:500]}")
+        message = reason.replace(self._key, "***") if self._key != _NO_KEY else reason
+        return EndpointFailed(f"{self._address} ({self._endpoint.model}): {message[:500]}")
 
 
-def _answer(text: str | None, finish: str | None, usage: Any) -> Answer:
-    reason: FinishReason = "length" if finish == "length" else "stop"
-    prompt_tokens, completion_tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    return Answer(text or "", None, prompt_tokens, completion_tokens, reason)
+def _is_too_long(body: object) -> bool:
+    """Return whether a refusal says that the prompt does not fit the context.
+
+    The error code decides. The message decides only where a server has no codes: then it must begin with that server's
+    own sentence, because any message may contain the word "context".
+    """
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping):
+        return False
+    codes = {str(error.get(name) or "").casefold() for name in ("code", "type")}
+    if codes & _TOO_LONG_CODES:
+        return True
+    return codes <= _NO_CODES and _TOO_LONG_SENTENCES.match(str(error.get("message"))) is not None
+
+
+def _answer(said: CompletionText) -> Answer:
+    reason: FinishReason = "length" if said.finish_reason == "length" else "stop"
+    return Answer(said.text, None, said.prompt_tokens, said.completion_tokens, reason)

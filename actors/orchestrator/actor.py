@@ -33,6 +33,7 @@ from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.store import RunDirectory, read_jsonl
 from actors.visualization.actor import VisualizationWorker
+from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
 
 POLL_S = 0.5
@@ -245,6 +246,7 @@ class Orchestrator:
             self._loop.finish(worker, records, time.monotonic())
 
     def _fail(self, worker: Worker, error: RayError) -> None:
+        _stop_if_disk_failed(error)
         with self._lock:
             self._loop.fail(worker, _work_error(error))
         if worker not in self._loop.workers:
@@ -292,6 +294,7 @@ class Orchestrator:
                 result = ray.get(getattr(worker, method).remote(order))
                 break
             except RayError as error:
+                _stop_if_disk_failed(error)
                 failed = _work_error(error)
                 if failed.kind == "worker_died" and attempt < self._job.config.execution.attempts:
                     continue
@@ -304,6 +307,13 @@ class Orchestrator:
             notices = self._loop.notices
             notices.extend(notice for notice in result.notices if notice not in notices)
         return [str(path) for path in result.paths]
+
+
+def _stop_if_disk_failed(error: RayError) -> None:
+    """Raise `WriteFailed` if a worker failed because of the disk: all others would work in vain, too."""
+    cause = getattr(error, "cause", None)
+    if is_disk_failure(cause):
+        raise WriteFailed(str(cause)) from None
 
 
 def _work_error(error: RayError) -> WorkError:

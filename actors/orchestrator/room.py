@@ -21,11 +21,16 @@ DISK_SLACK_BYTES = 512 * 2**20
 """Disk space for records, charts, documents and MLflow, in addition to the GGUFs."""
 
 
-def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
-    """Raise `BadInput` if the GGUFs of a plan do not fit on the disk of the storage. `done`: units that are done."""
+def disk_bytes(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> tuple[int, int]:
+    """Return how many bytes on the disk of the storage the rest of a plan needs, and how many are free there."""
     finished = set(done)
     needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in finished) + DISK_SLACK_BYTES
-    free = shutil.disk_usage(existing_parent(config.storage)).free
+    return needed, shutil.disk_usage(existing_parent(config.storage)).free
+
+
+def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
+    """Raise `BadInput` if the GGUFs of a plan do not fit on the disk of the storage. `done`: units that are done."""
+    needed, free = disk_bytes(config, plan, done)
     if needed > free:
         raise BadInput(
             Fault(

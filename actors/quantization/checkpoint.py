@@ -52,14 +52,20 @@ def small_files(names: Collection[str]) -> list[str]:
     return sorted(name for name in names if "/" not in name and (name.endswith(_SMALL_SUFFIXES) or name == _CARD))
 
 
-def weight_files(names: Collection[str], index: Mapping[str, Any] | None) -> list[str]:
+def weight_files(names: Collection[str], index: Mapping[str, Any] | None, *, key: str, got: str) -> list[str]:
     """Return the safetensors files: those named in the index, or `model*.safetensors` without an index.
 
-    The index comes first because repositories may contain the same weights twice, under different names.
+    The index comes first because repositories may contain the same weights twice, under different names. Raise
+    `BadInput` if it names anything but safetensors files of the same folder: a pickle, say, or `../other.safetensors`.
     """
     if index is not None:
         named = index.get("weight_map")
-        return sorted({str(file) for file in named.values()}) if isinstance(named, dict) else []
+        files = {str(file) for file in named.values()} if isinstance(named, dict) else set()
+        others = sorted(file for file in files if "/" in file or "\\" in file or not file.endswith(".safetensors"))
+        if others:
+            allowed = f"a {INDEX} that names safetensors files of its own folder (it names {others[0]!r})"
+            raise BadInput(Fault(key, got, allowed, "Save the checkpoint as safetensors."))
+        return sorted(files)
     return sorted(name for name in names if name.startswith("model") and name.endswith(".safetensors"))
 
 
@@ -109,7 +115,7 @@ def read_checkpoint(folder: Path, name: str, *, key: str, got: str) -> Checkpoin
     if not isinstance(architectures, list) or not architectures:
         raise BadInput(Fault(key, got, f"a {CONFIG} that names its `architectures`", "Use the model's original file."))
     index = read_object(folder / INDEX, key=key, got=got) if INDEX in names else None
-    weights = weight_files(names, index)
+    weights = weight_files(names, index, key=key, got=got)
     missing = [file for file in weights if file not in names]
     if missing or not weights:
         what = ", ".join(missing[:3]) or "every file"
@@ -137,7 +143,7 @@ def read_object(path: Path, *, key: str, got: str) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object. Raise `BadInput` for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(Fault(key, got, f"a readable {path.name} ({error})", "Download or copy it again.")) from error
     if not isinstance(values, dict):
         raise BadInput(Fault(key, got, f"a {path.name} that holds an object", "Download or copy it again."))
@@ -171,7 +177,7 @@ def _tensors(path: Path, *, key: str, got: str) -> Iterator[_Tensor]:
         rows = list(header.values())
         end = 8 + length + max((row["data_offsets"][1] for row in rows), default=0)
         tensors = [_Tensor(row["dtype"], tuple(row["shape"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise BadInput(fault) from error
     if path.stat().st_size < end:
         raise BadInput(fault)

@@ -10,6 +10,7 @@ Converted files are cached by the content of the checkpoint, so the same weights
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -153,15 +154,20 @@ def _run(python: Path, checkpoint: Checkpoint, output: Path, *, key: str, report
 
 
 def link_data_files(checkpoint: Checkpoint, folder: Path) -> None:
-    """Fill a folder with links to the checkpoint's files. Configuration files are copies that name no programs."""
+    """Fill a folder with links to the checkpoint's files. JSON files are written anew, without the names of programs.
+
+    The bytes of a file cannot show whether it names programs, because JSON can spell the same key in many ways. A file
+    that is no JSON is left out: nobody could read it, except a reader that takes it for something else.
+    """
     folder.mkdir()
     for name in checkpoint.files:
         source = (checkpoint.folder / name).resolve()
-        if name.endswith(".json") and CODE_KEY.encode() in source.read_bytes():
-            values = json.loads(source.read_text(encoding="utf-8"))
-            (folder / name).write_text(json.dumps(_without_code(values)), encoding="utf-8")
-        else:
+        if not name.casefold().endswith(".json"):
             (folder / name).symlink_to(source)
+            continue
+        with contextlib.suppress(ValueError, RecursionError):
+            values = json.loads(source.read_bytes())
+            (folder / name).write_text(json.dumps(_without_code(values)), encoding="utf-8")
 
 
 def _without_code(value: Any) -> Any:

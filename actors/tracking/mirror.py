@@ -30,14 +30,20 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
-from mlflow.exceptions import MlflowException
+from mlflow.environment_variables import (
+    MLFLOW_DISABLE_TELEMETRY,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+)
 from mlflow.telemetry import set_telemetry_client
 
 from actors.machine import existing_parent
 from actors.store import content_hash, exists, folder_aside, remove_leftovers
+from actors.tracking.attempt import Attempt
 from actors.tracking.runs import TrackedFile, TrackedPipeline, TrackedRun, read_pipeline
 from conf.faults import BadInput, Fault
+from reporting.escape import one_line
 
 PIPELINE_TAG = "quant_assay.pipeline_id"
 UNIT_TAG = "quant_assay.unit"
@@ -51,6 +57,10 @@ EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
 T = TypeVar("T")
 
 REACH_TIMEOUT_S = 5.0
+CHECK_WITHIN_S = 12.0
+"""Time for the whole check. A server that does not answer is told within 15 seconds, with the time to start the job."""
+_REQUEST_TIMEOUT_S, _RETRIES = 20, 2
+"""MLflow's own values are 120 and 7: one update would try for hours if a server hangs. The next update tries again."""
 _PARAMS_PER_BATCH = 100  # MLflow's limit. It takes at most 1000 parameters, metrics and tags together per call.
 _METRICS_PER_BATCH = 500
 
@@ -153,10 +163,14 @@ class Mirror:
         if tags.get(VALUES_TAG) == values and tags.get(FILES_TAG) == files:
             return str(known.info.run_id if known else ""), False
         run_id = known.info.run_id if known else self._create(pipeline, run, experiment_id)
+        ended_badly = run.status in {"FAILED", "KILLED"}
+        if ended_badly:
+            self._set_status(run_id, run)  # first, because what stopped the run, a full disk say, may stop this as well
         if tags.get(FILES_TAG) != files:
             self._log_files(run_id, run.files)
         self._log_values(run_id, run, known)
-        self._set_status(run_id, run)
+        if not ended_badly:
+            self._set_status(run_id, run)
         # The digests come last, so an update that was interrupted is repeated.
         parent = {PARENT_TAG: parent_id} if parent_id else {}
         self._log_tags(run_id, {**run.notes, **parent, VALUES_TAG: values, FILES_TAG: files})
@@ -202,34 +216,38 @@ class Mirror:
 
 
 def check_reachable(uri: str) -> None:
-    """Raise `BadInput` within seconds if nothing answers at `uri`, or if it refuses access.
+    """Raise `BadInput` within `CHECK_WITHIN_S` if no MLflow answers at `uri`, or if it refuses access.
 
-    MLflow's own client retries for minutes before it gives up. That is right in the middle of a job, but wrong before
-    it starts.
+    MLflow's own client retries for minutes before it gives up, and waits for ever for an answer that trickles in.
     """
     _silence_mlflow()
-    try:
-        parts = urllib.parse.urlsplit(uri)
-        if parts.scheme in {"http", "https"}:
-            _check_http(uri)
-            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
-        elif parts.hostname:
-            socket.create_connection(
-                (parts.hostname, parts.port or _DATABASE_PORTS[parts.scheme.partition("+")[0]]), REACH_TIMEOUT_S
-            ).close()
-        elif parts.scheme.startswith("sqlite"):
-            _check_sqlite_folder(uri)
-    except (OSError, ValueError, KeyError, MlflowException) as error:
-        reason = mask_secrets(str(error)).replace("\n", " ")[:200]
-        raise BadInput(
-            Fault(
-                "MLFLOW_TRACKING_URI",
-                mask_secrets(uri),
-                "the address of an MLflow server or store that answers",
-                f"({type(error).__name__}: {reason}) Start the server, correct the address, or unset the variable: "
-                "without it, an SQLite file in the storage is used.",
-            )
-        ) from None
+    attempt = Attempt(lambda: _reach(uri))
+    has_ended = attempt.ended_within(CHECK_WITHIN_S)
+    if has_ended and attempt.error is None:
+        return
+    reason = f"{type(attempt.error).__name__}: {attempt.error}" if has_ended else f"no answer in {CHECK_WITHIN_S:g} s"
+    raise BadInput(
+        Fault(
+            "MLFLOW_TRACKING_URI",
+            mask_secrets(uri),
+            "the address of an MLflow server or store that answers",
+            f"({one_line(mask_secrets(reason), 200)}) Start the server, correct the address, or unset the variable: "
+            "without it, an SQLite file in the storage is used. With --no-mlflow-wait the job starts all the same, and "
+            "MLflow is brought up to date as soon as it answers.",
+        )
+    )
+
+
+def _reach(uri: str) -> None:
+    parts = urllib.parse.urlsplit(uri)
+    if parts.scheme in {"http", "https"}:
+        _check_http(uri)
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+    elif parts.hostname:
+        port = parts.port or _DATABASE_PORTS[parts.scheme.partition("+")[0]]
+        socket.create_connection((parts.hostname, port), REACH_TIMEOUT_S).close()
+    elif parts.scheme.startswith("sqlite"):
+        _check_sqlite_folder(uri)
 
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -297,9 +315,17 @@ def _has_other_params(known: Run, run: TrackedRun) -> bool:
 
 
 def _silence_mlflow() -> None:
-    """Keep messages of MLflow and alembic out of the job's output, and stop MLflow from sending usage reports."""
+    """Keep messages of MLflow and alembic out of the job's output, and stop MLflow from sending usage reports.
+
+    Also let its client give up sooner, unless the user has set how long it tries.
+    """
+    if not MLFLOW_HTTP_REQUEST_TIMEOUT.is_set():  # type: ignore[no-untyped-call]
+        MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_S)  # type: ignore[no-untyped-call]
+    if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # type: ignore[no-untyped-call]
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)  # type: ignore[no-untyped-call]
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # type: ignore[no-untyped-call]
     MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
     set_telemetry_client()  # type: ignore[no-untyped-call]
-    for name in ("mlflow", "alembic", "git"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("mlflow", "alembic", "git", "urllib3"):
+        # Not even errors: what matters is raised as well, and is told once, in one line.
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -50,6 +50,7 @@ _CODES = {
     "endpoint": ("エンドポイント", "endpoint"),
     "endpoint_gives_no_likelihoods": ("エンドポイントが尤度を返さない", "the endpoint returns no likelihoods"),
     "findings_failed": ("集計に失敗", "the findings could not be computed"),
+    "endpoint_counts_no_tokens": ("エンドポイントのトークン数が不正", "the endpoint's token counts are invalid"),
     "no_score": ("得点なし", "no score given"),
     "score_is_no_number": ("得点が数でない", "the score is no number"),
     "score_not_finite": ("得点が有限でない", "the score is not finite"),

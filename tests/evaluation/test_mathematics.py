@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from actors.engines import Answer, FinishReason
@@ -12,6 +14,7 @@ from actors.evaluation.scorers.mathematics import (
     OVER_MEMORY,
     OVER_TIME,
     Comparer,
+    ComparisonFailed,
     Limits,
     score_mathematics,
 )
@@ -98,6 +101,30 @@ def test_a_process_that_hangs_is_killed_after_the_wall_time() -> None:
         assert comparer.compare("3", "2^{2^{2^{2^{2^{2}}}}}") == OVER_TIME
     finally:
         comparer.close()
+
+
+def test_a_process_that_reads_nothing_any_more_is_killed_after_the_wall_time() -> None:
+    before = psutil.Process().children()
+    comparer = Comparer(Limits(wall_s=3.0))
+    try:
+        assert comparer.compare("3", "6/2") is True
+        (child,) = [one for one in psutil.Process().children() if one not in before]
+        child.suspend()
+        started = time.monotonic()
+        # Longer than the pipe takes before somebody reads it.
+        assert comparer.compare("3", "1+" * 200_000 + "1") == OVER_TIME
+        assert time.monotonic() - started < 10
+        assert not child.is_running()
+        assert comparer.compare("3", "6/2") is True
+    finally:
+        comparer.close()
+
+
+def test_a_process_that_does_not_start_is_killed() -> None:
+    before = psutil.Process().children()
+    with pytest.raises(ComparisonFailed):
+        Comparer(Limits(start_s=0.01)).compare("3", "6/2")
+    assert psutil.Process().children() == before
 
 
 @pytest.mark.parametrize(

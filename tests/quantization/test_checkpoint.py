@@ -52,6 +52,10 @@ def without(name: str) -> dict[str, bytes]:
     return {key: content for key, content in checkpoint_files().items() if key != name}
 
 
+def with_weights_in(file: object) -> dict[str, bytes]:
+    return {**checkpoint_files(), "model.safetensors.index.json": json.dumps({"weight_map": {"a": file}}).encode()}
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -64,9 +68,15 @@ def without(name: str) -> dict[str, bytes]:
         ({"config.json": b"{}", "x.txt": b""}, r"there is no model\*\.safetensors"),
         ({**checkpoint_files(), "config.json": b"{"}, r"a readable config\.json"),
         ({**checkpoint_files(), "config.json": b"[]"}, "holds an object"),
+        ({**checkpoint_files(), "config.json": b"[" * 100_000}, r"a readable config\.json"),
         ({**checkpoint_files(), "config.json": b"{}"}, "names its `architectures`"),
         ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"short"}, "is not one, or is cut short"),
         ({**checkpoint_files(), "model-00001-of-00002.safetensors": b"\xff" * 64}, "is not one, or is cut short"),
+        (with_weights_in("model.bin"), r"safetensors files of its own folder \(it names 'model\.bin'\)"),
+        (with_weights_in("../model.safetensors"), "safetensors files of its own folder"),
+        (with_weights_in("/etc/model.safetensors"), "safetensors files of its own folder"),
+        (with_weights_in(["model.safetensors"]), "safetensors files of its own folder"),
+        (with_weights_in("\x1b[31mx"), r"it names '\\x1b\[31mx'"),
     ],
 )
 def test_unusable_checkpoints_are_refused_before_conversion(
@@ -75,6 +85,35 @@ def test_unusable_checkpoints_are_refused_before_conversion(
     with pytest.raises(BadInput, match=message) as caught:
         read(write_files(tmp_path, files))
     assert "'given'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        rb'{"\u0061uto_map": {"AutoTokenizer": ["x.Own", null]}, "bos_token": "<s>"}',
+        rb'{"auto_map": 1, "auto\u005fmap": {"AutoTokenizer": ["x.Own", null]}, "bos_token": "<s>"}',
+        '{"auto_map": {"AutoTokenizer": ["x.Own", null]}, "bos_token": "<s>"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"auto_map": {"AutoTokenizer": ["x.Own", null]}, "bos_token": "<s>"}',
+    ],
+)
+def test_no_spelling_of_a_key_gets_a_program_past_the_shield(tmp_path: Path, spelled: bytes) -> None:
+    checkpoint = read(write_files(tmp_path / "given", {**checkpoint_files(), "processor_config.json": spelled}))
+    link_data_files(checkpoint, tmp_path / "shown")
+    assert json.loads((tmp_path / "shown" / "processor_config.json").read_bytes()) == {"bos_token": "<s>"}
+
+
+@pytest.mark.parametrize("content", [b'{"auto_map": ', b"auto_map: x", b"[" * 100_000, b"\xff\xff"])
+def test_a_file_that_is_no_json_is_not_shown_to_the_converter(tmp_path: Path, content: bytes) -> None:
+    checkpoint = read(write_files(tmp_path / "given", {**checkpoint_files(), "other.json": content}))
+    link_data_files(checkpoint, tmp_path / "shown")
+    assert not (tmp_path / "shown" / "other.json").exists() and (tmp_path / "shown" / "config.json").exists()
+
+
+def test_values_of_other_keys_are_copied_as_they_are(tmp_path: Path) -> None:
+    values = {"vocab": {"\ud800": 1, "日本": 2}, "eps": 1e-06, "big": 2**70, "inf": float("inf"), "none": None}
+    files = {**checkpoint_files(), "tokenizer.json": json.dumps(values).encode()}
+    link_data_files(read(write_files(tmp_path / "given", files)), tmp_path / "shown")
+    assert json.loads((tmp_path / "shown" / "tokenizer.json").read_bytes()) == values
 
 
 def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
 import markdown as renderer
@@ -95,3 +96,19 @@ def test_text_cannot_end_its_own_code_block(text: str) -> None:
     fence = lines[0]
     assert set(fence) == {"`"}
     assert [place for place, line in enumerate(lines) if line.startswith(fence)] == [0, len(lines) - 1]
+
+
+FOREIGN = "\x1b]0;title\x07a\r\nFAILED b: c\rd\x9b31m\u2028FAILED e\u202e\x85f"
+
+
+def test_further_lines_of_foreign_text_look_like_none_of_ours() -> None:
+    shown = escape.hanging(FOREIGN)
+    first, second = shown.splitlines()
+    assert first == "⟨U+001B⟩]0;title⟨U+0007⟩a"
+    assert second == "    FAILED b: c⟨U+000D⟩d⟨U+009B⟩31m⟨U+2028⟩FAILED e⟨U+202E⟩⟨U+0085⟩f"
+
+
+def test_json_is_one_line_without_control_characters_and_is_read_back_unchanged() -> None:
+    line = escape.json_line({FOREIGN: [FOREIGN, "日本語 \U000e0041\ud800"]})
+    assert json.loads(line) == {FOREIGN: [FOREIGN, "日本語 \U000e0041\ud800"]}
+    assert len(line.splitlines()) == 1 and escape.visible(line) == line and "日本語" in line

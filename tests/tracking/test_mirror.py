@@ -23,6 +23,7 @@ from actors.tracking.mirror import PARENT_TAG, UNIT_TAG, Mirror, check_reachable
 from actors.tracking.runs import read_pipeline, valid_name
 from conf.faults import BadInput
 from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
+from tests.raw_server import page, raw_server
 
 CHARTS = "charts/quantization_performance.svg"
 
@@ -353,6 +354,31 @@ def server_uri() -> Iterator[str]:
 
 def test_a_server_that_answers_is_accepted(server_uri: str) -> None:
     check_reachable(server_uri)
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause_s", "reason"),
+    [
+        (page(b"<html>\x1b[31mFAILED"), 0.0, "<html>"),
+        (page(b'{"experiments": 7}'), 0.0, "Error"),
+        (page(b"[]"), 0.0, "MlflowException"),
+        (page(b"no", b"503 Busy"), 0.0, "Max retries"),
+        ([b"SSH-2.0\r\n"], 0.0, "BadStatusLine"),
+        ([b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 1000], 0.1, "no answer in 2 s"),
+        ([b"", b""], 60.0, "no answer in 2 s"),
+    ],
+)
+def test_a_server_that_answers_garbage_or_not_at_all_is_told_in_time(
+    answer: list[bytes], pause_s: float, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.tracking.mirror.CHECK_WITHIN_S", 2.0)
+    monkeypatch.setattr("actors.tracking.mirror._RETRIES", 0)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    started = time.monotonic()
+    with raw_server(answer, pause_s) as uri, pytest.raises(BadInput, match="--no-mlflow-wait") as caught:
+        check_reachable(uri)
+    assert time.monotonic() - started < 5
+    assert reason in str(caught.value) and "\x1b" not in str(caught.value) and uri in str(caught.value)
 
 
 def test_secrets_are_masked_anywhere_in_a_text() -> None:

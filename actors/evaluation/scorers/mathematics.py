@@ -10,12 +10,14 @@ because the model wrote it.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
-import select
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,8 @@ class Limits:
     """Memory on top of what the libraries take themselves."""
     wall_s: float = 120.0
     """Wall time, for a process that hangs without computing."""
+    start_s: float = 120.0
+    """Wall time to start the process, which loads the libraries."""
 
 
 LIMITS = Limits()
@@ -63,26 +67,25 @@ class Comparer:
         """Return whether two answers are equal, or a reason if the comparison went over a limit or failed."""
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            self.close()
-            raise ComparisonFailed("the process that compares mathematical answers has ended") from None
-        if not select.select([process.stdout], [], [], self._limits.wall_s)[0]:
-            self.close()
-            return OVER_TIME
-        line = process.stdout.readline()
-        if line:
+        with _time_limit(process, self._limits.wall_s) as over_time:
+            try:
+                process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except BrokenPipeError:
+                line = ""
+                if not over_time.is_set():
+                    self.close()
+                    raise ComparisonFailed("the process that compares mathematical answers has ended") from None
+        if line.endswith("\n"):
             said = json.loads(line)
-            if said == OVER_MEMORY:
-                self.close()  # its state after a failed allocation is unknown
-                return OVER_MEMORY
-            return bool(said)
+            if said == OVER_MEMORY or over_time.is_set():
+                self.close()  # after a failed allocation its state is unknown; over time it is being killed
+            return said if said == OVER_MEMORY else bool(said)
         code = process.wait()
         self.close()
         reasons = {-signal.SIGXCPU: OVER_TIME, -signal.SIGKILL: OVER_MEMORY}  # the kernel kills if memory runs out
-        return reasons.get(code, FAILED)
+        return OVER_TIME if over_time.is_set() else reasons.get(code, FAILED)
 
     def close(self) -> None:
         """Kill the process."""
@@ -103,10 +106,32 @@ class Comparer:
                 text=True,
             )
             assert self._process.stdout is not None
-            if self._process.stdout.readline() != "ready\n":
+            with _time_limit(self._process, self._limits.start_s):
+                is_ready = self._process.stdout.readline() == "ready\n"
+            if not is_ready:
                 self.close()
                 raise ComparisonFailed("math-verify cannot be loaded: `make setup` installs it")
         return self._process
+
+
+@contextlib.contextmanager
+def _time_limit(process: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
+    """Kill the process if the block takes longer, and set the event.
+
+    Death ends every wait for the process: for its input to be read, and for a line, begun or not.
+    """
+    over_time = threading.Event()
+
+    def end() -> None:
+        over_time.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield over_time
+    finally:
+        timer.cancel()
 
 
 @functools.cache

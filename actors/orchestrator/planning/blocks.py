@@ -12,7 +12,7 @@ from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory,
 from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
-from actors.orders import GENERATION_VERSION, PROMPT_VERSION, Item
+from actors.orders import ENDPOINT_VERSION, GENERATION_VERSION, PROMPT_VERSION, Item
 from actors.store import RecordsFolder, RunDirectory, content_hash
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
@@ -121,7 +121,7 @@ def _records_key(
         content["chat_template"] = content_hash(inputs.chat_templates[arm.model])
     if arm.endpoint is not None:
         # Which program answers there, and with which layout, is not known here.
-        content |= {"engine": "openai", "build": None, "layout": None, "generation": None}
+        content |= {"engine": "openai", "build": None, "layout": None, "generation": ENDPOINT_VERSION}
     return make_key(content)
 
 

@@ -131,7 +131,7 @@ def fetch(found: Found, reporter: Reporter, *, hub: Hub | None = None) -> Fetche
     folder = _download(hub, snapshot, small_files(snapshot.files.keys()), found.key, reporter)
     got = str(snapshot.id)
     index = read_object(folder / INDEX, key=found.key, got=got) if INDEX in snapshot.files else None
-    weights = weight_files(snapshot.files.keys(), index)
+    weights = weight_files(snapshot.files.keys(), index, key=found.key, got=got)
     missing = [name for name in weights if name not in snapshot.files]
     if missing:
         allowed = f"a repository with all files that {INDEX} names (missing: {', '.join(missing[:3])})"

@@ -1,0 +1,93 @@
+"""Read what an OpenAI-compatible endpoint answered. Only what the engine uses is read, and that must have its type.
+
+Servers differ in everything else, so nothing else is required.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from actors.errors import EndpointFailed
+
+MOST_TOKENS = 2**31 - 1
+"""A larger number of tokens is a fault of the endpoint."""
+
+
+class BadTokenCount(Exception):
+    """The text of an answer is readable, but a number of tokens beside it is none."""
+
+
+@dataclass(frozen=True)
+class CompletionText:
+    """What an answer says."""
+
+    text: str
+    finish_reason: str | None
+    prompt_tokens: int
+    """0 if the server does not count."""
+    completion_tokens: int
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    """Null or missing if the model wrote nothing, or nothing but thoughts."""
+
+
+class _ChatChoice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _TextChoice(BaseModel):
+    text: str | None
+    finish_reason: str | None = None
+
+
+class _ChatCompletion(BaseModel):
+    choices: list[_ChatChoice] = Field(min_length=1)
+    usage: Any = None
+
+
+class _TextCompletion(BaseModel):
+    choices: list[_TextChoice] = Field(min_length=1)
+    usage: Any = None
+
+
+def read_completion(content: bytes, content_type: str, *, chat: bool) -> CompletionText:
+    """Return what the body of an answer says.
+
+    Raises:
+        EndpointFailed: it is no completion.
+        BadTokenCount: it is one, but its numbers of tokens are none.
+    """
+    try:
+        parsed = json.loads(content)
+        # Half of a surrogate pair, which JSON can hold, cannot be written as UTF-8.
+        text = json.dumps(parsed, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    except (ValueError, RecursionError):
+        begins = content[:80].decode(errors="replace")
+        raise EndpointFailed(f"its answer is no JSON (content type {content_type[:80]!r}): {begins!r}") from None
+    try:
+        if chat:
+            said = _ChatCompletion.model_validate_json(text)
+            told, finish, usage = said.choices[0].message.content, said.choices[0].finish_reason, said.usage
+        else:
+            plain = _TextCompletion.model_validate_json(text)
+            told, finish, usage = plain.choices[0].text, plain.choices[0].finish_reason, plain.usage
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole answer"
+        kind = "chat completion" if chat else "completion"
+        raise EndpointFailed(f"its answer is no {kind}: {where}: {first['msg']}, in {text[:80]!r}") from None
+    return CompletionText(told or "", finish, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+
+
+def _count(usage: Any, name: str) -> int:
+    count = usage.get(name, 0) if isinstance(usage, dict) else 0
+    if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+        raise BadTokenCount(name)
+    return count
