@@ -64,6 +64,11 @@ def let_waiting_threads_sleep() -> None:
         os.environ["GOMP_SPINCOUNT"] = "1000"  # iterations: libgomp's own value if there are more threads than cores
 
 
+def keep_to_processor() -> None:
+    """Hide GPUs from llama.cpp, which must not be imported yet, and have it abort without starting a debugger."""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "GGML_NO_BACKTRACE": "1"}
+
+
 def protect_local_ray() -> None:
     """Set a token for the local Ray that is started next, for this job only.
 

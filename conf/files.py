@@ -123,6 +123,15 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def read_object(path: str | Path) -> dict[str, Any] | None:
+    """Read a JSON file that we wrote. Return None if it is missing or damaged, or is not a mapping."""
+    try:
+        value = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def require_folder(folder: str | Path, key: str) -> None:
     """Make `folder` if it is missing. Raises `BadInput`, naming `key`, if nothing can be written into it."""
     try:

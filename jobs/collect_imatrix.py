@@ -22,6 +22,7 @@ from actors.errors import QuantAssayError
 from actors.keys import imatrix_key
 from actors.llama import library
 from actors.llama.gguf_file import read_header
+from actors.llama.isolated_trial import check_loads
 from actors.machine import check_folder
 from actors.orchestrator.planning.arms import weighted_mix
 from actors.orchestrator.sources.calibration import default_mix, source_of_mix
@@ -182,6 +183,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     weights = faults.gather(_token_weights, options)
     faults.stop_if_any()
     source, header = checked(texts), read_header(fetch(checked(found), TerminalReporter()).path)
+    check_loads(header, key="--model", got=options.model[0])
     check_room(header, options.ctx)
     order = ImatrixOrder(
         model_path=str(header.path),

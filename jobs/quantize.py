@@ -19,6 +19,7 @@ from actors.errors import QuantAssayError
 from actors.keys import arm_key, errors_hash
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.isolated_trial import check_loads
 from actors.machine import check_folder
 from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.models import fetch, find
@@ -94,6 +95,7 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         faults.found.append(Fault("--threads", options.threads, "a whole number, at least 1"))
     faults.stop_if_any()
     header = read_header(fetch(checked(found), TerminalReporter()).path)
+    check_loads(header, key="--model", got=model["path"])
     faults.gather(check_room, header)
     if imatrix_path is not None:
         faults.gather(read_importance, imatrix_path, header)

@@ -14,6 +14,7 @@ from typing import Any
 
 import gguf
 
+from actors.llama.gguf_checks import WrongHeaderError, check_model, check_structure
 from actors.llama.gguf_layout import (
     ArrayValue,
     CutShortError,
@@ -84,12 +85,19 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         key: the flag or configuration key to name in error messages.
 
     Raises:
-        BadInput: the file is missing, a folder, not GGUF, truncated, not a model, or one of its parts is missing.
+        BadInput: the file is missing, a folder, not GGUF, truncated, not a model, has a wrong header, or one of its parts
+            is missing.
     """
     layout = _layout(path, key)
     architecture = _text(layout, "general.architecture")
     if not layout.tensors or architecture is None or _text(layout, "general.type") == "imatrix":
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this file contains no model)", "Give the model file."))
+    try:
+        check_structure(layout)
+        check_model(layout)
+    except WrongHeaderError as error:
+        step = "Give the file of a model, or download or make this one again."
+        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one cannot be loaded: {error})", step)) from error
     n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
     dominant = _dominant_type(layout.tensors)
     file_type = _file_type(layout) or dominant
@@ -115,11 +123,11 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
 def _layout(path: str | Path, key: str) -> Layout:
     """Read the layout of the file. Raise `BadInput` that says what is wrong with the path or the file."""
     file = Path(path)
-    if file.is_dir():
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Give the path of a file in it."))
-    if not file.exists():
-        raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
     try:
+        if file.is_dir():
+            raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this is a folder)", "Give the path of a file in it."))
+        if not file.exists():
+            raise BadInput(Fault(key, str(path), f"{_ALLOWED} (there is no such file)", "Check the path."))
         return read_layout(file)
     except MissingPartError as error:
         step = "Download or copy the missing parts into the same folder."

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import mmap
 import re
+import stat
 import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import gguf
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.llama import ggml
 
@@ -33,6 +38,7 @@ _SCALARS = {
     gguf.GGUFValueType.FLOAT64: struct.Struct("<d"),
 }
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_ARRAY_HEAD = 4 + 4 + 8  # its own type, that of its elements, their number
 
 Scalar = int | float | bool | str
 
@@ -96,9 +102,40 @@ class Layout:
     """Size of all parts together."""
     parts: tuple[Path, ...]
     """The files in order. Only a split GGUF has more than one."""
+    alignment: int
+    """In bytes. The data of each tensor begins at a multiple of it."""
+    tensors_offset: int
+    """Where the tensor data of the first file begins, in bytes."""
+
+    def kind(self, key: str) -> gguf.GGUFValueType:
+        """Return the type of a value of the metadata."""
+        return gguf.GGUFValueType(_U32.unpack_from(self.raw[key])[0])
+
+    def element_kind(self, key: str) -> gguf.GGUFValueType:
+        """Return the type of the elements of an array."""
+        return gguf.GGUFValueType(_U32.unpack_from(self.raw[key], 4)[0])
+
+    def numbers(self, key: str) -> NDArray[Any]:
+        """Return the elements of an array of numbers."""
+        kind = _SCALARS[self.element_kind(key)]
+        return np.frombuffer(self.raw[key], np.dtype(kind.format), offset=_ARRAY_HEAD)
+
+    def texts(self, key: str) -> Iterator[bytes]:
+        """Yield the elements of an array of strings."""
+        content, at = self.raw[key], _ARRAY_HEAD
+        while at < len(content):
+            end = at + 8 + _U64.unpack_from(content, at)[0]
+            yield content[at + 8 : end]
+            at = end
 
 
 _SHORT_LIST = 64
+_MOST_HEADER_BYTES = 2**28
+"""The largest vocabularies take some 20 MB. A header is kept in memory, so a longer one is not read."""
+_MOST_TEXT_BYTES = 2**24
+_MOST_KEY_LENGTH = 2**16 - 1
+_MOST_ENTRIES = 2**16
+"""Tensors, or values of metadata, of one file."""
 
 
 class _Cursor:
@@ -111,6 +148,8 @@ class _Cursor:
         start, self.at = self.at, self.at + n_bytes
         if self.at > len(self.data):
             raise CutShortError
+        if self.at > _MOST_HEADER_BYTES:
+            raise NotGgufError(f"its header is longer than {_MOST_HEADER_BYTES:,} bytes")
         return start
 
     def scalar(self, kind: struct.Struct) -> Scalar:
@@ -121,7 +160,10 @@ class _Cursor:
         return int(self.scalar(kind))
 
     def text(self) -> str:
-        start = self.skip(self.count())
+        n_bytes = self.count()
+        start = self.skip(n_bytes)
+        if n_bytes > _MOST_TEXT_BYTES:
+            raise NotGgufError(f"a text of {n_bytes:,} bytes is longer than {_MOST_TEXT_BYTES:,}")
         return self.data[start : self.at].decode("utf-8", "replace")
 
     def value(self) -> Scalar | ArrayValue:
@@ -187,7 +229,10 @@ def read_layout(path: Path) -> Layout:
 
 
 def _read_file(path: Path) -> Layout:
-    size_bytes = path.stat().st_size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe or a device may wait for ever
+        raise NotGgufError(f"{path.name} is a folder or a device")
+    size_bytes = status.st_size
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             raise NotGgufError("it does not start with the letters GGUF")
@@ -225,6 +270,8 @@ def _with_further_parts(first: Layout, count: int) -> Layout:
         first.data_offset + further,
         sum(one.size_bytes for one in layouts),
         tuple(paths),
+        first.alignment,
+        first.tensors_offset,
     )
 
 
@@ -234,22 +281,36 @@ def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
     if version not in (2, 3):
         raise NotGgufError(f"GGUF version {version} is not supported, only 2 and 3 (little-endian)")
     n_tensors, n_values = cursor.count(), cursor.count()
+    if max(n_tensors, n_values) > _MOST_ENTRIES:
+        raise NotGgufError(f"{n_tensors:,} tensors and {n_values:,} values are more than the {_MOST_ENTRIES:,} read")
     metadata: dict[str, Scalar | ArrayValue] = {}
     raw: dict[str, bytes] = {}
     for _ in range(n_values):
         key = cursor.text()
+        if key in metadata:
+            raise NotGgufError(f"metadata has the key {key[:80]!r} twice")
+        if not 0 < len(key) <= _MOST_KEY_LENGTH:
+            raise NotGgufError(f"metadata has a key of {len(key):,} characters")
         start = cursor.at
         metadata[key] = cursor.value()
         raw[key] = cursor.data[start : cursor.at]
     rows = [_tensor_row(cursor) for _ in range(n_tensors)]
-    alignment = metadata.get("general.alignment", gguf.GGUF_DEFAULT_ALIGNMENT)
-    if not isinstance(alignment, int) or alignment < 1:
-        raise NotGgufError(f"the alignment is {alignment!r}, not a positive integer")
+    alignment = _alignment(metadata, raw)
     data_offset = -(-cursor.at // alignment) * alignment
     tensors = tuple(TensorInfo(name, shape, kind, n, data_offset + offset) for name, shape, kind, n, offset in rows)
     if any(tensor.offset + tensor.n_bytes > size_bytes for tensor in tensors):
         raise CutShortError
-    return Layout(metadata, raw, tensors, data_offset, size_bytes, (path,))
+    return Layout(metadata, raw, tensors, data_offset, size_bytes, (path,), alignment, data_offset)
+
+
+def _alignment(metadata: Mapping[str, Scalar | ArrayValue], raw: Mapping[str, bytes]) -> int:
+    """llama.cpp aborts where it is no 32-bit number, and refuses what is no power of two."""
+    key = "general.alignment"
+    value = metadata.get(key, gguf.GGUF_DEFAULT_ALIGNMENT)
+    is_u32 = key not in raw or raw[key][:4] == _U32.pack(gguf.GGUFValueType.UINT32)
+    if not is_u32 or not isinstance(value, int) or value < 1 or value & (value - 1):
+        raise NotGgufError(f"its alignment ({value!r}) is no power of two of type UINT32")
+    return value
 
 
 def _tensor_row(cursor: _Cursor) -> tuple[str, tuple[int, ...], str, int, int]:
@@ -257,12 +318,12 @@ def _tensor_row(cursor: _Cursor) -> tuple[str, tuple[int, ...], str, int, int]:
     name = cursor.text()
     n_dims = cursor.count(_U32)
     if n_dims > 4:
-        raise NotGgufError(f"tensor {name} has {n_dims} dimensions; ggml allows at most 4")
+        raise NotGgufError(f"tensor {name[:80]!r} has {n_dims} dimensions; ggml allows at most 4")
     shape = tuple(cursor.count() for _ in range(n_dims))
     number, offset = cursor.count(_U32), cursor.count()
     kind = ggml.tensor_type_by_number(number)
     if kind is None:
-        raise NotGgufError(f"tensor {name} has type {number}, which this llama.cpp does not know")
+        raise NotGgufError(f"tensor {name[:80]!r} has type {number}, which this llama.cpp does not know")
     n_elements = 1
     for size in shape:
         n_elements *= size

@@ -6,6 +6,7 @@ result.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,17 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import library
+from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
+from actors.llama.quantizer import plan_quantization
 
 PROMPT = "One, two, three, four,"
 """A short prompt, the same for every model. The answer does not matter, only that decoding works."""
 TOKENS = 4
+_EVERY_BYTE = "".join(
+    map(chr, (*range(0x800), *range(0x800, 0xD800, 0x7C1), *range(0xE000, 0x11_0000, 0xF041), 0x10FFFF))
+)
+"""A text with every byte that occurs in UTF-8."""
 _ROOM = 64  # tokens: more than any tokenizer needs for the prompt, and few enough for a small graph
 
 
@@ -41,24 +48,51 @@ def load_and_decode(path: str | Path, *, threads: int) -> Decodes:
         LlamaError: the file does not load, has invalid rows, or llama.cpp cannot decode with it.
     """
     with Model(path, check_tensors=True) as model:
-        prompt = model.tokenize(PROMPT, add_special=True, parse_special=False)
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = params.n_batch = params.n_ubatch = _ROOM
-        params.n_threads = params.n_threads_batch = threads
-        with library.captured_log() as log:
-            context = llama_cpp.llama_init_from_model(model.handle, params)
-        if not context:
-            raise LlamaError(f"llama.cpp cannot make a context for {path}", log[-5:])
-        try:
-            return _decode(context, prompt, model.n_vocab)
-        finally:
-            llama_cpp.llama_free(context)
+        return _decode_prompt(model, threads)
 
 
-def check_decodes(path: str | Path) -> None:
-    """Run `load_and_decode` on a file from elsewhere. Raise `LlamaError` if it fails or if logits are not finite."""
-    if not load_and_decode(path, threads=1).finite:
-        raise LlamaError(f"{path} loads, but its logits are not finite")
+def check_file(path: str | Path) -> None:
+    """Use a file that somebody else made in all the ways of the jobs. llama.cpp may end the process meanwhile.
+
+    Raises:
+        LlamaError: as `load_and_decode` does, and for a vocabulary that cannot be used or logits that are not finite.
+    """
+    with contextlib.suppress(LlamaError):  # not every file can be quantized, but the planning must survive it
+        plan_quantization(path, resolve_type("q4_k_m"), with_imatrix=False)
+    with Model(path, vocab_only=True) as vocabulary:
+        _use_vocabulary(vocabulary)
+    with Model(path, check_tensors=True) as model:
+        _use_vocabulary(model)
+        if not _decode_prompt(model, 1).finite:
+            raise LlamaError(f"{path} loads, but its logits are not finite")
+
+
+def _use_vocabulary(model: Model) -> None:
+    """Ask for everything that can be asked of a vocabulary: the tokens of any text, the text of any token."""
+    for text in (PROMPT, _EVERY_BYTE):
+        for whole in (True, False):
+            tokens = model.tokenize(text, add_special=whole, parse_special=whole)
+            if not all(0 <= token < model.n_vocab for token in tokens):
+                raise LlamaError(f"{model.path} makes tokens that are not in its vocabulary")
+    for token in range(model.n_vocab):
+        for special in (True, False):
+            model.piece(token, special=special)
+        model.is_end_of_generation(token)
+
+
+def _decode_prompt(model: Model, threads: int) -> Decodes:
+    prompt = model.tokenize(PROMPT, add_special=True, parse_special=False)
+    params = llama_cpp.llama_context_default_params()
+    params.n_ctx = params.n_batch = params.n_ubatch = _ROOM
+    params.n_threads = params.n_threads_batch = threads
+    with library.captured_log() as log:
+        context = llama_cpp.llama_init_from_model(model.handle, params)
+    if not context:
+        raise LlamaError(f"llama.cpp cannot make a context for {model.path}", log[-5:])
+    try:
+        return _decode(context, prompt, model.n_vocab)
+    finally:
+        llama_cpp.llama_free(context)
 
 
 def _decode(context: llama_cpp.llama_context_p, prompt: list[int], n_vocab: int) -> Decodes:

@@ -24,7 +24,8 @@ from typing import Any
 from filelock import FileLock
 
 from actors.errors import LlamaError
-from actors.llama.trial import check_decodes
+from actors.llama.gguf_file import read_header
+from actors.llama.isolated_trial import shared_trial
 from actors.quantization.checkpoint import Checkpoint
 from actors.quantization.converter import Say, converter_python, converter_version, lock_hash
 from actors.store import (
@@ -196,8 +197,9 @@ def _follow(process: subprocess.Popen[bytes], output: Path, report: ReportBytes)
 
 
 def _check_decodes(path: Path, checkpoint: Checkpoint, key: str) -> None:
+    header = read_header(path, key=key)
     try:
-        check_decodes(path)
+        shared_trial().check(header)
     except LlamaError as error:
         allowed = "a checkpoint that llama.cpp can load after conversion, with finite values"
         raise BadInput(Fault(key, checkpoint.name, allowed, str(error))) from error

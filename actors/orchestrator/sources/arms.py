@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from actors.errors import LlamaError
-from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.orders import Endpoint
-from actors.store import ArmFiles, exists, read_json
+from actors.store import ArmFiles, read_object
 from conf.faults import BadInput, Fault
 from conf.schema import Endpoints, NamedPath
 
 
-def source_model(name: str, header: GgufHeader, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
-    """Describe a model by its header, its hash and, if this project made the file, its manifest."""
+def source_model(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
+    """Describe a model by its header, its hash and, if this project made the file, its manifest.
+
+    Raises:
+        BadInput: it is not a complete GGUF of a model, or llama.cpp cannot load it.
+    """
+    header = read_header(path)
     sha256 = gguf_sha256(header, hashes.sha256)
+    hashes.check_once(header, sha256, key="--model", got=f"{name}={header.path}")
     return SourceModel(
         name=name,
         path=str(header.path),
@@ -70,11 +75,7 @@ def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: H
     """
     header = read_header(path, key="--arm")
     sha256 = gguf_sha256(header, hashes.sha256)
-    try:
-        hashes.check_once(path, sha256)
-    except LlamaError as error:
-        allowed = "a GGUF that llama.cpp loads, with finite values"
-        raise BadInput(Fault("--arm", f"{name}={path}", allowed, str(error))) from error
+    hashes.check_once(header, sha256, key="--arm", got=f"{name}={path}")
     manifest = _manifest_of(header.path, sha256)
     return SourceArm(
         name=name,
@@ -127,8 +128,7 @@ def _special_tokens(path: str) -> tuple[int, int, bool]:
 def _manifest_of(path: Path, sha256: str) -> Mapping[str, Any]:
     """Return the manifest that `jobs.quantize` or a pipeline wrote for exactly this file, or an empty one."""
     for files in (ArmFiles.in_shared_folder(path), ArmFiles.in_own_folder(path)):
-        if exists(files.manifest):
-            manifest = read_json(files.manifest)
-            if isinstance(manifest, dict) and manifest.get("sha256") == sha256:
-                return manifest
+        manifest = read_object(files.manifest)
+        if manifest is not None and manifest.get("sha256") == sha256:
+            return manifest
     return {}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader
-from actors.llama.trial import check_decodes
-from actors.store import content_hash, exists, file_hashes_path, file_sha256, read_json, write_json
+from actors.llama.isolated_trial import check_loads
+from actors.store import content_hash, file_hashes_path, file_sha256, read_object, write_json
+
+_TRIAL = 2
+"""Increase this if the trial asks more of a file."""
 
 
 class HashCache:
@@ -20,9 +24,8 @@ class HashCache:
 
     def __init__(self, storage: Path) -> None:
         self._path = file_hashes_path(storage)
-        self._known: dict[str, str] = {}
-        if exists(self._path):
-            self._known = read_json(self._path)
+        known = read_object(self._path) or {}
+        self._known = {name: value for name, value in known.items() if isinstance(value, str)}
 
     def sha256(self, path: str) -> str:
         """Return the sha256 of a file; read the file only if its hash is not known."""
@@ -32,20 +35,25 @@ class HashCache:
             self._known[name] = file_sha256(path)
         return self._known[name]
 
-    def check_once(self, path: str, sha256: str) -> None:
-        """Load a GGUF with every row validated, and decode with it, unless this llama.cpp has already done so.
+    def check_once(self, header: GgufHeader, sha256: str, *, key: str, got: str) -> None:
+        """Load and use a GGUF in a process of its own, unless this llama.cpp has already done so.
+
+        Args:
+            key: the flag that fault messages name.
+            got: what the user wrote.
 
         Raises:
-            LlamaError: the file cannot be loaded, or has values that are not finite.
+            BadInput: the file cannot be loaded or used, or has values that are not finite.
         """
-        name = f"loads|{sha256}|{library.build()['llama_cpp_python']}"
+        name = f"loads|{_TRIAL}|{sha256}|{library.build()['llama_cpp_python']}"
         if name not in self._known:
-            check_decodes(path)
+            check_loads(header, key=key, got=got)
             self._known[name] = "yes"
 
     def save(self) -> None:
-        """Write the known hashes to the folder, which must exist."""
-        write_json(self._path, self._known)
+        """Write the known hashes to the folder, which must exist. Without this file, the same things are done again."""
+        with contextlib.suppress(OSError):
+            write_json(self._path, self._known)
 
 
 def gguf_sha256(header: GgufHeader, sha256: Callable[[str], str] = file_sha256) -> str:

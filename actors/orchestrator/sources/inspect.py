@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
 from actors.llama import library
-from actors.llama.gguf_file import read_header
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
@@ -61,15 +60,16 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
     fetched = [fetch(checked(one), reporter) for one in found]
-    models = tuple(
-        source_model(model.name, read_header(one.path), one.origin, hashes)
+    described = [
+        faults.gather(source_model, model.name, one.path, one.origin, hashes)
         for model, one in zip(config.models, fetched, strict=False)
-    )
+    ]
     arms = [
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
-        for arm, one in zip(files, fetched[len(models) :], strict=True)
+        for arm, one in zip(files, fetched[len(described) :], strict=True)
     ]
     faults.stop_if_any()
+    models = tuple(map(checked, described))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
     found_arms = tuple(by_name[arm.name] for arm in config.arms)
     loaded = {
