@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ __all__ = [
     "files_below",
     "folder_aside",
     "gguf_name",
+    "is_whole_jsonl",
     "leftovers_below",
     "mlflow_database_path",
     "read_json",
@@ -126,6 +128,14 @@ class RunDirectory:
         self.methodology = self.root / file_names.METHODOLOGY
         self.report = self.root / file_names.REPORT
         self.scorecard = self.root / file_names.SCORECARD
+
+    def folders_in_place_of_files(self) -> list[Path]:
+        """Return the folders that stand where this pipeline will write a file."""
+        files = (
+            *(self.config, self.plan, self.progress, self.manifest, self.failures, self.cache_limit, self.lock),
+            *(self.comparison, self.analysis, self.methodology, self.report, self.scorecard),
+        )
+        return [path for path in files if path.is_dir()]
 
     def artifact(self, arm: str, key_hash: str) -> Path:
         """Return the folder of an arm's GGUF."""
@@ -209,8 +219,8 @@ class ArmFiles:
         return cls(path, *(path.with_suffix(f".{name}") for name in _BESIDE_GGUF))
 
     def are_complete(self) -> bool:
-        """Return whether the arm is done."""
-        return exists(self.gguf) and exists(self.manifest)
+        """Return whether the arm is done: its file is there, and its manifest can be read."""
+        return exists(self.gguf) and _is_manifest(read_object(self.manifest), ())
 
     @property
     def extras(self) -> tuple[Path, ...]:
@@ -238,8 +248,8 @@ class ImatrixFiles:
         """The folder where groups of chunks wait until the matrix is complete."""
 
     def are_complete(self) -> bool:
-        """Return whether the matrix is done."""
-        return exists(self.matrix) and exists(self.manifest)
+        """Return whether the matrix is done: its file is there, and its manifest can be read."""
+        return exists(self.matrix) and _is_manifest(read_object(self.manifest), ("texts", "rules", "n_tokens"))
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -274,6 +284,24 @@ class RecordsFolder:
     def same_items(self, block: Path, seed_group: int) -> Path:
         """Return the records file in this folder for the items of another folder's block, with one group of seeds."""
         return self.path / f"{block.name.split('.')[0]}.g{seed_group}{_BLOCK_SUFFIX}"
+
+
+def _is_manifest(manifest: Mapping[str, Any] | None, more: tuple[str, ...]) -> bool:
+    """Return whether a manifest has what every manifest has, and the fields `more`. A damaged one has not."""
+    if manifest is None or not isinstance(manifest.get("key"), dict) or not isinstance(manifest.get("sha256"), str):
+        return False
+    return all(name in manifest for name in more)
+
+
+def is_whole_jsonl(path: str | Path) -> bool:
+    """Return whether a file of JSON lines begins and ends as one. Only its ends are read."""
+    try:
+        with open(path, "rb") as file:
+            begins = file.read(1) == b"{"
+            file.seek(-2, os.SEEK_END)
+            return begins and file.read() == b"}\n"
+    except OSError:
+        return False
 
 
 def _block_name(first: int, n_items: int, seed_group: int) -> str:

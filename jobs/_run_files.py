@@ -18,7 +18,7 @@ from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
-from actors.store import RunDirectory, exists, read_json, remove, write_json, write_text
+from actors.store import RunDirectory, exists, remove, write_json, write_text
 from conf import VERSION
 from conf.load import dump_yaml, read_yaml
 from conf.schema import PipelineConfig
@@ -63,9 +63,9 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
 
 def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
     """Return True if the same plan has been carried out completely and all of its files still exist."""
-    if not exists(run.manifest):
+    manifest = read_object(run.manifest)
+    if manifest is None or not {"state", "plan_hash", "files"} <= manifest.keys():
         return False
-    manifest = read_json(run.manifest)
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
     needed -= set(manifest.get("spared", ()))
     same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
@@ -85,20 +85,23 @@ def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
 
 def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
     """Return a notice if the run was started before with other margins, which must be set before results are seen."""
-    if not exists(run.plan):
-        return []
-    before = read_json(run.plan)["settings"].get("statistics", {}).get("margins")
+    before = _settings_before(run).get("margins")
     now = config.statistics.margins.model_dump()
     if before is None or before == now:
         return []
     return [f"The margins were changed after this run was first started: {before} before, {now} now."]
 
 
+def _settings_before(run: RunDirectory) -> Mapping[str, Any]:
+    """Return the settings of the statistics when the run was last started; none if its plan is missing or damaged."""
+    settings = (read_object(run.plan) or {}).get("settings")
+    statistics = settings.get("statistics") if isinstance(settings, dict) else None
+    return statistics if isinstance(statistics, dict) else {}
+
+
 def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
     """Return a notice if the run was started before with early stopping and its statistics no longer allow for that."""
-    if config.statistics.early_stop or not exists(run.plan):
-        return []
-    if not read_json(run.plan)["settings"].get("statistics", {}).get("early_stop"):
+    if config.statistics.early_stop or not _settings_before(run).get("early_stop"):
         return []
     return [
         "This run was started with --early-stop before. The intervals here do not allow for that: they are too narrow"

@@ -31,7 +31,7 @@ from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import owned
 from actors.store import RunDirectory, exists, mlflow_database_path, write_json
 from actors.tracking.mirror import check_reachable
-from conf.faults import BadInput
+from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 from jobs._counter import TerminalReporter
 from jobs._display import make_display
@@ -49,6 +49,8 @@ STOP_WITHIN_S = 2.0
 def prepare(request: Request) -> Plan:
     """Make all checks and the plan. Nothing is written except a cache of file hashes. Raises `BadInput`."""
     run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
+    for folder in run.folders_in_place_of_files():
+        raise BadInput(Fault("--storage", str(folder), "a file, or nothing (this is a folder)", "Move it away."))
     if request.environment.mlflow_tracking_uri:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:

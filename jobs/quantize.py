@@ -26,9 +26,9 @@ from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_size
 from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
-from actors.quantization.quantize import ArmManifest, check_room, load_manifest, make_arm, read_importance
+from actors.quantization.quantize import ArmManifest, check_room, make_arm, read_importance
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, file_sha256, gguf_name, shared_errors_path
+from actors.store import ArmFiles, file_sha256, gguf_name, read_object, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
 from conf.schema import PipelineConfig
@@ -179,7 +179,7 @@ def _make(order: QuantizeOrder, place: str) -> bool:
         place: number of the file among all files, shown before its name.
     """
     files = ArmFiles.in_shared_folder(order.output_path)
-    if files.are_complete() and load_manifest(files.manifest).key == order.key:
+    if files.are_complete() and (read_object(files.manifest) or {}).get("key") == order.key:
         print(f"{place} {order.arm}: {files.gguf} exists already, nothing to do")
         return True
     try:

@@ -59,8 +59,7 @@ def check_file(path: str | Path) -> None:
     """
     with contextlib.suppress(LlamaError):  # not every file can be quantized, but the planning must survive it
         plan_quantization(path, resolve_type("q4_k_m"), with_imatrix=False)
-    with Model(path, vocab_only=True) as vocabulary:
-        _use_vocabulary(vocabulary)
+    Model(path, vocab_only=True).close()
     with Model(path, check_tensors=True) as model:
         _use_vocabulary(model)
         if not _decode_prompt(model, 1).finite:
@@ -75,8 +74,7 @@ def _use_vocabulary(model: Model) -> None:
             if not all(0 <= token < model.n_vocab for token in tokens):
                 raise LlamaError(f"{model.path} makes tokens that are not in its vocabulary")
     for token in range(model.n_vocab):
-        for special in (True, False):
-            model.piece(token, special=special)
+        model.piece(token, special=True)
         model.is_end_of_generation(token)
 
 

@@ -1,6 +1,6 @@
 """Finds what is already done: in this run directory, and under the same key in other pipelines of the same storage.
 
-A unit is done if its done-mark exists. The done-mark of an arm or a matrix is its manifest; that of a block is its
+A unit is done if its done-mark exists and is not damaged. The done-mark of an arm or a matrix is its manifest; that of a block is its
 records file. Work of other pipelines is hard-linked if the file system allows it, and copied if not. The done-mark is
 always written last.
 """
@@ -22,17 +22,42 @@ from actors.store import (
     RunDirectory,
     atomic_path,
     exists,
+    is_whole_jsonl,
     leftovers_below,
-    read_json,
+    read_object,
     remove,
     timings_path,
     write_json,
 )
+from conf.faults import Fault, Faults
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:
-    """Return the seed groups that earlier runs used, by records directory."""
-    return {str(folder.path): read_json(folder.meta)["seed_groups"] for folder in run.described_records()}
+    """Return the seed groups that earlier runs used, by records directory.
+
+    Raises:
+        BadInput: a `meta.json` is damaged. Without it, nobody knows which seeds the records have.
+    """
+    faults, groups = Faults(), {}
+    for folder in run.described_records():
+        meta = _meta(folder)
+        if meta is None:
+            step = f"Remove the folder {folder.path}. Its answers are then made again."
+            faults.add(Fault("--storage", str(folder.meta), "a readable description of the records beside it", step))
+        else:
+            groups[str(folder.path)] = meta["seed_groups"]
+    faults.stop_if_any()
+    return groups
+
+
+def _meta(folder: RecordsFolder) -> dict[str, Any] | None:
+    """Read the `meta.json` of a records folder. Return None if it is damaged."""
+    meta = read_object(folder.meta)
+    if meta is None or not isinstance(meta.get("key"), dict) or not isinstance(meta.get("seed_groups"), list):
+        return None
+    groups = meta["seed_groups"]
+    whole = all(isinstance(group, list) and all(isinstance(seed, int) for seed in group) for group in groups)
+    return meta if whole else None
 
 
 def find_done(plan: Plan) -> frozenset[str]:
@@ -41,9 +66,9 @@ def find_done(plan: Plan) -> frozenset[str]:
     # Adding up the groups checks whether each belongs to this matrix, and decodes those that do not.
     done += [name for one in plan.imatrices for name, path in _group_files(one) if exists(path)]
     done += [arm.unit for arm in plan.arms if arm.unit and ArmFiles.in_own_folder(arm.gguf_path).are_complete()]
-    done += [one.unit for one in plan.performances if exists(one.order.output_path)]
-    done += [check.unit for check in plan.checks if exists(check.order.output_path)]
-    done += [block.unit for block in plan.blocks if exists(block.records_path)]
+    done += [one.unit for one in plan.performances if read_object(one.order.output_path) is not None]
+    done += [check.unit for check in plan.checks if read_object(check.order.output_path) is not None]
+    done += [block.unit for block in plan.blocks if is_whole_jsonl(block.records_path)]
     return frozenset(done)
 
 
@@ -108,7 +133,8 @@ def _adopt_made(found: Sequence[ArmFiles | ImatrixFiles], ours: ArmFiles | Imatr
         The number of units: 1, or 0 if none has the key.
     """
     for theirs in found:
-        if theirs.all == ours.all or not exists(theirs.manifest) or read_json(theirs.manifest).get("key") != dict(key):
+        manifest = read_object(theirs.manifest) if theirs.are_complete() else None
+        if theirs.all == ours.all or manifest is None or manifest["key"] != dict(key):
             continue
         for source, target in zip(theirs.all, ours.all, strict=True):
             if exists(source):
@@ -122,8 +148,8 @@ def _adopt_records(run: RunDirectory, directory: RecordsDirectory) -> int:
     ours = RecordsFolder(directory.path)
     adopted = 0
     for folder in run.records_in_storage(ours):
-        meta = read_json(folder.meta)
-        if folder.path == ours.path or meta["key"] != dict(directory.key):
+        meta = _meta(folder)
+        if folder.path == ours.path or meta is None or meta["key"] != dict(directory.key):
             continue
         theirs = [tuple(group) for group in meta["seed_groups"]]
         for number, group in enumerate(directory.seed_groups):
@@ -132,7 +158,7 @@ def _adopt_records(run: RunDirectory, directory: RecordsDirectory) -> int:
             for records in folder.blocks(theirs.index(group)):
                 # The order of the items is fixed, so blocks with the same first item and count have the same items.
                 own = ours.same_items(records, number)
-                if exists(own):
+                if exists(own) or not is_whole_jsonl(records):
                     continue
                 if exists(timings_path(records)):
                     _link(timings_path(records), timings_path(own))

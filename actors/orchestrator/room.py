@@ -13,7 +13,7 @@ from actors.llama.gguf_file import GgufHeader, read_header
 from actors.machine import check_memory, existing_parent
 from actors.orchestrator.plan import Plan
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
-from actors.store import RunDirectory, exists, read_json
+from actors.store import RunDirectory, read_object
 from conf.faults import BadInput, Fault, Faults
 from conf.schema import PipelineConfig
 
@@ -75,9 +75,9 @@ def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
 
 def with_kept_cache_limit(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
     """Return the configuration with the KV cache limit that an earlier start has kept, unless it has a smaller one."""
-    if not exists(run.cache_limit):
+    kept, given = (read_object(run.cache_limit) or {}).get("kv_cache_mib"), config.layout.kv_cache_mib
+    if not isinstance(kept, int) or kept < 1:  # nothing is kept, or the file is damaged: the limit is then found again
         return config
-    kept, given = int(read_json(run.cache_limit)["kv_cache_mib"]), config.layout.kv_cache_mib
     return config if given is not None and given <= kept else _with_limit(config, kept)
 
 

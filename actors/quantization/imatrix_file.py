@@ -5,6 +5,7 @@ Names and meaning follow tools/imatrix/imatrix.cpp, so that each program can rea
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.llama.activations import TensorActivations
+from actors.llama.gguf_checks import check_structure
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, TensorInfo, read_layout
 from actors.llama.quantizer import ImatrixData
 from actors.quantization.weighting import TokenWeighting, make_weighting
@@ -24,6 +26,9 @@ from conf.faults import BadInput, Fault
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _GROUP_CHUNKS = "quant_assay.imatrix.group_chunks"
 _WEIGHTS = "quant_assay.token_weights"
+_MOST_MEAN = 1e15
+"""Activations stay far below its root. From about 1e20 on, float32 overflows while llama.cpp quantizes."""
+_MOST_DAT_BYTES = 2**32
 _ALLOWED = "an importance matrix (.gguf, or the older .dat)"
 
 
@@ -75,19 +80,40 @@ def read_imatrix(path: str | Path, *, key: str = "--imatrix") -> Imatrix:
         BadInput: the file is missing, cut short, or not an importance matrix.
     """
     file = Path(path)
-    if not _begins_as_gguf(file, key):
-        return _read_dat(file, key)
+    matrix = _read_gguf(file, key) if _begins_as_gguf(file, key) else _read_dat(file, key)
+    _check_values(matrix, file, key)
+    return matrix
+
+
+def _check_values(matrix: Imatrix, file: Path, key: str) -> None:
+    """Raise `BadInput` for values that no activations can have. llama.cpp aborts for some, or makes a useless file."""
+    for name, entry in matrix.entries.items():
+        sums, counts = entry.sum_squares, entry.counts[:, np.newaxis]
+        if not np.isfinite(sums).all() or not np.isfinite(counts).all():
+            wrong = "values that are not finite"
+        elif (sums < 0).any() or (counts < 0).any():
+            wrong = "negative sums of squares or counts"
+        elif (sums > _MOST_MEAN * np.maximum(counts, 1)).any():
+            wrong = f"mean squares above {_MOST_MEAN:g}"
+        else:
+            continue
+        allowed = f"{_ALLOWED} whose sums and counts are finite and not negative ({name[:80]!r} has {wrong})"
+        raise BadInput(Fault(key, str(file), allowed, "Collect it again: python -m jobs.collect_imatrix."))
+
+
+def _read_gguf(file: Path, key: str) -> Imatrix:
     layout = _layout(file, key)
     tensors = {tensor.name: tensor for tensor in layout.tensors}
     names = sorted(name.removesuffix(_SUMS) for name in tensors if name.endswith(_SUMS))
     datasets = layout.metadata.get("imatrix.datasets")
     chunk_count, chunk_size = (layout.metadata.get(f"imatrix.chunk_{what}") for what in ("count", "size"))
     whole = all(name + _COUNTS in tensors for name in names) and all(tensor.type == "F32" for tensor in layout.tensors)
-    if not names or not whole or not isinstance(chunk_count, int) or not isinstance(chunk_size, int):
+    fits = whole and all(tensors[name + _SUMS].n_elements % tensors[name + _COUNTS].n_elements == 0 for name in names)
+    if not names or not fits or not isinstance(chunk_count, int) or not isinstance(chunk_size, int):
         raise BadInput(
             Fault(
                 key,
-                str(path),
+                str(file),
                 f"{_ALLOWED} (this one holds something else)",
                 "Collect one: python -m jobs.collect_imatrix.",
             )
@@ -113,15 +139,21 @@ def quantization_data(imatrix: Imatrix, file_name: str) -> ImatrixData:
 
 def _begins_as_gguf(file: Path, key: str) -> bool:
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe may wait for ever
+            raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is no regular file)", "Name the file itself."))
         with file.open("rb") as opened:
             return opened.read(4) == b"GGUF"
-    except OSError as error:
-        raise BadInput(Fault(key, str(file), f"{_ALLOWED} ({error.strerror})", "Check the path.")) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL byte
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(Fault(key, str(file), f"{_ALLOWED} ({why})", "Check the path.")) from error
 
 
 def _layout(file: Path, key: str) -> Layout:
     try:
-        return read_layout(file)
+        layout = read_layout(file)
+        check_structure(layout)
+        return layout
     except NotGgufError as error:
         raise BadInput(Fault(key, str(file), f"{_ALLOWED} (this is not one: {error})")) from error
     except CutShortError as error:
@@ -134,6 +166,8 @@ def _read_dat(file: Path, key: str) -> Imatrix:
     common/imatrix-loader.cpp of llama.cpp reads the same fields.
     """
     try:
+        if file.stat().st_size > _MOST_DAT_BYTES:
+            raise ValueError("too large for a matrix")
         return _parse_dat(file.read_bytes())
     except (struct.error, UnicodeDecodeError, ValueError) as error:
         raise BadInput(Fault(key, str(file), f"{_ALLOWED} (invalid or cut short)", "Collect it again.")) from error
@@ -163,6 +197,8 @@ def _parse_dat(content: bytes) -> Imatrix:
     for _ in range(n_entries):
         name = taken(number()).decode()
         n_calls, n_values = number(), number()
+        if n_calls < 0:
+            raise ValueError("a negative number of calls")
         sums = np.frombuffer(taken(4 * n_values), np.float32).astype(np.float64)
         # If there were no calls, llama-quantize uses the values unchanged.
         entries[name] = TensorActivations(sums.reshape(1, -1), np.array([max(n_calls, 1)], np.float64))

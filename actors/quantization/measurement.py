@@ -20,7 +20,7 @@ from actors.llama.gguf_layout import TensorInfo
 from actors.llama.quantizer import ImatrixData, ReportSteps
 from actors.llama.rounding import RoundingErrors, measure
 from actors.quantization.protection import Ladder
-from actors.store import exists, read_json, write_json
+from actors.store import read_object, write_json
 
 MAX_ELEMENTS = 2**19
 """Approximate number of elements measured per tensor: whole rows at equal distances. On SmolLM2-135M the relative
@@ -88,9 +88,12 @@ def measure_errors(
 
 
 def _read(kept_at: str | None) -> dict[str, RoundingErrors]:
-    if kept_at is None or not exists(kept_at):
+    if kept_at is None:
         return {}
-    return {name: RoundingErrors(**row) for name, row in read_json(kept_at).items()}
+    try:
+        return {name: RoundingErrors(**row) for name, row in (read_object(kept_at) or {}).items()}
+    except TypeError:  # a damaged file: everything is measured again
+        return {}
 
 
 @contextlib.contextmanager
