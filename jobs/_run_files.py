@@ -18,7 +18,7 @@ from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
-from actors.store import RunDirectory, exists, remove, write_json, write_text
+from actors.store import RunDirectory, exists, read_object, remove, write_json, write_text
 from conf import VERSION
 from conf.load import dump_yaml, read_yaml
 from conf.schema import PipelineConfig

@@ -13,7 +13,7 @@ from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
-from actors.store import ImatrixFiles, exists
+from actors.store import ImatrixFiles
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class CalibrationUse:
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     """Read the manifest beside a matrix. Return None if it is missing or belongs to a different file."""
-    path = ImatrixFiles(imatrix_path).manifest
-    if not exists(path):
+    try:
+        made = load_manifest(ImatrixFiles(imatrix_path).manifest)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # there is none, or it is damaged
         return None
-    made = load_manifest(path)
     if made.sha256 != sha256:
         return None
     return CalibrationUse(made.mix, made.n_tokens, made.ctx, made.rules, made.texts, made.token_weighting)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import CutShortError, NotGgufError, read_layout
 from conf.faults import BadInput
+from tests.gguf_mutations import gguf_text, gguf_texts, parse
 from tests.small_model import smollm2_path
 from tests.tiny_model import TinyShape, write_tiny_model
 
@@ -106,15 +107,15 @@ def test_an_unusable_path_gives_an_error_with_the_next_step(tmp_path: Path) -> N
 
 def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Path) -> None:
     assert read_header(tiny).labels == {}
-    writer = gguf.GGUFWriter(tmp_path / "labelled.gguf", "llama")
-    writer.add_license("apache-2.0")
-    writer.add_languages(["en", "ja"])
-    writer.add_repo_url("https://huggingface.co/owner/name")
-    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    values = {
+        "general.license": gguf_text("apache-2.0"),
+        "general.languages": gguf_texts("en", "ja"),
+        "general.repo_url": gguf_text("https://huggingface.co/owner/name"),
+    }
+    parsed = parse(tiny.read_bytes())
+    for key, value in values.items():
+        parsed.values.append((key.encode(), *value))
+    (tmp_path / "labelled.gguf").write_bytes(parsed.written())
     assert read_header(tmp_path / "labelled.gguf").labels == {
         "license": "apache-2.0",
         "languages": ["en", "ja"],
