@@ -1,8 +1,8 @@
 """Finds what is already done: in this run directory, and under the same key in other pipelines of the same storage.
 
 A unit is done if its done-mark exists and is not damaged. The done-mark of an arm or a matrix is its manifest; that of
-a block is its records file. Work of other pipelines is hard-linked if the file system allows it, and copied if not. The done-mark is
-always written last.
+a block is its records file. Work of other pipelines is hard-linked if the file system allows it, and copied if not. The
+done-mark is always written last.
 """
 
 from __future__ import annotations
