@@ -34,7 +34,14 @@ def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     """Read the manifest beside a matrix. Return None if it is missing or belongs to a different file."""
     try:
         made = load_manifest(ImatrixFiles(imatrix_path).manifest)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # there is none, or it is damaged
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # there is none, or it is damaged
         return None
     if made.sha256 != sha256:
         return None
