@@ -158,7 +158,8 @@ def test_a_manifest_beside_a_model_or_matrix_is_not_believed(tmp_path: Path, dam
     damage(files.manifest)
     assert source_model("m", str(model), None, hashes).dequantized_from is None
     matrix = ImatrixFiles(tmp_path / "matrix.gguf")
-    write_json(matrix.manifest, {"sha256": "0"})
+    matrix.matrix.write_bytes(b"GGUF")
+    write_json(matrix.manifest, {"key": {}, "sha256": "0", "texts": [], "rules": {}, "n_tokens": 1})
     damage(matrix.manifest)
     assert calibration_use(str(matrix.matrix), "0") is None
 
