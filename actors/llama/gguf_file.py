@@ -85,8 +85,8 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         key: the flag or configuration key to name in error messages.
 
     Raises:
-        BadInput: the file is missing, a folder, not GGUF, truncated, not a model, has a wrong header, or one of its parts
-            is missing.
+        BadInput: the file is missing, a folder, not GGUF, truncated or not a model, its header is wrong, or one of its
+            parts is missing.
     """
     layout = _layout(path, key)
     architecture = _text(layout, "general.architecture")
