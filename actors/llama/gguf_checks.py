@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import gguf
@@ -94,7 +95,7 @@ def check_structure(layout: Layout) -> None:
 
     llama.cpp has the same rules (ggml/src/gguf.cpp).
     """
-    for name, number in _counted(tensor.name for tensor in layout.tensors).items():
+    for name, number in Counter(tensor.name for tensor in layout.tensors).items():
         if number > 1:
             raise WrongHeaderError(f"it has {number} tensors named {name[:_SHOWN]!r}")
     before: TensorInfo | None = None
@@ -126,13 +127,6 @@ def check_model(layout: Layout) -> None:
     _check_shapes(layout, architecture, n_tokens)
 
 
-def _counted(names: Iterable[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
 def _check_kind(layout: Layout) -> str:
     """Return the architecture. Raise if the file holds something else than a model."""
     architecture, kind = (layout.metadata.get(f"general.{what}") for what in ("architecture", "type"))
@@ -145,7 +139,7 @@ def _check_kind(layout: Layout) -> str:
 
 
 def _check_types(layout: Layout, architecture: str) -> None:
-    """llama.cpp asks each key for a value of one type. For some keys, another type ends the process."""
+    """Raise unless each key has the type that llama.cpp asks for. For some keys, another type ends the process."""
     wanted: dict[str, tuple[gguf.GGUFValueType, ...]] = dict.fromkeys(_TEXTS, (_T.STRING,))
     wanted |= dict.fromkeys(_SWITCHES, (_T.BOOL,))
     wanted |= dict.fromkeys((f"{architecture}.{name}" for name in _COUNTS), (_T.UINT32,))
@@ -169,6 +163,7 @@ def _names(kinds: Iterable[gguf.GGUFValueType]) -> str:
 
 
 def _check_finite(layout: Layout) -> None:
+    """Raise if a number of the metadata is infinite or NaN."""
     for key, value in layout.metadata.items():
         if isinstance(value, float):
             finite = math.isfinite(value)
@@ -181,7 +176,7 @@ def _check_finite(layout: Layout) -> None:
 
 
 def _check_vocabulary(layout: Layout) -> int:
-    """Return the number of tokens. llama.cpp reads one score and one type for each, without looking for the end."""
+    """Return the number of tokens. llama.cpp reads a score and a type for each, even behind the end of their arrays."""
     key = "tokenizer.ggml.tokens"
     if key not in layout.metadata or "tokenizer.ggml.model" not in layout.metadata:
         raise WrongHeaderError(f"it has no vocabulary ({key}, tokenizer.ggml.model)")
@@ -202,6 +197,7 @@ def _check_vocabulary(layout: Layout) -> int:
 
 
 def _check_hyperparameters(layout: Layout, architecture: str) -> None:
+    """Raise if a hyperparameter is out of bounds, or has another number of layers."""
     for name, bounds in (_COUNTS | _FLOATS | _COUNTS_BY_LAYER).items():
         key = f"{architecture}.{name}"
         value = layout.metadata.get(key)
@@ -220,7 +216,7 @@ def _check_hyperparameters(layout: Layout, architecture: str) -> None:
 
 
 def _check_shapes(layout: Layout, architecture: str, n_tokens: int) -> None:
-    """Compare the tensors that every architecture has with the hyperparameters."""
+    """Raise if tensors that every architecture has do not fit the hyperparameters."""
     width, n_layers = (layout.metadata.get(f"{architecture}.{name}") for name in ("embedding_length", "block_count"))
     for name, value in (("embedding_length", width), ("block_count", n_layers)):
         if value is None:

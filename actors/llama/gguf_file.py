@@ -96,7 +96,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         check_structure(layout)
         check_model(layout)
     except WrongHeaderError as error:
-        step = "Give another model file, or download or make this one again."
+        step = "Give the file of a model, or download or make this one again."
         raise BadInput(Fault(key, str(path), f"{_ALLOWED} (this one cannot be loaded: {error})", step)) from error
     n_parameters = sum(tensor.n_elements for tensor in layout.tensors)
     dominant = _dominant_type(layout.tensors)

@@ -103,9 +103,9 @@ class Layout:
     parts: tuple[Path, ...]
     """The files in order. Only a split GGUF has more than one."""
     alignment: int
-    """The data of each tensor start at a multiple of this number of bytes."""
+    """In bytes. The data of each tensor begins at a multiple of it."""
     tensors_offset: int
-    """Offset of the tensor data in the first file, in bytes."""
+    """Where the tensor data of the first file begins, in bytes."""
 
     def kind(self, key: str) -> gguf.GGUFValueType:
         """Return the type of a value of the metadata."""
@@ -304,7 +304,7 @@ def _parse(cursor: _Cursor, path: Path, size_bytes: int) -> Layout:
 
 
 def _alignment(metadata: Mapping[str, Scalar | ArrayValue], raw: Mapping[str, bytes]) -> int:
-    """llama.cpp aborts where it is no 32-bit number, and refuses what is no power of two."""
+    """Return the alignment: a power of two. llama.cpp aborts if its type is not UINT32."""
     key = "general.alignment"
     value = metadata.get(key, gguf.GGUF_DEFAULT_ALIGNMENT)
     is_u32 = key not in raw or raw[key][:4] == _U32.pack(gguf.GGUFValueType.UINT32)

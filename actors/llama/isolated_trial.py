@@ -1,4 +1,4 @@
-"""Tries files of others in a process of its own (`trial_process`), because llama.cpp may end a process that reads them.
+"""Try files of others in a process of its own (`trial_process`), because llama.cpp may end a process that reads them.
 
 A GGUF that survives this loads, tokenizes and decodes. A file that ends the process, takes too long or too much memory
 is reported like any other file that llama.cpp refuses. The process serves many files, and is started anew if it ended.

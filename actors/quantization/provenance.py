@@ -32,9 +32,12 @@ class CalibrationUse:
 
 def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
     """Read the manifest beside a matrix. Return None if it is missing or belongs to a different file."""
+    files = ImatrixFiles(imatrix_path)
+    if not files.are_complete():
+        return None
     try:
-        made = load_manifest(ImatrixFiles(imatrix_path).manifest)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # there is none, or it is damaged
+        made = load_manifest(files.manifest)
+    except (LookupError, TypeError, AttributeError):  # a damaged one
         return None
     if made.sha256 != sha256:
         return None

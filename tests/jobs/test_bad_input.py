@@ -11,6 +11,7 @@ import pytest
 import ray
 
 from jobs import evaluate, pipeline
+from tests.gguf_mutations import gguf_text, parse
 from tests.jobs.running import run, small_pipeline
 from tests.tiny_model import write_tiny_model
 
@@ -48,6 +49,28 @@ def test_a_gguf_that_is_cut_short(refused: Refused, tiny_model: Path, tmp_path: 
     path = tmp_path / "short.gguf"
     path.write_bytes(tiny_model.read_bytes()[:-1000])
     assert "short" in refused(model=path)
+
+
+def test_a_gguf_of_an_architecture_that_llama_cpp_does_not_know(
+    refused: Refused, tiny_model: Path, tmp_path: Path
+) -> None:
+    path, file = tmp_path / "lama.gguf", parse(tiny_model.read_bytes())
+    file.values = [
+        (key.replace(b"llama.", b"lama."), *(gguf_text("lama") if key == b"general.architecture" else (kind, value)))
+        for key, kind, value in file.values
+    ]
+    path.write_bytes(file.written())
+    said = refused(model=path)
+    assert said.count("unknown model architecture: 'lama'") == 1
+    assert f"--arm: got 'other={path}'" in refused("--arm", f"other={path}")
+
+
+def test_a_gguf_that_ends_the_process_that_loads_it(refused: Refused, tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "no_byte.gguf"
+    # Without the token for a byte, llama.cpp aborts as soon as a text has that byte.
+    path.write_bytes(tiny_model.read_bytes().replace(b"<0xE5>", b"<0xZZ>"))
+    said = refused(model=path)
+    assert said.count("SIGABRT") == 1 and "no_byte.gguf" in said
 
 
 def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:

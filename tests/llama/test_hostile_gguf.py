@@ -18,7 +18,7 @@ import pytest
 
 from actors.llama.activations import TensorActivations
 from actors.llama.gguf_file import read_header
-from actors.llama.isolated_trial import IsolatedTrial, check_loads
+from actors.llama.isolated_trial import IsolatedTrial, check_loads, shared_trial
 from actors.llama.model import Model
 from actors.quantization.imatrix_file import Imatrix, quantization_data, read_imatrix, write_imatrix
 from conf.faults import BadInput
@@ -69,6 +69,7 @@ def outcomes(path: Path, content: bytes, seeds: range) -> Counter[str]:
         if met == "accepted":
             with Model(path, vocab_only=True) as vocabulary:
                 assert vocabulary.tokenize("One, two", add_special=True, parse_special=False)
+    shared_trial().close()  # only the memory of children that have ended is known
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         assert resource.getrusage(who).ru_maxrss * 1024 < MOST_BYTES
     print(dict(counts))
