@@ -50,9 +50,6 @@ _JAPANESE = re.compile(
     r"(?:答え|こたえ|解答|回答|正解|答|結論)(?:の(?:数|値|数値|金額)?)?[」』*\]】)〕]{0,4}"
     rf"(?:{_SPACE}(?:は|が|:|=|→)|(?<=[)\]】〕])|として|(?=\s))"
 )
-_CERTAIN = re.compile(
-    rf"{_LINE}(?:the\s)?(?:final\s)?(?:numerical\s|correct\s)?(?:answer|答え|解答|回答|正解|答|【)", re.I
-)
 _FINAL = re.compile(r"\bfinal\s(?:numerical\s)?answer|最終的な|最終")
 
 

@@ -29,7 +29,6 @@ _FONT = re.compile(
 )
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _MIXED = re.compile(r"(?<![\d/.])(\d+)\s+(\d+)/(\d+)(?![\d/])")
-_TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _NUMBER_WITH_WORDS = re.compile(r"^\\text\s?\{\s*([-$\d.,:]*\d)\s+([A-Za-z.\s]+)\}$")
 _FUNCTION = re.compile(r"(?<![\\A-Za-z])(?=(?:ln|log|sin|cos|tan)\b)")
 _MONTHS = frozenset(
