@@ -24,8 +24,6 @@ LONGEST_NAME = 64
 file systems allow 255 bytes."""
 LONGEST_ARM_NAME = 120
 """Bytes of the name of a model or an arm."""
-
-
 MOST_TEXTS = 1000
 """Most texts of a mix."""
 MOST_ARMS = 1000
@@ -321,12 +319,6 @@ class Tracking(Frozen):
 class PipelineConfig(Frozen):
     """All settings of one pipeline."""
 
-    @field_validator("quantizations", "benchmarks", "imatrix", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        """Take one text with commas as a list, as the flags do."""
-        return split_names(value) if isinstance(value, str) else value
-
     models: Annotated[tuple[NamedPath, ...], Field(min_length=1, max_length=MOST_ARMS)]
     quantizations: Annotated[tuple[str, ...], Field(max_length=MOST_ARMS)] = ("bf16", "q8_0", "q4_k_m")
     """llama.cpp types and recipes, in the order in which they are shown."""
@@ -378,3 +370,9 @@ class PipelineConfig(Frozen):
     methodology: Path | None = None
     """Markdown file that replaces the methodology in the documents. None: the methodology that comes with the
     project."""
+
+    @field_validator("quantizations", "benchmarks", "imatrix", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Take one text with commas as a list, as the flags do."""
+        return split_names(value) if isinstance(value, str) else value
