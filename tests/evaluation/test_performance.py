@@ -37,6 +37,16 @@ def test_a_small_cache_gets_a_shorter_workload(tmp_path: Path, tiny_path: str) -
     assert json.loads(Path(order.output_path).read_text())["batched"]["sequences"] == 256 // 24
 
 
+def test_sequences_with_caches_of_their_own_get_what_fits_into_one_of_them(tmp_path: Path, tiny_path: str) -> None:
+    # 32 sequences and two beside them, 256 cells each: the plan of a benchmark of short questions.
+    order = PerformanceOrder(
+        "f16", tiny_path, layout(sequences=32, n_ctx=8704, unified=False), str(tmp_path / "f.json")
+    )
+    EvaluationWorker().measure_performance(order, lambda tokens: None)
+    found = json.loads(Path(order.output_path).read_text())
+    assert (found["batch_1"]["sequences"], found["batched"]["sequences"]) == (1, 32)
+
+
 def test_buffers_of_several_devices_add_up() -> None:
     log = [
         "load_tensors:   CPU_Mapped model buffer size =    92.10 MiB",

@@ -6,6 +6,7 @@ System prompts, and chat templates that replace those in the GGUFs, come from th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from actors.chat import (
@@ -66,25 +67,34 @@ def _template(name: str, chat: Chat) -> str | None:
     return text
 
 
-def template_fault(flag: str, name: str, path: str, chat: ChatSettings, what: str) -> Fault:
-    """Return the fault of a chat template. `flag` and `name` say whose it is if the configuration sets none."""
+@dataclass(frozen=True)
+class TemplateOwner:
+    """Whose chat template it is: a model's or an arm's."""
+
+    flag: str
+    """The flag that named it."""
+    name: str
+    model: str
+    """Name of the model. The configuration sets templates by it, for the model and all of its arms."""
+
+
+def template_fault(owner: TemplateOwner, path: str, chat: ChatSettings, what: str) -> Fault:
+    """Return the fault of a chat template. It names the owner's file if the configuration sets no template."""
+    key = f"chat.{owner.model}.template"
     allowed = "a chat template that shows every message of the prompts"
     if chat.template is not None:
-        return Fault(f"chat.{name}.template", name, allowed, f"{what}.")
-    step = (
-        f"{what}. Set another one in the configuration (chat.{name}.template), or leave out the benchmarks that chat."
-    )
-    return Fault(flag, f"{name}={path}", allowed, step)
+        return Fault(key, owner.name, allowed, f"{what}.")
+    step = f"{what}. Set another one in the configuration ({key}), or leave out the benchmarks that chat."
+    return Fault(owner.flag, f"{owner.name}={path}", allowed, step)
 
 
 def check_prompts(
-    flag: str, name: str, vocabulary: Model, chat: ChatSettings, benchmarks: Iterable[BenchmarkData]
+    owner: TemplateOwner, vocabulary: Model, chat: ChatSettings, benchmarks: Iterable[BenchmarkData]
 ) -> tuple[str, ...]:
     """Render the first prompts of each benchmark that chats, and return notices about how messages are handed over.
 
     Args:
-        flag: the flag that named the model.
-        name: name of the model or arm.
+        owner: the model or arm.
         vocabulary: its vocabulary and chat template.
         chat: its chat settings.
         benchmarks: with their items in the order in which they are evaluated.
@@ -108,13 +118,15 @@ def check_prompts(
             what = _wrong_with(prompt, messages, template_of(vocabulary, chat.template) or "")
             if what is not None:
                 said = f"The template makes no prompt of item {item_id} of {data.spec.name}: {what}"
-                faults.add(template_fault(flag, name, vocabulary.path, chat, said))
+                faults.add(template_fault(owner, vocabulary.path, chat, said))
                 break
             moved = moved or system_is_moved(messages, vocabulary, chat.template)
     faults.stop_if_any()
     if not moved:
         return ()
-    return (f"The chat template of {name} takes no system message: its text goes in front of the first user turn.",)
+    return (
+        f"The chat template of {owner.name} takes no system message: its text goes in front of the first user turn.",
+    )
 
 
 def _wrong_with(prompt: Prompt | TemplateFailed, messages: Iterable[Message], template: str) -> str | None:

@@ -17,7 +17,7 @@ from actors.llama.model import Model
 from actors.machine import check_folder
 from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
-from actors.orchestrator.sources.chat import chat_settings, check_prompts, describe_chat, template_fault
+from actors.orchestrator.sources.chat import TemplateOwner, chat_settings, check_prompts, describe_chat, template_fault
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
 from actors.orchestrator.sources.kv_cache import cache_for
@@ -90,7 +90,8 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     chat_of_arms = checked(chats).get(models[0].name, ChatSettings())
     shared = loaded[models[0].name]
     of_arms = [
-        faults.gather(_check_arm_prompts, arm, chat_of_arms, shared.benchmarks if shared else ()) for arm in found_arms
+        faults.gather(_check_arm_prompts, arm, models[0], chat_of_arms, shared.benchmarks if shared else ())
+        for arm in found_arms
     ]
     sizes = faults.gather(predict_sizes, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
@@ -193,7 +194,7 @@ def _load_benchmarks(
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
         of_prompts = faults.gather(
-            check_prompts, "--model", model.name, vocabulary, chat, [data.limited(config.limit) for data in found]
+            check_prompts, _owner(model), vocabulary, chat, [data.limited(config.limit) for data in found]
         )
         described = describe_chat(chat, vocabulary)
         planned = [
@@ -219,15 +220,22 @@ def _load_benchmark(
         )
     except TemplateOverLimit as error:
         what = f"The template cannot be used for {benchmark.spec.name}: {error}"
-        raise BadInput(template_fault("--model", model.name, model.path, chat, what)) from error
+        raise BadInput(template_fault(_owner(model), model.path, chat, what)) from error
 
 
-def _check_arm_prompts(arm: SourceArm, chat: ChatSettings, planned: Iterable[PlannedBenchmark]) -> tuple[str, ...]:
+def _owner(model: SourceModel) -> TemplateOwner:
+    return TemplateOwner("--model", model.name, model.name)
+
+
+def _check_arm_prompts(
+    arm: SourceArm, model: SourceModel, chat: ChatSettings, planned: Iterable[PlannedBenchmark]
+) -> tuple[str, ...]:
     """Check the prompts that an existing GGUF makes with its own chat template."""
     if arm.endpoint is not None:
         return ()
     with Model(arm.path, vocab_only=True) as vocabulary:
-        return check_prompts("--arm", arm.name, vocabulary, chat, [one.data for one in planned])
+        owner = TemplateOwner("--arm", arm.name, model.name)
+        return check_prompts(owner, vocabulary, chat, [one.data for one in planned])
 
 
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:
