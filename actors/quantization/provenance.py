@@ -37,7 +37,7 @@ def calibration_use(imatrix_path: str, sha256: str) -> CalibrationUse | None:
         return None
     try:
         made = load_manifest(files.manifest)
-    except (LookupError, TypeError, AttributeError):  # a damaged one
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # it is damaged
         return None
     if made.sha256 != sha256:
         return None
