@@ -19,7 +19,7 @@ import resource
 import signal
 import sys
 from collections.abc import Generator, Mapping
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import jinja2
 import jinja2.ext
@@ -59,7 +59,7 @@ class Generation(jinja2.ext.Extension):
     As in transformers the inside is a block of its own: variables that are set there are not seen outside.
     """
 
-    tags: ClassVar = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - declared so by jinja2
 
     def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
         """Read up to the end tag."""

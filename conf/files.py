@@ -107,23 +107,18 @@ def _finish(temporary: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def reserved_space(folder: str | Path, size_bytes: int) -> Iterator[Callable[[], None]]:
+def reserved_space(folder: str | Path, size_bytes: int) -> Iterator[Callable[[], object]]:
     """Keep space on the disk of `folder` free for last words. Give the function that gives the space back."""
-    target = Path(folder) / "reserve"
     with contextlib.ExitStack() as stack:
         try:
-            temporary = stack.enter_context(_temporary_beside(target))
+            # A file without a name: nobody else can delete it, and nothing is left of it.
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
             # Random bytes, because a file system may compress others, or not store them at all.
-            temporary.write_bytes(os.urandom(size_bytes))
+            file.write(os.urandom(size_bytes))
+            file.flush()
         except OSError as error:
-            raise _write_failed(target, error, size_bytes) from error
-        yield functools.partial(_empty, temporary)
-
-
-def _empty(path: Path) -> None:
-    """Free the space of a file that is open: it would stay taken if the file were only deleted."""
-    with contextlib.suppress(FileNotFoundError):
-        os.truncate(path, 0)
+            raise _write_failed(Path(folder) / "reserve", error, size_bytes) from error
+        yield functools.partial(file.truncate, 0)
 
 
 @contextlib.contextmanager

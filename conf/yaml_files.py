@@ -84,7 +84,7 @@ def _check_size(text: str) -> None:
 
 
 def _problem(problem: str, place: yaml.Event | yaml.Node) -> yaml.YAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)  # type: ignore[arg-type]  # C marks do, too
 
 
 class _Loader(yaml.CSafeLoader):

@@ -45,7 +45,7 @@ from reporting.documents.requirements import check_documents
 
 MIRROR_WITHIN_S = 30.0
 """Time to bring MLflow up to date at the end, when everything else is done."""
-RESERVE_BYTES = 2**18
+RESERVE_BYTES = 4 * 2**20
 """Disk space that is kept for the last progress and for MLflow, in case the disk gets full."""
 STOP_WITHIN_S = 2.0
 """Time to report a stop to MLflow. `ray job stop` kills the process 3 seconds after its SIGTERM."""

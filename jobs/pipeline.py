@@ -10,6 +10,11 @@ if everything is done, it does nothing. Exit codes: 0 done; 1 something failed (
 from __future__ import annotations
 
 import argparse
+<<<<<<< HEAD
+=======
+import math
+import shlex
+>>>>>>> b7cc1bc (The reserve on the disk has no name, so that clearing leftovers cannot delete it)
 import sys
 from collections.abc import Sequence
 
@@ -126,7 +131,8 @@ def _missing_space(request: Request, plan: Plan) -> str:
     """Say how much space the rest of the plan misses; nothing if there is enough."""
     needed, free = disk_bytes(request.config, plan, find_done(plan))
     where = request.config.storage.absolute()
-    return f"Free at least {(needed - free) / 2**20:,.0f} MiB on the disk of {where}. " if needed > free else ""
+    missing_mib = math.ceil((needed - free) / 2**20)
+    return f"Free at least {missing_mib:,} MiB on the disk of {where}. " if needed > free else ""
 
 
 def _mirror_later(request: Request, reason: str) -> str:

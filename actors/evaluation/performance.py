@@ -67,7 +67,7 @@ def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
     ):
         load_s = time.perf_counter() - started
         # Without a unified cache a sequence has only its own share of the cells.
-        room = context.cells_a_sequence
+        room = context.cells_per_sequence
         _time(context, model, 1, 1, 1, report)  # warm-up: the first pass reads the weights from the file
         one = _time(context, model, 1, min(PROMPT_TOKENS, room - ANSWER_TOKENS), ANSWER_TOKENS, report)
         # A share has at least 256 cells, so a short sequence always has room in it.
