@@ -10,11 +10,7 @@ if everything is done, it does nothing. Exit codes: 0 done; 1 something failed (
 from __future__ import annotations
 
 import argparse
-<<<<<<< HEAD
-=======
 import math
-import shlex
->>>>>>> b7cc1bc (The reserve on the disk has no name, so that clearing leftovers cannot delete it)
 import sys
 from collections.abc import Sequence
 
