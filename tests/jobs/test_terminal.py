@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from actors.orchestrator.progress import Snapshot
+from actors.orchestrator.actor import View
 from actors.store import RunDirectory
 from conf.environment import Environment
 from conf.schema import NamedPath, PipelineConfig
 from jobs import pipeline
 from jobs._display import Lines
+from jobs._follower import Follower
 from jobs._request import Finished, Request
 from jobs._terminal import complain, say
 from tests.jobs.running import ROOT
@@ -53,24 +55,9 @@ def _is_clean(text: str) -> bool:
 
 def test_progress_for_other_programs_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     failures = ({"unit": "u", "error": HOSTILE + "\x9b"},)
-    common = {"done": 0, "total": 1, "cells_done": 0, "cells_total": 1, "percent": 0.0, "tokens_per_second": None}
-    times = {
-        "workers": 0,
-        "elapsed_s": 0.0,
-        "seconds_left": None,
-        "cpu_percent": 0.0,
-        "memory_bytes": 0,
-        "updated_at": "now",
-    }
-    own = {
-        "schema_version": 1,
-        "pipeline_id": "p",
-        "state": "failed",
-        "phase": "evaluate",
-        "process_id": 1,
-        "workers": 0,
-    }
-    Lines().show(Snapshot(**own, **common, **times, failures=failures, notices=(HOSTILE,)))  # type: ignore[arg-type]
+    view = View("evaluate", 0, 1, 0, 1, None, 0.0, None, (), 0, (), (HOSTILE,))
+    shown = Follower("p", RunDirectory("unused"))._snapshot(view, "failed")
+    Lines().show(replace(shown, failures=failures))
     out = capsys.readouterr().out
     assert _is_clean(out)
     (line,) = [line for line in out.splitlines() if line.startswith("PROGRESS ")]
