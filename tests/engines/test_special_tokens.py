@@ -97,12 +97,12 @@ def test_a_prompt_has_one_bos_at_most_and_no_end(model: Model, plain: Model, tok
     engine = LlamaEngine(model.path, layout(n_ctx=512))
     sampling = Sampling(max_tokens=4)
     asked = Generate((Message("user", "the thing"),), False, (), 4)
-    put = engine.ask(item(asked), sampling)
-    assert isinstance(put, Prepared) and list(put.content.tokens) == by_hand("the thing", plain, tokenizer)
+    put = engine.generation_request(item(asked), sampling)
+    assert isinstance(put, Prepared) and list(put.request.tokens) == by_hand("the thing", plain, tokenizer)
     chat = Generate((Message("user", "the thing"),), True, (), 4)
-    put = engine.ask(item(chat), sampling)
+    put = engine.generation_request(item(chat), sampling)
     assert isinstance(put, Prepared)
-    tokens = list(put.content.tokens)
+    tokens = list(put.request.tokens)
     writes_bos = "bos_token" in (model.chat_template or "")
     assert tokens.count(BOS) == (1 if tokenizer.add_bos or writes_bos else 0)
     assert EOS not in tokens and tokens[-1] == plain.tokenize("\n", add_special=False, parse_special=False)[-1]
@@ -121,8 +121,8 @@ def test_without_any_token_before_it_a_choice_follows_the_one_that_begins_texts(
             (" " if tokenizer.add_space_prefix else "") + choice, add_special=False, parse_special=False
         )
         assert loglik == pytest.approx(loglik_alone(model, [BOS, *own], 1), abs=NOISE)
-    put = engine.ask(item(Generate((Message("user", ""),), False, (), 4)), Sampling(max_tokens=4))
-    assert isinstance(put, Prepared) and list(put.content.tokens) == [BOS]
+    put = engine.generation_request(item(Generate((Message("user", ""),), False, (), 4)), Sampling(max_tokens=4))
+    assert isinstance(put, Prepared) and list(put.request.tokens) == [BOS]
     engine.close()
 
 
@@ -137,7 +137,7 @@ def test_a_token_that_holds_the_end_of_the_prompt_is_scored_in_every_choice(tiny
 
 
 def test_double_bos_after_white_space_of_a_template(tmp_path: Path) -> None:
-    path = write_tiny_model(tmp_path / "space.gguf", chat_template="\n{{ '\n' + bos_token }}{{ messages[0].content }}")
+    path = write_tiny_model(tmp_path / "space.gguf", chat_template="\n{{ '\n' + bos_token }}{{ messages[0].request }}")
     with Model(path, vocab_only=True) as model:
         prompt = render_prompt([Message("user", "the")], chat=True, model=model)
         assert prompt.tokens(model).count(BOS) == 1
