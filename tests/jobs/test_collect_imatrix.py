@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from actors import keys
 from actors.llama.gguf_layout import read_layout
+from actors.llama.isolated_trial import check_loads
 from actors.quantization.groups import PartsFolder
 from actors.quantization.imatrix import load_manifest
 from actors.quantization.imatrix_file import read_imatrix
@@ -123,12 +125,33 @@ def test_a_mix_is_collected_by_its_file_and_named_after_it(tiny: Path, tmp_path:
     assert [(text.name, text.n_chunks) for text in manifest.texts] == [("en.txt", 4), ("ja.txt", 2)]
 
 
-def test_a_failure_in_the_middle_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = write_tiny_model(tmp_path / "broken.gguf")
+def damaged(model: Path) -> None:
+    """Write infinite values into a weight of a model."""
     row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
     with model.open("r+b") as file:
         file.seek(row.offset)
         file.write(np.full(256, np.inf, np.float16).tobytes())
+
+
+def test_infinite_weights_are_refused_before_anything_is_collected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged(model := write_tiny_model(tmp_path / "broken.gguf"))
+    assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 2
+    assert "--model" in capsys.readouterr().err
+    assert not (tmp_path / "matrix.gguf.parts").exists()
+
+
+def test_a_failure_in_the_middle_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_model(tmp_path / "broken.gguf")
+
+    def check_then_damage(*words: Any, **keywords: Any) -> None:
+        check_loads(*words, **keywords)
+        damaged(model)
+
+    monkeypatch.setattr(collect_imatrix, "check_loads", check_then_damage)
     assert run("--model", model, "--output", tmp_path / "matrix.gguf", "--dataset-size", 512, "--threads", 1) == 1
     reported = capsys.readouterr().err
     assert "group 1 of 1" in reported
