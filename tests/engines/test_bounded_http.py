@@ -43,8 +43,11 @@ def serving(pieces: Callable[[], Iterable[bytes]]) -> Iterator[tuple[str, list[b
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            head = b"".join(iter(self.rfile.readline, b"\r\n"))
+            lines = iter(self.rfile.readline, b"")  # empty if the client has gone
+            head = b"".join(itertools.takewhile(lambda line: line != b"\r\n", lines))
             length = [line.split(b":")[1] for line in head.splitlines() if line.lower().startswith(b"content-length")]
+            if not length:
+                return
             asked.append(head + self.rfile.read(int(length[0])))
             with contextlib.suppress(OSError):
                 for piece in pieces():
