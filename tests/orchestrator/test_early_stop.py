@@ -108,7 +108,7 @@ def test_items_of_a_failed_block_are_left_out_and_later_items_count(tmp_path: Pa
     assert found.n_places == found.decision.n_items + BLOCK
     again = read_early_stop(plan, config, {broken})
     assert again.decision(comparison) == found
-    records = read_records(plan, config, again)
+    records = read_records(plan, config, again).records
     own = records.filter(records["arm"] == "q4_k_m")
     assert (own["reason"] == "block_failed").sum() == BLOCK
     assert own.height == found.n_places
