@@ -193,12 +193,13 @@ def test_a_worker_that_dies_is_replaced_and_its_group_is_collected_again(tiny: P
 
 def test_a_matrix_that_cannot_be_collected_fails_once_with_the_reason(tmp_path: Path, storage: Path) -> None:
     model = write_tiny_model(tmp_path / "broken.gguf")
+    request = request_for(model, storage, n_groups=40)
+    plan = prepare(request)
+    # The checks refuse such a file, so it is damaged after them.
     row = next(row for row in read_layout(model).tensors if row.name == "blk.0.attn_v.weight")
     with model.open("r+b") as file:
         file.seek(row.offset)
         file.write(np.full(256, np.inf, np.float16).tobytes())
-    request = request_for(model, storage, n_groups=40)
-    plan = prepare(request)
     failures = Running(request, plan, workers=2).wait().failures
     groups = [failure for failure in failures if "/group-" in failure.unit]
     assert len(groups) <= 2, "after the matrix has failed, its other groups are not tried"
