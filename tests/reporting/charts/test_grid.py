@@ -60,7 +60,7 @@ def test_a_studys_figure_names_what_two_matrices_differ_in(study: Findings) -> N
     rows = {row["label"]: row for row in values(contrasts, 2)}
     assert len(rows) == 6
     assert rows["en1-ja4 − en5"]["text"].startswith("内容だけ / text alone: −0.01")
-    assert rows["en5 − en"]["text"].startswith("量のみ / amount alone: ")
+    assert rows["en5 − en"]["text"].startswith("量だけ / amount alone: ")
     assert rows["en1-ja4 − en"]["text"].startswith("量と内容 / amount and text: ")
     # A filled point means a difference is shown: in Japanese the text makes one, the amount does not.
     assert (rows["en1-ja4 − en5"]["fill"], rows["en5 − en"]["fill"]) == (PALETTE[0], "white")
