@@ -1,7 +1,7 @@
 """Checks of a GGUF's header before llama.cpp reads the file. llama.cpp aborts the process for some wrong headers.
 
 `gguf_layout` has already checked that all counts and lengths are within the file. What can only be seen by loading the
-model (tensors that its architecture lacks, values in its weights) is left to `isolated_trial`.
+model (tensors of its architecture that are missing, values in its weights) is left to `isolated_trial`.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _check_shapes(layout: Layout, architecture: str, n_tokens: int) -> None:
     width, n_layers = (layout.metadata.get(f"{architecture}.{name}") for name in ("embedding_length", "block_count"))
     for name, value in (("embedding_length", width), ("block_count", n_layers)):
         if value is None:
-            raise WrongHeaderError(f"it lacks {architecture}.{name}")
+            raise WrongHeaderError(f"{architecture}.{name} is missing")
     shapes = {tensor.name: tensor.shape for tensor in layout.tensors}
     if shapes.get("token_embd.weight") != (width, n_tokens):
         got = list(shapes.get("token_embd.weight", ()))
