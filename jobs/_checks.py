@@ -21,7 +21,8 @@ import psutil
 from packaging.requirements import Requirement
 
 from actors.machine import existing_parent
-from actors.tracking.mirror import check_reachable, mask_secrets
+from actors.tracking.addresses import mask_secrets
+from actors.tracking.reachable import check_reachable
 from conf.environment import Environment
 from conf.faults import BadInput
 from reporting.fonts import find_fonts

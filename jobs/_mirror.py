@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from actors.store import RunDirectory
+from actors.tracking.addresses import mask_secrets
 from actors.tracking.attempt import Attempt
-from actors.tracking.mirror import Mirror, mask_secrets
 
 REST_SHARE = 10
 """After each update the mirror pauses this many times as long as the update took, because long runs have many cells."""
@@ -45,6 +45,9 @@ class BackgroundMirror:
         return f"no answer in {within_s:g} s"
 
     def _sync(self, run: RunDirectory) -> None:
+        # Imported in the background: MLflow takes seconds to import.
+        from actors.tracking.mirror import Mirror
+
         started_s = time.monotonic()
         try:
             Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)

@@ -31,7 +31,7 @@ from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import check_place, owned
 from actors.store import RunDirectory, exists, mlflow_database_path, reserved_space, write_json
-from actors.tracking.mirror import check_reachable
+from actors.tracking.reachable import check_reachable
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 from jobs._counter import TerminalReporter

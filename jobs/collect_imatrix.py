@@ -47,8 +47,6 @@ from jobs._imatrix_table import statistics_text
 from jobs._parser import Parser
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
-from reporting.charts.importance import importance_chart
-from reporting.charts.style import render
 from reporting.escape import hanging
 from reporting.frames import IMPORTANCE_SCHEMA
 from reporting.wording import Words
@@ -152,6 +150,10 @@ def show_matrix(path: str, chart: str | None) -> None:
         return
     output = check_chart(chart)
     rows = [{"matrix": Path(path).name, **asdict(figures)} for figures in statistics]
+    # Imported here, because only --chart draws.
+    from reporting.charts.importance import importance_chart
+    from reporting.charts.style import render
+
     drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), (), Words("both"))
     if drawn is None:
         raise BadInput(Fault("--show-statistics", path, "for a --chart, a matrix of a model's layers"))

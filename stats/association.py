@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import polars as pl
 
 from stats.intervals import Floats, Interval, Z, all_equal
 from stats.reasons import Reason
@@ -47,13 +47,19 @@ def rank_correlation(first: Floats, second: Floats) -> Association | Reason:
         return Reason.TOO_FEW_ITEMS
     if all_equal(first) or all_equal(second):
         return Reason.ZERO_VARIANCE
-    rho = float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+    rho = float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
     rho = max(-1.0, min(1.0, rho))
     most = 1 - 6 / (n * (n * n - 1))
     inner = max(-most, min(most, rho))
     half = Z * math.sqrt((1 + inner * inner / 2) / (n - 3))
     ends = math.tanh(math.atanh(inner) - half), math.tanh(math.atanh(inner) + half)
     return Association(rho, Interval(min(ends[0], rho), max(ends[1], rho), "bonett_wright"))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return the rank of each value, from 1. Ties get their mean rank."""
+    ranks: Floats = pl.Series(values).rank("average").to_numpy()
+    return ranks
 
 
 def shift_against_length(before: Floats, after: Floats) -> Association | Reason:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -302,3 +304,25 @@ def test_no_file_contains_a_package_index_or_a_machine_path() -> None:
         if forbidden.search(line)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["jobs.pipeline", "jobs.quantize", "jobs.evaluate", "jobs.collect_imatrix", "actors.orchestrator.actor"],
+)
+def test_a_job_starts_without_packages_that_only_a_worker_or_the_mirror_needs(module: str) -> None:
+    """Each of them takes up to two seconds to import, in every process."""
+    heavy = [
+        "altair",
+        "math_verify",
+        "mlflow",
+        "openai",
+        "pandas",
+        "scipy.stats",
+        "vl_convert",
+        "weasyprint",
+        "ziamath",
+    ]
+    script = f"import sys, {module}; print(*(name for name in {heavy} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

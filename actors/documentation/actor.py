@@ -6,8 +6,12 @@ charts first: a missing chart is left out, and a notice in the documents says so
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.orders import DocumentOrder
-from reporting.documents.write import DocumentFiles, DocumentPlaces, write_documents
+
+if TYPE_CHECKING:
+    from reporting.documents.write import DocumentFiles
 
 
 class DocumentationWorker:
@@ -19,5 +23,8 @@ class DocumentationWorker:
         Raises:
             BadInput: the results or the user's methodology cannot be read, or Pango is not installed.
         """
+        # Imported here, because driver and orchestrator import this class, too, and never lay out a page.
+        from reporting.documents.write import DocumentPlaces, write_documents
+
         places = DocumentPlaces.of_run(order.run_dir)
         return write_documents(order.results_path, places, order.lang, order.methodology_path)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from actors.engines import Engine
 from actors.engines.llama import LlamaEngine
-from actors.engines.openai import OpenAIEngine
 from actors.evaluation.evaluate import (
     BlockResult,
     BlockSummary,
@@ -27,6 +27,9 @@ from actors.evaluation.self_check import PartReport, run_check
 from actors.llama.layout import EngineLayout
 from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens
 from conf.environment import read_endpoint_key
+
+if TYPE_CHECKING:
+    from actors.engines.openai import OpenAIEngine
 
 _ModelKey = tuple[str, EngineLayout, str | None]
 """A GGUF's path, how it is decoded, and the chat template that replaces its own."""
@@ -108,6 +111,9 @@ class EvaluationWorker:
             (engine,) = self._load([_model_key(order)])
             return engine
         if self._endpoint is None or self._endpoint[0] != order.endpoint:
+            # Imported here, because few runs have an endpoint and its client takes a second to import.
+            from actors.engines.openai import OpenAIEngine
+
             self.close()
             self._endpoint = (order.endpoint, OpenAIEngine(order.endpoint, read_endpoint_key()))
         return self._endpoint[1]

@@ -16,13 +16,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import re
-import socket
 import tempfile
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -38,12 +33,9 @@ from mlflow.environment_variables import (
 )
 from mlflow.telemetry import set_telemetry_client
 
-from actors.machine import existing_parent
 from actors.store import content_hash, exists, folder_aside, remove_leftovers
-from actors.tracking.attempt import Attempt
+from actors.tracking.addresses import mask_secrets, sqlite_path
 from actors.tracking.runs import TrackedFile, TrackedPipeline, TrackedRun, read_pipeline
-from conf.faults import BadInput, Fault
-from reporting.escape import one_line
 
 PIPELINE_TAG = "quant_assay.pipeline_id"
 UNIT_TAG = "quant_assay.unit"
@@ -56,9 +48,6 @@ EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
 
 T = TypeVar("T")
 
-REACH_TIMEOUT_S = 5.0
-CHECK_WITHIN_S = 12.0
-"""Time for the whole check. A server that does not answer is told within 15 seconds, with the time to start the job."""
 _REQUEST_TIMEOUT_S, _RETRIES = 20, 2
 """MLflow's own values are 120 and 7: one update would try for hours if a server hangs. The next update tries again."""
 _PARAMS_PER_BATCH = 100  # MLflow's limit. It takes at most 1000 parameters, metrics and tags together per call.
@@ -92,12 +81,11 @@ class Mirror:
                 None: MLflow's default.
             gguf_limit_bytes: GGUFs up to this size become artifacts.
         """
-        _silence_mlflow()
         _create_sqlite_store(uri)
         self._uri = uri
         self._artifact_root = artifact_root
         self._gguf_limit_bytes = gguf_limit_bytes
-        self._client = MlflowClient(tracking_uri=uri)
+        self._client = open_client(uri)
 
     def sync(self, run_dir: Path) -> MirrorReport:
         """Bring the store up to date with `run_dir`. Raise `MlflowException` if the store refuses."""
@@ -215,63 +203,10 @@ class Mirror:
                 self._client.log_artifact(run_id, str(path), artifact_path=folder)
 
 
-def check_reachable(uri: str) -> None:
-    """Raise `BadInput` within `CHECK_WITHIN_S` if no MLflow answers at `uri`, or if it refuses access.
-
-    MLflow's own client retries for minutes before it gives up, and waits for ever for an answer that trickles in.
-    """
+def open_client(uri: str) -> MlflowClient:
+    """Return MLflow's client of a store, which stays silent and gives up soon."""
     _silence_mlflow()
-    attempt = Attempt(lambda: _reach(uri))
-    has_ended = attempt.ended_within(CHECK_WITHIN_S)
-    if has_ended and attempt.error is None:
-        return
-    reason = f"{type(attempt.error).__name__}: {attempt.error}" if has_ended else f"no answer in {CHECK_WITHIN_S:g} s"
-    raise BadInput(
-        Fault(
-            "MLFLOW_TRACKING_URI",
-            mask_secrets(uri),
-            "the address of an MLflow server or store that answers",
-            f"({one_line(mask_secrets(reason), 200)}) Start the server, correct the address, or unset the variable: "
-            "without it, an SQLite file in the storage is used. With --no-mlflow-wait the job starts all the same, and "
-            "MLflow is brought up to date as soon as it answers.",
-        )
-    )
-
-
-def _reach(uri: str) -> None:
-    parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in {"http", "https"}:
-        _check_http(uri)
-        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
-    elif parts.hostname:
-        port = parts.port or _DATABASE_PORTS[parts.scheme.partition("+")[0]]
-        socket.create_connection((parts.hostname, port), REACH_TIMEOUT_S).close()
-    elif parts.scheme.startswith("sqlite"):
-        _check_sqlite_folder(uri)
-
-
-_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-
-
-def mask_secrets(text: str) -> str:
-    """Replace passwords and tokens of URIs in `text` by `***`."""
-    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
-    return re.sub(r"(?i)\b(password|passwd|token|secret)=[^&\s]+", r"\1=***", text)
-
-
-def _check_http(uri: str) -> None:
-    """Raise `OSError` if there is no HTTP answer at `uri`.
-
-    Any answer will do, even an error: a proxy in front of MLflow may not know its health page.
-    """
-    parts = urllib.parse.urlsplit(uri)
-    # The user and password in a URI are for MLflow's client. urllib would take them as part of the host name.
-    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/") + "/health").geturl()
-    try:
-        with urllib.request.urlopen(address, timeout=REACH_TIMEOUT_S):
-            pass
-    except urllib.error.HTTPError as error:
-        error.close()
+    return MlflowClient(tracking_uri=uri)
 
 
 def _create_sqlite_store(uri: str) -> None:
@@ -280,30 +215,16 @@ def _create_sqlite_store(uri: str) -> None:
     MLflow creates the tables in about fifty migrations, and SQLite commits each one. A job that is killed between two
     of them would leave a store that no MLflow can open. So the store is made elsewhere and then linked to its place.
     """
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     if path is None or exists(path):
         return
     remove_leftovers(path.parent)
     with folder_aside(path) as aside:
         made = aside / path.name
-        MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments(max_results=1)
+        open_client(f"sqlite:///{made}").search_experiments(max_results=1)
         # A link never replaces a store that another job has created and filled in the meantime.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(made)
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    """Return the file of an SQLite store. None for any other store, and for one in memory."""
-    match = re.fullmatch(r"sqlite[^:]*:///([^?]+)(\?.*)?", uri)
-    return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
-
-
-def _check_sqlite_folder(uri: str) -> None:
-    """Raise `OSError` if the SQLite file's folder, or its nearest existing parent, cannot be written."""
-    path = _sqlite_path(uri)
-    if path is not None:
-        with tempfile.TemporaryFile(dir=existing_parent(path.parent)):
-            pass
 
 
 def _batches(entries: Sequence[T], size: int) -> list[Sequence[T]]:

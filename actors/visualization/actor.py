@@ -6,8 +6,12 @@ documentation worker writes the documents.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.orders import ChartOrder
-from reporting.charts.draw import ChartFiles, draw_charts
+
+if TYPE_CHECKING:
+    from reporting.charts.draw import ChartFiles
 
 
 class VisualizationWorker:
@@ -15,4 +19,7 @@ class VisualizationWorker:
 
     def draw(self, order: ChartOrder) -> ChartFiles:
         """Draw the charts and return the files written. Raise `BadInput` if the results cannot be read."""
+        # Imported here, because driver and orchestrator import this class, too, and never draw.
+        from reporting.charts.draw import draw_charts
+
         return draw_charts(order.results_path, order.output_dir, order.lang)

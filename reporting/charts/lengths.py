@@ -10,7 +10,6 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 import polars as pl
-from scipy.stats import gaussian_kde
 
 from reporting.charts.points import arm_label, domain
 from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, colours, figure, source_lines
@@ -102,6 +101,8 @@ def _outline(tokens: Floats, row: int) -> list[Json]:
     """Return the lower and upper edge of a violin; nothing if all lengths are equal, because there is no density."""
     if tokens.size < 2 or np.ptp(tokens) == 0:
         return []
+    from scipy.stats import gaussian_kde  # imported here, because it takes a second and few charts need it
+
     grid = np.linspace(tokens.min(), tokens.max(), _OUTLINE_POINTS)
     density = gaussian_kde(tokens)(grid)
     half = _HALF_HEIGHT * density / density.max()

@@ -19,7 +19,9 @@ from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy import create_engine, inspect, text
 
 from actors.store import RunDirectory, read_json, write_json
-from actors.tracking.mirror import PARENT_TAG, UNIT_TAG, Mirror, check_reachable, mask_secrets
+from actors.tracking.addresses import mask_secrets
+from actors.tracking.mirror import PARENT_TAG, UNIT_TAG, Mirror
+from actors.tracking.reachable import check_reachable
 from actors.tracking.runs import read_pipeline, valid_name
 from conf.faults import BadInput
 from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
@@ -371,7 +373,7 @@ def test_a_server_that_answers_is_accepted(server_uri: str) -> None:
 def test_a_server_that_answers_garbage_or_not_at_all_is_told_in_time(
     answer: list[bytes], pause_s: float, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.tracking.mirror.CHECK_WITHIN_S", 2.0)
+    monkeypatch.setattr("actors.tracking.reachable.CHECK_WITHIN_S", 2.0)
     monkeypatch.setattr("actors.tracking.mirror._RETRIES", 0)
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     started = time.monotonic()

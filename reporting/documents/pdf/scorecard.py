@@ -11,10 +11,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from conf.faults import BadInput, Fault
+from conf.faults import BadInput
 from reporting.documents.engine import TEMPLATES, html_environment
 from reporting.documents.markdown_files import limits_html
 from reporting.documents.pdf.formulas import FORMULAS, formula_svg
+from reporting.documents.requirements import PANGO_IS_MISSING
 from reporting.documents.view import View
 from reporting.fonts import find_fonts
 
@@ -23,14 +24,7 @@ try:
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 except OSError as error:  # weasyprint loads Pango while it is imported
-    raise BadInput(
-        Fault(
-            "Pango (system library)",
-            None,
-            "Pango must be installed: it draws the text of the PDF",
-            "Run `make setup` or `apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`.",
-        )
-    ) from error
+    raise BadInput(PANGO_IS_MISSING) from error
 
 _SCHEME = "assay:"
 _FORMULA = "formula/"
