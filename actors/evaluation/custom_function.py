@@ -20,14 +20,8 @@ The file is loaded only here, only from the path that the user named, and never 
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,6 +30,7 @@ from typing import Any
 from actors.errors import FunctionFailed
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, SourceFile
 from actors.orders import BlockOrder, Call, Item, Record, Scorer
+from actors.own_process import OwnProcess, ProcessEnded
 from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
@@ -157,17 +152,19 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
         "sampling": order.sampling.model_dump(),
         "options": dict(call.options),
     }
-    with tempfile.TemporaryDirectory(prefix="quant_assay_") as folder:
-        result, log = Path(folder) / "result.json", Path(folder) / "function.log"
-        sent = {"file": call.file, "model_path": order.gguf_path, "config": config, "result": str(result)}
-        code = _run(json.dumps(sent), log, call.time_limit_s)
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-        if code is None:
-            raise FunctionFailed(f"{FUNCTION} took longer than its limit of {call.time_limit_s:g} s", tail)
-        if code != 0 or not result.exists():
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} failed ({how})", tail)
-        return json.loads(result.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+    question = {"file": call.file, "model_path": order.gguf_path, "config": config}
+    # A process of its own for each call: nothing that the function leaves behind can change the next call.
+    process = OwnProcess(PROGRAM, f"the process of {FUNCTION} does not start", log_lines=LOG_LINES)
+    try:
+        answer = process.ask(question, wall_s=call.time_limit_s)
+    except ProcessEnded as error:
+        how = f"failed ({error})"
+        if error.over_time:
+            how = f"took longer than its limit of {call.time_limit_s:g} s"
+        raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} {how}", error.log_tail) from None
+    finally:
+        process.close()
+    return json.loads(answer, object_pairs_hook=_without_repeats)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -176,27 +173,6 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) < len(pairs):
         raise FunctionFailed(f"{FUNCTION} returned {len(pairs)} items with {len(mapping)} ids; each needs its own id")
     return mapping
-
-
-def _run(sent: str, log: Path, limit_s: float) -> int | None:
-    """Run the process and return its exit code, or None if it ran out of time. Kill everything that it started."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(PROGRAM)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            process.communicate(sent.encode(), timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # no process of the group is left
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return process.returncode
 
 
 def call_identity(call: Call) -> dict[str, Any]:

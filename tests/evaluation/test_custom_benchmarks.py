@@ -157,7 +157,7 @@ def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model
         ({"data": None}, "either `data` or `python`"),
         ({"data": "none.jsonl"}, r"none\.jsonl"),
         ({"prompt": "{{ country"}, "jinja2 template"),
-        ({"prompt": "{{ contry }}"}, r"capitals\.jsonl:1.*'contry' is undefined"),
+        ({"prompt": "{{ contry }}"}, r"prompt: .*'contry' is undefined, with line 1 of capitals\.jsonl"),
         ({"prompt": "{{ country.__class__.__mro__[1].__subclasses__() }}"}, "unsafe"),
         ({"target": "town"}, "field 'town'"),
         ({"scorer": "number"}, "'city' with a number"),

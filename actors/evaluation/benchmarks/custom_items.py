@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import FAULTS_SHOWN, BadLine, Row, data_file, field, read_lines
 from actors.evaluation.benchmarks.targets import read_target
@@ -182,30 +180,42 @@ def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
 
 def _check_template(custom: CustomBenchmark, key: str) -> None:
     """Raise `BadInput` if a text is no jinja2 template. Nothing of it is run here."""
-    text = str(getattr(custom, key))
-    try:
-        jinja2.Environment().parse(text)
-    except jinja2.TemplateSyntaxError as error:
-        where = f"({error.message}, in line {error.lineno})"
-        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template", where)) from error
-    except RecursionError:
-        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template with less nesting")) from None
+    failed = renderer().check(str(getattr(custom, key)), kind="prompt")
+    if failed is not None:
+        raise BadInput(_template_fault(custom, key, f"a jinja2 template ({failed})"))
+
+
+def _template_fault(custom: CustomBenchmark, key: str, allowed: str) -> Fault:
+    return Fault(_key(custom, key), str(getattr(custom, key)), allowed, "Fix the template.")
 
 
 def _rendered(custom: CustomBenchmark, key: str, path: Path, seen: Sequence[Row]) -> list[str]:
-    """Render a template with each row of a file. Raise `BadInput` for the first rows with which that fails."""
-    faults, texts = [], []
-    for number, text in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
-        if isinstance(text, TemplateOverLimit):
-            allowed = f"a template that is quick to render ({text}, with line {number} of {path.name})"
-            raise BadInput(Fault(_key(custom, key), str(getattr(custom, key)), allowed)) from text
-        if isinstance(text, TemplateFailed):
-            allowed = f"the fields that the template `{key}` names ({text})"
-            faults.append(
-                Fault(f"{path}:{number}", str(seen[number - 1])[:80], allowed, "Fix the line or the template.")
-            )
+    """Render a template with each row of a file.
+
+    Raises:
+        BadInput: the first rows that fail; or the template, if all rows fail alike or one takes too much.
+    """
+    texts, failed = list[str](), dict[int, TemplateFailed]()
+    for number, one in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
+        if isinstance(one, TemplateFailed):
+            failed[number] = one
         else:
-            texts.append(text)
-    if faults:
-        raise BadInput(faults[:FAULTS_SHOWN])
+            texts.append(one)
+    over_limit = [number for number, error in failed.items() if isinstance(error, TemplateOverLimit)]
+    fail_alike = len(failed) == len(seen) and len(set(map(str, failed.values()))) == 1
+    if over_limit or fail_alike:
+        number = over_limit[0] if over_limit else 1
+        wanted = "is quick to render" if over_limit else "can be rendered"
+        allowed = f"a template that {wanted} ({failed[number]}, with line {number} of {path.name})"
+        raise BadInput(_template_fault(custom, key, allowed))
+    if failed:
+        raise BadInput(
+            Fault(
+                f"{path}:{number}",
+                str(seen[number - 1])[:80],
+                f"the fields that the template `{key}` names ({error})",
+                "Fix the line or the template.",
+            )
+            for number, error in list(failed.items())[:FAULTS_SHOWN]
+        )
     return texts
