@@ -5,28 +5,25 @@ the answer to a question, as JSON. This file limits memory and processor time. I
 so that a process starts quickly.
 """
 
-import ctypes
 import importlib.util
 import json
 import math
 import os
 import resource
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 
 def main(program: Path, memory_bytes: int) -> None:
     """Answer until the input ends. `memory_bytes` is the limit on top of what the program takes to start; 0: none."""
-    # Have the kernel kill this process when its owner dies, because nothing else would stop it while it works.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions = os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8")
+    threading.Thread(target=_end_with_owner, args=(questions.fileno(),), daemon=True).start()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # What the program prints goes to standard error, so that it does not mix with the answers. It has nothing to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
@@ -42,6 +39,17 @@ def main(program: Path, memory_bytes: int) -> None:
         if not memory_bytes:
             raise
         os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does if the machine's memory runs out
+
+
+def _end_with_owner(questions: int) -> None:
+    """Wait until nobody can ask any more, and kill this process with all that it has started, whatever it is doing.
+
+    The kernel could do that, too (PR_SET_PDEATHSIG), but it does so when the thread ends that started this process.
+    """
+    poll = select.poll()
+    poll.register(questions, 0)  # only the other end's death counts, not a question
+    poll.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _start(program: Path) -> Callable[[Any], str]:

@@ -65,6 +65,13 @@ def is_alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+def ends_soon(pid: int) -> bool:
+    until = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not is_alive(pid)
+
+
 def test_one_process_answers_many_questions(process: OwnProcess) -> None:
     pids = {value(process, "os.getpid()") for _ in range(5)}
     assert len(pids) == 1 and value(process, "say('x' * 10**6)") == "x" * 10**6
@@ -111,16 +118,16 @@ def test_a_question_that_nobody_reads_ends_in_time(process: OwnProcess) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_all_that_it_started_ends_with_it(process: OwnProcess) -> None:
-    for ending in (process.close, lambda: pytest.raises(ProcessEnded, value, process, "os._exit(3)")):
-        child = value(process, "child()")
-        assert isinstance(child, int) and is_alive(child)
-        ending()
-        for _ in range(100):
-            if not is_alive(child):
-                break
-            time.sleep(0.02)
-        assert not is_alive(child)
+@pytest.mark.parametrize("ends_itself", [False, True])
+def test_all_that_it_started_ends_with_it(process: OwnProcess, ends_itself: bool) -> None:
+    child = value(process, "child()")
+    assert isinstance(child, int) and is_alive(child)
+    if ends_itself:
+        with pytest.raises(ProcessEnded):
+            value(process, "os._exit(3)")
+    else:
+        process.close()
+    assert ends_soon(child)
 
 
 def test_threads_are_answered_one_after_another(process: OwnProcess) -> None:
@@ -155,19 +162,15 @@ def test_it_ends_with_a_job_that_is_killed(program: Path) -> None:
     code = (
         "from actors.own_process import OwnProcess; from pathlib import Path; import sys, time\n"
         "process = OwnProcess(Path(sys.argv[1]), 'broken')\n"
-        "print(process.ask('os.getpid()', wall_s=30), flush=True)\n"
+        "print(process.ask('[os.getpid(), child()]', wall_s=30), flush=True)\n"
         "process.ask('time.sleep(600)', wall_s=600)\n"
     )
     command = [sys.executable, "-c", code, str(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=MAIN.parents[1]) as job:
         assert job.stdout is not None
-        pid = int(job.stdout.readline())
+        pid, child = json.loads(job.stdout.readline())
         job.kill()
-    for _ in range(200):
-        if not is_alive(pid):
-            break
-        time.sleep(0.02)
-    assert not is_alive(pid)
+    assert ends_soon(pid) and ends_soon(child)
 
 
 def test_it_starts_quickly(program: Path) -> None:
