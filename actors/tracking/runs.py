@@ -98,14 +98,12 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     """
     run = RunDirectory(run_dir)
     plan = read_json(run.plan)
-    progress = read_json(run.progress) if exists(run.progress) else {}
-    status = STATUS_OF_STATE.get(progress.get("state", "running"), "RUNNING")
-    spared = read_json(run.manifest).get("spared", ()) if exists(run.manifest) else ()
-    not_needed = frozenset(map(records_file, spared))
+    status = STATUS_OF_STATE.get(_read_if_made(run.progress).get("state", "running"), "RUNNING")
+    spared = frozenset(map(records_file, _read_if_made(run.manifest).get("spared", ())))
     children = [
         *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
         *(_arm_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("artifacts", ())),
-        *(_cell_run(run.root, one, status, not_needed) for one in plan.get("cells", ())),
+        *(_cell_run(run.root, one, status, spared) for one in plan.get("cells", ())),
     ]
     return TrackedPipeline(
         pipeline_id=plan["pipeline_id"],
@@ -220,15 +218,9 @@ def _gguf_run(
     )
 
 
-def _cell_run(
-    root: Path, planned: Mapping[str, Any], status: RunStatus, not_needed: Container[str]
-) -> TrackedRun | None:
-    """Return the run of a cell. None while some of its blocks are still to come.
-
-    Args:
-        not_needed: records files of the blocks that an early stop saved.
-    """
-    blocks = [root / name for name in planned["blocks"] if name not in not_needed]
+def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared: Container[str]) -> TrackedRun | None:
+    """Return the run of a cell. None while blocks are still to come. `spared` names those that an early stop saved."""
+    blocks = [root / name for name in planned["blocks"] if name not in spared]
     done = [block for block in blocks if exists(block)]
     if len(done) < len(blocks) and status == "RUNNING":
         return None
@@ -376,6 +368,10 @@ def _lines(path: Path) -> list[bytes]:
 def _parse(line: bytes) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(line)
     return value
+
+
+def _read_if_made(path: Path) -> dict[str, Any]:
+    return read_json(path) if exists(path) else {}
 
 
 def _mtime_ms(path: Path) -> int:
