@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,11 +50,10 @@ class OwnProcess:
     def __init__(
         self, program: Path, if_broken: str, *, memory_bytes: int = 0, start_s: float = 120.0, log_lines: int = 0
     ) -> None:
-        """Prepare a process. Nothing is started yet.
+        """Start nothing yet.
 
         Args:
-            program: a Python file.
-            if_broken: the message if it cannot start.
+            if_broken: the message if the program cannot start.
             memory_bytes: limit on top of what the program takes before the first question; 0: none.
             start_s: seconds of wall time that it may take to start.
             log_lines: the most lines of its output that an error shows; 0: its output is thrown away.
@@ -116,12 +114,24 @@ class OwnProcess:
         assert process.stdin is not None and process.stdout is not None
         log_began = 0 if self._log is None else self._log.seek(0, os.SEEK_END)
         line, over_time = "", threading.Event()
+
+        def end() -> None:
+            over_time.set()
+            _kill(process)
+
+        # Death ends every wait for the process: for its input to be read, and for a line, begun or not.
+        timer = threading.Timer(wall_s, end)
         with contextlib.ExitStack() as if_unanswered:
             if_unanswered.callback(self.close)
-            with _time_limit(process, wall_s, over_time), contextlib.suppress(BrokenPipeError):
-                process.stdin.write(written)
-                process.stdin.flush()
-                line = process.stdout.readline()
+            timer.start()
+            try:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(written)
+                    process.stdin.flush()
+                    line = process.stdout.readline()
+            finally:
+                timer.cancel()
+                timer.join()
             if line.endswith("\n") and not over_time.is_set():
                 if_unanswered.pop_all()
                 return line
@@ -139,32 +149,15 @@ class OwnProcess:
         return tuple([line for line in text.splitlines() if line.strip()][-self._log_lines :])
 
 
-def _end(process: subprocess.Popen[str], log: IO[bytes] | None) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):  # no process of the group is left
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[str], log: IO[bytes] | None) -> None:
+    _kill(process)
     process.wait()
     for file in (process.stdin, process.stdout, log):
         if file is not None:
             with contextlib.suppress(BrokenPipeError):  # what was not read is lost
                 file.close()
-
-
-@contextlib.contextmanager
-def _time_limit(process: subprocess.Popen[str], seconds: float, over_time: threading.Event) -> Iterator[None]:
-    """Kill the process if the block takes longer, and set the event.
-
-    Death ends every wait for the process: for its input to be read, and for a line, begun or not.
-    """
-
-    def end() -> None:
-        over_time.set()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    timer = threading.Timer(seconds, end)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()

@@ -5,7 +5,6 @@ the answer to a question, as JSON. This file limits memory and processor time. I
 so that a process starts quickly.
 """
 
-import importlib.util
 import json
 import math
 import os
@@ -53,13 +52,9 @@ def _end_with_owner(questions: int) -> None:
 
 
 def _start(program: Path) -> Callable[[Any], str]:
-    spec = importlib.util.spec_from_file_location(program.stem, program)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{program} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[program.stem] = module
-    spec.loader.exec_module(module)
-    start: Callable[[], Callable[[Any], str]] = module.start
+    names: dict[str, Any] = {"__name__": program.stem, "__file__": str(program)}
+    exec(compile(program.read_bytes(), program, "exec"), names)
+    start: Callable[[], Callable[[Any], str]] = names["start"]
     return start()
 
 
@@ -74,6 +69,7 @@ def _serve(answer: Callable[[Any], str], questions: TextIO, answers: TextIO) -> 
             until_s = math.ceil(spent.ru_utime + spent.ru_stime + asked["cpu_s"])
             resource.setrlimit(resource.RLIMIT_CPU, (until_s, hard))
         print(answer(asked["question"]), file=answers, flush=True)
+    os.killpg(0, signal.SIGKILL)  # the owner is gone: end what the program has started, too
 
 
 if __name__ == "__main__":

@@ -107,8 +107,8 @@ class Renderer:
 
     def check(self, template: str, kind: Kind) -> TemplateFailed | None:
         """Return why no text can be rendered with a template, or None. Nothing of the template is run."""
-        (failed,) = self._request(template, [], kind, self._budget(0, 0)) or (None,)
-        return failed if isinstance(failed, TemplateFailed) else None
+        results = self._request(template, [], kind, self._budget(0, 0))
+        return next((one for one in results if isinstance(one, TemplateFailed)), None)
 
     def _budget(self, n_texts: int, n_given: int) -> _Budget:
         limits = self._limits
@@ -134,8 +134,8 @@ class Renderer:
         """Render some texts within what is left. The results end with the first text that passes a limit."""
         cpu_s = min(self._limits.cpu_s, budget.left_s)
         told_s = self._limits.cpu_s if cpu_s == self._limits.cpu_s else budget.cpu_s
-        question = {"template": template, "kind": kind, "variables": variables}
-        question |= {"cpu_s": cpu_s, "characters": budget.left_characters}
+        texts = {"template": template, "kind": kind, "variables": variables}
+        question = texts | {"cpu_s": cpu_s, "characters": budget.left_characters}
         try:
             # The program ends a little earlier than the kernel would end it, so that it can tell the line.
             said = json.loads(self._process.ask(question, wall_s=self._limits.wall_s, cpu_s=cpu_s + 1))

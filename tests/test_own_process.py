@@ -62,7 +62,10 @@ def value(process: OwnProcess, question: str, wall_s: float = 30.0, cpu_s: float
 
 
 def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ends_soon(pid: int) -> bool:

@@ -6,6 +6,7 @@ import pickle
 import resource
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -136,7 +137,7 @@ def test_many_texts_keep_their_order_and_are_rendered_once() -> None:
     renderer.close()
     assert renderer.render(template, asked) == found
     assert renderer._process._process is None  # nothing was asked again
-    assert renderer.render(template, [{"n": 7}], kind="prompt") != found[7]
+    assert renderer.render(template, [{"n": 7}], kind="prompt")[0] != found[7]
     renderer.close()
 
 
@@ -173,7 +174,9 @@ def test_many_texts_that_each_keep_to_the_limits_do_not_pass_them_together() -> 
 
 def test_ten_thousand_texts_take_less_than_two_seconds() -> None:
     made = Renderer()
-    rows = [{"id": n, "question": f"What is {n} plus {n}?" * 5, "choices": ["a", "b", "c"]} for n in range(10_000)]
+    rows: list[dict[str, Any]] = [
+        {"id": n, "question": f"What is {n} plus {n}?" * 5, "choices": ["a", "b", "c"]} for n in range(10_000)
+    ]
     template = "Q: {{ question }}\n{% for one in choices %}{{ loop.index }}. {{ one }}\n{% endfor %}A:"
     made.check(template, "prompt")  # starts the process
     spent = time.process_time() + sum(child_of(made).cpu_times()[:2])
