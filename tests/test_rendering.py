@@ -6,7 +6,6 @@ import pickle
 import resource
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import psutil
 import pytest
@@ -174,10 +173,8 @@ def test_many_texts_that_each_keep_to_the_limits_do_not_pass_them_together() -> 
 
 def test_ten_thousand_texts_take_less_than_two_seconds() -> None:
     made = Renderer()
-    rows: list[dict[str, Any]] = [
-        {"id": n, "question": f"What is {n} plus {n}?" * 5, "choices": ["a", "b", "c"]} for n in range(10_000)
-    ]
-    template = "Q: {{ question }}\n{% for one in choices %}{{ loop.index }}. {{ one }}\n{% endfor %}A:"
+    rows = [{"id": str(n), "question": f"What is {n} plus {n}?" * 5} for n in range(10_000)]
+    template = 'Q: {{ question }}\n{% for one in "abc" %}{{ loop.index }}. {{ one }}\n{% endfor %}A:'
     made.check(template, "prompt")  # starts the process
     spent = time.process_time() + sum(child_of(made).cpu_times()[:2])
     found = made.render(template, rows, kind="prompt")

@@ -158,10 +158,9 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
     try:
         answer = process.ask(question, wall_s=call.time_limit_s)
     except ProcessEnded as error:
-        how = f"failed ({error})"
-        if error.over_time:
-            how = f"took longer than its limit of {call.time_limit_s:g} s"
-        raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} {how}", error.log_tail) from None
+        late = f"took longer than its limit of {call.time_limit_s:g} s"
+        what = f"{FUNCTION} of {Path(call.file).name} {late if error.over_time else f'failed ({error})'}"
+        raise FunctionFailed(what, error.log_tail) from None
     finally:
         process.close()
     return json.loads(answer, object_pairs_hook=_without_repeats)

@@ -51,11 +51,9 @@ class IsolatedTrial:
         except ProcessNotStarted as error:
             raise LlamaError(error.message, error.log_tail) from None
         except ProcessEnded as error:
-            said = {"log": error.log_tail}
-            if error.over_time:
-                said["error"] = f"llama.cpp did not finish with {header.path} in {limit_s:.0f} s"
-            else:
-                said["error"] = f"llama.cpp ended its process ({error}) while it loaded or used {header.path}"
+            late = f"did not finish with {header.path} in {limit_s:.0f} s"
+            ended = f"ended its process ({error}) while it loaded or used {header.path}"
+            raise LlamaError(f"llama.cpp {late if error.over_time else ended}", error.log_tail) from None
         if said["error"] is not None:
             raise LlamaError(said["error"], said["log"])
 

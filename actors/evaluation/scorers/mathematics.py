@@ -58,10 +58,9 @@ class Comparer:
         """Return whether two answers are equal, or a reason if the comparison went over a limit or failed."""
         question = {"gold": gold, "answer": answer}
         try:
-            equal = json.loads(self._process.ask(question, wall_s=self._limits.wall_s, cpu_s=self._limits.cpu_s))
+            return bool(json.loads(self._process.ask(question, wall_s=self._limits.wall_s, cpu_s=self._limits.cpu_s)))
         except ProcessEnded as error:
             return OVER_TIME if error.over_time else OVER_MEMORY if error.over_memory else FAILED
-        return bool(equal)
 
 
 @functools.cache
