@@ -101,7 +101,8 @@ def quantize(
         LlamaError: llama.cpp refused. The last log lines in the error say why.
     """
     params = _params(quant_type, threads)
-    kept = apply_overrides(params, overrides)
+    tensors = read_layout(Path(model_path)).tensors if overrides.tensors else ()
+    kept = apply_overrides(params, overrides, [tensor.name for tensor in tensors])
     arrays = _ImatrixArrays.of(imatrix) if imatrix is not None else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
@@ -125,13 +126,13 @@ def plan_quantization(
     """
     params = _params(quant_type, threads=1)
     params.dry_run = True
-    kept = apply_overrides(params, overrides)
+    layout = read_layout(Path(model_path))
+    kept = apply_overrides(params, overrides, [tensor.name for tensor in layout.tensors])
     arrays = _ImatrixArrays.of(_PLACEHOLDER_IMATRIX) if with_imatrix else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
     log = _run(model_path, "", params)
     del kept  # must be alive until here, because llama.cpp reads it
-    layout = read_layout(Path(model_path))
     targets, fallbacks = _logged_types(log)
     tensors = []
     for tensor in layout.tensors:

@@ -56,6 +56,7 @@ _CODES = {
     "score_not_finite": ("得点が有限でない", "the score is not finite"),
     "score_out_of_range": ("得点が範囲外", "the score is out of range"),
     "pattern_over_time": ("正規表現の照合が時間切れ", "matching the pattern took too long"),
+    "pattern_over_memory": ("正規表現の照合がメモリの上限を超過", "matching the pattern took too much memory"),
     "comparison_over_time": ("答えの照合が時間切れ", "comparing the answer took too long"),
     "comparison_over_memory": ("答えの照合でメモリ超過", "comparing the answer took too much memory"),
     "comparison_failed": ("答えの照合に失敗", "the answer could not be compared"),
