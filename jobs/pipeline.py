@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return arguments.EXIT_DONE
         return run(request, plan)
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(error, made)
     except OSError as error:  # before the start: downloads, and models that are converted
         complain_of_disk(error)
         return arguments.EXIT_FAILED

@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
-        return arguments.fail(arguments.in_words_of(made, error), made.prog)
+        return arguments.fail(error, made)
     except OSError as error:
         complain_of_disk(error)
         say("Finished files are kept. Free some disk space, and run the same command again to make the others.")
