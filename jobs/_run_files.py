@@ -18,7 +18,7 @@ from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
-from actors.store import RunDirectory, exists, read_object, remove, write_json, write_text
+from actors.store import RunDirectory, exists, file_sha256, is_file, read_object, remove, write_json, write_text
 from conf import VERSION
 from conf.load import dump_yaml
 from conf.schema import PipelineConfig
@@ -56,6 +56,7 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": versions(),
             "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
+            "sha256": {str(path.relative_to(run.root)): file_sha256(path) for path in _data_files(run)},
             "failures": [dict(failure) for failure in failures],
             "notices": list(outcome.notices),
             "spared": list(outcome.spared),
@@ -64,15 +65,38 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
 
 
 def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
-    """Return True if the same plan has been carried out completely and all of its files still exist."""
-    manifest = read_object(run.manifest)
-    if manifest is None or not {"state", "plan_hash", "files"} <= manifest.keys():
+    """Return True if the same plan has been carried out completely, and all of its files are still as they were.
+
+    Of charts and documents, which people may edit, only the existence counts.
+    """
+    manifest = _manifest(run)
+    if manifest is None or manifest["state"] != "done" or manifest["plan_hash"] != plan.plan_hash:
         return False
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
-    needed -= set(manifest.get("spared", ()))
-    same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
-    documents = not request.make_documents or (exists(run.scorecard) and _has_methodology(run, request.config))
-    return bool(same and documents and all(exists(run.root / name) for name in manifest["files"]))
+    if not needed - set(manifest["spared"]) <= done or (read_object(run.progress) or {}).get("state") != "done":
+        return False
+    if not all(is_file(run.root / name) for name in (*manifest["files"], *manifest["sha256"])):
+        return False
+    if any(file_sha256(run.root / name) != sha256 for name, sha256 in manifest["sha256"].items()):
+        return False
+    documents = not request.make_documents or (is_file(run.scorecard) and _has_methodology(run, request.config))
+    return documents
+
+
+def _manifest(run: RunDirectory) -> dict[str, Any] | None:
+    """Return the manifest of an earlier start; None if it is missing or damaged, or from a version without hashes."""
+    manifest = read_object(run.manifest)
+    if manifest is None or not isinstance(manifest.get("sha256"), dict):
+        return None
+    names = (manifest.get("files"), manifest.get("spared"), list(manifest["sha256"].values()))
+    whole = all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in names)
+    return manifest if whole and {"state", "plan_hash"} <= manifest.keys() else None
+
+
+def _data_files(run: RunDirectory) -> list[Path]:
+    """Return the files of a finished run that programs read, and nobody edits."""
+    files = (run.config, run.plan, run.failures, run.comparison, run.analysis)
+    return [*(path for path in files if is_file(path)), *run.tables()]
 
 
 def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
@@ -82,7 +106,7 @@ def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
     before = read_yaml(run.config, key=str(run.config)).get("methodology")
     if config.methodology is None or before is None:
         return before is None and config.methodology is None
-    return run.methodology.read_text(encoding="utf-8") == read_methodology(config.methodology)
+    return run.methodology.read_bytes() == read_methodology(config.methodology).encode()
 
 
 def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:

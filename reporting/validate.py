@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +51,18 @@ def validate(kind: Kind, value: Any) -> None:
     faults += [f"{error.json_path}: {_message(error)}" for error in errors]
     if faults:
         raise InvalidDocument(kind, tuple(faults[:_MOST_FAULTS]))
+
+
+def fits_entry(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
+    """Return whether values can be fields of an entry of the list `name` in a file of this kind."""
+    return all(_field_validator(kind, name, field).is_valid(value) for field, value in values.items())
+
+
+@cache
+def _field_validator(kind: Kind, name: str, field: str) -> Draft202012Validator:
+    schema = _validator(kind).schema
+    found = schema["properties"][name]["items"]["properties"].get(field, True)
+    return Draft202012Validator({"$defs": schema.get("$defs", {}), "allOf": [found]})
 
 
 @cache

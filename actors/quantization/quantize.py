@@ -143,7 +143,8 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
     # Remove the old manifest first: it must not describe a file that is being replaced.
-    remove(files.manifest)
+    for path in (files.manifest, *files.extras):
+        remove(path)
     budget = None
     if recipe.budget is not None:
         result = apply_budget(order, recipe.budget, plan, header, imatrix, report)

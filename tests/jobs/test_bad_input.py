@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import ray
 
 from jobs import evaluate, pipeline
 from tests.gguf_mutations import gguf_text, parse
-from tests.jobs.running import run, small_pipeline
+from tests.jobs.running import ROOT, run, small_pipeline
 from tests.tiny_model import write_tiny_model
 
 Refused = Callable[..., str]
@@ -263,3 +265,16 @@ def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(ti
     assert rows["broken", "demo_qa"]["mean"] is None
     assert rows["q4_k_m", "demo_qa"]["n_items"] == 4
     assert "FAILED" in ended.out
+
+
+@pytest.mark.parametrize("job", ["pipeline", "quantize", "evaluate", "collect_imatrix", "visualize", "document"])
+def test_a_word_whose_bytes_are_not_utf8_is_refused_by_every_job(job: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", f"jobs.{job}", b"--output", b"/tmp/\x93\x8c.gguf"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "text in UTF-8" in ended.stderr and "Traceback" not in ended.stderr
