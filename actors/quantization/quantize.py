@@ -151,7 +151,7 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
         budget, overrides = result.use, result.overrides
         plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
         write_json(files.allocation, allocation_json(result))
-    with atomic_path(files.gguf) as temporary:
+    with atomic_path(files.gguf, plan.size_bytes) as temporary:
         begun = time.perf_counter()
         log = quantize(
             order.model_path,

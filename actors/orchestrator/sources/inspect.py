@@ -6,6 +6,7 @@ This runs before Ray starts. It collects every fault and raises them together as
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -132,8 +133,11 @@ def _check_distinct(config: PipelineConfig) -> None:
         ("--model", [model.name for model in config.models]),
         ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
     ):
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            faults.add(Fault(key, name, "names that differ from each other", "Give it another name: NAME=PATH."))
+        # On some disks (of Windows and macOS), names that differ only in case are one file.
+        alike = Counter(name.casefold() for name in names)
+        for name in sorted({name for name in names if alike[name.casefold()] > 1}):
+            allowed = "names that differ from each other in more than case"
+            faults.add(Fault(key, name, allowed, "Give it another name: NAME=PATH."))
     faults.stop_if_any()
 
 
