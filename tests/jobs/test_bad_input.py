@@ -278,3 +278,14 @@ def test_a_word_whose_bytes_are_not_utf8_is_refused_by_every_job(job: str) -> No
     )
     assert ended.returncode == 2
     assert "text in UTF-8" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_models_whose_names_differ_only_in_case_are_refused(refused: Refused, tiny_model: Path) -> None:
+    said = refused("--model", f"A={tiny_model}", "--model", f"a={tiny_model}")
+    assert "--model: got 'A'" in said and "--model: got 'a'" in said and "in more than case" in said
+
+
+def test_names_that_look_alike_are_one_name(refused: Refused, tiny_model: Path) -> None:
+    composed, decomposed = "が", "か\u3099"
+    said = refused("--model", f"{composed}={tiny_model}", "--model", f"{decomposed}={tiny_model}")
+    assert said.count("--model: got 'が'") == 1
