@@ -142,9 +142,9 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
-    # Remove the old manifest first: it must not describe a file that is being replaced.
-    for path in (files.manifest, *files.extras):
-        remove(path)
+    # Remove the old manifest first: it must not describe a file that is being replaced. The old log stays: after an
+    # interruption it tells that the file was made here.
+    remove(files.manifest)
     budget = None
     if recipe.budget is not None:
         result = apply_budget(order, recipe.budget, plan, header, imatrix, report)
