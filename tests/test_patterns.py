@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import threading
 import time
 
@@ -86,16 +84,6 @@ def test_memory_has_a_limit() -> None:
     assert error.value.limit == "memory"
     assert len(limited.find_all("a", "aa")) == 2
     limited.close()
-
-
-def test_a_killed_process_is_started_again() -> None:
-    own = Searcher()
-    assert own.find_all("a", "a")
-    assert own._process is not None
-    os.kill(own._process.pid, signal.SIGKILL)
-    own._process.wait()
-    assert own.find_all("a", "a")
-    own.close()
 
 
 def test_a_search_costs_little() -> None:
