@@ -286,11 +286,15 @@ class Margins(Frozen):
 
     accuracy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """Margin of right/wrong scores: 0.01 is one percentage point."""
+    relative: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Share of what the reference gets right beyond guessing that may be lost, for right/wrong scores: 0.05 is one in
+    twenty. "No worse" needs both this and `accuracy`. It is the stricter one if the reference gets less than
+    `accuracy` / `relative` right beyond guessing (20 points by default)."""
     ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
     """Margin of perplexity, on its logarithm: 0.01 is one percent."""
     judged: Annotated[float, Field(gt=0.0)] | None = None
     """Margin of scores on a scale of their own, such as 1 to 5, in points of that scale. None: the verdict of such a
-    benchmark can be "worse" or "undecided" but never "no worse", because nobody has said which loss is small."""
+    benchmark is "undecided", because nobody has said which loss is small. A loss that is shown is named."""
 
 
 class Statistics(Frozen):

@@ -153,6 +153,19 @@ def sequence_p_value(differences: Floats, *, bound: float = 1.0) -> float:
     return min(1.0, 2 * math.exp(-max(_final_log_wealth(unit, 0.5, above=side) for side in (True, False))))
 
 
+def sequence_p_beyond(differences: Floats, margin: float, *, bound: float = 1.0) -> float:
+    """Return the one-sided p value of "the mean difference is at least -margin": 1 / the wealth against it.
+
+    It is valid for any rule of stopping, and at most 2.5% exactly if the sequence's interval lies below the margin.
+
+    Args: as in `decide_early`.
+    """
+    unit = _to_unit(differences, bound)
+    if unit.size == 0:
+        return 1.0
+    return min(1.0, math.exp(-_final_log_wealth(unit, (1 - margin / bound) / 2, above=False)))
+
+
 def mean_sequence(means: Floats) -> Interval:
     """Return the sequence's interval of a mean of scores on [0, 1]: the one to report for an arm by itself.
 
