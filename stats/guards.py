@@ -121,5 +121,3 @@ def level_of(reference: Interval, margin: float, chance: float) -> Ground | None
     if reference.low - chance <= margin:
         return Ground.FLOOR
     return Ground.CEILING if 1 - reference.low <= margin else None
-
-

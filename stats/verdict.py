@@ -136,9 +136,7 @@ def judge(evidence: Evidence) -> Judgement:
         return Judgement(Verdict.UNDECIDED, (*shown, Ground.NO_INTERVAL))
     if _below(evidence.p_beyond):
         ground = Ground.BELOW_MARGIN if interval.high < -margin else Ground.BELOW_SHARE
-        return Judgement(
-            Verdict.WORSE, (ground, *((Ground.ADJUSTED_P,) if _below(evidence.p_beyond_adjusted) else ()))
-        )
+        return Judgement(Verdict.WORSE, (ground, *((Ground.ADJUSTED_P,) if _below(evidence.p_beyond_adjusted) else ())))
     doubts = _doubts(evidence, interval, margin)
     if doubts:
         return Judgement(Verdict.UNDECIDED, (*shown, *doubts))

@@ -256,6 +256,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "version": benchmark.spec.version,
                 "n_items_total": benchmark.data.n_items_total,
                 "n_items": len(benchmark.items),
+                "chance": benchmark.chance,
                 "shots": benchmark.data.shots,
                 "seeds": list(seeds_of(config, benchmark)),
                 "deterministic": not benchmark.sampled,

@@ -202,7 +202,9 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
                 "tested": list(found.tested),
                 "smallest_no_worse": found.smallest_no_worse,
                 "n_records": None if found.smallest_no_worse is None else of_arm[found.smallest_no_worse]["n_records"],
-                "n_unscored": None if found.smallest_no_worse is None else of_arm[found.smallest_no_worse]["n_unscored"],
+                "n_unscored": None
+                if found.smallest_no_worse is None
+                else of_arm[found.smallest_no_worse]["n_unscored"],
                 "stopped_at": found.stopped_at,
                 "not_reached": list(found.not_reached),
                 "left_out": left_out[reference],
