@@ -5,9 +5,9 @@ the truth. It is shrunk towards 0 by how uncertain it is, and what remains uncer
 
     θ ~ N(m, s²), with m = B·d, s² = B·se², B = τ²/(τ² + se²), τ² = δ² + max(0, d² - se²)
 
-A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them. The items so far count
-in a longer run, too. The probability that N items decide is therefore a normal probability of the mean of n known and
-N - n new differences. The range goes from the N that decides with even chances to the N that decides with 80%.
+A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them. The items so far
+count in a longer run, too. The probability that N items decide is therefore a normal probability of the mean of n known
+and N - n new differences. The range goes from the N that decides with even chances to the N that decides with 80%.
 
 The interval at N items is the one that the verdict would use: Student's t, the interval of few flips, or (after early
 stopping was switched on) the betting sequence. "Worse" must also survive Holm's adjustment over the arm's benchmarks,

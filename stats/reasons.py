@@ -21,7 +21,7 @@ class Reason(StrEnum):
     ONE_ITEM = "one_item"
     """There is only one scored item. A spread needs two."""
     TOO_FEW_ITEMS = "too_few_items"
-    """There are fewer items than the statistic needs: three for Cohen's d, 30 to say how many would decide a verdict."""
+    """There are fewer items than the statistic needs: three for Cohen's d, 30 to say how many would decide."""
     NO_ITEM_IN_ALL_RUNS = "no_item_in_all_runs"
     """No item was scored in every run, so means of runs would compare different questions."""
     ZERO_VARIANCE = "zero_variance"

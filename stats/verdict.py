@@ -161,10 +161,9 @@ def _doubts(evidence: Evidence, interval: Interval, margin: float) -> tuple[Grou
     keeps = evidence.kept is None or evidence.kept.low > 0
     if within and not keeps:
         found.append(Ground.SPANS_SHARE)
-    if evidence.missing and not (within and keeps and _worst_holds(evidence, margin)):
-        # If the scored records leave it open anyway, unscored ones are the reason only where no worst score exists.
-        if (within and keeps) or evidence.worst is None:
-            found.append(Ground.UNSCORED)
+    # If the scored records leave it open anyway, unscored ones are the reason only where no worst score exists.
+    if evidence.missing and not _worst_holds(evidence, margin) and (not found or evidence.worst is None):
+        found.append(Ground.UNSCORED)
     if evidence.level is not None:
         found.append(evidence.level)
     return tuple(found)

@@ -170,7 +170,7 @@ def _level_interval(one: Compared, scores: _Scores) -> Interval:
 
 
 def _p_beyond(one: Compared, difference: float, found: Interval, margin: float, kept: Kept | None) -> float:
-    """Return the smaller p value of both margins: they bind at different accuracies, and are one test where they meet."""
+    """Return the smaller p value of both margins: they are nearly one test where both bind."""
     if one.stop is not None:
         assert isinstance(one.pairing, Pairing)
         sign = 1.0 if one.arm.benchmark["higher_is_better"] else -1.0

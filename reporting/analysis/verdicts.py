@@ -1,7 +1,7 @@
 """Verdicts on the comparisons: for each arm and benchmark, for each arm, and which arm to take.
 
-The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`; `reporting.analysis.evidence`
-gathers what a verdict rests on. This module adjusts p values and writes the outcome under the names of
+The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. What a verdict rests on is in
+`reporting.analysis.evidence`. This module adjusts p values and writes the outcome under the names of
 `statistical_analysis.json`. It writes codes only: the summary and the documents put them into words.
 """
 
@@ -196,15 +196,14 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
     rows = []
     for reference, sequence in sequences.items():
         found = fixed_sequence(sequence)
+        chosen = of_arm.get(found.smallest_no_worse or "", {})
         rows.append(
             {
                 "reference": reference,
                 "tested": list(found.tested),
                 "smallest_no_worse": found.smallest_no_worse,
-                "n_records": None if found.smallest_no_worse is None else of_arm[found.smallest_no_worse]["n_records"],
-                "n_unscored": None
-                if found.smallest_no_worse is None
-                else of_arm[found.smallest_no_worse]["n_unscored"],
+                "n_records": chosen.get("n_records"),
+                "n_unscored": chosen.get("n_unscored"),
                 "stopped_at": found.stopped_at,
                 "not_reached": list(found.not_reached),
                 "left_out": left_out[reference],

@@ -6,7 +6,7 @@ An unknown code is shown as it is, so that a newer results file stays readable.
 from __future__ import annotations
 
 from reporting.results_folder import Json
-from reporting.wording import DASH, Words, number
+from reporting.wording import DASH, Words, integer, number
 
 LOSS_DIGITS = 4
 """Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
@@ -24,6 +24,22 @@ _CODES = {
     "one_cluster": ("出典が1つのみ", "one source only"),
     "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
     "benchmark_missing": ("結果のないベンチマークあり", "a benchmark gave no result"),
+    "spans_margin": ("許容幅を超える低下を否定できない", "a loss beyond the margin cannot be excluded"),
+    "spans_share": (
+        "基準の正答のうち失ってよい割合を超える低下を否定できない",
+        "a loss of more than the allowed share of the reference's right answers cannot be excluded",
+    ),
+    "loss_shown": (
+        "低下を確認したが、許容幅を超えるかは未確定",
+        "a loss is shown; whether it exceeds the margin is open",
+    ),
+    "floor": ("基準の正答が少なすぎて測れない", "the reference gets too little right to measure a loss"),
+    "ceiling": (
+        "問題が易しすぎて測れない(基準の誤答が許容幅より少ない)",
+        "too easy to measure a loss: the reference gets less wrong than the margin",
+    ),
+    "nothing_unscored": ("採点不能なし", "nothing unscored"),
+    "no_worst_score": ("最悪値のない尺度", "no worst score on this scale"),
     "no_margin": ("許容幅の設定なし", "no margin is set"),
     "no_interval": ("区間なし", "no interval"),
     "see_flips": ("正誤の反転を参照", "see the flips"),
@@ -69,6 +85,19 @@ def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:
     if not code:
         return DASH
     return words.say(*_CODES.get(code, (code, code)), joint)
+
+
+def count_with_unscored(words: Words, n_items: int, n_unscored: int | None, joint: str = " / ") -> str:
+    """Return a number of items, followed by the number of unscored records if there are any."""
+    if not n_unscored:
+        return integer(n_items)
+    unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored", joint)
+    return f"{integer(n_items)} ({unscored})"
+
+
+def unscored_of(row: Json) -> int:
+    """Return the unscored records of the arm and of the reference in one comparison; 0 in older files."""
+    return int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
 
 
 def dash_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:

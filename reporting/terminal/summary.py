@@ -183,7 +183,7 @@ def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the smallest loss that these items can detect, and what would decide the undecided arms.
 
-    The second assumes that the true differences are the measured ones.
+    The range goes from the number that decides with even chances to the one that decides with 80%.
     """
     lines = []
     drops = [row["detectable_drop"] for row in rows if row.get("detectable_drop") is not None]
@@ -194,12 +194,44 @@ def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     parts = []
     for row in rows:
         if row.get("verdict") == "undecided":
-            needed = (("items_to_decide", "items"), ("runs_to_decide", "runs"))
-            ways = [f"{row[key]:,} {unit}" for key, unit in needed if row[key]]
-            parts.append(f"{_shown(row['arm'])} {' or '.join(ways) or 'unknown'}")
+            parts.append(f"{_shown(row['arm'])} {_needed(row)}")
     if parts:
-        lines.append(_wrapped(f"needed to decide, if the differences stay as measured: {'; '.join(parts)}"))
+        lines.append(_wrapped(f"needed to decide, in all (even chances to 80%): {'; '.join(parts)}"))
+    lines += [
+        _wrapped(f"{_shown(row['arm'])}: {'; '.join(_OPEN[ground] for ground in row['verdict_grounds'])}")
+        for row in rows
+        if row.get("verdict") == "undecided" and any(ground in _NAMED for ground in row["verdict_grounds"])
+    ]
     return lines
+
+
+_NAMED = ("loss_shown", "unscored", "floor", "ceiling", "spans_share")
+_OPEN = {
+    "loss_shown": "a loss is shown, whether it exceeds the margin is open",
+    "unscored": "not shown to be no worse if unscored records count against it",
+    "floor": "the reference gets too little right to measure a loss",
+    "ceiling": "too easy to measure a loss: the reference gets less wrong than the margin",
+    "spans_share": "more may be lost than the allowed share of what the reference gets right",
+    "spans_margin": "more may be lost than the margin",
+    "no_interval": "no interval",
+    "no_margin": "no margin is set",
+}
+_NO_NUMBER = {
+    "too_few_items": "cannot be said from so few items",
+    "unscored": "the unscored records",
+    "floor": "items that the reference gets right",
+    "ceiling": "harder items",
+    "no_margin": "a margin",
+}
+
+
+def _needed(row: Mapping[str, Any]) -> str:
+    """Return the items, and the runs if they would help, that would decide a comparison, or what else would."""
+    if not row["items_to_decide"]:
+        return _NO_NUMBER.get(row["items_to_decide_reason"], "unknown")
+    low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
+    runs = f" or {row['runs_to_decide']:,} runs" if row["runs_to_decide"] else ""
+    return f"{low:,} to {high:,} items{runs}"
 
 
 def _early_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -238,6 +270,10 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
     accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
     title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL, with 95% confidence)"
     lines = [_wrapped(title)]
+    if margins.get("relative"):
+        lines.append(
+            _wrapped(f"  and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing")
+        )
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
@@ -267,6 +303,11 @@ def _grounds(row: Mapping[str, Any]) -> str:
         parts.append(f"no worse on {', '.join(row['no_worse_on'])}")
     if shown_losses:
         parts.append(f"a measurable loss within the margin on {', '.join(shown_losses)}")
+    if row.get("loss_shown_on"):
+        parts.append(f"a loss is shown on {', '.join(row['loss_shown_on'])}, beyond the margin or not is open")
+    if row.get("n_unscored") or row.get("n_unscored_reference"):
+        of_reference = f", {row['n_unscored_reference']:,} of the reference" if row["n_unscored_reference"] else ""
+        parts.append(f"unscored records: {row['n_unscored']:,} of {row['n_records']:,}{of_reference}")
     return "; ".join(parts)
 
 
@@ -274,6 +315,8 @@ def _selection_line(row: Mapping[str, Any]) -> str:
     """Return a sentence with the smallest arm that is no worse, and the arm at which the testing stopped."""
     chosen, stopped_at = row["smallest_no_worse"], row["stopped_at"]
     text = f"smallest arm that is no worse than {_shown(row['reference'])}: {_shown(chosen) if chosen else 'none'}"
+    if row.get("n_unscored"):
+        text += f" (unscored records: {row['n_unscored']:,} of {row['n_records']:,})"
     return _wrapped(f"{text} (tested from the largest down to {_shown(stopped_at)})" if stopped_at else text)
 
 

@@ -22,6 +22,7 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         (words.say("劣化あり", "Worse on", "\n"), False),
         (words.say("判定保留", "Undecided on", "\n"), False),
         (words.say("許容内", "No worse on", "\n"), False),
+        (words.say("採点不能の記録", "Unscored records", "\n"), True),
     ]
     verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
     lists = ("worse_on", "undecided_on", "no_worse_on")
@@ -31,11 +32,19 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
             str(row["reference"]),
             verdict_word(words, row["verdict"], "\n"),
             *("\n".join(row[name]) or DASH for name in lists),
+            _unscored(row),
         )
         for row in verdicts
         if not row["arm"].endswith(AA_SUFFIX)
     ]
     return make_table(columns, rows)
+
+
+def _unscored(row: Json) -> str:
+    """Return the unscored records of the arm among all its records; a dash in older files."""
+    if row.get("n_records") is None:
+        return DASH
+    return f"{integer(row['n_unscored'])} / {integer(row['n_records'])}"
 
 
 def flips_table(findings: Findings, words: Words) -> Table:
