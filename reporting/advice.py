@@ -1,8 +1,8 @@
 """Advice on arms that lose against their reference, for the terminal summary and the report.
 
 An arm that loses more than the margin should be replaced. If a loss is shown and may lie within the margin, the advice
-says so. An arm that is shown to lose less than the margin gets no advice, and no arm is called good. In files older than
-verdicts, a loss is shown if the whole 95% interval of the paired difference lies on the worse side of 0.
+says so. An arm that is shown to lose less than the margin gets no advice, and no arm is called good. In files older
+than verdicts, a loss is shown if the whole 95% interval of the paired difference lies on the worse side of 0.
 """
 
 from __future__ import annotations

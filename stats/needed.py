@@ -3,9 +3,9 @@
 The measured difference is uncertain, and an undecided one is often a lucky or an unlucky draw. So it is not taken as
 the truth. It is shrunk towards 0 by how uncertain it is, and what remains uncertain is kept:
 
-    θ ~ N(m, s²), with m = B·d, s² = B·se², B = τ²/(τ² + se²), τ² = δ² + max(0, d² - se²)
+    θ ~ N(m, s²), with m = B·d, s² = B·se², B = τ²/(τ² + se²), τ² = δ² + max(0, d² - 4·se²)
 
-A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them. The items so far
+A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them (by two standard errors). The items so far
 count in a longer run, too. The probability that N items decide is therefore a normal probability of the mean of n known
 and N - n new differences. The range goes from the N that decides with even chances to the N that decides with 80%.
 
@@ -130,7 +130,7 @@ def chance_to_decide(seen: Seen, n_items: int) -> float:
     """
     n, new, variance = seen.n_items, n_items - seen.n_items, _spread(seen)
     error = variance / n
-    prior = seen.margin**2 + max(0.0, seen.difference**2 - error)
+    prior = seen.margin**2 + max(0.0, seen.difference**2 - 4 * error)
     kept = prior / (prior + error)
     mean = (n * seen.difference + new * kept * seen.difference) / n_items
     deviation = math.sqrt(new**2 * kept * error + new * variance) / n_items

@@ -1,7 +1,7 @@
 """Verdicts on the comparisons: for each arm and benchmark, for each arm, and which arm to take.
 
-The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. What a verdict rests on is in
-`reporting.analysis.evidence`. This module adjusts p values and writes the outcome under the names of
+The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. What a verdict rests on is
+in `reporting.analysis.evidence`. This module adjusts p values and writes the outcome under the names of
 `statistical_analysis.json`. It writes codes only: the summary and the documents put them into words.
 """
 
