@@ -5,9 +5,10 @@ the truth. It is shrunk towards 0 by how uncertain it is, and what remains uncer
 
     θ ~ N(m, s²), with m = B·d, s² = B·se², B = τ²/(τ² + se²), τ² = δ² + max(0, d² - 4·se²)
 
-A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them (by two standard errors). The items so far
-count in a longer run, too. The probability that N items decide is therefore a normal probability of the mean of n known
-and N - n new differences. The range goes from the N that decides with even chances to the N that decides with 80%.
+A priori, losses of the size of the margin δ are plausible, and larger ones if the data show them (by two standard
+errors). The items so far count in a longer run, too. The probability that N items decide is therefore a normal
+probability of the mean of n known and N - n new differences. The range goes from the N that decides with even chances
+to the N that decides with 80%.
 
 The interval at N items is the one that the verdict would use: Student's t, the interval of few flips, or (after early
 stopping was switched on) the betting sequence. "Worse" must also survive Holm's adjustment over the arm's benchmarks,
@@ -24,7 +25,7 @@ from scipy import special
 
 from stats.intervals import TAIL, Z, t_quantile
 from stats.paired import FEW_DIFFERENCES, wilson_of_shares
-from stats.power import POWER
+from stats.power import POWER, items_needed
 from stats.reasons import Reason
 
 TAIL_P = 1 - TAIL
@@ -118,7 +119,7 @@ def items_without_loss(variance: float, margin: float, *, proportion: bool, powe
         below, _ = _half_widths(0.0, variance, n, n - 1, variance if proportion else 1.0, proportion, None)
         return margin - below >= z_power * math.sqrt(variance / n)
 
-    return _smallest(decides, LEAST_UNITS)
+    return _smallest(decides, max(LEAST_UNITS, items_needed(variance, margin, power=power)))
 
 
 def chance_to_decide(seen: Seen, n_items: int) -> float:

@@ -25,7 +25,8 @@ if its p value survives Holm's adjustment, so stopping before that is too early.
 the p value of a loss beyond the margin (`sequence_p_beyond`) would survive even if those of all other benchmarks
 were large. `no_worse` must hold on every benchmark, so it needs no adjustment. But it needs what `stats.guards` asks
 for: it must also hold if unscored records count against the arm, the arm must keep its share of what the reference
-gets right, and the reference must lie neither at the floor nor at the ceiling. All of these are bets that run beside the first.
+gets right, and the reference must lie neither at the floor nor at the ceiling. All of these are bets that run beside
+the first.
 
 Items that share a source are not independent draws, and unbounded scores (perplexity) have no betting sequence. Such
 benchmarks run to their end.
