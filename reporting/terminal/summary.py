@@ -16,6 +16,7 @@ from reporting.advice import advice, worse_arms
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.terminal.divergence_table import divergence_table
 from reporting.terminal.grid_table import grid_table
+from reporting.terminal.open_verdicts import NAMED, OPEN, needed
 from reporting.wording import Words
 
 WIDTH = 110
@@ -194,44 +195,15 @@ def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     parts = []
     for row in rows:
         if row.get("verdict") == "undecided":
-            parts.append(f"{_shown(row['arm'])} {_needed(row)}")
+            parts.append(f"{_shown(row['arm'])} {needed(row)}")
     if parts:
         lines.append(_wrapped(f"needed to decide, in all (even chances to 80%): {'; '.join(parts)}"))
     lines += [
-        _wrapped(f"{_shown(row['arm'])}: {'; '.join(_OPEN[ground] for ground in row['verdict_grounds'])}")
+        _wrapped(f"{_shown(row['arm'])}: {'; '.join(OPEN[ground] for ground in row['verdict_grounds'])}")
         for row in rows
-        if row.get("verdict") == "undecided" and any(ground in _NAMED for ground in row["verdict_grounds"])
+        if row.get("verdict") == "undecided" and any(ground in NAMED for ground in row["verdict_grounds"])
     ]
     return lines
-
-
-_NAMED = ("loss_shown", "unscored", "floor", "ceiling", "spans_share")
-_OPEN = {
-    "loss_shown": "a loss is shown, whether it exceeds the margin is open",
-    "unscored": "not shown to be no worse if unscored records count against it",
-    "floor": "the reference gets too little right to measure a loss",
-    "ceiling": "too easy to measure a loss: the reference gets less wrong than the margin",
-    "spans_share": "more may be lost than the allowed share of what the reference gets right",
-    "spans_margin": "more may be lost than the margin",
-    "no_interval": "no interval",
-    "no_margin": "no margin is set",
-}
-_NO_NUMBER = {
-    "too_few_items": "cannot be said from so few items",
-    "unscored": "the unscored records",
-    "floor": "items that the reference gets right",
-    "ceiling": "harder items",
-    "no_margin": "a margin",
-}
-
-
-def _needed(row: Mapping[str, Any]) -> str:
-    """Return the items, and the runs if they would help, that would decide a comparison, or what else would."""
-    if not row["items_to_decide"]:
-        return _NO_NUMBER.get(row["items_to_decide_reason"], "unknown")
-    low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
-    runs = f" or {row['runs_to_decide']:,} runs" if row["runs_to_decide"] else ""
-    return f"{low:,} to {high:,} items{runs}"
 
 
 def _early_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
