@@ -17,6 +17,7 @@ import numpy as np
 from conf.schema import Margins
 from reporting.analysis.comparisons import Compared, Comparisons
 from reporting.analysis.fields import Json, number
+from reporting.analysis.looks import claimed_before, margin_name
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.intervals import Interval
 from stats.multiplicity import benjamini_hochberg, holm
@@ -59,7 +60,7 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins
     for index, one in enumerate(compared.rows):
         margin = _margin_of(one, margins)
         p_adjusted = holm_of[index]
-        judgement = judge(*_oriented(one), p_adjusted, margin)
+        judgement = _as_look(one, judge(*_oriented(one), p_adjusted, margin), p_adjusted, margin)
         judged[index] = judgement
         comparisons.append(
             {
@@ -78,6 +79,22 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins
     return VerdictRows(comparisons, arms, _selections(run, arms), _out_of_order(run, compared.rows))
 
 
+def _as_look(one: Compared, judgement: Judgement, p_adjusted: float | Reason, margin: float | None) -> Judgement:
+    """Return the verdict as far as the look may claim it. `judgement`: the one by the usual interval."""
+    seen, claims = one.look, (Verdict.NO_WORSE, Verdict.WORSE)
+    if seen is None:
+        return judgement
+    if not seen.allowed_for:
+        name = margin_name(one.row["metric"], one.proportion)
+        new = judgement.verdict in claims and not claimed_before(seen, judgement.verdict.value, name)
+        return Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,)) if new else judgement
+    difference, _ = _oriented(one)
+    wider = judge(difference, _turned(one, seen.interval), p_adjusted, margin)
+    if judgement.verdict in claims and wider.verdict is Verdict.UNDECIDED and seen.number == 1:
+        return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
+    return wider
+
+
 def _margin_of(one: Compared, margins: Margins) -> float | None:
     """Return the margin on the scale of the comparison's difference; None if the configuration sets none."""
     if one.arm.benchmark["metric"] == "nll":
@@ -87,13 +104,17 @@ def _margin_of(one: Compared, margins: Margins) -> float | None:
 
 def _oriented(one: Compared) -> tuple[float | Reason, Interval | Reason]:
     """Return the difference and its interval, turned so that positive is better."""
-    difference, interval = one.found.difference, one.found.interval
-    if one.arm.benchmark["higher_is_better"]:
-        return difference, interval
-    return (
-        difference if isinstance(difference, Reason) else -difference,
-        interval if isinstance(interval, Reason) else Interval(-interval.high, -interval.low, interval.method),
-    )
+    difference = one.found.difference
+    if not one.arm.benchmark["higher_is_better"] and not isinstance(difference, Reason):
+        difference = -difference
+    return difference, _turned(one, one.found.interval)
+
+
+def _turned(one: Compared, interval: Interval | Reason) -> Interval | Reason:
+    """Return an interval of the difference, turned so that positive is better."""
+    if one.arm.benchmark["higher_is_better"] or isinstance(interval, Reason):
+        return interval
+    return Interval(-interval.high, -interval.low, interval.method)
 
 
 def _p_value(one: Compared) -> float | None:

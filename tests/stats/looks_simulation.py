@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stats.intervals import TAIL, Floats, Z
+from stats.intervals import TAIL, Floats
 from stats.looks import PlannedLook, critical_values
 from stats.paired import FEW_DIFFERENCES
 from stats.power import normal_sum
@@ -82,7 +82,7 @@ def _few(gain: Floats, loss: Floats, n: Counts, tails: Floats) -> tuple[Floats, 
     return gain - loss - below, gain - loss + above
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tail(items: tuple[int, ...], planned: int) -> float:
     """Return the quantile of the interval's ends at the last of these looks."""
     value = critical_values([PlannedLook(n / planned) for n in items])[-1]
@@ -172,7 +172,7 @@ def _advised(number: int, schedule: Schedule, gained: Counts, lost: Counts, n: C
     return np.maximum(np.minimum(found, schedule.planned), n)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _needed(gained: int, lost: int, n: int) -> int:
     difference = (gained - lost) / n
     if gained + lost < FEW_DIFFERENCES:
