@@ -13,8 +13,8 @@ at a third next to nothing (0.01%). A single look at all planned items spends ev
 The critical value of a look follows from the joint distribution of the statistics: under the hypothesis, those of looks
 at n and m > n items of one fixed order are normal with correlation √(n/m) (Armitage, McPherson and Rowe 1969, JRSS A
 132:235). It is integrated numerically on the grid of Jennison and Turnbull (2000, chapter 19). The intervals with these
-values are their repeated confidence intervals: at all looks at once they cover with 95%. Each side is bounded by itself, because
-"no worse" is a claim about one side.
+values are their repeated confidence intervals: at all looks at once they cover with 95%. Each side is bounded by
+itself, because "no worse" is a claim about one side.
 
 Nothing is left for a look that adds no planned items: other seeds on the same items, fewer items, or items beyond the
 plan. Such a look can claim nothing new. The betting sequence (`stats.sequential`) is no way out: beside the looks that

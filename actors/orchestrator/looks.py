@@ -2,8 +2,8 @@
 
 All pipelines of a storage share it, because they share records. There is one folder per comparison: the records' keys
 of the arm and of its reference, which name the benchmark and its data. A file stands for one evaluation that was begun
-or finished: items, seeds, margins and plan. It is written once and never changed, so two pipelines at once do not disturb
-each other, and a restart adds nothing. `reporting.analysis.looks` says what follows.
+or finished: items, seeds, margins and plan. It is written once and never changed, so two pipelines at once do not
+disturb each other, and a restart adds nothing. `reporting.analysis.looks` says what follows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Simulate looks at one comparison of right and wrong answers: how often is something false claimed at any of them?
 
-Each path is a run whose items come in a fixed order. A truth says which share of items is gained and lost. A path is only
-its counts of gained and lost items at each look, so many paths are simulated at once.
+Each path is a run whose items come in a fixed order. A truth says which share of items is gained and lost. A path is
+only its counts of gained and lost items at each look, so many paths are simulated at once.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def _later(words: Words, look: Json, benchmark: str, arms: str) -> str:
 def _kept(words: Words, look: Json, benchmark: str, arms: str) -> str:
     n, planned = integer(look["n_items"]), integer(look["planned_items"])
     return words.say(
-        f"{benchmark}({arms}): 95%信頼区間だけなら判定できるが、計画した {planned} 問のうち {n} 問の時点で使える水準では"
-        "判定できない。残りは以後の評価のために取ってある。",
+        f"{benchmark}({arms}): 95%信頼区間だけなら判定できるが、計画した {planned} 問のうち {n} 問の時点で使える"
+        "水準では判定できない。残りは以後の評価のために取ってある。",
         f"{benchmark}, {arms}: the 95% interval alone would decide, but {n} of {planned} planned items may spend only a"
         " part of the level. The rest is kept for later looks.",
     )
