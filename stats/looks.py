@@ -49,9 +49,12 @@ class PlannedLook:
     """What must be known of a look to tell what it may spend."""
 
     information: float
-    """Items of the look divided by the planned number of items; 1 if nothing was planned beyond it."""
+    """Items of the look, in any unit that all looks share, such as the planned number of items."""
     continues: bool = True
     """True if the look has the same seeds as the one before. If not, nothing is known of their correlation."""
+    planned: float = 1.0
+    """The most items that were planned when the look was made, in the same unit. A plan that is raised afterwards gives
+    nothing back that was spent."""
 
 
 def share_spent(information: float) -> float:
@@ -66,7 +69,7 @@ def critical_values(looks: Sequence[PlannedLook], side: float = SIDE) -> tuple[f
         looks: in the order in which they were made.
         side: the level of all looks together, on each side.
     """
-    shares = [share_spent(look.information) for look in looks]
+    shares = [share_spent(look.information / look.planned) for look in looks]
     before = [0.0, *np.maximum.accumulate(shares)][: len(shares)]
     spent = [side * max(0.0, share - earlier) for share, earlier in zip(shares, before, strict=True)]
     return boundaries([look.information for look in looks], spent, [look.continues for look in looks])

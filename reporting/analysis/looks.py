@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from scipy import special
 
@@ -124,7 +124,11 @@ def see(
         paid = all(look.early_stop for look in earlier)
         return Seen(history, (), math.inf, found.interval, paid)
     seeds = [True, *(before.seeds == after.seeds for before, after in pairwise(every))]
-    looks = tuple(PlannedLook(look.n_items / planned, same) for look, same in zip(every, seeds, strict=True))
+    plans = accumulate((look.planned_items for look in every), max)
+    looks = tuple(
+        PlannedLook(look.n_items / planned, same, plan / planned)
+        for look, same, plan in zip(every, seeds, plans, strict=True)
+    )
     # Results that were looked at while they came in have spent everything.
     value = math.inf if any(look.early_stop for look in earlier) else critical_values(looks)[-1]
     if math.isinf(value):

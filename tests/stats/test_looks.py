@@ -75,6 +75,16 @@ def test_nothing_is_left_for_looks_that_add_no_planned_items() -> None:
     assert critical_values(looks)[1:] == (math.inf, math.inf, math.inf)
 
 
+def test_raising_the_plan_gives_nothing_back() -> None:
+    # At 40 of 40 planned items everything is spent. A plan of 400 afterwards leaves nothing; planned before, it does.
+    assert critical_values([PlannedLook(0.1, planned=0.1), PlannedLook(1.0)])[1] == math.inf
+    # At 40 of 80, then 200 of 400: both spend share_spent(1/2) at most. At 400 of 400 the rest is left.
+    looks = [PlannedLook(0.1, planned=0.2), PlannedLook(0.5), PlannedLook(1.0)]
+    first, second, third = critical_values(looks)
+    assert first == pytest.approx(float(-special.ndtri(0.025 * share_spent(0.5))))
+    assert second == math.inf and third < 3
+
+
 def test_looks_with_other_seeds_count_as_unrelated() -> None:
     # Each then has the quantile of what it spends: (1 - share_spent(1/3))·.025 = .013679.
     found = critical_values([PlannedLook(1 / 3), PlannedLook(1.0, continues=False)])
