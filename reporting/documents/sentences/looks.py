@@ -91,7 +91,7 @@ def _changed(words: Words, row: Json) -> str:
     names = {
         "accuracy": ("正誤の指標", "right/wrong metrics"),
         "ln_ppl": ("ln PPL", "ln PPL"),
-        "judged": ("独自の尺度", "scores on a scale of their own"),
+        "judged": ("独自のスケール", "scores on a scale of their own"),
     }
     name = words.say(*names.get(row["margin"], (row["margin"], row["margin"])))
     benchmarks = words.say("、", ", ").join(row["benchmarks"])
