@@ -73,6 +73,7 @@ __all__ = [
 ]
 
 _RECORDS = "records"
+_LOOKS = ".looks"
 _META = "meta.json"
 _MANIFEST = "manifest.json"
 _BLOCK_SUFFIX = ".jsonl"
@@ -158,6 +159,14 @@ class RunDirectory:
     def measured(self, key_hash: str) -> Path:
         """Return the file of quantization errors by tensor and type. All pipelines of the storage share it."""
         return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
+
+    def look(self, comparison_hash: str, name_hash: str) -> Path:
+        """Return the file of one evaluation in the history of a comparison. All pipelines of the storage share it."""
+        return self.root.parent / _LOOKS / comparison_hash[:16] / f"{name_hash[:16]}.json"
+
+    def known_looks(self, comparison_hash: str) -> list[Path]:
+        """Return the existing files in the history of a comparison."""
+        return sorted((self.root.parent / _LOOKS / comparison_hash[:16]).glob("*.json"))
 
     def performance(self, arm: str, key_hash: str) -> Path:
         """Return the file with an arm's speed and memory."""

@@ -298,10 +298,14 @@ class Margins(Frozen):
 
 
 class Statistics(Frozen):
-    """The margins of the verdicts, early stopping, and assumptions for the estimate of how small a loss a plan can
-    show."""
+    """The margins of the verdicts, how many items are planned, early stopping, and assumptions for the estimate of how
+    small a loss a plan can show."""
 
     margins: Margins = Margins()
+    planned_items: Count | None = None
+    """Most items per benchmark that you will ever look at; None: all items of the benchmark. Looks at fewer items share
+    the level of the verdict, so that you may raise `limit` up to here. Set it to your `limit` if that look is the only
+    one. It must be set before the first look and cannot be lowered afterwards."""
     early_stop: bool = False
     """True: if scores are right or wrong, a benchmark ends for an arm as soon as the verdict is certain. Intervals then
     hold at any number of items, and are 1.55 to 1.8 times as wide as without early stopping."""

@@ -1,7 +1,6 @@
 """The driver's own files in a run directory: configuration and plan at the start, the manifest at the end.
 
-Also what they tell about an earlier start of the same pipeline: whether it is finished, and which settings have
-changed since.
+Also whether an earlier start of the same pipeline has finished it.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 from actors.llama import library
 from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
+from actors.orchestrator.looks import note_begun
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
 from actors.store import RunDirectory, exists, file_sha256, is_file, read_object, remove, write_json, write_text
@@ -42,6 +42,7 @@ def write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
     write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
     for directory in plan.directories:
         write_meta(directory)
+    note_begun(plan, request.config, run)
 
 
 def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Ending) -> None:
@@ -107,29 +108,3 @@ def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
     if config.methodology is None or before is None:
         return before is None and config.methodology is None
     return run.methodology.read_bytes() == read_methodology(config.methodology).encode()
-
-
-def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
-    """Return a notice if the run was started before with other margins, which must be set before results are seen."""
-    before = _settings_before(run).get("margins")
-    now = config.statistics.margins.model_dump()
-    if before is None or before == now:
-        return []
-    return [f"The margins were changed after this run was first started: {before} before, {now} now."]
-
-
-def _settings_before(run: RunDirectory) -> Mapping[str, Any]:
-    """Return the settings of the statistics when the run was last started; none if its plan is missing or damaged."""
-    settings = (read_object(run.plan) or {}).get("settings")
-    statistics = settings.get("statistics") if isinstance(settings, dict) else None
-    return statistics if isinstance(statistics, dict) else {}
-
-
-def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
-    """Return a notice if the run was started before with early stopping and its statistics no longer allow for that."""
-    if config.statistics.early_stop or not _settings_before(run).get("early_stop"):
-        return []
-    return [
-        "This run was started with --early-stop before. The intervals here do not allow for that: they are too narrow"
-        " if you went on because of the results that you saw then."
-    ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_quantile, wilson
+from stats.intervals import SMALL_N, TAIL, Floats, Interval, Z, all_equal, clamp, t_quantile, wilson
 from stats.reasons import Reason
 
 FEW_CLUSTERS = 10
@@ -48,7 +48,9 @@ def cluster_totals(columns: Floats, clusters: Labels | None) -> Floats:
     return totals
 
 
-def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
+def clustered_ratio(
+    totals: Floats, weights: Floats, clusters: Labels | None = None, tail: float = TAIL
+) -> ClusteredRatio | Reason:
     """Return the ratio of two totals with its standard error by cluster.
 
     The standard error is linearised, and the interval is a t interval with C-1 degrees of freedom.
@@ -61,6 +63,7 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
         totals: shape (items,): scores, or sums over the tokens of a chunk.
         weights: shape (items,): 1, or numbers of tokens. Their sum is positive.
         clusters: label of each item's cluster, shape (items,). None: each item is its own cluster.
+        tail: the quantile of the interval's ends (`stats.intervals.t_interval`).
     """
     if totals.size == 0:
         return Reason.NO_SCORED_ITEMS
@@ -75,7 +78,7 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
     standard_error = math.sqrt(spread) / weight
     if all_equal(np.append(residuals, 0.0)):
         return ClusteredRatio(ratio, Reason.ZERO_VARIANCE, Reason.ZERO_VARIANCE, n_clusters)
-    half = t_quantile(n_clusters - 1) * standard_error
+    half = t_quantile(n_clusters - 1, tail) * standard_error
     return ClusteredRatio(ratio, standard_error, Interval(ratio - half, ratio + half, "t_clustered"), n_clusters)
 
 

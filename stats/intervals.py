@@ -51,9 +51,9 @@ def all_equal(values: Floats) -> bool:
     return bool(np.ptp(values) <= _EQUAL * max(1.0, float(np.max(np.abs(values)))))
 
 
-def t_quantile(df: float) -> float:
-    """Return the 97.5% quantile of Student's t with `df` degrees of freedom."""
-    return float(special.stdtrit(df, TAIL))
+def t_quantile(df: float, tail: float = TAIL) -> float:
+    """Return the quantile `tail` of Student's t with `df` degrees of freedom: by default the one of 97.5%."""
+    return float(special.stdtrit(df, tail))
 
 
 def mean_interval(item_means: Floats, *, proportion: bool) -> Interval | Reason:
@@ -83,14 +83,17 @@ def mean_interval(item_means: Floats, *, proportion: bool) -> Interval | Reason:
     return clamp(interval, 0.0, 1.0) if proportion else interval
 
 
-def t_interval(values: Floats) -> Interval:
-    """Return Student's t interval of the mean of independent `values`, shape (n,), n >= 2, not all equal."""
+def t_interval(values: Floats, tail: float = TAIL) -> Interval:
+    """Return Student's t interval of the mean of independent `values`, shape (n,), n >= 2, not all equal.
+
+    `tail` is the quantile of its ends; a larger one than 0.975 gives a wider interval (`stats.looks`).
+    """
     mean = float(np.mean(values))
-    half = t_quantile(values.size - 1) * float(np.std(values, ddof=1)) / math.sqrt(values.size)
+    half = t_quantile(values.size - 1, tail) * float(np.std(values, ddof=1)) / math.sqrt(values.size)
     return Interval(mean - half, mean + half, "t")
 
 
-def wilson(mean: float, n: float) -> Interval:
+def wilson(mean: float, n: float, tail: float = TAIL) -> Interval:
     """Return Wilson's score interval of a proportion.
 
     With repeats, `mean` is the mean of per-item means and `n` counts items, never items times repeats: repeats of a
@@ -100,9 +103,11 @@ def wilson(mean: float, n: float) -> Interval:
     Args:
         mean: in [0, 1].
         n: number of items, positive. An effective number of items need not be a whole number.
+        tail: as in `t_interval`.
     """
-    centre = (mean + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(mean * (1 - mean) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+    z = Z if tail == TAIL else float(special.ndtri(tail))
+    centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # If none or all are right, the end is exactly the mean. Rounding would put it 1e-17 on the wrong side.
     return Interval(max(0.0, min(centre - half, mean)), min(1.0, max(centre + half, mean)), "wilson")
 

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
 from actors.orchestrator.records import read_records, read_timings, table_of
@@ -54,11 +55,17 @@ def write_results(
     notices: Sequence[str],
 ) -> WrittenResults:
     """Write both JSON files and the tables beside them, the comparison last."""
+    known = read_looks(plan, config, run)
+    notices = [*notices, *(notice for notice in known.notices if notice not in notices)]
     facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
-    salvaged = salvage_results(facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed)
+    salvaged = salvage_results(
+        facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+    )
     results = salvaged.results
+    # Before the results can be seen: a job that is killed in between must not hide a look.
+    note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
     for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
         path = run.table(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from reporting.analysis.cells import FAULTS, findings_of
 from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequence
 from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.looks import Histories, History, Seen, look_fields, see
 from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
 from stats.clusters import FEW_CLUSTERS, cluster_totals
@@ -41,6 +42,8 @@ class Compared:
     found: PairedDifference
     stop: Stop | None
     """How the early stop ended; None if the benchmark cannot end early."""
+    look: Seen | None = None
+    """Which look it is; None if the history of looks is not known."""
 
     @property
     def proportion(self) -> bool:
@@ -65,7 +68,7 @@ class _Drawn:
     effect: Interval | Reason
 
 
-def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Comparisons:
+def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops, histories: Histories) -> Comparisons:
     """Compare every arm that has a reference, on every benchmark.
 
     Args:
@@ -73,6 +76,7 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Compari
         scored: all arms of the run on all its benchmarks.
         stops: the arms and benchmarks that could end early. An arm that ended early is compared on the items up to its
             end.
+        histories: the looks at each comparison before this one; empty if they are not known.
 
     Raises:
         ValueError: a reference is not an arm of the run.
@@ -89,6 +93,7 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Compari
                 aa_arm = aa_arm.on(arm.items)
             with findings_of(arm.name, name):
                 one = _compared(arm, reference, pairing, drawn.get(index), aa_arm, stop)
+                one = _as_look(one, histories.get((arm.name, name)))
             rows.append(one)
             notices += _notices(one)
     return Comparisons(tuple(rows), tuple(notices))
@@ -215,6 +220,15 @@ def _compared(
     if stop is not None:
         row |= looked_at_fields(row, pairing, stop)
     return Compared(row, arm, reference, pairing, found, stop)
+
+
+def _as_look(one: Compared, history: History | None) -> Compared:
+    """Return the comparison with what it may claim as the look that it is."""
+    if history is None:
+        return replace(one, row={**one.row, "look": None})
+    sequential = one.stop is not None
+    seen = see(history, one.found, one.pairing, proportion=one.proportion, sequential=sequential)
+    return replace(one, row={**one.row, **look_fields(seen, one.row)}, look=seen)
 
 
 def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:

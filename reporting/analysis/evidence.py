@@ -6,18 +6,21 @@ of the comparison and turned so that positive is better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import special
 
 from conf.schema import Margins
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.fields import Json, interval, number
 from reporting.analysis.scored_arms import ScoredArm
 from stats.guards import kept_interval, kept_values, level_of, worst_case
-from stats.intervals import Floats, Interval, wilson
+from stats.intervals import TAIL, Floats, Interval, wilson
+from stats.looks import repeated_p_value
 from stats.paired import Pairing, difference_interval
 from stats.reasons import Reason
 from stats.reduce import NEVER_ASKED
@@ -62,20 +65,36 @@ class _Scores:
 
 
 def facts_of(one: Compared, margins: Margins) -> Facts:
-    """Return the evidence of one comparison."""
+    """Return the evidence of one comparison, as if nobody had looked at it before."""
+    return _facts(one, margins, one.found.interval, TAIL)
+
+
+def as_look(one: Compared, usual: Facts, margins: Margins) -> Facts:
+    """Return the evidence that allows for all looks at the comparison; `usual` if it needs no wider intervals."""
+    seen = one.look
+    if seen is None or not seen.allowed_for or math.isinf(seen.critical_value):
+        return usual
+    facts = _facts(one, margins, seen.interval, float(special.ndtr(seen.critical_value)))
+    p_value = usual.p_beyond
+    if isinstance(p_value, float):
+        p_value = repeated_p_value(min(1.0, 2 * p_value), seen.looks) / 2
+    return replace(facts, p_beyond=p_value)
+
+
+def _facts(one: Compared, margins: Margins, usual: Interval | Reason, tail: float) -> Facts:
     margin = margin_of(one, margins)
-    difference, found = oriented(one)
+    difference, found = _turned(one, one.found.difference, usual)
     if not isinstance(one.pairing, Pairing) or not isinstance(found, Interval) or isinstance(difference, Reason):
         return Facts(margin, difference, found, Reason.NO_INTERVAL, None, False, None, None, None, None)
     missing, filled = _worst_scores(one, one.pairing)
-    worst = None if filled is None else _interval(one, filled)
+    worst = None if filled is None else _interval(one, filled, tail)
     if margin is None or not one.proportion:
         p_value = Reason.NO_MARGIN if margin is None else _p_beyond(one, difference, found, margin, None)
         return Facts(margin, difference, found, p_value, None, missing, None, None, None, None)
     paired = one.pairing.paired
     scores = _good(one, one.pairing.arm_means[paired], one.pairing.reference_means[paired], one.pairing.paired_clusters)
     share, chance = margins.relative, chance_of(one)
-    kept = _kept(one, scores, found, share, chance)
+    kept = _kept(one, scores, found, share, chance, tail)
     level = level_of(_level_interval(one, scores), margin, chance)
     return Facts(
         margin,
@@ -86,7 +105,7 @@ def facts_of(one: Compared, margins: Margins) -> Facts:
         missing,
         None if filled is None else float((filled.arm - filled.reference).mean()),
         worst,
-        None if filled is None or worst is None else _kept(one, filled, worst, share, chance).interval,
+        None if filled is None or worst is None else _kept(one, filled, worst, share, chance, tail).interval,
         level,
     )
 
@@ -105,7 +124,12 @@ def chance_of(one: Compared) -> float:
 
 def oriented(one: Compared) -> tuple[float | Reason, Interval | Reason]:
     """Return the difference and its interval, turned so that positive is better."""
-    difference, found = one.found.difference, one.found.interval
+    return _turned(one, one.found.difference, one.found.interval)
+
+
+def _turned(
+    one: Compared, difference: float | Reason, found: Interval | Reason
+) -> tuple[float | Reason, Interval | Reason]:
     if one.arm.benchmark["higher_is_better"]:
         return difference, found
     return (
@@ -145,20 +169,20 @@ def _good(one: Compared, arm: Floats, reference: Floats, clusters: NDArray[np.in
     return _Scores(1 - arm, 1 - reference, clusters)
 
 
-def _interval(one: Compared, scores: _Scores) -> Interval | None:
+def _interval(one: Compared, scores: _Scores, tail: float) -> Interval | None:
     differences = scores.arm - scores.reference
     if one.stop is not None:
         return confidence_sequence(differences)
-    found = difference_interval(differences, proportion=True, clusters=scores.clusters)
+    found = difference_interval(differences, proportion=True, clusters=scores.clusters, tail=tail)
     return found if isinstance(found, Interval) else None
 
 
-def _kept(one: Compared, scores: _Scores, difference: Interval, share: float, chance: float) -> Kept:
+def _kept(one: Compared, scores: _Scores, difference: Interval, share: float, chance: float, tail: float) -> Kept:
     values = kept_values(scores.arm, scores.reference, share, chance)
     if one.stop is not None:
         found = confidence_sequence(values)
     else:
-        found = kept_interval(difference, scores.arm, scores.reference, share, chance, scores.clusters)
+        found = kept_interval(difference, scores.arm, scores.reference, share, chance, scores.clusters, tail)
     return Kept(float(values.mean()), found, float(scores.reference.mean()) - chance)
 
 

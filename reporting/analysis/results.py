@@ -21,11 +21,12 @@ import polars as pl
 from conf.schema import Statistics
 from reporting.analysis.categories import category_rows
 from reporting.analysis.cells import FindingsFailed, findings_of
-from reporting.analysis.comparisons import SEED, compare
+from reporting.analysis.comparisons import SEED, Comparisons, compare
 from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
+from reporting.analysis.looks import Histories, margin_changes, margin_name
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.scored_arms import ScoredArm, scored_arms
 from reporting.analysis.verdicts import verdict_rows
@@ -64,6 +65,7 @@ def build_results(
     timings: pl.DataFrame,
     statistics: Statistics | None = None,
     stopped: Sequence[Stop] = (),
+    histories: Histories | None = None,
 ) -> Results:
     """Compute all results of a pipeline.
 
@@ -78,6 +80,7 @@ def build_results(
         statistics: the margins for the verdicts; None: the default margins.
         stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
             after an end.
+        histories: the looks before this one, by arm and benchmark. None: nothing is known of them.
 
     Raises:
         ValueError: a record belongs to no arm or benchmark of the run.
@@ -93,7 +96,7 @@ def build_results(
         with findings_of(name, benchmark):
             results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
     margins = (statistics or Statistics()).margins
-    compared = compare(run, scored, stops)
+    compared = compare(run, scored, stops, histories or {})
     verdicts = verdict_rows(run, compared, margins)
     comparison = {
         "schema_version": SCHEMA_VERSION,
@@ -110,6 +113,7 @@ def build_results(
         "permutation": {"draws": permutation.DRAWS, "seed": SEED},
         "bootstrap": {"draws": bootstrap.DRAWS, "seed": SEED},
         "margins": margins.model_dump(),
+        **_margin_fields(compared),
         "power": POWER,
         "comparisons": verdicts.comparisons,
         "verdicts": verdicts.arms,
@@ -125,6 +129,17 @@ def build_results(
         "answers": records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed"),
     }
     return Results(comparison, analysis, tables)
+
+
+def _margin_fields(compared: Comparisons) -> Json:
+    """Return whether the margins were fixed before the run, and how they were changed; null if nobody knows."""
+    seen = [(one, one.look) for one in compared.rows if one.look is not None]
+    if not seen:
+        return {"margins_fixed": None, "margin_changes": []}
+    changes = margin_changes(
+        (one.row["benchmark"], margin_name(one.row["metric"], one.proportion), look.history) for one, look in seen
+    )
+    return {"margins_fixed": not changes, "margin_changes": changes}
 
 
 def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:

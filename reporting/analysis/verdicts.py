@@ -16,8 +16,9 @@ import numpy as np
 
 from conf.schema import Margins
 from reporting.analysis.comparisons import Compared, Comparisons
-from reporting.analysis.evidence import Facts, fact_fields, facts_of, oriented
+from reporting.analysis.evidence import Facts, as_look, fact_fields, facts_of, oriented
 from reporting.analysis.fields import Json, number
+from reporting.analysis.looks import claimed_before, margin_name
 from reporting.analysis.needed import needed_fields
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.multiplicity import benjamini_hochberg, holm
@@ -52,13 +53,15 @@ class VerdictRows:
 def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins) -> VerdictRows:
     """Judge every comparison, then every arm, then choose among the arms."""
     rows = compared.rows
-    facts = [facts_of(one, margins) for one in rows]
+    usual = [facts_of(one, margins) for one in rows]
+    facts = [as_look(one, own, margins) for one, own in zip(rows, usual, strict=True)]
     p_adjusted = _adjusted_by_arm(rows, [_p_value(one) for one in rows])
-    p_beyond = _adjusted_by_arm(rows, [_known(one.p_beyond) for one in facts])
+    p_usual, p_beyond = (_adjusted_by_arm(rows, [_known(one.p_beyond) for one in some]) for some in (usual, facts))
     q_values = _q_values(rows)
     comparisons, judged = [], []
     for index, (one, own) in enumerate(zip(rows, facts, strict=True)):
-        judgement = judge(_evidence(own, p_adjusted[index], p_beyond[index]))
+        by_usual = judge(_evidence(usual[index], p_adjusted[index], p_usual[index]))
+        judgement = _may_claim(one, by_usual, judge(_evidence(own, p_adjusted[index], p_beyond[index])))
         judged.append(judgement)
         n_tests = sum(other.arm.name == one.arm.name for other in rows)
         comparisons.append(
@@ -93,6 +96,26 @@ def _evidence(facts: Facts, p_loss: float | Reason, p_beyond_adjusted: float | R
         worst_kept=facts.worst_kept,
         level=facts.level,
     )
+
+
+def _may_claim(one: Compared, by_usual: Judgement, by_look: Judgement) -> Judgement:
+    """Return the verdict as far as the look may claim it.
+
+    Args:
+        one: the comparison.
+        by_usual: its verdict by the usual interval.
+        by_look: its verdict by the interval that allows for all looks.
+    """
+    seen, claims = one.look, by_usual.verdict is not Verdict.UNDECIDED
+    if seen is None or not claims:
+        return by_look
+    if not seen.allowed_for:
+        name = margin_name(one.row["metric"], one.proportion)
+        confirmed = claimed_before(seen, by_usual.verdict.value, name)
+        return by_usual if confirmed else Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,))
+    if by_look.verdict is Verdict.UNDECIDED and seen.number == 1:
+        return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
+    return by_look
 
 
 def _known(value: float | Reason) -> float | None:

@@ -123,6 +123,7 @@ def _benchmark_section(
     lines += _flip_lines(list(differences.values()))
     lines += _precision_lines(list(differences.values()))
     lines += _early_lines(list(differences.values()))
+    lines += _look_lines(list(differences.values()))
     lines += [_unscored_line(row) for row in primary if row["n_unscored"]]
     lines += [_uncompared_line(row) for row in differences.values() if row["difference"] is None]
     return "\n".join(lines)
@@ -221,6 +222,43 @@ def _early_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [_wrapped(f"{words}. Intervals are valid at any number of items (betting sequence).")]
 
 
+def _look_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return which look this is, and whether the intervals allow for the others; nothing for a first whole look."""
+    found: dict[str, None] = {}
+    for row in rows:
+        look = row.get("look")
+        if not look or row["arm"].endswith(AA_SUFFIX):
+            continue
+        name, counts = _shown(row["arm"]), [f"{one['n_items']:,}" for one in look["earlier"]]
+        if counts:
+            how = (
+                "the interval is widened for it"
+                if look["allowed_for"]
+                else "the interval does not allow for it, and nothing new is claimed"
+            )
+            found[f"look {look['number']} at {name} (before: {', '.join(counts)} items): {how}"] = None
+        if "kept_for_later_looks" in row["verdict_grounds"]:
+            part = f"{look['n_items']:,} of {look['planned_items']:,} planned items"
+            found[f"{name}: the 95% interval would decide, but {part} may spend only a part of the level"] = None
+        elif row["verdict"] == "undecided" and look["allowed_for"] and look["n_items"] < look["planned_items"]:
+            found[f"further looks at up to {look['planned_items']:,} items are planned and paid for"] = None
+    return [_wrapped(line) for line in found]
+
+
+def _margin_lines(analysis: Mapping[str, Any]) -> list[str]:
+    """Return whether the margins were fixed before the run; nothing if nobody knows."""
+    if analysis.get("margins_fixed"):
+        return ["The margins were fixed before the run."]
+    return [
+        _wrapped(
+            f"margin {one['margin']} changed from {one['before']} to {one['now']} after"
+            f" {one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'} ({one['time'][:16]} UTC;"
+            f" {', '.join(one['benchmarks'])})"
+        )
+        for one in analysis.get("margin_changes", [])
+    ]
+
+
 def _early_total(analysis: Mapping[str, Any]) -> list[str]:
     early = analysis.get("early_stop")
     if not early:
@@ -246,6 +284,7 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
         lines.append(
             _wrapped(f"  and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing")
         )
+    lines += _margin_lines(analysis)
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in rows]

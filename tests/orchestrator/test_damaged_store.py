@@ -17,7 +17,6 @@ from actors.quantization.measurement import _read
 from actors.quantization.provenance import calibration_use
 from actors.store import ArmFiles, ImatrixFiles, RunDirectory, file_hashes_path, file_sha256, write_json, write_jsonl
 from conf.faults import BadInput
-from jobs._run_files import changed_margins, looked_before
 from tests.orchestrator.small_plan import make_config, make_small_plan
 from tests.tiny_model import write_tiny_model
 
@@ -178,12 +177,6 @@ def test_a_manifest_beside_a_model_or_matrix_is_not_believed(tmp_path: Path, dam
 
 @damages
 def test_what_an_earlier_start_has_written_is_left_out(tmp_path: Path, damage: Damage) -> None:
-    run, config = RunDirectory(tmp_path), make_config()
-    settings: dict[str, Any] = {"statistics": {"margins": {"accuracy": 0.5}, "early_stop": True}}
-    write_json(run.plan, {"settings": settings})
-    assert changed_margins(run, config) and looked_before(run, config)
-    damage(run.plan)
-    assert not changed_margins(run, config) and not looked_before(run, config)
     errors = tmp_path / "errors.json"
     errors.write_text(json.dumps({"tensor": {"types": {}}}))
     damage(errors)

@@ -109,6 +109,7 @@ def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Seque
         "seed": config.seed,
         "lang": config.lang,
         "margins": config.statistics.margins.model_dump(),
+        **({"planned_items": planned} if (planned := config.statistics.planned_items) else {}),
         **({"early_stop": True} if config.statistics.early_stop else {}),
     }
     return content_hash(named)

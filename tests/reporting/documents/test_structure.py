@@ -72,6 +72,7 @@ table 9: アーム<br>Arm
 ## 4. 評価 / Evaluation
 table 8: ベンチマーク<br>Benchmark
 ## 5. 統計 / Statistics
+table 5: 問題数の予定 / Looks at
 ## 6. 限界 / Limits
 ## 7. 設定と版 / Settings and versions
 table 2: 設定<br>Setting
