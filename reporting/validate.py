@@ -60,15 +60,19 @@ def fits_entry(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
 
 @cache
 def _field_validator(kind: Kind, name: str, field: str) -> Draft202012Validator:
-    schema = _validator(kind).schema
+    schema = _schema(kind)
     found = schema["properties"][name]["items"]["properties"].get(field, True)
     return Draft202012Validator({"$defs": schema.get("$defs", {}), "allOf": [found]})
 
 
 @cache
 def _validator(kind: Kind) -> Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    return Draft202012Validator(schema)
+    return Draft202012Validator(_schema(kind))
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def _message(error: ValidationError) -> str:

@@ -107,7 +107,8 @@ def _correlation(first: Floats, second: Floats, clusters: Labels | None) -> floa
     columns = cluster_totals(np.column_stack([first - first.mean(), second - second.mean()]), clusters)
     if all_equal(columns[:, 0]) or all_equal(columns[:, 1]):
         return 0.0
-    return float(np.corrcoef(columns.T)[0, 1])
+    matrix: Floats = np.atleast_2d(np.corrcoef(columns.T))
+    return float(matrix[0, 1])
 
 
 def _combined(first: float, second: float, correlation: float) -> float:
