@@ -143,7 +143,7 @@ def _files_table(findings: Findings, words: Words, files: Sequence[PublishedFile
             unit.text(one.arm["size_bytes"]),
             number(one.arm["bits_per_weight"], 2),
             one.arm["imatrix"] or DASH,
-            _verdict_cell(words, (verdicts.get(one.arm["name"]) or {})),
+            _verdict_cell(words, verdicts.get(one.arm["name"])),
             _recommendation(findings, words, one.arm, (verdicts.get(one.arm["name"]) or {})),
         )
         for one in files
