@@ -40,8 +40,11 @@ def _items(one: Compared, facts: Facts, judgement: Judgement, margins: Margins, 
     seen = _seen(one, facts, margins, n_tests)
     if isinstance(seen, Reason):
         return seen
-    unscored = Ground.UNSCORED in judgement.grounds and (facts.worst is None or seen.missing >= seen.margin)
-    return Reason.UNSCORED if unscored else items_to_decide(seen)
+    if Ground.UNSCORED in judgement.grounds and (facts.worst is None or seen.missing >= seen.margin):
+        return Reason.UNSCORED
+    found = items_to_decide(seen)
+    # If unscored records alone can use up the margin, only "worse" is left to decide, and it may never be.
+    return Reason.UNSCORED if found is Reason.ON_THE_MARGIN and seen.missing >= seen.margin else found
 
 
 def _runs(one: Compared, facts: Facts, items: Range, margins: Margins, n_tests: int) -> int | Reason:

@@ -195,7 +195,7 @@ def test_abstract_and_report_contain_the_verdicts(run: Path) -> None:
     for text in (card, report):
         assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
         assert re.search(r"no worse than f16: none \(tested from the largest file down; stopped at q8_0\)", text)
-        assert "699 items would decide" in text
+        assert "3,069 items (80%) in all would decide" in text
     assert "q8_0 は「判定保留」である(基準: f16)。" in report
 
 

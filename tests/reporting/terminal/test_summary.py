@@ -64,7 +64,7 @@ def test_perplexity_is_shown_with_the_difference_of_its_logarithm(lines: list[st
 
 def test_a_measurably_worse_arm_gets_advice(lines: list[str]) -> None:
     advice = " ".join(line.strip() for line in lines[-3:])
-    assert "is measurably worse than f16 on perplexity_" in advice
+    assert "loses more than the margin against f16 on perplexity_" in advice
     assert "try a higher --protection-level or a larger type." in advice
 
 
