@@ -26,10 +26,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from stats.clusters import Labels, cluster_totals, clustered_mean_interval
-from stats.intervals import TAIL, Floats, Interval, Z, all_equal, clamp, mean_interval
+from stats.intervals import Floats, Interval, all_equal, clamp, mean_interval
 from stats.reasons import Reason
 from stats.verdict import Ground
 
@@ -69,9 +68,8 @@ def kept_interval(
     share: float,
     chance: float,
     clusters: Labels | None = None,
-    tail: float = TAIL,
 ) -> Interval:
-    """Return the interval of `kept`: the 95% interval, or with a larger `tail` a wider one.
+    """Return the 95% interval of `kept`.
 
     Args:
         difference: interval of the mean of arm minus reference.
@@ -80,16 +78,13 @@ def kept_interval(
         share: x, the share that may be lost.
         chance: c.
         clusters: label of each item's cluster, shape (items,). None: each item is its own cluster.
-        tail: as in `stats.intervals.t_interval`. `difference` must have the same.
     """
     level = _reference_interval(reference, clusters)
-    # The reference's accuracy counts for little here (x is small), so normal quantiles are good enough to widen it.
-    share_of_level = share * float(special.ndtri(tail)) / Z
     mean, lost = float(reference.mean()), float((arm - reference).mean())
     correlation = _correlation(arm - reference, reference, clusters)
     estimate = lost + share * (mean - chance)
-    below = _combined(lost - difference.low, share_of_level * (mean - level.low), correlation)
-    above = _combined(difference.high - lost, share_of_level * (level.high - mean), correlation)
+    below = _combined(lost - difference.low, share * (mean - level.low), correlation)
+    above = _combined(difference.high - lost, share * (level.high - mean), correlation)
     return clamp(Interval(estimate - below, estimate + above, METHOD), -1.0, 1.0)
 
 
@@ -107,8 +102,7 @@ def _correlation(first: Floats, second: Floats, clusters: Labels | None) -> floa
     columns = cluster_totals(np.column_stack([first - first.mean(), second - second.mean()]), clusters)
     if all_equal(columns[:, 0]) or all_equal(columns[:, 1]):
         return 0.0
-    matrix: Floats = np.atleast_2d(np.corrcoef(columns.T))
-    return float(matrix[0, 1])
+    return float(np.corrcoef(columns[:, 0], columns[:, 1]).item(1))
 
 
 def _combined(first: float, second: float, correlation: float) -> float:

@@ -76,7 +76,7 @@ def _followed(rng: np.random.Generator, n: int, flipped: float, n_arms: int) -> 
 
     True differences are normal with the margin as standard deviation. Only undecided arms get advice.
     """
-    decided = []
+    decided: list[list[bool]] = []
     while len(decided) < n_arms:
         truth = float(np.clip(rng.normal(0.0, MARGIN), -flipped, flipped))
         chances = [(flipped - truth) / 2, (flipped + truth) / 2, 1 - flipped]
