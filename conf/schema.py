@@ -295,13 +295,48 @@ class Margins(Frozen):
     judged: Annotated[float, Field(gt=0.0)] | None = None
     """Margin of scores on a scale of their own, such as 1 to 5, in points of that scale. None: the verdict of such a
     benchmark is "undecided", because nobody has said which loss is small. A loss that is shown is named."""
+    pooled: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Margin of the mean loss over the pooled benchmarks (see `tiers`): 0.01 is one percentage point on average."""
+
+
+PoolWeight = Annotated[float, Field(gt=0.0, le=1e6)]
+"""Weight of a benchmark in a mean. Only the ratios between weights matter."""
+
+
+class Tiers(Frozen):
+    """What the verdict of an arm asks of each benchmark (see `conf.tiers`). Set it before the run, never after.
+
+    Benchmarks are named as in results: a custom one by its `name`.
+    """
+
+    each: tuple[str, ...] | None = None
+    """Benchmarks that must each be no worse. None: all that are not in `inform`."""
+    pooled: Mapping[str, PoolWeight] | None = None
+    """Benchmarks that must be no worse on average: a list for equal weights, or a weight for each. None: all with
+    right or wrong answers that are not in `inform`, with equal weights. Empty: no claim on average."""
+    inform: tuple[str, ...] = ()
+    """Benchmarks that are shown, and that no verdict depends on."""
+
+    @field_validator("each", "inform", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_names(value) if isinstance(value, str) else value
+
+    @field_validator("pooled", mode="before")
+    @classmethod
+    def _equal_weights(cls, value: Any) -> Any:
+        names = split_names(value) if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return dict.fromkeys(names, 1.0)
+        return value
 
 
 class Statistics(Frozen):
-    """The margins of the verdicts, how many items are planned, early stopping, and assumptions for the estimate of how
+    """The margins and tiers of the verdicts, how many items are planned, early stopping, and assumptions for how
     small a loss a plan can show."""
 
     margins: Margins = Margins()
+    tiers: Tiers = Tiers()
     planned_items: Count | None = None
     """Most items per benchmark that you will ever look at; None: all items of the benchmark. Looks at fewer items share
     the level of the verdict, so that you may raise `limit` up to here. Set it to your `limit` if that look is the only

@@ -1,23 +1,23 @@
 """The mean difference over several benchmarks: the claim "no worse on average".
 
-Estimand: θ = Σ_b w_b·μ_b. μ_b is the mean difference (arm minus reference) over all questions of benchmark b's kind, and
-the weights w_b, which sum to 1, are fixed before the run. A loss on one benchmark can be made up for by a gain on
-another, so θ says nothing about a single benchmark. In return its interval is narrower than that of any of them: with B
-equal benchmarks by √B.
+Estimand: θ = Σ_b w_b·μ_b. μ_b is the mean difference (arm minus reference) over all questions of benchmark b's kind.
+The weights w_b sum to 1 and are fixed before the run. A loss on one benchmark can be made up for by a gain on another,
+so θ says nothing about a single benchmark. In return its interval is narrower than theirs: with B benchmarks of one
+size by √B.
 
 The interval combines those of the benchmarks by adding squares (MOVER: Zou and Donner 2008, Statistics in Medicine
 27:1693), each half for itself:
 
     low = θ̂ - √(Σ_b Σ_b' r_bb'·l_b·l_b'), l_b = w_b·(d_b - low_b), r_bb = 1
 
-So each benchmark keeps the interval that suits it: Student's t, by source, or Wilson's for few flips. If all of them are
-t intervals, this is the usual stratified one, Σ w_b²·s_b²/n_b, with each benchmark's own t quantile, which is a little
-wider than one quantile by Satterthwaite's degrees of freedom.
+So each benchmark keeps the interval that suits it: Student's t, by source, or Wilson's for few flips. If all of them
+are t intervals, this is the usual stratified one, Σ w_b²·s_b²/n_b, with each benchmark's own t quantile. That is a
+little wider than with one quantile by Satterthwaite's degrees of freedom.
 
 Benchmarks that ask about the same sources (an original and its translation, two forms of one question) are not
-independent. r_bb' is the correlation of their means: Σ_c e_bc·e_b'c / √(Σ_c e_bc² · Σ_c e_b'c²), where e_bc is the sum of
-benchmark b's residuals over the items of source c. The variance is then the sum over sources of their squared weighted
-residuals. Where few items differ, a correlation cannot be estimated, and the largest possible one is taken.
+independent. r_bb' is the correlation of their means, Σ_c e_bc·e_b'c / √(Σ_c e_bc² · Σ_c e_b'c²), where e_bc is the sum
+of benchmark b's residuals over the items of source c. The variance is then the sum over sources of their squared
+weighted residuals. Where few items differ, a correlation cannot be estimated, and the largest possible one is taken.
 
 All differences here are oriented: positive is better.
 """

@@ -37,6 +37,7 @@ from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, Faults, near_names
 from conf.schema import Sampling
+from conf.tiers import GROUPS
 
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": gsm8k.BENCHMARK,
@@ -52,8 +53,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "demo_choice": demo_choice.BENCHMARK,
     "perplexity_pydoc": perplexity_pydoc.BENCHMARK,
 }
-
-GROUPS: dict[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", "perplexity_ja_wiki")}
 
 LATER = (
     "elyza",

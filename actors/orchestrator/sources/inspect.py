@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
@@ -31,6 +31,7 @@ from actors.recipes import Recipe, uses_imatrix
 from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
+from conf.tiers import resolve_tiers
 
 
 def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
@@ -58,6 +59,8 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, reporter, wanted=wanted)
     chats = faults.gather(chat_settings, config)
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
+    if asked is not None:
+        faults.gather(resolve_tiers, config.statistics, [asdict(one.spec) for one in asked])
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
