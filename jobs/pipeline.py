@@ -21,6 +21,7 @@ from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
+from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import disk_bytes, quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
@@ -160,6 +161,7 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
         if model.dequantized_from
     ]
     lines += _indented(describe_precision(precision_of(plan, request.config), request.config.statistics))
+    lines += _indented(describe_pooled_precision(pooled_precision_of(plan, request.config)))
     lines += _indented(describe_early_stop(plan, request.config))
     lines.append("Watch it:")
     if request.environment.submission_id:
@@ -218,6 +220,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         )
     precision = describe_precision(precision_of(plan, config), config.statistics)
     lines += ["", *precision] if precision else []
+    lines += describe_pooled_precision(pooled_precision_of(plan, config))
     lines += describe_early_stop(plan, config)
     cost = sum(block.cost for block in plan.blocks)
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)

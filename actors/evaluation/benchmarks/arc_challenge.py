@@ -108,6 +108,7 @@ BENCHMARK = Benchmark(
         revision=REVISION,
         scorer=Scorer("choice_loglik"),
         category="knowledge_qa",
+        sources="arc_challenge",
     ),
     load=_load,
 )

@@ -68,6 +68,7 @@ BENCHMARK = Benchmark(
         revision=arc_challenge.REVISION,
         scorer=Scorer("letter"),
         category="knowledge_qa",
+        sources="arc_challenge",
     ),
     load=_load,
 )

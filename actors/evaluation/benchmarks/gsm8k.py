@@ -128,6 +128,7 @@ BENCHMARK = Benchmark(
         revision=REVISION,
         scorer=Scorer("number"),
         category="mathematical_reasoning",
+        sources="gsm8k",
     ),
     load=_load,
 )

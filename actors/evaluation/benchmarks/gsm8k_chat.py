@@ -52,6 +52,7 @@ BENCHMARK = Benchmark(
         revision=gsm8k.REVISION,
         scorer=Scorer("number"),
         category="mathematical_reasoning",
+        sources="gsm8k",
     ),
     load=_load,
 )
