@@ -66,7 +66,9 @@ class Reason(StrEnum):
     """Results were looked at while items came in, to stop early. Statistics that assume a fixed number of items are
     not valid."""
     BENCHMARK_MISSING = "benchmark_missing"
-    """A benchmark of the category has no result. A mean over the others would compare different benchmarks."""
+    """A benchmark of the category, or of the pool, has no result. A mean over the others would be another one."""
+    SCALES_DIFFER = "scales_differ"
+    """Scores of one of the benchmarks do not lie between 0 and 1, so its loss has no mean with those of the others."""
     NOTHING_UNSCORED = "nothing_unscored"
     """All planned records are scored, so the worst case is the case at hand."""
     NO_WORST_SCORE = "no_worst_score"

@@ -51,7 +51,7 @@ class Facts:
     missing: bool
     worst_difference: float | None
     worst: Interval | None
-    worst_kept: Interval | None
+    worst_kept: Kept | None
     level: Ground | None
 
 
@@ -105,7 +105,7 @@ def _facts(one: Compared, margins: Margins, usual: Interval | Reason, tail: floa
         missing,
         None if filled is None else float((filled.arm - filled.reference).mean()),
         worst,
-        None if filled is None or worst is None else _kept(one, filled, worst, share, chance, tail).interval,
+        None if filled is None or worst is None else _kept(one, filled, worst, share, chance, tail),
         level,
     )
 

@@ -77,7 +77,7 @@ def build_results(
         records: one row per planned record (`reporting.frames.RECORD_SCHEMA`). Records that a failed block never
             wrote are included as `unscored`.
         timings: one row per finished block (`reporting.frames.TIMING_SCHEMA`).
-        statistics: the margins for the verdicts; None: the default margins.
+        statistics: the margins and tiers for the verdicts; None: the default ones.
         stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
             after an end.
         histories: the looks before this one, by arm and benchmark. None: nothing is known of them.
@@ -95,9 +95,9 @@ def build_results(
     for (name, benchmark), arm in scored.items():
         with findings_of(name, benchmark):
             results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
-    margins = (statistics or Statistics()).margins
+    settings = statistics or Statistics()
     compared = compare(run, scored, stops, histories or {})
-    verdicts = verdict_rows(run, compared, margins)
+    verdicts = verdict_rows(run, compared, settings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
@@ -112,10 +112,12 @@ def build_results(
         "confidence": CONFIDENCE,
         "permutation": {"draws": permutation.DRAWS, "seed": SEED},
         "bootstrap": {"draws": bootstrap.DRAWS, "seed": SEED},
-        "margins": margins.model_dump(),
+        "margins": settings.margins.model_dump(),
+        "tiers": verdicts.tiers,
         **_margin_fields(compared),
         "power": POWER,
         "comparisons": verdicts.comparisons,
+        "pooled": verdicts.pooled,
         "verdicts": verdicts.arms,
         "selections": verdicts.selections,
         "out_of_order": verdicts.out_of_order,

@@ -8,18 +8,20 @@ in `reporting.analysis.evidence`. This module adjusts p values and writes the ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from conf.schema import Margins
+from conf.schema import Statistics
+from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.comparisons import Compared, Comparisons
 from reporting.analysis.evidence import Facts, as_look, fact_fields, facts_of, oriented
 from reporting.analysis.fields import Json, number
 from reporting.analysis.looks import claimed_before, margin_name
 from reporting.analysis.needed import needed_fields
+from reporting.analysis.pooled import Pooled, pooled_claims
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
@@ -45,14 +47,17 @@ class VerdictRows:
     """The parts of `statistical_analysis.json` that depend on verdicts; each field is one list of rows."""
 
     comparisons: list[Json]
+    pooled: list[Json]
     arms: list[Json]
     selections: list[Json]
     out_of_order: list[Json]
+    tiers: Json
+    """Which benchmarks the verdicts of `arms` depend on, and how."""
 
 
-def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins) -> VerdictRows:
-    """Judge every comparison, then every arm, then choose among the arms."""
-    rows = compared.rows
+def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statistics) -> VerdictRows:
+    """Judge every comparison, the claims on average, then every arm, then choose among the arms."""
+    rows, margins = compared.rows, settings.margins
     usual = [facts_of(one, margins) for one in rows]
     facts = [as_look(one, own, margins) for one, own in zip(rows, usual, strict=True)]
     p_adjusted = _adjusted_by_arm(rows, [_p_value(one) for one in rows])
@@ -78,8 +83,29 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins
                 **needed_fields(one, own, judgement, margins, n_tests),
             }
         )
-    arms = _arm_rows(run, comparisons, judged)
-    return VerdictRows(comparisons, arms, _selections(run, arms), _out_of_order(run, rows))
+    tiers = _tiers(run, rows, settings)
+    pooled = pooled_claims(run, rows, usual, margins, tiers)
+    arms = _arm_rows(run, comparisons, judged, pooled, tiers)
+    return VerdictRows(
+        comparisons,
+        [one.row for one in pooled.values()],
+        arms,
+        _selections(run, arms, pooled),
+        _out_of_order(run, rows),
+        {"each": list(tiers.each), "pooled": dict(tiers.pooled), "inform": list(tiers.inform)},
+    )
+
+
+def _tiers(run: Mapping[str, Any], rows: Sequence[Compared], settings: Statistics) -> TiersOfRun:
+    """Return the tiers of the run. A function that returned one number only informs, unless the configuration names it:
+    nobody knows how uncertain its number is, so it would keep every arm undecided."""
+    tiers = resolve_tiers(settings, run["benchmarks"])
+    if settings.tiers.each is not None:
+        return tiers
+    numbers = {str(one.arm.benchmark["name"]) for one in rows if one.arm.one_number}
+    each = tuple(name for name in tiers.each if name not in numbers)
+    inform = tuple(name for name in tiers.each if name in numbers)
+    return replace(tiers, each=each, inform=(*tiers.inform, *inform))
 
 
 def _evidence(facts: Facts, p_loss: float | Reason, p_beyond_adjusted: float | Reason) -> Evidence:
@@ -93,7 +119,7 @@ def _evidence(facts: Facts, p_loss: float | Reason, p_beyond_adjusted: float | R
         kept=facts.kept.interval if facts.kept else None,
         missing=facts.missing,
         worst=facts.worst,
-        worst_kept=facts.worst_kept,
+        worst_kept=facts.worst_kept.interval if facts.worst_kept else None,
         level=facts.level,
     )
 
@@ -162,13 +188,22 @@ def _detectable(one: Compared) -> float | Reason:
 # --- arms -----------------------------------------------------------------------------------------
 
 
-def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Sequence[Judgement]) -> list[Json]:
+def _arm_rows(
+    run: Mapping[str, Any],
+    comparisons: Sequence[Json],
+    judged: Sequence[Judgement],
+    pooled: Mapping[str, Pooled],
+    tiers: TiersOfRun,
+) -> list[Json]:
     rows = []
     for arm in run["arms"]:
         if arm["reference"] is None:
             continue
-        own = [(row, one) for row, one in zip(comparisons, judged, strict=True) if row["arm"] == arm["name"]]
-        overall = judge_overall([one for _, one in own])
+        of_arm = [(row, one) for row, one in zip(comparisons, judged, strict=True) if row["arm"] == arm["name"]]
+        own = [(row, one) for row, one in of_arm if row["benchmark"] in tiers.each]
+        on_average = pooled.get(arm["name"])
+        needed = [on_average.judgement] if on_average is not None and tiers.pooled_only else []
+        overall = judge_overall([*(one for _, one in own), *needed])
         rows.append(
             {
                 "arm": arm["name"],
@@ -185,9 +220,10 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
                     or not {Ground.MEASURABLY_WORSE, Ground.LOSS_SHOWN}.isdisjoint(one.grounds)
                 ],
                 **{f"{ground.value}_on": _named(own, ground) for ground in CARRIED},
-                "n_records": sum(row["n_records"] for row, _ in own),
-                "n_unscored": sum(row["n_unscored"] for row, _ in own),
-                "n_unscored_reference": sum(row["n_unscored_reference"] for row, _ in own),
+                "on_average": None if on_average is None else on_average.judgement.verdict.value,
+                "n_records": sum(row["n_records"] for row, _ in of_arm),
+                "n_unscored": sum(row["n_unscored"] for row, _ in of_arm),
+                "n_unscored_reference": sum(row["n_unscored_reference"] for row, _ in of_arm),
             }
         )
     return rows
@@ -198,8 +234,10 @@ def _named(own: Sequence[tuple[Json, Judgement]], ground: Ground) -> list[str]:
     return [row["benchmark"] for row, one in own if ground in one.grounds]
 
 
-def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
+def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json], pooled: Mapping[str, Pooled]) -> list[Json]:
     """Return one row per reference: the arms that the fixed sequence tested, and the one that it chose.
+
+    Beside it stands the same sequence for the claim on average.
 
     Arms that were not made, arms without a size, controls and A/A arms are left out.
     """
@@ -230,9 +268,23 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
                 "stopped_at": found.stopped_at,
                 "not_reached": list(found.not_reached),
                 "left_out": left_out[reference],
+                "on_average": _on_average(sequence, pooled),
             }
         )
     return rows
+
+
+def _on_average(arms: Sequence[Sized], pooled: Mapping[str, Pooled]) -> Json | None:
+    """Return the course of the fixed sequence for the claim on average; None if nothing is pooled."""
+    if not pooled:
+        return None
+    found = fixed_sequence([replace(arm, verdict=pooled[arm.name].judgement.verdict) for arm in arms])
+    return {
+        "tested": list(found.tested),
+        "smallest_no_worse": found.smallest_no_worse,
+        "stopped_at": found.stopped_at,
+        "not_reached": list(found.not_reached),
+    }
 
 
 # --- larger arms that are worse than smaller ones -------------------------------------------------
