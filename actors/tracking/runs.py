@@ -132,6 +132,7 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
         shown += [path for path in files_below(folder) if not path.name.startswith(".")]
     metrics: dict[str, float] = {}
+    notes = {"quant_assay.run_dir": str(run.root.absolute())}
     if exists(run.comparison):
         comparison = read_json(run.comparison)
         metrics |= _row_metrics(comparison.get("arms", ()), lambda row: f"arms/{row['name']}")
@@ -139,10 +140,15 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
             comparison.get("results", ()), lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}"
         )
     if exists(run.analysis):
+        analysis = read_json(run.analysis)
         metrics |= _row_metrics(
-            read_json(run.analysis).get("comparisons", ()),
+            analysis.get("comparisons", ()),
             lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}/vs_{row['reference']}",
         )
+        metrics |= _row_metrics(
+            analysis.get("pooled", ()), lambda row: f"on_average/{row['arm']}/vs_{row['reference']}"
+        )
+        notes |= _verdict_notes(analysis)
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
@@ -155,8 +161,18 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
         files=tuple(_tracked_file(path, path.relative_to(run.root).as_posix()) for path in shown),
         start_ms=_mtime_ms(run.plan),
         end_ms=_mtime_ms(run.progress) if ended else None,
-        notes={"quant_assay.run_dir": str(run.root.absolute())},
+        notes=notes,
     )
+
+
+def _verdict_notes(analysis: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdict of each arm as tags: over the benchmarks that must each hold, and on average."""
+    notes = {}
+    for row in analysis.get("verdicts", ()):
+        notes[valid_name(f"quant_assay.verdict/{row['arm']}")] = str(row["verdict"])
+        if row.get("on_average"):
+            notes[valid_name(f"quant_assay.verdict_on_average/{row['arm']}")] = str(row["on_average"])
+    return notes
 
 
 def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> TrackedRun | None:

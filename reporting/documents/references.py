@@ -195,7 +195,7 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
         found.append(_BETTING)
     if findings.shares_level:
         found.append(_LAN_DEMETS)
-    if findings.categories:
+    if findings.categories or (findings.analysis or {}).get("pooled"):
         found.append(_ZOU)
     found.append(_LLAMA_CPP)
     if findings.comparison["imatrices"]:

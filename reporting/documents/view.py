@@ -16,6 +16,7 @@ from reporting.documents.sentences.differences import count_intervals, differenc
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.grids import grid_captions, grid_topics
 from reporting.documents.sentences.looks import look_sentences, margin_sentences
+from reporting.documents.sentences.pooled import pooled_sentences
 from reporting.documents.sentences.verdicts import undecided_sentences, verdict_sentences
 from reporting.documents.tables import results
 from reporting.documents.tables.budgets import budgets_table
@@ -168,6 +169,8 @@ class View:
     """The margins of the verdicts; None if the analysis does not have them."""
     margins_fixed: bool | None
     """True if the margins were fixed before the run; None if the results do not know."""
+    pooled: bool
+    """True if the claim "no worse on average" is made."""
     small_n: int = SMALL_N
     """With fewer items than this, right/wrong metrics get Wilson's interval."""
     early_fractions: int = FRACTIONS.size
@@ -229,7 +232,9 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         ),
         grids=grid_sections(findings, words),
         compared_answers=tuple(answers_to_compare(findings, words)),
-        verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
+        verdicts={
+            lang.lang: (*verdict_sentences(findings, lang), *pooled_sentences(findings, lang)) for lang in languages
+        },
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
         early_stop={lang.lang: tuple(early_stop_sentences(findings, lang)) for lang in languages},
         looks={lang.lang: tuple(look_sentences(findings, lang)) for lang in languages},
@@ -245,6 +250,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
         margins_fixed=None if findings.analysis is None else findings.analysis.get("margins_fixed"),
+        pooled=bool(findings.analysis and findings.analysis.get("pooled")),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
 

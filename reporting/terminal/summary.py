@@ -17,6 +17,7 @@ from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.terminal.divergence_table import divergence_table
 from reporting.terminal.grid_table import grid_table
 from reporting.terminal.open_verdicts import NAMED, OPEN, needed
+from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
 from reporting.wording import Words
 
 WIDTH = 110
@@ -290,6 +291,7 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
     table = [[_shown(row["arm"]), _VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
     lines += _columns(table, left=(0, 1, 2), last_width=WIDTH)
     lines += [_selection_line(row) for row in analysis["selections"]]
+    lines += _pooled_lines(analysis)
     lines += _early_total(analysis)
     lines += [
         _wrapped(
@@ -299,6 +301,19 @@ def _verdict_section(analysis: Mapping[str, Any]) -> str:
         for row in analysis["out_of_order"]
     ]
     return "\n".join(lines)
+
+
+def _pooled_lines(analysis: Mapping[str, Any]) -> list[str]:
+    """Return the claim on average about each arm, and the smallest arm for which it holds."""
+    rows = [[_shown(arm), verdict, value] for arm, verdict, value in pooled_rows(analysis, _VERDICTS)]
+    if not rows:
+        return []
+    smallest = [smallest_on_average(row) for row in analysis["selections"]]
+    return [
+        _wrapped(pooled_title(analysis)),
+        *_columns(rows, left=(0, 1, 2), last_width=WIDTH),
+        *(_wrapped(_clean(text)) for text in smallest if text),
+    ]
 
 
 def _grounds(row: Mapping[str, Any]) -> str:

@@ -176,6 +176,13 @@ def _recommendation(findings: Findings, words: Words, arm: Json, row: Json) -> s
         )
     if any(row["smallest_no_worse"] == arm["name"] for row in selections):
         return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse", "\n")
+    on_average = [(row.get("on_average") or {}).get("smallest_no_worse") for row in selections]
+    if arm["name"] in on_average and row.get("verdict") != "worse":
+        return words.say(
+            "平均で「許容内」と判定された最小のファイル(個々のベンチマークは判定保留を含む)",
+            "the smallest file shown to be no worse on average; single benchmarks are open",
+            "\n",
+        )
     texts = {
         "no_worse": ("低下が許容幅に収まると確認済み", "shown to lose less than the margin"),
         "undecided": (
