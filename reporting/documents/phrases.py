@@ -24,7 +24,7 @@ _CODES = {
     "one_cluster": ("出典が1つのみ", "one source only"),
     "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
     "benchmark_missing": ("結果のないベンチマークあり", "a benchmark gave no result"),
-    "scales_differ": ("得点の尺度が異なる", "scores on different scales"),
+    "scales_differ": ("得点のスケールが異なる", "scores on different scales"),
     "spans_margin": ("許容幅を超える低下を否定できない", "a loss beyond the margin cannot be excluded"),
     "spans_share": (
         "基準の正答のうち失ってよい割合を超える低下を否定できない",

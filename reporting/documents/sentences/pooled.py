@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 from reporting.documents.phrases import code_in_words
 from reporting.results_folder import Findings, Json
-from reporting.wording import Scale, Words, integer, number, verdict_word
-
-SCALE = Scale(percent=True, digits=1)
-"""Pooled scores are right or wrong."""
+from reporting.wording import RIGHT_OR_WRONG, Words, integer, number, verdict_word
 
 
 def pooled_sentences(findings: Findings, words: Words) -> list[str]:
@@ -63,8 +60,8 @@ def _claim_sentence(words: Words, findings: Findings, row: Json, names: Sequence
             f"{over} の平均についての判定は、{arm} では行わない({reason})。",
             f"Over {over} no claim on average is made for {arm} ({reason}).",
         )
-    value = f"{SCALE.difference(row['difference'])} {SCALE.signed_interval(row['ci95'])}"
-    margin = SCALE.difference(row["margin"]).removeprefix("+")
+    value = f"{RIGHT_OR_WRONG.difference(row['difference'])} {RIGHT_OR_WRONG.signed_interval(row['ci95'])}"
+    margin = RIGHT_OR_WRONG.difference(row["margin"]).removeprefix("+")
     verdict = verdict_word(words, row["verdict"])
     open_for = [] if row["verdict"] != "undecided" else row["verdict_grounds"]
     reasons = words.say("、", "; ").join(code_in_words(words, code) for code in open_for)

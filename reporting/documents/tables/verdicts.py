@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.documents.sentences.pooled import SCALE
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, header, integer, number, verdict_word
+from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, verdict_word
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
@@ -57,7 +56,9 @@ def _on_average(words: Words, claim: Json | None) -> str:
     if claim is None or claim["difference"] is None:
         return DASH
     verdict = verdict_word(words, claim["verdict"], "\n")
-    return f"{verdict}\n{SCALE.difference(claim['difference'])}\n{SCALE.signed_interval(claim['ci95'])}"
+    return (
+        f"{verdict}\n{RIGHT_OR_WRONG.difference(claim['difference'])}\n{RIGHT_OR_WRONG.signed_interval(claim['ci95'])}"
+    )
 
 
 def flips_table(findings: Findings, words: Words) -> Table:

@@ -88,7 +88,7 @@ def test_the_margin_follows_the_metric_and_the_configuration(sample: SampleRun) 
     assert _row(strict, "q8_0", "gsm8k")["verdict_grounds"] == ["spans_share"]  # within .3, but not within 5% of it
     assert _row(strict, "q8_0", "perplexity_wikitext2")["margin"] == 0.002
     assert _row(strict, "q8_0", "perplexity_wikitext2")["verdict"] == "undecided"
-    assert strict.analysis["margins"] == {"accuracy": 0.3, "relative": 0.05, "ln_ppl": 0.002, "judged": None}
+    assert strict.analysis["margins"] == Margins(accuracy=0.3, ln_ppl=0.002).model_dump()
 
 
 def test_a_loss_beyond_the_margin_is_worse_if_lower_is_better(results: Results) -> None:
