@@ -86,27 +86,28 @@ def shares(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def pooled_difference(strata: Sequence[Stratum]) -> PooledDifference:
+def pooled_difference(
+    strata: Sequence[Stratum], intervals: Sequence[Interval | Reason] | None = None
+) -> PooledDifference:
     """Return the weighted mean difference with its interval.
 
     A benchmark without paired items leaves it undefined: the mean of the others would be another claim.
+
+    Args:
+        strata: the benchmarks.
+        intervals: their intervals, if they are known already. They may be wider than those for a single look.
     """
     n_items = sum(stratum.differences.size for stratum in strata)
     n_sources = np.unique(np.concatenate([stratum.sources for stratum in strata])).size if n_items else 0
     if not strata or any(stratum.differences.size == 0 for stratum in strata):
         return PooledDifference(Reason.NO_PAIRED_ITEMS, Reason.NO_PAIRED_ITEMS, n_items, n_sources)
     mean = math.fsum(stratum.weight * stratum.mean for stratum in strata)
-    return PooledDifference(mean, _interval(strata), n_items, n_sources)
-
-
-def _interval(strata: Sequence[Stratum]) -> Interval | Reason:
-    found = []
-    for stratum in strata:
-        interval = stratum.interval()
-        if isinstance(interval, Reason):
-            return interval
-        found.append(interval)
-    return pooled_interval([stratum.mean for stratum in strata], found, strata)
+    given = [stratum.interval() for stratum in strata] if intervals is None else intervals
+    known = [one for one in given if isinstance(one, Interval)]
+    if len(known) < len(given):
+        return PooledDifference(mean, Reason.NO_INTERVAL, n_items, n_sources)
+    found = pooled_interval([stratum.mean for stratum in strata], known, strata)
+    return PooledDifference(mean, found, n_items, n_sources)
 
 
 def pooled_interval(means: Sequence[float], intervals: Sequence[Interval], strata: Sequence[Stratum]) -> Interval:

@@ -107,7 +107,7 @@ def _found(parts: Sequence[_Part], margins: Margins) -> _Found:
         if part.one.stop is not None:
             return _nothing(Reason.EARLY_STOP)
     strata = _strata(parts)
-    mean = pooled_difference(strata)
+    mean = pooled_difference(strata, [part.facts.interval for part in parts])
     if isinstance(mean.difference, Reason) or isinstance(mean.interval, Reason):
         return _Found(mean)
     seed = [SEED, zlib.crc32(" ".join(str(part.one.arm.benchmark["name"]) for part in parts).encode()), 2]
