@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from conf.custom_benchmarks import WHOLE
 from conf.schema import Statistics
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
@@ -84,8 +85,8 @@ def pooled_results(
 
 def _row(arm: str, benchmark: str, item: int, values: np.ndarray) -> dict[str, Any]:
     value = float(values[item])
-    row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark, "seed": 0, "item_id": f"{item:05d}"}
-    row |= {"prompt_hash": f"{benchmark} {item}"}
+    row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark, "seed": 0}
+    row |= {"item_id": WHOLE if values.size == 1 else f"{item:05d}", "prompt_hash": f"{benchmark} {item}"}
     if np.isnan(value):
         return row | {"outcome": "unscored", "reason": "block_failed"}
     return row | {"outcome": "correct" if value else "wrong", "score": value}

@@ -170,3 +170,13 @@ def test_without_two_benchmarks_of_one_kind_there_is_no_claim(sample: SampleRun)
     found = pooled_results(sample, {"gsm8k": NOTHING_LOST["gsm8k"]})
     assert found.analysis["pooled"] == []
     assert (_verdict(found)["on_average"], found.analysis["selections"][0]["on_average"]) == (None, None)
+
+
+def test_a_function_with_one_number_informs_unless_it_is_named(sample: SampleRun) -> None:
+    scores = {**NOTHING_LOST, "mine": {"f16": np.array([0.9]), "q8_0": np.array([0.8])}}
+    options: dict[str, Any] = {"kinds": {"mine": "function"}, "margins": {"accuracy": 0.02}}
+    found = pooled_results(sample, scores, **options)
+    assert (_verdict(found)["verdict"], found.analysis["tiers"]["inform"]) == ("no_worse", ["mine"])
+    assert "mine" not in found.analysis["tiers"]["pooled"]
+    named = {"each": [*NOTHING_LOST, "perplexity_wikitext2", "mine"]}
+    assert _verdict(pooled_results(sample, scores, **options, tiers=named))["undecided_on"] == ["mine"]
