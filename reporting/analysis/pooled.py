@@ -182,24 +182,23 @@ def _as_look(parts: Sequence[_Part], found: _Found, margins: Margins, n_tests: i
 def _widened(found: _Found, ratio: float) -> _Found:
     """Return the same with intervals that are wider by this ratio, and the p values that belong to them."""
 
-    def wider(one: Interval | None) -> Interval | None:
-        if one is None:
-            return None
-        more = (ratio - 1) * (one.high - one.low) / 2
-        return Interval(one.low - more, one.high + more, one.method)
-
-    interval_of_mean = found.mean.interval
-    mean = replace(found.mean, interval=wider(interval_of_mean) if isinstance(interval_of_mean, Interval) else interval_of_mean)  # type: ignore[arg-type]
-    beyond, test, kept = found.p_beyond, found.test, found.kept
+    mean, kept, test, beyond = found.mean, found.kept, found.test, found.p_beyond
+    if isinstance(mean.interval, Interval):
+        mean = replace(mean, interval=_wider(mean.interval, ratio))
     return replace(
         found,
         mean=mean,
         test=test and replace(test, p_value=2 * _raised(test.p_value / 2, ratio)),
         p_beyond=beyond if isinstance(beyond, Reason) else _raised(beyond, ratio),
-        kept=kept and replace(kept, interval=wider(kept.interval)),
-        worst=wider(found.worst),
-        worst_kept=wider(found.worst_kept),
+        kept=kept and replace(kept, interval=_wider(kept.interval, ratio)),
+        worst=found.worst and _wider(found.worst, ratio),
+        worst_kept=found.worst_kept and _wider(found.worst_kept, ratio),
     )
+
+
+def _wider(usual: Interval, ratio: float) -> Interval:
+    more = (ratio - 1) * (usual.high - usual.low) / 2
+    return Interval(usual.low - more, usual.high + more, usual.method)
 
 
 def _raised(p_value: float, ratio: float) -> float:
