@@ -70,6 +70,18 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
     return replace(resolved, pooled={}) if settings.early_stop else resolved
 
 
+def question_set(name: str, questions: str | None, source: Mapping[str, Any]) -> str:
+    """Return what the ids of a benchmark's items are unique within. Equal ids in equal sets are the same question.
+
+    Args:
+        name: the benchmark's name.
+        questions: the set of questions that it declares. None: that of every benchmark that reads the same file.
+        source: where its data come from, with `files`.
+    """
+    files = source.get("files") or ()
+    return questions or (str(files[0]["sha256"]) if files else name)
+
+
 def _given(tiers: Tiers) -> dict[str, tuple[str, ...]]:
     """Return the names in each tier that the configuration sets."""
     found = {"each": tiers.each, "pooled": tiers.pooled, "inform": tiers.inform}

@@ -116,12 +116,12 @@ class BenchmarkSpec:
     scorer: Scorer
     sampled: bool = True
     """For a function: do its scores depend on the seed?"""
+    questions: str | None = None
+    """The set of questions that it asks, if another benchmark asks them in another form. Items of two such benchmarks
+    belong together if they have the same id (or, if an item has a `cluster`, the same as that)."""
     category: str | None = None
     """The skill it tests. Means and charts are grouped by it; `reporting.analysis.categories` holds the names. None: it
     belongs to no category."""
-    sources: str | None = None
-    """Name of the data set that its questions come from, if other benchmarks ask about the same ones. An item's source
-    there is its `cluster`, or else its id. None: benchmarks that read the same file ask about the same ones."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,6 @@ class BenchmarkData:
     """Number of examples shown."""
     source: Mapping[str, Any]
     """`url`, `licence`, `revision`, and `files`: a list of `name` and `sha256`."""
-
-    @property
-    def sources(self) -> str:
-        """What the sources of its items are numbered within: a data set, a file, or the benchmark itself."""
-        if self.spec.sources is not None:
-            return self.spec.sources
-        files = self.source.get("files") or ()
-        return str(files[0]["sha256"]) if files else self.spec.name
 
     def limited(self, limit: int | None) -> BenchmarkData:
         """Return the same benchmark with only its first `limit` items. None keeps all of them."""

@@ -14,7 +14,7 @@ from scipy import special
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from conf.schema import PipelineConfig
-from conf.tiers import TiersOfRun, resolve_tiers
+from conf.tiers import TiersOfRun, question_set, resolve_tiers
 from stats.intervals import Floats, Z
 from stats.pooled import largest_correlations, pooled_variance
 from stats.power import discordance_bounds, normal_sum
@@ -66,7 +66,7 @@ def pooled_precision_of(plan: Plan, config: PipelineConfig) -> PooledPrecision |
 
 
 def _sources(benchmark: PlannedBenchmark) -> list[str]:
-    within = benchmark.data.sources
+    within = question_set(benchmark.name, benchmark.spec.questions, benchmark.data.source)
     return [f"{within} {item.cluster or item.item_id}" for item in benchmark.items]
 
 

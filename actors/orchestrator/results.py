@@ -271,7 +271,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "title": dict(benchmark.spec.title),
                 "source": dict(benchmark.data.source),
                 "category": benchmark.spec.category,
-                "sources": benchmark.data.sources,
+                "questions": benchmark.spec.questions,
             }
         )
     return described

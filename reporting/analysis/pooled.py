@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from conf.schema import Margins
-from conf.tiers import TiersOfRun
+from conf.tiers import POOLED_METRIC, TiersOfRun, question_set
 from reporting.analysis.comparisons import SEED, Compared
 from reporting.analysis.evidence import Facts, Kept, chance_of
 from reporting.analysis.fields import Json, interval, method, number
@@ -102,7 +102,7 @@ def _found(parts: Sequence[_Part], margins: Margins) -> _Found:
     for part in parts:
         if not isinstance(part.one.pairing, Pairing) or not part.one.pairing.paired.any():
             return _nothing(Reason.BENCHMARK_MISSING)
-        if not part.one.proportion:
+        if not part.one.proportion or part.one.arm.benchmark["metric"] != POOLED_METRIC:
             return _nothing(Reason.SCALES_DIFFER)
         if part.one.stop is not None:
             return _nothing(Reason.EARLY_STOP)
@@ -239,7 +239,9 @@ def _sources(pooled: Sequence[Compared]) -> list[NDArray[np.int64]]:
     """Return numbers of the sources of all planned items of each benchmark; equal ones are the same source."""
     groups: dict[str, list[int]] = {}
     for place, one in enumerate(pooled):
-        groups.setdefault(str(one.arm.benchmark.get("sources") or one.arm.benchmark["name"]), []).append(place)
+        benchmark = one.arm.benchmark
+        within = question_set(benchmark["name"], benchmark.get("questions"), benchmark["source"])
+        groups.setdefault(within, []).append(place)
     found: dict[int, NDArray[np.int64]] = {}
     first = 0
     for places in groups.values():

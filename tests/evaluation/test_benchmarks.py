@@ -176,7 +176,7 @@ def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_file
     assert isinstance(task, Generate) and task.chat and [message.role for message in task.messages] == ["user"]
     # Benchmarks with the same problems name the same sources, also in a translation.
     gsm8k = loaded("gsm8k")
-    assert gsm8k.sources == chat.sources == mgsm.sources == "gsm8k"
+    assert gsm8k.spec.questions == chat.spec.questions == mgsm.spec.questions == "gsm8k"
     problems = {item.cluster for item in mgsm.items}
     assert len(problems) == 165 and problems <= {item.item_id for item in gsm8k.items}
     # The same questions are the same items, however they are asked.

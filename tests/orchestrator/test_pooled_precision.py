@@ -55,7 +55,7 @@ def test_repeats_widen_the_range_and_weights_count(tmp_path: Path) -> None:
 
 def test_benchmarks_with_the_same_questions_count_as_one_at_worst(tmp_path: Path) -> None:
     # Items of both have the ids c000 to c999.
-    found = _found(tmp_path, [_benchmark(name, 1000, sources="arc") for name in ("arc_challenge", "letter")])
+    found = _found(tmp_path, [_benchmark(name, 1000, questions="arc") for name in ("arc_challenge", "letter")])
     assert found is not None
     assert found.detectable[1] == pytest.approx(found.detectable[0] * 2**0.5)
 

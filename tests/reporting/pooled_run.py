@@ -34,7 +34,7 @@ def pooled_results(
     scores: Scores,
     *,
     sizes: Mapping[str, int] | None = None,
-    sources: Mapping[str, str] | None = None,
+    questions: Mapping[str, str] | None = None,
     text_loss: float = 0.0,
     kinds: Mapping[str, str] | None = None,
     **settings: Any,
@@ -50,7 +50,7 @@ def pooled_results(
     benchmarks = [
         sample.run["benchmarks"][1]
         | {"name": name, "kind": (kinds or {}).get(name, "choose")}
-        | ({"sources": sources[name]} if sources else {})
+        | ({"questions": questions[name]} if questions else {})
         for name in scores
     ]
     rows = [

@@ -107,8 +107,8 @@ BENCHMARK = Benchmark(
         licence=LICENCE,
         revision=REVISION,
         scorer=Scorer("choice_loglik"),
+        questions="arc_challenge",
         category="knowledge_qa",
-        sources="arc_challenge",
     ),
     load=_load,
 )

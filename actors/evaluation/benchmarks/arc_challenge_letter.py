@@ -67,8 +67,8 @@ BENCHMARK = Benchmark(
         licence=arc_challenge.LICENCE,
         revision=arc_challenge.REVISION,
         scorer=Scorer("letter"),
+        questions="arc_challenge",
         category="knowledge_qa",
-        sources="arc_challenge",
     ),
     load=_load,
 )

@@ -127,8 +127,8 @@ BENCHMARK = Benchmark(
         licence=LICENCE,
         revision=REVISION,
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
-        sources="gsm8k",
     ),
     load=_load,
 )

@@ -51,8 +51,8 @@ BENCHMARK = Benchmark(
         licence=gsm8k.LICENCE,
         revision=gsm8k.REVISION,
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
-        sources="gsm8k",
     ),
     load=_load,
 )

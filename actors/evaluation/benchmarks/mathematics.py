@@ -146,7 +146,7 @@ MATH_500 = Benchmark(
         revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
         scorer=Scorer("math"),
         category="mathematical_reasoning",
-        sources="math",
+        questions="math",
     ),
     load=_loader(TEST_500),
 )
@@ -165,7 +165,7 @@ MATH_FULL = Benchmark(
         revision=_FULL[1],
         scorer=Scorer("math"),
         category="mathematical_reasoning",
-        sources="math",
+        questions="math",
     ),
     load=_loader(TEST_FULL),
 )

@@ -52,7 +52,7 @@ class _Problem:
     answer: str
     target: str
     gsm8k_id: str | None
-    """Id of the problem in GSM8K. None: the row does not say."""
+    """The question of GSM8K that it is a translation of, if the data say so."""
 
 
 def _row(row: Row) -> _Problem:
@@ -60,8 +60,10 @@ def _row(row: Row) -> _Problem:
     number = final_number(answer)
     if number is None:
         raise BadLine("an 'answer' with a number")
-    gsm8k_id = str(field(row, "gsm8k_id", (str, int))) if row.get("gsm8k_id") is not None else None
-    return _Problem(row_id(row), field(row, "question"), answer, written(number), gsm8k_id)
+    source = row.get("gsm8k_id")
+    return _Problem(
+        row_id(row), field(row, "question"), answer, written(number), None if source is None else str(source)
+    )
 
 
 def _shots(inputs: LoaderInputs) -> Rows[_Problem]:
@@ -92,7 +94,7 @@ def _load(inputs: LoaderInputs) -> RawData:
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
             ),
             one.target,
-            cluster=one.gsm8k_id,
+            one.gsm8k_id,
         )
         for one in test.values
     )
@@ -112,8 +114,8 @@ BENCHMARK = Benchmark(
         licence="CC BY 4.0",
         revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
-        sources="gsm8k",
     ),
     load=_load,
 )

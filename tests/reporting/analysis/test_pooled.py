@@ -124,8 +124,8 @@ def test_scores_on_a_scale_of_their_own_are_not_pooled(sample: SampleRun) -> Non
 
 def test_benchmarks_that_ask_about_the_same_sources_share_them(sample: SampleRun) -> None:
     scores = {name: flipped(1000, 20, 20) for name in ("arc_challenge", "arc_challenge_letter")}
-    apart = _claim(pooled_results(sample, scores, sources={name: name for name in scores}))
-    together = _claim(pooled_results(sample, scores, sources=dict.fromkeys(scores, "arc_challenge")))
+    apart = _claim(pooled_results(sample, scores, questions={name: name for name in scores}))
+    together = _claim(pooled_results(sample, scores, questions=dict.fromkeys(scores, "arc_challenge")))
     assert (apart["n_sources"], together["n_sources"]) == (2000, 1000)
     # The same items flip: the interval of the mean is that of one of them.
     assert together["ci95"][1] == pytest.approx(2**0.5 * apart["ci95"][1])
