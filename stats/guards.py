@@ -26,9 +26,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from stats.clusters import Labels, cluster_totals, clustered_mean_interval
-from stats.intervals import Floats, Interval, all_equal, clamp, mean_interval
+from stats.intervals import TAIL, Floats, Interval, Z, all_equal, clamp, mean_interval
 from stats.reasons import Reason
 from stats.verdict import Ground
 
@@ -68,8 +69,9 @@ def kept_interval(
     share: float,
     chance: float,
     clusters: Labels | None = None,
+    tail: float = TAIL,
 ) -> Interval:
-    """Return the 95% interval of `kept`.
+    """Return the interval of `kept`: the 95% interval, or with a larger `tail` a wider one.
 
     Args:
         difference: interval of the mean of arm minus reference.
@@ -78,13 +80,16 @@ def kept_interval(
         share: x, the share that may be lost.
         chance: c.
         clusters: label of each item's cluster, shape (items,). None: each item is its own cluster.
+        tail: as in `stats.intervals.t_interval`. `difference` must have the same.
     """
     level = _reference_interval(reference, clusters)
+    # The reference's accuracy counts for little here (x is small), so normal quantiles are good enough to widen it.
+    share_of_level = share * float(special.ndtri(tail)) / Z
     mean, lost = float(reference.mean()), float((arm - reference).mean())
     correlation = _correlation(arm - reference, reference, clusters)
     estimate = lost + share * (mean - chance)
-    below = _combined(lost - difference.low, share * (mean - level.low), correlation)
-    above = _combined(difference.high - lost, share * (level.high - mean), correlation)
+    below = _combined(lost - difference.low, share_of_level * (mean - level.low), correlation)
+    above = _combined(difference.high - lost, share_of_level * (level.high - mean), correlation)
     return clamp(Interval(estimate - below, estimate + above, METHOD), -1.0, 1.0)
 
 

@@ -158,7 +158,8 @@ def _n_differing(stratum: Stratum) -> int:
 def _residuals(stratum: Stratum) -> tuple[Sources, Floats]:
     """Return the sources of a benchmark, sorted, and the sum of the residuals of each."""
     names, places = np.unique(stratum.sources, return_inverse=True)
-    return names, np.bincount(places, stratum.differences - stratum.mean, minlength=names.size)
+    sums: Floats = np.bincount(places, stratum.differences - stratum.mean, minlength=names.size)
+    return names, sums
 
 
 # --- the sign-flip test ---------------------------------------------------------------------------
