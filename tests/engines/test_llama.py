@@ -78,7 +78,7 @@ def test_seeds_differ_and_come_in_order_within_items(engine: LlamaEngine) -> Non
     assert len({answer.text for answer in together[:3] if isinstance(answer, Answer)}) > 1
     alone = engine.generate(QUESTIONS, [1], SAMPLED, ignore)
     same = [one == other for one, other in zip(together[1::3], alone, strict=True)]
-    # The batch shapes differ, so last bits may differ. But each sequence has its own generator.
+    # The batch shapes differ, so last bits may differ. But each sequence has its own noise.
     assert sum(same) >= 4
 
 
