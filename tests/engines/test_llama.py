@@ -46,7 +46,7 @@ def answer_alone(model: Model, item: Item, n_tokens: int, sampling: Sampling, se
     task, noise = item.task, sequence_key(seed, item.item_id)
     assert isinstance(task, Generate)
     tokens = model.tokenize(task.messages[0].content, add_special=True, parse_special=False)
-    drawn = []
+    drawn: list[int] = []
     for position in range(n_tokens):
         logits = logits_after(model, tokens + drawn)
         (token,) = draw_tokens(logits[None], step_keys([noise], [position]), sampling)
