@@ -2,7 +2,7 @@
 
 The number for a token is a hash of item, seed, position and token. So two arms that are about to choose between the
 same tokens get the same numbers for them, even if their answers were different before. No number depends on how many
-were drawn, on the other sequences of a batch, or on the machine.
+were drawn or on the other sequences of a batch.
 """
 
 from __future__ import annotations
