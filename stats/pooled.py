@@ -158,7 +158,7 @@ def _n_differing(stratum: Stratum) -> int:
 def _residuals(stratum: Stratum) -> tuple[Sources, Floats]:
     """Return the sources of a benchmark, sorted, and the sum of the residuals of each."""
     names, places = np.unique(stratum.sources, return_inverse=True)
-    sums: Floats = np.bincount(places, stratum.differences - stratum.mean, minlength=names.size)
+    sums = np.bincount(places, stratum.differences - stratum.mean, minlength=names.size).astype(np.float64)
     return names, sums
 
 
