@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.intervals import SMALL_N, TAIL, Floats, Interval, Z, all_equal, clamp, t_quantile, wilson
+from stats.intervals import SMALL_N, TAIL, Floats, Interval, Z, all_equal, clamp, near_an_end, t_quantile, wilson
 from stats.reasons import Reason
 
 FEW_CLUSTERS = 10
@@ -85,9 +85,10 @@ def clustered_ratio(
 def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion: bool) -> Interval | Reason:
     """Return the interval of estimand A (`stats.intervals`) for items that share sources.
 
-    For a proportion with few items or without any spread, the result is Wilson's interval. Its number of items is then
-    the effective number that corresponds to the clustered standard error, reduced by the t factor (Korn and Graubard
-    1998, Survey Methodology 24:193). If nothing varies, it is the number of clusters.
+    For a proportion with few items, close to 0 or 1, or without any spread, the result is Wilson's interval. Its number
+    of items is then the effective number that corresponds to the clustered standard error, reduced by the t factor
+    (Korn and Graubard 1998, Survey Methodology 24:193). If nothing varies, it is the number of clusters. Close to 0 or
+    1 means that few clusters are not all wrong, or not all right.
 
     Args:
         item_means: shape (items,), no NaN.
@@ -104,7 +105,8 @@ def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion:
     mean = min(1.0, max(0.0, found.estimate))
     if isinstance(found.standard_error, Reason):
         return _as_clustered(wilson(mean, found.n_clusters))
-    if item_means.size >= SMALL_N:
+    sizes = cluster_totals(np.ones((item_means.size, 1)), clusters)[:, 0]
+    if item_means.size >= SMALL_N and not near_an_end(cluster_totals(item_means[:, None], clusters)[:, 0] / sizes):
         assert isinstance(found.interval, Interval)
         return clamp(found.interval, 0.0, 1.0)
     effective = min(float(item_means.size), mean * (1 - mean) / found.standard_error**2)

@@ -28,7 +28,7 @@ from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories, margin_changes, margin_name
 from reporting.analysis.performance import performance_rows
-from reporting.analysis.scored_arms import ScoredArm, scored_arms
+from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms
 from reporting.analysis.verdicts import verdict_rows
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
@@ -39,6 +39,7 @@ from stats.reasons import Reason
 from stats.reduce import with_value
 from stats.runs import RunSpread, run_spread, sigma_items
 from stats.sequential import mean_sequence
+from stats.series import series_ratio
 from stats.variance import VarianceShares, variance_shares
 
 SCHEMA_VERSION = 1
@@ -206,8 +207,12 @@ def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
 
 
 def _mean_interval(arm: ScoredArm) -> Interval | Reason:
-    items = arm.scored_items
+    is_text = arm.benchmark["metric"] == "nll"
+    items = in_text_order(arm.scored_items) if is_text else arm.scored_items
     means, clusters = items["mean"].to_numpy(), shared_sources(items["cluster"])
+    if is_text and clusters is None:
+        found = series_ratio(means, np.ones(means.size))
+        return found if isinstance(found, Reason) else found.interval
     if clusters is None:
         return mean_interval(means, proportion=arm.proportion)
     return clustered_mean_interval(means, clusters, proportion=arm.proportion)

@@ -82,6 +82,11 @@ class ScoredArm:
         return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
 
 
+def in_text_order(chunks: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of the chunks of a text in text order: their ids are numbers, from 100,000 on with a digit more."""
+    return chunks.sort(pl.col("item_id").str.len_chars(), "item_id")
+
+
 ScoredArms = Mapping[tuple[str, str], ScoredArm]
 """Keys are (arm name, benchmark name)."""
 

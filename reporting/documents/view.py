@@ -27,7 +27,7 @@ from reporting.documents.tables.results import Table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, verdicts_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title
-from stats.intervals import SMALL_N
+from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
@@ -173,6 +173,8 @@ class View:
     """True if the claim "no worse on average" is made."""
     small_n: int = SMALL_N
     """With fewer items than this, right/wrong metrics get Wilson's interval."""
+    few_apart: int = FEW_APART
+    """With fewer items than this that are not all wrong, or not all right, they get it at any number of items."""
     early_fractions: int = FRACTIONS.size
     """Number of stakes that the betting sequence of an early stop averages over."""
     few_differences: int = FEW_DIFFERENCES

@@ -165,11 +165,12 @@ def load(
 def _in_order(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> list[RawItem]:
     """Sort the items by id, then shuffle them with a fixed seed, so that a larger limit extends a smaller one.
 
-    The chunks of a text are not shuffled.
+    The chunks of a text stay in text order.
     """
+    if spec.kind == "measure":
+        return list(raw_items)
     ordered = sorted(raw_items, key=lambda raw: raw.item_id)
-    if spec.kind != "measure":
-        random.Random(0).shuffle(ordered)
+    random.Random(0).shuffle(ordered)
     return ordered
 
 
