@@ -98,6 +98,8 @@ class Call:
     """The user's data folder."""
     time_limit_s: float
     """Time limit in seconds for one model and seed."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest score. None: no bounds."""
 
 
 Task = Generate | Choose | Measure | Call

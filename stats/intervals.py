@@ -89,6 +89,18 @@ def mean_interval(item_means: Floats, *, proportion: bool) -> Interval | Reason:
     return clamp(interval, 0.0, 1.0) if proportion else interval
 
 
+def scaled_mean_interval(item_means: Floats, scale: tuple[float, float]) -> Interval | Reason:
+    """Return `mean_interval` of scores on a scale from `scale[0]` to `scale[1]`, computed as shares of the scale."""
+    low, span = scale[0], scale[1] - scale[0]
+    found = mean_interval(np.clip((item_means - low) / span, 0.0, 1.0), proportion=True)
+    return stretched(found, span, low) if isinstance(found, Interval) else found
+
+
+def stretched(interval: Interval, span: float, low: float = 0.0) -> Interval:
+    """Return an interval of shares of a scale, in the units of the scale."""
+    return Interval(low + span * interval.low, low + span * interval.high, interval.method)
+
+
 def near_an_end(shares: Floats) -> bool:
     """Return whether so few of the shares in [0, 1] lie above 0, or below 1, that their t interval is too short.
 

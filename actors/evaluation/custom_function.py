@@ -8,10 +8,12 @@ It returns one of
 
 - a mapping from item id to score,
 - a list of mappings with `item_id` and `score`, and optionally `answer`, `text`, `reason`,
-- one number, which is shown without an interval because its uncertainty is unknown.
+- one number, which is shown without an interval because its uncertainty is unknown. It informs only: verdicts leave it
+  out.
 
 A score of 1 or more counts as correct, any other as wrong. Means are taken over the scores themselves. A score of None
-is unscored, and so is one that statistics cannot work with: no number, not finite, or beyond `LARGEST_SCORE`. If the
+is unscored, and so is one that statistics cannot work with: no number, not finite, beyond `LARGEST_SCORE`, or outside
+the scale that the YAML file declares (`scale: [1, 5]`; [0, 1] if the metric is accuracy). If the
 function fails (an exception, a crash, its time limit), only its own blocks fail.
 
 The file is loaded only here, only from the path that the user named, and never in a worker's own process.
@@ -32,16 +34,13 @@ from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, R
 from actors.orders import BlockOrder, Call, Item, Record, Scorer
 from actors.own_process import OwnProcess, ProcessEnded
 from actors.store import content_hash, file_sha256
-from conf.custom_benchmarks import WHOLE, CustomBenchmark
+from conf.custom_benchmarks import LARGEST_SCORE, WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
 from conf.user_files import SMALL_FILE_BYTES, read_user_bytes
 
 FUNCTION = "evaluate_custom_benchmark"
 PROGRAM = Path(__file__).with_name("function_process.py")
 LOG_LINES = 20
-LARGEST_SCORE = 1e9
-"""Largest size of a score. Statistics add up squares, so the scores of a long benchmark must stay far below the largest
-float."""
 
 
 def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Benchmark:
@@ -60,6 +59,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Ben
             limit=inputs.limit,
             data_dir=str(inputs.data_dir) if inputs.data_dir else None,
             time_limit_s=custom.time_limit_s,
+            scale=custom.score_scale,
         )
         return RawData((RawItem(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
 
@@ -76,6 +76,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Ben
         revision="a file of the user's own",
         scorer=Scorer("function"),
         sampled=custom.sampled,
+        scale=custom.score_scale,
         category=custom.category,
     )
     return Benchmark(spec, load)
@@ -122,18 +123,21 @@ def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, A
     record = Record(item_id, seed, prompt_hash, None, "unscored", reason=reason, text=text, answer=answer)
     if score is None:
         return replace(record, reason=reason or "no_score")
-    if (unusable := _why_unusable(score)) is not None:
+    scale = item.task.scale if isinstance(item.task, Call) else None
+    if (unusable := _why_unusable(score, scale)) is not None:
         return replace(record, reason=unusable)
     return replace(record, outcome="correct" if score >= 1 else "wrong", score=float(score))
 
 
-def _why_unusable(score: Any) -> str | None:
+def _why_unusable(score: Any, scale: tuple[float, float] | None) -> str | None:
     """Return the reason why statistics cannot work with a score; None if they can."""
     if not isinstance(score, int | float):
         return "score_is_no_number"
     if isinstance(score, float) and not math.isfinite(score):
         return "score_not_finite"
-    return None if abs(score) <= LARGEST_SCORE else "score_out_of_range"
+    if abs(score) > LARGEST_SCORE:
+        return "score_out_of_range"
+    return None if scale is None or scale[0] <= score <= scale[1] else "score_outside_scale"
 
 
 def _call(order: BlockOrder, item: Item, seed: int) -> Any:
@@ -176,4 +180,5 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def call_identity(call: Call) -> dict[str, Any]:
     """Return the parts of a call that can change its result. Paths and the time limit are not among them."""
-    return {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}
+    identity = {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}
+    return identity if call.scale is None else identity | {"scale": list(call.scale)}

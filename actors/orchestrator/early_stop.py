@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.store import exists, read_jsonl
+from conf.custom_benchmarks import UNIT_SCALE
 from conf.schema import PipelineConfig
 from reporting.analysis.early import Stop
 from stats.guards import kept_values, worst_case
@@ -30,7 +31,7 @@ from stats.sequential import Guards, InOrder, decide_in_order
 from stats.verdict import Verdict
 
 BOUNDED_KINDS = ("generate", "choose")
-"""The kinds of benchmarks whose scorers all return scores between 0 and 1."""
+"""The kinds of benchmarks that score item by item; a function is called once for all items."""
 
 ArmAndBenchmark = tuple[str, str]
 """The name of an arm and the name of a benchmark."""
@@ -287,7 +288,8 @@ def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:
     """Return whether the betting sequence is valid: scores between 0 and 1, and items that are independent draws."""
     sources = Counter(item.cluster for item in benchmark.items if item.cluster is not None)
-    return benchmark.spec.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
+    bounded = benchmark.spec.kind in BOUNDED_KINDS and benchmark.spec.scale == UNIT_SCALE
+    return bounded and max(sources.values(), default=1) == 1
 
 
 def _no_progress(benchmark: PlannedBenchmark, config: PipelineConfig) -> _ArmProgress:

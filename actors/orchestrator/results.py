@@ -270,6 +270,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "data_hash": benchmark.data.data_hash,
                 "title": dict(benchmark.spec.title),
                 "source": dict(benchmark.data.source),
+                "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
                 "category": benchmark.spec.category,
                 "questions": benchmark.spec.questions,
             }

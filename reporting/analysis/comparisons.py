@@ -22,7 +22,7 @@ from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
 from stats.clusters import FEW_CLUSTERS, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
-from stats.intervals import Floats, Interval
+from stats.intervals import Floats, Interval, stretched
 from stats.paired import PairedDifference, Pairing, difference_interval, pair_items, paired_difference
 from stats.permutation import PermutationTest, sign_flip_tests
 from stats.reasons import Reason
@@ -96,6 +96,11 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops, histories:
                 one = _as_look(one, histories.get((arm.name, name)))
             rows.append(one)
             notices += _notices(one)
+        if any(one.arm.one_number for one in rows if one.arm.benchmark["name"] == name):
+            notices.append(
+                f"{name}: its function returns one number, whose uncertainty is unknown. It informs only: verdicts"
+                " leave it out. If it returns a score for each item, it counts."
+            )
     return Comparisons(tuple(rows), tuple(notices))
 
 
@@ -190,6 +195,8 @@ def _compared(
     if stop is not None:
         found = with_sequence(found, pairing)
     nothing = pairing if isinstance(pairing, Reason) else Reason.NO_PAIRED_ITEMS
+    # One number has no items whose signs could flip.
+    test = Reason.ONE_ITEM if arm.one_number else drawn.test if drawn else nothing
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
     planned = set(arm.items["item_id"]) | set(reference.items["item_id"])
     row = {
@@ -197,13 +204,14 @@ def _compared(
         "reference": reference.name,
         "benchmark": arm.benchmark["name"],
         "metric": arm.benchmark["metric"],
+        "informs_only": arm.one_number,
         "higher_is_better": arm.benchmark["higher_is_better"],
         **number("difference", found.difference),
         **interval("ci95", found.interval),
         "ci_method": method(found.interval),
         **interval("ci95_bootstrap", drawn.difference if drawn else nothing),
-        **number("p_value", drawn.test.p_value if drawn else nothing),
-        "test": drawn.test.test if drawn else None,
+        **number("p_value", test.p_value if isinstance(test, PermutationTest) else test),
+        "test": test.test if isinstance(test, PermutationTest) else None,
         **number("cohens_d", found.cohens_d),
         **interval("cohens_d_ci95", _effect_interval(found, drawn) if drawn else nothing),
         "n_items": found.n_items,
@@ -234,8 +242,15 @@ def _as_look(one: Compared, history: History | None) -> Compared:
 def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
     if isinstance(pairing, Reason):
         return PairedDifference(pairing, pairing, pairing, 0, 0)
-    proportion = arm.proportion and reference.proportion
-    return paired_difference(pairing.differences, proportion=proportion, clusters=pairing.paired_clusters)
+    if arm.scale is None or reference.scale is None:
+        return paired_difference(pairing.differences, proportion=False, clusters=pairing.paired_clusters)
+    span = arm.scale[1] - arm.scale[0]
+    shares = paired_difference(pairing.differences / span, proportion=True, clusters=pairing.paired_clusters)
+    return replace(
+        shares,
+        difference=shares.difference if isinstance(shares.difference, Reason) else span * shares.difference,
+        interval=stretched(shares.interval, span) if isinstance(shares.interval, Interval) else shares.interval,
+    )
 
 
 def _effect_interval(found: PairedDifference, drawn: _Drawn) -> Interval | Reason:

@@ -28,11 +28,11 @@ from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories, margin_changes, margin_name
 from reporting.analysis.performance import performance_rows
-from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms
+from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms, within_scales
 from reporting.analysis.verdicts import verdict_rows
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
-from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval
+from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval, scaled_mean_interval
 from stats.paired import shared_sources
 from stats.power import POWER
 from stats.reasons import Reason
@@ -88,7 +88,7 @@ def build_results(
         FindingsFailed: the records of one arm on one benchmark cannot be used; one of them appears twice, say.
     """
     _check(run, records)
-    values = with_value(records)
+    values = within_scales(run, with_value(records))
     scored = scored_arms(run, values)
     stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
@@ -214,7 +214,7 @@ def _mean_interval(arm: ScoredArm) -> Interval | Reason:
         found = series_ratio(means, np.ones(means.size))
         return found if isinstance(found, Reason) else found.interval
     if clusters is None:
-        return mean_interval(means, proportion=arm.proportion)
+        return mean_interval(means, proportion=False) if arm.scale is None else scaled_mean_interval(means, arm.scale)
     return clustered_mean_interval(means, clusters, proportion=arm.proportion)
 
 

@@ -73,6 +73,10 @@ _CODES = {
     "no_score": ("得点なし", "no score given"),
     "score_is_no_number": ("得点が数でない", "the score is no number"),
     "score_not_finite": ("得点が有限でない", "the score is not finite"),
+    "score_outside_scale": (
+        "得点がベンチマークの `scale` の範囲外",
+        "the score is outside the benchmark's `scale`",
+    ),
     "score_out_of_range": ("得点が範囲外", "the score is out of range"),
     "pattern_over_time": ("正規表現の照合が時間切れ", "matching the pattern took too long"),
     "pattern_over_memory": ("正規表現の照合がメモリの上限を超過", "matching the pattern took too much memory"),

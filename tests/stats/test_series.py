@@ -100,6 +100,15 @@ def test_intervals_cover_from_19_to_600_chunks(correlation: float, n: int) -> No
     assert 0.925 <= _coverage(_chunks(correlation, n, 10_000, np.random.default_rng(3))) <= 0.957
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "at_least"), [(19, 0.905), (100, 0.92), (600, 0.935)])
+def test_intervals_cover_if_the_similarity_falls_off_slowly(n: int, at_least: float) -> None:
+    # A third of the variance is shared by a whole article (.7 from chunk to chunk), as on WikiText-2.
+    rng = np.random.default_rng(4)
+    texts = math.sqrt(0.35) * _chunks(0.7, n, 8000, rng) + math.sqrt(0.65) * rng.standard_normal((8000, n))
+    assert at_least <= _coverage(texts) <= 0.957
+
+
 @given(st.lists(st.floats(-5, 5).map(lambda value: round(value, 3)), min_size=2, max_size=60))
 def test_reversed_text_and_other_units_change_nothing(values: list[float]) -> None:
     forward, backward = _mean(np.array(values)), _mean(np.array(values[::-1]))

@@ -43,6 +43,7 @@ def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSett
         licence=custom.licence,
         revision="a file of the user's own",
         scorer=Scorer(scorer.name, scorer.settings),
+        scale=custom.score_scale,
         category=custom.category,
     )
     return Benchmark(spec, _text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, scorer))

@@ -43,6 +43,7 @@ def _made(
     clusters: dict[int, str] | None = None,
     margins: Margins | None = None,
     reason: str = "block_failed",
+    scale: tuple[float, float] = (0.0, 1.0),
 ) -> Results:
     """Return the results of a run with one benchmark.
 
@@ -53,6 +54,7 @@ def _made(
         clusters: item -> source.
         margins: None: the default margins.
         reason: reason of the records whose score is NaN. They are unscored.
+        scale: the scale that the benchmark declares.
     """
     reference = next(iter(scores))
     plain = sample.run["arms"][1]
@@ -62,7 +64,8 @@ def _made(
         for name, size in sizes.items()
     ]
     n_seeds = scores[reference].shape[1]
-    benchmark = sample.run["benchmarks"][0] | {"deterministic": n_seeds == 1, "seeds": list(range(n_seeds))}
+    seeds = {"deterministic": n_seeds == 1, "seeds": list(range(n_seeds)), "scale": list(scale)}
+    benchmark = sample.run["benchmarks"][0] | seeds
     rows = []
     for arm, values in scores.items():
         for (item, seed), value in np.ndenumerate(values):
@@ -214,7 +217,7 @@ def test_shared_sources_widen_the_interval_and_few_sources_give_a_notice(sample:
     assert one["p_value"] < 0.001
     assert "8 sources" in together.comparison["notices"][-1]
     (result, _) = [row for row in together.comparison["results"] if row["benchmark"] == "gsm8k"]
-    assert (result["n_clusters"], result["ci_method"]) == (8, "t_clustered")
+    assert (result["n_clusters"], result["ci_method"]) == (8, "wilson_clustered")
 
 
 def test_judged_scores_need_their_own_margin(sample: SampleRun) -> None:
@@ -222,7 +225,9 @@ def test_judged_scores_need_their_own_margin(sample: SampleRun) -> None:
     reference = rng.integers(1, 6, size=(300, 3)).astype(float)
     scores = {"f16": reference, "q8_0": reference.clip(1, 4.9), "q4_k_m": (reference - 2).clip(1, 5)}
     sizes = {"f16": 9, "q8_0": 5, "q4_k_m": 3}
-    without, with_margin = (_made(sample, scores, sizes, margins=Margins(judged=judged)) for judged in (None, 0.2))
+    without, with_margin = (
+        _made(sample, scores, sizes, margins=Margins(judged=judged), scale=(1.0, 5.0)) for judged in (None, 0.2)
+    )
     rows = [_row(without, arm, "gsm8k") for arm in ("q8_0", "q4_k_m")]
     assert [(row["margin"], row["flips_reason"]) for row in rows] == [(None, "not_binary")] * 2
     # A loss is certain. Without a margin, nobody has said whether it is too much.
