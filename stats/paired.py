@@ -87,7 +87,7 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
     Returns:
         The pairing, or `PLANNED_SETS_DIFFER`.
     """
-    if set(arm["item_id"]) != set(reference["item_id"]):
+    if not arm["item_id"].sort().equals(reference["item_id"].sort()):
         return Reason.PLANNED_SETS_DIFFER
     both = arm.join(reference, on="item_id", how="inner", suffix="_reference").sort("item_id")
     scored = pl.col("mean").is_not_null() & pl.col("mean_reference").is_not_null()

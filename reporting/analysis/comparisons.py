@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from reporting.analysis.cells import FAULTS, findings_of
 from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequence
@@ -20,8 +21,9 @@ from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.looks import Histories, History, Seen, look_fields, see
 from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
-from stats.clusters import FEW_CLUSTERS, cluster_totals
+from stats.clusters import FEW_CLUSTERS, Labels, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
+from stats.grouped import LARGE
 from stats.intervals import Floats, Interval, stretched
 from stats.paired import PairedDifference, Pairing, difference_interval, pair_items, paired_difference
 from stats.permutation import PermutationTest, sign_flip_tests
@@ -165,10 +167,7 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     tests = sign_flip_tests(cluster_totals(differences, clusters), np.random.default_rng([SEED, stream, 0]))
     # If only a few units among many differ, the resamples say too little about how rare a difference is.
     n_differing = [int(units) for units in np.count_nonzero(cluster_totals(differences, clusters), axis=0)]
-    totals = resampled_totals(
-        np.hstack([known, differences, differences**2]), np.random.default_rng([SEED, stream, 1]), clusters=clusters
-    )
-    counts, sums, squares = np.split(totals, 3, axis=1)  # (draws, arms) each
+    counts, sums, squares = _resampled(known, differences, clusters, stream)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return [
         _Drawn(
@@ -178,6 +177,21 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
         )
         for arm in range(len(pairings))
     ]
+
+
+def _resampled(known: Floats, differences: Floats, clusters: Labels | None, stream: int) -> tuple[Floats, ...]:
+    """Return the resampled numbers of items, sums and sums of squares; each of shape (draws, arms).
+
+    Arms share the resamples. With very many items each arm is drawn from its own distinct values, which is quick.
+    """
+    n_arms = known.shape[1]
+    together = [list(range(n_arms))] if known.shape[0] <= LARGE else [[arm] for arm in range(n_arms)]
+    parts = []
+    for arms in together:
+        columns = np.hstack([known[:, arms], differences[:, arms], differences[:, arms] ** 2])
+        totals = resampled_totals(columns, np.random.default_rng([SEED, stream, 1]), clusters=clusters)
+        parts.append(np.split(totals, 3, axis=1))
+    return tuple(np.hstack(columns) for columns in zip(*parts, strict=True))
 
 
 # --- one row --------------------------------------------------------------------------------------
@@ -198,7 +212,7 @@ def _compared(
     # One number has no items whose signs could flip.
     test = Reason.ONE_ITEM if arm.one_number else drawn.test if drawn else nothing
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
-    planned = set(arm.items["item_id"]) | set(reference.items["item_id"])
+    n_planned = pl.concat([arm.items["item_id"], reference.items["item_id"]]).n_unique()
     row = {
         "arm": arm.name,
         "reference": reference.name,
@@ -217,7 +231,7 @@ def _compared(
         "n_items": found.n_items,
         "n_clusters": found.n_units if by_source else None,
         "n_runs": pairing.n_runs if isinstance(pairing, Pairing) else 0,
-        "n_unpaired": len(planned) - found.n_items,
+        "n_unpaired": n_planned - found.n_items,
         "n_unpaired_unscored": pairing.n_unscored if isinstance(pairing, Pairing) else 0,
         "n_unpaired_prompt": pairing.n_prompt_mismatch if isinstance(pairing, Pairing) else 0,
         "deterministic": arm.benchmark["deterministic"],

@@ -147,7 +147,7 @@ def _margin_fields(compared: Comparisons) -> Json:
 
 def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
     for column, known in (("arm", run["arms"]), ("benchmark", run["benchmarks"])):
-        unknown = set(records[column]) - {entry["name"] for entry in known}
+        unknown = set(records[column].unique()) - {entry["name"] for entry in known}
         if unknown:
             raise ValueError(f"records of {column} {', '.join(sorted(unknown))}, which the run does not name")
     twice = records.filter(records.select("arm", "benchmark", "item_id", "seed").is_duplicated())
