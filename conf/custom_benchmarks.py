@@ -109,6 +109,8 @@ class CustomBenchmark(Frozen):
     """JSON lines, or a text if the scorer is `measured`; relative to the YAML file."""
     id: str = "id"
     """Name of the field with the id of an item."""
+    cluster: str | None = None
+    """Name of the field with the source that items share, such as an article. Intervals and tests then go by it."""
     prompt: str | None = None
     """jinja2 template of the question."""
     target: str | None = None
@@ -169,6 +171,8 @@ class CustomBenchmark(Frozen):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        if self.python is not None and self.cluster is not None:
+            raise ValueError("`cluster` only together with `data`: it names a field of a line")
         if (self.data is None) == (self.python is None):
             raise ValueError("either `data` or `python`")
         if self.python is None:
@@ -181,6 +185,8 @@ class CustomBenchmark(Frozen):
         if self.scorer is None:
             raise ValueError("a `scorer`, because there is `data`")
         if self.scorer.rules.kind == "measure":
+            if self.cluster is not None:
+                raise ValueError("no `cluster` with the scorer measured: the chunks of its text are a series")
             if self.prompt is not None or self.shots_data is not None:
                 raise ValueError("neither `prompt` nor `shots_data` with the scorer measured: its data is the text")
             return

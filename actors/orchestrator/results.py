@@ -271,6 +271,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "title": dict(benchmark.spec.title),
                 "source": dict(benchmark.data.source),
                 "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
+                "questions": benchmark.spec.questions,
                 "category": benchmark.spec.category,
                 "questions": benchmark.spec.questions,
             }

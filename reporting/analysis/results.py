@@ -104,7 +104,7 @@ def build_results(
         **run,
         "notices": [*run["notices"], *compared.notices],
         "results": results,
-        "categories": category_rows(run, results),
+        "categories": category_rows(run, results, scored),
         "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
     }
     analysis = {

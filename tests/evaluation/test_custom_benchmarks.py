@@ -272,6 +272,21 @@ def test_a_score_that_statistics_cannot_work_with_is_one_unscored_record(
     ]
 
 
+def test_items_of_one_source_are_a_cluster(tmp_path: Path, tiny: Model) -> None:
+    lines = [{"id": number, "question": "q", "answer": "a", "article": number // 2} for number in range(4)]
+    asked = {"data": "d.jsonl", "prompt": "{{ question }}", "target": "answer", "scorer": "exact"}
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(asked | {"cluster": "article"}))
+    data = loaded(str(tmp_path / "c.yaml"), tiny)
+    assert {item.item_id: item.cluster for item in data.items} == {"0": "0", "1": "0", "2": "1", "3": "1"}
+    (tmp_path / "d.jsonl").write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1] | {"article": None}) + "\n")
+    with pytest.raises(BadInput, match=r"d.jsonl:2.*'article' with a text or a whole number"):
+        loaded(str(tmp_path / "c.yaml"), tiny)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"python": "f.py", "cluster": "article"}))
+    with pytest.raises(BadInput, match="`cluster` only together with `data`"):
+        read_custom_benchmark(tmp_path / "c.yaml")
+
+
 def test_a_score_outside_the_declared_scale_is_one_unscored_record(tmp_path: Path, tiny: Model) -> None:
     body = "return {'a': 0, 'b': 1, 'c': 5, 'd': 5.1}"
     records = called(function(tmp_path, body, {"name": "stars", "scale": [1, 5]}), tiny, tmp_path, (0,))

@@ -71,6 +71,7 @@ class _Line:
     item_id: str
     target: Any
     choices: tuple[str, ...]
+    cluster: str | None
 
     @property
     def expected(self) -> Any:
@@ -95,7 +96,7 @@ def _loader(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Ca
     def line_of(row: Row) -> _Line:
         choices = _choices(custom, row)
         target = read_target(scorer.rules.target, str(custom.target), row, choices)
-        return _Line(row, str(row[custom.id]), target, choices)
+        return _Line(row, str(row[custom.id]), target, choices, _cluster(custom, row))
 
     def read(name: str) -> tuple[Path, list[_Line]]:
         key = _key(custom, name)
@@ -146,9 +147,9 @@ def _raw_item(
         # A choice continues the prompt after a space, unless the prompt already ends with white space.
         space = "" if messages[-1].content[-1:].isspace() or custom.chat else " "
         choices = tuple(space + choice for choice in line.choices)
-        return RawItem(line.item_id, Choose(messages, custom.chat, choices), line.target)
+        return RawItem(line.item_id, Choose(messages, custom.chat, choices), line.target, line.cluster)
     max_tokens = min(custom.max_tokens, inputs.sampling.max_tokens)
-    return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
+    return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target, line.cluster)
 
 
 def _turns(custom: CustomBenchmark, prompt: str, shots: Sequence[_Shot]) -> tuple[Message, ...]:
@@ -165,6 +166,16 @@ def _plain(prompt: str, shots: Sequence[_Shot]) -> tuple[Message, ...]:
 
 def _joined(prompt: str, answer: str) -> str:
     return prompt + answer if prompt[-1:].isspace() or answer[:1].isspace() else f"{prompt} {answer}"
+
+
+def _cluster(custom: CustomBenchmark, row: Row) -> str | None:
+    """Return the source of a line; None if the file names no field for it."""
+    if custom.cluster is None:
+        return None
+    source = row.get(custom.cluster)
+    if isinstance(source, bool) or not isinstance(source, str | int) or source == "":
+        raise BadLine(f"'{custom.cluster}' with a text or a whole number, the source that items share")
+    return str(source)
 
 
 def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
