@@ -218,7 +218,6 @@ def _compared(
         "reference": reference.name,
         "benchmark": arm.benchmark["name"],
         "metric": arm.benchmark["metric"],
-        "informs_only": arm.one_number,
         "higher_is_better": arm.benchmark["higher_is_better"],
         **number("difference", found.difference),
         **interval("ci95", found.interval),

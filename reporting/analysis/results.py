@@ -23,7 +23,7 @@ from reporting.analysis.categories import category_rows
 from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.comparisons import SEED, Comparisons, compare
 from reporting.analysis.divergence import divergence_rows
-from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings
+from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories, margin_changes, margin_name
@@ -96,13 +96,14 @@ def build_results(
     for (name, benchmark), arm in scored.items():
         with findings_of(name, benchmark):
             results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
+    n_items = {key: arm.items.height for key, arm in scored.items()}
     settings = statistics or Statistics()
     compared = compare(run, scored, stops, histories or {})
     verdicts = verdict_rows(run, compared, settings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
-        "notices": [*run["notices"], *compared.notices],
+        "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
         "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),

@@ -57,7 +57,7 @@ class VerdictRows:
 
 def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statistics) -> VerdictRows:
     """Judge every comparison, the claims on average, then every arm, then choose among the arms."""
-    rows, margins = compared.rows, settings.margins
+    rows, margins, tiers = compared.rows, settings.margins, _tiers(run, compared.rows, settings)
     usual = [facts_of(one, margins) for one in rows]
     facts = [as_look(one, own, margins) for one, own in zip(rows, usual, strict=True)]
     p_adjusted = _adjusted_by_arm(rows, [_p_value(one) for one in rows])
@@ -72,6 +72,7 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statis
         comparisons.append(
             {
                 **one.row,
+                "informs_only": one.arm.benchmark["name"] in tiers.inform,
                 **number("p_adjusted", p_adjusted[index]),
                 "adjustment": None if isinstance(p_adjusted[index], Reason) else ADJUSTMENT,
                 **number("q_value", q_values[index]),
@@ -83,7 +84,6 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statis
                 **needed_fields(one, own, judgement, margins, n_tests),
             }
         )
-    tiers = _tiers(run, rows, settings)
     pooled = pooled_claims(run, rows, usual, margins, tiers)
     arms = _arm_rows(run, comparisons, judged, pooled, tiers)
     return VerdictRows(
@@ -242,6 +242,7 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json], pooled: Mappin
     Arms that were not made, arms without a size, controls and A/A arms are left out.
     """
     of_arm = {row["arm"]: row for row in arm_rows}
+    dequantized = {arm["name"]: arm["dequantized_from"] for arm in run["arms"]}
     sequences: dict[str, list[Sized]] = {}
     left_out: dict[str, list[str]] = {}
     for arm in run["arms"]:
@@ -261,6 +262,7 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json], pooled: Mappin
         rows.append(
             {
                 "reference": reference,
+                "reference_dequantized_from": dequantized[reference],
                 "tested": list(found.tested),
                 "smallest_no_worse": found.smallest_no_worse,
                 "n_records": chosen.get("n_records"),

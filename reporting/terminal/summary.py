@@ -340,7 +340,9 @@ def _grounds(row: Mapping[str, Any]) -> str:
 def _selection_line(row: Mapping[str, Any]) -> str:
     """Return a sentence with the smallest arm that is no worse, and the arm at which the testing stopped."""
     chosen, stopped_at = row["smallest_no_worse"], row["stopped_at"]
-    text = f"smallest arm that is no worse than {_shown(row['reference'])}: {_shown(chosen) if chosen else 'none'}"
+    source = row["reference_dequantized_from"]
+    reference = _shown(row["reference"]) + (f" (the {_shown(source)} source, dequantized)" if source else "")
+    text = f"smallest arm that is no worse than {reference}: {_shown(chosen) if chosen else 'none'}"
     if row.get("n_unscored"):
         text += f" (unscored records: {row['n_unscored']:,} of {row['n_records']:,})"
     return _wrapped(f"{text} (tested from the largest down to {_shown(stopped_at)})" if stopped_at else text)

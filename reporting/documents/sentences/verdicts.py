@@ -97,7 +97,7 @@ def _unscored_note(words: Words, row: Json) -> list[str]:
 
 
 def _selection_sentence(words: Words, row: Json) -> str:
-    smallest, ended, reference = row["smallest_no_worse"], row["stopped_at"], row["reference"]
+    smallest, ended, reference = row["smallest_no_worse"], row["stopped_at"], _reference(words, row)
     if row.get("n_unscored"):
         of = f"{integer(row['n_unscored'])} / {integer(row['n_records'])}"
         smallest += words.say(f"(採点不能の記録 {of} 件)", f" (unscored records: {of})")
@@ -106,6 +106,15 @@ def _selection_sentence(words: Words, row: Json) -> str:
         return text + (f" (tested from the largest file down; stopped at {ended})." if ended else ".")
     text = f"{reference} に対して「許容内」と判定された最小のアーム: {smallest or 'なし'}"
     return text + (f"(大きいファイルから順に検定し、{ended} で終了)。" if ended else "。")
+
+
+def _reference(words: Words, row: Json) -> str:
+    """Return the name of the reference, and what it is if the original weights were not there to compare with."""
+    source = row.get("reference_dequantized_from")
+    note = (
+        words.say(f"({source} のファイルを逆量子化したもの)", f" (the {source} source, dequantized)") if source else ""
+    )
+    return f"{row['reference']}{note}"
 
 
 def _order_sentence(words: Words, row: Json) -> str:
