@@ -34,7 +34,7 @@ tests/stats/test_series.py)."""
 
 def n_cosines(n: int) -> int:
     """Return the number of cosines for n chunks, n >= 2; it is also the number of degrees of freedom."""
-    return min(n - 1, max(2, round(_COSINES * n ** (2 / 3))))
+    return min(n - 1, max(2, round(_COSINES * math.cbrt(n) ** 2)))
 
 
 def series_ratio(totals: Floats, weights: Floats) -> ClusteredRatio | Reason:

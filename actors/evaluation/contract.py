@@ -122,9 +122,6 @@ class BenchmarkSpec:
     belong together if they have the same id (or, if an item has a `cluster`, the same as that)."""
     scale: tuple[float, float] | None = UNIT_SCALE
     """The lowest and the highest score of an item. None: not bounded, as losses of texts."""
-    questions: str | None = None
-    """The set of questions that it asks, if another benchmark asks them in another form. Items of two such benchmarks
-    belong together if they have the same id (or, if an item has a `cluster`, the same as that)."""
     category: str | None = None
     """The skill it tests. Means and charts are grouped by it; `reporting.analysis.categories` holds the names. None: it
     belongs to no category."""

@@ -194,7 +194,10 @@ def test_abstract_and_report_contain_the_verdicts(run: Path) -> None:
     report = text_of(run / REPORT)
     for text in (card, report):
         assert re.search(r"q4_k_m against f16: worse \(worse: perplexity_wikitext2, perplexity_ja_wiki;", text)
-        assert re.search(r"no worse than f16 \(the Q4_1 source, dequantized\): none \(tested from the largest file down; stopped at q8_0\)", text)
+        assert re.search(
+            r"no worse than f16 \(the Q4_1 source, dequantized\): none \(tested from the largest",
+            text,
+        )
         assert "3,069 items (80%) in all would decide" in text
         assert "On average over gsm8k, arc_challenge, q8_0 against f16: undecided" in text
         assert "This says nothing about a single benchmark: undecided: gsm8k, arc_challenge." in text
