@@ -264,7 +264,6 @@ def test_the_power_that_pooling_was_made_for(flips: float, weights: list[float] 
 def test_it_covers_and_keeps_its_level_on_both_sides(sizes: list[int], flips: list[float]) -> None:
     # 2000 draws: ±1 point (two standard errors) around 95%, ±.7 around 2.5%.
     covered, above, below = _rates(sizes, flips, MARGIN, 2000)
-    print(sizes, flips, covered, above, below)
     assert covered >= 0.935
     assert above <= 0.0325
     assert below <= 0.0325
