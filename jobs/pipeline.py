@@ -205,8 +205,10 @@ def closing(request: Request, finished: Finished) -> str:
 def describe_plan(plan: Plan, config: PipelineConfig) -> str:
     """Return the plan for `--dry-run`: arms with predicted sizes, benchmarks with numbers of items, and the cost."""
     lines = [f"Plan of {plan.pipeline_id} (nothing was started)", "", "Arms"]
+    references = {arm.reference for arm in plan.arms}
     for arm in plan.arms:
-        compared = f"against {arm.reference}" if arm.reference else "reference" if arm.order else "not compared"
+        compared = f"against {arm.reference}" if arm.reference else "not compared"
+        compared = "reference" if arm.name in references else compared
         imatrix = f", imatrix {arm.imatrix}" if arm.imatrix else ""
         size = "  an endpoint " if arm.endpoint else f"{arm.predicted_bytes / 2**20:10,.1f} MiB"
         lines.append(f"  {arm.name:24} {size}  {compared}{imatrix}")
