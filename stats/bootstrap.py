@@ -56,7 +56,7 @@ def resampled_totals(
 
 def _grouped_totals(units: Floats, rng: np.random.Generator, draws: int) -> Floats:
     """Return the totals by drawing how often each distinct row occurs. All columns are those of one arm."""
-    rows, sizes = grouped_rows(units, units @ np.arange(1.0, units.shape[1] + 1))
+    rows, sizes = grouped_rows(units)
     totals = np.empty((draws, units.shape[1]))
     step = max(1, _CHUNK // sizes.size)
     for first in range(0, draws, step):

@@ -19,15 +19,13 @@ MOST_GROUPS = 4096
 differs within a group is then no longer resampled: below 0.1% of the variance of normal values."""
 
 
-def grouped_rows(rows: Floats, order: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def grouped_rows(rows: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Return the distinct rows and how many there are of each; if there are too many, the means of their groups.
 
     Args:
-        rows: shape (n, k).
-        order: the column that neighbours are alike in, shape (n,).
+        rows: shape (n, k). Neighbours are alike in the first columns.
     """
-    by_order = np.lexsort((*rows.T, order))
-    rows = rows[by_order]
+    rows = rows[np.lexsort(rows.T[::-1])]
     new = np.ones(rows.shape[0], dtype=np.bool_)
     new[1:] = np.any(rows[1:] != rows[:-1], axis=1)
     starts = np.flatnonzero(new)

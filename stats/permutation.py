@@ -124,7 +124,7 @@ def _monte_carlo_p(columns: Floats, rng: np.random.Generator) -> list[float]:
 
 def _grouped_p(differences: Floats, threshold: float, rng: np.random.Generator) -> float:
     """Return the same for one arm: of c equal sizes s, the signed sum is s·(2·Bin(c, ½) - c)."""
-    squares, counts = grouped_rows(differences[:, None] ** 2, np.abs(differences))
+    squares, counts = grouped_rows(differences[:, None] ** 2)
     extreme, step = 0, max(1, _CHUNK // counts.size)
     for first in range(0, DRAWS, step):
         plus = rng.binomial(counts, 0.5, size=(min(step, DRAWS - first), counts.size))

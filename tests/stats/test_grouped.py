@@ -14,17 +14,17 @@ from stats.grouped import grouped_rows
 
 def test_equal_rows_are_counted_together() -> None:
     rows = np.array([[1.0, 0.0], [1.0, -1.0], [1.0, 0.0], [0.0, 0.0], [1.0, -1.0], [1.0, 0.0]])
-    found, counts = grouped_rows(rows, rows @ np.array([1.0, 2.0]))
+    found, counts = grouped_rows(rows)
     together = sorted(zip(found.tolist(), counts.tolist(), strict=True))
     assert together == [([0.0, 0.0], 1), ([1.0, -1.0], 2), ([1.0, 0.0], 3)]
 
 
 def test_merged_neighbours_keep_totals_and_nearly_all_of_the_spread() -> None:
-    values = np.random.default_rng(1).normal(size=(50_000, 1))
-    found, counts = grouped_rows(values, values[:, 0])
-    assert (found.shape, counts.sum()) == ((grouped.MOST_GROUPS, 1), 50_000)
-    assert counts @ found[:, 0] == pytest.approx(values.sum())
-    assert counts @ found[:, 0] ** 2 == pytest.approx(np.sum(values**2), rel=1e-3)
+    values = np.random.default_rng(1).normal(size=50_000)
+    found, counts = grouped_rows(np.column_stack([np.ones(50_000), values, values**2]))
+    assert (found.shape, counts.sum()) == ((grouped.MOST_GROUPS, 3), 50_000)
+    assert counts @ found == pytest.approx([50_000, values.sum(), np.sum(values**2)])
+    assert counts @ found[:, 1] ** 2 == pytest.approx(np.sum(values**2), rel=1e-3)
 
 
 def test_resamples_of_many_items_spread_as_the_formula_says() -> None:
