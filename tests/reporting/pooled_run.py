@@ -35,6 +35,7 @@ def pooled_results(
     *,
     sizes: Mapping[str, int] | None = None,
     questions: Mapping[str, str] | None = None,
+    scales: Mapping[str, list[float]] | None = None,
     text_loss: float = 0.0,
     kinds: Mapping[str, str] | None = None,
     **settings: Any,
@@ -51,6 +52,7 @@ def pooled_results(
         sample.run["benchmarks"][1]
         | {"name": name, "kind": (kinds or {}).get(name, "choose")}
         | ({"questions": questions[name]} if questions else {})
+        | ({"scale": scales[name]} if scales and name in scales else {})
         for name in scores
     ]
     rows = [

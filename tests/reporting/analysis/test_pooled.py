@@ -118,7 +118,7 @@ def test_more_than_the_share_of_a_weak_reference_may_not_be_lost_on_average(samp
 
 def test_scores_on_a_scale_of_their_own_are_not_pooled(sample: SampleRun) -> None:
     scaled = {arm: 3.0 * values for arm, values in NOTHING_LOST["math"].items()}
-    claim = _claim(pooled_results(sample, {**NOTHING_LOST, "math": scaled}))
+    claim = _claim(pooled_results(sample, {**NOTHING_LOST, "math": scaled}, scales={"math": [0.0, 3.0]}))
     assert claim["difference_reason"] == "scales_differ"
 
 
