@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA
-from reporting.terminal.summary import display_width, summary_table
+from reporting.terminal.layout import display_width
+from reporting.terminal.summary import summary_table
 from reporting.validate import validate
 from tests.reporting.sample_run import SampleRun, sample_run
 

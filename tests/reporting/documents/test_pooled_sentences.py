@@ -10,7 +10,8 @@ from reporting.documents.sentences.pooled import pooled_sentences
 from reporting.documents.sentences.verdicts import verdict_sentences
 from reporting.documents.tables.verdicts import verdicts_table
 from reporting.results_folder import Findings
-from reporting.terminal.summary import WIDTH, display_width, summary_table
+from reporting.terminal.layout import WIDTH, display_width
+from reporting.terminal.summary import summary_table
 from reporting.wording import Words
 from tests.reporting.pooled_run import NOTHING_LOST, flipped, pooled_results
 from tests.reporting.sample_run import SampleRun, sample_run

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from reporting.analysis.results import build_results
-from reporting.terminal.summary import WIDTH, display_width, summary_table
+from reporting.terminal.layout import WIDTH, display_width
+from reporting.terminal.summary import summary_table
 from tests.reporting.results_folder import with_hostile_names
 from tests.reporting.sample_run import sample_run
 from tests.reporting.study_run import study_results
