@@ -34,6 +34,7 @@ lint: setup ## Run ruff and mypy.
 lock: ## Resolve the dependencies again (needs uv); the lock files hold hashes, but no addresses.
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group convert -o requirements-convert.lock
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group build -o requirements-build.lock
 
 doctor: setup ## Show what is missing on this machine.
 	$(VENV_PYTHON) -m jobs.doctor

