@@ -2,7 +2,8 @@
 # Makes .venv in the project's root folder, with everything that the jobs and the tests need. Run it as `make setup`.
 #
 # It installs exactly what the lock files list, by name, version and hash, and builds llama.cpp with exactly the tools that
-# requirements-build.lock lists. pip's own settings on this machine decide where packages come from. If it was done before, it only compares the lock files with their copies in .venv.
+# requirements-build.lock lists. pip's own settings on this machine decide where packages come from. If it was done before,
+# it only compares the lock files with their copies in .venv.
 #
 #   PYTHON       the Python to use (3.11 to 3.14); default: the first one found
 #   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_CUDA=on; a new value builds it again
