@@ -201,6 +201,7 @@ def _arm_rows(
             continue
         of_arm = [(row, one) for row, one in zip(comparisons, judged, strict=True) if row["arm"] == arm["name"]]
         own = [(row, one) for row, one in of_arm if row["benchmark"] in tiers.each]
+        counted = [(row, one) for row, one in of_arm if not row["informs_only"]]
         on_average = pooled.get(arm["name"])
         needed = [on_average.judgement] if on_average is not None and tiers.pooled_only else []
         overall = judge_overall([*(one for _, one in own), *needed])
@@ -221,9 +222,9 @@ def _arm_rows(
                 ],
                 **{f"{ground.value}_on": _named(own, ground) for ground in CARRIED},
                 "on_average": None if on_average is None else on_average.judgement.verdict.value,
-                "n_records": sum(row["n_records"] for row, _ in of_arm),
-                "n_unscored": sum(row["n_unscored"] for row, _ in of_arm),
-                "n_unscored_reference": sum(row["n_unscored_reference"] for row, _ in of_arm),
+                "n_records": sum(row["n_records"] for row, _ in counted),
+                "n_unscored": sum(row["n_unscored"] for row, _ in counted),
+                "n_unscored_reference": sum(row["n_unscored_reference"] for row, _ in counted),
             }
         )
     return rows

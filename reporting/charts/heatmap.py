@@ -10,7 +10,7 @@ import altair as alt
 
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, chart_of, figure, source_lines
-from reporting.documents.phrases import count_with_unscored, unscored_of
+from reporting.documents.phrases import integer, unscored_of
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, difference_scale, verdict_word
@@ -72,7 +72,11 @@ def _label(name: str) -> str:
 
 
 def _count(words: Words, row: Json) -> str:
-    return count_with_unscored(words, row["n_items"], unscored_of(row))
+    """Return the number of items, and that of unscored records if there are any; it stands in brackets."""
+    items, unscored = integer(row["n_items"]), unscored_of(row)
+    if not unscored:
+        return items
+    return f"{items}, {words.say(f'採点不能 {integer(unscored)} 件', f'{integer(unscored)} unscored')}"
 
 
 def _squares(words: Words, benchmark: Json, rows: list[Json]) -> list[Json]:

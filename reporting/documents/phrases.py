@@ -95,7 +95,7 @@ def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:
 
 
 def count_with_unscored(words: Words, n_items: int, n_unscored: int | None, joint: str = " / ") -> str:
-    """Return a number of items, followed by the number of unscored records if there are any."""
+    """Return a number of items, and the number of unscored records if there are any."""
     if not n_unscored:
         return integer(n_items)
     unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored", joint)
