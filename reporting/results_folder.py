@@ -200,3 +200,8 @@ def _read_parquet(path: Path) -> pl.DataFrame:
             "--results", str(path), f"a complete parquet file ({error})", "Write the results again, or delete the file."
         )
         raise BadInput(fault) from error
+
+
+def unscored_of(row: Json) -> int:
+    """Return the unscored records of the arm and of the reference in one comparison; 0 in older files."""
+    return int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)

@@ -11,9 +11,8 @@ import altair as alt
 
 from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
-from reporting.documents.phrases import unscored_of
 from reporting.escape import one_line
-from reporting.results_folder import Findings, Json
+from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import Scale, Words, benchmark_title, difference_scale, verdict_word
 
 ROW_PX = 42

@@ -10,10 +10,9 @@ import altair as alt
 
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, chart_of, figure, source_lines
-from reporting.documents.phrases import integer, unscored_of
 from reporting.escape import one_line
-from reporting.results_folder import Findings, Json
-from reporting.wording import Words, difference_scale, verdict_word
+from reporting.results_folder import Findings, Json, unscored_of
+from reporting.wording import Words, difference_scale, integer, verdict_word
 
 _COLUMN_PX = 150
 _ROW_PX = 40

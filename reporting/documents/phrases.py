@@ -40,7 +40,7 @@ _CODES = {
         "too easy to measure a loss: the reference gets less wrong than the margin",
     ),
     "nothing_unscored": ("採点不能なし", "nothing unscored"),
-    "no_worst_score": ("最悪値のない尺度", "no worst score on this scale"),
+    "no_worst_score": ("最悪値のないスケール", "no worst score on this scale"),
     "no_margin": ("許容幅の設定なし", "no margin is set"),
     "looks_spent": ("以前の評価で水準を使い切った", "earlier looks have spent the level"),
     "kept_for_later_looks": ("水準の残りは以後の評価に充てる", "the rest of the level is kept for later looks"),
@@ -100,11 +100,6 @@ def count_with_unscored(words: Words, n_items: int, n_unscored: int | None, join
         return integer(n_items)
     unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored", joint)
     return f"{integer(n_items)} ({unscored})"
-
-
-def unscored_of(row: Json) -> int:
-    """Return the unscored records of the arm and of the reference in one comparison; 0 in older files."""
-    return int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
 
 
 def dash_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:

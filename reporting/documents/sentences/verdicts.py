@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.documents.phrases import code_in_words, count_with_unscored, unscored_of
-from reporting.results_folder import Findings, Json
+from reporting.documents.phrases import code_in_words, count_with_unscored
+from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import Words, difference_scale, integer, verdict_word
 
 

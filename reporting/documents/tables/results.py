@@ -14,9 +14,8 @@ from reporting.documents.phrases import (
     count_with_unscored,
     dash_with_reason,
     describe_interval,
-    unscored_of,
 )
-from reporting.results_folder import Findings, Json
+from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import (
     DASH,
     Words,

@@ -13,7 +13,7 @@ import pytest
 REPORT = """
 # 量子化の分析報告 / Quantization analysis report
 ## 概要 / Summary
-table 6: アーム<br>Arm
+table 8: アーム<br>Arm
 ## 比較したもの / What was compared
 table 9: アーム<br>Arm
 ## 結果 / Results
