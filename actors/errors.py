@@ -6,10 +6,12 @@
     ├── FailedWithLog        carries the last lines of a log
     │   ├── LlamaError       llama.cpp refused or failed
     │   │   └── NoRoomError  llama.cpp got no memory for a KV cache
-    │   └── FunctionFailed   a custom benchmark function failed or took too long
+    │   ├── FunctionFailed   a custom benchmark function failed or took too long
+    │   └── ProcessNotStarted  (actors.own_process) a program cannot start in its own process
+    ├── ProcessEnded         (actors.own_process) a program took too much or ended instead of answering
     ├── TemplateFailed       (actors.rendering) a template cannot render a text
+    │   ├── TemplateUnreadable  it is no jinja2
     │   └── TemplateOverLimit  it takes too much time or memory
-    ├── RendererBroken       (actors.rendering) the process that renders templates does not work
     ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
     ├── ConflictError        another job owns the run directory, or a file contradicts the plan
     ├── NoPlaceError         Ray has no node that can start a worker

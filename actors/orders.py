@@ -98,6 +98,8 @@ class Call:
     """The user's data folder."""
     time_limit_s: float
     """Time limit in seconds for one model and seed."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest score. None: no bounds."""
 
 
 Task = Generate | Choose | Measure | Call
@@ -132,7 +134,7 @@ class Scorer:
 
 ENDPOINT_VERSION = 2
 """Version of how answers of an endpoint become records. Increase it if the same answer would give another record."""
-GENERATION_VERSION = 2
+GENERATION_VERSION = 3
 """Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
 
 

@@ -73,10 +73,16 @@ __all__ = [
 ]
 
 _RECORDS = "records"
+_LOOKS = ".looks"
 _META = "meta.json"
 _MANIFEST = "manifest.json"
 _BLOCK_SUFFIX = ".jsonl"
 _PARTS_SUFFIX = ".parts"
+_FILE_SUFFIXES = {
+    *(".json", _BLOCK_SUFFIX, ".parquet", ".yaml", ".gguf", ".npz", ".txt"),
+    *(".md", ".html", ".pdf", ".png", ".svg"),
+}
+"""Ends of the names of files in a run directory. Names of folders there end with a hash, or have no dot."""
 
 
 def canonical_json(value: Any) -> str:
@@ -139,11 +145,8 @@ class RunDirectory:
 
     def folders_in_place_of_files(self) -> list[Path]:
         """Return the folders that stand where this pipeline will write a file."""
-        files = (
-            *(self.config, self.plan, self.progress, self.manifest, self.failures, self.cache_limit, self.lock),
-            *(self.comparison, self.analysis, self.methodology, self.report, self.scorecard),
-        )
-        return [path for path in files if path.is_dir()]
+        found = (path for path in sorted(self.root.rglob("*")) if path.is_dir())
+        return [path for path in found if path == self.lock or path.suffix in _FILE_SUFFIXES]
 
     def artifact(self, arm: str, key_hash: str) -> Path:
         """Return the folder of an arm's GGUF."""
@@ -156,6 +159,14 @@ class RunDirectory:
     def measured(self, key_hash: str) -> Path:
         """Return the file of quantization errors by tensor and type. All pipelines of the storage share it."""
         return self.root.parent / ".quantization_errors" / f"{key_hash[:16]}.json"
+
+    def look(self, comparison_hash: str, name_hash: str) -> Path:
+        """Return the file of one evaluation in the history of a comparison. All pipelines of the storage share it."""
+        return self.root.parent / _LOOKS / comparison_hash[:16] / f"{name_hash[:16]}.json"
+
+    def known_looks(self, comparison_hash: str) -> list[Path]:
+        """Return the existing files in the history of a comparison."""
+        return sorted((self.root.parent / _LOOKS / comparison_hash[:16]).glob("*.json"))
 
     def performance(self, arm: str, key_hash: str) -> Path:
         """Return the file with an arm's speed and memory."""
@@ -172,6 +183,10 @@ class RunDirectory:
     def table(self, name: str) -> Path:
         """Return the file of a table beside the results."""
         return self.results / file_names.table(name)
+
+    def tables(self) -> list[Path]:
+        """Return the files of the tables beside the results."""
+        return sorted(self.table("*").parent.glob(self.table("*").name))
 
     def described_records(self) -> list[RecordsFolder]:
         """Return the records folders of this pipeline that have a `meta.json`."""

@@ -1,25 +1,22 @@
-"""The program that renders jinja2 templates. `rendering` starts it in a process of its own.
+"""The program that renders jinja2 templates. `rendering` runs it in an `OwnProcess`.
 
 Templates come from GGUF files and from users, so they are untrusted code. They run in jinja2's immutable sandbox. Chat
 templates get what transformers gives them (https://huggingface.co/docs/transformers/chat_templating_writing), apart
 from the clock and from chance: a prompt must not change from day to day.
 
-The program reads one JSON object per line (`template`, `kind`, `variables`: one mapping per text to render) and writes
-one list per line, with an object for each text: `text`, or `error` and `line`, or `limit` (the limit that was passed)
-and `line`. It stops at the first text that passes a limit. It limits its own memory and processor time, and the kernel
-ends it if that is not enough, so it stops even if the process that started it is gone.
+A question holds `template`, `kind`, `variables` (one mapping per text to render), `cpu_s` and `characters` (what all
+texts together may take). The answer holds `cpu_s` (what they took) and `results`, an object for each text: `text`, or
+`error` and `line`, or `limit` (the limit that was passed) and `line`. The results end with the first text that passes a
+limit. A template that cannot be read gives one result, with the mark `unreadable`.
 """
 
 import datetime
 import functools
 import json
-import os
 import random
-import resource
 import signal
-import sys
-from collections.abc import Generator, Mapping
-from typing import Any, NoReturn, cast
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, NoReturn, TypeVar, cast
 
 import jinja2
 import jinja2.ext
@@ -27,6 +24,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
+T = TypeVar("T")
 FIXED_DATE = datetime.datetime(2025, 1, 1)
 """The date that templates get when they ask for today's date."""
 FREE_CHARACTERS = 2**20
@@ -126,50 +124,44 @@ def _to_json(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def serve(cpu_s: float, memory_bytes: int) -> None:
-    """Render until the input ends. `memory_bytes` is the limit on top of what the libraries take."""
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def start() -> Callable[[Mapping[str, Any]], str]:
+    """Return the function that answers."""
     signal.signal(signal.SIGPROF, _over_time)
-    with open("/proc/self/statm", encoding="ascii") as file:
-        memory_bytes += int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    print("ready", file=out, flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        _allow(cpu_s)
-        said = _answers(asked["template"], asked["kind"], asked["variables"])
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps(said), file=out, flush=True)
-
-
-def _allow(cpu_s: float) -> None:
-    """Give what follows this much processor time: then `OverLimit` is raised, and a little later the kernel kills."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    # The kernel's limit is in whole seconds from the start of the process. Add two: int() rounds down.
-    resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime + cpu_s) + 2, hard))
-    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    return _answer
 
 
 def _over_time(signum: int, frame: object) -> NoReturn:
     raise OverLimit("time")
 
 
-def _answers(template: str, kind: str, variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    said: list[dict[str, Any]] = []
+def _answer(question: Mapping[str, Any]) -> str:
+    signal.setitimer(signal.ITIMER_PROF, question["cpu_s"])
+    results = _results(question["template"], question["kind"], question["variables"], question["characters"])
+    left_s, _ = signal.setitimer(signal.ITIMER_PROF, 0)
+    return json.dumps({"cpu_s": question["cpu_s"] - left_s, "results": results})
+
+
+def _results(template: str, kind: str, variables: list[dict[str, Any]], characters: int) -> list[dict[str, Any]]:
+    compiled = _tried(lambda: _compiled(template, kind))
+    if isinstance(compiled, dict):
+        return [compiled | {"unreadable": True}]
+    results: list[dict[str, Any]] = []
     for one in variables:
-        said.append(_answer(template, kind, one))
-        if "limit" in said[-1]:
+        rendered = _tried(functools.partial(_joined, compiled, one, characters))
+        if isinstance(rendered, str):
+            characters -= len(rendered)
+            rendered = {"text": rendered}
+        results.append(rendered)
+        if "limit" in rendered:
             break
-    return said
+    return results
 
 
-def _answer(template: str, kind: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _tried(work: Callable[[], T]) -> T | dict[str, Any]:
+    """Return what `work` returns, or how it failed."""
     random.seed(0)  # filters such as `random` draw from it
     try:
-        text = _joined(_compiled(template, kind), variables)
-        text.encode()  # fails for half of a surrogate pair, which no tokenizer takes
+        return work()
     except OverLimit as error:
         return {"limit": error.args[0], "line": _line_of(error)}
     except MemoryError as error:
@@ -178,11 +170,10 @@ def _answer(template: str, kind: str, variables: Mapping[str, Any]) -> dict[str,
         return {"limit": "depth", "line": _line_of(error)}
     except FAILURES as error:
         return {"error": _message(error), "line": _line_of(error)}
-    return {"text": text}
 
 
-def _joined(template: jinja2.Template, variables: Mapping[str, Any]) -> str:
-    most = FREE_CHARACTERS + GROWTH * len(json.dumps(variables))
+def _joined(template: jinja2.Template, variables: Mapping[str, Any], characters: int) -> str:
+    most = min(FREE_CHARACTERS + GROWTH * len(json.dumps(variables)), characters)
     pieces: list[str] = []
     length = 0
     stream = cast(Generator[str, None, None], template.generate(variables))
@@ -191,7 +182,9 @@ def _joined(template: jinja2.Template, variables: Mapping[str, Any]) -> str:
         length += len(piece)
         if length > most:
             stream.throw(OverLimit("length"))  # raises it in the template, at the line that made the text too long
-    return "".join(pieces)
+    text = "".join(pieces)
+    text.encode()  # fails for half of a surrogate pair, which no tokenizer takes
+    return text
 
 
 def _message(error: Exception) -> str:
@@ -219,7 +212,3 @@ def _line_of(error: BaseException) -> int | None:
             reading = node.lineno or reading
         place = place.tb_next
     return reading if running is None else running
-
-
-if __name__ == "__main__":
-    serve(float(sys.argv[1]), int(sys.argv[2]))

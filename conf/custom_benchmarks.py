@@ -28,6 +28,11 @@ from conf.yaml_files import check_plain, read_yaml
 
 TIME_LIMIT_S = 3600.0
 LONGEST_TIME_S = 30 * 24 * 3600.0
+LARGEST_SCORE = 1e9
+"""Largest size of a score. Statistics add up squares, so the scores of a long benchmark must stay far below the largest
+float."""
+UNIT_SCALE = (0.0, 1.0)
+"""The scale of right and wrong: a mean on it is a share."""
 WHOLE = "whole"
 """Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
 
@@ -94,6 +99,9 @@ class CustomBenchmark(Frozen):
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = "accuracy"
     """Name of the mean score. With the scorer measured it is always `nll`."""
     higher_is_better: bool = True
+    scale: tuple[float, float] | None = None
+    """For the function: the lowest and the highest score of an item, such as [1, 5]. Intervals use it, and a score
+    outside it is unscored. Default: [0, 1] if the metric is accuracy, else no bounds. Scorers always give 0 to 1."""
     source: str = ""
     """Where the items come from, for example a URL."""
     licence: str = ""
@@ -101,6 +109,8 @@ class CustomBenchmark(Frozen):
     """JSON lines, or a text if the scorer is `measured`; relative to the YAML file."""
     id: str = "id"
     """Name of the field with the id of an item."""
+    cluster: str | None = None
+    """Name of the field with the source that items share, such as an article. Intervals and tests then go by it."""
     prompt: str | None = None
     """jinja2 template of the question."""
     target: str | None = None
@@ -145,8 +155,24 @@ class CustomBenchmark(Frozen):
         check_plain(dict(options), "options")
         return options
 
+    @field_validator("scale")
+    @classmethod
+    def _low_and_high(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and not -LARGEST_SCORE <= scale[0] < scale[1] <= LARGEST_SCORE:
+            raise ValueError(f"the lowest and the highest score, such as [1, 5], within ±{LARGEST_SCORE:g}")
+        return scale
+
+    @property
+    def score_scale(self) -> tuple[float, float] | None:
+        """The scale that was declared, or that the scorer or the metric implies; None: no bounds are known."""
+        if self.python is None:
+            return None if self.scorer is not None and self.scorer.rules.kind == "measure" else UNIT_SCALE
+        return UNIT_SCALE if self.scale is None and self.metric == "accuracy" else self.scale
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        if self.python is not None and self.cluster is not None:
+            raise ValueError("`cluster` only together with `data`: it names a field of a line")
         if (self.data is None) == (self.python is None):
             raise ValueError("either `data` or `python`")
         if self.python is None:
@@ -154,9 +180,13 @@ class CustomBenchmark(Frozen):
         return self
 
     def _check_asked(self) -> None:
+        if self.scale is not None:
+            raise ValueError("`scale` only together with `python`: a scorer gives 0 to 1")
         if self.scorer is None:
             raise ValueError("a `scorer`, because there is `data`")
         if self.scorer.rules.kind == "measure":
+            if self.cluster is not None:
+                raise ValueError("no `cluster` with the scorer measured: the chunks of its text are a series")
             if self.prompt is not None or self.shots_data is not None:
                 raise ValueError("neither `prompt` nor `shots_data` with the scorer measured: its data is the text")
             return

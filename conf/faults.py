@@ -20,6 +20,8 @@ from typing import ParamSpec, TypeVar
 
 MOST_SHOWN = 1000
 """Most characters of each part of a message: values and names come from files, which hold any text."""
+NOT_UTF8 = "text in UTF-8 (some bytes are not)"
+RENAME = "Give the file or folder a name in UTF-8."
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -68,6 +70,11 @@ class BadInput(Exception):
     def __init__(self, faults: Fault | Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: it has no lone surrogate, as bytes of a wrong encoding become."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from conf.controls import escaped_json
 from conf.faults import BadInput, Fault
 
 _LEFTOVERS = ".*.part"
@@ -179,8 +180,11 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a JSON file atomically, readable for people: indented, and Japanese not escaped."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write a JSON file atomically, readable for people: indented, and Japanese not escaped.
+
+    Control characters are escaped: the file may be shown on a terminal, and repeats what others wrote.
+    """
+    write_text(path, escaped_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
 def exists(path: str | Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from conf.faults import BadInput, Fault, near_names
+from conf.faults import NOT_UTF8, RENAME, BadInput, Fault, is_utf8, near_names
 from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig, PublishedRecipes
 from conf.yaml_files import read_yaml
@@ -37,6 +37,9 @@ def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineCo
         BadInput: with every fault found.
     """
     values = _merge(read_yaml(Path(config_path) if config_path else DEFAULT_CONFIG, key="--config"), flags)
+    undecodable = [Fault(spelled(place), text, NOT_UTF8, RENAME) for place, text in _undecodable(values, ())]
+    if undecodable:
+        raise BadInput(undecodable)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
@@ -69,6 +72,18 @@ def dump_yaml(config: PipelineConfig) -> str:
     """Return the configuration as YAML, for `config.yaml` in the run directory."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return text
+
+
+def _undecodable(value: Any, place: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Yield each text with a lone surrogate, with its place: Python makes them of bytes that are not UTF-8."""
+    if isinstance(value, str) and not is_utf8(value):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _undecodable(below, (*place, str(key)))
+    elif isinstance(value, list | tuple):
+        for number, below in enumerate(value):
+            yield from _undecodable(below, (*place, number))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

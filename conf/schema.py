@@ -286,18 +286,61 @@ class Margins(Frozen):
 
     accuracy: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """Margin of right/wrong scores: 0.01 is one percentage point."""
+    relative: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Share of what the reference gets right beyond guessing that may be lost, for right/wrong scores: 0.05 is one in
+    twenty. "No worse" needs both this and `accuracy`. It is the stricter one if the reference gets less than
+    `accuracy` / `relative` right beyond guessing (20 points by default)."""
     ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
     """Margin of perplexity, on its logarithm: 0.01 is one percent."""
     judged: Annotated[float, Field(gt=0.0)] | None = None
     """Margin of scores on a scale of their own, such as 1 to 5, in points of that scale. None: the verdict of such a
-    benchmark can be "worse" or "undecided" but never "no worse", because nobody has said which loss is small."""
+    benchmark is "undecided", because nobody has said which loss is small. A loss that is shown is named."""
+    pooled: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Margin of the mean loss over the pooled benchmarks (see `tiers`): 0.01 is one percentage point on average."""
+
+
+PoolWeight = Annotated[float, Field(gt=0.0, le=1e6)]
+"""Weight of a benchmark in a mean. Only the ratios between weights matter."""
+
+
+class Tiers(Frozen):
+    """What the verdict of an arm asks of each benchmark (see `conf.tiers`). Set it before the run, never after.
+
+    Benchmarks are named as in results: a custom one by its `name`.
+    """
+
+    each: tuple[str, ...] | None = None
+    """Benchmarks that must each be no worse. None: all that are not in `inform`."""
+    pooled: Mapping[str, PoolWeight] | None = None
+    """Benchmarks that must be no worse on average: a list for equal weights, or a weight for each. None: all with
+    right or wrong answers that are not in `inform`, with equal weights. Empty: no claim on average."""
+    inform: tuple[str, ...] = ()
+    """Benchmarks that are shown, and that no verdict depends on."""
+
+    @field_validator("each", "inform", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_names(value) if isinstance(value, str) else value
+
+    @field_validator("pooled", mode="before")
+    @classmethod
+    def _equal_weights(cls, value: Any) -> Any:
+        names = split_names(value) if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return dict.fromkeys(names, 1.0)
+        return value
 
 
 class Statistics(Frozen):
-    """The margins of the verdicts, early stopping, and assumptions for the estimate of how small a loss a plan can
-    show."""
+    """The margins and tiers of the verdicts, how many items are planned, early stopping, and assumptions for how
+    small a loss a plan can show."""
 
     margins: Margins = Margins()
+    tiers: Tiers = Tiers()
+    planned_items: Count | None = None
+    """Most items per benchmark that you will ever look at; None: all items of the benchmark. Looks at fewer items share
+    the level of the verdict, so that you may raise `limit` up to here. Set it to your `limit` if that look is the only
+    one. It must be set before the first look and cannot be lowered afterwards."""
     early_stop: bool = False
     """True: if scores are right or wrong, a benchmark ends for an arm as soon as the verdict is certain. Intervals then
     hold at any number of items, and are 1.55 to 1.8 times as wide as without early stopping."""

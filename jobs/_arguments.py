@@ -7,8 +7,10 @@ they work.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, get_args
 
 from actors.recipes import match_recipe_at_end
@@ -25,6 +27,7 @@ from reporting.escape import hanging
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 MOST_FAULTS = 30
 """Most faults to print."""
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 MODEL_METAVAR = "[NAME=]MODEL"
 MODEL_HELP = (
     "model to quantize: a GGUF file (preferably f32, f16 or bf16; any part of a split one), the folder of a Hugging "
@@ -218,20 +221,26 @@ def refuse_later(arguments: argparse.Namespace) -> None:
     faults.stop_if_any()
 
 
-def in_words_of(parser: argparse.ArgumentParser, error: BadInput) -> BadInput:
-    """Return the same faults, with configuration keys in place of flags that the job does not have."""
-    own = {flag for action in parser._actions for flag in action.option_strings}
-    keys = {flag: key for key, flag in FLAGS.items() if flag not in own}
-    return BadInput([replace(fault, key=keys.get(fault.key, fault.key)) for fault in error.faults])
-
-
-def fail(error: BadInput, prog: str, renamed: Mapping[str, str] | None = None) -> int:
-    """Print bad input without a traceback, and return the exit code.
+def in_words_of(
+    parser: argparse.ArgumentParser, fault: Fault, renamed: Mapping[str, str] = MappingProxyType({})
+) -> Fault:
+    """Return the same fault without flags that the job does not have: its own in their place, or configuration keys.
 
     `renamed` maps flags of the main job to this job's own, if they have other names.
     """
-    complain(f"{prog}: bad input, nothing was started")
-    faults = [replace(fault, key=(renamed or {}).get(fault.key, fault.key)) for fault in error.faults]
+    own = {flag for action in parser._actions for flag in action.option_strings}
+    instead = {**{flag: key for key, flag in FLAGS.items()}, **renamed}
+
+    def reworded(text: str) -> str:
+        return _FLAG.sub(lambda found: found[0] if found[0] in own else instead.get(found[0], found[0]), text)
+
+    return replace(fault, key=reworded(fault.key), allowed=reworded(fault.allowed), next_step=reworded(fault.next_step))
+
+
+def fail(error: BadInput, parser: argparse.ArgumentParser, renamed: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Print bad input without a traceback, in the words of the job, and return the exit code."""
+    complain(f"{parser.prog}: bad input, nothing was started")
+    faults = [in_words_of(parser, fault, renamed) for fault in error.faults]
     lines = list(dict.fromkeys(map(str, faults)))  # jobs.evaluate finds a fault in its first file twice
     for line in lines[:MOST_FAULTS]:
         complain(f"  - {hanging(line)}")

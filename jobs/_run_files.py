@@ -1,7 +1,6 @@
 """The driver's own files in a run directory: configuration and plan at the start, the manifest at the end.
 
-Also what they tell about an earlier start of the same pipeline: whether it is finished, and which settings have
-changed since.
+Also whether an earlier start of the same pipeline has finished it.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from typing import Any
 from actors.llama import library
 from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
+from actors.orchestrator.looks import note_begun
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
-from actors.store import RunDirectory, exists, read_object, remove, write_json, write_text
+from actors.store import RunDirectory, exists, file_sha256, is_file, read_object, remove, write_json, write_text
 from conf import VERSION
 from conf.load import dump_yaml
 from conf.schema import PipelineConfig
@@ -42,6 +42,7 @@ def write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
     write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
     for directory in plan.directories:
         write_meta(directory)
+    note_begun(plan, request.config, run)
 
 
 def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, Any], ...], outcome: Ending) -> None:
@@ -56,6 +57,7 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": versions(),
             "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
+            "sha256": {str(path.relative_to(run.root)): file_sha256(path) for path in _data_files(run)},
             "failures": [dict(failure) for failure in failures],
             "notices": list(outcome.notices),
             "spared": list(outcome.spared),
@@ -64,15 +66,38 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
 
 
 def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Request) -> bool:
-    """Return True if the same plan has been carried out completely and all of its files still exist."""
-    manifest = read_object(run.manifest)
-    if manifest is None or not {"state", "plan_hash", "files"} <= manifest.keys():
+    """Return True if the same plan has been carried out completely, and all of its files are still as they were.
+
+    Of charts and documents, which people may edit, only the existence counts.
+    """
+    manifest = _manifest(run)
+    if manifest is None or manifest["state"] != "done" or manifest["plan_hash"] != plan.plan_hash:
         return False
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
-    needed -= set(manifest.get("spared", ()))
-    same = manifest["state"] == "done" and manifest["plan_hash"] == plan.plan_hash and needed <= done
-    documents = not request.make_documents or (exists(run.scorecard) and _has_methodology(run, request.config))
-    return bool(same and documents and all(exists(run.root / name) for name in manifest["files"]))
+    if not needed - set(manifest["spared"]) <= done or (read_object(run.progress) or {}).get("state") != "done":
+        return False
+    if not all(is_file(run.root / name) for name in (*manifest["files"], *manifest["sha256"])):
+        return False
+    if any(file_sha256(run.root / name) != sha256 for name, sha256 in manifest["sha256"].items()):
+        return False
+    documents = not request.make_documents or (is_file(run.scorecard) and _has_methodology(run, request.config))
+    return documents
+
+
+def _manifest(run: RunDirectory) -> dict[str, Any] | None:
+    """Return the manifest of an earlier start; None if it is missing or damaged, or from a version without hashes."""
+    manifest = read_object(run.manifest)
+    if manifest is None or not isinstance(manifest.get("sha256"), dict):
+        return None
+    names = (manifest.get("files"), manifest.get("spared"), list(manifest["sha256"].values()))
+    whole = all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in names)
+    return manifest if whole and {"state", "plan_hash"} <= manifest.keys() else None
+
+
+def _data_files(run: RunDirectory) -> list[Path]:
+    """Return the files of a finished run that programs read, and nobody edits."""
+    files = (run.config, run.plan, run.failures, run.comparison, run.analysis)
+    return [*(path for path in files if is_file(path)), *run.tables()]
 
 
 def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
@@ -82,30 +107,4 @@ def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
     before = read_yaml(run.config, key=str(run.config)).get("methodology")
     if config.methodology is None or before is None:
         return before is None and config.methodology is None
-    return run.methodology.read_text(encoding="utf-8") == read_methodology(config.methodology)
-
-
-def changed_margins(run: RunDirectory, config: PipelineConfig) -> list[str]:
-    """Return a notice if the run was started before with other margins, which must be set before results are seen."""
-    before = _settings_before(run).get("margins")
-    now = config.statistics.margins.model_dump()
-    if before is None or before == now:
-        return []
-    return [f"The margins were changed after this run was first started: {before} before, {now} now."]
-
-
-def _settings_before(run: RunDirectory) -> Mapping[str, Any]:
-    """Return the settings of the statistics when the run was last started; none if its plan is missing or damaged."""
-    settings = (read_object(run.plan) or {}).get("settings")
-    statistics = settings.get("statistics") if isinstance(settings, dict) else None
-    return statistics if isinstance(statistics, dict) else {}
-
-
-def looked_before(run: RunDirectory, config: PipelineConfig) -> list[str]:
-    """Return a notice if the run was started before with early stopping and its statistics no longer allow for that."""
-    if config.statistics.early_stop or not _settings_before(run).get("early_stop"):
-        return []
-    return [
-        "This run was started with --early-stop before. The intervals here do not allow for that: they are too narrow"
-        " if you went on because of the results that you saw then."
-    ]
+    return run.methodology.read_bytes() == read_methodology(config.methodology).encode()

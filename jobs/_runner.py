@@ -17,6 +17,7 @@ import ray
 from actors.llama import library
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers
+from actors.orchestrator.looks import history_notices
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.planning.published import settings_of
@@ -40,7 +41,7 @@ from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
 from jobs._ray import Stopped, connect, orchestrate, place_workers
 from jobs._request import Finished, Request
-from jobs._run_files import changed_margins, is_finished, looked_before, versions, write_manifest, write_start
+from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
 
 MIRROR_WITHIN_S = 30.0
@@ -136,8 +137,8 @@ def _carry_out(job: _Job, plan: Plan, announce: Callable[[Plan, RunDirectory], N
     request, run = job.request, job.run
     remove_leftovers(run)
     adopt(plan, run)
-    changed = (*changed_margins(run, request.config), *looked_before(run, request.config))
-    plan = replace(plan, notices=(*plan.notices, *changed))
+    history = history_notices(plan, request.config, run)
+    plan = replace(plan, notices=(*plan.notices, *history))
     done = find_done(plan)
     if is_finished(plan, run, done, request):
         return Finished(run, (), (), nothing_to_do=True)
@@ -147,7 +148,7 @@ def _carry_out(job: _Job, plan: Plan, announce: Callable[[Plan, RunDirectory], N
     while outcome.without_room:
         smaller = _with_smaller_caches(request, plan, run)
         if smaller is not None:
-            plan = replace(smaller, notices=(*smaller.notices, *changed))
+            plan = replace(smaller, notices=(*smaller.notices, *history))
             write_start(request, plan, run)
         # If caches cannot get smaller, everything that fits is done and the rest is recorded as failed.
         outcome = _follow(job, plan, ends_without_room=smaller is not None)

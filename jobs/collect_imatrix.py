@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):
             manifest = collect_in_processes(order, options.shards, counter.advance)
     except BadInput as error:
-        return arguments.fail(arguments.in_words_of(made, error), made.prog)
+        return arguments.fail(error, made)
     except QuantAssayError as error:
         complain(f"{made.prog}: {hanging(str(error))}")
         return arguments.EXIT_FAILED

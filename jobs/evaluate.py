@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return arguments.EXIT_DONE
         return pipeline.run(request, plan)
     except BadInput as error:
-        return arguments.fail(error, made.prog, RENAMED_FLAGS)
+        return arguments.fail(error, made, RENAMED_FLAGS)
     except OSError as error:  # before the start: downloads
         complain_of_disk(error)
         return arguments.EXIT_FAILED

@@ -21,6 +21,7 @@ from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan, seeds_of
+from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import disk_bytes, quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return arguments.EXIT_DONE
         return run(request, plan)
     except BadInput as error:
-        return arguments.fail(error, made.prog)
+        return arguments.fail(error, made)
     except OSError as error:  # before the start: downloads, and models that are converted
         complain_of_disk(error)
         return arguments.EXIT_FAILED
@@ -160,6 +161,7 @@ def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
         if model.dequantized_from
     ]
     lines += _indented(describe_precision(precision_of(plan, request.config), request.config.statistics))
+    lines += _indented(describe_pooled_precision(pooled_precision_of(plan, request.config)))
     lines += _indented(describe_early_stop(plan, request.config))
     lines.append("Watch it:")
     if request.environment.submission_id:
@@ -203,8 +205,10 @@ def closing(request: Request, finished: Finished) -> str:
 def describe_plan(plan: Plan, config: PipelineConfig) -> str:
     """Return the plan for `--dry-run`: arms with predicted sizes, benchmarks with numbers of items, and the cost."""
     lines = [f"Plan of {plan.pipeline_id} (nothing was started)", "", "Arms"]
+    references = {arm.reference for arm in plan.arms}
     for arm in plan.arms:
-        compared = f"against {arm.reference}" if arm.reference else "reference" if arm.order else "not compared"
+        compared = f"against {arm.reference}" if arm.reference else "not compared"
+        compared = "reference" if arm.name in references else compared
         imatrix = f", imatrix {arm.imatrix}" if arm.imatrix else ""
         size = "  an endpoint " if arm.endpoint else f"{arm.predicted_bytes / 2**20:10,.1f} MiB"
         lines.append(f"  {arm.name:24} {size}  {compared}{imatrix}")
@@ -218,6 +222,7 @@ def describe_plan(plan: Plan, config: PipelineConfig) -> str:
         )
     precision = describe_precision(precision_of(plan, config), config.statistics)
     lines += ["", *precision] if precision else []
+    lines += describe_pooled_precision(pooled_precision_of(plan, config))
     lines += describe_early_stop(plan, config)
     cost = sum(block.cost for block in plan.blocks)
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)

@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stoppable("Finished files are kept. Run the same command again to make the others."):
             failed = sum(not _make(order, f"[{number}/{len(orders)}]") for number, order in enumerate(orders, start=1))
     except BadInput as error:
-        return arguments.fail(arguments.in_words_of(made, error), made.prog)
+        return arguments.fail(error, made)
     except OSError as error:
         complain_of_disk(error)
         say("Finished files are kept. Free some disk space, and run the same command again to make the others.")
@@ -134,8 +134,11 @@ def _check_not_foreign(order: QuantizeOrder) -> None:
         return
     step = "Give the model another name (--model NAME=PATH), or choose another --output."
     if exists(files.manifest):
-        key = (read_object(files.manifest) or {}).get("key")  # a damaged manifest does not say whose file it is
-        if isinstance(key, dict) and key.get("model") != order.key["model"]:
+        key = (read_object(files.manifest) or {}).get("key")
+        if not isinstance(key, dict):
+            got = f"{files.gguf}, whose manifest is damaged: it may have been made from another model"
+            raise BadInput(Fault("--output", got, "a folder without files of this name", f"Remove it. Or: {step}"))
+        if key.get("model") != order.key["model"]:
             got = f"{files.gguf}, which was made from another model"
             raise BadInput(Fault("--output", got, "a folder without files of this name", step))
     elif not exists(files.log):  # an interrupted start leaves its log

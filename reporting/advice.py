@@ -1,7 +1,8 @@
-"""Advice on arms that are measurably worse than their reference, for the terminal summary and the report.
+"""Advice on arms that lose against their reference, for the terminal summary and the report.
 
-"Measurably worse" means that the whole 95% interval of the paired difference lies on the worse side of 0. An arm whose
-interval includes 0 is not called bad, and no arm is called good.
+An arm that loses more than the margin should be replaced. If a loss is shown and may lie within the margin, the advice
+says so. An arm that is shown to lose less than the margin gets no advice, and no arm is called good. In files older
+than verdicts, a loss is shown if the whole 95% interval of the paired difference lies on the worse side of 0.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from reporting.wording import Words
 
 @dataclass(frozen=True)
 class Worse:
-    """An arm, and the benchmarks on which it is measurably worse than its reference."""
+    """An arm, and the benchmarks on which it loses against its reference."""
 
     arm: str
     reference: str
     benchmarks: tuple[str, ...]
     made_here: bool
     """False if the arm is a file that was given: it can only be replaced by another file."""
+    beyond: bool = False
+    """Whether the loss is shown to exceed the margin. False: whether it does is open."""
 
 
 def worse_arms(comparison: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[Worse]:
-    """Return the measurably worse arms, in the order of the arms. Controls are left out.
+    """Return the arms that lose, in the order of the arms. Controls are left out.
+
+    An arm that loses more than the margin on some benchmarks is named once, with these benchmarks.
 
     Args:
         comparison: `quantization_comparison.json`.
@@ -36,12 +41,13 @@ def worse_arms(comparison: Mapping[str, Any], comparisons: Sequence[Mapping[str,
     for arm in comparison["arms"]:
         if (arm.get("budget") or {}).get("control"):
             continue  # a control is only for comparison
-        rows = [
-            row for row in comparisons if row["arm"] == arm["name"] and _is_worse(row["ci95"], higher[row["benchmark"]])
-        ]
-        if rows:
-            benchmarks = tuple(row["benchmark"] for row in rows)
-            found.append(Worse(arm["name"], rows[0]["reference"], benchmarks, arm.get("method") is not None))
+        rows = [row for row in comparisons if row["arm"] == arm["name"]]
+        beyond = [row for row in rows if row.get("verdict") == "worse"]
+        shown = beyond or [row for row in rows if _is_open_loss(row, higher[row["benchmark"]])]
+        if shown:
+            benchmarks = tuple(row["benchmark"] for row in shown)
+            made_here = arm.get("method") is not None
+            found.append(Worse(arm["name"], shown[0]["reference"], benchmarks, made_here, bool(beyond)))
     return found
 
 
@@ -55,15 +61,23 @@ def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
         )
     else:
         ja, en = "より大きい型のファイルを試すとよい", "try a file of a larger type"
+    if worse.beyond:
+        return words.say(
+            f"{worse.arm} は {names} で {worse.reference} から許容幅を超えて低下した。{ja}。",
+            f"{worse.arm} loses more than the margin against {worse.reference} on {names}: {en}.",
+            joint,
+        )
     return words.say(
-        f"{worse.arm} は {names} で {worse.reference} より悪い(差の95%区間が0を含まない)。{ja}。",
-        f"{worse.arm} is measurably worse than {worse.reference} on {names} (the interval excludes 0): {en}.",
+        f"{worse.arm} は {names} で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
+        f"問題を増やすか、{ja}。",
+        f"{worse.arm} loses against {worse.reference} on {names}, and whether it loses more than the margin is open:"
+        f" evaluate more items, or {en}.",
         joint,
     )
 
 
-def _is_worse(interval: Sequence[float] | None, higher_is_better: bool) -> bool:
-    if interval is None:
+def _is_open_loss(row: Mapping[str, Any], higher_is_better: bool) -> bool:
+    if row["ci95"] is None or row.get("verdict") == "no_worse":
         return False
-    low, high = interval
+    low, high = row["ci95"]
     return bool(high < 0) if higher_is_better else bool(low > 0)

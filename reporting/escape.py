@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import re
 
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
-    "\U000e0000-\U000e007f]"
-)
+from conf.controls import CONTROLS, escaped_json
+
 _MARKUP = re.compile(
     r"[\\`*\[\]<>#|~&$@{}]"  # structure at any position
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, but not inside a word
@@ -28,7 +26,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+~/=,: -]*[A-Za-z0-9_.+~/=,:-]")
 def visible(text: str) -> str:
     """Return `text` with control and invisible characters shown as code points, tabs as spaces, line ends as LF."""
     text = text.replace("\r\n", "\n").replace("\t", "    ")
-    return _CONTROLS.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
+    return CONTROLS.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
 
 
 def hanging(text: str, indent: str = "    ") -> str:
@@ -38,11 +36,7 @@ def hanging(text: str, indent: str = "    ") -> str:
 
 def json_line(value: object) -> str:
     """Return a value as one line of JSON without a control or invisible character. It is read back unchanged."""
-    return _CONTROLS.sub(_json_escape, json.dumps(value, ensure_ascii=False))
-
-
-def _json_escape(match: re.Match[str]) -> str:
-    return json.dumps(match.group())[1:-1]
+    return escaped_json(json.dumps(value, ensure_ascii=False))
 
 
 def one_line(text: str, limit_chars: int = 80) -> str:

@@ -87,6 +87,12 @@ class Findings:
         return None if self.analysis is None else self.analysis.get("early_stop")
 
     @property
+    def shares_level(self) -> bool:
+        """True if some comparison was looked at before, or covers only a part of its planned items."""
+        looks = [row["look"] for row in self.comparisons if row.get("look")]
+        return any(look["number"] > 1 or look["n_items"] < look["planned_items"] for look in looks)
+
+    @property
     def sequential_comparisons(self) -> list[Json]:
         """The comparisons that could end early, in the order of the benchmarks."""
         rows = (row for benchmark in self.benchmarks for row in self.compared(benchmark["name"]))
@@ -194,3 +200,8 @@ def _read_parquet(path: Path) -> pl.DataFrame:
             "--results", str(path), f"a complete parquet file ({error})", "Write the results again, or delete the file."
         )
         raise BadInput(fault) from error
+
+
+def unscored_of(row: Json) -> int:
+    """Return the unscored records of the arm and of the reference in one comparison; 0 in older files."""
+    return int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)

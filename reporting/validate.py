@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -53,10 +53,26 @@ def validate(kind: Kind, value: Any) -> None:
         raise InvalidDocument(kind, tuple(faults[:_MOST_FAULTS]))
 
 
+def fits_entry(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
+    """Return whether values can be fields of an entry of the list `name` in a file of this kind."""
+    return all(_field_validator(kind, name, field).is_valid(value) for field, value in values.items())
+
+
+@cache
+def _field_validator(kind: Kind, name: str, field: str) -> Draft202012Validator:
+    schema = _schema(kind)
+    found = schema["properties"][name]["items"]["properties"].get(field, True)
+    return Draft202012Validator({"$defs": schema.get("$defs", {}), "allOf": [found]})
+
+
 @cache
 def _validator(kind: Kind) -> Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    return Draft202012Validator(schema)
+    return Draft202012Validator(_schema(kind))
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def _message(error: ValidationError) -> str:

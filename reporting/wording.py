@@ -183,6 +183,8 @@ class Scale:
         return f"[{low}, {high}]"
 
 
+RIGHT_OR_WRONG = Scale(percent=True, digits=1)
+"""Of means of right and wrong answers."""
 _FRACTIONS = ("accuracy", "acc", "exact_match", "score")
 
 

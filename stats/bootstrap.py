@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stats.clusters import Labels, cluster_totals
+from stats.grouped import LARGE, grouped_rows
 from stats.intervals import TAIL, Floats, Interval
 from stats.reasons import Reason
 
@@ -43,11 +44,24 @@ def resampled_totals(
         Shape (draws, k).
     """
     units = cluster_totals(columns, clusters)  # (units, k)
+    if units.shape[0] > LARGE:
+        return _grouped_totals(units, rng, draws)
     totals = np.empty((draws, units.shape[1]))
     done = 0
     for counts in _counts(units.shape[0], rng, draws):
         totals[done : done + counts.shape[0]] = counts @ units
         done += counts.shape[0]
+    return totals
+
+
+def _grouped_totals(units: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Return the totals by drawing how often each distinct row occurs. All columns are those of one arm."""
+    rows, sizes = grouped_rows(units)
+    totals = np.empty((draws, units.shape[1]))
+    step = max(1, _CHUNK // sizes.size)
+    for first in range(0, draws, step):
+        part = totals[first : first + step]
+        part[:] = rng.multinomial(units.shape[0], sizes / units.shape[0], size=part.shape[0]) @ rows
     return totals
 
 

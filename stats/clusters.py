@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_quantile, wilson
+from stats.intervals import SMALL_N, TAIL, Floats, Interval, Z, all_equal, clamp, near_an_end, t_quantile, wilson
 from stats.reasons import Reason
 
 FEW_CLUSTERS = 10
@@ -48,7 +48,9 @@ def cluster_totals(columns: Floats, clusters: Labels | None) -> Floats:
     return totals
 
 
-def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
+def clustered_ratio(
+    totals: Floats, weights: Floats, clusters: Labels | None = None, tail: float = TAIL
+) -> ClusteredRatio | Reason:
     """Return the ratio of two totals with its standard error by cluster.
 
     The standard error is linearised, and the interval is a t interval with C-1 degrees of freedom.
@@ -61,6 +63,7 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
         totals: shape (items,): scores, or sums over the tokens of a chunk.
         weights: shape (items,): 1, or numbers of tokens. Their sum is positive.
         clusters: label of each item's cluster, shape (items,). None: each item is its own cluster.
+        tail: the quantile of the interval's ends (`stats.intervals.t_interval`).
     """
     if totals.size == 0:
         return Reason.NO_SCORED_ITEMS
@@ -75,16 +78,17 @@ def clustered_ratio(totals: Floats, weights: Floats, clusters: Labels | None = N
     standard_error = math.sqrt(spread) / weight
     if all_equal(np.append(residuals, 0.0)):
         return ClusteredRatio(ratio, Reason.ZERO_VARIANCE, Reason.ZERO_VARIANCE, n_clusters)
-    half = t_quantile(n_clusters - 1) * standard_error
+    half = t_quantile(n_clusters - 1, tail) * standard_error
     return ClusteredRatio(ratio, standard_error, Interval(ratio - half, ratio + half, "t_clustered"), n_clusters)
 
 
 def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion: bool) -> Interval | Reason:
     """Return the interval of estimand A (`stats.intervals`) for items that share sources.
 
-    For a proportion with few items or without any spread, the result is Wilson's interval. Its number of items is then
-    the effective number that corresponds to the clustered standard error, reduced by the t factor (Korn and Graubard
-    1998, Survey Methodology 24:193). If nothing varies, it is the number of clusters.
+    For a proportion with few items, close to 0 or 1, or without any spread, the result is Wilson's interval. Its number
+    of items is then the effective number that corresponds to the clustered standard error, reduced by the t factor
+    (Korn and Graubard 1998, Survey Methodology 24:193). If nothing varies, it is the number of clusters. Close to 0 or
+    1 means that few clusters are not all wrong, or not all right.
 
     Args:
         item_means: shape (items,), no NaN.
@@ -101,7 +105,8 @@ def clustered_mean_interval(item_means: Floats, clusters: Labels, *, proportion:
     mean = min(1.0, max(0.0, found.estimate))
     if isinstance(found.standard_error, Reason):
         return _as_clustered(wilson(mean, found.n_clusters))
-    if item_means.size >= SMALL_N:
+    sizes = cluster_totals(np.ones((item_means.size, 1)), clusters)[:, 0]
+    if item_means.size >= SMALL_N and not near_an_end(cluster_totals(item_means[:, None], clusters)[:, 0] / sizes):
         assert isinstance(found.interval, Interval)
         return clamp(found.interval, 0.0, 1.0)
     effective = min(float(item_means.size), mean * (1 - mean) / found.standard_error**2)

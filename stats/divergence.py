@@ -1,8 +1,10 @@
 """How far an arm's predictions are from the reference's: means per token over chunks of text, by cluster.
 
 Estimand: the mean per token over all text of the kind. Tokens of one chunk are not independent, so the sample consists
-of chunks (or of the documents that they come from). The intervals are those of `stats.clusters` for a ratio of totals
-to tokens. Every function takes one number per chunk, never a whole vocabulary.
+of chunks (or of the documents that they come from). Neighbouring chunks of one text are alike, so the interval of an
+arm's own value takes their order into account (`stats.series`). The ratio of two perplexities is a paired difference,
+in which that similarity cancels: its interval takes chunks as independent. If documents are known, all intervals are
+by document (`stats.clusters`). Every function takes one number per chunk, never a whole vocabulary.
 
 KLD is descriptive. It has no margin and no verdict.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from stats.clusters import ClusteredRatio, Labels, clustered_ratio
 from stats.intervals import Floats, Interval, clamp
 from stats.reasons import Reason
+from stats.series import series_ratio
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,15 @@ class PerplexityRatio:
 def mean_per_token(sums: Floats, tokens: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
     """Return the mean per token of a quantity that is summed by chunk: KLD, or the loss itself.
 
-    For the difference of two arms, paired by chunk, pass the difference of their sums.
-
     Args:
-        sums: shape (chunks,), in nats.
+        sums: shape (chunks,), in nats, in text order.
         tokens: scored tokens of each chunk, shape (chunks,). Chunks with 0 tokens (of a class of tokens) are left out.
-        clusters: document of each chunk, shape (chunks,). None: chunks are the clusters.
+        clusters: document of each chunk, shape (chunks,). None: the chunks are a series.
     """
     used = tokens > 0
-    return clustered_ratio(sums[used], tokens[used], None if clusters is None else clusters[used])
+    if clusters is None:
+        return series_ratio(sums[used], tokens[used])
+    return clustered_ratio(sums[used], tokens[used], clusters[used])
 
 
 def agreement(top_agree: Floats, tokens: Floats, clusters: Labels | None = None) -> ClusteredRatio | Reason:
@@ -65,9 +68,11 @@ def perplexity_ratio(
         nll_sums: sums of the arm, in nats, shape (chunks,).
         reference_nll_sums: sums of the reference, in nats, shape (chunks,).
         tokens: scored tokens of each chunk, the same for both, shape (chunks,).
-        clusters: as in `mean_per_token`.
+        clusters: document of each chunk, shape (chunks,). None: chunks are the clusters.
     """
-    found = mean_per_token(nll_sums - reference_nll_sums, tokens, clusters)
+    used = tokens > 0
+    differences = (nll_sums - reference_nll_sums)[used]
+    found = clustered_ratio(differences, tokens[used], None if clusters is None else clusters[used])
     if isinstance(found, Reason):
         return found
     interval = found.interval

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stats.intervals import SMALL_N, Floats, Interval, Z, all_equal, clamp, t_interval, t_quantile, wilson
+from stats.intervals import Floats, Interval, Z, clamp, mean_interval, t_quantile
 from stats.proportions import clopper_pearson, uniform_posterior
 from stats.reasons import Reason
 
 FEW_EVENTS = 10
-"""With fewer items that have an event, a t interval of the event's rate is too short."""
+"""If losses and gains differ in fewer items, the delta method's interval of their odds is too short."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,7 @@ def _pairs(one: Floats, other: Floats, *, different_seeds: bool) -> NDArray[np.f
 def rate(shares: Floats) -> Rate | Reason:
     """Return the mean over items of shares in [0, 1], with its interval.
 
-    The interval is Clopper and Pearson's if each item either flipped or not; Wilson's if few items flipped or there are
-    few items; otherwise Student's t.
+    The interval is Clopper and Pearson's if each item either flipped or not, otherwise that of any proportion.
 
     Args:
         shares: shape (items,), no NaN.
@@ -123,9 +122,7 @@ def rate(shares: Floats) -> Rate | Reason:
     value = float(np.mean(shares))
     if is_binary(shares):
         return Rate(value, clopper_pearson(int(shares.sum()), n))
-    if n < SMALL_N or np.count_nonzero(shares) < FEW_EVENTS or all_equal(shares):
-        return Rate(value, wilson(min(1.0, value), n))
-    return Rate(value, clamp(t_interval(shares), 0.0, 1.0))
+    return Rate(value, mean_interval(np.minimum(shares, 1.0), proportion=True))
 
 
 def odds_ratio(lost: Floats, gained: Floats) -> Rate | Reason:

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stats.clusters import Labels, clustered_ratio
-from stats.intervals import Floats, Interval, all_equal, clamp, t_interval, wilson
+from stats.intervals import TAIL, Floats, Interval, all_equal, clamp, t_interval, wilson
 from stats.reasons import Reason
 
 FEW_DIFFERENCES = 10
@@ -87,7 +87,7 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
     Returns:
         The pairing, or `PLANNED_SETS_DIFFER`.
     """
-    if set(arm["item_id"]) != set(reference["item_id"]):
+    if not arm["item_id"].sort().equals(reference["item_id"].sort()):
         return Reason.PLANNED_SETS_DIFFER
     both = arm.join(reference, on="item_id", how="inner", suffix="_reference").sort("item_id")
     scored = pl.col("mean").is_not_null() & pl.col("mean_reference").is_not_null()
@@ -133,15 +133,17 @@ def paired_difference(differences: Floats, *, proportion: bool, clusters: Labels
     return PairedDifference(mean, interval, cohens_d(differences), n, n_units)
 
 
-def difference_interval(differences: Floats, *, proportion: bool, clusters: Labels | None = None) -> Interval | Reason:
-    """Return the 95% interval of the mean difference.
+def difference_interval(
+    differences: Floats, *, proportion: bool, clusters: Labels | None = None, tail: float = TAIL
+) -> Interval | Reason:
+    """Return the interval of the mean difference: the 95% interval, or with a larger `tail` a wider one.
 
     The interval is Student's t over items, or over clusters of items. The exception is a proportion with fewer than ten
     items that differ: with few flips among many items the t interval would be too short, and with no flips it would
     have no width. With clusters that exception uses their number instead of the number of items, because all flips may
     come from one source.
 
-    Args: as in `paired_difference`.
+    Args: as in `paired_difference`; `tail` as in `stats.intervals.t_interval`.
     """
     n = differences.size
     if n == 0:
@@ -150,33 +152,35 @@ def difference_interval(differences: Floats, *, proportion: bool, clusters: Labe
         if n == 1:
             return Interval(-1.0, 1.0, "score_range")
         if np.count_nonzero(differences) < FEW_DIFFERENCES or all_equal(differences):
-            return wilson_of_gains_and_losses(differences, None if clusters is None else np.unique(clusters).size)
+            n_units = None if clusters is None else np.unique(clusters).size
+            return wilson_of_gains_and_losses(differences, n_units, tail)
     if clusters is not None:
-        found = clustered_ratio(differences, np.ones(n), clusters)
+        found = clustered_ratio(differences, np.ones(n), clusters, tail)
         assert not isinstance(found, Reason)
         if isinstance(found.interval, Interval):
             return clamp(found.interval, -1.0, 1.0) if proportion else found.interval
         return Interval(-1.0, 1.0, "score_range") if proportion else found.interval
     if proportion:
-        return clamp(t_interval(differences), -1.0, 1.0)
+        return clamp(t_interval(differences, tail), -1.0, 1.0)
     if n == 1:
         return Reason.ONE_ITEM
-    return Reason.ZERO_VARIANCE if all_equal(differences) else t_interval(differences)
+    return Reason.ZERO_VARIANCE if all_equal(differences) else t_interval(differences, tail)
 
 
-def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None) -> Interval:
+def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None, tail: float = TAIL) -> Interval:
     """Return `wilson_of_shares` for the gains and losses among differences.
 
     Args:
         differences: in [-1, 1], shape (n,), n >= 1.
         n_units: number of clusters if items share sources. None: n.
+        tail: as in `stats.intervals.t_interval`.
     """
     gain = float(np.mean(np.maximum(differences, 0.0)))
     loss = float(np.mean(np.maximum(-differences, 0.0)))
-    return wilson_of_shares(gain, loss, differences.size if n_units is None else n_units)
+    return wilson_of_shares(gain, loss, differences.size if n_units is None else n_units, tail)
 
 
-def wilson_of_shares(gain: float, loss: float, n: float) -> Interval:
+def wilson_of_shares(gain: float, loss: float, n: float, tail: float = TAIL) -> Interval:
     """Return the interval of a mean difference from the Wilson intervals of its gains and its losses.
 
     The mean difference is gains minus losses, with G = mean(max(d, 0)) and L = mean(max(-d, 0)), two shares of one
@@ -188,8 +192,9 @@ def wilson_of_shares(gain: float, loss: float, n: float) -> Interval:
         gain: G, in [0, 1].
         loss: L, in [0, 1].
         n: number of items.
+        tail: as in `stats.intervals.t_interval`.
     """
-    of_gain, of_loss = wilson(gain, n), wilson(loss, n)
+    of_gain, of_loss = wilson(gain, n, tail), wilson(loss, n, tail)
     spread = (1 - gain) * (1 - loss)
     correlation = -math.sqrt(gain * loss / spread) if spread > 0 else 0.0
     below = _combined_half_width(gain - of_gain.low, of_loss.high - loss, correlation)

@@ -5,8 +5,8 @@ other sign. The two-sided p value is the share of sign assignments whose sum is 
 observed sum. With one run of right/wrong answers this is McNemar's exact test.
 
 Scores with few whole steps (right/wrong over R repeats) are tested exactly, by convolving the items' two-point
-distributions on their common grid. Continuous scores are tested with random sign assignments. Items that share a source
-flip together, as the sum of their differences.
+distributions on their common grid; if all steps are equal, by the binomial distribution. Continuous scores are tested
+with random sign assignments. Items that share a source flip together, as the sum of their differences.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
+
+from stats.grouped import LARGE, grouped_rows
 
 DRAWS = 10_000
 """Random sign assignments of the Monte Carlo form. At p = .05 the p value then has a standard error of .002."""
@@ -62,6 +65,10 @@ def _exact_test(differences: Floats) -> PermutationTest | None:
     moved = np.abs(differences)
     if moved.size == 0:
         return PermutationTest(1.0, "sign_flip_exact")
+    if float(np.ptp(moved)) <= _WHOLE * float(moved.max()):
+        plus = int(np.count_nonzero(differences > 0))
+        tail = float(special.bdtr(min(plus, moved.size - plus), moved.size, 0.5))
+        return PermutationTest(min(1.0, 2 * tail), "sign_flip_exact")
     steps = _whole_steps(moved)
     if steps is None or steps.size * int(steps.sum()) * 2 > _LARGEST_WORK:
         return None
@@ -104,6 +111,8 @@ def _monte_carlo_p(columns: Floats, rng: np.random.Generator) -> list[float]:
     # Sums that differ only by rounding count as equal.
     thresholds = np.abs(columns.sum(axis=0)) - 1e-12 * np.abs(columns).sum(axis=0)  # (arms,)
     extreme, done = np.zeros(columns.shape[1], dtype=np.int64), 0
+    if columns.shape[0] > LARGE:
+        return [_grouped_p(column, threshold, rng) for column, threshold in zip(columns.T, thresholds, strict=True)]
     rows = max(1, _CHUNK // columns.shape[0])
     while done < DRAWS:
         count = min(rows, DRAWS - done)
@@ -111,3 +120,13 @@ def _monte_carlo_p(columns: Floats, rng: np.random.Generator) -> list[float]:
         extreme += np.count_nonzero(np.abs(signs @ columns) >= thresholds, axis=0)
         done += count
     return [float(p) for p in (1 + extreme) / (1 + DRAWS)]
+
+
+def _grouped_p(differences: Floats, threshold: float, rng: np.random.Generator) -> float:
+    """Return the same for one arm: of c equal sizes s, the signed sum is s·(2·Bin(c, ½) - c)."""
+    squares, counts = grouped_rows(differences[:, None] ** 2)
+    extreme, step = 0, max(1, _CHUNK // counts.size)
+    for first in range(0, DRAWS, step):
+        plus = rng.binomial(counts, 0.5, size=(min(step, DRAWS - first), counts.size))
+        extreme += int(np.count_nonzero(np.abs((2 * plus - counts) @ np.sqrt(squares[:, 0])) >= threshold))
+    return (1 + extreme) / (1 + DRAWS)

@@ -61,8 +61,3 @@ def discordance_bounds(discordance: float, n_runs: int) -> tuple[float, float]:
         n_runs: repeats of each item, 1 if nothing is sampled.
     """
     return discordance / n_runs, discordance
-
-
-def runs_needed(variance_of_one_run: float, allowed: float) -> int:
-    """Return the repeats after which sampling noise adds at most `allowed` to the variance of an item's difference."""
-    return math.ceil(variance_of_one_run / allowed)

@@ -13,6 +13,10 @@ import polars as pl
 SCORED = ("correct", "wrong", "measured")
 """Outcomes that carry a value. `unscored` carries none: it is counted, and never taken as a zero."""
 
+NEVER_ASKED = ("context_too_long", "empty_prompt", "chat_template_failed")
+"""Reasons of unscored records that follow from the item's prompt, before any model answers. If they hold in both arms,
+the item hides no loss."""
+
 ARM_AND_BENCHMARK = ["arm", "benchmark"]
 
 

@@ -20,10 +20,13 @@ in the fixed order. It uses only the items before the first one that is still to
 quick to answer do not count earlier. Items that are unscored in either arm are left out. The function is pure and takes
 at most a tenth of a second. Once it has decided, it decides the same for any longer prefix.
 
-Margin and level are those of one benchmark, with one addition. A verdict over all benchmarks calls an arm worse only if
-its p value survives Holm's adjustment, so stopping before that is too early. Therefore `worse` is decided only once the
-sequence lies beyond the margin and the loss has a p value (`sequence_p_value`) that would survive even if the p values
-of all other benchmarks were large. `no_worse` must hold on every benchmark, so it needs no adjustment.
+Margin and level are those of one benchmark, with two additions. A verdict over all benchmarks calls an arm worse only
+if its p value survives Holm's adjustment, so stopping before that is too early. Therefore `worse` is decided only once
+the p value of a loss beyond the margin (`sequence_p_beyond`) would survive even if those of all other benchmarks
+were large. `no_worse` must hold on every benchmark, so it needs no adjustment. But it needs what `stats.guards` asks
+for: it must also hold if unscored records count against the arm, the arm must keep its share of what the reference
+gets right, and the reference must lie neither at the floor nor at the ceiling. All of these are bets that run beside
+the first.
 
 Items that share a source are not independent draws, and unbounded scores (perplexity) have no betting sequence. Such
 benchmarks run to their end.
@@ -46,8 +49,6 @@ FRACTIONS = np.array([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.9])
 From 300 to 5000 items the interval is 1.55 to 1.8 times as wide as the one for a fixed number of items, whether none or
 40% of the answers flip. Ten other sets of fractions, finer or coarser, made it wider."""
 _BISECTIONS = 50
-_MOST_ITEMS = 10**9
-"""A larger number of items counts as "never"."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,36 @@ class EarlyDecision:
 
 
 @dataclass(frozen=True)
+class Guards:
+    """What "no worse" needs beside the margin: see `stats.guards`. One value per item, in the fixed order."""
+
+    worst: Floats
+    """Differences if unscored records count against the arm, shape (planned,). NaN if no arm was asked the item."""
+    kept: Floats
+    """What is kept beyond the share to keep, shape (planned,); NaN where the differences are."""
+    worst_kept: Floats
+    """`kept` if unscored records count against the arm, shape (planned,); NaN where `worst` is."""
+    reference: Floats
+    """Scores of the reference, 1 is right, shape (planned,); NaN where the differences are."""
+    chance: float
+    """Share of right answers that guessing gives."""
+
+    def hold(self, n: int, margin: float, threshold: float) -> NDArray[np.bool_]:
+        """Return after which of the first n items all of them hold, shape (n,)."""
+
+        def above(values: Floats, mean: float) -> NDArray[np.bool_]:
+            won: NDArray[np.bool_] = log_wealth(_without_gaps(values[:n], mean), mean, above=True) >= threshold
+            return won
+
+        floor = self.chance + margin
+        if floor >= 1:
+            return np.zeros(n, dtype=np.bool_)
+        found = above((self.worst + 1) / 2, (1 - margin) / 2) & above((self.kept + 1) / 2, 0.5)
+        found &= above((self.worst_kept + 1) / 2, 0.5)
+        return found & above(self.reference, floor) & ~above(self.reference, 1 - margin)
+
+
+@dataclass(frozen=True)
 class InOrder:
     """A decision, and how far into the fixed order it looked."""
 
@@ -75,12 +106,18 @@ class InOrder:
 
 
 def decide_in_order(
-    differences: Floats, ended: NDArray[np.bool_], *, margin: float, n_tests: int = 1, bound: float = 1.0
+    differences: Floats,
+    ended: NDArray[np.bool_],
+    *,
+    margin: float,
+    n_tests: int = 1,
+    bound: float = 1.0,
+    guards: Guards | None = None,
 ) -> InOrder:
     """Decide from what is known so far of the planned items.
 
     An item that was given up (its block failed) counts as ended without a difference, and is left out like an unscored
-    one. As with a fixed number of items, a failure is assumed to be unrelated to the score that it hides.
+    one. The guards count it against the arm.
 
     Args:
         differences: arm minus reference in the fixed random order, positive is better; shape (planned,), NaN if
@@ -89,11 +126,15 @@ def decide_in_order(
         margin: δ, 0 < δ < bound.
         n_tests: number of benchmarks on which the arm is compared.
         bound: as in `decide_early`.
+        guards: what "no worse" needs beside the margin. None: nothing.
     """
     n_known = differences.size if ended.all() else int(np.argmin(ended))
     places = np.flatnonzero(~np.isnan(differences[:n_known]))
+    allowed = None
+    if guards is not None:
+        allowed = guards.hold(n_known, margin, math.log(2 / (1 - CONFIDENCE)))[places]
     decision = decide_early(
-        differences[places], margin=margin, n_planned=differences.size, n_tests=n_tests, bound=bound
+        differences[places], margin=margin, n_planned=differences.size, n_tests=n_tests, bound=bound, allowed=allowed
     )
     if decision.verdict is Verdict.UNDECIDED:
         return InOrder(decision, n_known)
@@ -109,6 +150,7 @@ def decide_early(
     n_tests: int = 1,
     bound: float = 1.0,
     confidence: float = CONFIDENCE,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> EarlyDecision:
     """Find the smallest number of items at which the verdict is decided.
 
@@ -120,13 +162,14 @@ def decide_early(
         n_tests: number of benchmarks among which Holm's method adjusts the p values of losses.
         bound: the largest difference that the scale allows: 1 for shares of right answers, 4 for scores from 1 to 5.
         confidence: confidence of the two-sided sequence. The verdict uses 0.95.
+        allowed: after which items the arm may be called no worse, shape (n,). None: after all of them.
     """
     unit = _to_unit(differences, bound)
     threshold = math.log(2 / (1 - confidence))
     edge = (1 - margin / bound) / 2  # the position of a difference of -δ on [0, 1]
     above = log_wealth(unit, edge, above=True) >= threshold
-    below = log_wealth(unit, edge, above=False) >= threshold
-    below &= log_wealth(unit, 0.5, above=False) >= threshold + math.log(n_tests)
+    above &= True if allowed is None else allowed
+    below = log_wealth(unit, edge, above=False) >= threshold + math.log(n_tests)
     found = np.flatnonzero(above | below)
     if found.size == 0:
         n, verdict = differences.size, Verdict.UNDECIDED
@@ -153,6 +196,19 @@ def sequence_p_value(differences: Floats, *, bound: float = 1.0) -> float:
     return min(1.0, 2 * math.exp(-max(_final_log_wealth(unit, 0.5, above=side) for side in (True, False))))
 
 
+def sequence_p_beyond(differences: Floats, margin: float, *, bound: float = 1.0) -> float:
+    """Return the one-sided p value of "the mean difference is at least -margin": 1 / the wealth against it.
+
+    It is valid for any rule of stopping, and at most 2.5% exactly if the sequence's interval lies below the margin.
+
+    Args: as in `decide_early`.
+    """
+    unit = _to_unit(differences, bound)
+    if unit.size == 0:
+        return 1.0
+    return min(1.0, math.exp(-_final_log_wealth(unit, (1 - margin / bound) / 2, above=False)))
+
+
 def mean_sequence(means: Floats) -> Interval:
     """Return the sequence's interval of a mean of scores on [0, 1]: the one to report for an arm by itself.
 
@@ -161,36 +217,6 @@ def mean_sequence(means: Floats) -> Interval:
     """
     found = confidence_sequence(2 * means - 1)
     return Interval((found.low + 1) / 2, (found.high + 1) / 2, found.method)
-
-
-def items_to_decide(differences: Floats, *, margin: float, n_tests: int = 1) -> int | None:
-    """Return the number of items at which the sequence would decide, if differences go on in the same proportions.
-
-    There is no 80% probability behind this number, unlike the one for a fixed number of items. About half of such runs
-    would take longer. None: the sequence would never decide.
-
-    Args: as in `decide_early`, with a bound of 1 and undecided so far.
-    """
-    if differences.size == 0:
-        return None
-    unit, threshold, edge = _to_unit(differences, 1.0), math.log(2 / (1 - CONFIDENCE)), (1 - margin) / 2
-    no_worse = _log_wealth_by_fraction(unit, edge, above=True)
-    beyond, shown = _log_wealth_by_fraction(unit, edge, above=False), _log_wealth_by_fraction(unit, 0.5, above=False)
-
-    def decides(n: int) -> bool:
-        times = n / differences.size
-        worse = _log_mean(beyond * times) >= threshold and _log_mean(shown * times) >= threshold + math.log(n_tests)
-        return worse or _log_mean(no_worse * times) >= threshold
-
-    low, high = differences.size, differences.size + 1
-    while not decides(high):
-        low, high = high, high * 2
-        if high > _MOST_ITEMS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return high
 
 
 def confidence_sequence(differences: Floats, *, bound: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
@@ -255,6 +281,12 @@ def _log_wealth_by_fraction(unit: Floats, mean: float, *, above: bool) -> Floats
 
 def _log_mean(totals: Floats) -> float:
     return float(np.logaddexp.reduce(totals)) - math.log(FRACTIONS.size)
+
+
+def _without_gaps(values: Floats, mean: float) -> Floats:
+    """Replace NaN by the candidate mean, on which no bet gains or loses."""
+    filled: Floats = np.where(np.isnan(values), mean, values)
+    return filled
 
 
 def _to_unit(differences: Floats, bound: float) -> Floats:

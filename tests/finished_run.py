@@ -136,7 +136,13 @@ def _comparison() -> dict[str, Any]:
 
 def _analysis() -> dict[str, Any]:
     row = {"arm": ARMS[1], "reference": ARMS[0], "benchmark": "gsm8k", "metric": "score"}
-    return {"schema_version": 1, "comparisons": [{**row, "difference": -0.1, "ci95": [-0.3, 0.1], "cohens_d": None}]}
+    claim = {"arm": ARMS[1], "reference": ARMS[0], "difference": -0.05, "ci95": [-0.2, 0.1], "verdict": "no_worse"}
+    return {
+        "schema_version": 1,
+        "comparisons": [{**row, "difference": -0.1, "ci95": [-0.3, 0.1], "cohens_d": None}],
+        "pooled": [{**claim, "decides": False, "benchmarks": [{"benchmark": "gsm8k", "weight": 1.0}]}],
+        "verdicts": [{"arm": ARMS[1], "verdict": "undecided", "on_average": "no_worse"}],
+    }
 
 
 PERPLEXITY = math.exp(1.5)

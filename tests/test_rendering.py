@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import resource
-import signal
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from actors.rendering import Renderer, RenderLimits, TemplateFailed, TemplateOverLimit
@@ -45,10 +44,10 @@ GROW = "{%% set ns = namespace(x=%s) %%}{%% for i in range(99) %%}\n{%% set ns.x
         (GROW % ("'ab'", "+"), "line 2: .* MiB of memory"),
         (GROW % ("[1]", "+"), "line 2: .* MiB of memory"),
         ("{% macro f(x) %}\n{{ f(x) }}{% endmacro %}{{ f(1) }}", "line 2: .*without end"),
-        ("{% block a %}\n{{ self.a() }}{% endblock %}", "line 2: .*without end"),
+        ("{% block a %}\n{{ self.a() }}{% endblock %}", "line [12]: .*without end"),
         ("{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}", "line 1: .*without end"),
         ("\n{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "line 2: .*nested too deeply"),
-        ("{% for i in range(99999) %}\n{{ 'abc' * 9999 }}{% endfor %}", "line 2: .*far longer than the messages"),
+        ("{% for i in range(99999) %}\n{{ 'abc' * 9999 }}{% endfor %}", "line 2: .*far longer than what it is given"),
     ],
 )
 def test_a_template_that_passes_a_limit_ends_and_the_next_is_rendered(
@@ -59,6 +58,11 @@ def test_a_template_that_passes_a_limit_ends_and_the_next_is_rendered(
         raise _failed(one(renderer, template))
     assert time.monotonic() - started < 30
     assert one(renderer, FINE) == "['hi']"
+
+
+def child_of(renderer: Renderer) -> psutil.Process:
+    assert renderer._process._process is not None
+    return psutil.Process(renderer._process._process.pid)
 
 
 def _failed(found: str | TemplateFailed) -> TemplateFailed:
@@ -108,8 +112,7 @@ def test_what_nothing_can_interrupt_is_killed_by_the_kernel() -> None:
 def test_a_process_that_hangs_is_killed_by_the_clock() -> None:
     renderer = Renderer(RenderLimits(wall_s=0.3))
     assert one(renderer, FINE) == "['hi']"
-    assert renderer._process is not None
-    os.kill(renderer._process.pid, signal.SIGSTOP)
+    child_of(renderer).suspend()
     assert isinstance(one(renderer, "{{ messages }}!"), TemplateOverLimit)
     assert one(renderer, "{{ messages }}!!") == "['hi']!!"
     renderer.close()
@@ -118,9 +121,8 @@ def test_a_process_that_hangs_is_killed_by_the_clock() -> None:
 def test_a_process_that_somebody_ended_is_started_again() -> None:
     renderer = Renderer()
     assert one(renderer, FINE) == "['hi']"
-    assert renderer._process is not None
-    renderer._process.kill()
-    renderer._process.wait()
+    child_of(renderer).kill()
+    psutil.wait_procs([child_of(renderer)], timeout=5)
     assert one(renderer, "{{ messages }}!") == "['hi']!"
     renderer.close()
 
@@ -133,8 +135,8 @@ def test_many_texts_keep_their_order_and_are_rendered_once() -> None:
     assert [str(text) for text in found] == ["line 1: seven" if n % 90 == 7 else str(n % 90) for n in range(200)]
     renderer.close()
     assert renderer.render(template, asked) == found
-    assert renderer._process is None  # nothing was asked again
-    assert renderer.render(template, [{"n": 7}], kind="prompt") != found[7]
+    assert renderer._process._process is None  # nothing was asked again
+    assert renderer.render(template, [{"n": 7}], kind="prompt")[0] != found[7]
     renderer.close()
 
 
@@ -149,6 +151,44 @@ def test_after_a_limit_no_other_text_of_the_template_is_tried() -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime < 5
     assert [isinstance(text, TemplateOverLimit) for text in found] == [n > 40 for n in range(2000)]
+
+
+def test_many_texts_that_each_keep_to_the_limits_do_not_pass_them_together() -> None:
+    slow = Renderer(RenderLimits(cpu_s=0.5))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    template = "{% for i in range(99999) %}{% endfor %}{{ n }}"
+    found = slow.render(template, [{"n": number} for number in range(10_000)])
+    slow.close()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 4
+    with pytest.raises(TemplateOverLimit, match=r"more than 1\.5\d* s of processor time"):
+        raise _failed(found[-1])
+    long = Renderer(RenderLimits(characters=10**7))
+    found = long.render("{{ 'x' * 10 ** 6 }}{{ n }}", [{"n": number} for number in range(1000)])
+    long.close()
+    assert sum(isinstance(text, str) for text in found) == 9
+    with pytest.raises(TemplateOverLimit, match="far longer"):
+        raise _failed(found[-1])
+
+
+def test_ten_thousand_texts_take_less_than_two_seconds() -> None:
+    made = Renderer()
+    rows = [{"id": str(n), "question": f"What is {n} plus {n}?" * 5} for n in range(10_000)]
+    template = 'Q: {{ question }}\n{% for one in "abc" %}{{ loop.index }}. {{ one }}\n{% endfor %}A:'
+    made.check(template, "prompt")  # starts the process
+    spent = time.process_time() + sum(child_of(made).cpu_times()[:2])
+    found = made.render(template, rows, kind="prompt")
+    spent = time.process_time() + sum(child_of(made).cpu_times()[:2]) - spent
+    made.close()
+    assert found[1] == "Q: " + rows[1]["question"] + "\n1. a\n2. b\n3. c\nA:"
+    print(f"{spent:.2f} s")
+    assert spent < 2
+
+
+@pytest.mark.parametrize(("template", "said"), [("{{ n", "line 1: unexpected end"), ("{{ n }}", None)])
+def test_a_template_is_checked_without_running_it(renderer: Renderer, template: str, said: str | None) -> None:
+    failed = renderer.check(template, "prompt")
+    assert failed is None if said is None else said in str(failed)
 
 
 def test_an_error_crosses_processes() -> None:

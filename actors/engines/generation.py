@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from actors.engines import FinishReason
 from actors.engines.meter import Meter
+from actors.engines.noise import sequence_key, step_keys
 from actors.engines.prefix import ROOT, PrefixCache, shared_length
-from actors.engines.sampling import draw_tokens, generator_for
+from actors.engines.sampling import draw_tokens
 from actors.engines.stops import StopDetector
 from actors.errors import LlamaError
 from actors.llama.batch import Run
@@ -66,7 +67,8 @@ class _RunningSequence:
 
     request_index: int
     seed_index: int
-    generator: np.random.Generator
+    noise: int
+    """See `noise.sequence_key`."""
     stops: StopDetector
     position: int
     """Position of the next token to decode."""
@@ -181,8 +183,8 @@ class Generation:
 
     def _new_sequence(self, request_index: int, seed_index: int) -> _RunningSequence:
         request = self.requests[request_index]
-        generator = generator_for(self.seeds[seed_index], request.item_id)
-        return _RunningSequence(request_index, seed_index, generator, StopDetector(request.stop), len(request.tokens))
+        noise = sequence_key(self.seeds[seed_index], request.item_id)
+        return _RunningSequence(request_index, seed_index, noise, StopDetector(request.stop), len(request.tokens))
 
     def _decode_new_prompts(
         self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
@@ -249,9 +251,9 @@ class Generation:
 
     def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
         """Sample the next token of each slot. Store the answers of sequences that are finished."""
-        generators = [self._running[slot].generator for slot in slots]
-        for slot, token in zip(slots, draw_tokens(logits, generators, self.sampling), strict=True):
-            running = self._running[slot]
+        sequences = [self._running[slot] for slot in slots]
+        keys = step_keys([one.noise for one in sequences], [one.n_tokens for one in sequences])
+        for slot, running, token in zip(slots, sequences, draw_tokens(logits, keys, self.sampling), strict=True):
             reason = self._add_token(running, token)
             if reason is not None:
                 key = (running.request_index, running.seed_index)

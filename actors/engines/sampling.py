@@ -1,38 +1,30 @@
 """Sample the next token from logits, for all sequences of a batch at once.
 
 The order is that of llama.cpp's default sampler chain (common/common.h, `common_params_sampling::samplers`): top-k,
-top-p, min-p, then temperature. Each pair of seed and item has its own random generator, so a sequence's tokens do not
-depend on the other sequences in the batch. Temperature 0 takes the most likely token. A tie goes to the lowest id.
+top-p, min-p, then temperature. Of the tokens that are left, the one with the highest logit / temperature + noise is
+drawn. With Gumbel noise this is a draw with their probabilities. The arms share the noise (`noise`), so that arms with
+similar logits mostly draw the same token (Benz et al. 2025, arXiv 2502.01754). Temperature 0 takes the most likely
+token. A tie goes to the lowest id.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.engines.noise import Keys, gumbel
 from conf.schema import Sampling
 
 _MARGIN = 1e-3  # rounding can change a floor by at most this much
 _GROUP = 128  # number of logits per group maximum in the search for the top k
 
 
-def generator_for(seed: int, item_id: str) -> np.random.Generator:
-    """Return the generator of one sequence. It is the same for all arms, so that arms differ only in their logits."""
-    digest = hashlib.sha256(f"{seed}\n{item_id}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
-
-
-def draw_tokens(
-    logits: NDArray[np.float32], generators: Sequence[np.random.Generator], sampling: Sampling
-) -> list[int]:
+def draw_tokens(logits: NDArray[np.float32], keys: Keys, sampling: Sampling) -> list[int]:
     """Return one sampled token per row.
 
     Args:
         logits: [rows, n_vocab]
-        generators: one per row. Each gives exactly one number (none at temperature 0).
+        keys: one per row, from `noise.step_keys`. Temperature 0 needs none.
     """
     if sampling.temperature == 0.0:
         return [int(token) for token in logits.argmax(axis=1)]
@@ -42,8 +34,8 @@ def draw_tokens(
     # Without top-k, the logits below the floor still count in the probabilities that top-p compares.
     totals = np.zeros(len(logits)) if limited or sampling.top_p >= 1.0 else _totals(logits)
     return [
-        _draw(row, k, floor, total, generator, sampling)
-        for row, floor, total, generator in zip(logits, floors, totals, generators, strict=True)
+        _draw(row, k, floor, total, key, sampling)
+        for row, floor, total, key in zip(logits, floors, totals, keys, strict=True)
     ]
 
 
@@ -86,7 +78,7 @@ def _draw(
     k: int,
     floor: np.float32,
     total: float,
-    generator: np.random.Generator,
+    key: np.uint64,
     sampling: Sampling,
 ) -> int:
     """Return one sampled token of a row.
@@ -103,9 +95,8 @@ def _draw(
     kept = kept[: _top_p_count(kept, sampling.top_p, total)]
     if sampling.min_p > 0.0:
         kept = kept[kept >= kept[0] + np.log(sampling.min_p)]
-    cumulated = np.cumsum(np.exp((kept - kept[0]) / sampling.temperature))
-    index = int(np.searchsorted(cumulated, generator.random() * cumulated[-1], side="right"))
-    return int(candidates[min(index, len(kept) - 1)])
+    candidates = candidates[: len(kept)]
+    return int(candidates[(kept / sampling.temperature + gumbel(key, candidates)).argmax()])
 
 
 def _top_p_count(kept: NDArray[np.float64], top_p: float, total: float) -> int:

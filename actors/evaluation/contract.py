@@ -15,6 +15,7 @@ from actors.engines import Answer, Choices, Measured
 from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.llama.model import Model
 from actors.orders import Item, Message, Outcome, Scorer, Task
+from conf.custom_benchmarks import UNIT_SCALE
 from conf.schema import Sampling
 
 Kind = Literal["generate", "choose", "measure", "function"]
@@ -116,6 +117,11 @@ class BenchmarkSpec:
     scorer: Scorer
     sampled: bool = True
     """For a function: do its scores depend on the seed?"""
+    questions: str | None = None
+    """The set of questions that it asks, if another benchmark asks them in another form. Items of two such benchmarks
+    belong together if they have the same id (or, if an item has a `cluster`, the same as that)."""
+    scale: tuple[float, float] | None = UNIT_SCALE
+    """The lowest and the highest score of an item. None: not bounded, as losses of texts."""
     category: str | None = None
     """The skill it tests. Means and charts are grouped by it; `reporting.analysis.categories` holds the names. None: it
     belongs to no category."""

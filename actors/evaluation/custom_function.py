@@ -8,10 +8,12 @@ It returns one of
 
 - a mapping from item id to score,
 - a list of mappings with `item_id` and `score`, and optionally `answer`, `text`, `reason`,
-- one number, which is shown without an interval because its uncertainty is unknown.
+- one number, which is shown without an interval because its uncertainty is unknown. It informs only: verdicts leave it
+  out.
 
 A score of 1 or more counts as correct, any other as wrong. Means are taken over the scores themselves. A score of None
-is unscored, and so is one that statistics cannot work with: no number, not finite, or beyond `LARGEST_SCORE`. If the
+is unscored, and so is one that statistics cannot work with: no number, not finite, beyond `LARGEST_SCORE`, or outside
+the scale that the YAML file declares (`scale: [1, 5]`; [0, 1] if the metric is accuracy). If the
 function fails (an exception, a crash, its time limit), only its own blocks fail.
 
 The file is loaded only here, only from the path that the user named, and never in a worker's own process.
@@ -20,14 +22,8 @@ The file is loaded only here, only from the path that the user named, and never 
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,17 +32,15 @@ from typing import Any
 from actors.errors import FunctionFailed
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, SourceFile
 from actors.orders import BlockOrder, Call, Item, Record, Scorer
+from actors.own_process import OwnProcess, ProcessEnded
 from actors.store import content_hash, file_sha256
-from conf.custom_benchmarks import WHOLE, CustomBenchmark
+from conf.custom_benchmarks import LARGEST_SCORE, WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
 from conf.user_files import SMALL_FILE_BYTES, read_user_bytes
 
 FUNCTION = "evaluate_custom_benchmark"
 PROGRAM = Path(__file__).with_name("function_process.py")
 LOG_LINES = 20
-LARGEST_SCORE = 1e9
-"""Largest size of a score. Statistics add up squares, so the scores of a long benchmark must stay far below the largest
-float."""
 
 
 def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Benchmark:
@@ -65,6 +59,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Ben
             limit=inputs.limit,
             data_dir=str(inputs.data_dir) if inputs.data_dir else None,
             time_limit_s=custom.time_limit_s,
+            scale=custom.score_scale,
         )
         return RawData((RawItem(WHOLE, call, None),), (SourceFile(path.name, call.sha256),))
 
@@ -81,6 +76,7 @@ def function_benchmark(custom: CustomBenchmark, path: Path, folder: Path) -> Ben
         revision="a file of the user's own",
         scorer=Scorer("function"),
         sampled=custom.sampled,
+        scale=custom.score_scale,
         category=custom.category,
     )
     return Benchmark(spec, load)
@@ -127,18 +123,21 @@ def _record(item: Item, item_id: str, seed: int, score: Any, row: Mapping[str, A
     record = Record(item_id, seed, prompt_hash, None, "unscored", reason=reason, text=text, answer=answer)
     if score is None:
         return replace(record, reason=reason or "no_score")
-    if (unusable := _why_unusable(score)) is not None:
+    scale = item.task.scale if isinstance(item.task, Call) else None
+    if (unusable := _why_unusable(score, scale)) is not None:
         return replace(record, reason=unusable)
     return replace(record, outcome="correct" if score >= 1 else "wrong", score=float(score))
 
 
-def _why_unusable(score: Any) -> str | None:
+def _why_unusable(score: Any, scale: tuple[float, float] | None) -> str | None:
     """Return the reason why statistics cannot work with a score; None if they can."""
     if not isinstance(score, int | float):
         return "score_is_no_number"
     if isinstance(score, float) and not math.isfinite(score):
         return "score_not_finite"
-    return None if abs(score) <= LARGEST_SCORE else "score_out_of_range"
+    if abs(score) > LARGEST_SCORE:
+        return "score_out_of_range"
+    return None if scale is None or scale[0] <= score <= scale[1] else "score_outside_scale"
 
 
 def _call(order: BlockOrder, item: Item, seed: int) -> Any:
@@ -157,17 +156,18 @@ def _call(order: BlockOrder, item: Item, seed: int) -> Any:
         "sampling": order.sampling.model_dump(),
         "options": dict(call.options),
     }
-    with tempfile.TemporaryDirectory(prefix="quant_assay_") as folder:
-        result, log = Path(folder) / "result.json", Path(folder) / "function.log"
-        sent = {"file": call.file, "model_path": order.gguf_path, "config": config, "result": str(result)}
-        code = _run(json.dumps(sent), log, call.time_limit_s)
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-        if code is None:
-            raise FunctionFailed(f"{FUNCTION} took longer than its limit of {call.time_limit_s:g} s", tail)
-        if code != 0 or not result.exists():
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise FunctionFailed(f"{FUNCTION} of {Path(call.file).name} failed ({how})", tail)
-        return json.loads(result.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+    question = {"file": call.file, "model_path": order.gguf_path, "config": config}
+    # A process of its own for each call: nothing that the function leaves behind can change the next call.
+    process = OwnProcess(PROGRAM, f"the process of {FUNCTION} does not start", log_lines=LOG_LINES)
+    try:
+        answer = process.ask(question, wall_s=call.time_limit_s)
+    except ProcessEnded as error:
+        late = f"took longer than its limit of {call.time_limit_s:g} s"
+        what = f"{FUNCTION} of {Path(call.file).name} {late if error.over_time else f'failed ({error})'}"
+        raise FunctionFailed(what, error.log_tail) from None
+    finally:
+        process.close()
+    return json.loads(answer, object_pairs_hook=_without_repeats)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,27 +178,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return mapping
 
 
-def _run(sent: str, log: Path, limit_s: float) -> int | None:
-    """Run the process and return its exit code, or None if it ran out of time. Kill everything that it started."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(PROGRAM)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            process.communicate(sent.encode(), timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # no process of the group is left
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return process.returncode
-
-
 def call_identity(call: Call) -> dict[str, Any]:
     """Return the parts of a call that can change its result. Paths and the time limit are not among them."""
-    return {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}
+    identity = {key: value for key, value in asdict(call).items() if key in ("sha256", "options", "limit")}
+    return identity if call.scale is None else identity | {"scale": list(call.scale)}

@@ -1,29 +1,27 @@
-"""The program in which a custom `evaluate_custom_benchmark` runs. `custom_function` starts it in a process of its own.
+"""The program in which a custom `evaluate_custom_benchmark` runs. `custom_function` runs it in an `OwnProcess`.
 
-It reads one JSON object (`file`, `model_path`, `config`, `result`) and writes what the function returns to the file
-`result`, as JSON. Everything the function prints or raises goes to standard error, which `custom_function` keeps.
+A question holds `file`, `model_path` and `config`; the answer is what the function returns. Everything the function
+prints or raises goes to standard error, which `custom_function` shows.
 """
 
-import ctypes
 import importlib.util
 import json
-import os
-import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 FUNCTION = "evaluate_custom_benchmark"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main() -> None:
+def start() -> Callable[[Mapping[str, Any]], str]:
+    """Return the function that answers."""
+    return _call
+
+
+def _call(question: Mapping[str, Any]) -> str:
     """Import the file and call its function."""
-    # Have the kernel kill this process when its worker dies, because nothing else would stop it then.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    order = json.load(sys.stdin)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    path = Path(order["file"])
+    path = Path(question["file"])
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -31,8 +29,8 @@ def main() -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
-    given = getattr(module, FUNCTION)(order["model_path"], order["config"])
-    Path(order["result"]).write_text(json.dumps(given, default=_plain), encoding="utf-8")
+    given = getattr(module, FUNCTION)(question["model_path"], question["config"])
+    return json.dumps(given, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -43,7 +41,3 @@ def _plain(value: object) -> object:
     if item is None:
         raise TypeError(f"{FUNCTION} returned a {type(value).__name__}; allowed: numbers, texts, lists and mappings")
     return item()
-
-
-if __name__ == "__main__":
-    main()

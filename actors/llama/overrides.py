@@ -19,6 +19,7 @@ import llama_cpp
 from actors.llama import ggml
 from actors.llama.file_types import known_types
 from actors.llama.gguf_layout import TensorInfo
+from actors.patterns import PatternOverLimit, searcher
 from conf.faults import BadInput, Fault, near_names
 
 
@@ -41,6 +42,8 @@ class TypeOverrides:
 NO_OVERRIDES = TypeOverrides()
 
 
+_SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
+"""Characters with a meaning in regular expressions, in Python and in C++."""
 _OUTPUT = "output.weight"
 _EMBEDDINGS = ("token_embd.weight", "per_layer_token_embd.weight")
 
@@ -94,24 +97,39 @@ def check_pattern(pattern: str, *, key: str) -> None:
             # `[[:alpha:]]` is a character class in C++ but not in Python. Python warns about it.
             warnings.simplefilter("error")
             re.compile(pattern)
-    except (re.error, Warning) as error:
+    except (re.error, Warning, OverflowError, RecursionError, MemoryError) as error:
         allowed = f"a regular expression for tensor names, for example blk\\.0\\..* (error: {error})"
         raise BadInput(Fault(key, pattern, allowed, "Use sets such as [0-9].")) from None
+
+
+def exact_pattern(name: str) -> str:
+    """Return the regular expression that matches this tensor's name only, in Python and in C++."""
+    return "^" + _SPECIAL.sub(r"\\\g<0>", name) + "$"
 
 
 def requested_types(names: Collection[str], overrides: TypeOverrides) -> dict[str, RequestedType]:
     """Return the types that the overrides request, one entry per tensor name, for a model with these tensors."""
     tied = _OUTPUT not in names
+    by_pattern = _first_found(names, overrides)
     ordered = {}
     for name in names:
-        found = _requested_type(name, overrides, tied)
+        found = _requested_type(name, overrides, by_pattern.get(name), tied)
         if found is not None:
             ordered[name] = found
     return ordered
 
 
-def _requested_type(name: str, overrides: TypeOverrides, tied: bool) -> RequestedType | None:
-    by_name = next((pair for pair in overrides.tensors if re.search(pair[0], name)), None)
+def _first_found(names: Collection[str], overrides: TypeOverrides) -> dict[str, tuple[str, str]]:
+    """Return the first expression that is found in each tensor's name, with its type, for names that have one."""
+    if not overrides.tensors:
+        return {}
+    numbers = searcher().first_found([pattern for pattern, _ in overrides.tensors], list(names))
+    return {name: overrides.tensors[found] for name, found in zip(names, numbers, strict=True) if found is not None}
+
+
+def _requested_type(
+    name: str, overrides: TypeOverrides, by_name: tuple[str, str] | None, tied: bool
+) -> RequestedType | None:
     is_table = name in _EMBEDDINGS
     # `embedding` always applies to token_embd. It applies to per_layer_token_embd unless an expression matches that.
     if overrides.embedding and is_table and not (by_name and name == _EMBEDDINGS[1]):
@@ -129,14 +147,20 @@ def check_fit(tensors: Sequence[TensorInfo], overrides: TypeOverrides, *, key: s
     """Check overrides against a model. llama.cpp would ignore some of these errors, and abort the process for others.
 
     Raises:
-        BadInput: an expression matches no tensor name, or a tensor cannot have the requested type.
+        BadInput: an expression matches no tensor name or takes too long, or a tensor cannot have the requested type.
     """
-    faults = [
-        Fault(f"{key}.tensors", pattern, "a regular expression that is found in a tensor's name", "No tensor matches.")
-        for pattern, _ in overrides.tensors
-        if not any(re.search(pattern, tensor.name) for tensor in tensors)
-    ]
-    ordered = requested_types([tensor.name for tensor in tensors], overrides)
+    names = [tensor.name for tensor in tensors]
+    try:
+        faults = [
+            Fault(f"{key}.tensors", one, "a regular expression that is found in a tensor's name", "No tensor matches.")
+            for one, _ in overrides.tensors
+            if not any(number is not None for number in searcher().first_found([one], names))
+        ]
+        ordered = requested_types(names, overrides)
+    except PatternOverLimit as error:
+        allowed = f"a regular expression that is searched quickly in the names of tensors ({error})"
+        step = "Nested repetitions such as (a+)+ take very long: write a+."
+        raise BadInput(Fault(f"{key}.tensors", error.pattern, allowed, step)) from None
     for tensor in tensors:
         order = ordered.get(tensor.name)
         if order is None:
@@ -152,19 +176,26 @@ def check_fit(tensors: Sequence[TensorInfo], overrides: TypeOverrides, *, key: s
         raise BadInput(faults)
 
 
-def apply_overrides(params: llama_cpp.llama_model_quantize_params, overrides: TypeOverrides) -> object:
-    """Set the overrides in `params`. Keep the returned object alive as long as `params` is used."""
+def apply_overrides(
+    params: llama_cpp.llama_model_quantize_params, overrides: TypeOverrides, names: Collection[str]
+) -> object:
+    """Set the overrides in `params`, for a model with tensors of these names.
+
+    llama.cpp gets each tensor's exact name: a search for the user's expression could keep it busy for ever, and its
+    library for expressions reads some of them differently. Keep the returned object alive as long as `params` is used.
+    """
     kinds = ggml.tensor_types()
     if overrides.output:
         params.output_tensor_type = kinds[overrides.output.upper()].number
     if overrides.embedding:
         params.token_embedding_type = kinds[overrides.embedding.upper()].number
-    if not overrides.tensors:
+    by_name = _first_found(names, overrides)
+    if not by_name:
         return None
     # One extra entry: a null pattern ends the array.
-    entries = (llama_cpp.llama_model_tensor_override * (len(overrides.tensors) + 1))()
-    for entry, (pattern, kind) in zip(entries, overrides.tensors, strict=False):
-        entry.pattern = pattern.encode()
+    entries = (llama_cpp.llama_model_tensor_override * (len(by_name) + 1))()
+    for entry, (name, (_, kind)) in zip(entries, by_name.items(), strict=False):
+        entry.pattern = exact_pattern(name).encode()
         entry.type = kinds[kind.upper()].number
     params.tt_overrides = ctypes.cast(entries, ctypes.POINTER(llama_cpp.llama_model_tensor_override))
     return entries

@@ -7,6 +7,7 @@ Both use `llama_model_quantize` in the same way as the program llama-quantize, s
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,9 +100,11 @@ def quantize(
 
     Raises:
         LlamaError: llama.cpp refused. The last log lines in the error say why.
+        OSError: the file cannot be written, because the disk is full or fails.
     """
     params = _params(quant_type, threads)
-    kept = apply_overrides(params, overrides)
+    tensors = read_layout(Path(model_path)).tensors if overrides.tensors else ()
+    kept = apply_overrides(params, overrides, [tensor.name for tensor in tensors])
     arrays = _ImatrixArrays.of(imatrix) if imatrix is not None else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
@@ -125,13 +128,13 @@ def plan_quantization(
     """
     params = _params(quant_type, threads=1)
     params.dry_run = True
-    kept = apply_overrides(params, overrides)
+    layout = read_layout(Path(model_path))
+    kept = apply_overrides(params, overrides, [tensor.name for tensor in layout.tensors])
     arrays = _ImatrixArrays.of(_PLACEHOLDER_IMATRIX) if with_imatrix else None
     if arrays is not None:
         params.imatrix = ctypes.cast(arrays.entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
     log = _run(model_path, "", params)
     del kept  # must be alive until here, because llama.cpp reads it
-    layout = read_layout(Path(model_path))
     targets, fallbacks = _logged_types(log)
     tensors = []
     for tensor in layout.tensors:
@@ -163,8 +166,22 @@ def _run(
             str(model_path).encode(), str(output_path).encode(), ctypes.byref(params)
         )
     if status != 0:
+        if output_path and _WRITE_FAILED in "\n".join(log[-5:]):
+            _check_disk(Path(output_path))
         raise LlamaError(f"llama.cpp cannot quantize {model_path}", log[-5:])
     return tuple(log)
+
+
+_WRITE_FAILED = "iostream error"
+"""What C++ says of a stream that fails, whatever the reason."""
+
+
+def _check_disk(path: Path) -> None:
+    """Raise the `OSError` that keeps a file from growing, if there is one: C++ does not say which it was."""
+    with open(path, "ab", buffering=0) as file:
+        for _ in range(64):  # more than a stream leaves of a full disk
+            file.write(bytes(2**16))
+        os.fsync(file.fileno())
 
 
 # A dry run checks only whether an importance matrix is given, not its content.

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.orchestrator.own_files import arm_manifest, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedImatrix, RecordsDirectory
 from actors.store import (
     ArmFiles,
@@ -62,11 +63,11 @@ def _meta(folder: RecordsFolder) -> dict[str, Any] | None:
 
 def find_done(plan: Plan) -> frozenset[str]:
     """Return the units whose done-marks are in the run directory."""
-    done = [one.unit for one in plan.imatrices if ImatrixFiles(one.file).are_complete()]
+    done = [one.unit for one in plan.imatrices if matrix_manifest(ImatrixFiles(one.file)) is not None]
     # Adding up the groups checks whether each belongs to this matrix, and decodes those that do not.
     done += [name for one in plan.imatrices for name, path in _group_files(one) if exists(path)]
-    done += [arm.unit for arm in plan.arms if arm.unit and ArmFiles.in_own_folder(arm.gguf_path).are_complete()]
-    done += [one.unit for one in plan.performances if read_object(one.order.output_path) is not None]
+    done += [arm.unit for arm in plan.arms if arm.unit and arm_manifest(ArmFiles.in_own_folder(arm.gguf_path))]
+    done += [one.unit for one in plan.performances if performance(one.order.output_path) is not None]
     done += [check.unit for check in plan.checks if read_object(check.order.output_path) is not None]
     done += [block.unit for block in plan.blocks if is_whole_jsonl(block.records_path)]
     return frozenset(done)

@@ -21,15 +21,17 @@ from numpy.typing import NDArray
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.store import exists, read_jsonl
+from conf.custom_benchmarks import UNIT_SCALE
 from conf.schema import PipelineConfig
 from reporting.analysis.early import Stop
+from stats.guards import kept_values, worst_case
 from stats.intervals import Floats
-from stats.reduce import SCORED
-from stats.sequential import InOrder, decide_in_order
+from stats.reduce import NEVER_ASKED, SCORED
+from stats.sequential import Guards, InOrder, decide_in_order
 from stats.verdict import Verdict
 
 BOUNDED_KINDS = ("generate", "choose")
-"""The kinds of benchmarks whose scorers all return scores between 0 and 1."""
+"""The kinds of benchmarks that score item by item; a function is called once for all items."""
 
 ArmAndBenchmark = tuple[str, str]
 """The name of an arm and the name of a benchmark."""
@@ -45,6 +47,8 @@ class Comparison:
     higher_is_better: bool
     n_tests: int
     """Number of benchmarks that the arm is compared on."""
+    chance: float
+    """Share of right answers that guessing gives."""
 
     @property
     def of_arm(self) -> ArmAndBenchmark:
@@ -70,6 +74,8 @@ class _ArmProgress:
     """Per item, the number of scores in its sum; shape (items,)."""
     prompts: list[set[str]]
     """Per item, the hashes of its prompts."""
+    never_asked: NDArray[np.int64]
+    """Per item, the number of records that no model could have answered; shape (items,)."""
     blocks: list[PlannedBlock] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     """Blocks that are done or were given up."""
@@ -86,6 +92,12 @@ class _ArmProgress:
         """Per item, its mean score; NaN if no seed is scored."""
         means: Floats = np.divide(self.sums, self.counts, out=np.full(self.sums.shape, np.nan), where=self.counts > 0)
         return means
+
+    def filled(self, paired: NDArray[np.bool_], fill: float) -> Floats:
+        """Return the means if each record without a score counts as `fill`. Items that do not pair have no scores."""
+        planned = np.full(self.counts.shape, len(self.seeds))
+        sums, counts = np.where(paired, self.sums, 0.0), np.where(paired, self.counts, 0)
+        return worst_case(sums, counts, planned, float(fill))
 
     @property
     def ended_items(self) -> NDArray[np.bool_]:
@@ -109,7 +121,7 @@ class EarlyStop:
     """Which blocks of a plan are not needed any more. None, unless the configuration asks for early stop."""
 
     def __init__(self, plan: Plan, config: PipelineConfig) -> None:
-        self._margin = config.statistics.margins.accuracy
+        self._margins = config.statistics.margins
         self.comparisons = tuple(_comparisons(plan)) if config.statistics.early_stop else ()
         wanted = {key for one in self.comparisons for key in (one.of_arm, one.of_reference)}
         self._blocks = {block.unit: block for block in plan.blocks if (block.arm, block.benchmark) in wanted}
@@ -150,6 +162,8 @@ class EarlyStop:
                 progress.sums[item] += record["score"]
                 progress.counts[item] += 1
                 progress.prompts[item].add(record["prompt_hash"])
+            elif record["seed"] in progress.seeds and record.get("reason") in NEVER_ASKED:
+                progress.never_asked[progress.positions[record["item_id"]]] += 1
 
     def give_up(self, unit: str) -> None:
         """Record that a block has failed for good, so its items stay unscored."""
@@ -198,13 +212,30 @@ class EarlyStop:
 
     def _decide(self, comparison: Comparison) -> InOrder:
         arm, reference = self._progress[comparison.of_arm], self._progress[comparison.of_reference]
-        differences = (arm.means - reference.means) * (1 if comparison.higher_is_better else -1)
-        same_prompts = [own == other for own, other in zip(arm.prompts, reference.prompts, strict=True)]
+        same = np.array([own == other for own, other in zip(arm.prompts, reference.prompts, strict=True)])
+        paired = same & (arm.counts > 0) & (reference.counts > 0)
+        own, other = (np.where(paired, one.means, np.nan) for one in (arm, reference))
+        asked = ~((arm.never_asked == len(arm.seeds)) & (reference.never_asked == len(reference.seeds)))
+        higher = comparison.higher_is_better
+        worst, best = (
+            np.where(asked, one.filled(paired, fill), np.nan) for one, fill in ((arm, not higher), (reference, higher))
+        )
+        if not higher:
+            own, other, worst, best = 1 - own, 1 - other, 1 - worst, 1 - best
+        share = self._margins.relative
+        guards = Guards(
+            worst - best,
+            kept_values(own, other, share, comparison.chance),
+            kept_values(worst, best, share, comparison.chance),
+            other,
+            comparison.chance,
+        )
         return decide_in_order(
-            np.where(same_prompts, differences, np.nan),
+            own - other,
             arm.ended_items & reference.ended_items,
-            margin=self._margin,
+            margin=self._margins.accuracy,
             n_tests=comparison.n_tests,
+            guards=guards,
         )
 
 
@@ -245,14 +276,20 @@ def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> 
     for benchmark in benchmarks:
         if can_end_early(benchmark):
             yield Comparison(
-                arm.name, arm.reference, benchmark.spec.name, benchmark.spec.higher_is_better, len(benchmarks)
+                arm.name,
+                arm.reference,
+                benchmark.spec.name,
+                benchmark.spec.higher_is_better,
+                len(benchmarks),
+                benchmark.chance,
             )
 
 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:
     """Return whether the betting sequence is valid: scores between 0 and 1, and items that are independent draws."""
     sources = Counter(item.cluster for item in benchmark.items if item.cluster is not None)
-    return benchmark.spec.kind in BOUNDED_KINDS and max(sources.values(), default=1) == 1
+    bounded = benchmark.spec.kind in BOUNDED_KINDS and benchmark.spec.scale == UNIT_SCALE
+    return bounded and max(sources.values(), default=1) == 1
 
 
 def _no_progress(benchmark: PlannedBenchmark, config: PipelineConfig) -> _ArmProgress:
@@ -263,6 +300,7 @@ def _no_progress(benchmark: PlannedBenchmark, config: PipelineConfig) -> _ArmPro
         sums=np.zeros(n_items),
         counts=np.zeros(n_items, dtype=np.int64),
         prompts=[set() for _ in range(n_items)],
+        never_asked=np.zeros(n_items, dtype=np.int64),
     )
 
 

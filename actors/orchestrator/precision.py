@@ -1,7 +1,10 @@
 """Estimates before a run how precise its results will be: the smallest drop that it can find, per benchmark. Pure.
 
 The estimate rests on two assumptions in the `statistics` section of the configuration. Every output repeats them. After
-the run, `reporting.analysis.verdicts` computes the same from the measured spread.
+the run, `reporting.analysis.needed` computes the same with the measured spread, and with what is uncertain about it.
+
+A benchmark on which no arm can be called "no worse" is named before the run, where that can be known: guessing leaves
+no room for a loss of the margin, or the records of an earlier run show the reference at the floor or at the ceiling.
 """
 
 from __future__ import annotations
@@ -10,8 +13,14 @@ from dataclasses import dataclass
 
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
+from actors.store import exists, read_jsonl
 from conf.schema import PipelineConfig, Statistics
-from stats.power import detectable_difference, discordance_bounds, items_needed
+from stats.guards import level_of
+from stats.intervals import wilson
+from stats.needed import LEAST_UNITS, items_without_loss
+from stats.power import detectable_difference, discordance_bounds
+from stats.reduce import SCORED
+from stats.verdict import Ground
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Precision:
     margin: float
     items_for_margin: tuple[int, int]
     """Items needed to call an arm that loses nothing "no worse", with 80% power: at best, at worst."""
+    refused: str | None = None
+    """Why no arm can be called "no worse" here; None if it can, as far as is known."""
 
     @property
     def reaches_margin(self) -> bool:
@@ -43,11 +54,11 @@ def precision_of(plan: Plan, config: PipelineConfig) -> list[Precision]:
 
     If the models have different items, those of the first model count.
     """
-    found = [_precision(benchmark, config) for benchmark in plan.benchmarks[plan.models[0].name]]
+    found = [_precision(plan, benchmark, config) for benchmark in plan.benchmarks[plan.models[0].name]]
     return [one for one in found if one is not None]
 
 
-def _precision(benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision | None:
+def _precision(plan: Plan, benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision | None:
     """Return the precision of one benchmark, or None if its scale is unknown or it has no items."""
     settings = config.statistics
     n_items, n_runs = len(benchmark.items), len(seeds_of(config, benchmark))
@@ -60,7 +71,8 @@ def _precision(benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision
     if n_items == 0:
         return None
     at_best, at_worst = (detectable_difference(variance, n_items) for variance in variances)
-    needed = items_needed(variances[0], margin), items_needed(variances[1], margin)
+    proportion = benchmark.spec.metric == "accuracy"
+    best, worst = (items_without_loss(variance, margin, proportion=proportion) for variance in variances)
     return Precision(
         benchmark.name,
         benchmark.spec.metric,
@@ -70,8 +82,39 @@ def _precision(benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision
         at_best,
         at_worst,
         margin,
-        needed,
+        (best, worst),
+        _refused(plan, benchmark, config) if proportion else None,
     )
+
+
+def _refused(plan: Plan, benchmark: PlannedBenchmark, config: PipelineConfig) -> str | None:
+    """Return why a loss of the margin could not show on a benchmark with right and wrong answers."""
+    margin, chance = config.statistics.margins.accuracy, benchmark.chance
+    if chance + margin >= 1:
+        return f"guessing gets {100 * chance:.0f}% right, so no arm can lose the margin"
+    scores = _known_scores(plan, benchmark, config)
+    if len(scores) < LEAST_UNITS:
+        return None
+    mean = sum(scores) / len(scores)
+    right = mean if benchmark.spec.higher_is_better else 1 - mean
+    level = level_of(wilson(right, len(scores)), margin, chance)
+    if level is None:
+        return None
+    known = f"the reference got {100 * right:.1f}% of {len(scores):,} items right in an earlier run"
+    why = "too little for a loss of the margin to show" if level is Ground.FLOOR else "the items are too easy"
+    return f"{known}: {why}"
+
+
+def _known_scores(plan: Plan, benchmark: PlannedBenchmark, config: PipelineConfig) -> list[float]:
+    """Return the reference's mean score of each item that has records already. The first reference counts."""
+    reference = next((arm.reference for arm in plan.arms if arm.reference is not None), None)
+    seeds, scores = set(seeds_of(config, benchmark)), dict[str, list[float]]()
+    for block in plan.blocks:
+        if (block.arm, block.benchmark) == (reference, benchmark.name) and exists(block.records_path):
+            for record in read_jsonl(block.records_path):
+                if record["seed"] in seeds and record["outcome"] in SCORED:
+                    scores.setdefault(record["item_id"], []).append(record["score"])
+    return [sum(values) / len(values) for values in scores.values()]
 
 
 def describe_precision(found: list[Precision], settings: Statistics) -> list[str]:
@@ -95,6 +138,8 @@ def _describe_margin(one: Precision) -> str:
     """Say whether the items are enough to call an arm "no worse" within the margin."""
     claim = f'"no worse" within {_shown(one.metric, one.margin)}'
     at_best, at_worst = one.items_for_margin
+    if one.refused is not None:
+        return f"{claim} is refused: {one.refused}"
     if one.n_items >= at_worst:
         return f"enough items for {claim}"
     needs = f"{claim} takes {at_worst:,} items" if at_best == at_worst else f"{claim} takes {at_best:,} to {at_worst:,}"

@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import EarlyStop
+from actors.orchestrator.own_files import timings
 from actors.orchestrator.plan import Plan, PlannedBlock, seeds_of
 from actors.orders import Item
-from actors.store import exists, read_jsonl, timings_path
+from actors.store import exists, read_jsonl
 from conf.schema import PipelineConfig
 from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.salvage import FINDINGS_FAILED
@@ -105,12 +106,9 @@ def read_timings(plan: Plan) -> pl.DataFrame:
     """Return how long each finished block took, one row per line of its timings file."""
     rows: list[dict[str, Any]] = []
     for block in plan.blocks:
-        path = timings_path(block.records_path)
-        if exists(path):
-            name = Path(block.records_path).stem
-            rows += [
-                {"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in read_jsonl(path)
-            ]
+        name = Path(block.records_path).stem
+        lines = timings(block.records_path)
+        rows += [{"arm": block.arm, "benchmark": block.benchmark, "block": name, **line} for line in lines]
     return table_of(rows, TIMING_SCHEMA)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.looks import note_looks, read_looks
+from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
@@ -27,7 +29,6 @@ from actors.store import (
     RunDirectory,
     atomic_path,
     exists,
-    read_json,
     write_json,
 )
 from conf.faults import BadInput, Fault
@@ -54,11 +55,17 @@ def write_results(
     notices: Sequence[str],
 ) -> WrittenResults:
     """Write both JSON files and the tables beside them, the comparison last."""
+    known = read_looks(plan, config, run)
+    notices = [*notices, *(notice for notice in known.notices if notice not in notices)]
     facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
-    salvaged = salvage_results(facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed)
+    salvaged = salvage_results(
+        facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+    )
     results = salvaged.results
+    # Before the results can be seen: a job that is killed in between must not hide a look.
+    note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
     for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
         path = run.table(name)
@@ -73,8 +80,8 @@ def write_results(
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
     """Return the measured speed and memory of each arm that was measured, by arm."""
-    paths = {one.order.arm: Path(one.order.output_path) for one in plan.performances}
-    return {arm: read_json(path) for arm, path in paths.items() if exists(path)}
+    found = {one.order.arm: performance(one.order.output_path) for one in plan.performances}
+    return {arm: measured for arm, measured in found.items() if measured is not None}
 
 
 def read_importance(plan: Plan) -> pl.DataFrame:
@@ -99,7 +106,7 @@ def read_losses(plan: Plan) -> pl.DataFrame:
     Arms that were made before these errors were kept have no rows.
     """
     paths = {arm.name: ArmFiles.in_own_folder(arm.gguf_path).losses for arm in plan.arms if arm.order is not None}
-    rows = [{"arm": name, **row} for name, path in paths.items() if exists(path) for row in read_json(path)]
+    rows = [{"arm": name, **row} for name, path in paths.items() for row in losses(path) or ()]
     return table_of(rows, LOSS_SCHEMA)
 
 
@@ -140,9 +147,9 @@ def describe_run(
             ]
         ),
         "imatrices": [
-            _describe_imatrix(one.mix, files)
+            _describe_imatrix(one.mix, files.matrix.name, manifest)
             for one in plan.imatrices
-            if exists((files := ImatrixFiles(one.file)).manifest)
+            if (manifest := matrix_manifest(files := ImatrixFiles(one.file))) is not None
         ],
         "benchmarks": _describe_benchmarks(plan, config),
         "failures": [{**asdict(failure), "log_tail": list(failure.log_tail)} for failure in failures],
@@ -167,7 +174,6 @@ def _describe_arm(
         prefixes: the value of `_prefixes`.
         performance: its measured speed and memory, if they were measured.
     """
-    path = ArmFiles.in_own_folder(arm.gguf_path).manifest
     manifest: Mapping[str, Any] = {}
     if arm.existing is not None:
         existing = arm.existing
@@ -179,8 +185,8 @@ def _describe_arm(
             "types": existing.types,
             "origin": existing.origin,
         }
-    elif exists(path):
-        manifest = read_json(path)
+    else:
+        manifest = arm_manifest(ArmFiles.in_own_folder(arm.gguf_path)) or {}
     return {
         "name": arm.name,
         "model": arm.model,
@@ -232,14 +238,11 @@ def _describe_overrides(recipe: Recipe) -> list[dict[str, str]]:
     return [{"tensors": tensors, "type": kind} for tensors, kind in named if kind is not None]
 
 
-def _describe_imatrix(mix: str, files: ImatrixFiles) -> dict[str, Any]:
-    manifest = read_json(files.manifest)
-    content = ("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors")
-    wanted = (*content, "tokens_per_second", "seconds", "n_processes")
+def _describe_imatrix(mix: str, file_name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": mix,
-        "file": files.matrix.name,
-        **{key: manifest[key] for key in wanted},
+        "file": file_name,
+        **{key: manifest[key] for key in OF_MATRIX},
         "token_weighting": manifest.get("token_weighting"),
     }
 
@@ -260,12 +263,15 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "version": benchmark.spec.version,
                 "n_items_total": benchmark.data.n_items_total,
                 "n_items": len(benchmark.items),
+                "chance": benchmark.chance,
                 "shots": benchmark.data.shots,
                 "seeds": list(seeds_of(config, benchmark)),
                 "deterministic": not benchmark.sampled,
                 "data_hash": benchmark.data.data_hash,
                 "title": dict(benchmark.spec.title),
                 "source": dict(benchmark.data.source),
+                "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
+                "questions": benchmark.spec.questions,
                 "category": benchmark.spec.category,
             }
         )

@@ -40,7 +40,7 @@ from gguf import GGUF_DEFAULT_ALIGNMENT
 from actors.llama import ggml
 from actors.llama.file_types import QuantType
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader
-from actors.llama.overrides import TypeOverrides, requested_types
+from actors.llama.overrides import TypeOverrides, exact_pattern, requested_types
 from actors.llama.quantizer import QuantizePlan, TensorPlan
 from actors.quantization.allocation import Option, select_cheapest, spread
 from actors.recipes import ByteBudget
@@ -269,7 +269,6 @@ def as_overrides(problem: AllocationProblem, types: Sequence[str], overrides: Ty
     the tensors of a kind whose type it chooses itself, and its choice depends on that count.
     """
     exact = tuple(
-        ("^" + ladder.name.replace(".", r"\.") + "$", kind.lower())
-        for ladder, kind in zip(problem.ladders, types, strict=True)
+        (exact_pattern(ladder.name), kind.lower()) for ladder, kind in zip(problem.ladders, types, strict=True)
     )
     return TypeOverrides(overrides.output, overrides.embedding, (*overrides.tensors, *exact))

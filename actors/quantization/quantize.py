@@ -142,7 +142,8 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
     check_room(header)
     plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
     remove_leftovers(files.gguf.parent)
-    # Remove the old manifest first: it must not describe a file that is being replaced.
+    # Remove the old manifest first: it must not describe a file that is being replaced. The old log stays: after an
+    # interruption it tells that the file was made here.
     remove(files.manifest)
     budget = None
     if recipe.budget is not None:
@@ -150,7 +151,7 @@ def make_arm(order: QuantizeOrder, files: ArmFiles | None = None, report: Report
         budget, overrides = result.use, result.overrides
         plan = plan_quantization(order.model_path, quant_type, with_imatrix=imatrix is not None, overrides=overrides)
         write_json(files.allocation, allocation_json(result))
-    with atomic_path(files.gguf) as temporary:
+    with atomic_path(files.gguf, plan.size_bytes) as temporary:
         begun = time.perf_counter()
         log = quantize(
             order.model_path,

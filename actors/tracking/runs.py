@@ -98,14 +98,12 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     """
     run = RunDirectory(run_dir)
     plan = read_json(run.plan)
-    progress = read_json(run.progress) if exists(run.progress) else {}
-    status = STATUS_OF_STATE.get(progress.get("state", "running"), "RUNNING")
-    spared = read_json(run.manifest).get("spared", ()) if exists(run.manifest) else ()
-    not_needed = frozenset(map(records_file, spared))
+    status = STATUS_OF_STATE.get(_read_if_made(run.progress).get("state", "running"), "RUNNING")
+    spared = frozenset(map(records_file, _read_if_made(run.manifest).get("spared", ())))
     children = [
         *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
         *(_arm_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("artifacts", ())),
-        *(_cell_run(run.root, one, status, not_needed) for one in plan.get("cells", ())),
+        *(_cell_run(run.root, one, status, spared) for one in plan.get("cells", ())),
     ]
     return TrackedPipeline(
         pipeline_id=plan["pipeline_id"],
@@ -134,6 +132,7 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
         shown += [path for path in files_below(folder) if not path.name.startswith(".")]
     metrics: dict[str, float] = {}
+    notes = {"quant_assay.run_dir": str(run.root.absolute())}
     if exists(run.comparison):
         comparison = read_json(run.comparison)
         metrics |= _row_metrics(comparison.get("arms", ()), lambda row: f"arms/{row['name']}")
@@ -141,10 +140,15 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
             comparison.get("results", ()), lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}"
         )
     if exists(run.analysis):
+        analysis = read_json(run.analysis)
         metrics |= _row_metrics(
-            read_json(run.analysis).get("comparisons", ()),
+            analysis.get("comparisons", ()),
             lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}/vs_{row['reference']}",
         )
+        metrics |= _row_metrics(
+            analysis.get("pooled", ()), lambda row: f"on_average/{row['arm']}/vs_{row['reference']}"
+        )
+        notes |= _verdict_notes(analysis)
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
@@ -157,8 +161,18 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
         files=tuple(_tracked_file(path, path.relative_to(run.root).as_posix()) for path in shown),
         start_ms=_mtime_ms(run.plan),
         end_ms=_mtime_ms(run.progress) if ended else None,
-        notes={"quant_assay.run_dir": str(run.root.absolute())},
+        notes=notes,
     )
+
+
+def _verdict_notes(analysis: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdict of each arm as tags: over the benchmarks that must each hold, and on average."""
+    notes = {}
+    for row in analysis.get("verdicts", ()):
+        notes[valid_name(f"quant_assay.verdict/{row['arm']}")] = str(row["verdict"])
+        if row.get("on_average"):
+            notes[valid_name(f"quant_assay.verdict_on_average/{row['arm']}")] = str(row["on_average"])
+    return notes
 
 
 def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> TrackedRun | None:
@@ -220,15 +234,9 @@ def _gguf_run(
     )
 
 
-def _cell_run(
-    root: Path, planned: Mapping[str, Any], status: RunStatus, not_needed: Container[str]
-) -> TrackedRun | None:
-    """Return the run of a cell. None while some of its blocks are still to come.
-
-    Args:
-        not_needed: records files of the blocks that an early stop saved.
-    """
-    blocks = [root / name for name in planned["blocks"] if name not in not_needed]
+def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared: Container[str]) -> TrackedRun | None:
+    """Return the run of a cell. None while blocks are still to come. `spared` names those that an early stop saved."""
+    blocks = [root / name for name in planned["blocks"] if name not in spared]
     done = [block for block in blocks if exists(block)]
     if len(done) < len(blocks) and status == "RUNNING":
         return None
@@ -376,6 +384,10 @@ def _lines(path: Path) -> list[bytes]:
 def _parse(line: bytes) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(line)
     return value
+
+
+def _read_if_made(path: Path) -> dict[str, Any]:
+    return read_json(path) if exists(path) else {}
 
 
 def _mtime_ms(path: Path) -> int:

@@ -8,21 +8,26 @@ of benchmarks with the same metric, and only if the arm has a result on each of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from reporting.analysis.fields import Json, interval, method, number
-from reporting.analysis.scored_arms import AA_SUFFIX
-from stats.categories import joined_interval, mean_of_means
-from stats.intervals import Interval
+from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
+from stats.categories import joined_interval, mean_of_means, means_correlation
+from stats.intervals import Floats, Interval
 from stats.reasons import Reason
 
 
-def category_rows(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[Json]:
+def category_rows(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]], scored: ScoredArms) -> list[Json]:
     """Return one row per category, metric and arm, in the order of the run's benchmarks and arms.
 
     Args:
         run: the run's description. Benchmarks without a category are left out.
         results: the rows of `quantization_comparison.json`.
+        scored: all arms of the run, to pair benchmarks that ask the same questions in different forms.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     better: dict[tuple[str, str], bool] = {}
@@ -40,14 +45,14 @@ def category_rows(run: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) 
             "arm": arm,
             "higher_is_better": better[category, metric],
             "benchmarks": names,
-            **_mean([primary.get((arm, name)) for name in names]),
+            **_mean([primary.get((arm, name)) for name in names], [scored.get((arm, name)) for name in names]),
         }
         for (category, metric), names in groups.items()
         for arm in arms
     ]
 
 
-def _mean(rows: Sequence[Mapping[str, Any] | None]) -> Json:
+def _mean(rows: Sequence[Mapping[str, Any] | None], arms: Sequence[ScoredArm | None]) -> Json:
     """Return the mean over the rows, with its interval. All rows must have a mean, else it is undefined."""
     known = [row for row in rows if row is not None and row["mean"] is not None]
     n_items = sum(row["n_items"] for row in known)
@@ -55,13 +60,32 @@ def _mean(rows: Sequence[Mapping[str, Any] | None]) -> Json:
     if len(known) < len(rows):
         return {**number("mean", missing), **interval("ci95", missing), "ci_method": None, "n_items": n_items}
     means = [float(row["mean"]) for row in known]
-    found = joined_interval(means, [_interval(row) for row in known])
+    found = joined_interval(means, [_interval(row) for row in known], _correlations(arms))
     return {
         **number("mean", mean_of_means(means)),
         **interval("ci95", found),
         "ci_method": method(found),
         "n_items": n_items,
     }
+
+
+def _correlations(arms: Sequence[ScoredArm | None]) -> Floats:
+    """Return the correlations of an arm's means; those that share no questions are independent."""
+    matrix = np.eye(len(arms))
+    for (place, one), (other_place, other) in combinations(enumerate(arms), 2):
+        if one is None or other is None or (questions := one.benchmark.get("questions")) is None:
+            continue
+        if questions == other.benchmark.get("questions"):
+            both = _by_question(one).join(_by_question(other), on="question", suffix="_other").sort("question")
+            sizes = one.scored_items.height, other.scored_items.height
+            found = means_correlation(both["mean"].to_numpy(), both["mean_other"].to_numpy(), *sizes)
+            matrix[place, other_place] = matrix[other_place, place] = found
+    return matrix
+
+
+def _by_question(arm: ScoredArm) -> pl.DataFrame:
+    question = pl.col("cluster").str.strip_prefix("item ").alias("question")
+    return arm.scored_items.select(question, "mean").unique("question", keep="none")
 
 
 def _interval(row: Mapping[str, Any]) -> Interval | Reason:

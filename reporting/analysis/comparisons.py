@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from reporting.analysis.cells import FAULTS, findings_of
 from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequence
 from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.looks import Histories, History, Seen, look_fields, see
 from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
-from stats.clusters import FEW_CLUSTERS, cluster_totals
+from stats.clusters import FEW_CLUSTERS, Labels, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
-from stats.intervals import Floats, Interval
+from stats.grouped import LARGE
+from stats.intervals import Floats, Interval, stretched
 from stats.paired import PairedDifference, Pairing, difference_interval, pair_items, paired_difference
 from stats.permutation import PermutationTest, sign_flip_tests
 from stats.reasons import Reason
@@ -41,6 +44,8 @@ class Compared:
     found: PairedDifference
     stop: Stop | None
     """How the early stop ended; None if the benchmark cannot end early."""
+    look: Seen | None = None
+    """Which look it is; None if the history of looks is not known."""
 
     @property
     def proportion(self) -> bool:
@@ -65,7 +70,7 @@ class _Drawn:
     effect: Interval | Reason
 
 
-def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Comparisons:
+def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops, histories: Histories) -> Comparisons:
     """Compare every arm that has a reference, on every benchmark.
 
     Args:
@@ -73,6 +78,7 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Compari
         scored: all arms of the run on all its benchmarks.
         stops: the arms and benchmarks that could end early. An arm that ended early is compared on the items up to its
             end.
+        histories: the looks at each comparison before this one; empty if they are not known.
 
     Raises:
         ValueError: a reference is not an arm of the run.
@@ -89,8 +95,14 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops) -> Compari
                 aa_arm = aa_arm.on(arm.items)
             with findings_of(arm.name, name):
                 one = _compared(arm, reference, pairing, drawn.get(index), aa_arm, stop)
+                one = _as_look(one, histories.get((arm.name, name)))
             rows.append(one)
             notices += _notices(one)
+        if any(one.arm.one_number for one in rows if one.arm.benchmark["name"] == name):
+            notices.append(
+                f"{name}: its function returns one number, whose uncertainty is unknown. It informs only: verdicts"
+                " leave it out. If it returns a score for each item, it counts."
+            )
     return Comparisons(tuple(rows), tuple(notices))
 
 
@@ -155,10 +167,7 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     tests = sign_flip_tests(cluster_totals(differences, clusters), np.random.default_rng([SEED, stream, 0]))
     # If only a few units among many differ, the resamples say too little about how rare a difference is.
     n_differing = [int(units) for units in np.count_nonzero(cluster_totals(differences, clusters), axis=0)]
-    totals = resampled_totals(
-        np.hstack([known, differences, differences**2]), np.random.default_rng([SEED, stream, 1]), clusters=clusters
-    )
-    counts, sums, squares = np.split(totals, 3, axis=1)  # (draws, arms) each
+    counts, sums, squares = _resampled(known, differences, clusters, stream)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return [
         _Drawn(
@@ -168,6 +177,21 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
         )
         for arm in range(len(pairings))
     ]
+
+
+def _resampled(known: Floats, differences: Floats, clusters: Labels | None, stream: int) -> tuple[Floats, ...]:
+    """Return the resampled numbers of items, sums and sums of squares; each of shape (draws, arms).
+
+    Arms share the resamples. With very many items each arm is drawn from its own distinct values, which is quick.
+    """
+    n_arms = known.shape[1]
+    together = [list(range(n_arms))] if known.shape[0] <= LARGE else [[arm] for arm in range(n_arms)]
+    parts = []
+    for arms in together:
+        columns = np.hstack([known[:, arms], differences[:, arms], differences[:, arms] ** 2])
+        totals = resampled_totals(columns, np.random.default_rng([SEED, stream, 1]), clusters=clusters)
+        parts.append(np.split(totals, 3, axis=1))
+    return tuple(np.hstack(columns) for columns in zip(*parts, strict=True))
 
 
 # --- one row --------------------------------------------------------------------------------------
@@ -185,8 +209,10 @@ def _compared(
     if stop is not None:
         found = with_sequence(found, pairing)
     nothing = pairing if isinstance(pairing, Reason) else Reason.NO_PAIRED_ITEMS
+    # One number has no items whose signs could flip.
+    test = Reason.ONE_ITEM if arm.one_number else drawn.test if drawn else nothing
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
-    planned = set(arm.items["item_id"]) | set(reference.items["item_id"])
+    n_planned = pl.concat([arm.items["item_id"], reference.items["item_id"]]).n_unique()
     row = {
         "arm": arm.name,
         "reference": reference.name,
@@ -197,14 +223,14 @@ def _compared(
         **interval("ci95", found.interval),
         "ci_method": method(found.interval),
         **interval("ci95_bootstrap", drawn.difference if drawn else nothing),
-        **number("p_value", drawn.test.p_value if drawn else nothing),
-        "test": drawn.test.test if drawn else None,
+        **number("p_value", test.p_value if isinstance(test, PermutationTest) else test),
+        "test": test.test if isinstance(test, PermutationTest) else None,
         **number("cohens_d", found.cohens_d),
         **interval("cohens_d_ci95", _effect_interval(found, drawn) if drawn else nothing),
         "n_items": found.n_items,
         "n_clusters": found.n_units if by_source else None,
         "n_runs": pairing.n_runs if isinstance(pairing, Pairing) else 0,
-        "n_unpaired": len(planned) - found.n_items,
+        "n_unpaired": n_planned - found.n_items,
         "n_unpaired_unscored": pairing.n_unscored if isinstance(pairing, Pairing) else 0,
         "n_unpaired_prompt": pairing.n_prompt_mismatch if isinstance(pairing, Pairing) else 0,
         "deterministic": arm.benchmark["deterministic"],
@@ -217,11 +243,27 @@ def _compared(
     return Compared(row, arm, reference, pairing, found, stop)
 
 
+def _as_look(one: Compared, history: History | None) -> Compared:
+    """Return the comparison with what it may claim as the look that it is."""
+    if history is None:
+        return replace(one, row={**one.row, "look": None})
+    sequential = one.stop is not None
+    seen = see(history, one.found, one.pairing, proportion=one.proportion, sequential=sequential)
+    return replace(one, row={**one.row, **look_fields(seen, one.row)}, look=seen)
+
+
 def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
     if isinstance(pairing, Reason):
         return PairedDifference(pairing, pairing, pairing, 0, 0)
-    proportion = arm.proportion and reference.proportion
-    return paired_difference(pairing.differences, proportion=proportion, clusters=pairing.paired_clusters)
+    if arm.scale is None or reference.scale is None:
+        return paired_difference(pairing.differences, proportion=False, clusters=pairing.paired_clusters)
+    span = arm.scale[1] - arm.scale[0]
+    shares = paired_difference(pairing.differences / span, proportion=True, clusters=pairing.paired_clusters)
+    return replace(
+        shares,
+        difference=shares.difference if isinstance(shares.difference, Reason) else span * shares.difference,
+        interval=stretched(shares.interval, span) if isinstance(shares.interval, Interval) else shares.interval,
+    )
 
 
 def _effect_interval(found: PairedDifference, drawn: _Drawn) -> Interval | Reason:

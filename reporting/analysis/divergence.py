@@ -1,8 +1,8 @@
 """How far arms are from their reference on text: additional rows of the perplexity benchmarks, none of them primary.
 
-Each value is a mean per scored token, clustered by chunk (`stats.divergence`), because the tokens of one chunk are not
-independent. The rows are descriptive: they have no margin and no verdict. Each class of tokens (mathematics, science,
-other) has its own rows, with `token_class` set.
+Each value is a mean per scored token over chunks in text order (`stats.divergence`), because neither the tokens of one
+chunk nor neighbouring chunks are independent. The rows are descriptive: they have no margin and no verdict. Each class
+of tokens (mathematics, science, other) has its own rows, with `token_class` set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from reporting.analysis.fields import Json, interval, method, number
-from reporting.analysis.scored_arms import ScoredArm
+from reporting.analysis.scored_arms import ScoredArm, in_text_order
 from reporting.frames import TOKEN_CLASSES, class_column
 from stats.clusters import ClusteredRatio, Labels
 from stats.divergence import agreement, mean_per_token, perplexity_ratio
@@ -66,7 +66,7 @@ def divergence_rows(primary: Mapping[str, Any], arm: ScoredArm, reference: Score
     rows = [_class_loss(primary, arm, token_class) for token_class in _classes(arm.records)]
     if reference is None:
         return rows
-    compared = arm.records.filter(pl.col("kld_sum").is_not_null())
+    compared = in_text_order(arm.records.filter(pl.col("kld_sum").is_not_null()))
     if compared.height == 0:
         differ = (arm.records["divergence_reason"] == Reason.VOCABULARIES_DIFFER.value).any()
         reason = Reason.VOCABULARIES_DIFFER if differ else Reason.NOT_COMPARED
@@ -95,7 +95,7 @@ def _compared_rows(primary: Mapping[str, Any], chunks: _Chunks, token_class: str
 
 
 def _class_loss(primary: Mapping[str, Any], arm: ScoredArm, token_class: str) -> Json:
-    scored = arm.records.filter(pl.col("n_tokens").is_not_null())
+    scored = in_text_order(arm.records.filter(pl.col("n_tokens").is_not_null()))
     chunks = _Chunks(scored, _sources(arm, scored))
     tokens = chunks.tokens(token_class)
     found = mean_per_token(chunks.sums("nll_sum", token_class), tokens, chunks.clusters)

@@ -94,6 +94,26 @@ def _stop_row(stop: Stop) -> Json:
     }
 
 
+def uneven_notices(stops: Stops, n_items: Mapping[tuple[str, str], int]) -> list[str]:
+    """Return one notice per benchmark whose arms ended after different items, so that their means are not comparable.
+
+    Args:
+        stops: the stops.
+        n_items: number of items of each arm on each benchmark that its mean is taken over, by the same keys.
+    """
+    notices = []
+    for benchmark in dict.fromkeys(benchmark for _, benchmark in stops):
+        ended = [key for key in stops if key[1] == benchmark and key in n_items]
+        counts = {arm: n_items[arm, benchmark] for arm, _ in ended}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
+            notices.append(
+                f"{benchmark}: the means of the arms cover different items, because early stop ended them one by one"
+                f" ({listed} items). Compare arms by their differences, which are paired on the same items."
+            )
+    return notices
+
+
 def savings(stops: Stops) -> Json | None:
     """Return what early stop saved over all arms, and what each reference saved; None without early stop."""
     if not stops:

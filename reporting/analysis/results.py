@@ -21,23 +21,25 @@ import polars as pl
 from conf.schema import Statistics
 from reporting.analysis.categories import category_rows
 from reporting.analysis.cells import FindingsFailed, findings_of
-from reporting.analysis.comparisons import SEED, compare
+from reporting.analysis.comparisons import SEED, Comparisons, compare
 from reporting.analysis.divergence import divergence_rows
-from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings
+from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
+from reporting.analysis.looks import Histories, margin_changes, margin_name
 from reporting.analysis.performance import performance_rows
-from reporting.analysis.scored_arms import ScoredArm, scored_arms
+from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms, within_scales
 from reporting.analysis.verdicts import verdict_rows
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
-from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval
+from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval, scaled_mean_interval
 from stats.paired import shared_sources
 from stats.power import POWER
 from stats.reasons import Reason
 from stats.reduce import with_value
 from stats.runs import RunSpread, run_spread, sigma_items
 from stats.sequential import mean_sequence
+from stats.series import series_ratio
 from stats.variance import VarianceShares, variance_shares
 
 SCHEMA_VERSION = 1
@@ -64,6 +66,7 @@ def build_results(
     timings: pl.DataFrame,
     statistics: Statistics | None = None,
     stopped: Sequence[Stop] = (),
+    histories: Histories | None = None,
 ) -> Results:
     """Compute all results of a pipeline.
 
@@ -75,16 +78,17 @@ def build_results(
         records: one row per planned record (`reporting.frames.RECORD_SCHEMA`). Records that a failed block never
             wrote are included as `unscored`.
         timings: one row per finished block (`reporting.frames.TIMING_SCHEMA`).
-        statistics: the margins for the verdicts; None: the default margins.
+        statistics: the margins and tiers for the verdicts; None: the default ones.
         stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
             after an end.
+        histories: the looks before this one, by arm and benchmark. None: nothing is known of them.
 
     Raises:
         ValueError: a record belongs to no arm or benchmark of the run.
         FindingsFailed: the records of one arm on one benchmark cannot be used; one of them appears twice, say.
     """
     _check(run, records)
-    values = with_value(records)
+    values = within_scales(run, with_value(records))
     scored = scored_arms(run, values)
     stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
@@ -92,15 +96,16 @@ def build_results(
     for (name, benchmark), arm in scored.items():
         with findings_of(name, benchmark):
             results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
-    margins = (statistics or Statistics()).margins
-    compared = compare(run, scored, stops)
-    verdicts = verdict_rows(run, compared, margins)
+    n_items = {key: arm.items.height for key, arm in scored.items()}
+    settings = statistics or Statistics()
+    compared = compare(run, scored, stops, histories or {})
+    verdicts = verdict_rows(run, compared, settings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
-        "notices": [*run["notices"], *compared.notices],
+        "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
-        "categories": category_rows(run, results),
+        "categories": category_rows(run, results, scored),
         "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
     }
     analysis = {
@@ -109,9 +114,12 @@ def build_results(
         "confidence": CONFIDENCE,
         "permutation": {"draws": permutation.DRAWS, "seed": SEED},
         "bootstrap": {"draws": bootstrap.DRAWS, "seed": SEED},
-        "margins": margins.model_dump(),
+        "margins": settings.margins.model_dump(),
+        "tiers": verdicts.tiers,
+        **_margin_fields(compared),
         "power": POWER,
         "comparisons": verdicts.comparisons,
+        "pooled": verdicts.pooled,
         "verdicts": verdicts.arms,
         "selections": verdicts.selections,
         "out_of_order": verdicts.out_of_order,
@@ -127,9 +135,20 @@ def build_results(
     return Results(comparison, analysis, tables)
 
 
+def _margin_fields(compared: Comparisons) -> Json:
+    """Return whether the margins were fixed before the run, and how they were changed; null if nobody knows."""
+    seen = [(one, one.look) for one in compared.rows if one.look is not None]
+    if not seen:
+        return {"margins_fixed": None, "margin_changes": []}
+    changes = margin_changes(
+        (one.row["benchmark"], margin_name(one.row["metric"], one.proportion), look.history) for one, look in seen
+    )
+    return {"margins_fixed": not changes, "margin_changes": changes}
+
+
 def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
     for column, known in (("arm", run["arms"]), ("benchmark", run["benchmarks"])):
-        unknown = set(records[column]) - {entry["name"] for entry in known}
+        unknown = set(records[column].unique()) - {entry["name"] for entry in known}
         if unknown:
             raise ValueError(f"records of {column} {', '.join(sorted(unknown))}, which the run does not name")
     twice = records.filter(records.select("arm", "benchmark", "item_id", "seed").is_duplicated())
@@ -189,10 +208,14 @@ def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
 
 
 def _mean_interval(arm: ScoredArm) -> Interval | Reason:
-    items = arm.scored_items
+    is_text = arm.benchmark["metric"] == "nll"
+    items = in_text_order(arm.scored_items) if is_text else arm.scored_items
     means, clusters = items["mean"].to_numpy(), shared_sources(items["cluster"])
+    if is_text and clusters is None:
+        found = series_ratio(means, np.ones(means.size))
+        return found if isinstance(found, Reason) else found.interval
     if clusters is None:
-        return mean_interval(means, proportion=arm.proportion)
+        return mean_interval(means, proportion=False) if arm.scale is None else scaled_mean_interval(means, arm.scale)
     return clustered_mean_interval(means, clusters, proportion=arm.proportion)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from conf.schema import Statistics
 from reporting.analysis.cells import FindingsFailed
 from reporting.analysis.early import Stop
+from reporting.analysis.looks import Histories
 from reporting.analysis.results import Results, build_results
 from reporting.validate import InvalidDocument, validate
 
@@ -41,6 +42,7 @@ def salvage_results(
     statistics: Statistics,
     stopped: Sequence[Stop] = (),
     failed: Sequence[FindingsFailed] = (),
+    histories: Histories | None = None,
 ) -> Salvaged:
     """Compute and check all results that can be computed.
 
@@ -51,7 +53,9 @@ def salvage_results(
     while True:
         told = {**run, "failures": [*run["failures"], *map(failure_row, failed)]}
         try:
-            return Salvaged(_checked(build_results(told, records, timings, statistics, stopped)), tuple(failed))
+            return Salvaged(
+                _checked(build_results(told, records, timings, statistics, stopped, histories)), tuple(failed)
+            )
         except FindingsFailed as error:
             if (error.arm, error.benchmark) in {(one.arm, one.benchmark) for one in failed}:
                 raise  # leaving its records out did not help

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from conf.custom_benchmarks import WHOLE
+from conf.custom_benchmarks import UNIT_SCALE, WHOLE
 from reporting.frames import DIVERGENCE_COLUMNS
 from stats.intervals import Floats
 from stats.reduce import ARM_AND_BENCHMARK, per_item
 
 AA_SUFFIX = "~aa"
 """End of the name of an A/A arm: the reference run a second time in another batch layout. It gives the noise floor."""
+OUTSIDE_SCALE = "score_outside_scale"
+"""Reason of a record whose score lies outside the scale that its benchmark declares."""
 _SCORE_COLUMNS = ["arm", "item_id", "seed", "outcome", "reason", "value"]
 
 
@@ -41,16 +43,16 @@ class ScoredArm:
         """True if a custom function returned one number and no items, so that its uncertainty is unknown."""
         return self.benchmark["kind"] == "function" and self.items["item_id"].to_list() == [WHOLE]
 
-    @cached_property
-    def proportion(self) -> bool:
-        """True if all scores lie between 0 and 1, so that their mean is a proportion.
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The lowest and the highest score that the benchmark declares for an item. None: no bounds are known."""
+        declared = self.benchmark["scale"]
+        return None if declared is None or self.one_number else (float(declared[0]), float(declared[1]))
 
-        Judged scores (for example 1 to 5) are recognised by their values: one value above 1 is enough.
-        """
-        if self.one_number:
-            return False
-        values = self.records["value"].drop_nulls()
-        return self.benchmark["kind"] != "measure" and bool(((values >= 0) & (values <= 1)).all())
+    @property
+    def proportion(self) -> bool:
+        """True if scores lie between 0 and 1, so that their mean is a proportion."""
+        return self.scale == UNIT_SCALE
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
@@ -82,8 +84,29 @@ class ScoredArm:
         return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
 
 
+def in_text_order(chunks: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of the chunks of a text in text order: their ids are numbers, from 100,000 on with a digit more."""
+    return chunks.sort(pl.col("item_id").str.len_chars(), "item_id")
+
+
 ScoredArms = Mapping[tuple[str, str], ScoredArm]
 """Keys are (arm name, benchmark name)."""
+
+
+def within_scales(run: Mapping[str, Any], values: pl.DataFrame) -> pl.DataFrame:
+    """Return the records; one whose value lies outside the scale of its benchmark counts as unscored.
+
+    Intervals and bets rely on the scale, so one damaged record must not stop the others from being used.
+    """
+    outside = pl.lit(False)
+    for benchmark in run["benchmarks"]:
+        if benchmark["scale"] is not None:
+            own = pl.col("benchmark") == benchmark["name"]
+            outside |= own & ~pl.col("value").is_between(*benchmark["scale"])
+    return values.with_columns(
+        pl.when(outside).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in (("value", None), ("outcome", "unscored"), ("reason", OUTSIDE_SCALE))
+    )
 
 
 def scored_arms(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str, str], ScoredArm]:

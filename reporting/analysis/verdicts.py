@@ -1,41 +1,42 @@
 """Verdicts on the comparisons: for each arm and benchmark, for each arm, and which arm to take.
 
-The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. This module chooses the
-margin for each metric and writes the outcome under the names of `statistical_analysis.json`. It writes codes only: the
-summary and the documents put them into words.
+The rule for a verdict is in `stats.verdict`, the rule for the choice in `stats.selection`. What a verdict rests on is
+in `reporting.analysis.evidence`. This module adjusts p values and writes the outcome under the names of
+`statistical_analysis.json`. It writes codes only: the summary and the documents put them into words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from conf.schema import Margins
+from conf.schema import Statistics
+from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.comparisons import Compared, Comparisons
+from reporting.analysis.evidence import Facts, as_look, fact_fields, facts_of, oriented
 from reporting.analysis.fields import Json, number
+from reporting.analysis.looks import claimed_before, margin_name
+from reporting.analysis.needed import needed_fields
+from reporting.analysis.pooled import Pooled, pooled_claims
 from reporting.analysis.scored_arms import AA_SUFFIX
-from stats.intervals import Interval
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
 from stats.reasons import Reason
 from stats.selection import OrderTest, Sized, fixed_sequence, larger_is_worse
-from stats.sequential import items_to_decide
 from stats.verdict import (
     ALPHA,
+    CARRIED,
+    Evidence,
     Ground,
     Judgement,
-    Needed,
     Verdict,
     detectable_drop,
-    items_to_decide_flips,
     judge,
     judge_overall,
-    needed_to_decide,
-    standard_error_of,
 )
 
 ADJUSTMENT = "holm_over_benchmarks"
@@ -46,54 +47,105 @@ class VerdictRows:
     """The parts of `statistical_analysis.json` that depend on verdicts; each field is one list of rows."""
 
     comparisons: list[Json]
+    pooled: list[Json]
     arms: list[Json]
     selections: list[Json]
     out_of_order: list[Json]
+    tiers: Json
+    """Which benchmarks the verdicts of `arms` depend on, and how."""
 
 
-def verdict_rows(run: Mapping[str, Any], compared: Comparisons, margins: Margins) -> VerdictRows:
-    """Judge every comparison, then every arm, then choose among the arms."""
-    holm_of = _adjusted_by_arm(compared.rows)
-    q_values = _q_values(compared.rows)
-    comparisons, judged = [], {}
-    for index, one in enumerate(compared.rows):
-        margin = _margin_of(one, margins)
-        p_adjusted = holm_of[index]
-        judgement = judge(*_oriented(one), p_adjusted, margin)
-        judged[index] = judgement
+def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statistics) -> VerdictRows:
+    """Judge every comparison, the claims on average, then every arm, then choose among the arms."""
+    rows, margins, tiers = compared.rows, settings.margins, _tiers(run, compared.rows, settings)
+    usual = [facts_of(one, margins) for one in rows]
+    facts = [as_look(one, own, margins) for one, own in zip(rows, usual, strict=True)]
+    p_adjusted = _adjusted_by_arm(rows, [_p_value(one) for one in rows])
+    p_usual, p_beyond = (_adjusted_by_arm(rows, [_known(one.p_beyond) for one in some]) for some in (usual, facts))
+    q_values = _q_values(rows)
+    comparisons, judged = [], []
+    for index, (one, own) in enumerate(zip(rows, facts, strict=True)):
+        by_usual = judge(_evidence(usual[index], p_adjusted[index], p_usual[index]))
+        judgement = _may_claim(one, by_usual, judge(_evidence(own, p_adjusted[index], p_beyond[index])))
+        judged.append(judgement)
+        n_tests = sum(other.arm.name == one.arm.name for other in rows)
         comparisons.append(
             {
                 **one.row,
-                **number("p_adjusted", p_adjusted),
-                "adjustment": None if isinstance(p_adjusted, Reason) else ADJUSTMENT,
+                "informs_only": one.arm.benchmark["name"] in tiers.inform,
+                **number("p_adjusted", p_adjusted[index]),
+                "adjustment": None if isinstance(p_adjusted[index], Reason) else ADJUSTMENT,
                 **number("q_value", q_values[index]),
-                "margin": margin,
+                "margin": own.margin,
+                **fact_fields(one, own, margins, p_beyond[index]),
                 "verdict": judgement.verdict.value,
                 "verdict_grounds": [ground.value for ground in judgement.grounds],
                 **number("detectable_drop", _detectable(one)),
-                **_needed_fields(one, judgement, margin),
+                **needed_fields(one, own, judgement, margins, n_tests),
             }
         )
-    arms = _arm_rows(run, comparisons, list(judged.values()))
-    return VerdictRows(comparisons, arms, _selections(run, arms), _out_of_order(run, compared.rows))
-
-
-def _margin_of(one: Compared, margins: Margins) -> float | None:
-    """Return the margin on the scale of the comparison's difference; None if the configuration sets none."""
-    if one.arm.benchmark["metric"] == "nll":
-        return margins.ln_ppl
-    return margins.accuracy if one.proportion else margins.judged
-
-
-def _oriented(one: Compared) -> tuple[float | Reason, Interval | Reason]:
-    """Return the difference and its interval, turned so that positive is better."""
-    difference, interval = one.found.difference, one.found.interval
-    if one.arm.benchmark["higher_is_better"]:
-        return difference, interval
-    return (
-        difference if isinstance(difference, Reason) else -difference,
-        interval if isinstance(interval, Reason) else Interval(-interval.high, -interval.low, interval.method),
+    pooled = pooled_claims(run, rows, usual, margins, tiers)
+    arms = _arm_rows(run, comparisons, judged, pooled, tiers)
+    return VerdictRows(
+        comparisons,
+        [one.row for one in pooled.values()],
+        arms,
+        _selections(run, arms, pooled),
+        _out_of_order(run, rows),
+        {"each": list(tiers.each), "pooled": dict(tiers.pooled), "inform": list(tiers.inform)},
     )
+
+
+def _tiers(run: Mapping[str, Any], rows: Sequence[Compared], settings: Statistics) -> TiersOfRun:
+    """Return the tiers of the run. A function that returned one number only informs, unless the configuration names it:
+    nobody knows how uncertain its number is, so it would keep every arm undecided."""
+    tiers = resolve_tiers(settings, run["benchmarks"])
+    if settings.tiers.each is not None:
+        return tiers
+    numbers = {str(one.arm.benchmark["name"]) for one in rows if one.arm.one_number}
+    each = tuple(name for name in tiers.each if name not in numbers)
+    inform = tuple(name for name in tiers.each if name in numbers)
+    return replace(tiers, each=each, inform=(*tiers.inform, *inform))
+
+
+def _evidence(facts: Facts, p_loss: float | Reason, p_beyond_adjusted: float | Reason) -> Evidence:
+    return Evidence(
+        facts.difference,
+        facts.interval,
+        facts.margin,
+        p_loss,
+        facts.p_beyond,
+        p_beyond_adjusted,
+        kept=facts.kept.interval if facts.kept else None,
+        missing=facts.missing,
+        worst=facts.worst,
+        worst_kept=facts.worst_kept.interval if facts.worst_kept else None,
+        level=facts.level,
+    )
+
+
+def _may_claim(one: Compared, by_usual: Judgement, by_look: Judgement) -> Judgement:
+    """Return the verdict as far as the look may claim it.
+
+    Args:
+        one: the comparison.
+        by_usual: its verdict by the usual interval.
+        by_look: its verdict by the interval that allows for all looks.
+    """
+    seen, claims = one.look, by_usual.verdict is not Verdict.UNDECIDED
+    if seen is None or not claims:
+        return by_look
+    if not seen.allowed_for:
+        name = margin_name(one.row["metric"], one.proportion)
+        confirmed = claimed_before(seen, by_usual.verdict.value, name)
+        return by_usual if confirmed else Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,))
+    if by_look.verdict is Verdict.UNDECIDED and seen.number == 1:
+        return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
+    return by_look
+
+
+def _known(value: float | Reason) -> float | None:
+    return None if isinstance(value, Reason) else value
 
 
 def _p_value(one: Compared) -> float | None:
@@ -101,12 +153,12 @@ def _p_value(one: Compared) -> float | None:
     return value
 
 
-def _adjusted_by_arm(rows: Sequence[Compared]) -> list[float | Reason]:
+def _adjusted_by_arm(rows: Sequence[Compared], p_values: Sequence[float | None]) -> list[float | Reason]:
     """Return the p values adjusted by Holm's method. The benchmarks of one arm form one family."""
     adjusted: list[float | Reason] = [Reason.NO_P_VALUE] * len(rows)
     for arm in dict.fromkeys(one.arm.name for one in rows):
-        indices = [index for index, one in enumerate(rows) if one.arm.name == arm and _p_value(one) is not None]
-        found = holm(np.array([_p_value(rows[index]) for index in indices], dtype=np.float64))
+        indices = [index for index, one in enumerate(rows) if one.arm.name == arm and p_values[index] is not None]
+        found = holm(np.array([p_values[index] for index in indices], dtype=np.float64))
         for index, value in zip(indices, found.tolist(), strict=True):
             adjusted[index] = value
     return adjusted
@@ -122,11 +174,8 @@ def _q_values(rows: Sequence[Compared]) -> list[float | Reason]:
     return adjusted
 
 
-# --- what a decision would need -------------------------------------------------------------------
-
-
 def _detectable(one: Compared) -> float | Reason:
-    difference, interval = _oriented(one)
+    difference, interval = oriented(one)
     if isinstance(difference, Reason):
         return difference
     if one.stop is not None:
@@ -136,67 +185,26 @@ def _detectable(one: Compared) -> float | Reason:
     return detectable_drop(difference, interval, one.found.n_units)
 
 
-def _needed_fields(one: Compared, judgement: Judgement, margin: float | None) -> Json:
-    needed = _needed(one, judgement, margin)
-    return {**number("items_to_decide", needed.n_items), **number("runs_to_decide", needed.n_runs)}
-
-
-def _needed(one: Compared, judgement: Judgement, margin: float | None) -> Needed:
-    difference, interval = _oriented(one)
-    if judgement.verdict is not Verdict.UNDECIDED:
-        return Needed(Reason.DECIDED, Reason.DECIDED)
-    if margin is None:
-        return Needed(Reason.NO_MARGIN, Reason.NO_MARGIN)
-    if isinstance(difference, Reason) or isinstance(interval, Reason) or interval.method == "score_range":
-        return Needed(Reason.NO_INTERVAL, Reason.NO_INTERVAL)
-    assert isinstance(one.pairing, Pairing)
-    differences = one.pairing.differences
-    if one.stop is not None:
-        oriented = differences if one.arm.benchmark["higher_is_better"] else -differences
-        return Needed(
-            items_to_decide(oriented, margin=margin, n_tests=one.stop.n_tests or 1) or Reason.ON_THE_MARGIN,
-            Reason.EARLY_STOP,
-        )
-    if interval.method == "wilson_gains_losses":
-        gain, loss = (float(np.maximum(sign * differences, 0.0).mean()) for sign in (1.0, -1.0))
-        if not one.arm.benchmark["higher_is_better"]:
-            gain, loss = loss, gain
-        items = items_to_decide_flips(gain, loss, one.found.n_items, margin)
-        return Needed(items, Reason.MORE_RUNS_DO_NOT_HELP)
-    n_items = one.found.n_items
-    variance = standard_error_of(difference, interval, one.found.n_units) ** 2 * n_items
-    within = _within_variance(one)
-    found = needed_to_decide(difference, variance, n_items, margin, within_variance=within, n_runs=one.pairing.n_runs)
-    one_run_only = within is None and not one.arm.benchmark["deterministic"]
-    return Needed(found.n_items, Reason.ONE_RUN) if one_run_only else found
-
-
-def _within_variance(one: Compared) -> float | None:
-    """Return what sampling adds to the variance of an item's difference: σ²_arm/R + σ²_reference/R.
-
-    Return None if nothing is sampled, or if no item of the arm or of the reference has two runs.
-    """
-    if one.arm.benchmark["deterministic"]:
-        return None
-    parts = []
-    for arm in (one.arm, one.reference):
-        repeated = arm.items.filter(arm.items["n_runs"] >= 2)
-        if repeated.height == 0:
-            return None
-        parts.append(float((repeated["variance"] / repeated["n_runs"]).to_numpy().mean()))
-    return sum(parts)
-
-
 # --- arms -----------------------------------------------------------------------------------------
 
 
-def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Sequence[Judgement]) -> list[Json]:
+def _arm_rows(
+    run: Mapping[str, Any],
+    comparisons: Sequence[Json],
+    judged: Sequence[Judgement],
+    pooled: Mapping[str, Pooled],
+    tiers: TiersOfRun,
+) -> list[Json]:
     rows = []
     for arm in run["arms"]:
         if arm["reference"] is None:
             continue
-        own = [(row, one) for row, one in zip(comparisons, judged, strict=True) if row["arm"] == arm["name"]]
-        overall = judge_overall([one for _, one in own])
+        of_arm = [(row, one) for row, one in zip(comparisons, judged, strict=True) if row["arm"] == arm["name"]]
+        own = [(row, one) for row, one in of_arm if row["benchmark"] in tiers.each]
+        counted = [(row, one) for row, one in of_arm if not row["informs_only"]]
+        on_average = pooled.get(arm["name"])
+        needed = [on_average.judgement] if on_average is not None and tiers.pooled_only else []
+        overall = judge_overall([*(one for _, one in own), *needed])
         rows.append(
             {
                 "arm": arm["name"],
@@ -209,19 +217,33 @@ def _arm_rows(run: Mapping[str, Any], comparisons: Sequence[Json], judged: Seque
                 "measurably_worse_on": [
                     row["benchmark"]
                     for row, one in own
-                    if one.verdict is Verdict.WORSE or Ground.MEASURABLY_WORSE in one.grounds
+                    if one.verdict is Verdict.WORSE
+                    or not {Ground.MEASURABLY_WORSE, Ground.LOSS_SHOWN}.isdisjoint(one.grounds)
                 ],
+                **{f"{ground.value}_on": _named(own, ground) for ground in CARRIED},
+                "on_average": None if on_average is None else on_average.judgement.verdict.value,
+                "n_records": sum(row["n_records"] for row, _ in counted),
+                "n_unscored": sum(row["n_unscored"] for row, _ in counted),
+                "n_unscored_reference": sum(row["n_unscored_reference"] for row, _ in counted),
             }
         )
     return rows
 
 
-def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
+def _named(own: Sequence[tuple[Json, Judgement]], ground: Ground) -> list[str]:
+    """Return the benchmarks whose verdict has this ground."""
+    return [row["benchmark"] for row, one in own if ground in one.grounds]
+
+
+def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json], pooled: Mapping[str, Pooled]) -> list[Json]:
     """Return one row per reference: the arms that the fixed sequence tested, and the one that it chose.
+
+    Beside it stands the same sequence for the claim on average.
 
     Arms that were not made, arms without a size, controls and A/A arms are left out.
     """
     of_arm = {row["arm"]: row for row in arm_rows}
+    dequantized = {arm["name"]: arm["dequantized_from"] for arm in run["arms"]}
     sequences: dict[str, list[Sized]] = {}
     left_out: dict[str, list[str]] = {}
     for arm in run["arms"]:
@@ -237,17 +259,35 @@ def _selections(run: Mapping[str, Any], arm_rows: Sequence[Json]) -> list[Json]:
     rows = []
     for reference, sequence in sequences.items():
         found = fixed_sequence(sequence)
+        chosen = of_arm.get(found.smallest_no_worse or "", {})
         rows.append(
             {
                 "reference": reference,
+                "reference_dequantized_from": dequantized[reference],
                 "tested": list(found.tested),
                 "smallest_no_worse": found.smallest_no_worse,
+                "n_records": chosen.get("n_records"),
+                "n_unscored": chosen.get("n_unscored"),
                 "stopped_at": found.stopped_at,
                 "not_reached": list(found.not_reached),
                 "left_out": left_out[reference],
+                "on_average": _on_average(sequence, pooled),
             }
         )
     return rows
+
+
+def _on_average(arms: Sequence[Sized], pooled: Mapping[str, Pooled]) -> Json | None:
+    """Return the course of the fixed sequence for the claim on average; None if nothing is pooled."""
+    if not pooled:
+        return None
+    found = fixed_sequence([replace(arm, verdict=pooled[arm.name].judgement.verdict) for arm in arms])
+    return {
+        "tested": list(found.tested),
+        "smallest_no_worse": found.smallest_no_worse,
+        "stopped_at": found.stopped_at,
+        "not_reached": list(found.not_reached),
+    }
 
 
 # --- larger arms that are worse than smaller ones -------------------------------------------------

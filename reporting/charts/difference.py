@@ -12,7 +12,7 @@ import altair as alt
 from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
-from reporting.results_folder import Findings, Json
+from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import Scale, Words, benchmark_title, difference_scale, verdict_word
 
 ROW_PX = 42
@@ -74,7 +74,9 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     counts = sorted({row["n_items"] for row in rows})
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     tests = ", ".join(sorted({str(row["test"]) for row in rows}))
-    subtitle = [f"n = {n} {words.say('組', 'pairs')}; {words.say('検定', 'test')}: {tests}"]
+    unscored = max(unscored_of(row) for row in rows)
+    missing = f"; {words.say('採点不能の記録 最大', 'unscored records up to')} {unscored}" if unscored else ""
+    subtitle = [f"n = {n} {words.say('組', 'pairs')}{missing}; {words.say('検定', 'test')}: {tests}"]
     return alt.layer(
         zero,
         limit.encode(x=alt.X("margin:Q", scale=x_scale)),

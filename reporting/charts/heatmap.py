@@ -11,8 +11,8 @@ import altair as alt
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import AnyChart, chart_of, figure, source_lines
 from reporting.escape import one_line
-from reporting.results_folder import Findings, Json
-from reporting.wording import Words, difference_scale, verdict_word
+from reporting.results_folder import Findings, Json, unscored_of
+from reporting.wording import Words, difference_scale, integer, verdict_word
 
 _COLUMN_PX = 150
 _ROW_PX = 40
@@ -70,6 +70,14 @@ def _label(name: str) -> str:
     return one_line(name, ARM_LABEL_CHARS)
 
 
+def _count(words: Words, row: Json) -> str:
+    """Return the number of items, and that of unscored records if there are any; it stands in brackets."""
+    items, unscored = integer(row["n_items"]), unscored_of(row)
+    if not unscored:
+        return items
+    return f"{items}, {words.say(f'採点不能 {integer(unscored)} 件', f'{integer(unscored)} unscored')}"
+
+
 def _squares(words: Words, benchmark: Json, rows: list[Json]) -> list[Json]:
     """Return one square of the heat map per comparison that has a difference."""
     known = [row for row in rows if row["difference"] is not None]
@@ -83,7 +91,7 @@ def _squares(words: Words, benchmark: Json, rows: list[Json]) -> list[Json]:
             "arm": _label(row["arm"]),
             "benchmark": title,
             "effect": None if row["cohens_d"] is None else sign * row["cohens_d"],
-            "difference": f"{scale.difference(row['difference'])} (n = {row['n_items']})",
+            "difference": f"{scale.difference(row['difference'])} (n = {_count(words, row)})",
             "verdict": verdict_word(words, row.get("verdict")),
         }
         for row in known

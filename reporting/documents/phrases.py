@@ -6,7 +6,7 @@ An unknown code is shown as it is, so that a newer results file stays readable.
 from __future__ import annotations
 
 from reporting.results_folder import Json
-from reporting.wording import DASH, Words, number
+from reporting.wording import DASH, Words, integer, number
 
 LOSS_DIGITS = 4
 """Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
@@ -24,7 +24,26 @@ _CODES = {
     "one_cluster": ("出典が1つのみ", "one source only"),
     "vocabularies_differ": ("語彙が異なる", "vocabularies differ"),
     "benchmark_missing": ("結果のないベンチマークあり", "a benchmark gave no result"),
+    "scales_differ": ("得点のスケールが異なる", "scores on different scales"),
+    "spans_margin": ("許容幅を超える低下を否定できない", "a loss beyond the margin cannot be excluded"),
+    "spans_share": (
+        "基準の正答のうち失ってよい割合を超える低下を否定できない",
+        "a loss of more than the allowed share of the reference's right answers cannot be excluded",
+    ),
+    "loss_shown": (
+        "低下を確認したが、許容幅を超えるかは未確定",
+        "a loss is shown; whether it exceeds the margin is open",
+    ),
+    "floor": ("基準の正答が少なすぎて測れない", "the reference gets too little right to measure a loss"),
+    "ceiling": (
+        "問題が易しすぎて測れない(基準の誤答が許容幅より少ない)",
+        "too easy to measure a loss: the reference gets less wrong than the margin",
+    ),
+    "nothing_unscored": ("採点不能なし", "nothing unscored"),
+    "no_worst_score": ("最悪値のないスケール", "no worst score on this scale"),
     "no_margin": ("許容幅の設定なし", "no margin is set"),
+    "looks_spent": ("以前の評価で水準を使い切った", "earlier looks have spent the level"),
+    "kept_for_later_looks": ("水準の残りは以後の評価に充てる", "the rest of the level is kept for later looks"),
     "no_interval": ("区間なし", "no interval"),
     "see_flips": ("正誤の反転を参照", "see the flips"),
     "early_stop": ("早期終了のため非表示", "not shown because of early stop"),
@@ -54,8 +73,13 @@ _CODES = {
     "no_score": ("得点なし", "no score given"),
     "score_is_no_number": ("得点が数でない", "the score is no number"),
     "score_not_finite": ("得点が有限でない", "the score is not finite"),
+    "score_outside_scale": (
+        "得点がベンチマークの `scale` の範囲外",
+        "the score is outside the benchmark's `scale`",
+    ),
     "score_out_of_range": ("得点が範囲外", "the score is out of range"),
     "pattern_over_time": ("正規表現の照合が時間切れ", "matching the pattern took too long"),
+    "pattern_over_memory": ("正規表現の照合がメモリの上限を超過", "matching the pattern took too much memory"),
     "comparison_over_time": ("答えの照合が時間切れ", "comparing the answer took too long"),
     "comparison_over_memory": ("答えの照合でメモリ超過", "comparing the answer took too much memory"),
     "comparison_failed": ("答えの照合に失敗", "the answer could not be compared"),
@@ -68,6 +92,14 @@ def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:
     if not code:
         return DASH
     return words.say(*_CODES.get(code, (code, code)), joint)
+
+
+def count_with_unscored(words: Words, n_items: int, n_unscored: int | None, joint: str = " / ") -> str:
+    """Return a number of items, and the number of unscored records if there are any."""
+    if not n_unscored:
+        return integer(n_items)
+    unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored", joint)
+    return f"{integer(n_items)} ({unscored})"
 
 
 def dash_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:

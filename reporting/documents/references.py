@@ -101,6 +101,14 @@ _BETTING = Reference(
     "arXiv preprint",
     "arXiv:2010.09686",
 )
+_LAN_DEMETS = Reference(
+    "lan_demets",
+    "K. K. Gordon Lan and David L. DeMets",
+    1983,
+    "Discrete sequential boundaries for clinical trials",
+    "Biometrika 70(3), 659–663",
+    "doi:10.1093/biomet/70.3.659",
+)
 _ZOU = Reference(
     "zou",
     "Guang Yong Zou and Allan Donner",
@@ -185,7 +193,9 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
     found = [*_STATISTICS]
     if findings.analysis is not None and findings.analysis.get("early_stop"):
         found.append(_BETTING)
-    if findings.categories:
+    if findings.shares_level:
+        found.append(_LAN_DEMETS)
+    if findings.categories or (findings.analysis or {}).get("pooled"):
         found.append(_ZOU)
     found.append(_LLAMA_CPP)
     if findings.comparison["imatrices"]:

@@ -15,6 +15,8 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals, difference_sentences
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.grids import grid_captions, grid_topics
+from reporting.documents.sentences.looks import look_sentences, margin_sentences
+from reporting.documents.sentences.pooled import pooled_sentences
 from reporting.documents.sentences.verdicts import undecided_sentences, verdict_sentences
 from reporting.documents.tables import results
 from reporting.documents.tables.budgets import budgets_table
@@ -25,7 +27,7 @@ from reporting.documents.tables.results import Table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, verdicts_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title
-from stats.intervals import SMALL_N
+from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
@@ -147,6 +149,10 @@ class View:
     """Language -> what could not be decided, and what would decide it."""
     early_stop: dict[str, tuple[str, ...]]
     """Language -> what ended early, and what that saved; empty without early stop."""
+    looks: dict[str, tuple[str, ...]]
+    """Language -> what the intervals allow for if somebody looked before, and which further looks are paid for."""
+    margin_changes: dict[str, tuple[str, ...]]
+    """Language -> the margins that were changed after the evaluation had begun."""
     early_stop_table: Table
     verdicts_table: Table
     flips: Table
@@ -161,8 +167,14 @@ class View:
     """`draws` and `seed` of the sign-flip tests; None if the analysis does not have them."""
     margins: Json | None
     """The margins of the verdicts; None if the analysis does not have them."""
+    margins_fixed: bool | None
+    """True if the margins were fixed before the run; None if the results do not know."""
+    pooled: bool
+    """True if the claim "no worse on average" is made."""
     small_n: int = SMALL_N
     """With fewer items than this, right/wrong metrics get Wilson's interval."""
+    few_apart: int = FEW_APART
+    """With fewer items than this that are not all wrong, or not all right, they get it at any number of items."""
     early_fractions: int = FRACTIONS.size
     """Number of stakes that the betting sequence of an early stop averages over."""
     few_differences: int = FEW_DIFFERENCES
@@ -222,9 +234,13 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         ),
         grids=grid_sections(findings, words),
         compared_answers=tuple(answers_to_compare(findings, words)),
-        verdicts={lang.lang: tuple(verdict_sentences(findings, lang)) for lang in languages},
+        verdicts={
+            lang.lang: (*verdict_sentences(findings, lang), *pooled_sentences(findings, lang)) for lang in languages
+        },
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
         early_stop={lang.lang: tuple(early_stop_sentences(findings, lang)) for lang in languages},
+        looks={lang.lang: tuple(look_sentences(findings, lang)) for lang in languages},
+        margin_changes={lang.lang: tuple(margin_sentences(findings, lang)) for lang in languages},
         early_stop_table=early_stop_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
         flips=flips_table(findings, words),
@@ -235,6 +251,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
+        margins_fixed=None if findings.analysis is None else findings.analysis.get("margins_fixed"),
+        pooled=bool(findings.analysis and findings.analysis.get("pooled")),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
 

@@ -25,8 +25,9 @@ import numpy as np
 
 from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
+from actors.engines.noise import sequence_key, step_keys
 from actors.engines.prefix import EXTRA_SEQUENCES
-from actors.engines.sampling import draw_tokens, generator_for
+from actors.engines.sampling import draw_tokens
 from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
 from actors.evaluation.benchmarks.reading import read_rows
@@ -135,12 +136,12 @@ def _arc(setting: Setting, model: Path) -> list[Measure]:
 
 def _sampling(setting: Setting) -> list[Measure]:
     rows = (np.random.default_rng(0).standard_normal((SEQUENCES, LARGE_VOCABULARY)) * 3).astype(np.float32)
-    generators = [generator_for(0, str(row)) for row in range(SEQUENCES)]
-    draw_tokens(rows, generators, Sampling())
+    keys = step_keys([sequence_key(0, str(row)) for row in range(SEQUENCES)], [0] * SEQUENCES)
+    draw_tokens(rows, keys, Sampling())
     times_ms = []
     for _ in range(max(setting.repeats, 10)):
         started = time.perf_counter()
-        draw_tokens(rows, generators, Sampling())
+        draw_tokens(rows, keys, Sampling())
         times_ms.append(1e3 * (time.perf_counter() - started))
     case = f"sampling, {SEQUENCES} rows of {LARGE_VOCABULARY:,}"
     return [Measure("evaluation", case, "a step", "ms", False, tuple(times_ms), (), Target(most=15))]

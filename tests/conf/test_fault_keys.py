@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
 
+from conf.faults import BadInput, Fault
 from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig
 from jobs import collect_imatrix, document, evaluate, pipeline, quantize, visualize
+from jobs._arguments import fail
 
 ROOT = Path(__file__).parents[2]
 PARSERS = (
@@ -74,6 +80,53 @@ def test_the_evaluation_job_renames_flags_that_it_does_not_have() -> None:
     own, main = flags_of(evaluate.parser()), flags_of(pipeline.parser())
     assert set(evaluate.RENAMED_FLAGS) <= main - own
     assert set(evaluate.RENAMED_FLAGS.values()) <= own
+
+
+def a_file_with_every_fault(path: Path) -> Path:
+    """Write a configuration in which every setting that has a flag has a value that nothing takes."""
+    values: dict[str, object] = {}
+    for key in FLAGS:
+        *sections, name = key.split(".")
+        node = values
+        for section in sections:
+            node = cast("dict[str, object]", node.setdefault(section, {}))
+        node[name] = {"no": "such value"}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (pipeline, ["--model", "m.gguf"]),
+        (evaluate, ["--models", "m.gguf", "--output", "out"]),
+        (quantize, ["--model", "m.gguf", "--output", "out"]),
+        (collect_imatrix, ["--model", "m.gguf", "--output", "m-imatrix.gguf", "--weight-tokens"]),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
+)
+def test_faults_in_a_file_name_no_flag_that_the_job_does_not_have(
+    job: ModuleType, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = a_file_with_every_fault(tmp_path / "c.yaml")
+    assert job.main([*words, "--config", str(config)]) == 2
+    said = capsys.readouterr().err
+    named = {word for line in said.splitlines() for word in re.findall(r"--[a-z-]+", line)}
+    assert named <= flags_of(job.parser()), named
+    keys = {line.partition(": got ")[0].strip(" -") for line in said.splitlines()[1:]}
+    assert len(keys) > 15
+    assert {"runs", "lang", "calibration.texts"} <= keys | {key for key, flag in FLAGS.items() if flag[2:] in keys}
+
+
+def test_a_next_step_names_the_flags_of_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    step = "Choose another --storage, fewer --quantizations, a smaller --limit, or --arm NAME=FILE (see --help)."
+    fault = BadInput(Fault("--storage", "x", "a folder with room for --model", step))
+    fail(fault, evaluate.parser(), evaluate.RENAMED_FLAGS)
+    said = capsys.readouterr().err.splitlines()[1]
+    assert said == (
+        "  - --output: got 'x'; allowed: a folder with room for --models. "
+        "Choose another --output, fewer quantizations, a smaller --limit, or --models NAME=FILE (see --help)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.files import WriteFailed, atomic_path, is_disk_failure, reserved_space, write_bytes, write_json
+from conf.files import WriteFailed, atomic_path, is_disk_failure, read_json, reserved_space, write_bytes, write_json
 from tests.jobs.running import ROOT
 
 LIMITED = """
@@ -83,3 +83,12 @@ def test_a_failed_write_travels_between_processes() -> None:
     assert isinstance(copy, WriteFailed) and str(copy) == "cannot write x" and is_disk_failure(copy)
     assert is_disk_failure(OSError(errno.ENOSPC, "full")) and not is_disk_failure(OSError(errno.ENOENT, "missing"))
     assert not is_disk_failure(None)
+
+
+def test_a_json_file_has_no_raw_control_character_and_is_read_back_unchanged(tmp_path: Path) -> None:
+    error = "\x1b]0;title\x07 \x9b31m red \u202e drow \x85 \u2066 \x7f \udc80 東京\n"
+    write_json(tmp_path / "progress.json", {"failures": [{"unit": error, error: error}]})
+    raw = (tmp_path / "progress.json").read_text(encoding="utf-8")
+    assert not [letter for letter in raw if not letter.isprintable() and letter != "\n"]
+    assert "東京" in raw
+    assert read_json(tmp_path / "progress.json") == {"failures": [{"unit": error, error: error}]}

@@ -104,3 +104,9 @@ def test_a_text_with_commas_is_a_list_as_on_the_command_line(tmp_path: Path) -> 
     config = load(path, {"models": [{"name": "m", "path": "m.gguf"}]})
     assert config.quantizations == ("q8_0", "q4_k_m")
     assert (config.benchmarks, config.imatrix) == (("gsm8k", "math"), ("none",))
+
+
+def test_a_path_whose_bytes_are_not_utf8_is_refused() -> None:
+    name = os.fsdecode(b"\x93\x8c\x8b\x9e.gguf")  # a name in Shift-JIS
+    said = faults_of({"models": [{"name": "m", "path": name}]})["--model"]
+    assert "text in UTF-8" in said and "\\udc93" in said

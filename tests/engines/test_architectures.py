@@ -13,7 +13,7 @@ from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.orders import Choose, Item, Measure
 from tests.conftest import ignore, layout
-from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, choice, chunk, greedy_alone, loglik_alone
+from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, answer_alone, choice, chunk, loglik_alone
 from tests.tiny_architectures import Architecture, write_tiny_architecture
 
 ARCHITECTURES: tuple[Architecture, ...] = ("gemma2", "mamba", "jamba")
@@ -56,7 +56,7 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     task = chunk().task
     assert isinstance(task, Measure)
     with Model(path) as model:
-        texts = [greedy_alone(model, item, 20) for item in QUESTIONS]
+        texts = [answer_alone(model, item, 20, GREEDY) for item in QUESTIONS]
         logliks = [logliks_alone(model, item) for item in CHOICES]
         yield Alone(str(path), texts, logliks, loglik_alone(model, list(task.tokens), task.first_scored))
 

@@ -1,19 +1,16 @@
-"""Parts of decoding: batches, stop strings, log-probabilities and sampling."""
+"""Parts of decoding: batches, stop strings, log-probabilities and common prefixes."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from actors.engines.logprobs import token_logprobs
 from actors.engines.prefix import shared_length
-from actors.engines.sampling import draw_tokens, generator_for
 from actors.engines.stops import StopDetector
 from actors.llama.batch import Run, make_batches
-from conf.schema import Sampling
 
 RUNS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
 
@@ -62,50 +59,6 @@ def test_log_probabilities_equal_those_of_scipy_in_float64() -> None:
     tokens = rng.integers(0, 1000, 50)
     expected = log_softmax(logits.astype(np.float64), axis=1)[np.arange(50), tokens]
     np.testing.assert_allclose(token_logprobs(logits, tokens), expected, atol=2e-6)
-
-
-def test_temperature_zero_takes_the_most_likely_token_and_the_lowest_id_in_a_tie() -> None:
-    logits = np.zeros((2, 300), np.float32)
-    logits[0, 7] = 1
-    assert draw_tokens(logits, [], Sampling(temperature=0.0)) == [7, 0]
-
-
-def allowed_by_the_plain_rule(logits: np.ndarray, sampling: Sampling) -> dict[int, float]:
-    """Return tokens and probabilities by the plain algorithm: sort, top-k, top-p, min-p, then temperature."""
-    order = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
-    order = order[: sampling.top_k or None]
-    p = softmax(logits[order].astype(np.float64))
-    count = int(np.searchsorted(np.cumsum(p), sampling.top_p)) + 1 if sampling.top_p < 1 else len(order)
-    kept = [token for token, value in zip(order[:count], p, strict=False) if value >= sampling.min_p * p[0]]
-    final = softmax(logits[kept].astype(np.float64) / sampling.temperature)
-    return dict(zip(kept, final, strict=True))
-
-
-@pytest.mark.parametrize(
-    "sampling",
-    [
-        Sampling(),
-        Sampling(top_k=0, top_p=0.5, min_p=0.0),
-        Sampling(top_k=0, top_p=0.9, min_p=0.1),
-        Sampling(top_k=3, top_p=1.0, min_p=0.0, temperature=2.0),
-        Sampling(top_k=0, top_p=1.0, min_p=0.2, temperature=0.3),
-    ],
-)
-def test_sampled_tokens_and_their_frequencies_follow_the_plain_rule(sampling: Sampling) -> None:
-    logits = (np.random.default_rng(5).standard_normal(9000) * 3).astype(np.float32)
-    expected = allowed_by_the_plain_rule(logits, sampling)
-    generator, n = generator_for(0, "item"), 1500
-    drawn = [draw_tokens(logits[None], [generator], sampling)[0] for _ in range(n)]
-    assert set(drawn) <= set(expected)
-    for token, p in expected.items():
-        # Five standard errors; the seed is fixed, so this passes always or never.
-        assert abs(drawn.count(token) / n - p) < 5 * np.sqrt(p * (1 - p) / n) + 1e-9
-
-
-def test_each_seed_and_item_has_its_own_generator() -> None:
-    first = {generator_for(seed, item).random() for seed in (0, 1, 11) for item in ("1-a", "a", "1a")}
-    assert len(first) == 9
-    assert generator_for(3, "x").random() == generator_for(3, "x").random()
 
 
 def test_the_common_prefix_leaves_at_least_one_token_of_each_prompt() -> None:

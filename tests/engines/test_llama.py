@@ -11,6 +11,8 @@ import pytest
 
 from actors.engines import Answer, Choices, Measured, Refused
 from actors.engines.llama import LlamaEngine
+from actors.engines.noise import sequence_key, step_keys
+from actors.engines.sampling import draw_tokens
 from actors.errors import LlamaError
 from actors.llama.batch import Run
 from actors.llama.context import Context, Rows
@@ -39,14 +41,15 @@ def logits_after(model: Model, tokens: list[int]) -> np.ndarray:
     return rows[-1]
 
 
-def greedy_alone(model: Model, item: Item, n_tokens: int) -> str:
-    """Generate greedily without batching: decode each token from an empty KV cache."""
-    task = item.task
+def answer_alone(model: Model, item: Item, n_tokens: int, sampling: Sampling, seed: int = 0) -> str:
+    """Generate without batching: decode each token from an empty KV cache."""
+    task, noise = item.task, sequence_key(seed, item.item_id)
     assert isinstance(task, Generate)
     tokens = model.tokenize(task.messages[0].content, add_special=True, parse_special=False)
-    drawn = []
-    for _ in range(n_tokens):
-        token = int(logits_after(model, tokens + drawn).argmax())
+    drawn: list[int] = []
+    for position in range(n_tokens):
+        logits = logits_after(model, tokens + drawn)
+        (token,) = draw_tokens(logits[None], step_keys([noise], [position]), sampling)
         if model.is_end_of_generation(token):
             break
         drawn.append(token)
@@ -57,7 +60,19 @@ def test_greedy_answers_equal_those_of_one_sequence_at_a_time(engine: LlamaEngin
     answers = engine.generate(QUESTIONS, [0], GREEDY, ignore)
     for item, answer in zip(QUESTIONS, answers, strict=True):
         assert isinstance(answer, Answer)
-        assert answer.text == greedy_alone(tiny, item, 20)
+        assert answer.text == answer_alone(tiny, item, 20, GREEDY)
+
+
+def test_sampled_answers_equal_those_of_one_sequence_at_a_time(engine: LlamaEngine, tiny: Model) -> None:
+    answers = iter(engine.generate(QUESTIONS, [3, 4], SAMPLED, ignore))
+    same = [
+        answer.text == answer_alone(tiny, item, 20, SAMPLED, seed)
+        for item in QUESTIONS
+        for seed, answer in zip([3, 4], answers, strict=False)
+        if isinstance(answer, Answer)
+    ]
+    # Last bits differ between batch shapes, so a close draw may give another token.
+    assert len(same) == 12 and sum(same) >= 11
 
 
 def test_the_same_block_gives_the_same_answers_in_a_fresh_engine_and_after_other_blocks(
@@ -78,7 +93,7 @@ def test_seeds_differ_and_come_in_order_within_items(engine: LlamaEngine) -> Non
     assert len({answer.text for answer in together[:3] if isinstance(answer, Answer)}) > 1
     alone = engine.generate(QUESTIONS, [1], SAMPLED, ignore)
     same = [one == other for one, other in zip(together[1::3], alone, strict=True)]
-    # The batch shapes differ, so last bits may differ. But each sequence has its own generator.
+    # The batch shapes differ, so last bits may differ. But each sequence has its own noise.
     assert sum(same) >= 4
 
 

@@ -174,11 +174,14 @@ def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_file
     assert {item.target for item in letter.items} <= set("ABCDE")
     task = mgsm.items[0].task
     assert isinstance(task, Generate) and task.chat and [message.role for message in task.messages] == ["user"]
+    # Benchmarks with the same problems name the same sources, also in a translation.
+    gsm8k = loaded("gsm8k")
+    assert gsm8k.spec.questions == chat.spec.questions == mgsm.spec.questions == "gsm8k"
+    problems = {item.cluster for item in mgsm.items}
+    assert len(problems) == 165 and problems <= {item.item_id for item in gsm8k.items}
     # The same questions are the same items, however they are asked.
     assert {item.item_id for item in letter.items} == {item.item_id for item in loaded("arc_challenge").items}
-    assert {item.item_id: item.target for item in chat.items} == {
-        item.item_id: item.target for item in loaded("gsm8k").items
-    }
+    assert {item.item_id: item.target for item in chat.items} == {item.item_id: item.target for item in gsm8k.items}
 
 
 def test_mgsm_shows_examples_as_turns_where_the_data_folder_has_some(tmp_path: Path, tiny: Model) -> None:

@@ -18,6 +18,7 @@ from actors.evaluation.evaluate import evaluate_block
 from actors.evaluation.kv_cache import cache_need
 from actors.llama.model import Model
 from actors.orders import BlockOrder, Call, Choose, Generate, Measure
+from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
 from conf.schema import Sampling
 from tests.conftest import ignore, layout
@@ -157,7 +158,7 @@ def test_prompt_scorer_and_data_change_the_data_hash(tmp_path: Path, tiny: Model
         ({"data": None}, "either `data` or `python`"),
         ({"data": "none.jsonl"}, r"none\.jsonl"),
         ({"prompt": "{{ country"}, "jinja2 template"),
-        ({"prompt": "{{ contry }}"}, r"capitals\.jsonl:1.*'contry' is undefined"),
+        ({"prompt": "{{ contry }}"}, r"prompt: .*'contry' is undefined, with line 1 of capitals\.jsonl"),
         ({"prompt": "{{ country.__class__.__mro__[1].__subclasses__() }}"}, "unsafe"),
         ({"target": "town"}, "field 'town'"),
         ({"scorer": "number"}, "'city' with a number"),
@@ -269,6 +270,50 @@ def test_a_score_that_statistics_cannot_work_with_is_one_unscored_record(
         ("b", "wrong", 0.5, None),
         ("c", "correct", 1.0, None),
     ]
+
+
+def test_items_of_one_source_are_a_cluster(tmp_path: Path, tiny: Model) -> None:
+    lines = [{"id": number, "question": "q", "answer": "a", "article": number // 2} for number in range(4)]
+    asked = {"data": "d.jsonl", "prompt": "{{ question }}", "target": "answer", "scorer": "exact"}
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(asked | {"cluster": "article"}))
+    data = loaded(str(tmp_path / "c.yaml"), tiny)
+    assert {item.item_id: item.cluster for item in data.items} == {"0": "0", "1": "0", "2": "1", "3": "1"}
+    (tmp_path / "d.jsonl").write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1] | {"article": None}) + "\n")
+    with pytest.raises(BadInput, match=r"d.jsonl:2.*'article' with a text or a whole number"):
+        loaded(str(tmp_path / "c.yaml"), tiny)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"python": "f.py", "cluster": "article"}))
+    with pytest.raises(BadInput, match="`cluster` only together with `data`"):
+        read_custom_benchmark(tmp_path / "c.yaml")
+
+
+def test_a_score_outside_the_declared_scale_is_one_unscored_record(tmp_path: Path, tiny: Model) -> None:
+    body = "return {'a': 0, 'b': 1, 'c': 5, 'd': 5.1}"
+    records = called(function(tmp_path, body, {"name": "stars", "scale": [1, 5]}), tiny, tmp_path, (0,))
+    found = {one["item_id"]: (one["score"], one["reason"]) for one in records}
+    assert found["a"] == found["d"] == (None, "score_outside_scale")
+    assert (found["b"], found["c"]) == ((1.0, None), (5.0, None))
+    # Accuracy is a share. Another metric has no bounds if none are declared.
+    (share,) = called(function(tmp_path, "return {'a': 5}", {"name": "share"}), tiny, tmp_path, (0,))
+    assert share["reason"] == "score_outside_scale"
+    free = {"name": "free", "metric": "points"}
+    (points,) = called(function(tmp_path, "return {'a': 5}", free), tiny, tmp_path, (0,))
+    assert points["score"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"python": "f.py", "scale": [5, 1]}, "the lowest and the highest score"),
+        ({"python": "f.py", "scale": [0, 1e300]}, "the lowest and the highest score"),
+        ({"data": "d.jsonl", "prompt": "x", "target": "t", "scorer": "exact", "scale": [0, 1]}, "only together with"),
+    ],
+)
+def test_a_scale_that_makes_no_sense_is_refused(settings: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "scaled.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(BadInput, match=said):
+        read_custom_benchmark(path)
 
 
 @pytest.mark.parametrize(("returned", "reason"), [("True", "score_is_no_number"), ("float('inf')", "score_not_finite")])

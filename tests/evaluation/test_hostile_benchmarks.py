@@ -73,6 +73,40 @@ def test_changed_data(tmp_path: Path, tiny: Model) -> None:
     assert 30 < _try(range(100), "quiz.jsonl", tmp_path, tiny) <= 100
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("\n{% for i in range(10 ** 9) %}x{% endfor %}", "can be rendered .line 2: Range too big"),
+        ("\n{{ 'x' * 10 ** 10 }}", r"can be rendered .line 2: the result of \* is too large"),
+        (
+            "{% for i in range(9 ** 5) %}\n{% for j in range(9 ** 5) %}{% endfor %}{% endfor %}",
+            "line 2: .*more than 2 s",
+        ),
+        ("{% macro f(x) %}\n{{ f(x) }}{% endmacro %}{{ f(1) }}", "line [12]: it calls itself without end"),
+        ("\n{{ raise_exception('no') }}", "line 2: 'raise_exception' is undefined"),
+        ("\n{{ 1 / 0 }}", "line 2: division by zero"),
+        ("\n{{ 'x' * 10 ** 6 }}{{ 'x' * 10 ** 6 }}", "line 2: its text is far longer"),
+        ("\n{{ 'a' | center(10 ** 10) }}", "line 2: it takes more than 512 MiB"),
+        ("{{ " + "(" * 5000 + ")" * 5000 + " }}", "a jinja2 template .line 1: .*nested too deeply"),
+        ("\n{% if %}", "a jinja2 template .line 2: Expected an expression"),
+    ],
+)
+@pytest.mark.parametrize("key", ["prompt", "shot_answer"])
+def test_a_hostile_template_is_one_message_within_seconds(
+    key: str, template: str, said: str, tmp_path: Path, tiny: Model
+) -> None:
+    settings = {"data": "quiz.jsonl", "target": "answer", "scorer": "number", "prompt": "{{ question }}"}
+    settings |= {"shots_data": "shots.jsonl"} if key == "shot_answer" else {}
+    (tmp_path / "quiz.yaml").write_text(yaml.safe_dump(settings | {key: template}))
+    (tmp_path / "quiz.jsonl").write_bytes(DATA)
+    (tmp_path / "shots.jsonl").write_bytes(SHOT)
+    with within_seconds(), pytest.raises(BadInput, match=said) as caught:
+        (benchmark,) = find_benchmarks([str(tmp_path / "quiz.yaml")])
+        load(benchmark, data_dir=None, sampling=SAMPLING, vocabulary=tiny)
+    (fault,) = caught.value.faults
+    assert fault.key == f"quiz: {key}" and fault.next_step == "Fix the template."
+
+
 def test_changed_functions(tmp_path: Path, tiny: Model) -> None:
     _try(range(30), "check.py", tmp_path, tiny)
 

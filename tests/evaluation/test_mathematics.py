@@ -14,11 +14,11 @@ from actors.evaluation.scorers.mathematics import (
     OVER_MEMORY,
     OVER_TIME,
     Comparer,
-    ComparisonFailed,
     Limits,
     score_mathematics,
 )
 from actors.orders import Generate, Item
+from actors.own_process import ProcessNotStarted
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_process_that_reads_nothing_any_more_is_killed_after_the_wall_time() -
 
 def test_a_process_that_does_not_start_is_killed() -> None:
     before = psutil.Process().children()
-    with pytest.raises(ComparisonFailed):
+    with pytest.raises(ProcessNotStarted):
         Comparer(Limits(start_s=0.01)).compare("3", "6/2")
     assert psutil.Process().children() == before
 

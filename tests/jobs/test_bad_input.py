@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import ray
 
 from jobs import evaluate, pipeline
 from tests.gguf_mutations import gguf_text, parse
-from tests.jobs.running import run, small_pipeline
+from tests.jobs.running import ROOT, run, small_pipeline
 from tests.tiny_model import write_tiny_model
 
 Refused = Callable[..., str]
@@ -263,3 +265,27 @@ def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(ti
     assert rows["broken", "demo_qa"]["mean"] is None
     assert rows["q4_k_m", "demo_qa"]["n_items"] == 4
     assert "FAILED" in ended.out
+
+
+@pytest.mark.parametrize("job", ["pipeline", "quantize", "evaluate", "collect_imatrix", "visualize", "document"])
+def test_a_word_whose_bytes_are_not_utf8_is_refused_by_every_job(job: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", f"jobs.{job}", b"--output", b"/tmp/\x93\x8c.gguf"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "text in UTF-8" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_models_whose_names_differ_only_in_case_are_refused(refused: Refused, tiny_model: Path) -> None:
+    said = refused("--model", f"A={tiny_model}", "--model", f"a={tiny_model}")
+    assert "--model: got 'A'" in said and "--model: got 'a'" in said and "in more than case" in said
+
+
+def test_names_that_look_alike_are_one_name(refused: Refused, tiny_model: Path) -> None:
+    composed, decomposed = "が", "か\u3099"
+    said = refused("--model", f"{composed}={tiny_model}", "--model", f"{decomposed}={tiny_model}")
+    assert said.count("--model: got 'が'") == 1

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from actors.orchestrator.room import DISK_SLACK_BYTES
 from actors.store import RunDirectory, read_json
 from tests.jobs.running import records, run, small_pipeline, start
+from tests.tiny_model import TinyShape, write_tiny_model
 
 DISK_BYTES = DISK_SLACK_BYTES + 64 * 2**20
 """Room for a plan of tiny files, as the check before the start sees it."""
@@ -69,6 +70,27 @@ def test_a_disk_that_gets_full_is_told_in_one_message_and_the_same_command_goes_
     (parent,) = _pipeline_runs(disk)
     assert parent.info.status == "FINISHED"
     assert not list(disk.glob("p/**/.*.part"))
+
+
+def test_a_disk_that_gets_full_inside_the_quantizer_is_told_and_no_half_file_stays(disk: Path, tmp_path: Path) -> None:
+    # llama.cpp itself writes this file. The check before the start sees enough room; then it is taken away.
+    model = write_tiny_model(tmp_path / "wide.gguf", shape=TinyShape(n_layers=24, n_ff=4096))
+    output = disk / "made"
+    options = ["--model", f"wide={model}", "--formats", "q4_k_m", "--output", str(output), "--threads", "1"]
+    process = start("quantize", *options)
+    while process.poll() is None and not list(output.glob(".*.part")):
+        time.sleep(0.001)
+    ballast = fill(disk)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 1, out + err
+    said = [line for line in (out + err).splitlines() if "failed" in line or "FAILED" in line]
+    assert len(said) == 1 and "wide-Q4_K_M.gguf" in said[0] and "Traceback" not in out + err, out + err
+    assert "No space left on device" in out + err or "free on its disk" in out + err
+    assert not list(output.glob("*.gguf")) and not list(output.glob(".*.part"))
+    ballast.unlink()
+    ended = run("quantize", *options)
+    assert ended.code == 0, ended.out + ended.err
+    assert len(list(output.glob("*.gguf"))) == 1
 
 
 def _pipeline_runs(storage: Path) -> list:

@@ -173,6 +173,9 @@ def test_a_dry_run_predicts_the_sizes_of_recipes_within_one_percent(tiny_model: 
     )
     ended = run("pipeline", *words)
     assert ended.code == 0, ended.err
+    arms = ended.out.split("Benchmarks")[0]
+    assert arms.count("not compared") == len(names)  # none of them is a reference
+    assert "  reference" not in arms
     rows = [line.split() for line in ended.out.splitlines()]
     predicted = {row[0]: float(row[1].replace(",", "")) for row in rows if row and row[0] in names}
     made = run(

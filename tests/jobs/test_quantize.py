@@ -219,6 +219,10 @@ def test_two_models_in_one_folder_keep_their_names_and_replace_nothing(
     assert "this job has not made" in capsys.readouterr().err
     foreign.unlink()
     assert {path: path.read_bytes() for path in output.iterdir()} == before
+    (output / "東京-Q8_0.manifest.json").write_text("[]")
+    assert run("--model", f"東京={tmp_path / '大阪.gguf'}", "--formats", "q8_0", "--output", output) == 2
+    assert "whose manifest is damaged" in capsys.readouterr().err
+    assert (output / "東京-Q8_0.gguf").read_bytes() == before[output / "東京-Q8_0.gguf"]
 
 
 def test_a_fault_in_the_configuration_names_no_flag_that_the_job_does_not_have(

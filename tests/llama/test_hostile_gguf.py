@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -180,10 +182,10 @@ def test_a_trial_that_ended_or_hangs_is_told_and_started_anew(path: Path, tiny: 
     header = read_header(path)
     with own_trial(30.0) as trial:
         trial.check(header)
-        process = trial._process
+        process = trial._process._process
         assert process is not None
-        process.kill()
-        process.wait()
+        process.send_signal(signal.SIGSTOP)
+        threading.Timer(0.5, process.kill).start()
         with pytest.raises(Exception, match=r"ended its process \(SIGKILL\)"):
             trial.check(header)
         trial.check(header)

@@ -97,6 +97,16 @@ def test_the_predicted_size_is_right_within_one_percent(tiny: Path, tmp_path: Pa
     assert predicted > plan_quantization(tiny, kind, with_imatrix=False).size_bytes
 
 
+def test_llama_cpp_gets_no_expression_of_the_user(tiny: Path) -> None:
+    # A look-behind does not exist in C++, and `ffn_(?#...)up` is an error there.
+    overrides = TypeOverrides(tensors=((r"(?<=blk\.1\.)ffn_(?#the wide ones)(up|gate)", "q8_0"),))
+    plan = plan_quantization(tiny, resolve_type("q4_0"), with_imatrix=False, overrides=overrides)
+    assert {row.name for row in plan.tensors if row.type == "Q8_0"} == {
+        "blk.1.ffn_up.weight",
+        "blk.1.ffn_gate.weight",
+    }
+
+
 @pytest.mark.parametrize("method", ["q4_k_m", "q4_0"])
 def test_tensor_data_equals_that_of_llama_quantize(tiny: Path, tmp_path: Path, method: str) -> None:
     theirs, ours = tmp_path / "theirs.gguf", tmp_path / "ours.gguf"
@@ -133,7 +143,7 @@ def test_an_unknown_tensor_type_gives_similar_names() -> None:
             resolve_tensor_type(name, key="k")
 
 
-@pytest.mark.parametrize("pattern", ["blk.(", "[[:digit:]]", "*"])
+@pytest.mark.parametrize("pattern", ["blk.(", "[[:digit:]]", "*", "a{99999999999}", "(" * 5000 + ")" * 5000])
 def test_a_pattern_that_is_invalid_or_ambiguous_is_refused(pattern: str) -> None:
     with pytest.raises(BadInput, match="regular expression"):
         check_pattern(pattern, key="recipes.mine.tensors")
@@ -146,6 +156,7 @@ def test_a_pattern_that_is_invalid_or_ambiguous_is_refused(pattern: str) -> None
         # llama.cpp would abort the process for these two.
         (TypeOverrides(embedding="q6_k"), "rows of 576 values"),
         (TypeOverrides(tensors=((".", "iq2_xxs"),)), r"no data for token_embd\.weight"),
+        (TypeOverrides(tensors=((r"([a-z0-9_.]+)+#", "q8_0"),)), r"got '\(\[a-z.*takes too much time"),
     ],
 )
 def test_overrides_that_do_not_fit_the_model_are_refused(overrides: TypeOverrides, message: str) -> None:

@@ -260,6 +260,7 @@ def _benchmarks() -> list[dict[str, Any]]:
         benchmark
         | {
             "higher_is_better": benchmark["metric"] == "accuracy",
+            "scale": [0.0, 1.0] if benchmark["metric"] == "accuracy" else None,
             "version": 1,
             "shots": 5 if benchmark["name"] == "gsm8k" else 0,
             "seeds": list(SEEDS) if benchmark["name"] == "gsm8k" else [SEEDS[0]],

@@ -41,9 +41,22 @@ def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, rows)
     text = advice(Words("en"), worse)
-    assert text.startswith("q4 is measurably worse than f16 on ppl, asked (the interval excludes 0):")
+    assert text.startswith("q4 loses against f16 on ppl, asked, and whether it loses more than the margin is open:")
     assert "--protection-level" in text
     assert "--protection-level" in advice(Words("ja"), worse)
+
+
+def test_advice_follows_the_verdict() -> None:
+    """A loss within the margin needs no advice, and only a loss beyond it is called one."""
+    inside = against("q4", "ppl", [0.001, 0.002]) | {"verdict": "no_worse"}
+    open_loss = against("q4", "ppl", [0.001, 0.2]) | {"verdict": "undecided"}
+    beyond = against("q4", "asked", [-0.2, -0.1]) | {"verdict": "worse"}
+    assert worse_arms(COMPARISON, [inside]) == []
+    assert worse_arms(COMPARISON, [open_loss]) == [Worse("q4", "f16", ("ppl",), made_here=True)]
+    (found,) = worse_arms(COMPARISON, [open_loss, beyond])
+    assert found == Worse("q4", "f16", ("asked",), made_here=True, beyond=True)
+    assert advice(Words("en"), found).startswith("q4 loses more than the margin against f16 on asked:")
+    assert "許容幅を超えて低下した" in advice(Words("ja"), found)
 
 
 def test_for_a_given_file_the_advice_is_to_take_another_file() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.categories import METHOD, joined_interval, mean_of_means
+from stats.categories import METHOD, joined_interval, mean_of_means, means_correlation
 from stats.intervals import Interval, mean_interval, wilson
 from stats.reasons import Reason
 
@@ -19,6 +19,42 @@ def test_a_case_worked_by_hand() -> None:
     assert mean_of_means(means) == pytest.approx(0.5)
     assert isinstance(found, Interval)
     assert (found.low, found.high, found.method) == (pytest.approx(0.475), pytest.approx(0.565), METHOD)
+
+
+def test_two_forms_of_the_same_questions_worked_by_hand() -> None:
+    """Correlation .5 adds 2·.5·.03·.04 below: sqrt(.0009 + .0016 + .0012)/2, and 2·.5·.05·.12 above: sqrt(.0229)/2."""
+    found = joined_interval(
+        [0.4, 0.6], [Interval(0.37, 0.45, "t"), Interval(0.56, 0.72, "wilson")], np.array([[1.0, 0.5], [0.5, 1.0]])
+    )
+    assert isinstance(found, Interval)
+    assert found.low == pytest.approx(0.5 - 0.0304138)
+    assert found.high == pytest.approx(0.5 + 0.0756637)
+
+
+def test_the_correlation_of_means_counts_the_questions_that_are_shared() -> None:
+    one, other = np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0, 0.0])
+    # Covariance 1/8, standard deviations 1/2 and sqrt(3)/4: .577350; 4 questions of 16 and 9: times 4/12.
+    assert means_correlation(one, other, 16, 9) == pytest.approx(0.57735 / 3, abs=1e-5)
+    assert means_correlation(one, np.ones(4), 16, 9) == 0.0
+
+
+def test_intervals_over_two_forms_of_the_same_questions_cover() -> None:
+    # 300 questions, asked in two forms. The chance of a right answer is Beta(.5, .5) per question, in both forms.
+    rng = np.random.default_rng(8)
+    paired, independent = 0, 0
+    for chances in rng.beta(0.5, 0.5, size=(1500, 300)):
+        forms = (rng.random((2, 300)) < chances).astype(float)
+        means = [float(form.mean()) for form in forms]
+        intervals = [mean_interval(form, proportion=True) for form in forms]
+        r = means_correlation(forms[0], forms[1], 300, 300)
+        together = joined_interval(means, intervals, np.array([[1.0, r], [r, 1.0]]))
+        apart = joined_interval(means, intervals)
+        assert isinstance(together, Interval)
+        assert isinstance(apart, Interval)
+        paired += together.low <= 0.5 <= together.high
+        independent += apart.low <= 0.5 <= apart.high
+    assert 0.93 <= paired / 1500 <= 0.97
+    assert independent / 1500 < 0.92
 
 
 def test_one_benchmark_keeps_its_own_interval() -> None:

@@ -110,6 +110,23 @@ def test_intervals_by_source_cover_and_naive_ones_do_not() -> None:
     assert naive / 1000 < 0.75
 
 
+def test_shares_by_source_near_1_take_wilson_at_any_number_of_items() -> None:
+    # 100 articles with 10 questions each. The probability of a right answer is Beta(9.8, .2) per article: mean .98.
+    rng = np.random.default_rng(6)
+    sources = np.repeat(np.arange(100), 10)
+    covered, plain = 0, 0
+    for chances in rng.beta(9.8, 0.2, size=(1000, 100)):
+        values = (rng.random(1000) < chances[sources]).astype(float)
+        interval = clustered_mean_interval(values, sources, proportion=True)
+        t = _mean(values, sources).interval
+        assert isinstance(interval, Interval)
+        assert isinstance(t, Interval)
+        assert interval.method == "wilson_clustered"
+        covered += interval.low <= 0.98 <= interval.high
+        plain += t.low <= 0.98 <= t.high
+    assert covered / 1000 >= 0.93 > plain / 1000
+
+
 def test_shares_by_source_cover_at_small_n() -> None:
     # 30 articles with 4 questions each. The probability of a right answer is Beta(8, 2) per article.
     rng = np.random.default_rng(5)

@@ -13,21 +13,30 @@ from stats.intervals import Interval, t_interval
 from stats.reasons import Reason
 
 
-def test_chunks_of_equal_length_give_the_t_interval_of_their_means() -> None:
-    means = np.random.default_rng(1).gamma(2.0, 0.01, size=30)
-    found = mean_per_token(means * 256, np.full(30, 256.0))
-    assert isinstance(found, ClusteredRatio)
-    assert isinstance(found.interval, Interval)
-    plain = t_interval(means)
-    assert found.estimate == pytest.approx(means.mean())
-    assert (found.interval.low, found.interval.high) == pytest.approx((plain.low, plain.high))
+def test_the_ratio_of_chunks_of_equal_length_has_the_t_interval_of_their_differences() -> None:
+    losses, theirs = np.random.default_rng(1).gamma(2.0, 0.01, size=(2, 30))
+    found = perplexity_ratio(losses * 256, theirs * 256, np.full(30, 256.0))
+    assert isinstance(found, PerplexityRatio)
+    assert isinstance(found.ln_ratio.interval, Interval)
+    plain = t_interval(losses - theirs)
+    assert (found.ln_ratio.interval.low, found.ln_ratio.interval.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_the_interval_of_an_arm_by_itself_takes_the_order_of_the_chunks_into_account() -> None:
+    means = np.sort(np.random.default_rng(1).gamma(2.0, 0.01, size=30))  # neighbours as alike as can be
+    sorted_chunks = mean_per_token(means * 256, np.full(30, 256.0))
+    assert isinstance(sorted_chunks, ClusteredRatio)
+    assert isinstance(sorted_chunks.interval, Interval)
+    assert sorted_chunks.estimate == pytest.approx(means.mean())
+    assert sorted_chunks.interval.method == "t_series"
+    assert sorted_chunks.standard_error > 1.5 * means.std(ddof=1) / math.sqrt(30)  # type: ignore[operator]
 
 
 def test_chunks_of_one_document_are_one_sample() -> None:
     rng = np.random.default_rng(2)
     documents = np.repeat(np.arange(12), 5)
     sums = (rng.gamma(2.0, 0.02, size=12)[documents] + rng.gamma(2.0, 0.002, size=60)) * 256
-    alone, together = (mean_per_token(sums, np.full(60, 256.0), clusters) for clusters in (None, documents))
+    alone, together = (mean_per_token(sums, np.full(60, 256.0), clusters) for clusters in (np.arange(60), documents))
     assert isinstance(alone, ClusteredRatio)
     assert isinstance(together, ClusteredRatio)
     assert together.n_clusters == 12

@@ -109,8 +109,8 @@ def test_flips_are_shares_and_swapping_the_arms_swaps_them(one: list[list[float]
 
 def test_each_rate_gets_the_interval_that_fits_it() -> None:
     one_run = rate(np.repeat([1.0, 0.0], [3, 997]))
-    few = rate(np.repeat([0.2, 0.0], [9, 991]))
-    many = rate(np.repeat([0.2, 0.0], [10, 990]))
+    few = rate(np.repeat([0.2, 0.0], [49, 951]))
+    many = rate(np.repeat([0.2, 0.0], [50, 950]))
     methods = [one.interval.method for one in (one_run, few, many)]  # type: ignore[union-attr]
     assert methods == ["clopper_pearson", "wilson", "t"]
     assert rate(np.array([])) is Reason.NO_PAIRED_ITEMS

@@ -53,6 +53,47 @@ def test_proportions_take_wilson_below_200_items_and_t_from_200_on() -> None:
     assert mean_interval(np.ones(500), proportion=True).method == "wilson"  # type: ignore[union-attr]
 
 
+def test_proportions_near_0_and_1_take_wilson_at_any_number_of_items() -> None:
+    # 49 of 10,000 items are not wrong under all of five seeds: Wilson. 50: t. The same near 1.
+    for share in (0.2, 1.0):
+        few, enough = (np.repeat([share, 0.0], [n, 10_000 - n]) for n in (49, 50))
+        for near, apart in ((few, enough), (1 - few, 1 - enough)):
+            assert mean_interval(near, proportion=True) == wilson(float(near.mean()), 10_000)
+            assert mean_interval(apart, proportion=True).method == "t"  # type: ignore[union-attr]
+
+
+def test_many_small_shares_do_not_hide_that_few_large_ones_decide() -> None:
+    # Sums 2 + 3 and squares 40·.0025 + 3: 25/3.1 = 8.1 shares, although 43 items lie above 0; with 80 small ones 15.3.
+    for small in (40, 80):
+        means = np.repeat([0.05, 1.0, 0.0], [small, 3, 2000])
+        assert mean_interval(means, proportion=True).method == "wilson"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("n", [50, 200, 500, 1319, 5000])
+def test_one_run_covers_near_0_at_any_number_of_items(n: int) -> None:
+    # Exact, for 2 to 100 expected right answers. The t interval alone covers 87% to 93% up to 10 of them.
+    counts = np.arange(n + 1)
+    values = [np.repeat([1.0, 0.0], [count, n - count]) for count in counts[:300]]
+    intervals = [mean_interval(one, proportion=True) for one in values]
+    for expected in (2, 5, 10, 25, 60, 100):
+        p = expected / n
+        if p < 0.5:
+            holds = [isinstance(one, Interval) and one.low <= p <= one.high for one in intervals]
+            chances = scipy_stats.binom.pmf(counts[: len(intervals)], n, p)
+            assert 0.925 <= chances[holds].sum() <= 0.985
+
+
+@pytest.mark.parametrize("alike", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize(("n", "p"), [(200, 0.01), (500, 0.98), (1319, 0.01), (1319, 0.95), (5000, 0.002)])
+def test_five_runs_cover_near_0_and_1(n: int, p: float, alike: float) -> None:
+    # `alike`: correlation of two answers to the same question.
+    rng = np.random.default_rng(16)
+    scale = (1 - alike) / alike
+    chances = rng.beta(p * scale, (1 - p) * scale, size=(1500, n))
+    intervals = [mean_interval(row, proportion=True) for row in rng.binomial(5, chances) / 5]
+    assert np.mean([isinstance(one, Interval) and one.low <= p <= one.high for one in intervals]) >= 0.925
+
+
 def test_wilson_counts_items_not_repeats() -> None:
     # 10 items with 5 equal repeats each: as certain as ten questions allow, not fifty.
     assert mean_interval(np.full(10, 0.4), proportion=True) == wilson(0.4, 10)

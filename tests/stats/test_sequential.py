@@ -13,12 +13,13 @@ from stats.paired import difference_interval
 from stats.sequential import (
     FRACTIONS,
     EarlyDecision,
+    Guards,
     confidence_sequence,
     decide_early,
     decide_in_order,
-    items_to_decide,
     log_wealth,
     mean_sequence,
+    sequence_p_beyond,
     sequence_p_value,
 )
 from stats.verdict import Verdict
@@ -184,7 +185,8 @@ def test_worse_is_decided_only_if_the_loss_survives_holm_for_any_other_benchmark
     alone, among = (decide_early(row, margin=MARGIN, n_planned=N, n_tests=n) for n in (1, 10))
     assert (alone.verdict, among.verdict) == (Verdict.WORSE, Verdict.WORSE)
     assert alone.n_items < among.n_items
-    assert 10 * sequence_p_value(row[: among.n_items]) < 0.05 < 10 * sequence_p_value(row[: alone.n_items])
+    p_alone, p_among = (sequence_p_beyond(row[: one.n_items], MARGIN) for one in (alone, among))
+    assert 10 * p_among < 0.025 < 10 * p_alone < 0.25
     zeros = np.zeros(N)  # "No worse" needs no adjustment.
     assert decide_early(zeros, margin=MARGIN, n_planned=N, n_tests=10) == decide_early(
         zeros, margin=MARGIN, n_planned=N
@@ -199,7 +201,7 @@ def test_the_decision_agrees_with_the_interval(values: list[float], n_tests: int
         assert found.interval.low > -0.1 - 1e-9
     if found.verdict is Verdict.WORSE:
         assert found.interval.high < -0.1 + 1e-9
-        assert n_tests * sequence_p_value(differences[: found.n_items]) <= 0.05
+        assert n_tests * sequence_p_beyond(differences[: found.n_items], 0.1) <= 0.025 + 1e-9
 
 
 @given(thirds)
@@ -213,7 +215,7 @@ def test_p_is_small_exactly_if_the_interval_excludes_0(values: list[float]) -> N
 
 def test_no_items_are_no_evidence() -> None:
     assert sequence_p_value(np.array([])) == 1.0
-    assert items_to_decide(np.array([]), margin=MARGIN) is None
+    assert sequence_p_beyond(np.array([]), MARGIN) == 1.0
 
 
 def test_p_of_equal_arms_is_valid_for_any_stopping_rule() -> None:
@@ -224,16 +226,36 @@ def test_p_of_equal_arms_is_valid_for_any_stopping_rule() -> None:
     assert np.mean(np.array(least) < 0.05) <= 0.05
 
 
-def test_items_to_decide_do_decide_if_the_proportions_go_on() -> None:
-    row = np.array(([0.0] * 7 + [-1.0] + [0.0] * 7 + [1.0, -1.0]) * 6)
-    needed = items_to_decide(row, margin=MARGIN, n_tests=3)
-    assert needed is not None
-    repeated = np.tile(row, needed // row.size + 2)
-    decided = decide_early(repeated, margin=MARGIN, n_planned=10**6, n_tests=3)
-    assert decided.verdict is Verdict.WORSE
-    assert decided.n_items == pytest.approx(needed, abs=row.size)
-    on_it = np.array([-1.0] + [0.0] * 99)
-    assert items_to_decide(on_it, margin=MARGIN) is None
+def _guards(reference: np.ndarray, arm: np.ndarray, missing: int = 0) -> Guards:
+    """Return the guards of an arm whose first `missing` items are unscored."""
+    gone = np.arange(reference.size) < missing
+    worst = np.where(gone, 0.0, arm)
+    kept = arm - reference + 0.05 * reference
+    return Guards(
+        worst=np.where(gone, -1.0, arm - reference),
+        kept=np.where(gone, np.nan, kept),
+        worst_kept=worst - np.where(gone, 1.0, reference) + 0.05 * np.where(gone, 1.0, reference),
+        reference=np.where(gone, np.nan, reference),
+        chance=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "missing", "verdict"),
+    [
+        (0.7, 0, Verdict.NO_WORSE),
+        (0.7, 40, Verdict.UNDECIDED),  # 40 of 1,319 items may have lost three times the margin
+        (0.0, 0, Verdict.UNDECIDED),  # floor
+        (1.0, 0, Verdict.UNDECIDED),  # ceiling
+    ],
+)
+def test_no_worse_needs_the_guards(right: float, missing: int, verdict: Verdict) -> None:
+    reference = (np.random.default_rng(14).random(N) < right).astype(float)
+    differences = np.where(np.arange(N) < missing, np.nan, 0.0)
+    guards = _guards(reference, reference, missing)
+    found = decide_in_order(differences, ENDED, margin=MARGIN, guards=guards).decision
+    assert found.verdict is verdict
+    assert decide_in_order(differences, ENDED, margin=MARGIN).decision.verdict is Verdict.NO_WORSE
 
 
 def test_the_sequence_of_a_mean_stays_on_its_scale() -> None:

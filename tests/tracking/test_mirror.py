@@ -150,7 +150,12 @@ def test_the_parent_shows_every_number_of_the_results(mirror: Mirror, run: RunDi
         f"gsm8k/{arm}/score/vs_f16/difference": -0.1,
         f"gsm8k/{arm}/score/vs_f16/ci95_low": -0.3,
         f"gsm8k/{arm}/score/vs_f16/ci95_high": 0.1,
+        f"on_average/{arm}/vs_f16/difference": -0.05,
+        f"on_average/{arm}/vs_f16/ci95_low": -0.2,
+        f"on_average/{arm}/vs_f16/ci95_high": 0.1,
     }
+    assert parent.tags[f"quant_assay.verdict/{arm}"] == "undecided"
+    assert parent.tags[f"quant_assay.verdict_on_average/{arm}"] == "no_worse"
     assert parent.params["versions.llama_cpp_python"] == "0.3.36"
     assert parent.params["settings.sampling.temperature"] == "0.7"
 

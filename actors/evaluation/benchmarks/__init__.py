@@ -37,6 +37,7 @@ from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, Faults, near_names
 from conf.schema import Sampling
+from conf.tiers import GROUPS
 
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": gsm8k.BENCHMARK,
@@ -52,8 +53,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "demo_choice": demo_choice.BENCHMARK,
     "perplexity_pydoc": perplexity_pydoc.BENCHMARK,
 }
-
-GROUPS: dict[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", "perplexity_ja_wiki")}
 
 LATER = (
     "elyza",
@@ -166,11 +165,12 @@ def load(
 def _in_order(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> list[RawItem]:
     """Sort the items by id, then shuffle them with a fixed seed, so that a larger limit extends a smaller one.
 
-    The chunks of a text are not shuffled.
+    The chunks of a text stay in text order.
     """
+    if spec.kind == "measure":
+        return list(raw_items)
     ordered = sorted(raw_items, key=lambda raw: raw.item_id)
-    if spec.kind != "measure":
-        random.Random(0).shuffle(ordered)
+    random.Random(0).shuffle(ordered)
     return ordered
 
 

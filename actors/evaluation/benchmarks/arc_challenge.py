@@ -107,6 +107,7 @@ BENCHMARK = Benchmark(
         licence=LICENCE,
         revision=REVISION,
         scorer=Scorer("choice_loglik"),
+        questions="arc_challenge",
         category="knowledge_qa",
     ),
     load=_load,

@@ -67,6 +67,7 @@ BENCHMARK = Benchmark(
         licence=arc_challenge.LICENCE,
         revision=arc_challenge.REVISION,
         scorer=Scorer("letter"),
+        questions="arc_challenge",
         category="knowledge_qa",
     ),
     load=_load,

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import FAULTS_SHOWN, BadLine, Row, data_file, field, read_lines
 from actors.evaluation.benchmarks.targets import read_target
@@ -45,6 +43,7 @@ def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSett
         licence=custom.licence,
         revision="a file of the user's own",
         scorer=Scorer(scorer.name, scorer.settings),
+        scale=custom.score_scale,
         category=custom.category,
     )
     return Benchmark(spec, _text_loader(custom, folder) if kind == "measure" else _loader(custom, folder, scorer))
@@ -72,6 +71,7 @@ class _Line:
     item_id: str
     target: Any
     choices: tuple[str, ...]
+    cluster: str | None
 
     @property
     def expected(self) -> Any:
@@ -96,7 +96,7 @@ def _loader(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Ca
     def line_of(row: Row) -> _Line:
         choices = _choices(custom, row)
         target = read_target(scorer.rules.target, str(custom.target), row, choices)
-        return _Line(row, str(row[custom.id]), target, choices)
+        return _Line(row, str(row[custom.id]), target, choices, _cluster(custom, row))
 
     def read(name: str) -> tuple[Path, list[_Line]]:
         key = _key(custom, name)
@@ -147,9 +147,9 @@ def _raw_item(
         # A choice continues the prompt after a space, unless the prompt already ends with white space.
         space = "" if messages[-1].content[-1:].isspace() or custom.chat else " "
         choices = tuple(space + choice for choice in line.choices)
-        return RawItem(line.item_id, Choose(messages, custom.chat, choices), line.target)
+        return RawItem(line.item_id, Choose(messages, custom.chat, choices), line.target, line.cluster)
     max_tokens = min(custom.max_tokens, inputs.sampling.max_tokens)
-    return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target)
+    return RawItem(line.item_id, Generate(messages, custom.chat, custom.stop, max_tokens), line.target, line.cluster)
 
 
 def _turns(custom: CustomBenchmark, prompt: str, shots: Sequence[_Shot]) -> tuple[Message, ...]:
@@ -168,6 +168,16 @@ def _joined(prompt: str, answer: str) -> str:
     return prompt + answer if prompt[-1:].isspace() or answer[:1].isspace() else f"{prompt} {answer}"
 
 
+def _cluster(custom: CustomBenchmark, row: Row) -> str | None:
+    """Return the source of a line; None if the file names no field for it."""
+    if custom.cluster is None:
+        return None
+    source = row.get(custom.cluster)
+    if isinstance(source, bool) or not isinstance(source, str | int) or source == "":
+        raise BadLine(f"'{custom.cluster}' with a text or a whole number, the source that items share")
+    return str(source)
+
+
 def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
     if custom.choices is None:
         return ()
@@ -182,30 +192,42 @@ def _choices(custom: CustomBenchmark, row: Row) -> tuple[str, ...]:
 
 def _check_template(custom: CustomBenchmark, key: str) -> None:
     """Raise `BadInput` if a text is no jinja2 template. Nothing of it is run here."""
-    text = str(getattr(custom, key))
-    try:
-        jinja2.Environment().parse(text)
-    except jinja2.TemplateSyntaxError as error:
-        where = f"({error.message}, in line {error.lineno})"
-        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template", where)) from error
-    except RecursionError:
-        raise BadInput(Fault(_key(custom, key), text, "a jinja2 template with less nesting")) from None
+    failed = renderer().check(str(getattr(custom, key)), kind="prompt")
+    if failed is not None:
+        raise BadInput(_template_fault(custom, key, f"a jinja2 template ({failed})"))
+
+
+def _template_fault(custom: CustomBenchmark, key: str, allowed: str) -> Fault:
+    return Fault(_key(custom, key), str(getattr(custom, key)), allowed, "Fix the template.")
 
 
 def _rendered(custom: CustomBenchmark, key: str, path: Path, seen: Sequence[Row]) -> list[str]:
-    """Render a template with each row of a file. Raise `BadInput` for the first rows with which that fails."""
-    faults, texts = [], []
-    for number, text in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
-        if isinstance(text, TemplateOverLimit):
-            allowed = f"a template that is quick to render ({text}, with line {number} of {path.name})"
-            raise BadInput(Fault(_key(custom, key), str(getattr(custom, key)), allowed)) from text
-        if isinstance(text, TemplateFailed):
-            allowed = f"the fields that the template `{key}` names ({text})"
-            faults.append(
-                Fault(f"{path}:{number}", str(seen[number - 1])[:80], allowed, "Fix the line or the template.")
-            )
+    """Render a template with each row of a file.
+
+    Raises:
+        BadInput: the first rows that fail; or the template, if all rows fail alike or one takes too much.
+    """
+    texts, failed = list[str](), dict[int, TemplateFailed]()
+    for number, one in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
+        if isinstance(one, TemplateFailed):
+            failed[number] = one
         else:
-            texts.append(text)
-    if faults:
-        raise BadInput(faults[:FAULTS_SHOWN])
+            texts.append(one)
+    over_limit = [number for number, error in failed.items() if isinstance(error, TemplateOverLimit)]
+    fail_alike = len(failed) == len(seen) and len(set(map(str, failed.values()))) == 1
+    if over_limit or fail_alike:
+        number = over_limit[0] if over_limit else 1
+        wanted = "is quick to render" if over_limit else "can be rendered"
+        allowed = f"a template that {wanted} ({failed[number]}, with line {number} of {path.name})"
+        raise BadInput(_template_fault(custom, key, allowed))
+    if failed:
+        raise BadInput(
+            Fault(
+                f"{path}:{number}",
+                str(seen[number - 1])[:80],
+                f"the fields that the template `{key}` names ({error})",
+                "Fix the line or the template.",
+            )
+            for number, error in list(failed.items())[:FAULTS_SHOWN]
+        )
     return texts

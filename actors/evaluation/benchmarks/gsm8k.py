@@ -127,6 +127,7 @@ BENCHMARK = Benchmark(
         licence=LICENCE,
         revision=REVISION,
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
     ),
     load=_load,

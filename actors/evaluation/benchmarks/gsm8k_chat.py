@@ -51,6 +51,7 @@ BENCHMARK = Benchmark(
         licence=gsm8k.LICENCE,
         revision=gsm8k.REVISION,
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
     ),
     load=_load,

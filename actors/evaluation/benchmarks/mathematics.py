@@ -31,6 +31,7 @@ from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, R
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.boxes import last_boxed
 from actors.orders import Generate, Scorer
+from actors.store import content_hash
 
 SHOTS = 4
 MAX_TOKENS = 1024
@@ -122,6 +123,7 @@ def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
                     max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
                 ),
                 one.answer,
+                cluster=content_hash(one.problem)[:12],  # the ids of the two test sets differ
             )
             for one in test.values
         )
@@ -144,6 +146,7 @@ MATH_500 = Benchmark(
         revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
         scorer=Scorer("math"),
         category="mathematical_reasoning",
+        questions="math",
     ),
     load=_loader(TEST_500),
 )
@@ -162,6 +165,7 @@ MATH_FULL = Benchmark(
         revision=_FULL[1],
         scorer=Scorer("math"),
         category="mathematical_reasoning",
+        questions="math",
     ),
     load=_loader(TEST_FULL),
 )

@@ -13,7 +13,8 @@
 - Answers end at the end-of-generation token or after 512 tokens (or the pipeline's limit, if lower).
 - Extraction: the number after the last 答え or other mark, else the last number (`scorers/numbers_in_text.py`).
   Japanese numerals count too.
-- Its problems are also in GSM8K, so results on the two are not independent.
+- Its problems are the first 250 of GSM8K's test set (`gsm8k_id`), so results on the two are not independent. A mean
+  over both takes each problem as one source.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ TEST = DataSet(
     "mgsm_ja",
     "mgsm_ja/test.jsonl",
     (HubFile("juletxara/mgsm", "b2f13d426afe3be8d69a7e739b36724db8b66bbc", "ja/test-00000-of-00001.parquet", None),),
-    lambda number, row: {"id": f"mgsm_ja-{number}", **row, "answer": str(row.get("answer_number"))},
+    lambda number, row: {
+        "id": f"mgsm_ja-{number}",
+        "gsm8k_id": f"test-{number}",
+        **row,
+        "answer": str(row.get("answer_number")),
+    },
 )
 TRAIN = DataSet("mgsm_ja", "mgsm_ja/train.jsonl")
 
@@ -45,6 +51,8 @@ class _Problem:
     question: str
     answer: str
     target: str
+    gsm8k_id: str | None
+    """The question of GSM8K that it is a translation of, if the data say so."""
 
 
 def _row(row: Row) -> _Problem:
@@ -52,7 +60,10 @@ def _row(row: Row) -> _Problem:
     number = final_number(answer)
     if number is None:
         raise BadLine("an 'answer' with a number")
-    return _Problem(row_id(row), field(row, "question"), answer, written(number))
+    source = row.get("gsm8k_id")
+    return _Problem(
+        row_id(row), field(row, "question"), answer, written(number), None if source is None else str(source)
+    )
 
 
 def _shots(inputs: LoaderInputs) -> Rows[_Problem]:
@@ -83,6 +94,7 @@ def _load(inputs: LoaderInputs) -> RawData:
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
             ),
             one.target,
+            one.gsm8k_id,
         )
         for one in test.values
     )
@@ -102,6 +114,7 @@ BENCHMARK = Benchmark(
         licence="CC BY 4.0",
         revision="452a21ad3dae5668c06ceeac21ff073e1e40f9be",
         scorer=Scorer("number"),
+        questions="gsm8k",
         category="mathematical_reasoning",
     ),
     load=_load,

@@ -37,6 +37,7 @@ BENCHMARK = Benchmark(
         licence="CC BY-SA 4.0",
         revision="6f071c09316baae89c3d083a90985b4b1cb9968c",
         scorer=Scorer("measured"),
+        scale=None,
         category="language_modelling",
     ),
     load=_load,

@@ -47,6 +47,7 @@ BENCHMARK = Benchmark(
         licence="PSF License Agreement",
         revision=f"Python {platform.python_version()}",
         scorer=Scorer("measured"),
+        scale=None,
         category="language_modelling",
     ),
     load=_load,

@@ -69,6 +69,7 @@ BENCHMARK = Benchmark(
         licence="CC BY-SA 3.0 / GFDL",
         revision="sha256:173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08",
         scorer=Scorer("measured"),
+        scale=None,
         category="language_modelling",
     ),
     load=_load,

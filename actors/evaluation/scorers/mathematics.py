@@ -9,26 +9,19 @@ because the model wrote it.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import functools
 import json
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors.engines import Answer, Choices, Measured
-from actors.errors import QuantAssayError
 from actors.evaluation.contract import ScoredResult, right_or_wrong
 from actors.evaluation.scorers.math_answers import final_answer
 from actors.evaluation.scorers.math_rules import decided, prepared
 from actors.evaluation.scorers.math_text import split
 from actors.evaluation.scorers.spoken import spoken_of
 from actors.orders import Item
+from actors.own_process import OwnProcess, ProcessEnded
 
 OVER_TIME = "comparison_over_time"
 OVER_MEMORY = "comparison_over_memory"
@@ -52,98 +45,32 @@ class Limits:
 LIMITS = Limits()
 
 
-class ComparisonFailed(QuantAssayError):
-    """The comparing process does not work at all. The answer is not the cause."""
-
-
 class Comparer:
-    """Owner of one comparing process. It is started when first needed, and again after it was killed."""
+    """Owner of one comparing process. It is started when first needed, and again after it ended."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
-        self._process: subprocess.Popen[str] | None = None
+        broken = "math-verify cannot be loaded: `make setup` installs it"
+        self._process = OwnProcess(PROGRAM, broken, memory_bytes=limits.memory_bytes, start_s=limits.start_s)
+        self.close = self._process.close
 
     def compare(self, gold: str, answer: str) -> bool | str:
         """Return whether two answers are equal, or a reason if the comparison went over a limit or failed."""
-        process = self._started()
-        assert process.stdin is not None and process.stdout is not None
-        with _time_limit(process, self._limits.wall_s) as over_time:
-            try:
-                process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
-                process.stdin.flush()
-                line = process.stdout.readline()
-            except BrokenPipeError:
-                line = ""
-                if not over_time.is_set():
-                    self.close()
-                    raise ComparisonFailed("the process that compares mathematical answers has ended") from None
-        if line.endswith("\n"):
-            said = json.loads(line)
-            if said == OVER_MEMORY or over_time.is_set():
-                self.close()  # after a failed allocation its state is unknown; over time it is being killed
-            return said if said == OVER_MEMORY else bool(said)
-        code = process.wait()
-        self.close()
-        reasons = {-signal.SIGXCPU: OVER_TIME, -signal.SIGKILL: OVER_MEMORY}  # the kernel kills if memory runs out
-        return OVER_TIME if over_time.is_set() else reasons.get(code, FAILED)
-
-    def close(self) -> None:
-        """Kill the process."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
-
-    def _started(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            limits = [str(self._limits.cpu_s), str(self._limits.memory_bytes)]
-            # -P keeps the scorers' folder from shadowing the standard library.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(PROGRAM), *limits],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            assert self._process.stdout is not None
-            with _time_limit(self._process, self._limits.start_s):
-                is_ready = self._process.stdout.readline() == "ready\n"
-            if not is_ready:
-                self.close()
-                raise ComparisonFailed("math-verify cannot be loaded: `make setup` installs it")
-        return self._process
-
-
-@contextlib.contextmanager
-def _time_limit(process: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
-    """Kill the process if the block takes longer, and set the event.
-
-    Death ends every wait for the process: for its input to be read, and for a line, begun or not.
-    """
-    over_time = threading.Event()
-
-    def end() -> None:
-        over_time.set()
-        process.kill()
-
-    timer = threading.Timer(seconds, end)
-    timer.start()
-    try:
-        yield over_time
-    finally:
-        timer.cancel()
+        question = {"gold": gold, "answer": answer}
+        try:
+            return bool(json.loads(self._process.ask(question, wall_s=self._limits.wall_s, cpu_s=self._limits.cpu_s)))
+        except ProcessEnded as error:
+            return OVER_TIME if error.over_time else OVER_MEMORY if error.over_memory else FAILED
 
 
 @functools.cache
 def _comparer() -> Comparer:
     """Return this process's only comparer, which is reused."""
-    comparer = Comparer()
-    atexit.register(comparer.close)
-    return comparer
+    return Comparer()
 
 
 def score_mathematics(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
-    """Score 1 if the final answer equals the target. Raise `ComparisonFailed` if no comparison is possible."""
+    """Score 1 if the final answer equals the target. Raise `ProcessNotStarted` if nothing can be compared."""
     said = spoken_of(item, result)
     given = final_answer(said.ends, cut=said.cut)
     if not given:

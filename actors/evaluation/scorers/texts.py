@@ -7,44 +7,14 @@ NFKC-normalised and case-folded, and a run of white space counts as one space. T
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
-import threading
 import unicodedata
-from collections.abc import Iterator
-from types import FrameType
-from typing import NoReturn
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, right_or_wrong
 from actors.evaluation.scorers.spoken import spoken_of
 from actors.orders import Item
-
-PATTERN_LIMIT_S = 1.0
-"""Time to search one answer for a pattern. Some patterns take time that grows exponentially with the text."""
-
-
-@contextlib.contextmanager
-def time_limit(limit_s: float) -> Iterator[None]:
-    """Raise `TimeoutError` if the block takes longer than this. Python looks for signals while it matches a pattern.
-
-    Signals reach only the main thread, which is the one that workers score in. In others there is no limit.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def over(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+from actors.patterns import PatternOverLimit, searcher
 
 
 def folded(text: str) -> str:
@@ -83,16 +53,15 @@ def score_regex(item: Item, result: Answer | Choices | Measured, *, pattern: str
     If the token limit cut the answer, a match counts only if text follows it, and only if the pattern has a group, so
     that what is around the group marks the answer.
     """
-    expression = re.compile(pattern)
     said = spoken_of(item, result)
     try:
-        with time_limit(PATTERN_LIMIT_S):
-            matches = list(expression.finditer(said.text))
-    except TimeoutError:
-        return ScoredResult("unscored", None, reason="pattern_over_time")
+        matches = searcher().find_all(pattern, said.text)
+    except PatternOverLimit as error:
+        return ScoredResult("unscored", None, reason=f"pattern_over_{error.limit}")
     if said.cut:
-        matches = [match for match in matches if expression.groups and said.text[match.end() :].strip()]
+        marked = re.compile(pattern).groups > 0
+        matches = [match for match in matches if marked and said.text[match.end :].strip()]
     if not matches:
         return said.without_answer()
-    given = matches[-1][1 if expression.groups else 0] or ""
+    given = matches[-1].given
     return right_or_wrong(folded(given) in accepted(item), given)

@@ -15,7 +15,7 @@ from actors.orchestrator.planning.passes import measuring_reference, shared_pass
 from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import uses_imatrix
 from actors.store import RunDirectory, content_hash
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, Tiers
 
 
 def make_plan(
@@ -109,6 +109,8 @@ def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Seque
         "seed": config.seed,
         "lang": config.lang,
         "margins": config.statistics.margins.model_dump(),
+        **({"planned_items": planned} if (planned := config.statistics.planned_items) else {}),
         **({"early_stop": True} if config.statistics.early_stop else {}),
+        **({"tiers": config.statistics.tiers.model_dump()} if config.statistics.tiers != Tiers() else {}),
     }
     return content_hash(named)

@@ -158,6 +158,12 @@ def _manifest_of(path: Path, sha256: str) -> Mapping[str, Any]:
     """Return the manifest that `jobs.quantize` or a pipeline wrote for exactly this file, or an empty one."""
     for files in (ArmFiles.in_shared_folder(path), ArmFiles.in_own_folder(path)):
         manifest = read_object(files.manifest)
-        if manifest is not None and manifest.get("sha256") == sha256:
+        if manifest is not None and manifest.get("sha256") == sha256 and _is_sound(manifest):
             return manifest
     return {}
+
+
+def _is_sound(manifest: Mapping[str, Any]) -> bool:
+    """Return whether the fields of a manifest that are used here have their types."""
+    kinds = {"recipe": str, "imatrix": dict, "dequantized_from": str, "fallbacks": dict}
+    return all(isinstance(manifest[name], kind) for name, kind in kinds.items() if manifest.get(name) is not None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
-from actors.orders import CalibrationText, ChunkRules, Endpoint, Item
+from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item
 from actors.recipes import Recipe
 
 
@@ -103,6 +103,12 @@ class PlannedBenchmark:
     def items(self) -> tuple[Item, ...]:
         """The items that this pipeline evaluates, in their fixed order."""
         return self.data.items
+
+    @property
+    def chance(self) -> float:
+        """Share of right answers that guessing gives: the mean of 1 / number of choices, 0 for generated answers."""
+        choices = [1 / len(item.task.choices) if isinstance(item.task, Choose) else 0.0 for item in self.items]
+        return sum(choices) / len(choices) if choices else 0.0
 
 
 @dataclass(frozen=True)

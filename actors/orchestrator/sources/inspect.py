@@ -6,8 +6,9 @@ This runs before Ray starts. It collects every fault and raises them together as
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
@@ -30,6 +31,7 @@ from actors.recipes import Recipe, uses_imatrix
 from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
+from conf.tiers import resolve_tiers
 
 
 def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
@@ -57,6 +59,8 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, reporter, wanted=wanted)
     chats = faults.gather(chat_settings, config)
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
+    if asked is not None:
+        faults.gather(resolve_tiers, config.statistics, [asdict(one.spec) for one in asked])
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
@@ -132,8 +136,11 @@ def _check_distinct(config: PipelineConfig) -> None:
         ("--model", [model.name for model in config.models]),
         ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
     ):
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            faults.add(Fault(key, name, "names that differ from each other", "Give it another name: NAME=PATH."))
+        # On some disks (of Windows and macOS), names that differ only in case are one file.
+        alike = Counter(name.casefold() for name in names)
+        for name in sorted({name for name in names if alike[name.casefold()] > 1}):
+            allowed = "names that differ from each other in more than case"
+            faults.add(Fault(key, name, allowed, "Give it another name: NAME=PATH."))
     faults.stop_if_any()
 
 

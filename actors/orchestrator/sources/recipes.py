@@ -71,7 +71,6 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
     try:
         plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
-        # Some regular expressions only fail when llama.cpp compiles them.
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
     if recipe.budget is None:
         return plan.size_bytes

@@ -15,6 +15,7 @@ from conf.names import spelled_name
 from reporting.documents.card.commands import Commands, commands, python_example, recipes_yaml
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.engine import markdown_environment
+from reporting.documents.phrases import count_with_unscored
 from reporting.documents.references import bibtex
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.results import Table, make_table
@@ -25,6 +26,7 @@ from reporting.wording import (
     Words,
     benchmark_title,
     header,
+    integer,
     metric_title,
     number,
     scale_of,
@@ -141,20 +143,31 @@ def _files_table(findings: Findings, words: Words, files: Sequence[PublishedFile
             unit.text(one.arm["size_bytes"]),
             number(one.arm["bits_per_weight"], 2),
             one.arm["imatrix"] or DASH,
-            verdict_word(words, verdicts.get(one.arm["name"]), "\n") or DASH,
-            _recommendation(findings, words, one.arm, verdicts.get(one.arm["name"])),
+            _verdict_cell(words, verdicts.get(one.arm["name"])),
+            _recommendation(findings, words, one.arm, (verdicts.get(one.arm["name"]) or {})),
         )
         for one in files
     ]
     return make_table(columns, rows)
 
 
-def _verdicts(findings: Findings) -> dict[str, str]:
+def _verdicts(findings: Findings) -> dict[str, Json]:
     rows = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
-    return {row["arm"]: row["verdict"] for row in rows}
+    return {row["arm"]: row for row in rows}
 
 
-def _recommendation(findings: Findings, words: Words, arm: Json, verdict: str | None) -> str:
+def _verdict_cell(words: Words, row: Json | None) -> str:
+    """Return the verdict, and below it the number of unscored records if there are any."""
+    if row is None:
+        return DASH
+    text, unscored = verdict_word(words, row["verdict"], "\n"), row.get("n_unscored")
+    if not unscored:
+        return text
+    of = f"{integer(unscored)} / {integer(row['n_records'])}"
+    return f"{text}\n" + words.say(f"採点不能の記録 {of} 件", f"unscored records: {of}", "\n")
+
+
+def _recommendation(findings: Findings, words: Words, arm: Json, row: Json) -> str:
     """Return what the evidence allows a file to be used for."""
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     if findings.role(arm) == "reference":
@@ -163,15 +176,40 @@ def _recommendation(findings: Findings, words: Words, arm: Json, verdict: str | 
         )
     if any(row["smallest_no_worse"] == arm["name"] for row in selections):
         return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse", "\n")
+    on_average = [(row.get("on_average") or {}).get("smallest_no_worse") for row in selections]
+    if arm["name"] in on_average and row.get("verdict") != "worse":
+        return words.say(
+            "平均で「許容内」と判定された最小のファイル(個々のベンチマークは判定保留を含む)",
+            "the smallest file shown to be no worse on average; single benchmarks are open",
+            "\n",
+        )
     texts = {
         "no_worse": ("低下が許容幅に収まると確認済み", "shown to lose less than the margin"),
         "undecided": (
             "判定保留: この問題数では許容幅を超える低下を否定できない",
             "undecided: with this many items a loss beyond the margin cannot be excluded",
         ),
-        "worse": ("メモリの節約を優先する場合(品質の低下を確認済み)", "saving memory, at a measured loss of quality"),
+        "worse": (
+            "メモリの節約を優先する場合(許容幅を超える品質の低下を確認済み)",
+            "saving memory, at a loss of quality shown to exceed the margin",
+        ),
+        "floor": (
+            "判定保留: 基準の正答が少なすぎて測れない",
+            "undecided: the reference gets too little right to measure",
+        ),
+        "ceiling": ("判定保留: 問題が易しすぎて測れない", "undecided: the items are too easy to measure a loss"),
+        "unscored": (
+            "判定保留: 採点不能の記録が低下を隠している可能性がある",
+            "undecided: unscored records may hide a loss beyond the margin",
+        ),
+        "loss_shown": (
+            "判定保留: 低下を確認したが、許容幅を超えるかは未確定",
+            "undecided: a loss is shown; whether it exceeds the margin is open",
+        ),
     }
-    return words.say(*texts.get(verdict or "", ("基準との比較なし", "not compared with a reference")), "\n")
+    verdict = row.get("verdict") or ""
+    ground = next((one for one in row.get("grounds", ()) if verdict == "undecided" and one in texts), verdict)
+    return words.say(*texts.get(ground, ("基準との比較なし", "not compared with a reference")), "\n")
 
 
 def _results_table(findings: Findings, words: Words, model: str) -> Table:
@@ -192,7 +230,9 @@ def _results_table(findings: Findings, words: Words, model: str) -> Table:
             verdict = verdict_word(words, compared.get(arm["name"], {}).get("verdict"))
             cells.append(f"{text}\n{verdict}" if verdict else text)
         n_items = max((row["n_items"] for row in shown.values()), default=0)
-        title = f"{benchmark_title(words, benchmark)}\n{metric_title(words, metric)}, n = {n_items}"
+        unscored = max((row["n_unscored"] for row in shown.values()), default=0)
+        count = count_with_unscored(words, n_items, unscored)
+        title = f"{benchmark_title(words, benchmark)}\n{metric_title(words, metric)}, n = {count}"
         rows.append((title, *cells))
     return make_table(columns, rows)
 

@@ -60,10 +60,11 @@ FORMULAS = {
         "The mean of the differences divided by their standard deviation, times the small-sample factor.",
     ),
     "verdict": Formula(
-        r"\mathrm{no\ worse}: \; L > -\delta \qquad \mathrm{worse}: \; U < -\delta \;\;\mathrm{or}\;\;"
-        r" (p_{\mathrm{Holm}} < 0.05 \;\mathrm{and}\; \bar d < 0 \;\mathrm{and}\; L \leq -\delta)",
-        "区間の下端 L と上端 U を許容幅 δ と比べる判定規則。",
-        "The rule for verdicts: the ends L and U of the interval are compared with the margin delta.",
+        r"\mathrm{no\ worse}: \; L > -\delta \;\mathrm{and}\; L_k > 0 \qquad"
+        r" \mathrm{worse}: \; U < -\delta \;\mathrm{or}\; U_k < 0, \qquad k = \bar d + x \, (\bar r - c)",
+        "区間の下端 L と上端 U を許容幅 δ と比べ、残すべき割合についての k の区間を0と比べる判定規則。",
+        "The rule for verdicts: the ends L and U of the interval are compared with the margin delta, and those of the"
+        " share to keep, k, with 0.",
     ),
     "importance": Formula(
         r"s_j = \frac{\sum_t \omega_t \, x_{tj}^2}{\sum_t \omega_t}",

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reporting.documents.phrases import code_in_words, dash_with_reason, describe_interval
-from reporting.results_folder import Findings, Json
+from reporting.documents.phrases import (
+    code_in_words,
+    count_with_unscored,
+    dash_with_reason,
+    describe_interval,
+)
+from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import (
     DASH,
     Words,
@@ -203,7 +208,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
     rows = [
         (
             f"{row['arm']} − {row['reference']}",
-            integer(row["n_items"]),
+            count_with_unscored(words, row["n_items"], unscored_of(row), "\n"),
             scale.difference(row["difference"]) + _mark(row),
             scale.signed_interval(row["ci95"])
             if row["ci95"] is not None

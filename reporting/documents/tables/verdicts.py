@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, header, integer, number, verdict_word
+from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, verdict_word
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
@@ -22,8 +22,12 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         (words.say("劣化あり", "Worse on", "\n"), False),
         (words.say("判定保留", "Undecided on", "\n"), False),
         (words.say("許容内", "No worse on", "\n"), False),
+        (words.say("採点不能の記録", "Unscored records", "\n"), True),
     ]
     verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
+    claims = {row["arm"]: row for row in (findings.analysis or {}).get("pooled") or ()}
+    if claims:
+        columns.append((words.say("平均では", "On average", "\n"), False))
     lists = ("worse_on", "undecided_on", "no_worse_on")
     rows = [
         (
@@ -31,11 +35,30 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
             str(row["reference"]),
             verdict_word(words, row["verdict"], "\n"),
             *("\n".join(row[name]) or DASH for name in lists),
+            _unscored(row),
+            *((_on_average(words, claims.get(row["arm"])),) if claims else ()),
         )
         for row in verdicts
         if not row["arm"].endswith(AA_SUFFIX)
     ]
     return make_table(columns, rows)
+
+
+def _unscored(row: Json) -> str:
+    """Return the unscored records of the arm among all its records; a dash in older files."""
+    if row.get("n_records") is None:
+        return DASH
+    return f"{integer(row['n_unscored'])} / {integer(row['n_records'])}"
+
+
+def _on_average(words: Words, claim: Json | None) -> str:
+    """Return the verdict on average, and the mean difference with its interval."""
+    if claim is None or claim["difference"] is None:
+        return DASH
+    verdict = verdict_word(words, claim["verdict"], "\n")
+    return (
+        f"{verdict}\n{RIGHT_OR_WRONG.difference(claim['difference'])}\n{RIGHT_OR_WRONG.signed_interval(claim['ci95'])}"
+    )
 
 
 def flips_table(findings: Findings, words: Words) -> Table:

@@ -133,3 +133,9 @@ def test_without_early_stop_the_results_do_not_mention_it() -> None:
     assert made.analysis["early_stop"] is None
     assert {row["early_stop"] for row in made.analysis["comparisons"]} == {None}
     assert "early" not in summary_table(made.comparison, made.analysis)
+
+
+def test_a_notice_says_that_means_cover_different_items(found: Results) -> None:
+    (notice,) = [one for one in found.comparison["notices"] if "cover different items" in one]
+    assert notice.startswith("gsm8k: ")
+    assert f"q8_0 {CUT}, q4_k_m {N} items" in notice

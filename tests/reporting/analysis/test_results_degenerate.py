@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA
-from reporting.terminal.summary import display_width, summary_table
+from reporting.terminal.layout import display_width
+from reporting.terminal.summary import summary_table
 from reporting.validate import validate
 from tests.reporting.sample_run import SampleRun, sample_run
 
@@ -120,7 +121,9 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
 
 def test_one_number_is_shown_without_an_interval() -> None:
     facts, records, timings = sample_run()
-    benchmarks = [one | {"kind": "function"} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
+    benchmarks = [
+        one | {"kind": "function", "scale": None} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]
+    ]
     of_gsm8k = pl.col("benchmark") == "gsm8k"
     first = records.filter(of_gsm8k).unique(["arm", "seed"], keep="first", maintain_order=True)
     whole = first.with_columns(
@@ -135,3 +138,51 @@ def test_one_number_is_shown_without_an_interval() -> None:
     assert {(row["mean"], row["ci95"], row["ci95_reason"]) for row in rows} == {(0.83, None, "one_item")}
     compared = [row for row in results.analysis["comparisons"] if row["benchmark"] == "gsm8k"]
     assert {(row["difference"], row["ci95"], row["ci95_reason"]) for row in compared} == {(0.0, None, "one_item")}
+    # It informs only: it has no p value, and no arm's verdict waits for it. A notice says so.
+    assert {(row["p_value"], row["p_value_reason"], row["informs_only"]) for row in compared} == {
+        (None, "one_item", True)
+    }
+    without = [one for one in benchmarks if one["name"] != "gsm8k"]
+    others = _checked(SampleRun(facts | {"benchmarks": without}, records.filter(~of_gsm8k), timings))
+    assert results.analysis["verdicts"] == others.analysis["verdicts"]
+    adjusted = [row["p_adjusted"] for row in results.analysis["comparisons"] if row["benchmark"] != "gsm8k"]
+    assert adjusted == [row["p_adjusted"] for row in others.analysis["comparisons"]]
+    assert sum("gsm8k: its function returns one number" in one for one in results.comparison["notices"]) == 1
+
+
+def test_a_declared_scale_decides_how_scores_are_read() -> None:
+    """The same answers on a scale from 1 to 5: bounds four times as far apart, and never a share of right answers."""
+    facts, records, timings = sample_run()
+    shares = _checked(sample_run())
+    of_gsm8k = pl.col("benchmark") == "gsm8k"
+    stars = records.with_columns(pl.when(of_gsm8k).then(1 + 4 * pl.col("score")).otherwise("score").alias("score"))
+    benchmarks = [one | {"scale": [1.0, 5.0]} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
+    judged = _checked(SampleRun(facts | {"benchmarks": benchmarks}, stars, timings))
+    for name, low in (("results", 1.0), ("comparisons", 0.0)):
+        ours, theirs = (
+            [
+                row
+                for row in (one.comparison["results"] if name == "results" else one.analysis["comparisons"])
+                if row["benchmark"] == "gsm8k"
+            ]
+            for one in (judged, shares)
+        )
+        for row, share in zip(ours, theirs, strict=True):
+            assert row["ci95"] == pytest.approx([low + 4 * end for end in share["ci95"]])
+            assert row["ci_method"] == share["ci_method"]
+    margins = {row["margin"] for row in judged.analysis["comparisons"] if row["benchmark"] == "gsm8k"}
+    assert margins == {judged.analysis["margins"]["judged"]}
+
+
+def test_a_record_outside_the_declared_scale_is_unscored() -> None:
+    facts, records, timings = sample_run()
+    one = (pl.col("benchmark") == "gsm8k") & (pl.col("arm") == "f16") & (pl.col("outcome") == "correct")
+    place = records.with_row_index().filter(one)["index"][0]
+    damaged = records.with_columns(pl.when(pl.int_range(pl.len()) == place).then(1.5).otherwise("score").alias("score"))
+    rows = {
+        which: next(row for row in _checked(SampleRun(facts, found, timings)).comparison["results"])
+        for which, found in (("before", records), ("after", damaged))
+    }
+    assert rows["after"]["n_unscored"] == rows["before"]["n_unscored"] + 1
+    assert rows["after"]["n_correct"] == rows["before"]["n_correct"] - 1
+    assert rows["after"]["unscored_reasons"]["score_outside_scale"] == 1

@@ -18,7 +18,7 @@ def test_the_heat_map_shows_difference_n_and_verdict(tmp_path: Path) -> None:
     chart = heatmap_chart(read_findings(write_results(tmp_path)), EN)
     assert chart is not None
     text = shown_by(chart)
-    assert "−8.1 pp (n = 39)" in text
+    assert "−8.1 pp (n = 39, 22 unscored)" in text
     assert text.count("undecided") == 4
     assert "SmolLM2" in text
 

@@ -136,7 +136,10 @@ def test_the_card_recommends_files_and_gives_the_commands_that_make_them(tmp_pat
     published(tmp_path, described)
     card = card_of(tmp_path)
     (row,) = [line for line in card.splitlines() if line.startswith("| SmolLM2-135M-Instruct-Q4_K_M.gguf |")]
-    assert "| worse | saving memory, at a measured loss of quality |" in row
+    assert (
+        "| worse<br>unscored records: 19 / 208 | saving memory, at a loss of quality shown to exceed the margin |"
+        in row
+    )
     assert "52.1%<br>[37.0, 66.9]" in card
     assert re.search(
         r"python -m jobs\.quantize --model HuggingFaceTB/SmolLM2-135M-Instruct@c0ffee --imatrix default-\w{8}\.gguf"

@@ -13,7 +13,7 @@ import pytest
 REPORT = """
 # 量子化の分析報告 / Quantization analysis report
 ## 概要 / Summary
-table 6: アーム<br>Arm
+table 8: アーム<br>Arm
 ## 比較したもの / What was compared
 table 9: アーム<br>Arm
 ## 結果 / Results
@@ -72,6 +72,7 @@ table 9: アーム<br>Arm
 ## 4. 評価 / Evaluation
 table 8: ベンチマーク<br>Benchmark
 ## 5. 統計 / Statistics
+table 5: 問題数の予定 / Looks at
 ## 6. 限界 / Limits
 ## 7. 設定と版 / Settings and versions
 table 2: 設定<br>Setting

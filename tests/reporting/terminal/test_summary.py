@@ -7,7 +7,8 @@ import re
 import pytest
 
 from reporting.analysis.results import build_results
-from reporting.terminal.summary import WIDTH, display_width, summary_table
+from reporting.terminal.layout import WIDTH, display_width
+from reporting.terminal.summary import summary_table
 from tests.reporting.results_folder import with_hostile_names
 from tests.reporting.sample_run import sample_run
 from tests.reporting.study_run import study_results
@@ -64,7 +65,7 @@ def test_perplexity_is_shown_with_the_difference_of_its_logarithm(lines: list[st
 
 def test_a_measurably_worse_arm_gets_advice(lines: list[str]) -> None:
     advice = " ".join(line.strip() for line in lines[-3:])
-    assert "is measurably worse than f16 on perplexity_" in advice
+    assert "loses more than the margin against f16 on perplexity_" in advice
     assert "try a higher --protection-level or a larger type." in advice
 
 

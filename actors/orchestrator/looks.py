@@ -1,0 +1,164 @@
+"""Keeps the history of looks in the storage: what was evaluated and looked at, how far, and with which margins.
+
+All pipelines of a storage share it, because they share records. There is one folder per comparison: the records' keys
+of the arm and of its reference, which name the benchmark and its data. A file stands for one evaluation that was begun
+or finished: items, seeds, margins and plan. It is written once and never changed, so two pipelines at once do not
+disturb each other, and a restart adds nothing. `reporting.analysis.looks` says what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from actors.orchestrator.early_stop import can_end_early
+from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
+from actors.store import RunDirectory, content_hash, exists, read_object, write_json
+from conf.schema import PipelineConfig
+from reporting.analysis.looks import Histories, History, Look, margin_changes
+
+
+@dataclass(frozen=True)
+class KnownLooks:
+    """The histories of a plan's comparisons, and notices about files that cannot be read."""
+
+    histories: Histories
+    notices: tuple[str, ...]
+
+
+def read_looks(plan: Plan, config: PipelineConfig, run: RunDirectory) -> KnownLooks:
+    """Return the history of each comparison of a plan."""
+    histories, notices = {}, []
+    for arm, benchmark, comparison, now in _evaluations(plan, config):
+        known = []
+        for path in run.known_looks(comparison):
+            look = _read(path)
+            if look is not None:
+                known.append(look)
+            elif path not in (run.look(comparison, _name(one)) for one in (now, replace(now, finished=True))):
+                notices.append(f"{path} is damaged, so the look that it tells of is not counted. Delete the file.")
+        known.sort(key=lambda look: (look.time, look.finished))
+        histories[arm, benchmark] = History(now, tuple(known))
+    return KnownLooks(histories, tuple(notices))
+
+
+def note_begun(plan: Plan, config: PipelineConfig, run: RunDirectory) -> None:
+    """Write down that the evaluation begins, with its margins. They count as fixed before the run from now on."""
+    for _, _, comparison, now in _evaluations(plan, config):
+        _write(run, comparison, now)
+
+
+def note_looks(plan: Plan, config: PipelineConfig, run: RunDirectory, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write down that the results are looked at, with the verdicts. `rows`: the rows of the comparisons."""
+    verdicts = {(row["arm"], row["benchmark"]): row["verdict"] for row in rows}
+    for arm, benchmark, comparison, now in _evaluations(plan, config):
+        if (arm, benchmark) in verdicts:
+            _write(run, comparison, replace(now, finished=True, verdict=verdicts[arm, benchmark]))
+
+
+def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tuple[str, ...]:
+    """Return what people should know of the history before the work begins."""
+    known = read_looks(plan, config, run)
+    names = _margin_names(plan)
+    changes = margin_changes(
+        (benchmark, name, history) for (_, benchmark), history in known.histories.items() for name in names[benchmark]
+    )
+    notices = [
+        f"The margin {one['margin']} was changed from {one['before']} to {one['now']} after the evaluation had begun"
+        f" ({one['time'][:16]} UTC; {_looks(one['n_looks_before'])} before): {', '.join(one['benchmarks'])}."
+        for one in changes
+    ]
+    if any(look.early_stop and not one.now.early_stop for one in known.histories.values() for look in one.known):
+        notices.append(
+            "This run was started with --early-stop before. The intervals here do not allow for that: they are too"
+            " narrow if you went on because of the results that you saw then."
+        )
+    return (*known.notices, *notices)
+
+
+def _looks(count: int) -> str:
+    return "1 look" if count == 1 else f"{count} looks"
+
+
+def _margin_names(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the margins that may apply to each benchmark. Whether scores are shares is known only from the records."""
+    found: dict[str, tuple[str, ...]] = {}
+    for benchmark in (one for benchmarks in plan.benchmarks.values() for one in benchmarks):
+        bounded = benchmark.spec.kind in ("generate", "choose")
+        unknown = ("accuracy",) if bounded else ("accuracy", "judged")
+        found[benchmark.name] = ("ln_ppl",) if benchmark.spec.metric == "nll" else unknown
+    return found
+
+
+def _evaluations(plan: Plan, config: PipelineConfig) -> Iterator[tuple[str, str, str, Look]]:
+    """Yield arm, benchmark, hash of the comparison, and the evaluation as it begins now."""
+    directories = {(one.arm, one.benchmark): one for one in plan.directories}
+    time = datetime.now(UTC).isoformat()
+    for directory in plan.directories:
+        arm = plan.arm(directory.arm)
+        reference = directories.get((arm.reference or "", directory.benchmark))
+        if reference is not None:
+            yield (
+                directory.arm,
+                directory.benchmark,
+                content_hash({"arm": directory.key, "reference": reference.key}),
+                _evaluation(plan, config, directory, time),
+            )
+
+
+def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory, time: str) -> Look:
+    benchmark = plan.benchmark(plan.arm(directory.arm).model, directory.benchmark)
+    total = benchmark.data.n_items_total
+    settings = config.statistics
+    return Look(
+        n_items=len(directory.item_ids),
+        items_hash=content_hash(list(directory.item_ids)),
+        seeds=seeds_of(config, benchmark),
+        planned_items=max(1, min(settings.planned_items or total, total)),
+        margins=settings.margins.model_dump(),
+        early_stop=settings.early_stop and can_end_early(benchmark),
+        time=time,
+        pipeline_id=plan.pipeline_id,
+        finished=False,
+    )
+
+
+def _name(look: Look) -> str:
+    """Return the name of a look's file. When and by which pipeline it was made first does not matter."""
+    identity = {**asdict(look), "time": None, "pipeline_id": None, "verdict": None}
+    return content_hash(identity)
+
+
+def _write(run: RunDirectory, comparison: str, look: Look) -> None:
+    path = run.look(comparison, _name(look))
+    if not exists(path) or _read(path) is None:
+        write_json(path, asdict(look))
+
+
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "n_items": int,
+    "items_hash": str,
+    "seeds": list,
+    "planned_items": int,
+    "margins": dict,
+    "early_stop": bool,
+    "time": str,
+    "pipeline_id": str,
+    "finished": bool,
+    "verdict": (str, type(None)),
+}
+
+
+def _read(path: Path) -> Look | None:
+    """Return the look in a file; None if the file is damaged."""
+    found = read_object(path)
+    if found is None or found.keys() != _FIELDS.keys():
+        return None
+    whole = all(isinstance(found[name], kind) for name, kind in _FIELDS.items()) and found["planned_items"] > 0
+    margins_known = all(value is None or isinstance(value, (int, float)) for value in found["margins"].values())
+    if not whole or not margins_known or not all(isinstance(seed, int) for seed in found["seeds"]):
+        return None
+    return Look(**{**found, "seeds": tuple(found["seeds"])})

@@ -1,0 +1,83 @@
+"""Reads what finished work has written. A damaged file counts as missing, so that the work is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from actors.store import ArmFiles, ImatrixFiles, exists, read_json, read_jsonl, read_object, timings_path
+from reporting.frames import LOSS_SCHEMA, TIMING_SCHEMA
+from reporting.validate import fits_entry
+
+_OF_ARM = {
+    "size_bytes": "size_bytes",
+    "bits_per_weight": "bits_per_weight",
+    "sha256": "sha256",
+    "fallbacks": "fallbacks",
+    "budget": "budget",
+    "types": "types",
+    "seconds": "quantize_seconds",
+}
+"""Fields of an arm's manifest that are in the results, with their names there."""
+OF_MATRIX = (
+    *("sha256", "n_tokens", "n_chunks", "ctx", "group_chunks", "rules", "texts", "n_tensors"),
+    *("tokens_per_second", "seconds", "n_processes"),
+)
+"""Fields of a matrix's manifest that are in the results."""
+_UNREADABLE = (OSError, ValueError, TypeError, RecursionError, AttributeError, pl.exceptions.PolarsError)
+
+
+def arm_manifest(files: ArmFiles) -> Mapping[str, Any] | None:
+    """Return the manifest of a finished arm; None if it, or the list of the arm's errors, is missing or damaged."""
+    manifest = read_object(files.manifest) if files.are_complete() else None
+    if manifest is None or (exists(files.losses) and losses(files.losses) is None):
+        return None
+    facts = {name: manifest.get(field) for field, name in _OF_ARM.items()}
+    return manifest if fits_entry("quantization_comparison", "arms", facts) else None
+
+
+def matrix_manifest(files: ImatrixFiles) -> Mapping[str, Any] | None:
+    """Return the manifest of a finished matrix; None if it is missing or damaged."""
+    manifest = read_object(files.manifest) if files.are_complete() else None
+    if manifest is None or not manifest.keys() >= set(OF_MATRIX):
+        return None
+    facts = {name: manifest[name] for name in OF_MATRIX}
+    return manifest if fits_entry("quantization_comparison", "imatrices", facts) else None
+
+
+def performance(path: str | Path) -> Mapping[str, Any] | None:
+    """Return an arm's speed and memory; None if they were not measured, or their file is damaged."""
+    found = read_object(path)
+    return (
+        found if found is not None and fits_entry("quantization_comparison", "arms", {"performance": found}) else None
+    )
+
+
+def losses(path: Path) -> Sequence[Mapping[str, Any]] | None:
+    """Return the errors of an arm's tensors, one row each; None if their file is missing or damaged."""
+    try:
+        rows = read_json(path)
+        _check_rows(rows, LOSS_SCHEMA)
+    except _UNREADABLE:
+        return None
+    return [*rows]
+
+
+def timings(records_path: str | Path) -> Sequence[Mapping[str, Any]]:
+    """Return how long a block took, one row per line; nothing if the file is missing or damaged."""
+    try:
+        rows = read_jsonl(timings_path(records_path))
+        _check_rows(rows, TIMING_SCHEMA)
+    except _UNREADABLE:
+        return []
+    return rows
+
+
+def _check_rows(rows: Any, schema: Mapping[str, type[pl.DataType]]) -> None:
+    """Raise one of `_UNREADABLE` unless these are rows of a table."""
+    if not isinstance(rows, list):
+        raise TypeError("a list of rows")
+    pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))

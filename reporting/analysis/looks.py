@@ -1,0 +1,239 @@
+"""Looks at a comparison: which of several this one is, and what it may still claim.
+
+A look is a finished evaluation of one arm and its reference on one set of items and seeds. The history of looks is data
+here (`actors.orchestrator.looks` keeps it in the storage); the arithmetic is in `stats.looks`. A first look shows its
+usual interval. If it covers only a part of the planned items, its verdict goes by a wider one, which leaves later looks
+something to claim with. From the second look on, interval and p value themselves allow for the looks before.
+
+If nothing is left to spend, interval and p value are the usual ones and `allowed_for` is false. Such a look can confirm
+what a look that was paid for has claimed, but it can claim nothing new.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+
+from scipy import special
+
+from reporting.analysis.fields import Json, interval, number
+from stats.intervals import Interval
+from stats.looks import PlannedLook, critical_values, repeated_p_value
+from stats.paired import PairedDifference, Pairing, difference_interval
+from stats.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Look:
+    """An evaluation that was begun, or a finished one, which is a look."""
+
+    n_items: int
+    items_hash: str
+    """Hash of the ids of the items."""
+    seeds: tuple[int, ...]
+    planned_items: int
+    """The planned maximum of items."""
+    margins: Mapping[str, float | None]
+    """The margins of the configuration, by name."""
+    early_stop: bool
+    """True if the results were looked at while they came in."""
+    time: str
+    """ISO 8601, in UTC."""
+    pipeline_id: str
+    finished: bool
+    verdict: str | None = None
+    """The verdict of a finished look."""
+
+    @property
+    def data(self) -> tuple[str, tuple[int, ...], bool]:
+        """What was looked at. Looks with the same data are one look."""
+        return self.items_hash, self.seeds, self.early_stop
+
+
+@dataclass(frozen=True)
+class History:
+    """The evaluation that is going on, and what was begun and looked at before, in the order of time."""
+
+    now: Look
+    known: tuple[Look, ...] = ()
+
+    @property
+    def earlier(self) -> tuple[Look, ...]:
+        """The looks before this one. If the same data were looked at before, those before that look."""
+        found: dict[tuple[str, tuple[int, ...], bool], Look] = {}
+        for look in self.known:
+            if look.finished:
+                if look.data == self.now.data:
+                    break
+                found.setdefault(look.data, look)
+        return tuple(found.values())
+
+
+Histories = Mapping[tuple[str, str], History]
+"""Keys are (arm, benchmark)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One comparison as the look that it is."""
+
+    history: History
+    looks: tuple[PlannedLook, ...]
+    """All looks, this one included, as `stats.looks` takes them."""
+    critical_value: float
+    """Standard errors up to the ends of the interval; infinite if nothing is left to spend."""
+    interval: Interval | Reason
+    """The interval that the verdict goes by."""
+    allowed_for: bool
+    """True if the interval allows for all looks."""
+    replaces: bool = field(default=False)
+    """True if `interval` takes the place of the usual one."""
+
+    @property
+    def number(self) -> int:
+        """Which look it is, from 1 on."""
+        return len(self.history.earlier) + 1
+
+    @property
+    def planned_items(self) -> int:
+        """The planned maximum. It cannot be lowered after a look."""
+        return _planned(self.history)
+
+
+def _planned(history: History) -> int:
+    return max(look.planned_items for look in (*history.earlier, history.now))
+
+
+def see(
+    history: History, found: PairedDifference, pairing: Pairing | Reason, *, proportion: bool, sequential: bool
+) -> Seen:
+    """Return what a comparison may claim as the look that it is.
+
+    Args:
+        history: of this comparison.
+        found: the difference with its usual interval, or with the betting sequence.
+        pairing: the items that it comes from.
+        proportion: as in `stats.paired.difference_interval`.
+        sequential: True if the benchmark can end early. The betting sequence allows for all looks that use it.
+    """
+    earlier, planned = history.earlier, _planned(history)
+    every = (*earlier, history.now)
+    if sequential:
+        paid = all(look.early_stop for look in earlier)
+        return Seen(history, (), math.inf, found.interval, paid)
+    seeds = [True, *(before.seeds == after.seeds for before, after in pairwise(every))]
+    plans = accumulate((look.planned_items for look in every), max)
+    looks = tuple(
+        PlannedLook(look.n_items / planned, same, plan / planned)
+        for look, same, plan in zip(every, seeds, plans, strict=True)
+    )
+    # Results that were looked at while they came in have spent everything.
+    value = math.inf if any(look.early_stop for look in earlier) else critical_values(looks)[-1]
+    if math.isinf(value):
+        return Seen(history, looks, value, found.interval, allowed_for=False)
+    if len(looks) == 1 and looks[0].information >= 1:
+        return Seen(history, looks, value, found.interval, allowed_for=True)
+    wider: Interval | Reason = found.interval
+    if isinstance(pairing, Pairing):
+        tail, clusters = float(special.ndtr(value)), pairing.paired_clusters
+        wider = difference_interval(pairing.differences, proportion=proportion, clusters=clusters, tail=tail)
+    return Seen(history, looks, value, wider, allowed_for=True, replaces=bool(earlier))
+
+
+def look_fields(seen: Seen, row: Json) -> Json:
+    """Return the field `look` of a row, and from the second look on the fields that it replaces."""
+    now = seen.history.now
+    look: Json = {
+        "number": seen.number,
+        "n_items": now.n_items,
+        "planned_items": seen.planned_items,
+        "critical_value": None if math.isinf(seen.critical_value) else seen.critical_value,
+        "allowed_for": seen.allowed_for,
+        **interval("ci95", seen.interval),
+        "ci95_one_look": row["ci95"],
+        "p_value_one_look": row["p_value"],
+        "earlier": [_earlier_row(one) for one in seen.history.earlier],
+    }
+    if not seen.replaces:
+        return {"look": look}
+    p_value = row["p_value"]
+    repeated = Reason.NO_P_VALUE if p_value is None else repeated_p_value(p_value, seen.looks)
+    fields = {"look": look, **interval("ci95", seen.interval)}
+    return fields if p_value is None else {**fields, **number("p_value", repeated)}
+
+
+def _earlier_row(look: Look) -> Json:
+    return {
+        "n_items": look.n_items,
+        "n_seeds": len(look.seeds),
+        "early_stop": look.early_stop,
+        "time": look.time,
+        "pipeline_id": look.pipeline_id,
+        "verdict": look.verdict,
+    }
+
+
+def claimed_before(seen: Seen, verdict: str, margin: str) -> bool:
+    """Return whether an earlier look, which was paid for, has claimed at least this.
+
+    Args:
+        seen: the look.
+        verdict: what its usual interval would claim.
+        margin: name of the margin.
+    """
+    now = seen.history.now.margins.get(margin)
+    for look in seen.history.earlier:
+        then = look.margins.get(margin)
+        if look.verdict != verdict or then is None or now is None:
+            continue
+        if then <= now if verdict == "no_worse" else then >= now:
+            return True
+    return False
+
+
+# --- margins --------------------------------------------------------------------------------------
+
+
+def margin_name(metric: str, proportion: bool) -> str:
+    """Return the name of the margin that a comparison goes by."""
+    if metric == "nll":
+        return "ln_ppl"
+    return "accuracy" if proportion else "judged"
+
+
+def margin_changes(histories: Iterable[tuple[str, str, History]]) -> list[Json]:
+    """Return the changes of margins after the evaluation had begun, in the order of time.
+
+    Args:
+        histories: benchmark, name of the margin and history of each comparison.
+    """
+    found: dict[tuple[str, float | None, float | None], Json] = {}
+    for benchmark, name, history in histories:
+        for change in _changes(name, history):
+            key = change["margin"], change["before"], change["now"]
+            same = found.setdefault(key, {**change, "benchmarks": []})
+            same["time"] = min(same["time"], change["time"])
+            same["n_looks_before"] = max(same["n_looks_before"], change["n_looks_before"])
+            if benchmark not in same["benchmarks"]:
+                same["benchmarks"].append(benchmark)
+    return sorted(found.values(), key=lambda change: str(change["time"]))
+
+
+def _changes(name: str, history: History) -> list[Json]:
+    every: Sequence[Look] = (*history.known, history.now)
+    changes: list[Json] = []
+    for place, (before, after) in enumerate(pairwise(every), 1):
+        if before.margins.get(name) != after.margins.get(name):
+            looks = {look.data for look in every[:place] if look.finished}
+            changes.append(
+                {
+                    "margin": name,
+                    "before": before.margins.get(name),
+                    "now": after.margins.get(name),
+                    "time": after.time,
+                    "n_looks_before": len(looks),
+                }
+            )
+    return changes

@@ -1,0 +1,105 @@
+"""Sentences about looks and margins: what the intervals allow for, and which margins were changed after a look.
+
+There are no sentences for a first look at all planned items, and none if the results do not know the history of looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.results_folder import Findings, Json
+from reporting.wording import Words, integer
+
+
+def look_sentences(findings: Findings, words: Words) -> list[str]:
+    """Return what the intervals allow for, and which further looks are paid for: one sentence per benchmark and kind.
+
+    Args:
+        findings: the results.
+        words: `ja` or `en`, not `both`.
+    """
+    groups: dict[Any, list[Json]] = {}
+    for benchmark in findings.benchmarks:
+        for row in findings.compared(benchmark["name"]):
+            look = row.get("look")
+            if look and not row["arm"].endswith(AA_SUFFIX):
+                earlier = tuple(one["n_items"] for one in look["earlier"])
+                kept = "kept_for_later_looks" in row["verdict_grounds"]
+                paid = row["verdict"] == "undecided" and look["n_items"] < look["planned_items"]
+                kind = (benchmark["name"], earlier, look["n_items"], look["planned_items"], look["allowed_for"])
+                groups.setdefault((*kind, kept, paid), []).append(row)
+    return [sentence for rows in groups.values() for sentence in _sentences(words, rows)]
+
+
+def _sentences(words: Words, rows: Sequence[Json]) -> list[str]:
+    look, benchmark = rows[0]["look"], str(rows[0]["benchmark"])
+    arms = words.say("、", ", ").join(str(row["arm"]) for row in rows)
+    found = []
+    if look["number"] > 1:
+        found.append(_later(words, look, benchmark, arms))
+    if "kept_for_later_looks" in rows[0]["verdict_grounds"]:
+        found.append(_kept(words, look, benchmark, arms))
+    if rows[0]["verdict"] == "undecided" and look["n_items"] < look["planned_items"] and look["allowed_for"]:
+        planned = integer(look["planned_items"])
+        found.append(
+            words.say(
+                f"{benchmark}({arms}): 計画した {planned} 問までは、追加で評価しても全体の水準は保たれる。",
+                f"{benchmark}, {arms}: further looks at up to {planned} items are planned and already paid for.",
+            )
+        )
+    return found
+
+
+def _later(words: Words, look: Json, benchmark: str, arms: str) -> str:
+    number = look["number"]
+    before = words.say("、", ", ").join(integer(one["n_items"]) for one in look["earlier"])
+    if words.en:
+        text = f"{benchmark}, {arms}: look {number} at this comparison (before: {before} items)"
+        if look["allowed_for"]:
+            return f"{text}; the interval and p are widened for it."
+        return f"{text}; the interval does not allow for it. Nothing is left to spend, so nothing new is claimed."
+    text = f"{benchmark}({arms}): この比較の結果を見るのは {number} 回目である(以前: {before} 問)。"
+    if look["allowed_for"]:
+        return f"{text}区間と p 値は、その分だけ広げてある。"
+    return f"{text}区間はこれを考慮していない。使える水準が残っていないため、新たな判定はしない。"
+
+
+def _kept(words: Words, look: Json, benchmark: str, arms: str) -> str:
+    n, planned = integer(look["n_items"]), integer(look["planned_items"])
+    return words.say(
+        f"{benchmark}({arms}): 95%信頼区間だけなら判定できるが、計画した {planned} 問のうち {n} 問の時点で使える"
+        "水準では判定できない。残りは以後の評価のために取ってある。",
+        f"{benchmark}, {arms}: the 95% interval alone would decide, but {n} of {planned} planned items may spend only a"
+        " part of the level. The rest is kept for later looks.",
+    )
+
+
+def margin_sentences(findings: Findings, words: Words) -> list[str]:
+    """Return one sentence per margin that was changed after the evaluation had begun.
+
+    Args:
+        findings: the results.
+        words: `ja` or `en`, not `both`.
+    """
+    analysis = findings.analysis or {}
+    return [_changed(words, row) for row in analysis.get("margin_changes", [])]
+
+
+def _changed(words: Words, row: Json) -> str:
+    names = {
+        "accuracy": ("正誤の指標", "right/wrong metrics"),
+        "ln_ppl": ("ln PPL", "ln PPL"),
+        "judged": ("独自のスケール", "scores on a scale of their own"),
+    }
+    name = words.say(*names.get(row["margin"], (row["margin"], row["margin"])))
+    benchmarks = words.say("、", ", ").join(row["benchmarks"])
+    none = words.say("なし", "none")
+    before, now = (none if value is None else f"{value:g}" for value in (row["before"], row["now"]))
+    looks, day = row["n_looks_before"], row["time"][:16].replace("T", " ")
+    if words.en:
+        when = "after 1 look" if looks == 1 else f"after {looks} looks" if looks else "after the evaluation had begun"
+        return f"The margin of {name} was changed from {before} to {now} {when} ({day} UTC; {benchmarks})."
+    when = f"結果を {looks} 回見た後" if looks else "評価の開始後"
+    return f"{name}の許容幅は、{when}に {before} から {now} に変更された({day} UTC、{benchmarks})。"

@@ -1,0 +1,108 @@
+"""The verdicts in the terminal summary: one line per arm, the smallest arm that is no worse, the claim on average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.terminal.layout import WIDTH, clean, columns, short_name, wrapped
+from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
+
+VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
+
+
+def verdict_section(analysis: Mapping[str, Any]) -> str:
+    """Return the section with the verdicts of all arms."""
+    margins = analysis["margins"]
+    accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
+    title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL, with 95% confidence)"
+    lines = [wrapped(title)]
+    if margins.get("relative"):
+        lines.append(
+            wrapped(f"  and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing")
+        )
+    lines += _margin_lines(analysis)
+    # A/A arms only measure the noise floor; nobody would choose one.
+    rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
+    table = [[short_name(row["arm"]), VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
+    lines += columns(table, left=(0, 1, 2), last_width=WIDTH)
+    lines += [_selection_line(row) for row in analysis["selections"]]
+    lines += _pooled_lines(analysis)
+    lines += _early_total(analysis)
+    lines += [
+        wrapped(
+            f"out of order: {short_name(row['larger'])} is worse than the smaller {short_name(row['smaller'])} on"
+            f" {row['benchmark']}: {row['difference']:+.4f} [{row['ci95'][0]:+.4f}, {row['ci95'][1]:+.4f}]"
+        )
+        for row in analysis["out_of_order"]
+    ]
+    return "\n".join(lines)
+
+
+def _pooled_lines(analysis: Mapping[str, Any]) -> list[str]:
+    """Return the claim on average about each arm, and the smallest arm for which it holds."""
+    rows = [[short_name(arm), verdict, value] for arm, verdict, value in pooled_rows(analysis, VERDICTS)]
+    if not rows:
+        return []
+    smallest = [smallest_on_average(row) for row in analysis["selections"]]
+    return [
+        wrapped(pooled_title(analysis)),
+        *columns(rows, left=(0, 1, 2), last_width=WIDTH),
+        *(wrapped(clean(text)) for text in smallest if text),
+    ]
+
+
+def _grounds(row: Mapping[str, Any]) -> str:
+    """Return the benchmarks that an arm's verdict comes from."""
+    shown_losses = [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]]
+    parts = []
+    if row["worse_on"]:
+        adjusted = " (before adjustment of p)" if row["verdict"] != "worse" else ""
+        parts.append(f"worse on {', '.join(row['worse_on'])}{adjusted}")
+    if row["undecided_on"]:
+        parts.append(f"undecided on {', '.join(row['undecided_on'])}")
+    if row["no_worse_on"] and parts:
+        parts.append(f"no worse on {', '.join(row['no_worse_on'])}")
+    if shown_losses:
+        parts.append(f"a measurable loss within the margin on {', '.join(shown_losses)}")
+    if row.get("loss_shown_on"):
+        parts.append(f"a loss is shown on {', '.join(row['loss_shown_on'])}, beyond the margin or not is open")
+    if row.get("n_unscored") or row.get("n_unscored_reference"):
+        of_reference = f", {row['n_unscored_reference']:,} of the reference" if row["n_unscored_reference"] else ""
+        parts.append(f"unscored records: {row['n_unscored']:,} of {row['n_records']:,}{of_reference}")
+    return "; ".join(parts)
+
+
+def _selection_line(row: Mapping[str, Any]) -> str:
+    """Return a sentence with the smallest arm that is no worse, and the arm at which the testing stopped."""
+    chosen, stopped_at = row["smallest_no_worse"], row["stopped_at"]
+    source = row["reference_dequantized_from"]
+    reference = short_name(row["reference"]) + (f" (the {short_name(source)} source, dequantized)" if source else "")
+    text = f"smallest arm that is no worse than {reference}: {short_name(chosen) if chosen else 'none'}"
+    if row.get("n_unscored"):
+        text += f" (unscored records: {row['n_unscored']:,} of {row['n_records']:,})"
+    return wrapped(f"{text} (tested from the largest down to {short_name(stopped_at)})" if stopped_at else text)
+
+
+def _margin_lines(analysis: Mapping[str, Any]) -> list[str]:
+    """Return whether the margins were fixed before the run; nothing if nobody knows."""
+    if analysis.get("margins_fixed"):
+        return ["The margins were fixed before the run."]
+    return [
+        wrapped(
+            f"margin {one['margin']} changed from {one['before']} to {one['now']} after"
+            f" {one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'} ({one['time'][:16]} UTC;"
+            f" {', '.join(one['benchmarks'])})"
+        )
+        for one in analysis.get("margin_changes", [])
+    ]
+
+
+def _early_total(analysis: Mapping[str, Any]) -> list[str]:
+    early = analysis.get("early_stop")
+    if not early:
+        return []
+    saved, planned = early["n_records_saved"], early["n_records_planned"]
+    text = f"early stop: {saved:,} of {planned:,} records skipped ({100 * early['share_saved']:.0f}%)"
+    return [wrapped(f"{text} on {', '.join(early['benchmarks'])}")]

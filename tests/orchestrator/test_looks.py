@@ -1,0 +1,219 @@
+"""The history of looks in the storage, and what results say of it: real records, real files, no models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from actors.orchestrator.looks import history_notices, note_begun, read_looks
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.planning.make_plan import make_plan
+from actors.orchestrator.results import write_results
+from actors.store import RunDirectory, read_json
+from conf.schema import PipelineConfig
+from reporting.documents.sentences.looks import look_sentences, margin_sentences
+from reporting.results_folder import read_findings
+from reporting.terminal.summary import summary_table
+from reporting.wording import Words
+from stats.looks import PlannedLook, critical_values
+from stats.paired import difference_interval
+from tests.orchestrator.player import damaged, write_block
+from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, modified
+
+TOTAL = 400
+DESCRIBED = {"created_at": "2025-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
+
+
+def _planned(storage: Path, pipeline: str, items: int, **values: Any) -> tuple[Plan, PipelineConfig, RunDirectory]:
+    values = {"execution": {"self_check": False}} | values
+    benchmark = modified(deterministic(items), n_items_total=TOTAL, title={"en": "Chosen", "ja": "選択"})
+    run = RunDirectory(storage / pipeline)
+    inputs = make_inputs(benchmarks={"tiny": (benchmark,)})
+    config = make_config(**values)
+    return make_plan(config, pipeline, run, inputs, {}), config, run
+
+
+def _look(storage: Path, pipeline: str, items: int, share: float = 0.0, **values: Any) -> dict[str, Any]:
+    """Evaluate the first items in a pipeline of its own, and return the row of the damaged arm."""
+    plan, config, run = _planned(storage, pipeline, items, **values)
+    note_begun(plan, config, run)
+    for block in plan.blocks:
+        write_block(plan, block, damaged("q4_k_m", share=share))
+    write_results(plan, run, config, DESCRIBED, (), history_notices(plan, config, run))
+    rows = read_json(run.analysis)["comparisons"]
+    (row,) = [one for one in rows if one["arm"] == "q4_k_m"]
+    return dict(row)
+
+
+def _sentences(run: RunDirectory, lang: Any = "en") -> list[str]:
+    findings = read_findings(run.comparison)
+    return [*margin_sentences(findings, Words(lang)), *look_sentences(findings, Words(lang))]
+
+
+def test_a_single_look_at_all_items_is_as_it_always_was(tmp_path: Path) -> None:
+    row = _look(tmp_path, "one", TOTAL, share=0.1)
+    look = row["look"]
+    assert (look["number"], look["allowed_for"], look["earlier"]) == (1, True, [])
+    assert look["ci95"] == row["ci95"] == look["ci95_one_look"]
+    assert row["p_value"] == look["p_value_one_look"]
+    run = RunDirectory(tmp_path / "one")
+    assert _sentences(run) == []
+    analysis = read_json(run.analysis)
+    assert analysis["margins_fixed"] is True and analysis["margin_changes"] == []
+    assert "The margins were fixed before the run." in summary_table(read_json(run.comparison), analysis)
+
+
+def test_a_second_look_under_another_pipeline_id_is_noted_and_widens_the_interval(tmp_path: Path) -> None:
+    first = _look(tmp_path, "one", 150, share=0.15)
+    second = _look(tmp_path, "two", TOTAL, share=0.15)
+    assert first["look"]["number"] == 1 and first["ci95"] == first["look"]["ci95_one_look"]
+    look = second["look"]
+    assert (look["number"], look["planned_items"], look["allowed_for"]) == (2, TOTAL, True)
+    (earlier,) = look["earlier"]
+    assert (earlier["n_items"], earlier["pipeline_id"], earlier["verdict"]) == (150, "one", first["verdict"])
+    value = critical_values([PlannedLook(150 / TOTAL), PlannedLook(1.0)])[-1]
+    assert look["critical_value"] == pytest.approx(value)
+    low, high = second["ci95"]
+    inner_low, inner_high = look["ci95_one_look"]
+    assert (high - low) / (inner_high - inner_low) == pytest.approx(value / 1.96, rel=2e-3)
+    assert second["p_value"] > look["p_value_one_look"]
+    run = RunDirectory(tmp_path / "two")
+    assert any("look 2 at this comparison (before: 150 items); the interval" in text for text in _sentences(run))
+    assert any("2 回目である" in text for text in _sentences(run, "ja"))
+    summary = summary_table(read_json(run.comparison), read_json(run.analysis))
+    assert "look 2 at q4_k_m (before: 150 items): the interval is widened for it" in summary
+
+
+def test_the_same_data_again_are_no_new_look(tmp_path: Path) -> None:
+    first = _look(tmp_path, "one", 150)
+    assert _look(tmp_path, "again", 150, lang="ja") == first
+    _look(tmp_path, "two", TOTAL)
+    assert _look(tmp_path, "one", 150) == first
+    assert _look(tmp_path, "three", TOTAL)["look"]["number"] == 2
+
+
+def test_a_first_look_at_a_part_keeps_the_rest_of_the_level_unless_it_is_the_whole_plan(tmp_path: Path) -> None:
+    margin = {"margins": {"accuracy": 0.05, "relative": 0.5}}
+    part = _look(tmp_path, "one", 74, statistics=margin)
+    alone = _look(tmp_path / "other", "one", 74, statistics={**margin, "planned_items": 74})
+    # No answer differs: the interval is ±z²/(n + z²), 4.9 points at 74 items and more at the look's level.
+    assert part["ci95"] == alone["ci95"] and part["ci95"][0] > -0.05
+    assert (alone["verdict"], alone["look"]["planned_items"]) == ("no_worse", 74)
+    assert (part["verdict"], part["verdict_grounds"]) == ("undecided", ["kept_for_later_looks"])
+    assert part["look"]["ci95"][0] < -0.05
+    (text,) = [
+        one
+        for one in _sentences(RunDirectory(tmp_path / "one"))
+        if "q4_k_m: the 95% interval" in one or "would decide" in one
+    ]
+    assert "74 of 400 planned items" in text
+
+
+def test_after_the_plan_is_spent_nothing_new_is_claimed_but_a_claim_can_be_confirmed(tmp_path: Path) -> None:
+    plan = {"margins": {"accuracy": 0.05, "relative": 0.5}, "planned_items": 40}
+    assert _look(tmp_path, "one", 40, statistics=plan)["verdict"] == "undecided"
+    raised = {**plan, "planned_items": None}
+    row = _look(tmp_path, "two", 300, statistics=raised)
+    assert row["ci95"][0] > -0.05 and not row["look"]["allowed_for"]
+    assert (row["verdict"], row["verdict_grounds"]) == ("undecided", ["looks_spent"])
+    assert any("does not allow for it" in text for text in _sentences(RunDirectory(tmp_path / "two")))
+    claimed = {"margins": {"accuracy": 0.05, "relative": 0.5}, "planned_items": 200}
+    assert _look(tmp_path / "b", "one", 200, statistics=claimed)["verdict"] == "no_worse"
+    confirmed = _look(tmp_path / "b", "two", 300, statistics=claimed)
+    assert confirmed["verdict"] == "no_worse" and not confirmed["look"]["allowed_for"]
+    stricter = {"margins": {"accuracy": 0.02, "relative": 0.5}, "planned_items": 200}
+    assert _look(tmp_path / "b", "three", 400, statistics=stricter)["verdict_grounds"] == ["looks_spent"]
+
+
+def test_the_plan_cannot_be_lowered_after_a_look(tmp_path: Path) -> None:
+    _look(tmp_path, "one", 100)
+    row = _look(tmp_path, "two", 200, statistics={"planned_items": 200})
+    assert row["look"]["planned_items"] == TOTAL
+
+
+def test_early_stop_spends_everything(tmp_path: Path) -> None:
+    _look(tmp_path, "one", 100, statistics={"early_stop": True})
+    row = _look(tmp_path, "two", 200)
+    assert not row["look"]["allowed_for"]
+    notices = read_json(RunDirectory(tmp_path / "two").comparison)["notices"]
+    assert any("--early-stop before" in notice for notice in notices)
+    again = _look(tmp_path, "three", 300, statistics={"early_stop": True})
+    assert not again["look"]["allowed_for"]
+    assert _look(tmp_path / "b", "one", 100, statistics={"early_stop": True})["look"]["allowed_for"]
+    assert _look(tmp_path / "b", "two", 200, statistics={"early_stop": True})["look"]["allowed_for"]
+
+
+def test_a_margin_that_was_changed_after_a_look_is_told_for_good(tmp_path: Path) -> None:
+    _look(tmp_path, "one", 100)
+    wider = {"margins": {"accuracy": 0.03, "relative": 0.5}}
+    for pipeline, items in (("one", 100), ("two", 100), ("three", 200)):
+        _look(tmp_path, pipeline, items, statistics=wider, lang="en")
+        run = RunDirectory(tmp_path / pipeline)
+        analysis = read_json(run.analysis)
+        assert analysis["margins_fixed"] is False
+        (change,) = analysis["margin_changes"]
+        assert (change["margin"], change["before"], change["now"]) == ("accuracy", 0.01, 0.03)
+        assert (change["n_looks_before"], change["benchmarks"]) == (1, ["chosen"])
+        assert any("changed from 0.01 to 0.03 after 1 look" in text for text in _sentences(run))
+        assert "fixed before" not in summary_table(read_json(run.comparison), analysis)
+    _look(tmp_path, "back", 200)  # the first margin again does not undo it
+    changes = read_json(RunDirectory(tmp_path / "back").analysis)["margin_changes"]
+    assert [(one["before"], one["now"]) for one in changes] == [(0.01, 0.03), (0.03, 0.01)]
+
+
+def test_a_margin_that_was_changed_before_anything_was_finished_is_told_too(tmp_path: Path) -> None:
+    plan, config, run = _planned(tmp_path, "one", 100)
+    assert history_notices(plan, config, run) == ()
+    note_begun(plan, config, run)
+    assert history_notices(plan, config, run) == ()
+    plan, config, run = _planned(tmp_path, "one", 100, statistics={"margins": {"accuracy": 0.02, "relative": 0.5}})
+    (notice,) = history_notices(plan, config, run)
+    assert "from 0.01 to 0.02" in notice and "0 looks before" in notice
+    plan, config, run = _planned(tmp_path, "one", 100, statistics={"margins": {"ln_ppl": 0.02}})
+    assert history_notices(plan, config, run) == ()  # it applies to no benchmark of this run
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:20], lambda text: "[]", lambda text: '{"seeds": 3}'])
+def test_a_damaged_file_is_reported_or_made_anew(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    _look(tmp_path, "one", 100)
+    files = list((tmp_path / ".looks").rglob("*.json"))
+    assert len(files) == 4  # begun and finished, for two arms
+    for path in files:
+        path.write_text(damage(path.read_text()))
+    assert _look(tmp_path, "one", 100)["look"]["number"] == 1
+    assert all(json.loads(path.read_text())["n_items"] == 100 for path in files)
+    for path in files:
+        path.write_text(damage(path.read_text()))
+    _look(tmp_path, "two", 200)
+    notices = read_json(RunDirectory(tmp_path / "two").comparison)["notices"]
+    assert all(any(str(path) in notice for notice in notices) for path in files)
+
+
+def test_two_pipelines_at_once_both_leave_their_look(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        rows = list(pool.map(lambda items: _look(tmp_path, f"p{items}", items), (100, 200)))
+    assert len(rows) == 2
+    assert _look(tmp_path, "last", 300)["look"]["number"] == 3
+
+
+def test_the_intervals_of_a_text_are_widened_like_the_others() -> None:
+    values = np.random.default_rng(1).normal(0.0, 1.0, 40)
+    usual = difference_interval(values, proportion=False)
+    wider = difference_interval(values, proportion=False, tail=float(special.ndtr(2.5)))
+    ratio = special.stdtrit(39, special.ndtr(2.5)) / special.stdtrit(39, 0.975)
+    assert (wider.high - wider.low) / (usual.high - usual.low) == pytest.approx(ratio)  # type: ignore[union-attr]
+
+
+def test_the_history_is_read_from_the_storage_of_all_pipelines(tmp_path: Path) -> None:
+    _look(tmp_path, "one", 100)
+    plan, config, run = _planned(tmp_path, "two", 200)
+    history = read_looks(plan, config, run).histories["q4_k_m", "chosen"]
+    assert [look.pipeline_id for look in history.earlier] == ["one"]
+    assert history.now.pipeline_id == "two"
