@@ -72,6 +72,11 @@ class Choose:
     choices: tuple[str, ...]
     """The continuations, each with a leading space if the prompt needs one."""
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Number of characters of each choice. A leading space only joins it to the prompt and does not count."""
+        return tuple(len(choice.removeprefix(" ")) for choice in self.choices)
+
 
 @dataclass(frozen=True)
 class Measure:

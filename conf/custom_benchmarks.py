@@ -37,8 +37,8 @@ WHOLE = "whole"
 """Id of the single item of a benchmark that is a Python function, and of a result that is only one number."""
 
 
-METRICS_OF_TEXT = re.compile(r"(nll|perplexity|kld|top_agreement|p_change_rms)(_.*)?")
-"""Names of metrics that only measured texts have. Statistics and charts treat them apart."""
+METRICS_OF_TEXT = re.compile(r"(nll|perplexity|kld|top_agreement|p_change_rms)(_.*)?|gold_(probability|loglik)")
+"""Names of metrics that only measured texts and choices have. Statistics and charts treat them apart."""
 
 
 class ScorerSettings(Frozen):

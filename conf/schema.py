@@ -290,6 +290,11 @@ class Margins(Frozen):
     """Share of what the reference gets right beyond guessing that may be lost, for right/wrong scores: 0.05 is one in
     twenty. "No worse" needs both this and `accuracy`. It is the stricter one if the reference gets less than
     `accuracy` / `relative` right beyond guessing (20 points by default)."""
+    gold_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Margin of the probability of the right choice: 0.01 is one percentage point."""
+    gold_loglik: Annotated[float, Field(gt=0.0)] = 0.05
+    """Margin of the log-likelihood of the right choice, in nats per answer: 0.05 is 5% of its likelihood. The default
+    is that of `ln_ppl` for an answer of five tokens, as those of ARC-Challenge have on average."""
     ln_ppl: Annotated[float, Field(gt=0.0)] = 0.01
     """Margin of perplexity, on its logarithm: 0.01 is one percent."""
     judged: Annotated[float, Field(gt=0.0)] | None = None
@@ -331,6 +336,11 @@ class Tiers(Frozen):
         return value
 
 
+VerdictScore = Literal["accuracy", "gold_probability", "gold_loglik"]
+"""A score of multiple choice: right or wrong; the probability of the right choice among the choices; its
+log-likelihood."""
+
+
 class Statistics(Frozen):
     """The margins and tiers of the verdicts, how many items are planned, early stopping, and assumptions for how
     small a loss a plan can show."""
@@ -341,15 +351,30 @@ class Statistics(Frozen):
     """Most items per benchmark that you will ever look at; None: all items of the benchmark. Looks at fewer items share
     the level of the verdict, so that you may raise `limit` up to here. Set it to your `limit` if that look is the only
     one. It must be set before the first look and cannot be lowered afterwards."""
+    verdict_score: Mapping[str, VerdictScore] = {}
+    """The score that the verdict goes by, by the name of a benchmark whose choices are compared by likelihood. Set it
+    before the run. Default: accuracy, because it is what users of a model notice. The others show a loss with fewer
+    items; all of them are always reported."""
     early_stop: bool = False
     """True: if scores are right or wrong, a benchmark ends for an arm as soon as the verdict is certain. Intervals then
     hold at any number of items, and are 1.55 to 1.8 times as wide as without early stopping."""
     assumed_discordance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     """Share of questions that exactly one of arm and reference answers correctly, per single answer. 0.1 is typical of
     4-bit types on multiple choice. Only the plan's estimate depends on it."""
+    assumed_sd_gold_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
+    """Standard deviation of an arm's loss in the probability of the right choice between items. 0.08 was measured for
+    q4_k_m with SmolLM2-135M on ARC-Challenge (q8_0: 0.026). Only the plan's estimate depends on it."""
+    assumed_sd_gold_loglik: Annotated[float, Field(gt=0.0)] = 0.9
+    """The same for the log-likelihood of the right choice, in nats per answer (q8_0: 0.25)."""
     assumed_sd_ln_ppl: Annotated[float, Field(gt=0.0)] = 0.02
     """Standard deviation of an arm's loss in ln PPL between chunks, in nats per token. 0.02 was measured for q4_k_m on
-    a small model. Only the plan's estimate depends on it."""
+    a small model; it also stands for gold solutions (0.009 to 0.041, see `benchmarks/solutions.py`). Only the plan's
+    estimate depends on it."""
+
+    def score_of(self, benchmark: str, metric: str) -> str:
+        """Return the score that the verdict on a benchmark goes by. `metric`: the benchmark's own."""
+        score = self.verdict_score.get(benchmark, "accuracy")
+        return metric if score == "accuracy" else score
 
 
 class Tracking(Frozen):

@@ -42,7 +42,8 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
 
     Unless the configuration says otherwise, every benchmark must be no worse by itself, and all with right or wrong
     answers are pooled. A Python function is not pooled unless it is named: it may return one number without any items.
-    With early stopping nothing is pooled by default.
+    With early stopping nothing is pooled by default. A benchmark whose verdict goes by another score than accuracy is
+    not pooled either.
 
     Args:
         settings: the tiers, and whether benchmarks may end early.
@@ -51,6 +52,7 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
     Raises:
         BadInput: with every fault found.
     """
+    benchmarks = [{**one, "metric": settings.score_of(one["name"], one["metric"])} for one in benchmarks]
     tiers, names = settings.tiers, [str(one["name"]) for one in benchmarks]
     named = {tier: _expanded(given) for tier, given in _given(tiers).items()}
     faults = Faults()

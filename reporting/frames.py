@@ -33,6 +33,10 @@ _BY_TOKENS: dict[str, type[pl.DataType]] = {
 DIVERGENCE_COLUMNS = list(_BY_TOKENS)
 """Columns that only records of text have."""
 
+_OF_GOLD: dict[str, type[pl.DataType]] = {"gold_probability": pl.Float64, "gold_loglik": pl.Float64}
+GOLD_COLUMNS = list(_OF_GOLD)
+"""Columns that only records of multiple choice by likelihood have."""
+
 RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,
     "benchmark": pl.String,
@@ -49,10 +53,12 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "completion_tokens": pl.Int64,
     "finish_reason": pl.String,
     **_BY_TOKENS,
+    **_OF_GOLD,
 }
 """One row per planned record. Records of text have sums over all scored tokens and over the tokens of each class.
-`cluster` is the source that items share (a document or an article), null for an item that shares none. A record that a
-failed block never wrote is `unscored` with reason `block_failed`."""
+Records of choices have the probability and the log-likelihood (nats) of the right choice. `cluster` is the source that
+items share (a document or an article), null for an item that shares none. A record that a failed block never wrote is
+`unscored` with reason `block_failed`."""
 
 TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

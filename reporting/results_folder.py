@@ -126,8 +126,15 @@ class Findings:
 
     def compared(self, benchmark: str) -> list[Json]:
         """Return the comparisons on one benchmark, in the order of the arms."""
+        return self._in_order(row for row in self.comparisons if row["benchmark"] == benchmark)
+
+    def compared_by_other_scores(self, benchmark: str) -> list[Json]:
+        """Return the comparisons on one benchmark by the scores that no verdict goes by; none in older results."""
+        rows = [] if self.analysis is None else self.analysis.get("score_comparisons", [])
+        return self._in_order(row for row in rows if row["benchmark"] == benchmark)
+
+    def _in_order(self, rows: Iterable[Json]) -> list[Json]:
         order = {arm["name"]: place for place, arm in enumerate(self.arms)}
-        rows = [row for row in self.comparisons if row["benchmark"] == benchmark]
         return sorted(rows, key=lambda row: order.get(row["arm"], len(order)))
 
     def performance(self, arm: str) -> Json | None:

@@ -185,7 +185,7 @@ class Scale:
 
 RIGHT_OR_WRONG = Scale(percent=True, digits=1)
 """Of means of right and wrong answers."""
-_FRACTIONS = ("accuracy", "acc", "exact_match", "score")
+_FRACTIONS = ("accuracy", "acc", "exact_match", "score", "gold_probability")
 
 
 def scale_of(metric: str, values: list[float]) -> Scale:
@@ -196,17 +196,20 @@ def scale_of(metric: str, values: list[float]) -> Scale:
     return Scale(percent=False, digits=2 if largest >= 100 else 3 if largest >= 10 else 4)
 
 
-_METRICS = {
+METRICS = {
     "accuracy": ("正答率", "Accuracy"),
+    "gold_loglik": ("正解の選択肢の対数尤度(nat)", "Log-likelihood of the right choice (nats)"),
+    "gold_probability": ("正解の選択肢の確率", "Probability of the right choice"),
     "nll": ("負の対数尤度(nat/トークン)", "Negative log-likelihood (nats/token)"),
     "perplexity": ("パープレキシティ", "Perplexity"),
     "score": ("得点", "Score"),
 }
+"""Japanese and English titles of metrics."""
 
 
 def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
     """Return a metric's title. An unknown metric is shown by its name."""
-    ja, en = _METRICS.get(metric, (metric, metric))
+    ja, en = METRICS.get(metric, (metric, metric))
     return words.say(ja, en, joint)
 
 

@@ -149,7 +149,10 @@ def make_record(
         return _measured(record, result, not_compared)
     record = replace(record, rendered_hash=result.rendered_hash, completion_tokens=result.completion_tokens)
     if isinstance(result, Choices):
-        return replace(record, choice_logliks=result.logliks)
+        record = replace(record, choice_logliks=result.logliks)
+        if scored.outcome == "measured":  # the only choice is a text that is measured, such as a gold solution
+            return replace(record, nll_sum=-result.logliks[0], n_tokens=result.completion_tokens)
+        return record
     return replace(record, text=result.text, finish_reason=result.finish_reason)
 
 

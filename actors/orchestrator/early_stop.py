@@ -4,8 +4,9 @@ An arm's benchmark ends as soon as `stats.sequential` has decided it. Its refere
 it. The result depends only on the plan, the records and the blocks that were given up, so a later run comes to the same
 result at once. Everything is pure except `read_early_stop`, which reads the records.
 
-A benchmark can end early only if its scores lie between 0 and 1 and its items share no sources. Text (perplexity) and
-custom functions, which are called once for all items, run to their end.
+A benchmark can end early only if its scores lie between 0 and 1, its items share no sources, and its verdict goes by
+right and wrong answers: the other scores of multiple choice (`statistics.verdict_score`) decide with few items. Text
+(perplexity) and custom functions, which are called once for all items, run to their end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.store import exists, read_jsonl
 from conf.custom_benchmarks import UNIT_SCALE
-from conf.schema import PipelineConfig
+from conf.schema import PipelineConfig, Statistics
 from reporting.analysis.early import Stop
 from stats.guards import kept_values, worst_case
 from stats.intervals import Floats
@@ -122,7 +123,7 @@ class EarlyStop:
 
     def __init__(self, plan: Plan, config: PipelineConfig) -> None:
         self._margins = config.statistics.margins
-        self.comparisons = tuple(_comparisons(plan)) if config.statistics.early_stop else ()
+        self.comparisons = tuple(_comparisons(plan, config)) if config.statistics.early_stop else ()
         wanted = {key for one in self.comparisons for key in (one.of_arm, one.of_reference)}
         self._blocks = {block.unit: block for block in plan.blocks if (block.arm, block.benchmark) in wanted}
         self._progress: dict[ArmAndBenchmark, _ArmProgress] = {}
@@ -259,22 +260,24 @@ def describe_early_stop(plan: Plan, config: PipelineConfig) -> list[str]:
     return [f"May end early: {', '.join(names)}. If one does not, its intervals are up to 1.8 times as wide."]
 
 
-def _comparisons(plan: Plan) -> Iterable[Comparison]:
+def _comparisons(plan: Plan, config: PipelineConfig) -> Iterable[Comparison]:
     """Yield the comparisons of a plan that can end early."""
     benchmarks_of: dict[str, set[str]] = {}
     for block in plan.blocks:
         benchmarks_of.setdefault(block.arm, set()).add(block.benchmark)
     for arm in plan.arms:
         names = benchmarks_of.get(arm.name, set())
-        yield from _comparisons_of(arm, [one for one in plan.benchmarks[arm.model] if one.name in names])
+        yield from _comparisons_of(arm, [one for one in plan.benchmarks[arm.model] if one.name in names], config)
 
 
-def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> Iterable[Comparison]:
+def _comparisons_of(
+    arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark], config: PipelineConfig
+) -> Iterable[Comparison]:
     """Yield the comparisons of an arm that can end early. `benchmarks`: all benchmarks of the arm."""
     if arm.reference is None:
         return
     for benchmark in benchmarks:
-        if can_end_early(benchmark):
+        if may_end_early(benchmark, config.statistics):
             yield Comparison(
                 arm.name,
                 arm.reference,
@@ -283,6 +286,12 @@ def _comparisons_of(arm: PlannedArm, benchmarks: Sequence[PlannedBenchmark]) -> 
                 len(benchmarks),
                 benchmark.chance,
             )
+
+
+def may_end_early(benchmark: PlannedBenchmark, settings: Statistics) -> bool:
+    """Return whether the benchmark can end early and its verdict goes by right and wrong answers."""
+    metric = benchmark.spec.metric
+    return settings.score_of(benchmark.name, metric) == metric and can_end_early(benchmark)
 
 
 def can_end_early(benchmark: PlannedBenchmark) -> bool:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.early_stop import can_end_early
+from actors.orchestrator.early_stop import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
 from actors.store import RunDirectory, content_hash, exists, read_object, write_json
 from conf.schema import PipelineConfig
@@ -62,7 +62,7 @@ def note_looks(plan: Plan, config: PipelineConfig, run: RunDirectory, rows: Iter
 def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tuple[str, ...]:
     """Return what people should know of the history before the work begins."""
     known = read_looks(plan, config, run)
-    names = _margin_names(plan)
+    names = _margin_names(plan, config)
     changes = margin_changes(
         (benchmark, name, history) for (_, benchmark), history in known.histories.items() for name in names[benchmark]
     )
@@ -71,6 +71,12 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
         f" ({one['time'][:16]} UTC; {_looks(one['n_looks_before'])} before): {', '.join(one['benchmarks'])}."
         for one in changes
     ]
+    for benchmark, before in _scores_before(known.histories):
+        now = config.statistics.score_of(benchmark, "the benchmark's own metric")
+        notices.append(
+            f"The score that the verdict on {benchmark} goes by was changed after the evaluation had begun: {before}"
+            f" before, {now} now. By another score, looks at the same items can claim nothing new."
+        )
     if any(look.early_stop and not one.now.early_stop for one in known.histories.values() for look in one.known):
         notices.append(
             "This run was started with --early-stop before. The intervals here do not allow for that: they are too"
@@ -79,17 +85,30 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
     return (*known.notices, *notices)
 
 
+def _scores_before(histories: Histories) -> list[tuple[str, str]]:
+    """Return the benchmarks whose verdict went by another score before, and that score."""
+    found = {
+        benchmark: look.score or "the benchmark's own metric"
+        for (_, benchmark), history in histories.items()
+        for look in history.known
+        if look.score != history.now.score
+    }
+    return list(found.items())
+
+
 def _looks(count: int) -> str:
     return "1 look" if count == 1 else f"{count} looks"
 
 
-def _margin_names(plan: Plan) -> dict[str, tuple[str, ...]]:
+def _margin_names(plan: Plan, config: PipelineConfig) -> dict[str, tuple[str, ...]]:
     """Return the margins that may apply to each benchmark. Whether scores are shares is known only from the records."""
     found: dict[str, tuple[str, ...]] = {}
     for benchmark in (one for benchmarks in plan.benchmarks.values() for one in benchmarks):
         bounded = benchmark.spec.kind in ("generate", "choose")
         unknown = ("accuracy",) if bounded else ("accuracy", "judged")
-        found[benchmark.name] = ("ln_ppl",) if benchmark.spec.metric == "nll" else unknown
+        score = config.statistics.score_of(benchmark.name, benchmark.spec.metric)
+        known = {"nll": ("ln_ppl",), "gold_probability": (score,), "gold_loglik": (score,)}
+        found[benchmark.name] = known.get(score, unknown)
     return found
 
 
@@ -119,10 +138,11 @@ def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory,
         seeds=seeds_of(config, benchmark),
         planned_items=max(1, min(settings.planned_items or total, total)),
         margins=settings.margins.model_dump(),
-        early_stop=settings.early_stop and can_end_early(benchmark),
+        early_stop=settings.early_stop and may_end_early(benchmark, settings),
         time=time,
         pipeline_id=plan.pipeline_id,
         finished=False,
+        score=settings.score_of(benchmark.name, "") or None,
     )
 
 
@@ -149,12 +169,15 @@ _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "pipeline_id": str,
     "finished": bool,
     "verdict": (str, type(None)),
+    "score": (str, type(None)),
 }
 
 
 def _read(path: Path) -> Look | None:
     """Return the look in a file; None if the file is damaged."""
     found = read_object(path)
+    if found is not None:
+        found = {"score": None, **found}  # looks before there were several scores
     if found is None or found.keys() != _FIELDS.keys():
         return None
     whole = all(isinstance(found[name], kind) for name, kind in _FIELDS.items()) and found["planned_items"] > 0

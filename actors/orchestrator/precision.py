@@ -25,7 +25,7 @@ from stats.verdict import Ground
 
 @dataclass(frozen=True)
 class Precision:
-    """The precision of one benchmark, on the scale of its difference: accuracy as a share, or ln PPL."""
+    """The precision of one benchmark, on the scale of its difference: a share, nats, or ln PPL."""
 
     benchmark: str
     metric: str
@@ -61,21 +61,26 @@ def precision_of(plan: Plan, config: PipelineConfig) -> list[Precision]:
 def _precision(plan: Plan, benchmark: PlannedBenchmark, config: PipelineConfig) -> Precision | None:
     """Return the precision of one benchmark, or None if its scale is unknown or it has no items."""
     settings = config.statistics
+    metric = settings.score_of(benchmark.name, benchmark.spec.metric)
     n_items, n_runs = len(benchmark.items), len(seeds_of(config, benchmark))
-    if benchmark.spec.metric == "nll":
+    if metric == "nll":
         variances, margin = (settings.assumed_sd_ln_ppl**2,) * 2, settings.margins.ln_ppl
-    elif benchmark.spec.metric == "accuracy":
+    elif metric == "gold_probability":
+        variances, margin = (settings.assumed_sd_gold_probability**2,) * 2, settings.margins.gold_probability
+    elif metric == "gold_loglik":
+        variances, margin = (settings.assumed_sd_gold_loglik**2,) * 2, settings.margins.gold_loglik
+    elif metric == "accuracy":
         variances, margin = discordance_bounds(settings.assumed_discordance, n_runs), settings.margins.accuracy
     else:
         return None
     if n_items == 0:
         return None
     at_best, at_worst = (detectable_difference(variance, n_items) for variance in variances)
-    proportion = benchmark.spec.metric == "accuracy"
+    proportion = metric == "accuracy"
     best, worst = (items_without_loss(variance, margin, proportion=proportion) for variance in variances)
     return Precision(
         benchmark.name,
-        benchmark.spec.metric,
+        metric,
         n_items,
         benchmark.data.n_items_total,
         n_runs,
@@ -121,6 +126,7 @@ def describe_precision(found: list[Precision], settings: Statistics) -> list[str
     """Return lines to show before the run: what will be found, what will not, and under which assumptions."""
     if not found:
         return []
+    scores = {f"{one.metric} on {one.benchmark}" for one in found if one.metric.startswith("gold_")}
     lines = ["Smallest drop that this plan can find (two-sided 95%, 80% power)"]
     for one in found:
         low, high = (_shown(one.metric, value) for value in (one.at_best, one.at_worst))
@@ -131,6 +137,7 @@ def describe_precision(found: list[Precision], settings: Statistics) -> list[str
         f"  assumed: {100 * settings.assumed_discordance:g}% of single answers change (ranges: all of that is sampling"
         " noise, or none of it);",
         f"           differences in ln PPL have a standard deviation of {settings.assumed_sd_ln_ppl:g} over chunks",
+        *([f"  verdicts go by {', '.join(sorted(scores))}; elsewhere by the benchmark's own metric"] if scores else []),
     ]
 
 
@@ -149,4 +156,5 @@ def _describe_margin(one: Precision) -> str:
 
 
 def _shown(metric: str, value: float) -> str:
-    return f"{value:.3g} ln PPL" if metric == "nll" else f"{100 * value:.1f} pp"
+    unit = {"nll": "ln PPL", "gold_loglik": "nats"}.get(metric)
+    return f"{100 * value:.1f} pp" if unit is None else f"{value:.3g} {unit}"

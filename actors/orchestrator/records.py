@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from actors.orchestrator.choice_scores import choice_scores
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.own_files import timings
 from actors.orchestrator.plan import Plan, PlannedBlock, seeds_of
@@ -62,14 +63,15 @@ def _table_of_block(
     plan: Plan, block: PlannedBlock, found: Sequence[Mapping[str, Any]], wanted: Container[int], after: Container[str]
 ) -> pl.DataFrame:
     """Return the records of a block under the wanted seeds, without those of the items in `after`."""
-    clusters = {item.item_id: item.cluster for item in _items_of(plan, block)}
+    items = {item.item_id: item for item in _items_of(plan, block)}
     rows = [
         {
             "arm": block.arm,
             "benchmark": block.benchmark,
-            "cluster": clusters.get(record["item_id"]),
+            "cluster": items[record["item_id"]].cluster if record["item_id"] in items else None,
             **record,
             **_class_columns(record),
+            **choice_scores(record, items.get(record["item_id"])),
         }
         for record in found
         if record["seed"] in wanted and record["item_id"] not in after

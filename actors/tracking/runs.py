@@ -142,7 +142,7 @@ def _parent_run(run: RunDirectory, plan: Mapping[str, Any], status: RunStatus) -
     if exists(run.analysis):
         analysis = read_json(run.analysis)
         metrics |= _row_metrics(
-            analysis.get("comparisons", ()),
+            (*analysis.get("comparisons", ()), *analysis.get("score_comparisons", ())),
             lambda row: f"{row['benchmark']}/{row['arm']}/{row['metric']}/vs_{row['reference']}",
         )
         metrics |= _row_metrics(
@@ -283,9 +283,11 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     scores = [record["score"] for record in records if record.get("score") is not None]
     if scores:
         metrics["score"] = math.fsum(scores) / len(scores)
-    n_tokens = sum(record["n_tokens"] for record in records if record["outcome"] == "measured")
-    if n_tokens:
-        nll = math.fsum(record["nll_sum"] for record in records if record["outcome"] == "measured") / n_tokens
+    measured = [record for record in records if record["outcome"] == "measured" and record["n_tokens"]]
+    if measured:
+        # As in the results, every item counts the same: gold solutions differ in length.
+        nll = math.fsum(record["nll_sum"] / record["n_tokens"] for record in measured) / len(measured)
+        n_tokens = sum(record["n_tokens"] for record in measured)
         metrics |= {"nll": nll, "perplexity": math.exp(nll), "n_tokens": float(n_tokens)}
     compared = [record for record in records if record.get("kld_sum") is not None]
     if compared:

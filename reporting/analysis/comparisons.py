@@ -206,8 +206,9 @@ def _compared(
     stop: Stop | None,
 ) -> Compared:
     found = _difference(arm, reference, pairing)
+    bounded = arm.proportion and reference.proportion
     if stop is not None:
-        found = with_sequence(found, pairing)
+        found = with_sequence(found, pairing, bounded=bounded)
     nothing = pairing if isinstance(pairing, Reason) else Reason.NO_PAIRED_ITEMS
     # One number has no items whose signs could flip.
     test = Reason.ONE_ITEM if arm.one_number else drawn.test if drawn else nothing
@@ -239,7 +240,7 @@ def _compared(
         "early_stop": None,
     }
     if stop is not None:
-        row |= looked_at_fields(row, pairing, stop)
+        row |= looked_at_fields(row, pairing, stop, bounded=bounded)
     return Compared(row, arm, reference, pairing, found, stop)
 
 
@@ -288,7 +289,7 @@ def _flip_fields(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason
     """Return the fields `flips` (with their noise floor) and `mcnemar` (only if there is one run)."""
     if isinstance(pairing, Reason):
         return _no_flips(pairing)
-    if arm.benchmark["kind"] == "measure":
+    if arm.benchmark["metric"] == "nll":
         return _no_flips(Reason.NOT_BINARY)
     seeds = sorted({*arm.seeds, *reference.seeds})
     paired = pairing.paired

@@ -55,18 +55,22 @@ def by_arm_and_benchmark(stops: Sequence[Stop]) -> Stops:
     return {(one.arm, one.benchmark): one for one in stops}
 
 
-def with_sequence(found: PairedDifference, pairing: Pairing | Reason) -> PairedDifference:
-    """Return the difference, its interval replaced by that of the betting sequence."""
+def with_sequence(found: PairedDifference, pairing: Pairing | Reason, *, bounded: bool) -> PairedDifference:
+    """Return the difference, its interval replaced by that of the betting sequence, which only bounded scores have."""
     if isinstance(pairing, Reason) or not isinstance(found.interval, Interval):
         return found
+    if not bounded:
+        return replace(found, interval=Reason.EARLY_STOP)
     return replace(found, interval=confidence_sequence(pairing.differences))
 
 
-def looked_at_fields(row: Json, pairing: Pairing | Reason, stop: Stop) -> Json:
+def looked_at_fields(row: Json, pairing: Pairing | Reason, stop: Stop, *, bounded: bool) -> Json:
     """Return the fields that replace those of `row` that assume a fixed number of items."""
     fields: Json = {"early_stop": _stop_row(stop), **interval("ci95_bootstrap", Reason.EARLY_STOP)}
     fields |= interval("cohens_d_ci95", Reason.EARLY_STOP)
-    if isinstance(pairing, Pairing) and pairing.paired.any():
+    if not bounded:
+        fields |= {"p_value": None, "p_value_reason": Reason.EARLY_STOP.value, "test": None}
+    elif isinstance(pairing, Pairing) and pairing.paired.any():
         fields |= {"p_value": sequence_p_value(pairing.differences), "p_value_reason": None, "test": TEST}
     if row["mcnemar"] is not None:
         fields |= {"mcnemar": None, "mcnemar_reason": Reason.EARLY_STOP.value}

@@ -18,6 +18,7 @@ from conf.schema import Margins
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.fields import Json, interval, number
 from reporting.analysis.scored_arms import ScoredArm
+from reporting.frames import GOLD_COLUMNS
 from stats.guards import kept_interval, kept_values, level_of, worst_case
 from stats.intervals import TAIL, Floats, Interval, wilson
 from stats.looks import repeated_p_value
@@ -114,6 +115,8 @@ def margin_of(one: Compared, margins: Margins) -> float | None:
     """Return the margin on the scale of the comparison's difference; None if the configuration sets none."""
     if one.arm.benchmark["metric"] == "nll":
         return margins.ln_ppl
+    if one.arm.benchmark["metric"] in GOLD_COLUMNS:
+        return float(getattr(margins, one.arm.benchmark["metric"]))
     return margins.accuracy if one.proportion else margins.judged
 
 

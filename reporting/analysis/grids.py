@@ -125,7 +125,7 @@ def _losses(rows: Sequence[Compared], reference: str, grid: GridArms, imatrices:
     pairings = {
         (one.arm.benchmark["name"], one.arm.name): one.pairing
         for one in rows
-        if one.reference.name == reference and one.arm.benchmark["metric"] == "nll"
+        if one.reference.name == reference and one.arm.benchmark["kind"] == "measure"
     }
     for benchmark in dict.fromkeys(name for name, _ in pairings):
         found = [pairings.get((benchmark, grid[recipe][mix])) for recipe in grid for mix in imatrices]

@@ -19,10 +19,13 @@ from itertools import accumulate, pairwise
 from scipy import special
 
 from reporting.analysis.fields import Json, interval, number
+from reporting.frames import GOLD_COLUMNS
 from stats.intervals import Interval
 from stats.looks import PlannedLook, critical_values, repeated_p_value
 from stats.paired import PairedDifference, Pairing, difference_interval
 from stats.reasons import Reason
+
+LookedAt = tuple[str, tuple[int, ...], bool, str | None]
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class Look:
     finished: bool
     verdict: str | None = None
     """The verdict of a finished look."""
+    score: str | None = None
+    """The score that the verdict goes by; None: the benchmark's own metric."""
 
     @property
-    def data(self) -> tuple[str, tuple[int, ...], bool]:
-        """What was looked at. Looks with the same data are one look."""
-        return self.items_hash, self.seeds, self.early_stop
+    def data(self) -> LookedAt:
+        """What was looked at. Looks with the same data are one look. Another score of the same records is another."""
+        return self.items_hash, self.seeds, self.early_stop, self.score
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class History:
     @property
     def earlier(self) -> tuple[Look, ...]:
         """The looks before this one. If the same data were looked at before, those before that look."""
-        found: dict[tuple[str, tuple[int, ...], bool], Look] = {}
+        found: dict[LookedAt, Look] = {}
         for look in self.known:
             if look.finished:
                 if look.data == self.now.data:
@@ -200,6 +205,8 @@ def margin_name(metric: str, proportion: bool) -> str:
     """Return the name of the margin that a comparison goes by."""
     if metric == "nll":
         return "ln_ppl"
+    if metric in GOLD_COLUMNS:
+        return metric
     return "accuracy" if proportion else "judged"
 
 

@@ -29,6 +29,14 @@ from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories, margin_changes, margin_name
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms, within_scales
+from reporting.analysis.scores import (
+    Scored,
+    by_verdict_score,
+    other_rows,
+    other_scores,
+    with_answers,
+    with_verdict_scores,
+)
 from reporting.analysis.verdicts import verdict_rows
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
@@ -74,7 +82,7 @@ def build_results(
 
     Args:
         run: the pipeline's description: models, arms, imatrices, benchmarks, settings, versions, failures,
-            notices. It is copied into the comparison.
+            notices. It is copied into the comparison, with the score of each benchmark's verdict.
         records: one row per planned record (`reporting.frames.RECORD_SCHEMA`). Records that a failed block never
             wrote are included as `unscored`.
         timings: one row per finished block (`reporting.frames.TIMING_SCHEMA`).
@@ -89,17 +97,24 @@ def build_results(
     """
     _check(run, records)
     values = within_scales(run, with_value(records))
-    scored = scored_arms(run, values)
+    settings = statistics or Statistics()
+    run = with_verdict_scores(run, settings)
+    main = Scored(run, scored_arms(run, values))
+    views = other_scores(run, values)
+    scored = main.arms
     stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
     results: list[Json] = []
     for (name, benchmark), arm in scored.items():
         with findings_of(name, benchmark):
             results += _result_rows(arm, scored.get((references[name], benchmark)), stops)
+            own = [view.arms[name, benchmark] for view in views if (name, benchmark) in view.arms]
+            results += [_checked({**_primary_row(one, stops.get((name, benchmark))), "primary": False}) for one in own]
     n_items = {key: arm.items.height for key, arm in scored.items()}
-    settings = statistics or Statistics()
-    compared = compare(run, scored, stops, histories or {})
-    verdicts = verdict_rows(run, compared, settings)
+    by_verdict, *rest = by_verdict_score(main, views)
+    others = [compare(view.run, view.arms, stops, {}) for view in rest]
+    compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories or {}), others)
+    verdicts = verdict_rows(by_verdict.run, compared, settings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
@@ -119,6 +134,7 @@ def build_results(
         **_margin_fields(compared),
         "power": POWER,
         "comparisons": verdicts.comparisons,
+        "score_comparisons": other_rows(others, settings.margins),
         "pooled": verdicts.pooled,
         "verdicts": verdicts.arms,
         "selections": verdicts.selections,
@@ -163,13 +179,20 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
 
 
 def _result_rows(arm: ScoredArm, reference: ScoredArm | None, stops: Stops) -> list[Json]:
-    row = _primary_row(arm, stops.get((arm.name, arm.benchmark["name"])))
+    row = _checked(_primary_row(arm, stops.get((arm.name, arm.benchmark["name"]))))
+    if arm.benchmark["metric"] != "nll":
+        return [row]
+    if arm.benchmark["kind"] != "measure":
+        return [row, _perplexity_row(row)]
+    return [row, _perplexity_row(row), *divergence_rows(row, arm, reference)]
+
+
+def _checked(row: Json) -> Json:
+    """Return the row. Raise `ValueError` if one of its numbers is infinite."""
     infinite = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
     if infinite:
         raise ValueError(f"its scores are too large for {', '.join(infinite)}")
-    if arm.benchmark["metric"] != "nll":
-        return [row]
-    return [row, _perplexity_row(row), *divergence_rows(row, arm, reference)]
+    return row
 
 
 def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
@@ -177,7 +200,9 @@ def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
     means = items["mean"].to_numpy()
     spread = _spread(arm)
     # If the benchmark could have ended early because of its results, only the sequence's interval is valid.
-    found = mean_sequence(means) if stop is not None and means.size else _mean_interval(arm)
+    found = _mean_interval(arm)
+    if stop is not None and means.size:
+        found = mean_sequence(means) if arm.proportion else Reason.EARLY_STOP
     outcomes = records["outcome"]
     return {
         "arm": arm.name,
@@ -208,7 +233,7 @@ def _primary_row(arm: ScoredArm, stop: Stop | None) -> Json:
 
 
 def _mean_interval(arm: ScoredArm) -> Interval | Reason:
-    is_text = arm.benchmark["metric"] == "nll"
+    is_text = arm.benchmark["kind"] == "measure"
     items = in_text_order(arm.scored_items) if is_text else arm.scored_items
     means, clusters = items["mean"].to_numpy(), shared_sources(items["cluster"])
     if is_text and clusters is None:

@@ -111,7 +111,7 @@ def _made_of(words: Words, rows: list[Json]) -> list[str]:
     n = integer(counts[0]) if len(counts) == 1 else f"{integer(counts[0])}–{integer(counts[-1])}"
     methods = ", ".join(sorted({str(row["ci_method"]) for row in rows if row["ci95"] is not None}))
     names = one_line(", ".join(rows[0]["benchmarks"]), 60)
-    unit = ("チャンク", "chunks") if rows[0]["metric"] == "perplexity" else ("問", "items")
+    unit = ("チャンク", "chunks") if rows[0]["category"] == "language_modelling" else ("問", "items")
     return [
         f"{names}; n = {n} {words.say(*unit)}",
         words.say("区間", "interval") + f": {methods or words.say('なし', 'none')}",

@@ -13,7 +13,7 @@ from reporting.charts.points import domain
 from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, unscored_of
-from reporting.wording import Scale, Words, benchmark_title, difference_scale, verdict_word
+from reporting.wording import Scale, Words, benchmark_title, difference_scale, metric_title, verdict_word
 
 ROW_PX = 42
 
@@ -76,7 +76,8 @@ def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
     tests = ", ".join(sorted({str(row["test"]) for row in rows}))
     unscored = max(unscored_of(row) for row in rows)
     missing = f"; {words.say('採点不能の記録 最大', 'unscored records up to')} {unscored}" if unscored else ""
-    subtitle = [f"n = {n} {words.say('組', 'pairs')}{missing}; {words.say('検定', 'test')}: {tests}"]
+    subtitle = [] if rows[0]["metric"] == benchmark["metric"] else [metric_title(words, rows[0]["metric"])]
+    subtitle += [f"n = {n} {words.say('組', 'pairs')}{missing}; {words.say('検定', 'test')}: {tests}"]
     return alt.layer(
         zero,
         limit.encode(x=alt.X("margin:Q", scale=x_scale)),

@@ -24,9 +24,11 @@ from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.results import Table
+from reporting.documents.tables.scores import scores_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, verdicts_table
+from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, benchmark_title
+from reporting.wording import METRICS, Words, benchmark_title
 from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
@@ -111,6 +113,8 @@ class BenchmarkTables:
     title: str
     results: Table
     differences: Table | None
+    scores: Table | None
+    """Differences by the scores that no verdict goes by."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,8 @@ class View:
     """True if the margins were fixed before the run; None if the results do not know."""
     pooled: bool
     """True if the claim "no worse on average" is made."""
+    has_scores: bool = False
+    """True if some benchmark has continuous scores beside accuracy."""
     small_n: int = SMALL_N
     """With fewer items than this, right/wrong metrics get Wilson's interval."""
     few_apart: int = FEW_APART
@@ -179,6 +185,13 @@ class View:
     """Number of stakes that the betting sequence of an early stop averages over."""
     few_differences: int = FEW_DIFFERENCES
     """With fewer differing items than this, a right/wrong difference gets Wilson's intervals of gains and losses."""
+
+    @property
+    def margins_by_score(self) -> list[tuple[str, str, float]]:
+        """Names in Japanese and English and margins of the scores beside accuracy that some verdict goes by."""
+        chosen = {one.get("verdict_score") for one in self.comparison["benchmarks"]}
+        scores = [name for name in GOLD_COLUMNS if name in chosen and self.margins is not None]
+        return [(*METRICS[name], (self.margins or {})[name]) for name in scores]
 
     @property
     def scorecard_figures(self) -> tuple[Figure, ...]:
@@ -253,6 +266,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
         margins_fixed=None if findings.analysis is None else findings.analysis.get("margins_fixed"),
         pooled=bool(findings.analysis and findings.analysis.get("pooled")),
+        has_scores=bool((findings.analysis or {}).get("score_comparisons")),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
 
@@ -278,4 +292,5 @@ def _benchmark_tables(findings: Findings, words: Words, benchmark: Json) -> Benc
         title=benchmark_title(words, benchmark),
         results=results.results_table(findings, words, benchmark),
         differences=results.differences_table(findings, words, benchmark),
+        scores=scores_table(findings, words, benchmark),
     )

@@ -33,7 +33,8 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
     """
     sections = [_arms_section(comparison)]
     for benchmark in comparison["benchmarks"]:
-        sections.append(_benchmark_section(benchmark, comparison["results"], analysis["comparisons"]))
+        others = [row for row in analysis.get("score_comparisons", ()) if row["benchmark"] == benchmark["name"]]
+        sections.append(_benchmark_section(benchmark, comparison["results"], analysis["comparisons"], others))
     if analysis.get("verdicts"):
         sections.append(verdict_section(analysis))
     sections += [_grid_section(grid) for grid in analysis.get("factorial", []) if "contrasts" in grid]
@@ -99,7 +100,10 @@ def _budget_line(arm: Mapping[str, Any]) -> str:
 
 
 def _benchmark_section(
-    benchmark: Mapping[str, Any], results: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]
+    benchmark: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    comparisons: Sequence[Mapping[str, Any]],
+    others: Sequence[Mapping[str, Any]],
 ) -> str:
     name = benchmark["name"]
     shown_metric = "perplexity" if benchmark["metric"] == "nll" else benchmark["metric"]
@@ -109,7 +113,8 @@ def _benchmark_section(
     runs = "no sampling" if benchmark["deterministic"] else f"{len(benchmark['seeds'])} runs"
     items = f"{benchmark['n_items']} of {benchmark['n_items_total']} items"
     title = f"{name}: {short_name(shown_metric)}, {direction} is better; {items}, {runs}"
-    difference = "diff in ln PPL" if benchmark["metric"] == "nll" else "diff"
+    score = benchmark.get("verdict_score", benchmark["metric"])
+    difference = "diff in ln PPL" if score == "nll" else "diff" if score == benchmark["metric"] else f"diff in {score}"
     # Without sampling there is no spread between runs. The title says so, and the column is left out: no ±0.
     sampled = [] if benchmark["deterministic"] else ["runs"]
     table = [["arm", "mean", "95% CI", *sampled, "n", difference, "95% CI", "d", "verdict"]]
@@ -119,6 +124,7 @@ def _benchmark_section(
         table.append(_benchmark_row(row, shown[row["arm"]], differences.get(row["arm"])))
     lines = [title, *columns(table, left=(0, len(table[0]) - 1))]
     lines += _divergence_lines(own)
+    lines += _score_lines(others)
     lines += _flip_lines(list(differences.values()))
     lines += _precision_lines(list(differences.values()))
     lines += _early_lines(list(differences.values()))
@@ -140,7 +146,7 @@ def _benchmark_row(
     row.append(str(primary["n_items"]))
     if against is None:
         return [*row, _NONE, _NONE, _NONE, _NONE]
-    signed = "+.4f" if primary["metric"] == "nll" else "+.3f"
+    signed = "+.3f" if against["metric"] == primary["metric"] != "nll" else "+.4f"
     difference = _NONE if against["difference"] is None else format(against["difference"], signed)
     effect = _NONE if against["cohens_d"] is None else format(against["cohens_d"], "+.2f")
     verdict = VERDICTS[against["verdict"]] if against.get("verdict") else _NONE
@@ -168,6 +174,16 @@ def _divergence_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the table of divergence: how far the arms' predictions of a text are from the reference's."""
     rows = divergence_table(results)
     return columns([[short_name(row[0]), *row[1:]] for row in rows], left=(0,)) if rows else []
+
+
+def _score_lines(others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line per score that no verdict goes by, with the difference of each arm."""
+    lines = []
+    for metric in dict.fromkeys(row["metric"] for row in others):
+        known = [row for row in others if row["metric"] == metric and row["difference"] is not None]
+        parts = [f"{short_name(row['arm'])} {row['difference']:+.4f} {_bracket(row['ci95'], '+.4f')}" for row in known]
+        lines += [wrapped(f"diff in {metric}: {', '.join(parts)}")] if parts else []
+    return lines
 
 
 def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

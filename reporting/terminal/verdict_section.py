@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.frames import GOLD_COLUMNS
 from reporting.terminal.layout import WIDTH, clean, columns, short_name, wrapped
 from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
 
@@ -16,7 +17,10 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     """Return the section with the verdicts of all arms."""
     margins = analysis["margins"]
     accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
-    title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL, with 95% confidence)"
+    scores = sorted({row["metric"] for row in analysis["comparisons"]} & set(GOLD_COLUMNS))
+    more = "".join(f" and {margins[name]:g} in {name}" for name in scores)
+    title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL{more}"
+    title += ", with 95% confidence)"
     lines = [wrapped(title)]
     if margins.get("relative"):
         lines.append(

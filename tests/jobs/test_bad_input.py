@@ -79,6 +79,17 @@ def test_an_unknown_quantization_names_the_near_one(refused: Refused) -> None:
     assert "'q4_k_m'" in refused("--quantizations", "f16,q4_km")
 
 
+def test_a_score_that_its_benchmark_does_not_have(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "scores.yaml"
+    scores = "{demo_qa: gold_loglik, arc_chalenge: gold_probability, perplexity_pydoc: accuracy}"
+    path.write_text(f"statistics: {{verdict_score: {scores}}}\n")
+    said = refused("--config", str(path), "--benchmarks", "demo_qa,perplexity_pydoc")
+    assert "statistics.verdict_score.demo_qa: got 'gold_loglik'" in said
+    assert "statistics.verdict_score: got 'arc_chalenge'; allowed: one of demo_qa, perplexity_pydoc" in said
+    path.write_text("statistics: {verdict_score: {demo_choice: probability}}\n")
+    assert "statistics.verdict_score.demo_choice: got 'probability'" in refused("--config", str(path))
+
+
 def test_all_faults_in_recipes_are_reported_at_once(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("recipes: {q4_0: {method: q4_1}, custom_q4: {method: q4_0, bits: 3, output: q9}}\n")

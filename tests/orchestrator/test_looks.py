@@ -217,3 +217,24 @@ def test_the_history_is_read_from_the_storage_of_all_pipelines(tmp_path: Path) -
     history = read_looks(plan, config, run).histories["q4_k_m", "chosen"]
     assert [look.pipeline_id for look in history.earlier] == ["one"]
     assert history.now.pipeline_id == "two"
+
+
+def test_another_score_of_the_same_records_is_another_look_and_is_told(tmp_path: Path) -> None:
+    _look(tmp_path, "one", TOTAL)
+    same = _planned(tmp_path, "same", TOTAL)
+    by_score = {"verdict_score": {"chosen": "gold_probability"}}
+    other = _planned(tmp_path, "other", TOTAL, statistics=by_score)
+    assert [len(read_looks(*run).histories["q4_k_m", "chosen"].earlier) for run in (same, other)] == [0, 1]
+    assert history_notices(*same) == ()
+    (notice,) = history_notices(*other)
+    assert "the verdict on chosen goes by was changed" in notice
+    assert "the benchmark's own metric before, gold_probability now" in notice
+
+
+def test_looks_that_were_kept_before_there_were_scores_still_count(tmp_path: Path) -> None:
+    _look(tmp_path, "one", 150)
+    for path in (tmp_path / ".looks").rglob("*.json"):
+        look = json.loads(path.read_text())
+        assert look.pop("score") is None
+        path.write_text(json.dumps(look))
+    assert _look(tmp_path, "two", TOTAL)["look"]["number"] == 2

@@ -26,6 +26,7 @@ from actors.evaluation.benchmarks import (
     perplexity_wikitext2,
 )
 from actors.evaluation.benchmarks.custom_items import prompted_benchmark
+from actors.evaluation.benchmarks.solutions import solutions_of
 from actors.evaluation.contract import Benchmark, BenchmarkData, BenchmarkSpec, LoaderInputs, RawItem
 from actors.evaluation.custom_function import call_identity, function_benchmark
 from actors.evaluation.hub_files import HUB, DatasetHub
@@ -41,9 +42,12 @@ from conf.tiers import GROUPS
 
 BENCHMARKS: dict[str, Benchmark] = {
     "gsm8k": gsm8k.BENCHMARK,
+    "gsm8k_solutions": solutions_of(gsm8k.BENCHMARK),
     "gsm8k_chat": gsm8k_chat.BENCHMARK,
     "math": mathematics.MATH_500,
+    "math_solutions": solutions_of(mathematics.MATH_500),
     "math_full": mathematics.MATH_FULL,
+    "math_full_solutions": solutions_of(mathematics.MATH_FULL),
     "arc_challenge": arc_challenge.BENCHMARK,
     "arc_challenge_letter": arc_challenge_letter.BENCHMARK,
     "mgsm_ja": mgsm_ja.BENCHMARK,

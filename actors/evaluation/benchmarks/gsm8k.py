@@ -103,6 +103,7 @@ def _load(inputs: LoaderInputs) -> RawData:
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
             ),
             one.target,
+            solution=f" {cleaned(one)}",
         )
         for one in test.values
     )

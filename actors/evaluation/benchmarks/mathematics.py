@@ -124,6 +124,7 @@ def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
                 ),
                 one.answer,
                 cluster=content_hash(one.problem)[:12],  # the ids of the two test sets differ
+                solution=one.solution,
             )
             for one in test.values
         )

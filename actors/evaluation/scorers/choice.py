@@ -18,8 +18,6 @@ def score_choice(item: Item, result: Answer | Choices | Measured) -> ScoredResul
     """Score 1 if the right choice has the highest log-likelihood per character. Of equal values the first wins."""
     if not isinstance(item.task, Choose) or not isinstance(result, Choices):
         raise TypeError(f"{item.item_id}: choices expected, got {type(result).__name__}")
-    # The leading space joins the choice to the prompt and is not part of its text.
-    characters = np.array([len(choice.removeprefix(" ")) for choice in item.task.choices])
-    best = int(np.argmax(np.array(result.logliks) / characters))
+    best = int(np.argmax(np.array(result.logliks) / np.array(item.task.lengths)))
     right = best == item.target
     return ScoredResult("correct" if right else "wrong", float(right), answer=item.task.choices[best].removeprefix(" "))

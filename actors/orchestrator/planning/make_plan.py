@@ -110,6 +110,7 @@ def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Seque
         "lang": config.lang,
         "margins": config.statistics.margins.model_dump(),
         **({"planned_items": planned} if (planned := config.statistics.planned_items) else {}),
+        **({"verdict_score": dict(config.statistics.verdict_score)} if config.statistics.verdict_score else {}),
         **({"early_stop": True} if config.statistics.early_stop else {}),
         **({"tiers": config.statistics.tiers.model_dump()} if config.statistics.tiers != Tiers() else {}),
     }

@@ -61,6 +61,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     asked = faults.gather(benchmarks.find_benchmarks, config.benchmarks)
     if asked is not None:
         faults.gather(resolve_tiers, config.statistics, [asdict(one.spec) for one in asked])
+    faults.gather(_check_scores, config, asked or ())
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
@@ -141,6 +142,21 @@ def _check_distinct(config: PipelineConfig) -> None:
         for name in sorted({name for name in names if alike[name.casefold()] > 1}):
             allowed = "names that differ from each other in more than case"
             faults.add(Fault(key, name, allowed, "Give it another name: NAME=PATH."))
+    faults.stop_if_any()
+
+
+def _check_scores(config: PipelineConfig, asked: Iterable[Benchmark]) -> None:
+    """Check that each score that a verdict goes by is one that its benchmark has."""
+    has_choices = {one.spec.name: one.spec.kind == "choose" and one.spec.metric != "nll" for one in asked}
+    faults = Faults()
+    for name, score in config.statistics.verdict_score.items() if has_choices else ():
+        if name not in has_choices:
+            allowed = f"one of {', '.join(has_choices)}"
+            faults.add(Fault("statistics.verdict_score", name, allowed, near_names(name, has_choices)))
+        elif score != "accuracy" and not has_choices[name]:
+            step = f"Leave out {name}: its verdict goes by its own metric."
+            allowed = "this score only for benchmarks whose choices are compared by likelihood"
+            faults.add(Fault(f"statistics.verdict_score.{name}", score, allowed, step))
     faults.stop_if_any()
 
 

@@ -233,6 +233,9 @@ def _results_table(findings: Findings, words: Words, model: str) -> Table:
         unscored = max((row["n_unscored"] for row in shown.values()), default=0)
         count = count_with_unscored(words, n_items, unscored)
         title = f"{benchmark_title(words, benchmark)}\n{metric_title(words, metric)}, n = {count}"
+        score = str(benchmark.get("verdict_score", benchmark["metric"]))
+        if score != benchmark["metric"]:
+            title += f"\n{header(words, 'verdict')}: {metric_title(words, score)}"
         rows.append((title, *cells))
     return make_table(columns, rows)
 

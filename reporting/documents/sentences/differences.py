@@ -8,7 +8,7 @@ from __future__ import annotations
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.phrases import dash_with_reason, describe_interval
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, benchmark_title, difference_scale
+from reporting.wording import Words, benchmark_title, difference_scale, metric_title
 
 
 def difference_sentences(findings: Findings, words: Words) -> list[str]:
@@ -25,6 +25,8 @@ def difference_sentences(findings: Findings, words: Words) -> list[str]:
 
 def _sentence(words: Words, benchmark: Json, row: Json, rows: list[Json]) -> str:
     title = benchmark_title(words, benchmark)
+    if row["metric"] != benchmark["metric"]:
+        title = f"{title} ({metric_title(words, row['metric'])})"
     position = describe_interval(words, row, benchmark["higher_is_better"])
     if row["difference"] is None:
         text = words.say("差を計算できない", "the difference could not be computed")

@@ -128,7 +128,7 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
         (
             str(benchmark["name"]),
             code_in_words(words, benchmark["kind"], "\n"),
-            metric_title(words, benchmark["metric"], "\n"),
+            _metrics(words, benchmark),
             f"{integer(benchmark['n_items'])} ({integer(benchmark['n_items_total'])})",
             integer(benchmark["shots"]),
             term(words, "no_sampling", "\n") if benchmark["deterministic"] else ", ".join(map(str, benchmark["seeds"])),
@@ -138,6 +138,16 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
         for benchmark in findings.benchmarks
     ]
     return make_table(columns, rows)
+
+
+def _metrics(words: Words, benchmark: Json) -> str:
+    """Return the benchmark's metric, and the score that its verdict goes by if that is another one."""
+    metric = str(benchmark["metric"])
+    score = str(benchmark.get("verdict_score", metric))
+    own = metric_title(words, metric, "\n")
+    if score == metric:
+        return own
+    return f"{own}\n{term(words, 'verdict')}: {metric_title(words, score)}"
 
 
 def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:

@@ -124,9 +124,10 @@ def test_tables_contain_every_planned_item_and_answer(results: Results) -> None:
     assert {"text", "answer", "finish_reason", "completion_tokens"} <= set(answers.columns)
 
 
-def test_the_run_is_copied_into_the_results_unchanged(sample: SampleRun, results: Results) -> None:
+def test_the_run_is_copied_into_the_results_with_the_score_of_each_verdict(sample: SampleRun, results: Results) -> None:
     before = sample_run().run
     assert sample.run == before
+    before["benchmarks"] = [one | {"verdict_score": one["metric"]} for one in before["benchmarks"]]
     assert {key: results.comparison[key] for key in before} == before
 
 
