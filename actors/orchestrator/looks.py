@@ -1,14 +1,14 @@
-"""Keeps the history of looks in the storage: what was evaluated and looked at, how far, and with which margins.
+"""Keeps the history of looks in the storage: what was evaluated and looked at, how far, and by which rules.
 
 All pipelines of a storage share it, because they share records. There is one folder per comparison: the records' keys
 of the arm and of its reference, which name the benchmark and its data. A file stands for one evaluation that was begun
-or finished: items, seeds, margins and plan. It is written once and never changed, so two pipelines at once do not
+or finished: items, seeds, rules and plan. It is written once and never changed, so two pipelines at once do not
 disturb each other, and a restart adds nothing. `reporting.analysis.looks` says what follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any
 from actors.orchestrator.early_stop import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
 from actors.store import RunDirectory, content_hash, exists, read_object, write_json
-from conf.schema import PipelineConfig
-from reporting.analysis.looks import Histories, History, Look, margin_changes
+from conf.schema import PipelineConfig, Statistics
+from conf.tiers import resolve_tiers
+from reporting.analysis.looks import Histories, History, Look
+from reporting.analysis.rules import SCORE, TIER, rule_changes
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ def read_looks(plan: Plan, config: PipelineConfig, run: RunDirectory) -> KnownLo
 
 
 def note_begun(plan: Plan, config: PipelineConfig, run: RunDirectory) -> None:
-    """Write down that the evaluation begins, with its margins. They count as fixed before the run from now on."""
+    """Write down that the evaluation begins, with its rules (margins, score, tier).
+
+    They count as fixed before the run from now on.
+    """
     for _, _, comparison, now in _evaluations(plan, config):
         _write(run, comparison, now)
 
@@ -63,20 +68,8 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
     """Return what people should know of the history before the work begins."""
     known = read_looks(plan, config, run)
     names = _margin_names(plan, config)
-    changes = margin_changes(
-        (benchmark, name, history) for (_, benchmark), history in known.histories.items() for name in names[benchmark]
-    )
-    notices = [
-        f"The margin {one['margin']} was changed from {one['before']} to {one['now']} after the evaluation had begun"
-        f" ({one['time'][:16]} UTC; {_looks(one['n_looks_before'])} before): {', '.join(one['benchmarks'])}."
-        for one in changes
-    ]
-    for benchmark, before in _scores_before(known.histories):
-        now = config.statistics.score_of(benchmark, "the benchmark's own metric")
-        notices.append(
-            f"The score that the verdict on {benchmark} goes by was changed after the evaluation had begun: {before}"
-            f" before, {now} now. By another score, looks at the same items can claim nothing new."
-        )
+    changes = rule_changes((name, names[name], history) for (_, name), history in known.histories.items())
+    notices = [_told(one) for one in changes]
     if any(look.early_stop and not one.now.early_stop for one in known.histories.values() for look in one.known):
         notices.append(
             "This run was started with --early-stop before. The intervals here do not allow for that: they are too"
@@ -85,15 +78,18 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
     return (*known.notices, *notices)
 
 
-def _scores_before(histories: Histories) -> list[tuple[str, str]]:
-    """Return the benchmarks whose verdict went by another score before, and that score."""
-    found = {
-        benchmark: look.score or "the benchmark's own metric"
-        for (_, benchmark), history in histories.items()
-        for look in history.known
-        if look.score != history.now.score
-    }
-    return list(found.items())
+def _told(change: Mapping[str, Any]) -> str:
+    own = "the benchmark's own metric"
+    rule, before, now = change["rule"], change["before"], change["now"]
+    when = f"after the evaluation had begun ({change['time'][:16]} UTC; {_looks(change['n_looks_before'])} before)"
+    benchmarks = ", ".join(change["benchmarks"])
+    if rule == SCORE:
+        text = (
+            f"The score that the verdict goes by was changed from {before or own} to {now or own} {when}: {benchmarks}."
+        )
+        return f"{text} By another score, looks at the same items can claim nothing new."
+    name = "tier" if rule == TIER else f"margin {rule}"
+    return f"The {name} was changed from {before} to {now} {when}: {benchmarks}."
 
 
 def _looks(count: int) -> str:
@@ -143,7 +139,14 @@ def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory,
         pipeline_id=plan.pipeline_id,
         finished=False,
         score=settings.score_of(benchmark.name, "") or None,
+        tier=_tier(benchmark.name, settings, [asdict(one.spec) for one in plan.benchmarks[plan.models[0].name]]),
     )
+
+
+def _tier(name: str, settings: Statistics, benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tier of a benchmark. If it is in two, it is the stronger one, which decides."""
+    tiers = resolve_tiers(settings, benchmarks)
+    return "each" if name in tiers.each else "pooled" if name in tiers.pooled else "inform"
 
 
 def _name(look: Look) -> str:
@@ -170,14 +173,13 @@ _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "finished": bool,
     "verdict": (str, type(None)),
     "score": (str, type(None)),
+    "tier": str,
 }
 
 
 def _read(path: Path) -> Look | None:
     """Return the look in a file; None if the file is damaged."""
     found = read_object(path)
-    if found is not None:
-        found = {"score": None, **found}  # looks before there were several scores
     if found is None or found.keys() != _FIELDS.keys():
         return None
     whole = all(isinstance(found[name], kind) for name, kind in _FIELDS.items()) and found["planned_items"] > 0

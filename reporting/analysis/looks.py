@@ -12,14 +12,13 @@ what a look that was paid for has claimed, but it can claim nothing new.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from scipy import special
 
 from reporting.analysis.fields import Json, interval, number
-from reporting.frames import GOLD_COLUMNS
 from stats.intervals import Interval
 from stats.looks import PlannedLook, critical_values, repeated_p_value
 from stats.paired import PairedDifference, Pairing, difference_interval
@@ -50,6 +49,8 @@ class Look:
     """The verdict of a finished look."""
     score: str | None = None
     """The score that the verdict goes by; None: the benchmark's own metric."""
+    tier: str = "each"
+    """The tier of the benchmark (`conf.tiers`)."""
 
     @property
     def data(self) -> LookedAt:
@@ -181,7 +182,7 @@ def _earlier_row(look: Look) -> Json:
 
 
 def claimed_before(seen: Seen, verdict: str, margin: str) -> bool:
-    """Return whether an earlier look, which was paid for, has claimed at least this.
+    """Return whether an earlier look, which was paid for, has claimed at least this by the same score.
 
     Args:
         seen: the look.
@@ -191,56 +192,8 @@ def claimed_before(seen: Seen, verdict: str, margin: str) -> bool:
     now = seen.history.now.margins.get(margin)
     for look in seen.history.earlier:
         then = look.margins.get(margin)
-        if look.verdict != verdict or then is None or now is None:
+        if look.verdict != verdict or look.score != seen.history.now.score or then is None or now is None:
             continue
         if then <= now if verdict == "no_worse" else then >= now:
             return True
     return False
-
-
-# --- margins --------------------------------------------------------------------------------------
-
-
-def margin_name(metric: str, proportion: bool) -> str:
-    """Return the name of the margin that a comparison goes by."""
-    if metric == "nll":
-        return "ln_ppl"
-    if metric in GOLD_COLUMNS:
-        return metric
-    return "accuracy" if proportion else "judged"
-
-
-def margin_changes(histories: Iterable[tuple[str, str, History]]) -> list[Json]:
-    """Return the changes of margins after the evaluation had begun, in the order of time.
-
-    Args:
-        histories: benchmark, name of the margin and history of each comparison.
-    """
-    found: dict[tuple[str, float | None, float | None], Json] = {}
-    for benchmark, name, history in histories:
-        for change in _changes(name, history):
-            key = change["margin"], change["before"], change["now"]
-            same = found.setdefault(key, {**change, "benchmarks": []})
-            same["time"] = min(same["time"], change["time"])
-            same["n_looks_before"] = max(same["n_looks_before"], change["n_looks_before"])
-            if benchmark not in same["benchmarks"]:
-                same["benchmarks"].append(benchmark)
-    return sorted(found.values(), key=lambda change: str(change["time"]))
-
-
-def _changes(name: str, history: History) -> list[Json]:
-    every: Sequence[Look] = (*history.known, history.now)
-    changes: list[Json] = []
-    for place, (before, after) in enumerate(pairwise(every), 1):
-        if before.margins.get(name) != after.margins.get(name):
-            looks = {look.data for look in every[:place] if look.finished}
-            changes.append(
-                {
-                    "margin": name,
-                    "before": before.margins.get(name),
-                    "now": after.margins.get(name),
-                    "time": after.time,
-                    "n_looks_before": len(looks),
-                }
-            )
-    return changes

@@ -26,8 +26,9 @@ from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
-from reporting.analysis.looks import Histories, margin_changes, margin_name
+from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
+from reporting.analysis.rules import margin_name, rule_changes
 from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms, within_scales
 from reporting.analysis.scores import (
     Scored,
@@ -131,7 +132,7 @@ def build_results(
         "bootstrap": {"draws": bootstrap.DRAWS, "seed": SEED},
         "margins": settings.margins.model_dump(),
         "tiers": verdicts.tiers,
-        **_margin_fields(compared),
+        **_rule_fields(compared),
         "power": POWER,
         "comparisons": verdicts.comparisons,
         "score_comparisons": other_rows(others, settings.margins),
@@ -151,15 +152,15 @@ def build_results(
     return Results(comparison, analysis, tables)
 
 
-def _margin_fields(compared: Comparisons) -> Json:
-    """Return whether the margins were fixed before the run, and how they were changed; null if nobody knows."""
+def _rule_fields(compared: Comparisons) -> Json:
+    """Return whether the rules of the verdicts were fixed before the run, and how they changed; null if unknown."""
     seen = [(one, one.look) for one in compared.rows if one.look is not None]
     if not seen:
-        return {"margins_fixed": None, "margin_changes": []}
-    changes = margin_changes(
-        (one.row["benchmark"], margin_name(one.row["metric"], one.proportion), look.history) for one, look in seen
+        return {"rules_fixed": None, "rule_changes": []}
+    changes = rule_changes(
+        (one.row["benchmark"], [margin_name(one.row["metric"], one.proportion)], look.history) for one, look in seen
     )
-    return {"margins_fixed": not changes, "margin_changes": changes}
+    return {"rules_fixed": not changes, "rule_changes": changes}
 
 
 def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:

@@ -19,9 +19,10 @@ from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.comparisons import Compared, Comparisons
 from reporting.analysis.evidence import Facts, as_look, fact_fields, facts_of, oriented
 from reporting.analysis.fields import Json, number
-from reporting.analysis.looks import claimed_before, margin_name
+from reporting.analysis.looks import claimed_before
 from reporting.analysis.needed import needed_fields
 from reporting.analysis.pooled import Pooled, pooled_claims
+from reporting.analysis.rules import margin_name
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing

@@ -15,7 +15,7 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals, difference_sentences
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.grids import grid_captions, grid_topics
-from reporting.documents.sentences.looks import look_sentences, margin_sentences
+from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_sentences
 from reporting.documents.sentences.verdicts import undecided_sentences, verdict_sentences
 from reporting.documents.tables import results
@@ -155,7 +155,7 @@ class View:
     """Language -> what ended early, and what that saved; empty without early stop."""
     looks: dict[str, tuple[str, ...]]
     """Language -> what the intervals allow for if somebody looked before, and which further looks are paid for."""
-    margin_changes: dict[str, tuple[str, ...]]
+    rule_changes: dict[str, tuple[str, ...]]
     """Language -> the margins that were changed after the evaluation had begun."""
     early_stop_table: Table
     verdicts_table: Table
@@ -171,7 +171,7 @@ class View:
     """`draws` and `seed` of the sign-flip tests; None if the analysis does not have them."""
     margins: Json | None
     """The margins of the verdicts; None if the analysis does not have them."""
-    margins_fixed: bool | None
+    rules_fixed: bool | None
     """True if the margins were fixed before the run; None if the results do not know."""
     pooled: bool
     """True if the claim "no worse on average" is made."""
@@ -253,7 +253,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         undecided={lang.lang: tuple(undecided_sentences(findings, lang)) for lang in languages},
         early_stop={lang.lang: tuple(early_stop_sentences(findings, lang)) for lang in languages},
         looks={lang.lang: tuple(look_sentences(findings, lang)) for lang in languages},
-        margin_changes={lang.lang: tuple(margin_sentences(findings, lang)) for lang in languages},
+        rule_changes={lang.lang: tuple(rule_sentences(findings, lang)) for lang in languages},
         early_stop_table=early_stop_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
         flips=flips_table(findings, words),
@@ -264,7 +264,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
-        margins_fixed=None if findings.analysis is None else findings.analysis.get("margins_fixed"),
+        rules_fixed=None if findings.analysis is None else findings.analysis.get("rules_fixed"),
         pooled=bool(findings.analysis and findings.analysis.get("pooled")),
         has_scores=bool((findings.analysis or {}).get("score_comparisons")),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reporting.analysis.rules import SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
 from reporting.terminal.layout import WIDTH, clean, columns, short_name, wrapped
@@ -26,7 +27,7 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
         lines.append(
             wrapped(f"  and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing")
         )
-    lines += _margin_lines(analysis)
+    lines += _rule_lines(analysis)
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[short_name(row["arm"]), VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
@@ -89,18 +90,20 @@ def _selection_line(row: Mapping[str, Any]) -> str:
     return wrapped(f"{text} (tested from the largest down to {short_name(stopped_at)})" if stopped_at else text)
 
 
-def _margin_lines(analysis: Mapping[str, Any]) -> list[str]:
-    """Return whether the margins were fixed before the run; nothing if nobody knows."""
-    if analysis.get("margins_fixed"):
+def _rule_lines(analysis: Mapping[str, Any]) -> list[str]:
+    """Return whether the margins were fixed before the run, or what was changed; nothing if nobody knows."""
+    if analysis.get("rules_fixed"):
         return ["The margins were fixed before the run."]
-    return [
-        wrapped(
-            f"margin {one['margin']} changed from {one['before']} to {one['now']} after"
-            f" {one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'} ({one['time'][:16]} UTC;"
-            f" {', '.join(one['benchmarks'])})"
-        )
-        for one in analysis.get("margin_changes", [])
-    ]
+    return [wrapped(_changed(one)) for one in analysis.get("rule_changes", [])]
+
+
+def _changed(one: Mapping[str, Any]) -> str:
+    name = {SCORE: "score of the verdict", TIER: "tier"}.get(one["rule"], f"margin {one['rule']}")
+    own = "the benchmark's own" if one["rule"] == SCORE else None
+    before, now = (own if one[side] is None else one[side] for side in ("before", "now"))
+    looks = f"{one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'}"
+    when = f"{one['time'][:16]} UTC; {', '.join(one['benchmarks'])}"
+    return f"{name} changed from {before} to {now} after {looks} ({when})"
 
 
 def _early_total(analysis: Mapping[str, Any]) -> list[str]:

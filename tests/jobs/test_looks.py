@@ -26,7 +26,7 @@ def test_a_second_look_and_a_changed_margin_are_told_in_every_document(tiny_mode
 
     out, analysis, _ = look("first", 8)
     (row,) = analysis["comparisons"]
-    assert (row["look"]["number"], analysis["margins_fixed"]) == (1, True)
+    assert (row["look"]["number"], analysis["rules_fixed"]) == (1, True)
     assert "The margins were fixed before the run." in out
 
     out, analysis, _ = look("second", 16)
@@ -37,7 +37,7 @@ def test_a_second_look_and_a_changed_margin_are_told_in_every_document(tiny_mode
     config = tmp_path / "wider.yaml"
     config.write_text("statistics: {margins: {accuracy: 0.05}}\n", encoding="utf-8")
     out, analysis, output = look("third", 16, "--config", str(config))
-    assert analysis["margins_fixed"] is False and analysis["margin_changes"][0]["n_looks_before"] == 2
+    assert analysis["rules_fixed"] is False and analysis["rule_changes"][0]["n_looks_before"] == 2
     assert "margin accuracy changed from 0.01 to 0.05 after 2 looks" in out
 
     results, pdf = output / "evaluation_results/quantization_comparison.json", output / "scorecards/s.pdf"

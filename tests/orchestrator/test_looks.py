@@ -13,21 +13,22 @@ import pytest
 from scipy import special
 
 from actors.orchestrator.looks import history_notices, note_begun, read_looks
-from actors.orchestrator.plan import Plan
+from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.results import write_results
 from actors.store import RunDirectory, read_json
 from conf.schema import PipelineConfig
-from reporting.documents.sentences.looks import look_sentences, margin_sentences
+from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.results_folder import read_findings
 from reporting.terminal.summary import summary_table
 from reporting.wording import Words
 from stats.looks import PlannedLook, critical_values
 from stats.paired import difference_interval
-from tests.orchestrator.player import damaged, write_block
+from tests.orchestrator.player import Score, damaged, write_block
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, modified
 
 TOTAL = 400
+_BY_PROBABILITY = {"verdict_score": {"chosen": "gold_probability"}}
 DESCRIBED = {"created_at": "2025-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
 
 
@@ -54,7 +55,7 @@ def _look(storage: Path, pipeline: str, items: int, share: float = 0.0, **values
 
 def _sentences(run: RunDirectory, lang: Any = "en") -> list[str]:
     findings = read_findings(run.comparison)
-    return [*margin_sentences(findings, Words(lang)), *look_sentences(findings, Words(lang))]
+    return [*rule_sentences(findings, Words(lang)), *look_sentences(findings, Words(lang))]
 
 
 def test_a_single_look_at_all_items_is_as_it_always_was(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_single_look_at_all_items_is_as_it_always_was(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "one")
     assert _sentences(run) == []
     analysis = read_json(run.analysis)
-    assert analysis["margins_fixed"] is True and analysis["margin_changes"] == []
+    assert analysis["rules_fixed"] is True and analysis["rule_changes"] == []
     assert "The margins were fixed before the run." in summary_table(read_json(run.comparison), analysis)
 
 
@@ -157,14 +158,14 @@ def test_a_margin_that_was_changed_after_a_look_is_told_for_good(tmp_path: Path)
         _look(tmp_path, pipeline, items, statistics=wider, lang="en")
         run = RunDirectory(tmp_path / pipeline)
         analysis = read_json(run.analysis)
-        assert analysis["margins_fixed"] is False
-        (change,) = analysis["margin_changes"]
-        assert (change["margin"], change["before"], change["now"]) == ("accuracy", 0.01, 0.03)
+        assert analysis["rules_fixed"] is False
+        (change,) = analysis["rule_changes"]
+        assert (change["rule"], change["before"], change["now"]) == ("accuracy", 0.01, 0.03)
         assert (change["n_looks_before"], change["benchmarks"]) == (1, ["chosen"])
         assert any("changed from 0.01 to 0.03 after 1 look" in text for text in _sentences(run))
         assert "fixed before" not in summary_table(read_json(run.comparison), analysis)
     _look(tmp_path, "back", 200)  # the first margin again does not undo it
-    changes = read_json(RunDirectory(tmp_path / "back").analysis)["margin_changes"]
+    changes = read_json(RunDirectory(tmp_path / "back").analysis)["rule_changes"]
     assert [(one["before"], one["now"]) for one in changes] == [(0.01, 0.03), (0.03, 0.01)]
 
 
@@ -222,19 +223,47 @@ def test_the_history_is_read_from_the_storage_of_all_pipelines(tmp_path: Path) -
 def test_another_score_of_the_same_records_is_another_look_and_is_told(tmp_path: Path) -> None:
     _look(tmp_path, "one", TOTAL)
     same = _planned(tmp_path, "same", TOTAL)
-    by_score = {"verdict_score": {"chosen": "gold_probability"}}
-    other = _planned(tmp_path, "other", TOTAL, statistics=by_score)
+    other = _planned(tmp_path, "other", TOTAL, statistics=_BY_PROBABILITY)
     assert [len(read_looks(*run).histories["q4_k_m", "chosen"].earlier) for run in (same, other)] == [0, 1]
     assert history_notices(*same) == ()
     (notice,) = history_notices(*other)
-    assert "the verdict on chosen goes by was changed" in notice
-    assert "the benchmark's own metric before, gold_probability now" in notice
+    assert "goes by was changed from the benchmark's own metric to gold_probability" in notice
 
 
-def test_looks_that_were_kept_before_there_were_scores_still_count(tmp_path: Path) -> None:
-    _look(tmp_path, "one", 150)
-    for path in (tmp_path / ".looks").rglob("*.json"):
-        look = json.loads(path.read_text())
-        assert look.pop("score") is None
-        path.write_text(json.dumps(look))
-    assert _look(tmp_path, "two", TOTAL)["look"]["number"] == 2
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_claim_by_one_score_confirms_none_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: str
+) -> None:
+    write = write_block
+
+    def with_logliks(plan: Plan, block: PlannedBlock, score: Score) -> list[dict[str, Any]]:
+        records = write(plan, block, score)
+        likely = [one | {"choice_logliks": [-1, -3] if one["score"] else [-3, -1]} for one in records]
+        Path(block.records_path).write_text("".join(json.dumps(one) + "\n" for one in likely))
+        return records
+
+    monkeypatch.setitem(_look.__globals__, "write_block", with_logliks)
+    margins = {"accuracy": 0.05, "gold_probability": 0.05, "relative": 0.5}
+    settings = {"margins": margins, "planned_items": 200}
+    assert _look(tmp_path, "one", 200, statistics=settings)["verdict"] == "no_worse"
+    row = _look(tmp_path, "two", 300, statistics={**settings, **_BY_PROBABILITY})
+    assert (row["metric"], row["verdict"], row["verdict_grounds"]) == ("gold_probability", "undecided", ["looks_spent"])
+    run = RunDirectory(tmp_path / "two")
+    analysis = read_json(run.analysis)
+    assert analysis["rules_fixed"] is False
+    assert "score of the verdict changed" in summary_table(read_json(run.comparison), analysis)
+    own = {"en": "from the benchmark's own metric to ", "ja": "ベンチマーク本来の指標 から "}[lang]
+    assert any(own in text for text in _sentences(run, lang))
+
+
+def test_a_tier_that_was_changed_is_told(tmp_path: Path) -> None:
+    def planned(**statistics: Any) -> tuple[Plan, PipelineConfig, RunDirectory]:
+        config, run = make_config(statistics=statistics), RunDirectory(tmp_path / "one")
+        return make_plan(config, "one", run, make_inputs(), {}), config, run
+
+    first = planned()
+    note_begun(*first)
+    assert history_notices(*first) == ()
+    (notice,) = history_notices(*planned(tiers={"inform": ["chosen"]}))
+    assert "The tier was changed from each to inform after the evaluation had begun" in notice
+    assert notice.endswith("0 looks before): chosen.")

@@ -1,4 +1,4 @@
-"""Sentences about looks and margins: what the intervals allow for, and which margins were changed after a look.
+"""Sentences about looks: what the intervals allow for, and which rules of the verdict were changed after a look.
 
 There are no sentences for a first look at all planned items, and none if the results do not know the history of looks.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reporting.analysis.rules import SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer
+from reporting.wording import Words, integer, metric_title
 
 
 def look_sentences(findings: Findings, words: Words) -> list[str]:
@@ -76,30 +77,47 @@ def _kept(words: Words, look: Json, benchmark: str, arms: str) -> str:
     )
 
 
-def margin_sentences(findings: Findings, words: Words) -> list[str]:
-    """Return one sentence per margin that was changed after the evaluation had begun.
+def rule_sentences(findings: Findings, words: Words) -> list[str]:
+    """Return one sentence per margin, score or tier that was changed after the evaluation had begun.
 
     Args:
         findings: the results.
         words: `ja` or `en`, not `both`.
     """
     analysis = findings.analysis or {}
-    return [_changed(words, row) for row in analysis.get("margin_changes", [])]
+    return [_changed(words, row) for row in analysis.get("rule_changes", [])]
 
 
 def _changed(words: Words, row: Json) -> str:
+    benchmarks = words.say("、", ", ").join(row["benchmarks"])
+    before, now = (_value(words, row["rule"], value) for value in (row["before"], row["now"]))
+    looks, day = row["n_looks_before"], row["time"][:16].replace("T", " ")
+    if words.en:
+        when = "after 1 look" if looks == 1 else f"after {looks} looks" if looks else "after the evaluation had begun"
+        rule = _rule(words, row["rule"])
+        return f"{rule} was changed from {before} to {now} {when} ({day} UTC; {benchmarks})."
+    when = f"結果を {looks} 回見た後" if looks else "評価の開始後"
+    return f"{_rule(words, row['rule'])}は、{when}に {before} から {now} に変更された({day} UTC、{benchmarks})。"
+
+
+def _rule(words: Words, rule: str) -> str:
+    if rule == SCORE:
+        return words.say("判定に使う指標", "The score that the verdict goes by")
+    if rule == TIER:
+        return words.say("ベンチマークの扱い", "The tier")
     names = {
         "accuracy": ("正誤の指標", "right/wrong metrics"),
         "ln_ppl": ("ln PPL", "ln PPL"),
         "judged": ("独自のスケール", "scores on a scale of their own"),
     }
-    name = words.say(*names.get(row["margin"], (row["margin"], row["margin"])))
-    benchmarks = words.say("、", ", ").join(row["benchmarks"])
-    none = words.say("なし", "none")
-    before, now = (none if value is None else f"{value:g}" for value in (row["before"], row["now"]))
-    looks, day = row["n_looks_before"], row["time"][:16].replace("T", " ")
-    if words.en:
-        when = "after 1 look" if looks == 1 else f"after {looks} looks" if looks else "after the evaluation had begun"
-        return f"The margin of {name} was changed from {before} to {now} {when} ({day} UTC; {benchmarks})."
-    when = f"結果を {looks} 回見た後" if looks else "評価の開始後"
-    return f"{name}の許容幅は、{when}に {before} から {now} に変更された({day} UTC、{benchmarks})。"
+    name = words.say(*names[rule]) if rule in names else metric_title(words, rule)
+    return words.say(f"{name}の許容幅", f"The margin of {name}")
+
+
+def _value(words: Words, rule: str, value: str | float | None) -> str:
+    if rule == SCORE:
+        own = words.say("ベンチマーク本来の指標", "the benchmark's own metric")
+        return own if value is None else metric_title(words, str(value))
+    if value is None:
+        return words.say("なし", "none")
+    return value if isinstance(value, str) else f"{value:g}"
