@@ -12,7 +12,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from fontTools.subset import Options, Subsetter  # type: ignore[import-untyped]
+import uharfbuzz  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from conf.faults import BadInput, Fault
@@ -22,6 +22,8 @@ FAMILY = "Noto Sans CJK JP"
 
 _REGULAR = ("noto-cjk-sans-jp-regular", "NotoSansCJKjp-Regular.otf")
 _BOLD = ("noto-cjk-sans-jp-bold", "NotoSansCJKjp-Bold.otf")
+_LAYOUT_TABLES = [int.from_bytes(tag) for tag in (b"BASE", b"GPOS", b"GSUB")]
+"""Tables of layout rules, as HarfBuzz names them: four letters are one number."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,24 @@ def font_faces(text: str, *, bold: bool) -> str:
 
 
 def _face(path: Path, weight: int, letters: set[int]) -> str:
-    options = Options(flavor="woff2", layout_features=[], hinting=False, desubroutinize=True, notdef_outline=True)
-    subsetter = Subsetter(options)
-    subsetter.populate(unicodes=letters)
     buffer = io.BytesIO()
     # Without this the font's modification date would be the current time, and the output would differ every time.
-    with TTFont(path, lazy=True, recalcTimestamp=False) as font:
-        subsetter.subset(font)
+    with TTFont(io.BytesIO(_subset(path, letters)), recalcTimestamp=False) as font:
         font.flavor = "woff2"
         font.save(buffer)
     data = base64.b64encode(buffer.getvalue()).decode()
     source = f'url("data:font/woff2;base64,{data}") format("woff2")'
     return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:{source}}}'
+
+
+def _subset(path: Path, letters: set[int]) -> bytes:
+    """Return a font file with these letters only, without hints and layout rules.
+
+    HarfBuzz takes 5 ms for it. The subsetter of fontTools reads every glyph of the font first and takes 0.8 s.
+    """
+    wanted = uharfbuzz.SubsetInput()
+    wanted.flags |= uharfbuzz.SubsetFlags.NO_HINTING | uharfbuzz.SubsetFlags.NOTDEF_OUTLINE
+    wanted.sets(uharfbuzz.SubsetInputSets.UNICODE).set(letters)
+    wanted.sets(uharfbuzz.SubsetInputSets.DROP_TABLE_TAG).update(_LAYOUT_TABLES)
+    subset = uharfbuzz.subset(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(str(path))), wanted)
+    return bytes(subset.blob.data)
