@@ -40,7 +40,7 @@ def check_memory(needed_bytes: int, work: str) -> None:
                 "memory",
                 f"{available / 2**30:.1f} GiB available",
                 f"at least {needed_bytes / 2**30:.1f} GiB for {work}",
-                "Close other programs, run fewer workers side by side (--max-workers 1), or use a larger machine.",
+                "Close other programs, or use a machine with more memory.",
             )
         )
 

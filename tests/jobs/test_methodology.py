@@ -31,7 +31,8 @@ def finished(tmp_path: Path) -> RunDirectory:
     write_text(directory.config, dump_yaml(request_for(tmp_path, tmp_path / "own.md").config))
     write_text(directory.methodology, "# Mine\n")
     write_text(directory.scorecard, "")
-    write_json(directory.manifest, {"state": "done", "plan_hash": "hash", "files": []})
+    write_json(directory.progress, {"state": "done"})
+    write_json(directory.manifest, {"state": "done", "plan_hash": "hash", "files": [], "sha256": {}, "spared": []})
     return directory
 
 

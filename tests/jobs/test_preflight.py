@@ -54,5 +54,5 @@ def test_too_little_memory_is_bad_input_before_anything_is_written(
         reported = capsys.readouterr().err
         assert "memory: got '0.0 GiB available'" in reported, job
         assert "at least 0.3 GiB for " in reported
-        assert "--max-workers 1" in reported
+        assert "Close other programs, or use a machine with more memory." in reported
     assert not output.exists()

@@ -9,11 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
+from actors.evaluation.benchmarks import find_benchmarks
+from conf.schema import Statistics
+from conf.tiers import resolve_tiers
 from tests import readme
 from tests.jobs.running import environment
 from tests.tiny_model import write_tiny_model
@@ -91,7 +95,7 @@ def test_every_example_is_run_or_listed_with_a_reason() -> None:
     assert len(pictures) == len(NO_EXAMPLES)
     assert all(text.startswith(start) for text, start in zip(pictures, NO_EXAMPLES, strict=True))
     examples = [block.text for block in others if block.language]
-    tested = ("texts:", "recipes:", "scorer: contains", "def evaluate_custom_benchmark")
+    tested = ("texts:", "recipes:", "scorer: contains", "def evaluate_custom_benchmark", "tiers:")
     assert all(sum(part in text for part in tested) == 1 for text in examples) and len(examples) == len(tested)
 
 
@@ -160,3 +164,12 @@ def test_the_recipes_are_made(folder: Path) -> None:
     words = ["--model", "my-model-F16.gguf", "--config", "recipes.yaml", "--formats", ",".join(names)]
     run(folder, [".venv/bin/python", "-m", "jobs.quantize", *words, "--output", "recipes"])
     assert len(list((folder / "recipes").glob("*.gguf"))) == len(names) == 2
+
+
+def test_the_tiers_are_those_that_the_text_says() -> None:
+    settings = Statistics.model_validate(yaml.safe_load(readme.only_block("yaml", "tiers:"))["statistics"])
+    texts = ("perplexity_wikitext2", "perplexity_ja_wiki")
+    run = [benchmark.spec for benchmark in find_benchmarks(["gsm8k", "math", "arc_challenge", *texts])]
+    found = resolve_tiers(settings, [asdict(spec) for spec in run])
+    assert (found.each, found.inform) == (texts, ("arc_challenge",))
+    assert found.pooled == found.pooled | {"gsm8k": 0.5, "math": 0.5} and found.pooled_only == ("gsm8k", "math")
