@@ -92,8 +92,8 @@ def test_each_damaged_file_is_made_anew_or_told(finished: Path, tiny_model: Path
         damage(copied(finished, storage, name))
         ends.setdefault(same_command(tiny_model, storage), set()).add(f"{name} {damage.__name__}")
     assert sum(map(len, ends.values())) >= 20
-    # What only led to the results is not needed when everything is done. It is made anew as soon as it is. Of looks, the
-    # next pipeline tells which cannot be read (tests/orchestrator/test_looks.py).
+    # What only led to the results is not needed when everything is done. It is made anew as soon as it is. A look that
+    # cannot be read is told by the next pipeline (tests/orchestrator/test_looks.py).
     beside = (
         ".looks/",
         "imatrix/",
