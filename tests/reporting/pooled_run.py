@@ -10,6 +10,7 @@ import polars as pl
 
 from conf.custom_benchmarks import WHOLE
 from conf.schema import Statistics
+from reporting.analysis.looks import Histories
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.terminal.summary import summary_table
@@ -38,6 +39,7 @@ def pooled_results(
     scales: Mapping[str, list[float]] | None = None,
     text_loss: float = 0.0,
     kinds: Mapping[str, str] | None = None,
+    histories: Histories | None = None,
     **settings: Any,
 ) -> Results:
     """Return checked results of made-up scores, and of a text on which each arm loses `text_loss` nats per token."""
@@ -78,6 +80,7 @@ def pooled_results(
         pl.DataFrame(rows, schema=RECORD_SCHEMA),
         pl.DataFrame(schema=TIMING_SCHEMA),
         Statistics.model_validate(settings),
+        histories=histories,
     )
     validate("statistical_analysis", made.analysis)
     validate("quantization_comparison", made.comparison)

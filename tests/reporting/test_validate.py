@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from reporting.analysis.results import Results, build_results
 from reporting.validate import SCHEMAS, InvalidDocument, validate
 from stats.reasons import Reason
+from stats.verdict import Ground
 from tests.reporting.sample_run import sample_run
 
 FILES = sorted(SCHEMAS.glob("*.schema.json"))
@@ -90,6 +91,12 @@ def test_the_sample_results_are_valid(results: Results) -> None:
 def test_the_schemas_know_every_reason(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     assert schema["$defs"]["reason"]["enum"] == [reason.value for reason in Reason]
+
+
+def test_the_schema_knows_every_ground_of_a_verdict() -> None:
+    schema = json.loads((SCHEMAS / "statistical_analysis.schema.json").read_text(encoding="utf-8"))
+    assert schema["$defs"]["ground"]["enum"] == [ground.value for ground in Ground]
+    assert json.dumps(schema).count("#/$defs/ground") == 3
 
 
 def test_a_fault_is_named_by_its_path(results: Results) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from reporting.analysis.looks import History, Look
 from reporting.analysis.results import Results
 from tests.reporting.pooled_run import NOTHING_LOST, flipped, pooled_results
 from tests.reporting.sample_run import SampleRun, sample_run
@@ -46,6 +48,31 @@ def test_no_worse_on_average_can_be_shown_where_single_benchmarks_stay_open(samp
     verdict = _verdict(found)
     assert (verdict["verdict"], verdict["on_average"]) == ("undecided", "no_worse")
     assert "math" in verdict["undecided_on"]
+
+
+def _looked(n: int, *before: int, planned: int) -> History:
+    """Return a look at n items after looks at fewer."""
+    now = Look(n, f"first {n}", (0,), planned, {"accuracy": 0.01}, False, f"2026-01-01T00:{n:04}", "p", finished=False)
+    earlier = (replace(now, n_items=m, items_hash=f"first {m}", finished=True, verdict="undecided") for m in before)
+    return History(now, tuple(earlier))
+
+
+def test_the_claim_on_average_allows_for_the_looks_at_its_benchmarks(sample: SampleRun) -> None:
+    def judged(gsm8k: History, margin: float) -> tuple[str, list[str]]:
+        single = {"math": _looked(500, planned=500), "arc_challenge": _looked(1172, planned=1172)}
+        histories = {("q8_0", name): history for name, history in {**single, "gsm8k": gsm8k}.items()}
+        claim = _claim(pooled_results(sample, NOTHING_LOST, margins={"pooled": margin}, histories=histories))
+        return claim["verdict"], claim["verdict_grounds"]
+
+    # The usual half-width is .00557 (1.963 standard errors). A second look, at all items after a third of them, needs
+    # 2.138 standard errors (.0061), and a first look at half of the plan 2.157.
+    once, twice = _looked(1319, planned=1319), _looked(1319, 440, planned=1319)
+    assert judged(once, 0.006) == ("no_worse", ["above_margin"])
+    assert judged(twice, 0.006)[0] == "undecided"
+    assert judged(twice, 0.0062) == ("no_worse", ["above_margin"])
+    assert judged(_looked(1319, planned=2638), 0.006) == ("undecided", ["kept_for_later_looks"])
+    # A look beyond the plan has nothing left to spend.
+    assert judged(_looked(1319, 700, planned=700), 0.01) == ("undecided", ["looks_spent"])
 
 
 def test_the_detectable_loss_is_that_of_the_plan(sample: SampleRun) -> None:
