@@ -7,20 +7,32 @@ as code points. The lines of a message are its own; text from elsewhere is put i
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
 
 from conf.files import is_disk_failure
 from reporting.escape import hanging, visible
 
 
 def say(text: str) -> None:
-    """Print to standard output, at once."""
-    print(visible(text), flush=True)
+    """Print to standard output, at once. If nobody reads it any more (`| head`), print nothing from then on."""
+    _print(text, sys.stdout)
 
 
 def complain(text: str) -> None:
-    """Print to standard error, at once."""
-    print(visible(text), file=sys.stderr, flush=True)
+    """Print to standard error, at once. If nobody reads it any more, print nothing from then on."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(visible(text), file=stream, flush=True)
+    except BrokenPipeError:
+        # The work goes on without a reader. Python also writes to the stream when it ends; that must not fail either.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def complain_of_disk(error: OSError) -> None:

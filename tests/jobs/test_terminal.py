@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +40,18 @@ def test_control_characters_are_shown_as_code_points(capsys: pytest.CaptureFixtu
     say("日本\x1b[31m")
     complain("\x9bx")
     assert tuple(capsys.readouterr()) == ("日本⟨U+001B⟩[31m\n", "⟨U+009B⟩x\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_work_goes_on_when_nobody_reads_any_more(stream: str) -> None:
+    work = "from jobs._terminal import complain, say\nfor _ in range(9): say('x'); complain('x')\nraise SystemExit(7)"
+    reading, writing = os.pipe()
+    os.close(reading)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writing}
+    ended = subprocess.run([sys.executable, "-c", work], cwd=ROOT, **pipes, check=False)  # type: ignore[call-overload]
+    os.close(writing)
+    other = ended.stderr if stream == "stdout" else ended.stdout
+    assert (ended.returncode, other) == (7, b"x\n" * 9)
 
 
 def test_a_key_of_a_configuration_cannot_forge_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
