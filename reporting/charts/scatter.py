@@ -13,13 +13,18 @@ from typing import Any
 
 import altair as alt
 
-from reporting.charts.labels import LINE_PX, Spot, place_labels
+from reporting.charts.labels import LINE_PX, Box, Spot, place_labels
 from reporting.charts.points import Panel, Point, domain, extent
 from reporting.charts.style import GREY, Panelled, chart_of, haloed, shape_encoding
 from reporting.wording import Words
 
 WIDTH_PX = 400
 HEIGHT_PX = 290
+_PIXELS: dict[str, Any] = {
+    "x": alt.X("x:Q", scale=None, axis=None),
+    "y": alt.Y("y:Q", scale=None, axis=None),
+}
+"""Encoding of a position that is given in pixels of the panel."""
 _FAR_PX = 12.0
 """A label that is farther than this from its point gets a thin line to it."""
 _STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))
@@ -139,17 +144,23 @@ def _names(
         for point in points
     ]
     boxes = place_labels(spots, WIDTH_PX, HEIGHT_PX)
-    charts: list[alt.Chart] = []
-    for point, spot, box in zip(points, spots, boxes, strict=True):
-        name = chart_of([{"arm": point.arm, "label": point.label}])
-        at = {"x": alt.value(box.x), "y": alt.value(box.y)}
-        ground, letters = haloed(name.encode(**at, text="label:N"), fontSize=10.5)
-        charts += [ground, letters.encode(color=colour)]
-        end_x = min(max(spot.x, box.x - box.width / 2), box.x + box.width / 2)
-        end_y = box.y if abs(box.y - spot.y) < LINE_PX / 2 else box.y + (7 if box.y < spot.y else -7)
-        if math.hypot(end_x - spot.x, end_y - spot.y) > _FAR_PX:
-            line = name.mark_rule(strokeWidth=0.6, color=GREY)
-            charts.append(
-                line.encode(x=alt.value(end_x), y=alt.value(end_y), x2=alt.value(spot.x), y2=alt.value(spot.y))
-            )
+    # One layer for all labels: each layer costs the renderer time.
+    rows = [
+        {"arm": point.arm, "label": point.label, "x": box.x, "y": box.y}
+        for point, box in zip(points, boxes, strict=True)
+    ]
+    ground, letters = haloed(chart_of(rows).encode(**_PIXELS, text="label:N"), fontSize=10.5)
+    charts = [ground, letters.encode(color=colour)]
+    lines = [line for spot, box in zip(spots, boxes, strict=True) if (line := _line(spot, box)) is not None]
+    if lines:
+        rule = chart_of(lines).mark_rule(strokeWidth=0.6, color=GREY)
+        charts.append(rule.encode(**_PIXELS, x2="spot_x:Q", y2="spot_y:Q"))
     return charts
+
+
+def _line(spot: Spot, box: Box) -> dict[str, float] | None:
+    """Return the ends of the line from a label to its point; None if the label is near enough."""
+    x = min(max(spot.x, box.x - box.width / 2), box.x + box.width / 2)
+    y = box.y if abs(box.y - spot.y) < LINE_PX / 2 else box.y + (7 if box.y < spot.y else -7)
+    far = math.hypot(x - spot.x, y - spot.y) > _FAR_PX
+    return {"x": x, "y": y, "spot_x": spot.x, "spot_y": spot.y} if far else None
