@@ -20,6 +20,7 @@ from jobs import _arguments, pipeline
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished
 from jobs._runner import _description, prepare
+from tests.jobs.conftest import Done
 from tests.jobs.running import records, run, small_pipeline
 from tests.orchestrator.test_damaged_store import (
     Damage,
@@ -36,17 +37,10 @@ DAMAGES: tuple[Damage, ...] = (emptied, truncated, not_json, a_list, other_keys,
 DATA = {".json", ".jsonl", ".yaml", ".parquet"}
 
 
-def options(model: Path, storage: Path) -> list[str]:
-    small = small_pipeline(model, storage, "p")
-    return [*small, "--benchmarks", "demo_choice", "--limit", "2", "--lang", "ja"]
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    storage = tmp_path_factory.mktemp("finished")
-    ended = run("pipeline", *options(tiny_model, storage))
-    assert ended.code == 0, ended.out + ended.err
-    return storage
+@pytest.fixture
+def finished(done: Done, tmp_path: Path) -> Path:
+    """A copy of the storage with a finished pipeline that may be damaged."""
+    return Path(shutil.copytree(done.storage, tmp_path / "finished"))
 
 
 def copied(storage: Path, target: Path, changed: Path) -> Path:
@@ -61,10 +55,10 @@ def copied(storage: Path, target: Path, changed: Path) -> Path:
 
 def same_command(model: Path, storage: Path) -> str:
     """Do what the same command does without workers, and return how it ends: `finished`, `again` or `told`."""
-    given = pipeline.parser().parse_args(options(model, storage))
+    given = pipeline.parser().parse_args(small_pipeline(model, storage, "first"))
     config: PipelineConfig = load(None, _arguments.flag_values(given))
-    request = Request(config, "p", read_environment(), "command", True, storage)
-    directory = RunDirectory(storage / "p")
+    request = Request(config, "first", read_environment(), "command", True, storage)
+    directory = RunDirectory(storage / "first")
     try:
         plan = prepare(request)
     except BadInput as error:
@@ -80,7 +74,7 @@ def same_command(model: Path, storage: Path) -> str:
     return "again"
 
 
-def test_each_damaged_file_is_made_anew_or_told(finished: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_each_damaged_file_is_made_anew_or_told(done: Done, finished: Path, tmp_path: Path) -> None:
     files = sorted(path.relative_to(finished) for path in finished.rglob("*") if path.suffix in DATA)
     chance = random.Random(0)
     ends: dict[str, set[str]] = {}
@@ -90,7 +84,7 @@ def test_each_damaged_file_is_made_anew_or_told(finished: Path, tiny_model: Path
         damage = chance.choice(DAMAGES)
         storage = tmp_path / str(number)
         damage(copied(finished, storage, name))
-        ends.setdefault(same_command(tiny_model, storage), set()).add(f"{name} {damage.__name__}")
+        ends.setdefault(same_command(done.model, storage), set()).add(f"{name} {damage.__name__}")
     assert sum(map(len, ends.values())) >= 20
     # What only led to the results is not needed when everything is done. It is made anew as soon as it is. A look that
     # cannot be read is told by the next pipeline (tests/orchestrator/test_looks.py).
@@ -108,8 +102,9 @@ def test_each_damaged_file_is_made_anew_or_told(finished: Path, tiny_model: Path
     assert wrongly == []
 
 
-def test_the_same_command_mends_a_run_with_many_damaged_files(finished: Path, tiny_model: Path) -> None:
-    root = finished / "p"
+@pytest.mark.slow
+def test_the_same_command_fixes_a_run_with_many_damaged_files(done: Done, finished: Path) -> None:
+    root, options = finished / "first", small_pipeline(done.model, finished, "first")
     before = records(root)
     truncated(next(root.glob("artifacts/q4_k_m-*/manifest.json")))
     emptied(next(root.glob("artifacts/f16-*/losses.json")))
@@ -119,10 +114,10 @@ def test_the_same_command_mends_a_run_with_many_damaged_files(finished: Path, ti
     for name in ("manifest.json", "plan.json", "progress.json", "config.yaml"):
         emptied(root / name)
     truncated(root / "evaluation_results/quantization_comparison.json")
-    ended = run("pipeline", *options(tiny_model, finished))
+    ended = run("pipeline", *options)
     assert ended.code == 0, ended.out + ended.err
     assert "Traceback" not in ended.out + ended.err
     assert records(root) == before
     assert read_json(root / "progress.json")["state"] == "done"
-    again = run("pipeline", *options(tiny_model, finished))
+    again = run("pipeline", *options)
     assert again.code == 0 and "Nothing to do" in again.out

@@ -43,6 +43,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_is_told_in_one_message_and_the_same_command_goes_on(
     disk: Path, tiny_model: Path
 ) -> None:

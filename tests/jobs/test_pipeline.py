@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from reporting.validate import validate
-from tests.jobs.running import Ended, fingerprints, records, run, small_pipeline
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished pipeline."""
-
-    storage: Path
-    run_dir: Path
-    ended: Ended
-
-
-@pytest.fixture(scope="module")
-def done(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    storage = tmp_path_factory.mktemp("storage")
-    ended = run("pipeline", *small_pipeline(tiny_model, storage, "first"))
-    assert ended.code == 0, ended.out + ended.err
-    return Done(storage, storage / "first", ended)
+from tests.jobs.conftest import Done
+from tests.jobs.running import fingerprints, records, run, small_pipeline
 
 
 def test_the_run_directory_is_complete(done: Done) -> None:
@@ -123,36 +107,40 @@ def test_mlflow_has_one_parent_run_and_one_child_run_per_unit(done: Done) -> Non
     assert len(names) == 1 + 1 + 2 + 2 * (2 + 1 + 1)
 
 
-def test_the_same_command_again_does_nothing_and_says_so(done: Done, tiny_model: Path) -> None:
+def test_the_same_command_again_does_nothing_and_says_so(done: Done) -> None:
     before = fingerprints(done.run_dir, "**/*")
-    again = run("pipeline", *small_pipeline(tiny_model, done.storage, "first"))
+    again = run("pipeline", *small_pipeline(done.model, done.storage, "first"))
     assert again.code == 0, again.err
     assert "Nothing to do" in again.out
     changed = {name for name, value in fingerprints(done.run_dir, "**/*").items() if before.get(name) != value}
     assert changed <= {"owner.lock"}
 
 
+@pytest.fixture
+def storage(done: Done, tmp_path: Path) -> Path:
+    """A copy of the storage that may be changed."""
+    return Path(shutil.copytree(done.storage, tmp_path / "storage"))
+
+
 @pytest.mark.slow
-def test_another_pipeline_reuses_files_with_the_same_keys(done: Done, tiny_model: Path) -> None:
-    ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "second"))
+def test_another_pipeline_reuses_files_with_the_same_keys(done: Done, storage: Path) -> None:
+    ended = run("pipeline", *small_pipeline(done.model, storage, "second"))
     assert ended.code == 0, ended.out + ended.err
-    assert records(done.storage / "second") == records(done.run_dir)
+    assert records(storage / "second") == records(storage / "first")
     theirs, ours = (
-        next((done.storage / name / "artifacts").glob("q4_k_m-*/tiny-Q4_K_M.gguf")) for name in ("first", "second")
+        next((storage / name / "artifacts").glob("q4_k_m-*/tiny-Q4_K_M.gguf")) for name in ("first", "second")
     )
     assert theirs.samefile(ours)
 
 
 @pytest.mark.slow
-def test_more_runs_add_a_seed_group_and_keep_existing_records(done: Done, tiny_model: Path) -> None:
-    options = list(small_pipeline(tiny_model, done.storage, "third"))
+def test_more_runs_add_a_seed_group_and_keep_existing_records(done: Done, storage: Path) -> None:
+    before = records(storage / "first")
+    options = list(small_pipeline(done.model, storage, "first"))
     options[options.index("--runs") + 1] = "3"
-    ended = run("pipeline", *small_pipeline(tiny_model, done.storage, "third"))
-    assert ended.code == 0, ended.out + ended.err
-    before = records(done.storage / "third")
     ended = run("pipeline", *options)
     assert ended.code == 0, ended.out + ended.err
-    after = records(done.storage / "third")
+    after = records(storage / "first")
     assert {name: after[name] for name in before} == before
     assert {name.rpartition(".g")[2] for name in set(after) - set(before)} == {"1.jsonl"}
 

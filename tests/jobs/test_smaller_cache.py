@@ -69,6 +69,7 @@ def test_a_cache_without_room_is_halved_and_stays_smaller(tiny_model: Path, with
     assert again.code == 0 and "Nothing to do" in again.out
 
 
+@pytest.mark.slow
 def test_the_job_fails_if_no_cache_has_room(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
     ended = evaluate(tiny_model, tmp_path / "run", PYTHONPATH=str(without_room), MOST_CELLS="255")
     assert ended.code == 1

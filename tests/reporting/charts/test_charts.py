@@ -132,17 +132,13 @@ def test_an_undefined_interval_is_not_drawn(tmp_path: Path) -> None:
     assert to_svg(performance_chart(findings, EN)).count('stroke-width="1.6"') == 0
 
 
-def test_without_comparisons_a_notice_replaces_the_chart_of_differences(tmp_path: Path) -> None:
+def test_what_was_not_measured_has_no_chart_but_a_notice(tmp_path: Path) -> None:
+    """One arm alone has no difference. Speed, memory and divergence are missing in the sample run."""
     files = draw_charts(write_results(tmp_path, only_arms({"f16"})), tmp_path / "charts", "en")
-    assert not (tmp_path / "charts" / "quantization_difference.png").exists()
-    assert any("chart of differences is left out" in notice for notice in files.notices)
-
-
-def test_measurements_that_are_missing_have_no_chart_but_a_notice(tmp_path: Path) -> None:
-    files = draw_charts(write_results(tmp_path), tmp_path / "charts", "en")
-    assert not (tmp_path / "charts" / "quantization_speed.png").exists()
-    assert any("Memory and time per token were not measured" in notice for notice in files.notices)
-    assert any("No divergence" in notice for notice in files.notices)
+    for name in ("difference", "speed", "divergence"):
+        assert not (tmp_path / "charts" / f"quantization_{name}.png").exists()
+    for text in ("chart of differences is left out", "Memory and time per token were not measured", "No divergence"):
+        assert any(text in notice for notice in files.notices)
 
 
 def test_a_missing_analysis_leaves_out_its_figures_with_a_notice(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,8 +15,11 @@ import pypdf
 import pytest
 
 from conf.faults import BadInput
+from reporting.documents.markdown_files import methodology_markdown, report_markdown
 from reporting.documents.phrases import describe_interval
+from reporting.documents.view import make_view
 from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.results_folder import read_findings
 from reporting.validate import validate
 from reporting.wording import Lang, Words
 from tests.reporting.results_folder import (
@@ -41,6 +46,14 @@ def write(run: Path, change: Change | None = None, answer: str | None = None, la
     return run
 
 
+def markdown(run: Path, change: Change | None = None) -> dict[str, str]:
+    """Return methodology and report of the changed sample run in both languages, without writing the PDF."""
+    findings = read_findings(write_results(run, change))
+    view = make_view(findings, Words("both"), run / "charts")
+    return {METHODOLOGY: methodology_markdown(view), REPORT: report_markdown(view)}
+
+
+@functools.cache  # reading a PDF takes seconds
 def text_of(path: Path) -> str:
     if path.suffix != ".pdf":
         return path.read_text(encoding="utf-8")
@@ -65,39 +78,37 @@ def test_an_interval_is_described_by_its_side_of_zero() -> None:
     assert describe_interval(english, {"ci95": None}, higher_is_better=True) == "no interval"
 
 
-def test_the_methodology_lists_the_overrides_of_a_recipe(tmp_path: Path) -> None:
+def test_the_methodology_lists_the_overrides_of_a_recipe(run: Path, tmp_path: Path) -> None:
     def overridden(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
         arm = comparison["arms"][-1]
         arm["overrides"] = [{"tensors": "token embedding", "type": "q8_0"}, {"tensors": r"blk\.0|`*_x", "type": "q6_k"}]
 
-    plain = text_of(write(tmp_path / "plain") / METHODOLOGY)
-    text = text_of(write(tmp_path / "run", overridden) / METHODOLOGY)
+    text = markdown(tmp_path, overridden)[METHODOLOGY]
     assert "give other types to some tensors" in text
-    assert "give other types to some tensors" not in plain
+    assert "give other types to some tensors" not in text_of(run / METHODOLOGY)
     start = "- `q4_k_m`: `q4_k_m`; `token embedding` → `q8_0`, "
     (line,) = [line for line in text.splitlines() if line.startswith(start)]
     assert line.endswith("→ `q6_k`")
 
 
-def test_the_methodology_explains_budgets_only_if_there_are_any(tmp_path: Path) -> None:
+def test_the_methodology_explains_budgets_only_if_there_are_any(run: Path, tmp_path: Path) -> None:
     def budgeted(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
         use = {"name": "phigh", "control": False, "budget_bytes": 11, "spent_bytes": 11, "base_bytes": 10, "tensors": 9}
         use |= {"added_bpw": 0.4987, "raised": 7, "lowered": 0, "control_seed": 5, "measuring_seconds": 1.0}
         errors = {"predicted_error": 27.02e-6, "predicted_error_base": 910.4e-6, "predicted_error_control": 233e-6}
         comparison["arms"][-1]["budget"] = use | errors | {"bound": 26.4e-6}
 
-    plain = write(tmp_path / "plain")
-    there = write(tmp_path / "run", budgeted)
+    there = markdown(tmp_path, budgeted)
     for heading in ("### 精度の配分 / Precision where it matters", "random seed 5"):
-        assert heading in text_of(there / METHODOLOGY)
-        assert heading not in text_of(plain / METHODOLOGY)
+        assert heading in there[METHODOLOGY]
+        assert heading not in text_of(run / METHODOLOGY)
     row = "| q4_k_m | q4_k_m | +0.499 | 7 / 0 | 27.02e-6 | 910.40e-6 | 26.40e-6 |"
     for name in (METHODOLOGY, REPORT):
-        assert row in text_of(there / name)
-        assert "910.40" not in text_of(plain / name)
+        assert row in there[name]
+        assert "910.40" not in text_of(run / name)
 
 
-def test_the_methodology_explains_token_weights_with_the_weights_of_the_run(tmp_path: Path) -> None:
+def test_the_methodology_explains_token_weights_with_the_weights_of_the_run(run: Path, tmp_path: Path) -> None:
     uses = {
         "mathematics": {"weight": 4.0, "tokens": 7123, "share": 0.2174, "weighted_share": 0.5204},
         "science": {"weight": 2.5, "tokens": 205, "share": 0.0063, "weighted_share": 0.015},
@@ -110,8 +121,8 @@ def test_the_methodology_explains_token_weights_with_the_weights_of_the_run(tmp_
         comparison["imatrices"] = [plain, plain | {"name": "default+weighted", "token_weighting": classes}]
         validate("quantization_comparison", comparison)
 
-    text = text_of(write(tmp_path / "run", weighted) / METHODOLOGY)
-    assert "Token weights" not in text_of(write(tmp_path / "plain") / METHODOLOGY)
+    text = markdown(tmp_path, weighted)[METHODOLOGY]
+    assert "Token weights" not in text_of(run / METHODOLOGY)
     assert "トークンの重み" in text
     assert "Why single tokens cannot be given more precision" in text
     (line,) = [line for line in text.splitlines() if "7,123" in line]
@@ -267,11 +278,11 @@ def test_missing_charts_are_left_out_with_a_notice(tmp_path: Path) -> None:
     assert "its figure is left out" in text_of(tmp_path / REPORT)
 
 
-def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write(tmp_path / name)
+def test_writing_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "charts", tmp_path / "charts")
+    write(tmp_path)
     for name in (METHODOLOGY, REPORT, PAGE, SCORECARD):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (run / name).read_bytes(), name
 
 
 def test_a_custom_methodology_replaces_ours(tmp_path: Path) -> None:
