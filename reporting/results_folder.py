@@ -201,7 +201,7 @@ def _read_json(path: Path, kind: Kind) -> Json:
 
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path).cast({pl.Categorical: pl.String})
     except (pl.exceptions.PolarsError, OSError) as error:
         fault = Fault(
             "--results", str(path), f"a complete parquet file ({error})", "Write the results again, or delete the file."

@@ -29,11 +29,11 @@ that is used instead covers 99% or more there. From ten differing items on, both
 tests/stats/test_paired.py)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairing:
     """Per-item means of all planned items, ordered by item id, and the number of items that do not pair."""
 
-    item_ids: tuple[str, ...]
+    item_ids: pl.Series
     arm_means: Floats
     """Shape (planned,). NaN if the item does not pair."""
     reference_means: Floats
@@ -87,27 +87,22 @@ def pair_items(arm: pl.DataFrame, reference: pl.DataFrame) -> Pairing | Reason:
     Returns:
         The pairing, or `PLANNED_SETS_DIFFER`.
     """
-    if not arm["item_id"].sort().equals(reference["item_id"].sort()):
+    arm, reference = arm.sort("item_id"), reference.sort("item_id")
+    if not arm["item_id"].equals(reference["item_id"]):
         return Reason.PLANNED_SETS_DIFFER
-    both = arm.join(reference, on="item_id", how="inner", suffix="_reference").sort("item_id")
-    scored = pl.col("mean").is_not_null() & pl.col("mean_reference").is_not_null()
-    same_prompt = pl.col("prompt_hash") == pl.col("prompt_hash_reference")
-    both = both.with_columns(scored=scored, paired=(scored & same_prompt).fill_null(False))
-    paired = both.filter("paired")
-    runs = [int(paired[column].max() or 0) for column in ("n_runs", "n_runs_reference")]  # type: ignore[arg-type]
-    means = [
-        both.select(pl.when("paired").then(pl.col(column)).fill_null(float("nan"))).to_series().to_numpy()
-        for column in ("mean", "mean_reference")
-    ]
-    n_scored = int(both["scored"].sum())
+    scored = arm["mean"].is_not_null() & reference["mean"].is_not_null()
+    paired = (scored & (arm["prompt_hash"] == reference["prompt_hash"])).fill_null(False)
+    runs = [int(one["n_runs"].filter(paired).max() or 0) for one in (arm, reference)]  # type: ignore[arg-type]
+    means = [np.where(paired, one["mean"], np.nan) for one in (arm, reference)]
+    n_scored = int(scored.sum())
     return Pairing(
-        item_ids=tuple(both["item_id"]),
+        item_ids=arm["item_id"],
         arm_means=means[0],
         reference_means=means[1],
-        clusters=shared_sources(both["cluster_reference"]),
+        clusters=shared_sources(reference["cluster"]),
         n_runs=min(runs),
-        n_unscored=both.height - n_scored,
-        n_prompt_mismatch=n_scored - paired.height,
+        n_unscored=arm.height - n_scored,
+        n_prompt_mismatch=n_scored - int(paired.sum()),
     )
 
 

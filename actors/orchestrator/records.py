@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> ReadRe
     Those of a block whose file cannot be read are `unscored`, with reason `findings_failed`. If a benchmark ended
     early, only the records of the items up to the deciding one are returned.
     """
-    frames = [table_of([], RECORD_SCHEMA)]
+    tables: dict[str, list[pl.DataFrame]] = {}
     failed: dict[tuple[str, str], FindingsFailed] = {}
     unneeded = early.unneeded()
     ends = {one.of_arm: early.decision(one).n_places for one in early.comparisons}
@@ -46,23 +46,35 @@ def read_records(plan: Plan, config: PipelineConfig, early: EarlyStop) -> ReadRe
         wanted = set(seeds_of(config, benchmark))
         end = ends.get((block.arm, block.benchmark))
         after = set() if end is None else {item.item_id for item in benchmark.items[end:]}
-        path = Path(block.records_path)
+        path, own = Path(block.records_path), tables.setdefault(block.benchmark, [])
         # One table per block: rows of Python objects take seven times the memory of a table.
         try:
             with findings_of(block.arm, block.benchmark):
                 found = read_jsonl(path) if exists(path) else _unscored(plan, block, "block_failed")
-                frames.append(_table_of_block(plan, block, found, wanted, after))
+                own.append(_table_of_block(plan, block, found, wanted, after))
         except FindingsFailed as error:
             why = f"{path} cannot be read ({error.why}). Delete it, and run the same command again"
             failed[block.arm, block.benchmark] = FindingsFailed(block.arm, block.benchmark, why)
-            frames.append(_table_of_block(plan, block, _unscored(plan, block, FINDINGS_FAILED), wanted, after))
-    return ReadRecords(pl.concat(frames, rechunk=True), tuple(failed.values()))
+            own.append(_table_of_block(plan, block, _unscored(plan, block, FINDINGS_FAILED), wanted, after))
+    return ReadRecords(joined_records(tables.values()), tuple(failed.values()))
+
+
+def joined_records(tables: Iterable[Sequence[pl.DataFrame]]) -> pl.DataFrame:
+    """Return one table of records from the tables of all blocks, one sequence per benchmark.
+
+    A column that a benchmark does not have takes no memory: polars fills it with nulls, which it never writes.
+    """
+    of_benchmarks = [pl.concat(own, how="diagonal", rechunk=True) for own in tables]
+    return pl.concat([table_of([], RECORD_SCHEMA), *of_benchmarks], how="diagonal", rechunk=False)
 
 
 def _table_of_block(
     plan: Plan, block: PlannedBlock, found: Sequence[Mapping[str, Any]], wanted: Container[int], after: Container[str]
 ) -> pl.DataFrame:
-    """Return the records of a block under the wanted seeds, without those of the items in `after`."""
+    """Return the records of a block under the wanted seeds, without those of the items in `after`.
+
+    The table has only the columns that have a value: most of the schema belongs to other kinds of benchmarks.
+    """
     items = {item.item_id: item for item in _items_of(plan, block)}
     rows = [
         {
@@ -76,7 +88,8 @@ def _table_of_block(
         for record in found
         if record["seed"] in wanted and record["item_id"] not in after
     ]
-    return table_of(rows, RECORD_SCHEMA)
+    known = {name: kind for name, kind in RECORD_SCHEMA.items() if any(row.get(name) is not None for row in rows)}
+    return table_of(rows, known)
 
 
 def _class_columns(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def write_results(
     for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
         path = run.table(name)
         with atomic_path(path) as temporary:
-            table.write_parquet(temporary)
+            # Categories become texts piece by piece: a whole table of texts would take as much memory again.
+            table.lazy().cast({pl.Categorical: pl.String}).sink_parquet(temporary)
         written.append(str(path))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)

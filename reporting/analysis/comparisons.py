@@ -140,16 +140,18 @@ def _notices(one: Compared) -> list[str]:
 
 def _draw(pairs: Sequence[tuple[ScoredArm, ScoredArm, Pairing | Reason]], benchmark: str) -> dict[int, _Drawn]:
     """Return what was drawn, by index into `pairs`. Pairs without a single paired item are left out."""
-    groups: dict[tuple[str, ...], list[int]] = {}
+    groups: list[dict[int, Pairing]] = []
     for index, (_, _, pairing) in enumerate(pairs):
         if isinstance(pairing, Pairing) and pairing.paired.any():
-            groups.setdefault(pairing.item_ids, []).append(index)
+            same = (group for group in groups if next(iter(group.values())).item_ids.equals(pairing.item_ids))
+            group = next(same, None)
+            if group is None:
+                groups.append(group := {})
+            group[index] = pairing
     drawn: dict[int, _Drawn] = {}
-    for indices in groups.values():
-        # `groups` holds indices of pairings only.
-        pairings = {index: pairing for index in indices if isinstance(pairing := pairs[index][2], Pairing)}
+    for pairings in groups:
         try:
-            drawn |= dict(zip(indices, _draw_group(list(pairings.values()), benchmark), strict=True))
+            drawn |= dict(zip(pairings, _draw_group(list(pairings.values()), benchmark), strict=True))
         except FAULTS:
             for index, pairing in pairings.items():  # find the arm whose values do not fit
                 with findings_of(pairs[index][0].name, benchmark):
@@ -213,7 +215,7 @@ def _compared(
     # One number has no items whose signs could flip.
     test = Reason.ONE_ITEM if arm.one_number else drawn.test if drawn else nothing
     by_source = isinstance(pairing, Pairing) and pairing.clusters is not None
-    n_planned = pl.concat([arm.items["item_id"], reference.items["item_id"]]).n_unique()
+    n_planned = pairing.item_ids.len() if isinstance(pairing, Pairing) else _n_planned(arm, reference)
     row = {
         "arm": arm.name,
         "reference": reference.name,
@@ -242,6 +244,10 @@ def _compared(
     if stop is not None:
         row |= looked_at_fields(row, pairing, stop, bounded=bounded)
     return Compared(row, arm, reference, pairing, found, stop)
+
+
+def _n_planned(arm: ScoredArm, reference: ScoredArm) -> int:
+    return pl.concat([arm.items["item_id"], reference.items["item_id"]]).n_unique()
 
 
 def _as_look(one: Compared, history: History | None) -> Compared:
@@ -332,7 +338,7 @@ def _rate_fields(name: str, found: Rate | Reason) -> Json:
 
 def _aa_floor(aa_arm: ScoredArm | None, reference: ScoredArm, pairing: Pairing) -> ItemFlips | Reason:
     """Return the flips between the reference and its A/A arm, the same model in another batch layout."""
-    if aa_arm is None or tuple(aa_arm.items["item_id"]) != pairing.item_ids:
+    if aa_arm is None or not aa_arm.items["item_id"].equals(pairing.item_ids):
         return Reason.NO_AA_ARM
     seeds = reference.seeds
     paired = pairing.paired

@@ -217,9 +217,9 @@ def _worst_scores(one: Compared, pairing: Pairing) -> tuple[bool, _Scores | None
     """Return whether records are missing, and the scores in the worst case; None if nothing is missing or the scale has
     no worst score."""
     arm, reference = _counts(one.arm), _counts(one.reference)
-    asked = (arm["n_asked"] > 0).to_numpy() | (reference["n_asked"] > 0).to_numpy()
+    asked = (arm.n_asked > 0) | (reference.n_asked > 0)
     paired = pairing.paired
-    complete = ((arm["n_scored"] == arm["n_planned"]) & (reference["n_scored"] == reference["n_planned"])).to_numpy()
+    complete = (arm.n_scored == arm.n_planned) & (reference.n_scored == reference.n_planned)
     if bool(np.all(~asked | (complete & paired))):
         return False, None
     if not one.proportion:
@@ -227,23 +227,39 @@ def _worst_scores(one: Compared, pairing: Pairing) -> tuple[bool, _Scores | None
     higher = bool(one.arm.benchmark["higher_is_better"])
     filled = [
         worst_case(
-            np.where(paired, counts["total"].to_numpy(), 0.0),
-            np.where(paired, counts["n_scored"].to_numpy(), 0),
-            np.maximum(counts["n_planned"].to_numpy(), 1),
+            np.where(paired, _totals(scored), 0.0),
+            np.where(paired, counts.n_scored, 0),
+            np.maximum(counts.n_planned, 1),
             fill,
         )[asked]
-        for counts, fill in ((arm, 0.0 if higher else 1.0), (reference, 1.0 if higher else 0.0))
+        for scored, counts, fill in (
+            (one.arm, arm, 0.0 if higher else 1.0),
+            (one.reference, reference, 1.0 if higher else 0.0),
+        )
     ]
     return True, _good(one, filled[0], filled[1], None if pairing.clusters is None else pairing.clusters[asked])
 
 
-def _counts(arm: ScoredArm) -> pl.DataFrame:
-    """Return the numbers of records of each planned item, and the sum of its scores, in the order of item ids."""
-    never = pl.col("value").is_null() & pl.col("reason").is_in(NEVER_ASKED).fill_null(False)
-    counts = arm.records.group_by("item_id").agg(
-        pl.len().cast(pl.Int64).alias("n_planned"),
-        pl.col("value").count().cast(pl.Int64).alias("n_scored"),
-        (~never).sum().cast(pl.Int64).alias("n_asked"),
-        pl.col("value").sum().alias("total"),
-    )
-    return arm.items.select("item_id").join(counts, on="item_id", how="left").sort("item_id").fill_null(0)
+@dataclass(frozen=True)
+class _Counts:
+    """Numbers of records of each planned item, in the order of item ids; shape (items,)."""
+
+    n_planned: NDArray[np.int64]
+    n_scored: NDArray[np.int64]
+    n_asked: NDArray[np.int64]
+
+
+def _counts(arm: ScoredArm) -> _Counts:
+    known = arm.records["value"].is_not_null()
+    asked = known | ~arm.records["reason"].is_in(NEVER_ASKED).fill_null(False)
+    kinds = (slice(None), known.to_numpy(), asked.to_numpy())
+    return _Counts(*(np.bincount(arm.places[kind], minlength=arm.items.height) for kind in kinds))
+
+
+def _totals(arm: ScoredArm) -> Floats:
+    """Return the sum of the scores of each planned item, in the order of item ids; shape (items,)."""
+    values = arm.records.select("value", place=arm.places)
+    sums = values.group_by("place").agg(pl.col("value").sum())
+    totals = np.zeros(arm.items.height)
+    totals[sums["place"]] = sums["value"]
+    return totals

@@ -20,7 +20,7 @@ import polars as pl
 
 from conf.schema import Statistics
 from reporting.analysis.categories import category_rows
-from reporting.analysis.cells import FindingsFailed, findings_of
+from reporting.analysis.cells import findings_of
 from reporting.analysis.comparisons import SEED, Comparisons, compare
 from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
@@ -29,7 +29,7 @@ from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.rules import margin_name, rule_changes
-from reporting.analysis.scored_arms import ScoredArm, in_text_order, scored_arms, within_scales
+from reporting.analysis.scored_arms import ScoredArm, ScoredArms, in_text_order, scored_arms, within_scales
 from reporting.analysis.scores import (
     Scored,
     by_verdict_score,
@@ -39,6 +39,7 @@ from reporting.analysis.scores import (
     with_verdict_scores,
 )
 from reporting.analysis.verdicts import verdict_rows
+from reporting.frames import RECORD_SCHEMA
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval, scaled_mean_interval
@@ -97,13 +98,25 @@ def build_results(
         FindingsFailed: the records of one arm on one benchmark cannot be used; one of them appears twice, say.
     """
     _check(run, records)
-    values = within_scales(run, with_value(records))
     settings = statistics or Statistics()
     run = with_verdict_scores(run, settings)
-    main = Scored(run, scored_arms(run, values))
-    views = other_scores(run, values)
+    found = _findings(run, records, timings, settings, by_arm_and_benchmark(stopped), histories or {})
+    # Last, when the tables of the single arms are gone: this one is as long as the records.
+    answers = records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed")
+    return Results(found.comparison, found.analysis, {**found.tables, "answers": answers})
+
+
+def _findings(
+    run: Mapping[str, Any],
+    records: pl.DataFrame,
+    timings: pl.DataFrame,
+    settings: Statistics,
+    stops: Stops,
+    histories: Histories,
+) -> Results:
+    """Return the results without the table of the answers."""
+    main, views = _scored(run, records)
     scored = main.arms
-    stops = by_arm_and_benchmark(stopped)
     references = {arm["name"]: arm["reference"] for arm in run["arms"]}
     results: list[Json] = []
     for (name, benchmark), arm in scored.items():
@@ -114,7 +127,7 @@ def build_results(
     n_items = {key: arm.items.height for key, arm in scored.items()}
     by_verdict, *rest = by_verdict_score(main, views)
     others = [compare(view.run, view.arms, stops, {}) for view in rest]
-    compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories or {}), others)
+    compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories), others)
     verdicts = verdict_rows(by_verdict.run, compared, settings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
@@ -143,13 +156,27 @@ def build_results(
         "factorial": grid_rows(run, compared),
         "early_stop": savings(stops),
     }
-    tables = {
-        "items": pl.concat([arm.items for arm in scored.values()])
-        .select("arm", "benchmark", "item_id", "mean", "n_runs")
-        .sort("benchmark", "arm", "item_id"),
-        "answers": records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed"),
-    }
-    return Results(comparison, analysis, tables)
+    return Results(comparison, analysis, {"items": _items_table(scored)})
+
+
+def _items_table(scored: ScoredArms) -> pl.DataFrame:
+    """Return the items of all arms, sorted by benchmark, arm and item."""
+    return pl.concat(
+        scored[arm, benchmark].items.select(
+            pl.lit(arm, RECORD_SCHEMA["arm"]).alias("arm"),
+            pl.lit(benchmark, RECORD_SCHEMA["benchmark"]).alias("benchmark"),
+            "item_id",
+            "mean",
+            "n_runs",
+        )
+        for benchmark, arm in sorted((benchmark, arm) for arm, benchmark in scored)
+    )
+
+
+def _scored(run: Mapping[str, Any], records: pl.DataFrame) -> tuple[Scored, list[Scored]]:
+    """Return the arms by the metrics of the benchmarks, and by the other scores."""
+    values = within_scales(run, with_value(records))
+    return Scored(run, scored_arms(run, values)), other_scores(run, values)
 
 
 def _rule_fields(compared: Comparisons) -> Json:
@@ -168,12 +195,6 @@ def _check(run: Mapping[str, Any], records: pl.DataFrame) -> None:
         unknown = set(records[column].unique()) - {entry["name"] for entry in known}
         if unknown:
             raise ValueError(f"records of {column} {', '.join(sorted(unknown))}, which the run does not name")
-    twice = records.filter(records.select("arm", "benchmark", "item_id", "seed").is_duplicated())
-    if twice.height:
-        row = twice.row(0, named=True)
-        raise FindingsFailed(
-            row["arm"], row["benchmark"], f"two records of item {row['item_id']} under seed {row['seed']}"
-        )
 
 
 # --- one arm on one benchmark ---------------------------------------------------------------------

@@ -18,6 +18,7 @@ from reporting.analysis.cells import FindingsFailed
 from reporting.analysis.early import Stop
 from reporting.analysis.looks import Histories
 from reporting.analysis.results import Results, build_results
+from reporting.frames import RECORD_SCHEMA
 from reporting.validate import InvalidDocument, validate
 
 FINDINGS_FAILED = "findings_failed"
@@ -105,6 +106,9 @@ def _without_scores(records: pl.DataFrame, failed: FindingsFailed) -> pl.DataFra
         records.filter(own)
         .select(_KEPT)
         .unique(["item_id", "seed"], maintain_order=True)
-        .with_columns(outcome=pl.lit("unscored"), reason=pl.lit(FINDINGS_FAILED))
+        .with_columns(
+            outcome=pl.lit("unscored", RECORD_SCHEMA["outcome"]),
+            reason=pl.lit(FINDINGS_FAILED, RECORD_SCHEMA["reason"]),
+        )
     )
     return pl.concat([records.filter(~own), bare], how="diagonal")

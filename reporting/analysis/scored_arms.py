@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from conf.custom_benchmarks import UNIT_SCALE, WHOLE
+from reporting.analysis.cells import FindingsFailed
 from reporting.frames import DIVERGENCE_COLUMNS
 from stats.intervals import Floats
-from stats.reduce import ARM_AND_BENCHMARK, per_item
+from stats.reduce import per_item
 
 AA_SUFFIX = "~aa"
 """End of the name of an A/A arm: the reference run a second time in another batch layout. It gives the noise floor."""
 OUTSIDE_SCALE = "score_outside_scale"
 """Reason of a record whose score lies outside the scale that its benchmark declares."""
-_SCORE_COLUMNS = ["arm", "item_id", "seed", "outcome", "reason", "value"]
+_SCORE_COLUMNS = ["item_id", "seed", "outcome", "reason", "value"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class ScoredArm:
     @property
     def one_number(self) -> bool:
         """True if a custom function returned one number and no items, so that its uncertainty is unknown."""
-        return self.benchmark["kind"] == "function" and self.items["item_id"].to_list() == [WHOLE]
+        return self.benchmark["kind"] == "function" and self.items.height == 1 and self.items["item_id"][0] == WHOLE
 
     @property
     def scale(self) -> tuple[float, float] | None:
@@ -71,17 +73,18 @@ class ScoredArm:
 
     def scores(self, seeds: Sequence[int]) -> Floats:
         """Return an array of shape (items, seeds), with items in the order of their ids and NaN for unscored ones."""
-        unknown = np.full(self.items.height, np.nan)
-        return (
-            np.column_stack([self._by_seed.get(seed, unknown) for seed in seeds]) if seeds else unknown[:, None][:, :0]
-        )
+        found = np.full((self.items.height, len(seeds)), np.nan)
+        values, own_seeds = self.records["value"].fill_null(float("nan")).to_numpy(), self.records["seed"].to_numpy()
+        for column, seed in enumerate(seeds):
+            asked = own_seeds == seed
+            found[self.places[asked], column] = values[asked]
+        return found
 
     @cached_property
-    def _by_seed(self) -> Mapping[int, Floats]:
-        """One array per seed: the values of all items in the order of their ids, NaN for unscored ones."""
-        found = self.records.pivot("seed", index="item_id", values="value")
-        wide = self.items.select("item_id").join(found, on="item_id", how="left", maintain_order="left")
-        return {seed: wide[str(seed)].cast(pl.Float64).fill_null(float("nan")).to_numpy() for seed in self.seeds}
+    def places(self) -> NDArray[np.uint32]:
+        """The place of each record's item in `items`, shape (records,)."""
+        places: NDArray[np.uint32] = self.items["item_id"].search_sorted(self.records["item_id"]).to_numpy()
+        return places
 
 
 def in_text_order(chunks: pl.DataFrame) -> pl.DataFrame:
@@ -118,20 +121,34 @@ def scored_arms(run: Mapping[str, Any], values: pl.DataFrame) -> dict[tuple[str,
     Args:
         run: the run's description (see `reporting.analysis.results.build_results`).
         values: the records, with `value`.
+
+    Raises:
+        FindingsFailed: an item has two records under one seed.
     """
-    items = per_item(values)
-    items_of = items.partition_by(ARM_AND_BENCHMARK, as_dict=True)
     scored = {}
     for benchmark in run["benchmarks"]:
-        name = str(benchmark["name"])
-        records = values.lazy().filter(pl.col("benchmark") == name).select(_columns(benchmark)).collect()
-        records_of = records.partition_by("arm", as_dict=True)
+        name, columns = str(benchmark["name"]), _columns(benchmark)
+        of_benchmark = values.lazy().filter(pl.col("benchmark") == name)
+        records = of_benchmark.select("arm", "prompt_hash", "cluster", *columns).collect()
         for arm in (str(arm["name"]) for arm in run["arms"]):
-            if arm.endswith(AA_SUFFIX) and (arm,) not in records_of:
+            own = records.filter(pl.col("arm") == arm)
+            if arm.endswith(AA_SUFFIX) and own.height == 0:
                 continue  # sampled benchmarks have another noise floor
-            key, own = (arm, name), records_of.get((arm,), records.clear())
-            scored[key] = ScoredArm(arm, benchmark, own, items_of.get(key, items.clear()))
+            scored[arm, name] = ScoredArm(arm, benchmark, own.select(columns), per_item(own))
+            _check_seeds(scored[arm, name])
     return scored
+
+
+def _check_seeds(arm: ScoredArm) -> None:
+    """Raise `FindingsFailed` if an item has two records under one seed."""
+    if arm.records.height == arm.items.height:
+        return
+    records = arm.records.select("item_id", "seed").sort("item_id", "seed")
+    before = records.select(pl.all().shift())
+    twice = records.filter((records["item_id"] == before["item_id"]) & (records["seed"] == before["seed"]))
+    if twice.height:
+        item, seed = twice.row(0)
+        raise FindingsFailed(arm.name, arm.benchmark["name"], f"two records of item {item} under seed {seed}")
 
 
 def _columns(benchmark: Mapping[str, Any]) -> list[str]:

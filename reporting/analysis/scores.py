@@ -61,9 +61,8 @@ def other_scores(run: Mapping[str, Any], values: pl.DataFrame) -> list[Scored]:
         ]
         if benchmarks:
             value = pl.when(pl.col("outcome").is_in(SCORED) & pl.col(score).is_finite()).then(pl.col(score))
-            own = values.filter(pl.col("benchmark").is_in([one["name"] for one in benchmarks]))
             described = {**run, "benchmarks": benchmarks}
-            views.append(Scored(described, scored_arms(described, own.with_columns(value=value))))
+            views.append(Scored(described, scored_arms(described, values.with_columns(value=value))))
     return views
 
 

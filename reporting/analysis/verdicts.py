@@ -340,7 +340,7 @@ def _between(larger: Compared, smaller: Compared) -> np.ndarray[Any, np.dtype[np
     assert isinstance(larger.pairing, Pairing)
     assert isinstance(smaller.pairing, Pairing)
     ours, theirs = larger.pairing, smaller.pairing
-    if ours.item_ids == theirs.item_ids:
+    if ours.item_ids.equals(theirs.item_ids):
         difference = ours.arm_means - theirs.arm_means
     else:
         _, mine, others = np.intersect1d(ours.item_ids, theirs.item_ids, return_indices=True)
