@@ -3,7 +3,7 @@
     python -m tests.bench.needed_items --before RUN --after RUN [--data-dir DIR] [--simulations 1000]
 
 Both are run directories with the same model and arms. From `before`, each benchmark is claimed alone, by its accuracy.
-From `after`, so is each by its accuracy and (choices) by the probability of the right one, and all of them on average.
+From `after`, so is each by its accuracy and (choices) by the probability of the right one, and all on average.
 
 An arm that loses nothing is made from a recorded one: each item that is drawn swaps arm and reference with a chance of
 one half, which keeps the flips. A simulated run draws from the recorded items with replacement and is judged as the
@@ -74,13 +74,12 @@ class Recorded:
 
 
 def read_run(path: Path, data_dir: Path | None) -> Iterator[Recorded]:
-    """Yield each arm of a run that has a reference, on each benchmark with right and wrong answers, by each score."""
+    """Yield each arm that has a reference on each built-in benchmark with right and wrong answers, by each score."""
     plan = read_object(RunDirectory(path).plan)
     if plan is None:
         raise SystemExit(f"{path} is not a run directory: it has no plan.json")
-    items: dict[str, dict[str, Item]] = {}
-    rows: list[dict[str, Any]] = []
-    for block in plan["blocks"]:
+    items, rows = dict[str, dict[str, Item]](), list[dict[str, Any]]()
+    for block in [one for one in plan["blocks"] if one["benchmark"] in BENCHMARKS]:
         name = block["benchmark"]
         for record in read_jsonl(path / block["file"]):
             if record["choice_logliks"] and name not in items:
@@ -112,7 +111,7 @@ def _recorded(values: pl.DataFrame, arm: str, reference: str, score: str) -> Ite
 def no_worse(parts: Sequence[Recorded], drawn: Sequence[tuple[Floats, Floats]], *, guards: bool) -> bool:
     """Return whether a run is "no worse": on its only benchmark, or on average. What only "worse" needs is left out."""
     margin = MARGINS.pooled if len(parts) > 1 else getattr(MARGINS, parts[0].score)
-    found = [difference_interval(arm - reference, proportion=True) for arm, reference in drawn]
+    found = (difference_interval(arm - reference, proportion=True) for arm, reference in drawn)
     alone = [one for one in found if isinstance(one, Interval)]  # all of them: a proportion has an interval
     interval = _mean([(arm - reference).mean() for arm, reference in drawn], alone, drawn)
     none, share = Reason.NO_P_VALUE, MARGINS.relative
@@ -157,13 +156,14 @@ def needed(parts: Sequence[Recorded], simulations: int, *, guards: bool, least: 
 
 
 def claims(before: Sequence[Recorded], after: Sequence[Recorded]) -> Iterator[tuple[str, list[Recorded]]]:
-    """Yield each claim: its name, and the benchmarks that it is about."""
+    """Yield each claim with its benchmarks. Of several that ask the same questions, the mean takes the largest."""
     yield from (("before, alone", [one]) for one in before if one.score == "accuracy")
     yield from (("after, alone", [one]) for one in after)
     for arm in dict.fromkeys(one.arm_name for one in after):
-        pooled = [one for one in after if one.arm_name == arm and one.score == "accuracy"]
+        own = sorted((one for one in after if (one.arm_name, one.score) == (arm, "accuracy")), key=lambda a: a.arm.size)
+        pooled = {BENCHMARKS[one.benchmark].spec.questions or one.benchmark: one for one in own}
         if len(pooled) > 1:
-            yield "after, on average", pooled
+            yield "after, on average", list(pooled.values())
 
 
 def row(claim: str, parts: Sequence[Recorded], simulations: int) -> str:
@@ -173,8 +173,8 @@ def row(claim: str, parts: Sequence[Recorded], simulations: int) -> str:
     each = [(one.benchmark, f"{one.arm.size:,}{NOTE * (one.arm.size < FEW)}", f"{one.variance:.2g}") for one in parts]
     items, kept = (_number(n and n * len(parts)) for n in (plain, guarded))
     tokens = _number(plain and plain * sum(part.tokens for part in parts))
-    names, *recorded = map(", ".join, zip(*each, strict=True))
-    return f"| {' | '.join((parts[0].arm_name, claim, names, parts[0].score, *recorded, items, tokens, kept))} |"
+    names, *more = map(", ".join, zip(*each, strict=True))
+    return f"| {' | '.join((parts[0].arm_name, claim, names, parts[0].score, *more, items, tokens, kept))} |"
 
 
 def _number(value: float | None) -> str:  # two significant figures: more would be noise
