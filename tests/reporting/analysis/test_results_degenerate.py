@@ -129,7 +129,7 @@ def test_one_number_is_shown_without_an_interval() -> None:
     whole = first.with_columns(
         pl.lit("whole").alias("item_id"),
         pl.lit("h").alias("prompt_hash"),
-        pl.lit("wrong").alias("outcome"),
+        pl.lit("wrong", RECORD_SCHEMA["outcome"]).alias("outcome"),
         pl.lit(0.83).alias("score"),
     )
     numbers = pl.concat([records.filter(~of_gsm8k), whole])
