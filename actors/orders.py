@@ -126,6 +126,8 @@ class Item:
     """Number of worked examples left out of `task` because the model's context has no room for them."""
     too_long: bool = False
     """True if it does not fit even without examples. No engine decodes it, and it is unscored in every arm."""
+    n_letters: int | None = None
+    """Number of choices if the answer is the letter of one of them, so that guessing gets some answers right."""
 
 
 @dataclass(frozen=True)

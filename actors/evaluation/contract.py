@@ -59,6 +59,8 @@ class RawItem:
     """Set by `prompt_fit`; see `Item`."""
     too_long: bool = False
     """Set by `prompt_fit`; see `Item`."""
+    n_letters: int | None = None
+    """See `Item`."""
     solution: str | None = None
     """The data set's worked solution, as it would follow the prompt. It is not part of the question: only the benchmark
     that measures solutions reads it (`benchmarks/solutions.py`). None: the data set has none."""

@@ -172,6 +172,8 @@ def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_file
     task = letter.items[0].task
     assert isinstance(task, Generate) and task.messages[-1].content.endswith("Answer:")
     assert {item.target for item in letter.items} <= set("ABCDE")
+    choices = {item.item_id: len(item.task.choices) for item in loaded("arc_challenge").items}  # type: ignore[union-attr]
+    assert {item.item_id: item.n_letters for item in letter.items} == choices
     task = mgsm.items[0].task
     assert isinstance(task, Generate) and task.chat and [message.role for message in task.messages] == ["user"]
     # Benchmarks with the same problems name the same sources, also in a translation.

@@ -66,6 +66,15 @@ def order_of(data: BenchmarkData, tiny: Model, folder: Path, seeds: tuple[int, .
 # --- YAML ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("scorer", "expected"), [("letter", 4), ("contains", None)])
+def test_answers_by_letter_have_as_many_choices_as_letters_up_to_the_last_expected_one(
+    tmp_path: Path, tiny: Model, scorer: str, expected: int | None
+) -> None:
+    lines = [line | {"city": letter} for line, letter in zip(LINES, "BD", strict=True)]
+    data = loaded(write(tmp_path, ASKED | {"scorer": scorer}, lines), tiny)
+    assert {item.n_letters for item in data.items} == {expected}
+
+
 def test_a_yaml_file_is_enough_to_ask_and_score(tmp_path: Path, tiny: Model) -> None:
     data = loaded(write(tmp_path, ASKED | {"stop": ["\n"], "max_tokens": 8}), tiny)
     assert (data.spec.name, data.spec.kind, data.shots) == ("capitals", "generate", 0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actors.orchestrator.precision import describe_precision, precision_of
 from tests.orchestrator.player import write_block
-from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, sampled
+from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, modified, sampled
 
 
 def _precision(tmp_path: Path, n_items: int, **values: object) -> list[str]:
@@ -50,6 +51,14 @@ def test_a_margin_larger_than_what_guessing_leaves_is_refused_before_the_run(tmp
         '"no worse" within 50.0 pp is refused: guessing gets 50% right, so no arm can lose the margin'
     )
     assert "refused" not in lines[1]
+
+
+def test_guessing_gets_letters_right_too() -> None:
+    free = sampled(4)
+    letters = modified(
+        free, items=tuple(replace(item, n_letters=n) for item, n in zip(free.items, (2, 4, 4, 4), strict=True))
+    )
+    assert (free.chance, letters.chance, deterministic(4).chance) == (0.0, pytest.approx((0.5 + 0.75) / 4), 0.5)
 
 
 @pytest.mark.parametrize(

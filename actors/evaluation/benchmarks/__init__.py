@@ -210,6 +210,7 @@ def _item(raw: RawItem) -> Item:
         cluster=raw.cluster,
         shots_dropped=raw.shots_dropped,
         too_long=raw.too_long,
+        n_letters=raw.n_letters,
     )
 
 

@@ -48,6 +48,7 @@ def _load(inputs: LoaderInputs) -> RawData:
                 max_tokens=min(MAX_TOKENS, inputs.sampling.max_tokens),
             ),
             LETTERS[one.gold],
+            n_letters=len(one.choices),
         )
         for one in test.values
     )

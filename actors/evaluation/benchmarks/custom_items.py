@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import FAULTS_SHOWN, BadLine, Row, data_file, field, read_lines
-from actors.evaluation.benchmarks.targets import read_target
+from actors.evaluation.benchmarks.targets import LETTERS, read_target
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, Kind, LoaderInputs, RawData, RawItem, SourceFile
 from actors.orders import Choose, Generate, Message, Scorer
 from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
@@ -116,6 +116,10 @@ def _loader(custom: CustomBenchmark, folder: Path, scorer: ScorerSettings) -> Ca
             _raw_item(custom, scorer.rules.kind, inputs, line, prompt, shots)
             for line, prompt in zip(lines, prompts, strict=True)
         )
+        if scorer.rules.target == "letter":
+            # The prompts may list more choices. Guessing then gets less than what is taken for chance.
+            n_letters = 1 + max(LETTERS.index(raw.target) for raw in raw_items)
+            raw_items = tuple(replace(raw, n_letters=n_letters) for raw in raw_items)
         files = tuple(SourceFile(path.name, file_sha256(path)) for path in paths)
         return RawData(raw_items, files, len(shots))
 

@@ -106,9 +106,14 @@ class PlannedBenchmark:
 
     @property
     def chance(self) -> float:
-        """Share of right answers that guessing gives: the mean of 1 / number of choices, 0 for generated answers."""
-        choices = [1 / len(item.task.choices) if isinstance(item.task, Choose) else 0.0 for item in self.items]
-        return sum(choices) / len(choices) if choices else 0.0
+        """Share of right answers that guessing gives: the mean of 1 / number of choices, 0 for free answers."""
+        shares = [_guessed(item) for item in self.items]
+        return sum(shares) / len(shares) if shares else 0.0
+
+
+def _guessed(item: Item) -> float:
+    n_choices = len(item.task.choices) if isinstance(item.task, Choose) else item.n_letters
+    return 1 / n_choices if n_choices else 0.0
 
 
 @dataclass(frozen=True)
