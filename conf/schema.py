@@ -290,8 +290,10 @@ class Margins(Frozen):
     """Share of what the reference gets right beyond guessing that may be lost, for right/wrong scores: 0.05 is one in
     twenty. "No worse" needs both this and `accuracy`. It is the stricter one if the reference gets less than
     `accuracy` / `relative` right beyond guessing (20 points by default)."""
-    gold_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
-    """Margin of the probability of the right choice: 0.01 is one percentage point."""
+    gold_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.005
+    """Margin of the probability of the right choice: 0.005 is half a percentage point. That is about what goes with a
+    loss of one point of accuracy: 0.4 to 0.6 points, measured on SmolLM2-135M and ARC-Challenge by damaging the
+    log-likelihoods step by step."""
     gold_loglik: Annotated[float, Field(gt=0.0)] = 0.05
     """Margin of the log-likelihood of the right choice, in nats per answer: 0.05 is 5% of its likelihood. The default
     is that of `ln_ppl` for an answer of five tokens, as those of ARC-Challenge have on average."""

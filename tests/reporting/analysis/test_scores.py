@@ -77,10 +77,10 @@ def test_by_default_the_verdict_goes_by_accuracy_and_the_others_are_reported_wit
     assert row["ci95"] == pytest.approx([expected.low, expected.high])
     assert "verdict" not in row
     margins = {one["metric"]: one["margin"] for one in analysis["score_comparisons"]}
-    assert margins == {"gold_probability": 0.01, "gold_loglik": 0.05}
+    assert margins == {"gold_probability": 0.005, "gold_loglik": 0.05}
 
 
-@pytest.mark.parametrize(("score", "margin"), [("gold_probability", 0.01), ("gold_loglik", 0.05)])
+@pytest.mark.parametrize(("score", "margin"), [("gold_probability", 0.005), ("gold_loglik", 0.05)])
 def test_a_verdict_goes_by_the_score_that_the_configuration_names(sample: SampleRun, score: str, margin: float) -> None:
     by_accuracy = _made(sample, Statistics())
     made = _made(sample, Statistics.model_validate({"verdict_score": {"arc_challenge": score}}))
@@ -157,7 +157,7 @@ def test_the_plan_names_the_score_and_a_benchmark_with_another_score_runs_to_its
     assert {one.benchmark for one in EarlyStop(plan, config).comparisons} == {"asked"}
     lines = describe_precision(precision_of(plan, config), config.statistics)
     assert "verdicts go by gold_probability on chosen" in lines[-1]
-    # With t(504 df) = 1.964682: n >= (1.964682 + 0.841621)^2 * 0.08^2 / 0.01^2 = 504.02.
-    assert next(one for one in precision_of(plan, config) if one.benchmark == "chosen").items_for_margin == (505, 505)
+    # With t(2011 df) = 1.961144: n >= (1.961144 + 0.841621)^2 * 0.08^2 / 0.005^2 = 2011.01.
+    assert next(one for one in precision_of(plan, config) if one.benchmark == "chosen").items_for_margin == (2012, 2012)
     other = make_small_plan(tmp_path, statistics={"verdict_score": {"chosen": "gold_probability"}})
     assert other.plan_hash != plan.plan_hash

@@ -36,7 +36,7 @@ def test_other_scores_have_their_own_table_and_no_verdict(tmp_path: Path) -> Non
     assert "| Arm − reference | Metric | n pairs | Difference | 95% CI | Margin |" in table
     (row,) = [line for line in table.splitlines() if "q4_k_m" in line and "Probability of the right choice" in line]
     assert " pp | [" in row
-    assert "| 1.0% |" in row
+    assert "| 0.5% |" in row
     assert "worse" not in table
 
 
@@ -49,9 +49,9 @@ def test_the_score_of_a_verdict_is_named_with_its_margin_everywhere(tmp_path: Pa
     assert "Probability" not in table
     methodology = (run / METHODOLOGY).read_text(encoding="utf-8")
     assert "`arc_challenge` `gold_probability`" in methodology
-    assert "The margins are 0.01 and 0.05" in methodology
+    assert "The margins are 0.005 and 0.05" in methodology
     text = " ".join("\n".join(page.extract_text() for page in pypdf.PdfReader(run / SCORECARD).pages).split())
-    assert "0.01 for the probability of the right choice" in text
+    assert "0.005 for the probability of the right choice" in text
 
 
 @pytest.mark.parametrize("name", [REPORT, METHODOLOGY])
