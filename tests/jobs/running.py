@@ -43,7 +43,11 @@ def start(job: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
 def run(job: str, *arguments: str, **extra: str) -> Ended:
     """Run a job to its end."""
     process = start(job, *arguments, **extra)
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()  # otherwise it and its workers slow down every test after this one
+        raise
     return Ended(process.returncode, out, err)
 
 
