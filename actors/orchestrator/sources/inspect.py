@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
@@ -78,17 +78,15 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     models = tuple(map(checked, described))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
     found_arms = tuple(by_name[arm.name] for arm in config.arms)
+    load_for = functools.partial(
+        _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read, use_gpu=use_gpu
+    )
     loaded = {
         model.name: faults.gather(
-            _load_benchmarks,
-            config,
-            model,
-            checked(asked),
-            checked(imatrices),
-            read,
+            load_for,
+            model=model,
             chat=checked(chats).get(model.name, ChatSettings()),
             compare_texts=model is models[0],
-            use_gpu=use_gpu,
         )
         for model in models
     }
@@ -109,15 +107,33 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         predicted_bytes=checked(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=(
-            *checked(loaded[models[0].name]).notices,
-            *(notice for model in models for notice in checked(loaded[model.name]).prompt_notices),
-            *(notice for found in of_arms for notice in checked(found)),
-            *(notice for arm in found_arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
-            *_endpoint_notices(found_arms, checked(asked)),
-            *(notice for model in models for notice in _fork_notices(model)),
+        notices=_notices(
+            models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)
         ),
         chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
+    )
+
+
+def _notices(
+    models: Sequence[SourceModel],
+    arms: Sequence[SourceArm],
+    asked: Iterable[Benchmark],
+    loaded: Sequence[_Loaded],
+    of_arms: Iterable[tuple[str, ...]],
+) -> tuple[str, ...]:
+    """Return what people should know before the work begins.
+
+    Args:
+        loaded: what was read for each model.
+        of_arms: notices about the prompts of each arm.
+    """
+    return (
+        *loaded[0].notices,
+        *(notice for one in loaded for notice in one.prompt_notices),
+        *(notice for found in of_arms for notice in found),
+        *(notice for arm in arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
+        *_endpoint_notices(arms, asked),
+        *(notice for model in models for notice in _fork_notices(model)),
     )
 
 
@@ -191,11 +207,11 @@ class _Loaded:
 
 def _load_benchmarks(
     config: PipelineConfig,
+    *,
     model: SourceModel,
     wanted: tuple[Benchmark, ...],
     imatrices: tuple[SourceImatrix, ...],
     read: ReadText,
-    *,
     chat: ChatSettings,
     compare_texts: bool,
     use_gpu: bool,
