@@ -137,3 +137,13 @@ def test_shares_by_source_cover_at_small_n() -> None:
         assert isinstance(interval, Interval)
         covered += interval.low <= 0.8 <= interval.high
     assert 0.93 <= covered / 1000 <= 0.98
+
+
+def test_one_source_says_nothing_about_a_share_and_many_sources_give_their_own_interval() -> None:
+    one = clustered_mean_interval(np.array([0.0, 1.0]), np.array(["a", "a"]), proportion=True)
+    assert one == Interval(0.0, 1.0, "score_range")
+    # 200 sources of 5 items each, half of them right: SE = sqrt(.25/199), so ±t(199)·.0354 = ±.0699.
+    means, sources = np.repeat([0.0, 1.0], 500), np.repeat(np.arange(200), 5)
+    found = clustered_mean_interval(means, sources, proportion=True)
+    assert isinstance(found, Interval)
+    assert (found.low, found.high) == pytest.approx((0.4301, 0.5699), abs=1e-4)

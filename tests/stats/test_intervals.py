@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from stats.intervals import Interval, fixed_benchmark_interval, mean_interval, t_interval, t_quantile, wilson
+from stats.intervals import (
+    Interval,
+    all_equal,
+    fixed_benchmark_interval,
+    mean_interval,
+    t_interval,
+    t_quantile,
+    wilson,
+)
 from stats.reasons import Reason
 
 shares = st.integers(1, 6).flatmap(lambda runs: st.integers(0, runs).map(lambda right: right / runs))
@@ -191,3 +199,8 @@ def test_an_item_with_one_repeat_takes_the_variance_of_the_others() -> None:
     # SE = sqrt(.25 + .25 + .5)/3 = 1/3, df 2.
     assert isinstance(interval, Interval)
     assert interval.high - interval.low == pytest.approx(2 * 4.302653 / 3, abs=1e-5)
+
+
+def test_values_without_spread_are_equal_and_so_are_none_at_all() -> None:
+    assert all_equal(np.array([])) and all_equal(np.array([0.1 + 0.2, 0.3]))
+    assert not all_equal(np.array([0.3, 0.3001]))

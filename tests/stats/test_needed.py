@@ -100,3 +100,11 @@ def test_following_the_upper_number_decides_in_70_to_90_percent(n: int, flipped:
     assert 0.70 <= high <= 0.92
     assert 0.3 <= low <= 0.7
     assert t_quantile(n - 1) > Z
+
+
+def test_few_chunks_plan_for_a_larger_variance_than_they_showed() -> None:
+    # The mean of the variances that fit 33 chunks is 32/30 of what they showed.
+    few = Seen(0.0, 0.03, 33, 33, 1.0, MARGIN, False)
+    found, known = items_to_decide(few), items_to_decide(replace(few, n_units=10**9))
+    assert isinstance(found, Range) and isinstance(known, Range)
+    assert found.high == pytest.approx(known.high * 32 / 30, rel=0.02)

@@ -298,3 +298,10 @@ def test_sign_flips_keep_their_level() -> None:
         strata = _strata([first, second], sources=[np.arange(300), np.arange(150)])
         p_values.append(pooled_sign_flips(strata, rng).p_value)
     assert np.mean(np.array(p_values) < 0.05) <= 0.065
+
+
+def test_a_benchmark_without_an_interval_leaves_the_mean_without_one() -> None:
+    strata = [Stratum(0.5, np.array([0.1, -0.1, 0.2]), np.arange(3)), Stratum(0.5, np.array([0.4]), np.array([3]))]
+    found = pooled_difference(strata, [Interval(-0.3, 0.4, "t"), Reason.ONE_ITEM])
+    assert found.difference == pytest.approx((0.2 / 3 + 0.4) / 2)
+    assert (found.interval, found.n_items) == (Reason.NO_INTERVAL, 4)

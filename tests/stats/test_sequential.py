@@ -262,3 +262,8 @@ def test_the_sequence_of_a_mean_stays_on_its_scale() -> None:
     found = mean_sequence(np.array([1.0] * 30 + [0.0] * 10))
     assert 0.0 <= found.low < 0.75 < found.high <= 1.0
     assert mean_sequence(np.ones(50)).high == 1.0
+
+
+def test_no_loss_shows_where_guessing_leaves_no_room_for_it() -> None:
+    ones = np.ones(50)
+    assert not Guards(ones, ones, ones, ones, chance=0.5).hold(50, 0.5, 0.0).any()
