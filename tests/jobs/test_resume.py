@@ -100,6 +100,7 @@ def test_the_same_command_continues_after_the_driver_was_killed(models: Path, un
     assert findings(output) == findings(unbroken)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_block_is_done_again(models: Path, unbroken: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     process = start("evaluate", *options(models, output))

@@ -52,6 +52,7 @@ def cells(output: Path) -> dict[str, int]:
     return {key["benchmark"]: key["key"]["layout"]["n_ctx"] for key in keys}
 
 
+@pytest.mark.slow
 def test_a_cache_without_room_is_halved_and_stays_smaller(tiny_model: Path, without_room: Path, tmp_path: Path) -> None:
     assert evaluate(tiny_model, tmp_path / "elsewhere" / "free").code == 0
     free = cells(tmp_path / "elsewhere" / "free")

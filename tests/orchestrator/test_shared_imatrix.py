@@ -176,6 +176,7 @@ def test_a_killed_run_continues_with_the_groups_that_are_not_saved(tiny: Path, s
     assert matrix_bytes(plan) == matrix_of_one_process(plan, storage)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_group_is_collected_again(tiny: Path, storage: Path) -> None:
     request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)
@@ -191,6 +192,7 @@ def test_a_worker_that_dies_is_replaced_and_its_group_is_collected_again(tiny: P
     assert groups_done(plan) == []
 
 
+@pytest.mark.slow
 def test_a_matrix_that_cannot_be_collected_fails_once_with_the_reason(tmp_path: Path, storage: Path) -> None:
     model = write_tiny_model(tmp_path / "broken.gguf")
     request = request_for(model, storage, n_groups=40)
