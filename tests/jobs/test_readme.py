@@ -152,9 +152,7 @@ def test_the_calibration_mix_is_taken(folder: Path) -> None:
         (folder / name).write_text((folder / "text.txt").read_text(encoding="utf-8"), encoding="utf-8")
     words = ["--model", "my-model-F16.gguf", "--output", "mine.gguf", "--calibration", "mine.yaml"]
     run(folder, [".venv/bin/python", "-m", "jobs.collect_imatrix", *words, "--dataset-size", "5120"])
-    assert "attn_q" in run(
-        folder, [".venv/bin/python", "-m", "jobs.collect_imatrix", "--show-statistics", "mine.gguf"]
-    )
+    assert "attn_q" in run(folder, [".venv/bin/python", "-m", "jobs.collect_imatrix", "--show-statistics", "mine.gguf"])
 
 
 def test_the_recipes_are_made(folder: Path) -> None:
