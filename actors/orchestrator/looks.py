@@ -8,7 +8,7 @@ disturb each other, and a restart adds nothing. `reporting.analysis.looks` says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 from actors.orchestrator.early_stop import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
 from actors.store import RunDirectory, content_hash, exists, read_object, write_json
-from conf.schema import PipelineConfig, Statistics
-from conf.tiers import resolve_tiers
+from conf.schema import PipelineConfig
+from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.looks import Histories, History, Look
 from reporting.analysis.rules import SCORE, TIER, rule_changes
 
@@ -112,6 +112,7 @@ def _evaluations(plan: Plan, config: PipelineConfig) -> Iterator[tuple[str, str,
     """Yield arm, benchmark, hash of the comparison, and the evaluation as it begins now."""
     directories = {(one.arm, one.benchmark): one for one in plan.directories}
     time = datetime.now(UTC).isoformat()
+    tiers = resolve_tiers(config.statistics, [asdict(one.spec) for one in plan.benchmarks[plan.models[0].name]])
     for directory in plan.directories:
         arm = plan.arm(directory.arm)
         reference = directories.get((arm.reference or "", directory.benchmark))
@@ -120,11 +121,11 @@ def _evaluations(plan: Plan, config: PipelineConfig) -> Iterator[tuple[str, str,
                 directory.arm,
                 directory.benchmark,
                 content_hash({"arm": directory.key, "reference": reference.key}),
-                _evaluation(plan, config, directory, time),
+                _evaluation(plan, config, directory, time, _tier(directory.benchmark, tiers)),
             )
 
 
-def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory, time: str) -> Look:
+def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory, time: str, tier: str) -> Look:
     benchmark = plan.benchmark(plan.arm(directory.arm).model, directory.benchmark)
     total = benchmark.data.n_items_total
     settings = config.statistics
@@ -139,13 +140,12 @@ def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory,
         pipeline_id=plan.pipeline_id,
         finished=False,
         score=settings.score_of(benchmark.name, "") or None,
-        tier=_tier(benchmark.name, settings, [asdict(one.spec) for one in plan.benchmarks[plan.models[0].name]]),
+        tier=tier,
     )
 
 
-def _tier(name: str, settings: Statistics, benchmarks: Sequence[Mapping[str, Any]]) -> str:
+def _tier(name: str, tiers: TiersOfRun) -> str:
     """Return the tier of a benchmark. If it is in two, it is the stronger one, which decides."""
-    tiers = resolve_tiers(settings, benchmarks)
     return "each" if name in tiers.each else "pooled" if name in tiers.pooled else "inform"
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from actors.evaluation.benchmarks import arc_challenge
 from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import BadLine, Row, read_rows
+from actors.evaluation.benchmarks.targets import LETTERS
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.orders import Generate, Scorer
 
 MAX_TOKENS = 16
-LETTERS = "ABCDEFGHIJ"
 
 
 def _question_text(one: Science) -> str:
