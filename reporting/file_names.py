@@ -24,6 +24,17 @@ PUBLISH = "publish"
 """The folder with the model card."""
 
 
+def localized(stem: str, lang: str, wanted: str) -> str:
+    """Return the stem of a file in one language: `stem_ja` and `stem_en` if both are wanted, else `stem` itself.
+
+    Args:
+        stem: the file's name without its suffix.
+        lang: the language of this file, `ja` or `en`.
+        wanted: what the user asked for: `ja`, `en` or `both`.
+    """
+    return f"{stem}_{lang}" if wanted == "both" else stem
+
+
 def table(name: str) -> Path:
     """Return the place of a table, relative to the results folder."""
     return Path("report_data") / f"{name}.parquet"

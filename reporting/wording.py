@@ -213,6 +213,35 @@ def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
     return words.say(ja, en, joint)
 
 
+METHODS = {
+    "t": ("t 区間", "Student's t"),
+    "t_clustered": ("出典ごとの t 区間", "Student's t over sources"),
+    "t_series": ("系列の t 区間", "Student's t over a series"),
+    "wilson": ("Wilson", "Wilson"),
+    "wilson_clustered": ("出典ごとの Wilson", "Wilson over sources"),
+    "wilson_gains_losses": ("改善と悪化の Wilson", "Wilson of gains and losses"),
+    "score_range": ("得点の全範囲", "whole range of scores"),
+    "square_and_add": ("区間の二乗和", "squares of intervals added"),
+    "betting": ("信頼系列(betting)", "betting sequence"),
+    "sign_flip_exact": ("正確な符号反転検定", "exact sign-flip test"),
+    "sign_flip_monte_carlo": ("モンテカルロ符号反転検定", "Monte Carlo sign-flip test"),
+}
+"""Code of the method of an interval or of a test -> its name in Japanese and English."""
+_TRANSFORMED = {"exp_": ("{}の指数", "exponential of {}"), "sqrt_": ("{}の平方根", "square root of {}")}
+"""Start of the code of an interval whose ends were transformed -> how its name is made from the name of the rest."""
+
+
+def method_title(words: Words, code: str | None) -> str:
+    """Return the name of the method of an interval or of a test; a dash for null. An unknown code stays as it is."""
+    if code is None:
+        return DASH
+    for start, forms in _TRANSFORMED.items():
+        if code.startswith(start) and code.removeprefix(start) in METHODS:
+            ja, en = METHODS[code.removeprefix(start)]
+            return words.say(forms[0].format(ja), forms[1].format(en))
+    return words.say(*METHODS.get(code, (code, code)))
+
+
 _VERDICTS = {
     "no_worse": ("許容内", "no worse"),
     "worse": ("劣化あり", "worse"),
