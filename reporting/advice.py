@@ -51,7 +51,7 @@ def worse_arms(comparison: Mapping[str, Any], comparisons: Sequence[Mapping[str,
     return found
 
 
-def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
+def advice(words: Words, worse: Worse) -> str:
     """Return one sentence: what was measured, and what to try."""
     names = ", ".join(worse.benchmarks)
     if worse.made_here:
@@ -65,14 +65,12 @@ def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
         return words.say(
             f"{worse.arm} は {names} で {worse.reference} から許容幅を超えて低下した。{ja}。",
             f"{worse.arm} loses more than the margin against {worse.reference} on {names}: {en}.",
-            joint,
         )
     return words.say(
         f"{worse.arm} は {names} で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
         f"問題を増やすか、{ja}。",
         f"{worse.arm} loses against {worse.reference} on {names}, and whether it loses more than the margin is open:"
         f" evaluate more items, or {en}.",
-        joint,
     )
 
 

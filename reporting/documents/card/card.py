@@ -133,7 +133,7 @@ def _files_table(findings: Findings, words: Words, files: Sequence[PublishedFile
         (header(words, "bits_per_weight"), True),
         (header(words, "imatrix"), False),
         (header(words, "verdict"), False),
-        (words.say("用途の目安", "Use it for", "\n"), False),
+        (words.say("用途の目安", "Use it for"), False),
     ]
     verdicts = _verdicts(findings)
     rows = [
@@ -160,28 +160,25 @@ def _verdict_cell(words: Words, row: Json | None) -> str:
     """Return the verdict, and below it the number of unscored records if there are any."""
     if row is None:
         return DASH
-    text, unscored = verdict_word(words, row["verdict"], "\n"), row.get("n_unscored")
+    text, unscored = verdict_word(words, row["verdict"]), row.get("n_unscored")
     if not unscored:
         return text
     of = f"{integer(unscored)} / {integer(row['n_records'])}"
-    return f"{text}\n" + words.say(f"採点不能の記録 {of} 件", f"unscored records: {of}", "\n")
+    return f"{text}\n" + words.say(f"採点不能の記録 {of} 件", f"unscored records: {of}")
 
 
 def _recommendation(findings: Findings, words: Words, arm: Json, row: Json) -> str:
     """Return what the evidence allows a file to be used for."""
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     if findings.role(arm) == "reference":
-        return words.say(
-            "比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations", "\n"
-        )
+        return words.say("比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations")
     if any(row["smallest_no_worse"] == arm["name"] for row in selections):
-        return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse", "\n")
+        return words.say("「許容内」と判定された最小のファイル", "the smallest file shown to be no worse")
     on_average = [(row.get("on_average") or {}).get("smallest_no_worse") for row in selections]
     if arm["name"] in on_average and row.get("verdict") != "worse":
         return words.say(
             "平均で「許容内」と判定された最小のファイル(個々のベンチマークは判定保留を含む)",
             "the smallest file shown to be no worse on average; single benchmarks are open",
-            "\n",
         )
     texts = {
         "no_worse": ("低下が許容幅に収まると確認済み", "shown to lose less than the margin"),
@@ -209,7 +206,7 @@ def _recommendation(findings: Findings, words: Words, arm: Json, row: Json) -> s
     }
     verdict = row.get("verdict") or ""
     ground = next((one for one in row.get("grounds", ()) if verdict == "undecided" and one in texts), verdict)
-    return words.say(*texts.get(ground, ("基準との比較なし", "not compared with a reference")), "\n")
+    return words.say(*texts.get(ground, ("基準との比較なし", "not compared with a reference")))
 
 
 def _results_table(findings: Findings, words: Words, model: str) -> Table:

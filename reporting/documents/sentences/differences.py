@@ -12,14 +12,12 @@ from reporting.wording import Words, benchmark_title, difference_scale, metric_t
 
 
 def difference_sentences(findings: Findings, words: Words) -> list[str]:
-    """Return one sentence per arm and benchmark in each wanted language, in the order of the benchmarks."""
+    """Return one sentence per arm and benchmark, in the order of the benchmarks."""
     sentences: list[str] = []
     for benchmark in findings.benchmarks:
         # The noise floor is in the tables.
         rows = [row for row in findings.compared(benchmark["name"]) if not row["arm"].endswith(AA_SUFFIX)]
-        for lang in (Words("ja") if words.ja else None, Words("en") if words.en else None):
-            if lang is not None:
-                sentences += [_sentence(lang, benchmark, row, rows) for row in rows]
+        sentences += [_sentence(words, benchmark, row, rows) for row in rows]
     return sentences
 
 

@@ -17,7 +17,7 @@ def pooled_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     if findings.analysis is None:
         return []

@@ -22,7 +22,7 @@ def verdict_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     if findings.analysis is None:
         return []
@@ -129,7 +129,7 @@ def undecided_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     sentences = []
     for benchmark in findings.benchmarks:

@@ -19,21 +19,21 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "reference"), False),
         (header(words, "verdict"), False),
-        (words.say("劣化あり", "Worse on", "\n"), False),
-        (words.say("判定保留", "Undecided on", "\n"), False),
-        (words.say("許容内", "No worse on", "\n"), False),
-        (words.say("採点不能の記録", "Unscored records", "\n"), True),
+        (words.say("劣化あり", "Worse on"), False),
+        (words.say("判定保留", "Undecided on"), False),
+        (words.say("許容内", "No worse on"), False),
+        (words.say("採点不能の記録", "Unscored records"), True),
     ]
     verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
     claims = {row["arm"]: row for row in (findings.analysis or {}).get("pooled") or ()}
     if claims:
-        columns.append((words.say("平均では", "On average", "\n"), False))
+        columns.append((words.say("平均では", "On average"), False))
     lists = ("worse_on", "undecided_on", "no_worse_on")
     rows = [
         (
             str(row["arm"]),
             str(row["reference"]),
-            verdict_word(words, row["verdict"], "\n"),
+            verdict_word(words, row["verdict"]),
             *("\n".join(row[name]) or DASH for name in lists),
             _unscored(row),
             *((_on_average(words, claims.get(row["arm"])),) if claims else ()),
@@ -55,7 +55,7 @@ def _on_average(words: Words, claim: Json | None) -> str:
     """Return the verdict on average, and the mean difference with its interval."""
     if claim is None or claim["difference"] is None:
         return DASH
-    verdict = verdict_word(words, claim["verdict"], "\n")
+    verdict = verdict_word(words, claim["verdict"])
     return (
         f"{verdict}\n{RIGHT_OR_WRONG.difference(claim['difference'])}\n{RIGHT_OR_WRONG.signed_interval(claim['ci95'])}"
     )
@@ -65,14 +65,14 @@ def flips_table(findings: Findings, words: Words) -> Table:
     """Return how many answers flipped between right and wrong, and in two runs of the reference."""
     columns = [
         (header(words, "benchmark"), False),
-        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
-        (words.say("n (組)", "n pairs", "\n"), True),
-        (words.say("正 → 誤", "Right → wrong", "\n"), True),
-        (words.say("誤 → 正", "Wrong → right", "\n"), True),
+        (words.say("アーム − 基準", "Arm − reference"), False),
+        (words.say("n (組)", "n pairs"), True),
+        (words.say("正 → 誤", "Right → wrong"), True),
+        (words.say("誤 → 正", "Wrong → right"), True),
         (header(words, "flips"), True),
         (header(words, "noise_floor"), True),
-        (words.say("ノイズフロア超過分", "Above the floor", "\n"), True),
-        (words.say("オッズ比", "Odds ratio", "\n"), True),
+        (words.say("ノイズフロア超過分", "Above the floor"), True),
+        (words.say("オッズ比", "Odds ratio"), True),
     ]
     rows = [
         (
@@ -96,14 +96,14 @@ def divergence_table(findings: Findings, words: Words) -> Table:
     found = {(row["benchmark"], row["arm"], row["metric"]): row for row in known}
     classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
     columns = [
-        (words.say("テキスト", "Text", "\n"), False),
+        (words.say("テキスト", "Text"), False),
         (header(words, "arm"), False),
-        (words.say("トークン数", "Tokens", "\n"), True),
-        (words.say("平均 KLD", "Mean KLD", "\n"), True),
-        (words.say("PPL の比", "PPL ratio", "\n"), True),
-        (words.say("最尤トークンの一致率", "Same top token", "\n"), True),
+        (words.say("トークン数", "Tokens"), True),
+        (words.say("平均 KLD", "Mean KLD"), True),
+        (words.say("PPL の比", "PPL ratio"), True),
+        (words.say("最尤トークンの一致率", "Same top token"), True),
         ("Δp RMS", True),
-        *((words.say(*_CLASSES[name], "\n"), True) for name in classes),
+        *((words.say(*_CLASSES[name]), True) for name in classes),
     ]
     rows = [
         (
