@@ -40,6 +40,7 @@ from jobs._runner import carry_out, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.escape import hanging, one_line
+from reporting.file_names import in_languages
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -193,7 +194,9 @@ def closing(request: Request, finished: Finished) -> str:
     lines += [f"Notice: {hanging(notice)}" for notice in finished.notices]
     lines += [f"FAILED {hanging(failure['unit'])}: {hanging(failure['error'])}" for failure in finished.failures]
     lines.append("Where to look:")
-    for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
+    documents = (run.report.with_suffix(".html"), run.scorecard, run.report, run.methodology)
+    shown = [path for one in documents for path in in_languages(one, request.config.lang)]
+    for path in (*shown, run.charts, run.comparison):
         if exists(path):
             lines.append(f"  {path}")
     lines.append(f"  {_where_mlflow_is(request)}")

@@ -11,11 +11,11 @@ from reporting.documents.answers import ComparedAnswers, answers_to_compare
 from reporting.documents.figures import Figure, figures_of
 from reporting.documents.grid_section import GridSection, grid_sections
 from reporting.documents.references import Reference, references_of
-from reporting.documents.sentences.differences import count_intervals, difference_sentences
+from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_sentences
-from reporting.documents.sentences.verdicts import undecided_sentences, verdict_sentences
+from reporting.documents.sentences.verdicts import undecided_sentences, verdict_notes, verdict_sentences
 from reporting.documents.tables import results
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
@@ -23,9 +23,10 @@ from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
-from reporting.documents.tables.verdicts import divergence_table, flips_table, verdicts_table
+from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
+from reporting.verdict_box import VerdictBox, verdict_boxes
 from reporting.wording import Words, benchmark_title, metric_title
 from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
@@ -53,6 +54,8 @@ class View:
 
     words: Words
     comparison: Json
+    boxes: tuple[VerdictBox, ...]
+    """One per reference: which file to take, what each one costs, what is undecided. None without verdicts."""
     models: Table
     arms: Table
     budgets: Table
@@ -63,8 +66,6 @@ class View:
     unscored: Table
     settings: Table
     versions: Table
-    differences: tuple[str, ...]
-    """One sentence per arm and benchmark."""
     advice: tuple[str, ...]
     """What to try: one sentence per arm that is measurably worse than its reference."""
     n_intervals: int
@@ -79,6 +80,8 @@ class View:
     compared_answers: tuple[ComparedAnswers, ...]
     verdicts: tuple[str, ...]
     """The verdict of each arm, and the smallest arm that may be shipped."""
+    verdict_notes: tuple[str, ...]
+    """What box and table of the verdicts do not say."""
     undecided: tuple[str, ...]
     """What could not be decided, and what would decide it."""
     early_stop: tuple[str, ...]
@@ -89,6 +92,7 @@ class View:
     """The margins that were changed after the evaluation had begun."""
     early_stop_table: Table
     verdicts_table: Table
+    undecided_table: Table
     flips: Table
     divergence: Table
     lengths: Table
@@ -155,6 +159,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
     return View(
         words=words,
         comparison=findings.comparison,
+        boxes=verdict_boxes(findings.comparison, findings.analysis, words),
         models=results.models_table(findings, words),
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
@@ -164,7 +169,6 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         unscored=results.unscored_table(findings, words),
         settings=results.settings_table(findings, words),
         versions=results.versions_table(findings, words),
-        differences=tuple(difference_sentences(findings, words)),
         advice=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
@@ -173,12 +177,14 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         grids=grid_sections(findings, words),
         compared_answers=tuple(answers_to_compare(findings, words)),
         verdicts=(*verdict_sentences(findings, words), *pooled_sentences(findings, words)),
+        verdict_notes=(*verdict_notes(findings, words), *pooled_sentences(findings, words)),
         undecided=tuple(undecided_sentences(findings, words)),
         early_stop=tuple(early_stop_sentences(findings, words)),
         looks=tuple(look_sentences(findings, words)),
         rule_changes=tuple(rule_sentences(findings, words)),
         early_stop_table=early_stop_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
+        undecided_table=undecided_table(findings, words),
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),

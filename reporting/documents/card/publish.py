@@ -50,8 +50,8 @@ def publish(findings: Findings, view: View, run_dir: Path, charts_dir: Path, fol
         own.mkdir(parents=True, exist_ok=True)
         paths += _link_all(_sources(findings, files, run_dir), own, notices)
         for figure in view.figures:
-            target = own / "charts" / f"{figure.name}.png"
-            write_bytes(target, (charts_dir / f"{figure.name}.png").read_bytes())
+            target = own / "charts" / f"{figure.stem}.png"
+            write_bytes(target, (charts_dir / f"{figure.stem}.png").read_bytes())
             paths.append(target)
         write_text(own / CARD, card_markdown(findings, view, model, files))
         paths.append(own / CARD)

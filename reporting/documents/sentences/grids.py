@@ -20,8 +20,8 @@ def grid_captions(findings: Findings, words: Words) -> dict[str, str]:
         f"{PREFIX}{benchmark['name']}": words.say(
             f"重要度行列の効果、{benchmark_title(words, benchmark)}。左: 型と行列ごとの値。線は基準との対応のある差の"
             "95%信頼区間、破線は基準。右: 行列どうしの差(型の平均)。",
-            f"Effect of the importance matrix, {benchmark_title(words, benchmark)}. Left: each recipe with each matrix; "
-            "bars are 95% intervals of the paired difference from the reference (dashed). Right: differences between "
+            f"Effect of the importance matrix, {benchmark_title(words, benchmark)}. Left: each recipe with each matrix;"
+            " bars are 95% intervals of the paired difference from the reference (dashed). Right: differences between "
             "every two matrices, averaged over the recipes.",
         )
         for benchmark in _grid_benchmarks(findings)

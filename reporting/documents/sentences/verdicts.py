@@ -33,6 +33,24 @@ def verdict_sentences(findings: Findings, words: Words) -> list[str]:
     return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]
 
 
+def verdict_notes(findings: Findings, words: Words) -> list[str]:
+    """Return what the verdict box and the table of verdicts do not say: small losses, how the smallest arm was found,
+    and arms out of order.
+    """
+    if findings.analysis is None:
+        return []
+    sentences = [
+        words.say(
+            f"{row['arm']}: {_listed(words, within)} では、許容幅に収まる低下が確認された。",
+            f"{row['arm']}: a loss within the margin was shown on {_listed(words, within)}.",
+        )
+        for row in findings.analysis.get("verdicts", [])
+        if (within := [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]])
+    ]
+    sentences += [_selection_sentence(words, row) for row in findings.analysis.get("selections", [])]
+    return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]
+
+
 def _group_equal(verdicts: Sequence[Json]) -> list[list[Json]]:
     """Group the rows that differ only in the arm. Groups keep the order of their first rows."""
     groups: dict[str, list[Json]] = {}

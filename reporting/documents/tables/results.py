@@ -22,6 +22,7 @@ from reporting.wording import (
     difference_scale,
     header,
     integer,
+    method_title,
     metric_title,
     number,
     probability,
@@ -186,11 +187,11 @@ def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]
 
     return (
         str(row["arm"]),
-        str(row["metric"]),
+        metric_title(words, row["metric"]),
         integer(row["n_items"]),
         cell("mean"),
         scale.interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95"),
-        row["ci_method"] or DASH,
+        method_title(words, row["ci_method"]),
         cell("sigma_items"),
         cell("sigma_runs"),
         cell("error_bar_runs"),
@@ -222,7 +223,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             scale.difference(row["difference"]) + _mark(row),
             scale.signed_interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95"),
             f"{probability(row['p_value'])} ({probability(row.get('p_adjusted'))})",
-            f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
+            f"{method_title(words, row['ci_method'])}\n{method_title(words, row['test'])}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
             else dash_with_reason(words, row, "cohens_d"),

@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.documents.phrases import code_in_words, count_with_unscored
 from reporting.documents.tables.results import Table, make_table
-from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, verdict_word
+from reporting.results_folder import Findings, Json, unscored_of
+from reporting.wording import (
+    DASH,
+    RIGHT_OR_WRONG,
+    Words,
+    difference_scale,
+    header,
+    integer,
+    number,
+    verdict_word,
+)
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
@@ -41,6 +51,40 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         for row in verdicts
         if not row["arm"].endswith(AA_SUFFIX)
     ]
+    return make_table(columns, rows)
+
+
+def undecided_table(findings: Findings, words: Words) -> Table:
+    """Return one row per undecided comparison: why it is open, the smallest loss that it can detect, what decides."""
+    columns = [
+        (header(words, "benchmark"), False),
+        (header(words, "arm"), False),
+        (words.say("n (組)", "n pairs"), True),
+        (header(words, "margin"), True),
+        (words.say("理由", "Why"), False),
+        (words.say("検出できる最小の低下", "Smallest loss it can detect"), True),
+        (words.say("必要な問題数(五分五分)", "Items to decide (even chances)"), True),
+        (words.say("必要な問題数(80%)", "Items to decide (80%)"), True),
+    ]
+    rows = []
+    for benchmark in findings.benchmarks:
+        compared = findings.compared(benchmark["name"])
+        for row in compared:
+            if row.get("verdict") != "undecided" or row["arm"].endswith(AA_SUFFIX):
+                continue
+            scale = difference_scale(compared)
+            even, likely = row.get("items_to_decide_range") or (row.get("items_to_decide"),) * 2
+            cells = (
+                str(benchmark["name"]),
+                str(row["arm"]),
+                count_with_unscored(words, row["n_items"], unscored_of(row)),
+                scale.difference(row.get("margin")).removeprefix("+"),
+                "\n".join(code_in_words(words, code) for code in row.get("verdict_grounds") or ["no_margin"]),
+                scale.difference(row.get("detectable_drop")).removeprefix("+"),
+                integer(even),
+                integer(likely),
+            )
+            rows.append(cells)
     return make_table(columns, rows)
 
 
