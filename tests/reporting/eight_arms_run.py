@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from conf.files import write_json
 from reporting.analysis.results import Results, build_results
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
+from tests.reporting.results_folder import write_questions
 from tests.reporting.sample_run import SampleRun, sample_run
 
 MODEL = "Fictional-Ja-8B-Instruct"
@@ -132,6 +133,7 @@ def write_eight_arms(run_dir: Path) -> Path:
     (folder / "report_data").mkdir()
     for name, table in (results.tables | {"importance": _importance(), "losses": _losses()}).items():
         table.write_parquet(folder / "report_data" / f"{name}.parquet")
+    write_questions(folder)
     return folder / "quantization_comparison.json"
 
 

@@ -36,7 +36,8 @@ def report_html(view: View, methodology: str, charts_dir: Path) -> str:
     Args:
         view: the findings.
         methodology: the methodology in Markdown. HTML in it is shown as text.
-        charts_dir: the folder of the charts: `<stem>.svg` or `<stem>.png`, and `<stem>.vl.json` if the page can draw it.
+        charts_dir: the folder of the charts: `<stem>.svg` or `<stem>.png`, and `<stem>.vl.json` if the page can
+            draw it.
     """
     specs = _specifications(view, charts_dir)
     ids = {stem: f"spec-{place}" for place, stem in enumerate(specs, 1)}
