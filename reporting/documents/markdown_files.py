@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import markdown
 from markupsafe import Markup
 
 from reporting.documents.engine import markdown_environment
-from reporting.documents.tables.box import box_table
 from reporting.documents.view import View
 
 
@@ -38,11 +35,7 @@ def to_html(text: str) -> Markup:
 
 
 def _rendered(template: str, view: View) -> str:
-    text = (
-        markdown_environment()
-        .get_template(template)
-        .render(v=view, w=view.words, box_table=functools.partial(box_table, view.words))
-    )
+    text = markdown_environment().get_template(template).render(v=view, w=view.words)
     lines = [line.rstrip() for line in text.strip().split("\n")]
     # Conditional blocks of templates leave several empty lines in a row.
     kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]

@@ -14,9 +14,10 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
-from reporting.documents.sentences.pooled import pooled_sentences
+from reporting.documents.sentences.pooled import pooled_notes, pooled_sentences
 from reporting.documents.sentences.verdicts import undecided_sentences, verdict_notes, verdict_sentences
 from reporting.documents.tables import results
+from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
@@ -56,6 +57,10 @@ class View:
     comparison: Json
     boxes: tuple[VerdictBox, ...]
     """One per reference: which file to take, what each one costs, what is undecided. None without verdicts."""
+    box_tables: tuple[Table, ...]
+    """The table of each box."""
+    box_notes: tuple[tuple[str, ...], ...]
+    """What stands below the table of each box."""
     models: Table
     arms: Table
     budgets: Table
@@ -155,11 +160,14 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
     figures, importance_figures, absent = figures_of(findings, words, charts_dir, wanted or words.lang)
     notices = [*findings.comparison["notices"], *findings.notices]
     notices += [f"{name}.png is missing, so its figure is left out; jobs.visualize draws it." for name in absent]
+    boxes = verdict_boxes(findings.comparison, findings.analysis, words)
     n_intervals, n_excluding_zero = count_intervals(findings)
     return View(
         words=words,
         comparison=findings.comparison,
-        boxes=verdict_boxes(findings.comparison, findings.analysis, words),
+        boxes=boxes,
+        box_tables=tuple(box_table(words, box) for box in boxes),
+        box_notes=tuple(box_notes(words, box) for box in boxes),
         models=results.models_table(findings, words),
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
@@ -177,7 +185,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         grids=grid_sections(findings, words),
         compared_answers=tuple(answers_to_compare(findings, words)),
         verdicts=(*verdict_sentences(findings, words), *pooled_sentences(findings, words)),
-        verdict_notes=(*verdict_notes(findings, words), *pooled_sentences(findings, words)),
+        verdict_notes=(*verdict_notes(findings, words), *pooled_notes(findings, words)),
         undecided=tuple(undecided_sentences(findings, words)),
         early_stop=tuple(early_stop_sentences(findings, words)),
         looks=tuple(look_sentences(findings, words)),

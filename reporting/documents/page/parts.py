@@ -16,10 +16,10 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
+from reporting.documents.tables.sort_value import sort_value
+
 _STASHED = re.compile("\x02[^\x03]*\x03")
 """What python-markdown puts in the place of a line break or a character reference, until the page is written."""
-_NUMBER = re.compile(r"[<>≈]?\s*([+−-]?)(\d[\d,]*(?:\.\d+)?(?:e[+−-]?\d+)?)(?:\s?([KMGT]iB))?")
-_UNITS = {"KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3, "TiB": 1024.0**4}
 _CHARTS = PurePosixPath("../charts")
 _AFTER_INLINE = 15
 """Texts within lines are read with priority 20."""
@@ -46,19 +46,6 @@ class PartsOfPage(Extension):
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (python-markdown calls it by this name)
         """Register the change of the tree."""
         md.treeprocessors.register(_Parts(md, self._pictures), "parts_of_page", _AFTER_INLINE)
-
-
-def sort_value(text: str) -> float | None:
-    """Return the number that a cell begins with, in bytes if it is a size; None if it begins with something else.
-
-    `17.5% [8.7, 32.2]` is 17.5, `< 0.001` is 0.001, `180 / 211` is 180, and a dash is None.
-    """
-    match = _NUMBER.match(_STASHED.sub("", text).strip())
-    if match is None:
-        return None
-    sign, digits, unit = match.groups()
-    value = float(digits.replace(",", "").replace("−", "-")) * _UNITS.get(unit, 1.0)
-    return -value if sign in ("−", "-") else value
 
 
 class _Parts(Treeprocessor):
@@ -104,6 +91,6 @@ def _make_sortable(table: Element) -> None:
     table.set("class", "sortable")
     for row in rows:
         for cell in row:
-            value = sort_value(cell.text or "") if cell.get("align") == "right" else None
+            value = sort_value(_STASHED.sub("", cell.text or "")) if cell.get("align") == "right" else None
             if value is not None:
                 cell.set("data-value", repr(value))

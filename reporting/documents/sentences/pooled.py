@@ -31,6 +31,32 @@ def pooled_sentences(findings: Findings, words: Words) -> list[str]:
     return sentences
 
 
+def pooled_notes(findings: Findings, words: Words) -> list[str]:
+    """Return what the table of verdicts does not say about the claim on average."""
+    analysis = findings.analysis or {}
+    claims = analysis.get("pooled") or []
+    if findings.analysis is None:
+        return []
+    tiers = analysis.get("tiers") or {"pooled": {}, "inform": []}
+    sentences = _tier_sentences(words, tiers, claims)
+    made = next((row for row in claims if row["difference"] is not None), None)
+    if made is not None:
+        over, margin = _listed(words, _with_weights(made, list(tiers["pooled"]))), made["margin"]
+        allowed = RIGHT_OR_WRONG.difference(margin).removeprefix("+")
+        sentences.append(
+            words.say(
+                f"「平均では」は {over} の平均についての判定である(許容幅 {allowed})。"
+                "個々のベンチマークについては何も言えない。",
+                f'"On average" is the claim over {over} (margin {allowed}). It says nothing about a single benchmark.',
+            )
+        )
+    sentences += [
+        _claim_sentence(words, findings, row, list(tiers["pooled"])) for row in claims if row["difference"] is None
+    ]
+    selections = analysis.get("selections", []) if claims else []
+    return sentences + [_selection_sentence(words, row) for row in selections if row.get("on_average")]
+
+
 def _tier_sentences(words: Words, tiers: Json, claims: Sequence[Json]) -> list[str]:
     found = []
     if tiers["inform"]:
