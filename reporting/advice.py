@@ -12,7 +12,7 @@ difference lies on the worse side of 0, and whether it exceeds the margin is ope
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reporting.wording import Words
@@ -20,13 +20,13 @@ from reporting.wording import Words
 
 @dataclass(frozen=True)
 class Worse:
-    """An arm, and the benchmarks on which it loses against its reference."""
+    """Arms that lose against their reference on the same benchmarks, so that the same advice is given."""
 
-    arm: str
+    arms: tuple[str, ...]
     reference: str
     benchmarks: tuple[str, ...]
     made_here: bool
-    """False if the arm is a file that was given: it can only be replaced by another file."""
+    """False if the arms are files that were given: they can only be replaced by other files."""
     beyond: bool = False
     """Whether the loss is shown to exceed the margin. False: whether it does is open."""
     on_average: bool = False
@@ -34,7 +34,7 @@ class Worse:
 
 
 def worse_arms(comparison: Mapping[str, Any], analysis: Mapping[str, Any] | None) -> list[Worse]:
-    """Return the arms that lose, in the order of the arms. Controls are left out: they are only for comparison.
+    """Return the arms that lose, in their order. Controls are left out: they are only for comparison.
 
     Args:
         comparison: `quantization_comparison.json`.
@@ -52,14 +52,22 @@ def worse_arms(comparison: Mapping[str, Any], analysis: Mapping[str, Any] | None
             found.append(_by_verdict(judged[arm["name"]], analysis, made_here))
         elif not judged:
             found.append(_by_intervals(arm["name"], comparison, analysis["comparisons"], made_here))
-    return [one for one in found if one is not None]
+    together: dict[Worse, list[str]] = {}
+    for one in found:
+        if one is not None:
+            together.setdefault(replace(one, arms=()), []).extend(one.arms)
+    return [replace(one, arms=tuple(arms)) for one, arms in together.items()]
 
 
 def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
     """Return one sentence: what was measured, and what to try."""
+    arms_ja, arms_en = "、".join(worse.arms), ", ".join(worse.arms)
+    lose = "loses" if len(worse.arms) == 1 else "lose"
     names_ja, names_en = "、".join(worse.benchmarks), ", ".join(worse.benchmarks)
     on_ja, on_en = (
-        (f"{names_ja} の平均", f"on average over {names_en}") if worse.on_average else (f"{names_ja} ", f"on {names_en}")
+        (f"{names_ja} の平均", f"on average over {names_en}")
+        if worse.on_average
+        else (f"{names_ja} ", f"on {names_en}")
     )
     if worse.made_here:
         ja, en = (
@@ -70,14 +78,14 @@ def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
         ja, en = "より大きい型のファイルを試すとよい", "try a file of a larger type"
     if worse.beyond:
         return words.say(
-            f"{worse.arm} は {on_ja}で {worse.reference} から許容幅を超えて低下した。{ja}。",
-            f"{worse.arm} loses more than the margin against {worse.reference} {on_en}: {en}.",
+            f"{arms_ja} は {on_ja}で {worse.reference} から許容幅を超えて低下した。{ja}。",
+            f"{arms_en} {lose} more than the margin against {worse.reference} {on_en}: {en}.",
             joint,
         )
     return words.say(
-        f"{worse.arm} は {on_ja}で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
+        f"{arms_ja} は {on_ja}で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
         f"問題を増やすか、{ja}。",
-        f"{worse.arm} loses against {worse.reference} {on_en}, and whether it loses more than the margin is open:"
+        f"{arms_en} {lose} against {worse.reference} {on_en}, and whether the loss exceeds the margin is open:"
         f" evaluate more items, or {en}.",
         joint,
     )
@@ -93,13 +101,13 @@ def _by_verdict(row: Mapping[str, Any], analysis: Mapping[str, Any], made_here: 
     """
     if row["verdict"] == "worse":
         if row["worse_on"]:
-            return Worse(row["arm"], row["reference"], tuple(row["worse_on"]), made_here, beyond=True)
+            return Worse((row["arm"],), row["reference"], tuple(row["worse_on"]), made_here, beyond=True)
         pooled = tuple((analysis.get("tiers") or {}).get("pooled", ()))
-        return Worse(row["arm"], row["reference"], pooled, made_here, beyond=True, on_average=True)
+        return Worse((row["arm"],), row["reference"], pooled, made_here, beyond=True, on_average=True)
     # A loss beyond the margin that the arm's verdict does not confirm (p is adjusted over its benchmarks) is open, too.
     shown = tuple(name for name in row["undecided_on"] if name in row.get("loss_shown_on", ())) + tuple(row["worse_on"])
     if row["verdict"] == "undecided" and shown:
-        return Worse(row["arm"], row["reference"], shown, made_here)
+        return Worse((row["arm"],), row["reference"], shown, made_here)
     return None
 
 
@@ -111,7 +119,7 @@ def _by_intervals(
     shown = [row for row in comparisons if row["arm"] == arm and _is_loss(row, higher[row["benchmark"]])]
     if not shown:
         return None
-    return Worse(arm, shown[0]["reference"], tuple(row["benchmark"] for row in shown), made_here)
+    return Worse((arm,), shown[0]["reference"], tuple(row["benchmark"] for row in shown), made_here)
 
 
 def _is_loss(row: Mapping[str, Any], higher_is_better: bool) -> bool:

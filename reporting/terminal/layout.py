@@ -28,7 +28,14 @@ def display_width(text: str) -> int:
 def columns(
     rows: Sequence[Sequence[str]], left: tuple[int, ...], *, folded: bool = False, indent: int = 0
 ) -> list[str]:
-    """Return rows as aligned lines of at most `WIDTH` columns.
+    """Return rows as aligned lines; see `aligned`."""
+    return [line for lines in aligned(rows, left, folded=folded, indent=indent) for line in lines]
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], left: tuple[int, ...], *, folded: bool = False, indent: int = 0
+) -> list[list[str]]:
+    """Return the lines of each row, aligned with those of the others and at most `WIDTH` columns wide.
 
     Args:
         rows: the texts; every row has the same number of columns.
@@ -47,13 +54,19 @@ def columns(
     for row in rows:
         cells = [_padded(row[index], widths[index], at_left=index in left) for index in fixed]
         start = " " * indent + "  ".join(cells)
-        lines += _with_text(start, row[last]) if folded else [start.rstrip()]
+        lines.append(_with_text(start, row[last]) if folded else [start.rstrip()])
     return lines
 
 
 def wrapped(text: str, later: str = "  ") -> str:
     """Return a text with its lines broken at `WIDTH` columns; `later` is put before each line but the first."""
     return "\n".join(fold(text, WIDTH, later))
+
+
+def wrapped_lines(text: str) -> str:
+    """Return a text of several lines, each broken at `WIDTH` columns."""
+    indents = [" " * (len(line) - len(line.lstrip(" ")) + 2) for line in text.split("\n")]
+    return "\n".join(wrapped(line, indent) for line, indent in zip(text.split("\n"), indents, strict=True))
 
 
 def fold(text: str, width: int, later: str = "") -> list[str]:

@@ -39,7 +39,7 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
 def test_without_verdicts_an_arm_loses_if_its_whole_interval_is_on_the_worse_side(
     benchmark: str, interval: list[float] | None, worse: bool
 ) -> None:
-    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if worse else []
+    expected = [Worse(("q4",), "f16", (benchmark,), made_here=True)] if worse else []
     assert worse_arms(COMPARISON, {"comparisons": [against("q4", benchmark, interval)]}) == expected
 
 
@@ -47,18 +47,27 @@ def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
     (worse,) = worse_arms(COMPARISON, {"comparisons": rows})
     text = advice(Words("en"), worse)
-    assert text.startswith("q4 loses against f16 on ppl, asked, and whether it loses more than the margin is open:")
+    assert text.startswith("q4 loses against f16 on ppl, asked, and whether the loss exceeds the margin is open:")
     assert "--protection-level" in text
     assert "--protection-level" in advice(Words("ja"), worse)
 
 
 def test_an_arm_that_is_worse_gets_advice_about_what_its_verdict_comes_from() -> None:
     (found,) = worse_arms(COMPARISON, judged("worse", worse_on=["asked"], undecided_on=["ppl"], loss_shown_on=["ppl"]))
-    assert found == Worse("q4", "f16", ("asked",), made_here=True, beyond=True)
+    assert found == Worse(("q4",), "f16", ("asked",), made_here=True, beyond=True)
     assert advice(Words("en"), found) == (
         "q4 loses more than the margin against f16 on asked: try a larger type, or a higher --protection-level."
     )
     assert advice(Words("ja"), found).startswith("q4 は asked で f16 から許容幅を超えて低下した。")
+
+
+def test_arms_that_lose_on_the_same_benchmarks_share_one_sentence() -> None:
+    analysis = judged("worse", worse_on=["asked"])
+    analysis["verdicts"].append(analysis["verdicts"][0] | {"arm": "q5"})
+    comparison = COMPARISON | {"arms": [*COMPARISON["arms"], {"name": "q5", "method": "q5_k_m"}]}
+    (found,) = worse_arms(comparison, analysis)
+    assert advice(Words("en"), found).startswith("q4, q5 lose more than the margin against f16 on asked:")
+    assert advice(Words("ja"), found).startswith("q4、q5 は asked で f16 から")
 
 
 def test_a_loss_on_average_is_named_as_one() -> None:
@@ -71,9 +80,9 @@ def test_a_loss_on_average_is_named_as_one() -> None:
 
 def test_a_loss_that_may_lie_within_the_margin_is_open() -> None:
     (found,) = worse_arms(COMPARISON, judged("undecided", undecided_on=["asked", "ppl"], loss_shown_on=["ppl"]))
-    assert found == Worse("q4", "f16", ("ppl",), made_here=True)
+    assert found == Worse(("q4",), "f16", ("ppl",), made_here=True)
     (unconfirmed,) = worse_arms(COMPARISON, judged("undecided", worse_on=["asked"]))
-    assert unconfirmed == Worse("q4", "f16", ("asked",), made_here=True)
+    assert unconfirmed == Worse(("q4",), "f16", ("asked",), made_here=True)
 
 
 @pytest.mark.parametrize("verdict", ["no_worse", "undecided"])

@@ -46,6 +46,13 @@ def _many() -> Results:
     on = {"worse_on": names[2:4], "undecided_on": names[:2], "no_worse_on": names[4:]}
     analysis["verdicts"] = [analysis["verdicts"][1] | on | {"arm": arm, "reference": arms[0]} for arm in arms[1:]]
     analysis["pooled"] = [analysis["pooled"][1] | {"arm": arm} for arm in arms[1:]]
+    choice = {
+        "reference": arms[0],
+        "reference_dequantized_from": None,
+        "smallest_no_worse": None,
+        "stopped_at": arms[1],
+    }
+    analysis["selections"] = [analysis["selections"][0] | choice | {"on_average": None}]
     return results
 
 
