@@ -41,6 +41,8 @@ from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.escape import hanging, one_line
 from reporting.file_names import in_languages
+from reporting.terminal.box import verdict_text
+from reporting.terminal.layout import wrapped_lines
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -184,25 +186,33 @@ def _where_mlflow_is(request: Request) -> str:
 
 
 def closing(request: Request, finished: Finished) -> str:
-    """Return what is printed at the end: the table, what failed, and where the files are."""
+    """Return what is printed at the end: the tables, what failed, the verdict, and where the files are.
+
+    The verdict comes last, because a terminal shows the last lines of a job.
+    """
     run = finished.run
-    lines = []
+    parts = []
     if finished.nothing_to_do:
-        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
-    if exists(run.comparison):
-        lines += ["", summary_table(read_json(run.comparison), read_json(run.analysis)), ""]
-    lines += [f"Notice: {hanging(notice)}" for notice in finished.notices]
+        parts.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
+    results = (read_json(run.comparison), read_json(run.analysis)) if exists(run.comparison) else None
+    parts += [summary_table(*results)] if results else []
+    lines = [f"Notice: {hanging(notice)}" for notice in finished.notices]
     lines += [f"FAILED {hanging(failure['unit'])}: {hanging(failure['error'])}" for failure in finished.failures]
-    lines.append("Where to look:")
-    documents = (run.report.with_suffix(".html"), run.scorecard, run.report, run.methodology)
-    shown = [path for one in documents for path in in_languages(one, request.config.lang)]
-    for path in (*shown, run.charts, run.comparison):
-        if exists(path):
-            lines.append(f"  {path}")
-    lines.append(f"  {_where_mlflow_is(request)}")
     if finished.failures:
         lines.append("Run the same command to try again what failed; everything else stays as it is.")
-    return "\n".join(lines)
+    parts.append("\n".join(map(wrapped_lines, lines)))
+    verdict = verdict_text(*results) if results else ""
+    parts.append("\n".join(filter(None, [verdict, *_where_to_look(request, run)])))
+    return "\n\n".join(filter(None, parts))
+
+
+def _where_to_look(request: Request, run: RunDirectory) -> list[str]:
+    """Return the paths of what was made, and where MLflow is."""
+    documents = (run.report.with_suffix(".html"), run.scorecard, run.report, run.methodology)
+    made = [path for one in documents for path in in_languages(one, request.config.lang)]
+    made += [run.charts, run.comparison]
+    shown = [f"  {path.relative_to(run.root)}" for path in made if exists(path)]
+    return [f"Where to look, in {run.root}:" if shown else "Where to look:", *shown, f"  {_where_mlflow_is(request)}"]
 
 
 def describe_plan(plan: Plan, config: PipelineConfig) -> str:
