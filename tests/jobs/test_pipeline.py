@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reporting.file_names import in_languages
 from reporting.validate import validate
 from tests.jobs.conftest import Done
 from tests.jobs.running import fingerprints, records, run, small_pipeline
@@ -22,6 +23,11 @@ def test_the_run_directory_is_complete(done: Done) -> None:
         "manifest.json",
         "evaluation_results/quantization_comparison.json",
         "evaluation_results/statistical_analysis.json",
+        "publish/README.md",
+        "publish/charts/quantization_performance_en.png",
+        "evaluation_results/report_data/questions.parquet",
+    ]
+    in_each_language = (
         "charts/quantization_performance.png",
         "charts/quantization_performance.svg",
         "charts/quantization_efficiency.png",
@@ -31,9 +37,8 @@ def test_the_run_directory_is_complete(done: Done) -> None:
         "reports/quantization_analysis_report.md",
         "reports/quantization_analysis_report.html",
         "scorecards/quantization_evaluation.pdf",
-        "publish/README.md",
-        "publish/charts/quantization_performance.png",
-    ]
+    )
+    expected += [str(path) for name in in_each_language for path in in_languages(Path(name), "both")]
     assert [name for name in expected if not (done.run_dir / name).is_file()] == []
     assert len(list(done.run_dir.glob("artifacts/*/tiny-*.gguf"))) == 2
     assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
@@ -44,8 +49,8 @@ def test_the_run_directory_is_complete(done: Done) -> None:
 
 
 def test_the_report_has_the_chart_of_the_imatrix(done: Done) -> None:
-    report = (done.run_dir / "reports/quantization_analysis_report.md").read_text(encoding="utf-8")
-    assert "(../charts/importance_default.png)" in report
+    report = (done.run_dir / "reports/quantization_analysis_report_ja.md").read_text(encoding="utf-8")
+    assert "(../charts/importance_default_ja.png)" in report
 
 
 def test_results_match_their_published_schemas(done: Done) -> None:
