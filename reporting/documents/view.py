@@ -28,7 +28,7 @@ from reporting.documents.tables.verdicts import divergence_table, flips_table, u
 from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox, verdict_boxes
-from reporting.wording import Words, benchmark_title, metric_title
+from reporting.wording import Words, benchmark_title, method_title, metric_title
 from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
@@ -108,6 +108,8 @@ class View:
     """True if the results also have intervals for a fixed set of items."""
     permutation: Json | None
     """`draws` and `seed` of the sign-flip tests; None if the analysis does not have them."""
+    methods: tuple[tuple[str, str], ...]
+    """Names and codes of the methods of intervals and tests that the tables name."""
     margins: Json | None
     """The margins of the verdicts; None if the analysis does not have them."""
     rules_fixed: bool | None
@@ -200,12 +202,19 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
+        methods=_methods(findings, words),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
         rules_fixed=None if findings.analysis is None else findings.analysis.get("rules_fixed"),
         pooled=bool(findings.analysis and findings.analysis.get("pooled")),
         has_scores=bool((findings.analysis or {}).get("score_comparisons")),
         fixed_benchmark_interval=any(row.get("ci95_fixed_benchmark") for row in findings.comparison["results"]),
     )
+
+
+def _methods(findings: Findings, words: Words) -> tuple[tuple[str, str], ...]:
+    rows = [*findings.comparison["results"], *findings.comparisons]
+    codes = dict.fromkeys(row[name] for name in ("ci_method", "test") for row in rows if row.get(name))
+    return tuple((method_title(words, code), code) for code in codes)
 
 
 def _benchmark_tables(findings: Findings, words: Words, benchmark: Json) -> BenchmarkTables:

@@ -35,10 +35,11 @@ def box_notes(words: Words, box: VerdictBox) -> tuple[str, ...]:
     Those are losses on single benchmarks of which the table shows only the average.
     """
     costs, common = _costs(box)
+    kld_ja, kld_en = ("(KLD は平均)", " (KLD: mean)") if any(what.startswith("KLD") for what in common) else ("", "")
     notes = [
         words.say(
-            f"数値は {box.reference} との対応のある差(KLD は平均)。角括弧: 95%信頼区間。",
-            f"Numbers: paired differences from {box.reference} (KLD: mean). Brackets: 95% confidence intervals.",
+            f"数値は {box.reference} との対応のある差{kld_ja}。角括弧: 95%信頼区間。",
+            f"Numbers: paired differences from {box.reference}{kld_en}. Brackets: 95% confidence intervals.",
         )
     ]
     for file, own in zip(box.files, costs, strict=True):

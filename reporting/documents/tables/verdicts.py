@@ -62,9 +62,9 @@ def undecided_table(findings: Findings, words: Words) -> Table:
         (words.say("n (組)", "n pairs"), True),
         (header(words, "margin"), True),
         (words.say("理由", "Why"), False),
-        (words.say("検出できる最小の低下", "Smallest loss it can detect"), True),
-        (words.say("必要な問題数(五分五分)", "Items to decide (even chances)"), True),
-        (words.say("必要な問題数(80%)", "Items to decide (80%)"), True),
+        (words.say("検出できる\n最小の低下", "Smallest loss\nit can detect"), True),
+        (words.say("必要な問題数\n(五分五分)", "Items to decide\n(even chances)"), True),
+        (words.say("必要な問題数\n(80%の確率)", "Items to decide\n(80%)"), True),
     ]
     rows = []
     for benchmark in findings.benchmarks:
