@@ -1,66 +1,73 @@
 """The cost of an arm against its performance: file size, memory, time per token.
 
-Memory and time come from the short fixed workload that each arm is measured with. Results without it have no chart of
+Memory and time come from the short fixed workload that each arm is measured with. Results without it have no charts of
 memory and speed.
 """
 
 from __future__ import annotations
 
+from reporting.charts.layout import figure
 from reporting.charts.performance import empty_chart
 from reporting.charts.points import panels
-from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
-from reporting.charts.style import AnyChart, colours, figure, source_lines
+from reporting.charts.scatter import Cost, scatter_panels
+from reporting.charts.style import Specification, colours, models_text
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, size_unit
 
 
-def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
+def efficiency_chart(findings: Findings, words: Words) -> Specification:
     """Return the chart of file size against performance. Arms of unknown size (for example endpoints) are left out."""
-    cost = _size_cost(
-        {arm["name"]: arm["size_bytes"] for arm in findings.candidates}, words, "ファイルサイズ", "File size"
-    )
-    palette = colours(findings)
-    drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words)]
-    title = [words.say("ファイルサイズと性能", "File size against performance")]
-    return figure(
-        [panel for panel in drawn if panel is not None] or [empty_chart(words)],
-        title,
-        [*source_lines(findings, words), *_bars(words), *pareto_lines(words)],
-    )
+    cost = size_cost(findings, words)
+    title = words.say("ファイルサイズと性能", "File size against performance")
+    chart = _against_performance(findings, words, cost, title)
+    return chart or figure([empty_chart(words)], title, [models_text(findings, words)])
 
 
-def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """Return the chart of memory and time per token against performance, one row per benchmark.
+def memory_chart(findings: Findings, words: Words) -> Specification | None:
+    """Return the chart of memory against performance; None if memory was not measured."""
+    sizes = {arm["name"]: _memory_bytes(arm["performance"]) for arm in _measured(findings)}
+    cost = _bytes_cost(sizes, words, "メモリ(重み+KV+計算)", "Memory in use")
+    return _against_performance(findings, words, cost, words.say("メモリと性能", "Memory against performance"))
 
-    Return None if neither was measured.
+
+def speed_chart(findings: Findings, words: Words) -> Specification | None:
+    """Return the chart of time per token against performance; None if time was not measured.
+
+    The time is that of one sequence decoded alone.
     """
-    measured = {arm["name"]: arm["performance"] for arm in findings.candidates if arm.get("performance")}
-    memory = _size_cost(
-        {name: _memory_bytes(row) for name, row in measured.items()}, words, "メモリ(重み+KV+計算)", "Memory in use"
-    )
-    times = {name: float(row["batch_1"]["time_per_token_ms"]) for name, row in measured.items()}
-    time = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
-    palette = colours(findings)
-    drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words) for cost in (memory, time)]
-    shown = [panel for panel in drawn if panel is not None]
-    if not shown:
+    times = {arm["name"]: float(arm["performance"]["batch_1"]["time_per_token_ms"]) for arm in _measured(findings)}
+    cost = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
+    return _against_performance(findings, words, cost, words.say("速度と性能", "Speed against performance"))
+
+
+def size_cost(findings: Findings, words: Words) -> Cost:
+    """Return the size of each arm's file. Arms of unknown size (for example endpoints) are not in it."""
+    sizes = {arm["name"]: arm["size_bytes"] for arm in findings.candidates}
+    return _bytes_cost(sizes, words, "ファイルサイズ", "File size")
+
+
+def _against_performance(findings: Findings, words: Words, cost: Cost, title: str) -> Specification | None:
+    drawn, columns = scatter_panels(panels(findings, words), cost, colours(findings), words)
+    if not drawn:
         return None
-    title = [words.say("メモリ・速度と性能", "Memory and speed against performance")]
-    subtitle = source_lines(findings, words) + words.lines(
-        "短い一定の負荷で測定。時間は1系列だけを生成したときの値。",
-        "Measured with a short fixed workload. The time is that of one sequence decoded alone.",
-    )
-    return figure(shown, title, [*subtitle, *_bars(words), *pareto_lines(words)])
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: {cost.title}と各アームの平均(菱形: 基準)", f"{models}: mean of each arm (diamond: reference)"
+        ),
+        words.say(
+            "縦線: 問題についての95%信頼区間。n は各パネルに示す。",
+            "Bars: 95% interval over items. n stands above each panel.",
+        ),
+    ]
+    return figure(drawn, title, subtitle, columns=columns)
 
 
-def _bars(words: Words) -> list[str]:
-    return words.lines(
-        "縦線: 問題の抽出に対する95%信頼区間。菱形: 基準。",
-        "Vertical bars: 95% confidence interval over items. Diamond: the reference.",
-    )
+def _measured(findings: Findings) -> list[Json]:
+    return [arm for arm in findings.candidates if arm.get("performance")]
 
 
-def _size_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> Cost:
+def _bytes_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> Cost:
     known = {name: size for name, size in sizes.items() if size is not None}
     unit = size_unit(max(known.values(), default=0))
     return Cost(f"{words.say(ja, en)} ({unit.name})", {name: unit.of(size) for name, size in known.items()})
