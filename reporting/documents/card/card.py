@@ -15,11 +15,12 @@ from conf.names import spelled_name
 from reporting.documents.card.commands import Commands, commands, python_example, recipes_yaml
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.engine import markdown_environment
+from reporting.documents.figures import Figure
 from reporting.documents.phrases import count_with_unscored
 from reporting.documents.references import bibtex
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.results import Table, make_table
-from reporting.documents.view import Figure, View
+from reporting.documents.view import View
 from reporting.results_folder import Findings, Json
 from reporting.wording import (
     DASH,
