@@ -11,6 +11,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 LETTER_PX = 6.1
 LINE_PX = 14.0
@@ -74,24 +75,22 @@ def place_labels(spots: Sequence[Spot], width: float, height: float, lines: Sequ
     bars = [Box(spot.x, (spot.top + spot.bottom) / 2, 3, max(spot.bottom - spot.top, 1)) for spot in spots]
     bars += lines
     placed: dict[int, Box] = {}
-    leaders: list[Box] = []
     for place in sorted(range(len(spots)), key=lambda one: (-_crowd(spots[one], spots), one)):
         spot = spots[place]
         candidates = [box for box in _ring(spot) if _inside(box, width, height)] or [next(iter(_ring(spot)))]
         free = [box for box in candidates if not any(box.overlaps(other) for other in placed.values())]
-
-        def cost(box: Box, spot: Spot = spot) -> float:
-            on_points = sum(box.overlaps(point) for point in points)
-            on_bars = sum(box.overlaps(line) for line in (*bars, *leaders))
-            own = boxes_along(leader) if (leader := leader_of(spot, box)) else []
-            crossed = sum(any(step.overlaps(other) for step in own) for other in placed.values())
-            away = math.hypot(_gap(box, spot), box.y - spot.y)
-            return 1000 * on_points + _BAR_COST * (on_bars + crossed) + away
-
+        cost = partial(_cost, spot=spot, points=points, lines=bars, placed=list(placed.values()))
         placed[place] = min(free or candidates[:1], key=cost)
-        leader = leader_of(spot, placed[place])
-        leaders += boxes_along(leader) if leader else []
+        bars += _steps(spot, placed[place])
     return [placed[place] for place in range(len(spots))]
+
+
+def _cost(box: Box, spot: Spot, points: Sequence[Box], lines: Sequence[Box], placed: Sequence[Box]) -> float:
+    on_points = sum(box.overlaps(point) for point in points)
+    on_lines = sum(box.overlaps(line) for line in lines)
+    leader = _steps(spot, box)
+    crossed = sum(any(step.overlaps(other) for step in leader) for other in placed)
+    return 1000 * on_points + _BAR_COST * (on_lines + crossed) + math.hypot(_gap(box, spot), box.y - spot.y)
 
 
 def leader_of(spot: Spot, box: Box) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -101,15 +100,15 @@ def leader_of(spot: Spot, box: Box) -> tuple[tuple[float, float], tuple[float, f
     return ((x, y), (spot.x, spot.y)) if math.hypot(x - spot.x, y - spot.y) > _FAR_PX else None
 
 
-def boxes_along(corners: Sequence[tuple[float, float]]) -> list[Box]:
-    """Return small boxes along a line through the corners, which labels keep away from."""
-    boxes: list[Box] = []
-    for (x, y), (next_x, next_y) in itertools.pairwise(corners):
-        steps = max(1, round(math.hypot(next_x - x, next_y - y) / _STEP_PX))
-        for step in range(steps):
-            part = (step + 0.5) / steps
-            boxes.append(Box(x + part * (next_x - x), y + part * (next_y - y), 1.0, 1.0))
-    return boxes
+def _steps(spot: Spot, box: Box) -> list[Box]:
+    """Return small boxes along the line from a label to its point; none if it has no line."""
+    leader = leader_of(spot, box)
+    if leader is None:
+        return []
+    (x, y), (to_x, to_y) = leader
+    n = max(1, round(math.hypot(to_x - x, to_y - y) / _STEP_PX))
+    parts = [(step + 0.5) / n for step in range(n)]
+    return [Box(x + part * (to_x - x), y + part * (to_y - y), 1.0, 1.0) for part in parts]
 
 
 def _crowd(spot: Spot, spots: Sequence[Spot]) -> int:

@@ -52,7 +52,7 @@ def lengths_chart(findings: Findings, words: Words) -> Specification | None:
         ),
         words.say(
             f"点: 回答(各アーム最大 {_MOST_DOTS} 件)。太い縦線: 中央値。輪郭: 密度推定。n はアーム名の下に示す。",
-            f"Dots: answers (at most {_MOST_DOTS} per arm); thick bars: medians; outlines: density. n stands on the left.",
+            f"Dots: answers (at most {_MOST_DOTS} per arm); bars: medians; outlines: density. n stands on the left.",
         ),
     ]
     return figure(drawn, title, subtitle, columns=columns)

@@ -1,7 +1,6 @@
 """Panels of labelled points: a cost of the arm on the x axis, its performance with an interval on the y axis.
 
-`reporting.charts.labels` places the labels. The dotted line joins the Pareto front: the arms for which no other arm is
-both cheaper and better. Only the means decide this; the intervals may overlap.
+`reporting.charts.labels` places the labels.
 """
 
 from __future__ import annotations

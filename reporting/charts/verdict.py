@@ -90,7 +90,7 @@ def verdict_chart(findings: Findings, words: Words) -> Specification | None:
         ),
         words.say(
             "縦線: 差の95%信頼区間。全体が網掛け(許容幅を超える低下)より上にあることが「許容内」の条件。",
-            "Bars: 95% interval. To be no worse, a bar must be wholly above the shaded area (a loss beyond the margin).",
+            "Bars: 95% interval. To be no worse, it must be wholly above the shaded area (a loss beyond the margin).",
         ),
     ]
     title = words.say("量子化で失われる品質", "What each quantization loses")
@@ -122,15 +122,14 @@ def _singles(findings: Findings, words: Words, cost: Cost) -> list[_Part]:
         if not rows:
             continue
         scale, metric = difference_scale(rows), rows[0]["metric"]
+        unit, references = "pp" if scale.percent else "", [row["reference"] for row in rows]
         factor, better = 100 if scale.percent else 1, benchmark["higher_is_better"]
         low, high = possible_differences(metric, benchmark)
         parts.append(
             _Part(
                 title=benchmark_title(words, benchmark),
                 subtitle=pairs_text(words, rows),
-                axis_title=difference_title(
-                    words, metric, [row["reference"] for row in rows], "pp" if scale.percent else ""
-                ),
+                axis_title=difference_title(words, metric, references, unit),
                 rows=rows,
                 scale=scale,
                 margin=next((at for row in rows if (at := margin_of(row, better, factor)) is not None), None),

@@ -33,7 +33,7 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_speed", "answer_lengths")
+_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths")
 """Charts that the scorecard has no room for."""
 
 
@@ -142,7 +142,7 @@ class View:
     @property
     def scorecard_topics(self) -> tuple[tuple[int, str], ...]:
         """The number of each figure of the scorecard, and what it shows."""
-        return tuple((number, figure.topic) for number, figure in enumerate(self.scorecard_figures, 1))
+        return tuple((number, figure.topic) for number, figure in enumerate(self.scorecard_figures, 1) if figure.topic)
 
     def cite(self, key: str) -> str:
         """Return the number of a reference in brackets; an empty string if this run does not cite it."""
