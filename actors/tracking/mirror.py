@@ -243,7 +243,7 @@ class Mirror:
                 if path is None or path.name != place.name:
                     path = Path(staging) / place.name
                     path.write_bytes(file.path.read_bytes() if file.path else file.content or b"")
-                repository.log_artifact(str(path), folder)
+                repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
 
 
 def _must_be_made_again(known: Run, run: TrackedRun) -> bool:
@@ -255,9 +255,18 @@ def _must_be_made_again(known: Run, run: TrackedRun) -> bool:
 
 def _digests(run: TrackedRun, parent_id: str | None) -> tuple[str, str]:
     """Return a hash of all that a run shows but its files, and one of its files."""
-    shown = [run.name, run.status, dict(run.params), dict(run.metrics), dict(run.notes), run.end_ms, parent_id]
-    shown += [[one.name, one.sha256] for one in run.datasets]
-    return content_hash(shown), content_hash([[file.name, file.sha256] for file in run.files])
+    datasets = [[one.name, one.sha256] for one in run.datasets]
+    values = [
+        run.name,
+        run.status,
+        dict(run.params),
+        dict(run.metrics),
+        dict(run.notes),
+        run.end_ms,
+        parent_id,
+        datasets,
+    ]
+    return content_hash(values), content_hash([[file.name, file.sha256] for file in run.files])
 
 
 def _dataset_input(one: TrackedDataset) -> DatasetInput:

@@ -387,6 +387,53 @@ def test_hostile_names_are_inert_in_the_card(tmp_path: Path) -> None:
         assert not re.search(r"^# heading", outside, re.MULTILINE)
 
 
+CARD = """
+# SmolLM2-135M-Instruct GGUF
+## Files
+table: File; Size; Bits/weight; accuracy on average over gsm8k, arc_challenge; perplexity_wikitext2 (perplexity); \
+perplexity_ja_wiki (perplexity); Recommended for
+## Download
+## Running
+## Prompt format
+## Results
+table: Arm; GSM8K (grade-school mathematics); ARC-Challenge (science, multiple choice); \
+Perplexity (WikiText-2, English); Perplexity (Japanese Wikipedia)
+### By category
+table: Category; Benchmarks; f16; q8_0; q4_k_m
+## Importance matrix
+## Notes and limitations
+## Licence and citation
+## Glossary
+"""
+PUBLISHING = """
+# Before you publish
+## SmolLM2-135M-Instruct
+### How the files were made
+## Notices
+## Versions
+table: Component; Version
+"""
+
+
+def _outline(text: str) -> list[str]:
+    """Return the headings as written, and the first lines of the headers of each table."""
+    lines = text.splitlines()
+    found = []
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if re.match("#{1,3} ", line):
+            found.append(line)
+        elif below.startswith("| ---"):
+            headers = [cell.strip().partition("<br>")[0] for cell in line.strip("|").split("|")]
+            found.append("table: " + "; ".join(headers))
+    return found
+
+
+def test_headings_and_tables_are_in_order(tmp_path: Path) -> None:
+    published(tmp_path)
+    assert _outline(card_of(tmp_path)) == CARD.strip().splitlines()
+    assert _outline(for_publisher(tmp_path)) == PUBLISHING.strip().splitlines()
+
+
 def test_the_charts_are_in_the_folder(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     draw_charts(results, tmp_path / "charts", "en")
