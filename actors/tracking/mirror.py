@@ -255,17 +255,8 @@ def _must_be_made_again(known: Run, run: TrackedRun) -> bool:
 
 def _digests(run: TrackedRun, parent_id: str | None) -> tuple[str, str]:
     """Return a hash of all that a run shows but its files, and one of its files."""
-    datasets = [[one.name, one.sha256] for one in run.datasets]
-    values = [
-        run.name,
-        run.status,
-        dict(run.params),
-        dict(run.metrics),
-        dict(run.notes),
-        run.end_ms,
-        parent_id,
-        datasets,
-    ]
+    values: list[object] = [run.name, run.status, dict(run.params), dict(run.metrics), dict(run.notes), run.end_ms]
+    values += [parent_id, [[one.name, one.sha256] for one in run.datasets]]
     return content_hash(values), content_hash([[file.name, file.sha256] for file in run.files])
 
 

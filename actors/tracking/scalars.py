@@ -63,7 +63,7 @@ def scalars(
             yield name, text
 
 
-def with_interval(name: str, value: float | None, interval: object) -> dict[str, float]:
+def with_interval(name: str, value: float | None, interval: Any) -> dict[str, float]:
     """Return what is known of a number and its interval: `<name>`, `<name>_low` and `<name>_high`."""
     found = {} if value is None else {valid_name(name): float(value)}
     if _is_interval(interval):
