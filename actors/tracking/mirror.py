@@ -169,7 +169,7 @@ class Mirror:
         # The digests come last, so an update that was interrupted is repeated.
         parent = {PARENT_TAG: parent_id} if parent_id else {}
         model = {MODEL_TAG: model_id} if model_id else {}
-        written = {**run.notes, **parent, **model, VALUES_TAG: values, FILES_TAG: files}
+        written = {**run.notes, **parent, **model, LAYOUT_TAG: LAYOUT, VALUES_TAG: values, FILES_TAG: files}
         self._log_values(run_id, run, known, model_id, written)
         return run_id, True
 
