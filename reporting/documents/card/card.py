@@ -14,14 +14,13 @@ from markupsafe import Markup
 
 from reporting.documents.card.citations import citations
 from reporting.documents.card.commands import Making, Running, making, recipes_yaml, running
-from reporting.documents.card.files import PublishedFile, PublishedMatrix, in_main_language, link, repository
+from reporting.documents.card.files import CARD, PublishedFile, PublishedMatrix, in_main_language, link, repository
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.card.tables import files_tables, results_table
 from reporting.documents.engine import markdown_environment
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.results import Table
 from reporting.documents.view import View
-from reporting.file_names import CARD
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox
 from reporting.wording import Lang

@@ -15,6 +15,9 @@ from reporting.escape import markdown
 from reporting.results_folder import Findings, Json
 from reporting.wording import Lang
 
+CARD = "README.md"
+"""The model card, under the name that hubs show. In two languages it is in English, with `README.ja.md` beside it."""
+
 
 @dataclass(frozen=True)
 class PublishedFile:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from conf.files import atomic_path, exists, write_bytes, write_text
 from reporting.documents.card.card import Publishing, card_markdown, publishing, publishing_markdown
 from reporting.documents.card.files import (
+    CARD,
     PublishedFile,
     PublishedMatrix,
     in_main_language,
@@ -25,7 +26,7 @@ from reporting.documents.card.files import (
     safe_name,
 )
 from reporting.documents.view import View
-from reporting.file_names import ARTIFACTS, CARD, IMATRICES, PUBLISHING
+from reporting.file_names import ARTIFACTS, IMATRICES, PUBLISHING
 from reporting.results_folder import Findings, Json
 
 
