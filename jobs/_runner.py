@@ -85,6 +85,16 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
 
 
 @dataclass(frozen=True)
+class Mirrored:
+    """How MLflow was left at the end of a job."""
+
+    missing: str | None
+    """Why it is not up to date; None if it is. The next start of the same pipeline brings what is missing."""
+    address: str | None
+    """Where a browser shows the runs, if that is known."""
+
+
+@dataclass(frozen=True)
 class _Job:
     """One start of a pipeline, as its driver sees it."""
 
@@ -101,11 +111,8 @@ def carry_out(
     plan: Plan,
     announce: Callable[[Plan, RunDirectory], None],
     conclude: Callable[[Finished], None],
-) -> str | None:
+) -> Mirrored:
     """Run a prepared plan to its end, tell the caller how it ended, and then bring MLflow up to date.
-
-    Returns:
-        Why MLflow is not up to date; None if it is. The next start of the same pipeline brings what is missing.
 
     Raises:
         BadInput: another live job owns the run directory, or it cannot be owned.
@@ -130,7 +137,7 @@ def carry_out(
                 progress.end("failed", display)
             mirror.finish(run, MIRROR_WITHIN_S if isinstance(error, Exception) else STOP_WITHIN_S)
             raise
-        return mirror.finish(run, MIRROR_WITHIN_S)
+        return Mirrored(mirror.finish(run, MIRROR_WITHIN_S), mirror.address)
 
 
 def _carry_out(job: _Job, plan: Plan, announce: Callable[[Plan, RunDirectory], None]) -> Finished:

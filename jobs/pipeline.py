@@ -106,7 +106,7 @@ def run(request: Request, plan: Plan) -> int:
         say(closing(request, finished))
 
     try:
-        not_mirrored = carry_out(request, plan, lambda plan, run: say(announcement(request, plan, run)), conclude)
+        mirrored = carry_out(request, plan, lambda plan, run: say(announcement(request, plan, run)), conclude)
     except Stopped as stopped:
         say(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
@@ -121,9 +121,11 @@ def run(request: Request, plan: Plan) -> int:
         complain_of_disk(error)
         say(f"Finished work is kept. {_missing_space(request, plan)}To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
-    if not_mirrored:
-        say(_mirror_later(request, not_mirrored))
-    failed = ended[0].failures or (not_mirrored and request.wait_for_mlflow)
+    if mirrored.missing:
+        say(_mirror_later(request, mirrored.missing))
+    elif mirrored.address:
+        say(f"MLflow is up to date: {mirrored.address}")
+    failed = ended[0].failures or (mirrored.missing and request.wait_for_mlflow)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 
 

@@ -23,6 +23,8 @@ SCORECARD = Path("scorecards") / "quantization_evaluation.pdf"
 """Documents have these names if one language is wanted. If both are, `in_languages` gives their names."""
 PUBLISH = "publish"
 """The folder with the model card."""
+PUBLISHING = "PUBLISHING.md"
+"""Beside that folder: what its publisher has to know, in the languages of the card."""
 
 
 def localized(stem: str, lang: str, wanted: str) -> str:

@@ -190,8 +190,8 @@ def test_only_actors_and_jobs_import_ray() -> None:
     assert wrong == set()
 
 
-def test_only_the_mirror_imports_mlflow() -> None:
-    assert _importers_of("mlflow") <= {"actors/tracking/mirror.py"}
+def test_only_the_mirror_and_its_client_import_mlflow() -> None:
+    assert _importers_of("mlflow") <= {"actors/tracking/mirror.py", "actors/tracking/client.py"}
 
 
 def test_only_actors_llama_imports_llama_cpp() -> None:

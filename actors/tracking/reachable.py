@@ -46,7 +46,7 @@ def _reach(uri: str) -> None:
     if parts.scheme in {"http", "https"}:
         _check_http(uri)
         # Imported here: MLflow takes seconds to import, and most runs use a file.
-        from actors.tracking.mirror import open_client
+        from actors.tracking.client import open_client
 
         open_client(uri).search_experiments(max_results=1)
     elif parts.hostname:

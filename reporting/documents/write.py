@@ -75,8 +75,7 @@ def write_documents(
     for view in views:
         paths += _write_in_one_language(view, places, lang, own_methodology)
     own_notices = [one for view in views for one in view.notices[len(findings.comparison["notices"]) :]]
-    # The card is one file: in English, unless only Japanese is wanted.
-    card = publish(findings, views[-1], places.run_dir, places.charts_dir, places.publish)
+    card = publish(findings, views, places.run_dir, places.charts_dir, places.publish)
     return DocumentFiles((*paths, *card.paths), (*dict.fromkeys(own_notices), *card.notices))
 
 
