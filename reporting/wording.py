@@ -45,10 +45,6 @@ class Words:
         """Return the text in the wanted language."""
         return en if self.lang == "en" else ja
 
-    def lines(self, ja: str, en: str) -> list[str]:
-        """Return the text in the wanted language as a list of one line."""
-        return [self.say(ja, en)]
-
 
 TERMS = {
     "added_bits_per_weight": ("追加ビット/重み", "added bits/weight"),

@@ -55,5 +55,5 @@ def test_the_workers_draw_charts_and_write_documents(tmp_path: Path) -> None:
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
     assert len(charts.paths) == 3 * 7  # picture, drawing and specification
     documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
-    assert len(documents.paths) == 4 + 1 + 7  # the card and its charts
+    assert len(documents.paths) == 4 + 2 + 7  # the card, the file for its publisher, and the charts
     assert all(Path(path).is_file() for path in [*charts.paths, *documents.paths])
