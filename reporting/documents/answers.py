@@ -62,7 +62,7 @@ def _compared(findings: Findings, answers: pl.DataFrame, words: Words, item: Com
             outcome=_outcome(words, by_arm[arm["name"]], by_arm.get(arm["reference"])),
             why=_why(words, by_arm[arm["name"]]),
             answer=cut(by_arm[arm["name"]]["answer"] or DASH, ANSWER_CHARS),
-            text=cut(by_arm[arm["name"]]["text"], TEXT_CHARS),
+            text=cut(by_arm[arm["name"]]["text"].strip() or DASH, TEXT_CHARS),
         )
         for arm in findings.arms
         if arm["name"] in by_arm
