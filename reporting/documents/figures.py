@@ -17,16 +17,17 @@ from reporting.wording import Words
 
 CAPTIONS = {
     "quantization_verdict": (
-        "量子化で失われる品質: ファイルサイズと、基準との対応のある差。下ほど悪い。縦線: 差の95%信頼区間。網掛け: 許容幅を超える低下。"
-        "「許容内」と判定するには、区間全体が網掛けより上にある必要がある。パネルの範囲より大きい低下は、下端に値とともに示す。",
-        "What each file loses: paired difference from the reference against file size; further down is worse. Bars: 95% "
-        "intervals of the difference. Shaded: a loss beyond the margin. To be no worse, a bar must be wholly above the "
-        "shaded area. A loss beyond the range of a panel stands at its lower border, with its value.",
+        "量子化で失われる品質: ファイルサイズと、基準との対応のある差。下ほど悪い。縦線: 差の95%信頼区間。"
+        "網掛け: 許容幅を超える低下。「許容内」と判定するには、区間全体が網掛けより上にある必要がある。"
+        "パネルの範囲より大きい低下は、下端に値とともに示す。",
+        "What each file loses: paired difference from the reference against file size; further down is worse. Bars:"
+        " 95% intervals of the difference. Shaded: a loss beyond the margin. To be no worse, a bar must be wholly above"
+        " the shaded area. A loss beyond the range of a panel stands at its lower border, with its value.",
     ),
     "quantization_heatmap": (
         "判定の一覧。色と記号: 許容幅による判定。数値: 基準との対応のある差。角括弧: 差の95%信頼区間。",
-        "Verdicts at a glance. Colour and symbol: verdict by the margin. Numbers: paired differences from the reference. "
-        "Brackets: 95% intervals of the difference.",
+        "Verdicts at a glance. Colour and symbol: verdict by the margin. Numbers: paired differences from the"
+        " reference. Brackets: 95% intervals of the difference.",
     ),
     "quantization_difference": (
         "基準との対応のある差と、その95%信頼区間(多重性の補正なし)。破線: 許容幅。",

@@ -70,7 +70,7 @@
     const spec = JSON.parse(document.getElementById(figure.dataset.spec).textContent);
     try {
       // ast: expressions are interpreted, never compiled, so that the page needs no permission for eval.
-      await loadVega()(live, spec, { actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: showTip });
+      await loadVega()(live, spec, { actions: false, ast: true, defaultStyle: false, logLevel: 1, renderer: "svg", tooltip: showTip });
       figure.classList.add("drawn");
     } catch (error) {
       live.replaceChildren();

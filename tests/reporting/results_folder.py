@@ -75,7 +75,10 @@ def only_arms(names: set[str]) -> Change:
         comparison["arms"] = [arm for arm in comparison["arms"] if arm["name"] in names]
         for name in ("results", "performance"):
             comparison[name] = [row for row in comparison[name] if row["arm"] in names]
-        analysis["comparisons"] = [row for row in analysis["comparisons"] if {row["arm"], row["reference"]} <= names]
+        for name in ("comparisons", "verdicts", "pooled"):
+            analysis[name] = [row for row in analysis[name] if {row["arm"], row["reference"]} <= names]
+        compared = {row["reference"] for row in analysis["verdicts"]}
+        analysis["selections"] = [row for row in analysis["selections"] if row["reference"] in compared]
 
     return change
 

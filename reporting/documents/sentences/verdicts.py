@@ -39,13 +39,17 @@ def verdict_notes(findings: Findings, words: Words) -> list[str]:
     """
     if findings.analysis is None:
         return []
+    small: dict[tuple[str, ...], list[str]] = {}
+    for row in findings.analysis.get("verdicts", []):
+        within = tuple(name for name in row["measurably_worse_on"] if name in row["no_worse_on"])
+        if within and not row["arm"].endswith(AA_SUFFIX):
+            small.setdefault(within, []).append(row["arm"])
     sentences = [
         words.say(
-            f"{row['arm']}: {_listed(words, within)} では、許容幅に収まる低下が確認された。",
-            f"{row['arm']}: a loss within the margin was shown on {_listed(words, within)}.",
+            f"{_listed(words, arms)}: {_listed(words, within)} では、許容幅に収まる低下が確認された。",
+            f"{_listed(words, arms)}: a loss within the margin was shown on {_listed(words, within)}.",
         )
-        for row in findings.analysis.get("verdicts", [])
-        if (within := [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]])
+        for within, arms in small.items()
     ]
     sentences += [_selection_sentence(words, row) for row in findings.analysis.get("selections", [])]
     return sentences + [_order_sentence(words, row) for row in findings.analysis.get("out_of_order", [])]

@@ -189,7 +189,7 @@ def test_the_scorecard_is_tagged_and_its_pictures_have_alternative_texts(run: Pa
     kinds = {str(element.get("/S")) for element in elements}
     assert {"/H1", "/H2", "/H3", "/Table", "/TH", "/TD", "/Figure", "/P"} <= kinds
     figures = [element for element in elements if element.get("/S") == "/Figure"]
-    assert len(figures) == 5 + 9  # charts and formulas
+    assert len(figures) == 6 + 9  # charts and formulas
     assert all(str(figure.get("/Alt", "")) for figure in figures)
 
 
@@ -216,7 +216,7 @@ def test_report_and_scorecard_begin_with_the_verdict_box(run: Path) -> None:
 
 def test_every_undecided_comparison_has_its_reason(run: Path) -> None:
     table = of(run, REPORT).partition("Comparisons that are undecided")[2]
-    (row,) = [line for line in table.splitlines() if line.startswith("| gsm8k | q8_0 |")]
+    (row,) = [line for line in table.splitlines() if line.startswith("| gsm8k | q8_0 | 39 (6 unscored) | 1.0 pp |")]
     assert "a loss beyond the margin cannot be excluded" in row
     assert row.endswith("| 4,958 | 37,685 |")
 
@@ -298,8 +298,9 @@ def test_a_custom_methodology_replaces_ours(tmp_path: Path) -> None:
     own.write_text("# Our way\n\nWe asked **twice**.\n", encoding="utf-8")
     run = tmp_path / "run"
     write_documents(write_results(run), DocumentPlaces.of_run(run), "en", own)
-    assert of(run, METHODOLOGY) == own.read_text(encoding="utf-8")
-    assert "We asked twice" in of(run, SCORECARD)
+    assert text_of(run / METHODOLOGY) == own.read_text(encoding="utf-8")
+    assert "We asked twice" in text_of(run / SCORECARD)
+    assert "We asked <strong>twice</strong>" in text_of(run / PAGE)
     with pytest.raises(BadInput, match="--methodology"):
         write_documents(
             run / "evaluation_results/quantization_comparison.json",
