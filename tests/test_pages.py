@@ -15,11 +15,15 @@ from pydantic_core import PydanticUndefined
 
 from actors.evaluation import benchmarks
 from actors.evaluation.benchmarks.reading import DataSet
+from actors.llama.file_types import resolve_type
+from actors.llama.gguf_file import read_header
+from actors.llama.quantizer import plan_quantization
 from conf.flags import FLAGS
 from conf.schema import PROTECTION_BPW, Frozen, PipelineConfig
 from tests import pages
 from tests.bench.large_models import table
 from tests.pages import FOLDER, JAPANESE, PAGES, README, ROOT
+from tests.small_model import smollm2_file
 
 JOBS = ("pipeline", "collect_imatrix", "quantize", "evaluate", "visualize", "document", "doctor")
 OTHER_PROGRAMS = {
@@ -86,6 +90,20 @@ def test_what_large_models_take_is_what_the_script_says(tmp_path: Path) -> None:
 def _table_below(page: Path, head: str) -> list[str]:
     text = page.read_text(encoding="utf-8")
     return text[text.index(head) :].split("\n\n")[0].splitlines()
+
+
+def test_the_bits_per_weight_of_the_demo_are_those_of_its_types() -> None:
+    source = smollm2_file()
+    if source is None:
+        pytest.skip("the demo's model is not installed")
+    weights = {tensor.name: tensor.n_elements for tensor in read_header(source).tensors}
+    made, total = plan_quantization(source, resolve_type("q4_k_m"), with_imatrix=True), sum(weights.values())
+    share = {kind: sum(weights[one.name] for one in made.tensors if one.type == kind) for kind in ("Q5_0", "Q8_0")}
+    page = " ".join((FOLDER / "speed.md").read_text(encoding="utf-8").split())
+    assert f"{share['Q5_0'] / total:.0%} of the weights become q5_0" in page
+    assert f"{share['Q8_0'] / total:.0%} q8_0" in page and 0.19 < weights["token_embd.weight"] / total < 0.22
+    bits = f"{8 * sum(one.n_bytes for one in made.tensors) / total:.2f}"
+    assert all(bits in text for text in (page, README.read_text("utf-8"), JAPANESE.read_text("utf-8")))
 
 
 def _numbers(rows: list[str]) -> list[list[str]]:
