@@ -22,16 +22,17 @@ from tests import pages
 from tests.jobs.running import environment
 from tests.tiny_model import write_tiny_model
 
+PLANNED = "takes minutes; test_page_plans.py plans it"
 NOT_RUN = {
     "make demo": "takes minutes, on a model of its own",
     "make test": "runs this test",
-    "-m jobs.pipeline --model my-model-F16.gguf --quantizations f16,q8_0,q4_k_m": "needs data sets, takes minutes",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --imatrix en,en-ja4,none": "needs data sets",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --calibration mine.yaml": "needs data sets",
+    "-m jobs.pipeline --model my-model-F16.gguf --quantizations f16,q8_0,q4_k_m": PLANNED,
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --imatrix en,en-ja4,none": PLANNED,
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --calibration mine.yaml": PLANNED,
     "-m jobs.collect_imatrix --model my-model-F16.gguf --output m.gguf --calibration en": "needs calibration texts",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --protection-level high": "needs data sets",
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --protection-level high": PLANNED,
     "-m jobs.quantize --model my-model-F16.gguf --imatrix m.gguf --formats q4_k_m --target-size": "needs a large model",
-    "-m jobs.pipeline --config conf/studies/multilingual_imatrix.yaml": "needs data sets, takes minutes",
+    "-m jobs.pipeline --config conf/studies/multilingual_imatrix.yaml": PLANNED,
     "-m jobs.doctor": "its answer depends on the machine; test_doctor.py runs it",
     ".venv/bin/activate": "set-up of a shell",
     "export RAY_AUTH_MODE=token": "set-up of a shell",
