@@ -83,16 +83,21 @@ def draw_charts(
     missing: list[str] = []
     for one in languages(lang):
         words = Words(one)
-        charts, missing = _charts(findings, words)
-        charts[performance_name] = performance_chart(findings, words, plain_bars=plain_bars)
+        charts, missing = charts_of(findings, words, plain_bars=plain_bars)
+        charts[performance_name] = charts.pop(PERFORMANCE)
         for name, chart in charts.items():
             paths += render(chart, folder / f"{localized(name, one, lang)}.png")
     return ChartFiles(tuple(paths), (*findings.notices, *missing))
 
 
-def _charts(findings: Findings, words: Words) -> tuple[dict[str, Specification], list[str]]:
-    """Return the charts by their names, without that of performance, and notices about those that are left out."""
-    charts: dict[str, Specification] = {EFFICIENCY: efficiency_chart(findings, words)}
+def charts_of(
+    findings: Findings, words: Words, *, plain_bars: bool = False
+) -> tuple[dict[str, Specification], list[str]]:
+    """Return the charts in one language by their names, and notices about those that are left out."""
+    charts = {
+        PERFORMANCE: performance_chart(findings, words, plain_bars=plain_bars),
+        EFFICIENCY: efficiency_chart(findings, words),
+    }
     notices = []
     for name, (make, missing) in _OPTIONAL.items():
         chart = make(findings, words)

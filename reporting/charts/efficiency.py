@@ -52,9 +52,7 @@ def _against_performance(findings: Findings, words: Words, cost: Cost, title: st
         return None
     models = models_text(findings, words)
     subtitle = [
-        words.say(
-            f"{models}: {cost.title}と各アームの平均(菱形: 基準)", f"{models}: mean of each arm (diamond: reference)"
-        ),
+        words.say(f"{models}: 各アームの平均(菱形: 基準)", f"{models}: mean of each arm (diamond: reference)"),
         words.say(
             "縦線: 問題についての95%信頼区間。n は各パネルに示す。",
             "Bars: 95% interval over items. n stands above each panel.",

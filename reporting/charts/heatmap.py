@@ -65,20 +65,16 @@ def heatmap_chart(findings: Findings, words: Words) -> Specification | None:
     two = height >= _TWO_LINES_PX
     upper, lower = (-8, 8) if two else (0, 0)
     ink = alt.Color("ink:N", scale=None)
-    codes = [code for code in VERDICTS if any(cell["code"] == code for cell in cells)]
-    titles, legend = [verdict_title(words, code) for code in codes], _legend(words)
-    fills = alt.Scale(domain=titles, range=[VERDICTS[code].cell for code in codes])
+    codes = [code for code in VERDICTS if any(cell["verdict"] == _named(words, code) for cell in cells)]
+    named = [_named(words, code) for code in codes]
+    fills = alt.Scale(domain=named, range=[VERDICTS[code].cell for code in codes])
     layers = [
         base.mark_rect(stroke="#BDBDBD", strokeWidth=1).encode(
-            color=alt.Color("verdict:N", scale=fills, legend=legend),
+            color=alt.Color("verdict:N", scale=fills, legend=_legend(words)),
             tooltip=interval_tooltips(words, words.say("差", "difference")),
         ),
         base.mark_point(size=40, xOffset=-_COLUMN_PX / 2 + 13, yOffset=upper, opacity=1, strokeWidth=1.5).encode(
-            shape=alt.Shape(
-                "verdict:N",
-                scale=alt.Scale(domain=titles, range=[VERDICTS[code].shape for code in codes]),
-                legend=legend,
-            ),
+            shape=alt.Shape("shape:N", scale=None),
             stroke=alt.Stroke("edge:N", scale=None),
             fill=alt.Fill("inside:N", scale=None),
         ),
@@ -98,18 +94,23 @@ def heatmap_chart(findings: Findings, words: Words) -> Specification | None:
             "Colour and symbol: verdict by the margin. Brackets: 95% interval of the difference. n heads each column.",
         ),
     ]
-    return figure([chart], words.say("判定の一覧", "Verdicts at a glance"), subtitle, shared=("color", "shape"))
+    return figure([chart], words.say("判定の一覧", "Verdicts at a glance"), subtitle, shared=("color",))
+
+
+def _named(words: Words, code: str) -> str:
+    """Return a verdict's symbol and name, for the legend."""
+    return f"{VERDICTS[code].symbol} {verdict_title(words, code)}"
 
 
 def _legend(words: Words) -> alt.Legend:
-    """Return the legend, which colour and symbol share."""
     return alt.Legend(
         title=words.say("判定", "Verdict"),
         orient="bottom",
         direction="horizontal",
-        symbolSize=150,
-        symbolStrokeColor="#5F5F5F",
-        symbolStrokeWidth=1.2,
+        symbolType="square",
+        symbolSize=170,
+        symbolStrokeColor="#8F8F8F",
+        symbolStrokeWidth=1,
         titleOrient="left",
     )
 
@@ -148,8 +149,7 @@ def _cell(words: Words, head: str, row: Json, scale: Scale, unit: str) -> Json:
         "arm": row["arm"],
         "label": _label(row["arm"]),
         "column": head,
-        "code": code,
-        "verdict": verdict_title(words, code),
+        "verdict": _named(words, code),
         "value": text if text.endswith(" pp") else text + unit,
         "interval": scale.signed_interval(row["ci95"]),
         "n": integer(row["n_items"]),

@@ -32,6 +32,10 @@ LEAST_HEIGHT_PX = 150
 _WIDTHS_PX = {1: 560, 2: 400, 3: 262}
 """Number of columns -> width of a panel."""
 _Y_AXIS_PX = 40
+_APART_PX = 11.0
+"""Distance of points that stand side by side because their costs are nearly equal."""
+_MOST_APART_PX = 44.0
+"""Distance of the outermost ones. More would show wrong costs."""
 _MOST_TICKS = 6
 _TOP_PX = 6
 """A number at a tick that is nearer to the top would stand above the panel."""
@@ -56,6 +60,13 @@ class Cost:
     values: Mapping[str, float]
     """Arm name -> cost. Arms that are not in it are left out of the panel."""
 
+    def text(self, arm: str) -> str:
+        return f"{self.values[arm]:,.4g}"
+
+    def tooltip(self) -> alt.Tooltip:
+        """Return the tooltip of rows that have the text as `size`."""
+        return alt.Tooltip("size:N", title=self.title)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -70,6 +81,9 @@ class Place:
 
     def x(self, cost: float) -> float:
         return self.x_axis.share(cost) * self.width
+
+    def cost(self, x: float) -> float:
+        return self.x_axis.at(x / self.width)
 
     def y(self, value: float) -> float:
         share = (value - self.y_ends[0]) / (self.y_ends[1] - self.y_ends[0])
@@ -101,7 +115,11 @@ def _scatter_panel(
     x = place.x_axis.encoding("cost:Q", cost.title)
     y = alt.Y("mean:Q", scale=y_scale, axis=y_axis(panel.axis_title, place, percent=panel.scale.percent))
     colour = colour_encoding(palette)
-    base = chart_of([asdict(point) | {"cost": cost.values[point.arm]} for point in points]).encode(x=x, color=colour)
+    drawn = side_by_side([cost.values[point.arm] for point in points], place)
+    values = [
+        asdict(point) | {"cost": at, "size": cost.text(point.arm)} for point, at in zip(points, drawn, strict=True)
+    ]
+    base = chart_of(values).encode(x=x, color=colour)
     interval = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.4, clip=True)
@@ -110,17 +128,17 @@ def _scatter_panel(
     marks = base.mark_point(filled=True, size=70, opacity=1).encode(
         y=y,
         shape=shape_encoding(words),
-        tooltip=[*interval_tooltips(words, words.say("平均", "mean")), alt.Tooltip("cost:Q", title=cost.title)],
+        tooltip=[*interval_tooltips(words, words.say("平均", "mean")), cost.tooltip()],
     )
     spots = [
         Spot(
-            x=place.x(cost.values[point.arm]),
+            x=place.x(at),
             y=place.y(point.mean),
             top=place.y(point.mean if point.high is None else point.high),
             bottom=place.y(point.mean if point.low is None else point.low),
             label=point.label,
         )
-        for point in points
+        for point, at in zip(points, drawn, strict=True)
     ]
     labels = label_layers(spots, [point.arm for point in points], place, (), colour)
     return alt.layer(
@@ -146,6 +164,25 @@ def y_axis(title: str, place: Place, *, percent: bool = False) -> alt.Axis:
     )
 
 
+def side_by_side(costs: Sequence[float], place: Place) -> list[float]:
+    """Return where points are drawn, as costs: points that would cover each other stand side by side."""
+    order = sorted(range(len(costs)), key=lambda one: costs[one])
+    groups: list[list[int]] = []
+    for one in order:
+        if groups and place.x(costs[one]) - place.x(costs[groups[-1][-1]]) < _APART_PX / 2:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    drawn = list(costs)
+    for group in (group for group in groups if len(group) > 1):
+        last = len(group) - 1
+        step = min(_APART_PX, _MOST_APART_PX / last)
+        middle = sum(place.x(costs[one]) for one in group) / len(group)
+        for number, one in enumerate(group):
+            drawn[one] = place.cost(middle + (number - last / 2) * step)
+    return drawn
+
+
 def tick_marks(low: float, high: float) -> list[float]:
     """Return round numbers between two ends, at most seven."""
     power = 10.0 ** math.floor(math.log10((high - low) / _MOST_TICKS))
@@ -168,6 +205,13 @@ class CostAxis:
         if self.logarithmic:
             low, high, value = math.log(low), math.log(high), math.log(value)
         return (value - low) / (high - low)
+
+    def at(self, share: float) -> float:
+        """Return the value at a distance from the panel's left end."""
+        if self.logarithmic:
+            low, high = map(math.log, self.ends)
+            return math.exp(low + share * (high - low))
+        return self.ends[0] + share * (self.ends[1] - self.ends[0])
 
     def encoding(self, field: str, title: str) -> alt.X:
         """Return the encoding of a field on this axis."""

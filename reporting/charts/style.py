@@ -44,13 +44,15 @@ class VerdictStyle(NamedTuple):
     cell: str
     ink: str
     """Text on the cell."""
+    symbol: str
+    """The point as a letter."""
 
 
 VERDICTS: Final[Mapping[str, VerdictStyle]] = {
-    "no_worse": VerdictStyle("#0072B2", "circle", "#0072B2", "#A9CFE8", "#1A1A1A"),
-    "undecided": VerdictStyle("#5F5F5F", "diamond", "#FFFFFF", "#FFFFFF", "#1A1A1A"),
-    "worse": VerdictStyle("#D55E00", "triangle-down", "#D55E00", "#B34700", "#FFFFFF"),
-    "": VerdictStyle("#5F5F5F", "square", "#FFFFFF", "#ECECEC", "#1A1A1A"),
+    "no_worse": VerdictStyle("#0072B2", "circle", "#0072B2", "#A9CFE8", "#1A1A1A", "●"),
+    "undecided": VerdictStyle("#5F5F5F", "diamond", "#FFFFFF", "#FFFFFF", "#1A1A1A", "◇"),
+    "worse": VerdictStyle("#D55E00", "triangle-down", "#D55E00", "#B34700", "#FFFFFF", "▼"),
+    "": VerdictStyle("#5F5F5F", "square", "#FFFFFF", "#ECECEC", "#1A1A1A", "□"),
 }
 """Code of a verdict -> its style. An empty code: older results, which have no verdicts."""
 

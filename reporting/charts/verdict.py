@@ -18,7 +18,16 @@ from reporting.charts.forest import panel_title
 from reporting.charts.labels import Box, Spot
 from reporting.charts.layout import columns_of, figure, height_of
 from reporting.charts.points import Range, domain, possible_differences
-from reporting.charts.scatter import LEAST_HEIGHT_PX, Cost, Place, cost_axis, label_layers, width_of, y_axis
+from reporting.charts.scatter import (
+    LEAST_HEIGHT_PX,
+    Cost,
+    Place,
+    cost_axis,
+    label_layers,
+    side_by_side,
+    width_of,
+    y_axis,
+)
 from reporting.charts.style import (
     GREY,
     INK,
@@ -37,11 +46,12 @@ from reporting.results_folder import Findings, Json
 from reporting.wording import RIGHT_OR_WRONG, Scale, Words, benchmark_title, difference_scale, integer, number
 
 _MOST_HEIGHT_PX = 280
-_FAR = 4
-"""An arm whose whole interval is a loss of more than so many margins stands at the lower border, with its value: it
-would squeeze the rest."""
-_BORDER = 0.05
-"""How far from the border, as a share of the height."""
+_FAR = 2
+"""An arm whose whole interval is a loss of more than so many margins may stand at the lower border, with its value."""
+_SQUEEZED = 2
+"""It does so if the y axis would else be more than so many times as long, and if most arms do not."""
+_ROOM, _BORDER = 0.25, 0.05
+"""Room for such arms, relative to the axis without it; how far from the border they stand, as a share of the height."""
 _RIGHT_PX = 74
 """Room for the names of the lines, right of the panel."""
 _LINE_PX = 14.0
@@ -149,7 +159,11 @@ def _panel(part: _Part, cost: Cost, size_px: tuple[int, int], codes: Sequence[st
     y_scale = alt.Scale(domain=place.y_ends, nice=False, zero=False, reverse=part.downwards)
     y = alt.Y("difference:Q", scale=y_scale, axis=y_axis(part.axis_title, place))
     x = place.x_axis.encoding("cost:Q", cost.title)
-    values = [_value(row, part, cost, place, words) for row in part.rows]
+    drawn = side_by_side([cost.values[row["arm"]] for row in part.rows], place)
+    values = [
+        _value(row, part, place, words) | {"cost": at, "size": cost.text(row["arm"])}
+        for row, at in zip(part.rows, drawn, strict=True)
+    ]
     base, look = chart_of(values).encode(x=x), _verdict_encodings(codes, words)
     bars = (
         base.transform_filter("isValid(datum.low)")
@@ -157,7 +171,7 @@ def _panel(part: _Part, cost: Cost, size_px: tuple[int, int], codes: Sequence[st
         .encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q", color=look["color"])
     )
     marks = base.mark_point(size=75, opacity=1, strokeWidth=1.7).encode(
-        y=y, tooltip=interval_tooltips(words, words.say("差", "difference")), **look
+        y=y, tooltip=[*interval_tooltips(words, words.say("差", "difference")), cost.tooltip()], **look
     )
     spots = [
         Spot(
@@ -202,13 +216,18 @@ def _verdict_encodings(codes: Sequence[str], words: Words) -> dict[str, Any]:
 
 def _ends(part: _Part) -> list[float]:
     """Return the ends of the y axis: all intervals, but without arms that would squeeze the rest (see `_FAR`)."""
-    near = [row for row in part.rows if not _is_far(part, row)] or list(part.rows)
-    bounds = [part.factor * end for row in near for end in (row["difference"], *(row["ci95"] or ()))]
-    low, high = domain([*bounds, *_line_places(part)], part.possible, margin=0.1)
-    if len(near) == len(part.rows):
-        return [low, high]
-    room = 0.25 * (high - low)
+    near = [row for row in part.rows if not _is_far(part, row)]
+    low, high = _ends_of(part, near)
+    lowest, highest = _ends_of(part, part.rows)
+    if 2 * len(near) <= len(part.rows) or highest - lowest <= _SQUEEZED * (high - low):
+        return [lowest, highest]
+    room = _ROOM * (high - low)
     return [low, high + room] if part.downwards else [low - room, high]
+
+
+def _ends_of(part: _Part, rows: Sequence[Json]) -> list[float]:
+    bounds = [part.factor * end for row in rows for end in (row["difference"], *(row["ci95"] or ()))]
+    return domain([*bounds, *_line_places(part)], part.possible, margin=0.1)
 
 
 def _is_far(part: _Part, row: Json) -> bool:
@@ -223,7 +242,7 @@ def _line_places(part: _Part) -> list[float]:
     return [0.0] if part.margin is None else [0.0, part.margin]
 
 
-def _value(row: Json, part: _Part, cost: Cost, place: Place, words: Words) -> Json:
+def _value(row: Json, part: _Part, place: Place, words: Words) -> Json:
     low, high = row["ci95"] or (None, None)
     difference = part.factor * row["difference"]
     text = part.scale.difference(row["difference"])
@@ -236,7 +255,6 @@ def _value(row: Json, part: _Part, cost: Cost, place: Place, words: Words) -> Js
         "arm": row["arm"],
         "label": label,
         "verdict": verdict_title(words, verdict_code(row)),
-        "cost": cost.values[row["arm"]],
         "difference": drawn,
         "low": None if low is None else part.factor * low,
         "high": None if high is None else part.factor * high,

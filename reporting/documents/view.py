@@ -14,8 +14,8 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
-from reporting.documents.sentences.pooled import pooled_notes, pooled_sentences
-from reporting.documents.sentences.verdicts import undecided_sentences, verdict_notes, verdict_sentences
+from reporting.documents.sentences.pooled import pooled_notes
+from reporting.documents.sentences.verdicts import verdict_notes
 from reporting.documents.tables import results
 from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
@@ -83,12 +83,8 @@ class View:
     grids: tuple[GridSection, ...]
     """One per grid of recipes and importance matrices that the arms form."""
     compared_answers: tuple[ComparedAnswers, ...]
-    verdicts: tuple[str, ...]
-    """The verdict of each arm, and the smallest arm that may be shipped."""
     verdict_notes: tuple[str, ...]
     """What box and table of the verdicts do not say."""
-    undecided: tuple[str, ...]
-    """What could not be decided, and what would decide it."""
     early_stop: tuple[str, ...]
     """What ended early, and what that saved; empty without early stop."""
     looks: tuple[str, ...]
@@ -186,9 +182,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         importance_figures=importance_figures,
         grids=grid_sections(findings, words),
         compared_answers=tuple(answers_to_compare(findings, words)),
-        verdicts=(*verdict_sentences(findings, words), *pooled_sentences(findings, words)),
         verdict_notes=(*verdict_notes(findings, words), *pooled_notes(findings, words)),
-        undecided=tuple(undecided_sentences(findings, words)),
         early_stop=tuple(early_stop_sentences(findings, words)),
         looks=tuple(look_sentences(findings, words)),
         rule_changes=tuple(rule_sentences(findings, words)),

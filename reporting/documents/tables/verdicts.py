@@ -14,6 +14,7 @@ from reporting.results_folder import Findings, Json, unscored_of
 from reporting.wording import (
     DASH,
     RIGHT_OR_WRONG,
+    Scale,
     Words,
     difference_scale,
     header,
@@ -69,23 +70,31 @@ def undecided_table(findings: Findings, words: Words) -> Table:
     rows = []
     for benchmark in findings.benchmarks:
         compared = findings.compared(benchmark["name"])
-        for row in compared:
-            if row.get("verdict") != "undecided" or row["arm"].endswith(AA_SUFFIX):
-                continue
-            scale = difference_scale(compared)
-            even, likely = row.get("items_to_decide_range") or (row.get("items_to_decide"),) * 2
-            cells = (
-                str(benchmark["name"]),
-                str(row["arm"]),
-                count_with_unscored(words, row["n_items"], unscored_of(row)),
-                scale.difference(row.get("margin")).removeprefix("+"),
-                "\n".join(code_in_words(words, code) for code in row.get("verdict_grounds") or ["no_margin"]),
-                scale.difference(row.get("detectable_drop")).removeprefix("+"),
-                integer(even),
-                integer(likely),
-            )
-            rows.append(cells)
+        scale = difference_scale(compared) if compared else RIGHT_OR_WRONG
+        rows += [_open_cells(words, str(benchmark["name"]), row, scale) for row in compared if _is_open(row)]
+    claims = (findings.analysis or {}).get("pooled") or ()
+    rows += [
+        _open_cells(words, words.say("平均", "on average"), row, RIGHT_OR_WRONG) for row in claims if _is_open(row)
+    ]
     return make_table(columns, rows)
+
+
+def _is_open(row: Json) -> bool:
+    return row.get("verdict") == "undecided" and not row["arm"].endswith(AA_SUFFIX)
+
+
+def _open_cells(words: Words, benchmark: str, row: Json, scale: Scale) -> tuple[str, ...]:
+    even, likely = row.get("items_to_decide_range") or (row.get("items_to_decide"),) * 2
+    return (
+        benchmark,
+        str(row["arm"]),
+        count_with_unscored(words, row["n_items"], unscored_of(row)),
+        scale.difference(row.get("margin")).removeprefix("+"),
+        "\n".join(code_in_words(words, code) for code in row.get("verdict_grounds") or ["no_margin"]),
+        scale.difference(row.get("detectable_drop")).removeprefix("+"),
+        integer(even),
+        integer(likely),
+    )
 
 
 def _unscored(row: Json) -> str:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reporting.charts.efficiency import speed_chart
-from reporting.charts.style import configured
+from reporting.charts.efficiency import memory_chart, speed_chart
 from reporting.results_folder import read_findings
 from reporting.wording import Words
 from tests.reporting.charts.drawn import shown_by, values
@@ -15,12 +14,13 @@ from tests.reporting.results_folder import with_performance, write_results
 
 
 def test_memory_and_time_are_drawn_for_each_benchmark(tmp_path: Path) -> None:
-    chart = speed_chart(read_findings(write_results(tmp_path, with_performance)), Words("en"))
-    assert chart is not None
-    text = shown_by(chart)
-    assert text.count("Time per token (ms)") == 4
-    assert text.count("Memory in use (MiB)") == 4
-    panel = configured(chart)["concat"][0]
-    costs = {row["arm"]: row["cost"] for row in values(panel, 1)}
-    assert costs["f16"] == 400  # the memory of the process, because llama.cpp reports none
-    assert costs["q8_0"] == pytest.approx(144_811_552 / 2**20 + 16 + 32)
+    findings = read_findings(write_results(tmp_path, with_performance))
+    speed, memory = speed_chart(findings, Words("en")), memory_chart(findings, Words("en"))
+    assert speed is not None
+    assert memory is not None
+    assert shown_by(speed).count("Time per token (ms)") == 4
+    assert shown_by(memory).count("Memory in use (MiB)") == 4
+    rows = {row["arm"]: row for row in values(memory["concat"][0], 0)}
+    assert rows["f16"]["cost"] == pytest.approx(400)  # the memory of the process, because llama.cpp reports none
+    assert rows["q8_0"]["cost"] == pytest.approx(144_811_552 / 2**20 + 16 + 32)
+    assert (rows["q8_0"]["size"], rows["q8_0"]["value"], rows["q8_0"]["n"]) == ("186.1", "48.7%", "39")
