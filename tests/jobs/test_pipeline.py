@@ -102,7 +102,7 @@ def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: 
 
 
 def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
-    assert "Where to look:" in done.ended.out
+    assert "Where to look" in done.ended.out
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
     *_, last = done.ended.out.splitlines()
