@@ -24,6 +24,9 @@ def test_the_run_directory_is_complete(done: Done) -> None:
         "evaluation_results/quantization_comparison.json",
         "evaluation_results/statistical_analysis.json",
         "publish/README.md",
+        "publish/README.ja.md",
+        "PUBLISHING.md",
+        "PUBLISHING.ja.md",
         "publish/charts/quantization_performance_en.png",
         "evaluation_results/report_data/questions.parquet",
     ]
@@ -43,8 +46,9 @@ def test_the_run_directory_is_complete(done: Done) -> None:
     assert len(list(done.run_dir.glob("artifacts/*/tiny-*.gguf"))) == 2
     assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
     assert len(list(done.run_dir.glob("imatrix/default-*.gguf"))) == 1
-    originals = [*done.run_dir.glob("artifacts/*/tiny-*.gguf"), *done.run_dir.glob("imatrix/default-*.gguf")]
-    assert all((done.run_dir / "publish" / path.name).samefile(path) for path in originals)
+    published = done.run_dir / "publish"
+    assert all((published / path.name).samefile(path) for path in done.run_dir.glob("artifacts/*/tiny-*.gguf"))
+    assert all((published / "tiny-imatrix.gguf").samefile(path) for path in done.run_dir.glob("imatrix/default-*.gguf"))
     assert list(done.run_dir.rglob("*.part")) == []
 
 
@@ -98,9 +102,12 @@ def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: 
 
 
 def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
-    assert "Where to look:" in done.ended.out
+    assert "Where to look" in done.ended.out
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
+    *_, last = done.ended.out.splitlines()
+    page = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+    assert last == f"MLflow is up to date: {page}"
 
 
 def test_mlflow_has_one_parent_run_and_one_child_run_per_unit(done: Done) -> None:

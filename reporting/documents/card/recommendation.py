@@ -20,6 +20,8 @@ _OPEN = {
     ),
 }
 """Why a file is undecided, other than that there are too few items."""
+_MOST_NAMED = 3
+"""So many benchmarks are named in a cell. The results further down name all."""
 
 
 def recommendation(findings: Findings, words: Words, arm: Json) -> str:
@@ -40,14 +42,14 @@ def _by_verdict(findings: Findings, words: Words, row: Json) -> str:
     if row["verdict"] == "no_worse":
         return _no_worse(findings, words, row)
     if row["verdict"] == "worse":
-        where = _listed(words, row["worse_on"]) or words.say("平均", "average")
+        where = _counted(words, row["worse_on"])
         return words.say(
             f"劣化あり: {where} で許容幅を超える低下を確認済み。メモリの節約を優先する場合のみ",
             f"worse: loses more than the margin on {where}; only where memory decides",
         )
     if row.get("on_average") == "no_worse":
-        return _no_worse_on_average(findings, words, row)
-    where = _listed(words, row["undecided_on"]) or words.say("平均", "average")
+        return _no_worse_on_average(words, row)
+    where = _counted(words, row["undecided_on"])
     reasons = [words.say(*_OPEN[ground]) for ground in row.get("grounds", ()) if ground in _OPEN]
     reasons = reasons or [
         words.say(
@@ -83,19 +85,25 @@ def _where(words: Words, each: Sequence[str], averaged: Sequence[str]) -> str:
     return "と、".join(parts) + "で"
 
 
-def _no_worse_on_average(findings: Findings, words: Words, row: Json) -> str:
-    claim = _row(findings, "pooled", "arm", row["arm"])
-    over = _listed(words, [one["benchmark"] for one in claim["benchmarks"]] if claim else [])
+def _no_worse_on_average(words: Words, row: Json) -> str:
+    """Return the claim on average. The table's column of that average names its benchmarks."""
     undecided = _listed(words, row["undecided_on"])
     return words.say(
-        f"{over} の平均で、{row['reference']} に対して「許容内」。個々では判定保留: {undecided}",
-        f"no worse than {row['reference']} on average over {over}; undecided by themselves: {undecided}",
+        f"平均では、{row['reference']} に対して「許容内」。個々では判定保留: {undecided}",
+        f"no worse than {row['reference']} on average; undecided by themselves: {undecided}",
     )
 
 
 def _row(findings: Findings, name: str, key: str, value: str) -> Json | None:
     rows = [] if findings.analysis is None else findings.analysis.get(name) or []
     return next((row for row in rows if row[key] == value), None)
+
+
+def _counted(words: Words, names: Sequence[str]) -> str:
+    """Return the benchmarks, or their number if they are many. Without any it is the claim on average."""
+    if len(names) > _MOST_NAMED:
+        return words.say(f"{len(names)} 個のベンチマーク", f"{len(names)} benchmarks")
+    return _listed(words, names) or words.say("平均", "average")
 
 
 def _listed(words: Words, names: Sequence[str]) -> str:

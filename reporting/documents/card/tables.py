@@ -22,13 +22,15 @@ from reporting.wording import (
     verdict_word,
 )
 
+_VERDICT = 3
+"""Place of the verdict in the table of a verdict box. The card says instead what the file may be used for."""
+
 
 def files_tables(findings: Findings, view: View, model: str, files: Sequence[PublishedFile]) -> list[Table]:
     """Return a table per reference, with what each file costs; the files that were not compared have their own."""
     words, tables, shown = view.words, [], set[str]()
     for box, table in zip(view.boxes, view.box_tables, strict=True):
-        # What a file is recommended for names its verdict.
-        costs = {file.arm: (*row[1:3], *row[4:]) for file, row in zip(box.files, table.rows, strict=True)}
+        costs = {file.arm: row[_VERDICT + 1 :] for file, row in zip(box.files, table.rows, strict=True)}
         own = [one for one in files if box.model == model and one.arm["name"] in {*costs, box.reference}]
         if own:
             tables.append(_files_table(findings, words, own, table, costs))
@@ -53,14 +55,17 @@ def _files_table(
     """Return the table of a verdict box with links to the files, the reference, and what each file may be used for."""
     unit = size_unit(max((one.arm["size_bytes"] or 0 for one in files), default=0))
     columns = list(zip(compared.headers, compared.numeric, strict=True))
-    del columns[3]
-    columns.append((words.say("用途の目安", "Recommended for"), False))
-    rows = []
-    for one in files:
-        size = (unit.text(one.arm["size_bytes"]), number(one.arm["bits_per_weight"], 2))
-        cells = [link(one.file_name, one.file_name), *costs.get(one.arm["name"], size)]
-        cells += [DASH] * (len(columns) - 1 - len(cells))
-        rows.append((*cells, recommendation(findings, words, one.arm)))
+    columns[_VERDICT] = (words.say("用途の目安", "Recommended for"), False)
+    rows = [
+        (
+            link(one.file_name, one.file_name),
+            unit.text(one.arm["size_bytes"]),
+            number(one.arm["bits_per_weight"], 2),
+            recommendation(findings, words, one.arm),
+            *costs.get(one.arm["name"], (DASH,) * (len(columns) - _VERDICT - 1)),
+        )
+        for one in files
+    ]
     return make_table(columns, rows)
 
 
