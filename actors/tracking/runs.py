@@ -28,6 +28,7 @@ from actors.store import (
     records_file,
     timings_path,
 )
+from reporting.analysis.machine_load import is_quiet
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 STATUS_OF_STATE: Mapping[str, RunStatus] = {
@@ -298,7 +299,7 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[str, float]:
-    """Return the speeds and the peak memory of the cell's blocks.
+    """Return the speeds of the cell's blocks, unless the machine was busy, and the memory that the arm's model takes.
 
     Args:
         timings: one entry per block.
@@ -311,11 +312,14 @@ def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[
     def total(key: str) -> float:
         return math.fsum(timing.get(key) or 0.0 for timing in timings)
 
-    metrics = {
-        "wall_s": total("wall_s") * share,
-        "load_s": total("load_s"),
-        "peak_rss_bytes": float(max(timing.get("peak_rss_bytes") or 0 for timing in timings)),
-    }
+    metrics = {"wall_s": total("wall_s") * share}
+    for place in ("host", "device"):
+        known = [timing["memory"] for timing in timings if timing.get("memory")]
+        sizes = [sum(memory[f"{kind}_{place}_bytes"] for kind in ("weights", "kv", "compute")) for memory in known]
+        metrics |= {f"memory_{place}_bytes": float(max(sizes))} if sizes else {}
+    if not all(is_quiet(timing.get("machine")) for timing in timings):
+        return metrics
+    metrics["load_s"] = total("load_s")
     if total("prompt_s") > 0:
         metrics["prompt_tokens_per_s"] = total("prompt_tokens") / total("prompt_s")
     if total("decode_s") > 0:
