@@ -50,9 +50,11 @@ def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
     if not shown:
         return None
     title = [words.say("メモリ・速度と性能", "Memory and speed against performance")]
+    n = max((row["batch_1"].get("time_per_token_ms_n") or 0 for row in measured.values()), default=0)
+    rounds = words.say(f"({n}回)", f" ({n} rounds)") if n else ""
     subtitle = source_lines(findings, words) + words.lines(
-        "短い一定の負荷で測定。時間は1系列だけを生成したときの値。",
-        "Measured with a short fixed workload. The time is that of one sequence decoded alone.",
+        f"短い一定の負荷で測定{rounds}。時間は1系列だけを生成したときの値。",
+        f"Measured with a short fixed workload{rounds}. The time is that of one sequence decoded alone.",
     )
     return figure(shown, title, [*subtitle, *_not_timed(known, words), *_bars(words), *pareto_lines(words)])
 
