@@ -65,9 +65,8 @@ def watch_machine() -> Callable[[], MachineLoad]:
 
 def _usable_cpus() -> list[int]:
     process = psutil.Process()
-    if hasattr(process, "cpu_affinity"):  # macOS has none
-        return list(process.cpu_affinity() or ())
-    return list(range(psutil.cpu_count() or 1))
+    allowed = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None  # macOS has none
+    return list(allowed or range(psutil.cpu_count() or 1))
 
 
 def _own_cpu_s() -> float:

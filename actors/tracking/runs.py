@@ -28,7 +28,7 @@ from actors.store import (
     records_file,
     timings_path,
 )
-from reporting.analysis.machine_load import is_quiet
+from actors.tracking.timings import timing_metrics
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 STATUS_OF_STATE: Mapping[str, RunStatus] = {
@@ -251,7 +251,7 @@ def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared:
     if exists(meta):
         files.append(_tracked_file(meta, meta.name))
     share = len(own) / len(parsed) if parsed else 0.0
-    metrics = _record_metrics([record for _, record in own]) | _timing_metrics(timings, share)
+    metrics = _record_metrics([record for _, record in own]) | timing_metrics(timings, share)
     end_ms = max((_mtime_ms(block) for block in done), default=None)
     missing = len(blocks) - len(done)
     return TrackedRun(
@@ -295,37 +295,6 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         n_compared = sum(record["n_tokens"] for record in compared)
         metrics["kld"] = math.fsum(record["kld_sum"] for record in compared) / n_compared
         metrics["top_agreement"] = sum(record["top_agree"] for record in compared) / n_compared
-    return metrics
-
-
-def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[str, float]:
-    """Return the speeds of the cell's blocks, unless the machine was busy, and the memory that the arm's model takes.
-
-    Args:
-        timings: one entry per block.
-        share: this cell's share of the records in these blocks. The seeds of a group are decoded together, so the
-            wall time is divided by the number of records.
-    """
-    if not timings:
-        return {}
-
-    def total(key: str) -> float:
-        return math.fsum(timing.get(key) or 0.0 for timing in timings)
-
-    metrics = {"wall_s": total("wall_s") * share}
-    for place in ("host", "device"):
-        known = [timing["memory"] for timing in timings if timing.get("memory")]
-        sizes = [sum(memory[f"{kind}_{place}_bytes"] for kind in ("weights", "kv", "compute")) for memory in known]
-        metrics |= {f"memory_{place}_bytes": float(max(sizes))} if sizes else {}
-    if not all(is_quiet(timing.get("machine")) for timing in timings):
-        return metrics
-    metrics["load_s"] = total("load_s")
-    if total("prompt_s") > 0:
-        metrics["prompt_tokens_per_s"] = total("prompt_tokens") / total("prompt_s")
-    if total("decode_s") > 0:
-        metrics["completion_tokens_per_s"] = total("completion_tokens") / total("decode_s")
-    if total("wall_s") > 0:
-        metrics["tokens_per_s"] = (total("prompt_tokens") + total("completion_tokens")) / total("wall_s")
     return metrics
 
 

@@ -41,9 +41,11 @@ class Piece:
 
     @property
     def machine(self) -> Mapping[str, Any] | None:
-        """What went on; None if it is not complete."""
+        """What went on; None if it is not complete, as in a damaged file."""
         found = self.watched
-        return found if found is not None and all(found[name] is not None for name in _NEEDED) else None
+        if not isinstance(found, Mapping) or any(found.get(name) is None for name in _NEEDED):
+            return None
+        return found
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,11 @@ def _span(machine: Mapping[str, Any]) -> tuple[float, float]:
 
 def _company(machine: Mapping[str, Any], totals: Mapping[str, _CpuTime]) -> Company:
     begin, end = _span(machine)
-    capacity = machine["cpus"] * (end - begin)
+    capacity = max(1, machine["cpus"]) * (end - begin)
     own, every = machine["own_cpu_s"], machine["all_cpu_s"]
     side_by_side = max(0.0, totals[machine["machine"]].between(begin, end) - own)
     elsewhere = max(0.0, every - own - side_by_side - machine["cpus"] * _TICK_S)
-    stalled = machine["memory_stall_s"] or 0.0
+    stalled = machine.get("memory_stall_s") or 0.0
     return Company(elsewhere / capacity, side_by_side / capacity, stalled / (end - begin), capacity)
 
 

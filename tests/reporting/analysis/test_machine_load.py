@@ -45,6 +45,8 @@ def test_a_machine_that_nobody_watched_gives_no_speed() -> None:
     half_known = machine(0, 10, 10, 10, all_cpu_s=None)
     assert reasons(Piece("f16", 1, None), Piece("f16", 1, half_known)) == ["machine_not_watched"] * 2
     assert not is_quiet(None)
+    assert not is_quiet("not an object")  # type: ignore[arg-type]
+    assert reasons(Piece("f16", 1, machine(0, 10, 10, 10, cpus=0))) == [None]
 
 
 def test_another_worker_of_the_run_counts_for_the_time_that_both_ran() -> None:
