@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.store import exists, timings_path
 from actors.tracking.entities import RunStatus, TrackedRun, tracked_bytes
+from actors.tracking.timings import timing_metrics
 
 _RECORDS_ARTIFACT = "records.jsonl"
 """A cell's records in MLflow: those of its seed, from all of its blocks."""
@@ -63,7 +64,7 @@ def _cell_run(planned: Mapping[str, Any], blocks: Sequence[_Block], missing: int
     own = [(line, record) for line, record in of_all if record["seed"] == planned["seed"]]
     share = len(own) / len(of_all) if of_all else 0.0
     timings = [timing for block in blocks for timing in block.timings]
-    metrics = _record_metrics([record for _, record in own]) | _timing_metrics(timings, share)
+    metrics = _record_metrics([record for _, record in own]) | timing_metrics(timings, share)
     end_ms = max((block.end_ms for block in blocks), default=None)
     return TrackedRun(
         unit=f"cells/{planned['id']}",
@@ -104,32 +105,4 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         n_compared = sum(record["n_tokens"] for record in compared)
         metrics["kld"] = math.fsum(record["kld_sum"] for record in compared) / n_compared
         metrics["top_agreement"] = sum(record["top_agree"] for record in compared) / n_compared
-    return metrics
-
-
-def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[str, float]:
-    """Return the speeds and the peak memory of the cell's blocks.
-
-    Args:
-        timings: one entry per block.
-        share: this cell's share of the records in these blocks. The seeds of a group are decoded together, so the
-            wall time is divided by the number of records.
-    """
-    if not timings:
-        return {}
-
-    def total(key: str) -> float:
-        return math.fsum(timing.get(key) or 0.0 for timing in timings)
-
-    metrics = {
-        "wall_s": total("wall_s") * share,
-        "load_s": total("load_s"),
-        "peak_rss_bytes": float(max(timing.get("peak_rss_bytes") or 0 for timing in timings)),
-    }
-    if total("prompt_s") > 0:
-        metrics["prompt_tokens_per_s"] = total("prompt_tokens") / total("prompt_s")
-    if total("decode_s") > 0:
-        metrics["completion_tokens_per_s"] = total("completion_tokens") / total("decode_s")
-    if total("wall_s") > 0:
-        metrics["tokens_per_s"] = (total("prompt_tokens") + total("completion_tokens")) / total("wall_s")
     return metrics
