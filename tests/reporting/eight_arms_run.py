@@ -292,21 +292,26 @@ def _benchmark(plain: list[dict[str, Any]], name: str, own: _Benchmark) -> dict[
 
 
 def _losses() -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, arm in ARMS.items():
         for layer in range(LAYERS):
             for kind, n_elements in (("attn_q", 16_777_216), ("ffn_down", 58_720_256)):
                 error = arm.error * (1.5 - layer / LAYERS) * (1.4 if kind == "ffn_down" else 1.0)
-                row = {"tensor": f"blk.{layer}.{kind}.weight", "layer": layer, "kind": kind, "error": error}
+                row: dict[str, Any] = {
+                    "tensor": f"blk.{layer}.{kind}.weight",
+                    "layer": layer,
+                    "kind": kind,
+                    "error": error,
+                }
                 rows.append(row | {"arm": name, "type": arm.recipe, "n_elements": n_elements})
-        outside = {"tensor": "output.weight", "layer": None, "kind": "output", "error": arm.error / 4}
+        outside: dict[str, Any] = {"tensor": "output.weight", "layer": None, "kind": "output", "error": arm.error / 4}
         rows.append(outside | {"arm": name, "type": arm.recipe, "n_elements": 525_336_576})
     common = {"rows": 4096, "rows_measured": 256, "weighted": True, "energy": 1.0}
     return pl.DataFrame([row | common for row in rows], schema=LOSS_SCHEMA)
 
 
 def _importance() -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for layer in range(LAYERS):
         for place, kind in enumerate(("attn_q", "attn_output", "ffn_up", "ffn_down")):
             figures = dict.fromkeys(IMPORTANCE_SCHEMA, 0.5) | {"n_columns": 4096, "total": 10.0 ** (place + layer / 16)}

@@ -69,7 +69,7 @@ def parts(value: Any, key: str) -> Iterator[Any]:
 
 
 def with_few_rows(value: Any) -> Any:
-    """Return a specification with the first two rows of its data: the others have the same form, and checking is slow."""
+    """Return a specification with the first two rows of its data: the others are alike, and checking is slow."""
     if isinstance(value, list):
         return [with_few_rows(one) for one in value]
     if not isinstance(value, dict):
