@@ -59,7 +59,7 @@ VERDICTS: Final[Mapping[str, VerdictStyle]] = {
 
 def verdict_code(row: Mapping[str, Any]) -> str:
     """Return the code of a row's verdict; an empty string if it has none, or one that is unknown here."""
-    code = row.get("verdict")
+    code = str(row.get("verdict") or "")
     return code if code in VERDICTS else ""
 
 
