@@ -11,8 +11,12 @@ from reporting.charts.performance import empty_chart
 from reporting.charts.points import panels
 from reporting.charts.scatter import Cost, scatter_panels
 from reporting.charts.style import Specification, colours, models_text
+from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, size_unit
+
+_MOST_NAMES_CHARS = 40
+_KINDS_OF_MEMORY = ("weights_bytes", "kv_bytes", "compute_bytes")
 
 
 def efficiency_chart(findings: Findings, words: Words) -> Specification:
@@ -35,9 +39,17 @@ def speed_chart(findings: Findings, words: Words) -> Specification | None:
 
     The time is that of one sequence decoded alone.
     """
-    times = {arm["name"]: float(arm["performance"]["batch_1"]["time_per_token_ms"]) for arm in _measured(findings)}
+    known = {arm["name"]: arm["performance"]["batch_1"] for arm in _measured(findings)}
+    times = {name: float(row["time_per_token_ms"]) for name, row in known.items() if row["time_per_token_ms"]}
     cost = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
-    return _against_performance(findings, words, cost, words.say("速度と性能", "Speed against performance"))
+    title = words.say("速度と性能", "Speed against performance")
+    n = max((row.get("time_per_token_ms_n") or 0 for row in known.values()), default=0)
+    rounds = words.say(f"(測定 {n} 回)", f" ({n} rounds)") if n else ""
+    note = words.say(f"時間: 1系列だけの生成{rounds}。", f" Time: one sequence alone{rounds}.")
+    untimed = one_line(words.say("、", ", ").join(name for name in known if name not in times), _MOST_NAMES_CHARS)
+    if untimed:
+        note += words.say(f"計測なし(マシンが他の処理中): {untimed}。", f" Not timed, the machine was busy: {untimed}.")
+    return _against_performance(findings, words, cost, title, note)
 
 
 def size_cost(findings: Findings, words: Words) -> Cost:
@@ -46,17 +58,22 @@ def size_cost(findings: Findings, words: Words) -> Cost:
     return _bytes_cost(sizes, words, "ファイルサイズ", "File size")
 
 
-def _against_performance(findings: Findings, words: Words, cost: Cost, title: str) -> Specification | None:
+def _against_performance(
+    findings: Findings, words: Words, cost: Cost, title: str, note: str = ""
+) -> Specification | None:
     drawn, columns = scatter_panels(panels(findings, words), cost, colours(findings), words)
     if not drawn:
         return None
     models = models_text(findings, words)
+    bars = words.say(
+        "縦線: 問題についての95%信頼区間(n は各パネル)。", "Bars: 95% interval over items; n above each panel."
+    )
     subtitle = [
-        words.say(f"{models}: 各アームの平均(菱形: 基準)", f"{models}: mean of each arm (diamond: reference)"),
         words.say(
-            "縦線: 問題についての95%信頼区間。n は各パネルに示す。",
-            "Bars: 95% interval over items. n stands above each panel.",
+            f"{models}: 各アームの平均(菱形: 基準)",
+            f"{models}: mean of each arm (diamond: reference)",
         ),
+        bars + note,
     ]
     return figure(drawn, title, subtitle, columns=columns)
 
@@ -72,13 +89,6 @@ def _bytes_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) ->
 
 
 def _memory_bytes(row: Json) -> int | None:
-    """Return the bytes of weights, KV cache and buffers that llama.cpp reported.
-
-    If it did not report them all, return the resident memory of the process.
-    """
-    parts = [row.get(name) for name in ("weights_bytes", "kv_bytes", "compute_bytes")]
-    known: list[int] = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        resident: int | None = row.get("process_rss_bytes")
-        return resident
-    return sum(known)
+    """Return the bytes of weights, KV cache and buffers, on the host and on devices; None if llama.cpp named none."""
+    places = row.get("memory") or ()
+    return sum(place[name] for place in places for name in _KINDS_OF_MEMORY) or None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from conf.files import write_json
 from reporting.analysis.results import Results, build_results
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
-from tests.reporting.sample_run import SampleRun, sample_run
+from tests.reporting.sample_run import SampleRun, quiet_machine, sample_run
 
 MODEL = "Fictional-Ja-8B-Instruct"
 PARAMETERS = 8_030_261_248
@@ -252,11 +252,13 @@ def _size_bytes(arm: _Arm) -> int:
 
 def _arm(plain: dict[str, Any], name: str, own: _Arm) -> dict[str, Any]:
     size = _size_bytes(own)
-    rates = {"sequences": 1, "prompt_tokens_per_second": 900.0, "decode_tokens_per_second": 1000 / own.milliseconds}
-    performance = {"load_s": 2.5, "batch_1": rates | {"time_per_token_ms": own.milliseconds}, "batched": rates}
-    performance |= {"file_bytes": size, "weights_bytes": size, "kv_bytes": 2**29, "compute_bytes": 2**28}
-    performance |= {"process_rss_bytes": size + 2**30, "devices": ["CPU"]}
-    performance["batched"] = rates | {"sequences": 32, "time_per_token_ms": own.milliseconds / 6}
+    seconds = own.milliseconds / 1000
+    rounds = {"sequences": 1, "prompt_tokens": 256, "answer_tokens": 16}
+    rounds |= {"prompt_s": [0.28, 0.29, 0.28], "decode_s": [16 * seconds, 16.1 * seconds, 15.9 * seconds]}
+    memory = {"place": "CPU", "on_host": True, "weights_bytes": size, "kv_bytes": 2**29, "compute_bytes": 2**28}
+    performance = {"load_s": 2.5, "worker_pid": 4, "file_bytes": size, "threads": 2, "n_ctx": 512, "memory": [memory]}
+    performance |= {"batch_1": rounds, "batched": rounds | {"sequences": 32}}
+    performance |= {"machine": quiet_machine(1000.0 * list(ARMS).index(name), 6.0)}
     return plain | {
         "name": name,
         "model": MODEL,
