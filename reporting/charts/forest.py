@@ -123,7 +123,6 @@ def _data(row: Row) -> dict[str, Any]:
 
 def _line(line: Line, scale: alt.Scale) -> alt.Chart:
     rule = chart_of([{"at": line.at}])
-    chart: alt.Chart = rule.mark_rule(color=line.colour, **({"strokeDash": [4, 3]} if line.dashed else {})).encode(
-        x=alt.X("at:Q", scale=scale)
-    )
+    dash = [4, 3] if line.dashed else [1, 0]
+    chart: alt.Chart = rule.mark_rule(color=line.colour, strokeDash=dash).encode(x=alt.X("at:Q", scale=scale))
     return chart

@@ -215,8 +215,7 @@ class CostAxis:
 
     def encoding(self, field: str, title: str) -> alt.X:
         """Return the encoding of a field on this axis."""
-        kind = "log" if self.logarithmic else "linear"
-        scale = alt.Scale(domain=self.ends, nice=False, zero=False, type=kind)
+        scale = alt.Scale(domain=self.ends, nice=False, zero=False, type="log" if self.logarithmic else "linear")
         return alt.X(field, scale=scale, axis=alt.Axis(title=title, **self.ticks))
 
 

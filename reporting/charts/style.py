@@ -17,7 +17,7 @@ from reporting.wording import Words, verdict_word
 
 Specification = Json
 """A chart in Vega-Lite, with its data inside."""
-Panelled = alt.Chart | alt.LayerChart
+Panelled = alt.Chart | alt.LayerChart | alt.FacetChart
 
 BLACK: Final = "#000000"
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -59,7 +59,7 @@ VERDICTS: Final[Mapping[str, VerdictStyle]] = {
 
 def verdict_code(row: Mapping[str, Any]) -> str:
     """Return the code of a row's verdict; an empty string if it has none, or one that is unknown here."""
-    code = row.get("verdict")
+    code = str(row.get("verdict") or "")
     return code if code in VERDICTS else ""
 
 

@@ -24,7 +24,7 @@ from conf.files import write_json
 from reporting.analysis.results import Results, build_results
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from tests.reporting.results_folder import write_questions
-from tests.reporting.sample_run import SampleRun, sample_run
+from tests.reporting.sample_run import SampleRun, quiet_machine, sample_run
 
 MODEL = "Fictional-Ja-8B-Instruct"
 PARAMETERS = 8_030_261_248
@@ -254,11 +254,13 @@ def _size_bytes(arm: _Arm) -> int:
 
 def _arm(plain: dict[str, Any], name: str, own: _Arm) -> dict[str, Any]:
     size = _size_bytes(own)
-    rates = {"sequences": 1, "prompt_tokens_per_second": 900.0, "decode_tokens_per_second": 1000 / own.milliseconds}
-    performance = {"load_s": 2.5, "batch_1": rates | {"time_per_token_ms": own.milliseconds}, "batched": rates}
-    performance |= {"file_bytes": size, "weights_bytes": size, "kv_bytes": 2**29, "compute_bytes": 2**28}
-    performance |= {"process_rss_bytes": size + 2**30, "devices": ["CPU"]}
-    performance["batched"] = rates | {"sequences": 32, "time_per_token_ms": own.milliseconds / 6}
+    seconds = own.milliseconds / 1000
+    rounds = {"sequences": 1, "prompt_tokens": 256, "answer_tokens": 16}
+    rounds |= {"prompt_s": [0.28, 0.29, 0.28], "decode_s": [16 * seconds, 16.1 * seconds, 15.9 * seconds]}
+    memory = {"place": "CPU", "on_host": True, "weights_bytes": size, "kv_bytes": 2**29, "compute_bytes": 2**28}
+    performance = {"load_s": 2.5, "worker_pid": 4, "file_bytes": size, "threads": 2, "n_ctx": 512, "memory": [memory]}
+    performance |= {"batch_1": rounds, "batched": rounds | {"sequences": 32}}
+    performance |= {"machine": quiet_machine(1000.0 * list(ARMS).index(name), 6.0)}
     return plain | {
         "name": name,
         "model": MODEL,
@@ -294,21 +296,26 @@ def _benchmark(plain: list[dict[str, Any]], name: str, own: _Benchmark) -> dict[
 
 
 def _losses() -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, arm in ARMS.items():
         for layer in range(LAYERS):
             for kind, n_elements in (("attn_q", 16_777_216), ("ffn_down", 58_720_256)):
                 error = arm.error * (1.5 - layer / LAYERS) * (1.4 if kind == "ffn_down" else 1.0)
-                row = {"tensor": f"blk.{layer}.{kind}.weight", "layer": layer, "kind": kind, "error": error}
+                row: dict[str, Any] = {
+                    "tensor": f"blk.{layer}.{kind}.weight",
+                    "layer": layer,
+                    "kind": kind,
+                    "error": error,
+                }
                 rows.append(row | {"arm": name, "type": arm.recipe, "n_elements": n_elements})
-        outside = {"tensor": "output.weight", "layer": None, "kind": "output", "error": arm.error / 4}
+        outside: dict[str, Any] = {"tensor": "output.weight", "layer": None, "kind": "output", "error": arm.error / 4}
         rows.append(outside | {"arm": name, "type": arm.recipe, "n_elements": 525_336_576})
     common = {"rows": 4096, "rows_measured": 256, "weighted": True, "energy": 1.0}
     return pl.DataFrame([row | common for row in rows], schema=LOSS_SCHEMA)
 
 
 def _importance() -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for layer in range(LAYERS):
         for place, kind in enumerate(("attn_q", "attn_output", "ffn_up", "ffn_down")):
             figures = dict.fromkeys(IMPORTANCE_SCHEMA, 0.5) | {"n_columns": 4096, "total": 10.0 ** (place + layer / 16)}

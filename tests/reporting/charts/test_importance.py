@@ -48,8 +48,8 @@ def test_matrices_that_differ_in_one_layer_keep_their_own_rows() -> None:
 
 
 def test_the_chart_says_what_it_shows_in_both_languages() -> None:
-    for lang, texts in (("ja", ("層", "エントロピー")), ("en", ("Layer", "Outlying columns"))):
-        chart = importance_chart(table(), "SmolLM2", Words(lang))
+    for lang, texts in ((Words("ja"), ("層", "エントロピー")), (Words("en"), ("Layer", "Outlying columns"))):
+        chart = importance_chart(table(), "SmolLM2", lang)
         assert chart is not None
         text = shown_by(chart)
         for words in ("en-ja4", "SmolLM2", "attn_k, attn_q, attn_v", *texts):
