@@ -10,7 +10,7 @@ from reporting.analysis.evidence import Facts
 from reporting.analysis.fields import Json, number
 from stats.clusters import cluster_totals, clustered_ratio
 from stats.intervals import Interval
-from stats.needed import Range, Seen, items_to_decide, runs_to_decide
+from stats.needed import LEAST_UNITS, Range, Seen, items_to_decide, runs_to_decide
 from stats.paired import Pairing
 from stats.reasons import Reason
 from stats.verdict import Ground, Judgement, Verdict
@@ -36,7 +36,7 @@ def _items(one: Compared, facts: Facts, judgement: Judgement, margins: Margins, 
         return Reason.NO_MARGIN
     open_for = [reason for ground, reason in _STAYS_OPEN.items() if ground in judgement.grounds]
     if open_for:
-        return open_for[0]
+        return open_for[0] if one.found.n_units >= LEAST_UNITS else Reason.TOO_FEW_ITEMS
     seen = _seen(one, facts, margins, n_tests)
     if isinstance(seen, Reason):
         return seen

@@ -134,8 +134,10 @@ def _may_claim(one: Compared, by_usual: Judgement, by_look: Judgement) -> Judgem
         by_look: its verdict by the interval that allows for all looks.
     """
     seen, claims = one.look, by_usual.verdict is not Verdict.UNDECIDED
-    if seen is None or not claims:
+    if seen is None:
         return by_look
+    if not claims:
+        return by_look if seen.allowed_for else _without_new_loss(by_look)
     if not seen.allowed_for:
         names = margin_names(one.row["metric"], one.proportion)
         confirmed = claimed_before(seen, by_usual.verdict.value, names)
@@ -143,6 +145,11 @@ def _may_claim(one: Compared, by_usual: Judgement, by_look: Judgement) -> Judgem
     if by_look.verdict is Verdict.UNDECIDED and seen.number == 1:
         return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
     return by_look
+
+
+def _without_new_loss(judgement: Judgement) -> Judgement:
+    """Return the verdict of a look that is not paid for: it shows no loss either."""
+    return replace(judgement, grounds=tuple(one for one in judgement.grounds if one is not Ground.LOSS_SHOWN))
 
 
 def _known(value: float | Reason) -> float | None:

@@ -133,6 +133,15 @@ def test_after_the_plan_is_spent_nothing_new_is_claimed_but_a_claim_can_be_confi
     assert _look(tmp_path / "b", "three", 400, statistics=stricter)["verdict_grounds"] == ["looks_spent"]
 
 
+def test_a_look_that_is_not_paid_for_shows_no_loss(tmp_path: Path) -> None:
+    plan = {"margins": {"accuracy": 0.03, "relative": 0.5}}
+    paid = _look(tmp_path / "a", "one", 300, share=0.06, statistics={**plan, "planned_items": 300})
+    assert paid["verdict_grounds"] == ["loss_shown", "spans_margin"]
+    _look(tmp_path / "b", "one", 40, statistics={**plan, "planned_items": 40})
+    spent = _look(tmp_path / "b", "two", 300, share=0.06, statistics=plan)
+    assert spent["verdict_grounds"] == ["spans_margin"] and not spent["look"]["allowed_for"]
+
+
 def test_the_plan_cannot_be_lowered_after_a_look(tmp_path: Path) -> None:
     _look(tmp_path, "one", 100)
     row = _look(tmp_path, "two", 200, statistics={"planned_items": 200})

@@ -52,6 +52,7 @@ def _judge(low: float, high: float, p_loss: float = 1.0, p_adjusted: float | Non
         (-0.05, -0.02, 0.001, Verdict.WORSE, (Ground.BELOW_MARGIN, Ground.ADJUSTED_P)),
         (-0.05, -0.001, 0.04, Verdict.UNDECIDED, (Ground.LOSS_SHOWN, Ground.SPANS_MARGIN)),
         (-0.05, -0.001, 0.06, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
+        (-0.05, 0.001, 0.01, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
         (-0.02, 0.08, 0.04, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
         (-0.01, 0.02, 1.0, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
     ],

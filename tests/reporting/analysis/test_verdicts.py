@@ -331,6 +331,12 @@ def test_a_benchmark_that_measures_nothing_gives_no_verdict(sample: SampleRun, r
     assert made.analysis["verdicts"][0][f"{ground}_on"] == ["gsm8k"]
 
 
+def test_from_few_items_nobody_knows_whether_the_reference_is_at_the_floor(sample: SampleRun) -> None:
+    reference = (np.arange(29)[:, None] < 1).astype(float)
+    row = _row(_one_of(reference, reference, sample), "q4_k_m", "gsm8k")
+    assert (row["verdict_grounds"], row["items_to_decide_reason"]) == (["spans_margin", "floor"], "too_few_items")
+
+
 @pytest.mark.parametrize(("score", "ground"), [(1.0, "floor"), (1.02, "floor"), (5.0, "ceiling"), (4.0, None)])
 def test_a_judged_benchmark_at_an_end_of_its_scale_gives_no_verdict(
     sample: SampleRun, score: float, ground: str | None
