@@ -215,6 +215,8 @@ def _rendered(custom: CustomBenchmark, key: str, path: Path, seen: Sequence[Row]
     for number, one in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
         if isinstance(one, TemplateFailed):
             failed[number] = one
+        elif not one.strip():
+            failed[number] = TemplateFailed("the text is empty")
         else:
             texts.append(one)
     over_limit = [number for number, error in failed.items() if isinstance(error, TemplateOverLimit)]
