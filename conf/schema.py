@@ -18,8 +18,6 @@ from conf.names import composed
 MIX_NAME = r"[a-z0-9_-]+"
 BENCHMARK_NAME = r"[a-z0-9_]+"
 RECIPE_NAME = r"[a-z0-9_-]+"
-STORE_NAMES = ("mlflow.db", "mlartifacts")
-"""How MLflow's files begin that stand beside the folders of pipelines (`mlflow.db-wal` is one of them)."""
 PIPELINE_ID = r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,127}"
 LONGEST_NAME = 64
 """Characters of the name of a benchmark, a recipe or a mix. Names of folders are put together from several names, and
@@ -448,10 +446,3 @@ class PipelineConfig(Frozen):
     def _split(cls, value: Any) -> Any:
         """Take one text with commas as a list, as the flags do."""
         return split_names(value) if isinstance(value, str) else value
-
-    @field_validator("pipeline_id")
-    @classmethod
-    def _is_free(cls, value: str | None) -> str | None:
-        if value is not None and value.lower().startswith(STORE_NAMES):
-            raise ValueError(f"a name that MLflow's own files in the storage do not have ({', '.join(STORE_NAMES)})")
-        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import urllib.error
@@ -85,9 +86,8 @@ def _check_sqlite(uri: str) -> None:
     """Raise `OSError` if the file is no SQLite database, or its folder or nearest existing parent cannot be written."""
     path = sqlite_path(uri)
     if path is not None:
-        if path.exists():
-            with path.open("rb") as file:
-                if file.read(16) not in (b"", _SQLITE_START):
-                    raise OSError(f"{path} is no SQLite database")
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            if file.read(16) not in (b"", _SQLITE_START):
+                raise OSError(f"{path} is no SQLite database")
         with tempfile.TemporaryFile(dir=existing_parent(path.parent)):
             pass

@@ -47,10 +47,8 @@ def test_an_unknown_key_names_the_near_one() -> None:
     assert "'threads'" in faults_of({"layout": {"thread": 1}})["layout.thread"]
 
 
-@pytest.mark.parametrize(
-    "pipeline_id", ["../out", "a/b", "..", "", ".hidden", "a b", "x" * 200, "mlflow.db", "mlflow.db-wal", "mlartifacts"]
-)
-def test_a_pipeline_id_cannot_leave_the_storage_or_take_the_place_of_the_store(pipeline_id: str) -> None:
+@pytest.mark.parametrize("pipeline_id", ["../out", "a/b", "..", "", ".hidden", "a b", "x" * 200])
+def test_a_pipeline_id_cannot_leave_the_storage(pipeline_id: str) -> None:
     assert "--pipeline-id" in faults_of({"pipeline_id": pipeline_id})
 
 

@@ -33,7 +33,7 @@ def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSett
     title = custom.title or custom.name
     spec = BenchmarkSpec(
         name=custom.name,
-        version=2 if kind == "generate" else 1,
+        version=3 if kind == "generate" else 1,
         kind=kind,
         metric="nll" if kind == "measure" else custom.metric,
         higher_is_better=custom.higher_is_better and kind != "measure",
