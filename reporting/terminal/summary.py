@@ -22,6 +22,7 @@ from reporting.wording import Words
 _LONGEST_LEVEL = 18
 """Longest name of a level in a grid. The table of a grid has four columns of names beside the numbers."""
 _NONE = "-"
+_NO_SPEED = {"machine_busy": "the machine was busy", "machine_not_watched": "the machine's load is unknown"}
 
 
 def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) -> str:
@@ -58,7 +59,8 @@ def _noise_floor_words(comparison: Mapping[str, Any]) -> str:
 
 
 def _arms_section(comparison: Mapping[str, Any]) -> str:
-    rates = {row["arm"]: row["decode_tokens_per_second"] for row in comparison["performance"]}
+    speeds = {row["arm"]: row for row in comparison["performance"]}
+    rates = {arm: row["decode_tokens_per_second"] for arm, row in speeds.items()}
     rows = [["arm", "model", "MiB", "bits/weight", "reference", "tokens/s"]]
     for arm in comparison["arms"]:
         size, bits, rate = arm["size_bytes"], arm["bits_per_weight"], rates.get(arm["name"])
@@ -73,6 +75,9 @@ def _arms_section(comparison: Mapping[str, Any]) -> str:
             ]
         )
     lines = columns(rows, left=(0, 1, 4))
+    for reason, why in _NO_SPEED.items():
+        arms = [arm for arm, row in speeds.items() if row["decode_tokens_per_second_reason"] == reason]
+        lines += [wrapped(f"tokens/s not measured: {why} ({', '.join(map(short_name, arms))})")] if arms else []
     for model in comparison["models"]:
         if model["dequantized_from"]:
             name = short_name(model["name"])

@@ -1,0 +1,306 @@
+"""The verdict box: which file to take, what each file costs, and what is undecided, in one language.
+
+Every output begins with it. All of it follows the codes and numbers of the two result files: nothing is judged here.
+Texts are plain; each output escapes them in its own way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.wording import (
+    RIGHT_OR_WRONG,
+    Words,
+    difference_scale,
+    integer,
+    metric_title,
+    number,
+    size_unit,
+    verdict_word,
+)
+
+_Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One paired difference of a file from its reference, or its KL divergence from it."""
+
+    what: str
+    value: str
+    interval: str
+    """95%, in brackets; empty if there is none."""
+    n: str
+    """Number of items (or tokens), and of unscored records if there are any."""
+
+
+@dataclass(frozen=True)
+class FileCost:
+    """A file that can be taken in place of the reference, and what it costs."""
+
+    arm: str
+    size: str
+    bits_per_weight: str
+    verdict: str
+    """Its code: `no_worse`, `worse` or `undecided`."""
+    verdict_word: str
+    costs: tuple[Cost, ...]
+
+
+@dataclass(frozen=True)
+class VerdictBox:
+    """What a reader in a hurry needs about the files that share a reference."""
+
+    model: str
+    reference: str
+    """Empty if nothing was compared."""
+    headline: str
+    files: tuple[FileCost, ...]
+    """From the largest to the smallest."""
+    undecided: tuple[str, ...]
+    """One sentence per benchmark: which of the undecided files it leaves open, and what would decide them."""
+
+
+def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tuple[VerdictBox, ...]:
+    """Return one box per reference; none if the results folder has no verdicts.
+
+    Args:
+        comparison: `quantization_comparison.json`.
+        analysis: `statistical_analysis.json`; None if the results folder has none.
+        words: `ja` or `en`.
+    """
+    if analysis is None or "verdicts" not in analysis:
+        return ()
+    boxes = [_box(comparison, analysis, words, selection) for selection in analysis["selections"]]
+    return tuple(boxes) if boxes else (_nothing_compared(comparison, words),)
+
+
+def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> VerdictBox:
+    arms = {arm["name"]: arm for arm in comparison["arms"]}
+    verdicts = {
+        row["arm"]: row["verdict"]
+        for row in analysis["verdicts"]
+        if row["reference"] == selection["reference"] and not row["arm"].endswith(AA_SUFFIX)
+    }
+    unit = size_unit(max((arm["size_bytes"] or 0 for arm in arms.values()), default=0))
+    files = tuple(
+        FileCost(
+            arm=name,
+            size=unit.text(arms[name]["size_bytes"]),
+            bits_per_weight=number(arms[name]["bits_per_weight"], 2),
+            verdict=verdicts[name],
+            verdict_word=verdict_word(words, verdicts[name]),
+            costs=tuple(_costs(comparison, analysis, words, name)),
+        )
+        for name in sorted(verdicts, key=lambda name: (-(arms[name]["size_bytes"] or 0), name))
+    )
+    return VerdictBox(
+        model=str(arms[selection["reference"]]["model"]),
+        reference=selection["reference"],
+        headline=_headline(analysis, words, selection, files),
+        files=files,
+        undecided=tuple(
+            _undecided(comparison, analysis, words, {file.arm for file in files if file.verdict == "undecided"})
+        ),
+    )
+
+
+def _nothing_compared(comparison: _Row, words: Words) -> VerdictBox:
+    return VerdictBox(
+        model=_listed(words, [str(model["name"]) for model in comparison["models"]]),
+        reference="",
+        headline=words.say(
+            "基準がなく、どのファイルも比較していないため、推奨できるファイルはない。",
+            "Nothing was compared, because no arm has a reference: no file can be recommended.",
+        ),
+        files=(),
+        undecided=(),
+    )
+
+
+# --- which file to take ---------------------------------------------------------------------------
+
+
+def _headline(analysis: _Row, words: Words, selection: _Row, files: Sequence[FileCost]) -> str:
+    """Return one or two sentences. A file is recommended only if the fixed sequence of tests chose it."""
+    reference = _reference(words, selection)
+    sizes = {file.arm: file.size for file in files}
+    chosen = selection["smallest_no_worse"]
+    on_average = (selection.get("on_average") or {}).get("smallest_no_worse")
+    if chosen:
+        extent = _extent(words, analysis)
+        return words.say(
+            f"{chosen}({sizes[chosen]})を推奨する。{extent}、{reference}に対して「許容内」である。",
+            f"Take {chosen} ({sizes[chosen]}): it is no worse than {reference} {extent}.",
+        )
+    if on_average:
+        return words.say(
+            "個々のベンチマークすべてで「許容内」と判定されたファイルはない。"
+            f"平均では、{on_average}({sizes[on_average]})が {reference}に対して「許容内」である。"
+            "ただし、個々のベンチマークでは劣る可能性がある。",
+            f"No file is shown to be no worse than {reference} {_extent(words, analysis)}. On average, {on_average}"
+            f" ({sizes[on_average]}) is; it may be worse on single benchmarks.",
+        )
+    return words.say(
+        f"{reference}をそのまま使うのがよい。「許容内」と判定されたファイルはない{_count_open(words, files)}。",
+        f"Keep {reference}: no other file is shown to be no worse{_count_open(words, files)}.",
+    )
+
+
+def _count_open(words: Words, files: Sequence[FileCost]) -> str:
+    """Return how many files are undecided, or that all are worse, in parentheses."""
+    if all(file.verdict == "worse" for file in files):
+        return words.say("(すべて「劣化あり」)", " (all are worse)")
+    n_open = sum(file.verdict == "undecided" for file in files)
+    return words.say(
+        f"({len(files)} 個中 {n_open} 個は「判定保留」)",
+        f" ({n_open} of {len(files)} {'is' if n_open == 1 else 'are'} undecided)",
+    )
+
+
+def _extent(words: Words, analysis: _Row) -> str:
+    """Return what "no worse" covers: the benchmarks that must each hold, and the claim on average if it is needed."""
+    tiers = analysis.get("tiers") or {}
+    each, pooled = tiers.get("each"), tiers.get("pooled") or {}
+    needs_average = any(row["decides"] for row in analysis.get("pooled") or ())
+    if each is None or not (tiers.get("inform") or needs_average):
+        return words.say("すべてのベンチマークで", "on every benchmark")
+    names, averaged = _listed(words, each), _listed(words, list(pooled))
+    if not needs_average:
+        return words.say(f"{names} のそれぞれで", f"on each of {names}")
+    if not each:
+        return words.say(f"{averaged} の平均で", f"on average over {averaged}")
+    return words.say(f"{names} のそれぞれと {averaged} の平均で", f"on each of {names} and on average over {averaged}")
+
+
+def _reference(words: Words, selection: _Row) -> str:
+    """Return the reference's name, and what it is if the original weights were not there to compare with.
+
+    In Japanese, a space separates a Latin name from a particle behind it.
+    """
+    name, source = selection["reference"], selection.get("reference_dequantized_from")
+    if not source:
+        return words.say(f"{name} ", str(name))
+    return words.say(f"{name}({source} のファイルを逆量子化したもの)", f"{name} (the {source} source, dequantized)")
+
+
+# --- what each file costs -------------------------------------------------------------------------
+
+
+def _costs(comparison: _Row, analysis: _Row, words: Words, arm: str) -> Iterable[Cost]:
+    """Yield the claim on average, the benchmarks that it does not cover or that got worse, then the KL divergence."""
+    claim = next((row for row in analysis.get("pooled") or () if row["arm"] == arm), None)
+    averaged: list[str] = []
+    if claim is not None and claim["difference"] is not None:
+        averaged = [one["benchmark"] for one in claim["benchmarks"]]
+        names = _listed(words, averaged)
+        yield Cost(
+            what=words.say(f"正答率の平均({names})", f"accuracy on average over {names}"),
+            value=RIGHT_OR_WRONG.difference(claim["difference"]),
+            interval=RIGHT_OR_WRONG.signed_interval(claim["ci95"]),
+            n=_n_items(words, claim),
+        )
+    for row in analysis["comparisons"]:
+        shown = row["benchmark"] not in averaged or row["verdict"] == "worse"
+        if row["arm"] == arm and shown and row["difference"] is not None:
+            yield _difference(words, row)
+    for row in comparison["results"]:
+        if row["arm"] == arm and row["metric"] == "kld" and row["mean"] is not None:
+            interval, n_tokens = row["ci95"], integer(row["n_tokens"])
+            yield Cost(
+                what=f"KLD ({row['benchmark']})",
+                value=number(row["mean"], 4),
+                interval="" if interval is None else f"[{number(interval[0], 4)}, {number(interval[1], 4)}]",
+                n=words.say(f"{n_tokens} トークン", f"{n_tokens} tokens"),
+            )
+
+
+def _difference(words: Words, row: _Row) -> Cost:
+    """Return the difference on one benchmark. That of perplexity is in percent: exp(difference in ln PPL) - 1."""
+    interval = row["ci95"]
+    if row["metric"] == "nll":
+        value, metric = f"{_percent(row['difference'])}%", "perplexity"
+        bounds = "" if interval is None else f"[{', '.join(map(_percent, interval))}]"
+    else:
+        scale = difference_scale([dict(row)])
+        value, metric = scale.difference(row["difference"]), row["metric"]
+        bounds = "" if interval is None else scale.signed_interval(interval)
+    title = metric_title(words, metric)
+    return Cost(f"{row['benchmark']} ({words.say(title, title.lower())})", value, bounds, _n_items(words, row))
+
+
+def _percent(loss: float) -> str:
+    return number(100 * math.expm1(loss), 2, sign=True)
+
+
+def _n_items(words: Words, row: _Row) -> str:
+    missing = int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
+    unscored = words.say(f"、採点不能 {integer(missing)} 件", f", {integer(missing)} unscored") if missing else ""
+    return words.say(f"{integer(row['n_items'])} 問", f"{integer(row['n_items'])} items") + unscored
+
+
+# --- what could not be decided --------------------------------------------------------------------
+
+
+def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -> Iterable[str]:
+    for benchmark in comparison["benchmarks"]:
+        rows = [row for row in analysis["comparisons"] if row["benchmark"] == benchmark["name"]]
+        needs = [_open(words, row, _needed(words, row)) for row in rows if _is_open(row, arms)]
+        if needs:
+            yield words.say(
+                f"{benchmark['name']} では判定保留: {'、'.join(needs)}",
+                f"Undecided on {benchmark['name']}: {'; '.join(needs)}",
+            )
+    claims = [row for row in analysis.get("pooled") or () if row["decides"]]
+    needs = [_open(words, row, _smallest_loss(words, row)) for row in claims if _is_open(row, arms)]
+    if needs:
+        yield words.say(f"平均では判定保留: {'、'.join(needs)}", f"Undecided on average: {'; '.join(needs)}")
+
+
+def _is_open(row: _Row, arms: set[str]) -> bool:
+    return row["arm"] in arms and bool(row["verdict"] == "undecided") and not row.get("informs_only")
+
+
+def _open(words: Words, row: _Row, needed: str) -> str:
+    return words.say(f"{row['arm']}({needed})", f"{row['arm']} ({needed})")
+
+
+def _smallest_loss(words: Words, claim: _Row) -> str:
+    if claim["detectable_drop"] is None:
+        return words.say("区間を計算できない", "has no interval")
+    loss = RIGHT_OR_WRONG.difference(claim["detectable_drop"]).removeprefix("+")
+    return words.say(f"この問題数で検出できる最小の低下は {loss}", f"the smallest loss that these items find is {loss}")
+
+
+def _needed(words: Words, row: _Row) -> str:
+    """Return how many items, or runs, would decide a comparison, or what else would."""
+    if not row["items_to_decide"]:
+        unknown = ("必要な問題数は不明", "the number of items that would decide is unknown")
+        return words.say(*_INSTEAD.get(row["items_to_decide_reason"], unknown))
+    low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
+    runs = row.get("runs_to_decide")
+    ja_runs, en_runs = (f"。または {integer(runs)} 回の実行", f", or {integer(runs)} runs") if runs else ("", "")
+    return words.say(
+        f"合計 {integer(low)} 問なら五分五分、{integer(high)} 問なら80%の確率で判定できる{ja_runs}",
+        f"{integer(low)} items in all decide it with even chances, {integer(high)} with 80%{en_runs}",
+    )
+
+
+_INSTEAD = {
+    "too_few_items": ("問題が少なすぎて、必要な数を見積もれない", "too few items to say how many would decide"),
+    "unscored": ("採点不能の記録の採点が必要", "its unscored records must be scored"),
+    "floor": ("基準が正答できる問題が必要", "needs items that the reference gets right"),
+    "ceiling": ("より難しい問題が必要", "needs harder items"),
+    "no_margin": ("許容幅の設定が必要", "needs a margin"),
+    "no_interval": ("区間を計算できない", "has no interval"),
+    "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),
+}
+"""Reason why no number of items is given -> what would decide instead, in Japanese and English."""
+
+
+def _listed(words: Words, names: Sequence[str]) -> str:
+    return words.say("、", ", ").join(names)
