@@ -31,7 +31,7 @@ from actors.orchestrator.room import (
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.ownership import check_place, owned
-from actors.store import RunDirectory, exists, mlflow_database_path, reserved_space, write_json
+from actors.store import RunDirectory, exists, mlflow_artifacts_path, mlflow_database_path, reserved_space, write_json
 from actors.tracking.reachable import check_reachable
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
@@ -229,4 +229,4 @@ def _make_mirror(request: Request) -> BackgroundMirror:
     if request.environment.mlflow_tracking_uri:
         return BackgroundMirror(request.environment.mlflow_tracking_uri, None, limit)
     home = request.mlflow_home.absolute()
-    return BackgroundMirror(f"sqlite:///{mlflow_database_path(home)}", home / "mlartifacts", limit)
+    return BackgroundMirror(f"sqlite:///{mlflow_database_path(home)}", mlflow_artifacts_path(home), limit)

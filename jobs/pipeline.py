@@ -26,9 +26,9 @@ from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import disk_bytes, quantization_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
-from actors.store import RunDirectory, exists, mlflow_database_path, read_json
+from actors.store import RunDirectory, exists, is_of_mlflow, mlflow_database_path, read_json
 from conf.environment import read_environment
-from conf.faults import BadInput
+from conf.faults import BadInput, Fault
 from conf.load import load
 from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
@@ -78,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             config = with_canonical_types(load(options.config, arguments.flag_values(options)))
             check_paths_in_job(config, options.config, environment)
             pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
+            if is_of_mlflow(config.storage / pipeline_id):
+                allowed = "a name that no file of the MLflow store has, which stands in the same folder"
+                raise BadInput(Fault("--pipeline-id", pipeline_id, allowed))
             words = sys.argv[1:] if argv is None else list(argv)
             command = job_command("pipeline", words)
             wait = not options.no_mlflow_wait

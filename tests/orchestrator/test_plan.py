@@ -332,6 +332,11 @@ def test_a_plan_with_more_work_than_anybody_can_wait_for_is_refused_with_its_cos
         make_small_plan(tmp_path, runs=2**31 - 1)  # told before a list of the seeds is made
 
 
+def test_a_plan_without_any_arm_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--quantizations: got ''; allowed: at least one quantization, or an --arm"):
+        plan_with(tmp_path)
+
+
 def test_names_of_arms_that_file_systems_cannot_hold_are_refused(tmp_path: Path) -> None:
     long = tuple(dataclasses.replace(MODEL, name=letter * 118) for letter in "ab")
     benchmarks = {model.name: make_inputs().benchmarks["tiny"] for model in long}
