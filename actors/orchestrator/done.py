@@ -73,6 +73,30 @@ def find_done(plan: Plan) -> frozenset[str]:
     return frozenset(done)
 
 
+def describe_done(plan: Plan, done: frozenset[str], adopted: int) -> str:
+    """Return what need not be done again; empty if nothing was done before.
+
+    Args:
+        plan: the plan.
+        done: the units that are done.
+        adopted: how many of them other pipelines of the storage had done.
+    """
+    matrices = [one for one in plan.imatrices if one.unit in done]
+    parts = [name for one in plan.imatrices if one not in matrices for name in one.group_units if name in done]
+    n_blocks = sum(block.unit in done for block in plan.blocks)
+    counts = (
+        (len(matrices), "importance matrix" if len(matrices) == 1 else "importance matrices"),
+        (len(parts), "parts of unfinished importance matrices"),
+        (sum(arm.unit in done for arm in plan.arms), "GGUFs"),
+        (n_blocks, f"of {len(plan.blocks):,} blocks of answers"),
+    )
+    found = [f"{count:,} {what}" for count, what in counts if count]
+    if not found:
+        return ""
+    own = f" ({adopted:,} units from other pipelines of this storage)" if adopted else ""
+    return f"Reused: {', '.join(found)}{own}"
+
+
 def write_meta(directory: RecordsDirectory) -> None:
     """Write the `meta.json` of a records directory. It must exist before the first block."""
     write_json(

@@ -1,0 +1,118 @@
+"""Measure in a few seconds how fast a model works on this machine, for the estimate of a plan's time.
+
+The measurement uses the engine, so that sampling and the handling of logits count, too. It begins with one short
+answer. How much is measured after that depends on how long this took, so a large model does not take much longer than a
+small one. `actors.evaluation.performance` measures the arms of a run more carefully.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actors.engines.llama import LlamaEngine, Prepared
+from actors.errors import LlamaError
+from actors.llama import ggml
+from actors.llama.layout import EngineLayout
+from actors.orders import Generate, Item, Measure, Message
+from conf.schema import Sampling
+
+WANTED_S = 1.5
+"""Seconds that each of the measurements should take."""
+_FIRST_TOKENS, _MOST_TOKENS = 4, 48
+"""Length of the first answer and of the longest ones."""
+_CHUNK_TOKENS = 256
+_MOST_CHUNKS = 8
+_ROWS, _ROW_LENGTH = 64, 1024
+"""Size of the weights that are quantized: few enough for the slowest types."""
+_PROMPT = "Number {}: name three things that one finds in a kitchen, and say for each of them what it is good for."
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Tokens, or weights, per second of one worker."""
+
+    prompt: float
+    """Tokens of prompts that are read."""
+    answer: float
+    """Generated tokens of `sequences` answers together."""
+    text: float
+    """Tokens of a text whose likelihood is measured."""
+    sequences: int
+    """Answers side by side."""
+    quantized: dict[str, float]
+    """Weights that one thread quantizes, by tensor type."""
+
+
+def measure_speed(path: str, layout: EngineLayout, kinds: Sequence[str]) -> Speed:
+    """Load a model, work with it for a few seconds, and return its speed. Raise `LlamaError` if it fails.
+
+    Args:
+        path: the GGUF.
+        layout: how the plan decodes it.
+        kinds: tensor types, in upper case, whose quantization is timed.
+    """
+    engine = LlamaEngine(path, layout)
+    try:
+        _answer(engine, 1, 1)  # reads the weights
+        one_s = _answer(engine, 1, _FIRST_TOKENS)[2]
+        sequences = max(1, min(layout.sequences, int(WANTED_S / max(one_s, 1e-6))))
+        few_s = _answer(engine, sequences, _FIRST_TOKENS)[2]
+        tokens = max(_FIRST_TOKENS, min(_MOST_TOKENS, int(_FIRST_TOKENS * WANTED_S / max(few_s, 1e-6))))
+        prompt, answer, _ = _answer(engine, sequences, tokens)
+        text = _text(engine)
+    finally:
+        engine.close()
+    return Speed(prompt, answer, text, sequences, {kind: _quantized(kind) for kind in kinds})
+
+
+def _answer(engine: LlamaEngine, sequences: int, tokens: int) -> tuple[float, float, float]:
+    """Return the rate of prompts, the rate of answers, and the seconds, of answers of this length side by side."""
+    tasks = [Generate((Message("user", _PROMPT.format(number)),), False, (), tokens) for number in range(sequences)]
+    items = [Item(f"i{number}", task, None, "") for number, task in enumerate(tasks)]
+    engine.take_usage()
+    started = time.perf_counter()
+    engine.generate(items, (0,), Sampling(max_tokens=tokens), _nobody_listens)
+    seconds = time.perf_counter() - started
+    used = engine.take_usage()
+    prompt_s = max(used.prompt_s, 1e-9)
+    answer_s = max(seconds - used.prompt_s, 1e-9)
+    # A model may end its answers at once. The rate is then too low, but not 0.
+    return max(used.prompt_tokens, 1) / prompt_s, max(used.completion_tokens, 1) / answer_s, seconds
+
+
+def _text(engine: LlamaEngine) -> float:
+    """Return the rate at which a text is measured."""
+    text = Generate((Message("user", _PROMPT * (_CHUNK_TOKENS // 8)),), False, (), 1)
+    prepared = engine.generation_request(Item("t", text, None, ""), Sampling())
+    if not isinstance(prepared, Prepared):
+        raise LlamaError(f"the context of the model has no room for {_CHUNK_TOKENS} tokens")
+    chunk = Measure(tuple(prepared.request.tokens[:_CHUNK_TOKENS]), _CHUNK_TOKENS // 2)
+    done, started = 0, time.perf_counter()
+    while done < _MOST_CHUNKS and (not done or time.perf_counter() - started < WANTED_S):
+        engine.measure([Item("t", chunk, None, "")], _nobody_listens)
+        done += 1
+    return done * _CHUNK_TOKENS / (time.perf_counter() - started)
+
+
+def _quantized(kind: str) -> float:
+    """Return the weights per second that one thread quantizes to a type."""
+    weights = np.random.default_rng(0).standard_normal((_ROWS, _ROW_LENGTH), np.float32)
+    started = time.perf_counter()
+    ggml.quantize_rows(ggml.tensor_types()[kind], weights, np.ones(_ROW_LENGTH, np.float32))
+    return weights.size / max(time.perf_counter() - started, 1e-9)
+
+
+def _nobody_listens(_tokens: int) -> None:
+    pass
+
+
+def small_layout(layout: EngineLayout) -> EngineLayout:
+    """Return a layout with room for what is measured here, and otherwise as given."""
+    room = (layout.sequences + 2) * (len(_PROMPT) + _MOST_TOKENS) + _CHUNK_TOKENS
+    return replace(
+        layout, n_ctx=max(min(layout.n_ctx, room), _CHUNK_TOKENS * (1 if layout.kv_unified else layout.sequences + 2))
+    )
