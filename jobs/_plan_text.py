@@ -53,11 +53,15 @@ def describe_reach(plan: Plan, config: PipelineConfig) -> list[str]:
 def _models(plan: Plan) -> Iterator[str]:
     for model in plan.models:
         yield (
-            f"  {short_name(model.name)}: {model.architecture}, {model.n_parameters / 1e9:.2f} billion weights,"
+            f"  {short_name(model.name)}: {model.architecture}, {_count(model.n_parameters)} weights,"
             f" {model.source_type}, {model.size_bytes / 2**20:,.1f} MiB"
         )
         if model.dequantized_from:
             yield f"    its weights are dequantized from {model.dequantized_from}, and so is every arm made here"
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
 
 
 def _calibration(plan: Plan) -> list[str]:

@@ -55,7 +55,7 @@ def measure_sources(plan: Plan, hashes: HashCache, report: Callable[[str], None]
             timed = _kept(hashes, sha256, layout, kinds)
             if timed is None:
                 report(f"Measuring the speed of {Path(path).name} for the estimate of the time")
-                timed = _measured(process, path, size_bytes, layout, kinds)
+                timed = _measured(process, path, size_bytes, layout, kinds, report)
             if timed is not None:
                 found[path] = timed
                 if timed.busy < BUSY:
@@ -106,11 +106,20 @@ def _timed(value: Mapping[str, Any]) -> Timed:
 
 
 def _measured(
-    process: OwnProcess, path: str, size_bytes: int, layout: EngineLayout, kinds: Sequence[str]
+    process: OwnProcess,
+    path: str,
+    size_bytes: int,
+    layout: EngineLayout,
+    kinds: Sequence[str],
+    report: Callable[[str], None],
 ) -> Timed | None:
+    """Return the speed of one file; None if it cannot be measured, after a report that says why."""
     question = {"path": path, "layout": asdict(layout), "kinds": list(kinds)}
     try:
         said = json.loads(process.ask(question, wall_s=_BASE_S + size_bytes / _BYTES_PER_S))
-    except (ProcessNotStarted, ProcessEnded):
+    except (ProcessNotStarted, ProcessEnded) as error:
+        said = {"error": str(error)}
+    if said["error"] is not None:
+        report(f"The speed of {Path(path).name} is not known: {said['error']}")
         return None
-    return None if said["error"] is not None else _timed(said)
+    return _timed(said)
