@@ -42,7 +42,12 @@ def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], dura
 
 
 def describe_reach(plan: Plan, config: PipelineConfig) -> list[str]:
-    """Return what the items of a plan can show: which loss they find, and how many would decide."""
+    """Return what the items of a plan can show: which loss they find, and how many would decide.
+
+    Nothing if nothing is compared.
+    """
+    if not any(arm.reference and not arm.is_aa for arm in plan.arms):
+        return []
     return [
         *describe_precision(precision_of(plan, config), config.statistics),
         *describe_pooled_precision(pooled_precision_of(plan, config)),
@@ -101,7 +106,8 @@ def _benchmarks(plan: Plan, config: PipelineConfig) -> list[str]:
         n_blocks = sum(block.benchmark == benchmark.name for block in plan.blocks)
         sampling = f"{seeds} seeds" if seeds > 1 else "1 seed" if benchmark.sampled else "no sampling"
         items = f"{len(benchmark.items):,} of {benchmark.data.n_items_total:,} items"
-        rows.append([short_name(benchmark.name), items, f"{sampling}, {n_blocks} blocks in all arms"])
+        blocks = f"{n_blocks} block{'' if n_blocks == 1 else 's'} in all arms"
+        rows.append([short_name(benchmark.name), items, f"{sampling}, {blocks}"])
     return columns(rows, left=(0, 2), folded=True, indent=2)
 
 
@@ -110,7 +116,9 @@ def describe_duration(duration: Duration | None) -> list[str]:
     if duration is None:
         return ["Time    unknown: no model could be measured on this machine"]
     workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine"
-    phases = ", ".join(f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds)
+    phases = ", ".join(
+        f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5
+    )
     about, most = hours_and_minutes(duration.seconds), hours_and_minutes(duration.longest)
     lines = [
         f"Time    about {about} with {workers}; {most} if every answer runs to its token limit",

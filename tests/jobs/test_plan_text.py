@@ -24,7 +24,7 @@ def test_a_plan_names_models_texts_items_and_time_within_80_columns(
     out = _dry_run(capsys, tiny_model, tmp_path)
     assert max(display_width(line) for line in out.splitlines() if str(tmp_path) not in line) <= WIDTH
     text = " ".join(out.split())
-    assert "tiny: llama, 0." in text and "million weights, F" in text
+    assert "tiny: llama, 1.4 million weights, F16, 2.6 MiB" in text
     assert "Calibration texts default: 1,024 tokens 100% topics.py#1/2" in text
     assert "q4_k_m" in text and "against f16, imatrix default" in text
     assert "is the smallest loss that these 4 items find;" in text
@@ -37,6 +37,7 @@ def test_a_plan_that_compares_nothing_begins_with_that(
 ) -> None:
     out = _dry_run(capsys, tiny_model, tmp_path, "--quantizations", "q4_k_m")
     assert out.index("NOTHING IS COMPARED for tiny") < out.index("Models")
+    assert "smallest loss" not in out
 
 
 def test_the_time_says_what_it_rests_on() -> None:
