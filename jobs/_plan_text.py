@@ -114,8 +114,8 @@ def _benchmarks(plan: Plan, config: PipelineConfig) -> list[str]:
 def describe_duration(duration: Duration | None) -> list[str]:
     """Return how long the rest of the plan takes, and what the estimate rests on."""
     if duration is None:
-        return ["Time    unknown: no model could be measured on this machine"]
-    workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine"
+        return ["Time    unknown: no model could be measured on this machine if it is idle"]
+    workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine if it is idle"
     phases = ", ".join(
         f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5
     )
@@ -129,8 +129,8 @@ def describe_duration(duration: Duration | None) -> list[str]:
     ]
     if duration.busy >= BUSY:
         lines.append(
-            f"        Other programs used {100 * duration.busy:.0f}% of the processors during the measurement: it"
-            " says little, and is not kept"
+            f"        This is for an idle machine, and other programs used {100 * duration.busy:.0f}% of its processors"
+            " during the measurement: it takes longer beside them"
         )
     if duration.unknown:
         lines.append(f"        Not in it: {', '.join(map(short_name, duration.unknown))}")

@@ -44,16 +44,16 @@ def test_the_time_says_what_it_rests_on() -> None:
     phases = {"importance matrix": 0.0, "quantizing": 30.0, "evaluating": 12_000.0, "everything else": 60.0}
     text = " ".join(" ".join(describe_duration(Duration(phases, 20_000.0, 2, 0.0, ("theirs",)))).split())
     assert text.startswith(
-        "Time about 3 h 22 min with 2 workers on this machine; 5 h 33 min if every answer runs to its"
+        "Time about 3 h 22 min with 2 workers on this machine if it is idle; 5 h 33 min if every answer runs to its"
     )
     assert "(quantizing 30 s, evaluating 3 h 20 min, everything else 60 s)" in text
-    assert "Other programs" not in text
+    assert "other programs" not in text
     assert text.endswith("Not in it: theirs")
 
 
 def test_a_measurement_beside_other_work_is_said_to_be_one() -> None:
     text = " ".join(describe_duration(Duration({"evaluating": 9.0}, 9.0, 1, 0.4, ())))
-    assert "Other programs used 40% of the processors during the measurement" in text
+    assert "This is for an idle machine, and other programs used 40% of its processors" in text
 
 
 def test_without_a_measurement_there_is_no_time() -> None:

@@ -33,7 +33,7 @@ def test_answers_prompts_weights_and_matrices_are_added_up(tmp_path: Path) -> No
     assert found.phases["evaluating"] == pytest.approx(answers + prompts, rel=0.01)
     assert found.phases["quantizing"] == pytest.approx(
         (1000 / 1e3 + 1000 / 1e3 + 1000 / 1e2) / plan.arms[0].order.threads
-    )  # type: ignore[union-attr]
+    )
     (matrix,) = plan.imatrices
     assert found.phases["importance matrix"] == pytest.approx(sum(matrix.order.group_tokens) / 100)
     assert found.phases["everything else"] == FIXED_S

@@ -1,7 +1,7 @@
 """How fast the models of a plan work on this machine: measured in a few seconds each, then kept in the storage.
 
-A model is measured in a process of its own, after the check that it loads. A measurement beside other work says little
-about the machine, so it is used once, with a warning, and not kept.
+A model is measured in a process of its own, after the check that it loads. Other work on the machine disturbs even a
+measurement in processor time, so one beside other work is used once, with a warning, and not kept.
 """
 
 from __future__ import annotations
