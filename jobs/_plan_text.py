@@ -114,7 +114,7 @@ def _benchmarks(plan: Plan, config: PipelineConfig) -> list[str]:
 def describe_duration(duration: Duration | None) -> list[str]:
     """Return how long the rest of the plan takes, and what the estimate rests on."""
     if duration is None:
-        return ["Time    unknown: no model could be measured on this machine if it is idle"]
+        return ["Time    unknown: no model could be measured on this machine"]
     workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine if it is idle"
     phases = ", ".join(
         f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5

@@ -21,7 +21,13 @@ from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, Vie
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
-from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
+from conf.environment import (
+    Environment,
+    let_waiting_threads_sleep,
+    protect_local_ray,
+    read_ray_folder,
+    silence_ray,
+)
 from conf.faults import BadInput, Fault
 from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
@@ -111,11 +117,19 @@ def _start_local(threads: int) -> None:
         except Exception as error:  # a node that does not start in time raises exactly this class
             ray.shutdown()
             if is_last:
-                reason = " ".join(str(error).split())[:500]
-                raise RayNotStarted(
-                    f"a local Ray did not start, in two attempts ({type(error).__name__}: {reason}). Its logs are in "
-                    "/tmp/ray/session_latest/logs. Free memory, or wait until the machine is less busy"
-                ) from error
+                raise RayNotStarted(_not_started(error)) from error
+
+
+def _not_started(error: Exception) -> str:
+    """Return why no local Ray has started, and what to do about it."""
+    folder = read_ray_folder()
+    if isinstance(error, OSError):
+        step = f"Ray keeps its files in {folder}: make room there, or name another folder in RAY_TMPDIR."
+    else:
+        step = (
+            f"Free memory, or wait until the machine is less busy. Ray's own logs are in {folder}/session_latest/logs."
+        )
+    return f"A local Ray did not start, in two attempts ({type(error).__name__}: {one_line(str(error), 300)}). {step}"
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Placement:

@@ -109,7 +109,8 @@ def run(request: Request, plan: Plan) -> int:
         say(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
         return arguments.EXIT_INTERRUPTED
     except (RayError, NoPlaceError, RayNotStarted) as error:
-        complain(f"Ray or the orchestrator failed: {hanging(str(error))}")
+        what = "" if isinstance(error, RayNotStarted) else "Ray or the orchestrator failed: "
+        complain(f"{what}{hanging(str(error))}")
         say(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
     except OSError as error:
@@ -185,15 +186,14 @@ def closing(request: Request, finished: Finished) -> str:
     The verdict comes last, because a terminal shows the last lines of a job.
     """
     run = finished.run
-    parts = []
-    if finished.nothing_to_do:
-        parts.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
     results = (read_json(run.comparison), read_json(run.analysis)) if exists(run.comparison) else None
-    parts += [summary_table(*results)] if results else []
+    parts = [summary_table(*results)] if results else []
     lines = [f"Notice: {hanging(notice)}" for notice in finished.notices]
     lines += [f"FAILED {hanging(failure['unit'])}: {hanging(failure['error'])}" for failure in finished.failures]
     if finished.failures:
         lines.append("Run the same command to try again what failed; everything else stays as it is.")
+    if finished.nothing_to_do:
+        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
     parts.append("\n".join(map(wrapped_lines, lines)))
     verdict = verdict_text(*results) if results else ""
     parts.append("\n".join(filter(None, [verdict, *_where_to_look(request, run)])))
