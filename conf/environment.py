@@ -42,7 +42,7 @@ def read_endpoint_key() -> str | None:
 
 
 def read_ray_folder() -> Path:
-    """Return the folder in which a local Ray keeps its files and logs: `ray` in RAY_TMPDIR, else in TMPDIR, else in /tmp."""
+    """Return where a local Ray keeps its files and logs: in RAY_TMPDIR, else in TMPDIR, else in /tmp."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
 
 

@@ -114,7 +114,7 @@ def _text(engine: LlamaEngine, clock: Callable[[], float]) -> float:
     prepared = engine.generation_request(Item("t", sentence, None, ""), Sampling())
     if not isinstance(prepared, Prepared):
         raise LlamaError("the context of the model has no room for one sentence")
-    repeated = prepared.request.tokens * _CHUNK_TOKENS
+    repeated = [*prepared.request.tokens] * _CHUNK_TOKENS
     n_tokens = next(n for n in (_CHUNK_TOKENS, 128, 64, 32, 16) if n == 16 or not engine.too_long(n))
     chunk = Measure(tuple(repeated[:n_tokens]), n_tokens // 2)
     done, wall, started = 0, time.perf_counter(), clock()
@@ -132,7 +132,7 @@ def _quantized(kind: str) -> float:
     return weights.size / max(time.thread_time() - started, 1e-9)
 
 
-def _nobody_listens(_tokens: int) -> None:
+def _nobody_listens(tokens: int) -> None:
     pass
 
 

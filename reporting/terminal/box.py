@@ -70,7 +70,8 @@ def _basis(cost: Cost) -> str:
 
 def _short_cost_lines(files: Sequence[FileCost]) -> list[str]:
     """Return one line per file with its first cost and its KL divergence, and what that cost is."""
-    table, what = [], {}
+    table: list[list[str]] = []
+    what: dict[str, None] = {}
     for file in files:
         first = file.costs[0] if file.costs else Cost("", "", "", "")
         divergences = [cost.value for cost in file.costs[1:] if cost.what.startswith("KLD")]

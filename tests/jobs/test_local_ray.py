@@ -13,7 +13,7 @@ import pytest
 
 from conf.environment import read_environment
 from conf.faults import BadInput
-from jobs._ray import ANSWER_WITHIN_S, connect
+from jobs._ray import ANSWER_WITHIN_S, _not_started, connect
 from tests.jobs.running import ROOT, environment
 
 LISTEN = """
@@ -52,3 +52,12 @@ def test_a_cluster_that_does_not_answer_is_one_message_with_its_fix() -> None:
     (fault,) = refused.value.faults
     assert (fault.key, fault.got) == ("RAY_ADDRESS", address)
     assert "`ray start --head`, or unset RAY_ADDRESS" in str(fault)
+
+
+def test_the_step_fits_why_ray_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/full")
+    full = _not_started(OSError(28, "No space left on device"))
+    assert "Ray keeps its files in /full/ray: make room there, or name another folder in RAY_TMPDIR." in full
+    slow = _not_started(Exception("The current node\ntimed out"))
+    assert slow.startswith("A local Ray did not start, in two attempts (Exception: The current node timed out).")
+    assert "Free memory, or wait until the machine is less busy." in slow
