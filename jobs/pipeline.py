@@ -204,7 +204,7 @@ def _where_to_look(request: Request, run: RunDirectory) -> list[str]:
     """Return the paths of what was made, and where MLflow is."""
     made = (run.scorecard, run.report, run.methodology, run.charts, run.comparison)
     shown = [f"  {path.relative_to(run.root)}" for path in made if exists(path)]
-    return [f"Where to look, in {run.root}:" if shown else "Where to look:", *shown, f"  {_where_mlflow_is(request)}"]
+    return [f"Where to look: {run.root if shown else ''}".rstrip(), *shown, f"  {_where_mlflow_is(request)}"]
 
 
 if __name__ == "__main__":
