@@ -7,8 +7,8 @@ import re
 from reporting.analysis.results import Results, build_results
 from reporting.terminal.box import verdict_text
 from reporting.terminal.layout import WIDTH, display_width
-from tests.reporting.results_folder import HOSTILE
 from tests.reporting.divergence_run import divergence_results
+from tests.reporting.results_folder import HOSTILE
 from tests.reporting.sample_run import sample_run
 from tests.reporting.study_run import study_results
 
