@@ -54,14 +54,16 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
     if not timed:
         return None
     finished = set(done)
-    known = {arm.name: timed[_source(arm)] for arm in plan.arms if _source(arm) in timed}
+    sources = {arm.name: _source(plan, arm) for arm in plan.arms}
+    known = {name: timed[path] for name, path in sources.items() if path in timed}
     blocks = [one for one in plan.blocks if one.unit not in finished and one.arm in known]
     arms = [arm for arm in plan.arms if arm.unit and arm.unit not in finished and arm.name in known]
     of_blocks = sum(_seconds(known[one.arm], one, one.generated) for one in blocks)
+    beside = sum(_references_beside(plan, blocks, known))
     phases = {
         "importance matrix": sum(_matrices(plan, finished, timed)),
         "quantizing": sum(_quantizing(plan, arm, known[arm.name]) for arm in arms),
-        "evaluating": of_blocks + sum(_once(plan, finished, known)),
+        "evaluating": of_blocks + beside + sum(_once(plan, finished, known)),
     }
     phases = {name: seconds / workers for name, seconds in phases.items()} | {"everything else": FIXED_S}
     longer = sum(_seconds(known[one.arm], one, one.most_generated) for one in blocks) - of_blocks
@@ -74,17 +76,29 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
     )
 
 
-def _source(arm: PlannedArm) -> str:
+def _source(plan: Plan, arm: PlannedArm) -> str:
     """Return the path of the file that an arm's speed is measured on."""
-    return arm.order.model_path if arm.order else arm.gguf_path
+    file = plan.arm(arm.reference) if arm.is_aa and arm.reference else arm
+    return file.order.model_path if file.order else file.gguf_path
 
 
 def _seconds(timed: Timed, block: PlannedBlock, generated: int) -> float:
     """Return the time of one block with this many generated tokens."""
     speed = timed.speed
     read = block.tokens - block.generated
-    # A text is decoded beside its reference, which is decoded once per pass; both compare every token.
     return (read / speed.text if block.reference else read / speed.prompt) + generated / speed.answer
+
+
+def _references_beside(plan: Plan, blocks: Iterable[PlannedBlock], known: Mapping[str, Timed]) -> Iterable[float]:
+    """Yield the time in which a reference is decoded again, beside the arms of a pass that its own block is not in."""
+    passes: dict[str, list[PlannedBlock]] = {}
+    for block in blocks:
+        if block.shared_pass:
+            passes.setdefault(block.shared_pass, []).append(block)
+    for together in passes.values():
+        reference = plan.arm(together[0].arm).reference
+        if reference in known and reference not in [block.arm for block in together]:
+            yield together[0].tokens / known[reference].speed.text
 
 
 def _matrices(plan: Plan, finished: set[str], timed: Mapping[str, Timed]) -> Iterable[float]:

@@ -12,6 +12,7 @@ from actors.orchestrator.duration import FIXED_S, duration_of, hours_and_minutes
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.speeds import Timed, tensor_kind
 from tests.orchestrator.small_plan import MODEL, make_small_plan
+from tests.orchestrator.test_passes import SIZES, plan_of
 
 SPEED = Speed(prompt=100.0, answer=10.0, text=50.0, sequences=4, quantized={"F16": 1e3, "Q8_0": 1e3, "Q4_K": 1e2})
 TIMED = {MODEL.path: Timed(SPEED, busy=0.0)}
@@ -61,6 +62,20 @@ def test_an_arm_that_was_not_measured_is_named_and_nothing_measured_is_no_estima
     found = duration_of(replace(plan, arms=(*plan.arms, given)), (), TIMED, workers=1)
     assert found is not None and found.unknown == ("given",)
     assert duration_of(plan, (), {}, workers=1) is None
+
+
+def test_a_reference_counts_again_in_every_pass_without_its_own_block(tmp_path: Path) -> None:
+    one_pass, two_passes = (
+        duration_of(plan_of(tmp_path, sizes), (), TIMED, workers=1) for sizes in (SIZES, {**SIZES, "q8_0": 800})
+    )
+    assert one_pass is not None and two_passes is not None
+    # Ten chunks of three tokens, at 50 tokens per second.
+    assert two_passes.phases["evaluating"] - one_pass.phases["evaluating"] == pytest.approx(10 * 3 / 50)
+
+
+def test_a_second_arm_of_a_made_reference_is_as_fast_as_their_source(tmp_path: Path) -> None:
+    found = duration_of(make_small_plan(tmp_path, noise_floor=True), (), TIMED, workers=1)
+    assert found is not None and found.unknown == ()
 
 
 def test_most_weights_of_a_file_type_have_the_type_in_its_name() -> None:
