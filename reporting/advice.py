@@ -59,7 +59,7 @@ def worse_arms(comparison: Mapping[str, Any], analysis: Mapping[str, Any] | None
     return [replace(one, arms=tuple(arms)) for one, arms in together.items()]
 
 
-def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
+def advice(words: Words, worse: Worse) -> str:
     """Return one sentence: what was measured, and what to try."""
     arms_ja, arms_en = "、".join(worse.arms), ", ".join(worse.arms)
     lose = "loses" if len(worse.arms) == 1 else "lose"
@@ -80,14 +80,12 @@ def advice(words: Words, worse: Worse, joint: str = " / ") -> str:
         return words.say(
             f"{arms_ja} は {on_ja}で {worse.reference} から許容幅を超えて低下した。{ja}。",
             f"{arms_en} {lose} more than the margin against {worse.reference} {on_en}: {en}.",
-            joint,
         )
     return words.say(
         f"{arms_ja} は {on_ja}で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
         f"問題を増やすか、{ja}。",
         f"{arms_en} {lose} against {worse.reference} {on_en}, and whether the loss exceeds the margin is open:"
         f" evaluate more items, or {en}.",
-        joint,
     )
 
 
