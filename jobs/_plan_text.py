@@ -119,9 +119,10 @@ def describe_duration(duration: Duration | None) -> list[str]:
     phases = ", ".join(
         f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5
     )
-    about, most = hours_and_minutes(duration.seconds), hours_and_minutes(duration.longest)
+    about, longest = hours_and_minutes(duration.seconds), hours_and_minutes(duration.longest)
+    most = "" if about == longest else f"; {longest} if every answer runs to its token limit"
     lines = [
-        f"Time    about {about} with {workers}; {most} if every answer runs to its token limit",
+        f"Time    about {about} with {workers}{most}",
         f"        ({phases})",
         "        Measured: seconds of reading, answering and quantizing with each source, in the plan's layout."
         f" Assumed: answers take {100 * LENGTH_SHARE:.0f}% of their limit, arms are as fast as their source,"

@@ -23,7 +23,7 @@ def _plan(tmp_path: Path, path: str) -> Plan:
 def measured(tmp_path: Path, tiny_path: str) -> tuple[Plan, Timed]:
     plan, said = _plan(tmp_path, tiny_path), []
     found = measure_sources(plan, HashCache(tmp_path), said.append)
-    assert said == [f"Measuring the speed of {Path(tiny_path).name} for the estimate of the time"]
+    assert said == [f"Measuring how fast {Path(tiny_path).name} works"]
     return plan, found[tiny_path]
 
 

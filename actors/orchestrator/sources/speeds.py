@@ -54,7 +54,7 @@ def measure_sources(plan: Plan, hashes: HashCache, report: Callable[[str], None]
         for path, sha256, size_bytes, layout in _sources(plan):
             timed = _kept(hashes, sha256, layout, kinds)
             if timed is None:
-                report(f"Measuring the speed of {Path(path).name} for the estimate of the time")
+                report(f"Measuring how fast {Path(path).name} works")
                 timed = _measured(process, path, size_bytes, layout, kinds, report)
             if timed is not None:
                 found[path] = timed
