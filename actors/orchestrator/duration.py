@@ -97,7 +97,7 @@ def _references_beside(plan: Plan, blocks: Iterable[PlannedBlock], known: Mappin
             passes.setdefault(block.shared_pass, []).append(block)
     for together in passes.values():
         reference = plan.arm(together[0].arm).reference
-        if reference in known and reference not in [block.arm for block in together]:
+        if reference is not None and reference in known and reference not in [block.arm for block in together]:
             yield together[0].tokens / known[reference].speed.text
 
 
