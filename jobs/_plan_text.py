@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from actors.evaluation.busy import BUSY
 from actors.orchestrator.done import describe_done
 from actors.orchestrator.duration import FIXED_S, Duration, hours_and_minutes
 from actors.orchestrator.early_stop import describe_early_stop
@@ -16,6 +15,7 @@ from actors.orchestrator.pooled_precision import describe_pooled_precision, pool
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import quantization_bytes
 from conf.schema import PipelineConfig
+from reporting.analysis.machine_load import BUSY_SHARE
 from reporting.terminal.layout import clean, columns, short_name, wrapped_lines
 
 
@@ -128,7 +128,7 @@ def describe_duration(duration: Duration | None) -> list[str]:
         f" Assumed: answers take {100 * LENGTH_SHARE:.0f}% of their limit, arms are as fast as their source,"
         f" {hours_and_minutes(FIXED_S)} for Ray, charts and documents",
     ]
-    if duration.busy >= BUSY:
+    if duration.busy >= BUSY_SHARE:
         lines.append(
             f"        This is for an idle machine, and other programs used {100 * duration.busy:.0f}% of its processors"
             " during the measurement: it takes longer beside them"

@@ -25,17 +25,19 @@ def start() -> Callable[[Mapping[str, Any]], str]:
     from dataclasses import asdict
 
     from actors.errors import QuantAssayError
-    from actors.evaluation.busy import OtherWork
     from actors.evaluation.speed import measure_speed, small_layout
     from actors.llama.layout import EngineLayout
+    from actors.machine_load import watch_machine
 
     def answer(question: Mapping[str, Any]) -> str:
         layout = small_layout(EngineLayout(**question["layout"]))
-        others = OtherWork()
+        watched = watch_machine()
         try:
             speed = measure_speed(question["path"], layout, question["kinds"])
         except (QuantAssayError, MemoryError, ValueError, OSError) as error:
             return json.dumps({"error": f"{type(error).__name__}: {error}"})
-        return json.dumps({"error": None, "busy": others.share(), "speed": asdict(speed)})
+        load = watched()
+        busy = max(0.0, load.all_cpu_s - load.own_cpu_s) / (load.cpus * load.observed_s)
+        return json.dumps({"error": None, "busy": busy, "speed": asdict(speed)})
 
     return answer

@@ -129,13 +129,17 @@ def _findings(
     others = [compare(view.run, view.arms, stops, {}) for view in rest]
     compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories), others)
     verdicts = verdict_rows(by_verdict.run, compared, settings)
+    by_blocks, by_workload = performance_rows(run["arms"], timings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
+        "arms": [
+            arm | ({"performance": found} if found else {}) for arm, found in zip(run["arms"], by_workload, strict=True)
+        ],
         "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
-        "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
+        "performance": by_blocks,
     }
     analysis = {
         "schema_version": SCHEMA_VERSION,

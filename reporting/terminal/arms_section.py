@@ -8,6 +8,7 @@ from typing import Any
 from reporting.terminal.layout import clean, columns, short_name, wrapped
 
 _NONE = "-"
+_NO_SPEED = {"machine_busy": "the machine was busy", "machine_not_watched": "the machine's load is unknown"}
 
 
 def arms_section(comparison: Mapping[str, Any]) -> str:
@@ -31,7 +32,8 @@ def _model_lines(comparison: Mapping[str, Any], model: str, given_as: str | None
     references = [name for name in dict.fromkeys(arm["reference"] for arm in arms) if name in names]
     known = f" (reference: {', '.join(map(short_name, references))})" if references else ""
     lines = [wrapped(f"{short_name(model)}{known}")]
-    rates = {row["arm"]: row["decode_tokens_per_second"] for row in comparison["performance"]}
+    speeds = {row["arm"]: row for row in comparison["performance"] if row["arm"] in names}
+    rates = {arm: row["decode_tokens_per_second"] for arm, row in speeds.items()}
     rows = [["arm", "MiB", "bits/weight", "tokens/s"]]
     for arm in arms:
         size, bits, rate = arm["size_bytes"], arm["bits_per_weight"], rates.get(arm["name"])
@@ -44,6 +46,10 @@ def _model_lines(comparison: Mapping[str, Any], model: str, given_as: str | None
             ]
         )
     lines += columns(rows, left=(0,))
+    for reason, why in _NO_SPEED.items():
+        withheld = [arm for arm, row in speeds.items() if row["decode_tokens_per_second_reason"] == reason]
+        if withheld:
+            lines.append(wrapped(f"tokens/s not measured: {why} ({', '.join(map(short_name, withheld))})"))
     if given_as:
         text = f"The model was given as {short_name(given_as)}, so all arms made here come from dequantized weights."
         lines.append(wrapped(text))

@@ -121,6 +121,7 @@ def test_a_cell_shows_the_means_of_its_own_seed(mirror: Mirror, run: RunDirector
     # Half of the block's 4 s, because two seeds were decoded together. 150 tokens in 4 s.
     assert (first.metrics["wall_s"], first.metrics["tokens_per_s"]) == (2.0, 37.5)
     assert first.metrics["completion_tokens_per_s"] == 25.0
+    assert (first.metrics["memory_host_bytes"], first.metrics["memory_device_bytes"]) == (GGUF_BYTES + 230, 0)
     assert first.params == {
         "arm": "q4_k_m+en",
         "benchmark": "gsm8k",

@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.evaluation.busy import BUSY
 from actors.evaluation.speed import Speed
 from actors.llama import ggml, library
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
 from actors.own_process import OwnProcess, ProcessEnded, ProcessNotStarted
+from reporting.analysis.machine_load import BUSY_SHARE
 
 _PROGRAM = Path(__file__).parents[2] / "evaluation" / "speed_process.py"
 _VERSION = 1
@@ -58,7 +58,7 @@ def measure_sources(plan: Plan, hashes: HashCache, report: Callable[[str], None]
                 timed = _measured(process, path, size_bytes, layout, kinds, report)
             if timed is not None:
                 found[path] = timed
-                if timed.busy < BUSY:
+                if timed.busy < BUSY_SHARE:
                     hashes.keep(_name(sha256, layout, kinds), json.dumps(asdict(timed)))
     finally:
         process.close()
