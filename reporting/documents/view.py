@@ -234,7 +234,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         settings=results.settings_table(findings, words),
         versions=results.versions_table(findings, words),
         differences=tuple(difference_sentences(findings, words)),
-        advice=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
+        advice=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.analysis)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(
