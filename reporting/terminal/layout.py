@@ -6,6 +6,7 @@ of two names of arms differ more often than their beginnings.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -70,7 +71,7 @@ def wrapped_lines(text: str) -> str:
 
 
 def fold(text: str, width: int, later: str = "") -> list[str]:
-    """Break a text into lines of at most `width` columns, at spaces if possible.
+    """Break a text into lines of at most `width` columns, at single spaces if possible. Wider gaps stay.
 
     Args:
         text: the text. Spaces at its beginning stay.
@@ -79,7 +80,7 @@ def fold(text: str, width: int, later: str = "") -> list[str]:
     """
     start = " " * (len(text) - len(text.lstrip(" ")))
     lines, used = [start], False
-    for word in text.split():
+    for word in re.split(r"(?<=\S) (?=\S)", text.strip(" ")):
         longer = f"{lines[-1]} {word}" if used else lines[-1] + word
         if display_width(longer) <= width:
             lines[-1], used = longer, True

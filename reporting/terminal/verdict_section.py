@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reporting.analysis.rules import SCORE, TIER
+from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
 from reporting.terminal.layout import clean, columns, short_name, wrapped
@@ -95,11 +95,14 @@ def _rule_lines(analysis: Mapping[str, Any]) -> list[str]:
 
 
 def _changed(one: Mapping[str, Any]) -> str:
-    name = {SCORE: "score of the verdict", TIER: "tier"}.get(one["rule"], f"margin {one['rule']}")
+    when = f"{one['time'][:16]} UTC; {', '.join(one['benchmarks'])}"
+    if one["rule"] == BENCHMARKS:
+        return f"evaluated before, and left out of this run: {one['before']} ({when})"
+    names = {SCORE: "score of the verdict", TIER: "tier", POOL: "mean over benchmarks"}
+    name = names.get(one["rule"], f"margin {one['rule']}")
     own = "the benchmark's own" if one["rule"] == SCORE else None
     before, now = (own if one[side] is None else one[side] for side in ("before", "now"))
     looks = f"{one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'}"
-    when = f"{one['time'][:16]} UTC; {', '.join(one['benchmarks'])}"
     return f"{name} changed from {before} to {now} after {looks} ({when})"
 
 

@@ -212,6 +212,11 @@ def test_a_target_that_cannot_be_met_is_refused(refused: Refused, words: tuple[s
     assert refused(*words).count(told) == 1
 
 
+@pytest.mark.parametrize("pipeline_id", ["mlflow.db", "mlflow.db-wal", "MLflow.db", "mlartifacts"])
+def test_a_pipeline_id_that_is_the_name_of_the_mlflow_store(refused: Refused, pipeline_id: str) -> None:
+    assert "no file of the MLflow store" in refused("--pipeline-id", pipeline_id)
+
+
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
     assert "--pipeline-id" in refused("--pipeline-id", pipeline_id)

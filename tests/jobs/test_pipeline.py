@@ -103,7 +103,10 @@ def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: 
 
 
 def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
-    assert "Where to look" in done.ended.out
+    """The verdict comes last, right above the paths, because a terminal shows the last lines of a job."""
+    out = done.ended.out
+    assert out.index("demo_qa: accuracy") < out.index("── Verdict") < out.index("Where to look:")
+    assert out[out.index("── Verdict") :].count("\n") < 40
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
     *_, last = done.ended.out.splitlines()

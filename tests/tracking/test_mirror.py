@@ -397,6 +397,15 @@ def test_a_server_that_does_not_answer_is_bad_input_and_its_password_stays_hidde
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "   ", "ftp://host", "databricks", "sqlite:///{own}"])
+def test_a_store_that_mlflow_cannot_use_is_told_before_the_start(tmp_path: Path, uri: str) -> None:
+    own = tmp_path / "notes.db"
+    own.write_text("these are notes and no database")
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI"):
+        check_reachable(uri.format(own=own))
+    assert own.read_text() == "these are notes and no database"
+
+
 def test_a_store_file_in_a_folder_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI"):

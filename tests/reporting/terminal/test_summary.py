@@ -86,8 +86,8 @@ def test_a_sampled_benchmark_shows_intervals_differences_and_unscored_records(li
     assert section[5].split() == ["arm", "diff", "in", "pp", "95%", "CI", "d", "verdict"]
     mean, difference = [line for line in section if line.startswith("q4_k_m")]
     assert mean.split(maxsplit=1)[1] == "0.440  [0.297, 0.594]  ±0.124  39"
-    assert difference.split(maxsplit=1)[1] == "-8.1  [-19.2, +3.0]  -0.23  undecided"
-    assert "smallest detectable loss: 14.5 to 15.3 pp" in section
+    assert difference.split(maxsplit=1)[1] == "-8.1  [-19.9, +3.7]  -0.23  undecided"
+    assert "smallest detectable loss: 14.5 to 16.8 pp" in section
     assert "unscored: q4_k_m 19 of 120 records (block_failed 16, context_too_long 3)" in section
 
 
