@@ -38,10 +38,13 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], st
         divergence_chart,
         "No divergence from a reference was measured, so the chart of divergence against size is left out.",
     ),
-    "quantization_memory": (memory_chart, ""),
+    "quantization_memory": (
+        memory_chart,
+        "Memory was not measured, so the chart of memory against performance is left out.",
+    ),
     "quantization_speed": (
         speed_chart,
-        "Memory and time per token were not measured, so their charts against performance are left out.",
+        "Time per token was not measured, so the chart of time against performance is left out.",
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),

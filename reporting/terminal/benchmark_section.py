@@ -84,16 +84,22 @@ def _difference_lines(benchmark: Mapping[str, Any], rows: Sequence[Mapping[str, 
     )
     table = [["arm", f"diff{unit}", "95% CI", "d", "verdict"]]
     for row in rows:
-        difference = _NONE if row["difference"] is None else format(scale * row["difference"], form)
+        difference = _NONE if row["difference"] is None else _signed(scale * row["difference"], form)
         interval = None if row["ci95"] is None else [scale * bound for bound in row["ci95"]]
-        effect = _NONE if row["cohens_d"] is None else format(row["cohens_d"], "+.2f")
+        effect = _NONE if row["cohens_d"] is None else _signed(row["cohens_d"], "+.2f")
         verdict = VERDICTS[row["verdict"]] if row.get("verdict") else _NONE
         table.append([short_name(row["arm"]), difference, _bracket(interval, form), effect, verdict])
     return columns(table, left=(0, 4))
 
 
 def _bracket(interval: Sequence[float] | None, form: str) -> str:
-    return _NONE if interval is None else f"[{interval[0]:{form}}, {interval[1]:{form}}]"
+    return _NONE if interval is None else f"[{_signed(interval[0], form)}, {_signed(interval[1], form)}]"
+
+
+def _signed(value: float, form: str) -> str:
+    """Format a number. What rounds to 0 has no minus sign."""
+    text = format(value, form)
+    return text if float(text) else format(0.0, form)
 
 
 def _unscored_line(row: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ NOT_RUN = {
 """Commands that are not run, by how they begin, and the reason."""
 RUN = ("collect_imatrix", "quantize", "evaluate", "visualize", "document")
 """The jobs of the single phases, which are run one after another."""
-NO_EXAMPLES = ("Verdicts (no worse", "<storage>/<pipeline id>/", "jobs/            what")
+NO_EXAMPLES = ("Keep f16", "<storage>/<pipeline id>/", "jobs/            what")
 """How the blocks begin that are output or show folders."""
 
 
