@@ -77,7 +77,8 @@ def _headlines(comparison: _Row, analysis: _Row | None, words: Words) -> list[st
 
 
 def _arm(arm: _Row, analysis: _Row | None) -> dict[str, Any]:
-    row = next((row for row in (analysis or {}).get("verdicts", ()) if row["arm"] == arm["name"]), {})
+    rows = (row for row in (analysis or {}).get("verdicts", ()) if row["arm"] == arm["name"])
+    row: _Row = next(rows, {})
     return {
         "name": arm["name"],
         "model": arm["model"],
