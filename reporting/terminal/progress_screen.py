@@ -1,0 +1,287 @@
+"""The screen of a running pipeline, drawn as lines of text at any width, in Japanese or English.
+
+The driver shows it while it works, `jobs.watch` shows it from elsewhere, and the PowerShell module draws the same lines
+(`tests/monitor` holds both to the same screens). Characters stay within what the console fonts of Windows have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from reporting.terminal.layout import clean, display_width
+
+ScreenLang = Literal["ja", "en"]
+_Row = Mapping[str, Any]
+
+BAR_WIDTH = 40
+_LEAST_BAR = 12
+_GAP = "   "
+_MOST_LISTED = 3
+"""Failures, and pieces of work, that are shown; the others are counted."""
+_MOST_NODES = 4
+
+_WORDS = {
+    "title": ("GGUF量子化評価パイプライン", "GGUF quantization pipeline"),
+    "phase": ("フェーズ: {}", "Phase: {}"),
+    "cells": ("セル {}/{}", "cells {}/{}"),
+    "failed": ("失敗 {}", "failed {}"),
+    "job": ("ジョブ", "job"),
+    "node": ("ノード {}", "node {}"),
+    "cpu": ("CPU {:.0f}%", "CPU {:.0f}%"),
+    "memory": ("メモリ {}", "memory {}"),
+    "elapsed": ("経過 {}", "elapsed {}"),
+    "left": ("推定残り時間 {}", "about {} left"),
+    "left_unknown": ("推定残り時間 計算中", "time left: not known yet"),
+    "attempts": ("再開 {} 回", "resumed {} times"),
+    "attempts_once": ("再開 1 回", "resumed once"),
+    "more": ("ほか {} 件", "{} more"),
+    "state": ("状態: {}", "State: {}"),
+}
+PHASES = {
+    "plan": ("計画", "planning"),
+    "imatrix": ("重要度行列", "importance matrix"),
+    "quantize": ("量子化", "quantizing"),
+    "evaluate": ("統計的評価", "evaluating"),
+    "statistics": ("統計", "statistics"),
+    "charts": ("グラフ", "charts"),
+    "documents": ("文書", "documents"),
+    "done": ("完了", "done"),
+}
+STATES = {
+    "pending": ("開始待ち", "waiting to start"),
+    "running": ("実行中", "running"),
+    "done": ("完了", "done"),
+    "failed": ("失敗", "failed"),
+    "stopped": ("停止", "stopped"),
+    "unknown": ("不明", "unknown"),
+}
+VERDICTS = {
+    "no_worse": ("許容内", "no worse"),
+    "worse": ("劣化あり", "worse"),
+    "undecided": ("判定保留", "undecided"),
+}
+PROBLEMS = {
+    "dashboard_unreachable": (
+        "ダッシュボードに接続できない。アドレス、起動状態、SSHトンネルを確認すること。",
+        "The dashboard does not answer. Check the address, whether it runs, and the tunnel to it.",
+    ),
+    "dashboard_timed_out": (
+        "ダッシュボードが時間内に応答しない。再試行する。",
+        "The dashboard does not answer in time. Trying again.",
+    ),
+    "token_missing": (
+        "トークンが必要である(RAY_AUTH_TOKEN または ~/.ray/auth_token)。",
+        "A token is needed (RAY_AUTH_TOKEN or ~/.ray/auth_token).",
+    ),
+    "token_wrong": (
+        "トークンが無効である。クラスターのトークンを確認すること。",
+        "The token is refused. Check it against the cluster's token.",
+    ),
+    "too_many_requests": (
+        "要求が多すぎると拒否された。間隔を延ばして続ける。",
+        "The dashboard is asked too often. Going on more slowly.",
+    ),
+    "no_dashboard": (
+        "このアドレスの応答は Ray ダッシュボードのものではない。",
+        "What answers at this address is no Ray dashboard.",
+    ),
+    "log_gone": (
+        "ログのあるノードに到達できないため、進捗を読めない。",
+        "The node with the log is away, so its progress cannot be read.",
+    ),
+    "dashboard_error": (
+        "ダッシュボードでエラーが発生した。再試行する。",
+        "The dashboard reports an error. Trying again.",
+    ),
+    "no_such_pipeline": (
+        "この ID のパイプラインはない。",
+        "There is no pipeline with this id.",
+    ),
+    "not_started": (
+        "ジョブはまだ開始していない(空きを待っている)。",
+        "The job has not started yet: it waits for room on the cluster.",
+    ),
+    "no_progress_yet": (
+        "進捗はまだ出力されていない。",
+        "No progress has been printed yet.",
+    ),
+}
+"""Code -> what is wrong, in Japanese and English."""
+
+
+def draw(view: _Row, width: int, lang: ScreenLang) -> list[str]:
+    """Return the screen as lines of at most `width` columns.
+
+    Args:
+        view: a `PipelineView` as JSON.
+        width: columns, at least 20.
+        lang: `ja` or `en`.
+    """
+    say = _Speaker(lang)
+    lines = _head(view, width, say)
+    if view["phase"] is not None:
+        lines += _packed(_counts(view, say), _GAP, width)
+        lines += _listed(view["working_on"], width, say)
+    lines += _resources(view, width, say)
+    if view["elapsed_s"] is not None:
+        lines += _packed(_times(view, say), _GAP, width)
+    lines += _listed([f"{one['unit']}: {one['error']}" for one in view["failures"]], width, say, "! ")
+    if view["state"] not in ("running", "pending"):
+        lines += _end(view, width, say)
+    if view["problem"]:
+        lines += _folded("! " + say.of(PROBLEMS.get(view["problem"], (view["problem"],) * 2)), width)
+    return [_cut(clean(line), width) for line in lines]
+
+
+class _Speaker:
+    """Picks the language."""
+
+    def __init__(self, lang: ScreenLang) -> None:
+        self.lang = lang
+
+    def of(self, pair: tuple[str, str]) -> str:
+        return pair[0] if self.lang == "ja" else pair[1]
+
+    def __call__(self, name: str, *values: object) -> str:
+        return self.of(_WORDS[name]).format(*values)
+
+
+def _head(view: _Row, width: int, say: _Speaker) -> list[str]:
+    """Return title, id and bar: on one line if there is room for a bar, else on two or three."""
+    title, name = say("title"), str(view["pipeline_id"])
+    words = f"{title}  {name}"
+    if view["percent"] is None:
+        return [words] if display_width(words) <= width else [title, name]
+    share = f" {view['percent']:.0f}%"
+    room = width - display_width(words) - 2 - 2 - len(share)
+    if room >= _LEAST_BAR:
+        return [f"{words}  {_bar(view['percent'], min(room, BAR_WIDTH))}{share}"]
+    own_line = _bar(view["percent"], min(width - 2 - len(share), BAR_WIDTH)) + share
+    return [words, own_line] if display_width(words) <= width else [title, name, own_line]
+
+
+def _bar(percent: float, width: int) -> str:
+    filled = int(percent * width / 100)
+    return f"[{'█' * filled}{' ' * (width - filled)}]"
+
+
+def _counts(view: _Row, say: _Speaker) -> Iterable[str]:
+    yield say("phase", say.of(PHASES.get(view["phase"], (view["phase"],) * 2)))
+    yield say("cells", view["cells_done"], view["cells_total"])
+    yield say("failed", len(view["failures"]))
+    if view["tokens_per_second"] is not None:
+        yield f"{view['tokens_per_second']:,.0f} tok/s"
+    if view["attempts"] == 2:
+        yield say("attempts_once")
+    elif view["attempts"] > 2:
+        yield say("attempts", view["attempts"] - 1)
+
+
+def _resources(view: _Row, width: int, say: _Speaker) -> list[str]:
+    """Return the use of resources: first of the job, then of each node by everything that runs there."""
+    lines = []
+    if view["cpu_percent"] is not None and view["state"] == "running":
+        lines += _packed(
+            [f"{say('job')}: {say('cpu', view['cpu_percent'])}", say("memory", _gib(view["memory_bytes"]))],
+            " | ",
+            width,
+        )
+    for node in view["nodes"][:_MOST_NODES]:
+        parts = [
+            f"{say('node', node['name'])}: {say('cpu', node['cpu_percent'])}",
+            say("memory", _of(node["memory_used_bytes"], node["memory_total_bytes"])),
+        ]
+        parts += [_gpu(gpu) for gpu in node["gpus"]]
+        lines += _packed(parts, " | ", width)
+    if len(view["nodes"]) > _MOST_NODES:
+        lines.append(say("more", len(view["nodes"]) - _MOST_NODES))
+    return lines
+
+
+def _gpu(gpu: _Row) -> str:
+    share = "" if gpu["percent"] is None else f" {gpu['percent']:.0f}%"
+    memory = ""
+    if gpu["memory_used_bytes"] is not None and gpu["memory_total_bytes"]:
+        memory = f" {_of(gpu['memory_used_bytes'], gpu['memory_total_bytes'])}"
+    return f"GPU{gpu['index']}{share}{memory}"
+
+
+def _of(used_bytes: int, total_bytes: int) -> str:
+    return f"{used_bytes / 2**30:.1f}/{_gib(total_bytes)}"
+
+
+def _gib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GiB"
+
+
+def _times(view: _Row, say: _Speaker) -> Iterable[str]:
+    yield say("elapsed", _clock(view["elapsed_s"]))
+    if view["state"] == "running":
+        left = view["seconds_left"]
+        yield say("left_unknown") if left is None else say("left", _clock(left))
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds; the hours may be more than 24."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest:02}"
+
+
+def _end(view: _Row, width: int, say: _Speaker) -> list[str]:
+    lines = [say("state", say.of(STATES[view["state"]]))]
+    for headline in view["headlines"].get(say.lang, ()):
+        lines += _folded(headline, width)
+    verdicts = [
+        f"{one['arm']}: {say.of(VERDICTS.get(one['verdict'], (one['verdict'],) * 2))}" for one in view["verdicts"]
+    ]
+    return lines + _packed(verdicts, _GAP, width)
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def _packed(parts: Iterable[str], gap: str, width: int) -> list[str]:
+    """Put parts side by side, and go on with the next line where one has no room."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and display_width(lines[-1]) + len(gap) + display_width(part) <= width:
+            lines[-1] += gap + part
+        else:
+            lines.append(part)
+    return lines
+
+
+def _listed(texts: Sequence[str], width: int, say: _Speaker, mark: str = "- ") -> list[str]:
+    lines = [_cut(mark + clean(text), width) for text in texts[:_MOST_LISTED]]
+    hidden = len(texts) - _MOST_LISTED
+    return [*lines, mark + say("more", hidden)] if hidden > 0 else lines
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Break a text at any character, but at the last space of a line if one is near its end."""
+    lines, line = [], ""
+    for character in clean(text):
+        if display_width(line + character) > width:
+            head, space, word = line.rpartition(" ")
+            if space and character != " " and display_width(word) < width // 2:
+                lines.append(head)
+                line = word
+            else:
+                lines.append(line.rstrip())
+                line = ""
+        line += "" if character == " " and not line else character
+    return [*lines, line] if line else lines
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text that is cut to `width` columns; three dots stand for the rest."""
+    if display_width(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if display_width(kept + character) > width - 3:
+            break
+        kept += character
+    return kept + "..."
