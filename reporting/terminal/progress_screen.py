@@ -6,6 +6,7 @@ The driver shows it while it works, `jobs.watch` shows it from elsewhere, and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ _WORDS = {
     "failed": ("失敗 {}", "failed {}"),
     "job": ("ジョブ", "job"),
     "node": ("ノード {}", "node {}"),
-    "cpu": ("CPU {:.0f}%", "CPU {:.0f}%"),
+    "cpu": ("CPU {}%", "CPU {}%"),
     "memory": ("メモリ {}", "memory {}"),
     "elapsed": ("経過 {}", "elapsed {}"),
     "left": ("推定残り時間 {}", "about {} left"),
@@ -153,7 +154,7 @@ def _head(view: _Row, width: int, say: _Speaker) -> list[str]:
     words = f"{title}  {name}"
     if view["percent"] is None:
         return [words] if display_width(words) <= width else [title, name]
-    share = f" {view['percent']:.0f}%"
+    share = f" {_whole(view['percent'])}%"
     room = width - display_width(words) - 2 - 2 - len(share)
     if room >= _LEAST_BAR:
         return [f"{words}  {_bar(view['percent'], min(room, BAR_WIDTH))}{share}"]
@@ -171,7 +172,7 @@ def _counts(view: _Row, say: _Speaker) -> Iterable[str]:
     yield say("cells", view["cells_done"], view["cells_total"])
     yield say("failed", len(view["failures"]))
     if view["tokens_per_second"] is not None:
-        yield f"{view['tokens_per_second']:,.0f} tok/s"
+        yield f"{_whole(view['tokens_per_second']):,} tok/s"
     if view["attempts"] == 2:
         yield say("attempts_once")
     elif view["attempts"] > 2:
@@ -189,7 +190,7 @@ def _resources(view: _Row, width: int, say: _Speaker) -> list[str]:
         )
     for node in view["nodes"][:_MOST_NODES]:
         parts = [
-            f"{say('node', node['name'])}: {say('cpu', node['cpu_percent'])}",
+            f"{say('node', node['name'])}: {say('cpu', _whole(node['cpu_percent']))}",
             say("memory", _of(node["memory_used_bytes"], node["memory_total_bytes"])),
         ]
         parts += [_gpu(gpu) for gpu in node["gpus"]]
@@ -200,7 +201,7 @@ def _resources(view: _Row, width: int, say: _Speaker) -> list[str]:
 
 
 def _gpu(gpu: _Row) -> str:
-    share = "" if gpu["percent"] is None else f" {gpu['percent']:.0f}%"
+    share = "" if gpu["percent"] is None else f" {_whole(gpu['percent'])}%"
     memory = ""
     if gpu["memory_used_bytes"] is not None and gpu["memory_total_bytes"]:
         memory = f" {_of(gpu['memory_used_bytes'], gpu['memory_total_bytes'])}"
@@ -208,11 +209,21 @@ def _gpu(gpu: _Row) -> str:
 
 
 def _of(used_bytes: int, total_bytes: int) -> str:
-    return f"{used_bytes / 2**30:.1f}/{_gib(total_bytes)}"
+    return f"{_tenths(used_bytes / 2**30)}/{_gib(total_bytes)}"
 
 
 def _gib(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:.1f} GiB"
+    return f"{_tenths(n_bytes / 2**30)} GiB"
+
+
+def _whole(value: float) -> int:
+    """Round half up. Python and .NET format halves differently, and both screens must be the same."""
+    return math.floor(value + 0.5)
+
+
+def _tenths(value: float) -> str:
+    tenths = math.floor(10 * value + 0.5)
+    return f"{tenths // 10}.{tenths % 10}"
 
 
 def _times(view: _Row, say: _Speaker) -> Iterable[str]:
