@@ -7,7 +7,7 @@ function Get-QuantToken {
     if ($env:RAY_AUTH_TOKEN -and $env:RAY_AUTH_TOKEN.Trim()) { return $env:RAY_AUTH_TOKEN.Trim() }
     $path = $env:RAY_AUTH_TOKEN_PATH
     if (-not $path) {
-        $userHome = [System.Environment]::GetFolderPath([System.Environment+SpecialFolder]::UserProfile)
+        $userHome = [System.Environment]::GetFolderPath('UserProfile')
         if (-not $userHome) { return }
         $path = [System.IO.Path]::Combine($userHome, '.ray', 'auth_token')
     }
