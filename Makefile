@@ -23,7 +23,7 @@ test: setup lint ## Run lint, type checks and all tests but the slow ones.
 test-all: setup lint ## Run lint, type checks and all tests.
 	$(VENV_PYTHON) -m pytest $(SPREAD)
 
-bench: setup ## Compare speed and memory with llama.cpp's own programs (README, "Speed"); BENCH="..." passes options.
+bench: setup ## Compare speed and memory with llama.cpp's own programs (conf/docs/speed.md); BENCH="..." passes options.
 	$(VENV_PYTHON) -m tests.bench $(BENCH)
 
 lint: setup ## Run ruff and mypy.

@@ -81,7 +81,7 @@ def write_tiny_model(
     """Write the model and return its path. The same arguments give the same bytes. About 3 MB in f16."""
     target, shape = Path(path), shape or TinyShape()
     writer = gguf.GGUFWriter(target, "llama")
-    _add_metadata(writer, shape, name, dtype)
+    add_metadata(writer, shape, name, dtype)
     n_vocab = add_vocabulary(writer, chat_template, shape.n_vocab, tokenizer)
     for tensor, values in _weights(shape, n_vocab, np.random.default_rng(seed)).items():
         # One-dimensional tensors (norms) and the router stay f32, as converters write them.
@@ -94,7 +94,7 @@ def write_tiny_model(
     return target
 
 
-def _add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: str) -> None:
+def add_metadata(writer: gguf.GGUFWriter, shape: TinyShape, name: str, dtype: str) -> None:
     writer.add_name(name)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16 if dtype == "f16" else gguf.LlamaFileType.ALL_F32)
     writer.add_context_length(shape.n_ctx)

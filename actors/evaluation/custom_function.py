@@ -110,7 +110,7 @@ def _records(order: BlockOrder, item: Item, seed: int) -> list[Record]:
     if isinstance(given, Mapping):
         given = [{"item_id": item_id, "score": score} for item_id, score in given.items()]
     if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
-        raise FunctionFailed(f"{FUNCTION} returned {str(given)[:200]!r}; allowed: see the README, custom benchmarks")
+        raise FunctionFailed(f"{FUNCTION} returned {str(given)[:200]!r}; allowed: see conf/docs/benchmarks.md")
     ids = [str(one.get("item_id", one.get("id"))) for one in given]
     if len(set(ids)) != len(ids) or "None" in ids:
         raise FunctionFailed(f"{FUNCTION} returned {len(ids)} items with {len(set(ids))} ids; each needs its own id")

@@ -1,4 +1,4 @@
-"""Every example of the README works as it stands, on a tiny model. What is not run is listed with the reason."""
+"""Every example of README and pages works as it stands, on a tiny model. What is not run is listed with the reason."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ import yaml
 from actors.evaluation.benchmarks import find_benchmarks
 from conf.schema import Statistics
 from conf.tiers import resolve_tiers
-from tests import readme
+from tests import pages
 from tests.jobs.running import environment
 from tests.tiny_model import write_tiny_model
 
+PLANNED = "takes minutes; test_page_plans.py plans it"
 NOT_RUN = {
     "make demo": "takes minutes, on a model of its own",
     "make test": "runs this test",
-    "-m jobs.pipeline --model my-model-F16.gguf --quantizations f16,q8_0,q4_k_m": "needs data sets, takes minutes",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --imatrix en,en-ja4,none": "needs data sets",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --calibration mine.yaml": "needs data sets",
+    "-m jobs.pipeline --model my-model-F16.gguf --quantizations f16,q8_0,q4_k_m": PLANNED,
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --imatrix en,en-ja4,none": PLANNED,
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --calibration mine.yaml": PLANNED,
     "-m jobs.collect_imatrix --model my-model-F16.gguf --output m.gguf --calibration en": "needs calibration texts",
-    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --protection-level high": "needs data sets",
+    "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --protection-level high": PLANNED,
     "-m jobs.quantize --model my-model-F16.gguf --imatrix m.gguf --formats q4_k_m --target-size": "needs a large model",
-    "-m jobs.pipeline --config conf/studies/multilingual_imatrix.yaml": "needs data sets, takes minutes",
+    "-m jobs.pipeline --config conf/studies/multilingual_imatrix.yaml": PLANNED,
     "-m jobs.doctor": "its answer depends on the machine; test_doctor.py runs it",
     ".venv/bin/activate": "set-up of a shell",
     "export RAY_AUTH_MODE=token": "set-up of a shell",
     "ray": "needs a cluster; test_cluster_job.py starts one",
+    "cat runs/demo/progress.json": "needs a run of the demo",
     "mlflow ui": "a server that runs until it is stopped",
 }
 """Commands that are not run, by how they begin, and the reason."""
 RUN = ("collect_imatrix", "quantize", "evaluate", "visualize", "document")
 """The jobs of the single phases, which are run one after another."""
-NO_EXAMPLES = ("arm     model", "<storage>/<pipeline id>/", "jobs/         what")
+NO_EXAMPLES = ("Verdicts (no worse", "<storage>/<pipeline id>/", "jobs/            what")
 """How the blocks begin that are output or show folders."""
 
 
@@ -50,14 +52,14 @@ def shown(words: list[str]) -> str:
 
 
 def is_phase(words: list[str]) -> bool:
-    job = readme.job_of(words)
+    job = pages.job_of(words)
     return job is not None and job[0] in RUN and not any(shown(words).startswith(known) for known in NOT_RUN)
 
 
 def run(folder: Path, words: list[str]) -> str:
     """Run a command in a folder that holds what it names, and return what it said. It must succeed."""
     assert words[0] == ".venv/bin/python"
-    paths = os.pathsep.join([str(readme.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([str(pages.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     ended = subprocess.run(
         [sys.executable, *words[1:]],
         cwd=folder,
@@ -72,8 +74,8 @@ def run(folder: Path, words: list[str]) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the model, the text and the data set that the README names."""
-    made = tmp_path_factory.mktemp("readme")
+    """Return a folder with the model, the text and the data set that the pages name."""
+    made = tmp_path_factory.mktemp("pages")
     write_tiny_model(made / "my-model-F16.gguf")
     (made / "text.txt").write_text("the thing and the other in the end\n\n" * 9000, encoding="utf-8")
     problems = [{"question": f"What is {n} and {n}?", "answer": f"It is {2 * n}.\n#### {2 * n}"} for n in range(8)]
@@ -85,15 +87,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_example_is_run_or_listed_with_a_reason() -> None:
-    told = [shown(words) for words in readme.commands() if not is_phase(words)]
+    told = [shown(words) for words in pages.commands() if not is_phase(words)]
     assert [command for command in told if not any(command.startswith(known) for known in NOT_RUN)] == []
     assert [known for known in NOT_RUN if not any(command.startswith(known) for command in told)] == []
-    assert sum(map(is_phase, readme.commands())) >= len(RUN)
-    others = [block for block in readme.blocks() if block.language != "sh"]
+    assert sum(map(is_phase, pages.commands())) >= len(RUN)
+    others = [block for block in pages.blocks() if block.language != "sh"]
     assert sorted({block.language for block in others}) == ["", "python", "yaml"]
     pictures = [block.text for block in others if not block.language]
     assert len(pictures) == len(NO_EXAMPLES)
-    assert all(text.startswith(start) for text, start in zip(pictures, NO_EXAMPLES, strict=True))
+    assert all(sum(text.startswith(start) for text in pictures) == 1 for start in NO_EXAMPLES)
     examples = [block.text for block in others if block.language]
     tested = ("texts:", "recipes:", "scorer: contains", "def evaluate_custom_benchmark", "tiers:")
     assert all(sum(part in text for part in tested) == 1 for text in examples) and len(examples) == len(tested)
@@ -101,22 +103,24 @@ def test_every_example_is_run_or_listed_with_a_reason() -> None:
 
 def test_the_parser_of_each_job_takes_its_commands() -> None:
     parsed = 0
-    for words in readme.commands():
-        if job := readme.job_of(words):
+    for words in pages.commands():
+        if job := pages.job_of(words):
             importlib.import_module(f"jobs.{job[0]}").parser().parse_args(job[1])
             parsed += 1
     assert parsed > 10
 
 
 def test_make_has_the_targets() -> None:
-    makefile = (readme.ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = [words[1] for words in readme.commands() if words[0] == "make"]
+    makefile = (pages.ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = [words[1] for words in pages.commands() if words[0] == "make"]
     assert targets and all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
 @pytest.mark.slow
 def test_the_single_phases_run_one_after_another(folder: Path) -> None:
-    for words in filter(is_phase, readme.commands()):
+    # The page with one phase after another comes first: other pages use what its commands make.
+    in_order = sorted(pages.PAGES, key=lambda page: page.name != "models.md")
+    for words in filter(is_phase, pages.commands(*in_order)):
         if "m.gguf" in words:  # the command before it makes this matrix from calibration texts that are not here
             shutil.copy(folder / "imatrix.gguf", folder / "m.gguf")
         run(folder, words)
@@ -128,13 +132,13 @@ def test_the_single_phases_run_one_after_another(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_custom_benchmarks_run(folder: Path) -> None:
-    (folder / "capitals.yaml").write_text(readme.only_block("yaml", "scorer: contains"), encoding="utf-8")
+    (folder / "capitals.yaml").write_text(pages.only_block("yaml", "scorer: contains"), encoding="utf-8")
     lines = [
         {"id": "fr", "country": "France", "city": "Paris"},
         {"id": "jp", "country": "Japan", "city": ["Tokyo", "東京"]},
     ]
     (folder / "capitals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    (folder / "my_check.py").write_text(readme.only_block("python", "def evaluate_custom"), encoding="utf-8")
+    (folder / "my_check.py").write_text(pages.only_block("python", "def evaluate_custom"), encoding="utf-8")
     work = ["--model", "my-model-F16.gguf", "--quantizations", "f16,q8_0", "--imatrix", "none", "--runs", "2"]
     named = ["--benchmarks", "./capitals.yaml,./my_check.py", "--pipeline-id", "custom"]
     run(folder, [".venv/bin/python", "-m", "jobs.pipeline", *work, *named])
@@ -147,7 +151,7 @@ def test_the_custom_benchmarks_run(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_calibration_mix_is_taken(folder: Path) -> None:
-    (folder / "mine.yaml").write_text(readme.only_block("yaml", "texts:"), encoding="utf-8")
+    (folder / "mine.yaml").write_text(pages.only_block("yaml", "texts:"), encoding="utf-8")
     for name in ("mine.txt", "more.txt"):
         (folder / name).write_text((folder / "text.txt").read_text(encoding="utf-8"), encoding="utf-8")
     words = ["--model", "my-model-F16.gguf", "--output", "mine.gguf", "--calibration", "mine.yaml"]
@@ -156,7 +160,7 @@ def test_the_calibration_mix_is_taken(folder: Path) -> None:
 
 
 def test_the_recipes_are_made(folder: Path) -> None:
-    text = readme.only_block("yaml", "recipes:")
+    text = pages.only_block("yaml", "recipes:")
     (folder / "recipes.yaml").write_text(text, encoding="utf-8")
     names = list(yaml.safe_load(text)["recipes"])
     words = ["--model", "my-model-F16.gguf", "--config", "recipes.yaml", "--formats", ",".join(names)]
@@ -165,7 +169,7 @@ def test_the_recipes_are_made(folder: Path) -> None:
 
 
 def test_the_tiers_are_those_that_the_text_says() -> None:
-    settings = Statistics.model_validate(yaml.safe_load(readme.only_block("yaml", "tiers:"))["statistics"])
+    settings = Statistics.model_validate(yaml.safe_load(pages.only_block("yaml", "tiers:"))["statistics"])
     texts = ("perplexity_wikitext2", "perplexity_ja_wiki")
     run = [benchmark.spec for benchmark in find_benchmarks(["gsm8k", "math", "arc_challenge", *texts])]
     found = resolve_tiers(settings, [asdict(spec) for spec in run])

@@ -1,4 +1,4 @@
-"""The examples of the README: its fenced blocks, and the commands in them."""
+"""The README and its pages: their text, their fenced blocks, and the commands in them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+README, JAPANESE = ROOT / "README.md", ROOT / "README.ja.md"
+FOLDER = ROOT / "conf" / "docs"
+PAGES = (README, *sorted(FOLDER.glob("*.md")))
+"""All pages in English. The Japanese README shows the examples of the English one, and a test checks that."""
 _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -23,10 +27,15 @@ class Block:
     text: str
 
 
-def blocks() -> list[Block]:
-    """Return the fenced blocks in their order."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [Block(language, textwrap.dedent(text)) for _, language, text in _FENCED.findall(readme)]
+def text_of(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return _FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def blocks(*pages: Path) -> list[Block]:
+    """Return the fenced blocks of some pages in their order, or of all."""
+    texts = [page.read_text(encoding="utf-8") for page in pages or PAGES]
+    return [Block(found[1], textwrap.dedent(found[2])) for text in texts for found in _FENCED.findall(text)]
 
 
 def only_block(language: str, part: str) -> str:
@@ -35,9 +44,9 @@ def only_block(language: str, part: str) -> str:
     return found
 
 
-def commands() -> Iterator[list[str]]:
+def commands(*pages: Path) -> Iterator[list[str]]:
     """Yield the words of each shell command, without comments."""
-    for block in blocks():
+    for block in blocks(*pages):
         if block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 if words := shlex.split(line, comments=True):
