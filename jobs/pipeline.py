@@ -36,6 +36,7 @@ from jobs._commands import job_command, logs_command, mlflow_command, show_comma
 from jobs._parser import Parser
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
+from jobs._result import print_result
 from jobs._runner import carry_out, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
@@ -120,6 +121,7 @@ def run(request: Request, plan: Plan) -> int:
         return arguments.EXIT_FAILED
     if not_mirrored:
         say(_mirror_later(request, not_mirrored))
+    print_result(request, ended[0])
     failed = ended[0].failures or (not_mirrored and request.wait_for_mlflow)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.escape import escaped_json
 from reporting.verdict_box import verdict_boxes
 from reporting.wording import Words
 
@@ -58,7 +59,7 @@ def result_of(
 
 def result_line(value: _Row) -> str:
     """Return the line that is printed, without a line end."""
-    return PREFIX + json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return PREFIX + escaped_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
 
 
 def _shorten(value: dict[str, Any], name: str) -> None:

@@ -1,0 +1,43 @@
+"""Print how a pipeline ended as one line `RESULT {json}`, for programs that watch it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from actors.store import RunDirectory, exists, mlflow_database_path, read_json
+from actors.tracking.addresses import mask_secrets
+from jobs._request import Finished, Request
+from jobs._terminal import say
+from reporting.result_line import result_line, result_of
+
+
+def print_result(request: Request, finished: Finished) -> None:
+    """Print the line, if stdout is no terminal and there are results."""
+    run = finished.run
+    if sys.stdout.isatty() or not exists(run.comparison):
+        return
+    analysis = read_json(run.analysis) if exists(run.analysis) else None
+    value = result_of(read_json(run.comparison), analysis, failures=finished.failures, files=output_files(request, run))
+    say(result_line(value))
+
+
+def output_files(request: Request, run: RunDirectory) -> dict[str, str]:
+    """Return the path of each output that exists, and where MLflow is."""
+    wanted = {
+        "results": run.comparison,
+        "analysis": run.analysis,
+        "report": run.report.with_suffix(".html"),
+        "scorecard": run.scorecard,
+        "charts": run.charts,
+    }
+    files = {f"{name}{language}": str(path) for name, one in wanted.items() for language, path in _made(one)}
+    server = request.environment.mlflow_tracking_uri
+    files["mlflow"] = mask_secrets(server) if server else str(mlflow_database_path(request.mlflow_home.absolute()))
+    return files
+
+
+def _made(path: Path) -> list[tuple[str, Path]]:
+    """Return the existing files of an output: one, or one per language (`report_ja.html`), by its suffix."""
+    found = sorted(path.parent.glob(f"{path.stem}*{path.suffix}"))
+    return [(one.stem.removeprefix(path.stem), one) for one in found]
