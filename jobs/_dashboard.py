@@ -77,16 +77,16 @@ def read_token() -> str | None:
 class Dashboard:
     """One dashboard, at an address that may have a path in front of the API (a proxy)."""
 
-    def __init__(self, address: str, token: str | None) -> None:
+    def __init__(self, address: str, token: str | None, answer_s: float = ANSWER_S) -> None:
         base = _checked(address)
         headers = {"User-Agent": f"QuantAssay/{VERSION}", "Accept": "application/json, text/plain"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self.address = str(base)
+        self._answer_s = answer_s
         self._client = httpx2.Client(
             base_url=base,
             headers=headers,
-            timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+            timeout=httpx2.Timeout(answer_s, connect=min(CONNECT_S, answer_s)),
             follow_redirects=False,
             # A proxy of the environment must not catch this machine's own ports.
             trust_env=not _is_loopback(base.host),
@@ -132,7 +132,7 @@ class Dashboard:
 
     def _get(self, path: str, most: int, query: dict[str, str] | None = None) -> bytes | None:
         """Return the body of an answer; None if it has more than `most` bytes."""
-        end, body = time.monotonic() + ANSWER_S, bytearray()
+        end, body = time.monotonic() + self._answer_s, bytearray()
         try:
             with self._client.stream("GET", path, params=query) as answer:
                 for chunk in answer.iter_bytes():

@@ -70,6 +70,8 @@ class PipelineView:
     headlines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Which file to take, by language; empty before the end."""
     verdicts: tuple[Mapping[str, str], ...] = ()
+    log_end: tuple[str, ...] = ()
+    """The last lines of the log, if the job ended without any progress: they say why."""
     problem: str | None = None
     """Why something is missing: a code of `jobs._dashboard.Problem`, or one of this module."""
 
@@ -79,6 +81,7 @@ class PipelineView:
         return value
 
 
+MOST_LAST_LINES = 5
 NO_SUCH_PIPELINE = "no_such_pipeline"
 NOT_STARTED = "not_started"
 NO_PROGRESS_YET = "no_progress_yet"
@@ -138,7 +141,7 @@ def said(log: str, pipeline_id: str | None) -> Said:
         pipeline_id: of the pipeline; None: whichever comes last.
     """
     progress = result = None
-    for line in reversed(log.splitlines()):
+    for line in reversed(re.split(r"\r?\n", log)):
         kind, _, text = line.partition(" ")
         if kind == "PROGRESS" and progress is None:
             progress = _parsed(text, pipeline_id)
@@ -199,7 +202,7 @@ def view_of(
         attempts=len(jobs),
         nodes=shown,
         phase=_text(progress.get("phase")),
-        percent=_number(progress.get("percent")),
+        percent=_share(progress.get("percent")),
         cells_done=_count(progress.get("cells_done")),
         cells_total=_count(progress.get("cells_total")),
         tokens_per_second=_number(progress.get("tokens_per_second")),
@@ -210,22 +213,41 @@ def view_of(
         process_id=_count(progress.get("process_id")),
         workers=_count(progress.get("workers")),
         updated_at=_text(progress.get("updated_at")),
-        working_on=tuple(map(str, progress.get("working_on") or ())),
+        working_on=_texts(progress.get("working_on")),
         failures=tuple(
-            {"unit": str(one.get("unit")), "error": str(one.get("error"))} for one in progress.get("failures") or ()
+            {"unit": _text(one.get("unit")) or "", "error": _text(one.get("error")) or ""}
+            for one in _objects(progress.get("failures"))
         ),
-        headlines=result.get("headlines") or {},
+        headlines=_headlines(result.get("headlines")),
         verdicts=tuple(
-            {"arm": str(arm.get("name")), "verdict": str(arm["verdict"])}
-            for arm in result.get("arms") or ()
-            if arm.get("verdict")
+            {"arm": _text(arm.get("name")) or "", "verdict": arm["verdict"]}
+            for arm in _objects(result.get("arms"))
+            if _text(arm.get("verdict"))
         ),
+        log_end=_last_lines(log or "") if ended and not progress else (),
         problem=problem,
     )
 
 
+def _last_lines(log: str) -> tuple[str, ...]:
+    lines = [line for line in re.split(r"\r?\n", log) if line.strip(" ")]
+    return tuple(lines[-MOST_LAST_LINES:])
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _headlines(value: Any) -> dict[str, tuple[str, ...]]:
+    return {lang: _texts(value.get(lang)) for lang in ("ja", "en")} if isinstance(value, dict) else {}
 
 
 def _number(value: Any) -> float | None:
@@ -233,8 +255,14 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
+def _share(value: Any) -> float | None:
+    number = _number(value)
+    return None if number is None else min(max(number, 0), 100)
+
+
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    number = _number(value)
+    return None if number is None else math.floor(number)
 
 
 def _node(summary: Mapping[str, Any]) -> Node | None:
@@ -242,19 +270,24 @@ def _node(summary: Mapping[str, Any]) -> Node | None:
     memory = summary.get("mem")
     if not isinstance(memory, list) or len(memory) < 4:
         return None
-    total, _, _, used = memory[:4]
-    gpus = tuple(
-        Gpu(
-            index=int(gpu.get("index", place)),
-            name=str(gpu.get("name", "")),
-            percent=gpu.get("utilizationGpu"),
-            memory_used_bytes=_mib(gpu.get("memoryUsed")),
-            memory_total_bytes=_mib(gpu.get("memoryTotal")),
-        )
-        for place, gpu in enumerate(summary.get("gpus") or ())
+    total, used = _count(memory[0]), _count(memory[3])
+    if not total or used is None:
+        return None
+    gpus = tuple(_gpu(place, gpu) for place, gpu in enumerate(_objects(summary.get("gpus"))))
+    return Node(_text(summary.get("hostname")) or "", _number(summary.get("cpu")) or 0, used, total, gpus)
+
+
+def _gpu(place: int, gpu: Mapping[str, Any]) -> Gpu:
+    index = _count(gpu.get("index"))
+    return Gpu(
+        index=place if index is None else index,
+        name=_text(gpu.get("name")) or "",
+        percent=_number(gpu.get("utilizationGpu")),
+        memory_used_bytes=_mib(gpu.get("memoryUsed")),
+        memory_total_bytes=_mib(gpu.get("memoryTotal")),
     )
-    return Node(str(summary.get("hostname", "")), float(summary.get("cpu") or 0), int(used), int(total), gpus)
 
 
 def _mib(value: Any) -> int | None:
-    return None if value is None else int(value) * 2**20
+    count = _count(value)
+    return None if count is None else count * 2**20

@@ -34,7 +34,8 @@ PATIENCE_S = 600.0
 """Time without a usable answer after which watching ends."""
 _FINAL = {"done": 0, "failed": 1, "stopped": 3}
 _HOPELESS = (Problem.TOKEN_MISSING, Problem.TOKEN_WRONG, Problem.NO_DASHBOARD)
-"""Problems that do not go away by themselves."""
+"""Problems of the first look that do not go away by themselves. Later, a dashboard that starts again may have them."""
+_NO_ANSWER = tuple(problem for problem in Problem if problem is not Problem.LOG_GONE)
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
@@ -98,7 +99,15 @@ def _look(dashboard: Dashboard, pipeline_id: str) -> PipelineView:
             if error.problem is not Problem.LOG_GONE:
                 raise
             problem = error.problem.value
-    return view_of(pipeline_id, own, log, dashboard.nodes() if own else (), problem)
+    return view_of(pipeline_id, own, log, _nodes(dashboard) if own else (), problem)
+
+
+def _nodes(dashboard: Dashboard) -> list[dict[str, Any]]:
+    """Return the use of the nodes; nothing if it cannot be read, because all else is worth showing without it."""
+    try:
+        return dashboard.nodes()
+    except DashboardError:
+        return []
 
 
 def _says(dashboard: Dashboard, job: Mapping[str, Any], pipeline_id: str) -> bool:
@@ -131,16 +140,18 @@ def _follow(dashboard: Dashboard, options: argparse.Namespace) -> int:
     """Show the pipeline until it ends, or until it cannot be watched."""
     lang = cast(ScreenLang, options.lang)
     screen: _Live | _Changes = _Live(lang) if sys.stdout.isatty() else _Changes(lang)
-    interval, view, answered_s = options.interval, None, time.monotonic()
+    interval, view = options.interval, None
+    answered, answered_s = False, time.monotonic()
     with screen:
         while True:
             view = look(dashboard, options.pipeline_id, view)
             screen.show(view)
-            if view.problem not in tuple(Problem):
-                answered_s = time.monotonic()
-            hopeless = view.problem in _HOPELESS or view.problem == NO_SUCH_PIPELINE
-            if hopeless or (view.problem not in tuple(Problem) and view.state in _FINAL):
-                return _exit_code(view) if not hopeless or view.problem == NO_SUCH_PIPELINE else EXIT_FAILED
+            if view.problem not in _NO_ANSWER:
+                answered, answered_s = True, time.monotonic()
+            ended = view.problem not in _NO_ANSWER and view.state in _FINAL
+            hopeless = not answered and view.problem in _HOPELESS
+            if ended or hopeless or view.problem == NO_SUCH_PIPELINE:
+                return _exit_code(view)
             if time.monotonic() - answered_s > PATIENCE_S:
                 return EXIT_FAILED
             slower = view.problem == Problem.TOO_MANY_REQUESTS

@@ -7,10 +7,12 @@ The driver shows it while it works, `jobs.watch` shows it from elsewhere, and th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from reporting.terminal.layout import clean, display_width
+from reporting.terminal.progress_words import PHASES, PROBLEMS, STATES, VERDICTS, WORDS
 
 ScreenLang = Literal["ja", "en"]
 _Row = Mapping[str, Any]
@@ -21,94 +23,8 @@ _GAP = "   "
 _MOST_LISTED = 3
 """Failures, and pieces of work, that are shown; the others are counted."""
 _MOST_NODES = 4
-
-_WORDS = {
-    "title": ("GGUF量子化評価パイプライン", "GGUF quantization pipeline"),
-    "phase": ("フェーズ: {}", "Phase: {}"),
-    "cells": ("セル {}/{}", "cells {}/{}"),
-    "failed": ("失敗 {}", "failed {}"),
-    "job": ("ジョブ", "job"),
-    "node": ("ノード {}", "node {}"),
-    "cpu": ("CPU {}%", "CPU {}%"),
-    "memory": ("メモリ {}", "memory {}"),
-    "elapsed": ("経過 {}", "elapsed {}"),
-    "left": ("推定残り時間 {}", "about {} left"),
-    "left_unknown": ("推定残り時間 計算中", "time left: not known yet"),
-    "attempts": ("再開 {} 回", "resumed {} times"),
-    "attempts_once": ("再開 1 回", "resumed once"),
-    "more": ("ほか {} 件", "{} more"),
-    "state": ("状態: {}", "State: {}"),
-}
-PHASES = {
-    "plan": ("計画", "planning"),
-    "imatrix": ("重要度行列", "importance matrix"),
-    "quantize": ("量子化", "quantizing"),
-    "evaluate": ("統計的評価", "evaluating"),
-    "statistics": ("統計", "statistics"),
-    "charts": ("グラフ", "charts"),
-    "documents": ("文書", "documents"),
-    "done": ("完了", "done"),
-}
-STATES = {
-    "pending": ("開始待ち", "waiting to start"),
-    "running": ("実行中", "running"),
-    "done": ("完了", "done"),
-    "failed": ("失敗", "failed"),
-    "stopped": ("停止", "stopped"),
-    "unknown": ("不明", "unknown"),
-}
-VERDICTS = {
-    "no_worse": ("許容内", "no worse"),
-    "worse": ("劣化あり", "worse"),
-    "undecided": ("判定保留", "undecided"),
-}
-PROBLEMS = {
-    "dashboard_unreachable": (
-        "ダッシュボードに接続できない。アドレス、起動状態、SSHトンネルを確認すること。",
-        "The dashboard does not answer. Check the address, whether it runs, and the tunnel to it.",
-    ),
-    "dashboard_timed_out": (
-        "ダッシュボードが時間内に応答しない。再試行する。",
-        "The dashboard does not answer in time. Trying again.",
-    ),
-    "token_missing": (
-        "トークンが必要である(RAY_AUTH_TOKEN または ~/.ray/auth_token)。",
-        "A token is needed (RAY_AUTH_TOKEN or ~/.ray/auth_token).",
-    ),
-    "token_wrong": (
-        "トークンが無効である。クラスターのトークンを確認すること。",
-        "The token is refused. Check it against the cluster's token.",
-    ),
-    "too_many_requests": (
-        "要求が多すぎると拒否された。間隔を延ばして続ける。",
-        "The dashboard is asked too often. Going on more slowly.",
-    ),
-    "no_dashboard": (
-        "このアドレスの応答は Ray ダッシュボードのものではない。",
-        "What answers at this address is no Ray dashboard.",
-    ),
-    "log_gone": (
-        "ログのあるノードに到達できないため、進捗を読めない。",
-        "The node with the log is away, so its progress cannot be read.",
-    ),
-    "dashboard_error": (
-        "ダッシュボードでエラーが発生した。再試行する。",
-        "The dashboard reports an error. Trying again.",
-    ),
-    "no_such_pipeline": (
-        "この ID のパイプラインはない。",
-        "There is no pipeline with this id.",
-    ),
-    "not_started": (
-        "ジョブはまだ開始していない(空きを待っている)。",
-        "The job has not started yet: it waits for room on the cluster.",
-    ),
-    "no_progress_yet": (
-        "進捗はまだ出力されていない。",
-        "No progress has been printed yet.",
-    ),
-}
-"""Code -> what is wrong, in Japanese and English."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CLOSING = "、。」)』】)"
 
 
 def draw(view: _Row, width: int, lang: ScreenLang) -> list[str]:
@@ -127,12 +43,12 @@ def draw(view: _Row, width: int, lang: ScreenLang) -> list[str]:
     lines += _resources(view, width, say)
     if view["elapsed_s"] is not None:
         lines += _packed(_times(view, say), _GAP, width)
-    lines += _listed([f"{one['unit']}: {one['error']}" for one in view["failures"]], width, say, "! ")
-    if view["state"] not in ("running", "pending"):
+    lines += _failures(view, width, say)
+    if view["phase"] is None or view["state"] not in ("running", "pending"):
         lines += _end(view, width, say)
     if view["problem"]:
         lines += _folded("! " + say.of(PROBLEMS.get(view["problem"], (view["problem"],) * 2)), width)
-    return [_cut(clean(line), width) for line in lines]
+    return [_cut(_plain(line), width).rstrip(" ") for line in lines]
 
 
 class _Speaker:
@@ -145,7 +61,7 @@ class _Speaker:
         return pair[0] if self.lang == "ja" else pair[1]
 
     def __call__(self, name: str, *values: object) -> str:
-        return self.of(_WORDS[name]).format(*values)
+        return self.of(WORDS[name]).format(*values)
 
 
 def _head(view: _Row, width: int, say: _Speaker) -> list[str]:
@@ -169,7 +85,8 @@ def _bar(percent: float, width: int) -> str:
 
 def _counts(view: _Row, say: _Speaker) -> Iterable[str]:
     yield say("phase", say.of(PHASES.get(view["phase"], (view["phase"],) * 2)))
-    yield say("cells", view["cells_done"], view["cells_total"])
+    if view["cells_done"] is not None and view["cells_total"] is not None:
+        yield say("cells", view["cells_done"], view["cells_total"])
     yield say("failed", len(view["failures"]))
     if view["tokens_per_second"] is not None:
         yield f"{_whole(view['tokens_per_second']):,} tok/s"
@@ -183,20 +100,19 @@ def _resources(view: _Row, width: int, say: _Speaker) -> list[str]:
     """Return the use of resources: first of the job, then of each node by everything that runs there."""
     lines = []
     if view["cpu_percent"] is not None and view["state"] == "running":
-        lines += _packed(
-            [f"{say('job')}: {say('cpu', view['cpu_percent'])}", say("memory", _gib(view["memory_bytes"]))],
-            " | ",
-            width,
-        )
+        used = [f"{say('job')}: {say('cpu', _whole(view['cpu_percent']))}"]
+        if view["memory_bytes"] is not None:
+            used.append(say("memory", _gib(view["memory_bytes"])))
+        lines += _packed(used, " | ", width)
     for node in view["nodes"][:_MOST_NODES]:
         parts = [
             f"{say('node', node['name'])}: {say('cpu', _whole(node['cpu_percent']))}",
             say("memory", _of(node["memory_used_bytes"], node["memory_total_bytes"])),
         ]
         parts += [_gpu(gpu) for gpu in node["gpus"]]
-        lines += _packed(parts, " | ", width)
+        lines += _packed(parts, " | ", width, indent="  ")
     if len(view["nodes"]) > _MOST_NODES:
-        lines.append(say("more", len(view["nodes"]) - _MOST_NODES))
+        lines.append(say("more_nodes", len(view["nodes"]) - _MOST_NODES))
     return lines
 
 
@@ -247,43 +163,65 @@ def _end(view: _Row, width: int, say: _Speaker) -> list[str]:
     verdicts = [
         f"{one['arm']}: {say.of(VERDICTS.get(one['verdict'], (one['verdict'],) * 2))}" for one in view["verdicts"]
     ]
-    return lines + _packed(verdicts, _GAP, width)
+    lines += _packed(verdicts, _GAP, width)
+    return lines + [_cut("  " + _plain(line), width) for line in view["log_end"]]
 
 
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def _packed(parts: Iterable[str], gap: str, width: int) -> list[str]:
-    """Put parts side by side, and go on with the next line where one has no room."""
+def _packed(parts: Iterable[str], gap: str, width: int, indent: str = "") -> list[str]:
+    """Put parts side by side, and go on with the next line, behind `indent`, where one has no room."""
     lines: list[str] = []
     for part in parts:
         if lines and display_width(lines[-1]) + len(gap) + display_width(part) <= width:
             lines[-1] += gap + part
         else:
-            lines.append(part)
+            lines.append(indent + part if lines else part)
     return lines
 
 
-def _listed(texts: Sequence[str], width: int, say: _Speaker, mark: str = "- ") -> list[str]:
-    lines = [_cut(mark + clean(text), width) for text in texts[:_MOST_LISTED]]
+def _listed(texts: Sequence[str], width: int, say: _Speaker) -> list[str]:
+    lines = [_cut("- " + _plain(text), width) for text in texts[:_MOST_LISTED]]
     hidden = len(texts) - _MOST_LISTED
-    return [*lines, mark + say("more", hidden)] if hidden > 0 else lines
+    return [*lines, "- " + say("more", hidden)] if hidden > 0 else lines
+
+
+def _failures(view: _Row, width: int, say: _Speaker) -> list[str]:
+    """Return what failed and why, at most two lines each."""
+    lines = []
+    for one in view["failures"][:_MOST_LISTED]:
+        folded = _folded(f"! {one['unit']}: {one['error']}", width)
+        lines += folded if len(folded) <= 2 else [folded[0], _cut(folded[1] + "...", width)]
+    hidden = len(view["failures"]) - _MOST_LISTED
+    return [*lines, "! " + say("more", hidden)] if hidden > 0 else lines
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """Break a text at any character, but at the last space of a line if one is near its end."""
+    """Break a text at any character, but at the last space of a line if one is near its end.
+
+    No line begins with a Japanese character that closes something: the character before it goes along.
+    """
     lines, line = [], ""
-    for character in clean(text):
+    for character in _plain(text):
         if display_width(line + character) > width:
             head, space, word = line.rpartition(" ")
             if space and character != " " and display_width(word) < width // 2:
                 lines.append(head)
                 line = word
+            elif character in _CLOSING:
+                lines.append(line[:-1])
+                line = line[-1]
             else:
-                lines.append(line.rstrip())
+                lines.append(line)
                 line = ""
         line += "" if character == " " and not line else character
     return [*lines, line] if line else lines
+
+
+def _plain(text: str) -> str:
+    """Return a text without colours and tabs, and with question marks in place of other control characters."""
+    return clean(_COLOUR.sub("", text).replace("\t", " "))
 
 
 def _cut(text: str, width: int) -> str:

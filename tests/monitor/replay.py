@@ -44,7 +44,8 @@ class Conversation:
         for place, exchange in enumerate(self._exchanges):
             wanted = urlsplit(exchange["path"])
             asks_for = dict(parse_qsl(wanted.query)).items()
-            if exchange["method"] == method and wanted.path == path and asks_for <= query.items():
+            same_path = path.startswith(wanted.path[:-1]) if wanted.path.endswith("*") else wanted.path == path
+            if exchange["method"] == method and same_path and asks_for <= query.items():
                 turn = self._asked.get(place, 0)
                 self._asked[place] = turn + 1
                 answers = exchange["answers"]
@@ -189,11 +190,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _text(answer: dict[str, Any]) -> str:
-    """Return the body: a text, a JSON value, or a text repeated to a given size."""
+    """Return the body: a JSON value, a text, or parts that are repeated."""
     if "json" in answer:
         return json.dumps(answer["json"], ensure_ascii=False)
+    if "parts" in answer:
+        return "".join(part["text"] * part.get("times", 1) for part in answer["parts"])
     text: str = answer.get("body", "")
-    return text * int(answer.get("times", 1))
+    return text
 
 
 def main() -> None:
