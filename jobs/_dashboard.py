@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import time
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -59,19 +57,6 @@ _OF_STATUS = {
     403: Problem.TOKEN_WRONG,
     429: Problem.TOO_MANY_REQUESTS,
 }
-
-
-def read_token() -> str | None:
-    """Return the token from where Ray's own programs look: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
-    given = os.environ.get("RAY_AUTH_TOKEN", "").strip()
-    if given:
-        return given
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
-    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 class Dashboard:

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from conf.environment import read_ray_token
 from conf.faults import BadInput
-from jobs._dashboard import DEFAULT_ADDRESS, Dashboard, DashboardError, Problem, read_token
+from jobs._dashboard import DEFAULT_ADDRESS, Dashboard, DashboardError, Problem
 from jobs._parser import EXIT_BAD_INPUT, Parser
 from jobs._terminal import complain, say
 from jobs._watched import NO_SUCH_PIPELINE, PipelineView, jobs_of, nameless_jobs, said, view_of
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0.5 <= options.interval <= 3600:
         made.error(f"--interval: got {options.interval:g}; allowed: 0.5 to 3600 seconds")
     try:
-        dashboard = Dashboard(options.address, read_token())
+        dashboard = Dashboard(options.address, read_ray_token())
     except BadInput as error:
         complain(hanging(str(error)))
         return EXIT_BAD_INPUT
