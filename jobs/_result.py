@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from actors.store import RunDirectory, exists, mlflow_database_path, read_json
 from actors.tracking.addresses import mask_secrets
@@ -31,13 +30,9 @@ def output_files(request: Request, run: RunDirectory) -> dict[str, str]:
         "scorecard": run.scorecard,
         "charts": run.charts,
     }
-    files = {f"{name}{language}": str(path) for name, one in wanted.items() for language, path in _made(one)}
+    files = {
+        f"{name}{path.stem.removeprefix(one.stem)}": str(path) for name, one in wanted.items() for path in run.made(one)
+    }
     server = request.environment.mlflow_tracking_uri
     files["mlflow"] = mask_secrets(server) if server else str(mlflow_database_path(request.mlflow_home.absolute()))
     return files
-
-
-def _made(path: Path) -> list[tuple[str, Path]]:
-    """Return the existing files of an output: one, or one per language (`report_ja.html`), by its suffix."""
-    found = sorted(path.parent.glob(f"{path.stem}*{path.suffix}"))
-    return [(one.stem.removeprefix(path.stem), one) for one in found]

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from conf.controls import escaped_json
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.escape import escaped_json
 from reporting.verdict_box import verdict_boxes
 from reporting.wording import Words
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from reporting.terminal.layout import clean, display_width
-from reporting.terminal.progress_words import PHASES, PROBLEMS, STATES, VERDICTS, WORDS
+from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, VERDICTS, WORDS
 
 ScreenLang = Literal["ja", "en"]
 _Row = Mapping[str, Any]
@@ -24,7 +24,6 @@ _MOST_LISTED = 3
 """Failures, and pieces of work, that are shown; the others are counted."""
 _MOST_NODES = 4
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_CLOSING = "、。」)』】)"
 
 
 def draw(view: _Row, width: int, lang: ScreenLang) -> list[str]:
@@ -209,7 +208,7 @@ def _folded(text: str, width: int) -> list[str]:
             if space and character != " " and display_width(word) < width // 2:
                 lines.append(head)
                 line = word
-            elif character in _CLOSING:
+            elif character in CLOSING:
                 lines.append(line[:-1])
                 line = line[-1]
             else:

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+CLOSING = "、。」』】）)"
+"""Characters that may not begin a line."""
+
 WORDS = {
     "title": ("GGUF量子化評価パイプライン", "GGUF quantization pipeline"),
     "phase": ("フェーズ: {}", "Phase: {}"),
     "cells": ("セル {}/{}", "cells {}/{}"),
     "failed": ("失敗 {}", "failed {}"),
     "job": ("ジョブ", "job"),
+    "process": ("プロセス {}", "process {}"),
     "node": ("ノード {}", "node {}"),
     "cpu": ("CPU {}%", "CPU {}%"),
     "memory": ("メモリ {}", "memory {}"),

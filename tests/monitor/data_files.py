@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reporting.terminal.layout import display_width
-from reporting.terminal.progress_words import PHASES, PROBLEMS, STATES, VERDICTS, WORDS
+from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, VERDICTS, WORDS
 
 MODULE = Path(__file__).resolve().parents[2] / "ps" / "QuantAssay"
 
@@ -30,6 +30,11 @@ def texts() -> dict[str, Any]:
 def widths() -> dict[str, list[list[int]]]:
     """Return the ranges of code points that take two columns, and those that take none."""
     return {"wide": list(_ranges(2)), "zero": list(_ranges(0))}
+
+
+def closing() -> list[int]:
+    """Return the code points that may not begin a line."""
+    return [ord(character) for character in CLOSING]
 
 
 def _ranges(columns: int) -> Iterator[list[int]]:
@@ -51,7 +56,9 @@ def main() -> None:
     """Write both files."""
     texts_json = json.dumps(texts(), ensure_ascii=False, indent=1)
     (MODULE / "texts.json").write_text(texts_json + "\n", encoding="utf-8")
-    (MODULE / "widths.json").write_text(json.dumps(widths(), separators=(",", ":")) + "\n", encoding="utf-8")
+    (MODULE / "widths.json").write_text(
+        json.dumps({**widths(), "closing": closing()}, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

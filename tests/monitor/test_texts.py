@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from conf import VERSION
-from tests.monitor.data_files import MODULE, texts, widths
+from tests.monitor.data_files import MODULE, closing, texts, widths
 
 
 def test_the_words_are_the_same() -> None:
@@ -13,7 +13,7 @@ def test_the_words_are_the_same() -> None:
 
 
 def test_characters_are_as_wide_there_as_here() -> None:
-    assert json.loads((MODULE / "widths.json").read_text(encoding="utf-8")) == widths()
+    assert json.loads((MODULE / "widths.json").read_text(encoding="utf-8")) == {**widths(), "closing": closing()}
 
 
 def test_the_version_is_the_same() -> None:
