@@ -9,21 +9,24 @@ $script:Texts = [System.IO.File]::ReadAllText([System.IO.Path]::Combine($PSScrip
 $script:Widths = [System.IO.File]::ReadAllText([System.IO.Path]::Combine($PSScriptRoot, 'widths.json'), [System.Text.Encoding]::UTF8) | ConvertFrom-Json
 
 foreach ($folder in 'Private', 'Public') {
-    foreach ($file in @(Get-ChildItem -Path (Join-Path $PSScriptRoot $folder) -Filter '*.ps1' | Sort-Object -Property Name)) {
+    foreach ($file in @(Get-ChildItem -LiteralPath ([System.IO.Path]::Combine($PSScriptRoot, $folder)) -Filter '*.ps1' | Sort-Object -Property Name)) {
         . $file.FullName
     }
 }
 
 Set-Alias -Name 'Get-PipelineProgress' -Value 'Get-QuantProgress'
-Register-ArgumentCompleter -CommandName @('Get-QuantProgress', 'Get-QuantResult', 'Wait-QuantJob', 'Stop-QuantJob', 'Open-QuantReport', 'Show-QuantizationProgress', 'Show-ResourceUsage') -ParameterName 'PipelineId' -ScriptBlock {
+Register-ArgumentCompleter -CommandName @('Get-QuantJob', 'Get-QuantProgress', 'Get-PipelineProgress', 'Get-QuantResult', 'Wait-QuantJob', 'Stop-QuantJob', 'Start-QuantJob', 'Open-QuantReport', 'Show-QuantizationProgress', 'Show-ResourceUsage') -ParameterName 'PipelineId' -ScriptBlock {
     param($commandName, $parameterName, $wordToComplete, $commandAst, $boundParameters)
-    $address = $script:DefaultAddress
-    if ($boundParameters.ContainsKey('Address')) { $address = [string]$boundParameters['Address'] }
+    $given = @{}
+    foreach ($name in 'Address', 'Token') {
+        if ($boundParameters.Contains($name)) { $given[$name] = $boundParameters[$name] }
+    }
     try {
-        $known = @(Get-QuantJob -Address $address)
+        $known = @(Get-QuantJob @given)
     } catch {
+        # Completion offers nothing where the dashboard does not answer.
         return
     }
-    $known | ForEach-Object { $_.PipelineId } | Where-Object { $_ -and $_.StartsWith($wordToComplete) } | Sort-Object -Unique
+    $known | ForEach-Object { $_.PipelineId } | Where-Object { $_ -and $_.StartsWith($wordToComplete, [System.StringComparison]::OrdinalIgnoreCase) } | Sort-Object -Unique
 }
 Export-ModuleMember -Function @('Get-QuantJob', 'Get-QuantProgress', 'Get-QuantResult', 'Open-QuantReport', 'Show-QuantizationProgress', 'Show-ResourceUsage', 'Start-QuantJob', 'Stop-QuantJob', 'Wait-QuantJob') -Alias @('Get-PipelineProgress')

@@ -12,6 +12,10 @@ function Get-QuantToken {
         $path = [System.IO.Path]::Combine($userHome, '.ray', 'auth_token')
     }
     if (-not [System.IO.File]::Exists($path)) { return }
-    $text = [System.IO.File]::ReadAllText($path, [System.Text.Encoding]::UTF8).Trim()
+    try {
+        $text = [System.IO.File]::ReadAllText($path, [System.Text.Encoding]::UTF8).Trim()
+    } catch {
+        return
+    }
     if ($text) { return $text }
 }

@@ -3,5 +3,5 @@ function Get-Text {
     param([string]$Group, [string]$Code, [string]$Language)
     $entry = Get-Field (Get-Field $script:Texts $Group) $Code
     if ($null -eq $entry) { return $Code }
-    Get-Field $entry $Language
+    return (Get-Field $entry $Language)
 }

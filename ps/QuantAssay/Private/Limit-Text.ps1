@@ -2,13 +2,13 @@ function Limit-Text {
     # Return a text cut to a number of columns; three dots stand for the rest.
     param([string]$Text, [int]$Width)
     if ((Measure-Text $Text) -le $Width) { return $Text }
-    $kept = ''
+    $kept = New-Object System.Text.StringBuilder
     $used = 0
     foreach ($character in @(Split-CodePoint $Text)) {
         $columns = Measure-Text $character
         if ($used + $columns -gt $Width - 3) { break }
-        $kept += $character
+        [void]$kept.Append($character)
         $used += $columns
     }
-    $kept + '...'
+    return $kept.ToString() + '...'
 }
