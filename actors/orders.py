@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from actors.llama.buffers import MemoryUse
 from actors.llama.layout import EngineLayout
+from actors.machine_load import MachineLoad
 from actors.recipes import Recipe
 from conf.schema import Language, Sampling, TokenWeights
 
@@ -302,9 +304,11 @@ class Timing:
     """Seconds to generate the answers."""
     wall_s: float
     """Wall time of the block, in seconds."""
-    peak_rss_bytes: int
-    """Peak memory of the process since its start."""
     worker_pid: int
+    memory: MemoryUse | None
+    """What the arm's model takes in memory. None: no model of ours was loaded, as for an endpoint."""
+    machine: MachineLoad | None
+    """What else went on while the block ran; for a block of a pass, during the whole pass."""
 
 
 # --- quantization -------------------------------------------------------------------------------

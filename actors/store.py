@@ -53,8 +53,10 @@ __all__ = [
     "gguf_name",
     "is_file",
     "is_folder",
+    "is_of_mlflow",
     "is_whole_jsonl",
     "leftovers_below",
+    "mlflow_artifacts_path",
     "mlflow_database_path",
     "read_json",
     "read_jsonl",
@@ -363,3 +365,14 @@ def file_hashes_path(storage: Path) -> Path:
 def mlflow_database_path(home: Path) -> Path:
     """Return the SQLite file of the MLflow store in a folder."""
     return home / "mlflow.db"
+
+
+def mlflow_artifacts_path(home: Path) -> Path:
+    """Return the folder of the artifacts of that store."""
+    return home / "mlartifacts"
+
+
+def is_of_mlflow(path: Path) -> bool:
+    """Return whether a path in a storage is, or lies beside, a file of its MLflow store (`mlflow.db-wal`)."""
+    own = (mlflow_database_path(path.parent), mlflow_artifacts_path(path.parent))
+    return path.name.lower().startswith(tuple(one.name for one in own))

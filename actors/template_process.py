@@ -94,9 +94,16 @@ def _product_size(left: Any, right: Any) -> int:
     return 0
 
 
+def _not_null(value: Any) -> Any:
+    """Return a value that a template shows. Raise `ValueError` for null, which would be shown as "None"."""
+    if value is None:
+        raise ValueError("it shows a field that is null")
+    return value
+
+
 def _environment(kind: str) -> jinja2.Environment:
     if kind == "prompt":  # of a custom benchmark
-        return Sandbox(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+        return Sandbox(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, finalize=_not_null)
     made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
     made.globals["raise_exception"] = _raise_exception
     made.globals["strftime_now"] = FIXED_DATE.strftime

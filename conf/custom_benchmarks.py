@@ -21,7 +21,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from conf.faults import BadInput
-from conf.load import fault_of
+from conf.load import faults_of
 from conf.schema import BENCHMARK_NAME, LONGEST_NAME, Count, Frozen
 from conf.scorers import SCORERS, ScorerRules
 from conf.yaml_files import check_plain, read_yaml
@@ -214,6 +214,4 @@ def _validated(values: Mapping[str, Any], path: Path) -> CustomBenchmark:
     try:
         return CustomBenchmark.model_validate(values)
     except ValidationError as error:
-        where = f"{path}: "
-        faults = [fault_of(details, CustomBenchmark, where) for details in error.errors(include_url=False)]
-        raise BadInput(faults) from None
+        raise BadInput(faults_of(error, CustomBenchmark, f"{path}: ")) from None

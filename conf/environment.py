@@ -54,6 +54,11 @@ def read_ray_token() -> str | None:
         return None
 
 
+def read_ray_folder() -> Path:
+    """Return where a local Ray keeps its files and logs: in RAY_TMPDIR, else in TMPDIR, else in /tmp."""
+    return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
+
+
 def _cache_dir() -> Path:
     if named := os.environ.get("QUANT_ASSAY_CACHE"):
         return Path(named).absolute()

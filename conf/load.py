@@ -43,7 +43,7 @@ def load(config_path: str | Path | None, flags: Mapping[str, Any]) -> PipelineCo
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
-        raise BadInput([fault_of(details, PipelineConfig) for details in error.errors(include_url=False)]) from None
+        raise BadInput(faults_of(error, PipelineConfig)) from None
 
 
 @functools.cache
@@ -95,11 +95,20 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") -> Fault:
-    """Turn one pydantic error of `schema` into a `Fault`, with a hint for an unknown key.
+def faults_of(error: ValidationError, schema: type[BaseModel], where: str = "") -> list[Fault]:
+    """Turn the errors that pydantic found by `schema` into faults.
 
-    `where` is put before the key: the name of the file that the schema describes.
+    `where` is put before the keys: the name of the file that the schema describes. A list with a wrong item also
+    counts as too short for pydantic, which is left out.
     """
+    found = error.errors(include_url=False)
+    below = {details["loc"][:depth] for details in found for depth in range(len(details["loc"]))}
+    shown = [details for details in found if details["type"] != "too_short" or details["loc"] not in below]
+    return [_fault_of(details, schema, where) for details in shown]
+
+
+def _fault_of(details: ErrorDetails, schema: type[BaseModel], where: str) -> Fault:
+    """Turn one pydantic error into a `Fault`, with a hint for an unknown key."""
     # pydantic marks an error in a mapping's key with "[key]"; the key itself comes just before that mark.
     location = [part for part in details["loc"] if part != "[key]"]
     key = where + ".".join(str(part) for part in location)
@@ -109,10 +118,28 @@ def fault_of(details: ErrorDetails, schema: type[BaseModel], where: str = "") ->
     if details["type"] == "missing":
         step = "`--help` lists all options." if schema is PipelineConfig else ""
         return Fault(FLAGS.get(key, key), None, "a value; it is required", step)
+    if not location and isinstance(details["input"], Mapping):  # a rule about several keys
+        return Fault(where.removesuffix(": "), ", ".join(map(str, details["input"])), _allowed(details))
     return Fault(spelled(location) if schema is PipelineConfig else key, details["input"], _allowed(details))
 
 
+_IN_WORDS = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "mapping_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+}
+"""What pydantic says in the words of Python."""
+
+
 def _allowed(details: ErrorDetails) -> str:
+    if details["type"] in _IN_WORDS:
+        return _IN_WORDS[details["type"]]
+    if details["type"] == "too_short":
+        return f"a list with at least {details['ctx']['min_length']} item{'s' * (details['ctx']['min_length'] > 1)}"
     message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import DEFAULT_REVISION
-from conf.load import PACKAGE_SCHEME, fault_of, resolve_path
+from conf.load import PACKAGE_SCHEME, faults_of, resolve_path
 from conf.schema import LONGEST_NAME, MIX_NAME, MOST_TEXTS, Count, Frozen
 from conf.yaml_files import read_yaml
 
@@ -129,9 +129,7 @@ def read_mix(spec: str, *, data_dir: Path | None, key: str) -> Mix:
     try:
         mix = MixFile.model_validate(read_yaml(path, key=key))
     except ValidationError as error:
-        raise BadInput(
-            [fault_of(details, MixFile, f"{path}: ") for details in error.errors(include_url=False)]
-        ) from None
+        raise BadInput(faults_of(error, MixFile, f"{path}: ")) from None
     total = sum(text.share for text in mix.texts)
     texts = tuple((_source(text, path, data_dir, key), text.share / total) for text in mix.texts)
     return Mix(path.stem, texts, mix.size, mix.chunk_shuffle_seed, mix.parse_special, mix.chat_template)

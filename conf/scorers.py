@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Target = Literal["number", "letter", "text", "text_or_texts", "texts", "index", "none"]
+Target = Literal["number", "letter", "formula", "text", "text_or_texts", "texts", "index", "none"]
 """What the expected answer of an item must be:
 
 - `number`: a number, a text with one number, or a list of accepted numbers
 - `letter`: one letter from A to J
+- `formula`: one mathematical answer
 - `text`: one text
 - `text_or_texts`: one accepted text, or a list of them
 - `texts`: the same, always passed to the scorer as a list
@@ -35,7 +36,7 @@ class ScorerRules:
 
 SCORERS: Mapping[str, ScorerRules] = {
     "number": ScorerRules("generate", "number"),
-    "math": ScorerRules("generate", "text"),
+    "math": ScorerRules("generate", "formula"),
     "letter": ScorerRules("generate", "letter"),
     "exact": ScorerRules("generate", "text_or_texts"),
     "contains": ScorerRules("generate", "text_or_texts"),

@@ -9,6 +9,7 @@ setting can have. A date stays a text.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,11 @@ def _problem(problem: str, place: yaml.Event | yaml.Node) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)  # type: ignore[arg-type]  # C marks do, too
 
 
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_OTHER_NUMBER = re.compile(r"[-+]?0[\d_xbo]|.*:")
+"""Numbers that YAML 1.1 reads as few people expect: 010 is 8, and 1:30 is 90."""
+
+
 class _Loader(yaml.CSafeLoader):
     """PyYAML's loader of plain values, made stricter."""
 
@@ -98,6 +104,8 @@ class _Loader(yaml.CSafeLoader):
             value = super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise _problem(f"this is no value of the type that it should have ({str(error)[:100]})", node) from None
+        if node.tag in _NUMBERS and _OTHER_NUMBER.match(str(node.value)):
+            raise _problem(f"write {str(node.value)[:40]!r} in decimal digits, or quote it as a text", node)
         if isinstance(value, int) and abs(value) >= 2**63:
             raise _problem("the number does not fit into 64 bits", node)
         return value

@@ -1,8 +1,8 @@
 """Show the progress of a pipeline to people and to other programs.
 
-On a terminal this is a live bar. Elsewhere it is a plain line every 20 seconds, and a line `PROGRESS {json}` at most
-once per second for other programs (`reporting/schemas/progress.schema.json`). A new phase or state is printed at
-once. `progress.json` holds the same snapshot.
+On a terminal this is a live bar. Elsewhere it is a plain line every 20 seconds, and a line `PROGRESS {json}` for other
+programs (`reporting/schemas/progress.schema.json`): every 5 seconds, after at least a second if work was done or begun,
+and at once for a new phase or state. `progress.json` holds the same snapshot.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from rich.text import Text
 
 from actors.orchestrator.progress import Snapshot
 from jobs._terminal import say
-from reporting.escape import json_line
+from reporting.escape import json_line, visible
 
-PROGRESS_EVERY_S = 1.0
+PROGRESS_EVERY_S = 5.0
+"""Seconds between two lines for programs while only times and the use of CPU and memory change."""
+CHANGED_EVERY_S = 1.0
+"""Seconds between two of these lines if anything else has changed."""
 PLAIN_EVERY_S = 20.0
 
 PHASE_NAMES = {
@@ -70,18 +73,24 @@ class LiveBar:
         self._live.__exit__(kind, error, trace)
 
     def show(self, snapshot: Snapshot) -> None:
-        grid = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=100, completed=snapshot.percent, width=40)
-        # Text, not markup: names from the user's files may contain brackets.
-        grid.add_row(Text(PHASE_NAMES[snapshot.phase], style="bold"), bar, Text(f"{snapshot.percent:.0f}%"))
-        self._live.update(_stack(grid, Text(describe(snapshot), style="dim")))
+        self._live.update(three_lines(snapshot))
 
 
-def _stack(*rows: Table | Text) -> Table:
-    table = Table.grid()
-    for row in rows:
-        table.add_row(row)
-    return table
+def three_lines(snapshot: Snapshot) -> Table:
+    """Return the bar with the times, what is being worked on, and the use of resources. No line is folded."""
+    # Text, not markup: names from the user's files may contain brackets.
+    bar = Table.grid(padding=(0, 1))
+    for overflow in ("fold", "fold", "fold", "ellipsis"):
+        bar.add_column(no_wrap=True, overflow=overflow)
+    filled = ProgressBar(total=100, completed=snapshot.percent, width=20)
+    phase, share = Text(PHASE_NAMES[snapshot.phase], style="bold"), Text(f"{snapshot.percent:.0f}%")
+    bar.add_row(phase, filled, share, Text(_times(snapshot)))
+    lines = Table.grid()
+    lines.add_column(no_wrap=True, overflow="ellipsis")
+    lines.add_row(bar)
+    lines.add_row(Text(visible(_work(snapshot)) or "-"))
+    lines.add_row(Text(_counts(snapshot), style="dim"))
+    return lines
 
 
 class Lines:
@@ -90,6 +99,8 @@ class Lines:
     def __init__(self) -> None:
         self._last: Snapshot | None = None
         self._progress_s = 0.0
+        self._told: tuple[object, ...] = ()
+        """What the last line for programs has counted."""
         self._plain_s = 0.0
 
     def __enter__(self) -> Lines:
@@ -106,24 +117,40 @@ class Lines:
         if is_new or now - self._plain_s >= PLAIN_EVERY_S:
             say(f"[{PHASE_NAMES[snapshot.phase]}] {snapshot.percent:.0f}%  {describe(snapshot)}")
             self._plain_s = now
-        if is_new or now - self._progress_s >= PROGRESS_EVERY_S:
+        every_s = CHANGED_EVERY_S if _counted(snapshot) != self._told else PROGRESS_EVERY_S
+        if is_new or now - self._progress_s >= every_s:
             say(f"PROGRESS {json_line(snapshot.as_json())}")
-            self._progress_s = now
+            self._progress_s, self._told = now, _counted(snapshot)
         self._last = snapshot
 
 
+def _counted(snapshot: Snapshot) -> tuple[object, ...]:
+    """Return what changes only if work is done or begun, or fails."""
+    return snapshot.done, snapshot.cells_done, snapshot.working_on, snapshot.failures, snapshot.notices
+
+
 def describe(snapshot: Snapshot) -> str:
-    """Describe a snapshot in one line: cells, tokens per second, CPU, memory, times and failures."""
+    """Describe a snapshot in one line: times, cells, failures, use of resources, and what is being worked on."""
+    return "  ".join(filter(None, [_times(snapshot), _counts(snapshot), _work(snapshot)]))
+
+
+def _times(snapshot: Snapshot) -> str:
+    left = snapshot.seconds_left if snapshot.state == "running" else None
+    return f"{clock(snapshot.elapsed_s)} elapsed" + ("" if left is None else f", about {clock(left)} left")
+
+
+def _work(snapshot: Snapshot) -> str:
+    return "; ".join(snapshot.working_on)
+
+
+def _counts(snapshot: Snapshot) -> str:
     parts = [f"cells {snapshot.cells_done}/{snapshot.cells_total}"]
+    if snapshot.failures:
+        parts.append(f"{len(snapshot.failures)} failed")
     if snapshot.tokens_per_second:
         parts.append(f"{snapshot.tokens_per_second:,.0f} tok/s")
     parts.append(f"CPU {snapshot.cpu_percent:.0f}%")
     parts.append(f"memory {snapshot.memory_bytes / 2**30:.1f} GiB")
-    parts.append(f"{clock(snapshot.elapsed_s)} elapsed")
-    if snapshot.seconds_left is not None and snapshot.state == "running":
-        parts.append(f"about {clock(snapshot.seconds_left)} left")
-    if snapshot.failures:
-        parts.append(f"{len(snapshot.failures)} failed")
     return "  ".join(parts)
 
 

@@ -67,6 +67,7 @@ class Follower:
             workers=view.workers,
             failures=tuple({"unit": one.unit, "error": one.error} for one in view.failures),
             notices=view.notices,
+            working_on=view.working_on if state == "running" else (),
             updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 

@@ -6,23 +6,35 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import psutil
 import ray
 from ray._private import ray_constants
 from ray.exceptions import RayTaskError
+from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
-from actors.orchestrator.actor import Ending, Job, Orchestrator, View
+from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
-from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, silence_ray
+from conf.environment import (
+    Environment,
+    let_waiting_threads_sleep,
+    protect_local_ray,
+    read_ray_folder,
+    silence_ray,
+)
 from conf.faults import BadInput, Fault
 from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
+from reporting.escape import one_line
 
+ANSWER_WITHIN_S = 5.0
+"""Seconds that a cluster gets to accept a connection."""
 POLL_S = 0.5
 LOCAL_OBJECT_STORE_BYTES = 256 * 2**20
 
@@ -35,8 +47,13 @@ class Stopped(Exception):
         super().__init__(signal.Signals(signal_number).name)
 
 
-def connect(environment: Environment, threads: int) -> None:
+def connect(environment: Environment, threads: int, name: str) -> None:
     """Join the cluster of RAY_ADDRESS, else start a local Ray.
+
+    Args:
+        environment: names the cluster, if any.
+        threads: threads per worker; a local Ray has at least this many CPUs.
+        name: what is run, for Ray's list of jobs.
 
     Raises:
         BadInput: the cluster does not answer.
@@ -52,18 +69,36 @@ def connect(environment: Environment, threads: int) -> None:
         ray_constants.ENABLE_RAY_CLUSTER = False
         _start_local(threads)
         return
+    _check_answers(environment.ray_address)
     try:
-        ray.init(address=environment.ray_address, log_to_driver=False, logging_level=logging.ERROR)
+        # A submitted job keeps its own metadata: Ray adds them to these.
+        described = JobConfig(metadata={"job_name": f"{ACTOR_NAME} {name}"})
+        ray.init(
+            address=environment.ray_address, job_config=described, log_to_driver=False, logging_level=logging.ERROR
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise BadInput(
-            Fault(
-                "RAY_ADDRESS",
-                environment.ray_address,
-                "the address of a running Ray cluster: host:6379, or auto",
-                "The http address of the dashboard is only for `ray job submit`. Start a cluster with `ray start "
-                f"--head`, or unset RAY_ADDRESS to use a local Ray. ({error})",
-            )
-        ) from None
+        raise BadInput(_no_cluster(environment.ray_address, str(error))) from None
+
+
+def _check_answers(address: str) -> None:
+    """Raise `BadInput` if nothing listens at `host:port`. Ray itself would try for minutes, and print each attempt."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdecimal():
+        return  # `auto`, or a form that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(_no_cluster(address, str(error))) from None
+
+
+def _no_cluster(address: str, reason: str) -> Fault:
+    return Fault(
+        "RAY_ADDRESS",
+        address,
+        "the address of a running Ray cluster: host:6379, or auto",
+        "The http address of the dashboard is only for `ray job submit`. Start a cluster with `ray start "
+        f"--head`, or unset RAY_ADDRESS to use a local Ray. ({one_line(reason, 300)})",
+    )
 
 
 def _start_local(threads: int) -> None:
@@ -72,7 +107,7 @@ def _start_local(threads: int) -> None:
         try:
             ray.init(
                 address="local",
-                num_cpus=max(os.cpu_count() or 1, threads),
+                num_cpus=_local_cpus(threads),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -82,22 +117,46 @@ def _start_local(threads: int) -> None:
         except Exception as error:  # a node that does not start in time raises exactly this class
             ray.shutdown()
             if is_last:
-                reason = " ".join(str(error).split())[:500]
-                raise RayNotStarted(
-                    f"a local Ray did not start, in two attempts ({type(error).__name__}: {reason}). Its logs are in "
-                    "/tmp/ray/session_latest/logs. Free memory, or wait until the machine is less busy"
-                ) from error
+                raise RayNotStarted(_not_started(error)) from error
+
+
+def _not_started(error: Exception) -> str:
+    """Return why no local Ray has started, and what to do about it."""
+    folder = read_ray_folder()
+    if isinstance(error, OSError):
+        step = f"Ray keeps its files in {folder}: make room there, or name another folder in RAY_TMPDIR."
+    else:
+        step = (
+            f"Free memory, or wait until the machine is less busy. Ray's own logs are in {folder}/session_latest/logs."
+        )
+    return f"A local Ray did not start, in two attempts ({type(error).__name__}: {one_line(str(error), 300)}). {step}"
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Placement:
     """Decide how many workers run on the cluster that this process is connected to."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    use_gpu = any(block.layout.gpu_layers for block in plan.blocks)
+    return _place(
+        config, plan, resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)
+    )
+
+
+def local_placement(config: PipelineConfig, plan: Plan) -> Placement:
+    """Return how many workers a local Ray would have room for, with one GPU if GPUs are used."""
+    # Ray offers 70% of the memory that is free when it starts.
+    free = 0.7 * psutil.virtual_memory().available
+    return _place(config, plan, float(_local_cpus(config.layout.threads)), 1.0, free)
+
+
+def _local_cpus(threads: int) -> int:
+    return max(os.cpu_count() or 1, threads)
+
+
+def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_bytes: float) -> Placement:
     return place(
-        Cluster(resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)),
+        Cluster(cpus, gpus, memory_bytes),
         threads=config.layout.threads,
         gpus_per_worker=config.execution.gpus_per_worker,
-        use_gpu=use_gpu,
+        use_gpu=any(block.layout.gpu_layers for block in plan.blocks),
         worker_bytes={"quantization": quantization_bytes(plan), "evaluation": evaluation_bytes(plan)},
         max_workers=config.execution.max_workers,
     )
@@ -114,8 +173,8 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
     # Ray installs its own SIGTERM handler while it starts, so ours must come after that.
     with _signals() as arrived:
         handle: Any = ray.remote(Orchestrator)
-        handle = handle.options(num_cpus=0, max_concurrency=8).remote(job)
-        ref = handle.run.remote(handle)
+        handle = handle.options(name=f"{ACTOR_NAME} orchestrator", num_cpus=0, max_concurrency=8).remote(job)
+        ref = handle.run.options(name=f"pipeline {job.plan.pipeline_id}").remote(handle)
         while not ray.wait([ref], timeout=POLL_S)[0]:
             if arrived:
                 raise Stopped(arrived[0])

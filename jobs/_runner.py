@@ -16,7 +16,8 @@ import ray
 
 from actors.llama import library
 from actors.orchestrator.actor import Ending, Job
-from actors.orchestrator.done import adopt, find_done, known_seed_groups, remove_leftovers
+from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
+from actors.orchestrator.duration import Duration, duration_of
 from actors.orchestrator.looks import history_notices
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
@@ -30,8 +31,9 @@ from actors.orchestrator.room import (
 )
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
+from actors.orchestrator.sources.speeds import measure_sources
 from actors.ownership import check_place, owned
-from actors.store import RunDirectory, exists, mlflow_database_path, reserved_space, write_json
+from actors.store import RunDirectory, exists, mlflow_artifacts_path, mlflow_database_path, reserved_space, write_json
 from actors.tracking.reachable import check_reachable
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
@@ -39,11 +41,13 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._ray import Stopped, connect, orchestrate, place_workers
+from jobs._ray import Stopped, connect, local_placement, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
 
+Announce = Callable[[Plan, RunDirectory, str], None]
+"""Prints what is about to be done: the plan, its run directory, and what earlier runs have done of it."""
 MIRROR_WITHIN_S = 30.0
 """Time to bring MLflow up to date at the end, when everything else is done."""
 RESERVE_BYTES = 4 * 2**20
@@ -84,6 +88,15 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
     return plan
 
 
+def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | None:
+    """Return how long the rest of a plan takes with the workers of this machine; None if no model can be measured."""
+    hashes = HashCache(request.config.storage.absolute())
+    timed = measure_sources(plan, hashes, TerminalReporter().say)
+    if exists(request.config.storage):
+        hashes.save()
+    return duration_of(plan, done, timed, local_placement(request.config, plan).workers)
+
+
 @dataclass(frozen=True)
 class _Job:
     """One start of a pipeline, as its driver sees it."""
@@ -99,7 +112,7 @@ class _Job:
 def carry_out(
     request: Request,
     plan: Plan,
-    announce: Callable[[Plan, RunDirectory], None],
+    announce: Announce,
     conclude: Callable[[Finished], None],
 ) -> str | None:
     """Run a prepared plan to its end, tell the caller how it ended, and then bring MLflow up to date.
@@ -133,16 +146,16 @@ def carry_out(
         return mirror.finish(run, MIRROR_WITHIN_S)
 
 
-def _carry_out(job: _Job, plan: Plan, announce: Callable[[Plan, RunDirectory], None]) -> Finished:
+def _carry_out(job: _Job, plan: Plan, announce: Announce) -> Finished:
     request, run = job.request, job.run
     remove_leftovers(run)
-    adopt(plan, run)
+    adopted = adopt(plan, run)
     history = history_notices(plan, request.config, run)
     plan = replace(plan, notices=(*plan.notices, *history))
     done = find_done(plan)
     if is_finished(plan, run, done, request):
         return Finished(run, (), (), nothing_to_do=True)
-    announce(plan, run)
+    announce(plan, run, describe_done(plan, done, adopted))
     write_start(request, plan, run)
     outcome = _follow(job, plan, ends_without_room=True)
     while outcome.without_room:
@@ -175,7 +188,7 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
     progress = job.progress
     with make_display() as display:
         try:
-            connect(job.request.environment, job.request.config.layout.threads)
+            connect(job.request.environment, job.request.config.layout.threads, job.request.pipeline_id)
             order = _order(job, plan, ends_without_room)
             outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
         except Stopped:
@@ -229,4 +242,4 @@ def _make_mirror(request: Request) -> BackgroundMirror:
     if request.environment.mlflow_tracking_uri:
         return BackgroundMirror(request.environment.mlflow_tracking_uri, None, limit)
     home = request.mlflow_home.absolute()
-    return BackgroundMirror(f"sqlite:///{mlflow_database_path(home)}", home / "mlartifacts", limit)
+    return BackgroundMirror(f"sqlite:///{mlflow_database_path(home)}", mlflow_artifacts_path(home), limit)

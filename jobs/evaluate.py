@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             plan = prepare(request)
         if options.dry_run:
-            say(pipeline.describe_plan(plan, config))
+            say(pipeline.planned(request, plan))
             return arguments.EXIT_DONE
         return pipeline.run(request, plan)
     except BadInput as error:

@@ -18,29 +18,27 @@ from ray.exceptions import RayError
 
 from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.done import find_done
-from actors.orchestrator.early_stop import describe_early_stop
-from actors.orchestrator.placement import evaluation_bytes
-from actors.orchestrator.plan import Plan, seeds_of
-from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
-from actors.orchestrator.precision import describe_precision, precision_of
-from actors.orchestrator.room import disk_bytes, quantization_bytes
+from actors.orchestrator.plan import Plan
+from actors.orchestrator.room import disk_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
-from actors.store import RunDirectory, exists, mlflow_database_path, read_json
+from actors.store import RunDirectory, exists, is_of_mlflow, mlflow_database_path, read_json
 from conf.environment import read_environment
-from conf.faults import BadInput
+from conf.faults import BadInput, Fault
 from conf.load import load
-from conf.schema import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._commands import job_command, logs_command, mlflow_command, show_command
 from jobs._parser import Parser
+from jobs._plan_text import describe_plan, describe_reach
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
 from jobs._result import print_result
-from jobs._runner import carry_out, prepare
+from jobs._runner import carry_out, estimate, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.escape import hanging, one_line
+from reporting.terminal.box import verdict_text
+from reporting.terminal.layout import wrapped_lines
 from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
@@ -65,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--methodology", metavar="FILE.md", help=methodology_help)
     made.add_argument("--storage", metavar="DIR", help="folder of all pipelines (default ./runs)")
     made.add_argument("--pipeline-id", metavar="ID", help="name of this pipeline (default YYYYmmdd-HHMMSS-<model>)")
-    made.add_argument("--dry-run", action="store_true", help="print the plan with sizes and cost, and stop")
+    made.add_argument("--dry-run", action="store_true", help="print the plan with sizes and time, and stop")
     return made
 
 
@@ -79,13 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             config = with_canonical_types(load(options.config, arguments.flag_values(options)))
             check_paths_in_job(config, options.config, environment)
             pipeline_id = config.pipeline_id or new_pipeline_id(config.models[0].name)
+            if is_of_mlflow(config.storage / pipeline_id):
+                allowed = "a name that no file of the MLflow store has, which stands in the same folder"
+                raise BadInput(Fault("--pipeline-id", pipeline_id, allowed))
             words = sys.argv[1:] if argv is None else list(argv)
             command = job_command("pipeline", words)
             wait = not options.no_mlflow_wait
             request = Request(config, pipeline_id, environment, command, True, config.storage, wait_for_mlflow=wait)
             plan = prepare(request)
         if options.dry_run:
-            say(describe_plan(plan, config))
+            say(planned(request, plan))
             return arguments.EXIT_DONE
         return run(request, plan)
     except BadInput as error:
@@ -104,7 +105,7 @@ def run(request: Request, plan: Plan) -> int:
         say(closing(request, finished))
 
     try:
-        not_mirrored = carry_out(request, plan, lambda plan, run: say(announcement(request, plan, run)), conclude)
+        not_mirrored = carry_out(request, plan, lambda *begun: say(announcement(request, *begun)), conclude)
     except Stopped as stopped:
         say(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
@@ -112,7 +113,8 @@ def run(request: Request, plan: Plan) -> int:
         say(f"Stopped (SIGINT). To continue, {_same_command(request)}.")
         return arguments.EXIT_INTERRUPTED
     except (RayError, NoPlaceError, RayNotStarted) as error:
-        complain(f"Ray or the orchestrator failed: {hanging(str(error))}")
+        what = "" if isinstance(error, RayNotStarted) else "Ray or the orchestrator failed: "
+        complain(f"{what}{hanging(str(error))}")
         say(f"Finished work is kept. To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
     except OSError as error:
@@ -151,30 +153,29 @@ def _same_command(request: Request) -> str:
     return "run the same command" if given else f"run the same command with --pipeline-id {request.pipeline_id}"
 
 
-def announcement(request: Request, plan: Plan, run: RunDirectory) -> str:
-    """Return what is printed at the start: the id, what will be done, and how to watch it."""
+def planned(request: Request, plan: Plan) -> str:
+    """Return the plan for `--dry-run`, with the time that it takes on this machine."""
+    done = find_done(plan)
+    return describe_plan(plan, request.config, done, estimate(request, plan, done))
+
+
+def announcement(request: Request, plan: Plan, run: RunDirectory, reused: str) -> str:
+    """Return what is printed at the start: the id, what will be done, what need not be, and how to watch it."""
     lines = [
         f"Quant Assay: pipeline {request.pipeline_id}",
         f"  {len(plan.arms)} arms, {len(plan.cells)} cells, {len(plan.blocks)} blocks; results in {run.root}",
+        f"  {reused}" if reused else "",
     ]
     lines += [
         f"  {model.name} is already quantized ({model.source_type}): its reference is dequantized from it"
         for model in plan.models
         if model.dequantized_from
     ]
-    lines += _indented(describe_precision(precision_of(plan, request.config), request.config.statistics))
-    lines += _indented(describe_pooled_precision(pooled_precision_of(plan, request.config)))
-    lines += _indented(describe_early_stop(plan, request.config))
-    lines.append("Watch it:")
-    if request.environment.submission_id:
-        lines.append(f"  {logs_command(request.environment.submission_id)}")
-    lines.append(f"  {show_command(run.progress)}")
-    lines.append(f"  {_where_mlflow_is(request)}")
-    return "\n".join(lines)
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
+    lines += [f"  {line}" for line in describe_reach(plan, request.config)]
+    watch = [logs_command(request.environment.submission_id)] if request.environment.submission_id else []
+    watch += [show_command(run.progress), _where_mlflow_is(request)]
+    # Commands are not folded, so that they can be copied.
+    return "\n".join([wrapped_lines("\n".join(filter(None, lines))), "Watch it:", *(f"  {line}" for line in watch)])
 
 
 def _where_mlflow_is(request: Request) -> str:
@@ -185,58 +186,30 @@ def _where_mlflow_is(request: Request) -> str:
 
 
 def closing(request: Request, finished: Finished) -> str:
-    """Return what is printed at the end: the table, what failed, and where the files are."""
+    """Return what is printed at the end: the tables, what failed, the verdict, and where the files are.
+
+    The verdict comes last, because a terminal shows the last lines of a job.
+    """
     run = finished.run
-    lines = []
-    if finished.nothing_to_do:
-        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
-    if exists(run.comparison):
-        lines += ["", summary_table(read_json(run.comparison), read_json(run.analysis)), ""]
-    lines += [f"Notice: {hanging(notice)}" for notice in finished.notices]
+    results = (read_json(run.comparison), read_json(run.analysis)) if exists(run.comparison) else None
+    parts = [summary_table(*results)] if results else []
+    lines = [f"Notice: {hanging(notice)}" for notice in finished.notices]
     lines += [f"FAILED {hanging(failure['unit'])}: {hanging(failure['error'])}" for failure in finished.failures]
-    lines.append("Where to look:")
-    for path in (run.scorecard, run.report, run.methodology, run.charts, run.comparison):
-        if exists(path):
-            lines.append(f"  {path}")
-    lines.append(f"  {_where_mlflow_is(request)}")
     if finished.failures:
         lines.append("Run the same command to try again what failed; everything else stays as it is.")
-    return "\n".join(lines)
+    if finished.nothing_to_do:
+        lines.append(f"Nothing to do: pipeline {request.pipeline_id} is finished, and all of its files exist.")
+    parts.append("\n".join(map(wrapped_lines, lines)))
+    verdict = verdict_text(*results) if results else ""
+    parts.append("\n".join(filter(None, [verdict, *_where_to_look(request, run)])))
+    return "\n\n".join(filter(None, parts))
 
 
-def describe_plan(plan: Plan, config: PipelineConfig) -> str:
-    """Return the plan for `--dry-run`: arms with predicted sizes, benchmarks with numbers of items, and the cost."""
-    lines = [f"Plan of {plan.pipeline_id} (nothing was started)", "", "Arms"]
-    references = {arm.reference for arm in plan.arms}
-    for arm in plan.arms:
-        compared = f"against {arm.reference}" if arm.reference else "not compared"
-        compared = "reference" if arm.name in references else compared
-        imatrix = f", imatrix {arm.imatrix}" if arm.imatrix else ""
-        size = "  an endpoint " if arm.endpoint else f"{arm.predicted_bytes / 2**20:10,.1f} MiB"
-        lines.append(f"  {arm.name:24} {size}  {compared}{imatrix}")
-    lines += ["", "Benchmarks"]
-    for benchmark in plan.benchmarks[plan.models[0].name]:
-        seeds = len(seeds_of(config, benchmark))
-        blocks = [block for block in plan.blocks if block.benchmark == benchmark.name]
-        lines.append(
-            f"  {benchmark.name:24} {len(benchmark.items):6,} of {benchmark.data.n_items_total:,} items x "
-            f"{seeds} seed{'s' if seeds > 1 else ' (no sampling)'}, {len(blocks)} blocks"
-        )
-    precision = describe_precision(precision_of(plan, config), config.statistics)
-    lines += ["", *precision] if precision else []
-    lines += describe_pooled_precision(pooled_precision_of(plan, config))
-    lines += describe_early_stop(plan, config)
-    cost = sum(block.cost for block in plan.blocks)
-    disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
-    lines += [
-        "",
-        f"Work    about as much as reading {cost:,.0f} tokens (a generated token counts as several)",
-        f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
-        f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker, "
-        f"{evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker",
-    ]
-    lines += [f"Notice: {hanging(notice)}" for notice in plan.notices]
-    return "\n".join(lines)
+def _where_to_look(request: Request, run: RunDirectory) -> list[str]:
+    """Return the paths of what was made, and where MLflow is."""
+    made = (run.scorecard, run.report, run.methodology, run.charts, run.comparison)
+    shown = [f"  {path.relative_to(run.root)}" for path in made if exists(path)]
+    return [f"Where to look: {run.root if shown else ''}".rstrip(), *shown, f"  {_where_mlflow_is(request)}"]
 
 
 if __name__ == "__main__":

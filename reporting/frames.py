@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+Column = pl.DataType | type[pl.DataType]
 TOKEN_CLASSES = ("mathematics", "science", "other")
 """Names of the classes that the tokens of a text belong to (see `actors.token_classes`)."""
 _DIVERGENCE: dict[str, type[pl.DataType]] = {
@@ -62,7 +63,7 @@ items share (a document or an article), null for an item that shares none. A rec
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""
 
-TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
+TIMING_SCHEMA: dict[str, Column] = {
     "arm": pl.String,
     "benchmark": pl.String,
     "block": pl.String,
@@ -72,10 +73,31 @@ TIMING_SCHEMA: dict[str, type[pl.DataType]] = {
     "completion_tokens": pl.Int64,
     "decode_s": pl.Float64,
     "wall_s": pl.Float64,
-    "peak_rss_bytes": pl.Int64,
     "worker_pid": pl.Int64,
+    "memory": pl.Struct(
+        {
+            "weights_host_bytes": pl.Int64,
+            "weights_device_bytes": pl.Int64,
+            "kv_host_bytes": pl.Int64,
+            "kv_device_bytes": pl.Int64,
+            "compute_host_bytes": pl.Int64,
+            "compute_device_bytes": pl.Int64,
+        }
+    ),
+    "machine": pl.Struct(
+        {
+            "machine": pl.String,
+            "observed_from": pl.Float64,
+            "observed_s": pl.Float64,
+            "cpus": pl.Int64,
+            "own_cpu_s": pl.Float64,
+            "all_cpu_s": pl.Float64,
+            "memory_stall_s": pl.Float64,
+        }
+    ),
 }
-"""One row per finished block."""
+"""One row per finished block. `memory` is what the arm's model takes, null if none was loaded; `machine` is what else
+went on, null in timings of older versions."""
 
 IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
     "matrix": pl.String,

@@ -136,7 +136,11 @@ def wilson(mean: float, n: float, tail: float = TAIL) -> Interval:
         n: number of items, positive. An effective number of items need not be a whole number.
         tail: as in `t_interval`.
     """
-    z = Z if tail == TAIL else float(special.ndtri(tail))
+    return score_interval(mean, n, Z if tail == TAIL else float(special.ndtri(tail)))
+
+
+def score_interval(mean: float, n: float, z: float) -> Interval:
+    """Return Wilson's interval for a given quantile `z`, otherwise as `wilson` does."""
     centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # If none or all are right, the end is exactly the mean. Rounding would put it 1e-17 on the wrong side.

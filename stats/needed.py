@@ -10,9 +10,9 @@ errors). The items so far count in a longer run, too. The probability that N ite
 probability of the mean of n known and N - n new differences. The range goes from the N that decides with even chances
 to the N that decides with 80%.
 
-The interval at N items is the one that the verdict would use: Student's t, the interval of few flips, or (after early
-stopping was switched on) the betting sequence. "Worse" must also survive Holm's adjustment over the arm's benchmarks,
-and the sign flips must be able to show a loss: k differing items reach a one-sided p of 2^-k at best.
+The interval at N items is the one that the verdict would use: Student's t, the interval of gains and losses, or (after
+early stopping was switched on) the betting sequence. "Worse" must also survive Holm's adjustment over the arm's
+benchmarks, and the sign flips must be able to show a loss: k differing items reach a one-sided p of 2^-k at best.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ TAIL_P = 1 - TAIL
 LEAST_UNITS = 30
 """With fewer items (or sources), the spread is too uncertain to say how many would decide."""
 EVEN = 0.5
+_WHOLE = 1.05
+"""Items without shared sources differ by 1 at most, up to what was added to their spread (`_spread`)."""
 _MOST_ITEMS = 10**9
 """A larger number of items counts as "never"."""
 
@@ -68,7 +70,7 @@ class Seen:
     n_tests: int = 1
     """Benchmarks of the arm, for Holm's adjustment of "worse"."""
     stretch: float | None = None
-    """Half-width of the interval in standard errors. None: Student's t or few flips, which depend on N."""
+    """Half-width of the interval in standard errors. None: Student's t or gains and losses, which depend on N."""
 
     def with_half_width(self, half: float) -> Seen:
         """Return the same, with an interval whose half-width shrinks like that of the betting sequence."""
@@ -171,11 +173,17 @@ def _half_widths(
 ) -> tuple[float, float]:
     """Return the half-widths below and above the difference that the interval would have with `n_items` items."""
     half = (t_quantile(df) if stretch is None else stretch) * math.sqrt(variance / n_items)
-    if stretch is None and proportion and differing * n_items < FEW_DIFFERENCES:
-        gain, loss = (max(0.0, (differing + sign * difference) / 2) for sign in (1, -1))
-        few = wilson_of_shares(min(gain, 1.0), min(loss, 1.0), n_items)
-        return gain - loss - few.low, few.high - (gain - loss)
-    return half, half
+    if stretch is not None or not proportion:
+        return half, half
+    # Items that differ by s change the mean by s each, and are worth 1/s items that differ as a whole. Shared sources
+    # have s > 1, and no shares of items.
+    size = math.sqrt((variance + difference**2) / differing) if differing * n_items >= FEW_DIFFERENCES else 1.0
+    if size > _WHOLE:
+        return half, half
+    size = min(1.0, size)
+    gain, loss = (max(0.0, (size * differing + sign * difference) / 2) for sign in (1, -1))
+    found = wilson_of_shares(min(gain, 1.0), min(loss, 1.0), n_items / size)
+    return gain - loss - found.low, found.high - (gain - loss)
 
 
 def _first(seen: Seen, power: float) -> int | Reason:

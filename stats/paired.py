@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import special
 
-from stats.clusters import Labels, clustered_ratio
-from stats.intervals import TAIL, Floats, Interval, all_equal, clamp, t_interval, wilson
+from stats.clusters import Labels, cluster_totals, clustered_ratio
+from stats.intervals import TAIL, Floats, Interval, Z, all_equal, clamp, score_interval, t_interval, t_quantile
 from stats.reasons import Reason
 
 FEW_DIFFERENCES = 10
-"""If fewer items differ, a proportion's t interval is too short.
+"""If fewer items differ, nobody knows from them how much repeats of an item vary, or whether sources are alike.
 
-Its coverage is 33% at 40 items of which 1 in 100 changes, and 87% at 40 items of which 5 in 100 change. The interval
-that is used instead covers 99% or more there. From ten differing items on, both cover 93 to 96% (simulated,
-tests/stats/test_paired.py)."""
+The interval for a proportion then takes the safe side in both: as if each item (with shared sources: each source) were
+right or wrong as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,33 +134,82 @@ def difference_interval(
 ) -> Interval | Reason:
     """Return the interval of the mean difference: the 95% interval, or with a larger `tail` a wider one.
 
-    The interval is Student's t over items, or over clusters of items. The exception is a proportion with fewer than ten
-    items that differ: with few flips among many items the t interval would be too short, and with no flips it would
-    have no width. With clusters that exception uses their number instead of the number of items, because all flips may
-    come from one source.
+    The interval is Student's t over items, or over clusters of items. A proportion takes Wilson's intervals of its
+    gains and its losses instead (`gains_and_losses_interval`). A t interval is too short on one side if most items
+    that differ are losses: if 1% of 3000 items are lost and none is gained, it lies above -1 point in 5.4% of
+    runs, and in 3% if 2% of 1000 to 5000 items differ (tests/stats/test_paired.py). Where more than half of the items
+    differ by parts of a point, as probabilities do, no few losses decide, and Student's t is kept.
 
     Args: as in `paired_difference`; `tail` as in `stats.intervals.t_interval`.
     """
     n = differences.size
     if n == 0:
         return Reason.NO_PAIRED_ITEMS
-    if proportion:
-        if n == 1:
-            return Interval(-1.0, 1.0, "score_range")
-        if np.count_nonzero(differences) < FEW_DIFFERENCES or all_equal(differences):
-            n_units = None if clusters is None else np.unique(clusters).size
-            return wilson_of_gains_and_losses(differences, n_units, tail)
-    if clusters is not None:
-        found = clustered_ratio(differences, np.ones(n), clusters, tail)
-        assert not isinstance(found, Reason)
-        if isinstance(found.interval, Interval):
-            return clamp(found.interval, -1.0, 1.0) if proportion else found.interval
-        return Interval(-1.0, 1.0, "score_range") if proportion else found.interval
-    if proportion:
-        return clamp(t_interval(differences, tail), -1.0, 1.0)
     if n == 1:
-        return Reason.ONE_ITEM
-    return Reason.ZERO_VARIANCE if all_equal(differences) else t_interval(differences, tail)
+        return Interval(-1.0, 1.0, "score_range") if proportion else Reason.ONE_ITEM
+    if proportion and (2 * np.count_nonzero(differences) <= n or _whole(differences) or all_equal(differences)):
+        return gains_and_losses_interval(differences, clusters, tail)
+    if clusters is not None:
+        ratio = clustered_ratio(differences, np.ones(n), clusters, tail)
+        assert not isinstance(ratio, Reason)
+        found = ratio.interval
+    else:
+        found = Reason.ZERO_VARIANCE if all_equal(differences) else t_interval(differences, tail)
+    if not proportion:
+        return found
+    return clamp(found, -1.0, 1.0) if isinstance(found, Interval) else Interval(-1.0, 1.0, "score_range")
+
+
+def _whole(differences: Floats) -> bool:
+    """Return whether each item is gained, lost or neither, as with one run of right and wrong answers."""
+    return bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
+
+
+def gains_and_losses_interval(differences: Floats, clusters: Labels | None = None, tail: float = TAIL) -> Interval:
+    """Return the interval of the mean of differences in [-1, 1], from Wilson's intervals of its two parts.
+
+    The parts are G = mean(max(d, 0)) and L = mean(max(-d, 0)). With one run, and without shared sources, each is a
+    share of the items (`wilson_of_shares`). Otherwise each has an effective number of items, n / D: D is the variance
+    of the part over that of a share of its size. It is below 1 for means of repeats, and above 1 if sources are alike.
+    D is estimated as if the data held one more difference, as large as the largest and of a source of mean size, and
+    the quantile is Student's.
+
+    Args: as in `difference_interval`; at least two items.
+    """
+    n_units = differences.size if clusters is None else int(np.unique(clusters).size)
+    sizes = np.abs(differences)
+    whole = clusters is None and _whole(differences)
+    if whole or np.count_nonzero(differences) < FEW_DIFFERENCES or all_equal(differences):
+        return wilson_of_gains_and_losses(differences, None if clusters is None else n_units, tail)
+    if n_units < 2:
+        return Interval(-1.0, 1.0, "score_range")
+    parts = np.column_stack([np.maximum(differences, 0.0), np.maximum(-differences, 0.0)])
+    means = parts.mean(axis=0)
+    residuals = cluster_totals(parts - means, clusters)
+    squares = residuals.T @ residuals * n_units / (n_units - 1)
+    one_more = float(sizes.max()) * differences.size / n_units
+    shares = [
+        Share(mean, _effective_items(mean, square, differences.size, one_more, float(sizes.max())))
+        for mean, square in zip(means.tolist(), np.diag(squares).tolist(), strict=True)
+    ]
+    spread = math.sqrt(float(squares[0, 0] * squares[1, 1]))
+    correlation = float(squares[0, 1]) / spread if spread > 0 else 0.0
+    return gains_minus_losses(shares[0], shares[1], correlation, t_quantile(n_units - 1, tail))
+
+
+def _effective_items(mean: float, square: float, n: int, one_more: float, largest: float) -> float:
+    """Return n / D for one part of the differences.
+
+    Args:
+        mean: of the part.
+        square: sum of its squared residuals, n·variance.
+        n: number of items.
+        one_more: D if all differences were the largest one, and of sources of mean size.
+        largest: the largest difference.
+    """
+    total = mean * n
+    of_data = square / (1 - mean) if mean < 1 else 0.0  # total·D
+    return n * (total + largest) / (of_data + largest * one_more)
 
 
 def wilson_of_gains_and_losses(differences: Floats, n_units: int | None = None, tail: float = TAIL) -> Interval:
@@ -189,12 +239,26 @@ def wilson_of_shares(gain: float, loss: float, n: float, tail: float = TAIL) -> 
         n: number of items.
         tail: as in `stats.intervals.t_interval`.
     """
-    of_gain, of_loss = wilson(gain, n, tail), wilson(loss, n, tail)
     spread = (1 - gain) * (1 - loss)
     correlation = -math.sqrt(gain * loss / spread) if spread > 0 else 0.0
-    below = _combined_half_width(gain - of_gain.low, of_loss.high - loss, correlation)
-    above = _combined_half_width(of_gain.high - gain, loss - of_loss.low, correlation)
-    return clamp(Interval(gain - loss - below, gain - loss + above, "wilson_gains_losses"), -1.0, 1.0)
+    z = Z if tail == TAIL else float(special.ndtri(tail))
+    return gains_minus_losses(Share(gain, n), Share(loss, n), correlation, z)
+
+
+class Share(NamedTuple):
+    """A share of items, gained or lost, and the number of items that it is worth."""
+
+    mean: float
+    n: float
+
+
+def gains_minus_losses(gain: Share, loss: Share, correlation: float, quantile: float) -> Interval:
+    """Return the interval of the difference of two shares, from Wilson's intervals of both with this quantile."""
+    of_gain, of_loss = (score_interval(one.mean, one.n, quantile) for one in (gain, loss))
+    below = _combined_half_width(gain.mean - of_gain.low, of_loss.high - loss.mean, correlation)
+    above = _combined_half_width(of_gain.high - gain.mean, loss.mean - of_loss.low, correlation)
+    mean = gain.mean - loss.mean
+    return clamp(Interval(mean - below, mean + above, "wilson_gains_losses"), -1.0, 1.0)
 
 
 def _combined_half_width(a: float, b: float, correlation: float) -> float:

@@ -5,14 +5,18 @@ The weights w_b sum to 1 and are fixed before the run. A loss on one benchmark c
 so θ says nothing about a single benchmark. In return its interval is narrower than theirs: with B benchmarks of one
 size by √B.
 
-The interval combines those of the benchmarks by adding squares (MOVER: Zou and Donner 2008, Statistics in Medicine
-27:1693), each half for itself:
+The interval is that of one benchmark (`stats.paired`), applied to the mean: Wilson's intervals of its gains Σ_b w_b·G_b
+and its losses Σ_b w_b·L_b. Their effective numbers of items follow from their variances, as if the data held one more
+difference with the largest weight. Losses that are rare on each benchmark are less rare in all, so this is narrower
+than to combine the benchmarks' intervals, and covers no less (tests/stats/test_pooled.py). For one benchmark it is the
+benchmark's own interval.
+
+Other numbers (what is kept, the worst case) have an interval that combines those of the benchmarks by adding squares
+(MOVER: Zou and Donner 2008, Statistics in Medicine 27:1693), each half for itself:
 
     low = θ̂ - √(Σ_b Σ_b' r_bb'·l_b·l_b'), l_b = w_b·(d_b - low_b), r_bb = 1
 
-So each benchmark keeps the interval that suits it: Student's t, by source, or Wilson's for few flips. If all of them
-are t intervals, this is the usual stratified one, Σ w_b²·s_b²/n_b, with each benchmark's own t quantile. That is a
-little wider than with one quantile by Satterthwaite's degrees of freedom.
+So does the mean where too few items differ to tell what repeats or shared sources are worth.
 
 Benchmarks that ask about the same sources (an original and its translation, two forms of one question) are not
 independent. r_bb' is the correlation of their means, Σ_c e_bc·e_b'c / √(Σ_c e_bc² · Σ_c e_b'c²), where e_bc is the sum
@@ -26,14 +30,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.intervals import Floats, Interval, clamp
-from stats.paired import FEW_DIFFERENCES, difference_interval
+from stats.clusters import cluster_totals
+from stats.intervals import Floats, Interval, Z, clamp, t_quantile
+from stats.paired import FEW_DIFFERENCES, Share, difference_interval, gains_minus_losses
 from stats.permutation import DRAWS, PermutationTest
 from stats.reasons import Reason
 
@@ -61,6 +66,13 @@ class Stratum:
     def mean(self) -> float:
         """d_b."""
         return float(self.differences.mean())
+
+    @property
+    def whole(self) -> bool:
+        """True if each item is its own source and is gained, lost or neither, as with one run of right and wrong
+        answers."""
+        alone = np.unique(self.sources).size == self.sources.size
+        return alone and bool(np.isin(self.differences, (-1.0, 0.0, 1.0)).all())
 
     def interval(self) -> Interval | Reason:
         """Return the interval of μ_b, as in the comparison of this benchmark alone."""
@@ -106,8 +118,37 @@ def pooled_difference(
     known = [one for one in given if isinstance(one, Interval)]
     if len(known) < len(given):
         return PooledDifference(mean, Reason.NO_INTERVAL, n_items, n_sources)
-    found = pooled_interval([stratum.mean for stratum in strata], known, strata)
+    found = _of_gains_and_losses(strata) or pooled_interval([stratum.mean for stratum in strata], known, strata)
     return PooledDifference(mean, found, n_items, n_sources)
+
+
+def _of_gains_and_losses(strata: Sequence[Stratum]) -> Interval | None:
+    """Return the interval from the gains and losses of the mean; None if too few items differ to tell their spread."""
+    if any(_n_differing(stratum) < FEW_DIFFERENCES and not stratum.whole for stratum in strata):
+        return None
+    names = [stratum.sources for stratum in strata]
+    n_sources = [np.unique(one).size for one in names]
+    shared = np.unique(np.concatenate(names)).size < sum(n_sources)
+    if min(n_sources) < 2 or (shared and any(_n_differing(stratum) < FEW_DIFFERENCES for stratum in strata)):
+        return None
+    means, residuals, one_more = np.zeros(2), [], []
+    for stratum, n in zip(strata, n_sources, strict=True):
+        values = stratum.differences
+        parts = np.column_stack([np.maximum(values, 0.0), np.maximum(-values, 0.0)]) * stratum.weight / values.size
+        means += parts.sum(axis=0)
+        wider = 1.0 if stratum.whole else t_quantile(n - 1) / Z * math.sqrt(n / (n - 1))
+        residuals.append(wider * (parts - parts.mean(axis=0)))
+        one_more.append(stratum.weight / n * (float(np.abs(values).max()) or 1.0))
+    largest = sum(one_more) if shared else max(one_more)  # a shared source may differ on all of its benchmarks
+    sums = cluster_totals(np.concatenate(residuals), np.concatenate(names))
+    squares = sums.T @ sums
+    gain, loss = (
+        Share(mean, (mean + largest) / ((square / (1 - mean) if mean < 1 else 0.0) + largest**2))
+        for mean, square in zip(means.tolist(), np.diag(squares).tolist(), strict=True)
+    )
+    spread = math.sqrt(float(squares[0, 0] * squares[1, 1]))
+    found = gains_minus_losses(gain, loss, float(squares[0, 1]) / spread if spread > 0 else 0.0, Z)
+    return replace(found, method=METHOD)
 
 
 def pooled_interval(means: Sequence[float], intervals: Sequence[Interval], strata: Sequence[Stratum]) -> Interval:

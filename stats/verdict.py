@@ -152,7 +152,10 @@ def _below(p_value: float | Reason) -> bool:
 
 
 def _loss_shown(evidence: Evidence) -> bool:
-    lost = isinstance(evidence.difference, float) and evidence.difference < 0
+    """Return whether test and interval both show a loss. Few differing items can let only one of them."""
+    found = evidence.interval
+    ends = found.high if isinstance(found, Interval) else evidence.difference
+    lost = isinstance(ends, float) and ends < 0
     return lost and isinstance(evidence.p_loss, float) and evidence.p_loss < ALPHA
 
 

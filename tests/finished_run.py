@@ -6,12 +6,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+from actors.llama.buffers import MemoryUse
+from actors.machine_load import MachineLoad
 from actors.orders import Record, Timing
 from actors.store import RecordsFolder, RunDirectory, timings_path, write_json, write_jsonl, write_text
 
 ARMS = ("f16", "q4_k_m+en")
 SEEDS = (0, 1)
 GGUF_BYTES = 1000
+MEMORY = MemoryUse(GGUF_BYTES, 0, 200, 0, 30, 0)
+QUIET = MachineLoad("ab12cd34", 0.0, 4.0, 2, 7.5, 7.6, 0.0)
 
 
 def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
@@ -31,7 +35,7 @@ def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
     for block in plan["blocks"]:
         path = root / block["file"]
         write_jsonl(path, _records(block["benchmark"], tuple(block["seeds"])))
-        write_jsonl(timings_path(path), [Timing(0.5, 100, 1.0, 50, 2.0, 4.0, 10**8, 42)])
+        write_jsonl(timings_path(path), [Timing(0.5, 100, 1.0, 50, 2.0, 4.0, 42, MEMORY, QUIET)])
         write_json(
             RecordsFolder(path.parent).meta, {"arm": block["arm"], "benchmark": block["benchmark"], "item_ids": []}
         )

@@ -65,6 +65,7 @@ SEES_OTHER_FILES = {
     "this machine": {
         "actors/evaluation/custom_function.py",
         "actors/machine.py",
+        "actors/machine_load.py",
         "actors/quantization/memory.py",
         "jobs/_checks.py",
         "reporting/fonts.py",

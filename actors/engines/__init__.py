@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from actors.llama.buffers import MemoryUse
 from actors.orders import Item, ReportTokens
 from conf.schema import Sampling
 
@@ -103,6 +104,8 @@ class Usage:
     prompt_s: float = 0.0
     completion_tokens: int = 0
     decode_s: float = 0.0
+    memory: MemoryUse | None = None
+    """What the model takes in memory. None: this engine loads no model."""
 
 
 class Engine(Protocol):

@@ -24,7 +24,9 @@ from actors.engines.likelihood import ChoiceRequest, Likelihoods
 from actors.engines.meter import Meter
 from actors.engines.prefix import EXTRA_SEQUENCES, ROOT, PrefixCache
 from actors.engines.side_by_side import measure_side_by_side
+from actors.llama import library
 from actors.llama.batch import Run
+from actors.llama.buffers import memory_use, read_buffers
 from actors.llama.context import Context
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
@@ -53,10 +55,11 @@ class LlamaEngine:
         started = time.perf_counter()
         self._layout = layout
         self._chat_template = chat_template
-        self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
-        self._context = Context(self._model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
+        with library.captured_log() as log:
+            self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
+            self._context = Context(self._model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
         self._meter = Meter()
-        self._meter.add_load_time(time.perf_counter() - started)
+        self._meter.model_loaded(time.perf_counter() - started, memory_use(read_buffers(log)))
         self._prefix = PrefixCache(self._context, self._meter)
         self.vocabulary = Vocabulary(
             functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from actors.engines import Usage
+from actors.llama.buffers import MemoryUse
 from actors.orders import ReportTokens
 
 
@@ -20,9 +21,9 @@ class Meter:
         self.report: ReportTokens = _ignore
         self._usage = Usage()
 
-    def add_load_time(self, seconds: float) -> None:
-        """Add the seconds that loading the model took."""
-        self._usage = _add_usage(self._usage, Usage(load_s=seconds))
+    def model_loaded(self, seconds: float, memory: MemoryUse | None) -> None:
+        """Add the seconds that loading the model took, and note what it takes in memory."""
+        self._usage = _add_usage(self._usage, Usage(load_s=seconds, memory=memory))
 
     @contextlib.contextmanager
     def prompt(self) -> Iterator[Callable[[int], None]]:
@@ -39,8 +40,8 @@ class Meter:
         self._usage = _add_usage(self._usage, Usage(decode_s=time.perf_counter() - started))
 
     def take(self) -> Usage:
-        """Return the counts since the last call, and reset them."""
-        usage, self._usage = self._usage, Usage()
+        """Return the counts since the last call, and reset them. The memory stays as it is."""
+        usage, self._usage = self._usage, Usage(memory=self._usage.memory)
         return usage
 
     def _add(self, usage: Usage, tokens: int) -> None:
@@ -59,4 +60,5 @@ def _add_usage(one: Usage, other: Usage) -> Usage:
         one.prompt_s + other.prompt_s,
         one.completion_tokens + other.completion_tokens,
         one.decode_s + other.decode_s,
+        other.memory or one.memory,
     )

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +16,7 @@ from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, ClassSums, Diverge
 from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
+from actors.machine_load import MachineLoad, watch_machine
 from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from actors.store import content_hash, timings_path, write_jsonl
 from conf.schema import Sampling
@@ -49,7 +48,7 @@ class BlockSummary:
 
 def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> BlockResult:
     """Decode and score a block. Raise `LlamaError` if the engine fails; the whole block is then tried again."""
-    started = time.perf_counter()
+    load = watch_machine()
     score = scorer_of(order.scorer)
     results = _decode(order, engine, report)
     questions = itertools.product(order.items, order.seeds)
@@ -57,7 +56,7 @@ def evaluate_block(order: BlockOrder, engine: Engine, report: ReportTokens) -> B
         make_record(score, item, seed, order.sampling, result, NO_REFERENCE)
         for (item, seed), result in zip(questions, results, strict=True)
     )
-    return BlockResult(records, timing_of(engine.take_usage(), time.perf_counter() - started))
+    return BlockResult(records, timing_of(engine.take_usage(), load()))
 
 
 def calls_function(order: BlockOrder) -> bool:
@@ -67,23 +66,23 @@ def calls_function(order: BlockOrder) -> bool:
 
 def evaluate_call(order: BlockOrder) -> BlockResult:
     """Call the function of a block. Raise `FunctionFailed` if it fails."""
-    started = time.perf_counter()
+    load = watch_machine()
     records = evaluate_function(order)
-    return BlockResult(records, timing_of(Usage(), time.perf_counter() - started, resource.RUSAGE_CHILDREN))
+    return BlockResult(records, timing_of(Usage(), load()))
 
 
-def timing_of(usage: Usage, wall_s: float, whose: int = resource.RUSAGE_SELF) -> Timing:
-    """Return the timing of a block. `whose` says which processes' peak memory counts, as `resource` names them."""
+def timing_of(usage: Usage, machine: MachineLoad, share: float = 1.0) -> Timing:
+    """Return the timing of a block that took this share of the time in which the machine was watched."""
     return Timing(
         load_s=usage.load_s,
         prompt_tokens=usage.prompt_tokens,
         prompt_s=usage.prompt_s,
         completion_tokens=usage.completion_tokens,
         decode_s=usage.decode_s,
-        wall_s=wall_s,
-        # Linux counts in KiB.
-        peak_rss_bytes=resource.getrusage(whose).ru_maxrss * 1024,
+        wall_s=machine.observed_s * share,
         worker_pid=os.getpid(),
+        memory=usage.memory,
+        machine=machine,
     )
 
 

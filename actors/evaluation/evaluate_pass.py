@@ -6,7 +6,6 @@ Blocks that are already done are left out, and a block that failed is tried agai
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from actors.engines import CONTEXT_TOO_LONG, Measured, Refused
@@ -14,6 +13,7 @@ from actors.engines.llama import LlamaEngine, task_of
 from actors.engines.side_by_side import measure_side_by_side
 from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
 from actors.evaluation.scorers import scorer_of
+from actors.machine_load import watch_machine
 from actors.orders import BlockOrder, Measure, PassOrder, Record, ReportTokens
 
 VOCABULARIES_DIFFER = "vocabularies_differ"
@@ -33,19 +33,19 @@ def evaluate_pass(
     Raises:
         LlamaError: a model failed. The blocks are then tried again.
     """
-    started = time.perf_counter()
+    load = watch_machine()
     reference.report_to(_ignore)
     for engine, report in zip(engines, reports, strict=True):
         engine.report_to(report)
     found = _measure(order, reference, engines)
-    wall_s = time.perf_counter() - started
+    machine = load()
     usages = [engine.take_usage() for engine in engines]
     reference.take_usage()  # if the reference has no block here, its usage would count towards a later one
     decode_s = sum(usage.prompt_s for usage in usages)
     results = []
     for block, usage, results_of_block in zip(order.blocks, usages, found, strict=True):
         share = usage.prompt_s / decode_s if decode_s else 1 / len(usages)
-        results.append(BlockResult(_records(block, results_of_block), timing_of(usage, wall_s * share)))
+        results.append(BlockResult(_records(block, results_of_block), timing_of(usage, machine, share)))
     return results
 
 

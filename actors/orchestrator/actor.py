@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -24,7 +25,7 @@ from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
 from actors.orchestrator.loop import Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.progress import cells_done, cost_shares, current_phase, seconds_left
+from actors.orchestrator.progress import cells_done, cost_shares, current_phase, describe_work, seconds_left
 from actors.orchestrator.results import write_results
 from actors.orchestrator.schedule import Failure, Role, State
 from actors.orchestrator.worker_calls import WorkerCalls
@@ -36,6 +37,8 @@ from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
 
+ACTOR_NAME = "quant-assay"
+"""Beginning of the names of all actors, as Ray's dashboard shows them."""
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
 
@@ -79,6 +82,8 @@ class View:
     workers: int
     failures: tuple[Failure, ...]
     notices: tuple[str, ...]
+    working_on: tuple[str, ...] = ()
+    """What each busy worker is doing, in words."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ class Orchestrator:
         )
         self._calls = WorkerCalls(job.plan, job.config.sampling)
         self._processes: dict[Worker, _Process] = {}
+        self._n_started: Counter[str] = Counter()
+        """Number of actors that were started, by kind. A name is never given twice: Ray may still know the first."""
         self._lock = threading.Lock()
         """Guards the loop and the processes: `run` changes them while other threads read them."""
         self._started_s = time.monotonic()
@@ -158,6 +165,7 @@ class Orchestrator:
                 workers=len(self._processes),
                 failures=(*schedule.failures, *self._closing_failures),
                 notices=tuple(self._loop.notices),
+                working_on=tuple(dict.fromkeys(describe_work(one.units) for one in self._loop.workers if one.units)),
             )
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -192,14 +200,20 @@ class Orchestrator:
         for worker in step.assigned:
             process = self._processes.get(worker) or self._start_process(worker)
             call = self._calls.call_for(worker.units, lambda unit: _Reporter(self._self_handle, unit))
-            process.result = getattr(process.handle, call.method).remote(*call.arguments)
+            method = getattr(process.handle, call.method).options(name=describe_work(worker.units))
+            process.result = method.remote(*call.arguments)
 
     def _start_process(self, worker: Worker) -> _Process:
         placement = self._job.placement
         classes: dict[Role, Any] = {"quantization": QuantizationWorker, "evaluation": EvaluationWorker}
         handle = (
             ray.remote(classes[worker.role])
-            .options(num_cpus=placement.cpus_per_worker, num_gpus=placement.gpus_per_worker, max_restarts=0)
+            .options(
+                name=self._new_name(worker.role),
+                num_cpus=placement.cpus_per_worker,
+                num_gpus=placement.gpus_per_worker,
+                max_restarts=0,
+            )
             .remote()
         )
         process = _Process(handle)
@@ -209,6 +223,11 @@ class Orchestrator:
         asked = handle.pid.remote()
         threading.Thread(target=self._learn_pid, args=(worker, process, asked), daemon=True).start()
         return process
+
+    def _new_name(self, kind: str) -> str:
+        """Return the name of the next actor of a kind, for Ray's dashboard."""
+        self._n_started[kind] += 1
+        return f"{ACTOR_NAME} {kind} {self._n_started[kind]}"
 
     def _learn_pid(self, worker: Worker, process: _Process, asked: Any) -> None:
         """Wait for a new worker's process id, and note that the worker has started."""
@@ -289,9 +308,9 @@ class Orchestrator:
         If the worker dies, another one tries again, as with the units before.
         """
         for attempt in range(1, self._job.config.execution.attempts + 1):
-            worker = ray.remote(kind).options(num_cpus=0, max_restarts=0).remote()
+            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0).remote()
             try:
-                result = ray.get(getattr(worker, method).remote(order))
+                result = ray.get(getattr(worker, method).options(name=phase).remote(order))
                 break
             except RayError as error:
                 _stop_if_disk_failed(error)

@@ -73,6 +73,31 @@ def find_done(plan: Plan) -> frozenset[str]:
     return frozenset(done)
 
 
+def describe_done(plan: Plan, done: frozenset[str], adopted: int) -> str:
+    """Return what need not be done again; empty if nothing was done before.
+
+    Args:
+        plan: the plan.
+        done: the units that are done.
+        adopted: how many of them other pipelines of the storage had done.
+    """
+    matrices = [one for one in plan.imatrices if one.unit in done]
+    parts = [name for one in plan.imatrices if one not in matrices for name in one.group_units if name in done]
+    n_arms = sum(arm.unit in done for arm in plan.arms if arm.unit)
+    n_blocks = sum(block.unit in done for block in plan.blocks)
+    counts = (
+        (len(matrices), "importance matrix" if len(matrices) == 1 else "importance matrices"),
+        (len(parts), "part of an unfinished importance matrix" if len(parts) == 1 else "parts of importance matrices"),
+        (n_arms, "GGUF" if n_arms == 1 else "GGUFs"),
+        (n_blocks, f"of {len(plan.blocks):,} blocks of answers"),
+    )
+    found = [f"{count:,} {what}" for count, what in counts if count]
+    if not found:
+        return ""
+    own = f" ({adopted:,} of these from other pipelines of this storage)" if adopted else ""
+    return f"Reused: {', '.join(found)}{own}"
+
+
 def write_meta(directory: RecordsDirectory) -> None:
     """Write the `meta.json` of a records directory. It must exist before the first block."""
     write_json(

@@ -1,8 +1,9 @@
 """Keeps the history of looks in the storage: what was evaluated and looked at, how far, and by which rules.
 
 All pipelines of a storage share it, because they share records. There is one folder per comparison: the records' keys
-of the arm and of its reference, which name the benchmark and its data. A file stands for one evaluation that was begun
-or finished: items, seeds, rules and plan. It is written once and never changed, so two pipelines at once do not
+of the arm and of its reference, which name the benchmark and its data. What only changes the last bits of outputs is
+left out of them, so that another number of threads begins no new history. A file stands for one evaluation that was
+begun or finished: items, seeds, rules and plan. It is written once and never changed, so two pipelines at once do not
 disturb each other, and a restart adds nothing. `reporting.analysis.looks` says what follows.
 """
 
@@ -20,7 +21,7 @@ from actors.store import RunDirectory, content_hash, exists, read_object, write_
 from conf.schema import PipelineConfig
 from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.looks import Histories, History, Look
-from reporting.analysis.rules import SCORE, TIER, rule_changes
+from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER, margin_names, rule_changes
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read_looks(plan: Plan, config: PipelineConfig, run: RunDirectory) -> KnownLo
 
 
 def note_begun(plan: Plan, config: PipelineConfig, run: RunDirectory) -> None:
-    """Write down that the evaluation begins, with its rules (margins, score, tier).
+    """Write down that the evaluation begins, with its rules (margins, score, tier, the claim on average).
 
     They count as fixed before the run from now on.
     """
@@ -88,8 +89,11 @@ def _told(change: Mapping[str, Any]) -> str:
             f"The score that the verdict goes by was changed from {before or own} to {now or own} {when}: {benchmarks}."
         )
         return f"{text} By another score, looks at the same items can claim nothing new."
-    name = "tier" if rule == TIER else f"margin {rule}"
-    return f"The {name} was changed from {before} to {now} {when}: {benchmarks}."
+    if rule == BENCHMARKS:
+        return f"Evaluated before, and left out of this run: {before}. Its verdicts go by {now} only."
+    name = {TIER: "tier", POOL: "mean over benchmarks"}.get(rule, f"margin {rule}")
+    then, today = ("none" if one is None else one for one in (before, now))
+    return f"The {name} was changed from {then} to {today} {when}: {benchmarks}."
 
 
 def _looks(count: int) -> str:
@@ -101,10 +105,10 @@ def _margin_names(plan: Plan, config: PipelineConfig) -> dict[str, tuple[str, ..
     found: dict[str, tuple[str, ...]] = {}
     for benchmark in (one for benchmarks in plan.benchmarks.values() for one in benchmarks):
         bounded = benchmark.spec.kind in ("generate", "choose")
-        unknown = ("accuracy",) if bounded else ("accuracy", "judged")
         score = config.statistics.score_of(benchmark.name, benchmark.spec.metric)
-        known = {"nll": ("ln_ppl",), "gold_probability": (score,), "gold_loglik": (score,)}
-        found[benchmark.name] = known.get(score, unknown)
+        scales = (True,) if bounded else (True, False)
+        names = (name for proportion in scales for name in margin_names(score, proportion))
+        found[benchmark.name] = tuple(dict.fromkeys(names))
     return found
 
 
@@ -120,12 +124,20 @@ def _evaluations(plan: Plan, config: PipelineConfig) -> Iterator[tuple[str, str,
             yield (
                 directory.arm,
                 directory.benchmark,
-                content_hash({"arm": directory.key, "reference": reference.key}),
-                _evaluation(plan, config, directory, time, _tier(directory.benchmark, tiers)),
+                content_hash({"arm": _question(directory), "reference": _question(reference)}),
+                _evaluation(plan, config, directory, time, tiers),
             )
 
 
-def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory, time: str, tier: str) -> Look:
+def _question(directory: RecordsDirectory) -> dict[str, Any]:
+    """Return what the records of a folder answer: their key without what only changes the last bits of outputs.
+
+    Another number of threads makes other records, but asks the same question again.
+    """
+    return {name: value for name, value in directory.key.items() if name not in _ENGINE}
+
+
+def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory, time: str, tiers: TiersOfRun) -> Look:
     benchmark = plan.benchmark(plan.arm(directory.arm).model, directory.benchmark)
     total = benchmark.data.n_items_total
     settings = config.statistics
@@ -140,8 +152,15 @@ def _evaluation(plan: Plan, config: PipelineConfig, directory: RecordsDirectory,
         pipeline_id=plan.pipeline_id,
         finished=False,
         score=settings.score_of(benchmark.name, "") or None,
-        tier=tier,
+        tier=_tier(directory.benchmark, tiers),
+        pool=dict(tiers.pooled) if directory.benchmark in tiers.pooled else {},
+        benchmarks=tuple(one.name for one in plan.benchmarks[plan.models[0].name]),
+        engine=content_hash({name: directory.key.get(name) for name in _ENGINE}),
     )
+
+
+_ENGINE = ("build", "layout", "block_items")
+"""The parts of a records' key that change no more than the last bits of outputs."""
 
 
 def _tier(name: str, tiers: TiersOfRun) -> str:
@@ -174,6 +193,9 @@ _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "verdict": (str, type(None)),
     "score": (str, type(None)),
     "tier": str,
+    "pool": dict,
+    "benchmarks": list,
+    "engine": str,
 }
 
 
@@ -186,4 +208,4 @@ def _read(path: Path) -> Look | None:
     margins_known = all(value is None or isinstance(value, (int, float)) for value in found["margins"].values())
     if not whole or not margins_known or not all(isinstance(seed, int) for seed in found["seeds"]):
         return None
-    return Look(**{**found, "seeds": tuple(found["seeds"])})
+    return Look(**{**found, "seeds": tuple(found["seeds"]), "benchmarks": tuple(found["benchmarks"])})

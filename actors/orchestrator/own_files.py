@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from actors.store import ArmFiles, ImatrixFiles, exists, read_json, read_jsonl, read_object, timings_path
-from reporting.frames import LOSS_SCHEMA, TIMING_SCHEMA
+from reporting.analysis.performance import workload_is_readable
+from reporting.frames import LOSS_SCHEMA, TIMING_SCHEMA, Column
 from reporting.validate import fits_entry
 
 _OF_ARM = {
@@ -51,9 +52,7 @@ def matrix_manifest(files: ImatrixFiles) -> Mapping[str, Any] | None:
 def performance(path: str | Path) -> Mapping[str, Any] | None:
     """Return an arm's speed and memory; None if they were not measured, or their file is damaged."""
     found = read_object(path)
-    return (
-        found if found is not None and fits_entry("quantization_comparison", "arms", {"performance": found}) else None
-    )
+    return found if workload_is_readable(found) else None
 
 
 def losses(path: Path) -> Sequence[Mapping[str, Any]] | None:
@@ -76,7 +75,7 @@ def timings(records_path: str | Path) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def _check_rows(rows: Any, schema: Mapping[str, type[pl.DataType]]) -> None:
+def _check_rows(rows: Any, schema: Mapping[str, Column]) -> None:
     """Raise one of `_UNREADABLE` unless these are rows of a table."""
     if not isinstance(rows, list):
         raise TypeError("a list of rows")

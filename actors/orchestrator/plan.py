@@ -91,6 +91,10 @@ class PlannedBlock:
     """About how many tokens are reported while it runs."""
     cost: float
     """The same, but a generated token counts more than one that is only read."""
+    generated: int = 0
+    """About how many of its tokens are generated."""
+    most_generated: int = 0
+    """How many are generated if every answer runs to its token limit."""
     reference: ReferenceModel | None = None
     """The model that a text is decoded beside; the arm itself if the arm is the reference."""
     shared_pass: str | None = None

@@ -136,11 +136,11 @@ def describe_pooled_precision(found: PooledPrecision | None) -> list[str]:
     """Return lines to show before the run; none without a claim on average."""
     if found is None:
         return []
-    detectable = _range(*(f"{100 * value:.1f} pp" for value in found.detectable))
+    detectable = _range(*(f"{100 * value:.1f}" for value in found.detectable)) + " pp"
     chance = _range(*(f"{100 * value:.0f}%" for value in sorted(found.chance)))
     needed = "; the verdict of an arm needs this claim" if found.decides else ""
     return [
-        f"On average over {', '.join(found.benchmarks)}: smallest drop {detectable}{needed}",
+        f"On average over {', '.join(found.benchmarks)}: {detectable} is the smallest mean loss that they find{needed}",
         f'  "no worse on average" within {100 * found.margin:.1f} pp: an arm that loses nothing reaches it with a'
         f" chance of {chance}",
         f"  {_describe_limit(found.limit)}",

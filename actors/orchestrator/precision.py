@@ -1,4 +1,4 @@
-"""Estimates before a run how precise its results will be: the smallest drop that it can find, per benchmark. Pure.
+"""Estimates before a run how precise its results will be: the smallest loss that it can find, per benchmark. Pure.
 
 The estimate rests on two assumptions in the `statistics` section of the configuration. Every output repeats them. After
 the run, `reporting.analysis.needed` computes the same with the measured spread, and with what is uncertain about it.
@@ -33,10 +33,10 @@ class Precision:
     n_items_total: int
     n_runs: int
     at_best: float
-    """The smallest drop that can be found if all disagreement between answers is sampling noise. Equal to `at_worst` if
+    """The smallest loss that can be found if all disagreement between answers is sampling noise. Equal to `at_worst` if
     nothing is sampled."""
     at_worst: float
-    """The smallest drop that can be found if none of the disagreement is sampling noise."""
+    """The smallest loss that can be found if none of the disagreement is sampling noise."""
     margin: float
     items_for_margin: tuple[int, int]
     """Items needed to call an arm that loses nothing "no worse", with 80% power: at best, at worst."""
@@ -127,18 +127,28 @@ def describe_precision(found: list[Precision], settings: Statistics) -> list[str
     if not found:
         return []
     scores = {f"{one.metric} on {one.benchmark}" for one in found if one.metric.startswith("gold_")}
-    lines = ["Smallest drop that this plan can find (two-sided 95%, 80% power)"]
-    for one in found:
-        low, high = (_shown(one.metric, value) for value in (one.at_best, one.at_worst))
-        drop = high if low == high else f"{low} to {high}"
-        lines.append(f"  {one.benchmark:24} {drop:18} {_describe_margin(one)}")
+    assumed = (
+        f"assumed: {100 * settings.assumed_discordance:g}% of single answers change (ranges: all of that is sampling"
+        " noise, or none of it); differences in ln PPL have a standard deviation of"
+        f" {settings.assumed_sd_ln_ppl:g} over chunks. The result takes the measured spread instead"
+    )
+    by_score = f"verdicts go by {', '.join(sorted(scores))}; elsewhere by the benchmark's own metric"
     return [
-        *lines,
-        f"  assumed: {100 * settings.assumed_discordance:g}% of single answers change (ranges: all of that is sampling"
-        " noise, or none of it);",
-        f"           differences in ln PPL have a standard deviation of {settings.assumed_sd_ln_ppl:g} over chunks",
-        *([f"  verdicts go by {', '.join(sorted(scores))}; elsewhere by the benchmark's own metric"] if scores else []),
+        "What these items can show (two-sided 95%, 80% power)",
+        *(
+            f"  {one.benchmark}: {_range(one)} is the smallest loss that these {one.n_items:,} items find;"
+            f" {_describe_margin(one)}"
+            for one in found
+        ),
+        f"  {assumed}",
+        *([f"  {by_score}"] if scores else []),
     ]
+
+
+def _range(one: Precision) -> str:
+    low, high = (_shown(one.metric, value) for value in (one.at_best, one.at_worst))
+    unit = high.partition(" ")[1] + high.partition(" ")[2]
+    return high if low == high else f"{low.removesuffix(unit)} to {high}"
 
 
 def _describe_margin(one: Precision) -> str:
@@ -149,12 +159,13 @@ def _describe_margin(one: Precision) -> str:
         return f"{claim} is refused: {one.refused}"
     if one.n_items >= at_worst:
         return f"enough items for {claim}"
-    needs = f"{claim} takes {at_worst:,} items" if at_best == at_worst else f"{claim} takes {at_best:,} to {at_worst:,}"
+    numbers = f"{at_worst:,}" if at_best == at_worst else f"{at_best:,} to {at_worst:,}"
+    needs = f"{numbers} items would decide {claim} for an arm that loses nothing"
     if at_best > one.n_items_total:
-        return f"{needs}; the benchmark has only {one.n_items_total:,}"
-    return needs if one.reaches_margin else f"{needs}; this plan has only {one.n_items:,}"
+        return f"{needs}, and the benchmark has only {one.n_items_total:,}"
+    return needs if one.reaches_margin else f"{needs}, too many for this plan"
 
 
 def _shown(metric: str, value: float) -> str:
     unit = {"nll": "ln PPL", "gold_loglik": "nats"}.get(metric)
-    return f"{100 * value:.1f} pp" if unit is None else f"{value:.3g} {unit}"
+    return f"{100 * value:.1f} pp" if unit is None else f"{value:.4f} {unit}"

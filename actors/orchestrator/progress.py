@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.orchestrator.plan import Cell
-from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.schedule import Schedule, State, Unit
 from actors.orders import Phase
 
 PROGRESS_SCHEMA_VERSION = 1
@@ -44,12 +44,15 @@ class Snapshot:
     failures: tuple[Mapping[str, str], ...]
     notices: tuple[str, ...]
     updated_at: str
+    working_on: tuple[str, ...] = ()
+    """What each busy worker is doing, in words."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the snapshot as a JSON object."""
         value = dataclasses.asdict(self)
         value["failures"] = [dict(failure) for failure in self.failures]
         value["notices"] = list(self.notices)
+        value["working_on"] = list(self.working_on)
         return value
 
 
@@ -80,6 +83,19 @@ def current_phase(schedule: Schedule) -> Phase:
     """Return the earliest phase that has unfinished units; `statistics` if there is none."""
     open_phases = {unit.phase for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state)}
     return next((phase for phase in ("imatrix", "quantize", "evaluate") if phase in open_phases), "statistics")
+
+
+def describe_work(units: Sequence[Unit]) -> str:
+    """Return what a worker is doing with one unit, or with the units of one pass: the arms and the benchmark."""
+    first = units[0]
+    arms = ", ".join(dict.fromkeys(unit.arm for unit in units if unit.arm))
+    if first.phase == "imatrix":
+        return "collecting the importance matrix"
+    if first.phase == "quantize":
+        return f"quantizing {arms}"
+    if first.is_check:
+        return f"self-check of {arms}"
+    return f"{arms} on {first.benchmark}" if first.benchmark else f"speed of {arms}"
 
 
 def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:

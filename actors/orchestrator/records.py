@@ -18,7 +18,7 @@ from actors.store import exists, read_jsonl
 from conf.schema import PipelineConfig
 from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.salvage import FINDINGS_FAILED
-from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA, class_column
+from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA, Column, class_column
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,6 @@ def read_timings(plan: Plan) -> pl.DataFrame:
     return table_of(rows, TIMING_SCHEMA)
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+def table_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Column]) -> pl.DataFrame:
     """Return a table with exactly the columns of the schema. What a row does not have is null."""
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))

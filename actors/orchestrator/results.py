@@ -31,6 +31,7 @@ from actors.store import (
     exists,
     write_json,
 )
+from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
@@ -60,6 +61,7 @@ def write_results(
     facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
+    facts["benchmarks"] = [_with_items_of_function(one, read.records) for one in facts["benchmarks"]]
     salvaged = salvage_results(
         facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
     )
@@ -246,6 +248,15 @@ def _describe_imatrix(mix: str, file_name: str, manifest: Mapping[str, Any]) -> 
         **{key: manifest[key] for key in OF_MATRIX},
         "token_weighting": manifest.get("token_weighting"),
     }
+
+
+def _with_items_of_function(described: dict[str, Any], records: pl.DataFrame) -> dict[str, Any]:
+    """Return a benchmark with the number of items that its function scored, which no plan can know."""
+    if described["kind"] != "function":
+        return described
+    own = set(records.filter(pl.col("benchmark") == described["name"])["item_id"].cast(pl.String).unique())
+    n_items = len(own - {WHOLE}) or described["n_items"]
+    return {**described, "n_items": n_items, "n_items_total": n_items}
 
 
 def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, Any]]:

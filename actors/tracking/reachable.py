@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import urllib.error
@@ -45,17 +46,24 @@ def _reach(uri: str) -> None:
     parts = urllib.parse.urlsplit(uri)
     if parts.scheme in {"http", "https"}:
         _check_http(uri)
-        # Imported here: MLflow takes seconds to import, and most runs use a file.
-        from actors.tracking.mirror import open_client
-
-        open_client(uri).search_experiments(max_results=1)
-    elif parts.hostname:
-        port = parts.port or _DATABASE_PORTS[parts.scheme.partition("+")[0]]
-        socket.create_connection((parts.hostname, port), REACH_TIMEOUT_S).close()
+        _ask(uri)
     elif parts.scheme.startswith("sqlite"):
-        _check_sqlite_folder(uri)
+        _check_sqlite(uri)
+    elif parts.hostname and (port := parts.port or _DATABASE_PORTS.get(parts.scheme.partition("+")[0])):
+        socket.create_connection((parts.hostname, port), REACH_TIMEOUT_S).close()
+    else:
+        _ask(uri)
 
 
+def _ask(uri: str) -> None:
+    """Ask the store something, with MLflow's own client."""
+    # Imported here: MLflow takes seconds to import, and most runs use a file.
+    from actors.tracking.mirror import open_client
+
+    open_client(uri).search_experiments(max_results=1)
+
+
+_SQLITE_START = b"SQLite format 3\0"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -74,9 +82,12 @@ def _check_http(uri: str) -> None:
         error.close()
 
 
-def _check_sqlite_folder(uri: str) -> None:
-    """Raise `OSError` if the SQLite file's folder, or its nearest existing parent, cannot be written."""
+def _check_sqlite(uri: str) -> None:
+    """Raise `OSError` if the file is no SQLite database, or its folder or nearest existing parent cannot be written."""
     path = sqlite_path(uri)
     if path is not None:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            if file.read(16) not in (b"", _SQLITE_START):
+                raise OSError(f"{path} is no SQLite database")
         with tempfile.TemporaryFile(dir=existing_parent(path.parent)):
             pass

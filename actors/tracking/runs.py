@@ -28,6 +28,7 @@ from actors.store import (
     records_file,
     timings_path,
 )
+from actors.tracking.timings import timing_metrics
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 STATUS_OF_STATE: Mapping[str, RunStatus] = {
@@ -250,7 +251,7 @@ def _cell_run(root: Path, planned: Mapping[str, Any], status: RunStatus, spared:
     if exists(meta):
         files.append(_tracked_file(meta, meta.name))
     share = len(own) / len(parsed) if parsed else 0.0
-    metrics = _record_metrics([record for _, record in own]) | _timing_metrics(timings, share)
+    metrics = _record_metrics([record for _, record in own]) | timing_metrics(timings, share)
     end_ms = max((_mtime_ms(block) for block in done), default=None)
     missing = len(blocks) - len(done)
     return TrackedRun(
@@ -294,34 +295,6 @@ def _record_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         n_compared = sum(record["n_tokens"] for record in compared)
         metrics["kld"] = math.fsum(record["kld_sum"] for record in compared) / n_compared
         metrics["top_agreement"] = sum(record["top_agree"] for record in compared) / n_compared
-    return metrics
-
-
-def _timing_metrics(timings: Sequence[Mapping[str, Any]], share: float) -> dict[str, float]:
-    """Return the speeds and the peak memory of the cell's blocks.
-
-    Args:
-        timings: one entry per block.
-        share: this cell's share of the records in these blocks. The seeds of a group are decoded together, so the
-            wall time is divided by the number of records.
-    """
-    if not timings:
-        return {}
-
-    def total(key: str) -> float:
-        return math.fsum(timing.get(key) or 0.0 for timing in timings)
-
-    metrics = {
-        "wall_s": total("wall_s") * share,
-        "load_s": total("load_s"),
-        "peak_rss_bytes": float(max(timing.get("peak_rss_bytes") or 0 for timing in timings)),
-    }
-    if total("prompt_s") > 0:
-        metrics["prompt_tokens_per_s"] = total("prompt_tokens") / total("prompt_s")
-    if total("decode_s") > 0:
-        metrics["completion_tokens_per_s"] = total("completion_tokens") / total("decode_s")
-    if total("wall_s") > 0:
-        metrics["tokens_per_s"] = (total("prompt_tokens") + total("completion_tokens")) / total("wall_s")
     return metrics
 
 

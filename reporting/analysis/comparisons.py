@@ -255,22 +255,27 @@ def _as_look(one: Compared, history: History | None) -> Compared:
     if history is None:
         return replace(one, row={**one.row, "look": None})
     sequential = one.stop is not None
-    seen = see(history, one.found, one.pairing, proportion=one.proportion, sequential=sequential)
+    seen = see(history, one.found, one.pairing, span=_span(one.arm, one.reference), sequential=sequential)
     return replace(one, row={**one.row, **look_fields(seen, one.row)}, look=seen)
 
 
 def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
     if isinstance(pairing, Reason):
         return PairedDifference(pairing, pairing, pairing, 0, 0)
-    if arm.scale is None or reference.scale is None:
+    span = _span(arm, reference)
+    if span is None:
         return paired_difference(pairing.differences, proportion=False, clusters=pairing.paired_clusters)
-    span = arm.scale[1] - arm.scale[0]
     shares = paired_difference(pairing.differences / span, proportion=True, clusters=pairing.paired_clusters)
     return replace(
         shares,
         difference=shares.difference if isinstance(shares.difference, Reason) else span * shares.difference,
         interval=stretched(shares.interval, span) if isinstance(shares.interval, Interval) else shares.interval,
     )
+
+
+def _span(arm: ScoredArm, reference: ScoredArm) -> float | None:
+    """Return the largest possible difference of two scores; None if they have no scale."""
+    return None if arm.scale is None or reference.scale is None else arm.scale[1] - arm.scale[0]
 
 
 def _effect_interval(found: PairedDifference, drawn: _Drawn) -> Interval | Reason:

@@ -91,7 +91,8 @@ def _facts(one: Compared, margins: Margins, usual: Interval | Reason, tail: floa
     worst = None if filled is None else _interval(one, filled, tail)
     if margin is None or not one.proportion:
         p_value = Reason.NO_MARGIN if margin is None else _p_beyond(one, difference, found, margin, None)
-        return Facts(margin, difference, found, p_value, None, missing, None, None, None, None)
+        level = None if margin is None else _level_on_scale(one, one.pairing, margin)
+        return Facts(margin, difference, found, p_value, None, missing, None, None, None, level)
     paired = one.pairing.paired
     scores = _good(one, one.pairing.arm_means[paired], one.pairing.reference_means[paired], one.pairing.paired_clusters)
     share, chance = margins.relative, chance_of(one)
@@ -194,6 +195,17 @@ def _level_interval(one: Compared, scores: _Scores) -> Interval:
     if one.stop is not None:
         return mean_sequence(scores.reference)
     return wilson(float(scores.reference.mean()), one.found.n_units)
+
+
+def _level_on_scale(one: Compared, pairing: Pairing, margin: float) -> Ground | None:
+    """Return floor or ceiling of scores on a declared scale that is no share, such as 1 to 5."""
+    scale = one.reference.scale
+    if scale is None:
+        return None
+    span = scale[1] - scale[0]
+    share = (float(pairing.reference_means[pairing.paired].mean()) - scale[0]) / span
+    share = share if one.arm.benchmark["higher_is_better"] else 1 - share
+    return level_of(wilson(min(1.0, max(0.0, share)), one.found.n_units), margin / span, 0.0)
 
 
 def _p_beyond(one: Compared, difference: float, found: Interval, margin: float, kept: Kept | None) -> float:

@@ -12,19 +12,19 @@ what a look that was paid for has claimed, but it can claim nothing new.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from scipy import special
 
 from reporting.analysis.fields import Json, interval, number
-from stats.intervals import Interval
+from stats.intervals import Interval, stretched
 from stats.looks import PlannedLook, critical_values, repeated_p_value
 from stats.paired import PairedDifference, Pairing, difference_interval
 from stats.reasons import Reason
 
-LookedAt = tuple[str, tuple[int, ...], bool, str | None]
+LookedAt = tuple[str, tuple[int, ...], bool, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,25 @@ class Look:
     """The score that the verdict goes by; None: the benchmark's own metric."""
     tier: str = "each"
     """The tier of the benchmark (`conf.tiers`)."""
+    pool: Mapping[str, float] = field(default_factory=dict)
+    """The weights of the claim on average, if this benchmark is part of it; else empty."""
+    benchmarks: tuple[str, ...] = ()
+    """All benchmarks of the run; empty if nobody knows."""
+    engine: str = ""
+    """Hash of what changes the last bits of outputs: layout, block size and build."""
 
     @property
     def data(self) -> LookedAt:
-        """What was looked at. Looks with the same data are one look. Another score of the same records is another."""
-        return self.items_hash, self.seeds, self.early_stop, self.score
+        """What was looked at. Looks with the same data are one look.
+
+        Another score of the same records is another look, and so are the records of another engine: where answers are
+        close calls, it draws some of them anew.
+        """
+        return self.items_hash, self.seeds, self.early_stop, self.score, self.engine
+
+    def continues(self, earlier: Look) -> bool:
+        """Return whether this look adds items to an earlier one. With other seeds it draws everything anew."""
+        return (self.seeds, self.engine) == (earlier.seeds, earlier.engine)
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,12 @@ class History:
                     break
                 found.setdefault(look.data, look)
         return tuple(found.values())
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """All looks up to this one. If the same data were looked at before, this one has the plan of that look."""
+        same = (look for look in self.known if look.finished and look.data == self.now.data)
+        return (*self.earlier, replace(self.now, planned_items=next(same, self.now).planned_items))
 
 
 Histories = Mapping[tuple[str, str], History]
@@ -105,15 +125,11 @@ class Seen:
     @property
     def planned_items(self) -> int:
         """The planned maximum. It cannot be lowered after a look."""
-        return _planned(self.history)
-
-
-def _planned(history: History) -> int:
-    return max(look.planned_items for look in (*history.earlier, history.now))
+        return max(look.planned_items for look in self.history.looks)
 
 
 def see(
-    history: History, found: PairedDifference, pairing: Pairing | Reason, *, proportion: bool, sequential: bool
+    history: History, found: PairedDifference, pairing: Pairing | Reason, *, span: float | None, sequential: bool
 ) -> Seen:
     """Return what a comparison may claim as the look that it is.
 
@@ -121,19 +137,19 @@ def see(
         history: of this comparison.
         found: the difference with its usual interval, or with the betting sequence.
         pairing: the items that it comes from.
-        proportion: as in `stats.paired.difference_interval`.
+        span: the largest possible difference of two scores; None if they have no scale.
         sequential: True if the benchmark can end early. The betting sequence allows for all looks that use it.
     """
-    earlier, planned = history.earlier, _planned(history)
-    every = (*earlier, history.now)
+    earlier, every = history.earlier, history.looks
+    planned = max(look.planned_items for look in every)
     if sequential:
         paid = all(look.early_stop for look in earlier)
         return Seen(history, (), math.inf, found.interval, paid)
-    seeds = [True, *(before.seeds == after.seeds for before, after in pairwise(every))]
+    continues = [True, *(after.continues(before) for before, after in pairwise(every))]
     plans = accumulate((look.planned_items for look in every), max)
     looks = tuple(
         PlannedLook(look.n_items / planned, same, plan / planned)
-        for look, same, plan in zip(every, seeds, plans, strict=True)
+        for look, same, plan in zip(every, continues, plans, strict=True)
     )
     # Results that were looked at while they came in have spent everything.
     value = math.inf if any(look.early_stop for look in earlier) else critical_values(looks)[-1]
@@ -144,7 +160,9 @@ def see(
     wider: Interval | Reason = found.interval
     if isinstance(pairing, Pairing):
         tail, clusters = float(special.ndtr(value)), pairing.paired_clusters
-        wider = difference_interval(pairing.differences, proportion=proportion, clusters=clusters, tail=tail)
+        shares, scaled = pairing.differences / (span or 1.0), span is not None
+        wider = difference_interval(shares, proportion=scaled, clusters=clusters, tail=tail)
+        wider = stretched(wider, span or 1.0) if isinstance(wider, Interval) else wider
     return Seen(history, looks, value, wider, allowed_for=True, replaces=bool(earlier))
 
 
@@ -181,19 +199,25 @@ def _earlier_row(look: Look) -> Json:
     }
 
 
-def claimed_before(seen: Seen, verdict: str, margin: str) -> bool:
+def claimed_before(seen: Seen, verdict: str, margins: Iterable[str]) -> bool:
     """Return whether an earlier look, which was paid for, has claimed at least this by the same score.
 
     Args:
         seen: the look.
         verdict: what its usual interval would claim.
-        margin: name of the margin.
+        margins: names of the margins that it goes by.
     """
-    now = seen.history.now.margins.get(margin)
-    for look in seen.history.earlier:
-        then = look.margins.get(margin)
-        if look.verdict != verdict or look.score != seen.history.now.score or then is None or now is None:
-            continue
-        if then <= now if verdict == "no_worse" else then >= now:
-            return True
-    return False
+    now = seen.history.now
+    return any(
+        look.verdict == verdict
+        and look.score == now.score
+        and all(_at_least(verdict, look.margins.get(name), now.margins.get(name)) for name in margins)
+        for look in seen.history.earlier
+    )
+
+
+def _at_least(verdict: str, then: float | None, now: float | None) -> bool:
+    """Return whether a claim by the margin of then is at least the same claim by the margin of now."""
+    if then is None or now is None:
+        return False
+    return then <= now if verdict == "no_worse" else then >= now

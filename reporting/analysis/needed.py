@@ -8,12 +8,12 @@ from conf.schema import Margins
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.evidence import Facts
 from reporting.analysis.fields import Json, number
-from stats.clusters import cluster_totals
+from stats.clusters import cluster_totals, clustered_ratio
 from stats.intervals import Interval
-from stats.needed import Range, Seen, items_to_decide, runs_to_decide
+from stats.needed import LEAST_UNITS, Range, Seen, items_to_decide, runs_to_decide
 from stats.paired import Pairing
 from stats.reasons import Reason
-from stats.verdict import Ground, Judgement, Verdict, standard_error_of
+from stats.verdict import Ground, Judgement, Verdict
 
 _STAYS_OPEN = {Ground.FLOOR: Reason.FLOOR, Ground.CEILING: Reason.CEILING}
 
@@ -36,7 +36,7 @@ def _items(one: Compared, facts: Facts, judgement: Judgement, margins: Margins, 
         return Reason.NO_MARGIN
     open_for = [reason for ground, reason in _STAYS_OPEN.items() if ground in judgement.grounds]
     if open_for:
-        return open_for[0]
+        return open_for[0] if one.found.n_units >= LEAST_UNITS else Reason.TOO_FEW_ITEMS
     seen = _seen(one, facts, margins, n_tests)
     if isinstance(seen, Reason):
         return seen
@@ -68,10 +68,9 @@ def _seen(one: Compared, facts: Facts, margins: Margins, n_tests: int) -> Seen |
     assert facts.margin is not None
     differences, n_items = one.pairing.differences, one.found.n_items
     totals = cluster_totals(differences[:, None], one.pairing.paired_clusters)[:, 0]
-    if interval.method in ("t", "t_clustered"):
-        variance = standard_error_of(difference, interval, one.found.n_units) ** 2 * n_items
-    else:
-        variance = float(differences.var(ddof=1)) if n_items > 1 else 0.0
+    spread = clustered_ratio(differences, np.ones(n_items), one.pairing.paired_clusters)
+    error = Reason.NO_INTERVAL if isinstance(spread, Reason) else spread.standard_error
+    variance = 0.0 if isinstance(error, Reason) else error**2 * n_items
     margin = facts.margin
     if facts.kept is not None:
         margin = max(min(margin, margins.relative * facts.kept.signal), 1e-9)

@@ -28,7 +28,7 @@ from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
 from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
-from reporting.analysis.rules import margin_name, rule_changes
+from reporting.analysis.rules import margin_names, rule_changes
 from reporting.analysis.scored_arms import ScoredArm, ScoredArms, in_text_order, scored_arms, within_scales
 from reporting.analysis.scores import (
     Scored,
@@ -129,13 +129,17 @@ def _findings(
     others = [compare(view.run, view.arms, stops, {}) for view in rest]
     compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories), others)
     verdicts = verdict_rows(by_verdict.run, compared, settings)
+    by_blocks, by_workload = performance_rows(run["arms"], timings)
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
+        "arms": [
+            arm | ({"performance": found} if found else {}) for arm, found in zip(run["arms"], by_workload, strict=True)
+        ],
         "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
-        "performance": performance_rows([arm["name"] for arm in run["arms"]], timings),
+        "performance": by_blocks,
     }
     analysis = {
         "schema_version": SCHEMA_VERSION,
@@ -185,7 +189,7 @@ def _rule_fields(compared: Comparisons) -> Json:
     if not seen:
         return {"rules_fixed": None, "rule_changes": []}
     changes = rule_changes(
-        (one.row["benchmark"], [margin_name(one.row["metric"], one.proportion)], look.history) for one, look in seen
+        (one.row["benchmark"], margin_names(one.row["metric"], one.proportion), look.history) for one, look in seen
     )
     return {"rules_fixed": not changes, "rule_changes": changes}
 

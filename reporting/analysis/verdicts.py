@@ -22,7 +22,7 @@ from reporting.analysis.fields import Json, number
 from reporting.analysis.looks import claimed_before
 from reporting.analysis.needed import needed_fields
 from reporting.analysis.pooled import Pooled, pooled_claims
-from reporting.analysis.rules import margin_name
+from reporting.analysis.rules import margin_names
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
@@ -134,15 +134,22 @@ def _may_claim(one: Compared, by_usual: Judgement, by_look: Judgement) -> Judgem
         by_look: its verdict by the interval that allows for all looks.
     """
     seen, claims = one.look, by_usual.verdict is not Verdict.UNDECIDED
-    if seen is None or not claims:
+    if seen is None:
         return by_look
+    if not claims:
+        return by_look if seen.allowed_for else _without_new_loss(by_look)
     if not seen.allowed_for:
-        name = margin_name(one.row["metric"], one.proportion)
-        confirmed = claimed_before(seen, by_usual.verdict.value, name)
+        names = margin_names(one.row["metric"], one.proportion)
+        confirmed = claimed_before(seen, by_usual.verdict.value, names)
         return by_usual if confirmed else Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,))
     if by_look.verdict is Verdict.UNDECIDED and seen.number == 1:
         return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
     return by_look
+
+
+def _without_new_loss(judgement: Judgement) -> Judgement:
+    """Return the verdict of a look that is not paid for: it shows no loss either."""
+    return replace(judgement, grounds=tuple(one for one in judgement.grounds if one is not Ground.LOSS_SHOWN))
 
 
 def _known(value: float | Reason) -> float | None:

@@ -7,11 +7,14 @@ memory and speed.
 from __future__ import annotations
 
 from reporting.charts.performance import empty_chart
-from reporting.charts.points import panels
+from reporting.charts.points import ARM_LABEL_CHARS, panels
 from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
 from reporting.charts.style import AnyChart, colours, figure, source_lines
+from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, size_unit
+
+_KINDS_OF_MEMORY = ("weights_bytes", "kv_bytes", "compute_bytes")
 
 
 def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
@@ -38,7 +41,8 @@ def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
     memory = _size_cost(
         {name: _memory_bytes(row) for name, row in measured.items()}, words, "メモリ(重み+KV+計算)", "Memory in use"
     )
-    times = {name: float(row["batch_1"]["time_per_token_ms"]) for name, row in measured.items()}
+    known = {name: row["batch_1"]["time_per_token_ms"] for name, row in measured.items()}
+    times = {name: float(value) for name, value in known.items() if value is not None}
     time = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
     palette = colours(findings)
     drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words) for cost in (memory, time)]
@@ -46,11 +50,23 @@ def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
     if not shown:
         return None
     title = [words.say("メモリ・速度と性能", "Memory and speed against performance")]
+    n = max((row["batch_1"].get("time_per_token_ms_n") or 0 for row in measured.values()), default=0)
+    rounds = words.say(f"({n}回)", f" ({n} rounds)") if n else ""
     subtitle = source_lines(findings, words) + words.lines(
-        "短い一定の負荷で測定。時間は1系列だけを生成したときの値。",
-        "Measured with a short fixed workload. The time is that of one sequence decoded alone.",
+        f"短い一定の負荷で測定{rounds}。時間は1系列だけを生成したときの値。",
+        f"Measured with a short fixed workload{rounds}. The time is that of one sequence decoded alone.",
     )
-    return figure(shown, title, [*subtitle, *_bars(words), *pareto_lines(words)])
+    return figure(shown, title, [*subtitle, *_not_timed(known, words), *_bars(words), *pareto_lines(words)])
+
+
+def _not_timed(times: dict[str, float | None], words: Words) -> list[str]:
+    """Return a line that says which arms have no time because the machine was busy; nothing if all have one."""
+    names = ", ".join(one_line(name, ARM_LABEL_CHARS) for name, value in times.items() if value is None)
+    if not names:
+        return []
+    return words.lines(
+        f"時間は未計測(マシンが他の処理中): {names}", f"Time not measured, because the machine was busy: {names}"
+    )
 
 
 def _bars(words: Words) -> list[str]:
@@ -67,13 +83,6 @@ def _size_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> 
 
 
 def _memory_bytes(row: Json) -> int | None:
-    """Return the bytes of weights, KV cache and buffers that llama.cpp reported.
-
-    If it did not report them all, return the resident memory of the process.
-    """
-    parts = [row.get(name) for name in ("weights_bytes", "kv_bytes", "compute_bytes")]
-    known: list[int] = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        resident: int | None = row.get("process_rss_bytes")
-        return resident
-    return sum(known)
+    """Return the bytes of weights, KV cache and buffers, on the host and on devices; None if llama.cpp named none."""
+    places = row.get("memory") or ()
+    return sum(place[name] for place in places for name in _KINDS_OF_MEMORY) or None

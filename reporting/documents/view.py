@@ -23,6 +23,7 @@ from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, verdicts_table
@@ -228,12 +229,12 @@ def make_view(findings: Findings, words: Words, charts_dir: Path) -> View:
         budgets=budgets_table(findings, words),
         benchmarks_used=results.benchmarks_table(findings, words),
         benchmarks=tuple(_benchmark_tables(findings, words, benchmark) for benchmark in findings.benchmarks),
-        performance=results.performance_table(findings, words),
+        performance=performance_table(findings, words),
         unscored=results.unscored_table(findings, words),
         settings=results.settings_table(findings, words),
         versions=results.versions_table(findings, words),
         differences=tuple(difference_sentences(findings, words)),
-        advice=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.comparisons)),
+        advice=tuple(advice(words, one) for one in worse_arms(findings.comparison, findings.analysis)),
         n_intervals=n_intervals,
         n_excluding_zero=n_excluding_zero,
         figures=tuple(

@@ -14,9 +14,10 @@ def pooled_title(analysis: Mapping[str, Any]) -> str:
     if not claims:
         return ""
     needed = " The verdicts above need it." if claims[0]["decides"] else ""
+    margin = f"{100 * claims[0]['margin']:g} pp"
     return (
-        f"On average over {', '.join(tiers['pooled'])} (no worse: a mean loss below {claims[0]['margin']:g}). It says"
-        f" nothing about a single benchmark.{needed}"
+        f"On average over {', '.join(tiers['pooled'])} (no worse: a mean loss below {margin}). It says nothing about a"
+        f" single benchmark.{needed}"
     )
 
 
@@ -33,8 +34,8 @@ def pooled_rows(analysis: Mapping[str, Any], words: Mapping[str, str]) -> list[t
 def _value(row: Mapping[str, Any]) -> str:
     if row["difference"] is None:
         return f"no claim ({row['difference_reason'].replace('_', ' ')})"
-    low, high = row["ci95"]
-    text = f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    difference, low, high = (100 * value for value in (row["difference"], *row["ci95"]))
+    text = f"{difference:+.1f} pp [{low:+.1f}, {high:+.1f}]"
     named = [OPEN[ground] for ground in row["verdict_grounds"] if row["verdict"] == "undecided" and ground in NAMED]
     return "; ".join([text, *named])
 

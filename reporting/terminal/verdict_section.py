@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reporting.analysis.rules import SCORE, TIER
+from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
-from reporting.terminal.layout import WIDTH, clean, columns, short_name, wrapped
+from reporting.terminal.layout import clean, columns, short_name, wrapped
 from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
 
 VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
@@ -17,21 +17,18 @@ VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
 def verdict_section(analysis: Mapping[str, Any]) -> str:
     """Return the section with the verdicts of all arms."""
     margins = analysis["margins"]
-    accuracy, ln_ppl = margins["accuracy"], margins["ln_ppl"]
     scores = sorted({row["metric"] for row in analysis["comparisons"]} & set(GOLD_COLUMNS))
     more = "".join(f" and {margins[name]:g} in {name}" for name in scores)
-    title = f"Verdicts (no worse: a loss below {accuracy:g} in accuracy and {ln_ppl:g} in ln PPL{more}"
-    title += ", with 95% confidence)"
-    lines = [wrapped(title)]
+    title = f"Verdicts (no worse: a loss below {100 * margins['accuracy']:g} pp in accuracy"
+    title += f" and {margins['ln_ppl']:g} in ln PPL{more}, with 95% confidence"
     if margins.get("relative"):
-        lines.append(
-            wrapped(f"  and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing")
-        )
+        title += f", and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing"
+    lines = [wrapped(f"{title})")]
     lines += _rule_lines(analysis)
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[short_name(row["arm"]), VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
-    lines += columns(table, left=(0, 1, 2), last_width=WIDTH)
+    lines += columns(table, left=(0, 1), folded=True)
     lines += [_selection_line(row) for row in analysis["selections"]]
     lines += _pooled_lines(analysis)
     lines += _early_total(analysis)
@@ -53,7 +50,7 @@ def _pooled_lines(analysis: Mapping[str, Any]) -> list[str]:
     smallest = [smallest_on_average(row) for row in analysis["selections"]]
     return [
         wrapped(pooled_title(analysis)),
-        *columns(rows, left=(0, 1, 2), last_width=WIDTH),
+        *columns(rows, left=(0, 1), folded=True),
         *(wrapped(clean(text)) for text in smallest if text),
     ]
 
@@ -98,11 +95,14 @@ def _rule_lines(analysis: Mapping[str, Any]) -> list[str]:
 
 
 def _changed(one: Mapping[str, Any]) -> str:
-    name = {SCORE: "score of the verdict", TIER: "tier"}.get(one["rule"], f"margin {one['rule']}")
+    when = f"{one['time'][:16]} UTC; {', '.join(one['benchmarks'])}"
+    if one["rule"] == BENCHMARKS:
+        return f"evaluated before, and left out of this run: {one['before']} ({when})"
+    names = {SCORE: "score of the verdict", TIER: "tier", POOL: "mean over benchmarks"}
+    name = names.get(one["rule"], f"margin {one['rule']}")
     own = "the benchmark's own" if one["rule"] == SCORE else None
     before, now = (own if one[side] is None else one[side] for side in ("before", "now"))
     looks = f"{one['n_looks_before']} look{'' if one['n_looks_before'] == 1 else 's'}"
-    when = f"{one['time'][:16]} UTC; {', '.join(one['benchmarks'])}"
     return f"{name} changed from {before} to {now} after {looks} ({when})"
 
 

@@ -37,7 +37,7 @@ from stats.guards import kept_interval, kept_values, level_of
 from stats.intervals import Floats, Interval, wilson
 from stats.needed import items_without_loss
 from stats.paired import Pairing, difference_interval, pair_items
-from stats.pooled import Stratum, pooled_interval
+from stats.pooled import Stratum, pooled_difference, pooled_interval
 from stats.power import POWER
 from stats.reasons import Reason
 from stats.reduce import per_item, with_value
@@ -113,7 +113,7 @@ def no_worse(parts: Sequence[Recorded], drawn: Sequence[tuple[Floats, Floats]], 
     margin = MARGINS.pooled if len(parts) > 1 else getattr(MARGINS, parts[0].score)
     found = (difference_interval(arm - reference, proportion=True) for arm, reference in drawn)
     alone = [one for one in found if isinstance(one, Interval)]  # all of them: a proportion has an interval
-    interval = _mean([(arm - reference).mean() for arm, reference in drawn], alone, drawn)
+    interval = alone[0] if len(parts) == 1 else pooled_difference(_strata(drawn)).interval
     none, share = Reason.NO_P_VALUE, MARGINS.relative
     evidence = Evidence(none, interval, margin, none, none, none)
     if guards:
@@ -128,11 +128,12 @@ def no_worse(parts: Sequence[Recorded], drawn: Sequence[tuple[Floats, Floats]], 
 
 def _mean(means: Sequence[float], intervals: Sequence[Interval], drawn: Sequence[tuple[Floats, Floats]]) -> Interval:
     """Return the interval of the mean over benchmarks, none of which share sources."""
-    if len(intervals) == 1:
-        return intervals[0]
+    return intervals[0] if len(intervals) == 1 else pooled_interval(means, intervals, _strata(drawn))
+
+
+def _strata(drawn: Sequence[tuple[Floats, Floats]]) -> list[Stratum]:
     sources = np.arange(len(drawn) * drawn[0][0].size).reshape(len(drawn), -1)
-    strata = [Stratum(1 / len(drawn), arm - ref, own) for (arm, ref), own in zip(drawn, sources, strict=True)]
-    return pooled_interval(means, intervals, strata)
+    return [Stratum(1 / len(drawn), arm - ref, own) for (arm, ref), own in zip(drawn, sources, strict=True)]
 
 
 def needed(parts: Sequence[Recorded], simulations: int, *, guards: bool, least: int = 0) -> int | None:

@@ -52,6 +52,23 @@ def test_a_pipeline_id_cannot_leave_the_storage(pipeline_id: str) -> None:
     assert "--pipeline-id" in faults_of({"pipeline_id": pipeline_id})
 
 
+def test_a_wrong_item_of_a_list_is_one_fault() -> None:
+    with pytest.raises(BadInput) as raised:
+        load(None, {"models": [{"name": "\u202eabc", "path": "x"}]})
+    assert [fault.allowed for fault in raised.value.faults] == [
+        "a name of letters, digits and _ . + ~ - (not '\\u202e')"
+    ]
+    with pytest.raises(BadInput, match="allowed: a list with at least 1 item\\."):
+        load(None, {"models": []})
+
+
+@pytest.mark.parametrize("number", ["010", "0x10", "1:30", "0b11", "1:30.5"])
+def test_a_number_that_yaml_reads_in_another_base_is_refused(tmp_path: Path, number: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"seed: 0\nruns: {number}\n")
+    with pytest.raises(BadInput, match=f"line 2.*Write '{number}' in decimal digits"):
+        load(tmp_path / "c.yaml", MODEL)
+
+
 def test_a_missing_model_is_reported_with_its_flag() -> None:
     with pytest.raises(BadInput, match="--model: got None"):
         load(None, {})

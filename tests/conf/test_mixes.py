@@ -99,7 +99,7 @@ def test_a_text_that_is_in_neither_place_is_reported(tmp_path: Path) -> None:
         ("texts: [{dataset: org/name, rows: 0}]", "greater than or equal to 1"),
         ("texts: [{dataset: name}]", "pattern"),
         ("texts: [{path: a.txt}]\nshuffle_seed: 1", "'chunk_shuffle_seed'"),
-        ("texts: [{path: a.txt}]\nparse_special: perhaps", "boolean"),
+        ("texts: [{path: a.txt}]\nparse_special: perhaps", "true or false"),
         ("texts: [{path: a.txt}]\nsize: 0", "greater than 0"),
         ("texts: [{path: a.txt}]\nsize: .inf", "finite"),
         ("texts: [", "valid YAML"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,9 +149,14 @@ def test_a_larger_limit_extends_a_smaller_one_and_chunks_stay_in_order(tiny: Mod
     assert (len(first.tokens), first.tokens[0], first.first_scored) == (512, tiny.bos, 257)
 
 
-def test_the_real_data_sets_load_completely(data_dir: Path, tiny: Model) -> None:
-    gsm8k = load("gsm8k", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
-    arc = load("arc_challenge", data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
+@pytest.fixture(scope="module")
+def loaded(data_dir: Path, tiny: Model) -> Callable[[str], BenchmarkData]:
+    """A function that loads a real data set once for all tests of this file."""
+    return functools.cache(lambda name: load(name, data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny))
+
+
+def test_the_real_data_sets_load_completely(loaded: Callable[[str], BenchmarkData]) -> None:
+    gsm8k, arc = loaded("gsm8k"), loaded("arc_challenge")
     assert (len(gsm8k.items), len(arc.items)) == (879, 781)
     assert [file["name"] for file in gsm8k.source["files"]] == ["gsm8k/test.jsonl", "gsm8k/train_first200.jsonl"]
     item = arc.items[0]
@@ -160,10 +167,9 @@ def test_the_real_data_sets_load_completely(data_dir: Path, tiny: Model) -> None
     assert 0 <= item.target < len(item.task.choices)
 
 
-def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_files(data_dir: Path, tiny: Model) -> None:
-    def loaded(name: str) -> BenchmarkData:
-        return load(name, data_dir=data_dir, sampling=SAMPLING, vocabulary=tiny)
-
+def test_the_other_real_data_sets_load_completely_with_the_prompts_of_their_files(
+    loaded: Callable[[str], BenchmarkData],
+) -> None:
     chat, math, letter, mgsm = (loaded(name) for name in ("gsm8k_chat", "math", "arc_challenge_letter", "mgsm_ja"))
     assert [len(data.items) for data in (chat, math, letter, mgsm)] == [879, 333, 781, 165]
     assert [data.shots for data in (chat, math, letter, mgsm)] == [0, 4, 25, 0]

@@ -212,6 +212,11 @@ def test_a_target_that_cannot_be_met_is_refused(refused: Refused, words: tuple[s
     assert refused(*words).count(told) == 1
 
 
+@pytest.mark.parametrize("pipeline_id", ["mlflow.db", "mlflow.db-wal", "MLflow.db", "mlartifacts"])
+def test_a_pipeline_id_that_is_the_name_of_the_mlflow_store(refused: Refused, pipeline_id: str) -> None:
+    assert "no file of the MLflow store" in refused("--pipeline-id", pipeline_id)
+
+
 @pytest.mark.parametrize("pipeline_id", ["../escape", "a/b", ".."])
 def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_id: str) -> None:
     assert "--pipeline-id" in refused("--pipeline-id", pipeline_id)
@@ -256,18 +261,27 @@ def test_an_arm_that_llama_cpp_does_not_load_is_refused(refused: Refused, tiny_m
     assert "tensor 'blk.0.attn_q.weight' not found" in refused("--arm", f"broken={broken}")
 
 
-def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", ["evaluate", pytest.param("pipeline", marks=pytest.mark.slow)])
+def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(
+    job: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    # Both jobs run the same orchestrator; only `pipeline` also draws charts and writes documents.
     broken, storage = tmp_path / "broken-F16.gguf", tmp_path / "runs"
     write_tiny_model(broken)
     storage.mkdir()
-    less = ("--quantizations", "f16", "--imatrix", "none", "--benchmarks", "demo_qa", "--lang", "en")
-    options = small_pipeline(tiny_model, storage, "partly", *less, "--arm", f"broken={broken}")
-    assert run("pipeline", *options, "--dry-run").code == 0
+    if job == "pipeline":
+        less = ("--quantizations", "f16", "--imatrix", "none", "--benchmarks", "demo_qa", "--lang", "en")
+        options = small_pipeline(tiny_model, storage, "partly", *less, "--arm", f"broken={broken}")
+    else:
+        work = ("--benchmarks", "demo_qa", "--runs", "2", "--limit", "4", "--max-tokens", "8", "--threads", "1")
+        options = ("--models", f"f16={tiny_model}", f"broken={broken}", "--output", str(storage / "partly"), *work)
+    main = pipeline.main if job == "pipeline" else evaluate.main
+    assert main([*options, "--dry-run"]) == 0
     # After the check has passed, damage the file without changing its size and time.
     before = broken.stat()
     broken.write_bytes(without_a_tensor(broken.read_bytes()))
     os.utime(broken, ns=(before.st_atime_ns, before.st_mtime_ns))
-    ended = run("pipeline", *options)
+    ended = run(job, *options)
     assert ended.code == 1, ended.out + ended.err
     results = tmp_path / "runs/partly/evaluation_results/quantization_comparison.json"
     comparison = json.loads(results.read_text(encoding="utf-8"))
@@ -279,17 +293,31 @@ def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(ti
     assert "FAILED" in ended.out
 
 
-@pytest.mark.parametrize("job", ["pipeline", "quantize", "evaluate", "collect_imatrix", "visualize", "document"])
-def test_a_word_whose_bytes_are_not_utf8_is_refused_by_every_job(job: str) -> None:
+EVERY_JOB = """
+import runpy, sys
+for job in ("pipeline", "quantize", "evaluate", "collect_imatrix", "visualize", "document"):
+    try:
+        runpy.run_module(f"jobs.{job}", run_name="__main__")
+    except SystemExit as ended:
+        print(job, ended.code)
+    print("END", file=sys.stderr, flush=True)
+"""
+
+
+def test_a_word_whose_bytes_are_not_utf8_is_refused_by_every_job() -> None:
+    # All jobs run as programs, but in one process, because loading their libraries takes longer than the test.
     ended = subprocess.run(
-        [sys.executable, "-m", f"jobs.{job}", b"--output", b"/tmp/\x93\x8c.gguf"],
+        [sys.executable, "-c", EVERY_JOB, b"--output", b"/tmp/\x93\x8c.gguf"],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    assert ended.returncode == 2
-    assert "text in UTF-8" in ended.stderr and "Traceback" not in ended.stderr
+    codes = dict(line.split() for line in ended.stdout.splitlines())
+    assert codes == dict.fromkeys(("pipeline", "quantize", "evaluate", "collect_imatrix", "visualize", "document"), "2")
+    *said, rest = ended.stderr.split("END\n")
+    assert len(said) == len(codes) and not rest
+    assert all("text in UTF-8" in text and "Traceback" not in text for text in said)
 
 
 def test_models_whose_names_differ_only_in_case_are_refused(refused: Refused, tiny_model: Path) -> None:

@@ -51,7 +51,7 @@ def test_blocks_after_the_verdict_are_run_only_without_early_stop(tiny_model: Pa
     command = (*arms, "--output", str(output), "--config", str(config), *asked)
     ended = run("evaluate", *command, "--early-stop")
     assert ended.code == 0, ended.out + ended.err
-    assert "ended early: same no worse after 29 of 60 items" in ended.out
+    assert "ended early: same no worse after 29 of 60 items" in " ".join(ended.out.split())
     analysis = json.loads((output / "evaluation_results/statistical_analysis.json").read_text())
     (row,) = analysis["comparisons"]
     assert (row["verdict"], row["ci_method"], row["n_items"]) == ("no_worse", "betting", 29)
@@ -64,7 +64,7 @@ def test_blocks_after_the_verdict_are_run_only_without_early_stop(tiny_model: Pa
     assert records(output) == first
 
     full = run("evaluate", *command)
-    assert full.code == 0 and "was started with --early-stop before" in full.out
+    assert full.code == 0 and "was started with --early-stop before" in " ".join(full.out.split())
     after = records(output)
     assert len(after) == 2 * N_ITEMS / 4
     assert {name: after[name] for name in first} == first

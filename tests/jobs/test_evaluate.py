@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conf.faults import BadInput
+from jobs import collect_imatrix, quantize
 from jobs.evaluate import arm_name, find_arms
 from tests.jobs.running import run
 
@@ -38,11 +39,11 @@ def test_two_files_for_one_arm_name_are_refused(tmp_path: Path) -> None:
 
 def test_each_phase_job_continues_from_the_one_before(tiny_model: Path, tmp_path: Path) -> None:
     imatrix, quantized, output = tmp_path / "x.gguf", tmp_path / "quantized", tmp_path / "results"
-    made = run("collect_imatrix", "--model", str(tiny_model), "--output", str(imatrix), "--dataset-size", "1024")
-    assert made.code == 0, made.err
-    options = ("--imatrix", str(imatrix), "--formats", "f16,q4_k_m", "--output", str(quantized))
-    made = run("quantize", "--model", f"tiny={tiny_model}", *options)
-    assert made.code == 0, made.err
+    # The first two jobs run in this process, because loading their libraries takes longer than their work.
+    words = ["--model", str(tiny_model), "--output", str(imatrix), "--dataset-size", "1024"]
+    assert collect_imatrix.main(words) == 0
+    words = ["--imatrix", str(imatrix), "--formats", "f16,q4_k_m", "--output", str(quantized)]
+    assert quantize.main(["--model", f"tiny={tiny_model}", *words]) == 0
     own = tmp_path / "Size.py"
     own.write_text(
         "import os\n\ndef evaluate_custom_benchmark(path, config):\n    return os.path.getsize(path) / 1e9\n"

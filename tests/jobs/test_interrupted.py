@@ -56,14 +56,14 @@ def failing_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]
 
 def test_a_local_ray_that_does_not_start_is_tried_once_more(failing_starts: list[Exception]) -> None:
     failing_starts.append(Exception("The current node timed out during startup."))
-    connect(LOCAL, 1)
+    connect(LOCAL, 1, "p")
     assert failing_starts == []
 
 
 def test_a_local_ray_that_never_starts_is_told_in_one_message(failing_starts: list[Exception]) -> None:
     failing_starts.extend([Exception("The current node timed\n out during startup.")] * 3)
     with pytest.raises(RayNotStarted, match=r"two attempts \(Exception: The current node timed out during startup\.\)"):
-        connect(LOCAL, 1)
+        connect(LOCAL, 1, "p")
     assert len(failing_starts) == 1
 
 
@@ -88,7 +88,7 @@ class DiesAtFirst:
 
 @pytest.mark.slow
 def test_a_worker_that_dies_while_it_draws_is_tried_again(tmp_path: Path) -> None:
-    connect(LOCAL, 1)
+    connect(LOCAL, 1, "p")
     try:
         plan = make_small_plan(tmp_path)
         job = Job(make_config(), plan, str(tmp_path / "p"), "token", Placement(1, 0, 1, 1.0, {}), frozenset(), {}, True)

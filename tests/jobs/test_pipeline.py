@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jobs import pipeline, quantize
 from reporting.result_line import MAX_BYTES
 from reporting.validate import validate
 from tests.jobs.conftest import Done
@@ -114,7 +115,10 @@ def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: 
 
 
 def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
-    assert "Where to look:" in done.ended.out
+    """The verdict comes last, right above the paths, because a terminal shows the last lines of a job."""
+    out = done.ended.out
+    assert out.index("demo_qa: accuracy") < out.index("── Verdict") < out.index("Where to look:")
+    assert out[out.index("── Verdict") :].count("\n") < 40
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
 
@@ -167,33 +171,32 @@ def test_more_runs_add_a_seed_group_and_keep_existing_records(done: Done, storag
     assert {name.rpartition(".g")[2] for name in set(after) - set(before)} == {"1.jsonl"}
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(tiny_model: Path, tmp_path: Path) -> None:
-    ended = run("pipeline", *small_pipeline(tiny_model, tmp_path / "none", "x", "--dry-run"))
-    assert ended.code == 0, ended.err
-    assert "q4_k_m" in ended.out
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.main(small_pipeline(tiny_model, tmp_path / "none", "x", "--dry-run")) == 0
+    assert "q4_k_m" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
 
 
-def test_a_dry_run_predicts_the_sizes_of_recipes_within_one_percent(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_dry_run_predicts_the_sizes_of_recipes_within_one_percent(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("recipes: {custom_q4: {method: q4_0, bits: 4, tensors: {attn_v: q8_0}}}\n")
     names = ("q4_k_l", "q4_k_m-fp16", "custom_q4")
     words = small_pipeline(
         tiny_model, tmp_path / "none", "x", "--dry-run", "--quantizations", ",".join(names), "--config", str(config)
     )
-    ended = run("pipeline", *words)
-    assert ended.code == 0, ended.err
-    arms = ended.out.split("Benchmarks")[0]
+    assert pipeline.main(words) == 0
+    said = capsys.readouterr().out
+    arms = said.split("Benchmarks")[0]
     assert arms.count("not compared") == len(names)  # none of them is a reference
     assert "  reference" not in arms
-    rows = [line.split() for line in ended.out.splitlines()]
+    rows = [line.split() for line in said.splitlines()]
     predicted = {row[0]: float(row[1].replace(",", "")) for row in rows if row and row[0] in names}
-    made = run(
-        "quantize",
-        *("--model", f"tiny={tiny_model}", "--formats", ",".join(names)),
-        *("--config", str(config), "--output", str(tmp_path / "out")),
-    )
-    assert made.code == 0, made.err
+    model = ("--model", f"tiny={tiny_model}", "--formats", ",".join(names))
+    assert quantize.main([*model, "--config", str(config), "--output", str(tmp_path / "out")]) == 0
     for name, label in zip(names, ("Q4_K_L", "Q4_K_M-fp16", "CUSTOM_Q4"), strict=True):
         size = (tmp_path / "out" / f"tiny-{label}.gguf").stat().st_size / 2**20
         # Only one decimal place is printed, which is about one percent for a model this small.

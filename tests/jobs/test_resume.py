@@ -109,7 +109,8 @@ def test_a_killed_worker_is_replaced_and_its_block_is_done_again(models: Path, u
         workers = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
-            if any("EvaluationWorker" in part for part in child.cmdline())
+            # Ray shows what a worker is doing as the name of its process.
+            if any(part.startswith("ray::") and " on demo_" in part for part in child.cmdline())
         ]
         workers[0].kill()
 

@@ -112,9 +112,10 @@ def done_manifest() -> dict[str, Any]:
 
 
 def done_performance() -> dict[str, Any]:
-    rates = {"prompt_tokens_per_second": 1.0, "decode_tokens_per_second": 1.0, "time_per_token_ms": 1.0}
-    batches = {"batch_1": {"sequences": 1, **rates}, "batched": {"sequences": 2, **rates}}
-    return {"load_s": 0.1, **batches, "file_bytes": 1, "process_rss_bytes": 1, "devices": ["CPU"]}
+    rounds = {"prompt_tokens": 1, "answer_tokens": 1, "prompt_s": [1.0], "decode_s": [1.0]}
+    batches = {"batch_1": {"sequences": 1, **rounds}, "batched": {"sequences": 2, **rounds}}
+    facts = {"file_bytes": 1, "threads": 1, "n_ctx": 256, "memory": [], "machine": None, "worker_pid": 1}
+    return {"load_s": 0.1, **batches, **facts}
 
 
 def done_marks(root: Path) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.orchestrator.done import find_done, remove_leftovers
+from actors.orchestrator.done import describe_done, find_done, remove_leftovers
 from actors.store import ImatrixFiles, RunDirectory
 from tests.orchestrator.small_plan import make_small_plan
 
@@ -31,3 +31,18 @@ def test_temporary_folders_of_a_killed_job_are_removed(tmp_path: Path) -> None:
     (unfinished / "mlflow.db").write_bytes(b"half")
     remove_leftovers(run)
     assert list(run.root.iterdir()) == []
+
+
+def test_what_is_reused_is_counted_by_kind(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    (matrix,) = plan.imatrices
+    assert describe_done(plan, frozenset(), 0) == ""
+    done = {plan.blocks[0].unit, plan.blocks[1].unit, plan.arms[0].unit or ""}
+    n_blocks = len(plan.blocks)
+    assert describe_done(plan, frozenset({*done, matrix.unit, *matrix.group_units}), 0) == (
+        f"Reused: 1 importance matrix, 1 GGUF, 2 of {n_blocks} blocks of answers"
+    )
+    assert describe_done(plan, frozenset({*done, matrix.group_units[0]}), 2) == (
+        f"Reused: 1 part of an unfinished importance matrix, 1 GGUF, 2 of {n_blocks} blocks of answers"
+        " (2 of these from other pipelines of this storage)"
+    )

@@ -332,6 +332,11 @@ def test_a_plan_with_more_work_than_anybody_can_wait_for_is_refused_with_its_cos
         make_small_plan(tmp_path, runs=2**31 - 1)  # told before a list of the seeds is made
 
 
+def test_a_plan_without_any_arm_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--quantizations: got ''; allowed: at least one quantization, or an --arm"):
+        plan_with(tmp_path)
+
+
 def test_names_of_arms_that_file_systems_cannot_hold_are_refused(tmp_path: Path) -> None:
     long = tuple(dataclasses.replace(MODEL, name=letter * 118) for letter in "ab")
     benchmarks = {model.name: make_inputs().benchmarks["tiny"] for model in long}
@@ -339,3 +344,24 @@ def test_names_of_arms_that_file_systems_cannot_hold_are_refused(tmp_path: Path)
     inputs = make_inputs(models=long, benchmarks=benchmarks, predicted_bytes=sizes)
     with pytest.raises(BadInput, match="at most 120 bytes"):
         make_small_plan(tmp_path, inputs=inputs)
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({"quantizations": ["q4_k_m"]}, "Add a reference to --quantizations (f32, bf16, f16), or name one with"),
+        ({"quantizations": ["f16"]}, "Add a type to --quantizations, or a file with --arm"),
+        ({"quantizations": ["f16"], "noise_floor": True}, "Add a type to --quantizations"),
+        ({"quantizations": ["f16", "q4_k_m"]}, None),
+        ({"quantizations": ["q8_0", "q4_k_m"], "reference": "q8_0"}, None),
+    ],
+)
+def test_a_plan_that_compares_nothing_says_so_first(
+    tmp_path: Path, values: dict[str, object], advice: str | None
+) -> None:
+    notices = make_small_plan(tmp_path, **values).notices
+    if advice is None:
+        assert not any("NOTHING IS COMPARED" in notice for notice in notices)
+    else:
+        assert notices[0].startswith("NOTHING IS COMPARED for tiny: there will be scores, but no difference")
+        assert advice in notices[0]

@@ -37,7 +37,7 @@ def test_the_chance_is_that_of_the_issue_and_the_limit_reaches_80_percent(tmp_pa
     # 2%: q/9·(2/N + 1/500) = (.01/2.8016)² has the solution N = 535.7.
     assert found.limit[0] == 536
     lines = describe_pooled_precision(found)
-    assert lines[0].startswith("On average over gsm8k, math, arc_challenge: smallest drop 0.8 pp")
+    assert lines[0].startswith("On average over gsm8k, math, arc_challenge: 0.8 pp is the smallest mean loss")
     assert "within 1.0 pp: an arm that loses nothing reaches it with a chance of 94%" in lines[1]
     assert "takes 536 items of each, or all that it has" in lines[2]
 

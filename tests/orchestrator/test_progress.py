@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.orchestrator.progress import TokenRate, cells_done, cost_shares, current_phase, seconds_left
+from actors.orchestrator.progress import (
+    TokenRate,
+    cells_done,
+    cost_shares,
+    current_phase,
+    describe_work,
+    seconds_left,
+)
 from actors.orchestrator.schedule import Schedule, units_of
 from tests.orchestrator.small_plan import make_small_plan
 
@@ -75,3 +82,17 @@ def test_the_time_left_is_estimated_from_the_pace_so_far() -> None:
 
 def test_there_is_no_estimate_before_anything_is_done() -> None:
     assert seconds_left(10.0, 0.0, 75.0) is None
+
+
+def test_what_a_worker_does_is_named_by_arm_and_benchmark(tmp_path: Path) -> None:
+    units = units_of(make_small_plan(tmp_path))
+    said = {describe_work([unit]) for unit in units}
+    assert {
+        "collecting the importance matrix",
+        "quantizing q4_k_m",
+        "self-check of q8_0",
+        "speed of f16",
+        "q8_0 on asked",
+    } <= said
+    together = [next(unit for unit in units if (unit.arm, unit.benchmark) == (arm, "asked")) for arm in ("q8_0", "f16")]
+    assert describe_work(together) == "q8_0, f16 on asked"

@@ -50,6 +50,19 @@ def _titled(root: Path, name: str) -> Plan:
     return make_small_plan(root, inputs=make_inputs(benchmarks={"tiny": (benchmark,)}))
 
 
+def test_a_function_has_as_many_items_as_it_scored(tmp_path: Path) -> None:
+    benchmark = modified(deterministic(1), kind="function", title={"en": "Check", "ja": "検査"})
+    plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (benchmark,)}))
+    for block in plan.blocks:
+        path = Path(block.records_path)
+        path.parent.mkdir(parents=True)
+        write_jsonl(path, [Record(f"question {n}", 0, "hash", None, "correct", score=1.0) for n in range(3)])
+    run = RunDirectory(tmp_path / "p")
+    write_results(plan, run, make_config(), DESCRIPTION, (), ())
+    (described,) = read_json(run.comparison)["benchmarks"]
+    assert (described["n_items"], described["n_items_total"]) == (3, 3)
+
+
 def test_a_records_file_that_cannot_be_read_fails_its_findings_and_no_others(tmp_path: Path) -> None:
     benchmark = modified(deterministic(4), title={"en": "Chosen", "ja": "選択"})
     plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (benchmark,)}))

@@ -9,8 +9,10 @@ from typing import Any
 import polars as pl
 
 from conf.files import write_json
+from reporting.analysis.performance import performance_rows
 from reporting.analysis.results import build_results
-from tests.reporting.sample_run import sample_run
+from reporting.frames import TIMING_SCHEMA
+from tests.reporting.sample_run import quiet_machine, sample_run
 
 HOSTILE = (
     "<script>alert(1)</script><img src='file:///etc/passwd'> [click](http://evil.example) ![](file:///etc/passwd)\n"
@@ -103,13 +105,17 @@ def many_arms(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
 
 
 def with_performance(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
-    """Add the measurements of speed and memory. For the first arm only the memory of the process is known."""
+    """Add the measurements of speed and memory. The machine was busy when the first arm was timed."""
     for place, arm in enumerate(comparison["arms"]):
-        rates = {"sequences": 1, "prompt_tokens_per_second": 100.0, "decode_tokens_per_second": 50.0}
-        rates |= {"time_per_token_ms": 20.0 - 3 * place}
-        memory = {"weights_bytes": arm["size_bytes"] if place else None, "kv_bytes": 2**24, "compute_bytes": 2**25}
-        arm["performance"] = {"load_s": 0.1, "batch_1": rates, "batched": rates, "file_bytes": 1, "devices": ["CPU"]}
-        arm["performance"] |= memory | {"process_rss_bytes": 400 * 2**20}
+        raw = {"load_s": 0.1, "worker_pid": 4, "file_bytes": 1, "threads": 2, "n_ctx": 512}
+        rounds = {"sequences": 1, "prompt_tokens": 256, "answer_tokens": 16}
+        rounds |= {"prompt_s": [2.56, 2.6], "decode_s": [0.016 * (20 - 3 * place), 0.0161 * (20 - 3 * place)]}
+        sizes = {"weights_bytes": arm["size_bytes"], "kv_bytes": 2**24, "compute_bytes": 2**25}
+        raw |= {"batch_1": rounds, "batched": rounds, "memory": [{"place": "CPU", "on_host": True, **sizes}]}
+        machine = quiet_machine(1000.0 * place, 6.0)
+        raw["machine"] = machine if place else machine | {"all_cpu_s": 12.0}
+        _, by_workload = performance_rows([arm | {"performance": raw}], pl.DataFrame(schema=TIMING_SCHEMA))
+        arm["performance"] = by_workload[0]
 
 
 def with_grid_without_contrasts(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Advice on measurably worse arms, and no advice on other arms."""
+"""Advice on arms that lose, and no advice on other arms."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ COMPARISON = {
     "arms": [{"name": "f16", "method": "f16"}, {"name": "q4", "method": "q4_k_m"}, {"name": "theirs", "method": None}],
     "benchmarks": [{"name": "asked", "higher_is_better": True}, {"name": "ppl", "higher_is_better": False}],
 }
+
+
+def judged(verdict: str, **names: Any) -> dict[str, Any]:
+    """Return an analysis with the verdict of the arm q4."""
+    row = {"arm": "q4", "reference": "f16", "verdict": verdict, "worse_on": [], "undecided_on": [], "loss_shown_on": []}
+    return {"comparisons": [], "verdicts": [row | names], "tiers": {"pooled": {"asked": 1, "chosen": 1}}}
 
 
 def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str, Any]:
@@ -30,36 +36,63 @@ def against(arm: str, benchmark: str, interval: list[float] | None) -> dict[str,
         ("ppl", None, False),
     ],
 )
-def test_an_arm_is_worse_if_its_whole_interval_is_on_the_worse_side(
+def test_without_verdicts_an_arm_loses_if_its_whole_interval_is_on_the_worse_side(
     benchmark: str, interval: list[float] | None, worse: bool
 ) -> None:
-    expected = [Worse("q4", "f16", (benchmark,), made_here=True)] if worse else []
-    assert worse_arms(COMPARISON, [against("q4", benchmark, interval)]) == expected
+    expected = [Worse(("q4",), "f16", (benchmark,), made_here=True)] if worse else []
+    assert worse_arms(COMPARISON, {"comparisons": [against("q4", benchmark, interval)]}) == expected
 
 
 def test_one_sentence_per_arm_names_all_its_benchmarks_and_the_flag() -> None:
     rows = [against("q4", "ppl", [0.1, 0.2]), against("q4", "asked", [-0.2, -0.1])]
-    (worse,) = worse_arms(COMPARISON, rows)
+    (worse,) = worse_arms(COMPARISON, {"comparisons": rows})
     text = advice(Words("en"), worse)
-    assert text.startswith("q4 loses against f16 on ppl, asked, and whether it loses more than the margin is open:")
+    assert text.startswith("q4 loses against f16 on ppl, asked, and whether the loss exceeds the margin is open:")
     assert "--protection-level" in text
     assert "--protection-level" in advice(Words("ja"), worse)
 
 
-def test_advice_follows_the_verdict() -> None:
-    """A loss within the margin needs no advice, and only a loss beyond it is called one."""
-    inside = against("q4", "ppl", [0.001, 0.002]) | {"verdict": "no_worse"}
-    open_loss = against("q4", "ppl", [0.001, 0.2]) | {"verdict": "undecided"}
-    beyond = against("q4", "asked", [-0.2, -0.1]) | {"verdict": "worse"}
-    assert worse_arms(COMPARISON, [inside]) == []
-    assert worse_arms(COMPARISON, [open_loss]) == [Worse("q4", "f16", ("ppl",), made_here=True)]
-    (found,) = worse_arms(COMPARISON, [open_loss, beyond])
-    assert found == Worse("q4", "f16", ("asked",), made_here=True, beyond=True)
-    assert advice(Words("en"), found).startswith("q4 loses more than the margin against f16 on asked:")
-    assert "許容幅を超えて低下した" in advice(Words("ja"), found)
+def test_an_arm_that_is_worse_gets_advice_about_what_its_verdict_comes_from() -> None:
+    (found,) = worse_arms(COMPARISON, judged("worse", worse_on=["asked"], undecided_on=["ppl"], loss_shown_on=["ppl"]))
+    assert found == Worse(("q4",), "f16", ("asked",), made_here=True, beyond=True)
+    assert advice(Words("en"), found) == (
+        "q4 loses more than the margin against f16 on asked: try a larger type, or a higher --protection-level."
+    )
+    assert advice(Words("ja"), found).startswith("q4 は asked で f16 から許容幅を超えて低下した。")
+
+
+def test_arms_that_lose_on_the_same_benchmarks_share_one_sentence() -> None:
+    analysis = judged("worse", worse_on=["asked"])
+    analysis["verdicts"].append(analysis["verdicts"][0] | {"arm": "q5"})
+    comparison = COMPARISON | {"arms": [*COMPARISON["arms"], {"name": "q5", "method": "q5_k_m"}]}
+    (found,) = worse_arms(comparison, analysis)
+    assert advice(Words("en"), found).startswith("q4, q5 lose more than the margin against f16 on asked:")
+    assert advice(Words("ja"), found).startswith("q4、q5 は asked で f16 から")
+
+
+def test_a_loss_on_average_is_named_as_one() -> None:
+    (found,) = worse_arms(COMPARISON, judged("worse", undecided_on=["asked"]))
+    assert advice(Words("en"), found).startswith(
+        "q4 loses more than the margin against f16 on average over asked, chosen:"
+    )
+    assert advice(Words("ja"), found).startswith("q4 は asked、chosen の平均で f16 から許容幅を超えて低下した。")
+
+
+def test_a_loss_that_may_lie_within_the_margin_is_open() -> None:
+    (found,) = worse_arms(COMPARISON, judged("undecided", undecided_on=["asked", "ppl"], loss_shown_on=["ppl"]))
+    assert found == Worse(("q4",), "f16", ("ppl",), made_here=True)
+    (unconfirmed,) = worse_arms(COMPARISON, judged("undecided", worse_on=["asked"]))
+    assert unconfirmed == Worse(("q4",), "f16", ("asked",), made_here=True)
+
+
+@pytest.mark.parametrize("verdict", ["no_worse", "undecided"])
+def test_without_a_shown_loss_there_is_no_advice(verdict: str) -> None:
+    """Also if a comparison that only informs shows a loss: no verdict depends on it."""
+    analysis = judged(verdict) | {"comparisons": [against("q4", "ppl", [0.1, 0.2]) | {"verdict": "worse"}]}
+    assert worse_arms(COMPARISON, analysis) == []
 
 
 def test_for_a_given_file_the_advice_is_to_take_another_file() -> None:
-    (worse,) = worse_arms(COMPARISON, [against("theirs", "ppl", [0.1, 0.2])])
+    (worse,) = worse_arms(COMPARISON, {"comparisons": [against("theirs", "ppl", [0.1, 0.2])]})
     assert not worse.made_here
     assert "--protection-level" not in advice(Words("both"), worse)

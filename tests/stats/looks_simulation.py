@@ -18,7 +18,6 @@ from scipy import special
 from stats.intervals import TAIL, Floats
 from stats.looks import PlannedLook, critical_values
 from stats.needed import Range, Seen, items_to_decide
-from stats.paired import FEW_DIFFERENCES
 
 Counts = NDArray[np.int64]
 MARGIN = 0.01
@@ -56,18 +55,7 @@ SCHEDULES = (
 
 def bounds(gained: Counts, lost: Counts, n: Counts, tails: Floats) -> tuple[Floats, Floats]:
     """Return both ends of `stats.paired.difference_interval` for many paths; all arguments have shape (paths,)."""
-    mean = (gained - lost) / n
-    spread = np.sqrt(np.maximum((gained + lost) / n - mean**2, 0.0) / (n - 1))
-    half = special.stdtrit(n - 1.0, tails) * spread
-    low, high = mean - half, mean + half
-    few = gained + lost < FEW_DIFFERENCES
-    if few.any():
-        low[few], high[few] = _few(gained[few] / n[few], lost[few] / n[few], n[few], tails[few])
-    return low, high
-
-
-def _few(gain: Floats, loss: Floats, n: Counts, tails: Floats) -> tuple[Floats, Floats]:
-    z = special.ndtri(tails)
+    gain, loss, z = gained / n, lost / n, special.ndtri(tails)
 
     def wilson(share: Floats) -> tuple[Floats, Floats]:
         centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -26,15 +26,15 @@ def test_a_case_by_hand() -> None:
     assert kept_values(arm, reference, SHARE, 0.25).mean() == pytest.approx(-0.1725)
 
 
-def test_with_many_flips_it_is_the_t_interval_of_the_kept_values() -> None:
+def test_with_many_flips_it_is_close_to_the_t_interval_of_the_kept_values() -> None:
     rng = np.random.default_rng(1)
     reference = (rng.random(4000) < 0.4).astype(float)
     arm = np.where(rng.random(4000) < 0.1, 1 - reference, reference)
     found = _kept(arm, reference)
     values = kept_values(arm, reference, SHARE, 0.0)
     half = 1.9605 * values.std(ddof=1) / 4000**0.5
-    assert found.low == pytest.approx(values.mean() - half, abs=2e-5)
-    assert found.high == pytest.approx(values.mean() + half, abs=2e-5)
+    assert found.low == pytest.approx(values.mean() - half, abs=0.01 * half)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.01 * half)
 
 
 def _kept(arm: np.ndarray, reference: np.ndarray) -> Interval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from stats.intervals import Interval, t_quantile
+from stats.intervals import TAIL, Interval, t_interval, t_quantile
 from stats.paired import (
     PairedDifference,
     Pairing,
@@ -21,6 +23,7 @@ from stats.paired import (
 )
 from stats.permutation import sign_flip_tests
 from stats.reasons import Reason
+from tests.stats.looks_simulation import MARGIN, bounds
 
 thirds = st.lists(st.integers(-3, 3).map(lambda steps: steps / 3), min_size=2, max_size=80)
 
@@ -64,13 +67,29 @@ def test_a_case_worked_by_hand() -> None:
     assert _p_value([1.0, 2.0, 3.0, 6.0]) == pytest.approx(2 / 16)
 
 
-def test_the_t_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
-    # n = 1319, b = 40, c = 25: Wald [-.023337, +.000592]; ours uses n-1 and t and differs by 1/1000 of the width.
+def test_the_interval_is_close_to_the_reference_of_discordant_pairs() -> None:
+    # n = 1319, b = 40, c = 25. Wilson: losses [.022349, .041031], gains [.012871, .027831]; r = -.024581, so the lower
+    # half is √(.006083² + .010705² - 2·r·.006083·.010705) = .012442. For comparison, Wald: [-.023337, +.000592].
     found = _compare(np.repeat([-1.0, 1.0, 0.0], [40, 25, 1254]))
     assert found.difference == pytest.approx(-0.011372, abs=5e-7)
     assert isinstance(found.interval, Interval)
-    assert found.interval.method == "t"
-    assert (found.interval.low, found.interval.high) == pytest.approx((-0.023337, 0.000592), abs=3e-5)
+    assert found.interval.method == "wilson_gains_losses"
+    assert (found.interval.low, found.interval.high) == pytest.approx((-0.023814, 0.000707), abs=1e-6)
+
+
+def test_repeats_and_shared_sources_by_hand() -> None:
+    # Two runs of 30 items. L: mean .2, Σ(l - L)²·30/29 = 3.413793. With one more loss of 1, D is
+    # (3.413793/.8 + 1)/(6 + 1) = .752463, so n is 39.869. G: mean .05, D = .694011, n = 43.227. Wilson with
+    # t(29) = 2.045230: L [.101978, .354995], G [.013761, .165646]; r = -.201008.
+    differences = np.repeat([-0.5, -1.0, 0.5, 0.0], [6, 3, 3, 18])
+    found = difference_interval(differences, proportion=True)
+    assert isinstance(found, Interval)
+    assert (found.low, found.high) == pytest.approx((-0.316116, 0.015950), abs=1e-6)
+    # Each item of a source twice: nothing new is learned, because D doubles. One more loss weighs half as much.
+    sources = np.tile(np.arange(30), 2)
+    doubled = difference_interval(np.tile(differences, 2), proportion=True, clusters=sources)
+    assert isinstance(doubled, Interval)
+    assert (doubled.low, doubled.high) == pytest.approx((found.low, found.high), abs=0.015)
 
 
 def test_interval_and_p_agree_with_scipy() -> None:
@@ -175,6 +194,46 @@ def test_the_interval_covers_the_difference_of_sampled_answers() -> None:
         assert isinstance(interval, Interval)
         covered += interval.low <= -0.1 * _MEAN_CHANCE <= interval.high
     assert 0.93 <= covered / 1000 <= 0.97
+
+
+@pytest.mark.parametrize("n", [600, 1000, 2000, 3000, 10_000])
+@pytest.mark.parametrize("flipped", [0.01, 0.012, 0.02, 0.05])
+def test_a_loss_of_exactly_the_margin_is_overlooked_in_at_most_2_5_percent(n: int, flipped: float) -> None:
+    """Exact, by going through all numbers of lost and gained items. Student's t: up to 5.4%."""
+    chances = (flipped + MARGIN) / 2, (flipped - MARGIN) / 2
+    most = [int(n * chance + 7 * math.sqrt(n * chance)) + 5 for chance in chances]
+    lost, gained = (counts.ravel() for counts in np.indices([one + 1 for one in most]))
+    low, _ = bounds(gained, lost, np.full(lost.size, n), np.full(lost.size, TAIL))
+    outcomes = scipy_stats.multinomial.pmf(np.stack([lost, gained, n - lost - gained], 1), n, [*chances, 1 - flipped])
+    assert float(np.sum(outcomes)) == pytest.approx(1.0, abs=1e-6)
+    assert float(outcomes[low > -MARGIN].sum()) <= 0.0251
+
+
+@pytest.mark.parametrize(
+    ("n", "prone", "n_sources"), [(500, 0.1, None), (1319, 0.02, None), (1319, 0.1, None), (1319, 0.02, 200)]
+)
+def test_repeats_and_shared_sources_do_not_hide_a_loss_of_the_margin(
+    n: int, prone: float, n_sources: int | None
+) -> None:
+    """A part of the items, or of the sources, flips under half of the five seeds, more often to a loss."""
+    rng, runs = np.random.default_rng([n, int(prone * 1000)]), 1500
+    lost_share = (1 + MARGIN / prone * 2) / 4
+    sources = None if n_sources is None else np.arange(n) % n_sources
+    overlooked = 0
+    for _ in range(runs):
+        is_prone = rng.random(n_sources or n) < prone
+        luck = rng.random((n, 5))
+        flips = np.where(luck < lost_share, -1.0, np.where(luck < 0.5, 1.0, 0.0)).mean(axis=1)
+        differences = flips * (is_prone if sources is None else is_prone[sources])
+        found = difference_interval(differences, proportion=True, clusters=sources)
+        assert isinstance(found, Interval)
+        overlooked += found.low > -MARGIN
+    assert overlooked / runs < 0.025 + 3 * math.sqrt(0.025 * 0.975 / runs)
+
+
+def test_many_small_differences_have_the_interval_of_student() -> None:
+    values = np.random.default_rng(4).normal(-0.002, 0.05, 2000)
+    assert difference_interval(values, proportion=True) == t_interval(values)
 
 
 _MEAN_CHANCE = float(np.mean(1 / (1 + np.exp(-np.random.default_rng(10).normal(0.8, 1.5, size=2_000_000)))))

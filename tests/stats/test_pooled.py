@@ -58,22 +58,30 @@ def _flips(n: int, lost: int, gained: int) -> Floats:
 
 
 def test_a_case_worked_by_hand() -> None:
-    # 100 items, 20 lost, 10 gained: mean -.1, s² = (30 - 1)/99 = .292929, SE .0541230, t(99) 1.984217: half .107392.
-    # 400 items, 10 lost, 10 gained: mean 0, s² = 20/399 = .0501253, SE .0111944, t(399) 1.965927: half .0220074.
-    # Weights 1/4 and 3/4: mean -.025; half √((.107392/4)² + (.75·.0220074)²) = √(.000720815 + .000272433) = .0315158.
+    # 100 items, 20 lost, 10 gained, weight 1/4; 400 items, 10 lost, 10 gained, weight 3/4. Losses of the mean:
+    # .2/4 + .025·3/4 = .06875, variance .2·.8/1600 + 9·.025·.975/6400 = .000134277; one more: 1/400. So they are worth
+    # (.06875 + .0025)/(.000134277/.93125 + .0025²) = 473.61 items: Wilson [.0492598, .0951797]. Gains likewise .04375,
+    # 458.29 items, [.0285125, .0665727]. r = -(.2·.1/1600 + 9·.025²/6400)/√(.000134277·.0000905273) = -.121347.
     found = pooled_difference(_strata([_flips(100, 20, 10), _flips(400, 10, 10)], [1, 3]))
     assert found.difference == pytest.approx(-0.025)
     assert (found.n_items, found.n_sources) == (500, 500)
-    assert (_interval(found).low, _interval(found).high) == pytest.approx((-0.0565158, 0.0065158), abs=1e-7)
+    assert (_interval(found).low, _interval(found).high) == pytest.approx((-0.0570694, 0.0067600), abs=1e-7)
 
 
-def test_few_flips_are_combined_from_the_intervals_of_few_flips() -> None:
-    # Nothing differs: ±z²/(n + z²) each: .0876216 at 40 items, .0109180 at 348. Half of √(a² + b²).
-    halves = [wilson_of_gains_and_losses(np.zeros(n)).high for n in (40, 348)]
+def test_without_flips_the_smaller_benchmark_decides() -> None:
+    # Nothing differs. One more lost item among 40 would cost 1/80 of the mean: ±z²/(80 + z²) = 3.841459/83.841459.
     found = _interval(pooled_difference(_strata([np.zeros(40), np.zeros(348)])))
-    assert halves[0] == pytest.approx(0.0876216, abs=1e-6)
-    assert found.high == pytest.approx(math.hypot(*halves) / 2)
+    assert found.high == pytest.approx(0.0458181, abs=1e-7)
     assert found.low == pytest.approx(-found.high)
+
+
+def test_few_differing_repeats_are_combined_from_the_intervals_of_each_benchmark() -> None:
+    # Five of 40 items are lost under one of two seeds, which may have been chance: each counts as a whole item.
+    columns = [np.repeat([-0.5, 0.0], [5, 35]), _flips(348, 20, 20)]
+    alone = [difference_interval(column, proportion=True) for column in columns]
+    halves = [float(column.mean()) - one.low for column, one in zip(columns, alone, strict=True)]  # type: ignore[union-attr]
+    found = pooled_difference(_strata(columns))
+    assert found.difference - _interval(found).low == pytest.approx(math.hypot(*halves) / 2)  # type: ignore[operator]
 
 
 def test_one_benchmark_alone_keeps_its_own_interval() -> None:
@@ -90,7 +98,7 @@ def test_large_benchmarks_agree_with_welchs_interval() -> None:
     first, second = rng.choice([-1.0, 0.0, 1.0], 900, p=[0.1, 0.85, 0.05]), rng.choice([-0.5, 0.0, 1.0], 500)
     theirs = scipy_stats.ttest_ind(first, -second, equal_var=False).confidence_interval(0.95)
     found = _interval(pooled_difference(_strata([first, second])))
-    assert (2 * found.low, 2 * found.high) == pytest.approx((theirs.low, theirs.high), abs=2e-4)
+    assert (2 * found.low, 2 * found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-3)
 
 
 def test_a_benchmark_twice_is_as_uncertain_as_once() -> None:
@@ -110,7 +118,7 @@ def test_shared_sources_give_the_sum_over_sources_of_squared_weighted_residuals(
     residuals = (base - base.mean()) / 400 * math.sqrt(400 / 399) * t_quantile(399)
     residuals[:250] += (other - other.mean()) / 250 * math.sqrt(250 / 249) * t_quantile(249)
     found = _interval(pooled_difference(strata))
-    assert (found.high - found.low) / 2 == pytest.approx(math.sqrt(float(residuals @ residuals)) / 2)
+    assert (found.high - found.low) / 2 == pytest.approx(math.sqrt(float(residuals @ residuals)) / 2, rel=0.01)
     apart = _interval(pooled_difference(_strata([base, other])))
     assert found.high - found.low > 1.1 * (apart.high - apart.low)
 
@@ -197,7 +205,7 @@ def test_the_plan_takes_the_formula_of_the_result() -> None:
     variances = [float(np.var(column, ddof=1)) for column in columns]
     planned = pooled_variance(shares([1, 1, 1]), variances, [column.size for column in columns])
     found = _interval(pooled_difference(_strata(columns)))
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * math.sqrt(planned), rel=0.005)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * math.sqrt(planned), rel=0.03)
 
 
 def test_the_largest_correlation_is_that_of_the_shared_sources() -> None:
@@ -236,6 +244,12 @@ def test_coverage_error_rate_and_power_of_three_benchmarks() -> None:
     assert wrongly <= 0.045
     _, power, _ = _rates(sizes, [0.05] * 3, 0.0, 400)
     assert 0.55 <= power <= 0.67
+
+
+def test_rare_losses_on_several_benchmarks_are_not_overlooked() -> None:
+    # 1.1% of the items flip, and nearly all of them are losses. Combined t intervals overlook the loss in 3.4%.
+    _, above, _ = _rates([3000, 3000, 3000], [0.011] * 3, MARGIN, 1500)
+    assert above < 0.025 + 3 * math.sqrt(0.025 * 0.975 / 1500)
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ def _judge(low: float, high: float, p_loss: float = 1.0, p_adjusted: float | Non
         (-0.05, -0.02, 0.001, Verdict.WORSE, (Ground.BELOW_MARGIN, Ground.ADJUSTED_P)),
         (-0.05, -0.001, 0.04, Verdict.UNDECIDED, (Ground.LOSS_SHOWN, Ground.SPANS_MARGIN)),
         (-0.05, -0.001, 0.06, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
+        (-0.05, 0.001, 0.01, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
         (-0.02, 0.08, 0.04, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
         (-0.01, 0.02, 1.0, Verdict.UNDECIDED, (Ground.SPANS_MARGIN,)),
     ],
@@ -109,12 +110,12 @@ def test_overall_worse_must_survive_the_adjustment() -> None:
     assert judge_overall([good, hinted]) == Judgement(Verdict.UNDECIDED, (Ground.WORSE_BEFORE_ADJUSTMENT,))
 
 
-def test_the_p_value_of_a_loss_beyond_the_margin_is_that_of_a_one_sided_t_test() -> None:
+def test_the_p_value_of_a_loss_beyond_the_margin_is_close_to_that_of_a_one_sided_t_test() -> None:
     differences = np.repeat([-1.0, 1.0, 0.0], [40, 12, 348])
     interval = difference_interval(differences, proportion=True)
     assert isinstance(interval, Interval)
-    expected = scipy_stats.ttest_1samp(differences, -MARGIN, alternative="less").pvalue
-    assert p_beyond(float(differences.mean()), interval, -MARGIN, 400) == pytest.approx(expected)
+    usual = scipy_stats.ttest_1samp(differences, -MARGIN, alternative="less").pvalue
+    assert p_beyond(float(differences.mean()), interval, -MARGIN, 400) == pytest.approx(usual, rel=0.15)
     # Two lost items of two: their interval lies far below the margin, one of four sign assignments says so.
     lost = difference_interval(np.array([-1.0, -1.0]), proportion=True)
     assert isinstance(lost, Interval)
@@ -123,13 +124,16 @@ def test_the_p_value_of_a_loss_beyond_the_margin_is_that_of_a_one_sided_t_test()
 
 
 def test_the_detectable_drop_follows_from_the_standard_error() -> None:
-    # n = 1172, 10% discordance: 2.59 points (the table of stats.power), apart from t instead of z and n - 1.
+    # n = 1172, 10% discordance: 2.59 points (the table of stats.power); Wilson's intervals are 1% wider.
     differences = np.repeat([-1.0, 1.0, 0.0], [59, 58, 1055])
     interval = difference_interval(differences, proportion=True)
     assert isinstance(interval, Interval)
-    assert detectable_drop(float(differences.mean()), interval, 1172) == pytest.approx(0.0259, abs=5e-5)
+    assert detectable_drop(float(differences.mean()), interval, 1172) == pytest.approx(0.0262, abs=5e-5)
     error = differences.std(ddof=1) / 1172**0.5
-    assert standard_error_of(float(differences.mean()), interval, 1172) == pytest.approx(error)
+    assert standard_error_of(float(differences.mean()), interval, 1172) == pytest.approx(error, rel=0.02)
+    student = difference_interval(differences, proportion=False)
+    assert isinstance(student, Interval)
+    assert standard_error_of(float(differences.mean()), student, 1172) == pytest.approx(error)
 
 
 def _simulated(rng: np.random.Generator, n_benchmarks: int, loss: float, n: int = 300) -> Judgement:

@@ -121,6 +121,7 @@ def test_a_cell_shows_the_means_of_its_own_seed(mirror: Mirror, run: RunDirector
     # Half of the block's 4 s, because two seeds were decoded together. 150 tokens in 4 s.
     assert (first.metrics["wall_s"], first.metrics["tokens_per_s"]) == (2.0, 37.5)
     assert first.metrics["completion_tokens_per_s"] == 25.0
+    assert (first.metrics["memory_host_bytes"], first.metrics["memory_device_bytes"]) == (GGUF_BYTES + 230, 0)
     assert first.params == {
         "arm": "q4_k_m+en",
         "benchmark": "gsm8k",
@@ -320,6 +321,15 @@ def test_a_server_that_does_not_answer_is_bad_input_and_its_password_stays_hidde
         check_reachable(f"{scheme}://user:geheim@127.0.0.1:{closed_port}/mlflow")
     assert "user:***@" in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "   ", "ftp://host", "databricks", "sqlite:///{own}"])
+def test_a_store_that_mlflow_cannot_use_is_told_before_the_start(tmp_path: Path, uri: str) -> None:
+    own = tmp_path / "notes.db"
+    own.write_text("these are notes and no database")
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI"):
+        check_reachable(uri.format(own=own))
+    assert own.read_text() == "these are notes and no database"
 
 
 def test_a_store_file_in_a_folder_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:

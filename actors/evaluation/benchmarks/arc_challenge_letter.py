@@ -58,7 +58,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="arc_challenge_letter",
-        version=2,
+        version=3,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

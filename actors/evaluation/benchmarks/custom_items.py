@@ -33,7 +33,7 @@ def prompted_benchmark(custom: CustomBenchmark, folder: Path, scorer: ScorerSett
     title = custom.title or custom.name
     spec = BenchmarkSpec(
         name=custom.name,
-        version=2 if kind == "generate" else 1,
+        version=3 if kind == "generate" else 1,
         kind=kind,
         metric="nll" if kind == "measure" else custom.metric,
         higher_is_better=custom.higher_is_better and kind != "measure",
@@ -215,6 +215,8 @@ def _rendered(custom: CustomBenchmark, key: str, path: Path, seen: Sequence[Row]
     for number, one in enumerate(renderer().render(str(getattr(custom, key)), seen, kind="prompt"), start=1):
         if isinstance(one, TemplateFailed):
             failed[number] = one
+        elif not one.strip():
+            failed[number] = TemplateFailed("the text is empty")
         else:
             texts.append(one)
     over_limit = [number for number, error in failed.items() if isinstance(error, TemplateOverLimit)]

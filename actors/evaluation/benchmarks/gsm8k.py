@@ -118,7 +118,7 @@ def cleaned(shot: Problem) -> str:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="gsm8k",
-        version=4,
+        version=5,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

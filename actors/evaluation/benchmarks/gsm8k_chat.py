@@ -41,7 +41,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="gsm8k_chat",
-        version=3,
+        version=4,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

@@ -136,7 +136,7 @@ def _loader(test_set: DataSet) -> Callable[[LoaderInputs], RawData]:
 MATH_500 = Benchmark(
     BenchmarkSpec(
         name="math",
-        version=2,
+        version=3,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,
@@ -155,7 +155,7 @@ MATH_500 = Benchmark(
 MATH_FULL = Benchmark(
     BenchmarkSpec(
         name="math_full",
-        version=2,
+        version=3,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

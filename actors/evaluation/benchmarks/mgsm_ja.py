@@ -104,7 +104,7 @@ def _load(inputs: LoaderInputs) -> RawData:
 BENCHMARK = Benchmark(
     BenchmarkSpec(
         name="mgsm_ja",
-        version=3,
+        version=4,
         kind="generate",
         metric="accuracy",
         higher_is_better=True,

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from actors.evaluation.benchmarks.reading import BadLine, Row, field
+from actors.evaluation.scorers.boxes import last_boxed
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
 from actors.evaluation.scorers.short_answer import normalized
@@ -36,7 +37,7 @@ def read_target(kind: Target, name: str, row: Row, choices: tuple[str, ...]) -> 
         return _accepted(target, name) if isinstance(target, list) else number_of(target, name)
     if not isinstance(target, list):
         return [_text(target, name, kind)] if kind == "texts" else _text(target, name, kind)
-    if kind == "text" or not target:
+    if kind in ("text", "formula") or not target:
         raise BadLine(f"'{name}' with one answer")
     return [_text(one, name, kind) for one in target]
 
@@ -47,6 +48,8 @@ def _text(target: Any, name: str, kind: Target) -> str:
     text = str(target)
     if not (normalized(text) if kind == "texts" else folded(text)):
         raise BadLine(f"'{name}' with a text that is not empty: {text[:40]!r} would match every answer, or none")
+    if kind == "formula" and not last_boxed(f"\\boxed{{{text}}}"):
+        raise BadLine(f"'{name}' with a whole formula: no answer equals {text[:40]!r}")
     return text
 
 

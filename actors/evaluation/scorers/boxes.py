@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]{0,8}")
+_BOXED = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])(?:\s{0,8}(?=\{)|[ \t]{0,8})")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD = re.compile(r"\\[dt]?frac ?(?:\d ?\d|\{[^{}\n]{0,80}\} ?\{[^{}\n]{0,80}\})|[^\s$\\{}]+|\\[A-Za-z]+")
 

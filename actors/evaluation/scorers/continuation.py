@@ -16,7 +16,7 @@ _LABEL = re.compile(
     r"(?:next |new |another )?(?:Q|Question|Problem|Exercise|Task|Example)(?: ?(?P<number>\d{1,3}))?\*{0,2}[:.)]"
     r"|(?:Human|User|Input|Instruction)\*{0,2}:"
     r"|[\[【]?(?:質問|問題|問い|問|例題|設問) ?(?P<ja_number>\d{0,3})[】\]]?\*{0,2}[:：.】\]]"
-    r"|(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>) ?user|\[INST\])",
+    r")|(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>) ?user|\[INST\]",
     re.IGNORECASE | re.MULTILINE,
 )
 _QUESTION = re.compile(

@@ -22,7 +22,7 @@ from actors.orders import Item
 
 _WRAP = r"[*_`$({\[<「『【\"'~ \t]{0,8}"
 """Emphasis, brackets and quotes before a letter."""
-_LETTER = r"(?<![A-Za-z\d])([A-J])(?![A-Za-z\d'’])"
+_LETTER = r"(?<![A-Za-z\d])([A-J])(?![A-Za-z\d]|'[A-Za-z])"
 _OPTION = r"(?:(?:the\s)?(?:option|choice|letter|statement)\s?|選択肢|記号)?"
 _ARTICLE = (
     r"(?-i:(?!\s+(?!because|since|as\b|for\b|and\b|is\b|which|due|in\b|at\b|with\b|not\b|or\b|but\b|where)[a-z]))"
@@ -32,15 +32,20 @@ _ARTICLE = (
 _VERB = r"(?:is|was|would\sbe|should\sbe|must\sbe|seems\sto\sbe|appears\sto\sbe|could\sbe|may\sbe|will\sbe)"
 _ENGLISH = (
     r"\b(?<!wrong\s)(?<!incorrect\s)(?:answers?|correct\s(?:option|choice|one|letter|statement)|(?:best|right)\s(?:option|choice)"
-    rf"|ans)\b[*_]{{0,3}}(?:\sto\sthe\squestion|\shere)?\s{{0,3}}(?:[:=]|{_VERB}(?:\s(?:therefore|thus|clearly|likely|probably|definitely"
+    rf"|ans)\b[*_\"']{{0,3}}(?:\sto\sthe\squestion|\shere)?\s{{0,3}}(?:[:=]|{_VERB}(?:\s(?:therefore|thus|clearly|likely|probably|definitely"
     r"|most\slikely|indeed))?(?:\s?:)?)"
 )
+_FIELD = r"[\"'](?:choice|option|letter)[\"']\s?:"
+"""The field of an answer in JSON. One that is named "answer" is in the pattern before."""
 _PICK = r"\b(?:pick|choose|select|chose|go\swith|going\swith|opt\sfor)"
+_INSTEAD = r"\bnot\s[^.\n]{1,40},?\sbut(?:\srather)?|(?:では|じゃ|でも)な(?:く|くて|いので)[、,]?"
+"""What stands between a letter that is denied and the answer: "not A, but C", AではなくC."""
 _THEREFORE = r"\b(?:therefore|thus|so|hence|conclusion|final),?(?:\s(?:it\sis|it's|it\smust\sbe))?[,:]?"
 _JAPANESE = r"(?:答え|こたえ|解答|正解|回答|答|結論)[」』】\])]{0,2}\s?(?:は|が|:|=|、|として|\s)?"
+_SO = r"(?:よって|したがって|従って|ゆえに|以上より|以上から|消去法(?:により|で|から)|なので|ため)、?"
 _BEST = r"(?:適切|正しい|妥当|適当|正解)(?:な|と思われる)?(?:選択肢|もの|記号|の){0,2}は、?"
 _MARKED = re.compile(
-    rf"(?:{_ENGLISH}|{_PICK}|{_THEREFORE}|{_JAPANESE}|{_BEST})(?P<next>\s{{0,4}}){_WRAP}{_OPTION}{_WRAP}{_LETTER}(?:(?<=[B-HJ])|{_ARTICLE})",
+    rf"(?:{_ENGLISH}|{_FIELD}|{_PICK}|{_INSTEAD}|{_THEREFORE}|{_JAPANESE}|{_SO}|{_BEST})(?P<next>\s{{0,4}}){_WRAP}{_OPTION}{_WRAP}{_LETTER}(?:(?<=[B-HJ])|{_ARTICLE})",
     re.IGNORECASE,
 )
 _STATED = re.compile(
@@ -53,12 +58,18 @@ _IN_BOX = re.compile(
     rf"(?:\\(?:text|textbf|mathbf|mathrm|textrm|mathsf|bf|rm)\s?|{_WRAP}|{{)*{_OPTION}{_WRAP}{_LETTER}", re.IGNORECASE
 )
 
+_CLOSED = r"[*_`$)}\]>」』】\"'~]{0,4}"
+_COPULA = r"です|だ|である|でしょう|で[、。]|かと|と(?:思|考|な)|にな"
+_JAPANESE_TEXT = r"\s[ぁ-んァ-ヶ一-龠]|(?![社型群組君氏班地国店級点案棟列線極種以])[一-龠]"
+"""The text of a choice behind its letter ("C 光合成", C光合成), but no name such as A社."""
 _OPENING = re.compile(
     rf"[^\w\n]*{_OPTION}{_WRAP}{_LETTER}"
-    r"(?:[*_`$)}\]>」』】\"'~]{0,4}(?:[).:,\]。、;](?!\w\.)|\s*$|\s*\n|\s?[-–—:]|です|だ|が|の|は|を|\s?\())",
+    rf"(?:{_CLOSED}(?:[).:,\]。、;!?](?!\w\.)|\s*$|\s*\n|\s?[-–—:|>/]|{_COPULA}|が|の|は|を|\s?\(|{_JAPANESE_TEXT}))",
     re.IGNORECASE,
 )
 _OPENING_WITH_TEXT = re.compile(rf"[^\w\n]*{_LETTER}\s+(?P<word>[a-z]+)")
+_GOES_ON = ("because", "since", "as", "is", "due")
+"""Words behind an A that is no article."""
 _LIST_LINE = re.compile(
     rf"^[^\w\n]{{0,10}}(?:option\s|choice\s)?{_LETTER}[*_]{{0,2}}[).:]\s?\S", re.MULTILINE | re.IGNORECASE
 )
@@ -74,12 +85,25 @@ _FONT = re.compile(r"\\(?:math|text)[a-z]{0,6}\s?\{([^{}\n]{1,80})\}")
 _FORMULA_SIGN = re.compile(r"\\[()\[\]]")
 _ENDS = re.compile(r"[*_`$)}\]>\"']{0,4}(?:[).:,;。、]|\s*$|\s*\n|です)")
 """What may follow a small letter, so that it is no article."""
-_DENIED = re.compile(r"[)\]」]?\s?(?:ではな|じゃな|isn't|is not|is wrong|is incorrect)")
+_DENIED = re.compile(
+    r"[)\]」]?\s?(?:(?:では|じゃ|でも)な|(?:は|も)(?:誤り|間違|不正解|不適|違|正しくな)"
+    r"|isn't|is not|is wrong|is incorrect)"
+)
+_AND = r"\s{0,3}(?:,|、|・|/|&|\+|,?\s?\b(?:and|or)\b|と|や|か|または|もしくは|及び|および)\s{0,3}"
+_ANOTHER = re.compile(
+    rf"{_CLOSED}{_AND}{_WRAP}(?:option\s|choice\s)?{_LETTER}{_CLOSED}"
+    r"(?:\s*$|\s*\n|\s?[.!?。,、&/・と]|の|が|で|だ|\s(?:and|or|are|both)\b)"
+)
+"""A second letter that is named together with the first ("A or B", AとB). Such an answer names no letter."""
+_ONE_BEFORE = re.compile(rf"{_LETTER}{_CLOSED}{_AND}{_WRAP}$")
+_QUOTES = str.maketrans("“”„‘’〈〉《》〔〕", '"""\'\'()()()')
+_TAGGED_TEXT = re.compile(r"<(b|strong|i|em|u|code|option|span|p)>([^<\n]{0,200})</\1>", re.IGNORECASE)
 
 
 def final_letter(text: str, *, cut: bool = False) -> str | None:
     """Return the letter that an answer names, or None if it names none. `cut`: the token limit ended the text."""
-    text = _FORMULA_SIGN.sub("$", _FONT.sub(r"\1", unicodedata.normalize("NFKC", text)))
+    text = _TAGGED_TEXT.sub(r"\2", unicodedata.normalize("NFKC", text).translate(_QUOTES))
+    text = _FORMULA_SIGN.sub("$", _FONT.sub(r"\1", text))
     first = first_answer(text, lambda head: _marked(head) is not None or _opening(head) is not None)
     cut = cut and first == text
     marked = _marked(first)
@@ -88,8 +112,10 @@ def final_letter(text: str, *, cut: bool = False) -> str | None:
     if marked is None:
         return None
     letter, end = marked
+    if _ANOTHER.match(first, end):
+        return None
     # A letter at the very end of a text that was cut may have been the beginning of a word.
-    return None if cut and not first[end:].strip() else letter
+    return None if cut and not first[end:].strip(" ") else letter
 
 
 def _marked(text: str) -> tuple[str, int] | None:
@@ -108,19 +134,19 @@ def _phrases(text: str) -> Iterator[tuple[int, str, int]]:
 
 def _boxed(text: str) -> Iterator[tuple[int, str, int]]:
     for box in boxes(text):
-        match = _IN_BOX.match(box.content or "")
+        match = _IN_BOX.match(text, text.find("{", box.start) + 1, box.end) if box.content else None
         if match:
-            yield box.start, match[1].upper(), box.end
+            yield box.start, match[1].upper(), match.end(1)
 
 
 def _opening(text: str) -> tuple[str, int] | None:
     """Return the letter that begins an answer, unless it begins a list of the choices."""
     opening = _OPENING.match(text)
     if opening and not _begins_with_list(text):
-        return opening[1].upper(), opening.end()
+        return opening[1].upper(), opening.end(1)
     with_text = _OPENING_WITH_TEXT.match(text)
-    if with_text and with_text[1] not in "AI":
-        return with_text[1], with_text.end()
+    if with_text and (with_text[1] not in "AI" or (with_text[1] == "A" and with_text["word"] in _GOES_ON)):
+        return with_text[1], with_text.end(1)
     return None
 
 
@@ -137,7 +163,9 @@ def _alone(text: str) -> tuple[str, int] | None:
     found = None
     for match in _ALONE.finditer(text, 0, discussed.start() if discussed else len(text)):
         group = 1 if match[1] else 2 if match[2] else 3
-        if match[group].isupper() and match.span(group) not in in_list:
+        among = _ONE_BEFORE.search(text, max(0, match.start(group) - 20), match.start(group))
+        denied = _DENIED.match(text, match.end(group))
+        if match[group].isupper() and match.span(group) not in in_list and not among and not denied:
             found = (match[group], match.end(group))
     return found
 

@@ -17,7 +17,7 @@ _BETWEEN = re.compile(
 )
 _PHRASE = re.compile(
     r"(?:\b(?:final\s|correct\s)?answers?(?:\s(?:is|are)\b|\s?[*_]{0,2}\s?[:=])[*_]{0,2}\s?:?|####"
-    r"|(?:答え|解答|正解|答)[*】\])」]{0,3}\s?(?:は|:|：|=|(?<=】)))(?P<lines>\s{0,8})",
+    r"|<(?:final_)?answer>|(?:答え|解答|正解|答)[*】\])」]{0,3}\s?(?:は|:|：|=|(?<=】)))(?P<lines>\s{0,8})",
     re.IGNORECASE,
 )
 _CONCLUSION = re.compile(
@@ -32,7 +32,7 @@ _FORMULA = re.compile(
     re.DOTALL,
 )
 _STATEMENT_END = re.compile(
-    r"\n|[.!?](?=[*_\"')]{0,3}(?:\s|$))|。|です|となる|である|になる|\s(?:because|since|which|where|as)\s|,\s(?![\d(\\-])"
+    r"\n|</(?:final_)?answer>|[.!?](?=[*_\"')]{0,3}(?:\s|$))|。|です|となる|である|になる|\s(?:because|since|which|where|as)\s|,\s(?![\d(\\-])"
 )
 
 _MOST_PHRASES = 100

@@ -18,6 +18,10 @@ _LESS, _MORE = r"(<=|<)", r"(>=|>)"
 _COMMAND_SIGN = re.compile(r"\\([lg])(?:eqslant|eqq|eq|e)(?![a-z])")
 _ONE_SIDED = re.compile(rf"([a-zA-Z])(?:{_LESS}|{_MORE}){_END}")
 _TWO_SIDED = re.compile(rf"{_END}{_LESS}([a-zA-Z]){_LESS}{_END}")
+_RELATION = re.compile(r"\s*(?:[<>]|\\(?:[lg]e?q?|[lg]t|[lg]eqslant)(?![a-z]))")
+_SET = re.compile(r"\\?\{\s*[a-zA-Z]\s*(?:\\in\s*[^|:]{1,30}?)?(?:\\mid(?![a-z])|\\vert|[|:])(.{1,200}?)\\?\}")
+_ANY_REAL = re.compile(r",?\s*[a-zA-Z]\s*\\in\s*(?:\\mathbb\s?\{?R\}?|\\text\s?\{?R\}?)\s*$")
+_NAMED = re.compile(r"^\s*[a-zA-Z]\s*=")
 _INTERVAL = re.compile(r"^(?:[a-zA-Z]\\in)?[(\[].*,.*[)\]]")
 
 
@@ -27,6 +31,8 @@ def decided(gold: MathAnswer, given: MathAnswer) -> bool | None:
         return False
     if gold.unit and given.unit and gold.unit != given.unit:
         return False
+    if bool(_RELATION.match(gold.value)) != bool(_RELATION.match(given.value)):
+        return False  # "more than 18" is not 18
     expected, said = (_same_look(answer.value) for answer in (gold, given))
     if expected == said:
         return True
@@ -66,7 +72,8 @@ def _bases(gold: str, given: str) -> bool | None:
     if said is None:
         return None
     if expected is None:
-        return False if re.fullmatch(r"[\d.,\s]+", gold) else None
+        same = said[2] == "10" and said[1] == gold.strip()
+        return same if re.fullmatch(r"[\d.,\s]+", gold) else None
     if not (expected[1][:1].isdigit() and said[1][:1].isdigit()):
         return None
     return (expected[1].lower(), expected[2]) == (said[1].lower(), said[2])
@@ -97,9 +104,19 @@ def _ratios(gold: str, given: str) -> bool | None:
 def prepared(gold: MathAnswer, given: MathAnswer) -> tuple[str, str]:
     """Return both answers as math-verify reads them: inequalities as intervals beside intervals, words as numbers."""
     expected, said = gold.value, given.value
+    if "\\pm" in expected or "\\pm" in said:
+        return _both_signs(expected), _both_signs(said)
     if is_interval(expected) != is_interval(said):
         expected, said = as_interval(expected), as_interval(said)
     return _number(expected), _number(said)
+
+
+def _both_signs(value: str) -> str:
+    r"""Write out both values of a `\pm`: `x = 1 \pm \sqrt{2}` is `1+\sqrt{2}, 1-\sqrt{2}`."""
+    value = _NAMED.sub("", value)
+    if value.count("\\pm") != 1 or "," in value:
+        return value
+    return ", ".join(value.replace("\\pm", sign) for sign in "+-")
 
 
 def is_interval(value: str) -> bool:
@@ -109,6 +126,8 @@ def is_interval(value: str) -> bool:
 
 def as_interval(value: str) -> str:
     r"""Write an inequality of one variable as an interval: `x > 2` is `(2, \infty)`. Leave all else as it is."""
+    held = _SET.fullmatch(value.strip())
+    value = _ANY_REAL.sub("", held[1] if held else value)
     parts = re.split(r"\\text\s?\{\s*or\s*\}|(?<![a-z])or(?![a-z])|\\lor|または", value)
     signed = [_COMMAND_SIGN.sub(lambda sign: "<=" if sign[1] == "l" else ">=", part) for part in parts]
     intervals = [_one_interval(part.replace(" ", "").replace("$", "")) for part in signed]

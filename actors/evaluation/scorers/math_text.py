@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SIGNS = {
@@ -19,6 +20,10 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _ROOT_SIGN = re.compile(r"√\s?(?:\{([^{}]*)\}|\(([^()]*)\)|(\d+|[a-z]))")
 _ROOT_IN_BRACKETS = re.compile(r"(?:\\sqrt|(?<![A-Za-z\\])sqrt)\s?\(([^()]*)\)")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s?\{(?:aligned|align|equation|gathered|split)\*?\}")
+_REPEATING = re.compile(
+    r"(?<![\d.])(?P<whole>\d{0,12})\.(?P<once>\d{0,12})\\(?:overline|bar|dot)\s?(?:\{\s*(?P<many>\d{1,12})\s*\}|(?P<one>\d))(?!\\dot)"
+)
 _COLOUR = re.compile(r"\\(?:text)?color\s?\{[^{}]*\}|\{?\\color\s?\{?(?:red|blue|green|black|orange|purple)\}?")
 _STYLE = re.compile(
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|bf|rm|it|large|Large|huge|left|right|big|Big|bigg|Bigg)(?![A-Za-z])"
@@ -126,6 +131,7 @@ class MathAnswer:
 def readable(answer: str) -> str:
     """Return an answer without fonts, colours, sizes and spacing, with LaTeX commands for signs."""
     answer = answer.translate(_WIDE)
+    answer = _REPEATING.sub(_as_fraction, _ENVIRONMENT.sub("", answer))
     answer = _ROOT_SIGN.sub(
         lambda root: f"\\sqrt{{{next(part for part in root.groups() if part is not None)}}}", answer
     )
@@ -143,6 +149,14 @@ def readable(answer: str) -> str:
     return _TO.sub(":", _numbers_as_numbers(answer))
 
 
+def _as_fraction(decimal: re.Match[str]) -> str:
+    r"""Write a repeating decimal as the fraction that it is: `0.1\overline{6}` is 1/6."""
+    once, period = decimal["once"], decimal["many"] or decimal["one"]
+    digits = f"{decimal['whole'] or '0'}{once}"
+    value = Fraction(int(digits + period) - int(digits), (10 ** len(period) - 1) * 10 ** len(once))
+    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
 def _without_outer_braces(answer: str) -> str:
     inner = re.fullmatch(r"\{([^{}]*)\}", answer)
     return inner[1].strip() if inner else answer
@@ -156,6 +170,7 @@ def _numbers_as_numbers(answer: str) -> str:
 def date_of(text: str) -> frozenset[str] | None:
     """Return the parts of a date, whose order differs between writers, or None for any other text."""
     words = _ORDINAL.sub("", text.lower()).replace(",", " ").replace(" of ", " ").split()
+    words = words[1:] if words[:1] == ["the"] else words
     is_date = len(words) in (2, 3) and sum(word in _MONTHS for word in words) == 1
     return frozenset(words) if is_date and all(word in _MONTHS or word.isdigit() for word in words) else None
 

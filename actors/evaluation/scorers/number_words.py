@@ -27,10 +27,24 @@ _VALUES = {word: value for value, word in enumerate(_ONES.split())} | {
 _WORD = "|".join(sorted([*_VALUES, *SCALES], key=len, reverse=True))
 _RUN = re.compile(
     rf"(?<![\w'-])(?P<sign>(?:minus|negative)\s+)?(?P<words>(?:{_WORD})(?:(?:\s|-|\s?,\s|\sand\s){{1,2}}(?:{_WORD}))*)"
-    r"(?![\w-]|'s)",
+    r"(?!\w|-(?!half\b|(?:third|quarter|fourth|fifth|sixth|eighth|tenth)s\b|(?<=\bone-)(?:third|quarter|fourth|fifth|sixth|eighth|tenth)\b)|'s)",
     re.IGNORECASE,
 )
 _MOST_WORDS = 30
+_PARTS = {
+    "half": 2,
+    "halve": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
+_PART = re.compile(rf"[\s-]({'|'.join(_PARTS)})(s?)(?![\w-])", re.IGNORECASE)
+"""What makes a fraction of the number before it: two thirds, one half."""
+AND_A_HALF = re.compile(r"\sand\sa\shalf(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,18 @@ def number_words(text: str, start: int, end: int) -> Iterator[NumberWord]:
         words = re.findall(_WORD, run["words"].lower())
         value = _value(words)
         if value is not None:
-            yield NumberWord(run.start("words"), run.end(), -value if run["sign"] else value)
+            value, last = _with_part(value, text, run.end())
+            yield NumberWord(run.start("words"), last, -value if run["sign"] else value)
+
+
+def _with_part(value: Fraction, text: str, end: int) -> tuple[Fraction, int]:
+    """Apply the part that follows a number. Return the value and where it ends. Five quarters are coins."""
+    if found := AND_A_HALF.match(text, end):
+        return value + Fraction(1, 2), found.end()
+    found = _PART.match(text, end)
+    if found and value < _PARTS[found[1].lower()] and (value == 1 or found[2]):
+        return value / _PARTS[found[1].lower()], found.end()
+    return value, end
 
 
 def _value(words: list[str]) -> Fraction | None:

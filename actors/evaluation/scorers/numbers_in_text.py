@@ -28,6 +28,15 @@ _ASIDE = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 """A heading or a note, which may hold numbers that are no answer."""
+_CLOSING = re.compile(
+    r"(?:^|(?<=[.!?。\n]))[^.!?。\n=]{0,120}?"
+    r"(?:let me know|feel free|hope (?:this|that|it)\b|\bask me\b|\b(?:do|if) you have (?:any|\d+|more|other|further)\b"
+    r"(?: more)?(?: questions?)?(?:,| ?$|\?)|(?:any|more|other|further) questions?\b|help you with"
+    r"|質問|指摘|ください|下さい|どうぞ|ましょう|(?:から|ため|計算)(?:です|だ|である))[^.!?。\n=]{0,120}(?=[.!?。\n]|$)"
+    r"|(?<=[.!?。\n])\s?\([^()\n]{0,200}\)|(?:^|\n)以上、[^。\n]{0,40}(?:問題|説明|解説|回答)",
+    re.IGNORECASE,
+)
+"""A sentence that offers help or gives a reason behind the answer, or one that stands in brackets."""
 _MOST_MARKS = 100
 """Marks without a number cost a search each. No answer has so many."""
 _LIST_NUMBER = re.compile(r"\n[^\S\n]{0,6}[*_(]{0,3}$")
@@ -94,7 +103,10 @@ def _unmarked(statements: Statements) -> Numeral | None:
     Numbers in headings and notes, and before the points of a list, count only if there are no others.
     """
     text = statements.text
-    asides = statements.inside([aside.span() for aside in _ASIDE.finditer(text)])
+    called = statements.called_answer()
+    if called is not None:
+        return called
+    asides = statements.inside([aside.span() for pattern in (_ASIDE, _CLOSING) for aside in pattern.finditer(text)])
     found = [one for one in statements.found if one not in asides and not _is_list_number(text, one)]
     found = found or list(statements.found)
     if not found:

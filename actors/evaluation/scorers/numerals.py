@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from actors.evaluation.scorers.number_words import SCALES
+from actors.evaluation.scorers.number_words import AND_A_HALF, SCALES
 
 _KANJI_DIGITS = {character: value for value, character in enumerate("〇一二三四五六七八九")} | {
     "零": 0,
@@ -56,8 +56,11 @@ _COUNTERS = (
 """Kanji that may follow a kanji numeral. Before any other kanji the numeral is part of a word (一緒, 三角形, 千葉)."""
 _WORD_BEFORE = (*"唯統均単同随逐", "万が")
 """Characters before which 一 is part of a word: 唯一, 統一 and others."""
-_NOT_NUMERALS = re.compile(r"一度(?![\dC℃])|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中|三日月|五月雨")
+_NOT_NUMERALS = re.compile(
+    r"[一二]度(?![\dC℃])|(?<=第)[一二三](?=[にのはで、])|一件落着|一目瞭然|一時(?!間)|十分(?!間|の|後|前)|一人前|一本化|一日中|三日月|五月雨"
+)
 
+_HALF_MORE = re.compile(r"(?:個|年|日|時間|週間|か月|ヶ月|カ月|倍|杯|本|枚|人前|キロ|メートル)半(?![\u4e00-\u9fff])")
 _AGAIN = re.compile(r"もう$")
 _LABEL = re.compile(
     r"\n[ \t#*>\[【(-]{0,12}(?:Step|Note|Remark|Footnote|補足|注意?|備考|参考|例|手順|ステップ|方法)\s?$", re.IGNORECASE
@@ -182,7 +185,8 @@ def _scaled(value: Fraction, text: str, start: int, end: int) -> tuple[Fraction,
     letter = _LETTER_SCALE.match(text, end) if text[start].isascii() else None
     if letter and (letter["any"] or _CURRENCY.search(_before(text, start))):
         return value * _LETTER_SCALES[letter[0].lower()], letter.end()
-    return value, end
+    half = _HALF_MORE.match(text, end) or AND_A_HALF.match(text, end)
+    return (value + Fraction(1, 2), half.end()) if half else (value, end)
 
 
 def _is_negative(text: str, start: int) -> bool:
@@ -232,7 +236,7 @@ def _with_fractions(text: str, found: list[Numeral]) -> list[Numeral]:
 
 
 def _is_mixed(between: str) -> bool:
-    return re.fullmatch(r"\s+|と", between) is not None
+    return re.fullmatch(r"\s+|と|\sand\s", between) is not None
 
 
 def _fraction(text: str, one: Numeral, other: Numeral) -> Fraction | None:

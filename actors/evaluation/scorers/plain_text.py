@@ -13,7 +13,7 @@ _MINUS_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "�
 _TRIANGLE_MINUS = re.compile(r"(?<![\w△▲])[△▲](?=[¥￥$＄]?[\d０-９])")
 """In Japanese accounting a triangle is a minus sign."""
 _SPACE_GROUPS = re.compile(r"(?<![\d.,:/^])(?<!\d\s)\d{1,3}(?:[ \u2009\u202f\u00a0]\d{3})+(?![\d:/]|\s\d)")
-_APOSTROPHE_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:['’]\d{3})+(?!\d)")
+_APOSTROPHE_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:['’]\d{3})+|(?:_\d{3})+)(?![\d_])")
 _INDIAN_GROUPS = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])")
 _POINT_GROUPS = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+,\d{1,2}|\d{1,3}(?:\.\d{3}){2,})(?![\d,.]\d|\d)")
 """Points between thousands, with a decimal comma or at least two of them: `1.234,56`, `1.234.567`."""
@@ -64,7 +64,7 @@ def _without_emphasis_of_other_kinds(text: str) -> str:
 
 def _with_point_decimals(text: str) -> str:
     """Write a decimal comma as a point, and thousands in groups of three, where only one reading is possible."""
-    text = _APOSTROPHE_GROUPS.sub(lambda match: re.sub(r"['’]", "", match[0]), text)
+    text = _APOSTROPHE_GROUPS.sub(lambda match: re.sub(r"['’_]", "", match[0]), text)
     text = _INDIAN_GROUPS.sub(lambda match: match[0].replace(",", ""), text)
     text = _POINT_GROUPS.sub(lambda match: match[0].replace(".", "").replace(",", "."), text)
     return _DECIMAL_COMMA.sub(r"\1.\2", text)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 from actors.evaluation.scorers.number_words import number_words
 from actors.evaluation.scorers.numerals import Numeral
 
-_SENTENCE_END = re.compile(r"[。\n！？]|(?<!Rs)(?<!\bkr)(?<!\bFr)[.!?](?=[*_\"')\]]{0,4}(?:\s|$))(?![^\S\n]?\d)")
+_SENTENCE_END = re.compile(
+    r"[。\n！？]|(?<=[\u3041-\u30ff\u4e00-\u9fff])[!?]|(?<!Rs)(?<!\bkr)(?<!\bFr)[.!?](?=[*_\"')\]]{0,4}(?:\s|$))(?![^\S\n]?\d)"
+)
 _NEXT_LINE = re.compile(r"as follows|below|以下|次の|下記|:\s*$|：\s*$")
 _REMARK = re.compile(r"\([^()\n]{0,300}\)|（[^（）\n]{0,300}）")
 _FILLER = re.compile(
@@ -30,7 +33,10 @@ _REASON = re.compile(
 )
 _DETAIL = re.compile(
     r"\b(?:by \w+ing|from (?:her|his|their|its|selling)|at [$€£¥]?\d[\d.,]* (?:\w+ )?(?:each|apiece|per|a)"
-    r"|after [$€£¥]?\d[\d.,]* \w+)\b",
+    r"|after [$€£¥]?\d[\d.,]* \w+)\b"
+    r"|, (?:considering|counting|using|assuming)\b(?=[^,\n]*$)"
+    r"|(?:, (?:(?:or|with|for)\b(?=[^,\n]*$)|namely|i\.e\.|that is)"
+    r"|[:—] |(?<=[A-Za-z]) [-–] )(?=\D*\d[\d.,]*[^\d\n]+\d)",
     re.IGNORECASE,
 )
 """How a result came about. It may also stand before the result ("Taking 3 from her 16 eggs leaves 13")."""
@@ -48,10 +54,27 @@ _EQUALS = re.compile(r"[=≈→⇒]|=>|->")
 _OPERATOR = re.compile(
     r"[×÷+/^]|(?:(?<=[\w)])|(?<=[\w)]\s))\*(?=\s?[$\d(])|(?<=[\s\d)])[-–](?=\s?[$\d(])|(?<=\d)\s?x\s?(?=[$\d])|[^\W\d_]\s*\(|\\sqrt|√"
 )
+_WORD_CALCULATION = re.compile(
+    r"(?:\s\w+)?\s(?:(?:minus|plus|times|(?:divided|multiplied)\sby)\s[$€£¥]?\d[^.\n]{0,60}?(?:,?\sor|(?:,?\swhich)?\s(?:is|equals|makes|gives))"
+    r"|(?:\w+\s)?of\s[$€£¥]?\d[^.\n]{0,40}?\s(?:is|equals|makes|gives))\s(?=[$€£¥]?\d)|%\sof\s[$€£¥]?\d[^.\n]{0,40}?\s(?:is|equals)\s(?=[$€£¥]?\d)",
+    re.IGNORECASE,
+)
+"""A calculation in words behind its first number, up to its result: "12 minus 3 is 9", "50% of 18 is 9"."""
+_SAID_BEFORE = re.compile(
+    r"[^\d\n.]{0,12}?(?:\b(?:is|was|would be|will be)\s(?:the|our|my)\s(?:final\s|correct\s|right\s)?answer\b"
+    r"|が(?:正しい|最終的な)?(?:答え|正解|正答)(?:です|だ|である|となる|。))",
+    re.IGNORECASE,
+)
+"""What stands behind a number that is called the answer: "18 is our answer", 18ドルが答えです."""
+_NOTHING = re.compile(
+    r"(?:\W|there\s(?:is|are|was|were|will be))*(?:none|nothing|no\s(?!one|solution|answer|idea|way|need)\w+"
+    r"(?:\s\w+)?\s(?:is|are|was|were|will\sbe|remains?|left))\b",
+    re.IGNORECASE,
+)
 _NOT_BEFORE = re.compile(r"(?:\bnot|\binstead of|\brather than|n't|\bno longer)\s[^\w\n]{0,3}$", re.IGNORECASE)
 _NOT_BEHIND = re.compile(r"[^\d、。,\s]{0,4}(?:では|じゃ)(?:なく|な|あり)")
 _RATE = re.compile(r"[^\d\s、。]{0,3}(?:あたり|当たり|につき|ごと|おき|毎に)")
-_JAPANESE = re.compile(r"[\u3041-\u30ff]")
+_JAPANESE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]")
 _CONCLUSION = re.compile(r"\b(?:so|thus|therefore|hence|for a total of|totall?ing)\b[^.\n]*\d", re.IGNORECASE)
 _LATER_RESULT = re.compile(
     r"=\s?\S{0,3}\d|^\W*(?:so|thus|therefore|hence|in total|finally|よって|したがって|従って|ゆえに|合計|つまり)",
@@ -136,9 +159,14 @@ class Statements:
         """Return the number that a statement between two positions gives, or None if it holds none."""
         words = self._word_at(start, end)
         said = self._said(start, end)
+        if words is None and not said and _NOTHING.match(self.text, start, end):
+            return Numeral(start, start, Fraction(0))
         if words is not None or not said:
             return words
         first = said[0]
+        calculation = _WORD_CALCULATION.match(self.text, first.end, end)
+        if calculation and (results := self.within(calculation.end(), end)):
+            return results[0]
         direct = _FILLER.fullmatch(self.text, start, first.start) is not None
         complete = _COMPLETE.match(self.text, first.end, max(end, min(first.end + 1, len(self.text))))
         if direct and complete and not _RATE.match(self.text, first.end, end):
@@ -201,6 +229,11 @@ class Statements:
         details = self._outside[side[0].end : right]
         direct = re.fullmatch(r"[=≈→⇒>-]+\W*", self._outside[left : side[0].start]) is not None
         return direct and not _RESULT.search(details) and not _JAPANESE.search(details)
+
+    def called_answer(self) -> Numeral | None:
+        """Return the last number that is called the answer behind it, or None."""
+        text = self.text
+        return next((one for one in reversed(self.found) if _SAID_BEFORE.match(text, one.end, one.end + 80)), None)
 
     def _last(self, end: int, said: Sequence[Numeral]) -> Numeral:
         return ([one for one in said if not _RATE.match(self.text, one.end, end)] or said)[-1]

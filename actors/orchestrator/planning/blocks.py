@@ -20,6 +20,9 @@ from conf.schema import PipelineConfig
 CHUNKS_SHARE = 4
 """A block of a measured text has this many times fewer items than other blocks."""
 
+LENGTH_SHARE = 0.5
+"""Length of an answer as a share of its token limit, as a rule. Used only to estimate times."""
+
 DECODE_WEIGHT = 4
 """Cost of a generated token in prompt tokens. Used only to estimate the time left."""
 
@@ -72,6 +75,8 @@ def plan_blocks(
             layout=layout,
             tokens=round(_cost(benchmark, items, group, decode_weight=1)),
             cost=_cost(benchmark, items, group, DECODE_WEIGHT),
+            generated=round(_most_generated(items, group) * LENGTH_SHARE),
+            most_generated=_most_generated(items, group),
         )
         for number, group in enumerate(groups)
         if set(group) & set(seeds)
@@ -143,6 +148,11 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
             tokens += min(characters, 400) / 4
-            tokens += len(seeds) * decode_weight * getattr(task, "max_tokens", 0) / 2
+            tokens += len(seeds) * decode_weight * getattr(task, "max_tokens", 0) * LENGTH_SHARE
             tokens += sum(len(choice) for choice in getattr(task, "choices", ())) / 4
     return tokens
+
+
+def _most_generated(items: Sequence[Item], seeds: Sequence[int]) -> int:
+    """Return the tokens of the answers if each runs to its limit."""
+    return len(seeds) * sum(getattr(item.task, "max_tokens", 0) for item in items)

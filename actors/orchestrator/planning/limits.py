@@ -18,6 +18,8 @@ MOST_CELLS = 100_000
 def check_limits(config: PipelineConfig, inputs: Inputs, arms: Sequence[PlannedArm]) -> None:
     """Raise `BadInput` for names of arms that are too long or not unique, and for a plan with too much work."""
     faults = Faults()
+    if not arms:
+        faults.add(Fault("--quantizations", "", "at least one quantization, or an --arm: there is nothing to evaluate"))
     names = [arm.name for arm in arms]
     for name in sorted({name for name in names if names.count(name) > 1}):
         step = "Give the --arm another name, or leave out one of the quantizations."

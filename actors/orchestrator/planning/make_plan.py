@@ -13,7 +13,7 @@ from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.planning.passes import measuring_reference, shared_passes
 from actors.orchestrator.sources.inputs import Inputs
-from actors.recipes import uses_imatrix
+from actors.recipes import LOSSLESS_TYPES, uses_imatrix
 from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig, Tiers
 
@@ -81,11 +81,26 @@ def make_plan(
         blocks=tuple(blocks),
         cells=tuple(cells),
         plan_hash=_plan_hash(config, arms, blocks),
-        notices=inputs.notices,
+        notices=(*_uncompared(config, arms), *inputs.notices),
         chat_templates=inputs.chat_templates,
         performances=plan_performances(run, arms, blocks),
         checks=plan_checks(config, run, arms, inputs, blocks),
     )
+
+
+def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]:
+    """Return a notice for each model of which nothing is compared: it has no reference, or nothing beside it."""
+    found = []
+    for model in dict.fromkeys(arm.model for arm in arms):
+        own = [arm for arm in arms if arm.model == model]
+        if any(arm.reference and not arm.is_aa for arm in own):
+            continue
+        if config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
+            step = "Add a type to --quantizations, or a file with --arm, to compare with it."
+        else:
+            step = f"Add a reference to --quantizations ({', '.join(LOSSLESS_TYPES)}), or name one with --reference."
+        found.append(f"NOTHING IS COMPARED for {model}: there will be scores, but no difference and no verdict. {step}")
+    return found
 
 
 def _plan_imatrices(config: PipelineConfig, run: RunDirectory, inputs: Inputs) -> tuple[PlannedImatrix, ...]:

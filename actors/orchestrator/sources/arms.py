@@ -69,6 +69,11 @@ def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
         step = "Put the key into the environment variable OPENAI_API_KEY."
         raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
     _check_query(arm.name, parts)
+    if "?" in parts.fragment:  # a query behind the model, which may hold a key
+        shown = f"{arm.name}={url}#{parts.fragment.partition('?')[0]}?***"
+        raise BadInput(Fault("--arm", shown, "the name of a model behind #, and a query only before it"))
+    if not arm.path.isprintable() or " " in arm.path:
+        raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", "an address without spaces and control characters"))
     if not parts.hostname or not parts.fragment:
         raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
     endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)

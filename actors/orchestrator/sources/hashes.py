@@ -50,6 +50,14 @@ class HashCache:
             check_loads(header, key=key, got=got)
             self._known[name] = "yes"
 
+    def kept(self, name: str) -> str | None:
+        """Return what was found out before about a file, under a name that holds all it depends on."""
+        return self._known.get(name)
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep what was found out about a file."""
+        self._known[name] = value
+
     def save(self) -> None:
         """Write the known hashes to the folder, which must exist. Without this file, the same things are done again."""
         with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reporting.analysis.rules import SCORE, TIER
+from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, metric_title
@@ -78,7 +78,7 @@ def _kept(words: Words, look: Json, benchmark: str, arms: str) -> str:
 
 
 def rule_sentences(findings: Findings, words: Words) -> list[str]:
-    """Return one sentence per margin, score or tier that was changed after the evaluation had begun.
+    """Return one sentence per rule of the verdicts that was changed after the evaluation had begun.
 
     Args:
         findings: the results.
@@ -92,6 +92,11 @@ def _changed(words: Words, row: Json) -> str:
     benchmarks = words.say("、", ", ").join(row["benchmarks"])
     before, now = (_value(words, row["rule"], value) for value in (row["before"], row["now"]))
     looks, day = row["n_looks_before"], row["time"][:16].replace("T", " ")
+    if row["rule"] == BENCHMARKS:
+        return words.say(
+            f"{before} は以前に評価されたが、この実行には含まれていない({day} UTC、{benchmarks})。",
+            f"{before}: evaluated before, and left out of this run ({day} UTC; {benchmarks}).",
+        )
     if words.en:
         when = "after 1 look" if looks == 1 else f"after {looks} looks" if looks else "after the evaluation had begun"
         rule = _rule(words, row["rule"])
@@ -105,10 +110,17 @@ def _rule(words: Words, rule: str) -> str:
         return words.say("判定に使う指標", "The score that the verdict goes by")
     if rule == TIER:
         return words.say("ベンチマークの扱い", "The tier")
+    if rule == POOL:
+        return words.say("平均の対象と重み", "The mean over benchmarks")
+    if rule == "relative":
+        return words.say(
+            "基準の正答のうち失ってよい割合", "The share of the reference's right answers that may be lost"
+        )
     names = {
         "accuracy": ("正誤の指標", "right/wrong metrics"),
         "ln_ppl": ("ln PPL", "ln PPL"),
         "judged": ("独自のスケール", "scores on a scale of their own"),
+        "pooled": ("正誤の指標の平均", "right/wrong metrics on average"),
     }
     name = words.say(*names[rule]) if rule in names else metric_title(words, rule)
     return words.say(f"{name}の許容幅", f"The margin of {name}")

@@ -38,5 +38,6 @@ def _cells(words: Words, category: str, rows: dict[str, Json], arms: Sequence[Js
         if row["mean"] is None:
             cells.append(dash_with_reason(words, row, "mean", "\n"))
         else:
-            cells.append(f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}")
+            fewer = f"\nn = {integer(row['n_items'])}" if row["n_items"] < n_items else ""
+            cells.append(f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}{fewer}")
     return (title, "\n".join(first["benchmarks"]), *cells)

@@ -242,34 +242,6 @@ def _mark(row: Json) -> str:
     return "†" if adjusted is not None and adjusted < ALPHA else ""
 
 
-def performance_table(findings: Findings, words: Words) -> Table:
-    """Return speed and memory, one row per arm."""
-    columns = [
-        (header(words, "arm"), False),
-        (words.say("プロンプト処理 tok/s", "Prompt tok/s", "\n"), True),
-        (words.say("生成 tok/s", "Decode tok/s", "\n"), True),
-        (words.say("ms/トークン", "ms/token", "\n"), True),
-        (words.say("読み込み (s)", "Load (s)", "\n"), True),
-        (words.say("最大メモリ (RSS)", "Peak memory (RSS)", "\n"), True),
-        (words.say("量子化 (s)", "Quantize (s)", "\n"), True),
-    ]
-    rows = []
-    for arm in findings.arms:
-        row = findings.performance(arm["name"]) or {}
-        rss = row.get("peak_rss_bytes")
-        cells = (
-            str(arm["name"]),
-            number(row.get("prompt_tokens_per_second"), 1),
-            number(row.get("decode_tokens_per_second"), 1),
-            number(row.get("time_per_token_ms"), 2),
-            number(row.get("load_s"), 2),
-            size_unit(rss or 0).text(rss),
-            number(arm["quantize_seconds"], 1),
-        )
-        rows.append(cells)
-    return make_table(columns, rows)
-
-
 def unscored_table(findings: Findings, words: Words) -> Table:
     """Return the counts of records that could not be scored, with their reasons. No rows if there are none."""
     columns = [

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from reporting.analysis.cells import FindingsFailed
+from reporting.analysis.performance import performance_rows
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from stats.intervals import wilson
@@ -108,8 +109,12 @@ def test_speed_is_tokens_over_seconds(sample: SampleRun, results: Results) -> No
     (row,) = [row for row in results.comparison["performance"] if row["arm"] == "q8_0"]
     assert row["decode_tokens_per_second"] == pytest.approx(sum(own["completion_tokens"]) / sum(own["decode_s"]))
     assert row["time_per_token_ms"] == pytest.approx(1000 / row["decode_tokens_per_second"])
-    assert row["load_s"] == own["load_s"].max()  # The arm was loaded once.
-    assert row["peak_rss_bytes"] == own["peak_rss_bytes"].max()
+    low, high = row["decode_tokens_per_second_ci95"]
+    assert low < row["decode_tokens_per_second"] < high
+    assert row["decode_tokens_per_second_n"] == own.filter(pl.col("completion_tokens") > 0).height > 2
+    assert (row["load_s"], row["load_s_n"]) == (own["load_s"].max(), 1)  # The arm was loaded once.
+    assert (row["load_s_ci95"], row["load_s_ci95_reason"]) == (None, "one_block")
+    assert row["n_blocks"] == row["n_blocks_quiet"] == own.height
     by_name = {part["benchmark"]: part for part in row["benchmarks"]}
     assert by_name["arc_challenge"]["decode_tokens_per_second"] is None
     assert by_name["arc_challenge"]["decode_tokens_per_second_reason"] == "not_measured"
@@ -180,4 +185,40 @@ def test_a_run_that_evaluated_nothing_has_reasons_instead_of_numbers(sample: Sam
     assert (accuracy["mean"], accuracy["mean_reason"]) == (None, "no_scored_items")
     assert (accuracy["ci95"], accuracy["ci_method"]) == ([0.0, 1.0], "score_range")
     assert (nll["ci95"], nll["ci95_reason"]) == (None, "no_scored_items")
-    assert results.comparison["performance"][0]["peak_rss_bytes_reason"] == "not_measured"
+    assert results.comparison["performance"][0]["memory_reason"] == "not_measured"
+
+
+def test_speed_is_taken_from_the_blocks_that_had_a_quiet_machine(sample: SampleRun) -> None:
+    busy = pl.col("arm") == "q8_0", pl.col("block").str.starts_with("000000")
+    taken = pl.col("machine").struct.with_fields(all_cpu_s=pl.field("all_cpu_s") * 2)
+    some = sample.timings.with_columns(machine=pl.when(*busy).then(taken).otherwise(pl.col("machine")))
+    row = _performance(sample, some, "q8_0")
+    quiet = sample.timings.filter((pl.col("arm") == "q8_0") & ~busy[1])
+    assert row["prompt_tokens_per_second"] == pytest.approx(sum(quiet["prompt_tokens"]) / sum(quiet["prompt_s"]))
+    assert (row["n_blocks_quiet"], row["prompt_tokens_per_second_n"]) == (quiet.height, quiet.height)
+    assert quiet.height < row["n_blocks"]
+    assert row["cpu_share_elsewhere"] > 0.1 > row["cpu_share_side_by_side"]
+    every = sample.timings.with_columns(machine=taken)
+    assert _performance(sample, every, "q8_0")["decode_tokens_per_second_reason"] == "machine_busy"
+
+
+def test_timings_of_older_versions_give_no_speed_and_no_memory(sample: SampleRun) -> None:
+    older = sample.timings.with_columns(
+        machine=pl.lit(None, TIMING_SCHEMA["machine"]), memory=pl.lit(None, TIMING_SCHEMA["memory"])
+    )
+    row = _performance(sample, older, "q8_0")
+    assert (row["decode_tokens_per_second"], row["memory"], row["n_blocks_quiet"]) == (None, None, 0)
+    assert row["decode_tokens_per_second_reason"] == row["load_s_ci95_reason"] == "machine_not_watched"
+    assert row["wall_s"] > 0
+
+
+def test_the_memory_of_an_arm_is_that_of_the_block_that_takes_most(sample: SampleRun) -> None:
+    row = _performance(sample, sample.timings, "q8_0")
+    totals = [sum(one.values()) for one in sample.timings.filter(pl.col("arm") == "q8_0")["memory"]]
+    assert sum(row["memory"].values()) == max(totals)
+    assert len(set(totals)) > 1
+
+
+def _performance(sample: SampleRun, timings: pl.DataFrame, arm: str) -> dict[str, Any]:
+    rows, _ = performance_rows(sample.run["arms"], timings)
+    return next(row for row in rows if row["arm"] == arm)

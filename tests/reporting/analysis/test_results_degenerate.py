@@ -116,7 +116,7 @@ def test_the_summary_fits_its_columns_even_with_long_names() -> None:
     for row in [*results.analysis["comparisons"], *results.analysis["verdicts"]]:
         row["arm"] = long[row["arm"]]
     text = summary_table(results.comparison, results.analysis)
-    assert max(map(display_width, text.splitlines())) <= 120
+    assert max(map(display_width, text.splitlines())) <= 80
 
 
 def test_one_number_is_shown_without_an_interval() -> None:

@@ -46,3 +46,15 @@ def test_the_chart_is_drawn_with_missing_results_and_hostile_names(tmp_path: Pat
     if chart is not None:
         assert "<script" not in to_svg(chart)
     assert len(categories_table(findings, Words("both"), findings.arms).rows) == 3
+
+
+def test_an_arm_with_fewer_scored_items_shows_its_own_number(tmp_path: Path) -> None:
+    def fewer(comparison: dict[str, Any], _analysis: dict[str, Any]) -> None:
+        for row in comparison["categories"]:
+            row["n_items"] = 33 if row["arm"] == "q4_k_m" else 40
+
+    findings = read_findings(write_results(tmp_path, fewer))
+    for title, _, *cells in categories_table(findings, Words("en"), findings.arms).rows:
+        assert title.endswith("n = 40")
+        assert ["n = " in cell for cell in cells] == [False, False, True]
+        assert cells[2].endswith("n = 33")

@@ -209,7 +209,7 @@ def test_abstract_and_report_contain_the_verdicts(run: Path) -> None:
             r"no worse than f16 \(the Q4_1 source, dequantized\): none \(tested from the largest",
             text,
         )
-        assert "3,069 items (80%) in all would decide" in text
+        assert "3,343 items (80%) in all would decide" in text
         assert "On average over gsm8k, arc_challenge, q8_0 against f16: undecided" in text
         assert "This says nothing about a single benchmark: undecided: gsm8k, arc_challenge." in text
     assert "q8_0 は「判定保留」である(基準: f16)。" in report

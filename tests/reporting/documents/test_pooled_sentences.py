@@ -89,7 +89,7 @@ def test_the_terminal_shows_the_claim_below_the_verdicts(shown: Results) -> None
     assert first > next(place for place, line in enumerate(lines) if line.startswith("Verdicts"))
     assert "It says nothing about a single benchmark." in " ".join(" ".join(lines[first : first + 2]).split())
     (row,) = [line for line in lines[first + 1 :] if line.startswith("q8_0")]
-    assert row.split()[:4] == ["q8_0", "no", "worse", "+0.000"]
+    assert row.split()[:4] == ["q8_0", "no", "worse", "+0.0"]
     assert "smallest arm that is no worse than f16 on average: q8_0" in text
     assert all(display_width(line) <= WIDTH for line in lines)
 
