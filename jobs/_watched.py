@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 METADATA_KEY = "quant_assay_pipeline"
@@ -64,6 +64,11 @@ class PipelineView:
     process_id: int | None = None
     workers: int | None = None
     working_on: tuple[str, ...] = ()
+    phases: tuple[Mapping[str, str], ...] = ()
+    """Name and state (passed, now, to_come) of each phase."""
+    arms: tuple[Mapping[str, Any], ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
+    """Cells done and in all, by name."""
     failures: tuple[Mapping[str, str], ...] = ()
     updated_at: str | None = None
     nodes: tuple[Node, ...] = ()
@@ -194,13 +199,29 @@ def view_of(
         state = "failed"
     if problem is None and not progress:
         problem = NOT_STARTED if state == "pending" else NO_PROGRESS_YET if state == "running" else None
-    return PipelineView(
-        pipeline_id,
+    return replace(
+        view_of_progress(pipeline_id, progress),
         state=state,
         job_status=status,
         submission_id=job.get("submission_id"),
         attempts=len(jobs),
         nodes=shown,
+        headlines=_headlines(result.get("headlines")),
+        verdicts=tuple(
+            {"arm": _text(arm.get("name")) or "", "verdict": arm["verdict"]}
+            for arm in _objects(result.get("arms"))
+            if _text(arm.get("verdict"))
+        ),
+        log_end=_last_lines(log or "") if ended and not progress else (),
+        problem=problem,
+    )
+
+
+def view_of_progress(pipeline_id: str, progress: Mapping[str, Any]) -> PipelineView:
+    """Return what the progress of a running pipeline says."""
+    return PipelineView(
+        pipeline_id,
+        state="running",
         phase=_text(progress.get("phase")),
         percent=_share(progress.get("percent")),
         cells_done=_count(progress.get("cells_done")),
@@ -214,18 +235,16 @@ def view_of(
         workers=_count(progress.get("workers")),
         updated_at=_text(progress.get("updated_at")),
         working_on=_texts(progress.get("working_on")),
+        phases=tuple(
+            {"name": _text(one.get("name")) or "", "state": _text(one.get("state")) or ""}
+            for one in _objects(progress.get("phases"))
+        ),
+        arms=_groups(progress.get("arms")),
+        benchmarks=_groups(progress.get("benchmarks")),
         failures=tuple(
             {"unit": _text(one.get("unit")) or "", "error": _text(one.get("error")) or ""}
             for one in _objects(progress.get("failures"))
         ),
-        headlines=_headlines(result.get("headlines")),
-        verdicts=tuple(
-            {"arm": _text(arm.get("name")) or "", "verdict": arm["verdict"]}
-            for arm in _objects(result.get("arms"))
-            if _text(arm.get("verdict"))
-        ),
-        log_end=_last_lines(log or "") if ended and not progress else (),
-        problem=problem,
     )
 
 
@@ -244,6 +263,15 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _groups(value: Any) -> tuple[dict[str, Any], ...]:
+    """Return cells done and in all by name, without the entries that lack a number."""
+    found = [
+        {"name": _text(one.get("name")) or "", **{key: _count(one.get(key)) for key in ("cells_done", "cells_total")}}
+        for one in _objects(value)
+    ]
+    return tuple(one for one in found if None not in one.values())
 
 
 def _headlines(value: Any) -> dict[str, tuple[str, ...]]:

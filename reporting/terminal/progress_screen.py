@@ -23,6 +23,9 @@ _GAP = "   "
 _MOST_LISTED = 3
 """Failures, and pieces of work, that are shown; the others are counted."""
 _MOST_NODES = 4
+_MOST_GROUPS = 8
+"""Arms, and benchmarks, whose cells are shown."""
+_MARKS = {"passed": "[x]", "now": "[>]"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -38,6 +41,8 @@ def draw(view: _Row, width: int, lang: ScreenLang) -> list[str]:
     lines = _head(view, width, say)
     if view["phase"] is not None:
         lines += _packed(_counts(view, say), _GAP, width)
+        if view["state"] == "running":
+            lines += _plan(view, width, say)
         lines += _listed(view["working_on"], width, say)
     lines += _resources(view, width, say)
     if view["elapsed_s"] is not None:
@@ -93,6 +98,23 @@ def _counts(view: _Row, say: _Speaker) -> Iterable[str]:
         yield say("attempts_once")
     elif view["attempts"] > 2:
         yield say("attempts", view["attempts"] - 1)
+
+
+def _plan(view: _Row, width: int, say: _Speaker) -> list[str]:
+    """Return the phases passed and to come, and the cells done by arm and by benchmark."""
+    phases = [
+        f"{_MARKS.get(one['state'], '[ ]')} {say.of(PHASES.get(one['name'], (one['name'],) * 2))}"
+        for one in view["phases"]
+    ]
+    lines = _packed(phases, "  ", width)
+    for name in ("arms", "benchmarks"):
+        groups = view[name]
+        parts = [f"{one['name']} {one['cells_done']}/{one['cells_total']}" for one in groups[:_MOST_GROUPS]]
+        if len(groups) > _MOST_GROUPS:
+            parts.append(say("more", len(groups) - _MOST_GROUPS))
+        if parts:
+            lines += _packed([f"{say(name)}: {parts[0]}", *parts[1:]], " | ", width, indent="  ")
+    return lines
 
 
 def _resources(view: _Row, width: int, say: _Speaker) -> list[str]:

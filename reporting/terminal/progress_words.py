@@ -15,6 +15,8 @@ WORDS = {
     "failed": ("失敗 {}", "failed {}"),
     "job": ("ジョブ", "job"),
     "process": ("プロセス {}", "process {}"),
+    "arms": ("アーム", "arms"),
+    "benchmarks": ("ベンチマーク", "benchmarks"),
     "node": ("ノード {}", "node {}"),
     "cpu": ("CPU {}%", "CPU {}%"),
     "memory": ("メモリ {}", "memory {}"),

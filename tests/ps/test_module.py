@@ -327,7 +327,7 @@ def test_every_word_and_problem_is_known() -> None:
     groups = {"phases": PHASES, "states": STATES, "verdicts": VERDICTS, "problems": PROBLEMS}
     for path in (*PUBLIC, *PRIVATE):
         for call in commands(tree(path)):
-            if call.name == "Format-Text":
+            if call.name == "Format-Text" and not call.words[0].startswith("$"):
                 assert call.words[0].strip("'") in WORDS, call
             if call.name == "Get-Text" and not call.named:
                 assert call.words[0].strip("'") in groups, call

@@ -4,6 +4,7 @@ function Format-PipelineScreen {
     $lines = @(Format-ScreenHead $View $Width $Language)
     if ($null -ne $View.Phase) {
         $lines += @(Join-Part @(Format-ScreenCount $View $Language) '   ' $Width)
+        if ($View.State -eq 'running') { $lines += @(Format-ScreenPlan $View $Width $Language) }
         $lines += @(Format-ScreenWork $View $Width $Language)
     }
     $lines += @(Format-ScreenResource $View $Width $Language)

@@ -43,6 +43,9 @@ function New-PipelineView {
         ProcessId       = Get-Count $progress 'process_id'
         Workers         = Get-Count $progress 'workers'
         WorkingOn       = @(Select-JsonString $progress 'working_on')
+        Phases          = @(Select-JsonObject $progress 'phases' | ForEach-Object { [pscustomobject]@{ Name = [string](Get-String $_ 'name'); State = [string](Get-String $_ 'state') } })
+        Arms            = @(Select-CellGroup $progress 'arms')
+        Benchmarks      = @(Select-CellGroup $progress 'benchmarks')
         Failures        = @(Select-JsonObject $progress 'failures' | ForEach-Object { [pscustomobject]@{ Unit = [string](Get-String $_ 'unit'); Error = [string](Get-String $_ 'error') } })
         UpdatedAt       = $updatedAt
         Nodes           = @($Nodes | ForEach-Object { ConvertTo-NodeView $_ })
