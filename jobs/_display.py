@@ -1,8 +1,8 @@
 """Show the progress of a pipeline to people and to other programs.
 
 On a terminal this is a live screen with a bar. Elsewhere it is a plain line every 20 seconds, and a line
-`PROGRESS {json}` for other programs (`reporting/schemas/progress.schema.json`): every 5 seconds, after at least a second
-if work was done or begun, and at once for a new phase or state. `progress.json` holds the same snapshot.
+`PROGRESS {json}` for other programs (`reporting/schemas/progress.schema.json`): every 5 seconds, after at least a
+second if work was done or begun, and at once for a new phase or state. `progress.json` holds the same snapshot.
 """
 
 from __future__ import annotations
