@@ -156,7 +156,7 @@ def _follow(dashboard: Dashboard, options: argparse.Namespace) -> int:
             if time.monotonic() - answered_s > PATIENCE_S:
                 return EXIT_FAILED
             slower = view.problem == Problem.TOO_MANY_REQUESTS
-            interval = min(2 * interval, SLOWEST_S) if slower else options.interval
+            interval = max(min(2 * interval, SLOWEST_S), options.interval) if slower else options.interval
             time.sleep(interval)
 
 

@@ -268,7 +268,7 @@ Test-Case 'Stop-QuantJob stops jobs, and only if it may' {
     if (@(@((Get-Seen 'steer' '-stop').Value) | Where-Object { $_.method -ceq 'POST' }).Count -ne 0) { 'WhatIf stopped a job' }
     if (-not (Stop-QuantJob -PipelineId demo -Address $steer -Confirm:$false).Stopped) { 'the job was not stopped' }
     if ((Stop-QuantJob -SubmissionId qa-old -Address $steer -Confirm:$false).Stopped) { 'an ended job was stopped' }
-    Test-Failure 'dashboard_refused' { Stop-QuantJob -SubmissionId 03000000 -Address $steer -Confirm:$false }
+    Test-Failure 'dashboard_refused' { Stop-QuantJob -SubmissionId '03000000' -Address $steer -Confirm:$false }
     Test-Failure 'no_such_pipeline' { Stop-QuantJob -PipelineId other -Address $steer -Confirm:$false }
 }
 Test-Case 'Start-QuantJob posts a job with code of the head node' {
