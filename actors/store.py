@@ -190,10 +190,6 @@ class RunDirectory:
         """Return the files of the tables beside the results."""
         return sorted(self.table("*").parent.glob(self.table("*").name))
 
-    def made(self, output: Path) -> list[Path]:
-        """Return the existing files of an output: one, or one per language (`report_ja.html`)."""
-        return sorted(output.parent.glob(f"{output.stem}*{output.suffix}"))
-
     def described_records(self) -> list[RecordsFolder]:
         """Return the records folders of this pipeline that have a `meta.json`."""
         return [RecordsFolder(meta.parent) for meta in sorted((self.root / _RECORDS).glob(f"*/{_META}"))]

@@ -436,7 +436,7 @@ class PipelineConfig(Frozen):
     pipeline_id: Annotated[str, Field(pattern=rf"^{PIPELINE_ID}$")] | None = None
     """Name of this pipeline. None: `YYYYmmdd-HHMMSS-<model>`."""
     lang: Language = "both"
-    """Language of charts and documents."""
+    """Language of charts and documents. `both`: each is written once per language, with `_ja` or `_en` in its name."""
     methodology: Path | None = None
     """Markdown file that replaces the methodology in the documents. None: the methodology that comes with the
     project."""

@@ -156,7 +156,9 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         help="start even if MLflow does not answer; it is brought up to date as soon as it does, else by the same "
         "command later",
     )
-    group.add_argument("--lang", choices=get_args(Language), help="language of charts and documents (default both)")
+    group.add_argument(
+        "--lang", choices=get_args(Language), help="language of charts and documents (default both: one file each)"
+    )
     group.add_argument(
         "--config", metavar="FILE.yaml", help="configuration file (default conf/default.yaml); flags override it"
     )

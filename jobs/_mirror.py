@@ -24,6 +24,8 @@ class BackgroundMirror:
         self._uri, self._artifact_root, self._limit = uri, artifact_root, gguf_limit_bytes
         self._attempt: Attempt | None = None
         self._rest_until_s = 0.0
+        self.address: str | None = None
+        """Where a browser shows the runs; None before the first update, and if the store has no pages."""
 
     def follow(self, run: RunDirectory) -> None:
         """Update MLflow in the background, unless an update is running or the pause after the last one is not over."""
@@ -50,7 +52,7 @@ class BackgroundMirror:
 
         started_s = time.monotonic()
         try:
-            Mirror(self._uri, self._artifact_root, self._limit).sync(run.root)
+            self.address = Mirror(self._uri, self._artifact_root, self._limit).sync(run.root).url
         finally:
             ended_s = time.monotonic()
             self._rest_until_s = ended_s + REST_SHARE * (ended_s - started_s)

@@ -8,6 +8,7 @@ from actors.store import RunDirectory, exists, mlflow_database_path, read_json
 from actors.tracking.addresses import mask_secrets
 from jobs._request import Finished, Request
 from jobs._terminal import say
+from reporting.file_names import in_languages
 from reporting.result_line import result_line, result_of
 
 
@@ -23,16 +24,11 @@ def print_result(request: Request, finished: Finished) -> None:
 
 def output_files(request: Request, run: RunDirectory) -> dict[str, str]:
     """Return the path of each output that exists, and where MLflow is."""
-    wanted = {
-        "results": run.comparison,
-        "analysis": run.analysis,
-        "report": run.report.with_suffix(".html"),
-        "scorecard": run.scorecard,
-        "charts": run.charts,
-    }
-    files = {
-        f"{name}{path.stem.removeprefix(one.stem)}": str(path) for name, one in wanted.items() for path in run.made(one)
-    }
+    made = {"results": run.comparison, "analysis": run.analysis, "charts": run.charts}
+    for name, document in (("report", run.report.with_suffix(".html")), ("scorecard", run.scorecard)):
+        for path in in_languages(document, request.config.lang):
+            made[f"{name}{path.stem.removeprefix(document.stem)}"] = path
+    files = {name: str(path) for name, path in made.items() if exists(path)}
     server = request.environment.mlflow_tracking_uri
     files["mlflow"] = mask_secrets(server) if server else str(mlflow_database_path(request.mlflow_home.absolute()))
     return files

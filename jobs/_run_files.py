@@ -25,6 +25,7 @@ from conf.schema import PipelineConfig
 from conf.yaml_files import read_yaml
 from jobs._request import Request
 from reporting.documents.requirements import read_methodology
+from reporting.file_names import in_languages
 
 VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
 
@@ -80,8 +81,9 @@ def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Re
         return False
     if any(file_sha256(run.root / name) != sha256 for name, sha256 in manifest["sha256"].items()):
         return False
-    documents = not request.make_documents or (is_file(run.scorecard) and _has_methodology(run, request.config))
-    return documents
+    scorecards = in_languages(run.scorecard, request.config.lang)
+    written = all(is_file(path) for path in scorecards) and _has_methodology(run, request.config)
+    return written or not request.make_documents
 
 
 def _manifest(run: RunDirectory) -> dict[str, Any] | None:
@@ -102,9 +104,11 @@ def _data_files(run: RunDirectory) -> list[Path]:
 
 def _has_methodology(run: RunDirectory, config: PipelineConfig) -> bool:
     """Return True if the documents were written with the methodology that is wanted now."""
-    if not (exists(run.config) and exists(run.methodology)):
+    written = in_languages(run.methodology, config.lang)
+    if not (exists(run.config) and all(exists(path) for path in written)):
         return False
     before = read_yaml(run.config, key=str(run.config)).get("methodology")
     if config.methodology is None or before is None:
         return before is None and config.methodology is None
-    return run.methodology.read_bytes() == read_methodology(config.methodology).encode()
+    own = read_methodology(config.methodology).encode()
+    return all(path.read_bytes() == own for path in written)

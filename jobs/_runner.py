@@ -52,8 +52,10 @@ MIRROR_WITHIN_S = 30.0
 """Time to bring MLflow up to date at the end, when everything else is done."""
 RESERVE_BYTES = 4 * 2**20
 """Disk space that is kept for the last progress and for MLflow, in case the disk gets full."""
-STOP_WITHIN_S = 2.0
-"""Time to report a stop to MLflow. `ray job stop` kills the process 3 seconds after its SIGTERM."""
+STOP_WITHIN_S = 10.0
+"""Time to report a stop to MLflow. A busy machine needs several seconds for it."""
+STOP_RAY_JOB_WITHIN_S = 2.0
+"""The same in a Ray job: `ray job stop` kills the process 3 seconds after its SIGTERM."""
 
 
 def prepare(request: Request) -> Plan:
@@ -98,6 +100,16 @@ def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | N
 
 
 @dataclass(frozen=True)
+class Mirrored:
+    """How MLflow was left at the end of a job."""
+
+    missing: str | None
+    """Why it is not up to date; None if it is. The next start of the same pipeline brings what is missing."""
+    address: str | None
+    """Where a browser shows the runs, if that is known."""
+
+
+@dataclass(frozen=True)
 class _Job:
     """One start of a pipeline, as its driver sees it."""
 
@@ -114,11 +126,8 @@ def carry_out(
     plan: Plan,
     announce: Announce,
     conclude: Callable[[Finished], None],
-) -> str | None:
+) -> Mirrored:
     """Run a prepared plan to its end, tell the caller how it ended, and then bring MLflow up to date.
-
-    Returns:
-        Why MLflow is not up to date; None if it is. The next start of the same pipeline brings what is missing.
 
     Raises:
         BadInput: another live job owns the run directory, or it cannot be owned.
@@ -141,9 +150,13 @@ def carry_out(
             give_back_reserve()
             with contextlib.suppress(OSError), make_display() as display:
                 progress.end("failed", display)
-            mirror.finish(run, MIRROR_WITHIN_S if isinstance(error, Exception) else STOP_WITHIN_S)
+            mirror.finish(run, MIRROR_WITHIN_S if isinstance(error, Exception) else _stop_within_s(request))
             raise
-        return mirror.finish(run, MIRROR_WITHIN_S)
+        return Mirrored(mirror.finish(run, MIRROR_WITHIN_S), mirror.address)
+
+
+def _stop_within_s(request: Request) -> float:
+    return STOP_RAY_JOB_WITHIN_S if request.environment.submission_id else STOP_WITHIN_S
 
 
 def _carry_out(job: _Job, plan: Plan, announce: Announce) -> Finished:
@@ -193,7 +206,8 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
             outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
         except Stopped:
             progress.end("stopped", display)
-            job.mirror.finish(job.run, STOP_WITHIN_S)  # before Ray is shut down, which may take longer
+            # Before Ray is shut down, which may take longer.
+            job.mirror.finish(job.run, _stop_within_s(job.request))
             raise
         finally:
             ray.shutdown()

@@ -152,9 +152,9 @@ def show_matrix(path: str, chart: str | None) -> None:
     rows = [{"matrix": Path(path).name, **asdict(figures)} for figures in statistics]
     # Imported here, because only --chart draws.
     from reporting.charts.importance import importance_chart
-    from reporting.charts.style import render
+    from reporting.charts.render import render
 
-    drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), (), Words("both"))
+    drawn = importance_chart(pl.DataFrame(rows, schema=IMPORTANCE_SCHEMA), "", Words("en"))
     if drawn is None:
         raise BadInput(Fault("--show-statistics", path, "for a --chart, a matrix of a model's layers"))
     for file in render(drawn, output):

@@ -1,6 +1,7 @@
 """Phase 4 only, documents: `python -m jobs.document --results .../quantization_comparison.json --output X.pdf`.
 
-It needs neither Ray nor the models. The scorecard is written to exactly the given path. If the results are in a run
+It needs neither Ray nor the models. The scorecard is written to exactly the given path, in English unless `--lang`
+says otherwise; with `--lang both` to `X_ja.pdf` and `X_en.pdf`. If the results are in a run
 directory (`<run>/evaluation_results/...`), methodology, report and the folder with the model card go to their places
 there, else beside the output. Missing charts are drawn first.
 """
@@ -22,7 +23,7 @@ from jobs._terminal import complain, complain_of_disk, say
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.escape import hanging
-from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER
+from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER, in_languages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,9 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
     places = replace(DocumentPlaces.of_run(root), scorecard=output)
     if not in_run:
         places = replace(places, methodology=root / places.methodology.name, report=root / REPORT)
-    if not all(exists(places.charts_dir / f"{name}.png") for name in (PERFORMANCE, EFFICIENCY, DIFFERENCE)):
+    names = (PERFORMANCE, EFFICIENCY, DIFFERENCE)
+    charts = [one for name in names for one in in_languages(places.charts_dir / f"{name}.png", options.lang)]
+    if not all(exists(path) for path in charts):
         draw_charts(results, places.charts_dir, options.lang)
     files = write_documents(results, places, options.lang, options.methodology)
     return files.paths, files.notices
@@ -66,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--results", required=True, metavar="FILE", help=f"results: .../{COMPARISON}")
     made.add_argument("--methodology", metavar="FILE.md", help="your own text, in place of the standard methodology")
     made.add_argument("--output", required=True, metavar="FILE.pdf", help="scorecard to write")
-    made.add_argument("--lang", choices=get_args(Language), default="both", help="language (default both)")
+    made.add_argument(
+        "--lang", choices=get_args(Language), default="en", help="language (default en); both: X_ja and X_en"
+    )
     return made
 
 

@@ -37,6 +37,7 @@ from jobs._runner import carry_out, estimate, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.escape import hanging, one_line
+from reporting.file_names import in_languages
 from reporting.terminal.box import verdict_text
 from reporting.terminal.layout import wrapped_lines
 from reporting.terminal.summary import summary_table
@@ -105,7 +106,7 @@ def run(request: Request, plan: Plan) -> int:
         say(closing(request, finished))
 
     try:
-        not_mirrored = carry_out(request, plan, lambda *begun: say(announcement(request, *begun)), conclude)
+        mirrored = carry_out(request, plan, lambda *begun: say(announcement(request, *begun)), conclude)
     except Stopped as stopped:
         say(f"Stopped ({stopped}). To continue, {_same_command(request)}.")
         return stopped.exit_code
@@ -121,10 +122,12 @@ def run(request: Request, plan: Plan) -> int:
         complain_of_disk(error)
         say(f"Finished work is kept. {_missing_space(request, plan)}To continue, {_same_command(request)}.")
         return arguments.EXIT_FAILED
-    if not_mirrored:
-        say(_mirror_later(request, not_mirrored))
+    if mirrored.missing:
+        say(_mirror_later(request, mirrored.missing))
+    elif mirrored.address:
+        say(f"MLflow is up to date: {mirrored.address}")
     print_result(request, ended[0])
-    failed = ended[0].failures or (not_mirrored and request.wait_for_mlflow)
+    failed = ended[0].failures or (mirrored.missing and request.wait_for_mlflow)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 
 
@@ -207,7 +210,9 @@ def closing(request: Request, finished: Finished) -> str:
 
 def _where_to_look(request: Request, run: RunDirectory) -> list[str]:
     """Return the paths of what was made, and where MLflow is."""
-    made = (run.scorecard, run.report, run.methodology, run.charts, run.comparison)
+    documents = (run.report.with_suffix(".html"), run.scorecard, run.report, run.methodology)
+    made = [path for one in documents for path in in_languages(one, request.config.lang)]
+    made += [run.charts, run.comparison]
     shown = [f"  {path.relative_to(run.root)}" for path in made if exists(path)]
     return [f"Where to look: {run.root if shown else ''}".rstrip(), *shown, f"  {_where_mlflow_is(request)}"]
 

@@ -1,7 +1,8 @@
 """Phase 4 only, charts: `python -m jobs.visualize --results .../quantization_comparison.json --output X.png`.
 
 It needs neither Ray nor the models: everything is drawn from the results folder. The performance chart is written to
-exactly the given path (PNG, with the SVG beside it), the other charts to the same folder.
+exactly the given path (PNG, with SVG and Vega-Lite specification beside it), the other charts to the same folder. With
+`--lang both` every chart is written twice: `X_ja.png` and `X_en.png`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,12 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="show 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics",
     )
-    made.add_argument("--lang", choices=get_args(Language), default="both", help="language (default both)")
+    made.add_argument(
+        "--lang",
+        choices=get_args(Language),
+        default="en",
+        help="language (default en); both: each chart once in Japanese and once in English, as *_ja and *_en",
+    )
     return made
 
 

@@ -34,9 +34,9 @@ TITLES = {
 """Name -> title in Japanese and English."""
 
 
-def category_title(words: Words, name: str, joint: str = " / ") -> str:
+def category_title(words: Words, name: str) -> str:
     """Return a category's title in the language of `words`; an unknown category is shown by its name."""
-    return words.say(*TITLES.get(name, (name, name)), joint)
+    return words.say(*TITLES.get(name, (name, name)))
 
 
 def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,33 @@ METHODOLOGY = Path("methodology") / "quantization_methodology.md"
 REPORT = Path("reports") / "quantization_analysis_report.md"
 """The Markdown report. The HTML report has the same name with `.html`."""
 SCORECARD = Path("scorecards") / "quantization_evaluation.pdf"
+"""Documents have these names if one language is wanted. If both are, `in_languages` gives their names."""
 PUBLISH = "publish"
 """The folder with the model card."""
+PUBLISHING = "PUBLISHING.md"
+"""Beside that folder: what its publisher has to know, in the languages of the card."""
+
+
+def localized(stem: str, lang: str, wanted: str) -> str:
+    """Return the stem of a file in one language: `stem_ja` and `stem_en` if both are wanted, else `stem` itself.
+
+    Args:
+        stem: the file's name without its suffix.
+        lang: the language of this file, `ja` or `en`.
+        wanted: what the user asked for: `ja`, `en` or `both`.
+    """
+    return f"{stem}_{lang}" if wanted == "both" else stem
+
+
+def in_language(path: Path, lang: str, wanted: str) -> Path:
+    """Return the place of a file in one language (see `localized`)."""
+    return path.with_name(f"{localized(path.stem, lang, wanted)}{path.suffix}")
+
+
+def in_languages(path: Path, wanted: str) -> tuple[Path, ...]:
+    """Return the places of a file in the wanted languages: one, or two if `wanted` is `both`."""
+    languages = ("ja", "en") if wanted == "both" else (wanted,)
+    return tuple(in_language(path, lang, wanted) for lang in languages)
 
 
 def table(name: str) -> Path:
@@ -32,3 +57,4 @@ def table(name: str) -> Path:
 ANSWERS = table("answers")
 IMPORTANCE = table("importance")
 LOSSES = table("losses")
+QUESTIONS = table("questions")

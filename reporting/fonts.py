@@ -1,4 +1,4 @@
-"""Find the Japanese font files in their packages, and embed their letters in SVG and HTML.
+"""Find the Japanese font files in their packages, and make small fonts of their letters for charts, SVG and HTML.
 
 A fresh machine has no Japanese font, so charts and PDFs would show boxes. Two packages carry the font files. The files
 are found through the file list of the installed package, so none of its code runs.
@@ -7,6 +7,7 @@ are found through the file list of the installed package, so none of its code ru
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.metadata
 import io
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _REGULAR = ("noto-cjk-sans-jp-regular", "NotoSansCJKjp-Regular.otf")
 _BOLD = ("noto-cjk-sans-jp-bold", "NotoSansCJKjp-Bold.otf")
 _LAYOUT_TABLES = [int.from_bytes(tag) for tag in (b"BASE", b"GPOS", b"GSUB")]
 """Tables of layout rules, as HarfBuzz names them: four letters are one number."""
+_FAMILY_NAMES = (1, 16)
+"""Entries of a font's `name` table that hold the name of its family."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,26 @@ def _find(package: str, file_name: str) -> Path:
             if path.is_file():
                 return path
     raise BadInput(Fault(f"package {package}", None, f"an installed package with {file_name}", "Run `make setup`."))
+
+
+def write_small_fonts(text: str, folder: Path) -> str:
+    """Write fonts with only the letters of `text`, in both weights, to a folder, and return the name of their family.
+
+    The chart renderer reads a font anew for each text that it measures or draws, which takes it 7 ms with the whole
+    font. The family has a name of its own, so that the renderer does not take the whole font for it.
+    """
+    fonts = find_fonts()
+    letters = {ord(letter) for letter in text}
+    digest = hashlib.sha256(",".join(map(str, sorted(letters))).encode()).hexdigest()
+    # Letters only: the renderer takes no family whose name has a word that begins with a digit.
+    family = "Chart" + "".join(chr(ord("a") + int(digit, 16)) for digit in digest[:12])
+    for path in (fonts.regular, fonts.bold):
+        with TTFont(io.BytesIO(_subset(path, letters)), recalcTimestamp=False) as font:
+            for entry in font["name"].names:
+                if entry.nameID in _FAMILY_NAMES:
+                    entry.string = family
+            font.save(folder / f"{digest[:12]}-{path.name}")
+    return family
 
 
 def font_faces(text: str, *, bold: bool) -> str:

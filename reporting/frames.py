@@ -1,4 +1,4 @@
-"""The columns of four tables: records, timings, importance matrices, and errors of tensors.
+"""The columns of five tables: records, timings, importance matrices, questions, and errors of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -119,6 +119,14 @@ IMPORTANCE_SCHEMA: dict[str, type[pl.DataType]] = {
 """One row per weight matrix in an importance matrix, with the statistics of `llama-imatrix --show-statistics`. `matrix`
 is the name of the calibration mix, with the model's name before it if there are several models. `layer` is null for
 matrices outside the layers."""
+
+QUESTION_SCHEMA: dict[str, type[pl.DataType]] = {
+    "benchmark": pl.String,
+    "item_id": pl.String,
+    "question": pl.String,
+    "expected": pl.String,
+}
+"""One row per item whose answers the report shows side by side (see `reporting.analysis.compared_items`)."""
 
 LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

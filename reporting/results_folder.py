@@ -18,7 +18,7 @@ from conf.faults import BadInput, Fault
 from conf.files import exists
 from conf.user_files import read_user_text
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.file_names import ANALYSIS, ANSWERS, COMPARISON, IMPORTANCE, LOSSES
+from reporting.file_names import ANALYSIS, ANSWERS, COMPARISON, IMPORTANCE, LOSSES, QUESTIONS
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
@@ -38,6 +38,8 @@ class Findings:
     """Statistics of the importance matrices (`reporting.frames.IMPORTANCE_SCHEMA`)."""
     losses: pl.DataFrame | None = None
     """Rounding errors of the quantized tensors (`reporting.frames.LOSS_SCHEMA`)."""
+    questions: pl.DataFrame | None = None
+    """Questions of the answers that are shown side by side (`reporting.frames.QUESTION_SCHEMA`)."""
 
     @property
     def pipeline_id(self) -> str:
@@ -70,6 +72,13 @@ class Findings:
         if self.importance is None:
             raise KeyError(matrix)
         return self.importance.filter(pl.col("matrix") == matrix)
+
+    def question(self, benchmark: str, item_id: str) -> Json | None:
+        """Return `question` and `expected` of an item; None if the results folder does not have them."""
+        if self.questions is None:
+            return None
+        own = self.questions.filter((pl.col("benchmark") == benchmark) & (pl.col("item_id") == item_id))
+        return own.row(0, named=True) if own.height else None
 
     @property
     def categories(self) -> list[Json]:
@@ -170,6 +179,12 @@ def read_findings(results_path: str | Path) -> Findings:
         answers = _read_parquet(answers_path)
     else:
         notices.append(f"{ANSWERS.as_posix()} is missing from the results folder, so no answers are shown.")
+    questions_path = path.parent / QUESTIONS
+    questions = None
+    if exists(questions_path):
+        questions = _read_parquet(questions_path)
+    elif answers is not None:
+        notices.append(f"{QUESTIONS.as_posix()} is missing from the results folder, so no questions are shown.")
     importance_path = path.parent / IMPORTANCE
     importance = None
     if exists(importance_path):
@@ -182,7 +197,7 @@ def read_findings(results_path: str | Path) -> Findings:
         losses = _read_parquet(losses_path)
     elif any(arm.get("method") for arm in comparison["arms"]):
         notices.append(f"{LOSSES.as_posix()} is missing from the results folder, so the error by layer is not drawn.")
-    return Findings(comparison, analysis, answers, tuple(notices), importance, losses)
+    return Findings(comparison, analysis, answers, tuple(notices), importance, losses, questions)
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

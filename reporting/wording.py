@@ -1,6 +1,6 @@
 """Words and numbers for readers: Japanese and English side by side, values with their unit.
 
-`Words` joins the two languages as the pipeline's `lang` asks. `TERMS` is the glossary: one Japanese and one English
+`Words` picks texts in one language: each file is in one language. `TERMS` is the glossary: one Japanese and one English
 term per thing. The number functions print no more digits than the interval justifies, and write null as a dash. Charts
 and templates decide which sentence stands where.
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from conf.schema import Language
 from reporting.escape import one_line
 
-Lang = Literal["ja", "en", "both"]
+Lang = Literal["ja", "en"]
+LANGUAGES: tuple[Lang, ...] = ("ja", "en")
 
 DASH = "–"
 MINUS = "−"
@@ -20,29 +22,28 @@ _MIB = 1024**2
 _GIB = 1024**3
 
 
+def languages(wanted: Language) -> tuple[Lang, ...]:
+    """Return the languages that files are written in if the user asked for `wanted`: both, or only one."""
+    return tuple(lang for lang in LANGUAGES if wanted in (lang, "both"))
+
+
 @dataclass(frozen=True)
 class Words:
-    """The wanted language or languages, and how to pick texts in them."""
+    """The language of a text, and how to pick texts in it."""
 
     lang: Lang
 
     @property
     def ja(self) -> bool:
-        return self.lang != "en"
+        return self.lang == "ja"
 
     @property
     def en(self) -> bool:
-        return self.lang != "ja"
+        return self.lang == "en"
 
-    def say(self, ja: str, en: str, joint: str = " / ") -> str:
-        """Return the text in the wanted language, or both texts joined with `joint`."""
-        if self.lang == "both" and ja != en:
-            return f"{ja}{joint}{en}"
+    def say(self, ja: str, en: str) -> str:
+        """Return the text in the wanted language."""
         return en if self.lang == "en" else ja
-
-    def lines(self, ja: str, en: str) -> list[str]:
-        """Return the wanted texts as a list, one line per language."""
-        return ([ja] if self.ja else []) + ([en] if self.en else [])
 
 
 TERMS = {
@@ -93,15 +94,15 @@ once as キャリブレーションデータ. `verdict_word` names the verdicts,
 """
 
 
-def term(words: Words, name: str, joint: str = " / ") -> str:
+def term(words: Words, name: str) -> str:
     """Return a term of the glossary."""
-    return words.say(*TERMS[name], joint)
+    return words.say(*TERMS[name])
 
 
 def header(words: Words, name: str) -> str:
     """Return a term of the glossary as the header of a table column."""
     ja, en = TERMS[name]
-    return words.say(ja, en[:1].upper() + en[1:], "\n")
+    return words.say(ja, en[:1].upper() + en[1:])
 
 
 def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
@@ -207,10 +208,39 @@ METRICS = {
 """Japanese and English titles of metrics."""
 
 
-def metric_title(words: Words, metric: str, joint: str = " / ") -> str:
+def metric_title(words: Words, metric: str) -> str:
     """Return a metric's title. An unknown metric is shown by its name."""
     ja, en = METRICS.get(metric, (metric, metric))
-    return words.say(ja, en, joint)
+    return words.say(ja, en)
+
+
+METHODS = {
+    "t": ("t 区間", "Student's t"),
+    "t_clustered": ("出典ごとの t 区間", "Student's t over sources"),
+    "t_series": ("系列の t 区間", "Student's t over a series"),
+    "wilson": ("Wilson", "Wilson"),
+    "wilson_clustered": ("出典ごとの Wilson", "Wilson over sources"),
+    "wilson_gains_losses": ("改善と悪化の Wilson", "Wilson of gains and losses"),
+    "score_range": ("得点の全範囲", "whole range of scores"),
+    "square_and_add": ("区間の二乗和", "squares of intervals added"),
+    "betting": ("信頼系列(betting)", "betting sequence"),
+    "sign_flip_exact": ("正確な符号反転検定", "exact sign-flip test"),
+    "sign_flip_monte_carlo": ("モンテカルロ符号反転検定", "Monte Carlo sign-flip test"),
+}
+"""Code of the method of an interval or of a test -> its name in Japanese and English."""
+_TRANSFORMED = {"exp_": ("{}の指数", "exponential of {}"), "sqrt_": ("{}の平方根", "square root of {}")}
+"""Start of the code of an interval whose ends were transformed -> how its name is made from the name of the rest."""
+
+
+def method_title(words: Words, code: str | None) -> str:
+    """Return the name of the method of an interval or of a test; a dash for null. An unknown code stays as it is."""
+    if code is None:
+        return DASH
+    for start, forms in _TRANSFORMED.items():
+        if code.startswith(start) and code.removeprefix(start) in METHODS:
+            ja, en = METHODS[code.removeprefix(start)]
+            return words.say(forms[0].format(ja), forms[1].format(en))
+    return words.say(*METHODS.get(code, (code, code)))
 
 
 _VERDICTS = {
@@ -221,9 +251,9 @@ _VERDICTS = {
 """Code of a verdict -> its name. 許容内 rather than 劣化なし: a loss smaller than the margin is not excluded."""
 
 
-def verdict_word(words: Words, verdict: str | None, joint: str = " / ") -> str:
+def verdict_word(words: Words, verdict: str | None) -> str:
     """Return a verdict's name; an empty string if there is no verdict."""
-    return words.say(*_VERDICTS[verdict], joint) if verdict in _VERDICTS else ""
+    return words.say(*_VERDICTS[verdict]) if verdict in _VERDICTS else ""
 
 
 _DIFFERENCES = {
@@ -234,13 +264,13 @@ _DIFFERENCES = {
 }
 
 
-def difference_words(words: Words, contrast: dict[str, Any], joint: str = " / ") -> str:
+def difference_words(words: Words, contrast: dict[str, Any]) -> str:
     """Return what two importance matrices of a contrast differ in; `none` stands for quantizing without a matrix."""
     if contrast["differs_in"] is not None:
-        return words.say(*_DIFFERENCES[tuple(contrast["differs_in"])], joint)
+        return words.say(*_DIFFERENCES[tuple(contrast["differs_in"])])
     if "none" in (contrast["levels"][0], contrast["baselines"][0]):
-        return words.say("行列の有無", "matrix or none", joint)
-    return words.say("不明", "unknown", joint)
+        return words.say("行列の有無", "matrix or none")
+    return words.say("不明", "unknown")
 
 
 def difference_scale(comparisons: list[dict[str, Any]]) -> Scale:

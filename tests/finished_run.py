@@ -43,6 +43,7 @@ def write_finished_run(root: Path, state: str = "done") -> RunDirectory:
     write_json(run.analysis, _analysis())
     write_text(run.charts / "quantization_performance.svg", "<svg/>")
     write_text(run.report, "# Report\n")
+    write_text(run.report.with_suffix(".html"), "<h1>Report</h1>\n")
     return run
 
 
@@ -123,29 +124,34 @@ def _records(benchmark: str, seeds: tuple[int, ...]) -> list[Record]:
 
 
 def _comparison() -> dict[str, Any]:
-    row = {
-        "benchmark": "gsm8k",
-        "metric": "score",
-        "primary": True,
-        "mean": 0.5,
-        "sigma_runs": None,
-        "ci95": [0.1, 0.9],
-    }
+    row = {"benchmark": "gsm8k", "metric": "accuracy", "primary": True, "mean": 0.5, "ci95": [0.1, 0.9], "n_items": 2}
+    kld = {"benchmark": "perplexity_wikitext2", "metric": "kld", "primary": False, "mean": 0.02, "ci95": [0.01, 0.03]}
+    sizes = {"model": "tiny", "size_bytes": GGUF_BYTES, "bits_per_weight": 4.5}
+    data = {"version": 1, "shots": 0, "n_items": 2, "n_items_total": 1319, "source": {"dataset": "openai/gsm8k"}}
     return {
         "schema_version": 1,
-        "arms": [{"name": arm, "size_bytes": GGUF_BYTES, "bits_per_weight": 4.5} for arm in ARMS],
-        "results": [{"arm": arm, **row} for arm in ARMS],
+        "models": [{"name": "tiny"}],
+        "arms": [{"name": arm, **sizes} for arm in ARMS],
+        "benchmarks": [{"name": "gsm8k", "data_hash": "ef" * 32, **data}],
+        "results": [*({"arm": arm, **row} for arm in ARMS), {"arm": ARMS[1], "n_tokens": 40, **kld}],
+        "performance": [{"arm": ARMS[1], "decode_tokens_per_second": 25.0, "prompt_tokens_per_second": None}],
     }
 
 
 def _analysis() -> dict[str, Any]:
-    row = {"arm": ARMS[1], "reference": ARMS[0], "benchmark": "gsm8k", "metric": "score"}
-    claim = {"arm": ARMS[1], "reference": ARMS[0], "difference": -0.05, "ci95": [-0.2, 0.1], "verdict": "no_worse"}
+    pair = {"arm": ARMS[1], "reference": ARMS[0]}
+    row = {**pair, "benchmark": "gsm8k", "metric": "accuracy", "n_items": 2, "verdict": "undecided"}
+    needed = {"items_to_decide": None, "items_to_decide_reason": "too_few_items"}
+    claim = {**pair, "difference": -0.05, "ci95": [-0.2, 0.1], "verdict": "no_worse", "n_items": 2}
+    on_average = {"smallest_no_worse": ARMS[1]}
+    selection = {"reference": ARMS[0], "smallest_no_worse": None, "on_average": on_average}
+    verdict = {**pair, "verdict": "undecided", "on_average": "no_worse", "n_records": 4, "n_unscored": 1}
     return {
         "schema_version": 1,
-        "comparisons": [{**row, "difference": -0.1, "ci95": [-0.3, 0.1], "cohens_d": None}],
+        "comparisons": [{**row, "difference": -0.1, "ci95": [-0.3, 0.1], **needed}],
         "pooled": [{**claim, "decides": False, "benchmarks": [{"benchmark": "gsm8k", "weight": 1.0}]}],
-        "verdicts": [{"arm": ARMS[1], "verdict": "undecided", "on_average": "no_worse"}],
+        "verdicts": [verdict],
+        "selections": [selection],
     }
 
 

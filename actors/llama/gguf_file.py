@@ -167,6 +167,9 @@ def _labels(layout: Layout) -> dict[str, Any]:
         "license_name": ("general.license.name",),
         "license_link": ("general.license.link",),
         "repository": ("general.repo_url", "general.source.huggingface.repository", "general.source.repo_url"),
+        "name": ("general.name",),
+        "author": ("general.author",),
+        "organization": ("general.organization",),
     }
     found = {name: next(filter(None, (_text(layout, key) for key in tried)), None) for name, tried in keys.items()}
     labels: dict[str, Any] = {name: text for name, text in found.items() if text}

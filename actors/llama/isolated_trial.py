@@ -51,7 +51,7 @@ class IsolatedTrial:
         except ProcessNotStarted as error:
             raise LlamaError(error.message, error.log_tail) from None
         except ProcessEnded as error:
-            late = f"did not finish with {header.path} in {limit_s:.0f} s"
+            late = f"did not finish with {header.path} in {limit_s:.0f} s. If the machine is busy, try again later"
             ended = f"ended its process ({error}) while it loaded or used {header.path}"
             raise LlamaError(f"llama.cpp {late if error.over_time else ended}", error.log_tail) from None
         if said["error"] is not None:

@@ -18,6 +18,7 @@ from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
+from actors.orchestrator.questions import questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
 from actors.quantization.imatrix_file import read_imatrix
@@ -34,6 +35,7 @@ from actors.store import (
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
+from reporting.analysis.compared_items import compared_items
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
@@ -75,10 +77,20 @@ def write_results(
             # Categories become texts piece by piece: a whole table of texts would take as much memory again.
             table.lazy().cast({pl.Categorical: pl.String}).sink_parquet(temporary)
         written.append(str(path))
+    written.append(_write_questions(plan, run, results.comparison))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
     failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
     return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
+
+
+def _write_questions(plan: Plan, run: RunDirectory, comparison: Mapping[str, Any]) -> str:
+    """Write the questions of the answers that the report shows, and return the path of their table."""
+    wanted = compared_items(comparison, pl.scan_parquet(run.table("answers")))
+    path = run.table("questions")
+    with atomic_path(path) as temporary:
+        questions_of(plan, wanted).write_parquet(temporary)
+    return str(path)
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:

@@ -5,53 +5,60 @@ MLflow run has tags that identify it and digests of what it shows. So a second u
 writes nothing, and the next update rebuilds a deleted store. Only the job that owns the run directory writes.
 
     experiment  the models' names
-    └── run     the pipeline: settings, versions, every number of the results, documents and charts
+    └── run     the pipeline: settings, versions, counts, verdict, data sets, report, documents and charts
         ├── one run per importance matrix
-        ├── one run per arm's GGUF
-        └── one run per cell (arm x benchmark x seed)
+        └── one run per arm: what people compare; it is a logged model, too
+            └── one run per cell (arm x benchmark x seed)
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import logging
+import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.environment_variables import (
-    MLFLOW_DISABLE_TELEMETRY,
-    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
-    MLFLOW_HTTP_REQUEST_TIMEOUT,
-    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+    RunTag,
 )
-from mlflow.telemetry import set_telemetry_client
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from actors.store import content_hash, exists, folder_aside, remove_leftovers
-from actors.tracking.addresses import mask_secrets, sqlite_path
-from actors.tracking.runs import TrackedFile, TrackedPipeline, TrackedRun, read_pipeline
+from actors.store import content_hash
+from actors.tracking.addresses import runs_address
+from actors.tracking.client import create_sqlite_store, open_client
+from actors.tracking.entities import TrackedDataset, TrackedFile, TrackedPipeline, TrackedRun
+from actors.tracking.runs import read_pipeline
 
 PIPELINE_TAG = "quant_assay.pipeline_id"
 UNIT_TAG = "quant_assay.unit"
 KIND_TAG = "quant_assay.kind"
 VALUES_TAG = "quant_assay.values_digest"
 FILES_TAG = "quant_assay.files_digest"
+MODEL_TAG = "quant_assay.model_id"
+LAYOUT_TAG = "quant_assay.layout"
+LAYOUT = "2"
+"""Grows if some run no longer shows a metric that it showed before: MLflow can only forget it with the whole run."""
 PARENT_TAG = "mlflow.parentRunId"
+CONTEXT_TAG = "mlflow.data.context"
+EXTERNAL_TAG = "mlflow.model.isExternal"
+"""Tells MLflow that the files of a model are not in its store."""
 EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
-"""Makes MLflow open the experiment on its pages for runs. Without this tag MLflow 3 opens its pages for chat traces."""
+EXPERIMENT_KIND = "custom_model_development"
+"""Makes MLflow open the experiment on its runs. Without this tag MLflow 3 opens its pages for chat traces."""
 
-T = TypeVar("T")
-
-_REQUEST_TIMEOUT_S, _RETRIES = 20, 2
-"""MLflow's own values are 120 and 7: one update would try for hours if a server hangs. The next update tries again."""
 _PARAMS_PER_BATCH = 100  # MLflow's limit. It takes at most 1000 parameters, metrics and tags together per call.
 _METRICS_PER_BATCH = 500
+_TAGS_PER_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class MirrorReport:
     experiment_id: str
     parent_run_id: str
     url: str | None
-    """Page of the parent run. None if the store is not a server."""
+    """The page with the runs; None if the store is neither a server nor an SQLite file."""
 
 
 class Mirror:
@@ -81,7 +88,7 @@ class Mirror:
                 None: MLflow's default.
             gguf_limit_bytes: GGUFs up to this size become artifacts.
         """
-        _create_sqlite_store(uri)
+        create_sqlite_store(uri)
         self._uri = uri
         self._artifact_root = artifact_root
         self._gguf_limit_bytes = gguf_limit_bytes
@@ -92,22 +99,21 @@ class Mirror:
         pipeline = read_pipeline(run_dir, self._gguf_limit_bytes)
         experiment_id = self._experiment_id(pipeline.experiment)
         known = {run.data.tags[UNIT_TAG]: run for run in self._known_runs(experiment_id, pipeline.pipeline_id)}
-        parent_id, is_parent_changed = self._update(
-            pipeline, pipeline.parent, known.get(pipeline.parent.unit), experiment_id, None
-        )
-        changed = int(is_parent_changed)
-        for child in pipeline.children:
-            _, is_changed = self._update(pipeline, child, known.get(child.unit), experiment_id, parent_id)
+        ids: dict[str, str] = {}
+        changed = 0
+        for run in (pipeline.parent, *pipeline.children):
+            # A cell may be done although its arm's run is missing. It then stands below the pipeline.
+            above = None if run.parent is None else ids.get(run.parent, ids[pipeline.parent.unit])
+            ids[run.unit], is_changed = self._update(pipeline, run, known.get(run.unit), experiment_id, above)
             changed += is_changed
-        is_server = self._uri.startswith(("http://", "https://"))
-        base = mask_secrets(self._uri).rstrip("/")
+        parent_id = ids[pipeline.parent.unit]
         return MirrorReport(
             changed=changed,
-            runs=1 + len(pipeline.children),
+            runs=len(ids),
             experiment=pipeline.experiment,
             experiment_id=experiment_id,
             parent_run_id=parent_id,
-            url=f"{base}/#/experiments/{experiment_id}/runs/{parent_id}" if is_server else None,
+            url=runs_address(self._uri, experiment_id),
         )
 
     def _experiment_id(self, name: str) -> str:
@@ -116,11 +122,13 @@ class Mirror:
             is_server = self._uri.startswith(("http://", "https://"))
             root = None if is_server or self._artifact_root is None else self._artifact_root.absolute().as_uri()
             made = self._client.create_experiment(
-                name, artifact_location=root, tags={EXPERIMENT_KIND_TAG: "custom_model_development"}
+                name, artifact_location=root, tags={EXPERIMENT_KIND_TAG: EXPERIMENT_KIND}
             )
             return str(made)
         if experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
+        if EXPERIMENT_KIND_TAG not in experiment.tags:
+            self._client.set_experiment_tag(experiment.experiment_id, EXPERIMENT_KIND_TAG, EXPERIMENT_KIND)
         return str(experiment.experiment_id)
 
     def _known_runs(self, experiment_id: str, pipeline_id: str) -> Iterator[Run]:
@@ -139,51 +147,85 @@ class Mirror:
         self, pipeline: TrackedPipeline, run: TrackedRun, known: Run | None, experiment_id: str, parent_id: str | None
     ) -> tuple[str, bool]:
         """Create `run`, or bring `known` up to date. Return the run's id and whether anything was written."""
-        if known is not None and _has_other_params(known, run):
-            # MLflow cannot change a parameter, so a run with other parameters must be made again.
-            self._client.delete_run(known.info.run_id)
+        if known is not None and _must_be_made_again(known, run):
+            self._delete(known)
             known = None
-        values = content_hash(
-            [run.name, run.status, dict(run.params), dict(run.metrics), dict(run.notes), run.end_ms, parent_id]
-        )
-        files = content_hash([[file.name, file.sha256] for file in run.files])
+        values, files = _digests(run, parent_id)
         tags = {} if known is None else known.data.tags
-        if tags.get(VALUES_TAG) == values and tags.get(FILES_TAG) == files:
-            return str(known.info.run_id if known else ""), False
-        run_id = known.info.run_id if known else self._create(pipeline, run, experiment_id)
+        if known is not None and tags.get(VALUES_TAG) == values and tags.get(FILES_TAG) == files:
+            return str(known.info.run_id), False
+        shown = known or self._create(pipeline, run, experiment_id, parent_id)
+        run_id = str(shown.info.run_id)
         ended_badly = run.status in {"FAILED", "KILLED"}
         if ended_badly:
             self._set_status(run_id, run)  # first, because what stopped the run, a full disk say, may stop this as well
         if tags.get(FILES_TAG) != files:
-            self._log_files(run_id, run.files)
-        self._log_values(run_id, run, known)
-        if not ended_badly:
+            self._log_files(str(shown.info.artifact_uri), run.files)
+        model_id = tags.get(MODEL_TAG) or self._create_model(pipeline, run, experiment_id, run_id)
+        if run.datasets:
+            self._client.log_inputs(run_id, [_dataset_input(one) for one in run.datasets])
+        if not ended_badly and (run.status, run.end_ms) != (shown.info.status, shown.info.end_time):
             self._set_status(run_id, run)
         # The digests come last, so an update that was interrupted is repeated.
         parent = {PARENT_TAG: parent_id} if parent_id else {}
-        self._log_tags(run_id, {**run.notes, **parent, VALUES_TAG: values, FILES_TAG: files})
-        return str(run_id), True
+        model = {MODEL_TAG: model_id} if model_id else {}
+        written = {**run.notes, **parent, **model, LAYOUT_TAG: LAYOUT, VALUES_TAG: values, FILES_TAG: files}
+        self._log_values(run_id, run, known, model_id, written)
+        return run_id, True
 
-    def _create(self, pipeline: TrackedPipeline, run: TrackedRun, experiment_id: str) -> str:
-        tags = {PIPELINE_TAG: pipeline.pipeline_id, UNIT_TAG: run.unit, KIND_TAG: run.kind}
-        made = self._client.create_run(experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
-        return str(made.info.run_id)
+    def _delete(self, known: Run) -> None:
+        """Delete a run and its model, because MLflow cannot change a parameter and cannot forget a metric."""
+        if MODEL_TAG in known.data.tags:
+            self._client.delete_logged_model(known.data.tags[MODEL_TAG])
+        self._client.delete_run(known.info.run_id)
 
-    def _log_values(self, run_id: str, run: TrackedRun, known: Run | None) -> None:
-        """Log the values that the store does not show yet. Logging a metric again would only lengthen its history."""
+    def _create(self, pipeline: TrackedPipeline, run: TrackedRun, experiment_id: str, parent_id: str | None) -> Run:
+        tags = {PIPELINE_TAG: pipeline.pipeline_id, UNIT_TAG: run.unit, KIND_TAG: run.kind, LAYOUT_TAG: LAYOUT}
+        tags |= {PARENT_TAG: parent_id} if parent_id else {}
+        return self._client.create_run(experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
+
+    def _create_model(self, pipeline: TrackedPipeline, run: TrackedRun, experiment_id: str, run_id: str) -> str | None:
+        """List the arm among MLflow's models and return the model's id. None: the run made no model.
+
+        The id is noted at once, so that an update that was interrupted makes no second model.
+        """
+        if run.model is None:
+            return None
+        tags = {PIPELINE_TAG: pipeline.pipeline_id, EXTERNAL_TAG: "true"}
+        made = self._client.create_logged_model(
+            experiment_id, run.model, run_id, tags=tags, params=dict(run.params), model_type="gguf"
+        )
+        model_id = str(made.model_id)
+        self._client.set_tag(run_id, MODEL_TAG, model_id)
+        self._client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+        self._client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+        return model_id
+
+    def _log_values(
+        self, run_id: str, run: TrackedRun, known: Run | None, model_id: str | None, tags: Mapping[str, str]
+    ) -> None:
+        """Log the values that the store does not show yet, and at last the tags.
+
+        Logging a metric again would only lengthen its history.
+        """
         old_params = known.data.params if known else {}
         old_metrics = known.data.metrics if known else {}
         now_ms = int(time.time() * 1000)
         params = [Param(key, value) for key, value in run.params.items() if key not in old_params]
-        metrics = [Metric(key, value, now_ms, 0) for key, value in run.metrics.items() if old_metrics.get(key) != value]
-        batches = itertools.zip_longest(
-            _batches(params, _PARAMS_PER_BATCH), _batches(metrics, _METRICS_PER_BATCH), fillvalue=()
-        )
-        for some_params, some_metrics in batches:
-            self._client.log_batch(run_id, metrics=some_metrics, params=some_params, synchronous=True)
-
-    def _log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
+        metrics = [
+            Metric(key, value, now_ms, 0, model_id=model_id)
+            for key, value in run.metrics.items()
+            if old_metrics.get(key) != value
+        ]
+        labels = [RunTag(key, value) for key, value in tags.items()]
+        while len(params) > _PARAMS_PER_BATCH or len(metrics) > _METRICS_PER_BATCH:
+            some = metrics[:_METRICS_PER_BATCH], params[:_PARAMS_PER_BATCH]
+            metrics, params = metrics[_METRICS_PER_BATCH:], params[_PARAMS_PER_BATCH:]
+            self._client.log_batch(run_id, *some, synchronous=True)
+        while len(labels) > _TAGS_PER_BATCH:
+            some_labels, labels = labels[:_TAGS_PER_BATCH], labels[_TAGS_PER_BATCH:]
+            self._client.log_batch(run_id, tags=some_labels, synchronous=True)
+        self._client.log_batch(run_id, metrics, params, labels, synchronous=True)
 
     def _set_status(self, run_id: str, run: TrackedRun) -> None:
         if run.status == "RUNNING":
@@ -191,62 +233,34 @@ class Mirror:
         else:
             self._client.set_terminated(run_id, status=run.status, end_time=run.end_ms)
 
-    def _log_files(self, run_id: str, files: Sequence[TrackedFile]) -> None:
+    def _log_files(self, artifact_uri: str, files: Sequence[TrackedFile]) -> None:
+        repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
         with tempfile.TemporaryDirectory() as staging:
             for file in files:
                 place = PurePosixPath(file.name)
                 folder = None if place.parent == PurePosixPath(".") else place.parent.as_posix()
                 path = file.path
-                if path is None:
+                if path is None or path.name != place.name:
                     path = Path(staging) / place.name
-                    path.write_bytes(file.content or b"")
-                self._client.log_artifact(run_id, str(path), artifact_path=folder)
+                    path.write_bytes(file.path.read_bytes() if file.path else file.content or b"")
+                repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
 
 
-def open_client(uri: str) -> MlflowClient:
-    """Return MLflow's client of a store, which stays silent and gives up soon."""
-    _silence_mlflow()
-    return MlflowClient(tracking_uri=uri)
+def _must_be_made_again(known: Run, run: TrackedRun) -> bool:
+    """Return whether a parameter has changed, or whether an older version logged metrics that are no longer shown."""
+    if any(known.data.params.get(key, value) != value for key, value in run.params.items()):
+        return True
+    return known.data.tags.get(LAYOUT_TAG) != LAYOUT and not known.data.metrics.keys() <= run.metrics.keys()
 
 
-def _create_sqlite_store(uri: str) -> None:
-    """Create the SQLite store with its tables, if the file is missing.
-
-    MLflow creates the tables in about fifty migrations, and SQLite commits each one. A job that is killed between two
-    of them would leave a store that no MLflow can open. So the store is made elsewhere and then linked to its place.
-    """
-    path = sqlite_path(uri)
-    if path is None or exists(path):
-        return
-    remove_leftovers(path.parent)
-    with folder_aside(path) as aside:
-        made = aside / path.name
-        open_client(f"sqlite:///{made}").search_experiments(max_results=1)
-        # A link never replaces a store that another job has created and filled in the meantime.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(made)
+def _digests(run: TrackedRun, parent_id: str | None) -> tuple[str, str]:
+    """Return a hash of all that a run shows but its files, and one of its files."""
+    values: list[object] = [run.name, run.status, dict(run.params), dict(run.metrics), dict(run.notes), run.end_ms]
+    values += [parent_id, [[one.name, one.sha256] for one in run.datasets]]
+    return content_hash(values), content_hash([[file.name, file.sha256] for file in run.files])
 
 
-def _batches(entries: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [entries[start : start + size] for start in range(0, len(entries), size)]
-
-
-def _has_other_params(known: Run, run: TrackedRun) -> bool:
-    return any(known.data.params.get(key, value) != value for key, value in run.params.items())
-
-
-def _silence_mlflow() -> None:
-    """Keep messages of MLflow and alembic out of the job's output, and stop MLflow from sending usage reports.
-
-    Also let its client give up sooner, unless the user has set how long it tries.
-    """
-    if not MLFLOW_HTTP_REQUEST_TIMEOUT.is_set():  # type: ignore[no-untyped-call]
-        MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_S)  # type: ignore[no-untyped-call]
-    if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # type: ignore[no-untyped-call]
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)  # type: ignore[no-untyped-call]
-    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # type: ignore[no-untyped-call]
-    MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
-    set_telemetry_client()  # type: ignore[no-untyped-call]
-    for name in ("mlflow", "alembic", "git", "urllib3"):
-        # Not even errors: what matters is raised as well, and is told once, in one line.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+def _dataset_input(one: TrackedDataset) -> DatasetInput:
+    source = json.dumps({**one.source, "sha256": one.sha256}, ensure_ascii=False)
+    dataset = Dataset(name=one.name, digest=one.digest, source_type="quant_assay", source=source)
+    return DatasetInput(dataset, [InputTag(CONTEXT_TAG, one.context)])

@@ -58,7 +58,7 @@ def _reach(uri: str) -> None:
 def _ask(uri: str) -> None:
     """Ask the store something, with MLflow's own client."""
     # Imported here: MLflow takes seconds to import, and most runs use a file.
-    from actors.tracking.mirror import open_client
+    from actors.tracking.client import open_client
 
     open_client(uri).search_experiments(max_results=1)
 

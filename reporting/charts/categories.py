@@ -1,118 +1,94 @@
-"""Bars of every arm's mean in each category of benchmarks, with its interval: one panel per category.
+"""Mean of every arm in each category of benchmarks, with its interval: one panel per category.
 
-The mean of a category is the plain mean of its benchmarks' means (`reporting.analysis.categories`). The title of each
-panel names these benchmarks.
+The mean of a category is the plain mean of its benchmarks' means (`reporting.analysis.categories`). The line below the
+title of each panel names these benchmarks.
 """
 
 from __future__ import annotations
 
-import altair as alt
-
 from reporting.categories import category_title, shown_row
-from reporting.charts.points import arm_label
-from reporting.charts.style import (
-    PANEL_WIDTH_PX,
-    AnyChart,
-    Panelled,
-    chart_of,
-    colours,
-    figure,
-    haloed,
-    source_lines,
-)
+from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.layout import figure, row_px
+from reporting.charts.points import arm_label, domain, in_brackets, methods_text, possible_values
+from reporting.charts.style import GREY, Specification, colours, counts_text, models_text
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer, metric_title, scale_of
-
-_ROW_PX = 30
-_BAR_PX = 15
-_ROOM = 1.28
-"""Width of the axis, relative to the longest bar or interval: the text after its end needs room."""
+from reporting.wording import DASH, Scale, Words, integer, metric_title, scale_of
 
 
-def categories_chart(findings: Findings, words: Words) -> AnyChart | None:
+def categories_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart; None if no benchmark has a category, or if the results are older than categories."""
     groups: dict[tuple[str, str], list[Json]] = {}
     for row in findings.categories:
         groups.setdefault((row["category"], row["metric"]), []).append(shown_row(row))
-    drawn = [panel for rows in groups.values() if (panel := _panel(findings, words, rows)) is not None]
-    if not drawn:
+    forests = [forest for rows in groups.values() if (forest := _forest(findings, words, rows)) is not None]
+    if not forests:
         return None
-    title = [words.say("カテゴリー別の性能", "Performance by category")]
-    subtitle = source_lines(findings, words) + words.lines(
-        "棒: カテゴリー内の各ベンチマークの平均の単純平均(パープレキシティは平均損失の指数)。"
-        "線: 95%信頼区間(ベンチマークは互いに独立と仮定)。",
-        "Bars: plain mean of the means of a category's benchmarks (perplexity: exponential of the mean loss). "
-        "Lines: 95% interval, assuming that the benchmarks are independent.",
-    )
-    return figure(drawn, title, subtitle)
+    height = row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
+    room = label_px(forests)
+    title = words.say("カテゴリー別の性能", "Performance by category")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: カテゴリー内のベンチマークの平均の単純平均(破線: 基準の値)",
+            f"{models}: plain mean of the means of a category's benchmarks (dashed: the reference)",
+        ),
+        words.say("線: 95%信頼区間。n は各パネルに示す。", "Bars: 95% interval. n stands above each panel."),
+    ]
+    drawn = [forest_panel(forest, height, room, words) for forest in forests]
+    return figure(drawn, title, subtitle, columns=COLUMNS)
 
 
-def _panel(findings: Findings, words: Words, rows: list[Json]) -> Panelled | None:
+def _forest(findings: Findings, words: Words, rows: list[Json]) -> Forest | None:
     of_arm = {row["arm"]: row for row in rows}
     arms = [arm for arm in findings.arms if arm["name"] in of_arm]
     known = [row for row in rows if row["mean"] is not None]
     if not known:
         return None
-    first = rows[0]
-    scale = scale_of(first["metric"], [end for row in known for end in (row["mean"], *(row["ci95"] or ()))])
-    labels = [arm_label(findings, words, arm) for arm in arms]
-    values = [
-        _bar(of_arm[arm["name"]], label, scale.value(of_arm[arm["name"]]["mean"]), words)
-        for arm, label in zip(arms, labels, strict=True)
-    ]
-    end = _ROOM * max(max(row["mean"], row["ci95"][1] if row["ci95"] else 0.0) for row in known)
-    x_scale = alt.Scale(domain=[min(0.0, *(row["mean"] for row in known)), end or 1.0], nice=False)
-    axis = alt.Axis(title=_axis_title(first, words), format=".0%" if scale.percent else "~f", tickCount=5)
-    palette = colours(findings)
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
-    y = alt.Y("label:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
-    base = chart_of(values).encode(y=y)
-    bars = base.mark_bar(size=_BAR_PX, opacity=0.45).encode(x=alt.X("mean:Q", scale=x_scale, axis=axis), color=colour)
-    lines = (
-        base.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=1.8)
-        .encode(x=alt.X("low:Q", scale=x_scale), x2="high:Q", color=colour)
+    metric = known[0]["metric"]
+    ends = [end for row in known for end in (row["mean"], *(row["ci95"] or ()))]
+    scale, palette = scale_of(metric, ends), colours(findings)
+    references = [arm["name"] for arm in arms if findings.role(arm) == "reference"]
+    at = of_arm[references[0]]["mean"] if len(references) == 1 else None
+    better = (
+        words.say("大きいほど良い", "higher is better")
+        if known[0]["higher_is_better"]
+        else words.say("小さいほど良い", "lower is better")
     )
-    texts = haloed(base.encode(x=alt.X("end:Q", scale=x_scale), text="text:N"), dx=6, fontSize=10.5, align="left")
-    return alt.layer(
-        bars,
-        lines,
-        *texts,
-        width=PANEL_WIDTH_PX,
-        height=_ROW_PX * len(labels),
-        title=alt.TitleParams(text=category_title(words, first["category"]), subtitle=_made_of(words, rows)),
+    return Forest(
+        title=category_title(words, known[0]["category"]),
+        subtitle=_made_of(words, rows, known),
+        axis_title=in_brackets(words, metric_title(words, metric), better),
+        domain=domain(ends, possible_values(metric, {})),
+        rows=[
+            _row(of_arm[arm["name"]], arm_label(findings, words, arm), palette[arm["name"]], scale, words)
+            for arm in arms
+        ],
+        percent=scale.percent,
+        lines=[] if at is None else [Line(at)],
     )
 
 
-def _axis_title(row: Json, words: Words) -> str:
-    if row["higher_is_better"]:
-        better = words.say("大きいほど良い", "higher is better")
-    else:
-        better = words.say("小さいほど良い", "lower is better")
-    return f"{metric_title(words, row['metric'])} ({better})"
-
-
-def _bar(row: Json, label: str, text: str, words: Words) -> Json:
+def _row(row: Json, label: str, colour: str, scale: Scale, words: Words) -> Row:
+    if row["mean"] is None:
+        return Row(label, row["arm"], None, None, None, words.say("結果なし", "no result"), DASH, DASH, DASH, GREY)
     low, high = row["ci95"] or (None, None)
-    return {
-        "arm": row["arm"],
-        "label": label,
-        "mean": row["mean"],
-        "low": low,
-        "high": high,
-        "end": max(row["mean"] or 0.0, high or 0.0),
-        "text": words.say("結果なし", "no result") if row["mean"] is None else text,
-    }
+    value, interval = scale.value(row["mean"]), scale.interval(row["ci95"])
+    return Row(
+        label=label,
+        arm=row["arm"],
+        middle=row["mean"],
+        low=low,
+        high=high,
+        text=value if row["ci95"] is None else f"{value} {interval}",
+        value=value,
+        interval=interval,
+        n=integer(row["n_items"]),
+        colour=colour,
+    )
 
 
-def _made_of(words: Words, rows: list[Json]) -> list[str]:
-    counts = sorted({row["n_items"] for row in rows if row["mean"] is not None})
-    n = integer(counts[0]) if len(counts) == 1 else f"{integer(counts[0])}–{integer(counts[-1])}"
-    methods = ", ".join(sorted({str(row["ci_method"]) for row in rows if row["ci95"] is not None}))
-    names = one_line(", ".join(rows[0]["benchmarks"]), 60)
-    unit = ("チャンク", "chunks") if rows[0]["category"] == "language_modelling" else ("問", "items")
-    return [
-        f"{names}; n = {n} {words.say(*unit)}",
-        words.say("区間", "interval") + f": {methods or words.say('なし', 'none')}",
-    ]
+def _made_of(words: Words, rows: list[Json], known: list[Json]) -> str:
+    names = one_line(", ".join(rows[0]["benchmarks"]), 46)
+    unit = words.say("チャンク", "chunks") if rows[0]["category"] == "language_modelling" else words.say("問", "items")
+    return f"{names}; n = {counts_text(row['n_items'] for row in known)} {unit}; {methods_text(words, known)}"

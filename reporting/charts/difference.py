@@ -5,107 +5,136 @@ If an interval includes 0, no difference is shown. The plot therefore marks 0 wi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import altair as alt
-
-from reporting.charts.points import domain
-from reporting.charts.style import PALETTE, PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure, haloed, source_lines
+from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.layout import figure, row_px
+from reporting.charts.points import domain, in_brackets, possible_differences
+from reporting.charts.style import (
+    INK,
+    PALETTE,
+    VERDICTS,
+    Specification,
+    counts_text,
+    models_text,
+    verdict_code,
+)
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, unscored_of
-from reporting.wording import Scale, Words, benchmark_title, difference_scale, metric_title, verdict_word
+from reporting.wording import (
+    Scale,
+    Words,
+    benchmark_title,
+    difference_scale,
+    integer,
+    method_title,
+    metric_title,
+    verdict_word,
+)
 
-ROW_PX = 42
+_NAME_CHARS = 24
 
 
-def difference_chart(findings: Findings, words: Words) -> AnyChart | None:
+def difference_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart; None if there is no comparison to draw."""
-    drawn: list[Any] = []
-    for benchmark in findings.benchmarks:
-        rows = [row for row in findings.compared(benchmark["name"]) if row["difference"] is not None]
-        if rows:
-            drawn.append(_panel_chart(benchmark, rows, words))
-    if not drawn:
+    forests = [
+        _forest(benchmark, rows, words)
+        for benchmark in findings.benchmarks
+        if (rows := [row for row in findings.compared(benchmark["name"]) if row["difference"] is not None])
+    ]
+    if not forests:
         return None
-    title = [words.say("基準との差", "Difference from the reference")]
-    subtitle = source_lines(findings, words) + words.lines(
-        "線: 問題の抽出に対する、対応のある差の95%信頼区間(多重性の補正なし)。線が0を含むとき、差があるとは言えない。",
-        "Bars: 95% interval of the paired difference over items, uncorrected. If it includes 0, no difference shows.",
-    )
-    if any(row.get("margin") is not None for row in findings.comparisons):
-        subtitle += words.lines(
-            "破線: 許容幅。区間全体が破線より良い側にあれば「許容内」。",
-            "Dashed: the margin. An arm is no worse if its whole interval lies on the better side of it.",
-        )
-    return figure(drawn, title, subtitle)
+    height = row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
+    room = label_px(forests)
+    title = words.say("基準との差", "Difference from the reference")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(f"{models}: 対応のある差(アーム − 基準)", f"{models}: paired difference, arm minus reference"),
+        words.say(
+            "線: 差の95%信頼区間(多重性の補正なし)。破線: 許容幅。n は各パネルに示す。",
+            "Bars: 95% interval of the difference, uncorrected. Dashed: the margin. n stands above each panel.",
+        ),
+    ]
+    drawn = [forest_panel(forest, height, room, words) for forest in forests]
+    return figure(drawn, title, subtitle, columns=COLUMNS)
 
 
-def axis_title(words: Words, metric: str, higher_is_better: bool, percent: bool) -> str:
-    """Return the axis title: what the difference is, and which direction is worse."""
-    if metric == "nll":
-        what = words.say("ln PPL の差", "Difference of ln PPL")
-    else:
-        what = words.say("差", "Difference") + (" (pp)" if percent else "")
+def difference_title(words: Words, metric: str, references: Sequence[str], *more: str) -> str:
+    """Return what the difference is: of which metric, from which reference, and what else stands in brackets."""
+    what = words.say("ln PPL の差", "Difference of ln PPL") if metric == "nll" else words.say("差", "Difference")
+    brackets = words.say("、", "; ").join(one for one in more if one)
+    names = {one_line(name, _NAME_CHARS) for name in references}
+    if len(names) == 1:
+        (name,) = names
+        gap = " " if what[0].isascii() else ""
+        what = words.say(f"{name} との{gap}{what}", f"{what} from {name}")
+    return in_brackets(words, what, brackets) if brackets else what
+
+
+def direction(words: Words, higher_is_better: bool) -> str:
+    """Return which sign of a difference is worse."""
     if higher_is_better:
-        return f"{what} ({words.say('負は低下', 'negative: worse')})"
-    return f"{what} ({words.say('正は悪化', 'positive: worse')})"
+        return words.say("負は悪化", "negative: worse")
+    return words.say("正は悪化", "positive: worse")
 
 
-def _panel_chart(benchmark: Json, rows: list[Json], words: Words) -> Panelled:
-    scale = difference_scale(rows)
-    factor = 100 if scale.percent else 1
-    values = [_row(row, scale, factor, words) for row in rows]
-    bounds = [value for row in values for value in (row["low"], row["high"], row["difference"]) if value is not None]
-    margin = _margin(benchmark, rows, factor)
-    bounds += [] if margin is None else [margin]
-    x_scale = alt.Scale(domain=domain([*bounds, 0.0], margin=0.2), nice=False)
-    order = list(dict.fromkeys(row["label"] for row in values))
-    title = axis_title(words, rows[0]["metric"], benchmark["higher_is_better"], scale.percent)
-    x = alt.X("difference:Q", scale=x_scale, axis=alt.Axis(title=title, format="~f", tickCount=5))
-    base = chart_of(values).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
-    zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
-    limit = chart_of([] if margin is None else [{"margin": margin}]).mark_rule(strokeDash=[5, 3], color=PALETTE[1])
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])
-    marks = base.mark_point(filled=True, size=70, opacity=1, color=PALETTE[0]).encode(x=x)
-    # At the right end of the panel: texts beside the points would cross its border.
-    texts = haloed(
-        base.encode(x=alt.value(PANEL_WIDTH_PX - 4), text="text:N"), dy=-13, fontSize=10, align="right", color="#444444"
-    )
-    counts = sorted({row["n_items"] for row in rows})
-    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-    tests = ", ".join(sorted({str(row["test"]) for row in rows}))
+def pairs_text(words: Words, rows: Sequence[Json]) -> str:
+    """Return how many items were compared, and how many records are unscored."""
+    text = f"n = {counts_text(row['n_items'] for row in rows)} {words.say('組', 'pairs')}"
     unscored = max(unscored_of(row) for row in rows)
-    missing = f"; {words.say('採点不能の記録 最大', 'unscored records up to')} {unscored}" if unscored else ""
-    subtitle = [] if rows[0]["metric"] == benchmark["metric"] else [metric_title(words, rows[0]["metric"])]
-    subtitle += [f"n = {n} {words.say('組', 'pairs')}{missing}; {words.say('検定', 'test')}: {tests}"]
-    return alt.layer(
-        zero,
-        limit.encode(x=alt.X("margin:Q", scale=x_scale)),
-        bars.encode(x=alt.X("low:Q", scale=x_scale), x2="high:Q"),
-        marks,
-        *texts,
-        width=PANEL_WIDTH_PX,
-        height=ROW_PX * len(order),
-        title=alt.TitleParams(text=benchmark_title(words, benchmark), subtitle=subtitle),
-    )
+    if unscored:
+        text += words.say(f"; 採点不能の記録 最大 {unscored:,}", f"; up to {unscored:,} unscored records")
+    return text
 
 
-def _margin(benchmark: Json, rows: list[Json], factor: int) -> float | None:
+def margin_of(row: Json, higher_is_better: bool, factor: int) -> float | None:
     """Return the position of the margin on the axis of the difference; None if there is no margin."""
-    margin = next((row["margin"] for row in rows if row.get("margin") is not None), None)
+    margin = row.get("margin")
     if margin is None:
         return None
-    return float(-factor * margin if benchmark["higher_is_better"] else factor * margin)
+    return float(-factor * margin if higher_is_better else factor * margin)
 
 
-def _row(row: Json, scale: Scale, factor: int, words: Words) -> Json:
+def _forest(benchmark: Json, rows: list[Json], words: Words) -> Forest:
+    scale = difference_scale(rows)
+    factor = 100 if scale.percent else 1
+    metric, better = rows[0]["metric"], benchmark["higher_is_better"]
+    drawn = [_row(row, scale, factor, words, single=len({row["reference"] for row in rows}) == 1) for row in rows]
+    margin = next((at for row in rows if (at := margin_of(row, better, factor)) is not None), None)
+    bounds = [end for row in drawn for end in (row.low, row.high, row.middle) if end is not None]
+    low, high = (factor * end for end in possible_differences(metric, benchmark))
+    references = [row["reference"] for row in rows]
+    unit = "pp" if scale.percent else ""
+    tests = words.say("、", ", ").join(
+        method_title(words, code) for code in sorted({row["test"] for row in rows if row["test"]})
+    )
+    own = "" if metric == benchmark["metric"] else f"{metric_title(words, metric)}; "
+    return Forest(
+        title=benchmark_title(words, benchmark),
+        subtitle=own + pairs_text(words, rows) + (f"; {tests}" if tests else ""),
+        axis_title=difference_title(words, metric, references, unit, direction(words, better)),
+        domain=domain([*bounds, 0.0, *([] if margin is None else [margin])], (low, high)),
+        rows=drawn,
+        lines=[Line(0.0, INK, dashed=False), *([] if margin is None else [Line(margin, PALETTE[1])])],
+    )
+
+
+def _row(row: Json, scale: Scale, factor: int, words: Words, *, single: bool) -> Row:
     low, high = row["ci95"] or (None, None)
-    word = verdict_word(words, row.get("verdict"))
-    verdict = f" {word}" if word else ""
-    return {
-        "label": f"{one_line(row['arm'], 40)} − {one_line(row['reference'], 24)}",
-        "difference": factor * row["difference"],
-        "low": None if low is None else factor * low,
-        "high": None if high is None else factor * high,
-        "text": f"{scale.difference(row['difference'])} {scale.signed_interval(row['ci95'])}" + verdict,
-    }
+    style = VERDICTS[verdict_code(row)]
+    value, interval = scale.difference(row["difference"]), scale.signed_interval(row["ci95"])
+    name = one_line(row["arm"], 40)
+    return Row(
+        label=name if single else f"{name} − {one_line(row['reference'], _NAME_CHARS)}",
+        arm=row["arm"],
+        middle=factor * row["difference"],
+        low=None if low is None else factor * low,
+        high=None if high is None else factor * high,
+        text=" ".join(part for part in (value, interval, verdict_word(words, row.get("verdict"))) if part),
+        value=value,
+        interval=interval,
+        n=integer(row["n_items"]),
+        colour=style.colour,
+        shape=style.shape,
+        fill=style.fill,
+    )

@@ -5,38 +5,42 @@ Divergence shows small changes that do not yet change any answer. It has no marg
 
 from __future__ import annotations
 
-from reporting.charts.points import Panel, Point, arm_label
-from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
-from reporting.charts.style import AnyChart, colours, figure, role_title, source_lines
+import math
+
+from reporting.charts.efficiency import size_cost
+from reporting.charts.layout import figure
+from reporting.charts.points import Panel, Point, arm_label, in_brackets
+from reporting.charts.scatter import scatter_panels
+from reporting.charts.style import Specification, colours, models_text, role_title
 from reporting.results_folder import Findings, Json
-from reporting.wording import Scale, Words, benchmark_title, integer, size_unit
+from reporting.wording import Scale, Words, benchmark_title, integer
 
 KLD = "kld"
 
 
-def divergence_chart(findings: Findings, words: Words) -> AnyChart | None:
+def divergence_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart, one panel per text; None if nothing was measured or no arm has a file size."""
-    sizes = {arm["name"]: arm["size_bytes"] for arm in findings.candidates if arm["size_bytes"] is not None}
-    unit = size_unit(max(sizes.values(), default=0))
-    cost = Cost(
-        f"{words.say('ファイルサイズ', 'File size')} ({unit.name})",
-        {name: unit.of(size) for name, size in sizes.items()},
-    )
-    palette = colours(findings)
-    drawn = [
-        scatter_panel(_panel(findings, words, benchmark, rows), cost, palette, words)
+    wanted = [
+        _panel(findings, words, benchmark, rows)
         for benchmark in findings.benchmarks
         if (rows := _rows(findings, benchmark["name"]))
     ]
-    shown = [panel for panel in drawn if panel is not None]
-    if not shown:
+    drawn, columns = scatter_panels(wanted, size_cost(findings, words), colours(findings), words)
+    if not drawn:
         return None
-    title = [words.say("基準からの乖離とファイルサイズ", "Divergence from the reference against file size")]
-    subtitle = source_lines(findings, words) + words.lines(
-        "縦線: 1トークンあたりの平均KLダイバージェンスの95%信頼区間(チャンクをクラスターとして計算)。",
-        "Vertical bars: 95% interval of the mean KL divergence per token, clustered by chunk.",
-    )
-    return figure(shown, title, [*subtitle, *pareto_lines(words)])
+    title = words.say("基準からの乖離とファイルサイズ", "Divergence from the reference against file size")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: 1トークンあたりの平均KLダイバージェンス",
+            f"{models}: mean KL divergence per token from the reference",
+        ),
+        words.say(
+            "縦線: 95%信頼区間。n は各パネルに示す。",
+            "Bars: 95% interval. n stands above each panel.",
+        ),
+    ]
+    return figure(drawn, title, subtitle, columns=columns)
 
 
 def _rows(findings: Findings, benchmark: str) -> dict[str, Json]:
@@ -53,20 +57,20 @@ def _panel(findings: Findings, words: Words, benchmark: Json, rows: dict[str, Js
     return Panel(
         name=benchmark["name"],
         title=benchmark_title(words, benchmark),
-        subtitle=[
-            f"n = {integer(chunks)} {words.say('チャンク', 'chunks')}, "
-            f"{integer(tokens)} {words.say('トークン', 'tokens')}"
-        ],
-        axis_title=(
-            words.say("平均KLD (nat/トークン)", "Mean KLD (nats/token)"),
+        subtitle=f"n = {integer(chunks)} {words.say('チャンク', 'chunks')}, "
+        f"{integer(tokens)} {words.say('トークン', 'tokens')}",
+        axis_title=in_brackets(
+            words,
+            words.say("平均KLD、nat/トークン", "Mean KLD, nats/token"),
             words.say("小さいほど良い", "lower is better"),
         ),
+        possible=(0.0, math.inf),
         higher_is_better=False,
         scale=scale,
         points=tuple(
             _point(findings, words, arm, rows[arm["name"]], scale) for arm in findings.arms if arm["name"] in rows
         ),
-        missing=(),
+        labels=tuple(arm_label(findings, words, arm) for arm in findings.arms if arm["name"] in rows),
     )
 
 
@@ -76,11 +80,12 @@ def _point(findings: Findings, words: Words, arm: Json, row: Json, scale: Scale)
         arm=arm["name"],
         label=arm_label(findings, words, arm),
         role=role_title(words, findings.role(arm)),
-        size_bytes=arm["size_bytes"],
         mean=row["mean"],
         low=low,
         high=high,
         run_low=None,
         run_high=None,
-        text=scale.value(row["mean"]),
+        value=scale.value(row["mean"]),
+        interval=scale.interval(row["ci95"]),
+        n=integer(row["n_items"]),
     )

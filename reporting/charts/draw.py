@@ -7,24 +7,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from conf.schema import Language
 from reporting.charts.categories import categories_chart
 from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
-from reporting.charts.efficiency import efficiency_chart, speed_chart
+from reporting.charts.efficiency import efficiency_chart, memory_chart, speed_chart
 from reporting.charts.grid import PREFIX, grid_chart, grid_languages
 from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.importance import importance_chart
 from reporting.charts.lengths import lengths_chart
 from reporting.charts.losses import losses_chart
 from reporting.charts.performance import performance_chart
-from reporting.charts.style import AnyChart, render, source_lines
+from reporting.charts.render import render
+from reporting.charts.style import Specification, models_text
+from reporting.charts.verdict import verdict_chart
+from reporting.file_names import localized
 from reporting.results_folder import Findings, read_findings
-from reporting.wording import Lang, Words
+from reporting.wording import Words, languages
 
+VERDICT = "quantization_verdict"
 PERFORMANCE = "quantization_performance"
 EFFICIENCY = "quantization_efficiency"
 DIFFERENCE = "quantization_difference"
-_OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] = {
+_OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], str]] = {
+    VERDICT: (verdict_chart, ""),
     DIFFERENCE: (difference_chart, "No arm was compared with a reference, so the chart of differences is left out."),
     "quantization_heatmap": (heatmap_chart, ""),
     "quantization_categories": (categories_chart, ""),
@@ -32,9 +38,10 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], AnyChart | None], str]] =
         divergence_chart,
         "No divergence from a reference was measured, so the chart of divergence against size is left out.",
     ),
+    "quantization_memory": (memory_chart, ""),
     "quantization_speed": (
         speed_chart,
-        "Memory and time per token were not measured, so their chart against performance is left out.",
+        "Memory and time per token were not measured, so their charts against performance are left out.",
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
@@ -53,46 +60,61 @@ class ChartFiles:
 def draw_charts(
     results_path: str | Path,
     output_dir: str | Path,
-    lang: Lang,
+    lang: Language,
     performance_name: str = PERFORMANCE,
     *,
     plain_bars: bool = False,
 ) -> ChartFiles:
-    """Draw every chart as PNG and SVG.
+    """Draw every chart as PNG and SVG, and write its Vega-Lite specification beside it.
 
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
         output_dir: the folder for the files. It is created if it is missing.
-        lang: language of the text in the charts.
-        performance_name: file name, without suffix, of the performance chart.
+        lang: language of the text in the charts. `both`: each chart is drawn once in Japanese and once in English.
+        performance_name: file name, without suffix and language, of the performance chart.
         plain_bars: draw 1.96 sigma/sqrt(n) in the performance chart, in place of the intervals of the statistics.
 
     Raises:
         BadInput: the results cannot be read.
     """
     findings = read_findings(results_path)
-    words = Words(lang)
     folder = Path(output_dir)
-    performance = performance_chart(findings, words, plain_bars=plain_bars)
-    paths = render(performance, folder / f"{performance_name}.png")
-    paths += render(efficiency_chart(findings, words), folder / f"{EFFICIENCY}.png")
-    notices = list(findings.notices)
+    paths: list[Path] = []
+    missing: list[str] = []
+    for one in languages(lang):
+        words = Words(one)
+        charts, missing = charts_of(findings, words, plain_bars=plain_bars)
+        charts[performance_name] = charts.pop(PERFORMANCE)
+        for name, chart in charts.items():
+            paths += render(chart, folder / f"{localized(name, one, lang)}.png")
+    return ChartFiles(tuple(paths), (*findings.notices, *missing))
+
+
+def charts_of(
+    findings: Findings, words: Words, *, plain_bars: bool = False
+) -> tuple[dict[str, Specification], list[str]]:
+    """Return the charts in one language by their names, and notices about those that are left out."""
+    charts = {
+        PERFORMANCE: performance_chart(findings, words, plain_bars=plain_bars),
+        EFFICIENCY: efficiency_chart(findings, words),
+    }
+    notices = []
     for name, (make, missing) in _OPTIONAL.items():
         chart = make(findings, words)
         if chart is not None:
-            paths += render(chart, folder / f"{name}.png")
+            charts[name] = chart
         # If the analysis is missing, a notice says so already.
         elif missing and (name != DIFFERENCE or findings.analysis is not None):
             notices.append(missing)
     for language in grid_languages(findings):
-        chart = grid_chart(findings, words, language)
-        if chart is not None:
-            paths += render(chart, folder / f"{PREFIX}{language}.png")
+        grid = grid_chart(findings, words, language)
+        if grid is not None:
+            charts[f"{PREFIX}{language}"] = grid
     for matrix in findings.matrices:
-        importance = importance_chart(findings.importance_of(matrix), source_lines(findings, words)[:1], words)
+        importance = importance_chart(findings.importance_of(matrix), models_text(findings, words), words)
         if importance is not None:
-            paths += render(importance, folder / f"{importance_name(matrix)}.png")
-    return ChartFiles(tuple(paths), tuple(notices))
+            charts[importance_name(matrix)] = importance
+    return charts, notices
 
 
 def importance_name(matrix: str) -> str:

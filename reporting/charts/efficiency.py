@@ -1,82 +1,88 @@
 """The cost of an arm against its performance: file size, memory, time per token.
 
-Memory and time come from the short fixed workload that each arm is measured with. Results without it have no chart of
+Memory and time come from the short fixed workload that each arm is measured with. Results without it have no charts of
 memory and speed.
 """
 
 from __future__ import annotations
 
+from reporting.charts.layout import figure
 from reporting.charts.performance import empty_chart
-from reporting.charts.points import ARM_LABEL_CHARS, panels
-from reporting.charts.scatter import Cost, pareto_lines, scatter_panel
-from reporting.charts.style import AnyChart, colours, figure, source_lines
+from reporting.charts.points import panels
+from reporting.charts.scatter import Cost, scatter_panels
+from reporting.charts.style import Specification, colours, models_text
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, size_unit
 
+_MOST_NAMES_CHARS = 40
 _KINDS_OF_MEMORY = ("weights_bytes", "kv_bytes", "compute_bytes")
 
 
-def efficiency_chart(findings: Findings, words: Words) -> AnyChart:
+def efficiency_chart(findings: Findings, words: Words) -> Specification:
     """Return the chart of file size against performance. Arms of unknown size (for example endpoints) are left out."""
-    cost = _size_cost(
-        {arm["name"]: arm["size_bytes"] for arm in findings.candidates}, words, "ファイルサイズ", "File size"
-    )
-    palette = colours(findings)
-    drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words)]
-    title = [words.say("ファイルサイズと性能", "File size against performance")]
-    return figure(
-        [panel for panel in drawn if panel is not None] or [empty_chart(words)],
-        title,
-        [*source_lines(findings, words), *_bars(words), *pareto_lines(words)],
-    )
+    cost = size_cost(findings, words)
+    title = words.say("ファイルサイズと性能", "File size against performance")
+    chart = _against_performance(findings, words, cost, title)
+    return chart or figure([empty_chart(words)], title, [models_text(findings, words)])
 
 
-def speed_chart(findings: Findings, words: Words) -> AnyChart | None:
-    """Return the chart of memory and time per token against performance, one row per benchmark.
+def memory_chart(findings: Findings, words: Words) -> Specification | None:
+    """Return the chart of memory against performance; None if memory was not measured."""
+    sizes = {arm["name"]: _memory_bytes(arm["performance"]) for arm in _measured(findings)}
+    cost = _bytes_cost(sizes, words, "メモリ(重み+KV+計算)", "Memory in use")
+    return _against_performance(findings, words, cost, words.say("メモリと性能", "Memory against performance"))
 
-    Return None if neither was measured.
+
+def speed_chart(findings: Findings, words: Words) -> Specification | None:
+    """Return the chart of time per token against performance; None if time was not measured.
+
+    The time is that of one sequence decoded alone.
     """
-    measured = {arm["name"]: arm["performance"] for arm in findings.candidates if arm.get("performance")}
-    memory = _size_cost(
-        {name: _memory_bytes(row) for name, row in measured.items()}, words, "メモリ(重み+KV+計算)", "Memory in use"
-    )
-    known = {name: row["batch_1"]["time_per_token_ms"] for name, row in measured.items()}
-    times = {name: float(value) for name, value in known.items() if value is not None}
-    time = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
-    palette = colours(findings)
-    drawn = [scatter_panel(panel, cost, palette, words) for panel in panels(findings, words) for cost in (memory, time)]
-    shown = [panel for panel in drawn if panel is not None]
-    if not shown:
+    known = {arm["name"]: arm["performance"]["batch_1"] for arm in _measured(findings)}
+    times = {name: float(row["time_per_token_ms"]) for name, row in known.items() if row["time_per_token_ms"]}
+    cost = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
+    title = words.say("速度と性能", "Speed against performance")
+    n = max((row.get("time_per_token_ms_n") or 0 for row in known.values()), default=0)
+    rounds = words.say(f"(測定 {n} 回)", f" ({n} rounds)") if n else ""
+    note = words.say(f"時間: 1系列だけの生成{rounds}。", f" Time: one sequence alone{rounds}.")
+    untimed = one_line(words.say("、", ", ").join(name for name in known if name not in times), _MOST_NAMES_CHARS)
+    if untimed:
+        note += words.say(f"計測なし(マシンが他の処理中): {untimed}。", f" Not timed, the machine was busy: {untimed}.")
+    return _against_performance(findings, words, cost, title, note)
+
+
+def size_cost(findings: Findings, words: Words) -> Cost:
+    """Return the size of each arm's file. Arms of unknown size (for example endpoints) are not in it."""
+    sizes = {arm["name"]: arm["size_bytes"] for arm in findings.candidates}
+    return _bytes_cost(sizes, words, "ファイルサイズ", "File size")
+
+
+def _against_performance(
+    findings: Findings, words: Words, cost: Cost, title: str, note: str = ""
+) -> Specification | None:
+    drawn, columns = scatter_panels(panels(findings, words), cost, colours(findings), words)
+    if not drawn:
         return None
-    title = [words.say("メモリ・速度と性能", "Memory and speed against performance")]
-    n = max((row["batch_1"].get("time_per_token_ms_n") or 0 for row in measured.values()), default=0)
-    rounds = words.say(f"({n}回)", f" ({n} rounds)") if n else ""
-    subtitle = source_lines(findings, words) + words.lines(
-        f"短い一定の負荷で測定{rounds}。時間は1系列だけを生成したときの値。",
-        f"Measured with a short fixed workload{rounds}. The time is that of one sequence decoded alone.",
+    models = models_text(findings, words)
+    bars = words.say(
+        "縦線: 問題についての95%信頼区間(n は各パネル)。", "Bars: 95% interval over items; n above each panel."
     )
-    return figure(shown, title, [*subtitle, *_not_timed(known, words), *_bars(words), *pareto_lines(words)])
+    subtitle = [
+        words.say(
+            f"{models}: 各アームの平均(菱形: 基準)",
+            f"{models}: mean of each arm (diamond: reference)",
+        ),
+        bars + note,
+    ]
+    return figure(drawn, title, subtitle, columns=columns)
 
 
-def _not_timed(times: dict[str, float | None], words: Words) -> list[str]:
-    """Return a line that says which arms have no time because the machine was busy; nothing if all have one."""
-    names = ", ".join(one_line(name, ARM_LABEL_CHARS) for name, value in times.items() if value is None)
-    if not names:
-        return []
-    return words.lines(
-        f"時間は未計測(マシンが他の処理中): {names}", f"Time not measured, because the machine was busy: {names}"
-    )
+def _measured(findings: Findings) -> list[Json]:
+    return [arm for arm in findings.candidates if arm.get("performance")]
 
 
-def _bars(words: Words) -> list[str]:
-    return words.lines(
-        "縦線: 問題の抽出に対する95%信頼区間。菱形: 基準。",
-        "Vertical bars: 95% confidence interval over items. Diamond: the reference.",
-    )
-
-
-def _size_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> Cost:
+def _bytes_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) -> Cost:
     known = {name: size for name, size in sizes.items() if size is not None}
     unit = size_unit(max(known.values(), default=0))
     return Cost(f"{words.say(ja, en)} ({unit.name})", {name: unit.of(size) for name, size in known.items()})

@@ -15,29 +15,33 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from reporting.charts.difference import axis_title
+from reporting.charts.difference import difference_title, direction
+from reporting.charts.forest import Forest, Line, Row, forest_panel, label_px, panel_title
+from reporting.charts.layout import figure, height_of, row_px
 from reporting.charts.points import domain
 from reporting.charts.style import (
     BLACK,
+    INK,
     PALETTE,
-    PANEL_WIDTH_PX,
-    AnyChart,
     Panelled,
+    Specification,
     chart_of,
-    figure,
-    haloed,
-    source_lines,
+    counts_text,
+    models_text,
+    tooltips,
 )
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, benchmark_title, difference_words, number
+from reporting.wording import DASH, Words, benchmark_title, difference_words, number
 from stats.verdict import ALPHA
 
 PREFIX = "imatrix_"
 """Start of the figure's file name; the benchmark's name follows."""
 
-_HEIGHT_PX = 250
-_ROW_PX = 30
+_WIDTH_PX = 400
+_MOST_HEIGHT_PX = 300
+_LEAST_HEIGHT_PX = 200
+_MOST_ROW_PX = 34
 _DODGE_PX = 12
 _NAME_CHARS = 30
 _NO_IMATRIX = "none"
@@ -49,29 +53,35 @@ def grid_languages(findings: Findings) -> list[str]:
     return list(dict.fromkeys(language for grid in _grids(findings) for language in grid["languages"]))
 
 
-def grid_chart(findings: Findings, words: Words, language: str) -> AnyChart | None:
+def grid_chart(findings: Findings, words: Words, language: str) -> Specification | None:
     """Return the figure of one language, with two panels per grid; None if no arm of a grid was measured on it."""
     benchmark = next((one for one in findings.benchmarks if one["name"] == language), None)
-    drawn: list[Panelled] = []
-    for grid in _grids(findings):
-        points = _points(findings, grid, language) if language in grid["languages"] else []
-        if benchmark is not None and points:
-            drawn.append(_levels(findings, words, grid, language, points))
-            drawn += _contrasts(words, grid, language)
-    if benchmark is None or not drawn:
+    shown = [
+        (grid, points)
+        for grid in _grids(findings)
+        if language in grid["languages"] and (points := _points(findings, grid, language))
+    ]
+    if benchmark is None or not shown:
         return None
-    title = [words.say("重要度行列の効果", "Effect of the importance matrix"), benchmark_title(words, benchmark)]
-    subtitle = source_lines(findings, words) + words.lines(
-        "線: 同じチャンクでの差の95%信頼区間(左: 基準との差をパープレキシティに換算、右: 行列どうしの差を"
-        "型について平均)。多重性の補正なし。",
-        "Bars: 95% intervals of differences on the same chunks (left: from the reference; right: between matrices, "
-        "mean over recipes), uncorrected.",
-    )
-    subtitle += words.lines(
-        "この結果は他のモデルには当てはまらない。小さな差を事実と見なさないこと。",
-        "One model's result does not carry over to others; small differences are not facts.",
-    )
-    return figure(drawn, title, subtitle)
+    height = height_of(len(shown), 1, _MOST_HEIGHT_PX, _LEAST_HEIGHT_PX)
+    drawn: list[Panelled] = []
+    for grid, points in shown:
+        drawn.append(_levels(findings, words, grid, language, points, height))
+        drawn += _contrasts(words, grid, language, len(shown))
+    effect = words.say("重要度行列の効果", "Effect of the importance matrix")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: 行列と型ごとのパープレキシティ(左)と、行列どうしの差(右)",
+            f"{models}: perplexity by matrix and recipe (left), matrices against each other (right)",
+        ),
+        words.say(
+            "線: 同じチャンクでの差の95%信頼区間(補正なし)。塗りつぶし: Holm の補正後に p < 0.05。n は各パネルに示す。",
+            "Bars: 95% interval of the difference on the same chunks, uncorrected. Filled: p < 0.05 after Holm's "
+            "adjustment.",
+        ),
+    ]
+    return figure(drawn, f"{effect}: {benchmark_title(words, benchmark)}", subtitle)
 
 
 def _grids(findings: Findings) -> list[Json]:
@@ -81,24 +91,25 @@ def _grids(findings: Findings) -> list[Json]:
 # --- left: perplexity by matrix and variant -------------------------------------------------------
 
 
-def _levels(findings: Findings, words: Words, grid: Json, language: str, points: Sequence[Json]) -> Panelled:
+def _levels(
+    findings: Findings, words: Words, grid: Json, language: str, points: Sequence[Json], height_px: int
+) -> Panelled:
     reference = findings.shown(grid["reference"], language)
     level = None if reference is None else reference["mean"]
     bounds = [point[key] for point in points for key in ("mean", "low", "high") if point[key] is not None]
-    y_scale = alt.Scale(domain=domain([*bounds, *([] if level is None else [level])]), nice=False, zero=False)
+    ends = domain([*bounds, *([] if level is None else [level])], (1.0, math.inf))
+    y_scale = alt.Scale(domain=ends, nice=False, zero=False)
     columns = list(dict.fromkeys(point["column"] for point in points))
     recipes = list(dict.fromkeys(point["recipe"] for point in points))
     x_axis = alt.Axis(title=words.say("重要度行列", "Importance matrix"), labelAngle=0, ticks=False)
-    y_axis = alt.Axis(
-        title=words.lines("パープレキシティ(小さいほど良い)", "Perplexity (lower is better)"), format="~f"
-    )
+    y_axis = alt.Axis(title=words.say("パープレキシティ(小さいほど良い)", "Perplexity (lower is better)"), format="~f")
     legend = alt.Legend(title=words.say("型", "Recipe"), orient="bottom")
     colours = alt.Scale(domain=recipes, range=[PALETTE[place % len(PALETTE)] for place in range(len(recipes))])
     shapes = alt.Scale(domain=recipes, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(recipes))])
     base = chart_of(list(points)).encode(
-        x=alt.X("column:N", sort=columns, scale=alt.Scale(type="point", domain=columns, padding=0.6), axis=x_axis),
-        xOffset=alt.XOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes, range=[-_DODGE_PX, _DODGE_PX])),
-        color=alt.Color("recipe:N", sort=recipes, scale=colours, legend=legend),
+        x=alt.X("column:N", scale=alt.Scale(type="point", domain=columns, padding=0.6), axis=x_axis),
+        xOffset=alt.XOffset("recipe:N", scale=alt.Scale(domain=recipes, range=[-_DODGE_PX, _DODGE_PX])),
+        color=alt.Color("recipe:N", scale=colours, legend=legend),
     )
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6)
     marks = base.mark_point(filled=True, size=70, opacity=1)
@@ -108,29 +119,29 @@ def _levels(findings: Findings, words: Words, grid: Json, language: str, points:
         bars.encode(y=alt.Y("low:Q", scale=y_scale, axis=y_axis), y2="high:Q"),
         marks.encode(
             y=alt.Y("mean:Q", scale=y_scale, axis=y_axis),
-            shape=alt.Shape("recipe:N", sort=recipes, scale=shapes, legend=legend),
+            shape=alt.Shape("recipe:N", scale=shapes, legend=legend),
+            tooltip=tooltips({"arm": words.say("アーム", "arm"), "value": words.say("値", "value"), **_tips(words)}),
         ),
-        width=PANEL_WIDTH_PX,
-        height=_HEIGHT_PX,
-        title=alt.TitleParams(
-            text=words.say("行列と型ごとの値", "By matrix and recipe"),
-            subtitle=_level_lines(words, grid, language, reference),
+        width=_WIDTH_PX,
+        height=height_px,
+        title=panel_title(
+            words.say("行列と型ごとの値", "By matrix and recipe"),
+            _level_line(words, grid, language, reference),
+            _WIDTH_PX + 50,
         ),
     )
 
 
-def _level_lines(words: Words, grid: Json, language: str, reference: Json | None) -> list[str]:
-    lines = [f"n = {grid['n_chunks'][language]} {words.say('チャンク', 'chunks')}"]
+def _tips(words: Words) -> dict[str, str]:
+    return {"interval": words.say("95%信頼区間", "95% CI"), "n": "n"}
+
+
+def _level_line(words: Words, grid: Json, language: str, reference: Json | None) -> str:
+    line = f"n = {grid['n_chunks'][language]:,} {words.say('チャンク', 'chunks')}"
     if reference is not None and reference["mean"] is not None:
-        text = (
-            f"{words.say('破線', 'Dashed')}: {one_line(grid['reference'], _NAME_CHARS)}, {number(reference['mean'], 2)}"
-        )
-        low_high = reference["ci95"]
-        if low_high is not None:
-            own = words.say("その値の95%区間", "its own 95% interval")
-            text += f" ({own}: {number(low_high[0], 2)}–{number(low_high[1], 2)})"
-        lines.append(text)
-    return lines
+        name = one_line(grid["reference"], _NAME_CHARS)
+        line += f"; {words.say('破線', 'dashed')}: {name}, {number(reference['mean'], 2)}"
+    return line
 
 
 def _points(findings: Findings, grid: Json, language: str) -> list[Json]:
@@ -151,7 +162,9 @@ def _points(findings: Findings, grid: Json, language: str) -> list[Json]:
         if arm in rows:
             low, high = _bounds(rows.get(grid["reference"]), compared.get(arm))
             names = {"recipe": one_line(recipe, _NAME_CHARS), "column": one_line(column, _NAME_CHARS)}
-            points.append(names | {"mean": rows[arm]["mean"], "low": low, "high": high})
+            shown = {"arm": arm, "value": number(rows[arm]["mean"], 3), "n": counts_text([rows[arm]["n_items"]])}
+            shown["interval"] = DASH if low is None else f"[{number(low, 3)}, {number(high, 3)}]"
+            points.append(names | shown | {"mean": rows[arm]["mean"], "low": low, "high": high})
     return points
 
 
@@ -179,57 +192,49 @@ def _grid_arms(findings: Findings, grid: Json) -> list[Json]:
 # --- right: matrices against each other -----------------------------------------------------------
 
 
-def _contrasts(words: Words, grid: Json, language: str) -> list[Panelled]:
+def _contrasts(words: Words, grid: Json, language: str, n_grids: int) -> list[Panelled]:
     """Return the panel of contrasts; no panel if the results file has none.
 
     In a grid with only one language no contrast has `within` set, so the contrasts of matrices are shown.
     """
     alone = len(grid["languages"]) == 1
+    n = f"{grid['n_chunks'][language]:,}"
     rows = [
-        _contrast(words, row)
+        _contrast(words, row, n)
         for row in grid.get("contrasts", [])
         if row["within"] == language or (alone and row["factors"] == ["imatrix"])
     ]
     if not rows:
         return []
-    bounds = [row[key] for row in rows for key in ("estimate", "low", "high") if row[key] is not None]
-    x_scale = alt.Scale(domain=domain([*bounds, 0.0], margin=0.12), nice=False)
-    order = [row["label"] for row in rows]
-    title = axis_title(words, "nll", higher_is_better=False, percent=False)
-    x = alt.X("estimate:Q", scale=x_scale, axis=alt.Axis(title=title, format="~f", tickCount=5))
-    base = chart_of(rows).encode(y=alt.Y("label:N", sort=order, axis=alt.Axis(title=None, ticks=False)))
-    zero = chart_of([{"zero": 0}]).mark_rule(color="#444444").encode(x=alt.X("zero:Q", scale=x_scale))
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8, color=PALETTE[0])
-    marks = base.mark_point(size=70, opacity=1, strokeWidth=1.6, color=PALETTE[0]).encode(
-        x=x, fill=alt.Fill("fill:N", scale=None)
+    bounds = [end for row in rows for end in (row.middle, row.low, row.high) if end is not None]
+    forest = Forest(
+        title=words.say("行列どうしの差", "Matrices against each other"),
+        subtitle=words.say(f"n = {n} チャンク; 型についての平均", f"n = {n} chunks; mean over recipes"),
+        axis_title=difference_title(words, "nll", (), direction(words, False)),
+        domain=domain([*bounds, 0.0], margin=0.12),
+        rows=rows,
+        lines=[Line(0.0, INK, dashed=False)],
     )
-    texts = haloed(
-        base.encode(x=alt.value(PANEL_WIDTH_PX - 4), text="text:N"), dy=-11, fontSize=9, align="right", color="#444444"
-    )
-    filled = words.lines("塗りつぶし: Holm の補正後に p < 0.05", "Filled: p < 0.05 after Holm's adjustment")
-    return [
-        alt.layer(
-            zero,
-            bars.encode(x=alt.X("low:Q", scale=x_scale), x2="high:Q"),
-            marks,
-            *texts,
-            width=PANEL_WIDTH_PX,
-            height=max(_HEIGHT_PX, (_ROW_PX + 8) * len(rows)),
-            title=alt.TitleParams(text=words.say("行列どうしの差", "Matrices against each other"), subtitle=filled),
-        )
-    ]
+    height = row_px(len(rows), max(n_grids, 2), 2, _MOST_ROW_PX)
+    return [forest_panel(forest, height, label_px([forest]), words)]
 
 
-def _contrast(words: Words, row: Json) -> Json:
+def _contrast(words: Words, row: Json, n: str) -> Row:
     low, high = row["ci95"] or (None, None)
     first, second = one_line(row["levels"][0], _NAME_CHARS), one_line(row["baselines"][0], _NAME_CHARS)
     shown = row["p_adjusted"] is not None and row["p_adjusted"] < ALPHA
-    bracket = "" if low is None else f" [{number(low, 4, sign=True)}, {number(high, 4, sign=True)}]"
-    return {
-        "label": f"{first} − {second}",
-        "estimate": row["estimate"],
-        "low": low,
-        "high": high,
-        "fill": PALETTE[0] if shown else "white",
-        "text": f"{difference_words(words, row)}: {number(row['estimate'], 4, sign=True)}{bracket}",
-    }
+    value = number(row["estimate"], 4, sign=True)
+    interval = DASH if low is None else f"[{number(low, 4, sign=True)}, {number(high, 4, sign=True)}]"
+    return Row(
+        label=f"{first} − {second}",
+        arm=f"{first} − {second}",
+        middle=row["estimate"],
+        low=low,
+        high=high,
+        text=f"{value} {'' if low is None else interval} {difference_words(words, row)}",
+        value=value,
+        interval=interval,
+        n=n,
+        colour=PALETTE[0],
+        fill=PALETTE[0] if shown else "#FFFFFF",
+    )

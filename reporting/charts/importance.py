@@ -7,19 +7,21 @@ changes steadily, so it also works in grey.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, figure
+from reporting.charts.forest import panel_title
+from reporting.charts.layout import figure, height_of
+from reporting.charts.style import Panelled, Specification, chart_of, tooltips
 from reporting.escape import one_line
 from reporting.results_folder import Json
-from reporting.wording import Words
+from reporting.wording import DASH, Words
 
-ROW_PX = 26
+_WIDTH_PX = 330
+_MOST_ROW_PX = 26
 _LEAST_HEIGHT_PX = 78
 _MOST_LAYER_LABELS = 12
 _GROUND = "#D9D9D9"
@@ -50,23 +52,30 @@ _MEASURES = (
 )
 
 
-def importance_chart(table: pl.DataFrame, head: Sequence[str], words: Words) -> AnyChart | None:
+def importance_chart(table: pl.DataFrame, model: str, words: Words) -> Specification | None:
     """Return the chart of one importance matrix; None if it has no statistics of any layer.
 
     Args:
         table: the matrix's rows, with the columns of `reporting.frames.IMPORTANCE_SCHEMA`.
-        head: lines below the title that say which model the matrix belongs to.
+        model: the model that the matrix belongs to; empty if it is unknown.
         words: the language.
     """
     inside = table.drop_nulls("layer")
     if inside.height == 0:
         return None
     rows = inputs_of(inside)
-    title = [words.say("重要度行列", "Importance matrix") + ": " + one_line(str(inside["matrix"][0]), 60)]
-    subtitle = [one_line(line, 100) for line in head] + words.lines(
-        f"横: 層。縦: 同じ入力を受ける重み行列。灰色: 値なし。n = {inside.height} 行列。",
-        f"Columns: layers. Rows: weight matrices with the same input. Grey: no value. n = {inside.height} matrices.",
+    named = words.say("重要度行列", "Importance matrix")
+    title = f"{named}: {one_line(str(inside['matrix'][0]), 60)}"
+    what = words.say(
+        "横: 層。縦: 同じ入力を受ける重み行列", "Columns: layers; rows: weight matrices with the same input"
     )
+    subtitle = [
+        one_line(f"{model}: {what}" if model else what, 150),
+        words.say(
+            f"n = {inside.height} 行列。値は実測値で、区間はない。灰色: 値なし。",
+            f"n = {inside.height} matrices, all measured, so there is no interval. Grey: no value.",
+        ),
+    ]
     return figure([_panel(rows, measure, words) for measure in _MEASURES], title, subtitle)
 
 
@@ -85,6 +94,7 @@ def _panel(rows: list[Json], measure: _Measure, words: Words) -> Panelled:
     factor = 100 if measure.percent else 1
     values = [
         {"layer": row["layer"], "input": row["input"], "value": _drawn(row[measure.column], measure, factor)}
+        | {"shown": DASH if row[measure.column] is None else f"{factor * row[measure.column]:.3g}"}
         for row in rows
     ]
     layers = sorted({row["layer"] for row in rows})
@@ -92,22 +102,24 @@ def _panel(rows: list[Json], measure: _Measure, words: Words) -> Panelled:
     step = -(-len(layers) // _MOST_LAYER_LABELS)
     x = alt.X(
         "layer:O",
-        sort=layers,
+        scale=alt.Scale(domain=layers),
         axis=alt.Axis(title=words.say("層", "Layer"), values=layers[::step], labelAngle=0, ticks=False),
     )
-    y = alt.Y("input:N", sort=inputs, axis=alt.Axis(title=None, ticks=False, labelLimit=200))
+    y = alt.Y("input:N", scale=alt.Scale(domain=inputs), axis=alt.Axis(title=None, ticks=False, labelLimit=200))
     scale = alt.Scale(type="log" if measure.logarithmic else "linear", scheme="cividis", reverse=True, zero=False)
-    legend = alt.Legend(title="%" if measure.percent else None, gradientLength=ROW_PX * 3, gradientThickness=10)
-    marks = chart_of(values).mark_rect().encode(x=x, y=y, color=alt.Color("value:Q", scale=scale, legend=legend))
+    legend = alt.Legend(title="%" if measure.percent else None, gradientLength=_MOST_ROW_PX * 3, gradientThickness=10)
+    title = words.say(measure.ja, measure.en)
+    tips = tooltips({"input": words.say("行列", "matrix"), "layer": words.say("層", "layer"), "shown": title})
+    colour = alt.Color("value:Q", scale=scale, legend=legend)
+    marks = chart_of(values).mark_rect().encode(x=x, y=y, color=colour, tooltip=tips)
+    most = height_of(len(_MEASURES), 2, _MOST_ROW_PX * len(inputs), _LEAST_HEIGHT_PX)
     return alt.layer(
         marks,
-        width=PANEL_WIDTH_PX,
-        height=max(_LEAST_HEIGHT_PX, ROW_PX * len(inputs)),
+        width=_WIDTH_PX,
+        height=max(_LEAST_HEIGHT_PX, most),
         # A square without a value is not drawn, so the background shows.
         view=alt.ViewBackground(fill=_GROUND),
-        title=alt.TitleParams(
-            text=words.say(measure.ja, measure.en), subtitle=words.say(measure.meaning_ja, measure.meaning_en)
-        ),
+        title=panel_title(title, words.say(measure.meaning_ja, measure.meaning_en), _WIDTH_PX + 120),
     )
 
 

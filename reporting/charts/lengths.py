@@ -7,47 +7,59 @@ so only their shapes can be compared; the number of answers is written beside ea
 
 from __future__ import annotations
 
+import math
+
 import altair as alt
 import numpy as np
 import polars as pl
 
+from reporting.charts.forest import panel_title
+from reporting.charts.layout import columns_of, figure, row_px
 from reporting.charts.points import arm_label, domain
-from reporting.charts.style import PANEL_WIDTH_PX, AnyChart, Panelled, chart_of, colours, figure, source_lines
+from reporting.charts.style import Panelled, Specification, chart_of, colour_encoding, colours, models_text, tooltips
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, benchmark_title
 from stats.intervals import Floats
 
-_ROW_PX = 56
+_WIDTH_PX = 330
+_MOST_ROW_PX = 52
 _HALF_HEIGHT = 0.4
 _OUTLINE_POINTS = 120
 _MOST_DOTS = 200
 
 
-def lengths_chart(findings: Findings, words: Words) -> AnyChart | None:
+def lengths_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart, one panel per benchmark with generated answers; None if there are no such answers."""
     if findings.answers is None:
         return None
     answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
-    drawn = [
-        panel
+    own = {
+        benchmark["name"]: (benchmark, answers)
         for benchmark in findings.benchmarks
         if benchmark["kind"] == "generate"
-        and (panel := _panel(findings, words, benchmark, answered.filter(pl.col("benchmark") == benchmark["name"])))
+        and not (answers := answered.filter(pl.col("benchmark") == benchmark["name"])).is_empty()
+    }
+    if not own:
+        return None
+    columns = min(2, columns_of(len(own)))
+    height = row_px(len(findings.arms), len(own), columns, _MOST_ROW_PX)
+    drawn = [_panel(findings, words, benchmark, answers, height) for benchmark, answers in own.values()]
+    title = words.say("回答の長さ", "Length of the answers")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: 回答のトークン数の分布(最上段: 基準)", f"{models}: tokens per answer (the reference on top)"
+        ),
+        words.say(
+            f"点: 回答(各アーム最大 {_MOST_DOTS} 件)。太い縦線: 中央値。輪郭: 密度推定。n はアーム名の下に示す。",
+            f"Dots: answers (at most {_MOST_DOTS} per arm); bars: medians; outlines: density. n stands on the left.",
+        ),
     ]
-    if not drawn:
-        return None
-    title = [words.say("回答の長さ", "Length of the answers")]
-    subtitle = source_lines(findings, words) + words.lines(
-        f"輪郭: カーネル密度推定(高さは全アーム共通)。点: 回答(アームごとに最大 {_MOST_DOTS} 件)。短い縦線: 中央値。",
-        f"Outlines: kernel density, all of equal height. Dots: answers (at most {_MOST_DOTS} per arm). Bars: medians.",
-    )
-    return figure(drawn, title, subtitle)
+    return figure(drawn, title, subtitle, columns=columns)
 
 
-def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFrame) -> Panelled | None:
+def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFrame, height_px: int) -> Panelled:
     arms = [arm for arm in findings.arms if (answers["arm"] == arm["name"]).any()]
-    if not arms:
-        return None
     # The sort is stable: references come first, the others keep their order.
     arms.sort(key=lambda arm: findings.role(arm) != "reference")
     palette = colours(findings)
@@ -61,9 +73,11 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         common = {"arm": arm["name"], "row": row}
         outlines += [common | point for point in _outline(tokens, row)]
         dots += [common | point for point in _dots(tokens, row)]
-        medians.append(common | {"tokens": float(np.median(tokens)), "low": row - 0.2, "high": row + 0.2})
-        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}\nn = {tokens.size}"})
-    limits = domain([point["tokens"] for point in dots + outlines], margin=0.03)
+        median = float(np.median(tokens))
+        shown = {"median": f"{median:,.0f}", "n": f"{tokens.size:,}"}
+        medians.append(common | shown | {"tokens": median, "low": row - 0.2, "high": row + 0.2})
+        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}\nn = {tokens.size:,}"})
+    limits = domain([point["tokens"] for point in dots + outlines], (0.0, math.inf), margin=0.03)
     x = alt.X(
         "tokens:Q",
         scale=alt.Scale(domain=limits, nice=False, zero=False),
@@ -72,7 +86,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
     # Row numbers increase downwards.
     y_scale = alt.Scale(domain=[-0.5, len(arms) - 0.5], reverse=True, nice=False, zero=False)
     y = alt.Y("y:Q", scale=y_scale, axis=None)
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
+    colour = colour_encoding(palette)
     violin = (
         chart_of(outlines)
         .mark_area(opacity=0.22, strokeWidth=1, line=False)
@@ -82,7 +96,13 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
     bars = (
         chart_of(medians)
         .mark_rule(strokeWidth=2.2)
-        .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour)
+        .encode(
+            x=x,
+            y=alt.Y("low:Q", scale=y_scale, axis=None),
+            y2="high:Q",
+            color=colour,
+            tooltip=tooltips({"arm": words.say("アーム", "arm"), "median": words.say("中央値", "median"), "n": "n"}),
+        )
     )
     # Left of the panel, as in every chart: inside they would lie on the outlines.
     names = chart_of(labels).mark_text(align="right", fontSize=11, lineBreak="\n")
@@ -91,10 +111,16 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         points,
         bars,
         names.encode(x=alt.value(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text="label:N"),
-        width=PANEL_WIDTH_PX,
-        height=_ROW_PX * len(arms),
-        title=alt.TitleParams(text=benchmark_title(words, benchmark)),
+        width=_WIDTH_PX,
+        height=height_px * len(arms),
+        title=panel_title(benchmark_title(words, benchmark), _counted(words, benchmark), _WIDTH_PX + 60),
     )
+
+
+def _counted(words: Words, benchmark: Json) -> str:
+    """Return how many answers each arm should have."""
+    items, runs = benchmark["n_items"], len(benchmark["seeds"])
+    return words.say(f"{items:,} 問 × {runs} 回の実行", f"{items:,} items × {runs} runs")
 
 
 def _outline(tokens: Floats, row: int) -> list[Json]:

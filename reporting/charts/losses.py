@@ -12,14 +12,15 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from reporting.charts.layout import figure, row_px
 from reporting.charts.points import ARM_LABEL_CHARS
-from reporting.charts.style import AnyChart, Panelled, chart_of, figure, model_line, source_lines
+from reporting.charts.style import Panelled, Specification, chart_of, model_line, models_text, tooltips
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer
 
 _WIDTH_PX = 620
-_ROW_PX = 24
+_MOST_ROW_PX = 24
 _MOST_LAYER_LABELS = 20
 _GROUND = "#D9D9D9"
 _EMBEDDING, _OUTPUT = "emb.", "out."
@@ -28,21 +29,25 @@ _OUTSIDE = {"token_embd": _EMBEDDING, "output": _OUTPUT}
 small, and are not drawn."""
 
 
-def losses_chart(findings: Findings, words: Words) -> AnyChart | None:
+def losses_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart, one panel per model; None if nothing was quantized, or if the results have no errors."""
     if findings.losses is None:
         return None
-    drawn = [panel for model in findings.models if (panel := _panel(findings, words, model)) is not None]
+    height = row_px(len(findings.arms), 1, 1, _MOST_ROW_PX)
+    drawn = [panel for model in findings.models if (panel := _panel(findings, words, model, height)) is not None]
     if not drawn:
         return None
-    title = [words.say("層ごとの量子化誤差", "Quantization error by layer")]
-    subtitle = source_lines(findings, words) + words.lines(
-        "色: 重みの相対二乗誤差 Σ s(w−q)²/Σ s w² の、要素数で重み付けした平均"
-        "(s: アームの重要度行列。なければ1)。灰色: 誤差なし。右: 全体。",
-        "Colour: relative squared error of the weights, Σ s(w−q)²/Σ s w² (s: the arm's importance matrix, else 1), "
-        "mean over elements. Grey: no error. Right: the whole model.",
-    )
-    return figure(drawn, title, subtitle, columns=1)
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(
+            f"{models}: 重みの相対二乗誤差(右端: モデル全体)", f"{models}: relative squared error of the weights"
+        ),
+        words.say(
+            "n: 量子化したテンソルの数。値は実測値で、区間はない。灰色: 誤差なし。",
+            "n: quantized tensors, all measured, so there is no interval. Right: the whole model. Grey: no error.",
+        ),
+    ]
+    return figure(drawn, words.say("層ごとの量子化誤差", "Quantization error by layer"), subtitle, columns=1)
 
 
 def errors_by_layer(losses: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +64,7 @@ def _mean_error() -> pl.Expr:
     return (pl.col("n_elements") * relative).sum() / pl.col("n_elements").sum()
 
 
-def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
+def _panel(findings: Findings, words: Words, model: Json, height_px: int) -> Panelled | None:
     assert findings.losses is not None
     names = [arm["name"] for arm in findings.arms if arm["model"] == model["name"]]
     own = findings.losses.filter(pl.col("arm").is_in(names))
@@ -69,6 +74,7 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
     # Zero has no logarithm: a layer without any error shows the background.
     squares = [
         {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
+        | {"value": _percent(error)}
         for arm, place, error in table.iter_rows()
     ]
     if all(square["error"] is None for square in squares):
@@ -77,8 +83,23 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
     totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
     shown = {one_line(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
     labels = list(shown)
-    y = alt.Y("arm:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
-    marks = chart_of(squares).mark_rect().encode(x=_layer_axis(table, words), y=y, color=_colour(words))
+    y = alt.Y("arm:N", scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
+    marks = (
+        chart_of(squares)
+        .mark_rect()
+        .encode(
+            x=_layer_axis(table, words),
+            y=y,
+            color=_colour(words),
+            tooltip=tooltips(
+                {
+                    "arm": words.say("アーム", "arm"),
+                    "place": words.say("層", "layer"),
+                    "value": words.say("相対誤差", "error"),
+                }
+            ),
+        )
+    )
     texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
     beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
     n = integer(own["tensor"].n_unique())
@@ -86,7 +107,7 @@ def _panel(findings: Findings, words: Words, model: Json) -> Panelled | None:
         marks,
         beside,
         width=_WIDTH_PX,
-        height=max(2 * _ROW_PX, _ROW_PX * len(labels)),
+        height=max(2 * _MOST_ROW_PX, height_px * len(labels)),
         view=alt.ViewBackground(fill=_GROUND),
         title=alt.TitleParams(text=model_line(model, words), subtitle=f"n = {n} {words.say('テンソル', 'tensors')}"),
     )
@@ -106,7 +127,7 @@ def _layer_axis(table: pl.DataFrame, words: Words) -> alt.X:
         ticks=False,
         labelOverlap=False,
     )
-    return alt.X("place:O", sort=places, scale=alt.Scale(domain=places), axis=axis)
+    return alt.X("place:O", scale=alt.Scale(domain=places), axis=axis)
 
 
 def _colour(words: Words) -> alt.Color:

@@ -6,32 +6,17 @@ The thin bar is the 95% interval over items (the benchmark as a sample of questi
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import altair as alt
 
-from reporting.charts.points import Panel, arm_label, domain, extent, panels
-from reporting.charts.style import (
-    GREY,
-    PANEL_WIDTH_PX,
-    AnyChart,
-    Panelled,
-    chart_of,
-    colours,
-    figure,
-    haloed,
-    role_title,
-    shape_encoding,
-    source_lines,
-)
+from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.layout import figure, row_px
+from reporting.charts.points import Panel, Point, domain, extent, panels
+from reporting.charts.style import GREY, Specification, chart_of, colours, models_text, role_title
 from reporting.results_folder import Findings
-from reporting.wording import Words
-
-ROW_PX = 42
+from reporting.wording import DASH, Words
 
 
-def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> AnyChart:
+def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> Specification:
     """Return the chart. A benchmark without any result has a panel that says so.
 
     Args:
@@ -39,24 +24,22 @@ def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = Fa
         words: the language.
         plain_bars: draw 1.96 sigma/sqrt(n) over items in place of the intervals of the statistics.
     """
-    labels = [arm_label(findings, words, arm) for arm in findings.arms]
     palette = colours(findings)
-    drawn = [_panel_chart(panel, labels, palette, words) for panel in panels(findings, words, plain_bars=plain_bars)]
-    title = [words.say("量子化ごとの性能", "Performance by quantization")]
-    subtitle = source_lines(findings, words)
-    ja, en = (
-        ("1.96σ/√n(σ: 問題間)", "1.96σ/√n, σ between items")
-        if plain_bars
-        else (
-            "問題の抽出に対する95%信頼区間",
-            "95% interval over items",
-        )
-    )
-    subtitle += words.lines(
-        f"細い線: {ja}。太い線: 1.96σ/√実行回数(サンプリングのばらつきのみ)。破線: 基準の値。",
-        f"Thin bars: {en}. Thick bars: 1.96σ/√runs (sampling noise only). Dashed: the reference.",
-    )
-    return figure(drawn or [empty_chart(words)], title, subtitle)
+    forests = [_forest(panel, palette, words) for panel in panels(findings, words, plain_bars=plain_bars)]
+    height = row_px(len(findings.arms), len(forests), COLUMNS, MOST_ROW_PX)
+    room = label_px(forests)
+    drawn = [forest_panel(forest, height, room, words) for forest in forests]
+    title = words.say("量子化ごとの性能", "Performance by quantization")
+    ja, en = ("1.96σ/√n(σ: 問題間)", "1.96σ/√n, σ between items") if plain_bars else ("95%信頼区間", "95% interval")
+    models = models_text(findings, words)
+    subtitle = [
+        words.say(f"{models}: 各アームの平均(破線: 基準の平均)", f"{models}: mean of each arm (dashed: the reference)"),
+        words.say(
+            f"細い線: 問題についての{ja}。太い線: サンプリングのばらつき(1.96σ/√実行回数)。n は各パネルに示す。",
+            f"Thin bars: {en} over items; thick bars: sampling noise, 1.96σ/√runs. n stands above each panel.",
+        ),
+    ]
+    return figure(drawn or [empty_chart(words)], title, subtitle, columns=COLUMNS)
 
 
 def empty_chart(words: Words) -> alt.Chart:
@@ -66,58 +49,43 @@ def empty_chart(words: Words) -> alt.Chart:
     return chart
 
 
-def _panel_chart(panel: Panel, labels: list[str], palette: dict[str, str], words: Words) -> Panelled:
-    scale = alt.Scale(domain=domain(extent(panel.points)), nice=False, zero=False)
-    axis = alt.Axis(
-        title=f"{panel.axis_title[0]} ({panel.axis_title[1]})",
-        format=".0%" if panel.scale.percent else "~f",
-        tickCount=5,
-    )
-    x = alt.X("mean:Q", scale=scale, axis=axis)
-    y = alt.Y("label:N", sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None)
-    base = chart_of([asdict(point) for point in panel.points]).encode(y=y, color=colour)
-    interval = (
-        base.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=1.6)
-        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
-    )
-    runs = (
-        base.transform_filter("isValid(datum.run_low)")
-        .mark_rule(strokeWidth=5, opacity=0.45)
-        .encode(x=alt.X("run_low:Q", scale=scale), x2="run_high:Q")
-    )
-    marks = base.mark_point(filled=True, size=75, opacity=1).encode(x=x, shape=shape_encoding(words))
-    values = haloed(base.encode(x=x, text="text:N"), dy=-12, fontSize=10.5)
-    layers: list[Any] = [
-        *_reference_rules(panel, palette, scale, words),
-        interval,
-        runs,
-        marks,
-        *values,
-        _missing(panel, labels, words),
+def _forest(panel: Panel, palette: dict[str, str], words: Words) -> Forest:
+    points = {point.label: point for point in panel.points}
+    rows = [
+        _row(points[label], palette, words) if label in points else _missing(label, words) for label in panel.labels
     ]
-    return alt.layer(
-        *layers,
-        width=PANEL_WIDTH_PX,
-        height=max(ROW_PX * len(labels), ROW_PX),
-        title=alt.TitleParams(text=panel.title, subtitle=panel.subtitle),
+    # If there are several references, a line would be ambiguous.
+    references = [point.mean for point in panel.points if point.role == role_title(words, "reference")]
+    return Forest(
+        title=panel.title,
+        subtitle=panel.subtitle,
+        axis_title=panel.axis_title,
+        domain=domain(extent(panel.points), panel.possible),
+        rows=rows,
+        percent=panel.scale.percent,
+        lines=[Line(references[0])] if len(references) == 1 else [],
     )
 
 
-def _reference_rules(panel: Panel, palette: dict[str, str], scale: alt.Scale, words: Words) -> list[alt.Chart]:
-    """Return a dashed line at the reference; no line if there are several, because it would be ambiguous."""
-    found = [point for point in panel.points if point.role == role_title(words, "reference")]
-    if len(found) != 1:
-        return []
-    rule = chart_of([{"mean": found[0].mean}]).mark_rule(strokeDash=[4, 3], color=GREY)
-    return [rule.encode(x=alt.X("mean:Q", scale=scale))]
+def _row(point: Point, palette: dict[str, str], words: Words) -> Row:
+    return Row(
+        label=point.label,
+        arm=point.arm,
+        middle=point.mean,
+        low=point.low,
+        high=point.high,
+        text=f"{point.value} {point.interval}" if point.low is not None else point.value,
+        value=point.value,
+        interval=point.interval,
+        n=point.n,
+        colour=palette[point.arm],
+        shape="diamond" if point.role == role_title(words, "reference") else "circle",
+        run_low=point.run_low,
+        run_high=point.run_high,
+    )
 
 
-def _missing(panel: Panel, labels: list[str], words: Words) -> alt.Chart:
-    """Return "no result" in the row of each arm without a result, so that a gap is not read as zero."""
-    values = [{"label": label, "text": words.say("結果なし", "no result")} for label in panel.missing]
-    y = alt.Y("label:N", sort=labels, scale=alt.Scale(domain=labels))
-    middle = alt.value(PANEL_WIDTH_PX / 2)
-    chart: alt.Chart = chart_of(values).mark_text(color=GREY, fontSize=10.5).encode(y=y, x=middle, text="text:N")
-    return chart
+def _missing(label: str, words: Words) -> Row:
+    """Return the row of an arm without a result: it says so, so that a gap is not read as zero."""
+    text = words.say("結果なし", "no result")
+    return Row(label, label, None, None, None, text, DASH, DASH, DASH, GREY)

@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reporting.charts.style import role_title
+from reporting.charts.style import counts_text, role_title
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import Scale, Words, benchmark_title, metric_title, scale_of
+from reporting.wording import Scale, Words, benchmark_title, integer, method_title, metric_title, scale_of
 
 ARM_LABEL_CHARS = 40
+Range = tuple[float, float]
+EVERYTHING: Range = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,14 @@ class Point:
     arm: str
     label: str
     role: str
-    size_bytes: float | None
     mean: float
     low: float | None
     high: float | None
     run_low: float | None
     run_high: float | None
-    text: str
+    value: str
+    interval: str
+    n: str
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,17 @@ class Panel:
 
     name: str
     title: str
-    subtitle: list[str]
-    axis_title: tuple[str, str]
+    subtitle: str
+    axis_title: str
     """The metric, and which direction is better."""
+    possible: Range
+    """The values that the metric can have."""
     higher_is_better: bool
     scale: Scale
     points: tuple[Point, ...]
-    missing: tuple[str, ...]
-    """Labels of the arms without a result."""
+    """The arms with a result."""
+    labels: tuple[str, ...]
+    """Labels of all arms that have a result or should have one."""
 
 
 def arm_label(findings: Findings, words: Words, arm: Json) -> str:
@@ -74,7 +80,10 @@ def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) 
         for arm in findings.arms
         if arm["name"] in rows
     )
-    missing = tuple(arm_label(findings, words, arm) for arm in findings.candidates if arm["name"] not in rows)
+    candidates = {arm["name"] for arm in findings.candidates}
+    labels = tuple(
+        arm_label(findings, words, arm) for arm in findings.arms if arm["name"] in rows or arm["name"] in candidates
+    )
     better = benchmark["higher_is_better"]
     direction = (
         words.say("大きいほど良い", "higher is better") if better else words.say("小さいほど良い", "lower is better")
@@ -82,12 +91,13 @@ def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) 
     return Panel(
         name=benchmark["name"],
         title=benchmark_title(words, benchmark),
-        subtitle=measured_lines(words, benchmark, list(rows.values())),
-        axis_title=(metric_title(words, metric), direction),
+        subtitle=measured_line(words, benchmark, list(rows.values())),
+        axis_title=in_brackets(words, metric_title(words, metric), direction),
+        possible=possible_values(metric, benchmark),
         higher_is_better=better,
         scale=scale,
         points=points,
-        missing=missing,
+        labels=labels,
     )
 
 
@@ -106,23 +116,34 @@ def _with_plain_bar(row: Json, primary: Json | None) -> Json:
     return row | {"ci95": ends, "ci_method": "1.96σ/√n"}
 
 
-def measured_lines(words: Words, benchmark: Json, rows: list[Json]) -> list[str]:
-    """Return lines that say how many items and runs were measured, and how the interval was made."""
+def in_brackets(words: Words, text: str, more: str) -> str:
+    """Return a text with more in brackets."""
+    return words.say(f"{text}({more})", f"{text} ({more})")
+
+
+def measured_line(words: Words, benchmark: Json, rows: list[Json]) -> str:
+    """Return how many items and runs were measured, and how the interval was made."""
     if not rows:
-        return [words.say("結果なし", "no results")]
-    counts = sorted({row["n_items"] for row in rows})
-    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+        return words.say("結果なし", "no results")
     unit = words.say("チャンク", "chunks") if benchmark["kind"] == "measure" else words.say("問", "items")
     if all(row["deterministic"] for row in rows):
         runs = words.say("サンプリングなし", "no sampling")
     else:
         runs = f"{max(row['n_runs'] for row in rows)} " + words.say("回の実行", "runs")
-    methods = ", ".join(sorted({str(row["ci_method"]) for row in rows if row["ci95"] is not None}))
+    parts = [f"n = {counts_text(row['n_items'] for row in rows)} {unit}", runs, methods_text(words, rows)]
     unscored = sum(row["n_unscored"] for row in rows)
-    lines = [f"n = {n} {unit}; {runs}", words.say("区間", "interval") + f": {methods or words.say('なし', 'none')}"]
     if unscored:
-        lines[1] += "; " + words.say("採点不能", "unscored") + f": {unscored}"
-    return lines
+        parts.append(words.say("採点不能", "unscored") + f" {unscored:,}")
+    return "; ".join(parts)
+
+
+def methods_text(words: Words, rows: Iterable[Json]) -> str:
+    """Return the names of the methods of the rows' intervals."""
+    # A perplexity is the exponential of a loss, and so are the ends of its interval: readers know.
+    codes = sorted({row["ci_method"].removeprefix("exp_") for row in rows if row["ci95"] is not None})
+    if not codes:
+        return words.say("区間なし", "no interval")
+    return words.say("、", ", ").join(method_title(words, code) for code in codes)
 
 
 def _values(rows: Iterable[Json]) -> Iterable[float]:
@@ -139,24 +160,43 @@ def _point(row: Json, arm: Json, label: str, role: str, scale: Scale) -> Point:
         arm=arm["name"],
         label=label,
         role=role,
-        size_bytes=arm["size_bytes"],
         mean=row["mean"],
         low=low,
         high=high,
         run_low=None if half is None else row["mean"] - half,
         run_high=None if half is None else row["mean"] + half,
-        text=scale.value(row["mean"]),
+        value=scale.value(row["mean"]),
+        interval=scale.interval(row["ci95"]),
+        n=integer(row["n_items"]),
     )
 
 
-def domain(values: Iterable[float], margin: float = 0.08) -> list[float]:
-    """Return axis limits around `values`, never of zero width; [0, 1] if there are no values."""
+def possible_values(metric: str, benchmark: Json) -> Range:
+    """Return the smallest and the largest value that a metric can have on a benchmark."""
+    if metric == "perplexity":
+        return 1.0, math.inf
+    if metric == "nll":
+        return 0.0, math.inf
+    if metric == "gold_loglik":
+        return -math.inf, 0.0
+    low, high = benchmark.get("scale") or ((0.0, 1.0) if metric in ("accuracy", "gold_probability") else EVERYTHING)
+    return low, high
+
+
+def possible_differences(metric: str, benchmark: Json) -> Range:
+    """Return the smallest and the largest difference of two values of a metric."""
+    low, high = possible_values(metric, benchmark)
+    return low - high, high - low
+
+
+def domain(values: Iterable[float], possible: Range = EVERYTHING, margin: float = 0.08) -> list[float]:
+    """Return axis limits around `values` within what is possible, never of zero width; [0, 1] without values."""
     known = list(values)
     if not known:
         return [0.0, 1.0]
     low, high = min(known), max(known)
     span = (high - low) or abs(high) * 0.1 or 1.0
-    return [low - margin * span, high + margin * span]
+    return [max(low - margin * span, possible[0]), min(high + margin * span, possible[1])]
 
 
 def extent(points: Iterable[Point]) -> list[float]:

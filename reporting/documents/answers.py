@@ -1,8 +1,7 @@
-"""A few answers side by side, for reading: the same item under the same seed, one row per arm.
+"""A few answers side by side, for reading: one item under one seed, with its question, and one row per arm.
 
-The first item is the one on which most arms fell from right to wrong. The second is the one on which most arms rose
-from wrong to right: showing only losses would show half. Then come other items on which the arms disagree, because
-equal answers show nothing. Models wrote the texts: they are cut here, and the caller that adds markup makes them inert.
+`reporting.analysis.compared_items` chooses the items. Models and data sets wrote the texts: they are cut here, and the
+caller that adds markup makes them inert.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reporting.analysis.compared_items import ComparedItem, compared_items
 from reporting.documents.phrases import code_in_words
 from reporting.escape import cut
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words
 
-MAX_ITEMS = 3
+QUESTION_CHARS = 700
 TEXT_CHARS = 500
 ANSWER_CHARS = 80
 
@@ -27,6 +27,8 @@ class AnswerRow:
 
     arm: str
     outcome: str
+    """Right or wrong, after what the reference's answer was if the two differ."""
+    why: str
     answer: str
     text: str
 
@@ -38,77 +40,58 @@ class ComparedAnswers:
     benchmark: str
     item_id: str
     seed: int
+    question: str
+    expected: str
     rows: tuple[AnswerRow, ...]
 
 
 def answers_to_compare(findings: Findings, words: Words) -> list[ComparedAnswers]:
-    """Return the items to show with their answers: at most `MAX_ITEMS` per benchmark with generated answers."""
+    """Return the items to show with their answers."""
     if findings.answers is None:
         return []
-    generated = [benchmark["name"] for benchmark in findings.benchmarks if benchmark["kind"] == "generate"]
-    return [found for name in generated for found in _of_benchmark(findings, findings.answers, words, name)]
+    items = compared_items(findings.comparison, findings.answers.lazy())
+    return [_compared(findings, findings.answers, words, item) for item in items]
 
 
-def _of_benchmark(findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str) -> list[ComparedAnswers]:
-    own = answers.filter((pl.col("benchmark") == benchmark) & pl.col("text").is_not_null())
-    spread = (
-        _changes(findings, own)
-        .group_by("item_id", "seed")
-        .agg(
-            lost=pl.col("lost").sum(),
-            gained=pl.col("gained").sum(),
-            outcomes=pl.col("outcome").n_unique(),
-            arms=pl.col("arm").n_unique(),
-            texts=pl.col("text").n_unique(),
-        )
-    )
-    chosen: dict[str, int] = {}
-    for first in (["lost"], ["gained"], *([[]] * (MAX_ITEMS - 2))):
-        most = [*first, "outcomes", "arms", "texts"]
-        left = spread.filter(~pl.col("item_id").is_in(list(chosen)))
-        # One seed per item: the first one under which the arms differ most.
-        ordered = left.sort([*most, "seed", "item_id"], descending=[*[True] * len(most), False, False])
-        chosen |= dict(ordered["item_id", "seed"].head(1).rows())
-    return [_compared(findings, own, words, benchmark, item_id, seed) for item_id, seed in chosen.items()]
-
-
-def _changes(findings: Findings, answers: pl.DataFrame) -> pl.DataFrame:
-    """Return the answers with the columns `lost` and `gained`, relative to the reference on the same item and seed."""
-    references = {arm["name"]: arm["reference"] for arm in findings.arms}
-    paired = answers.with_columns(
-        reference=pl.col("arm").replace_strict(references, default=None, return_dtype=pl.String)
-    )
-    before = answers.select("item_id", "seed", reference="arm", before="outcome")
-    joined = paired.join(before, on=["item_id", "seed", "reference"], how="left")
-    return joined.with_columns(
-        lost=((pl.col("before") == "correct") & (pl.col("outcome") == "wrong")).fill_null(False),
-        gained=((pl.col("before") == "wrong") & (pl.col("outcome") == "correct")).fill_null(False),
-    )
-
-
-def _compared(
-    findings: Findings, answers: pl.DataFrame, words: Words, benchmark: str, item_id: str, seed: int
-) -> ComparedAnswers:
-    own = answers.filter((pl.col("item_id") == item_id) & (pl.col("seed") == seed))
-    by_arm = {row["arm"]: row for row in own.iter_rows(named=True)}
+def _compared(findings: Findings, answers: pl.DataFrame, words: Words, item: ComparedItem) -> ComparedAnswers:
+    same = (pl.col("benchmark") == item.benchmark) & (pl.col("item_id") == item.item_id) & (pl.col("seed") == item.seed)
+    by_arm = {row["arm"]: row for row in answers.filter(same & pl.col("text").is_not_null()).iter_rows(named=True)}
     rows = tuple(
         AnswerRow(
             arm=arm["name"],
             outcome=_outcome(words, by_arm[arm["name"]], by_arm.get(arm["reference"])),
+            why=_why(words, by_arm[arm["name"]]),
             answer=cut(by_arm[arm["name"]]["answer"] or DASH, ANSWER_CHARS),
-            text=cut(by_arm[arm["name"]]["text"], TEXT_CHARS),
+            text=cut(by_arm[arm["name"]]["text"].strip() or DASH, TEXT_CHARS),
         )
         for arm in findings.arms
         if arm["name"] in by_arm
     )
-    return ComparedAnswers(benchmark, item_id, seed, rows)
+    asked = findings.question(item.benchmark, item.item_id) or {"question": DASH, "expected": DASH}
+    return ComparedAnswers(
+        item.benchmark,
+        item.item_id,
+        item.seed,
+        question=cut(asked["question"], QUESTION_CHARS),
+        expected=cut(asked["expected"], ANSWER_CHARS),
+        rows=rows,
+    )
 
 
 def _outcome(words: Words, row: Json, before: Json | None) -> str:
-    """Return the outcome with its reason, preceded by the reference's outcome if the two differ."""
+    """Return the outcome, preceded by the reference's outcome if the two differ."""
     text = code_in_words(words, row["outcome"])
-    if row["reason"]:
-        text += f" ({code_in_words(words, row['reason'])})"
     if before is None or before["outcome"] == row["outcome"]:
         return text
     return f"{code_in_words(words, before['outcome'])} → {text}"
+
+
+def _why(words: Words, row: Json) -> str:
+    """Return why the answer counts as it does: the scorer's reason, or how it compares with the expected answer."""
+    if row["reason"]:
+        return code_in_words(words, row["reason"])
+    if row["outcome"] == "correct":
+        return words.say("期待される答えと一致", "equals the expected answer")
+    if row["outcome"] == "wrong":
+        return words.say("期待される答えと異なる", "another answer than expected")
+    return DASH

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from reporting import escape
 from reporting.documents.references import authors_text
+from reporting.documents.tables.sort_value import sort_value
 from reporting.wording import integer, number
 
 _LONGEST_WORD = 12
@@ -36,6 +37,7 @@ def html_environment() -> Environment:
     environment.filters["code"] = lambda value: Markup("<code>%s</code>") % escape.visible(str(value))
     environment.filters["authors"] = authors_text
     environment.filters["breakable"] = _breakable
+    environment.filters["sort_value"] = sort_value
     return environment
 
 

@@ -19,10 +19,10 @@ class GridSection:
     """The tables and sentences of one grid."""
 
     reference: str
-    definition: dict[str, str]
-    """Language -> what loss, effect and baseline mean here."""
-    sentences: dict[str, tuple[str, ...]]
-    """Language -> sizes of the texts, recipes with equal results, and what the contrasts show."""
+    definition: str
+    """What loss, effect and baseline mean here."""
+    sentences: tuple[str, ...]
+    """Sizes of the texts, recipes with equal results, and what the contrasts show."""
     mixes: Table
     effects: Table
     scorecard_effects: Table
@@ -39,13 +39,12 @@ def grid_sections(findings: Findings, words: Words) -> tuple[GridSection, ...]:
 
 
 def _grid_section(findings: Findings, words: Words, grid: Json) -> GridSection:
-    languages = (Words("ja"), Words("en"))
     shown = [row for row in grid["effects"] if not _compares_equal_recipes(row, grid.get("equal_recipes", []))]
     on_scorecard = [row for row in shown if row["factors"] in _SCORECARD_FACTORS]
     return GridSection(
         reference=grid["reference"],
-        definition={one.lang: grid_definition(findings, one, grid) for one in languages},
-        sentences={one.lang: tuple(grid_sentences(findings, one, grid)) for one in languages},
+        definition=grid_definition(findings, words, grid),
+        sentences=tuple(grid_sentences(findings, words, grid)),
         mixes=mixes_table(findings, words, grid),
         effects=effects_table(words, shown),
         scorecard_effects=effects_table(words, on_scorecard),

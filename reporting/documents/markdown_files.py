@@ -1,16 +1,12 @@
-"""Methodology and analysis report: Markdown from templates, and the report's HTML from that Markdown."""
+"""Methodology and analysis report in Markdown, made from templates."""
 
 from __future__ import annotations
-
-import html
 
 import markdown
 from markupsafe import Markup
 
-from reporting.documents.engine import html_environment, markdown_environment
+from reporting.documents.engine import markdown_environment
 from reporting.documents.view import View
-from reporting.fonts import FAMILY, font_faces
-from reporting.wording import Words
 
 
 def methodology_markdown(view: View) -> str:
@@ -23,18 +19,14 @@ def report_markdown(view: View) -> str:
     return _rendered("report.md.j2", view)
 
 
+def report_body_markdown(view: View) -> str:
+    """Return the analysis report below its verdict box."""
+    return _rendered("report_body.md.j2", view)
+
+
 def limits_html(view: View) -> Markup:
     """Return the section on limits, for the scorecard."""
     return to_html(_rendered("limits.md.j2", view))
-
-
-def report_html(report: str, words: Words) -> str:
-    """Return the report as a standalone page that runs no script and loads only its charts."""
-    template = html_environment().get_template("report.html.j2")
-    title = words.say("量子化の分析報告", "Quantization analysis report")
-    body = to_html(report)
-    faces = Markup(font_faces(html.unescape(body), bold=True))
-    return template.render(w=words, title=title, family=FAMILY, faces=faces, body=body)
 
 
 def to_html(text: str) -> Markup:

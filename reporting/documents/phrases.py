@@ -90,44 +90,44 @@ _CODES = {
 """Code -> Japanese and English: why a number is null, how answers are produced, how a record was scored."""
 
 
-def code_in_words(words: Words, code: str | None, joint: str = " / ") -> str:
+def code_in_words(words: Words, code: str | None) -> str:
     """Return a code of the result files in words; a dash if there is none."""
     if not code:
         return DASH
-    return words.say(*_CODES.get(code, (code, code)), joint)
+    return words.say(*_CODES.get(code, (code, code)))
 
 
-def count_with_unscored(words: Words, n_items: int, n_unscored: int | None, joint: str = " / ") -> str:
+def count_with_unscored(words: Words, n_items: int, n_unscored: int | None) -> str:
     """Return a number of items, and the number of unscored records if there are any."""
     if not n_unscored:
         return integer(n_items)
-    unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored", joint)
+    unscored = words.say(f"採点不能 {integer(n_unscored)} 件", f"{integer(n_unscored)} unscored")
     return f"{integer(n_items)} ({unscored})"
 
 
-def dash_with_reason(words: Words, row: Json, name: str, joint: str = " / ") -> str:
+def dash_with_reason(words: Words, row: Json, name: str) -> str:
     """Return what is printed if `row[name]` is null: a dash, followed by the reason if the row gives one."""
     reason = row.get(f"{name}_reason")
     # The row of the primary metric has these numbers: a dash is enough in the row that is derived from it.
     if not reason or reason == "derived":
         return DASH
-    return f"{DASH} ({code_in_words(words, reason, joint)})"
+    return f"{DASH} ({code_in_words(words, reason)})"
 
 
-def describe_interval(words: Words, row: Json, higher_is_better: bool, joint: str = " / ") -> str:
+def describe_interval(words: Words, row: Json, higher_is_better: bool) -> str:
     """Say on which side of 0 the interval of one comparison lies, and whether that side is better or worse.
 
     This is no verdict: those are in the analysis, and use margins and adjusted p values.
     """
     if row["ci95"] is None:
-        return words.say("区間なし", "no interval", joint)
+        return words.say("区間なし", "no interval")
     low, high = row["ci95"]
     if low <= 0 <= high:
-        return words.say("区間は0を含む", "interval includes 0", joint)
+        return words.say("区間は0を含む", "interval includes 0")
     worse = (high < 0) == higher_is_better
     ja_side, en_side = ("悪化方向", "towards worse") if worse else ("改善方向", "towards better")
     ja, en = ("低い", "lower") if high < 0 else ("高い", "higher")
-    return words.say(f"{ja}({ja_side})、区間は0を含まない", f"{en} ({en_side}), interval excludes 0", joint)
+    return words.say(f"{ja}({ja_side})、区間は0を含まない", f"{en} ({en_side}), interval excludes 0")
 
 
 def effect_interval(words: Words, row: Json) -> str:

@@ -117,7 +117,7 @@ _ZOU = Reference(
     "Statistics in Medicine 27(10), 1693–1702",
     "doi:10.1002/sim.3095",
 )
-_LLAMA_CPP = Reference(
+LLAMA_CPP = Reference(
     "llama_cpp",
     "Georgi Gerganov and contributors",
     2023,
@@ -197,7 +197,7 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
         found.append(_LAN_DEMETS)
     if findings.categories or (findings.analysis or {}).get("pooled"):
         found.append(_ZOU)
-    found.append(_LLAMA_CPP)
+    found.append(LLAMA_CPP)
     if findings.comparison["imatrices"]:
         found.append(_IMATRIX)
     if any(arm.get("budget") for arm in findings.arms):

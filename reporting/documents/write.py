@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.files import write_bytes, write_text
+from conf.schema import Language
 from reporting import file_names
 from reporting.documents.card.publish import publish
-from reporting.documents.markdown_files import methodology_markdown, report_html, report_markdown, to_html
+from reporting.documents.markdown_files import methodology_markdown, report_markdown, to_html
+from reporting.documents.page.page import report_html
 from reporting.documents.requirements import read_methodology
-from reporting.documents.view import make_view
+from reporting.documents.view import View, make_view
+from reporting.file_names import in_language
 from reporting.results_folder import read_findings
-from reporting.wording import Lang, Words
+from reporting.wording import Words, languages
 
 
 @dataclass(frozen=True)
@@ -52,33 +55,48 @@ class DocumentFiles:
 
 
 def write_documents(
-    results_path: str | Path, places: DocumentPlaces, lang: Lang, methodology_path: str | Path | None = None
+    results_path: str | Path, places: DocumentPlaces, lang: Language, methodology_path: str | Path | None = None
 ) -> DocumentFiles:
-    """Write the methodology, the analysis report (Markdown and HTML), the scorecard, and the folder to upload.
+    """Write methodology, analysis report (Markdown and HTML) and scorecard per language, and the folder to upload.
 
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
         places: where each document goes; `DocumentPlaces.of_run` for a run directory.
-        lang: language of the documents.
+        lang: the wanted languages. If both are wanted, each file has its language in its name.
         methodology_path: the user's own Markdown file to use in place of our methodology; None for ours.
 
     Raises:
         BadInput: the results or the methodology cannot be read, or Pango is not installed.
     """
+    findings = read_findings(results_path)
+    own_methodology = None if methodology_path is None else read_methodology(Path(methodology_path))
+    paths: list[Path] = []
+    views = [make_view(findings, Words(one), places.charts_dir, lang) for one in languages(lang)]
+    for view in views:
+        paths += _write_in_one_language(view, places, lang, own_methodology)
+    own_notices = [one for view in views for one in view.notices[len(findings.comparison["notices"]) :]]
+    card = publish(findings, views, places.run_dir, places.charts_dir, places.publish)
+    return DocumentFiles((*paths, *card.paths), (*dict.fromkeys(own_notices), *card.notices))
+
+
+def _write_in_one_language(
+    view: View, places: DocumentPlaces, wanted: Language, own_methodology: str | None
+) -> list[Path]:
+    """Write the documents of one language, and return their paths."""
     # Importing weasyprint loads Pango. A machine without Pango can do everything else, so import it only here.
     from reporting.documents.pdf.scorecard import scorecard_pdf
 
-    findings = read_findings(results_path)
-    own_methodology = None if methodology_path is None else read_methodology(Path(methodology_path))
-    view = make_view(findings, Words(lang), places.charts_dir)
-    report = report_markdown(view)
-    write_text(places.methodology, methodology_markdown(view) if own_methodology is None else own_methodology)
-    write_text(places.report, report)
-    html_path = places.report.with_suffix(".html")
-    write_text(html_path, report_html(report, view.words))
-    pdf = scorecard_pdf(view, places.charts_dir, None if own_methodology is None else to_html(own_methodology))
-    write_bytes(places.scorecard, pdf)
-    own_notices = view.notices[len(findings.comparison["notices"]) :]
-    card = publish(findings, view, places.run_dir, places.charts_dir, places.publish)
-    paths = (places.methodology, places.report, html_path, places.scorecard, *card.paths)
-    return DocumentFiles(paths, (*own_notices, *card.notices))
+    def place(path: Path) -> Path:
+        return in_language(path, view.words.lang, wanted)
+
+    methodology = methodology_markdown(view) if own_methodology is None else own_methodology
+    texts = {
+        place(places.methodology): methodology,
+        place(places.report): report_markdown(view),
+        place(places.report.with_suffix(".html")): report_html(view, methodology, places.charts_dir),
+    }
+    for path, text in texts.items():
+        write_text(path, text)
+    own_page = None if own_methodology is None else to_html(own_methodology)
+    write_bytes(place(places.scorecard), scorecard_pdf(view, places.charts_dir, own_page))
+    return [*texts, place(places.scorecard)]

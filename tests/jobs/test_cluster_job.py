@@ -125,7 +125,7 @@ def test_a_stopped_job_continues_under_the_same_id(cluster: Cluster, tiny_model:
     assert "PROGRESS {" in cluster.job("logs", "second").stdout
     after = records(run_dir)
     assert {name: after[name] for name in done} == done
-    assert (run_dir / "scorecards" / "quantization_evaluation.pdf").exists()
+    assert (run_dir / "scorecards" / "quantization_evaluation_en.pdf").exists()
 
 
 def test_a_relative_storage_is_refused_because_the_uploaded_copy_is_deleted(cluster: Cluster, tiny_model: Path) -> None:

@@ -188,7 +188,7 @@ def test_the_statistics_of_a_matrix_are_shown(tiny: Path, tmp_path: Path, capsys
     assert "14 tensors with data" in shown
     assert "2 layers" in shown
     assert run("--show-statistics", output, "--chart", tmp_path / "charts" / "m.png") == 0
-    assert {path.name for path in (tmp_path / "charts").iterdir()} == {"m.png", "m.svg"}
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == {"m.png", "m.svg", "m.vl.json"}
     capsys.readouterr()
     assert run("--show-statistics", output, "--chart", tmp_path / "m.txt") == 2
     assert "--chart" in capsys.readouterr().err

@@ -34,10 +34,26 @@ def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_director
     assert (tmp_path / "out" / "charts" / "quantization_performance.png").is_file()
 
 
+def test_each_language_has_its_own_files_if_both_are_wanted(tmp_path: Path) -> None:
+    results = write_results(tmp_path)
+    output = tmp_path / "scorecards" / "mine.pdf"
+    assert document.main(["--results", str(results), "--output", str(output), "--lang", "both"]) == 0
+    assert sorted(path.name for path in output.parent.iterdir()) == ["mine_en.pdf", "mine_ja.pdf"]
+    for lang in ("ja", "en"):
+        report = (tmp_path / "reports" / f"quantization_analysis_report_{lang}.md").read_text(encoding="utf-8")
+        assert f"../charts/quantization_performance_{lang}.png" in report
+        assert (tmp_path / "reports" / f"quantization_analysis_report_{lang}.html").is_file()
+
+
+def test_without_a_language_the_scorecard_is_english(tmp_path: Path) -> None:
+    options = document.parser().parse_args(["--results", "r.json", "--output", str(tmp_path / "x.pdf")])
+    assert options.lang == "en"
+
+
 def test_the_workers_draw_charts_and_write_documents(tmp_path: Path) -> None:
     results = str(write_results(tmp_path))
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
-    assert len(charts.paths) == 12
+    assert len(charts.paths) == 3 * 7  # picture, drawing and specification
     documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
-    assert len(documents.paths) == 4 + 1 + 6  # the card and its charts
+    assert len(documents.paths) == 4 + 2 + 7  # the card, the file for its publisher, and the charts
     assert all(Path(path).is_file() for path in [*charts.paths, *documents.paths])

@@ -31,6 +31,7 @@ def test_a_store_that_answers_is_brought_up_to_date(run_dir: RunDirectory, tmp_p
     mirror.follow(run_dir)
     write_json(run_dir.progress, {**read_json(run_dir.progress), "state": "done"})
     assert mirror.finish(run_dir, 60.0) is None
+    assert mirror.address is not None and mirror.address.endswith("/runs?workflowType=machine_learning")
     client = MlflowClient(tracking_uri=uri)
     (experiment,) = [one.experiment_id for one in client.search_experiments() if one.name != "Default"]
     assert {one.info.status for one in client.search_runs([experiment])} == {"FINISHED"}

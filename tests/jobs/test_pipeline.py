@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobs import pipeline, quantize
+from reporting.file_names import in_languages
 from reporting.result_line import MAX_BYTES
 from reporting.validate import validate
 from tests.jobs.conftest import Done
@@ -25,6 +26,14 @@ def test_the_run_directory_is_complete(done: Done) -> None:
         "manifest.json",
         "evaluation_results/quantization_comparison.json",
         "evaluation_results/statistical_analysis.json",
+        "publish/README.md",
+        "publish/README.ja.md",
+        "PUBLISHING.md",
+        "PUBLISHING.ja.md",
+        "publish/charts/quantization_performance_en.png",
+        "evaluation_results/report_data/questions.parquet",
+    ]
+    in_each_language = (
         "charts/quantization_performance.png",
         "charts/quantization_performance.svg",
         "charts/quantization_efficiency.png",
@@ -34,21 +43,21 @@ def test_the_run_directory_is_complete(done: Done) -> None:
         "reports/quantization_analysis_report.md",
         "reports/quantization_analysis_report.html",
         "scorecards/quantization_evaluation.pdf",
-        "publish/README.md",
-        "publish/charts/quantization_performance.png",
-    ]
+    )
+    expected += [str(path) for name in in_each_language for path in in_languages(Path(name), "both")]
     assert [name for name in expected if not (done.run_dir / name).is_file()] == []
     assert len(list(done.run_dir.glob("artifacts/*/tiny-*.gguf"))) == 2
     assert len(list(done.run_dir.glob("artifacts/*/manifest.json"))) == 2
     assert len(list(done.run_dir.glob("imatrix/default-*.gguf"))) == 1
-    originals = [*done.run_dir.glob("artifacts/*/tiny-*.gguf"), *done.run_dir.glob("imatrix/default-*.gguf")]
-    assert all((done.run_dir / "publish" / path.name).samefile(path) for path in originals)
+    published = done.run_dir / "publish"
+    assert all((published / path.name).samefile(path) for path in done.run_dir.glob("artifacts/*/tiny-*.gguf"))
+    assert all((published / "tiny-imatrix.gguf").samefile(path) for path in done.run_dir.glob("imatrix/default-*.gguf"))
     assert list(done.run_dir.rglob("*.part")) == []
 
 
 def test_the_report_has_the_chart_of_the_imatrix(done: Done) -> None:
-    report = (done.run_dir / "reports/quantization_analysis_report.md").read_text(encoding="utf-8")
-    assert "(../charts/importance_default.png)" in report
+    report = (done.run_dir / "reports/quantization_analysis_report_ja.md").read_text(encoding="utf-8")
+    assert "(../charts/importance_default_ja.png)" in report
 
 
 def test_results_match_their_published_schemas(done: Done) -> None:
@@ -121,6 +130,9 @@ def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
     assert out[out.index("── Verdict") :].count("\n") < 40
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
+    *_, last = done.ended.out.splitlines()
+    page = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+    assert last == f"MLflow is up to date: {page}"
 
 
 def test_mlflow_has_one_parent_run_and_one_child_run_per_unit(done: Done) -> None:

@@ -16,6 +16,7 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
     assert visualize.main(["--results", str(results), "--output", str(output), "--lang", "en"]) == 0
     assert {path.name for path in output.parent.glob("*.png")} == {
         "mine.png",
+        "quantization_verdict.png",
         "quantization_efficiency.png",
         "quantization_difference.png",
         "quantization_heatmap.png",
@@ -23,6 +24,17 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
         "answer_lengths.png",
     }
     assert output.with_suffix(".svg").is_file()
+    assert output.with_suffix(".vl.json").is_file()
+
+
+def test_the_charts_are_in_english_unless_both_languages_are_wanted(tmp_path: Path) -> None:
+    results = write_results(tmp_path)
+    output = tmp_path / "pictures" / "mine.png"
+    assert visualize.parser().parse_args(["--results", "r", "--output", "o"]).lang == "en"
+    assert visualize.main(["--results", str(results), "--output", str(output), "--lang", "both"]) == 0
+    names = {path.name for path in output.parent.glob("*.png")}
+    assert {"mine_ja.png", "mine_en.png", "quantization_verdict_ja.png", "quantization_verdict_en.png"} <= names
+    assert "mine.png" not in names
 
 
 @pytest.mark.parametrize("job", [visualize.main, document.main])

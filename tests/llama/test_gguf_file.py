@@ -106,7 +106,7 @@ def test_an_unusable_path_gives_an_error_with_the_next_step(tmp_path: Path) -> N
 
 
 def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Path) -> None:
-    assert read_header(tiny).labels == {}
+    assert read_header(tiny).labels == {"name": "Tiny"}
     values = {
         "general.license": gguf_text("apache-2.0"),
         "general.languages": gguf_texts("en", "ja"),
@@ -120,4 +120,5 @@ def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Pat
         "license": "apache-2.0",
         "languages": ["en", "ja"],
         "repository": "https://huggingface.co/owner/name",
+        "name": "Tiny",
     }

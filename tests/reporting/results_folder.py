@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from conf.files import write_json
+from conf.files import read_json, write_json
+from reporting.analysis.compared_items import compared_items
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.results import build_results
-from reporting.frames import TIMING_SCHEMA
+from reporting.frames import QUESTION_SCHEMA, TIMING_SCHEMA
 from tests.reporting.sample_run import quiet_machine, sample_run
 
 HOSTILE = (
@@ -46,7 +47,26 @@ def write_results(run_dir: Path, change: Change | None = None, answer: str | Non
             texts = pl.when(pl.col("text").is_not_null()).then(pl.lit(answer))
             table = table.with_columns(text=texts, answer=texts, reason=texts)
         table.write_parquet(folder / "report_data" / f"{name}.parquet")
+    write_questions(folder, answer)
     return folder / "quantization_comparison.json"
+
+
+def write_questions(folder: Path, text: str | None = None) -> None:
+    """Write the questions of the answers that the report shows, made up or all `text`, beside the results."""
+    comparison = read_json(folder / "quantization_comparison.json")
+    answers = pl.read_parquet(folder / "report_data" / "answers.parquet").cast({pl.Categorical: pl.String})
+    correct = answers.filter(pl.col("outcome") == "correct")
+    expected = {(row["benchmark"], row["item_id"]): row["answer"] for row in correct.iter_rows(named=True)}
+    rows = [
+        {
+            "benchmark": one.benchmark,
+            "item_id": one.item_id,
+            "question": text or f"Question {one.item_id}: she has some of them and gets 3 more. How many has she?",
+            "expected": text or expected.get((one.benchmark, one.item_id), "unknown"),
+        }
+        for one in compared_items(comparison, answers.lazy())
+    ]
+    pl.DataFrame(rows, schema=QUESTION_SCHEMA).write_parquet(folder / "report_data" / "questions.parquet")
 
 
 def only_arms(names: set[str]) -> Change:
@@ -56,7 +76,10 @@ def only_arms(names: set[str]) -> Change:
         comparison["arms"] = [arm for arm in comparison["arms"] if arm["name"] in names]
         for name in ("results", "performance"):
             comparison[name] = [row for row in comparison[name] if row["arm"] in names]
-        analysis["comparisons"] = [row for row in analysis["comparisons"] if {row["arm"], row["reference"]} <= names]
+        for name in ("comparisons", "verdicts", "pooled"):
+            analysis[name] = [row for row in analysis[name] if {row["arm"], row["reference"]} <= names]
+        compared = {row["reference"] for row in analysis["verdicts"]}
+        analysis["selections"] = [row for row in analysis["selections"] if row["reference"] in compared]
 
     return change
 

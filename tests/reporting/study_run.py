@@ -16,6 +16,7 @@ import polars as pl
 from conf.files import write_json
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
+from tests.reporting.results_folder import write_questions
 from tests.reporting.sample_run import SampleRun, sample_run
 
 RECIPES = ("q4_k_m", "q4_k_l", "q4_k_m-fp16")
@@ -61,6 +62,7 @@ def write_study(run_dir: Path) -> Path:
     (folder / "report_data").mkdir()
     for name, table in results.tables.items():
         table.write_parquet(folder / "report_data" / f"{name}.parquet")
+    write_questions(folder)
     return folder / "quantization_comparison.json"
 
 

@@ -95,4 +95,4 @@ def test_without_a_shown_loss_there_is_no_advice(verdict: str) -> None:
 def test_for_a_given_file_the_advice_is_to_take_another_file() -> None:
     (worse,) = worse_arms(COMPARISON, {"comparisons": [against("theirs", "ppl", [0.1, 0.2])]})
     assert not worse.made_here
-    assert "--protection-level" not in advice(Words("both"), worse)
+    assert "--protection-level" not in advice(Words("ja"), worse)

@@ -19,10 +19,12 @@ from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy import create_engine, inspect, text
 
 from actors.store import RunDirectory, read_json, write_json
-from actors.tracking.addresses import mask_secrets
-from actors.tracking.mirror import PARENT_TAG, UNIT_TAG, Mirror
+from actors.tracking.addresses import mask_secrets, runs_address
+from actors.tracking.entities import DESCRIPTION_TAG
+from actors.tracking.mirror import EXPERIMENT_KIND_TAG, LAYOUT_TAG, MODEL_TAG, PARENT_TAG, UNIT_TAG, Mirror
 from actors.tracking.reachable import check_reachable
-from actors.tracking.runs import read_pipeline, valid_name
+from actors.tracking.runs import read_pipeline
+from actors.tracking.scalars import valid_name
 from conf.faults import BadInput
 from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
 from tests.raw_server import page, raw_server
@@ -98,7 +100,7 @@ def _dump(uri: str) -> dict[str, list[tuple[object, ...]]]:
         engine.dispose()
 
 
-def test_a_pipeline_is_a_parent_run_with_a_child_per_matrix_arm_and_cell(
+def test_the_cells_stand_below_their_arms_and_these_below_the_pipeline(
     mirror: Mirror, run: RunDirectory, uri: str
 ) -> None:
     report = mirror.sync(run.root)
@@ -108,7 +110,12 @@ def test_a_pipeline_is_a_parent_run_with_a_child_per_matrix_arm_and_cell(
     assert set(runs) == {"pipeline", "imatrix/en-1", *(f"artifacts/{arm}" for arm in ARMS), *cells}
     assert report.runs == report.changed == len(runs)
     assert runs["pipeline"].info.run_name == "demo"
-    assert {found.data.tags[PARENT_TAG] for unit, found in runs.items() if unit != "pipeline"} == {report.parent_run_id}
+    assert PARENT_TAG not in runs["pipeline"].data.tags
+    for unit, found in runs.items():
+        if unit.startswith("cells/"):
+            assert found.data.tags[PARENT_TAG] == runs[f"artifacts/{found.data.params['arm']}"].info.run_id
+        elif unit != "pipeline":
+            assert found.data.tags[PARENT_TAG] == report.parent_run_id
     assert {found.info.status for found in runs.values()} == {"FINISHED"}
 
 
@@ -138,59 +145,104 @@ def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(mirror: Mirro
     assert metrics["n_tokens"] == 40
 
 
-def test_the_parent_shows_every_number_of_the_results(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+def test_an_arm_shows_the_numbers_and_verdicts_that_people_compare(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    mirror.sync(run.root)
+    made = _runs(uri)["artifacts/q4_k_m+en"]
+    assert made.info.end_time - made.info.start_time == 2500
+    assert made.data.metrics == {
+        "size_bytes": GGUF_BYTES,
+        "bits_per_weight": 4.5,
+        "quantize_s": 2.5,
+        "gsm8k/accuracy": 0.5,
+        "gsm8k/accuracy_low": 0.1,
+        "gsm8k/accuracy_high": 0.9,
+        "gsm8k/n_items": 2,
+        "gsm8k/accuracy_difference": -0.1,
+        "gsm8k/accuracy_difference_low": -0.3,
+        "gsm8k/accuracy_difference_high": 0.1,
+        "perplexity_wikitext2/kld": 0.02,
+        "perplexity_wikitext2/kld_low": 0.01,
+        "perplexity_wikitext2/kld_high": 0.03,
+        "on_average/accuracy_difference": -0.05,
+        "on_average/accuracy_difference_low": -0.2,
+        "on_average/accuracy_difference_high": 0.1,
+        "n_records": 4,
+        "n_unscored": 1,
+        "decode_tokens_per_second": 25.0,
+    }
+    named = {"arm": "q4_k_m+en", "model": "tiny", "recipe": "q4_k_m"}
+    assert made.data.params == named | {"sha256": "cd" * 32, "key.rule": "1", "types.q4_k": "3", "types.q6_k": "1"}
+    assert made.data.tags["quant_assay.verdict"] == made.data.tags["quant_assay.verdict/gsm8k"] == "undecided"
+    assert made.data.tags["quant_assay.verdict_on_average"] == "no_worse"
+    assert made.data.tags[DESCRIPTION_TAG].startswith("**undecided**")
+    assert "−5.0 pp [−20.0, +10.0]" in made.data.tags[DESCRIPTION_TAG]
+
+
+def test_the_pipeline_shows_counts_claims_and_the_verdict_box(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     mirror.sync(run.root)
     parent = _runs(uri)["pipeline"].data
     arm = "q4_k_m.plus.en"
-    assert parent.metrics == {
-        **{f"arms/{name}/size_bytes": GGUF_BYTES for name in ("f16", arm)},
-        **{f"arms/{name}/bits_per_weight": 4.5 for name in ("f16", arm)},
-        **{f"gsm8k/{name}/score/mean": 0.5 for name in ("f16", arm)},
-        **{f"gsm8k/{name}/score/ci95_low": 0.1 for name in ("f16", arm)},
-        **{f"gsm8k/{name}/score/ci95_high": 0.9 for name in ("f16", arm)},
-        f"gsm8k/{arm}/score/vs_f16/difference": -0.1,
-        f"gsm8k/{arm}/score/vs_f16/ci95_low": -0.3,
-        f"gsm8k/{arm}/score/vs_f16/ci95_high": 0.1,
-        f"on_average/{arm}/vs_f16/difference": -0.05,
-        f"on_average/{arm}/vs_f16/ci95_low": -0.2,
-        f"on_average/{arm}/vs_f16/ci95_high": 0.1,
-    }
+    counts = {"arms": 2, "benchmarks": 2, "cells": 6, "cells_done": 6, "records": 12, "records_unscored": 2}
+    verdicts = {"verdicts/no_worse": 0, "verdicts/undecided": 1, "verdicts/worse": 0}
+    claim = {f"on_average/{arm}": -0.05, f"on_average/{arm}_low": -0.2, f"on_average/{arm}_high": 0.1}
+    assert parent.metrics == counts | verdicts | claim | {"evaluation_s": 16.0}
     assert parent.tags[f"quant_assay.verdict/{arm}"] == "undecided"
     assert parent.tags[f"quant_assay.verdict_on_average/{arm}"] == "no_worse"
+    assert parent.tags["quant_assay.smallest_no_worse"] == "none"
+    assert parent.tags["quant_assay.smallest_no_worse_on_average"] == "q4_k_m+en"
+    assert parent.tags[DESCRIPTION_TAG].startswith("**No file is shown to be no worse than f16 on every benchmark.")
     assert parent.params["versions.llama_cpp_python"] == "0.3.36"
     assert parent.params["settings.sampling.temperature"] == "0.7"
 
 
-def test_all_fields_of_manifests_become_parameters_and_metrics(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+def test_an_arm_is_a_model_with_the_same_parameters_and_metrics(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+    report = mirror.sync(run.root)
+    arm = _runs(uri)["artifacts/q4_k_m+en"]
+    models = MlflowClient(tracking_uri=uri).search_logged_models([report.experiment_id])
+    assert {model.name for model in models} == set(ARMS)
+    (model,) = [model for model in models if model.name == "q4_k_m+en"]
+    assert (model.model_id, model.source_run_id) == (arm.data.tags[MODEL_TAG], arm.info.run_id)
+    assert (str(model.status), model.model_type) == ("READY", "gguf")
+    assert model.params == arm.data.params
+    assert {metric.key: metric.value for metric in model.metrics or ()} == arm.data.metrics
+    assert [output.model_id for output in arm.outputs.model_outputs] == [model.model_id]
+
+
+def test_the_data_of_benchmarks_are_named_by_their_hash(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     mirror.sync(run.root)
-    made = _runs(uri)["artifacts/q4_k_m+en"]
-    arm = made.data
-    assert made.info.end_time - made.info.start_time == 2500
-    assert arm.metrics == {
-        "size_bytes": GGUF_BYTES,
-        "bits_per_weight": 4.5,
-        "types.q4_k": 3.0,
-        "types.q6_k": 1.0,
-        "seconds": 2.5,
-    }
-    assert arm.params == {"arm": "q4_k_m+en", "model": "tiny", "recipe": "q4_k_m", "sha256": "cd" * 32, "key.rule": "1"}
+    runs = _runs(uri)
+    for unit in ("pipeline", "artifacts/f16"):
+        (one,) = runs[unit].inputs.dataset_inputs
+        assert (one.dataset.name, one.dataset.digest) == ("gsm8k", "ef" * 18)
+        assert "ef" * 32 in one.dataset.source and "openai/gsm8k" in one.dataset.source
+        assert {tag.key: tag.value for tag in one.tags} == {"mlflow.data.context": "evaluation"}
 
 
-def test_the_experiment_opens_on_the_pages_for_runs(mirror: Mirror, run: RunDirectory, uri: str) -> None:
+def test_the_experiment_opens_on_the_pages_for_runs(
+    mirror: Mirror, run: RunDirectory, uri: str, tmp_path: Path
+) -> None:
+    # Made by somebody who did not say what kind it is.
+    MlflowClient(tracking_uri=uri).create_experiment("tiny", (tmp_path / "mlartifacts").as_uri())
     report = mirror.sync(run.root)
     experiment = MlflowClient(tracking_uri=uri).get_experiment(report.experiment_id)
-    assert experiment.name == "tiny"
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert experiment.tags[EXPERIMENT_KIND_TAG] == "custom_model_development"
+    page = f"/#/experiments/{report.experiment_id}/runs?workflowType=machine_learning"
+    assert report.url == f"http://127.0.0.1:5000{page}"
+    assert runs_address("https://me:secret@host/mlflow/", "7") == (
+        "https://me:***@host/mlflow/#/experiments/7/runs?workflowType=machine_learning"
+    )
+    assert runs_address("postgresql://host/db", "7") is None
 
 
 def test_artifacts_can_be_browsed(mirror: Mirror, run: RunDirectory, uri: str) -> None:
     mirror.sync(run.root)
     runs = _runs(uri)
-    assert _artifacts(uri, runs["pipeline"]) == {"plan.json", "charts", "evaluation_results", "reports"}
+    assert _artifacts(uri, runs["pipeline"]) == {*("0_report", "charts", "evaluation_results", "plan.json", "reports")}
+    assert _artifacts(uri, runs["pipeline"], "0_report") == {"0_report/quantization_analysis_report.html"}
     assert _artifacts(uri, runs["pipeline"], "charts") == {CHARTS}
-    assert _artifacts(uri, runs["artifacts/f16"]) == {"manifest.json", "tiny.gguf"}
+    assert _artifacts(uri, runs["artifacts/f16"]) == {"manifest.json", "records", "tiny.gguf"}
     cell = runs["cells/f16/gsm8k/1"]
-    assert _artifacts(uri, cell) == {"records.jsonl", "meta.json"}
+    assert _artifacts(uri, cell) == {"records.jsonl"}
     logged = Path(MlflowClient(tracking_uri=uri).download_artifacts(cell.info.run_id, "records.jsonl"))
     block = run.root / "records/gsm8k.f16-12345678/00000-2.g0.jsonl"
     assert logged.read_text() == "".join(
@@ -201,7 +253,7 @@ def test_artifacts_can_be_browsed(mirror: Mirror, run: RunDirectory, uri: str) -
 def test_a_large_gguf_is_shown_by_path_and_hash_only(uri: str, run: RunDirectory, tmp_path: Path) -> None:
     Mirror(uri, tmp_path / "mlartifacts", gguf_limit_bytes=GGUF_BYTES - 1).sync(run.root)
     arm = _runs(uri)["artifacts/f16"]
-    assert _artifacts(uri, arm) == {"manifest.json"}
+    assert _artifacts(uri, arm) == {"manifest.json", "records"}
     assert arm.data.params["path"] == str(run.root / "artifacts/f16-12345678/tiny.gguf")
     assert arm.data.params["sha256"] == "cd" * 32
 
@@ -268,7 +320,8 @@ def test_a_changed_setting_replaces_the_parent_and_keeps_its_children(
     assert second.parent_run_id != first.parent_run_id
     runs = _runs(uri)
     assert len(runs) == second.runs
-    assert {found.data.tags[PARENT_TAG] for unit, found in runs.items() if unit != "pipeline"} == {second.parent_run_id}
+    above = {found.data.tags[PARENT_TAG] for unit, found in runs.items() if not unit.startswith(("pipeline", "cells/"))}
+    assert above == {second.parent_run_id}
 
 
 def test_a_changed_number_is_shown(mirror: Mirror, run: RunDirectory, uri: str) -> None:
@@ -276,8 +329,29 @@ def test_a_changed_number_is_shown(mirror: Mirror, run: RunDirectory, uri: str) 
     comparison = read_json(run.comparison)
     comparison["results"][0]["mean"] = 0.25
     write_json(run.comparison, comparison)
-    assert mirror.sync(run.root).changed == 1
-    assert _runs(uri)["pipeline"].data.metrics["gsm8k/f16/score/mean"] == 0.25
+    assert mirror.sync(run.root).changed == 2  # the arm, and the pipeline with the results file
+    assert _runs(uri)["artifacts/f16"].data.metrics["gsm8k/accuracy"] == 0.25
+
+
+def test_a_run_of_an_older_version_is_replaced_if_it_shows_what_is_no_longer_shown(
+    mirror: Mirror, run: RunDirectory, uri: str
+) -> None:
+    report = mirror.sync(run.root)
+    client = MlflowClient(tracking_uri=uri)
+    runs = _runs(uri)
+    for unit in ("pipeline", "artifacts/f16", "cells/f16/gsm8k/0"):
+        client.delete_tag(runs[unit].info.run_id, LAYOUT_TAG)
+    for unit in ("pipeline", "artifacts/f16"):
+        client.log_metric(runs[unit].info.run_id, "arms/f16/size_bytes", 1.0)
+    assert mirror.sync(run.root).parent_run_id != report.parent_run_id
+    again = _runs(uri)
+    assert again.keys() == runs.keys()
+    assert all("arms/f16/size_bytes" not in found.data.metrics for found in again.values())
+    assert again["cells/f16/gsm8k/0"].info.run_id == runs["cells/f16/gsm8k/0"].info.run_id
+    models = client.search_logged_models([report.experiment_id])
+    assert {model.name: model.source_run_id for model in models} == {
+        arm: again[f"artifacts/{arm}"].info.run_id for arm in ARMS
+    }
 
 
 def test_the_mirror_prints_nothing(
@@ -389,7 +463,7 @@ def test_a_server_that_answers_garbage_or_not_at_all_is_told_in_time(
     answer: list[bytes], pause_s: float, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.tracking.reachable.CHECK_WITHIN_S", 2.0)
-    monkeypatch.setattr("actors.tracking.mirror._RETRIES", 0)
+    monkeypatch.setattr("actors.tracking.client._RETRIES", 0)
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     started = time.monotonic()
     with raw_server(answer, pause_s) as uri, pytest.raises(BadInput, match="--no-mlflow-wait") as caught:

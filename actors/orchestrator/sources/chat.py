@@ -15,6 +15,7 @@ from actors.chat import (
     missing_messages,
     render_chats,
     render_prompts,
+    special_texts,
     system_is_moved,
     template_of,
 )
@@ -32,6 +33,10 @@ CHECKED_ITEMS = 16
 _TRIAL = (Message("user", "1"),)
 """A short chat, rendered once to see whether a template works."""
 _SHOWN_CHARACTERS = 60
+_EXAMPLE = (Message("system", "{system}"), Message("user", "{prompt}"))
+"""The messages of the example of a prompt."""
+_LONGEST_EXAMPLE = 4000
+"""Characters. A longer example shows more of the template than of the form of a prompt."""
 
 
 def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
@@ -150,4 +155,14 @@ def describe_chat(settings: ChatSettings, vocabulary: Model) -> Mapping[str, Any
         "system": settings.system,
         "template": origin,
         "template_sha256": None if template is None else content_hash(template),
+        "example": _example(vocabulary),
     }
+
+
+def _example(vocabulary: Model) -> str | None:
+    """Return a prompt as the template in the model's file makes it; None if there is none, or if it fails."""
+    if vocabulary.chat_template is None:
+        return None
+    (text,) = render_chats(vocabulary.chat_template, [_EXAMPLE], special_texts(vocabulary))
+    usable = isinstance(text, str) and len(text) <= _LONGEST_EXAMPLE and not missing_messages(text, _EXAMPLE)
+    return str(text) if usable else None

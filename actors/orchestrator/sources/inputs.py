@@ -29,11 +29,12 @@ class SourceModel:
     dequantized_from: str | None
     """The quantized type that the weights had at some time, such as `Q4_1`. None if they were never quantized."""
     chat: Mapping[str, Any] | None = None
-    """Its chat settings: `system` (the prompt), `template` (`configuration`, `model` or `none`), `template_sha256`."""
+    """Its chat settings: `system` (the prompt), `template` (`configuration`, `model` or `none`), `template_sha256`; and
+    `example` (a prompt, as the template in its file makes it)."""
     origin: Mapping[str, Any] | None = None
     """Where it came from: repository, commit and file, converter and checkpoint. None for a local GGUF."""
     labels: Mapping[str, Any] = field(default_factory=dict)
-    """Licence, languages and repository, as far as its header names them. For people to read."""
+    """Licence, languages, repository, name and author, as far as its header names them. For people to read."""
 
 
 @dataclass(frozen=True)

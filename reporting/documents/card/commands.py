@@ -1,10 +1,11 @@
-"""The commands of a model card: how to make each file again, and how to run it.
+"""The commands around a published file: how its reader fetches and runs it, and how it was made.
 
-A custom recipe is not known to the reader, so the card also gives its YAML.
+A custom recipe is not known to others, so the publisher also gets its YAML.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,23 +19,34 @@ from conf.schema import PROTECTION_BPW
 from reporting.results_folder import Json
 
 RECIPES_FILE = "recipes.yaml"
+_OLLAMA_NAME = re.compile(r"[\w-]+/[\w.-]{1,80}:\w[\w.-]{0,79}", re.ASCII)
+"""A model that Ollama fetches from the hub: the repository, and a file of it as the tag."""
 _NAMED_TENSORS = {"token embedding": "embedding", "output tensor": "output"}
 
 
 @dataclass(frozen=True)
-class Commands:
-    """The commands of one file."""
+class Making:
+    """How one file was made. This concerns its publisher."""
 
     file_name: str
     sha256: str | None
-    make: str
+    command: str
     """Makes the file with `jobs.quantize`."""
-    run: tuple[str, ...]
-    """Two commands that run the file: in the terminal, and as a server."""
 
 
-def commands(model: Json, arm: Json, file_name: str, matrix_name: str | None) -> Commands:
-    """Return the commands of one arm. `matrix_name` is the file of its importance matrix, None without one."""
+@dataclass(frozen=True)
+class Running:
+    """The commands that fetch and run a file. These concern its reader."""
+
+    file_name: str
+    download: str
+    llama_cpp: str
+    ollama: str
+    lm_studio: str
+
+
+def making(model: Json, arm: Json, file_name: str, matrix_name: str | None) -> Making:
+    """Return how an arm was made. `matrix_name` is the file of its importance matrix, None without one."""
     parts = ["python", "-m", "jobs.quantize", "--model", _source(model)]
     if matrix_name is not None:
         parts += ["--imatrix", matrix_name]
@@ -42,18 +54,28 @@ def commands(model: Json, arm: Json, file_name: str, matrix_name: str | None) ->
     if custom_recipe(arm) is not None:
         parts += ["--config", RECIPES_FILE]
     parts += _budget_options(arm.get("budget"))
+    return Making(file_name, arm["sha256"], shlex.join(parts))
+
+
+def running(repository: str, file_name: str) -> Running:
+    """Return the commands for a file of a repository on the hub."""
     file = shlex.quote(file_name)
-    run = (f"llama-cli -m {file}", f"llama-server -m {file} -c 4096")
-    return Commands(file_name, arm["sha256"], shlex.join(parts), run)
-
-
-def python_example(file_name: str) -> str:
-    """Return Python code that runs a file with llama-cpp-python."""
-    return (
-        "from llama_cpp import Llama\n\n"
-        f"model = Llama(model_path={file_name!r}, n_ctx=4096)\n"
-        'print(model.create_chat_completion([{"role": "user", "content": "..."}])["choices"][0]["message"]["content"])'
+    return Running(
+        file_name=file_name,
+        download=f"hf download {shlex.quote(repository)} {file} --local-dir .",
+        llama_cpp=f"llama-cli -m {file}\nllama-server -m {file} -c 4096",
+        ollama=_ollama(repository, file_name),
+        lm_studio=f"lms import {file}",
     )
+
+
+def _ollama(repository: str, file_name: str) -> str:
+    """Return the command for Ollama. It fetches a file by its name if that is a valid tag."""
+    if _OLLAMA_NAME.fullmatch(f"{repository}:{file_name}"):
+        return f"ollama run hf.co/{repository}:{file_name}"
+    name = re.sub(r"[^a-z0-9._-]+", "-", PurePath(file_name).stem.lower()).strip("-._") or "model"
+    made = shlex.quote(f"FROM ./{file_name}")
+    return f"echo {made} > Modelfile\nollama create {name} -f Modelfile\nollama run {name}"
 
 
 def recipes_yaml(arms: Sequence[Json], settings: Json) -> str | None:

@@ -60,7 +60,7 @@ def scorecard_pdf(view: View, charts_dir: Path, methodology: Markup | None) -> b
     html = scorecard_html(view, methodology)
     fonts = find_fonts()
     files = {"font/regular": fonts.regular, "font/bold": fonts.bold}
-    files |= {f"chart/{figure.name}": charts_dir / f"{figure.name}.png" for figure in view.figures}
+    files |= {f"chart/{figure.stem}": charts_dir / f"{figure.stem}.png" for figure in view.figures}
     fetcher = _RunFilesOnly(files)
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,40 +1,9 @@
-"""Sentences about the differences from the reference, with their intervals.
-
-They make no verdict: a sentence says only whether the interval includes 0, and if not, on which side of 0 it lies.
-"""
+"""How many comparisons have an interval, and how many intervals exclude 0."""
 
 from __future__ import annotations
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.documents.phrases import dash_with_reason, describe_interval
-from reporting.results_folder import Findings, Json
-from reporting.wording import Words, benchmark_title, difference_scale, metric_title
-
-
-def difference_sentences(findings: Findings, words: Words) -> list[str]:
-    """Return one sentence per arm and benchmark in each wanted language, in the order of the benchmarks."""
-    sentences: list[str] = []
-    for benchmark in findings.benchmarks:
-        # The noise floor is in the tables.
-        rows = [row for row in findings.compared(benchmark["name"]) if not row["arm"].endswith(AA_SUFFIX)]
-        for lang in (Words("ja") if words.ja else None, Words("en") if words.en else None):
-            if lang is not None:
-                sentences += [_sentence(lang, benchmark, row, rows) for row in rows]
-    return sentences
-
-
-def _sentence(words: Words, benchmark: Json, row: Json, rows: list[Json]) -> str:
-    title = benchmark_title(words, benchmark)
-    if row["metric"] != benchmark["metric"]:
-        title = f"{title} ({metric_title(words, row['metric'])})"
-    position = describe_interval(words, row, benchmark["higher_is_better"])
-    if row["difference"] is None:
-        text = words.say("差を計算できない", "the difference could not be computed")
-        return f"{title}: {row['arm']} − {row['reference']}: {text} {dash_with_reason(words, row, 'difference')}"
-    scale = difference_scale(rows)
-    difference = f"{scale.difference(row['difference'])} {scale.signed_interval(row['ci95'])}"
-    unit = words.say("組", "pairs")
-    return f"{title}: {row['arm']} − {row['reference']} = {difference}, n = {row['n_items']} {unit}: {position}"
+from reporting.results_folder import Findings
 
 
 def count_intervals(findings: Findings) -> tuple[int, int]:

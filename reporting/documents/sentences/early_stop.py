@@ -14,7 +14,7 @@ def early_stop_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     early = findings.early_stop
     if early is None:

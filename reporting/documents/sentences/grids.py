@@ -14,27 +14,26 @@ from reporting.wording import Words, benchmark_title, difference_words, integer,
 from stats.verdict import ALPHA
 
 
-def grid_captions(findings: Findings) -> dict[str, tuple[str, str]]:
-    """Return file stem -> caption of each grid figure, in Japanese and English."""
-    ja, en = Words("ja"), Words("en")
+def grid_captions(findings: Findings, words: Words) -> dict[str, str]:
+    """Return file stem -> caption of each grid figure."""
     return {
-        f"{PREFIX}{benchmark['name']}": (
-            f"重要度行列の効果、{benchmark_title(ja, benchmark)}。左: 型と行列ごとの値。線は基準との対応のある差の"
+        f"{PREFIX}{benchmark['name']}": words.say(
+            f"重要度行列の効果、{benchmark_title(words, benchmark)}。左: 型と行列ごとの値。線は基準との対応のある差の"
             "95%信頼区間、破線は基準。右: 行列どうしの差(型の平均)。",
-            f"Effect of the importance matrix, {benchmark_title(en, benchmark)}. Left: each recipe with each matrix; "
-            "bars are 95% intervals of the paired difference from the reference (dashed). Right: differences between "
+            f"Effect of the importance matrix, {benchmark_title(words, benchmark)}. Left: each recipe with each matrix;"
+            " bars are 95% intervals of the paired difference from the reference (dashed). Right: differences between "
             "every two matrices, averaged over the recipes.",
         )
         for benchmark in _grid_benchmarks(findings)
     }
 
 
-def grid_topics(findings: Findings) -> dict[str, tuple[str, str]]:
-    """Return file stem -> what each grid figure shows, as part of a sentence, in Japanese and English."""
+def grid_topics(findings: Findings, words: Words) -> dict[str, str]:
+    """Return file stem -> what each grid figure shows, as part of a sentence."""
     return {
-        f"{PREFIX}{benchmark['name']}": (
-            f"{benchmark_title(Words('ja'), benchmark)}での重要度行列の効果",
-            f"the effect of the importance matrix on {benchmark_title(Words('en'), benchmark)}",
+        f"{PREFIX}{benchmark['name']}": words.say(
+            f"{benchmark_title(words, benchmark)}での重要度行列の効果",
+            f"the effect of the importance matrix on {benchmark_title(words, benchmark)}",
         )
         for benchmark in _grid_benchmarks(findings)
     }
@@ -53,7 +52,7 @@ def grid_definition(findings: Findings, words: Words, grid: Json) -> str:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
         grid: one grid of the analysis.
     """
     reference = grid["reference"]
@@ -76,7 +75,7 @@ def grid_sentences(findings: Findings, words: Words, grid: Json) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
         grid: one grid of the analysis.
     """
     sentences = [_size_sentence(findings, words, grid)]

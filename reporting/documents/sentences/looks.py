@@ -19,7 +19,7 @@ def look_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     groups: dict[Any, list[Json]] = {}
     for benchmark in findings.benchmarks:
@@ -82,7 +82,7 @@ def rule_sentences(findings: Findings, words: Words) -> list[str]:
 
     Args:
         findings: the results.
-        words: `ja` or `en`, not `both`.
+        words: the language.
     """
     analysis = findings.analysis or {}
     return [_changed(words, row) for row in analysis.get("rule_changes", [])]

@@ -11,12 +11,12 @@ def budgets_table(findings: Findings, words: Words) -> Table:
     """Return one row per arm with a budget: bytes spent, and the predicted error with and without the budget."""
     columns = (
         (header(words, "arm"), False),
-        (words.say("ベースの型", "Base type", "\n"), False),
+        (words.say("ベースの型", "Base type"), False),
         (header(words, "added_bits_per_weight"), True),
-        (words.say("型を上げた / 下げたテンソル", "Tensors raised / lowered", "\n"), True),
-        (words.say("予測誤差 J", "Predicted error J", "\n"), True),
-        (words.say("ベースの型のみの J", "J of base type alone", "\n"), True),
-        (words.say("J の下界", "Lower bound of J", "\n"), True),
+        (words.say("型を上げた / 下げたテンソル", "Tensors raised / lowered"), True),
+        (words.say("予測誤差 J", "Predicted error J"), True),
+        (words.say("ベースの型のみの J", "J of base type alone"), True),
+        (words.say("J の下界", "Lower bound of J"), True),
     )
     rows = []
     for arm in findings.arms:

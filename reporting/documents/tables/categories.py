@@ -20,7 +20,7 @@ def categories_table(findings: Findings, words: Words, arms: Sequence[Json]) -> 
     shown = [arm for arm in arms if arm["name"] in named]
     columns = [
         (header(words, "category"), False),
-        (words.say("ベンチマーク", "Benchmarks", "\n"), False),
+        (words.say("ベンチマーク", "Benchmarks"), False),
         *((str(arm["name"]), True) for arm in shown),
     ]
     return make_table(columns, [_cells(words, category, rows, shown) for (category, _), rows in groups.items()])
@@ -36,7 +36,7 @@ def _cells(words: Words, category: str, rows: dict[str, Json], arms: Sequence[Js
     for arm in arms:
         row = rows[arm["name"]]
         if row["mean"] is None:
-            cells.append(dash_with_reason(words, row, "mean", "\n"))
+            cells.append(dash_with_reason(words, row, "mean"))
         else:
             fewer = f"\nn = {integer(row['n_items'])}" if row["n_items"] < n_items else ""
             cells.append(f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}{fewer}")

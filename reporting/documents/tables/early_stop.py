@@ -16,19 +16,19 @@ def early_stop_table(findings: Findings, words: Words) -> Table:
         (header(words, "benchmark"), False),
         (header(words, "arm"), False),
         (header(words, "verdict"), False),
-        (words.say("確定までの問題数", "Items to verdict", "\n"), True),
-        (words.say("計画した問題数", "Items planned", "\n"), True),
-        (words.say("省略した問題数", "Items not run", "\n"), True),
-        (words.say("省略した記録数", "Records not made", "\n"), True),
+        (words.say("確定までの問題数", "Items to verdict"), True),
+        (words.say("計画した問題数", "Items planned"), True),
+        (words.say("省略した問題数", "Items not run"), True),
+        (words.say("省略した記録数", "Records not made"), True),
     ]
     early = findings.early_stop
     if early is None:
         return make_table(columns, [])
-    reference = words.say("(基準)", "(reference)", "\n")
+    reference = words.say("(基準)", "(reference)")
     rows = [_cells(row["benchmark"], row["arm"], row, reference, DASH) for row in early["references"]]
     for row in findings.sequential_comparisons:
         stop = row["early_stop"]
-        decided = verdict_word(words, row["verdict"], "\n") if stop["decided"] else DASH
+        decided = verdict_word(words, row["verdict"]) if stop["decided"] else DASH
         looked_at = integer(stop["n_items_looked_at"]) if stop["decided"] else DASH
         rows.append(_cells(row["benchmark"], row["arm"], stop, decided, looked_at))
     order = {name: place for place, name in enumerate(early["benchmarks"])}

@@ -13,8 +13,8 @@ def mixes_table(findings: Findings, words: Words, grid: Json) -> Table:
     """Return one row per importance matrix: the texts that it was made from."""
     columns = [
         (header(words, "imatrix"), False),
-        (words.say("トークン数", "Tokens", "\n"), True),
-        (words.say("較正テキスト(割合)", "Calibration texts (share)", "\n"), False),
+        (words.say("トークン数", "Tokens"), True),
+        (words.say("較正テキスト(割合)", "Calibration texts (share)"), False),
     ]
     known = {one["name"]: one for one in findings.comparison["imatrices"]}
     rows = [(mix, *_mix_cells(known.get(mix))) for mix in grid["imatrices"]]
@@ -34,10 +34,10 @@ def _mix_cells(matrix: Json | None) -> tuple[str, str]:
 
 def _number_columns(words: Words) -> list[tuple[str, bool]]:
     return [
-        (words.say("損失の差", "Difference in loss", "\n"), True),
+        (words.say("損失の差", "Difference in loss"), True),
         (header(words, "ci95"), True),
         ("p", True),
-        (words.say("p (Holm 補正後)", "p (Holm)", "\n"), True),
+        (words.say("p (Holm 補正後)", "p (Holm)"), True),
     ]
 
 
@@ -64,23 +64,19 @@ _FACTORS = {"recipe": ("型", "recipe"), "imatrix": ("行列", "matrix"), "langu
 def effects_table(words: Words, effects: list[Json]) -> Table:
     """Return one row per main effect or interaction, each relative to the baseline levels."""
     columns = [
-        (words.say("要因", "Factor", "\n"), False),
-        (words.say("対比", "Contrast", "\n"), False),
+        (words.say("要因", "Factor"), False),
+        (words.say("対比", "Contrast"), False),
         *_number_columns(words),
     ]
     rows = [
         (
-            words.say(_factors(row, 0), _factors(row, 1), "\n"),
+            " × ".join(words.say(*_FACTORS[name]) for name in row["factors"]),
             _contrast_text(row),
             *_number_cells(words, row),
         )
         for row in effects
     ]
     return make_table(columns, rows)
-
-
-def _factors(row: Json, language: int) -> str:
-    return " × ".join(_FACTORS[name][language] for name in row["factors"])
 
 
 def _contrast_text(row: Json) -> str:
@@ -93,15 +89,15 @@ def _contrast_text(row: Json) -> str:
 def contrasts_table(words: Words, contrasts: list[Json]) -> Table:
     """Return the difference of every two matrices, averaged over the recipes: on all texts, on each, between texts."""
     columns = [
-        (words.say("比較した行列", "Matrices", "\n"), False),
-        (words.say("行列の違い", "What differs", "\n"), False),
-        (words.say("テストテキスト", "Test text", "\n"), False),
+        (words.say("比較した行列", "Matrices"), False),
+        (words.say("行列の違い", "What differs"), False),
+        (words.say("テストテキスト", "Test text"), False),
         *_number_columns(words),
     ]
     rows = [
         (
             f"{row['levels'][0]} − {row['baselines'][0]}",
-            difference_words(words, row, "\n"),
+            difference_words(words, row),
             _where(words, row),
             *_number_cells(words, row),
         )
@@ -115,4 +111,4 @@ def _where(words: Words, row: Json) -> str:
         return short_name(row["within"])
     if "language" in row["factors"]:
         return f"{short_name(row['levels'][1])} − {short_name(row['baselines'][1])}"
-    return words.say("平均", "mean", "\n")
+    return words.say("平均", "mean")

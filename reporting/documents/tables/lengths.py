@@ -26,14 +26,14 @@ def lengths_table(findings: Findings, words: Words) -> Table:
     columns = [
         (header(words, "benchmark"), False),
         (header(words, "arm"), False),
-        (words.say("n (回答)", "n answers", "\n"), True),
-        (words.say("平均トークン数", "Mean tokens", "\n"), True),
-        (words.say("中央値", "Median", "\n"), True),
-        (words.say(f"{SHORT_TOKENS} トークン以下", f"{SHORT_TOKENS} or fewer", "\n"), True),
-        (words.say("打ち切り", "Cut off", "\n"), True),
-        (words.say("基準との差", "Shift", "\n"), True),
-        (words.say("ρ(差, 長さ)", "ρ(shift, length)", "\n"), True),
-        (words.say("ρ(差, 得点差)", "ρ(shift, score)", "\n"), True),
+        (words.say("n (回答)", "n answers"), True),
+        (words.say("平均トークン数", "Mean tokens"), True),
+        (words.say("中央値", "Median"), True),
+        (words.say(f"{SHORT_TOKENS} トークン以下", f"{SHORT_TOKENS} or fewer"), True),
+        (words.say("打ち切り", "Cut off"), True),
+        (words.say("基準との差", "Shift"), True),
+        (words.say("ρ(差, 長さ)", "ρ(shift, length)"), True),
+        (words.say("ρ(差, 得点差)", "ρ(shift, score)"), True),
     ]
     if findings.answers is None:
         return make_table(columns, [])
@@ -102,6 +102,6 @@ def _mean_shift(shifts: Floats) -> str:
 
 def _rho(words: Words, found: Association | Reason) -> str:
     if isinstance(found, Reason):
-        return f"{DASH}\n({code_in_words(words, found.value, chr(10))})"
+        return f"{DASH}\n({code_in_words(words, found.value)})"
     low, high = found.interval.low, found.interval.high
     return f"{number(found.rho, 2, sign=True)}\n[{number(low, 2, sign=True)}, {number(high, 2, sign=True)}]"

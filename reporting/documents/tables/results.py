@@ -22,6 +22,7 @@ from reporting.wording import (
     difference_scale,
     header,
     integer,
+    method_title,
     metric_title,
     number,
     probability,
@@ -54,9 +55,9 @@ def models_table(findings: Findings, words: Words) -> Table:
     columns = [
         (header(words, "model"), False),
         (header(words, "architecture"), False),
-        (words.say("パラメータ数", "Parameters", "\n"), True),
-        (words.say("元の型", "Source type", "\n"), False),
-        (words.say("逆量子化前の型", "Dequantized from", "\n"), False),
+        (words.say("パラメータ数", "Parameters"), True),
+        (words.say("元の型", "Source type"), False),
+        (words.say("逆量子化前の型", "Dequantized from"), False),
         (header(words, "size"), True),
         ("sha256", False),
     ]
@@ -116,22 +117,22 @@ def benchmarks_table(findings: Findings, words: Words) -> Table:
     """Return one row per benchmark, as this run used it."""
     columns = [
         (header(words, "benchmark"), False),
-        (words.say("評価方式", "Kind", "\n"), False),
+        (words.say("評価方式", "Kind"), False),
         (header(words, "metric"), False),
-        (words.say("問題数 (全体)", "Items (of all)", "\n"), True),
+        (words.say("問題数 (全体)", "Items (of all)"), True),
         (header(words, "shots"), True),
-        (words.say("シード", "Seeds", "\n"), False),
+        (words.say("シード", "Seeds"), False),
         (header(words, "version"), False),
-        (words.say("データのハッシュ", "Data hash", "\n"), False),
+        (words.say("データのハッシュ", "Data hash"), False),
     ]
     rows = [
         (
             str(benchmark["name"]),
-            code_in_words(words, benchmark["kind"], "\n"),
+            code_in_words(words, benchmark["kind"]),
             _metrics(words, benchmark),
             f"{integer(benchmark['n_items'])} ({integer(benchmark['n_items_total'])})",
             integer(benchmark["shots"]),
-            term(words, "no_sampling", "\n") if benchmark["deterministic"] else ", ".join(map(str, benchmark["seeds"])),
+            term(words, "no_sampling") if benchmark["deterministic"] else ", ".join(map(str, benchmark["seeds"])),
             str(benchmark["version"]),
             short_hash(benchmark["data_hash"]),
         )
@@ -144,7 +145,7 @@ def _metrics(words: Words, benchmark: Json) -> str:
     """Return the benchmark's metric, and the score that its verdict goes by if that is another one."""
     metric = str(benchmark["metric"])
     score = str(benchmark.get("verdict_score", metric))
-    own = metric_title(words, metric, "\n")
+    own = metric_title(words, metric)
     if score == metric:
         return own
     return f"{own}\n{term(words, 'verdict')}: {metric_title(words, score)}"
@@ -155,13 +156,13 @@ def results_table(findings: Findings, words: Words, benchmark: Json) -> Table:
     columns = [
         (header(words, "arm"), False),
         (header(words, "metric"), False),
-        (words.say("n (問)", "n items", "\n"), True),
+        (words.say("n (問)", "n items"), True),
         (header(words, "mean"), True),
         (header(words, "ci95"), True),
-        (words.say("区間の求め方", "CI method", "\n"), False),
-        (words.say("σ (問題間)", "σ items", "\n"), True),
-        (words.say("σ (実行間)", "σ runs", "\n"), True),
-        (words.say("1.96σ/√実行回数", "1.96σ/√runs", "\n"), True),
+        (words.say("区間の求め方", "CI method"), False),
+        (words.say("σ (問題間)", "σ items"), True),
+        (words.say("σ (実行間)", "σ runs"), True),
+        (words.say("1.96σ/√実行回数", "1.96σ/√runs"), True),
         (header(words, "unscored"), True),
     ]
     rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
@@ -181,16 +182,16 @@ def _result_cells(words: Words, row: Json, found: list[Json]) -> tuple[str, ...]
         if row[name] is not None:
             return scale.value(row[name])
         if row["deterministic"] and name in ("sigma_runs", "error_bar_runs"):
-            return term(words, "no_sampling", "\n")
-        return dash_with_reason(words, row, name, "\n")
+            return term(words, "no_sampling")
+        return dash_with_reason(words, row, name)
 
     return (
         str(row["arm"]),
-        str(row["metric"]),
+        metric_title(words, row["metric"]),
         integer(row["n_items"]),
         cell("mean"),
-        scale.interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95", "\n"),
-        row["ci_method"] or DASH,
+        scale.interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95"),
+        method_title(words, row["ci_method"]),
         cell("sigma_items"),
         cell("sigma_runs"),
         cell("error_bar_runs"),
@@ -205,31 +206,29 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
         return None
     scale = difference_scale(found)
     columns = [
-        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
-        (words.say("n (組)", "n pairs", "\n"), True),
+        (words.say("アーム − 基準", "Arm − reference"), False),
+        (words.say("n (組)", "n pairs"), True),
         (header(words, "difference"), True),
         (header(words, "ci95"), True),
-        (words.say("p (Holm 補正後)", "p (Holm)", "\n"), True),
-        (words.say("区間の求め方、検定", "CI method, test", "\n"), False),
+        (words.say("p (Holm 補正後)", "p (Holm)"), True),
+        (words.say("区間の求め方、検定", "CI method, test"), False),
         ("Cohen's d", True),
         (header(words, "verdict"), True),
-        (words.say("区間の位置", "Interval vs. 0", "\n"), False),
+        (words.say("区間の位置", "Interval vs. 0"), False),
     ]
     rows = [
         (
             f"{row['arm']} − {row['reference']}",
-            count_with_unscored(words, row["n_items"], unscored_of(row), "\n"),
+            count_with_unscored(words, row["n_items"], unscored_of(row)),
             scale.difference(row["difference"]) + _mark(row),
-            scale.signed_interval(row["ci95"])
-            if row["ci95"] is not None
-            else dash_with_reason(words, row, "ci95", "\n"),
+            scale.signed_interval(row["ci95"]) if row["ci95"] is not None else dash_with_reason(words, row, "ci95"),
             f"{probability(row['p_value'])} ({probability(row.get('p_adjusted'))})",
-            f"{row['ci_method'] or DASH}\n{row['test'] or DASH}",
+            f"{method_title(words, row['ci_method'])}\n{method_title(words, row['test'])}",
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
-            else dash_with_reason(words, row, "cohens_d", "\n"),
-            verdict_word(words, row.get("verdict"), "\n") or DASH,
-            describe_interval(words, row, benchmark["higher_is_better"], "\n"),
+            else dash_with_reason(words, row, "cohens_d"),
+            verdict_word(words, row.get("verdict")) or DASH,
+            describe_interval(words, row, benchmark["higher_is_better"]),
         )
         for row in found
     ]
@@ -247,8 +246,8 @@ def unscored_table(findings: Findings, words: Words) -> Table:
     columns = [
         (header(words, "arm"), False),
         (header(words, "benchmark"), False),
-        (words.say("採点不能の記録数", "Unscored records", "\n"), True),
-        (words.say("理由", "Reasons", "\n"), False),
+        (words.say("採点不能の記録数", "Unscored records"), True),
+        (words.say("理由", "Reasons"), False),
     ]
     rows = [
         (
@@ -271,7 +270,7 @@ def versions_table(findings: Findings, words: Words) -> Table:
 
 def settings_table(findings: Findings, words: Words) -> Table:
     """Return the settings of the run, nested ones under dotted names."""
-    columns = [(header(words, "setting"), False), (words.say("値", "Value", "\n"), False)]
+    columns = [(header(words, "setting"), False), (words.say("値", "Value"), False)]
     return make_table(columns, [*_flat("", findings.comparison["settings"])])
 
 

@@ -14,9 +14,9 @@ def scores_table(findings: Findings, words: Words, benchmark: Json) -> Table | N
     if not found:
         return None
     columns = [
-        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
+        (words.say("アーム − 基準", "Arm − reference"), False),
         (header(words, "metric"), False),
-        (words.say("n (組)", "n pairs", "\n"), True),
+        (words.say("n (組)", "n pairs"), True),
         (header(words, "difference"), True),
         (header(words, "ci95"), True),
         (header(words, "margin"), True),
@@ -29,10 +29,10 @@ def scores_table(findings: Findings, words: Words, benchmark: Json) -> Table | N
         interval = row["ci95"]
         cells = (
             f"{row['arm']} − {row['reference']}",
-            metric_title(words, row["metric"], "\n"),
+            metric_title(words, row["metric"]),
             integer(row["n_items"]),
             scale.difference(row["difference"]),
-            dash_with_reason(words, row, "ci95", "\n") if interval is None else scale.signed_interval(interval),
+            dash_with_reason(words, row, "ci95") if interval is None else scale.signed_interval(interval),
             scale.value(row["margin"]),
             probability(row["p_value"]),
             number(row["cohens_d"], 2, sign=True),

@@ -8,9 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.documents.phrases import code_in_words, count_with_unscored
 from reporting.documents.tables.results import Table, make_table
-from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, verdict_word
+from reporting.results_folder import Findings, Json, unscored_of
+from reporting.wording import (
+    DASH,
+    RIGHT_OR_WRONG,
+    Scale,
+    Words,
+    difference_scale,
+    header,
+    integer,
+    number,
+    verdict_word,
+)
 
 
 def verdicts_table(findings: Findings, words: Words) -> Table:
@@ -19,21 +30,21 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "reference"), False),
         (header(words, "verdict"), False),
-        (words.say("劣化あり", "Worse on", "\n"), False),
-        (words.say("判定保留", "Undecided on", "\n"), False),
-        (words.say("許容内", "No worse on", "\n"), False),
-        (words.say("採点不能の記録", "Unscored records", "\n"), True),
+        (words.say("劣化あり", "Worse on"), False),
+        (words.say("判定保留", "Undecided on"), False),
+        (words.say("許容内", "No worse on"), False),
+        (words.say("採点不能の記録", "Unscored records"), True),
     ]
     verdicts = [] if findings.analysis is None else findings.analysis.get("verdicts", [])
     claims = {row["arm"]: row for row in (findings.analysis or {}).get("pooled") or ()}
     if claims:
-        columns.append((words.say("平均では", "On average", "\n"), False))
+        columns.append((words.say("平均では", "On average"), False))
     lists = ("worse_on", "undecided_on", "no_worse_on")
     rows = [
         (
             str(row["arm"]),
             str(row["reference"]),
-            verdict_word(words, row["verdict"], "\n"),
+            verdict_word(words, row["verdict"]),
             *("\n".join(row[name]) or DASH for name in lists),
             _unscored(row),
             *((_on_average(words, claims.get(row["arm"])),) if claims else ()),
@@ -42,6 +53,48 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         if not row["arm"].endswith(AA_SUFFIX)
     ]
     return make_table(columns, rows)
+
+
+def undecided_table(findings: Findings, words: Words) -> Table:
+    """Return one row per undecided comparison: why it is open, the smallest loss that it can detect, what decides."""
+    columns = [
+        (header(words, "benchmark"), False),
+        (header(words, "arm"), False),
+        (words.say("n (組)", "n pairs"), True),
+        (header(words, "margin"), True),
+        (words.say("理由", "Why"), False),
+        (words.say("検出できる\n最小の低下", "Smallest loss\nit can detect"), True),
+        (words.say("必要な問題数\n(五分五分)", "Items to decide\n(even chances)"), True),
+        (words.say("必要な問題数\n(80%の確率)", "Items to decide\n(80%)"), True),
+    ]
+    rows = []
+    for benchmark in findings.benchmarks:
+        compared = findings.compared(benchmark["name"])
+        scale = difference_scale(compared) if compared else RIGHT_OR_WRONG
+        rows += [_open_cells(words, str(benchmark["name"]), row, scale) for row in compared if _is_open(row)]
+    claims = (findings.analysis or {}).get("pooled") or ()
+    rows += [
+        _open_cells(words, words.say("平均", "on average"), row, RIGHT_OR_WRONG) for row in claims if _is_open(row)
+    ]
+    return make_table(columns, rows)
+
+
+def _is_open(row: Json) -> bool:
+    return row.get("verdict") == "undecided" and not row["arm"].endswith(AA_SUFFIX)
+
+
+def _open_cells(words: Words, benchmark: str, row: Json, scale: Scale) -> tuple[str, ...]:
+    even, likely = row.get("items_to_decide_range") or (row.get("items_to_decide"),) * 2
+    return (
+        benchmark,
+        str(row["arm"]),
+        count_with_unscored(words, row["n_items"], unscored_of(row)),
+        scale.difference(row.get("margin")).removeprefix("+"),
+        "\n".join(code_in_words(words, code) for code in row.get("verdict_grounds") or ["no_margin"]),
+        scale.difference(row.get("detectable_drop")).removeprefix("+"),
+        integer(even),
+        integer(likely),
+    )
 
 
 def _unscored(row: Json) -> str:
@@ -55,7 +108,7 @@ def _on_average(words: Words, claim: Json | None) -> str:
     """Return the verdict on average, and the mean difference with its interval."""
     if claim is None or claim["difference"] is None:
         return DASH
-    verdict = verdict_word(words, claim["verdict"], "\n")
+    verdict = verdict_word(words, claim["verdict"])
     return (
         f"{verdict}\n{RIGHT_OR_WRONG.difference(claim['difference'])}\n{RIGHT_OR_WRONG.signed_interval(claim['ci95'])}"
     )
@@ -65,14 +118,14 @@ def flips_table(findings: Findings, words: Words) -> Table:
     """Return how many answers flipped between right and wrong, and in two runs of the reference."""
     columns = [
         (header(words, "benchmark"), False),
-        (words.say("アーム − 基準", "Arm − reference", "\n"), False),
-        (words.say("n (組)", "n pairs", "\n"), True),
-        (words.say("正 → 誤", "Right → wrong", "\n"), True),
-        (words.say("誤 → 正", "Wrong → right", "\n"), True),
+        (words.say("アーム − 基準", "Arm − reference"), False),
+        (words.say("n (組)", "n pairs"), True),
+        (words.say("正 → 誤", "Right → wrong"), True),
+        (words.say("誤 → 正", "Wrong → right"), True),
         (header(words, "flips"), True),
         (header(words, "noise_floor"), True),
-        (words.say("ノイズフロア超過分", "Above the floor", "\n"), True),
-        (words.say("オッズ比", "Odds ratio", "\n"), True),
+        (words.say("ノイズフロア超過分", "Above the floor"), True),
+        (words.say("オッズ比", "Odds ratio"), True),
     ]
     rows = [
         (
@@ -96,14 +149,14 @@ def divergence_table(findings: Findings, words: Words) -> Table:
     found = {(row["benchmark"], row["arm"], row["metric"]): row for row in known}
     classes = [name for name in _CLASSES if any(metric == f"kld_{name}" for *_, metric in found)]
     columns = [
-        (words.say("テキスト", "Text", "\n"), False),
+        (words.say("テキスト", "Text"), False),
         (header(words, "arm"), False),
-        (words.say("トークン数", "Tokens", "\n"), True),
-        (words.say("平均 KLD", "Mean KLD", "\n"), True),
-        (words.say("PPL の比", "PPL ratio", "\n"), True),
-        (words.say("最尤トークンの一致率", "Same top token", "\n"), True),
+        (words.say("トークン数", "Tokens"), True),
+        (words.say("平均 KLD", "Mean KLD"), True),
+        (words.say("PPL の比", "PPL ratio"), True),
+        (words.say("最尤トークンの一致率", "Same top token"), True),
         ("Δp RMS", True),
-        *((words.say(*_CLASSES[name], "\n"), True) for name in classes),
+        *((words.say(*_CLASSES[name]), True) for name in classes),
     ]
     rows = [
         (

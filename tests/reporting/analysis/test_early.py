@@ -115,14 +115,15 @@ def test_summary_and_documents_say_what_ended_and_which_interval_is_shown(found:
     assert f"ended early: q8_0 worse after {CUT} of {N} items (272 records skipped)" in summary
     assert "early stop: 272 of 1,600 records skipped (17%) on gsm8k" in summary
     findings = Findings(found.comparison, found.analysis)
-    view = make_view(findings, Words("both"), tmp_path)
+    view = make_view(findings, Words("en"), tmp_path)
     report, methodology, card = report_markdown(view), methodology_markdown(view), scorecard_html(view, None)
     ended = (
         "gsm8k ended early for q8_0: worse after 120 of 400 items; 8 items that were already running are not counted."
     )
     for text in (report, methodology):
         assert ended in text
-        assert "gsm8k の q8_0 は、400 問中 120 問で評価を終えた(判定: 劣化あり)。実行中だった 8 問は数えない。" in text
+    japanese = report_markdown(make_view(findings, Words("ja"), tmp_path))
+    assert "gsm8k の q8_0 は、400 問中 120 問で評価を終えた(判定: 劣化あり)。実行中だった 8 問は数えない。" in japanese
     assert "holds at every number of items at once" in methodology
     assert ended in card
     assert "Ian Waudby-Smith" in card

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from reporting.charts.style import AnyChart, to_svg
+from reporting.charts.render import to_svg
+from reporting.charts.style import Specification
 
 TEXT_TAGS = ("}text", "}tspan")
 
@@ -16,9 +17,15 @@ def svg_text(svg: str) -> str:
     return "\n".join(shown)
 
 
-def shown_by(chart: AnyChart) -> str:
+def shown_by(chart: Specification) -> str:
     """Draw a chart and return all text that it shows."""
     return svg_text(to_svg(chart))
+
+
+def panel_of(chart: Specification, title: str) -> dict[str, Any]:
+    """Return the panel with this title."""
+    (panel,) = [one for one in chart["concat"] if one["title"]["text"].startswith(title)]
+    return dict(panel)
 
 
 def values(panel: dict[str, Any], layer: int) -> list[dict[str, Any]]:

@@ -25,5 +25,5 @@ def test_divergence_is_drawn_for_each_text(tmp_path: Path) -> None:
     assert chart is not None
     text = shown_by(chart)
     assert text.count("n = 24 chunks, 6,144 tokens") == 2
-    assert "Mean KLD (nats/token)" in text
+    assert "Mean KLD, nats/token" in text
     assert "f16" not in text  # the reference has no divergence from itself

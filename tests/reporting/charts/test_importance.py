@@ -9,11 +9,11 @@ import polars as pl
 
 from reporting.charts.draw import draw_charts
 from reporting.charts.importance import importance_chart, inputs_of
-from reporting.charts.style import to_svg
+from reporting.charts.render import to_svg
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.frames import IMPORTANCE_SCHEMA
 from reporting.wording import Words
-from tests.reporting.charts.drawn import shown_by
+from tests.reporting.charts.drawn import shown_by, values
 from tests.reporting.results_folder import write_results
 
 KINDS = {"attn_q": 1.0, "attn_k": 1.0, "attn_v": 1.0, "attn_output": 2.0, "ffn_down": 3.0}
@@ -48,25 +48,25 @@ def test_matrices_that_differ_in_one_layer_keep_their_own_rows() -> None:
 
 
 def test_the_chart_says_what_it_shows_in_both_languages() -> None:
-    chart = importance_chart(table(), ["Model: SmolLM2"], Words("both"))
-    assert chart is not None
-    text = shown_by(chart)
-    for words in ("en-ja4", "SmolLM2", "attn_k, attn_q, attn_v", "層 / Layer", "エントロピー", "Outlying columns"):
-        assert words in text
+    for lang, texts in ((Words("ja"), ("層", "エントロピー")), (Words("en"), ("Layer", "Outlying columns"))):
+        chart = importance_chart(table(), "SmolLM2", lang)
+        assert chart is not None
+        text = shown_by(chart)
+        for words in ("en-ja4", "SmolLM2", "attn_k, attn_q, attn_v", *texts):
+            assert words in text
 
 
 def test_a_value_that_is_missing_or_has_no_logarithm_is_not_drawn() -> None:
     rows = [row(0, "ffn_down", 0.0), row(1, "ffn_down", 2.0), row(2, "ffn_down", 3.0, cosine=None)]
-    chart = importance_chart(table(rows), (), Words("en"))
+    chart = importance_chart(table(rows), "", Words("en"))
     assert chart is not None
-    panels = chart.to_dict()["concat"]
-    values = [[one["value"] for one in panel["data"]["values"]] for panel in panels]
-    assert values == [[None, 2.0, 3.0], [50.0] * 3, [50.0] * 3, [None, 0.9, None]]
+    drawn = [[one["value"] for one in values(panel, 0)] for panel in chart["concat"]]
+    assert drawn == [[None, 2.0, 3.0], [50.0] * 3, [50.0] * 3, [None, 0.9, None]]
     assert "NaN" not in to_svg(chart)
 
 
 def test_a_matrix_without_layers_is_not_drawn() -> None:
-    assert importance_chart(table([row(None, "output", 1.0)]), (), Words("en")) is None
+    assert importance_chart(table([row(None, "output", 1.0)]), "", Words("en")) is None
 
 
 def test_each_matrix_has_a_file_and_a_figure_in_the_report(tmp_path: Path) -> None:

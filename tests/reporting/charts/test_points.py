@@ -26,4 +26,4 @@ def test_plain_bars_are_sigma_over_the_root_of_n(tmp_path: Path) -> None:
     assert wiki.points[0].high == pytest.approx(
         math.exp(loss["mean"] + 1.96 * loss["sigma_items"] / math.sqrt(loss["n_items"]))
     )
-    assert "1.96σ/√n" in gsm8k.subtitle[1]
+    assert "1.96σ/√n" in gsm8k.subtitle

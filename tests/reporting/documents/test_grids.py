@@ -10,7 +10,7 @@ from reporting.charts.draw import draw_charts
 from reporting.documents.grid_section import grid_sections
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.results_folder import read_findings
-from reporting.wording import Words
+from reporting.wording import LANGUAGES, Lang, Words
 from tests.reporting.study_run import ENGLISH, JAPANESE, write_study
 
 
@@ -25,45 +25,56 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_report_and_card_have_one_figure_per_language(run_dir: Path) -> None:
     for language in (ENGLISH, JAPANESE):
-        assert (run_dir / "charts" / f"imatrix_{language}.svg").is_file()
-        assert (run_dir / "publish" / "charts" / f"imatrix_{language}.png").is_file()
-        for path in (run_dir / "reports" / "quantization_analysis_report.md", run_dir / "publish" / "README.md"):
-            assert f"charts/imatrix_{language}.png" in path.read_text(encoding="utf-8")
+        assert (run_dir / "charts" / f"imatrix_{language}_en.svg").is_file()
+        assert (run_dir / "publish" / "charts" / f"imatrix_{language}_en.png").is_file()
+        for path in (run_dir / "reports" / "quantization_analysis_report_en.md", run_dir / "publish" / "README.md"):
+            assert f"charts/imatrix_{language}_en.png" in path.read_text(encoding="utf-8")
 
 
 def test_the_sentences_follow_the_adjusted_p_values(run_dir: Path) -> None:
     findings = read_findings(run_dir / "evaluation_results" / "quantization_comparison.json")
-    (section,) = grid_sections(findings, Words("en"))
+    ((section,), (japanese_section,)) = (grid_sections(findings, Words(lang)) for lang in LANGUAGES[::-1])
     assert section.separates_text_from_amount
-    (text,) = [one for one in section.sentences["en"] if one.startswith("en1-ja4 − en5")]
+    (text,) = [one for one in section.sentences if one.startswith("en1-ja4 − en5")]
     english, japanese = text.split("; ")
     assert english.endswith("no difference is shown")
     assert japanese.endswith("p < 0.001, shown to lose less.")
     assert "the effect of its language" in english
-    (text,) = [one for one in section.sentences["ja"] if one.startswith("en1-ja4 − en(")]
+    (text,) = [one for one in japanese_section.sentences if one.startswith("en1-ja4 − en(")]
     assert "分けられない" in text
-    assert any("40 chunks each" in one for one in section.sentences["en"])
+    assert any("40 chunks each" in one for one in section.sentences)
 
 
-def test_report_and_card_have_the_warnings_in_both_languages(run_dir: Path) -> None:
-    warnings = (
+WARNINGS: dict[Lang, tuple[str, ...]] = {
+    "en": (
         "do not carry over to others",
-        "ほかのモデルには当てはまらない",
         "Do not read small differences in perplexity as facts",
-        "小さな差を事実と見なさない",
         "More calibration text may help by itself. Only the difference from a control of equal amount",
-        "較正テキストは、量を増やすだけで効果が出る可能性がある",
         "Results on real tasks count for more than perplexity",
+    ),
+    "ja": (
+        "ほかのモデルには当てはまらない",
+        "小さな差を事実と見なさない",
+        "較正テキストは、量を増やすだけで効果が出る可能性がある",
         "実際のタスク",
-    )
-    for path in (run_dir / "reports" / "quantization_analysis_report.md", run_dir / "publish" / "README.md"):
-        text = path.read_text(encoding="utf-8")
-        assert [words for words in warnings if words not in text] == []
-        assert "en1-ja4 − en5" in text
+    ),
+}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_report_has_the_warnings(run_dir: Path, lang: Lang) -> None:
+    text = (run_dir / "reports" / f"quantization_analysis_report_{lang}.md").read_text(encoding="utf-8")
+    assert [words for words in WARNINGS[lang] if words not in text] == []
+    assert "en1-ja4 − en5" in text
+
+
+def test_the_card_has_the_warnings(run_dir: Path) -> None:
+    text = (run_dir / "publish" / "README.md").read_text(encoding="utf-8")
+    assert [words for words in WARNINGS["en"] if words not in text] == []
 
 
 def test_effects_of_equal_recipes_are_in_no_table(run_dir: Path) -> None:
-    report = (run_dir / "reports" / "quantization_analysis_report.md").read_text(encoding="utf-8")
+    report = (run_dir / "reports" / "quantization_analysis_report_en.md").read_text(encoding="utf-8")
     assert "q4_k_m and q4_k_l gave the same result on every chunk" in report
     assert "q4_k_l − q4_k_m" not in report
     assert "q4_k_m-fp16 − q4_k_m" in report

@@ -43,7 +43,8 @@ def test_other_scores_have_their_own_table_and_no_verdict(tmp_path: Path) -> Non
 def test_the_score_of_a_verdict_is_named_with_its_margin_everywhere(tmp_path: Path) -> None:
     run = _written(tmp_path, {"arc_challenge": "gold_probability"})
     report = (run / REPORT).read_text(encoding="utf-8")
-    assert "(Probability of the right choice): q4_k_m − f16 = " in report
+    compared = "Accuracy<br>verdict: Probability of the right choice"
+    assert compared in (run / METHODOLOGY).read_text(encoding="utf-8")
     table = report.partition("Differences by other scores (not used for the verdict)")[2].partition("\n###")[0]
     assert "Accuracy" in table
     assert "Probability" not in table
@@ -56,6 +57,6 @@ def test_the_score_of_a_verdict_is_named_with_its_margin_everywhere(tmp_path: Pa
 
 @pytest.mark.parametrize("name", [REPORT, METHODOLOGY])
 def test_a_run_without_likelihoods_says_nothing_of_them(tmp_path: Path, name: str) -> None:
-    write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "both")
+    write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "en")
     assert "other scores" not in (tmp_path / name).read_text(encoding="utf-8")
     assert "gold_probability" not in (tmp_path / name).read_text(encoding="utf-8")

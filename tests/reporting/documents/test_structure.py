@@ -11,113 +11,96 @@ import pypdf
 import pytest
 
 REPORT = """
-# 量子化の分析報告 / Quantization analysis report
-## 概要 / Summary
-table 8: アーム<br>Arm
-## 比較したもの / What was compared
-table 9: アーム<br>Arm
-## 結果 / Results
-figure quantization_performance
-figure quantization_efficiency
-figure quantization_difference
-figure quantization_heatmap
-figure quantization_categories
-figure answer_lengths
-### カテゴリー別 / By category
-table 5: カテゴリー<br>Category
-### GSM8K(小学校算数) / GSM8K (grade-school mathematics)
-table 10: アーム<br>Arm
-table 9: アーム − 基準<br>Arm − reference
-### ARC-Challenge(理科・多肢選択) / ARC-Challenge (science, multiple choice)
-table 10: アーム<br>Arm
-table 9: アーム − 基準<br>Arm − reference
-### パープレキシティ(WikiText-2、英語) / Perplexity (WikiText-2, English)
-table 10: アーム<br>Arm
-table 9: アーム − 基準<br>Arm − reference
-### パープレキシティ(日本語Wikipedia) / Perplexity (Japanese Wikipedia)
-table 10: アーム<br>Arm
-table 9: アーム − 基準<br>Arm − reference
-## 正誤の反転 / Flips between right and wrong
-table 9: ベンチマーク<br>Benchmark
-## 回答の長さ / Length of the answers
-table 10: ベンチマーク<br>Benchmark
-## 速度とメモリ / Speed and memory
-table 7: アーム<br>Arm
-## 失敗と欠測 / Failures and missing data
-### 失敗した作業 / Failed work
-### 採点不能の記録 / Unscored records
-table 4: アーム<br>Arm
-### 代替型のテンソル / Fallback tensors
-## 回答の例 / Answers side by side
-### gsm8k · gsm8k-0017 · シード / seed 0
-table 4: アーム / Arm
-### gsm8k · gsm8k-0024 · シード / seed 0
-table 4: アーム / Arm
-### gsm8k · gsm8k-0000 · シード / seed 0
-table 4: アーム / Arm
-## 通知 / Notices
-## 限界 / Limits
-## 再現 / Reproducibility
-table 2: コンポーネント<br>Component
-table 2: ファイル / File
+# Quantization analysis report
+## Verdict
+table 7: File
+## What to try
+## What was compared
+table 9: Arm
+## Results
+figure quantization_verdict_en
+figure quantization_heatmap_en
+figure quantization_difference_en
+figure quantization_performance_en
+figure quantization_efficiency_en
+figure quantization_categories_en
+figure answer_lengths_en
+### Verdicts by benchmark
+table 8: Arm
+table 8: Benchmark
+### By category
+table 5: Category
+### GSM8K (grade-school mathematics)
+table 10: Arm
+table 9: Arm − reference
+### ARC-Challenge (science, multiple choice)
+table 10: Arm
+table 9: Arm − reference
+### Perplexity (WikiText-2, English)
+table 10: Arm
+table 9: Arm − reference
+### Perplexity (Japanese Wikipedia)
+table 10: Arm
+table 9: Arm − reference
+## Flips between right and wrong
+table 9: Benchmark
+## Length of the answers
+table 10: Benchmark
+## Speed and memory
+table 7: Arm
+## Failures and missing data
+### Failed work
+### Unscored records
+table 4: Arm
+### Fallback tensors
+## Answers side by side
+### gsm8k · gsm8k-0017 · seed 0
+table 5: Arm
+### gsm8k · gsm8k-0024 · seed 0
+table 5: Arm
+### gsm8k · gsm8k-0000 · seed 0
+table 5: Arm
+## Notices
+## Limits
+## Reproducibility
+table 2: Component
+table 2: File
 """
 
 METHODOLOGY = """
-# 量子化と評価の方法 / Methodology of quantization and evaluation
-## 1. 対象のモデル / Models
-table 7: モデル<br>Model
-## 2. 重要度行列 / Importance matrix
-## 3. 量子化 / Quantization
-table 9: アーム<br>Arm
-## 4. 評価 / Evaluation
-table 8: ベンチマーク<br>Benchmark
-## 5. 統計 / Statistics
-table 5: 問題数の予定 / Looks at
-## 6. 限界 / Limits
-## 7. 設定と版 / Settings and versions
-table 2: 設定<br>Setting
-table 2: コンポーネント<br>Component
-"""
-
-CARD = """
-# SmolLM2-135M-Instruct GGUF
-## どれを使うか / Which file to take
-table 7: ファイル<br>File
-## 結果 / Results
-table 4: ベンチマーク<br>Benchmark
-### カテゴリー別 / By category
-table 5: カテゴリー<br>Category
-figure quantization_performance
-figure quantization_efficiency
-figure quantization_difference
-figure quantization_heatmap
-figure quantization_categories
-figure answer_lengths
-## 較正データ / Calibration data
-## 作り方と動かし方 / Making and running the files
-## 限界 / Notes and limitations
-## ライセンスと謝辞 / Licence and credits
-## 用語 / Glossary
-## 版 / Versions
-table 2: コンポーネント<br>Component
+# Methodology of quantization and evaluation
+## 1. Models
+table 7: Model
+## 2. Importance matrix
+## 3. Quantization
+table 9: Arm
+## 4. Evaluation
+table 8: Benchmark
+## 5. Statistics
+table 5: Looks at
+## 6. Limits
+## 7. Settings and versions
+table 2: Setting
+table 2: Component
 """
 
 SCORECARD = """
-# 量子化の評価 / Evaluation of quantizations
-## 要旨 / Abstract
-## 対象と設定 / Set-up
-## 方法 / Methods
-## 結果 / Results
-### GSM8K(小学校算数) / GSM8K (grade-school mathematics)
-### ARC-Challenge(理科・多肢選択) / ARC-Challenge (science, multiple choice)
-### パープレキシティ(WikiText-2、英語) / Perplexity (WikiText-2, English)
-### パープレキシティ(日本語Wikipedia) / Perplexity (Japanese Wikipedia)
-### 速度とメモリ / Speed and memory
-## 欠測と失敗 / Missing data and failures
-### 通知 / Notices
-## 限界 / Limitations
-## 再現 / Reproducibility
-## 参考文献 / References
+# Evaluation of quantizations
+## Verdict
+## Abstract
+## Set-up
+## Methods
+## Results
+### GSM8K (grade-school mathematics)
+### ARC-Challenge (science, multiple choice)
+### Perplexity (WikiText-2, English)
+### Perplexity (Japanese Wikipedia)
+### Speed and memory
+## Missing data and failures
+### Notices
+## Limitations
+## Reproducibility
+## References
 """
 
 
@@ -146,35 +129,44 @@ def bookmarks(entries: list[Any], level: int = 1) -> Iterator[str]:
         if isinstance(entry, list):
             yield from bookmarks(entry, level + 1)
         else:
-            yield f"{'#' * level} {str(entry['/Title']).replace(chr(10), ' / ')}"
+            yield f"{'#' * level} {entry['/Title']}"
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("reports/quantization_analysis_report.md", REPORT),
-        ("methodology/quantization_methodology.md", METHODOLOGY),
-        ("publish/README.md", CARD),
+        ("reports/quantization_analysis_report_en.md", REPORT),
+        ("methodology/quantization_methodology_en.md", METHODOLOGY),
     ],
-    ids=["report", "methodology", "model card"],
+    ids=["report", "methodology"],
 )
 def test_headings_tables_and_figures_are_in_order(run: Path, name: str, expected: str) -> None:
     assert outline(run / name) == expected.strip().splitlines()
 
 
-def test_the_scorecard_is_built_like_a_paper(run: Path) -> None:
-    reader = pypdf.PdfReader(run / "scorecards/quantization_evaluation.pdf")
-    assert list(bookmarks(reader.outline)) == SCORECARD.strip().splitlines()
+@pytest.mark.parametrize("name", ["quantization_analysis_report", "quantization_methodology"])
+def test_both_languages_have_the_same_structure(run: Path, name: str) -> None:
+    japanese, english = (outline(next(run.glob(f"*/{name}_{lang}.md"))) for lang in ("ja", "en"))
+    assert [line.split()[0] for line in japanese] == [line.split()[0] for line in english]
+
+
+@pytest.mark.parametrize(("lang", "table", "figure"), [("en", "Table", "Figure"), ("ja", "表", "図")])
+def test_the_scorecard_is_built_like_a_paper(run: Path, lang: str, table: str, figure: str) -> None:
+    reader = pypdf.PdfReader(run / f"scorecards/quantization_evaluation_{lang}.pdf")
+    found, expected = list(bookmarks(reader.outline)), SCORECARD.strip().splitlines()
+    assert [line.split()[0] for line in found] == [line.split()[0] for line in expected]
+    if lang == "en":
+        assert found == expected
     text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
     # Captions are numbered without gaps.
-    for word in ("表", "図"):
+    for word in (table, figure):
         numbers = [int(number) for number in re.findall(rf"{word} (\d+)\. ", text)]
         assert numbers == list(range(1, len(numbers) + 1)), word
         assert len(numbers) >= 5
 
 
 def test_all_pages_have_numbers_and_all_but_the_first_a_running_head(run: Path) -> None:
-    pages = pypdf.PdfReader(run / "scorecards/quantization_evaluation.pdf").pages
+    pages = pypdf.PdfReader(run / "scorecards/quantization_evaluation_en.pdf").pages
     for place, page in enumerate(pages, 1):
         text = page.extract_text()
         assert f"{place} / {len(pages)}" in text

@@ -1,0 +1,128 @@
+"""Panels with one row per arm: a point with its interval, and the numbers in a column beside the panel.
+
+In the column no line can cross the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import altair as alt
+
+from reporting.charts.labels import label_width
+from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
+from reporting.wording import Words
+
+PLOT_PX = 200
+COLUMNS = 2
+MOST_ROW_PX = 34
+_MOST_LABEL_PX = 190
+_LABEL_GAP_PX = 10
+_WIDER = 1.15
+"""Letters on axes are so much wider than those beside points."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm: its value with the interval, in the unit of the axis, and its numbers as text."""
+
+    label: str
+    arm: str
+    middle: float | None
+    low: float | None
+    high: float | None
+    text: str
+    """What stands beside the panel."""
+    value: str
+    interval: str
+    n: str
+    colour: str
+    shape: str = "circle"
+    fill: str = ""
+    """Inside of the point; empty: its colour."""
+    run_low: float | None = None
+    run_high: float | None = None
+    """A second, thick bar: sampling noise."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A vertical line through all rows."""
+
+    at: float
+    colour: str = GREY
+    dashed: bool = True
+
+
+@dataclass(frozen=True)
+class Forest:
+    """One panel."""
+
+    title: str
+    subtitle: str
+    axis_title: str
+    domain: Sequence[float]
+    rows: Sequence[Row]
+    percent: bool = False
+    """The axis is labelled as a percentage. (Differences in percentage points are plain numbers.)"""
+    lines: Sequence[Line] = ()
+
+
+def label_px(forests: Sequence[Forest]) -> int:
+    """Return the room for labels, the same for all panels of a chart, so that the panels align."""
+    longest = max((label_width(row.label) for forest in forests for row in forest.rows), default=0)
+    return int(min(_MOST_LABEL_PX, _WIDER * longest + _LABEL_GAP_PX))
+
+
+def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> Panelled:
+    """Return one panel."""
+    scale = alt.Scale(domain=list(forest.domain), nice=False, zero=False)
+    axis = alt.Axis(title=forest.axis_title, format=".0%" if forest.percent else "~f", tickCount=4)
+    x = alt.X("middle:Q", scale=scale, axis=axis)
+    order = list(dict.fromkeys(row.label for row in forest.rows))
+    left = alt.Axis(title=None, ticks=False, minExtent=labels_px, maxExtent=labels_px, labelLimit=labels_px - 4)
+    y = alt.Y("label:N", scale=alt.Scale(domain=order), axis=left)
+    base = chart_of([_data(row) for row in forest.rows]).encode(y=y)
+    colour = alt.Color("colour:N", scale=None)
+    layers: list[Any] = [_line(line, scale) for line in forest.lines]
+    if any(row.run_low is not None for row in forest.rows):
+        thick = base.transform_filter("isValid(datum.run_low)").mark_rule(strokeWidth=5, opacity=0.45, clip=True)
+        layers.append(thick.encode(x=alt.X("run_low:Q", scale=scale), x2="run_high:Q", color=colour))
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6, clip=True)
+    layers.append(bars.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour))
+    marks = base.transform_filter("isValid(datum.middle)").mark_point(size=62, opacity=1, strokeWidth=1.6)
+    layers.append(
+        marks.encode(
+            x=x,
+            color=colour,
+            fill=alt.Fill("fill:N", scale=None),
+            shape=alt.Shape("shape:N", scale=None),
+            tooltip=interval_tooltips(words, words.say("値", "value")),
+        )
+    )
+    texts = base.mark_text(align="left", fontSize=min(TEXT_PX, row_px - 3), color=INK)
+    layers.append(texts.encode(x=alt.value(PLOT_PX + 8), text="text:N"))
+    return alt.layer(
+        *layers,
+        width=PLOT_PX,
+        height=row_px * len(order),
+        title=panel_title(forest.title, forest.subtitle, labels_px + PLOT_PX + 190),
+    )
+
+
+def panel_title(title: str, subtitle: str, width_px: int) -> alt.TitleParams:
+    """Return the title of a panel, cut to its width."""
+    return alt.TitleParams(text=title, subtitle=[subtitle], limit=width_px)
+
+
+def _data(row: Row) -> dict[str, Any]:
+    return asdict(row) | {"fill": row.fill or row.colour}
+
+
+def _line(line: Line, scale: alt.Scale) -> alt.Chart:
+    rule = chart_of([{"at": line.at}])
+    dash = [4, 3] if line.dashed else [1, 0]
+    chart: alt.Chart = rule.mark_rule(color=line.colour, strokeDash=dash).encode(x=alt.X("at:Q", scale=scale))
+    return chart
