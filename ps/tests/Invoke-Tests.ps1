@@ -42,7 +42,7 @@ function Test-Case {
     try {
         $fault = @(& $Body) -join '; '
     } catch {
-        $fault = 'threw: ' + $_.Exception.Message + ' at ' + $_.InvocationInfo.PositionMessage
+        $fault = 'threw: ' + $_.Exception.Message + ' at ' + $_.ScriptStackTrace
     }
     if ($fault) {
         $tally.Failed++
