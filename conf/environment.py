@@ -41,6 +41,19 @@ def read_endpoint_key() -> str | None:
     return os.environ.get("OPENAI_API_KEY") or None
 
 
+def read_ray_token() -> str | None:
+    """Return the cluster's token from where Ray looks: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    given = os.environ.get("RAY_AUTH_TOKEN", "").strip()
+    if given:
+        return given
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
+    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def read_ray_folder() -> Path:
     """Return where a local Ray keeps its files and logs: in RAY_TMPDIR, else in TMPDIR, else in /tmp."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"

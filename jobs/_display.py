@@ -1,8 +1,8 @@
 """Show the progress of a pipeline to people and to other programs.
 
-On a terminal this is a live bar. Elsewhere it is a plain line every 20 seconds, and a line `PROGRESS {json}` for other
-programs (`reporting/schemas/progress.schema.json`): every 5 seconds, after at least a second if work was done or begun,
-and at once for a new phase or state. `progress.json` holds the same snapshot.
+On a terminal this is a live screen with a bar. Elsewhere it is a plain line every 20 seconds, and a line
+`PROGRESS {json}` for other programs (`reporting/schemas/progress.schema.json`): every 5 seconds, after at least a
+second if work was done or begun, and at once for a new phase or state. `progress.json` holds the same snapshot.
 """
 
 from __future__ import annotations
@@ -14,30 +14,20 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from actors.orchestrator.progress import Snapshot
 from jobs._terminal import say
-from reporting.escape import json_line, visible
+from jobs._watched import view_of_progress
+from reporting.escape import json_line
+from reporting.terminal.progress_screen import draw
+from reporting.terminal.progress_words import PHASES
 
 PROGRESS_EVERY_S = 5.0
 """Seconds between two lines for programs while only times and the use of CPU and memory change."""
 CHANGED_EVERY_S = 1.0
 """Seconds between two of these lines if anything else has changed."""
 PLAIN_EVERY_S = 20.0
-
-PHASE_NAMES = {
-    "plan": "planning",
-    "imatrix": "importance matrix",
-    "quantize": "quantizing",
-    "evaluate": "evaluating",
-    "statistics": "statistics",
-    "charts": "charts",
-    "documents": "documents",
-    "done": "done",
-}
 
 
 class Display(Protocol):
@@ -58,7 +48,7 @@ def make_display() -> Display:
 
 
 class LiveBar:
-    """A progress bar that redraws itself."""
+    """A screen that redraws itself."""
 
     def __init__(self) -> None:
         self._live = Live(console=Console(), refresh_per_second=4, transient=True)
@@ -73,24 +63,14 @@ class LiveBar:
         self._live.__exit__(kind, error, trace)
 
     def show(self, snapshot: Snapshot) -> None:
-        self._live.update(three_lines(snapshot))
+        # Text, not markup: names from the user's files may contain brackets.
+        self._live.update(Text("\n".join(screen(snapshot, self._live.console.width - 1)), no_wrap=True))
 
 
-def three_lines(snapshot: Snapshot) -> Table:
-    """Return the bar with the times, what is being worked on, and the use of resources. No line is folded."""
-    # Text, not markup: names from the user's files may contain brackets.
-    bar = Table.grid(padding=(0, 1))
-    for overflow in ("fold", "fold", "fold", "ellipsis"):
-        bar.add_column(no_wrap=True, overflow=overflow)
-    filled = ProgressBar(total=100, completed=snapshot.percent, width=20)
-    phase, share = Text(PHASE_NAMES[snapshot.phase], style="bold"), Text(f"{snapshot.percent:.0f}%")
-    bar.add_row(phase, filled, share, Text(_times(snapshot)))
-    lines = Table.grid()
-    lines.add_column(no_wrap=True, overflow="ellipsis")
-    lines.add_row(bar)
-    lines.add_row(Text(visible(_work(snapshot)) or "-"))
-    lines.add_row(Text(_counts(snapshot), style="dim"))
-    return lines
+def screen(snapshot: Snapshot, width: int) -> list[str]:
+    """Return the screen that `jobs.watch` shows from elsewhere, without what only the dashboard knows."""
+    view = view_of_progress(snapshot.pipeline_id, snapshot.as_json())
+    return draw(view.as_json(), width, "en")
 
 
 class Lines:
@@ -115,7 +95,7 @@ class Lines:
         now = time.monotonic()
         is_new = self._last is None or (snapshot.phase, snapshot.state) != (self._last.phase, self._last.state)
         if is_new or now - self._plain_s >= PLAIN_EVERY_S:
-            say(f"[{PHASE_NAMES[snapshot.phase]}] {snapshot.percent:.0f}%  {describe(snapshot)}")
+            say(f"[{PHASES[snapshot.phase][1]}] {snapshot.percent:.0f}%  {describe(snapshot)}")
             self._plain_s = now
         every_s = CHANGED_EVERY_S if _counted(snapshot) != self._told else PROGRESS_EVERY_S
         if is_new or now - self._progress_s >= every_s:

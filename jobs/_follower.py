@@ -68,6 +68,9 @@ class Follower:
             failures=tuple({"unit": one.unit, "error": one.error} for one in view.failures),
             notices=view.notices,
             working_on=view.working_on if state == "running" else (),
+            phases=view.phases if state == "running" else (),
+            arms=view.arms,
+            benchmarks=view.benchmarks,
             updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 

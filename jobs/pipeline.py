@@ -32,6 +32,7 @@ from jobs._parser import Parser
 from jobs._plan_text import describe_plan, describe_reach
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
+from jobs._result import print_result
 from jobs._runner import carry_out, estimate, prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
@@ -125,6 +126,7 @@ def run(request: Request, plan: Plan) -> int:
         say(_mirror_later(request, mirrored.missing))
     elif mirrored.address:
         say(f"MLflow is up to date: {mirrored.address}")
+    print_result(request, ended[0])
     failed = ended[0].failures or (mirrored.missing and request.wait_for_mlflow)
     return arguments.EXIT_FAILED if failed else arguments.EXIT_DONE
 

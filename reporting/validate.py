@@ -16,7 +16,7 @@ from typing import Any, Literal
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-Kind = Literal["quantization_comparison", "statistical_analysis", "record", "progress"]
+Kind = Literal["quantization_comparison", "statistical_analysis", "record", "progress", "result"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 _MOST_FAULTS = 10

@@ -25,7 +25,15 @@ from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
 from actors.orchestrator.loop import Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.progress import cells_done, cost_shares, current_phase, describe_work, seconds_left
+from actors.orchestrator.progress import (
+    cells_by,
+    cells_done,
+    cost_shares,
+    current_phase,
+    describe_work,
+    phases_of,
+    seconds_left,
+)
 from actors.orchestrator.results import write_results
 from actors.orchestrator.schedule import Failure, Role, State
 from actors.orchestrator.worker_calls import WorkerCalls
@@ -84,6 +92,10 @@ class View:
     notices: tuple[str, ...]
     working_on: tuple[str, ...] = ()
     """What each busy worker is doing, in words."""
+    phases: tuple[Mapping[str, str], ...] = ()
+    arms: tuple[Mapping[str, Any], ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
+    """See `Snapshot`."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +164,13 @@ class Orchestrator:
             elapsed = now - self._started_s
             done_cost, left_cost = cost_shares(schedule, self._job.done, self._loop.reported)
             terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
+            phase, cells = self._closing_phase or current_phase(schedule), self._job.plan.cells
             return View(
-                phase=self._closing_phase or current_phase(schedule),
+                phase=phase,
                 done=len(terminal),
                 total=len(schedule.units),
-                cells_done=cells_done(self._job.plan.cells, schedule),
-                cells_total=len(self._job.plan.cells),
+                cells_done=cells_done(cells, schedule),
+                cells_total=len(cells),
                 tokens_per_second=self._loop.rate.per_second(now),
                 elapsed_s=elapsed,
                 seconds_left=seconds_left(elapsed, done_cost, left_cost),
@@ -166,6 +179,9 @@ class Orchestrator:
                 failures=(*schedule.failures, *self._closing_failures),
                 notices=tuple(self._loop.notices),
                 working_on=tuple(dict.fromkeys(describe_work(one.units) for one in self._loop.workers if one.units)),
+                phases=phases_of(schedule, phase, self._job.make_documents),
+                arms=cells_by(cells, schedule, lambda cell: cell.arm),
+                benchmarks=cells_by(cells, schedule, lambda cell: cell.benchmark),
             )
 
     # --- the loop ---------------------------------------------------------------------------------

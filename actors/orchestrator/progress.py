@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +46,12 @@ class Snapshot:
     updated_at: str
     working_on: tuple[str, ...] = ()
     """What each busy worker is doing, in words."""
+    phases: tuple[Mapping[str, str], ...] = ()
+    """All phases of this pipeline in their order: `name` and `state` (passed, now, to_come)."""
+    arms: tuple[Mapping[str, Any], ...] = ()
+    """By arm: `name`, `cells_done`, `cells_total`."""
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
+    """By benchmark: `name`, `cells_done`, `cells_total`."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the snapshot as a JSON object."""
@@ -53,6 +59,8 @@ class Snapshot:
         value["failures"] = [dict(failure) for failure in self.failures]
         value["notices"] = list(self.notices)
         value["working_on"] = list(self.working_on)
+        for name in ("phases", "arms", "benchmarks"):
+            value[name] = [dict(one) for one in value[name]]
         return value
 
 
@@ -101,6 +109,31 @@ def describe_work(units: Sequence[Unit]) -> str:
 def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:
     """Return the number of cells whose blocks are all done."""
     return sum(all(schedule.state(block) is State.DONE for block in cell.blocks) for cell in cells)
+
+
+def cells_by(
+    cells: Iterable[Cell], schedule: Schedule, name_of: Callable[[Cell], str]
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the cells done of all cells, by arm or by benchmark, in the order of the cells."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(name_of(cell), []).append(cell)
+    return tuple(
+        {"name": name, "cells_done": cells_done(group, schedule), "cells_total": len(group)}
+        for name, group in groups.items()
+    )
+
+
+def phases_of(schedule: Schedule, now: Phase, makes_documents: bool) -> tuple[Mapping[str, str], ...]:
+    """Return the phases of a pipeline, and whether each one has passed, is now, or is to come."""
+    made = {unit.phase for unit in schedule.units.values()}
+    names: list[Phase] = [name for name in ("imatrix", "quantize", "evaluate") if name in made]
+    names += ["statistics", "charts", "documents"] if makes_documents else ["statistics"]
+    if now not in names:
+        return ()
+    place = names.index(now)
+    states = ["passed"] * place + ["now"] + ["to_come"] * (len(names) - place - 1)
+    return tuple({"name": name, "state": state} for name, state in zip(names, states, strict=True))
 
 
 def cost_shares(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from actors.orchestrator.progress import Snapshot
 from jobs import _display
-from jobs._display import Lines, describe
+from jobs._display import Lines, LiveBar, describe, screen
 from reporting.terminal.layout import display_width
 from reporting.validate import validate
 
@@ -36,6 +36,16 @@ RUNNING = Snapshot(
     notices=(),
     updated_at="2025-01-01T00:00:00+00:00",
     working_on=("q8_0 on gsm8k", "q4_k_m on gsm8k"),
+    phases=(
+        {"name": "quantize", "state": "passed"},
+        {"name": "evaluate", "state": "now"},
+        {"name": "statistics", "state": "to_come"},
+    ),
+    arms=(
+        {"name": "q8_0", "cells_done": 3, "cells_total": 5},
+        {"name": "q4_k_m", "cells_done": 2, "cells_total": 10},
+    ),
+    benchmarks=({"name": "gsm8k", "cells_done": 5, "cells_total": 15},),
 )
 
 
@@ -95,19 +105,28 @@ def test_a_new_state_is_told_at_once(clock: Clock, capsys: pytest.CaptureFixture
     assert len(_progress_lines(capsys)) == 2
 
 
-def test_the_bar_names_arm_and_benchmark_and_fits_80_columns() -> None:
+def test_the_screen_shows_phases_arms_and_benchmarks_and_fits_80_columns() -> None:
     many = replace(RUNNING, working_on=tuple(f"日本語の非常に長い名前~q{n} on gsm8k" for n in range(8)))
     for snapshot in (
         RUNNING,
         many,
-        replace(RUNNING, phase="imatrix", elapsed_s=4e5, seconds_left=9e5, failures=({},) * 9),
+        replace(RUNNING, elapsed_s=4e5, seconds_left=9e5, failures=({"unit": "a" * 99, "error": "b" * 999},) * 9),
     ):
-        shown = io.StringIO()
-        Console(file=shown, width=80).print(_display.three_lines(snapshot))
-        lines = shown.getvalue().splitlines()
-        assert len(lines) == 3
+        lines = screen(snapshot, 80)
         assert max(map(display_width, lines)) <= 80
-        assert snapshot.working_on[0] in lines[1]
+        shown = "\n".join(lines)
+        assert snapshot.working_on[0] in shown
+        assert "[x] quantizing  [>] evaluating  [ ] statistics" in shown
+        assert "arms: q8_0 3/5 | q4_k_m 2/10" in shown
+        assert "benchmarks: gsm8k 5/15" in shown
+
+
+def test_the_bar_keeps_markup_and_escape_codes_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(_display, "Console", lambda: Console(file=shown, width=80, force_terminal=True))
+    with LiveBar() as bar:
+        bar.show(replace(RUNNING, working_on=("[red]q8_0[/red]\x1b]0;title\x07",)))
+    assert "[red]q8_0[/red]?]0;title?" in shown.getvalue()
 
 
 def test_a_plain_line_says_the_times_first() -> None:

@@ -6,14 +6,16 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs import pipeline, quantize
 from reporting.file_names import in_languages
+from reporting.result_line import MAX_BYTES
 from reporting.validate import validate
 from tests.jobs.conftest import Done
-from tests.jobs.running import fingerprints, records, run, small_pipeline
+from tests.jobs.running import Ended, fingerprints, records, run, small_pipeline
 
 
 def test_the_run_directory_is_complete(done: Done) -> None:
@@ -91,6 +93,25 @@ def test_progress_lines_and_file_match_their_schema(done: Done) -> None:
     assert last["memory_bytes"] > 0
 
 
+def test_the_last_line_is_the_result_with_the_files(done: Done) -> None:
+    result = result_of(done.ended)
+    results = json.loads((done.run_dir / "evaluation_results/quantization_comparison.json").read_text())
+    assert (result["pipeline_id"], result["state"], result["failures"]) == ("first", "done", [])
+    assert [arm["name"] for arm in result["arms"]] == [arm["name"] for arm in results["arms"]]
+    assert set(result["files"]) >= {"results", "analysis", "charts", "mlflow"}
+    assert [path for path in result["files"].values() if not Path(path).exists()] == []
+
+
+def result_of(ended: Ended) -> dict[str, Any]:
+    """Return the RESULT of a job, which is the last line that it prints, and short enough for a reader of the tail."""
+    last = ended.out.splitlines()[-1]
+    assert last.startswith("RESULT {")
+    assert len(last.encode()) <= MAX_BYTES
+    value: dict[str, Any] = json.loads(last.removeprefix("RESULT "))
+    validate("result", value)
+    return value
+
+
 def test_records_are_one_file_per_block_with_one_record_per_item_and_seed(done: Done) -> None:
     (folder,) = done.run_dir.glob("records/demo_qa.f16-*")
     meta = json.loads((folder / "meta.json").read_text())
@@ -128,6 +149,7 @@ def test_the_same_command_again_does_nothing_and_says_so(done: Done) -> None:
     again = run("pipeline", *small_pipeline(done.model, done.storage, "first"))
     assert again.code == 0, again.err
     assert "Nothing to do" in again.out
+    assert result_of(again) == result_of(done.ended)
     changed = {name for name, value in fingerprints(done.run_dir, "**/*").items() if before.get(name) != value}
     assert changed <= {"owner.lock"}
 

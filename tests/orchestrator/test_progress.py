@@ -8,10 +8,12 @@ import pytest
 
 from actors.orchestrator.progress import (
     TokenRate,
+    cells_by,
     cells_done,
     cost_shares,
     current_phase,
     describe_work,
+    phases_of,
     seconds_left,
 )
 from actors.orchestrator.schedule import Schedule, units_of
@@ -96,3 +98,30 @@ def test_what_a_worker_does_is_named_by_arm_and_benchmark(tmp_path: Path) -> Non
     } <= said
     together = [next(unit for unit in units if (unit.arm, unit.benchmark) == (arm, "asked")) for arm in ("q8_0", "f16")]
     assert describe_work(together) == "q8_0, f16 on asked"
+
+
+def test_cells_are_counted_by_arm_and_by_benchmark(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    schedule = Schedule(units_of(plan), (), 1)
+    none = cells_by(plan.cells, schedule, lambda cell: cell.arm)
+    assert [one["name"] for one in none] == list(dict.fromkeys(cell.arm for cell in plan.cells))
+    assert sum(one["cells_total"] for one in none) == len(plan.cells)
+    assert {one["cells_done"] for one in none} == {0}
+    done = Schedule(units_of(plan), [unit.id for unit in units_of(plan)], 1)
+    for one in cells_by(plan.cells, done, lambda cell: cell.benchmark):
+        assert one["cells_done"] == one["cells_total"] > 0
+
+
+def test_phases_have_passed_or_are_to_come(tmp_path: Path) -> None:
+    schedule = Schedule(units_of(make_small_plan(tmp_path)), (), 1)
+    states = {one["name"]: one["state"] for one in phases_of(schedule, "evaluate", makes_documents=True)}
+    assert states == {
+        "imatrix": "passed",
+        "quantize": "passed",
+        "evaluate": "now",
+        "statistics": "to_come",
+        "charts": "to_come",
+        "documents": "to_come",
+    }
+    assert [one["name"] for one in phases_of(schedule, "statistics", makes_documents=False)][-1] == "statistics"
+    assert phases_of(schedule, "done", makes_documents=True) == ()
