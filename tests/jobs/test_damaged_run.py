@@ -97,6 +97,7 @@ def test_each_damaged_file_is_made_anew_or_told(done: Done, finished: Path, tmp_
         "meta.json",
         ".file_hashes.json",
         ".quantization_errors",
+        ".vl.json",
     )
     wrongly = [one for one in ends.get("finished", ()) if not any(part in one for part in beside)]
     assert wrongly == []

@@ -13,6 +13,7 @@ from conf.load import dump_yaml
 from conf.schema import PipelineConfig
 from jobs._request import Request
 from jobs._run_files import is_finished
+from reporting.file_names import in_languages
 from tests.jobs.running import run, small_pipeline
 
 PLAN = Plan("p", (), (), (), {}, (), (), (), "hash", (), {}, (), ())
@@ -29,8 +30,11 @@ def finished(tmp_path: Path) -> RunDirectory:
     (tmp_path / "own.md").write_text("# Mine\n", encoding="utf-8")
     directory = RunDirectory(tmp_path / "p")
     write_text(directory.config, dump_yaml(request_for(tmp_path, tmp_path / "own.md").config))
-    write_text(directory.methodology, "# Mine\n")
-    write_text(directory.scorecard, "")
+    for text, scorecard in zip(
+        in_languages(directory.methodology, "both"), in_languages(directory.scorecard, "both"), strict=True
+    ):
+        write_text(text, "# Mine\n")
+        write_text(scorecard, "")
     write_json(directory.progress, {"state": "done"})
     write_json(directory.manifest, {"state": "done", "plan_hash": "hash", "files": [], "sha256": {}, "spared": []})
     return directory
@@ -60,4 +64,5 @@ def test_the_documents_of_a_pipeline_have_the_users_own_text(tiny_model: Path, t
     storage = tmp_path / "runs"
     ended = run("pipeline", *small_pipeline(tiny_model, storage, "own", "--methodology", str(tmp_path / "own.md")))
     assert ended.code == 0, ended.out + ended.err
-    assert RunDirectory(storage / "own").methodology.read_text(encoding="utf-8") == "# How we measured\n"
+    for written in in_languages(RunDirectory(storage / "own").methodology, "both"):
+        assert written.read_text(encoding="utf-8") == "# How we measured\n"

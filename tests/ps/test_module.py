@@ -350,3 +350,11 @@ def test_the_topic_names_every_command_and_has_a_bom(language: str) -> None:
     words = content.decode("utf-8-sig")
     assert [path.stem for path in PUBLIC if path.stem not in words] == []
     assert "RAY_AUTH_TOKEN" in words
+
+
+def test_the_page_shows_commands_that_exist() -> None:
+    page = (ROOT / "conf" / "docs" / "powershell.md").read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```powershell\n(.*?)```", page, re.DOTALL))
+    shown = set(re.findall(r"\b[A-Z][a-z]+-(?:Quant\w*|ResourceUsage|PipelineProgress)", blocks))
+    known = {path.stem for path in PUBLIC} | {"Get-PipelineProgress", "Monitor-QuantizationProgress"}
+    assert shown and shown <= known

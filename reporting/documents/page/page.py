@@ -13,6 +13,7 @@ import hashlib
 import html
 import json
 from pathlib import Path
+from typing import Any
 
 from markdown import Markdown
 from markdown.extensions.tables import TableExtension
@@ -92,13 +93,23 @@ def _specifications(view: View, charts_dir: Path) -> dict[str, str]:
     paths = {figure.stem: charts_dir / f"{figure.stem}.vl.json" for figure in (*view.figures, *view.importance_figures)}
     found = {}
     for stem, path in paths.items():
-        if exists(path):
-            spec = json.loads(path.read_bytes())
+        spec = _read_specification(path)
+        if spec is not None:
             # `<` stands only inside strings, and would otherwise be able to end the element.
             found[stem] = escaped_json(json.dumps(spec, ensure_ascii=False, separators=(",", ":"))).replace(
                 "<", "\\u003c"
             )
     return found
+
+
+def _read_specification(path: Path) -> Any:
+    """Return the content of a specification; None if it is missing or damaged. The page then shows the picture only."""
+    if not exists(path):
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _data_address(chart: Path) -> str:

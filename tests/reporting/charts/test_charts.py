@@ -115,7 +115,7 @@ def test_the_specification_is_written_with_its_data_and_tooltips(charts: Path) -
     rows = {row["arm"]: row for row in mark["data"]["values"]}
     assert (rows["q4_k_m"]["value"], rows["q4_k_m"]["interval"], rows["q4_k_m"]["n"]) == (
         "−6.6 pp",
-        "[−14.5, +0.7]",
+        "[−14.0, +0.4]",
         "79",
     )
 

@@ -22,5 +22,5 @@ def test_the_margin_is_drawn_on_the_worse_side(tmp_path: Path) -> None:
     text = shown_by(chart)
     assert "Dashed: the margin" in text
     assert "n = 40 pairs; exact sign-flip test" in text
-    assert "−8.1 pp [−19.2, +3.0] undecided" in text
+    assert "−8.1 pp [−19.9, +3.7] undecided" in text
     assert "sign_flip" not in text

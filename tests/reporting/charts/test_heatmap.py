@@ -24,8 +24,8 @@ def cells(folder: Path, words: Words = EN) -> list[dict[str, Any]]:
 def test_each_cell_shows_the_difference_with_its_unit_and_its_interval(tmp_path: Path) -> None:
     of_q4 = [(cell["value"], cell["interval"], cell["verdict"]) for cell in cells(tmp_path) if cell["arm"] == "q4_k_m"]
     assert of_q4 == [
-        ("−6.6 pp", "[−14.5, +0.7]", "◇ undecided"),
-        ("−8.1 pp", "[−19.2, +3.0]", "◇ undecided"),
+        ("−6.6 pp", "[−14.0, +0.4]", "◇ undecided"),
+        ("−8.1 pp", "[−19.9, +3.7]", "◇ undecided"),
         ("−5.0 pp", "[−16.5, +4.5]", "◇ undecided"),
         ("+0.0281 ln PPL", "[+0.0236, +0.0327]", "▼ worse"),
         ("+0.0304 ln PPL", "[+0.0261, +0.0348]", "▼ worse"),

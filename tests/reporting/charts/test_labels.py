@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.charts.labels import Spot, label_width, place_labels
@@ -29,6 +29,7 @@ def test_wide_letters_count_twice() -> None:
     assert label_width("基準") == 2 * label_width("ab")
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -162,3 +162,15 @@ def test_a_cell_sorts_by_the_number_that_it_begins_with(cell: str, value: float 
 @given(st.floats(-1e9, 1e9))
 def test_the_numbers_that_tables_print_are_read_back(value: float) -> None:
     assert sort_value(number(value, 3, sign=True)) == pytest.approx(value, abs=5e-4)
+
+
+@pytest.mark.parametrize("content", ["", '{"mark": "poi', "[" * 200_000])
+def test_a_damaged_specification_leaves_the_picture(content: str, tmp_path: Path) -> None:
+    """A file that a disk or a person has damaged must not cost the report."""
+    charts = tmp_path / "charts"
+    charts.mkdir()
+    (charts / "quantization_performance.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
+    (charts / "quantization_performance.vl.json").write_text(content, encoding="utf-8")
+    text = report_html(make_view(read_findings(write_results(tmp_path)), Words("en"), charts), "", charts)
+    assert "data:image/png;base64," in text and "data-spec" not in Page(text).texts["script"]
+    assert "application/json" not in text

@@ -155,7 +155,7 @@ def test_the_card_begins_with_the_verdict_box_and_links_the_files(tmp_path: Path
     (row,) = [line for line in body if line.startswith("| [SmolLM2-135M-Instruct-Q4_K_M.gguf](")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:3] == ["100.6 MiB", "6.27"]
-    assert cells[4] == "−6.6 pp<br>[−14.5, +0.7]<br>79 items, 22 unscored"
+    assert cells[4] == "−6.6 pp<br>[−14.0, +0.4]<br>79 items, 22 unscored"
     assert cells[3] == (
         "worse: loses more than the margin on perplexity_wikitext2, perplexity_ja_wiki; only where memory decides"
         "<br>unscored records: 19 / 208"
