@@ -48,7 +48,8 @@ def performance_table(findings: Findings, words: Words) -> Table:
 def _speed(words: Words, row: Json, name: str, digits: int) -> str:
     """Return a speed with its interval and the number of blocks, or why there is none."""
     if row.get(name) is None:
-        return dash_with_reason(words, row, name)
+        # On lines of its own: the reason is longer than any speed, and four columns of it are wider than a page.
+        return dash_with_reason(words, row, name).replace(" (", "\n(").replace(": ", ":\n")
     ends = row.get(f"{name}_ci95")
     interval = f"\n[{number(ends[0], digits)}, {number(ends[1], digits)}]" if ends else ""
     blocks = f"\nn = {row[f'{name}_n']}" if f"{name}_n" in row else ""

@@ -35,11 +35,11 @@ def test_a_speed_has_its_interval_and_the_number_of_blocks(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("lang", "said"), [("en", "not measured: the machine was busy"), ("ja", "未計測: マシンが他の処理中")]
+    ("lang", "said"), [("en", "not measured:\nthe machine was busy"), ("ja", "未計測:\nマシンが他の処理中")]
 )
 def test_a_busy_machine_gives_its_reason_and_no_number(tmp_path: Path, lang: Any, said: str) -> None:
     table = performance_table(read_findings(write_results(tmp_path, busy_and_on_a_device)), Words(lang))
-    assert table.rows[1][1:5] == (f"– ({said})",) * 4
+    assert table.rows[1][1:5] == (f"–\n({said})",) * 4
 
 
 def test_host_and_devices_have_columns_of_their_own(tmp_path: Path) -> None:
