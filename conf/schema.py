@@ -9,9 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from conf.names import composed
 
@@ -34,6 +42,16 @@ class Frozen(BaseModel):
     """Base class of every node of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `true` and `false` as numbers. Pydantic would take them as 1 and 0."""
+        wanted = cls.model_fields[str(info.field_name)].annotation
+        kinds = {wanted, *get_args(wanted)}
+        if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+            raise ValueError("a number")
+        return value
 
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
@@ -243,9 +261,9 @@ class Layout(Frozen):
     """Largest KV cache of a worker, in MiB, in f16. None: a quarter of this machine's memory; on a GPU, no limit.
     If llama.cpp cannot get that much memory, the pipeline is planned again with half of it and goes on.
     This limit decides how many sequences run together, so set it if different machines run one pipeline."""
-    n_batch: Annotated[int, Field(ge=32, lt=2**31)] = 2048
+    n_batch: Annotated[int, Field(ge=32, le=65536)] = 2048
     """Most tokens per call of `llama_decode`."""
-    n_ubatch: Annotated[int, Field(ge=32, lt=2**31)] = 512
+    n_ubatch: Annotated[int, Field(ge=32, le=65536)] = 512
     """Most tokens per computation graph."""
     flash_attention: bool = True
     """True: use flash attention for answers and text if llama.cpp finds that the device supports it. Without it all

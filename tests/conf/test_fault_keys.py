@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from conf.faults import BadInput, Fault
 from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig
-from jobs import collect_imatrix, document, evaluate, pipeline, quantize, visualize
+from jobs import collect_imatrix, document, evaluate, pipeline, quantize, visualize, watch
 from jobs._arguments import fail
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ PARSERS = (
     evaluate.parser(),
     visualize.parser(),
     document.parser(),
+    watch.parser(),
 )
 OTHER_KEYS = {"memory", "Pango (system library)", "RAY_ADDRESS", "MLFLOW_TRACKING_URI", "QUANT_ASSAY_CACHE"}
 """What can be wrong although neither a flag nor the configuration names it."""

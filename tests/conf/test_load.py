@@ -127,3 +127,19 @@ def test_a_path_whose_bytes_are_not_utf8_is_refused() -> None:
     name = os.fsdecode(b"\x93\x8c\x8b\x9e.gguf")  # a name in Shift-JIS
     said = faults_of({"models": [{"name": "m", "path": name}]})["--model"]
     assert "text in UTF-8" in said and "\\udc93" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("runs: true", "--runs"),
+        ("limit: false", "--limit"),
+        ("sampling: {temperature: true}", "--temperature"),
+        ("statistics: {margins: {accuracy: true}}", "statistics.margins.accuracy"),
+        ("layout: {n_batch: 1000000000}", "layout.n_batch"),
+    ],
+)
+def test_truth_values_and_huge_sizes_are_no_numbers(line: str, key: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{line}\n", encoding="utf-8")
+    assert list(faults_of({}, str(path))) == [key]
