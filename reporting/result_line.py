@@ -135,7 +135,8 @@ def _failure(one: _Row) -> dict[str, str]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    """Return a number with few digits. Sums of scores that cancel leave rests of 1e-18: they are 0."""
+    return None if value is None else float(f"{value:.{_DIGITS}g}") if abs(value) > 1e-12 else 0.0
 
 
 def _rounded_pair(pair: Sequence[float] | None) -> list[float | None] | None:

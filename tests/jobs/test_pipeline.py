@@ -130,7 +130,8 @@ def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
     assert out[out.index("── Verdict") :].count("\n") < 40
     assert "q4_k_m" in done.ended.out
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
-    *_, last = done.ended.out.splitlines()
+    *_, last, result = done.ended.out.splitlines()
+    assert result.startswith("RESULT {")
     page = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
     assert last == f"MLflow is up to date: {page}"
 

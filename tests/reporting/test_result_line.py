@@ -76,3 +76,12 @@ def test_a_large_run_is_cut_to_the_limit_and_says_what_is_left_out(sample: Resul
     assert value["left_out"]["results"] > 0
     assert len(value["results"]) + value["left_out"]["results"] == 300 * len(rows)
     assert len(value["arms"]) == 3
+
+
+def test_a_rest_of_rounding_is_zero(sample: Results) -> None:
+    analysis = copy.deepcopy(sample.analysis)
+    analysis["comparisons"][0]["difference"] = -8.67e-19
+    value = result_of(sample.comparison, analysis, failures=[], files=FILES)
+    row = analysis["comparisons"][0]
+    shown = next(one for one in value["results"] if (one["arm"], one["benchmark"]) == (row["arm"], row["benchmark"]))
+    assert repr(shown["difference"]) == "0.0"
