@@ -280,7 +280,7 @@ def _headlines(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number of a log that 64 bits hold; None for anything else, because a log may hold lines of any program."""
+    """Return a number of a log, if 64 bits hold it; None for anything else: a log may hold lines of any program."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST else None
 
 
