@@ -34,6 +34,8 @@ def box_notes(words: Words, box: VerdictBox) -> tuple[str, ...]:
 
     Those are losses on single benchmarks of which the table shows only the average.
     """
+    if not box.files:
+        return ()
     costs, common = _costs(box)
     kld_ja, kld_en = ("(KLD は平均)", " (KLD: mean)") if any(what.startswith("KLD") for what in common) else ("", "")
     notes = [
