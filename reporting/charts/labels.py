@@ -66,8 +66,8 @@ def fitted(label: str, width: float) -> str:
     if label_width(label) <= width:
         return label
     start, end = label[: len(label) // 2], label[len(label) // 2 :]
-    while len(end) > 1 and label_width(f"{start}…{end}") > width:
-        start, end = (start[:-1], end) if len(start) > _START_CHARS else (start, end[1:])
+    while start and label_width(f"{start}…{end}") > width:
+        start, end = (start, end[1:]) if len(start) <= _START_CHARS and end else (start[:-1], end)
     return f"{start}…{end}"
 
 
