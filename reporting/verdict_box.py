@@ -175,7 +175,12 @@ def _percent(loss: float) -> str:
 def _n_items(words: Words, row: _Row) -> str:
     missing = int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
     unscored = words.say(f"、採点不能 {integer(missing)} 件", f", {integer(missing)} unscored") if missing else ""
-    return words.say(f"{integer(row['n_items'])} 問", f"{integer(row['n_items'])} items") + unscored
+    return f"{integer(row['n_items'])} {_unit(words, row)}{unscored}"
+
+
+def _unit(words: Words, row: _Row) -> str:
+    """Return what is counted: the items of a text are its chunks. The mean over benchmarks has no metric."""
+    return words.say("チャンク", "chunks") if row.get("metric") == "nll" else words.say("問", "items")
 
 
 # --- what could not be decided --------------------------------------------------------------------
@@ -219,9 +224,10 @@ def _needed(words: Words, row: _Row) -> str:
     low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
     runs = row.get("runs_to_decide")
     ja_runs, en_runs = (f"。または {integer(runs)} 回の実行", f", or {integer(runs)} runs") if runs else ("", "")
+    unit = _unit(words, row)
     return words.say(
-        f"合計 {integer(low)} 問なら五分五分、{integer(high)} 問なら80%の確率で判定できる{ja_runs}",
-        f"{integer(low)} items in all decide it with even chances, {integer(high)} with 80%{en_runs}",
+        f"合計 {integer(low)} {unit}なら五分五分、{integer(high)} {unit}なら80%の確率で判定できる{ja_runs}",
+        f"{integer(low)} {unit} in all decide it with even chances, {integer(high)} with 80%{en_runs}",
     )
 
 
