@@ -226,7 +226,7 @@ def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
     results.with_name("statistical_analysis.json").unlink()
     write_documents(results, DocumentPlaces.of_run(tmp_path), "en")
     assert "There is no verdict." in " ".join(text_of(tmp_path / SCORECARD).split())
-    assert "There is no verdict, because" in text_of(tmp_path / REPORT)
+    assert "There is no verdict: the results folder has no analysis" in text_of(tmp_path / REPORT)
     assert "no worse" not in text_of(tmp_path / REPORT)
 
 
