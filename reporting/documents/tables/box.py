@@ -47,9 +47,15 @@ def box_notes(words: Words, box: VerdictBox) -> tuple[str, ...]:
         )
     ]
     for file, own in zip(box.files, costs, strict=True):
-        others = [f"{what} {cost.value} {cost.interval}, {cost.n}" for what, cost in own.items() if what not in common]
+        others = [
+            words.say(
+                f"{what} {cost.value} {cost.interval}({cost.n})", f"{what} {cost.value} {cost.interval}, {cost.n}"
+            )
+            for what, cost in own.items()
+            if what not in common
+        ]
         if others:
-            listed = "; ".join(others)
+            listed = words.say("、", "; ").join(others)
             notes.append(words.say(f"{file.arm} のほかの差: {listed}。", f"{file.arm} also differs on {listed}."))
     left_out = [what for what in common if what not in _shown(common)]
     if left_out:

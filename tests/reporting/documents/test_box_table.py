@@ -29,3 +29,14 @@ def test_where_all_costs_are_shown_none_is_named() -> None:
 
 def test_where_nothing_was_compared_there_is_no_note() -> None:
     assert box_notes(EN, VerdictBox("M", "", "Nothing was compared.", (), ())) == ()
+
+
+def test_costs_of_single_files_are_written_as_each_language_does() -> None:
+    common = Cost("b0", "0.0 pp", "[−1.0, +1.0]", "9 items")
+    own = Cost("gsm8k (accuracy)", "−5.3 pp", "[−6.3, −4.3]", "1,319 items")
+    files = tuple(
+        FileCost(arm, "–", "–", "worse", "worse", costs) for arm, costs in (("a", (common,)), ("b", (common, own)))
+    )
+    box = VerdictBox("M", "f16", "Keep f16.", files, ())
+    assert box_notes(EN, box)[1] == "b also differs on gsm8k (accuracy) −5.3 pp [−6.3, −4.3], 1,319 items."
+    assert box_notes(JA, box)[1] == "b のほかの差: gsm8k (accuracy) −5.3 pp [−6.3, −4.3](1,319 items)。"
