@@ -87,6 +87,7 @@ class PipelineView:
 
 
 MOST_LAST_LINES = 5
+_LARGEST = 9e18
 NO_SUCH_PIPELINE = "no_such_pipeline"
 NOT_STARTED = "not_started"
 NO_PROGRESS_YET = "no_progress_yet"
@@ -279,8 +280,8 @@ def _headlines(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number of a log; None for anything else, because a log may hold lines of any program."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    """Return a number of a log, if 64 bits hold it; None for anything else: a log may hold lines of any program."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST else None
 
 
 def _share(value: Any) -> float | None:

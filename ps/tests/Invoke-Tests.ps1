@@ -111,7 +111,7 @@ function Compare-Value {
         return
     }
     if ($Expected -is [string]) {
-        if ($Actual -isnot [string] -or $Actual -cne $Expected) { "$Path is '$Actual', not '$Expected'" }
+        if ($Actual -isnot [string] -or -not [string]::Equals($Actual, $Expected)) { "$Path is '$Actual', not '$Expected'" }
         return
     }
     if ([math]::Abs([double]$Actual - [double]$Expected) -gt 1e-9 * [math]::Max(1, [math]::Abs([double]$Expected))) { "$Path is '$Actual', not '$Expected'" }
@@ -126,7 +126,8 @@ function Compare-Screen {
         $drawn = ''
         if ($index -lt $Expected.Count) { $wanted = $Expected[$index] }
         if ($index -lt $Actual.Count) { $drawn = $Actual[$index] }
-        if ($wanted -cne $drawn) { return "line $($index + 1) is '$drawn', not '$wanted'" }
+        # The operators of PowerShell overlook characters that have no width.
+        if (-not [string]::Equals($wanted, $drawn)) { return "line $($index + 1) is '$drawn', not '$wanted'" }
     }
     if ($Expected.Count -ne $Actual.Count) { "$($Actual.Count) lines, not $($Expected.Count)" }
 }

@@ -162,6 +162,8 @@ class Handler(BaseHTTPRequestHandler):
     def _play(self, answer: dict[str, Any]) -> None:
         time.sleep(answer.get("delay_s", 0))
         if answer.get("cut"):
+            # .NET asks again by itself if a connection closes before its first byte, and would get the next answer.
+            self.wfile.write(b"HTTP/1.0 ")
             self.close_connection = True
             return
         body = base64.b64decode(answer["body_base64"]) if "body_base64" in answer else _text(answer).encode()

@@ -12,7 +12,13 @@ function ConvertFrom-JsonText {
     try {
         $value = ConvertFrom-Json @options
     } catch {
-        return
+        $options['InputObject'] = ConvertTo-DistinctKey $trimmed
+        if ($options['InputObject'] -ceq $trimmed) { return }
+        try {
+            $value = ConvertFrom-Json @options
+        } catch {
+            return
+        }
     }
     if ($isList -and $value -isnot [array]) { return }
     if (-not $isList -and -not (Test-JsonObject $value)) { return }

@@ -40,6 +40,9 @@ function Invoke-Dashboard {
         $problem = ''
         if ($status -ne 200) { $problem = Get-DashboardProblem $Path $status }
         return (New-DashboardAnswer -Status $status -Text ([System.Text.Encoding]::UTF8.GetString($memory.ToArray())) -Problem $problem -IsCut $isCut)
+    } catch [System.Management.Automation.MethodInvocationException] {
+        # Old .NET throws some faults of a connection at once, and not through the task.
+        return (New-DashboardAnswer -Problem 'dashboard_unreachable')
     } finally {
         $stop.Cancel()
         if ($null -ne $response) { $response.Dispose() }

@@ -11,7 +11,7 @@ function Read-ProgressLog {
         $isProgress = $line.StartsWith('PROGRESS {', [System.StringComparison]::Ordinal)
         $isResult = $line.StartsWith('RESULT {', [System.StringComparison]::Ordinal)
         if (-not $isProgress -and -not ($isResult -and $null -eq $result)) { continue }
-        $parsed = ConvertFrom-JsonText ($line.Substring($line.IndexOf('{')))
+        $parsed = ConvertFrom-JsonText ($line.Substring($line.IndexOf([char]'{')))
         if ($null -eq $parsed) { continue }
         $id = Get-Field $parsed.Value 'pipeline_id'
         if ($id -isnot [string] -or $id -cne $PipelineId) { continue }

@@ -7,7 +7,7 @@ function Split-Text {
     foreach ($character in @(Split-CodePoint (Clear-Text $Text))) {
         $columns = Measure-Text $character
         if ($used + $columns -gt $Width) {
-            $place = $line.LastIndexOf(' ')
+            $place = $line.LastIndexOf([char]' ')
             $word = $line.Substring($place + 1)
             if ($place -ge 0 -and $character -cne ' ' -and (Measure-Text $word) -lt [math]::Floor($Width / 2)) {
                 $line.Substring(0, $place)

@@ -47,7 +47,8 @@ function Get-QuantResult {
         if ($view.Problem) { $PSCmdlet.ThrowTerminatingError((New-ProblemError $view.Problem $PipelineId)) }
         $PSCmdlet.ThrowTerminatingError((New-QuantError -Code 'no_result' -Message "Pipeline '$PipelineId' has printed no results. Its state is '$($view.State)'." -Category 'ObjectNotFound' -Target $PipelineId))
     }
-    $arms = @{}
+    # Names of arms may differ in nothing but case: @{} would take them for one.
+    $arms = New-Object System.Collections.Hashtable
     foreach ($arm in @(Select-JsonObject $result 'arms')) { $arms[[string](Get-String $arm 'name')] = $arm }
     foreach ($row in @(Select-JsonObject $result 'results')) {
         $arm = $arms[[string](Get-String $row 'arm')]
