@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.verdict_headline import headline
 from reporting.wording import (
     RIGHT_OR_WRONG,
     Words,
@@ -101,7 +102,7 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
     return VerdictBox(
         model=str(arms[selection["reference"]]["model"]),
         reference=selection["reference"],
-        headline=_headline(analysis, words, selection, files),
+        headline=headline(analysis, words, selection, sizes={file.arm: file.size for file in files}, verdicts=verdicts),
         files=files,
         undecided=tuple(
             _undecided(comparison, analysis, words, {file.arm for file in files if file.verdict == "undecided"})
@@ -120,72 +121,6 @@ def _nothing_compared(comparison: _Row, words: Words) -> VerdictBox:
         files=(),
         undecided=(),
     )
-
-
-# --- which file to take ---------------------------------------------------------------------------
-
-
-def _headline(analysis: _Row, words: Words, selection: _Row, files: Sequence[FileCost]) -> str:
-    """Return one or two sentences. A file is recommended only if the fixed sequence of tests chose it."""
-    reference = _reference(words, selection)
-    sizes = {file.arm: file.size for file in files}
-    chosen = selection["smallest_no_worse"]
-    on_average = (selection.get("on_average") or {}).get("smallest_no_worse")
-    if chosen:
-        extent = _extent(words, analysis)
-        return words.say(
-            f"{chosen}({sizes[chosen]})を推奨する。{extent}、{reference}に対して「許容内」である。",
-            f"Take {chosen} ({sizes[chosen]}): it is no worse than {reference} {extent}.",
-        )
-    if on_average:
-        return words.say(
-            "個々のベンチマークすべてで「許容内」と判定されたファイルはない。"
-            f"平均では、{on_average}({sizes[on_average]})が {reference}に対して「許容内」である。"
-            "ただし、個々のベンチマークでは劣る可能性がある。",
-            f"No file is shown to be no worse than {reference} {_extent(words, analysis)}. On average, {on_average}"
-            f" ({sizes[on_average]}) is; it may be worse on single benchmarks.",
-        )
-    return words.say(
-        f"{reference}をそのまま使うのがよい。「許容内」と判定されたファイルはない{_count_open(words, files)}。",
-        f"Keep {reference}: no other file is shown to be no worse{_count_open(words, files)}.",
-    )
-
-
-def _count_open(words: Words, files: Sequence[FileCost]) -> str:
-    """Return how many files are undecided, or that all are worse, in parentheses."""
-    if all(file.verdict == "worse" for file in files):
-        return words.say("(すべて「劣化あり」)", " (all are worse)")
-    n_open = sum(file.verdict == "undecided" for file in files)
-    return words.say(
-        f"({len(files)} 個中 {n_open} 個は「判定保留」)",
-        f" ({n_open} of {len(files)} {'is' if n_open == 1 else 'are'} undecided)",
-    )
-
-
-def _extent(words: Words, analysis: _Row) -> str:
-    """Return what "no worse" covers: the benchmarks that must each hold, and the claim on average if it is needed."""
-    tiers = analysis.get("tiers") or {}
-    each, pooled = tiers.get("each"), tiers.get("pooled") or {}
-    needs_average = any(row["decides"] for row in analysis.get("pooled") or ())
-    if each is None or not (tiers.get("inform") or needs_average):
-        return words.say("すべてのベンチマークで", "on every benchmark")
-    names, averaged = _listed(words, each), _listed(words, list(pooled))
-    if not needs_average:
-        return words.say(f"{names} のそれぞれで", f"on each of {names}")
-    if not each:
-        return words.say(f"{averaged} の平均で", f"on average over {averaged}")
-    return words.say(f"{names} のそれぞれと {averaged} の平均で", f"on each of {names} and on average over {averaged}")
-
-
-def _reference(words: Words, selection: _Row) -> str:
-    """Return the reference's name, and what it is if the original weights were not there to compare with.
-
-    In Japanese, a space separates a Latin name from a particle behind it.
-    """
-    name, source = selection["reference"], selection.get("reference_dequantized_from")
-    if not source:
-        return words.say(f"{name} ", str(name))
-    return words.say(f"{name}({source} のファイルを逆量子化したもの)", f"{name} (the {source} source, dequantized)")
 
 
 # --- what each file costs -------------------------------------------------------------------------
@@ -240,7 +175,12 @@ def _percent(loss: float) -> str:
 def _n_items(words: Words, row: _Row) -> str:
     missing = int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
     unscored = words.say(f"、採点不能 {integer(missing)} 件", f", {integer(missing)} unscored") if missing else ""
-    return words.say(f"{integer(row['n_items'])} 問", f"{integer(row['n_items'])} items") + unscored
+    return f"{integer(row['n_items'])} {_unit(words, row)}{unscored}"
+
+
+def _unit(words: Words, row: _Row) -> str:
+    """Return what is counted: the items of a text are its chunks. The mean over benchmarks has no metric."""
+    return words.say("チャンク", "chunks") if row.get("metric") == "nll" else words.say("問", "items")
 
 
 # --- what could not be decided --------------------------------------------------------------------
@@ -284,9 +224,10 @@ def _needed(words: Words, row: _Row) -> str:
     low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
     runs = row.get("runs_to_decide")
     ja_runs, en_runs = (f"。または {integer(runs)} 回の実行", f", or {integer(runs)} runs") if runs else ("", "")
+    unit = _unit(words, row)
     return words.say(
-        f"合計 {integer(low)} 問なら五分五分、{integer(high)} 問なら80%の確率で判定できる{ja_runs}",
-        f"{integer(low)} items in all decide it with even chances, {integer(high)} with 80%{en_runs}",
+        f"合計 {integer(low)} {unit}なら五分五分、{integer(high)} {unit}なら80%の確率で判定できる{ja_runs}",
+        f"{integer(low)} {unit} in all decide it with even chances, {integer(high)} with 80%{en_runs}",
     )
 
 

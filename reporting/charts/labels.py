@@ -25,6 +25,8 @@ _STEP_PX = 5.0
 """A line is cut into steps of this length, so that labels can keep away from it."""
 _NEAR_PX = 60.0
 """Distance within which other points count as a crowd."""
+_START_CHARS = 7
+"""Characters that a cut label keeps of its start. Its end may hold a number, so it keeps all the rest."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ class Box:
 def label_width(label: str) -> float:
     """Return the estimated width in pixels. Wide (Japanese) letters count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WFA" else 1 for letter in label) * LETTER_PX
+
+
+def fitted(label: str, width: float) -> str:
+    """Return a label that is at most `width` pixels wide. A longer one loses its middle."""
+    if label_width(label) <= width:
+        return label
+    start, end = label[: len(label) // 2], label[len(label) // 2 :]
+    while start and label_width(f"{start}…{end}") > width:
+        start, end = (start, end[1:]) if len(start) <= _START_CHARS and end else (start[:-1], end)
+    return f"{start}…{end}"
 
 
 def place_labels(spots: Sequence[Spot], width: float, height: float, lines: Sequence[Box] = ()) -> list[Box]:

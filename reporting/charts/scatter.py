@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import altair as alt
 
 from reporting.charts.forest import panel_title
-from reporting.charts.labels import Box, Spot, leader_of, place_labels
+from reporting.charts.labels import Box, Spot, fitted, leader_of, place_labels
 from reporting.charts.layout import columns_of, height_of
 from reporting.charts.points import Panel, domain, extent
 from reporting.charts.style import (
@@ -48,6 +48,8 @@ _STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))
 """Sets of tick marks within each power of ten of a logarithmic axis. The first set that shows at most `_MOST_MARKS` is
 used."""
 _MOST_MARKS = 9
+_WIDEST_LABEL = 0.6
+"""Share of a panel's width that a label may take. Wider ones would leave the panel and cover each other."""
 _SPREAD = 2.0
 """From this ratio of the largest cost to the smallest, the axis is logarithmic."""
 
@@ -246,6 +248,7 @@ def label_layers(
         lines: lines that the labels keep away from.
         colour: the encoding of the colour.
     """
+    spots = [replace(spot, label=fitted(spot.label, _WIDEST_LABEL * place.width)) for spot in spots]
     boxes = place_labels(spots, place.width, place.height, lines)
     rows = [
         {"arm": arm, "label": spot.label, "x": box.x, "y": box.y}

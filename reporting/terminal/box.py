@@ -13,7 +13,7 @@ from typing import Any
 from reporting.advice import advice, worse_arms
 from reporting.terminal.layout import WIDTH, aligned, clean, columns, display_width, short_name, wrapped
 from reporting.verdict_box import Cost, FileCost, VerdictBox, verdict_boxes
-from reporting.wording import Words
+from reporting.wording import DASH, Words
 
 _MOST_COST_LINES = 16
 """If the costs of all files take more lines, each file gets one line."""
@@ -60,7 +60,8 @@ def _cost_lines(box: VerdictBox) -> list[str]:
 
 
 def _head(file: FileCost) -> list[str]:
-    return [short_name(file.arm), file.size, f"{file.bits_per_weight} bits/weight", file.verdict_word]
+    bits = "" if file.bits_per_weight == DASH else f"{file.bits_per_weight} bits/weight"
+    return [short_name(file.arm), "unknown size" if file.size == DASH else file.size, bits, file.verdict_word]
 
 
 def _basis(cost: Cost) -> str:
@@ -89,7 +90,8 @@ def _limited(sentences: Sequence[str], what: str) -> list[str]:
     for number, sentence in enumerate(sentences):
         folded = wrapped(sentence).splitlines()
         if number and len(lines) + len(folded) > _MOST_OPEN_LINES:
-            return [*lines, f"The report says the same of {len(sentences) - number} more {what}."]
+            n_more = len(sentences) - number
+            return [*lines, f"The report says the same of {n_more} more {what if n_more > 1 else what[:-1]}."]
         lines += folded[:_MOST_OPEN_LINES]
         if len(folded) > _MOST_OPEN_LINES:
             lines[-1] = f"{lines[-1]} …"

@@ -28,8 +28,8 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     table = [[short_name(row["arm"]), VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
-    lines += columns(table, left=(0, 1), folded=True)
-    lines += [_selection_line(row) for row in analysis["selections"]]
+    lines += columns(table, left=(0, 1), folded=True) if table else ["  no arm was compared with a reference"]
+    lines += [_selection_line(row) for row in analysis["selections"]] if table else []
     lines += _pooled_lines(analysis)
     lines += _early_total(analysis)
     lines += [

@@ -78,6 +78,10 @@ def test_costs_are_those_of_the_analysis_with_n_and_unscored_records(sample: Res
     # A difference of 0.0281 in ln PPL is a perplexity that is 2.85% higher.
     assert wikitext.value == f"+{100 * (math.exp(row['difference']) - 1):.2f}%"
     assert wikitext.what == "perplexity_wikitext2 (perplexity)"
+    # The items of a text are chunks, not questions.
+    assert wikitext.n == "24 chunks"
+    assert _box(sample, JA).files[1].costs[1].n == "24 チャンク"
+    assert _box(sample, JA).files[1].costs[0].n.startswith("79 問")
 
 
 def test_files_stand_from_the_largest_to_the_smallest(sample: Results) -> None:

@@ -23,6 +23,7 @@ from reporting.documents.tables.results import Table
 from reporting.documents.view import View
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox
+from reporting.verdict_headline import file_on_average
 from reporting.wording import Lang
 
 _LANGUAGE_NAMES = {"ja": "日本語", "en": "English"}
@@ -156,8 +157,7 @@ def _chosen(findings: Findings, box: VerdictBox, files: Sequence[PublishedFile])
     selections = [] if findings.analysis is None else findings.analysis.get("selections", [])
     for row in selections:
         if row["reference"] == box.reference:
-            on_average = (row.get("on_average") or {}).get("smallest_no_worse")
-            arm = row["smallest_no_worse"] or on_average or box.reference
+            arm = row["smallest_no_worse"] or file_on_average(findings.analysis or {}, row) or box.reference
             return next((link(one.file_name, one.file_name) for one in files if one.arm["name"] == arm), None)
     return None
 

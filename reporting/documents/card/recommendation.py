@@ -30,6 +30,8 @@ def recommendation(findings: Findings, words: Words, arm: Json) -> str:
         return words.say("比較の基準。別の量子化の元ファイル", "the reference, and the source of other quantizations")
     row = _row(findings, "verdicts", "arm", arm["name"])
     if row is None:
+        if arm["reference"]:
+            return words.say("判定なし", "no verdict")
         return words.say("基準との比較なし", "not compared with a reference")
     parts = [_by_verdict(findings, words, row)]
     if row.get("n_unscored"):

@@ -6,6 +6,7 @@ becomes markup here.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,9 +69,11 @@ class _Parts(Treeprocessor):
         blocks = list(root)
         for paragraph, below in zip(blocks, [*blocks[1:], None], strict=True):
             image = paragraph.find("img") if paragraph.tag == "p" and len(paragraph) == 1 else None
-            if image is None or PurePosixPath(image.get("src", "")).parent != _CHARTS:
+            # python-markdown leaves the character references of an address as they are.
+            path = PurePosixPath("" if image is None else html.unescape(image.get("src", "")))
+            if image is None or path.parent != _CHARTS:
                 continue
-            picture = self._pictures[PurePosixPath(image.get("src", "")).stem]
+            picture = self._pictures[path.stem]
             image.attrib |= {"src": picture.source, "decoding": "async"}
             paragraph.tag, paragraph.text = "figure", None
             paragraph.attrib = {"class": "chart"} | ({"data-spec": picture.spec_id} if picture.spec_id else {})

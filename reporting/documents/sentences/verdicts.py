@@ -43,7 +43,8 @@ def _selection_sentence(words: Words, row: Json) -> str:
     if words.en:
         text = f"The smallest arm shown to be no worse than {reference}: {smallest or 'none'}"
         return text + (f" (tested from the largest file down; stopped at {ended})." if ended else ".")
-    text = f"{reference} に対して「許容内」と判定された最小のアーム: {smallest or 'なし'}"
+    gap = "" if row.get("reference_dequantized_from") else " "
+    text = f"{reference}{gap}に対して「許容内」と判定された最小のアーム: {smallest or 'なし'}"
     return text + (f"(大きいファイルから順に検定し、{ended} で終了)。" if ended else "。")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reporting.documents.tables.results import Table, make_table
 from reporting.verdict_box import Cost, FileCost, VerdictBox
 from reporting.wording import Words, header
@@ -13,7 +15,7 @@ _MAX_COSTS = 6
 def box_table(words: Words, box: VerdictBox) -> Table:
     """Return one row per file: what it is, its verdict, and its paired differences from the reference."""
     costs, common = _costs(box)
-    shown = common if len(common) <= _MAX_COSTS else [*common[: _MAX_COSTS - 1], common[-1]]
+    shown = _shown(common)
     counts = {what: {one[what].n for one in costs} for what in shown}
     columns = [
         (header(words, "file"), False),
@@ -34,6 +36,8 @@ def box_notes(words: Words, box: VerdictBox) -> tuple[str, ...]:
 
     Those are losses on single benchmarks of which the table shows only the average.
     """
+    if not box.files:
+        return ()
     costs, common = _costs(box)
     kld_ja, kld_en = ("(KLD は平均)", " (KLD: mean)") if any(what.startswith("KLD") for what in common) else ("", "")
     notes = [
@@ -43,11 +47,28 @@ def box_notes(words: Words, box: VerdictBox) -> tuple[str, ...]:
         )
     ]
     for file, own in zip(box.files, costs, strict=True):
-        others = [f"{what} {cost.value} {cost.interval}, {cost.n}" for what, cost in own.items() if what not in common]
+        others = [
+            words.say(
+                f"{what} {cost.value} {cost.interval}({cost.n})", f"{what} {cost.value} {cost.interval}, {cost.n}"
+            )
+            for what, cost in own.items()
+            if what not in common
+        ]
         if others:
-            listed = "; ".join(others)
+            listed = words.say("、", "; ").join(others)
             notes.append(words.say(f"{file.arm} のほかの差: {listed}。", f"{file.arm} also differs on {listed}."))
+    left_out = [what for what in common if what not in _shown(common)]
+    if left_out:
+        ja, en = "、".join(left_out), ", ".join(left_out)
+        notes.append(
+            words.say(f"この表にない差は、結果の表に示す: {ja}。", f"Not in this table, but in the results: {en}.")
+        )
     return tuple(notes)
+
+
+def _shown(common: Sequence[str]) -> list[str]:
+    """Return the costs that the table has room for. The last one is a KL divergence if there is any."""
+    return list(common) if len(common) <= _MAX_COSTS else [*common[: _MAX_COSTS - 1], common[-1]]
 
 
 def _costs(box: VerdictBox) -> tuple[list[dict[str, Cost]], list[str]]:

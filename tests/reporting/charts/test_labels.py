@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reporting.charts.labels import Spot, label_width, place_labels
+from reporting.charts.labels import Spot, fitted, label_width, place_labels
 
 WIDTH_PX, HEIGHT_PX = 330.0, 260.0
 
@@ -23,6 +23,15 @@ def test_a_single_label_is_to_the_right_of_its_point() -> None:
 def test_a_label_at_the_right_edge_is_to_the_left_of_its_point() -> None:
     (box,) = place_labels([spot(325, 100, "q8_0")], WIDTH_PX, HEIGHT_PX)
     assert box.x + box.width / 2 < 325
+
+
+def test_a_long_label_loses_its_middle_and_keeps_its_ends() -> None:
+    assert fitted("q8_0", 100) == "q8_0"
+    short = fitted("q4_k_m-" + "x" * 90 + " +0.07 ↓", 120)
+    assert label_width(short) <= 120
+    assert short.startswith("q4_k_")
+    assert short.endswith(" +0.07 ↓")
+    assert label_width(fitted("名" * 40, 100)) <= 100
 
 
 def test_wide_letters_count_twice() -> None:

@@ -214,6 +214,18 @@ def test_report_and_scorecard_begin_with_the_verdict_box(run: Path) -> None:
     assert "を推奨する" in of(run, REPORT, "ja") or "そのまま使うのがよい" in of(run, REPORT, "ja")
 
 
+def test_report_and_card_name_the_same_margins(run: Path) -> None:
+    lines = [
+        re.sub("^.*?: ", "", line)
+        for path in ("reports/quantization_analysis_report_en.md", "publish/README.md")
+        for line in text_of(run / path).splitlines()
+        if line.startswith("Margins")
+    ]
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert "0.05 (share that may be lost" in lines[0]
+
+
 def test_every_undecided_comparison_has_its_reason(run: Path) -> None:
     table = of(run, REPORT).partition("Comparisons that are undecided")[2]
     (row,) = [line for line in table.splitlines() if line.startswith("| gsm8k | q8_0 | 39 (6 unscored) | 1.0 pp |")]
@@ -226,7 +238,7 @@ def test_without_an_analysis_no_verdict_is_claimed(tmp_path: Path) -> None:
     results.with_name("statistical_analysis.json").unlink()
     write_documents(results, DocumentPlaces.of_run(tmp_path), "en")
     assert "There is no verdict." in " ".join(text_of(tmp_path / SCORECARD).split())
-    assert "There is no verdict, because" in text_of(tmp_path / REPORT)
+    assert "There is no verdict: the results folder has no analysis" in text_of(tmp_path / REPORT)
     assert "no worse" not in text_of(tmp_path / REPORT)
 
 

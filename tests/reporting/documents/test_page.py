@@ -18,6 +18,7 @@ from reporting.documents.page.page import report_html
 from reporting.documents.page.parts import PartsOfPage, Picture
 from reporting.documents.tables.sort_value import sort_value
 from reporting.documents.view import make_view
+from reporting.escape import markdown
 from reporting.file_names import in_language
 from reporting.results_folder import read_findings
 from reporting.wording import Words, number
@@ -139,6 +140,13 @@ def test_a_figure_takes_its_caption() -> None:
     assert "<figcaption>Figure 1. what</figcaption>" in html
     assert html.count("what") == 3  # the picture's text, the drawing's, and the caption
     assert "<p>below</p>" in html
+
+
+@pytest.mark.parametrize("stem", ["imatrix_my__text_en", "imatrix___proto___ja", "importance_a+b=c~d_en"])
+def test_a_figure_is_found_whatever_its_name_holds(stem: str) -> None:
+    text = f"![what](../charts/{markdown(stem)}.png)\n"
+    html = Markdown(extensions=[PartsOfPage({stem: Picture("data:image/png;base64,", None)})]).convert(text)
+    assert 'src="data:image/png;base64,"' in html
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ def test_no_file_is_recommended_without_a_verdict(tmp_path: Path) -> None:
             del row["verdict"]
 
     published(tmp_path, without_verdicts)
-    assert card_of(tmp_path).count("| not compared with a reference |") == 2
+    assert card_of(tmp_path).count("| no verdict |") == 2
     assert "no worse" not in card_of(tmp_path).split("## Glossary")[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reporting.analysis.results import Results, build_results
-from reporting.terminal.box import verdict_text
+from reporting.terminal.box import _limited, verdict_text
 from reporting.terminal.layout import WIDTH, display_width
 from reporting.verdict_box import verdict_boxes
 from reporting.wording import Words
@@ -68,6 +68,15 @@ def test_without_a_reference_the_box_says_that_nothing_was_compared() -> None:
     results = build_results(*sample_run())
     results.analysis.update({"selections": [], "verdicts": []})
     assert _lines(results)[1].startswith("Nothing was compared, because no arm has a reference")
+
+
+def test_a_file_without_a_size_says_so_and_one_sentence_more_is_one_file() -> None:
+    found = build_results(*sample_run())
+    arms = [arm | {"size_bytes": None, "bits_per_weight": None} for arm in found.comparison["arms"]]
+    text = verdict_text(found.comparison | {"arms": arms}, found.analysis)
+    assert "q8_0    unknown size" in text
+    assert "– bits/weight" not in text
+    assert _limited(["a" * 900, "b"], "files")[-1] == "The report says the same of 1 more file."
 
 
 def test_results_without_verdicts_have_no_box() -> None:

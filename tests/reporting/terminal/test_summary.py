@@ -113,6 +113,14 @@ def test_the_summary_has_main_effects_and_every_pair_in_each_language() -> None:
     assert lines[heading + 2].split()[:2] == ["en1-ja4", "en5"]
 
 
+def test_a_run_with_nothing_but_a_reference_and_its_noise_floor_has_a_summary() -> None:
+    found = build_results(*sample_run())
+    only = [row | {"arm": f"{row['reference']}~aa"} for row in found.analysis["verdicts"][:1]]
+    text = summary_table(found.comparison, found.analysis | {"verdicts": only})
+    assert "no arm was compared with a reference" in text
+    assert "smallest arm that is no worse than f16 (" not in text
+
+
 def test_no_line_is_wider_than_80_columns() -> None:
     sample = sample_run()
     for results in (build_results(*sample), study_results(), pooled_results(sample, NOTHING_LOST)):
