@@ -143,8 +143,9 @@ def _analysis() -> dict[str, Any]:
     row = {**pair, "benchmark": "gsm8k", "metric": "accuracy", "n_items": 2, "verdict": "undecided"}
     needed = {"items_to_decide": None, "items_to_decide_reason": "too_few_items"}
     claim = {**pair, "difference": -0.05, "ci95": [-0.2, 0.1], "verdict": "no_worse", "n_items": 2}
-    on_average = {"smallest_no_worse": ARMS[1]}
-    selection = {"reference": ARMS[0], "smallest_no_worse": None, "on_average": on_average}
+    on_average = {"tested": [ARMS[1]], "smallest_no_worse": ARMS[1], "stopped_at": None, "not_reached": []}
+    sequence = {"tested": [ARMS[1]], "smallest_no_worse": None, "stopped_at": ARMS[1], "not_reached": []}
+    selection = {"reference": ARMS[0], **sequence, "on_average": on_average}
     verdict = {**pair, "verdict": "undecided", "on_average": "no_worse", "n_records": 4, "n_unscored": 1}
     return {
         "schema_version": 1,
