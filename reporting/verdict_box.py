@@ -7,7 +7,7 @@ Texts are plain; each output escapes them in its own way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from reporting.wording import (
     Words,
     difference_scale,
     integer,
+    listed,
     metric_title,
     number,
     size_unit,
@@ -112,7 +113,7 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
 
 def _nothing_compared(comparison: _Row, words: Words) -> VerdictBox:
     return VerdictBox(
-        model=_listed(words, [str(model["name"]) for model in comparison["models"]]),
+        model=listed(words, [str(model["name"]) for model in comparison["models"]]),
         reference="",
         headline=words.say(
             "基準がなく、どのファイルも比較していないため、推奨できるファイルはない。",
@@ -132,7 +133,7 @@ def _costs(comparison: _Row, analysis: _Row, words: Words, arm: str) -> Iterable
     averaged: list[str] = []
     if claim is not None and claim["difference"] is not None:
         averaged = [one["benchmark"] for one in claim["benchmarks"]]
-        names = _listed(words, averaged)
+        names = listed(words, averaged)
         yield Cost(
             what=words.say(f"正答率の平均({names})", f"accuracy on average over {names}"),
             value=RIGHT_OR_WRONG.difference(claim["difference"]),
@@ -241,7 +242,3 @@ _INSTEAD = {
     "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),
 }
 """Reason why no number of items is given -> what would decide instead, in Japanese and English."""
-
-
-def _listed(words: Words, names: Sequence[str]) -> str:
-    return words.say("、", ", ").join(names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reporting.wording import DASH, Words
+from reporting.wording import DASH, Words, listed
 
 _Row = Mapping[str, Any]
 
@@ -82,7 +82,7 @@ def _unchosen(words: Words, selection: _Row, extent: str, sizes: Mapping[str, st
     held = [name for name, verdict in verdicts.items() if verdict == "no_worse"]
     later = [name for name in held if name in selection["not_reached"]]
     if later:
-        names, ended = _listed(words, later), selection["stopped_at"]
+        names, ended = listed(words, later), selection["stopped_at"]
         return words.say(
             f"{extent}「許容内」かどうかの検定は大きいファイルから順に行い、"
             f"「許容内」と示せなかった {ended} で終了した。それより小さい {names} は、単独では「許容内」である。",
@@ -91,7 +91,7 @@ def _unchosen(words: Words, selection: _Row, extent: str, sizes: Mapping[str, st
         )
     unsized = [name for name in held if sizes[name] == DASH]
     if unsized:
-        names = _listed(words, unsized)
+        names = listed(words, unsized)
         are, them = ("is", "it") if len(unsized) == 1 else ("are", "them")
         return words.say(
             f"{names} は{extent}「許容内」であるが、サイズが不明なため、最小のファイルを選ぶ検定の対象外である。",
@@ -119,7 +119,7 @@ def _extent(words: Words, analysis: _Row) -> str:
     needs_average = any(row["decides"] for row in analysis.get("pooled") or ())
     if each is None or not (tiers.get("inform") or needs_average):
         return words.say("すべてのベンチマークで", "on every benchmark")
-    names, averaged = _listed(words, each), _listed(words, list(pooled))
+    names, averaged = listed(words, each), listed(words, list(pooled))
     if not needs_average:
         return words.say(f"{names} のそれぞれで", f"on each of {names}")
     if not each:
@@ -136,7 +136,3 @@ def _reference(words: Words, selection: _Row) -> str:
     if not source:
         return words.say(f"{name} ", str(name))
     return words.say(f"{name}({source} のファイルを逆量子化したもの)", f"{name} (the {source} source, dequantized)")
-
-
-def _listed(words: Words, names: Sequence[str]) -> str:
-    return words.say("、", ", ").join(names)

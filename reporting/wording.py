@@ -7,6 +7,7 @@ and templates decide which sentence stands where.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,6 +45,11 @@ class Words:
     def say(self, ja: str, en: str) -> str:
         """Return the text in the wanted language."""
         return en if self.lang == "en" else ja
+
+
+def listed(words: Words, names: Iterable[str]) -> str:
+    """Return names as a list within a sentence, separated as the language does it."""
+    return words.say("、", ", ").join(names)
 
 
 TERMS = {
@@ -243,7 +249,7 @@ def method_title(words: Words, code: str | None) -> str:
     return words.say(*METHODS.get(code, (code, code)))
 
 
-_VERDICTS = {
+VERDICTS = {
     "no_worse": ("許容内", "no worse"),
     "worse": ("劣化あり", "worse"),
     "undecided": ("判定保留", "undecided"),
@@ -253,7 +259,7 @@ _VERDICTS = {
 
 def verdict_word(words: Words, verdict: str | None) -> str:
     """Return a verdict's name; an empty string if there is no verdict."""
-    return words.say(*_VERDICTS[verdict]) if verdict in _VERDICTS else ""
+    return words.say(*VERDICTS[verdict]) if verdict in VERDICTS else ""
 
 
 _DIFFERENCES = {

@@ -27,6 +27,7 @@ from reporting.wording import (
     benchmark_title,
     difference_scale,
     integer,
+    listed,
     method_title,
     metric_title,
     verdict_word,
@@ -105,9 +106,7 @@ def _forest(benchmark: Json, rows: list[Json], words: Words) -> Forest:
     low, high = (factor * end for end in possible_differences(metric, benchmark))
     references = [row["reference"] for row in rows]
     unit = "pp" if scale.percent else ""
-    tests = words.say("、", ", ").join(
-        method_title(words, code) for code in sorted({row["test"] for row in rows if row["test"]})
-    )
+    tests = listed(words, (method_title(words, code) for code in sorted({row["test"] for row in rows if row["test"]})))
     own = "" if metric == benchmark["metric"] else f"{metric_title(words, metric)}; "
     return Forest(
         title=benchmark_title(words, benchmark),

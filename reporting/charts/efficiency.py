@@ -13,7 +13,7 @@ from reporting.charts.scatter import Cost, scatter_panels
 from reporting.charts.style import Specification, colours, models_text
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, size_unit
+from reporting.wording import Words, listed, size_unit
 
 _MOST_NAMES_CHARS = 40
 _KINDS_OF_MEMORY = ("weights_bytes", "kv_bytes", "compute_bytes")
@@ -46,7 +46,7 @@ def speed_chart(findings: Findings, words: Words) -> Specification | None:
     n = max((row.get("time_per_token_ms_n") or 0 for row in known.values()), default=0)
     rounds = words.say(f"(測定 {n} 回)", f" ({n} rounds)") if n else ""
     note = words.say(f"時間: 1系列だけの生成{rounds}。", f" Time: one sequence alone{rounds}.")
-    untimed = one_line(words.say("、", ", ").join(name for name in known if name not in times), _MOST_NAMES_CHARS)
+    untimed = one_line(listed(words, (name for name in known if name not in times)), _MOST_NAMES_CHARS)
     if untimed:
         note += words.say(f"計測なし(マシンが他の処理中): {untimed}。", f" Not timed, the machine was busy: {untimed}.")
     return _against_performance(findings, words, cost, title, note)

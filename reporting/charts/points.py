@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reporting.charts.style import counts_text, role_title
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import Scale, Words, benchmark_title, integer, method_title, metric_title, scale_of
+from reporting.wording import Scale, Words, benchmark_title, integer, listed, method_title, metric_title, scale_of
 
 ARM_LABEL_CHARS = 40
 Range = tuple[float, float]
@@ -143,7 +143,7 @@ def methods_text(words: Words, rows: Iterable[Json]) -> str:
     codes = sorted({row["ci_method"].removeprefix("exp_") for row in rows if row["ci95"] is not None})
     if not codes:
         return words.say("区間なし", "no interval")
-    return words.say("、", ", ").join(method_title(words, code) for code in codes)
+    return listed(words, (method_title(words, code) for code in codes))
 
 
 def _values(rows: Iterable[Json]) -> Iterable[float]:

@@ -13,7 +13,7 @@ import altair as alt
 
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, Role
-from reporting.wording import Words, verdict_word
+from reporting.wording import Words, listed, verdict_word
 
 Specification = Json
 """A chart in Vega-Lite, with its data inside."""
@@ -114,7 +114,7 @@ def interval_tooltips(words: Words, value: str) -> list[alt.Tooltip]:
 
 def models_text(findings: Findings, words: Words) -> str:
     """Return the names of the models with what they were dequantized from; the first line of every chart has them."""
-    return one_line(words.say("、", ", ").join(model_line(model, words) for model in findings.models), 110)
+    return one_line(listed(words, (model_line(model, words) for model in findings.models)), 110)
 
 
 def model_line(model: Json, words: Words) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from reporting.terminal.layout import clean, display_width
-from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, VERDICTS, WORDS
+from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, WORDS
+from reporting.wording import VERDICTS
 
 ScreenLang = Literal["ja", "en"]
 _Row = Mapping[str, Any]

@@ -47,11 +47,6 @@ STATES = {
     "stopped": ("停止", "stopped"),
     "unknown": ("不明", "unknown"),
 }
-VERDICTS = {
-    "no_worse": ("許容内", "no worse"),
-    "worse": ("劣化あり", "worse"),
-    "undecided": ("判定保留", "undecided"),
-}
 PROBLEMS = {
     "dashboard_unreachable": (
         "ダッシュボードに接続できない。アドレス、起動状態、SSHトンネルを確認すること。",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reporting import wording
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
 from reporting.terminal.layout import clean, columns, short_name, wrapped
 from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
 
-VERDICTS = {"no_worse": "no worse", "worse": "worse", "undecided": "undecided"}
+VERDICTS = {code: en for code, (_, en) in wording.VERDICTS.items()}
+"""Code of a verdict -> its name in the summary, which is in English."""
 
 
 def verdict_section(analysis: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from reporting.terminal.layout import display_width
-from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, VERDICTS, WORDS
+from reporting.terminal.progress_words import CLOSING, PHASES, PROBLEMS, STATES, WORDS
+from reporting.wording import VERDICTS
 
 MODULE = Path(__file__).resolve().parents[2] / "ps" / "QuantAssay"
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from reporting.terminal.progress_words import PHASES, PROBLEMS, STATES, VERDICTS, WORDS
+from reporting.terminal.progress_words import PHASES, PROBLEMS, STATES, WORDS
+from reporting.wording import VERDICTS
 from tests.monitor.replay import HERE
 from tests.ps.sources import (
     MODULE,
@@ -64,8 +65,8 @@ APPROVED_VERBS = {
     "Write",
 }
 COMMON = {"ErrorAction", "WhatIf", "Confirm", "Verbose"}
-# Cmdlets with the parameters that Windows PowerShell 5.1 has. A parameter that it lacks may stand here for a file that
-# tests for it first.
+# Cmdlets and their parameters in Windows PowerShell 5.1. A parameter that only version 7 has is listed too, if the file
+# that uses it checks the version first.
 CMDLETS: dict[str, set[str]] = {
     "Add-Type": {"AssemblyName"},
     "ConvertFrom-Json": set(),

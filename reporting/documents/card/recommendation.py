@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer
+from reporting.wording import Words, integer, listed
 
 _OPEN = {
     "floor": ("基準の正答が少なすぎて測れない", "the reference gets too little right to measure"),
@@ -79,7 +79,7 @@ def _no_worse(findings: Findings, words: Words, row: Json) -> str:
 def _where(words: Words, each: Sequence[str], averaged: Sequence[str]) -> str:
     """Return the benchmarks that hold by themselves, and those that hold on average."""
     several = words.say(" のそれぞれ", "each of ") if len(each) > 1 else ""
-    single, over = _listed(words, each), _listed(words, averaged)
+    single, over = listed(words, each), listed(words, averaged)
     if words.en:
         parts = [f"on {several}{single}"] * bool(each) + [f"on average over {over}"] * bool(averaged)
         return " and ".join(parts)
@@ -89,7 +89,7 @@ def _where(words: Words, each: Sequence[str], averaged: Sequence[str]) -> str:
 
 def _no_worse_on_average(words: Words, row: Json) -> str:
     """Return the claim on average. The table's column of that average names its benchmarks."""
-    undecided = _listed(words, row["undecided_on"])
+    undecided = listed(words, row["undecided_on"])
     return words.say(
         f"平均では、{row['reference']} に対して「許容内」。個々では判定保留: {undecided}",
         f"no worse than {row['reference']} on average; undecided by themselves: {undecided}",
@@ -105,8 +105,4 @@ def _counted(words: Words, names: Sequence[str]) -> str:
     """Return the benchmarks, or their number if they are many. Without any it is the claim on average."""
     if len(names) > _MOST_NAMED:
         return words.say(f"{len(names)} 個のベンチマーク", f"{len(names)} benchmarks")
-    return _listed(words, names) or words.say("平均", "average")
-
-
-def _listed(words: Words, names: Sequence[str]) -> str:
-    return words.say("、", ", ").join(names)
+    return listed(words, names) or words.say("平均", "average")

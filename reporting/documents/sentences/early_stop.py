@@ -6,7 +6,7 @@ There are no sentences if the run had no early stop.
 from __future__ import annotations
 
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer, number, verdict_word
+from reporting.wording import Words, integer, listed, number, verdict_word
 
 
 def early_stop_sentences(findings: Findings, words: Words) -> list[str]:
@@ -23,7 +23,7 @@ def early_stop_sentences(findings: Findings, words: Words) -> list[str]:
     sentences = [_sentence(words, row) for row in ended]
     share = number(100 * early["share_saved"], 0)
     saved, planned = integer(early["n_records_saved"]), integer(early["n_records_planned"])
-    names = words.say("、", ", ").join(early["benchmarks"])
+    names = listed(words, early["benchmarks"])
     if words.en:
         sentences += [] if ended else [f"No verdict was reached before the end on {names}."]
         sentences.append(f"Of the {planned} records planned on {names}, {saved} ({share}%) were not needed.")

@@ -11,7 +11,7 @@ from typing import Any
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer, metric_title
+from reporting.wording import Words, integer, listed, metric_title
 
 
 def look_sentences(findings: Findings, words: Words) -> list[str]:
@@ -36,7 +36,7 @@ def look_sentences(findings: Findings, words: Words) -> list[str]:
 
 def _sentences(words: Words, rows: Sequence[Json]) -> list[str]:
     look, benchmark = rows[0]["look"], str(rows[0]["benchmark"])
-    arms = words.say("、", ", ").join(str(row["arm"]) for row in rows)
+    arms = listed(words, (str(row["arm"]) for row in rows))
     found = []
     if look["number"] > 1:
         found.append(_later(words, look, benchmark, arms))
@@ -55,7 +55,7 @@ def _sentences(words: Words, rows: Sequence[Json]) -> list[str]:
 
 def _later(words: Words, look: Json, benchmark: str, arms: str) -> str:
     number = look["number"]
-    before = words.say("、", ", ").join(integer(one["n_items"]) for one in look["earlier"])
+    before = listed(words, (integer(one["n_items"]) for one in look["earlier"]))
     if words.en:
         text = f"{benchmark}, {arms}: look {number} at this comparison (before: {before} items)"
         if look["allowed_for"]:
@@ -89,7 +89,7 @@ def rule_sentences(findings: Findings, words: Words) -> list[str]:
 
 
 def _changed(words: Words, row: Json) -> str:
-    benchmarks = words.say("、", ", ").join(row["benchmarks"])
+    benchmarks = listed(words, row["benchmarks"])
     before, now = (_value(words, row["rule"], value) for value in (row["before"], row["now"]))
     looks, day = row["n_looks_before"], row["time"][:16].replace("T", " ")
     if row["rule"] == BENCHMARKS:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from reporting.documents.phrases import code_in_words
 from reporting.results_folder import Findings, Json
-from reporting.wording import RIGHT_OR_WRONG, Words, number
+from reporting.wording import RIGHT_OR_WRONG, Words, listed, number
 
 
 def pooled_notes(findings: Findings, words: Words) -> list[str]:
@@ -23,7 +23,7 @@ def pooled_notes(findings: Findings, words: Words) -> list[str]:
     sentences = _tier_sentences(words, tiers, claims)
     made = next((row for row in claims if row["difference"] is not None), None)
     if made is not None:
-        over, margin = _listed(words, _with_weights(made, list(tiers["pooled"]))), made["margin"]
+        over, margin = listed(words, _with_weights(made, list(tiers["pooled"]))), made["margin"]
         allowed = RIGHT_OR_WRONG.difference(margin).removeprefix("+")
         sentences.append(
             words.say(
@@ -32,7 +32,7 @@ def pooled_notes(findings: Findings, words: Words) -> list[str]:
                 f'"On average" is the claim over {over} (margin {allowed}). It says nothing about a single benchmark.',
             )
         )
-    pooled = _listed(words, list(tiers["pooled"]))
+    pooled = listed(words, list(tiers["pooled"]))
     sentences += [_no_claim(words, row, pooled) for row in claims if row["difference"] is None]
     selections = analysis.get("selections", []) if claims else []
     return sentences + [_selection_sentence(words, row) for row in selections if row.get("on_average")]
@@ -41,7 +41,7 @@ def pooled_notes(findings: Findings, words: Words) -> list[str]:
 def _tier_sentences(words: Words, tiers: Json, claims: Sequence[Json]) -> list[str]:
     found = []
     if tiers["inform"]:
-        names = _listed(words, tiers["inform"])
+        names = listed(words, tiers["inform"])
         found.append(
             words.say(
                 f"{names} は参考であり、判定には使わない。", f"No verdict depends on {names}: shown for information."
@@ -49,7 +49,7 @@ def _tier_sentences(words: Words, tiers: Json, claims: Sequence[Json]) -> list[s
         )
     only = [name for name in tiers["pooled"] if name not in tiers["each"]]
     if claims and only:
-        names = _listed(words, only)
+        names = listed(words, only)
         found.append(
             words.say(
                 f"{names} は、個々には「許容内」でなくてもよい。アームの判定には平均についての判定を使う。",
@@ -83,7 +83,3 @@ def _selection_sentence(words: Words, row: Json) -> str:
         return f"{text} {smallest or 'none'}" + (f" (tested likewise; stopped at {ended})." if ended else ".")
     text = f"{reference} に対して平均で「許容内」と判定された最小のアーム(個々のベンチマークは劣る可能性がある):"
     return f"{text} {smallest or 'なし'}" + (f"(同様に検定し、{ended} で終了)。" if ended else "。")
-
-
-def _listed(words: Words, names: Sequence[str]) -> str:
-    return words.say("、", ", ").join(names)

@@ -6,11 +6,9 @@ folder has no verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings, Json
-from reporting.wording import Words, integer
+from reporting.wording import Words, integer, listed
 
 
 def verdict_notes(findings: Findings, words: Words) -> list[str]:
@@ -26,8 +24,8 @@ def verdict_notes(findings: Findings, words: Words) -> list[str]:
             small.setdefault(within, []).append(row["arm"])
     sentences = [
         words.say(
-            f"{_listed(words, arms)}: {_listed(words, within)} では、許容幅に収まる低下が確認された。",
-            f"{_listed(words, arms)}: a loss within the margin was shown on {_listed(words, within)}.",
+            f"{listed(words, arms)}: {listed(words, within)} では、許容幅に収まる低下が確認された。",
+            f"{listed(words, arms)}: a loss within the margin was shown on {listed(words, within)}.",
         )
         for within, arms in small.items()
     ]
@@ -62,7 +60,3 @@ def _order_sentence(words: Words, row: Json) -> str:
         f"順序の逆転: {row['benchmark']} では、{row['larger']} がより小さい {row['smaller']} よりも悪い。",
         f"Out of order: {row['larger']} is worse than the smaller {row['smaller']} on {row['benchmark']}.",
     )
-
-
-def _listed(words: Words, names: Sequence[str]) -> str:
-    return words.say("、", ", ").join(names)
