@@ -11,7 +11,7 @@ import ipaddress
 import json
 import time
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -77,7 +77,11 @@ class Dashboard:
             trust_env=not _is_loopback(base.host),
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
         self._client.close()
 
     def jobs(self) -> list[dict[str, Any]]:

@@ -69,11 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(hanging(str(error)))
         return EXIT_BAD_INPUT
     try:
-        return _once(dashboard, options) if options.once else _follow(dashboard, options)
+        with dashboard:
+            return _once(dashboard, options) if options.once else _follow(dashboard, options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    finally:
-        dashboard.close()
 
 
 def look(dashboard: Dashboard, pipeline_id: str, before: PipelineView | None = None) -> PipelineView:

@@ -25,8 +25,8 @@ def server() -> Iterator[Server]:
 
 
 def problem_of(address: str, answer_s: float = 5.0) -> Problem:
-    with pytest.raises(DashboardError) as caught:
-        Dashboard(address, TOKEN, answer_s).jobs()
+    with Dashboard(address, TOKEN, answer_s) as dashboard, pytest.raises(DashboardError) as caught:
+        dashboard.jobs()
     shown = "".join(traceback.format_exception(caught.value))
     assert TOKEN not in shown
     return caught.value.problem
@@ -70,12 +70,13 @@ def test_a_proxy_of_the_environment_does_not_catch_loopback(server: Server, monk
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert len(Dashboard(f"{server.address}/proxy/succeeded", None).jobs()) == 1
+    with Dashboard(f"{server.address}/proxy/succeeded", None) as dashboard:
+        assert len(dashboard.jobs()) == 1
 
 
 def test_the_token_goes_to_the_dashboard_alone(server: Server) -> None:
-    dashboard = Dashboard(f"{server.address}/token/token_running/", "replayed-token")
-    assert [job["submission_id"] for job in dashboard.jobs()] == ["qa-demo"]
+    with Dashboard(f"{server.address}/token/token_running/", "replayed-token") as dashboard:
+        assert [job["submission_id"] for job in dashboard.jobs()] == ["qa-demo"]
     assert [one["has_token"] for one in seen(server, "token", "token_running")] == [True]
 
 

@@ -28,16 +28,15 @@ def server() -> Iterator[Server]:
 @pytest.mark.parametrize("name", conversations())
 def test_it_sees_and_draws_what_must_come(server: Server, name: str) -> None:
     wanted = expected(name)
-    dashboard = Dashboard(f"{server.address}/twin/{name}", wanted["token"], wanted["answer_s"] or ANSWER_S)
     view = None
-    for one in wanted["looks"]:
-        view = look(dashboard, wanted["pipeline_id"], view)
-        assert view.as_json() == one["view"]
-        for lang in LANGUAGES:
-            for width, lines in one["screens"][lang].items():
-                assert draw(view.as_json(), int(width), lang) == lines
-                assert max(map(display_width, lines)) <= int(width)
-    dashboard.close()
+    with Dashboard(f"{server.address}/twin/{name}", wanted["token"], wanted["answer_s"] or ANSWER_S) as dashboard:
+        for one in wanted["looks"]:
+            view = look(dashboard, wanted["pipeline_id"], view)
+            assert view.as_json() == one["view"]
+            for lang in LANGUAGES:
+                for width, lines in one["screens"][lang].items():
+                    assert draw(view.as_json(), int(width), lang) == lines
+                    assert max(map(display_width, lines)) <= int(width)
     asked = seen(server, "twin", name)
     assert {one["method"] for one in asked} == {"GET"}
     assert all(one["user_agent"].startswith("QuantAssay/") for one in asked)
@@ -45,9 +44,8 @@ def test_it_sees_and_draws_what_must_come(server: Server, name: str) -> None:
 
 
 def test_no_line_of_the_log_is_asked_for_without_a_limit(server: Server) -> None:
-    dashboard = Dashboard(f"{server.address}/limits/long_log", None)
-    look(dashboard, "demo")
-    dashboard.close()
+    with Dashboard(f"{server.address}/limits/long_log", None) as dashboard:
+        look(dashboard, "demo")
     lines = [int(one["query"]["lines"]) for one in seen(server, "limits", "long_log") if "lines" in one["query"]]
     assert lines == [20, 2]
     assert MAX_TAIL_BYTES == 102_400
