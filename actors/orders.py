@@ -61,7 +61,11 @@ class Generate:
     stop: tuple[str, ...]
     """Texts that end the answer."""
     max_tokens: int
-    """Token limit of the answer."""
+    """Token limit of the answer; of each answer, if there are several turns."""
+    then: tuple[str, ...] = ()
+    """What the user says after the first answer, and after each further one. The model sees its answers before."""
+    temperature: float | None = None
+    """Temperature of this item. None: that of the pipeline."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,14 @@ class Record:
     reason: str | None = None
     """Code that says why the item is unscored, or why it is wrong, such as `no_answer`."""
     text: str | None = None
-    """The generated text."""
+    """The generated text, without the thoughts before it. Of several turns, the last one."""
+    earlier_texts: tuple[str, ...] | None = None
+    """The answers of the turns before the last one. None: there is one turn."""
+    thoughts: str | None = None
+    """What the model thought before its answer. None: it did not think, or does not show it. The thoughts of several
+    turns are joined."""
+    thought_tokens: int | None = None
+    """Number of tokens of the thoughts, which are part of `completion_tokens`."""
     answer: str | None = None
     """The answer extracted from the text, or the choice taken."""
     prompt_tokens: int | None = None

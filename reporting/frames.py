@@ -1,4 +1,4 @@
-"""The columns of five tables: records, timings, importance matrices, questions, and errors of tensors.
+"""The columns of six tables: records, judgements, timings, importance matrices, questions, and errors of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -38,7 +38,7 @@ _OF_GOLD: dict[str, type[pl.DataType]] = {"gold_probability": pl.Float64, "gold_
 GOLD_COLUMNS = list(_OF_GOLD)
 """Columns that only records of multiple choice by likelihood have."""
 
-RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
+RECORD_SCHEMA: dict[str, Column] = {
     "arm": pl.Categorical,
     "benchmark": pl.Categorical,
     "item_id": pl.String,
@@ -49,6 +49,9 @@ RECORD_SCHEMA: dict[str, type[pl.DataType]] = {
     "score": pl.Float64,
     "reason": pl.Categorical,
     "text": pl.String,
+    "earlier_texts": pl.List(pl.String),
+    "thoughts": pl.String,
+    "thought_tokens": pl.Int64,
     "answer": pl.String,
     "prompt_tokens": pl.Int64,
     "completion_tokens": pl.Int64,
@@ -62,6 +65,25 @@ items share (a document or an article), null for an item that shares none. A rec
 `unscored` with reason `block_failed`.
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""
+
+JUDGEMENT_SCHEMA: dict[str, Column] = {
+    "judge": pl.Categorical,
+    "arm": pl.Categorical,
+    "benchmark": pl.Categorical,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "repeat": pl.Int64,
+    "turn": pl.Int64,
+    "score": pl.Float64,
+    "reason": pl.Categorical,
+    "text": pl.String,
+    "model": pl.Categorical,
+    "fingerprint": pl.Categorical,
+    "prompt_tokens": pl.Int64,
+    "completion_tokens": pl.Int64,
+}
+"""One row per judgement: what a judge said about one turn of one answer in one repeat (`actors.judging.orders`). A
+judgement that is missing because the judge was away has a row without a score, with reason `judge_failed`."""
 
 TIMING_SCHEMA: dict[str, Column] = {
     "arm": pl.String,

@@ -25,13 +25,13 @@ LAYERS = {
     "jobs": {"conf", "stats", "reporting", "actors", "jobs"},
 }
 """The packages that each package may import."""
-WORKER_ROLES = {"quantization", "evaluation", "visualization", "documentation"}
+WORKER_ROLES = {"quantization", "evaluation", "judging", "visualization", "documentation"}
 ROLES = WORKER_ROLES | {"orchestrator"}
 FLOORS = {
     "actors": (
         ("llama",),
         ("engines",),
-        ("evaluation", "quantization", "visualization", "documentation"),
+        ("evaluation", "judging", "quantization", "visualization", "documentation"),
         ("orchestrator",),
     ),
     "actors/orchestrator": (("sources",), ("planning",)),

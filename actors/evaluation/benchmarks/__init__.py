@@ -74,6 +74,10 @@ LATER = (
 """Benchmarks that are planned. Asking for one gives another message than a misspelt name."""
 
 
+_RARE = ("then", "temperature")
+"""Fields of a task that most benchmarks leave at their defaults."""
+
+
 def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
     """Return the benchmarks with these names, in the order given, each once.
 
@@ -220,7 +224,10 @@ def _data_hash(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> str:
 
 
 def _content(task: Task) -> dict[str, Any]:
-    return call_identity(task) if isinstance(task, Call) else asdict(task)
+    if isinstance(task, Call):
+        return call_identity(task)
+    # Settings that few benchmarks have are left out where they are not set, so that hashes of all others stay.
+    return {key: value for key, value in asdict(task).items() if key not in _RARE or value not in ((), None)}
 
 
 def _prompt_hash(task: Task) -> str:
@@ -228,7 +235,8 @@ def _prompt_hash(task: Task) -> str:
     if isinstance(task, Call):
         return content_hash({"call": call_identity(task)})
     if isinstance(task, Generate):
-        return content_hash({"messages": [asdict(message) for message in task.messages]})
+        rare = {key: value for key in _RARE if (value := getattr(task, key)) not in ((), None)}
+        return content_hash({"messages": [asdict(message) for message in task.messages], **rare})
     if isinstance(task, Choose):
         return content_hash({"messages": [asdict(message) for message in task.messages], "choices": task.choices})
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
