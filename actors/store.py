@@ -69,6 +69,7 @@ __all__ = [
     "reserved_space",
     "shared_errors_path",
     "timings_path",
+    "verdict_path",
     "write_bytes",
     "write_json",
     "write_jsonl",
@@ -419,3 +420,8 @@ def is_of_mlflow(path: Path) -> bool:
     """Return whether a path in a storage is, or lies beside, a file of its MLflow store (`mlflow.db-wal`)."""
     own = (mlflow_database_path(path.parent), mlflow_artifacts_path(path.parent))
     return path.name.lower().startswith(tuple(one.name for one in own))
+
+
+def verdict_path(folder: str | Path, key: str) -> Path:
+    """Return the file of one verdict of a judge in the folder of all verdicts of a storage."""
+    return Path(folder) / key[:2] / f"{key}.json"

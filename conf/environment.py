@@ -42,7 +42,7 @@ def read_endpoint_key() -> str | None:
 
 
 def read_judge_key() -> str | None:
-    """Return JUDGE_API_KEY, for judges that need a key. The process that asks the judge reads it itself."""
+    """Return JUDGE_API_KEY, for judges behind an endpoint. The worker that asks them reads it in its own process."""
     return os.environ.get("JUDGE_API_KEY") or None
 
 
