@@ -55,6 +55,7 @@ _CODES = {
     "one_block": ("ブロックが1つのみ", "one block"),
     "block_failed": ("ブロックの失敗", "block failed"),
     "context_too_long": ("文脈長の超過", "context length exceeded"),
+    "conversation_too_long": ("会話が文脈長を超過", "conversation exceeds the context length"),
     "empty_prompt": ("プロンプトが空", "empty prompt"),
     "chat_template_failed": ("チャットテンプレートの失敗", "chat template failed"),
     "no_answer": ("答えを抽出できない", "no answer found"),

@@ -303,7 +303,7 @@ def _plan_benchmark(
     cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         data=data.limited(config.limit),
-        sampled=benchmarks.is_sampled(data.spec, config.sampling),
+        sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),
         cache=cache,
         share_prefixes=share,
     )
