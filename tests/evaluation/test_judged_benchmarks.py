@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import BlockOrder, Generate, Scorer
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
-from conf.schema import Judge, Judging, Sampling
+from conf.schema import PipelineConfig, Sampling
 from tests.conftest import ignore, layout
 from tests.evaluation.hub_server import hub_with
 
@@ -153,6 +154,10 @@ def test_a_custom_benchmark_cannot_name_the_judged_scorer(tmp_path: Path) -> Non
     assert "one of number, math" in str(raised.value) and "judged," not in str(raised.value).split("one of")[1]
 
 
+def config_of(**settings: Any) -> PipelineConfig:
+    return PipelineConfig.model_validate({"models": [{"name": "m", "path": "m.gguf"}], **settings})
+
+
 def planned(data: BenchmarkData) -> PlannedBenchmark:
     return PlannedBenchmark(data, sampled=True, cache=Cache(1, 256, unified=True), share_prefixes=True)
 
@@ -162,11 +167,19 @@ def test_one_notice_says_that_nobody_judges_and_one_that_scores_do_not_compare(t
         planned(talks(tmp_path, tiny)),
         planned(load("demo_qa", data_dir=None, sampling=SAMPLING, vocabulary=tiny)),
     ]
-    nobody, few = judged_notices(Judging(), benchmarks)
+    nobody, few = judged_notices(config_of(), benchmarks)
     assert nobody.startswith("NOBODY JUDGES the answers of mt_bench:") and "jobs.judge --run DIR" in nobody
     assert few.startswith("mt_bench has 3 of its 80 items here")
-    assert judged_notices(Judging(judges=(Judge(name="j", model="m"),)), benchmarks) == (few,)
-    assert judged_notices(Judging(), benchmarks[1:]) == ()
+    assert judged_notices(config_of(), benchmarks[1:]) == ()
+
+
+def test_a_judged_benchmark_without_a_margin_is_named_before_the_run(tmp_path: Path, tiny: Model) -> None:
+    benchmarks = [planned(talks(tmp_path, tiny))]
+    judging = {"judges": [{"name": "j", "model": "m"}]}
+    margin, few = judged_notices(config_of(judging=judging), benchmarks)
+    assert margin.startswith("No margin is set for mt_bench") and "statistics.margins.judged" in margin
+    for statistics in ({"margins": {"judged": 0.2}}, {"tiers": {"inform": ["mt_bench"]}}):
+        assert judged_notices(config_of(judging=judging, statistics=statistics), benchmarks) == (few,)
 
 
 def test_the_real_judged_data_sets_load_completely(data_dir: Path, tiny: Model) -> None:
