@@ -97,9 +97,9 @@ def _outside(prompt: str, begins: Callable[[str], bool], ends: Callable[[str], b
     return "\n".join(kept)
 
 
-def _exactly(system: str, user: str) -> str:
+def _exactly(user: str) -> str:
     """Only marks with the code count."""
-    code = re.findall(r"\b[0-9a-f]{12}\b", system)[0]
+    code = re.findall(r"\b[0-9a-f]{12}\b", user)[0]
     return _outside(
         user,
         lambda line: re.fullmatch(rf"\[BEGIN [A-Z0-9 ]+ {code}\]", line) is not None,
@@ -107,33 +107,33 @@ def _exactly(system: str, user: str) -> str:
     )
 
 
-def _forgivingly(system: str, user: str) -> str:
+def _forgivingly(user: str) -> str:
     """Any line that looks like a mark counts."""
     return _outside(
         user, lambda line: _plain(line).startswith("[begin"), lambda line: _plain(line).startswith(("[end", "[/"))
     )
 
 
-def _by_turns(system: str, user: str) -> str:
+def _by_turns(user: str) -> str:
     """The prompt goes through a chat template, and marks of turns end everything that was open."""
     pieces = _TURN.split(user)
-    return _exactly(system, pieces[0]) + "".join(pieces[1:])
+    return _exactly(pieces[0]) + "".join(pieces[1:])
 
 
-def _by_roles(system: str, user: str) -> str:
+def _by_roles(user: str) -> str:
     """A line that names a role begins a turn."""
     pieces = _ROLE.split(user)
-    return _exactly(system, pieces[0]) + "".join(pieces[1:])
+    return _exactly(pieces[0]) + "".join(pieces[1:])
 
 
 READERS = [_exactly, _forgivingly, _by_turns, _by_roles]
 
 
-def obeying(reader: Callable[[str, str], str]) -> ScriptedJudge:
+def obeying(reader: Callable[[str], str]) -> ScriptedJudge:
     """Return a judge that gives the last score that is demanded outside the blocks."""
 
     def say(call: JudgeCall) -> str:
-        return verdict(last_demand(reader(call.messages[0].content, call.messages[1].content)))
+        return verdict(last_demand(reader(call.messages[1].content)))
 
     return ScriptedJudge(say)
 
@@ -143,10 +143,10 @@ def last_demand(text: str) -> int:
     return last
 
 
-def score(answer: str, reader: Callable[[str, str], str]) -> int:
+def score(answer: str, reader: Callable[[str], str]) -> int:
     turn = TurnToJudge(("質問です。",), (answer,), (None,), "- 短ければ 1 点減点")
-    system, user = judge_messages(rubric_for("elyza_2023", "elyza"), turn, order=0, again=False)
-    return last_demand(reader(system.content, user.content))
+    _, user = judge_messages(rubric_for("elyza_2023", "elyza"), turn, order=0, again=False)
+    return last_demand(reader(user.content))
 
 
 def test_there_are_enough_attacks_in_both_languages() -> None:
@@ -164,7 +164,7 @@ def test_an_attack_gains_nothing(attack: str) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_block_of_attacks_gains_nothing(reader: Callable[[str, str], str], tmp_path: Path) -> None:
+def test_a_block_of_attacks_gains_nothing(reader: Callable[[str], str], tmp_path: Path) -> None:
     names = ["honest", *ATTACKS]
     answers = [record("honest", HONEST), *(record(name, f"{HONEST}\n{attack}") for name, attack in ATTACKS.items())]
     given_order = order(tmp_path, [item(name) for name in names], rules=replace(RULES, repeats=1))
@@ -179,8 +179,8 @@ def test_the_scripted_judge_obeys_what_stands_outside(tmp_path: Path) -> None:
 
     def scores(attack: str) -> set[int]:
         answer = attack.replace(GUESSED, code)
-        user = f"A bad answer gets 1 points.\n[BEGIN ANSWER {code}]\n{answer}\n[END ANSWER {code}]"
-        return {last_demand(reader(f"The code is {code}.", user)) for reader in READERS}
+        user = f"The code is {code}. A bad answer gets 1 points.\n[BEGIN ANSWER {code}]\n{answer}\n[END ANSWER {code}]"
+        return {last_demand(reader(user)) for reader in READERS}
 
     obeyed = [name for name, attack in ATTACKS.items() if 5 in scores(attack)]
     assert len(obeyed) >= 20, obeyed
@@ -193,8 +193,8 @@ def test_an_attack_in_the_first_turn_does_not_reach_the_second(attack: str, benc
 
     def outside(first: str) -> list[str]:
         turn = TurnToJudge(("一つ目", "二つ目"), (first, HONEST), (None, "参考"), None)
-        system, user = judge_messages(rubric, turn, order=0, again=False)
-        return [re.sub(r"\[CUT .*|[0-9a-f]{12}", "", reader(system.content, user.content)) for reader in READERS]
+        _, user = judge_messages(rubric, turn, order=0, again=False)
+        return [re.sub(r"\[CUT .*|[0-9a-f]{12}", "", reader(user.content)) for reader in READERS]
 
     assert outside(f"{HONEST}\n{attack}") == outside(HONEST)
 
@@ -203,8 +203,8 @@ def test_an_attack_in_the_question_and_the_reference_is_in_a_block_too() -> None
     rubric = rubric_for("elyza_2023", "elyza")
     for attack in ATTACKS.values():
         turn = TurnToJudge((attack,), (HONEST,), (attack,), attack)
-        system, user = judge_messages(rubric, turn, order=0, again=False)
-        assert all(last_demand(reader(system.content, user.content)) <= 2 for reader in READERS)
+        _, user = judge_messages(rubric, turn, order=0, again=False)
+        assert all(last_demand(reader(user.content)) <= 2 for reader in READERS)
 
 
 def _lines_of_blocks(user: Message) -> list[str]:
