@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.chat import render_prompts
+from actors.engines.turns import whole_conversation
 from actors.evaluation.benchmarks import (
     arc_challenge,
     arc_challenge_letter,
@@ -193,6 +194,7 @@ def _render_ahead(raw_items: Sequence[RawItem], vocabulary: Model, chat_template
     """Render the prompts of all chats together, which is faster than one by one. The renderer keeps them."""
     tasks = [raw.task for raw in raw_items]
     chats = [task.messages for task in tasks if isinstance(task, Generate | Choose) and task.chat]
+    chats += [whole_conversation(task) for task in tasks if isinstance(task, Generate) and task.chat and task.then]
     for prompt in render_prompts(chats, chat=True, model=vocabulary, template_instead=chat_template):
         if isinstance(prompt, TemplateOverLimit):
             raise prompt
@@ -242,6 +244,13 @@ def _prompt_hash(task: Task) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def is_sampled(spec: BenchmarkSpec, sampling: Sampling) -> bool:
-    """Return whether the output depends on the seed. Likelihoods, perplexity and temperature 0 never do."""
-    return spec.kind in ("generate", "function") and spec.sampled and sampling.temperature > 0.0
+def is_sampled(spec: BenchmarkSpec, sampling: Sampling, items: Sequence[Item] = ()) -> bool:
+    """Return whether the output depends on the seed. Likelihoods, perplexity and temperature 0 never do.
+
+    An item's own temperature counts before that of the pipeline.
+    """
+    if spec.kind not in ("generate", "function") or not spec.sampled:
+        return False
+    own = [item.task.temperature for item in items if isinstance(item.task, Generate)]
+    given = [temperature for temperature in own if temperature is not None]
+    return any(given) or (sampling.temperature > 0.0 and (len(given) < len(own) or not own))
