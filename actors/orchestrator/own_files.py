@@ -92,6 +92,8 @@ def judgements(path: str | Path) -> Sequence[Mapping[str, Any]] | None:
         # An empty file says that the block has no answer to judge.
         rows = read_jsonl(path) if is_whole_jsonl(path) or not os.path.getsize(path) else None
         _check_rows(rows, schema)
+        if rows and not all(schema.keys() <= row.keys() for row in rows):
+            return None
     except _UNREADABLE:
         return None
     return rows
