@@ -97,7 +97,8 @@ def krippendorff_alpha(values: Floats, level: Level) -> float | Reason:
         values[known] = stats.rankdata(pooled)
     sizes = np.count_nonzero(known, axis=1)
     within = float(sizes @ np.nanvar(values, axis=1, ddof=1)) / pooled.size
-    return 1 - within / float(np.var(values[known], ddof=1))
+    of_all = float(np.var(values[known], ddof=1))
+    return 1.0 - within / of_all
 
 
 def _resampled_alphas(values: Floats, items: NDArray[np.intp], rng: np.random.Generator) -> Floats:
