@@ -310,6 +310,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
                 "questions": benchmark.spec.questions,
                 "category": benchmark.spec.category,
+                "rubrics": list(benchmark.spec.rubrics),
             }
         )
     return described
