@@ -91,6 +91,11 @@ class Findings:
         return [] if self.analysis is None else list(self.analysis["comparisons"])
 
     @property
+    def judging(self) -> list[Json]:
+        """What the analysis says about judges; empty if nothing was judged, and in older results."""
+        return [] if self.analysis is None else list(self.analysis.get("judging", ()))
+
+    @property
     def early_stop(self) -> Json | None:
         """What the analysis says about early stop; None if the run had none."""
         return None if self.analysis is None else self.analysis.get("early_stop")
