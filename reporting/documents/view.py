@@ -21,6 +21,7 @@ from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
+from reporting.documents.tables.item_categories import item_categories_table
 from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
@@ -99,6 +100,7 @@ class View:
     divergence: Table
     lengths: Table
     categories: Table
+    item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -194,6 +196,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
         categories=categories_table(findings, words, findings.arms),
+        item_categories=item_categories_table(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

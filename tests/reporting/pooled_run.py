@@ -45,7 +45,7 @@ def pooled_results(
 ) -> Results:
     """Return checked results of made-up scores, and of a text on which each arm loses `text_loss` nats per token.
 
-    `unjudged` names judged benchmarks, each with the reason of its unscored records.
+    `unjudged` names judged benchmarks, each with the reason of its unscored records. Their items have two categories.
     """
     arms = list(next(iter(scores.values())))
     described = [
@@ -97,6 +97,8 @@ def _row(arm: str, benchmark: str, item: int, values: np.ndarray, unjudged: str 
     value = float(values[item])
     row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark, "seed": 0}
     row |= {"item_id": WHOLE if values.size == 1 else f"{item:05d}", "prompt_hash": f"{benchmark} {item}"}
+    if unjudged:
+        row |= {"item_category": ("math", "writing")[item % 2]}
     if np.isnan(value):
         return row | {"outcome": "unscored", "reason": unjudged or "block_failed"}
     return row | {"outcome": "judged" if unjudged else "correct" if value else "wrong", "score": value}
