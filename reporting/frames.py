@@ -44,6 +44,7 @@ RECORD_SCHEMA: dict[str, Column] = {
     "benchmark": pl.Categorical,
     "item_id": pl.String,
     "cluster": pl.String,
+    "item_category": pl.Categorical,
     "seed": pl.Int64,
     "prompt_hash": pl.String,
     "outcome": pl.Categorical,
@@ -62,7 +63,8 @@ RECORD_SCHEMA: dict[str, Column] = {
 }
 """One row per planned record. Records of text have sums over all scored tokens and over the tokens of each class.
 Records of choices have the probability and the log-likelihood (nats) of the right choice. `cluster` is the source that
-items share (a document or an article), null for an item that shares none. A record that a failed block never wrote is
+items share (a document or an article), null for an item that shares none. `item_category` is the item's own category
+within its benchmark, null if it has none. A record that a failed block never wrote is
 `unscored` with reason `block_failed`.
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""

@@ -22,6 +22,7 @@ from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
+from reporting.documents.tables.item_categories import item_categories_table
 from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
 from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.performance import performance_table
@@ -106,6 +107,7 @@ class View:
     corrected: Table
     judging: tuple[str, ...]
     categories: Table
+    item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -205,6 +207,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         corrected=corrected_table(findings, words),
         judging=tuple(judging_sentences(findings, words)),
         categories=categories_table(findings, words, findings.arms),
+        item_categories=item_categories_table(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
