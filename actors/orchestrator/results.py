@@ -35,10 +35,12 @@ from actors.store import (
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from reporting.analysis.compared_items import compared_items
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
+
+ROWS_READ_AT_ONCE = 20_000
+"""Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +73,18 @@ def write_results(
     # Before the results can be seen: a job that is killed in between must not hide a look.
     note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
-    for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
+    own = {"importance": read_importance(plan), "losses": read_losses(plan), "questions": questions_of(plan)}
+    for name, table in {**results.tables, **own}.items():
         path = run.table(name)
         with atomic_path(path) as temporary:
             # Categories become texts piece by piece: a whole table of texts would take as much memory again.
-            table.lazy().cast({pl.Categorical: pl.String}).sink_parquet(temporary)
+            frame = table.lazy().cast({pl.Categorical: pl.String})
+            frame.sink_parquet(temporary, row_group_size=ROWS_READ_AT_ONCE)
         written.append(str(path))
-    written.append(_write_questions(plan, run, results.comparison))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
     failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
     return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
-
-
-def _write_questions(plan: Plan, run: RunDirectory, comparison: Mapping[str, Any]) -> str:
-    """Write the questions of the answers that the report shows, and return the path of their table."""
-    wanted = compared_items(comparison, pl.scan_parquet(run.table("answers")))
-    path = run.table("questions")
-    with atomic_path(path) as temporary:
-        questions_of(plan, wanted).write_parquet(temporary)
-    return str(path)
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
