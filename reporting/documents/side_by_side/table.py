@@ -46,7 +46,7 @@ ANSWER_TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
     "finish_reason": pl.String,
 }
 """Columns of the table. Those of the judges follow (`judgements.judge_schema`)."""
-_PIECE_BYTES = 64 * 2**20
+PIECE_BYTES = 64 * 2**20
 """Bytes of texts that are in memory at a time."""
 _ROW_BYTES = 500
 """What a row takes beside its texts."""
@@ -71,10 +71,13 @@ class AnswerSources:
         return cls(*(folder / table for table in tables))
 
 
-def write_answer_tables(comparison: Json, sources: AnswerSources, parquet: Path) -> list[Path]:
+def write_answer_tables(
+    comparison: Json, sources: AnswerSources, parquet: Path, piece_bytes: int = PIECE_BYTES
+) -> list[Path]:
     """Write the table as Parquet, and as CSV beside it, and return their paths.
 
-    Without generated answers nothing is written.
+    Without generated answers nothing is written. `piece_bytes` limits the bytes of texts in memory at a time; a single
+    item may have more.
     """
     names = [one["name"] for one in comparison["benchmarks"] if one["kind"] == "generate"]
     if not names or not exists(sources.answers):
@@ -84,7 +87,7 @@ def write_answer_tables(comparison: Json, sources: AnswerSources, parquet: Path)
 
     def pieces(*_pushed_down: object) -> Iterator[pl.DataFrame]:
         for name in names:
-            yield from _pieces(comparison, sources, name, judges, schema)
+            yield from _pieces(comparison, sources, name, judges, schema, piece_bytes)
 
     with atomic_path(parquet) as temporary:
         frame = register_io_source(pieces, schema=schema)
@@ -106,14 +109,14 @@ def for_spreadsheets(table: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _pieces(
-    comparison: Json, sources: AnswerSources, benchmark: str, judges: list[str], schema: Schema
+    comparison: Json, sources: AnswerSources, benchmark: str, judges: list[str], schema: Schema, piece_bytes: int
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of one benchmark, a few items at a time: items in order, for each one the arms in order."""
     own = pl.col("benchmark") == benchmark
     answers = _with_columns(pl.scan_parquet(sources.answers).cast({pl.Categorical: pl.String}), ANSWER_TABLE)
     judgements = read_judgements(sources.judgements)
     arms = _described(comparison["arms"])
-    for first, last in _ranges(answers.filter(own)):
+    for first, last in _ranges(answers.filter(own), piece_bytes):
         part = own & pl.col("item_id").is_between(pl.lit(first), pl.lit(last))
         piece = answers.filter(part).drop("model", "reference", "question", "expected", "criteria").collect()
         piece = with_differences(piece.join(arms, on="arm"))
@@ -147,12 +150,12 @@ def _with_columns(table: pl.LazyFrame, schema: Schema) -> pl.LazyFrame:
     return table.with_columns(missing).select(list(schema))
 
 
-def _ranges(answers: pl.LazyFrame) -> list[tuple[str, str]]:
+def _ranges(answers: pl.LazyFrame, piece_bytes: int) -> list[tuple[str, str]]:
     """Return the first and last item of each piece of the answers, in the order of the item ids."""
     texts = (pl.col("text"), pl.col("thoughts"), pl.col("earlier_texts").list.join(""))
     sizes = pl.sum_horizontal(_ROW_BYTES, *(text.str.len_bytes().fill_null(0) for text in texts))
     by_item = answers.group_by("item_id").agg(n_bytes=sizes.sum()).sort("item_id").collect(engine="streaming")
-    piece = pl.col("n_bytes").cum_sum() // _PIECE_BYTES
+    piece = pl.col("n_bytes").cum_sum() // piece_bytes
     pieces = by_item.group_by(piece.alias("piece"), maintain_order=True).agg(
         pl.col("item_id").first().alias("first"), pl.col("item_id").last().alias("last")
     )
