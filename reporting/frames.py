@@ -162,8 +162,10 @@ QUESTION_SCHEMA: dict[str, type[pl.DataType]] = {
     "item_id": pl.String,
     "question": pl.String,
     "expected": pl.String,
+    "criteria": pl.String,
 }
-"""One row per item whose answers the report shows side by side (see `reporting.analysis.compared_items`)."""
+"""One row per item of a benchmark with generated answers. `expected` holds the expected answer, or the references that
+a judge sees. `criteria` is null unless a judge goes by the item's own criteria."""
 
 LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

@@ -206,7 +206,6 @@ def scale_of(metric: str, values: list[float]) -> Scale:
 
 METRICS = {
     "accuracy": ("正答率", "Accuracy"),
-    "judge_score": ("採点モデルの得点", "Judge score"),
     "gold_loglik": ("正解の選択肢の対数尤度(nat)", "Log-likelihood of the right choice (nats)"),
     "gold_probability": ("正解の選択肢の確率", "Probability of the right choice"),
     "judge_score": ("採点モデルの得点", "Judge's score"),

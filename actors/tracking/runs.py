@@ -47,6 +47,9 @@ _COMPARED = {"size_bytes": "size_bytes", "bits_per_weight": "bits_per_weight", "
 _REPORT_FOLDER = "0_report"
 """Holds the HTML reports among the artifacts: MLflow shows folders first, and sorts them by name."""
 
+LARGEST_COPY_BYTES = 256 * 2**20
+"""Larger results and documents stay in the run directory only."""
+
 
 def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     """Read a run directory.
@@ -82,7 +85,7 @@ def _parent_run(
 ) -> TrackedRun:
     shown = [path for path in (run.config, run.plan, run.manifest, run.failures) if exists(path)]
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
-        shown += [path for path in files_below(folder) if not path.name.startswith(".")]
+        shown += [path for path in files_below(folder) if not path.name.startswith(".") and _is_copied(path)]
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
@@ -99,6 +102,11 @@ def _parent_run(
         notes={"quant_assay.run_dir": str(run.root.absolute())} | outcome.pipeline_notes(),
         datasets=outcome.datasets(),
     )
+
+
+def _is_copied(path: Path) -> bool:
+    """Return whether a result or a document is small enough for a copy. Tables of very many answers are not."""
+    return path.stat().st_size <= LARGEST_COPY_BYTES
 
 
 def _artifact_name(run: RunDirectory, path: Path) -> str:

@@ -122,6 +122,8 @@ class View:
     """True if the margins were fixed before the run; None if the results do not know."""
     pooled: bool
     """True if the claim "no worse on average" is made."""
+    side_by_side: Path | None = None
+    """The page with all answers side by side, which stands in the folder of the report; None if there is none."""
     has_scores: bool = False
     """True if some benchmark has continuous scores beside accuracy."""
     small_n: int = SMALL_N
