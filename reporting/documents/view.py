@@ -34,7 +34,7 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths")
+_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "models_memory_and_speed")
 """Charts that the scorecard has no room for."""
 
 
