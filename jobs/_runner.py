@@ -81,6 +81,9 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
         plan = replace(plan, notices=(*plan.notices, limit))
     done = find_done(plan)
+    if request.only_judging:
+        done |= {arm.unit for arm in plan.arms if arm.unit} | {one.unit for one in plan.imatrices}
+        done |= {name for one in plan.imatrices for name in one.group_units}
     check_disk(config, plan, done)
     if request.environment.ray_address is None:
         check_local_memory(plan, done)
@@ -231,6 +234,7 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         make_documents=request.make_documents,
         methodology_path=str(methodology.absolute()) if methodology else None,
         ends_without_room=ends_without_room,
+        only_judging=request.only_judging,
     )
 
 

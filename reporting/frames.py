@@ -1,4 +1,5 @@
-"""The columns of six tables: records, judgements, timings, importance matrices, questions, and errors of tensors.
+"""The columns of seven tables: records, judgements, human scores, timings, importance matrices, questions, and errors
+of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -84,6 +85,18 @@ JUDGEMENT_SCHEMA: dict[str, Column] = {
 }
 """One row per judgement: what a judge said about one turn of one answer in one repeat (`actors.judging.orders`). A
 judgement that is missing because the judge was away has a row without a score, with reason `judge_failed`."""
+
+HUMAN_SCORE_SCHEMA: dict[str, type[pl.DataType]] = {
+    "benchmark": pl.String,
+    "arm": pl.String,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "turn": pl.Int64,
+    "score": pl.Float64,
+    "rater": pl.String,
+}
+"""One row per human score of an answer (`reporting.human_scores`). `turn` counts from 0; null: the whole answer.
+`rater` is null if the file names none."""
 
 TIMING_SCHEMA: dict[str, Column] = {
     "arm": pl.String,
