@@ -93,8 +93,8 @@ def in_stages(findings: Findings) -> bool:
 
 def model_label(model: Json) -> str:
     """Return the name of a model, with its stage of training if it has one."""
-    stage = f" [{model['stage']}]" if model.get("stage") else ""
-    return one_line(str(model["name"]), _LABEL_CHARS) + one_line(stage, _LABEL_CHARS)
+    name = one_line(str(model["name"]), _LABEL_CHARS)
+    return f"{name} [{one_line(str(model['stage']), _LABEL_CHARS)}]" if model.get("stage") else name
 
 
 def is_plain(findings: Findings, arm: Json) -> bool:

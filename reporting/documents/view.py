@@ -22,6 +22,7 @@ from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
@@ -63,6 +64,8 @@ class View:
     box_notes: tuple[tuple[str, ...], ...]
     """What stands below the table of each box."""
     models: Table
+    model_facts: Table
+    """What the files state about the models."""
     arms: Table
     budgets: Table
     """Arms whose types were chosen by measured errors within a byte budget, and their controls."""
@@ -168,6 +171,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         box_tables=tuple(box_table(words, box) for box in boxes),
         box_notes=tuple(box_notes(words, box) for box in boxes),
         models=results.models_table(findings, words),
+        model_facts=model_facts_table(findings, words),
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
         benchmarks_used=results.benchmarks_table(findings, words),
