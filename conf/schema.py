@@ -459,7 +459,7 @@ class PipelineConfig(Frozen):
         "gsm8k",
         "math",
         "arc_challenge",
-        "perplexity",
+        "elyza",
     )
     """Names of benchmarks, or files of custom benchmarks: `.yaml` (see `conf.custom_benchmarks`) or `.py`."""
     runs: Count = 5

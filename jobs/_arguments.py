@@ -42,9 +42,9 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--benchmarks",
         metavar="A,B,...",
-        help="gsm8k, math, arc_challenge, perplexity (these four are the default); gsm8k_chat, math_full, "
-        "arc_challenge_letter, mgsm_ja, perplexity_wikitext2, perplexity_ja_wiki; or your own .yaml or .py files "
-        "(conf/docs/benchmarks.md)",
+        help="gsm8k, math, arc_challenge, elyza (these four are the default; a judge scores elyza); perplexity; "
+        "gsm8k_chat, math_full, arc_challenge_letter, mgsm_ja, mt_bench, mt_bench_ja, perplexity_wikitext2, "
+        "perplexity_ja_wiki; or your own .yaml or .py files (conf/docs/benchmarks.md)",
     )
     group.add_argument("--runs", type=int, metavar="N", help="runs of a sampled benchmark, one seed each (default 5)")
     group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")

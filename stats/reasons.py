@@ -50,6 +50,7 @@ class Reason(StrEnum):
     """Without sampling the noise floor needs a second run of the reference (an A/A arm), and there is none."""
     NO_INTERVAL = "no_interval"
     """It is computed from an interval that is undefined."""
+    NO_JUDGE = "no_judge"
     NO_MARGIN = "no_margin"
     """The configuration sets no margin for this metric."""
     DECIDED = "decided"

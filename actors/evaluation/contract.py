@@ -132,6 +132,9 @@ class BenchmarkSpec:
     belongs to no category."""
     rubrics: tuple[str, ...] = ()
     """Names of the rubrics that its answers can be judged by, the default first. Empty: they are not judged."""
+    n_published: int | None = None
+    """Number of items that published scores rest on. With fewer, scores do not compare with them. None: it does not
+    matter."""
 
 
 @dataclass(frozen=True)

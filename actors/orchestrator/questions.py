@@ -55,11 +55,14 @@ def _are_equal(lines: Sequence[str]) -> bool:
 def _asked(item: Item) -> str:
     if not isinstance(item.task, Generate | Choose):
         return ""
-    return "\n".join(one.content for one in item.task.messages if one.role == "user" and one.shot is None)
+    first = "\n".join(one.content for one in item.task.messages if one.role == "user" and one.shot is None)
+    return "\n\n".join((first, *getattr(item.task, "then", ())))
 
 
 def expected_of(item: Item) -> str:
-    """Return the expected answer: the text of the right choice, or each accepted answer."""
+    """Return the expected answer: the text of the right choice, each accepted answer, or what a judge compares with."""
     if isinstance(item.task, Choose):
         return item.task.choices[int(item.target)].strip()
+    if isinstance(item.target, dict):
+        return "\n\n".join(reference for reference in item.target["references"] if reference)
     return " / ".join(map(str, item.target)) if isinstance(item.target, list) else str(item.target)

@@ -31,6 +31,7 @@ from actors.store import (
     RunDirectory,
     atomic_path,
     exists,
+    remove,
     write_json,
 )
 from conf.custom_benchmarks import WHOLE
@@ -81,6 +82,8 @@ def write_results(
     beside = {"importance": read_importance(plan), "losses": read_losses(plan)}
     if judgements.height:
         beside["judgements"] = judgements
+    else:
+        remove(run.table("judgements"))  # of an earlier command, whose judges nobody asks any more
     # Before the results can be seen: a job that is killed in between must not hide a look.
     note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
@@ -310,6 +313,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
                 "questions": benchmark.spec.questions,
                 "category": benchmark.spec.category,
+                "rubrics": list(benchmark.spec.rubrics),
             }
         )
     return described

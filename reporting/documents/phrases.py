@@ -42,6 +42,7 @@ _CODES = {
     "nothing_unscored": ("採点不能なし", "nothing unscored"),
     "no_worst_score": ("最悪値のないスケール", "no worst score on this scale"),
     "no_margin": ("許容幅の設定なし", "no margin is set"),
+    "not_judged": ("未採点", "not judged"),
     "looks_spent": ("以前の評価で水準を使い切った", "earlier looks have spent the level"),
     "kept_for_later_looks": ("水準の残りは以後の評価に充てる", "the rest of the level is kept for later looks"),
     "nothing_repeated": ("反復なし", "judged once"),

@@ -19,6 +19,7 @@ from actors.orchestrator.plan import (
 from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
+from actors.orchestrator.planning.judged import judged_notices
 from actors.orchestrator.planning.judgings import plan_judgings
 from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
@@ -93,7 +94,11 @@ def make_plan(
         blocks=tuple(blocks),
         cells=_with_judgings(cells, judgings),
         plan_hash=_plan_hash(config, inputs, arms, blocks, judgings),
-        notices=(*_uncompared(config, arms), *inputs.notices),
+        notices=(
+            *_uncompared(config, arms),
+            *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
+            *inputs.notices,
+        ),
         chat_templates=inputs.chat_templates,
         performances=plan_performances(run, arms, blocks),
         checks=plan_checks(config, run, arms, inputs, blocks),
