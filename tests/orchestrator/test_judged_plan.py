@@ -44,6 +44,6 @@ def test_costs_count_every_turn_and_an_answer_at_temperature_0_once(tmp_path: Pa
 
 def test_questions_show_all_turns_and_expected_answers_are_the_references(tmp_path: Path, tiny: Model) -> None:
     items = {item.item_id: item for item in talks(tmp_path, tiny).items}
-    assert question_of(items["1"], [items["1"]]) == "1+1?\n\nAnd 2+2?" and expected_of(items["1"]) == "2"
+    assert question_of(items["1"], 0) == "1. 1+1?\n\n2. And 2+2?" and expected_of(items["1"]) == "2"
     assert expected_of(items["2"]) == ""
     assert json.dumps(items["1"].target)  # as records and questions keep it
