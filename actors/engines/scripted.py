@@ -73,8 +73,8 @@ class ScriptedEngine:
         n_tokens = sum(map(len, texts))
         report(n_tokens)
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
-        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
-        return Answer(texts[-1], None, 0, n_tokens, ended[-1], texts[:-1], ended[:-1])
+        ended: list[FinishReason] = ["eog" for _ in texts]
+        return Answer(texts[-1], None, 0, n_tokens, ended[-1], texts[:-1], tuple(ended[:-1]))
 
     def _measured(self, item: Item) -> Measured | Refused:
         if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):
