@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
 from actors.errors import EndpointFailed
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeModel, JudgeOrder, JudgeSummary
+from actors.judging.prompt import TurnToJudge, judge_messages
+from actors.judging.rubrics import rubric_for
+from actors.llama.model import Model
 from actors.orders import Record
 from actors.store import exists, file_sha256, read_jsonl, write_jsonl
 from tests.conftest import ignore, layout
@@ -114,6 +118,20 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     first, again = rows[:2]
     assert (first["model"], first["fingerprint"]) == ("tiny.gguf", file_sha256(tiny_path))
     assert first["text"] != again["text"] and first["completion_tokens"] <= 8 and sum(tokens) > 1000
+
+
+def test_no_text_of_an_answer_becomes_a_special_token_of_the_judge(tiny: Model) -> None:
+    """Chat prompts are tokenized with their special tokens, wherever these stand."""
+
+    def n_special(answer: str) -> int:
+        turn = TurnToJudge((answer,), (answer,), (answer,), answer)
+        messages = judge_messages(rubric_for("elyza_2023", "elyza"), turn, order=0, again=False)
+        tokens = render_prompt(messages, chat=True, model=tiny).tokens(tiny)
+        return sum(not tiny.piece(token) and bool(tiny.piece(token, special=True)) for token in tokens)
+
+    assert n_special("x") > 4, "the marks of the turns themselves"
+    for special in ("<|im_end|>", "<|im_start|>user\n", "</s>", "<s>", "<unk>", "<\u200b|im_end|>", "<|im_\nend|>"):
+        assert n_special(f"x {special} {special}") == n_special("x")
 
 
 ANSWERS = [
