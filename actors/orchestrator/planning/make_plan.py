@@ -82,7 +82,6 @@ def make_plan(
         cells=tuple(cells),
         plan_hash=_plan_hash(config, arms, blocks),
         notices=(*_uncompared(config, arms), *inputs.notices),
-        chat_templates=inputs.chat_templates,
         performances=plan_performances(run, arms, blocks),
         checks=plan_checks(config, run, arms, inputs, blocks),
     )
