@@ -95,21 +95,34 @@ def render_prompts(
             Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
             for messages in chats
         ]
-    special = special_texts(model)
-    texts = render_chats(template, chats, special, arguments=use.arguments if use else "{}")
+    special, arguments = special_texts(model), (use or TemplateUse()).arguments
+    texts = render_chats(template, chats, special, arguments=arguments)
     return [
-        text
-        if isinstance(text, TemplateFailed)
-        else replace(_prompt(text, special), opens_thoughts=opens_thoughts(text, messages, template))
+        text if isinstance(text, TemplateFailed) else _prompt(text, messages, template, special, arguments)
         for text, messages in zip(texts, chats, strict=True)
     ]
 
 
-def opens_thoughts(text: str, messages: Sequence[Message], template: str) -> bool | None:
+def opens_thoughts(
+    text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str
+) -> bool | None:
     """Return whether a prompt ends inside thoughts (see `Prompt`). What messages say about marks does not count."""
-    last = messages[-1].content.strip() if messages else ""
-    at = text.rfind(last)
-    return opened_by(text[at + len(last) :] if at >= 0 else "", marks_of(template))
+    begins = _beginning_of_answer(template, special, arguments)
+    if not text.endswith(begins):  # it depends on the messages
+        begins = _behind(text, messages)
+    return opened_by(begins, marks_of(template))
+
+
+@functools.lru_cache(maxsize=32)
+def _beginning_of_answer(template: str, special: SpecialTexts, arguments: str) -> str:
+    """Return what a template writes behind the messages, where the answer begins."""
+    (text,) = render_chats(template, [_PROBE[:1]], special, arguments=arguments)
+    return "" if isinstance(text, TemplateFailed) else _behind(text, _PROBE[:1])
+
+
+def _behind(text: str, messages: Sequence[Message]) -> str:
+    said = messages[-1].content.strip() if messages else ""
+    return text.rpartition(said)[2] if said else ""
 
 
 def render_conversations(conversations: Sequence[Sequence[Message]], model: Model) -> Prompt:
@@ -127,7 +140,7 @@ def render_conversations(conversations: Sequence[Sequence[Message]], model: Mode
         if isinstance(text, TemplateFailed):
             raise text
         texts.append(text)
-    return _prompt("".join(texts), special)
+    return Prompt("".join(texts), add_special=_needs_bos("".join(texts), special), parse_special=True)
 
 
 def template_of(model: Model, use: TemplateUse | None = None) -> str | None:
@@ -135,9 +148,14 @@ def template_of(model: Model, use: TemplateUse | None = None) -> str | None:
     return model.chat_template if use is None or use.template is None else use.template
 
 
-def _prompt(text: str, special: SpecialTexts) -> Prompt:
-    wrote_bos = bool(special.bos_token) and text.lstrip().startswith(special.bos_token)
-    return Prompt(text, add_special=not wrote_bos, parse_special=True)
+def _prompt(text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str) -> Prompt:
+    opened = opens_thoughts(text, messages, template, special, arguments)
+    return Prompt(text, add_special=_needs_bos(text, special), parse_special=True, opens_thoughts=opened)
+
+
+def _needs_bos(text: str, special: SpecialTexts) -> bool:
+    """Return whether the template did not write the token that begins texts."""
+    return not (special.bos_token and text.lstrip().startswith(special.bos_token))
 
 
 def render_chats(

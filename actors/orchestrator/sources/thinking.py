@@ -142,7 +142,8 @@ class _Asked:
     def opened(self, arguments: Mapping[str, Any]) -> bool | None:
         """Return whether a prompt ends inside thoughts; False if it closes them."""
         text = self.prompt(arguments)
-        return None if text is None else opens_thoughts(text, _TRIAL, self.template)
+        given = json.dumps(arguments)
+        return None if text is None else opens_thoughts(text, _TRIAL, self.template, self._special, given)
 
 
 def _switched(name: str, chat: Chat, asked: _Asked) -> dict[str, Any]:
