@@ -184,8 +184,9 @@ class Chat(Frozen):
         return value
 
     def over(self, other: Chat) -> Chat:
-        """Return these settings, with those of `other` where these say nothing."""
-        return other.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+        """Return these settings, with those of `other` where these say nothing. No thoughts need no budget."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        return other.model_copy(update={**({"thinking_tokens": None} if self.thinking == "off" else {}), **own})
 
 
 TokenWeight = Annotated[float, Field(ge=1.0, le=1000.0, allow_inf_nan=False)]

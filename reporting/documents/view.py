@@ -25,6 +25,7 @@ from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
+from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
@@ -34,7 +35,7 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths")
+_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "thought_lengths")
 """Charts that the scorecard has no room for."""
 
 
@@ -98,6 +99,9 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    thinking: Table
+    """How arms may think; no rows if none does."""
+    thoughts: Table
     categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
@@ -193,6 +197,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        thinking=thinking_table(findings, words),
+        thoughts=thoughts_table(findings, words),
         categories=categories_table(findings, words, findings.arms),
         references=references_of(findings),
         notices=tuple(notices),
