@@ -70,7 +70,7 @@ def _rows(findings: Findings, words: Words, answers: pl.DataFrame) -> list[Json]
 
 
 def _panel(findings: Findings, words: Words, benchmark: Json, rows: list[Json], height_px: int) -> Panelled:
-    limits = domain([row[name] for row in rows for name in ("low", "high")], (0.0, math.inf), margin=0.05)
+    limits = domain([0.0, *(row["high"] for row in rows)], (0.0, math.inf), margin=0.05)
     scale = alt.Scale(domain=limits, nice=False, zero=False)
     axis = alt.Axis(title=words.say("思考のトークン数", "Tokens of the thoughts"), tickCount=6)
     # Row numbers increase downwards.
