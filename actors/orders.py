@@ -18,7 +18,7 @@ from conf.schema import Language, Sampling, Thinking, TokenWeights
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
-Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
+Phase = Literal["plan", "imatrix", "quantize", "evaluate", "judge", "statistics", "charts", "documents", "done"]
 
 
 class ReportTokens(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.engines import Answer, Choices, Measured, Refused, Usage
+from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
 from actors.engines.turns import seeds_asked
 from actors.orders import Generate, Item, Measure, ReportTokens
 from actors.thinking import split
@@ -76,14 +76,15 @@ class ScriptedEngine:
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
         read = [split(text) for text in texts]
         thoughts = [one.thoughts for one in read if one.thoughts is not None]
+        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
         return Answer(
             read[-1].answer,
             None,
             0,
             n_tokens,
-            "eog",
+            ended[-1],
             tuple(one.answer for one in read[:-1]),
-            ("eog",) * (len(read) - 1),
+            ended[:-1],
             thoughts="\n\n".join(thoughts) if thoughts else None,
             thought_tokens=sum(map(len, thoughts)) if thoughts else None,
         )

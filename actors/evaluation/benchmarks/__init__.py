@@ -18,10 +18,13 @@ from actors.evaluation.benchmarks import (
     arc_challenge_letter,
     demo_choice,
     demo_qa,
+    elyza,
     gsm8k,
     gsm8k_chat,
     mathematics,
     mgsm_ja,
+    mt_bench,
+    mt_bench_ja,
     perplexity_ja_wiki,
     perplexity_pydoc,
     perplexity_wikitext2,
@@ -52,6 +55,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "arc_challenge": arc_challenge.BENCHMARK,
     "arc_challenge_letter": arc_challenge_letter.BENCHMARK,
     "mgsm_ja": mgsm_ja.BENCHMARK,
+    "elyza": elyza.BENCHMARK,
+    "mt_bench": mt_bench.BENCHMARK,
+    "mt_bench_ja": mt_bench_ja.BENCHMARK,
     "perplexity_wikitext2": perplexity_wikitext2.BENCHMARK,
     "perplexity_ja_wiki": perplexity_ja_wiki.BENCHMARK,
     "demo_qa": demo_qa.BENCHMARK,
@@ -60,9 +66,6 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 LATER = (
-    "elyza",
-    "mt_bench",
-    "japanese_mt_bench",
     "jcommonsenseqa",
     "jnli",
     "jsquad",
@@ -74,6 +77,13 @@ LATER = (
 )
 """Benchmarks that are planned. Asking for one gives another message than a misspelt name."""
 
+OTHER_NAMES = {
+    "elyza_tasks_100": "elyza",
+    "japanese_mt_bench": "mt_bench_ja",
+    "ja_mt_bench": "mt_bench_ja",
+    "mtbench": "mt_bench",
+}
+"""Names by which others know a benchmark. The message for such a name says ours."""
 
 _RARE = ("then", "temperature")
 """Fields of a task that most benchmarks leave at their defaults."""
@@ -127,6 +137,8 @@ def _unknown(name: str) -> Fault:
     allowed = "one of " + ", ".join(known)
     if name in LATER:
         return Fault("--benchmarks", name, allowed, f"'{name}' is planned, but not there yet. Leave it out.")
+    if name in OTHER_NAMES:
+        return Fault("--benchmarks", name, allowed, f"Here it is called '{OTHER_NAMES[name]}'.")
     return Fault("--benchmarks", name, allowed, near_names(name, known))
 
 

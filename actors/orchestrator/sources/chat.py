@@ -19,9 +19,10 @@ from actors.chat import (
     system_is_moved,
     template_of,
 )
+from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
-from actors.orchestrator.sources.arms import is_endpoint
+from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orders import ChatSettings, Choose, Generate, Message
 from actors.rendering import TemplateFailed
 from actors.store import content_hash
@@ -63,8 +64,8 @@ def chat_settings(config: PipelineConfig) -> dict[str, ChatOfName]:
         if name not in known:
             faults.add(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
         elif name not in models and chat.system is not None:
-            step = f"Set it for the model ({models[0]})."
-            faults.add(Fault(f"chat.{name}.system", chat.system, "none: arms get the same messages", step))
+            allowed_text = "none: all arms of a model get the same messages"
+            faults.add(Fault(f"chat.{name}.system", chat.system, allowed_text, "Set it for the model."))
         elif name in endpoints and chat.template is not None:
             faults.add(Fault(f"chat.{name}.template", str(chat.template), "none: the server has its own template"))
     settings = {name: faults.gather(_settings, name, chat) for name, chat in config.chat.items() if name in known}
@@ -131,7 +132,7 @@ def check_prompts(
     for data in benchmarks:
         tasks = {item.item_id: item.task for item in data.items[:CHECKED_ITEMS]}
         chats = {
-            item_id: task.messages
+            item_id: whole_conversation(task) if isinstance(task, Generate) else task.messages
             for item_id, task in tasks.items()
             if isinstance(task, Generate | Choose) and task.chat
         }

@@ -46,10 +46,9 @@ def template_uses(
     """
     faults = Faults()
     of_models = {model.name: faults.gather(_of_file, model.name, model.path, chats.get(model.name)) for model in models}
-    shared = chats.get(models[0].name)
     of_arms = {}
     for arm in arms:
-        own = _over(chats.get(arm.name), shared)
+        own = _over(chats.get(arm.name), chats.get(arm.model or models[0].name))
         if arm.endpoint is not None:
             of_arms[arm.name] = faults.gather(_of_endpoint, arm.name, own or ChatOfName(Chat(), None))
         else:
