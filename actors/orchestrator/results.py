@@ -7,6 +7,7 @@ written. The arithmetic is in `reporting.analysis.results` and `stats`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
 from actors.orchestrator.questions import questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
+from actors.orders import TemplateUse
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.recipes import CONTROL, Recipe
@@ -241,10 +243,19 @@ def _describe_arm(
         "types": manifest.get("types"),
         "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
+        "thinking": _describe_thinking(arm),
         "prefixes": prefixes,
         "failed": failed,
         "performance": performance,
     }
+
+
+def _describe_thinking(arm: PlannedArm) -> dict[str, Any] | None:
+    """Return how an arm may think; None if it has no settings of it and its chat template knows no thoughts."""
+    use = arm.template_use
+    if use is None or use == TemplateUse(use.template):
+        return None
+    return {"mode": use.thinking, "arguments": json.loads(use.arguments), "max_tokens": use.thinking_tokens}
 
 
 def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from reporting.charts.models import models_chart, models_cost_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.render import render
 from reporting.charts.style import Specification, models_text
+from reporting.charts.thoughts import thoughts_chart
 from reporting.charts.verdict import verdict_chart
 from reporting.file_names import localized
 from reporting.results_folder import Findings, read_findings
@@ -51,6 +52,7 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], st
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
+    "thought_lengths": (thoughts_chart, ""),
 }
 """File name -> the function that draws the chart, and the notice if it draws nothing (empty: no notice)."""
 

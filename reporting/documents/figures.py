@@ -78,6 +78,11 @@ CAPTIONS = {
         "回答の長さの分布。上: 基準。点: 各回答。太い縦線: 中央値。",
         "Distribution of answer lengths, with the reference on top. Dots: answers; thick bars: medians.",
     ),
+    "thought_lengths": (
+        "回答前の思考の長さ。上: 基準。細線: 中央80%。太線: 中央50%。縦線: 中央値。",
+        "Length of the thoughts before an answer, with the reference on top. Thin lines: middle 80%; thick lines: "
+        "middle 50%; bars: medians.",
+    ),
 }
 """File stem -> caption in Japanese and English, in the order of the figures. The figures of a grid follow them."""
 
@@ -95,6 +100,7 @@ TOPICS = {
     "quantization_speed": ("速度と性能", "speed against performance"),
     "quantization_error_by_layer": ("層ごとの量子化誤差", "quantization error by layer"),
     "answer_lengths": ("回答の長さ", "answer lengths"),
+    "thought_lengths": ("思考の長さ", "length of the thoughts"),
 }
 """File stem -> what the figure shows, as part of a sentence, in Japanese and English."""
 

@@ -29,6 +29,7 @@ from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
+from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
@@ -38,7 +39,10 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "models_memory_and_speed")
+_REPORT_ONLY = (
+    *("quantization_memory", "quantization_speed", "models_memory_and_speed"),
+    *("answer_lengths", "thought_lengths"),
+)
 """Charts that the scorecard has no room for."""
 
 
@@ -104,6 +108,9 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    thinking: Table
+    """How arms may think; no rows if none does."""
+    thoughts: Table
     judges: Table
     """How far judges agree. This table, the next two and the sentences are empty if nothing was judged."""
     judged_arms: Table
@@ -208,6 +215,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        thinking=thinking_table(findings, words),
+        thoughts=thoughts_table(findings, words),
         judges=judges_table(findings, words),
         judged_arms=judged_arms_table(findings, words),
         corrected=corrected_table(findings, words),
