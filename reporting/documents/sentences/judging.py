@@ -105,7 +105,8 @@ def _leaning(words: Words, benchmark: str, row: Json) -> str:
 
 def _corrections(words: Words, entry: Json) -> Iterator[str]:
     name, n_items = entry["benchmark"], integer(entry["human_scores"]["n_items"])
-    rows = [row for row in entry["rows"] if _shown_as_result(entry, row)]
+    shown_judge = entry["judges"][0]["judge"]  # the mean of the jury, or its only judge
+    rows = [row for row in entry["rows"] if row["judge"] == shown_judge]
     biased = [row for row in rows if row["corrected"] and _known_not_zero(row["corrected"], "bias_ci95")]
     if biased:
         yield _bias(words, name, max(biased, key=lambda row: abs(float(row["corrected"]["bias"]))))
@@ -131,12 +132,6 @@ def _corrections(words: Words, entry: Json) -> Iterator[str]:
 
 def _known_not_zero(found: Json, name: str) -> bool:
     return found[name] is not None and _excludes_zero(found[name])
-
-
-def _shown_as_result(entry: Json, row: Json) -> bool:
-    """Return whether a row is by the mean of the jury, or by its only judge."""
-    judges = [judge["judge"] for judge in entry["judges"] if judge["in_jury"]]
-    return row["judge"] is None or [row["judge"]] == judges
 
 
 def _bias(words: Words, benchmark: str, row: Json) -> str:
