@@ -86,6 +86,11 @@ class Findings:
         return list(self.comparison.get("categories", ()))
 
     @property
+    def item_categories(self) -> list[Json]:
+        """Means by the items' own categories; empty if no benchmark has them, or in older results."""
+        return list(self.comparison.get("item_categories", ()))
+
+    @property
     def comparisons(self) -> list[Json]:
         """Rows of the comparisons of arms with their references; empty without an analysis."""
         return [] if self.analysis is None else list(self.analysis["comparisons"])

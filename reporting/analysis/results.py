@@ -26,6 +26,7 @@ from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
+from reporting.analysis.item_categories import item_category_rows
 from reporting.analysis.judging import judging_rows
 from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
@@ -56,7 +57,7 @@ from stats.variance import VarianceShares, variance_shares
 SCHEMA_VERSION = 1
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
-ANSWER_COLUMNS += ["finish_reason", "completion_tokens"]
+ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "thoughts", "thought_tokens"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def _findings(
         "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
+        "item_categories": item_category_rows(run, records, scored, compared),
         "performance": by_blocks,
     }
     analysis = {
