@@ -29,7 +29,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from stats.bootstrap import percentile_interval, resampled_totals
 from stats.clusters import Labels
@@ -93,8 +92,9 @@ def krippendorff_alpha(values: Floats, level: Level) -> float | Reason:
     if all_equal(pooled):
         return Reason.ZERO_VARIANCE
     if level == "ordinal":
+        _, codes, counts = np.unique(pooled, return_inverse=True, return_counts=True)
         values = np.full(values.shape, np.nan)
-        values[known] = stats.rankdata(pooled)
+        values[known] = (np.cumsum(counts) - counts / 2)[codes]  # mid-ranks, up to a constant
     sizes = np.count_nonzero(known, axis=1)
     within = float(sizes @ np.nanvar(values, axis=1, ddof=1)) / pooled.size
     of_all = float(np.var(values[known], ddof=1))

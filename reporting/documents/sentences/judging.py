@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reporting.documents.tables.judging import DIGITS, judge_name
+from reporting.documents.phrases import SCORE_DIGITS, judge_name
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, listed, number
 
@@ -39,7 +39,7 @@ def _of_benchmark(words: Words, entry: Json) -> Iterator[str]:
 
 def _repeats(words: Words, benchmark: str, judge: Json) -> str:
     alpha = judge["repeats"]["alpha"]
-    shown = number(alpha, DIGITS)
+    shown = number(alpha, SCORE_DIGITS)
     if alpha >= SAFE:
         ja, en = "、同じ回答にほぼ同じ点を付ける", "gives an answer nearly the same score each time"
     elif alpha >= TENTATIVE:
@@ -56,7 +56,7 @@ def _repeats(words: Words, benchmark: str, judge: Json) -> str:
 
 def _between(words: Words, entry: Json) -> str:
     alpha = entry["agreement"]["alpha"]
-    names, shown = listed(words, entry["agreement_between"]), number(alpha, DIGITS)
+    names, shown = listed(words, entry["agreement_between"]), number(alpha, SCORE_DIGITS)
     if alpha >= SAFE:
         ja, en = "よく一致する", "agree well"
     elif alpha >= TENTATIVE:
@@ -91,7 +91,7 @@ def _leaning(words: Words, benchmark: str, row: Json) -> str:
     compared, arm, reference = row["comparison"], row["arm"], row["comparison"]["reference"]
     length = compared["length"]
     slope, plain, adjusted = (
-        number(value, DIGITS, sign=True)
+        number(value, SCORE_DIGITS, sign=True)
         for value in (length["points_per_100_tokens"], compared["difference"], length["adjusted_difference"])
     )
     return words.say(
@@ -105,7 +105,8 @@ def _leaning(words: Words, benchmark: str, row: Json) -> str:
 
 def _corrections(words: Words, entry: Json) -> Iterator[str]:
     name, n_items = entry["benchmark"], integer(entry["human_scores"]["n_items"])
-    rows = [row for row in entry["rows"] if _shown_as_result(entry, row)]
+    shown_judge = entry["judges"][0]["judge"]  # the mean of the jury, or its only judge
+    rows = [row for row in entry["rows"] if row["judge"] == shown_judge]
     biased = [row for row in rows if row["corrected"] and _known_not_zero(row["corrected"], "bias_ci95")]
     if biased:
         yield _bias(words, name, max(biased, key=lambda row: abs(float(row["corrected"]["bias"]))))
@@ -133,15 +134,9 @@ def _known_not_zero(found: Json, name: str) -> bool:
     return found[name] is not None and _excludes_zero(found[name])
 
 
-def _shown_as_result(entry: Json, row: Json) -> bool:
-    """Return whether a row is by the mean of the jury, or by its only judge."""
-    judges = [judge["judge"] for judge in entry["judges"] if judge["in_jury"]]
-    return row["judge"] is None or [row["judge"]] == judges
-
-
 def _bias(words: Words, benchmark: str, row: Json) -> str:
     bias = row["corrected"]["bias"]
-    size, arm = number(abs(bias), DIGITS), row["arm"]
+    size, arm = number(abs(bias), SCORE_DIGITS), row["arm"]
     return words.say(
         f"{benchmark}: {arm} の回答に、{_ja_name(words, row)}は人より {size} 点{'高い' if bias > 0 else '低い'}"
         "点を付ける。",
@@ -152,8 +147,8 @@ def _bias(words: Words, benchmark: str, row: Json) -> str:
 
 def _corrected_difference(words: Words, benchmark: str, row: Json) -> str:
     compared, arm, reference = row["comparison"], row["arm"], row["comparison"]["reference"]
-    found, plain = compared["corrected"], number(compared["difference"], DIGITS, sign=True)
-    value, low, high = (number(one, DIGITS, sign=True) for one in (found["value"], *found["ci95"]))
+    found, plain = compared["corrected"], number(compared["difference"], SCORE_DIGITS, sign=True)
+    value, low, high = (number(one, SCORE_DIGITS, sign=True) for one in (found["value"], *found["ci95"]))
     return words.say(
         f"{benchmark}: 人の採点で補正した {arm} と {reference} の差は {value} 点である"
         f"(95%信頼区間 [{low}, {high}]、補正前 {plain} 点)。",

@@ -5,17 +5,10 @@ The tables have no rows if no answer was judged. Judges outside the jury of the 
 
 from __future__ import annotations
 
-from reporting.documents.phrases import code_in_words, dash_with_reason
+from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, header, integer, number
-
-DIGITS = 2
-
-
-def judge_name(words: Words, row: Json) -> str:
-    """Return the name of a judge, or what stands for the mean over the jury."""
-    return str(row["judge"]) if row["judge"] is not None else words.say("採点モデルの平均", "mean of the jury")
 
 
 def judges_table(findings: Findings, words: Words) -> Table:
@@ -104,7 +97,7 @@ def _alpha(words: Words, row: Json, name: str) -> str:
     found = row[name]
     if found is None:
         return dash_with_reason(words, row, name)
-    return _with_interval(number(found["alpha"], DIGITS), found["ci95"])
+    return _with_interval(number(found["alpha"], SCORE_DIGITS), found["ci95"])
 
 
 def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
@@ -135,7 +128,7 @@ def _corrected_cells(words: Words, row: Json) -> tuple[str, ...]:
     bias = DASH if found is None else _signed(found["bias"], found["bias_ci95"])
     if compared is None:
         return mean, DASH, bias, _weight(found)
-    difference = number(compared["difference"], DIGITS, sign=True) + _corrected(words, compared, signed=True)
+    difference = number(compared["difference"], SCORE_DIGITS, sign=True) + _corrected(words, compared, signed=True)
     return mean, difference, bias, _weight(found, compared["corrected"])
 
 
@@ -144,14 +137,14 @@ def _corrected(words: Words, row: Json, *, signed: bool) -> str:
     found = row["corrected"]
     if found is None:
         return f" → {dash_with_reason(words, row, 'corrected')}"
-    value = f" → {number(found['value'], DIGITS, sign=signed)}"
+    value = f" → {number(found['value'], SCORE_DIGITS, sign=signed)}"
     if found["ci95"] is None:
         return f"{value}\n({code_in_words(words, found['ci95_reason'])})"
     return _with_interval(value, found["ci95"], sign=signed)
 
 
 def _weight(*found: Json | None) -> str:
-    return " / ".join(number(one["weight"], DIGITS) for one in found if one) or DASH
+    return " / ".join(number(one["weight"], SCORE_DIGITS) for one in found if one) or DASH
 
 
 def _difference(words: Words, row: Json) -> str:
@@ -161,15 +154,15 @@ def _difference(words: Words, row: Json) -> str:
 
 
 def _plain(value: float | None) -> str:
-    return number(value, DIGITS)
+    return number(value, SCORE_DIGITS)
 
 
 def _signed(value: float, ci: list[float] | None) -> str:
-    return _with_interval(number(value, DIGITS, sign=True), ci, sign=True)
+    return _with_interval(number(value, SCORE_DIGITS, sign=True), ci, sign=True)
 
 
 def _with_interval(value: str, ci: list[float] | None, *, sign: bool = False) -> str:
     if ci is None:
         return value
-    low, high = (number(end, DIGITS, sign=sign) for end in ci)
+    low, high = (number(end, SCORE_DIGITS, sign=sign) for end in ci)
     return f"{value}\n[{low}, {high}]"
