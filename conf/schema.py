@@ -304,8 +304,8 @@ class Judge(Frozen):
 
     name: ArmName
     """How results call it."""
-    model: str
-    """Name of the model on the server; without `url`: a GGUF, as for `arms`."""
+    model: str | None = None
+    """Name of the model on the server; None: the only one that it has. Without `url`: a GGUF, as for `arms`."""
     url: str | None = None
     """Base address of the endpoint, such as `https://host/v1`. Its key is read from JUDGE_API_KEY."""
 
@@ -459,7 +459,7 @@ class PipelineConfig(Frozen):
         "gsm8k",
         "math",
         "arc_challenge",
-        "perplexity",
+        "elyza",
     )
     """Names of benchmarks, or files of custom benchmarks: `.yaml` (see `conf.custom_benchmarks`) or `.py`."""
     runs: Count = 5

@@ -1,4 +1,5 @@
-"""The columns of six tables: records, judgements, timings, importance matrices, questions, and errors of tensors.
+"""The columns of seven tables: records, judgements, human scores, timings, importance matrices, questions, and errors
+of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -43,6 +44,7 @@ RECORD_SCHEMA: dict[str, Column] = {
     "benchmark": pl.Categorical,
     "item_id": pl.String,
     "cluster": pl.String,
+    "item_category": pl.Categorical,
     "seed": pl.Int64,
     "prompt_hash": pl.String,
     "outcome": pl.Categorical,
@@ -61,7 +63,8 @@ RECORD_SCHEMA: dict[str, Column] = {
 }
 """One row per planned record. Records of text have sums over all scored tokens and over the tokens of each class.
 Records of choices have the probability and the log-likelihood (nats) of the right choice. `cluster` is the source that
-items share (a document or an article), null for an item that shares none. A record that a failed block never wrote is
+items share (a document or an article), null for an item that shares none. `item_category` is the item's own category
+within its benchmark, null if it has none. A record that a failed block never wrote is
 `unscored` with reason `block_failed`.
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""
@@ -84,6 +87,18 @@ JUDGEMENT_SCHEMA: dict[str, Column] = {
 }
 """One row per judgement: what a judge said about one turn of one answer in one repeat (`actors.judging.orders`). A
 judgement that is missing because the judge was away has a row without a score, with reason `judge_failed`."""
+
+HUMAN_SCORE_SCHEMA: dict[str, type[pl.DataType]] = {
+    "benchmark": pl.String,
+    "arm": pl.String,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "turn": pl.Int64,
+    "score": pl.Float64,
+    "rater": pl.String,
+}
+"""One row per human score of an answer (`reporting.human_scores`). `turn` counts from 0; null: the whole answer.
+`rater` is null if the file names none."""
 
 TIMING_SCHEMA: dict[str, Column] = {
     "arm": pl.String,

@@ -64,7 +64,8 @@ class VerdictBox:
     files: tuple[FileCost, ...]
     """From the largest to the smallest."""
     undecided: tuple[str, ...]
-    """One sentence per benchmark: which of the undecided files it leaves open, and what would decide them."""
+    """One sentence per benchmark: which of the undecided files it leaves open, and what would decide them; then one
+    about the benchmarks that no judge has scored."""
 
 
 def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tuple[VerdictBox, ...]:
@@ -188,6 +189,7 @@ def _unit(words: Words, row: _Row) -> str:
 
 
 def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -> Iterable[str]:
+    tiers = analysis.get("tiers") or {}
     for benchmark in comparison["benchmarks"]:
         rows = [row for row in analysis["comparisons"] if row["benchmark"] == benchmark["name"]]
         needs = [_open(words, row, _needed(words, row)) for row in rows if _is_open(row, arms)]
@@ -200,6 +202,13 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
     needs = [_open(words, row, _smallest_loss(words, row)) for row in claims if _is_open(row, arms)]
     if needs:
         yield words.say(f"平均では判定保留: {'、'.join(needs)}", f"Undecided on average: {'; '.join(needs)}")
+    unjudged = [name for name in tiers.get("not_judged") or () if name in (tiers.get("inform") or ())]
+    if unjudged:
+        names = listed(words, unjudged)
+        are, them = ("is", "it") if len(unjudged) == 1 else ("are", "them")
+        yield words.say(
+            f"{names} は未採点のため、判定に使わない", f"{names} {are} not judged, so no verdict depends on {them}"
+        )
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:
@@ -237,6 +246,7 @@ _INSTEAD = {
     "unscored": ("採点不能の記録の採点が必要", "its unscored records must be scored"),
     "floor": ("基準が正答できる問題が必要", "needs items that the reference gets right"),
     "ceiling": ("より難しい問題が必要", "needs harder items"),
+    "no_judge": ("採点モデルによる採点が必要", "needs a judge"),
     "no_margin": ("許容幅の設定が必要", "needs a margin"),
     "no_interval": ("区間を計算できない", "has no interval"),
     "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),

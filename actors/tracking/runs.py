@@ -31,6 +31,7 @@ from actors.tracking.entities import (
     TrackedRun,
     tracked_file,
 )
+from actors.tracking.judged import read_judged_scores
 from actors.tracking.outcome import Outcome, read_outcome
 from actors.tracking.scalars import scalars, valid_model_name
 from conf.schema import Language
@@ -63,7 +64,7 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     spared = frozenset(map(records_file, _read_if_made(run.manifest).get("spared", ())))
     lang = plan.get("settings", {}).get("lang")
     outcome = read_outcome(run, lang if lang in get_args(Language) else "en")
-    cells = list(cell_runs(run.root, plan.get("cells", ()), status, spared))
+    cells = list(cell_runs(run.root, plan.get("cells", ()), status, spared, read_judged_scores(run)))
     made = [
         *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
         *(_arm_run(run.root, one, status, gguf_limit_bytes, plan, outcome) for one in plan.get("artifacts", ())),

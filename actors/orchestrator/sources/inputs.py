@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
+from actors.judging.orders import JudgeModel
 from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item
 from actors.recipes import Recipe
 
@@ -137,3 +138,7 @@ class Inputs:
     """Things that people should know but that stop nothing."""
     chat_templates: Mapping[str, str] = field(default_factory=dict)
     """Chat templates that the configuration sets in place of those in the GGUFs, by model name."""
+    judges: tuple[JudgeModel, ...] = ()
+    """Who judges the answers of judged benchmarks."""
+    human_scores_sha256: str | None = None
+    """Hash of the file with human scores. None: there is none."""

@@ -16,11 +16,13 @@ from actors.llama import library
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
-from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, prompt_notices, source_arm, source_model
+from actors.orchestrator.sources.addresses import is_endpoint
+from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
 from actors.orchestrator.sources.chat import TemplateOwner, chat_settings, check_prompts, describe_chat, template_fault
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
+from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
 from actors.orchestrator.sources.kv_cache import cache_for
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
@@ -62,6 +64,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     if asked is not None:
         faults.gather(resolve_tiers, config.statistics, [asdict(one.spec) for one in asked])
     faults.gather(_check_scores, config, asked or ())
+    found_judges = faults.gather(find_judges, config, asked or ())
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
@@ -74,6 +77,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
         for arm, one in zip(files, fetched[len(described) :], strict=True)
     ]
+    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, use_gpu=use_gpu)
     faults.stop_if_any()
     models = tuple(map(checked, described))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
@@ -107,10 +111,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         predicted_bytes=checked(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=_notices(
-            models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)
+        notices=(
+            *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
+            *judge_notices(checked(found_judges), checked(judges), models),
         ),
         chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
+        judges=checked(judges),
+        human_scores_sha256=human_scores_sha256(config.judging),
     )
 
 
@@ -296,7 +303,7 @@ def _plan_benchmark(
     cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         data=data.limited(config.limit),
-        sampled=benchmarks.is_sampled(data.spec, config.sampling),
+        sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),
         cache=cache,
         share_prefixes=share,
     )

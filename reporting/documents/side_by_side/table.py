@@ -123,7 +123,7 @@ def _pieces(
         piece = with_judges(piece, None if judgements is None else judgements.filter(part).collect(), judges)
         asked = _with_columns(_questions(sources.questions).filter(part), QUESTION_SCHEMA).collect()
         piece = piece.join(asked, on=["benchmark", "item_id"], how="left")
-        yield piece.sort("item_id", "seed", "place").select(list(schema)).cast(dict(schema))
+        yield piece.sort("item_id", "seed", "place").select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _described(arms: Sequence[Json]) -> pl.DataFrame:
