@@ -44,7 +44,8 @@ from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
     "existing GGUF to compare with the quantizations made here: a file, or hf:owner/name[@REVISION]/file.gguf on the "
-    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; repeat the option for more"
+    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; with several models, MODEL~NAME says whose it is; "
+    "repeat the option for more"
 )
 
 

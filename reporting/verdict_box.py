@@ -7,7 +7,7 @@ Texts are plain; each output escapes them in its own way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,9 @@ class VerdictBox:
 
 
 def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tuple[VerdictBox, ...]:
-    """Return one box per reference; none if the results folder has no verdicts.
+    """Return one box per reference, model by model; none if the results folder has no verdicts.
+
+    A model of which nothing was compared has a box that says so.
 
     Args:
         comparison: `quantization_comparison.json`.
@@ -78,8 +80,18 @@ def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tupl
     """
     if analysis is None or "verdicts" not in analysis:
         return ()
-    boxes = [_box(comparison, analysis, words, selection) for selection in analysis["selections"]]
-    return tuple(boxes) if boxes else (_nothing_compared(comparison, words),)
+    arms = {arm["name"]: arm for arm in comparison["arms"]}
+    boxes: list[VerdictBox] = []
+    for model in dict.fromkeys([*(model["name"] for model in comparison["models"]), *_owners(arms.values())]):
+        own = [one for one in analysis["selections"] if arms[one["reference"]]["model"] == model]
+        boxes += [_box(comparison, analysis, words, selection) for selection in own]
+        if not own:
+            boxes.append(_nothing_compared(words, model, [arm for arm in arms.values() if arm["model"] == model]))
+    return tuple(boxes)
+
+
+def _owners(arms: Iterable[_Row]) -> list[str]:
+    return [str(arm["model"]) for arm in arms]
 
 
 def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> VerdictBox:
@@ -112,17 +124,20 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
     )
 
 
-def _nothing_compared(comparison: _Row, words: Words) -> VerdictBox:
-    return VerdictBox(
-        model=listed(words, [str(model["name"]) for model in comparison["models"]]),
-        reference="",
-        headline=words.say(
+def _nothing_compared(words: Words, model: str, arms: Sequence[_Row]) -> VerdictBox:
+    """Return the box of a model without a comparison, for example because only one side of it exists."""
+    names = listed(words, [str(arm["name"]) for arm in arms])
+    if len(arms) == 1:
+        text = words.say(
+            f"{names} だけを評価し、何とも比較していないため、推奨できるファイルはない。",
+            f"Only {names} was evaluated, and compared with nothing: no file can be recommended.",
+        )
+    else:
+        text = words.say(
             "基準がなく、どのファイルも比較していないため、推奨できるファイルはない。",
             "Nothing was compared, because no arm has a reference: no file can be recommended.",
-        ),
-        files=(),
-        undecided=(),
-    )
+        )
+    return VerdictBox(model=model, reference="", headline=text, files=(), undecided=())
 
 
 # --- what each file costs -------------------------------------------------------------------------

@@ -206,7 +206,6 @@ def scale_of(metric: str, values: list[float]) -> Scale:
 
 METRICS = {
     "accuracy": ("正答率", "Accuracy"),
-    "judge_score": ("採点モデルの得点", "Judge score"),
     "gold_loglik": ("正解の選択肢の対数尤度(nat)", "Log-likelihood of the right choice (nats)"),
     "gold_probability": ("正解の選択肢の確率", "Probability of the right choice"),
     "judge_score": ("採点モデルの得点", "Judge's score"),
@@ -264,6 +263,14 @@ VERDICTS = {
 def verdict_word(words: Words, verdict: str | None) -> str:
     """Return a verdict's name; an empty string if there is no verdict."""
     return words.say(*VERDICTS[verdict]) if verdict in VERDICTS else ""
+
+
+def verdict_of_row(words: Words, row: dict[str, Any]) -> str:
+    """Return the name of a comparison's verdict; an empty string if there is none. Nothing is open about answers that
+    no judge has scored: they have no verdict yet."""
+    if "not_judged" in (row.get("verdict_grounds") or ()):
+        return words.say("未採点", "not judged")
+    return verdict_word(words, row.get("verdict"))
 
 
 _DIFFERENCES = {

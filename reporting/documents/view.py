@@ -25,6 +25,7 @@ from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.item_categories import item_categories_table
 from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
 from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
@@ -37,7 +38,7 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths")
+_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "models_memory_and_speed")
 """Charts that the scorecard has no room for."""
 
 
@@ -66,6 +67,8 @@ class View:
     box_notes: tuple[tuple[str, ...], ...]
     """What stands below the table of each box."""
     models: Table
+    model_facts: Table
+    """What the files state about the models."""
     arms: Table
     budgets: Table
     """Arms whose types were chosen by measured errors within a byte budget, and their controls."""
@@ -179,6 +182,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         box_tables=tuple(box_table(words, box) for box in boxes),
         box_notes=tuple(box_notes(words, box) for box in boxes),
         models=results.models_table(findings, words),
+        model_facts=model_facts_table(findings, words),
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
         benchmarks_used=results.benchmarks_table(findings, words),

@@ -126,7 +126,12 @@ def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]
         own = [arm for arm in arms if arm.model == model]
         if any(arm.reference and not arm.is_aa for arm in own):
             continue
-        if config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
+        entry = config.entry(model)
+        if entry.quantizations is not None and not entry.reference:
+            names = ", ".join(arm.name for arm in own)
+            found.append(f"{model} has one side only ({names}): it is shown, and not compared.")
+            continue
+        if entry.reference or config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
             step = "Add a type to --quantizations, or a file with --arm, to compare with it."
         else:
             step = f"Add a reference to --quantizations ({', '.join(LOSSLESS_TYPES)}), or name one with --reference."
@@ -136,13 +141,14 @@ def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]
 
 def _plan_imatrices(config: PipelineConfig, run: RunDirectory, inputs: Inputs) -> tuple[PlannedImatrix, ...]:
     """Plan the matrices that the recipes use, each with and without token weights, as the recipes need."""
-    kinds = {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs) if uses_imatrix(recipe)}
     return tuple(
         plan_imatrix(config, run, inputs, model, source, weighted=weighted)
         for model in inputs.models
         for source in inputs.imatrices
         if source.texts
-        for weighted in sorted(kinds)
+        for weighted in sorted(
+            {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs, model) if uses_imatrix(recipe)}
+        )
     )
 
 

@@ -36,6 +36,8 @@ class SourceModel:
     """Where it came from: repository, commit and file, converter and checkpoint. None for a local GGUF."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Licence, languages, repository, name and author, as far as its header names them. For people to read."""
+    stage: str | None = None
+    """Stage of the training that it is a checkpoint of. None: the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class SourceArm:
     """Number of tensors per type, in lower case."""
     origin: Mapping[str, Any] | None = None
     """See `SourceModel.origin`."""
+    model: str | None = None
+    """Name of the model that it is a form of. None: the first one."""
 
 
 @dataclass(frozen=True)
