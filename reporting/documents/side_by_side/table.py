@@ -46,11 +46,11 @@ ANSWER_TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
     "finish_reason": pl.String,
 }
 """Columns of the table. Those of the judges follow (`judgements.judge_schema`)."""
-PIECE_BYTES = 64 * 2**20
+PIECE_BYTES = 16 * 2**20
 """Bytes of texts that are in memory at a time."""
 _ROW_BYTES = 500
 """What a row takes beside its texts."""
-_ROWS_READ_AT_ONCE = 20_000
+_ROWS_READ_AT_ONCE = 5000
 _FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 """How a text begins that a spreadsheet may take for a formula. Japanese ones also read the wide signs."""
 
