@@ -45,7 +45,7 @@ from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
 
-ROWS_READ_AT_ONCE = 20_000
+ROWS_READ_AT_ONCE = 5000
 """Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
