@@ -147,6 +147,7 @@ class RunDirectory:
         self.charts = self.root / file_names.CHARTS
         self.methodology = self.root / file_names.METHODOLOGY
         self.report = self.root / file_names.REPORT
+        self.side_by_side = self.root / file_names.SIDE_BY_SIDE
         self.scorecard = self.root / file_names.SCORECARD
 
     def folders_in_place_of_files(self) -> list[Path]:

@@ -18,6 +18,7 @@ from actors.llama import library
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
+from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.looks import history_notices
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
@@ -69,6 +70,7 @@ def prepare(request: Request) -> Plan:
     if request.make_documents:
         check_documents(request.config.methodology)
     plan = _prepare(request, with_kept_cache_limit(request.config, run), run)
+    human_scores_of(plan, request.config)  # only to tell its faults before the start
     check_results(plan, request.config, _description(request))
     return plan
 

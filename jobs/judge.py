@@ -122,8 +122,8 @@ def _check_answers(plan: Plan, run: str) -> None:
     if not any(one.block in done for one in plan.judgings):
         allowed = f"a run that has answers of {', '.join(dict.fromkeys(judged))}"
         step = (
-            "Run the command that made it again: it makes what is missing. If the answers are there, this machine would "
-            "make others (another llama.cpp, or other memory): judge them where they were made."
+            "Run the command that made it again: it makes what is missing. If the answers are there, this machine "
+            "would make others (another llama.cpp, or other memory): judge them where they were made."
         )
         raise BadInput(Fault("--run", run, allowed, step))
 

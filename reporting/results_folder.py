@@ -86,9 +86,19 @@ class Findings:
         return list(self.comparison.get("categories", ()))
 
     @property
+    def item_categories(self) -> list[Json]:
+        """Means by the items' own categories; empty if no benchmark has them, or in older results."""
+        return list(self.comparison.get("item_categories", ()))
+
+    @property
     def comparisons(self) -> list[Json]:
         """Rows of the comparisons of arms with their references; empty without an analysis."""
         return [] if self.analysis is None else list(self.analysis["comparisons"])
+
+    @property
+    def judging(self) -> list[Json]:
+        """What the analysis says about judges; empty if nothing was judged, and in older results."""
+        return [] if self.analysis is None else list(self.analysis.get("judging", ()))
 
     @property
     def early_stop(self) -> Json | None:

@@ -71,6 +71,7 @@ TERMS = {
     "flips": ("反転の合計", "flips"),
     "imatrix": ("重要度行列", "imatrix"),
     "item": ("問題", "item"),
+    "judge": ("採点モデル", "judge"),
     "margin": ("許容幅", "margin"),
     "mean": ("平均", "mean"),
     "metric": ("指標", "metric"),
@@ -207,6 +208,7 @@ METRICS = {
     "accuracy": ("正答率", "Accuracy"),
     "gold_loglik": ("正解の選択肢の対数尤度(nat)", "Log-likelihood of the right choice (nats)"),
     "gold_probability": ("正解の選択肢の確率", "Probability of the right choice"),
+    "judge_score": ("採点モデルの得点", "Judge's score"),
     "nll": ("負の対数尤度(nat/トークン)", "Negative log-likelihood (nats/token)"),
     "perplexity": ("パープレキシティ", "Perplexity"),
     "score": ("得点", "Score"),
@@ -229,6 +231,7 @@ METHODS = {
     "wilson_gains_losses": ("改善と悪化の Wilson", "Wilson of gains and losses"),
     "score_range": ("得点の全範囲", "whole range of scores"),
     "square_and_add": ("区間の二乗和", "squares of intervals added"),
+    "prediction_powered": ("人の採点による補正", "prediction-powered"),
     "betting": ("信頼系列(betting)", "betting sequence"),
     "sign_flip_exact": ("正確な符号反転検定", "exact sign-flip test"),
     "sign_flip_monte_carlo": ("モンテカルロ符号反転検定", "Monte Carlo sign-flip test"),
@@ -260,6 +263,14 @@ VERDICTS = {
 def verdict_word(words: Words, verdict: str | None) -> str:
     """Return a verdict's name; an empty string if there is no verdict."""
     return words.say(*VERDICTS[verdict]) if verdict in VERDICTS else ""
+
+
+def verdict_of_row(words: Words, row: dict[str, Any]) -> str:
+    """Return the name of a comparison's verdict; an empty string if there is none. Nothing is open about answers that
+    no judge has scored: they have no verdict yet."""
+    if "not_judged" in (row.get("verdict_grounds") or ()):
+        return words.say("未採点", "not judged")
+    return verdict_word(words, row.get("verdict"))
 
 
 _DIFFERENCES = {

@@ -12,7 +12,7 @@ A unit u is an answer with m_u >= 2 values, s_u² is their variance and s² that
 the count minus 1). This is the usual definition with squared differences (interval scale), because the mean squared
 difference of two values is twice their variance. On an ordinal scale only the order of scores counts: each value is
 replaced by its mid-rank among the N values. The distance of two ranks is then the number of values in between, and
-half of those equal to either, as Krippendorff defines it (Content Analysis, 4th edition, 2018, chapter 12).
+half of those equal to either, as Krippendorff defines it (Computing Krippendorff's Alpha-Reliability, 2011).
 
 A missing value leaves its unit smaller; a unit with one value says nothing about agreement and is left out.
 
@@ -97,7 +97,9 @@ def krippendorff_alpha(values: Floats, level: Level) -> float | Reason:
         values[known] = stats.rankdata(pooled)
     sizes = np.count_nonzero(known, axis=1)
     within = float(sizes @ np.nanvar(values, axis=1, ddof=1)) / pooled.size
-    return 1 - within / float(np.var(values[known], ddof=1))
+    of_all = float(np.var(values[known], ddof=1))
+    alpha: float = 1.0 - within / of_all
+    return alpha
 
 
 def _resampled_alphas(values: Floats, items: NDArray[np.intp], rng: np.random.Generator) -> Floats:

@@ -115,7 +115,8 @@ def _weights_without_each(human: Floats, judged: Floats, others: Floats) -> Floa
     variances = (of_judge @ of_judge - lost * of_judge**2) / (n - 2)
     spreads = variances + (n - 1) / others.size * float(others.var(ddof=1))
     weights = np.divide(covariances, spreads, out=np.zeros(n), where=spreads > 0)
-    return np.clip(weights, 0.0, 1.0)
+    clipped: Floats = np.clip(weights, 0.0, 1.0)
+    return clipped
 
 
 def _n_apart(values: Floats) -> int:

@@ -88,6 +88,8 @@ class Reason(StrEnum):
     """The reference gets nearly everything right, so more items of this kind would not decide it."""
     NOTHING_REPEATED = "nothing_repeated"
     """No answer has two verdicts, so nothing is known about their agreement."""
+    ONE_JUDGE = "one_judge"
+    """Only one judge has judged the benchmark."""
     TOO_FEW_LABELS = "too_few_labels"
     """Fewer items have human scores than a correction needs."""
     NO_LENGTHS = "no_lengths"

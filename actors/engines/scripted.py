@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.engines import Answer, Choices, Measured, Refused, Usage
+from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
 from actors.engines.turns import seeds_asked
 from actors.orders import Generate, Item, Measure, ReportTokens
 from conf.schema import Sampling
@@ -73,8 +73,8 @@ class ScriptedEngine:
         n_tokens = sum(map(len, texts))
         report(n_tokens)
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
-        earlier = texts[:-1]
-        return Answer(texts[-1], None, 0, n_tokens, "eog", earlier, ("eog",) * len(earlier))
+        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
+        return Answer(texts[-1], None, 0, n_tokens, ended[-1], texts[:-1], ended[:-1])
 
     def _measured(self, item: Item) -> Measured | Refused:
         if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):

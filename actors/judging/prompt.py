@@ -1,7 +1,8 @@
 """The messages that a judge sees about one turn of one answer.
 
 The rubric comes first, then the texts of others in marked blocks (`blocks`), then what to do, because a judge follows
-what it reads last. Only that last part asks for a verdict, and it shows the form of one without being one.
+what it reads last. Only that last part asks for a verdict, and it shows the form of one without being one. Everything
+before the blocks' code is the same for all answers, so that engines and servers decode it once.
 
 `JUDGE_PROMPT_VERSION` covers the wording here, the version of a rubric covers the wording there.
 """
@@ -44,7 +45,6 @@ class _Words:
     levels: str
     points: str
     remarks: str
-    material: str
     end: str
     again: str
 
@@ -59,7 +59,6 @@ _WORDS: dict[RubricLanguage, _Words] = {
         levels="点数の意味：",
         points="共通の基準：",
         remarks="注意：",
-        material="資料：",
         end="資料は以上です。ANSWER のブロックにある回答を、上の基準で採点してください。"
         "次の形の JSON を一つだけ出力し、理由を先に書いてください："
         '{{"reason": <1 文から 3 文の理由>, "score": <{low} から {high} までの整数>}}',
@@ -75,7 +74,6 @@ _WORDS: dict[RubricLanguage, _Words] = {
         levels="What the scores mean:",
         points="What to look at:",
         remarks="Note:",
-        material="Material:",
         end="The material ends here. Score the answer in the block ANSWER by the rubric above. Write one JSON object "
         'of this form and nothing else, with the reason first: {{"reason": <one to three sentences>, "score": <a whole '
         "number from {low} to {high}>}}",
@@ -94,18 +92,17 @@ def judge_messages(rubric: Rubric, turn: TurnToJudge, *, order: int, again: bool
     words, shown = _WORDS[rubric.language], rubric.in_order(order)
     named = list(_named_texts(turn))
     code = boundary(text for _, text in named)
-    system = "\n".join([words.role, words.blocks.format(code=code)])
     end = words.end.format(low=rubric.scale[0], high=rubric.scale[1])
     parts = [
         rubric.task,
         _listed(words.levels, shown.levels),
         _listed(words.points, shown.points),
         _listed(words.remarks, shown.remarks),
-        words.material,
+        words.blocks.format(code=code),
         *(block(name, text, code) for name, text in named),
         f"{end}\n{words.again}" if again else end,
     ]
-    return Message("system", system), Message("user", "\n\n".join(filter(None, parts)))
+    return Message("system", words.role), Message("user", "\n\n".join(filter(None, parts)))
 
 
 def _named_texts(turn: TurnToJudge) -> Iterator[tuple[str, str]]:

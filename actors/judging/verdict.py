@@ -17,8 +17,7 @@ _THOUGHTS = re.compile(
     r"<think>.*?(?:</think>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z)|<\|channel\|>analysis.*?(?:<\|end\|>|\Z)",
     re.DOTALL,
 )
-_THOUGHTS_END = re.compile(r".*(?:</think>|\[/THINK\])", re.DOTALL)
-"""The end alone: the chat template itself opened the thoughts."""
+_THOUGHTS_ENDS = ("</think>", "[/THINK]")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,11 @@ def read_verdict(text: str, scores: range) -> Verdict | None:
 
 
 def _without_thoughts(text: str) -> str:
-    return _THOUGHTS_END.sub("", _THOUGHTS.sub("", text))
+    said = _THOUGHTS.sub("", text)
+    for end in _THOUGHTS_ENDS:
+        # The end alone: the chat template itself opened the thoughts.
+        said = said.rpartition(end)[2]
+    return said
 
 
 def _verdict(found: dict[str, Any], scores: range) -> Verdict | None:

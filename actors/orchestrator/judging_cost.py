@@ -20,7 +20,7 @@ class JudgingCost:
     judge: JudgeModel
     rubrics: tuple[str, ...]
     calls: int
-    """If every verdict can be read at once. One that cannot is asked for once more. Known verdicts are not asked for."""
+    """If every verdict can be read at once and none is known. One that cannot is asked for once more."""
     read: int
     """Tokens that it reads."""
     written: int

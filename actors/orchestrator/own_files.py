@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,11 @@ def judgements(path: str | Path) -> Sequence[Mapping[str, Any]] | None:
     """Return what a judge said about a block, one row per judgement; None if the file is missing or damaged."""
     schema = {name: kind for name, kind in JUDGEMENT_SCHEMA.items() if name not in ("arm", "benchmark")}
     try:
-        rows = read_jsonl(path) if is_whole_jsonl(path) else None
+        # An empty file says that the block has no answer to judge.
+        rows = read_jsonl(path) if is_whole_jsonl(path) or not os.path.getsize(path) else None
         _check_rows(rows, schema)
+        if rows and not all(schema.keys() <= row.keys() for row in rows):
+            return None
     except _UNREADABLE:
         return None
     return rows

@@ -137,7 +137,7 @@ def cells_by(
 def phases_of(schedule: Schedule, now: Phase, makes_documents: bool) -> tuple[Mapping[str, str], ...]:
     """Return the phases of a pipeline, and whether each one has passed, is now, or is to come."""
     made = {unit.phase for unit in schedule.units.values()}
-    names = [name for name in WORK_PHASES if name in made]
+    names: list[Phase] = [name for name in WORK_PHASES if name in made]
     names += ["statistics", "charts", "documents"] if makes_documents else ["statistics"]
     if now not in names:
         return ()

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
@@ -31,16 +32,19 @@ from actors.store import (
     RunDirectory,
     atomic_path,
     exists,
+    remove,
     write_json,
 )
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from reporting.analysis.compared_items import compared_items
 from reporting.analysis.judged import with_judgements
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
+
+ROWS_READ_AT_ONCE = 20_000
+"""Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,22 @@ def write_results(
         with_judges(_with_items_of_function(one, records), plan, judgements) for one in facts["benchmarks"]
     ]
     salvaged = salvage_results(
-        facts, records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+        facts,
+        records,
+        read_timings(plan),
+        config.statistics,
+        early.stops(),
+        read.failed,
+        known.histories,
+        judgements=judgements,
+        human_scores=human_scores_of(plan, config),
     )
     results = salvaged.results
-    beside = {"importance": read_importance(plan), "losses": read_losses(plan)}
+    beside = {"importance": read_importance(plan), "losses": read_losses(plan), "questions": questions_of(plan)}
     if judgements.height:
         beside["judgements"] = judgements
+    else:
+        remove(run.table("judgements"))  # of an earlier command, whose judges nobody asks any more
     # Before the results can be seen: a job that is killed in between must not hide a look.
     note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
@@ -88,22 +102,13 @@ def write_results(
         path = run.table(name)
         with atomic_path(path) as temporary:
             # Categories become texts piece by piece: a whole table of texts would take as much memory again.
-            table.lazy().cast({pl.Categorical: pl.String}).sink_parquet(temporary)
+            frame = table.lazy().cast({pl.Categorical: pl.String})
+            frame.sink_parquet(temporary, row_group_size=ROWS_READ_AT_ONCE)
         written.append(str(path))
-    written.append(_write_questions(plan, run, results.comparison))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
     failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
     return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
-
-
-def _write_questions(plan: Plan, run: RunDirectory, comparison: Mapping[str, Any]) -> str:
-    """Write the questions of the answers that the report shows, and return the path of their table."""
-    wanted = compared_items(comparison, pl.scan_parquet(run.table("answers")))
-    path = run.table("questions")
-    with atomic_path(path) as temporary:
-        questions_of(plan, wanted).write_parquet(temporary)
-    return str(path)
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:

@@ -32,6 +32,7 @@ from actors.tracking.entities import (
     TrackedRun,
     tracked_file,
 )
+from actors.tracking.judged import read_judged_scores
 from actors.tracking.outcome import Outcome, read_outcome
 from actors.tracking.scalars import scalars, valid_model_name
 from conf.schema import Language
@@ -51,6 +52,9 @@ LONGEST_EXPERIMENT_NAME = 200
 _REPORT_FOLDER = "0_report"
 """Holds the HTML reports among the artifacts: MLflow shows folders first, and sorts them by name."""
 
+LARGEST_COPY_BYTES = 256 * 2**20
+"""Larger results and documents stay in the run directory only."""
+
 
 def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     """Read a run directory.
@@ -68,7 +72,7 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     model_of = {one["arm"]: str(one["model"]) for one in plan.get("artifacts", ())}
     cells = [
         replace(cell, notes={MODEL: model_of[cell.params["arm"]], **cell.notes})
-        for cell in cell_runs(run.root, plan.get("cells", ()), status, spared)
+        for cell in cell_runs(run.root, plan.get("cells", ()), status, spared, read_judged_scores(run))
     ]
     several = len(plan["models"]) > 1
     made = [
@@ -94,7 +98,7 @@ def _parent_run(
 ) -> TrackedRun:
     shown = [path for path in (run.config, run.plan, run.manifest, run.failures) if exists(path)]
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
-        shown += [path for path in files_below(folder) if not path.name.startswith(".")]
+        shown += [path for path in files_below(folder) if not path.name.startswith(".") and _is_copied(path)]
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
@@ -111,6 +115,11 @@ def _parent_run(
         notes={"quant_assay.run_dir": str(run.root.absolute())} | outcome.pipeline_notes(),
         datasets=outcome.datasets(),
     )
+
+
+def _is_copied(path: Path) -> bool:
+    """Return whether a result or a document is small enough for a copy. Tables of very many answers are not."""
+    return path.stat().st_size <= LARGEST_COPY_BYTES
 
 
 def _artifact_name(run: RunDirectory, path: Path) -> str:

@@ -26,6 +26,8 @@ from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
+from reporting.analysis.item_categories import item_category_rows
+from reporting.analysis.judging import judging_rows
 from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.rules import margin_names, rule_changes
@@ -55,7 +57,7 @@ from stats.variance import VarianceShares, variance_shares
 SCHEMA_VERSION = 1
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
-ANSWER_COLUMNS += ["finish_reason", "completion_tokens"]
+ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "thoughts", "thought_tokens"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ def build_results(
     statistics: Statistics | None = None,
     stopped: Sequence[Stop] = (),
     histories: Histories | None = None,
+    *,
+    judgements: pl.DataFrame | None = None,
+    human_scores: pl.DataFrame | None = None,
 ) -> Results:
     """Compute all results of a pipeline.
 
@@ -92,6 +97,8 @@ def build_results(
         stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
             after an end.
         histories: the looks before this one, by arm and benchmark. None: nothing is known of them.
+        judgements: what all judges said (`JUDGEMENT_SCHEMA`); `records` has the scores of this command's jury already.
+        human_scores: scores that people gave some answers (`HUMAN_SCORE_SCHEMA`).
 
     Raises:
         ValueError: a record belongs to no arm or benchmark of the run.
@@ -101,6 +108,7 @@ def build_results(
     settings = statistics or Statistics()
     run = with_verdict_scores(run, settings)
     found = _findings(run, records, timings, settings, by_arm_and_benchmark(stopped), histories or {})
+    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores)
     # Last, when the tables of the single arms are gone: this one is as long as the records.
     answers = records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed")
     return Results(found.comparison, found.analysis, {**found.tables, "answers": answers})
@@ -139,6 +147,7 @@ def _findings(
         "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
+        "item_categories": item_category_rows(run, records, scored, compared),
         "performance": by_blocks,
     }
     analysis = {

@@ -13,6 +13,7 @@ from reporting.documents.grid_section import GridSection, grid_sections
 from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
+from reporting.documents.sentences.judging import judging_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
 from reporting.documents.sentences.verdicts import verdict_notes
@@ -21,6 +22,8 @@ from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
+from reporting.documents.tables.item_categories import item_categories_table
+from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
 from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
@@ -101,7 +104,13 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    judges: Table
+    """How far judges agree. This table, the next two and the sentences are empty if nothing was judged."""
+    judged_arms: Table
+    corrected: Table
+    judging: tuple[str, ...]
     categories: Table
+    item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -116,6 +125,8 @@ class View:
     """True if the margins were fixed before the run; None if the results do not know."""
     pooled: bool
     """True if the claim "no worse on average" is made."""
+    side_by_side: Path | None = None
+    """The page with all answers side by side, which stands in the folder of the report; None if there is none."""
     has_scores: bool = False
     """True if some benchmark has continuous scores beside accuracy."""
     small_n: int = SMALL_N
@@ -197,7 +208,12 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        judges=judges_table(findings, words),
+        judged_arms=judged_arms_table(findings, words),
+        corrected=corrected_table(findings, words),
+        judging=tuple(judging_sentences(findings, words)),
         categories=categories_table(findings, words, findings.arms),
+        item_categories=item_categories_table(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.evaluation.contract import BenchmarkSpec
-from actors.judging.orders import JUDGE_PROMPT_VERSION, JudgedItem, JudgeModel, JudgeRules
+from actors.judging.cache import judge_identity, rules_identity
+from actors.judging.orders import JudgedItem, JudgeModel, JudgeRules
+from actors.judging.rubrics import n_repeats, rubric_for
+from actors.keys import make_key
 from actors.orchestrator.plan import PlannedBlock, PlannedJudging
 from actors.orchestrator.planning.blocks import DECODE_WEIGHT, LENGTH_SHARE
 from actors.orchestrator.sources.inputs import PlannedBenchmark
@@ -51,17 +54,17 @@ def rules_for(judging: Judging, spec: BenchmarkSpec) -> JudgeRules:
     return JudgeRules(rubric, judging.repeats, judging.temperature, judging.max_tokens)
 
 
-def judge_identity(judge: JudgeModel, rules: JudgeRules) -> Mapping[str, Any]:
-    """Return what decides the verdicts of a judge. Where it answers is not part of it."""
-    model = {"gguf": judge.gguf_sha256} if judge.endpoint is None else {"model": judge.endpoint.model}
-    return {
-        **model,
-        "rubric": rules.rubric,
-        "repeats": rules.repeats,
-        "temperature": rules.temperature,
-        "max_tokens": rules.max_tokens,
-        "prompt": JUDGE_PROMPT_VERSION,
-    }
+def judging_key(judge: JudgeModel, rules: JudgeRules, benchmark: str) -> dict[str, Any]:
+    """Return what decides what a judge says about the answers of a benchmark. Where it answers is not part of it."""
+    rubric = rubric_for(rules.rubric, benchmark)
+    return make_key(
+        {
+            "kind": "judging",
+            "judge": judge_identity(judge),
+            "rules": rules_identity(rules, rubric),
+            "repeats": n_repeats(rules, rubric),
+        }
+    )
 
 
 def plan_judgings(
@@ -89,13 +92,14 @@ def _plan_judging(
     judging: Judging, run: RunDirectory, judge: JudgeModel, block: PlannedBlock, benchmark: PlannedBenchmark
 ) -> PlannedJudging:
     rules = rules_for(judging, benchmark.spec)
-    key_hash = content_hash(judge_identity(judge, rules))
+    key_hash = content_hash(judging_key(judge, rules, block.benchmark))
     folder = run.judgements(judge.name, key_hash, RecordsFolder.of(block.records_path))
     answered = benchmark.items[block.first : block.first + block.n_items]
     items = judged_items(answered)
-    n_calls = len(block.seeds) * rules.repeats * sum(len(item.questions) for item in items)
+    repeats = len(block.seeds) * n_repeats(rules, rubric_for(rules.rubric, block.benchmark))
+    n_calls = repeats * sum(len(item.questions) for item in items)
     longest = [getattr(item.task, "max_tokens", 0) for item in answered]
-    read = len(block.seeds) * rules.repeats * sum(map(_tokens_read, items, longest))
+    read = repeats * sum(map(_tokens_read, items, longest))
     written = n_calls * min(VERDICT_TOKENS, rules.max_tokens)
     return PlannedJudging(
         unit=folder.unit(block.records_path),

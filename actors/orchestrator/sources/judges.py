@@ -186,7 +186,7 @@ def judge_models(
     made = [faults.gather(_judge_model, one, config, hashes, reporter, use_gpu=use_gpu) for one in found]
     known = Counter(one.gguf_sha256 for one in made if one is not None and one.gguf_sha256)
     for one in made:
-        if one is not None and known[one.gguf_sha256] > 1:
+        if one is not None and one.gguf_sha256 and known[one.gguf_sha256] > 1:
             faults.add(Fault("--judge-model", one.gguf_path, "a different model for each judge"))
     faults.stop_if_any()
     return tuple(one for one in made if one is not None)
