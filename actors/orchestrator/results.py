@@ -18,7 +18,7 @@ from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
-from actors.orchestrator.questions import questions_of
+from actors.orchestrator.questions import languages_of_questions, questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
 from actors.quantization.imatrix_file import read_imatrix
@@ -64,6 +64,8 @@ def write_results(
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
     facts["benchmarks"] = [_with_items_of_function(one, read.records) for one in facts["benchmarks"]]
+    spoken = languages_of_questions(plan)
+    facts["benchmarks"] = [{**one, "language": spoken.get(one["name"])} for one in facts["benchmarks"]]
     salvaged = salvage_results(
         facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.questions import QUESTION_CHARS, expected_of, question_of, questions_of
+from actors.orchestrator.questions import QUESTION_CHARS, expected_of, language_of_questions, question_of, questions_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Choose, Generate, Item, Message
 from reporting.analysis.compared_items import ComparedItem
@@ -36,6 +36,16 @@ def test_worked_examples_and_instructions_are_left_out() -> None:
 def test_equal_questions_leave_nothing_and_one_item_keeps_its_text() -> None:
     assert question_of(asked(["same"])[0], asked(["same"])) == "same"
     assert question_of(asked(["same"])[0], asked(["same", "same"])) == ""
+
+
+def test_the_language_is_that_of_nearly_all_questions() -> None:
+    japanese = asked([f"太郎はりんごを{count}個持っています。いくつ残りますか。" for count in range(19)])
+    english = asked(["How many apples does the farmer sell at the market?"])
+    assert language_of_questions([*japanese, *english, *asked(["$2 + 2$"])]) == "ja"
+    assert language_of_questions([*japanese[:3], *english * 3]) is None
+    assert language_of_questions(asked(["2 + 2"])) is None
+    examples = Message("user", "How many apples does the farmer sell at the market?\n" * 9, shot=0)
+    assert language_of_questions([generated("a", examples, Message("user", "いくつ残りますか。"))]) == "ja"
 
 
 @pytest.mark.parametrize(("target", "text"), [("4", "4"), (["4", "four"], "4 / four"), (4, "4")])
