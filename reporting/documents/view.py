@@ -15,13 +15,14 @@ from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
+from reporting.documents.sentences.styles import style_sentences
 from reporting.documents.sentences.verdicts import verdict_notes
 from reporting.documents.tables import results
 from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
-from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.lengths import across_models_table, lengths_table, styles_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
@@ -34,7 +35,7 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths")
+_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "answer_length_shifts", "answer_styles")
 """Charts that the scorecard has no room for."""
 
 
@@ -98,6 +99,10 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    styles: Table
+    style_sentences: tuple[str, ...]
+    """What stands out in the length and style of the answers."""
+    lengths_across_models: Table
     categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
@@ -193,6 +198,9 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        styles=styles_table(findings, words),
+        style_sentences=tuple(style_sentences(findings, words)),
+        lengths_across_models=across_models_table(findings, words),
         categories=categories_table(findings, words, findings.arms),
         references=references_of(findings),
         notices=tuple(notices),
