@@ -25,6 +25,11 @@ def unit_title(words: Words, unit: str) -> str:
     return words.say("トークン数", "tokens") if unit == "tokens" else words.say("文字数", "characters")
 
 
+def in_unit(words: Words, amount: str, unit: str) -> str:
+    """Return an amount of a unit of length."""
+    return amount + (words.say(" トークン", " tokens") if unit == "tokens" else words.say(" 文字", " characters"))
+
+
 def share_differs(share: Json) -> bool:
     """Return whether the interval of a share's difference from the reference excludes 0."""
     bounds = share["difference_ci95"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.documents.tables.lengths import shown_shift
 from reporting.results_folder import Findings, Json
-from reporting.style_words import share_differs, style_title, unit_title
+from reporting.style_words import in_unit, share_differs, style_title
 from reporting.wording import RIGHT_OR_WRONG, Words, number
 
 
@@ -49,7 +49,7 @@ def _length(words: Words, row: Json) -> Iterator[str]:
     if shift is None or shift["ci95"] is None or shift["ci95"][0] <= 0 <= shift["ci95"][1]:
         return
     low, high = (number(end, 1, sign=True) for end in shift["ci95"])
-    by = f"{number(shift['difference'], 1, sign=True)} {unit_title(words, shift['unit'])} [{low}, {high}]"
+    by = f"{in_unit(words, number(shift['difference'], 1, sign=True), shift['unit'])} [{low}, {high}]"
     shorter = shift["difference"] < 0
     if shift["relative"] is None:
         yield words.say(

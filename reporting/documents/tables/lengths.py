@@ -9,7 +9,7 @@ from reporting.documents.phrases import code_in_words
 from reporting.documents.tables.results import Table, make_table
 from reporting.frames import STYLES
 from reporting.results_folder import Findings, Json
-from reporting.style_words import share_differs, style_title, unit_title
+from reporting.style_words import in_unit, share_differs, style_title
 from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, probability
 
 
@@ -53,7 +53,7 @@ def shown_shift(row: Json) -> Json | None:
 def _shift_cells(words: Words, shift: Json) -> tuple[str, ...]:
     difference = number(shift["difference"], 1, sign=True)
     if shift["unit"] != "tokens":
-        difference = f"{difference} {unit_title(words, shift['unit'])}"
+        difference = in_unit(words, difference, shift["unit"])
     if shift["relative"] is not None:
         difference += f" ({number(100 * shift['relative'], 0, sign=True)}%)"
     return (
