@@ -18,7 +18,7 @@ from conf.schema import Language, Sampling, TokenWeights
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
-Phase = Literal["plan", "imatrix", "quantize", "evaluate", "statistics", "charts", "documents", "done"]
+Phase = Literal["plan", "imatrix", "quantize", "evaluate", "judge", "statistics", "charts", "documents", "done"]
 
 
 class ReportTokens(Protocol):
@@ -279,6 +279,9 @@ class Record:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    """How the answer ended; of several turns, the last one."""
+    earlier_finish_reasons: tuple[str, ...] | None = None
+    """How the answers of the turns before ended: `length` says that one was cut at the token limit."""
     choice_logliks: tuple[float, ...] | None = None
     """Log-likelihood of each choice, in nats."""
     nll_sum: float | None = None

@@ -9,6 +9,7 @@ there: both go through here. Names that `reporting` also needs come from `report
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -40,6 +41,7 @@ from reporting import file_names
 __all__ = [
     "ArmFiles",
     "ImatrixFiles",
+    "JudgementsFolder",
     "RecordsFolder",
     "RunDirectory",
     "atomic_path",
@@ -67,6 +69,7 @@ __all__ = [
     "reserved_space",
     "shared_errors_path",
     "timings_path",
+    "verdict_path",
     "write_bytes",
     "write_json",
     "write_jsonl",
@@ -76,6 +79,7 @@ __all__ = [
 
 _RECORDS = "records"
 _LOOKS = ".looks"
+_JUDGEMENTS = "judgements"
 _META = "meta.json"
 _MANIFEST = "manifest.json"
 _BLOCK_SUFFIX = ".jsonl"
@@ -143,6 +147,7 @@ class RunDirectory:
         self.charts = self.root / file_names.CHARTS
         self.methodology = self.root / file_names.METHODOLOGY
         self.report = self.root / file_names.REPORT
+        self.side_by_side = self.root / file_names.SIDE_BY_SIDE
         self.scorecard = self.root / file_names.SCORECARD
 
     def folders_in_place_of_files(self) -> list[Path]:
@@ -181,6 +186,20 @@ class RunDirectory:
     def records(self, benchmark: str, arm: str, key_hash: str) -> Path:
         """Return the folder with the records of an arm on a benchmark."""
         return self.root / _RECORDS / f"{benchmark}.{arm}-{key_hash[:8]}"
+
+    def judgements(self, judge: str, key_hash: str, records: RecordsFolder) -> JudgementsFolder:
+        """Return the folder with what a judge said about the answers of a records folder."""
+        return JudgementsFolder(self.root / _JUDGEMENTS / f"{judge}-{key_hash[:8]}" / records.path.name)
+
+    def all_judgements(self, records: RecordsFolder) -> list[JudgementsFolder]:
+        """Return the existing folders with what any judge said about the answers of a records folder."""
+        found = (self.root / _JUDGEMENTS).glob(f"*/{glob.escape(records.path.name)}")
+        return [JudgementsFolder(path) for path in sorted(found)]
+
+    @property
+    def verdicts(self) -> Path:
+        """The folder of all verdicts by their keys. All pipelines of the storage share it."""
+        return self.root.parent / f".{_JUDGEMENTS}"
 
     def table(self, name: str) -> Path:
         """Return the file of a table beside the results."""
@@ -294,6 +313,11 @@ class RecordsFolder:
         self.meta = self.path / _META
         """Names the arm, the benchmark, the key, the items and the seed groups. It is written before any block."""
 
+    @classmethod
+    def of(cls, records_path: str | Path) -> RecordsFolder:
+        """Return the folder of a block's records file."""
+        return cls(Path(records_path).parent)
+
     def unit(self, first: int, n_items: int, seed_group: int) -> str:
         """Return the unit that makes a block: `n_items` items from number `first` on, with one group of seeds."""
         return f"{_RECORDS}/{self.path.name}/{_block_name(first, n_items, seed_group)}"
@@ -309,6 +333,31 @@ class RecordsFolder:
     def same_items(self, block: Path, seed_group: int) -> Path:
         """Return the records file in this folder for the items of another folder's block, with one group of seeds."""
         return self.path / f"{block.name.split('.')[0]}.g{seed_group}{_BLOCK_SUFFIX}"
+
+
+class JudgementsFolder:
+    """What one judge said about the records in one folder: `judgements/<judge>-<hash8>/<folder of the records>`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def of(cls, judgements_path: str | Path) -> JudgementsFolder:
+        """Return the folder of a block's file of judgements."""
+        return cls(Path(judgements_path).parent)
+
+    @property
+    def judge(self) -> str:
+        """Name of the judge, with the hash of what decides its verdicts."""
+        return self.path.parent.name
+
+    def unit(self, records_path: str | Path) -> str:
+        """Return the unit that judges the records of a block."""
+        return f"{_JUDGEMENTS}/{self.judge}/{self.path.name}/{Path(records_path).stem}"
+
+    def file(self, records_path: str | Path) -> Path:
+        """Return the file with the judgements of a block. It marks the block as judged."""
+        return self.path / Path(records_path).name
 
 
 def _is_manifest(manifest: Mapping[str, Any] | None, more: tuple[str, ...]) -> bool:
@@ -372,3 +421,8 @@ def is_of_mlflow(path: Path) -> bool:
     """Return whether a path in a storage is, or lies beside, a file of its MLflow store (`mlflow.db-wal`)."""
     own = (mlflow_database_path(path.parent), mlflow_artifacts_path(path.parent))
     return path.name.lower().startswith(tuple(one.name for one in own))
+
+
+def verdict_path(folder: str | Path, key: str) -> Path:
+    """Return the file of one verdict of a judge in the folder of all verdicts of a storage."""
+    return Path(folder) / key[:2] / f"{key}.json"

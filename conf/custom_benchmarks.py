@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from conf.faults import BadInput
 from conf.load import faults_of
 from conf.schema import BENCHMARK_NAME, LONGEST_NAME, Count, Frozen
-from conf.scorers import SCORERS, ScorerRules
+from conf.scorers import CUSTOM_SCORERS, SCORERS, ScorerRules
 from conf.yaml_files import check_plain, read_yaml
 
 TIME_LIMIT_S = 3600.0
@@ -75,8 +75,8 @@ class ScorerSettings(Frozen):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SCORERS:
-            raise ValueError(f"one of {', '.join(SCORERS)}")
+        if name not in CUSTOM_SCORERS:
+            raise ValueError(f"one of {', '.join(CUSTOM_SCORERS)}")
         return name
 
     @model_validator(mode="after")

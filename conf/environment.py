@@ -41,6 +41,11 @@ def read_endpoint_key() -> str | None:
     return os.environ.get("OPENAI_API_KEY") or None
 
 
+def read_judge_key() -> str | None:
+    """Return JUDGE_API_KEY, for judges behind an endpoint. The worker that asks them reads it in its own process."""
+    return os.environ.get("JUDGE_API_KEY") or None
+
+
 def read_ray_token() -> str | None:
     """Return the cluster's token from where Ray looks: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
     given = os.environ.get("RAY_AUTH_TOKEN", "").strip()

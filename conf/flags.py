@@ -32,6 +32,8 @@ FLAGS: Mapping[str, str] = {
     "protection.controls": "--no-controls",
     "protection.target_bpw": "--target-bpw",
     "protection.target_size": "--target-size",
+    "judging.judges": "--judge-model",
+    "judging.human_scores": "--human-scores",
     "sampling.temperature": "--temperature",
     "sampling.max_tokens": "--max-tokens",
     "layout.threads": "--threads",

@@ -95,6 +95,34 @@ class NamedPath(Frozen):
     """
 
 
+class ModelEntry(NamedPath):
+    """One model of a pipeline, with what is special about it if the pipeline has several."""
+
+    quantizations: Annotated[tuple[str, ...], Field(max_length=MOST_ARMS)] | None = None
+    """What is made of this model. None: the pipeline's `quantizations`. Empty: nothing, and the given file itself is an
+    arm, named after its type. So a model has one side only if only that side fits or exists."""
+    reference: ArmName | None = None
+    """The arm that this model's others are compared with, with or without `NAME~` in front. None: the pipeline's
+    `reference`, else the first of f32, bf16 and f16 that is planned for it."""
+    stage: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    """Stage of the training that this checkpoint is of, such as `sft`. Tables and charts show it, and keep the order of
+    the models if each of them has a stage."""
+
+    @field_validator("quantizations", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Take one text with commas as a list, as the flags do."""
+        return split_names(value) if isinstance(value, str) else value
+
+
+class ArmEntry(NamedPath):
+    """An existing GGUF or an endpoint that is an arm."""
+
+    model: ArmName | None = None
+    """Name of the model that it is a form of. None: the one whose name stands in front of its own name
+    (`MODEL~NAME`), else the first model."""
+
+
 class OutputTypes(Frozen):
     """Types for the two tensors that publishers often treat apart; None leaves a tensor to the method."""
 
@@ -304,8 +332,8 @@ class Judge(Frozen):
 
     name: ArmName
     """How results call it."""
-    model: str
-    """Name of the model on the server; without `url`: a GGUF, as for `arms`."""
+    model: str | None = None
+    """Name of the model on the server; None: the only one that it has. Without `url`: a GGUF, as for `arms`."""
     url: str | None = None
     """Base address of the endpoint, such as `https://host/v1`. Its key is read from JUDGE_API_KEY."""
 
@@ -443,23 +471,25 @@ class Tracking(Frozen):
 class PipelineConfig(Frozen):
     """All settings of one pipeline."""
 
-    models: Annotated[tuple[NamedPath, ...], Field(min_length=1, max_length=MOST_ARMS)]
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1, max_length=MOST_ARMS)]
+    """Several models are evaluated on the same benchmarks. Each has its own reference and its own conclusion."""
     quantizations: Annotated[tuple[str, ...], Field(max_length=MOST_ARMS)] = ("bf16", "q8_0", "q4_k_m")
     """llama.cpp types and recipes, in the order in which they are shown."""
     recipes: Mapping[Annotated[str, Field(pattern=rf"^{RECIPE_NAME}$", max_length=LONGEST_NAME)], RecipeSettings] = {}
     """Custom recipes by name; `quantizations` says which of them are made."""
-    arms: Annotated[tuple[NamedPath, ...], Field(max_length=MOST_ARMS)] = ()
+    arms: Annotated[tuple[ArmEntry, ...], Field(max_length=MOST_ARMS)] = ()
     """Existing GGUFs and endpoints (`http(s)://HOST/v1#MODEL`), compared like the quantizations made here. The key of
     an endpoint is read from OPENAI_API_KEY, on the machine that sends the requests."""
     endpoints: Endpoints = Endpoints()
     judging: Judging = Judging()
     reference: ArmName | None = None
-    """The arm that the others are compared with. None: the first of f32, bf16 and f16 that is planned."""
+    """The arm that the others are compared with. None: the first of f32, bf16 and f16 that is planned. A model may name
+    its own (`models`)."""
     benchmarks: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_ARMS)] = (
         "gsm8k",
         "math",
         "arc_challenge",
-        "perplexity",
+        "elyza",
     )
     """Names of benchmarks, or files of custom benchmarks: `.yaml` (see `conf.custom_benchmarks`) or `.py`."""
     runs: Count = 5
@@ -479,7 +509,7 @@ class PipelineConfig(Frozen):
     quantization again."""
     calibration: Calibration = Calibration()
     chat: Mapping[ArmName, Chat] = {}
-    """Chat settings by the name of a model. Existing GGUFs (`arms`) use those of the first model."""
+    """Chat settings by the name of a model. Existing GGUFs (`arms`) use those of their model."""
     protection: Protection = Protection()
     sampling: Sampling = Sampling()
     layout: Layout = Layout()
@@ -501,3 +531,22 @@ class PipelineConfig(Frozen):
     def _split(cls, value: Any) -> Any:
         """Take one text with commas as a list, as the flags do."""
         return split_names(value) if isinstance(value, str) else value
+
+    def entry(self, model: str) -> ModelEntry:
+        """Return what the configuration says about a model, by its name."""
+        return next(one for one in self.models if one.name == model)
+
+    def quantizations_of(self, model: str) -> tuple[str, ...]:
+        """Return what is made of a model, by its name."""
+        own = self.entry(model).quantizations
+        return self.quantizations if own is None else own
+
+    def is_taken_as_given(self, model: str) -> bool:
+        """Return whether nothing is made of a model, and its file itself is an arm."""
+        return self.entry(model).quantizations == ()
+
+    @property
+    def all_quantizations(self) -> tuple[str, ...]:
+        """What is made of any of the models."""
+        made = (name for model in self.models for name in self.quantizations_of(model.name))
+        return tuple(dict.fromkeys(made))

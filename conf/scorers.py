@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Target = Literal["number", "letter", "formula", "text", "text_or_texts", "texts", "index", "none"]
+Target = Literal["number", "letter", "formula", "text", "text_or_texts", "texts", "index", "none", "judged"]
 """What the expected answer of an item must be:
 
 - `number`: a number, a text with one number, or a list of accepted numbers
@@ -20,6 +20,7 @@ Target = Literal["number", "letter", "formula", "text", "text_or_texts", "texts"
 - `texts`: the same, always passed to the scorer as a list
 - `index`: the right choice, by its place from 0 or by its text
 - `none`: there is no expected answer
+- `judged`: what a judge must know: `criteria`, `references` (one per turn) and `category`
 """
 
 
@@ -44,4 +45,7 @@ SCORERS: Mapping[str, ScorerRules] = {
     "regex": ScorerRules("generate", "text_or_texts", settings=frozenset({"pattern"})),
     "choice_loglik": ScorerRules("choose", "index"),
     "measured": ScorerRules("measure", "none"),
+    "judged": ScorerRules("generate", "judged"),
 }
+CUSTOM_SCORERS = tuple(name for name, rules in SCORERS.items() if rules.target != "judged")
+"""The scorers that a custom benchmark may name. Judged benchmarks need rubrics, which only built-in ones have."""

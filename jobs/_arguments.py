@@ -1,8 +1,4 @@
-"""Define the options that the jobs share, and turn them into configuration values.
-
-Options that are planned but not built yet are known already: they are refused with the reason, so that nobody thinks
-they work.
-"""
+"""Define the options that the jobs share, and turn them into configuration values."""
 
 from __future__ import annotations
 
@@ -13,13 +9,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, get_args
 
-from actors.recipes import match_recipe_at_end
-from conf.faults import BadInput, Fault, Faults
+from conf.faults import BadInput, Fault
 from conf.flags import FLAGS
-from conf.hub_ids import stem_of
-from conf.names import spelled_name
 from conf.schema import PROTECTION_BPW, Language, ProtectionLevel, split_names
-from conf.user_files import is_user_path
+from jobs._judges import judges_of
+from jobs._named_paths import named_path
 from jobs._parser import EXIT_BAD_INPUT
 from jobs._terminal import complain
 from reporting.escape import hanging
@@ -48,9 +42,9 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--benchmarks",
         metavar="A,B,...",
-        help="gsm8k, math, arc_challenge, perplexity (these four are the default); gsm8k_chat, math_full, "
-        "arc_challenge_letter, mgsm_ja, perplexity_wikitext2, perplexity_ja_wiki; or your own .yaml or .py files "
-        "(conf/docs/benchmarks.md)",
+        help="gsm8k, math, arc_challenge, elyza (these four are the default; a judge scores elyza); perplexity; "
+        "gsm8k_chat, math_full, arc_challenge_letter, mgsm_ja, mt_bench, mt_bench_ja, perplexity_wikitext2, "
+        "perplexity_ja_wiki; or your own .yaml or .py files (conf/docs/benchmarks.md)",
     )
     group.add_argument("--runs", type=int, metavar="N", help="runs of a sampled benchmark, one seed each (default 5)")
     group.add_argument("--seed", type=int, metavar="N", help="first seed (default 0)")
@@ -88,8 +82,31 @@ def _add_comparison(group: argparse._ActionsContainer) -> None:
         help="if answers are right or wrong, end a benchmark for an arm once the verdict is certain; this makes "
         "intervals wider",
     )
-    group.add_argument("--judge-url", metavar="URL", help="(not there yet)")
-    group.add_argument("--judge-model", metavar="NAME", help="(not there yet)")
+    add_judging(group)
+
+
+def add_judging(group: argparse._ActionsContainer) -> None:
+    """Add the options that say who judges the answers of judged benchmarks."""
+    group.add_argument(
+        "--judge-url",
+        action="append",
+        metavar="URL",
+        help="OpenAI-compatible server of the judge of elyza and mt_bench, such as http://HOST:PORT/v1; its key comes "
+        "from JUDGE_API_KEY; repeat the option for a jury",
+    )
+    group.add_argument(
+        "--judge-model",
+        action="append",
+        metavar="[NAME=]MODEL",
+        help="the judge's model on that server (default: the only one it has), or a GGUF that is decoded here: a "
+        "file, or hf:owner/name[@REVISION]/file.gguf; repeat the option for a jury",
+    )
+    group.add_argument(
+        "--human-scores",
+        metavar="FILE",
+        help="human scores of some judged answers (.csv or .jsonl), which correct the means of the judge "
+        "(conf/docs/judging.md)",
+    )
 
 
 def add_quantization(parser: argparse.ArgumentParser) -> None:
@@ -168,13 +185,13 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the values from the command line, nested like `PipelineConfig`, without options that were not given.
 
     Raises:
-        BadInput: for an option that is not built yet.
+        BadInput: the options that name the judges do not fit together.
     """
-    refuse_later(arguments)
     values: dict[str, Any] = {}
     for key, flag in FLAGS.items():
         option = flag.removeprefix("--").replace("-", "_")
-        if (value := getattr(arguments, option, None)) is not None:
+        value = _judges(arguments) if key == "judging.judges" else getattr(arguments, option, None)
+        if value is not None:
             *sections, name = key.split(".")
             node = values
             for section in sections:
@@ -195,32 +212,10 @@ def _converted(option: str, value: Any) -> Any:
     return value
 
 
-def named_path(text: str) -> dict[str, str]:
-    """Split `[NAME=]MODEL`. The default name is the file's or repository's, without the type or recipe at its end.
-
-    A file that exists under the whole text, such as `epoch=4-step=100.gguf`, has the default name.
-    """
-    name, mark, path = text.partition("=")
-    if mark and "/" not in name and not is_user_path(text):
-        return {"name": name, "path": path}
-    return {"name": model_name(text), "path": text}
-
-
-def model_name(spec: str) -> str:
-    """Return the name of a model, as in `SmolLM2-135M.Q4_1.gguf` -> `SmolLM2-135M`."""
-    stem = stem_of(spec) or "model"
-    ending = match_recipe_at_end(stem)
-    return spelled_name(stem[: ending.start()] if ending else stem)
-
-
-def refuse_later(arguments: argparse.Namespace) -> None:
-    """Raise `BadInput` if an option was given that is planned but not built yet."""
-    faults = Faults()
-    for option in ("judge_url", "judge_model"):
-        if (value := getattr(arguments, option, None)) is not None:
-            flag = f"--{option.replace('_', '-')}"
-            faults.add(Fault(flag, value, "leaving it out", "This is planned, but not there yet."))
-    faults.stop_if_any()
+def _judges(arguments: argparse.Namespace) -> list[dict[str, str]] | None:
+    """Return the judges that the flags name; None if they name none."""
+    urls, models = getattr(arguments, "judge_url", None), getattr(arguments, "judge_model", None)
+    return None if urls is None and models is None else judges_of(urls or [], models or [])
 
 
 def in_words_of(

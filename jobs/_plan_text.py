@@ -8,7 +8,8 @@ from pathlib import PurePath
 from actors.orchestrator.done import describe_done
 from actors.orchestrator.duration import FIXED_S, Duration, hours_and_minutes
 from actors.orchestrator.early_stop import describe_early_stop
-from actors.orchestrator.placement import evaluation_bytes
+from actors.orchestrator.judging_cost import VERDICT_S, judging_costs
+from actors.orchestrator.placement import evaluation_bytes, judging_bytes
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.planning.blocks import LENGTH_SHARE
 from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
@@ -36,6 +37,7 @@ def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], dura
         ["Arms", *_arms(plan)],
         ["Benchmarks", *_benchmarks(plan, config)],
         describe_reach(plan, config),
+        describe_judging(plan, config, done),
         [*describe_duration(duration), *_room(plan), describe_done(plan, done, 0)],
     ]
     return "\n\n".join(wrapped_lines("\n".join(filter(None, lines))) for lines in sections if any(lines))
@@ -111,6 +113,26 @@ def _benchmarks(plan: Plan, config: PipelineConfig) -> list[str]:
     return columns(rows, left=(0, 2), folded=True, indent=2)
 
 
+def describe_judging(plan: Plan, config: PipelineConfig, done: frozenset[str]) -> list[str]:
+    """Return what the judges cost; nothing if nothing is left to judge."""
+    costs = judging_costs(plan, done, {})
+    if not costs:
+        return []
+    rows = []
+    for one in costs:
+        where = "a GGUF, decoded here" if one.judge.endpoint is None else f"asked at {one.judge.endpoint.url}"
+        tokens = f"about {one.read + one.written:,} tokens, {one.written:,} of them written"
+        rows.append([short_name(one.judge.name), f"{one.calls:,} calls", f"{tokens}; {', '.join(one.rubrics)}"])
+        rows.append(["", "", clean(where)])
+    limit = config.judging.max_calls
+    at_most = f"at most {limit:,} calls in one run (judging.max_calls)" if limit else "no limit (judging.max_calls)"
+    return [
+        "Judging",
+        *columns(rows, left=(0, 2), folded=True, indent=2),
+        f"  Calls if every verdict can be read at once and none is known; {at_most}",
+    ]
+
+
 def describe_duration(duration: Duration | None) -> list[str]:
     """Return how long the rest of the plan takes, and what the estimate rests on."""
     if duration is None:
@@ -126,7 +148,8 @@ def describe_duration(duration: Duration | None) -> list[str]:
         f"        ({phases})",
         "        Measured: seconds of reading, answering and quantizing with each source, in the plan's layout."
         f" Assumed: answers take {100 * LENGTH_SHARE:.0f}% of their limit, arms are as fast as their source,"
-        f" {hours_and_minutes(FIXED_S)} for Ray, charts and documents",
+        f" {hours_and_minutes(FIXED_S)} for Ray, charts and documents"
+        + (f", {VERDICT_S:g} s for a verdict from a server" if "judging" in duration.phases else ""),
     ]
     if duration.busy >= BUSY_SHARE:
         lines.append(
@@ -143,5 +166,6 @@ def _room(plan: Plan) -> Sequence[str]:
     return (
         f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
         f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker,"
-        f" {evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker",
+        f" {evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker"
+        + (f", {needed / 2**30:.2f} GiB per judging worker" if (needed := judging_bytes(plan)) else ""),
     )

@@ -18,7 +18,7 @@ from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View
-from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, place
+from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, judging_bytes, place
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import (
@@ -156,8 +156,13 @@ def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_
         Cluster(cpus, gpus, memory_bytes),
         threads=config.layout.threads,
         gpus_per_worker=config.execution.gpus_per_worker,
-        use_gpu=any(block.layout.gpu_layers for block in plan.blocks),
-        worker_bytes={"quantization": quantization_bytes(plan), "evaluation": evaluation_bytes(plan)},
+        use_gpu=any(block.layout.gpu_layers for block in plan.blocks)
+        or any(judge.layout is not None and judge.layout.gpu_layers for judge in plan.judges),
+        worker_bytes={
+            "quantization": quantization_bytes(plan),
+            "evaluation": evaluation_bytes(plan),
+            "judging": judging_bytes(plan),
+        },
         max_workers=config.execution.max_workers,
     )
 

@@ -26,6 +26,8 @@ class Request:
     make_documents: bool
     mlflow_home: Path
     """Folder of MLflow's SQLite store and artifacts, used if MLFLOW_TRACKING_URI is not set."""
+    only_judging: bool = False
+    """True: nothing is made or evaluated. Answers that exist are judged, and the results are computed again."""
     wait_for_mlflow: bool = True
     """False: start even if MLflow does not answer, and do not count it as a failure."""
 

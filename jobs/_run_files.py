@@ -75,6 +75,9 @@ def is_finished(plan: Plan, run: RunDirectory, done: frozenset[str], request: Re
     if manifest is None or manifest["state"] != "done" or manifest["plan_hash"] != plan.plan_hash:
         return False
     needed = {arm.unit for arm in plan.arms if arm.unit} | {block.unit for block in plan.blocks}
+    needed |= {one.unit for one in plan.judgings}
+    if request.only_judging:
+        needed &= {one.unit for one in plan.judgings if one.block in done}
     if not needed - set(manifest["spared"]) <= done or (read_object(run.progress) or {}).get("state") != "done":
         return False
     if not all(is_file(run.root / name) for name in (*manifest["files"], *manifest["sha256"])):

@@ -18,6 +18,7 @@ from actors.llama import library
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
+from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.looks import history_notices
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
@@ -69,6 +70,7 @@ def prepare(request: Request) -> Plan:
     if request.make_documents:
         check_documents(request.config.methodology)
     plan = _prepare(request, with_kept_cache_limit(request.config, run), run)
+    human_scores_of(plan, request.config)  # only to tell its faults before the start
     check_results(plan, request.config, _description(request))
     return plan
 
@@ -81,6 +83,9 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
         plan = replace(plan, notices=(*plan.notices, limit))
     done = find_done(plan)
+    if request.only_judging:
+        done |= {arm.unit for arm in plan.arms if arm.unit} | {one.unit for one in plan.imatrices}
+        done |= {name for one in plan.imatrices for name in one.group_units}
     check_disk(config, plan, done)
     if request.environment.ray_address is None:
         check_local_memory(plan, done)
@@ -231,6 +236,7 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         make_documents=request.make_documents,
         methodology_path=str(methodology.absolute()) if methodology else None,
         ends_without_room=ends_without_room,
+        only_judging=request.only_judging,
     )
 
 

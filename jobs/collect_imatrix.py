@@ -44,6 +44,7 @@ from conf.schema import Calibration, TokenWeights
 from jobs import _arguments as arguments
 from jobs._counter import Counter, TerminalReporter
 from jobs._imatrix_table import statistics_text
+from jobs._named_paths import named_path
 from jobs._parser import Parser
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
@@ -185,7 +186,7 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     """
     _check_flags(options)
     output, faults = Path(options.output).absolute(), Faults()
-    found = faults.gather(find, arguments.named_path(options.model[0])["path"], key="--model", is_model=True)
+    found = faults.gather(find, named_path(options.model[0])["path"], key="--model", is_model=True)
     texts = faults.gather(_source, options)
     faults.gather(check_folder, output.parent, "--output")
     weights = faults.gather(_token_weights, options)
@@ -246,7 +247,7 @@ def _check_flags(options: argparse.Namespace) -> None:
 def _token_weights(options: argparse.Namespace) -> TokenWeights | None:
     """Return the configuration's weights, or None without --weight-tokens. Raise `BadInput` if it cannot be used."""
     if options.weight_tokens:
-        return load(options.config, {"models": [arguments.named_path(options.model[0])]}).protection.token_weights
+        return load(options.config, {"models": [named_path(options.model[0])]}).protection.token_weights
     if options.config is not None:
         raise BadInput(Fault("--config", options.config, "only with --weight-tokens", "Add it, or remove --config."))
     return None

@@ -52,6 +52,7 @@ def _write(options: argparse.Namespace) -> tuple[tuple[Path, ...], tuple[str, ..
     places = replace(DocumentPlaces.of_run(root), scorecard=output)
     if not in_run:
         places = replace(places, methodology=root / places.methodology.name, report=root / REPORT)
+        places = replace(places, all_answers=root / places.all_answers.name)
     names = (PERFORMANCE, EFFICIENCY, DIFFERENCE)
     charts = [one for name in names for one in in_languages(places.charts_dir / f"{name}.png", options.lang)]
     if not all(exists(path) for path in charts):

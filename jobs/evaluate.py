@@ -27,6 +27,7 @@ from conf.user_files import is_user_path
 from jobs import _arguments as arguments
 from jobs import pipeline
 from jobs._commands import job_command
+from jobs._named_paths import model_name
 from jobs._parser import Parser
 from jobs._request import Request
 from jobs._runner import prepare
@@ -149,7 +150,7 @@ def arm_name(file: str) -> str:
 
 def family_name(arms: dict[str, str]) -> str:
     """Return the name of the model of these files: that of the first file without its type."""
-    return arguments.model_name(next(iter(arms.values())))
+    return model_name(next(iter(arms.values())))
 
 
 if __name__ == "__main__":

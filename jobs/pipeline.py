@@ -44,7 +44,8 @@ from reporting.terminal.summary import summary_table
 
 ARM_HELP = (
     "existing GGUF to compare with the quantizations made here: a file, or hf:owner/name[@REVISION]/file.gguf on the "
-    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; repeat the option for more"
+    "hub; or an OpenAI-compatible endpoint: http(s)://HOST/v1#MODEL; with several models, MODEL~NAME says whose it is; "
+    "repeat the option for more"
 )
 
 
@@ -210,7 +211,7 @@ def closing(request: Request, finished: Finished) -> str:
 
 def _where_to_look(request: Request, run: RunDirectory) -> list[str]:
     """Return the paths of what was made, and where MLflow is."""
-    documents = (run.report.with_suffix(".html"), run.scorecard, run.report, run.methodology)
+    documents = (run.report.with_suffix(".html"), run.side_by_side, run.scorecard, run.report, run.methodology)
     made = [path for one in documents for path in in_languages(one, request.config.lang)]
     made += [run.charts, run.comparison]
     shown = [f"  {path.relative_to(run.root)}" for path in made if exists(path)]

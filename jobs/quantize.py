@@ -34,6 +34,7 @@ from conf.load import load
 from conf.schema import PipelineConfig, split_names
 from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
+from jobs._named_paths import named_path
 from jobs._parser import Parser
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain_of_disk, say
@@ -89,7 +90,7 @@ def make_orders(options: argparse.Namespace) -> list[QuantizeOrder]:
         BadInput: with every fault found.
     """
     faults = Faults()
-    model = arguments.named_path(options.model[0])
+    model = named_path(options.model[0])
     config = faults.gather(_config, options, model)
     recipes = None if config is None else faults.gather(_recipes, options, config)
     found = faults.gather(find, model["path"], key="--model", is_model=True)

@@ -19,6 +19,7 @@ CHARTS = "charts"
 METHODOLOGY = Path("methodology") / "quantization_methodology.md"
 REPORT = Path("reports") / "quantization_analysis_report.md"
 """The Markdown report. The HTML report has the same name with `.html`."""
+SIDE_BY_SIDE = Path("reports") / "answers_side_by_side.html"
 SCORECARD = Path("scorecards") / "quantization_evaluation.pdf"
 """Documents have these names if one language is wanted. If both are, `in_languages` gives their names."""
 PUBLISH = "publish"
@@ -59,3 +60,6 @@ ANSWER_STYLE = table("answer_style")
 IMPORTANCE = table("importance")
 LOSSES = table("losses")
 QUESTIONS = table("questions")
+JUDGEMENTS = table("judgements")
+ALL_ANSWERS = Path(RESULTS_FOLDER) / "answers.parquet"
+"""The table of all generated answers with their questions, for readers. The same as `.csv` is beside it."""

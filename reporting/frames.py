@@ -1,5 +1,5 @@
-"""The columns of seven tables: records, judgements, style of answers, timings, importance matrices, questions, and
-errors of tensors.
+"""The columns of eight tables: records, judgements, style of answers, human scores, timings, importance matrices,
+questions, and errors of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -44,6 +44,7 @@ RECORD_SCHEMA: dict[str, Column] = {
     "benchmark": pl.Categorical,
     "item_id": pl.String,
     "cluster": pl.String,
+    "item_category": pl.Categorical,
     "seed": pl.Int64,
     "prompt_hash": pl.String,
     "outcome": pl.Categorical,
@@ -62,7 +63,8 @@ RECORD_SCHEMA: dict[str, Column] = {
 }
 """One row per planned record. Records of text have sums over all scored tokens and over the tokens of each class.
 Records of choices have the probability and the log-likelihood (nats) of the right choice. `cluster` is the source that
-items share (a document or an article), null for an item that shares none. A record that a failed block never wrote is
+items share (a document or an article), null for an item that shares none. `item_category` is the item's own category
+within its benchmark, null if it has none. A record that a failed block never wrote is
 `unscored` with reason `block_failed`.
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""
@@ -101,6 +103,18 @@ STYLE_SCHEMA: dict[str, Column] = {
 """One row per generated answer, without its thoughts. `tokens` is null if an endpoint does not count them; `language`
 is the ISO 639-1 code of the answer's main language, null if it is too short; `wrong_language` is null if the language
 of the benchmark's questions is not known."""
+
+HUMAN_SCORE_SCHEMA: dict[str, type[pl.DataType]] = {
+    "benchmark": pl.String,
+    "arm": pl.String,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "turn": pl.Int64,
+    "score": pl.Float64,
+    "rater": pl.String,
+}
+"""One row per human score of an answer (`reporting.human_scores`). `turn` counts from 0; null: the whole answer.
+`rater` is null if the file names none."""
 
 TIMING_SCHEMA: dict[str, Column] = {
     "arm": pl.String,
@@ -164,8 +178,10 @@ QUESTION_SCHEMA: dict[str, type[pl.DataType]] = {
     "item_id": pl.String,
     "question": pl.String,
     "expected": pl.String,
+    "criteria": pl.String,
 }
-"""One row per item whose answers the report shows side by side (see `reporting.analysis.compared_items`)."""
+"""One row per item of a benchmark with generated answers. `expected` holds the expected answer, or the references that
+a judge sees. `criteria` is null unless a judge goes by the item's own criteria."""
 
 LOSS_SCHEMA: dict[str, type[pl.DataType]] = {
     "arm": pl.String,

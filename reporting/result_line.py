@@ -98,6 +98,7 @@ def _arm(arm: _Row, analysis: _Row | None) -> dict[str, Any]:
 def _results(comparison: _Row, analysis: _Row | None) -> Iterable[dict[str, Any]]:
     """Yield one entry per arm and benchmark: the mean that people read, and the paired difference of the verdict."""
     compared = {(row["arm"], row["benchmark"]): row for row in (analysis or {}).get("comparisons", ())}
+    juries = {one["name"]: one.get("judges") for one in comparison["benchmarks"]}
     rows = {(row["arm"], row["benchmark"], row["metric"]): row for row in comparison["results"]}
     for row in comparison["results"]:
         if not row["primary"] or row["arm"].endswith(AA_SUFFIX):
@@ -119,6 +120,7 @@ def _results(comparison: _Row, analysis: _Row | None) -> Iterable[dict[str, Any]
             "n_paired": against.get("n_items"),
             "verdict": against.get("verdict"),
             "grounds": list(against.get("verdict_grounds", ())),
+            "judges": None if (jury := juries.get(benchmark)) is None else [judge["name"] for judge in jury],
         }
 
 

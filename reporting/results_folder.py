@@ -88,6 +88,11 @@ class Findings:
         return list(self.comparison.get("categories", ()))
 
     @property
+    def item_categories(self) -> list[Json]:
+        """Means by the items' own categories; empty if no benchmark has them, or in older results."""
+        return list(self.comparison.get("item_categories", ()))
+
+    @property
     def comparisons(self) -> list[Json]:
         """Rows of the comparisons of arms with their references; empty without an analysis."""
         return [] if self.analysis is None else list(self.analysis["comparisons"])
@@ -95,12 +100,19 @@ class Findings:
     @property
     def answer_style(self) -> list[Json]:
         """Length and style of the answers by benchmark and arm; empty for results of an older version."""
-        return [] if self.analysis is None else list(self.analysis.get("answer_style", ()))
+        arms = {arm["name"] for arm in self.arms}
+        rows = () if self.analysis is None else self.analysis.get("answer_style", ())
+        return [row for row in rows if row["arm"] in arms]
 
     @property
     def length_across_models(self) -> list[Json]:
         """Shift of the length of answers across models; empty unless several models share a recipe."""
         return [] if self.analysis is None else list(self.analysis.get("length_across_models", ()))
+
+    @property
+    def judging(self) -> list[Json]:
+        """What the analysis says about judges; empty if nothing was judged, and in older results."""
+        return [] if self.analysis is None else list(self.analysis.get("judging", ()))
 
     @property
     def early_stop(self) -> Json | None:

@@ -7,7 +7,7 @@ Texts are plain; each output escapes them in its own way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,11 +64,14 @@ class VerdictBox:
     files: tuple[FileCost, ...]
     """From the largest to the smallest."""
     undecided: tuple[str, ...]
-    """One sentence per benchmark: which of the undecided files it leaves open, and what would decide them."""
+    """One sentence per benchmark: which of the undecided files it leaves open, and what would decide them; then one
+    about the benchmarks that no judge has scored."""
 
 
 def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tuple[VerdictBox, ...]:
-    """Return one box per reference; none if the results folder has no verdicts.
+    """Return one box per reference, model by model; none if the results folder has no verdicts.
+
+    A model of which nothing was compared has a box that says so.
 
     Args:
         comparison: `quantization_comparison.json`.
@@ -77,8 +80,18 @@ def verdict_boxes(comparison: _Row, analysis: _Row | None, words: Words) -> tupl
     """
     if analysis is None or "verdicts" not in analysis:
         return ()
-    boxes = [_box(comparison, analysis, words, selection) for selection in analysis["selections"]]
-    return tuple(boxes) if boxes else (_nothing_compared(comparison, words),)
+    arms = {arm["name"]: arm for arm in comparison["arms"]}
+    boxes: list[VerdictBox] = []
+    for model in dict.fromkeys([*(model["name"] for model in comparison["models"]), *_owners(arms.values())]):
+        own = [one for one in analysis["selections"] if arms[one["reference"]]["model"] == model]
+        boxes += [_box(comparison, analysis, words, selection) for selection in own]
+        if not own:
+            boxes.append(_nothing_compared(words, model, [arm for arm in arms.values() if arm["model"] == model]))
+    return tuple(boxes)
+
+
+def _owners(arms: Iterable[_Row]) -> list[str]:
+    return [str(arm["model"]) for arm in arms]
 
 
 def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> VerdictBox:
@@ -111,17 +124,20 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
     )
 
 
-def _nothing_compared(comparison: _Row, words: Words) -> VerdictBox:
-    return VerdictBox(
-        model=listed(words, [str(model["name"]) for model in comparison["models"]]),
-        reference="",
-        headline=words.say(
+def _nothing_compared(words: Words, model: str, arms: Sequence[_Row]) -> VerdictBox:
+    """Return the box of a model without a comparison, for example because only one side of it exists."""
+    names = listed(words, [str(arm["name"]) for arm in arms])
+    if len(arms) == 1:
+        text = words.say(
+            f"{names} だけを評価し、何とも比較していないため、推奨できるファイルはない。",
+            f"Only {names} was evaluated, and compared with nothing: no file can be recommended.",
+        )
+    else:
+        text = words.say(
             "基準がなく、どのファイルも比較していないため、推奨できるファイルはない。",
             "Nothing was compared, because no arm has a reference: no file can be recommended.",
-        ),
-        files=(),
-        undecided=(),
-    )
+        )
+    return VerdictBox(model=model, reference="", headline=text, files=(), undecided=())
 
 
 # --- what each file costs -------------------------------------------------------------------------
@@ -188,6 +204,7 @@ def _unit(words: Words, row: _Row) -> str:
 
 
 def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -> Iterable[str]:
+    tiers = analysis.get("tiers") or {}
     for benchmark in comparison["benchmarks"]:
         rows = [row for row in analysis["comparisons"] if row["benchmark"] == benchmark["name"]]
         needs = [_open(words, row, _needed(words, row)) for row in rows if _is_open(row, arms)]
@@ -200,6 +217,13 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
     needs = [_open(words, row, _smallest_loss(words, row)) for row in claims if _is_open(row, arms)]
     if needs:
         yield words.say(f"平均では判定保留: {'、'.join(needs)}", f"Undecided on average: {'; '.join(needs)}")
+    unjudged = [name for name in tiers.get("not_judged") or () if name in (tiers.get("inform") or ())]
+    if unjudged:
+        names = listed(words, unjudged)
+        are, them = ("is", "it") if len(unjudged) == 1 else ("are", "them")
+        yield words.say(
+            f"{names} は未採点のため、判定に使わない", f"{names} {are} not judged, so no verdict depends on {them}"
+        )
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:
@@ -237,6 +261,7 @@ _INSTEAD = {
     "unscored": ("採点不能の記録の採点が必要", "its unscored records must be scored"),
     "floor": ("基準が正答できる問題が必要", "needs items that the reference gets right"),
     "ceiling": ("より難しい問題が必要", "needs harder items"),
+    "no_judge": ("採点モデルによる採点が必要", "needs a judge"),
     "no_margin": ("許容幅の設定が必要", "needs a margin"),
     "no_interval": ("区間を計算できない", "has no interval"),
     "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-SCORED = ("correct", "wrong", "measured")
+SCORED = ("correct", "wrong", "measured", "judged")
 """Outcomes that carry a value. `unscored` carries none: it is counted, and never taken as a zero."""
 
 NEVER_ASKED = ("context_too_long", "empty_prompt", "chat_template_failed")

@@ -74,6 +74,8 @@ class Ground(StrEnum):
     """There is no interval to judge by."""
     NO_MARGIN = "no_margin"
     """No margin is set for the metric, so an arm can be neither "no worse" nor "worse"."""
+    NOT_JUDGED = "not_judged"
+    """The answers wait for a judge, so there are no scores."""
     LOOKS_SPENT = "looks_spent"
     """Earlier looks have spent the level, so this one can claim nothing new."""
     KEPT_FOR_LATER_LOOKS = "kept_for_later_looks"

@@ -36,7 +36,7 @@ FLOORS = {
     ),
     "actors/orchestrator": (("sources",), ("planning",)),
     "reporting": (("analysis",), ("terminal", "charts"), ("documents",)),
-    "reporting/documents": (("tables", "sentences"), ("card", "pdf", "page")),
+    "reporting/documents": (("tables", "sentences"), ("card", "pdf", "page", "side_by_side")),
 }
 """Per folder: its floors, from lowest to highest. A package may import packages of lower floors, but no other package
 of its own floor. Modules next to the packages are on no floor."""

@@ -25,7 +25,7 @@ from tests.bench.large_models import table
 from tests.pages import FOLDER, JAPANESE, PAGES, README, ROOT
 from tests.small_model import smollm2_file
 
-JOBS = ("pipeline", "collect_imatrix", "quantize", "evaluate", "visualize", "document", "watch", "doctor")
+JOBS = ("pipeline", "collect_imatrix", "quantize", "evaluate", "visualize", "document", "judge", "watch", "doctor")
 OTHER_PROGRAMS = {
     *("--kl-divergence", "--show-statistics", "--output-tensor-type", "--token-embedding-type", "--tensor-type"),
     *("--address", "--working-dir", "--runtime-env", "--no-wait", "--submission-id", "--follow", "--head"),

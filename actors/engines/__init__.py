@@ -19,6 +19,8 @@ from actors.orders import Item, ReportTokens
 from conf.schema import Sampling
 
 CONTEXT_TOO_LONG = "context_too_long"
+CONVERSATION_TOO_LONG = "conversation_too_long"
+"""The model's own answers leave no room for a later turn."""
 EMPTY_PROMPT = "empty_prompt"
 """The prompt has no token, and the model has none to begin a text with."""
 FinishReason = Literal["stop", "eog", "length"]
@@ -29,11 +31,20 @@ class Answer:
     """A generated text. It ends at a stop string, an end-of-generation token, or the token limit."""
 
     text: str
+    """Of several turns, the last answer."""
     rendered_hash: str | None
+    """Hash of the first turn's prompt."""
     prompt_tokens: int
+    """Of all turns together. The prompt of a later turn holds the turns before it."""
     completion_tokens: int
-    """Number of sampled tokens, including those of the stop string but not the end-of-generation token."""
+    """Number of sampled tokens, including those of the stop string but not the end-of-generation token. Of all turns
+    together."""
     finish_reason: FinishReason
+    """Of several turns, that of the last one."""
+    earlier_texts: tuple[str, ...] = ()
+    """The answers of the turns before the last one."""
+    earlier_finish_reasons: tuple[FinishReason, ...] = ()
+    """How those answers ended."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Refused:
     """A question that the engine cannot give to the model. It stays unscored and is never truncated."""
 
     reason: str
-    """Reason code: `context_too_long`, `chat_template_failed` or `empty_prompt`."""
+    """Reason code: `context_too_long`, `conversation_too_long`, `chat_template_failed` or `empty_prompt`."""
     rendered_hash: str | None = None
 
 

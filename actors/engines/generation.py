@@ -1,11 +1,11 @@
-"""Generate the answers of a block with continuous batching.
+"""Generate the answers of a block, or of one turn of it, with continuous batching.
 
 Many sequences are decoded together. When one finishes, the next takes its slot at once. The common prefix of all
 prompts (the few-shot examples) is already decoded (see `prefix`). The rest of an item's prompt is decoded once for all
 its seeds, and their sequences are forked from it.
 
-The order of work is fixed: items in their order, then seeds within an item, and always the lowest free slot. Nothing
-depends on time, so the same block gives the same answers.
+The order of work is fixed: requests in their order, then seeds within a request, and always the lowest free slot.
+Nothing depends on time, so the same block gives the same answers.
 
 A sequence starts only if the KV cache has room for its longest possible answer. So the cache cannot run full during
 decoding. In a smaller cache fewer sequences run at the same time.
@@ -40,6 +40,10 @@ class GenerationRequest:
     tokens: Sequence[int]
     stop: tuple[str, ...]
     max_tokens: int
+    seeds: tuple[int, ...]
+    """One answer is generated for each."""
+    turn: int = 0
+    """Number of the answer within its conversation, from 0. Each turn has noise of its own."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class _HeldPrompt:
 
 @dataclass
 class Generation:
-    """The generation of one block. Call `run` once.
+    """The generation of one block, or of one turn of it. Call `run` once.
 
     The slots are the sequences 1 to `n_slots`. Sequence `n_slots` + 1 keeps the held prompt.
     """
@@ -99,7 +103,6 @@ class Generation:
     sampling: Sampling
     n_slots: int
     requests: Sequence[GenerationRequest]
-    seeds: Sequence[int]
     meter: Meter
     _running: dict[int, _RunningSequence] = field(default_factory=dict)
     """One entry per occupied slot."""
@@ -110,7 +113,9 @@ class Generation:
 
     def run(self) -> list[Generated]:
         """Return the answers in the order of the requests, then of the seeds. Raise `LlamaError` if decoding fails."""
-        pending = deque((request, seed) for request in range(len(self.requests)) for seed in range(len(self.seeds)))
+        pending = deque(
+            (index, seed) for index, request in enumerate(self.requests) for seed in range(len(request.seeds))
+        )
         self._n_prefix = shared_length([one.tokens for one in self.requests]) if self.context.shares_prefixes else 0
         self._check_room()
         self.prefix_cache.prepare(self.requests[0].tokens[: self._n_prefix] if self._n_prefix else ())
@@ -146,7 +151,8 @@ class Generation:
     def _prompt_number(self, pair: tuple[int, int]) -> int:
         """Return the number of the prompt to decode: one per request, or one per request and seed without forks."""
         request_index, seed_index = pair
-        return request_index if self.context.shares_prefixes else request_index * len(self.seeds) + seed_index
+        most_seeds = max(len(request.seeds) for request in self.requests)
+        return request_index if self.context.shares_prefixes else request_index * most_seeds + seed_index
 
     def _fill_free_slots(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
         """Take (request, seed) pairs from `pending` while there are free slots and cells. Return one entry per slot."""
@@ -183,7 +189,7 @@ class Generation:
 
     def _new_sequence(self, request_index: int, seed_index: int) -> _RunningSequence:
         request = self.requests[request_index]
-        noise = sequence_key(self.seeds[seed_index], request.item_id)
+        noise = sequence_key(request.seeds[seed_index], request.item_id, request.turn)
         return _RunningSequence(request_index, seed_index, noise, StopDetector(request.stop), len(request.tokens))
 
     def _decode_new_prompts(

@@ -18,19 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.chat import Prompt, begin_token, render_prompt
-from actors.engines import CONTEXT_TOO_LONG, EMPTY_PROMPT, Answer, Choices, Measured, Refused, Usage
+from actors.engines import (
+    CONTEXT_TOO_LONG,
+    CONVERSATION_TOO_LONG,
+    EMPTY_PROMPT,
+    Answer,
+    Choices,
+    Measured,
+    Refused,
+    Usage,
+)
 from actors.engines.generation import Generation, GenerationRequest, Vocabulary
 from actors.engines.likelihood import ChoiceRequest, Likelihoods
 from actors.engines.meter import Meter
 from actors.engines.prefix import EXTRA_SEQUENCES, ROOT, PrefixCache
 from actors.engines.side_by_side import measure_side_by_side
+from actors.engines.turns import ask_by_temperature, joined, messages_of_turn
 from actors.llama import library
 from actors.llama.batch import Run
 from actors.llama.buffers import memory_use, read_buffers
 from actors.llama.context import Context
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Item, Measure, ReportTokens
+from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens
 from actors.rendering import TemplateFailed
 from conf.schema import Sampling
 
@@ -79,18 +89,40 @@ class LlamaEngine:
     ) -> list[Answer | Refused]:
         """Return one answer per item and seed, in the order of items, then seeds. Raise `LlamaError` if it fails."""
         self._meter.report = report
-        prepared = [self.generation_request(item, sampling) for item in items]
+        tasks = [task_of(item, Generate) for item in items]
+        return ask_by_temperature(items, tasks, seeds, sampling, self._all_turns)
+
+    def _all_turns(self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling) -> list[Answer | Refused]:
+        """Return the answers of items of one temperature. Each turn of all of them is generated together."""
+        prepared = [self.generation_request(item, sampling, seeds) for item in items]
+        answers = self._generated(prepared, len(seeds), sampling)
+        asked = [(item, task_of(item, Generate), seed) for item in items for seed in seeds]
+        for turn in range(1, 1 + max((len(task.then) for _, task, _ in asked), default=0)):
+            going_on = [
+                (place, answer)
+                for place, answer in enumerate(answers)
+                if isinstance(answer, Answer) and turn <= len(asked[place][1].then)
+            ]
+            later = [self._later_request(*asked[place], answer, sampling) for place, answer in going_on]
+            for (place, answer), after in zip(going_on, self._generated(later, 1, sampling), strict=True):
+                answers[place] = joined(answer, after)
+        return answers
+
+    def _generated(
+        self, prepared: Sequence[Prepared[GenerationRequest] | Refused], n_seeds: int, sampling: Sampling
+    ) -> list[Answer | Refused]:
+        """Return the answers to prompts, `n_seeds` for each."""
         requests = [one.request for one in prepared if isinstance(one, Prepared)]
         generation = Generation(
-            self._context, self._prefix, self.vocabulary, sampling, self._layout.sequences, requests, seeds, self._meter
+            self._context, self._prefix, self.vocabulary, sampling, self._layout.sequences, requests, self._meter
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
         for one in prepared:
             if isinstance(one, Refused):
-                answers += [one] * len(seeds)
+                answers += [one] * n_seeds
                 continue
-            for done in itertools.islice(generated, len(seeds)):
+            for done in itertools.islice(generated, n_seeds):
                 n_prompt = len(one.request.tokens)
                 answers.append(Answer(done.text, one.rendered_hash, n_prompt, done.n_tokens, done.finish_reason))
         return answers
@@ -156,11 +188,13 @@ class LlamaEngine:
         """Return True if this is more tokens than the context length. The plan checks the size of the KV cache."""
         return n_tokens > self._model.n_ctx_train
 
-    def generation_request(self, item: Item, sampling: Sampling) -> Prepared[GenerationRequest] | Refused:
-        """Render and tokenize the prompt of a question whose answer is generated."""
+    def generation_request(
+        self, item: Item, sampling: Sampling, seeds: Sequence[int] = (0,)
+    ) -> Prepared[GenerationRequest] | Refused:
+        """Render and tokenize the first prompt of a question whose answer is generated under these seeds."""
         task = task_of(item, Generate)
         try:
-            prompt = self._rendered(task)
+            prompt = self._rendered(task.messages, chat=task.chat)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         tokens = prompt.tokens(self._model)
@@ -169,13 +203,34 @@ class LlamaEngine:
             return Refused(EMPTY_PROMPT, prompt.sha256)
         if self.too_long(len(tokens) + max_tokens):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
-        return Prepared(GenerationRequest(item.item_id, tokens, task.stop, max_tokens), prompt.sha256)
+        request = GenerationRequest(item.item_id, tokens, task.stop, max_tokens, tuple(seeds))
+        return Prepared(request, prompt.sha256)
+
+    def _later_request(
+        self, item: Item, task: Generate, seed: int, before: Answer, sampling: Sampling
+    ) -> Prepared[GenerationRequest] | Refused:
+        """Render and tokenize the prompt of the turn after an answer.
+
+        The plan counts each answer with its token limit. A text can have more tokens when it is read than it had when
+        it was generated, so there may still be no room.
+        """
+        answers = (*before.earlier_texts, before.text)
+        try:
+            prompt = self._rendered(messages_of_turn(task, answers), chat=task.chat)
+        except TemplateFailed:
+            return Refused(TEMPLATE_FAILED)
+        tokens, max_tokens = prompt.tokens(self._model), min(task.max_tokens, sampling.max_tokens)
+        needed = len(tokens) + max_tokens
+        if self.too_long(needed) or needed > self._context.cells_per_sequence:
+            return Refused(CONVERSATION_TOO_LONG)
+        request = GenerationRequest(item.item_id, tokens, task.stop, max_tokens, (seed,), turn=len(answers))
+        return Prepared(request, prompt.sha256)
 
     def choice_request(self, item: Item) -> Prepared[ChoiceRequest] | Refused:
         """Render and tokenize a question with its choices."""
         task = task_of(item, Choose)
         try:
-            prompt = self._rendered(task)
+            prompt = self._rendered(task.messages, chat=task.chat)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         request = choice_request_of(prompt, task.choices, self._model)
@@ -185,8 +240,8 @@ class LlamaEngine:
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
         return Prepared(request, prompt.sha256)
 
-    def _rendered(self, task: Generate | Choose) -> Prompt:
-        return render_prompt(task.messages, chat=task.chat, model=self._model, template_instead=self._chat_template)
+    def _rendered(self, messages: Sequence[Message], *, chat: bool) -> Prompt:
+        return render_prompt(messages, chat=chat, model=self._model, template_instead=self._chat_template)
 
 
 def choice_request_of(prompt: Prompt, choices: Sequence[str], model: Model) -> ChoiceRequest | None:

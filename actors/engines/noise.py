@@ -1,8 +1,8 @@
 """The noise of sampled tokens, which all arms share.
 
-The number for a token is a hash of item, seed, position and token. So two arms that are about to choose between the
-same tokens get the same numbers for them, even if their answers were different before. No number depends on how many
-were drawn or on the other sequences of a batch.
+The number for a token is a hash of item, seed, turn, position and token. So two arms that are about to choose between
+the same tokens get the same numbers for them, even if their answers were different before. No number depends on how
+many were drawn or on the other sequences of a batch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ Keys = NDArray[np.uint64]
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # the increment of splitmix64 (Steele, Lea and Flood 2014)
 
 
-def sequence_key(seed: int, item_id: str) -> int:
-    """Return the key of the answer to an item under a seed. It is the same for all arms."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{item_id}".encode()).digest()[:8], "big")
+def sequence_key(seed: int, item_id: str, turn: int = 0) -> int:
+    """Return the key of the answer to an item under a seed, and of each further turn. It is the same for all arms."""
+    later = f"\n{turn}" if turn else ""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{item_id}{later}".encode()).digest()[:8], "big")
 
 
 def step_keys(sequences: Sequence[int], positions: Sequence[int]) -> Keys:

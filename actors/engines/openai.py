@@ -1,6 +1,7 @@
 """The engine for a model behind an OpenAI-compatible endpoint, for example a model on a server or in another format.
 
-Chats go to `/chat/completions`, plain completions to `/completions`. Each answer is one request with its own seed.
+Chats go to `/chat/completions`, plain completions to `/completions`. Each answer is one request with its own seed; a
+question with several turns is one request per turn.
 top_k and min_p are sent in the form that the servers of llama.cpp and vLLM accept. The number of simultaneous requests
 is limited. Each request has a limit in seconds and in bytes (`bounded_http`). If the server is busy or unreachable, the
 client retries with growing backoff.
@@ -13,6 +14,7 @@ command again retries it. This interface does not offer likelihoods.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -21,11 +23,21 @@ from urllib.parse import parse_qsl, urlsplit
 
 import openai
 
-from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, FinishReason, Measured, Refused, Usage
+from actors.engines import (
+    CONTEXT_TOO_LONG,
+    CONVERSATION_TOO_LONG,
+    Answer,
+    Choices,
+    FinishReason,
+    Measured,
+    Refused,
+    Usage,
+)
 from actors.engines.bounded_http import BoundedClient
 from actors.engines.completion import BadTokenCount, CompletionText, read_completion
+from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_all_seeds, with_temperature
 from actors.errors import EndpointFailed
-from actors.orders import Endpoint, Generate, Item, ReportTokens
+from actors.orders import Endpoint, Generate, Item, Message, ReportTokens
 from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
@@ -77,18 +89,20 @@ class OpenAIEngine:
     ) -> list[Answer | Refused]:
         """Return one answer per item and seed. Raise `EndpointFailed` at the first failure, and drop the others."""
         started = time.perf_counter()
-        questions = [(item, seed) for item in items for seed in seeds]
+        asked = [seeds_asked(_task_of(item), seeds) for item in items]
+        questions = [(item, seed) for item, own in zip(items, asked, strict=True) for seed in own]
         try:
-            answers = self._runner.run(self._ask_all(questions, sampling, report))
+            found = self._runner.run(self._ask_all(questions, sampling, report))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        given = [answer for answer in answers if isinstance(answer, Answer)]
+        given = [answer for answer in found if isinstance(answer, Answer)]
         self._usage = Usage(
             prompt_tokens=sum(answer.prompt_tokens for answer in given),
             completion_tokens=sum(answer.completion_tokens for answer in given),
             decode_s=time.perf_counter() - started,
         )
-        return answers
+        rest = iter(found)
+        return [answer for own in asked for answer in under_all_seeds(list(itertools.islice(rest, len(own))), seeds)]
 
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
         return [Refused(NO_LIKELIHOODS) for _ in items]
@@ -113,20 +127,32 @@ class OpenAIEngine:
         return [task.result() for task in tasks]
 
     async def _ask(self, item: Item, seed: int, sampling: Sampling) -> Answer | Refused:
-        task = item.task
-        if not isinstance(task, Generate):
-            raise TypeError(f"{item.item_id}: expected a Generate task, got {type(task).__name__}")
+        """Ask all turns of an item, one after another."""
+        task = _task_of(item)
+        answer = await self._ask_turn(task, task.messages, seed, sampling)
+        for _ in task.then:
+            if isinstance(answer, Refused):
+                break
+            messages = messages_of_turn(task, (*answer.earlier_texts, answer.text))
+            after = await self._ask_turn(task, messages, seed, sampling)
+            too_long = after == Refused(CONTEXT_TOO_LONG)
+            answer = joined(answer, Refused(CONVERSATION_TOO_LONG) if too_long else after)
+        return answer
+
+    async def _ask_turn(
+        self, task: Generate, messages: Sequence[Message], seed: int, sampling: Sampling
+    ) -> Answer | Refused:
         asked: dict[str, Any] = {
             "model": self._endpoint.model,
             "seed": seed,
-            "temperature": sampling.temperature,
+            "temperature": with_temperature(sampling, task).temperature,
             "top_p": sampling.top_p,
             "max_tokens": min(task.max_tokens, sampling.max_tokens),
             "stop": list(task.stop) or None,
             "extra_body": {"top_k": sampling.top_k, "min_p": sampling.min_p},
         }
         try:
-            return _answer(await self._ask_endpoint(task, asked))
+            return _answer(await self._ask_endpoint(messages, asked, chat=task.chat))
         except BadTokenCount:
             return Refused(BAD_COUNTS)
         except openai.BadRequestError as error:
@@ -141,20 +167,26 @@ class OpenAIEngine:
         except EndpointFailed as error:
             raise self._failed(str(error)) from None
 
-    async def _ask_endpoint(self, task: Generate, asked: dict[str, Any]) -> CompletionText:
+    async def _ask_endpoint(self, messages: Sequence[Message], asked: dict[str, Any], *, chat: bool) -> CompletionText:
         """Send one request, and read its raw answer: the client's own types would accept an answer of another form."""
-        if task.chat:
-            messages: Any = [{"role": message.role, "content": message.content} for message in task.messages]
-            raw = await self._client.chat.completions.with_raw_response.create(messages=messages, **asked)
+        if chat:
+            sent: Any = [{"role": message.role, "content": message.content} for message in messages]
+            raw = await self._client.chat.completions.with_raw_response.create(messages=sent, **asked)
         else:
-            prompt = "".join(message.content for message in task.messages)
+            prompt = "".join(message.content for message in messages)
             raw = await self._client.completions.with_raw_response.create(prompt=prompt, **asked)
-        return read_completion(raw.content, raw.headers.get("content-type", ""), chat=task.chat)
+        return read_completion(raw.content, raw.headers.get("content-type", ""), chat=chat)
 
     def _failed(self, reason: str) -> EndpointFailed:
         # Some servers repeat the API key in their answer.
         message = reason.replace(self._key, "***") if self._key != _NO_KEY else reason
         return EndpointFailed(f"{self._address} ({self._endpoint.model}): {message[:500]}")
+
+
+def _task_of(item: Item) -> Generate:
+    if not isinstance(item.task, Generate):
+        raise TypeError(f"{item.item_id}: expected a Generate task, got {type(item.task).__name__}")
+    return item.task
 
 
 def _is_too_long(body: object) -> bool:

@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.engines import Answer, Choices, Measured, Refused, Usage
-from actors.orders import Item, Measure, ReportTokens
+from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
+from actors.engines.turns import seeds_asked
+from actors.orders import Generate, Item, Measure, ReportTokens
 from conf.schema import Sampling
 
 NOT_WRITTEN = "not_in_script"
+Turns = str | tuple[str, ...]
+"""An answer: one text, or one text per turn."""
 
 
 @dataclass(frozen=True)
 class Script:
     """The prepared answers, one entry per item id."""
 
-    texts: Mapping[str, str | Mapping[int, str]] = field(default_factory=dict)
-    """One text for all seeds, or one text per seed."""
+    texts: Mapping[str, Turns | Mapping[int, Turns]] = field(default_factory=dict)
+    """One answer for all seeds, or one per seed."""
     logliks: Mapping[str, Sequence[float]] = field(default_factory=dict)
     nll_sums: Mapping[str, float] = field(default_factory=dict)
 
@@ -43,7 +46,7 @@ class ScriptedEngine:
     def generate(
         self, items: Sequence[Item], seeds: Sequence[int], sampling: Sampling, report: ReportTokens
     ) -> list[Answer | Refused]:
-        return [self._answer(item.item_id, seed, report) for item in items for seed in seeds]
+        return [self._answer(item, seed, report) for item in items for seed in self._seeds(item, seeds)]
 
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
         return [
@@ -56,14 +59,22 @@ class ScriptedEngine:
     def measure(self, items: Sequence[Item], report: ReportTokens) -> list[Measured | Refused]:
         return [self._measured(item) for item in items]
 
-    def _answer(self, item_id: str, seed: int, report: ReportTokens) -> Answer | Refused:
-        written = self._script.texts.get(item_id)
-        text = written if isinstance(written, str) or written is None else written.get(seed)
-        if text is None:
+    def _seeds(self, item: Item, seeds: Sequence[int]) -> list[int]:
+        """Return the seed whose answer is given in place of each."""
+        asked = seeds_asked(item.task, seeds) if isinstance(item.task, Generate) else tuple(seeds)
+        return list(asked) if len(asked) == len(seeds) else [*asked] * len(seeds)
+
+    def _answer(self, item: Item, seed: int, report: ReportTokens) -> Answer | Refused:
+        written = self._script.texts.get(item.item_id)
+        said = written.get(seed) if isinstance(written, Mapping) else written
+        texts = (said,) if isinstance(said, str) else said
+        if texts is None or len(texts) != 1 + len(getattr(item.task, "then", ())):
             return Refused(NOT_WRITTEN)
-        report(len(text))
-        self._usage = Usage(completion_tokens=self._usage.completion_tokens + len(text))
-        return Answer(text, rendered_hash=None, prompt_tokens=0, completion_tokens=len(text), finish_reason="eog")
+        n_tokens = sum(map(len, texts))
+        report(n_tokens)
+        self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
+        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
+        return Answer(texts[-1], None, 0, n_tokens, ended[-1], texts[:-1], ended[:-1])
 
     def _measured(self, item: Item) -> Measured | Refused:
         if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):

@@ -130,6 +130,11 @@ class BenchmarkSpec:
     category: str | None = None
     """The skill it tests. Means and charts are grouped by it; `reporting.analysis.categories` holds the names. None: it
     belongs to no category."""
+    rubrics: tuple[str, ...] = ()
+    """Names of the rubrics that its answers can be judged by, the default first. Empty: they are not judged."""
+    n_published: int | None = None
+    """Number of items that published scores rest on. With fewer, scores do not compare with them. None: it does not
+    matter."""
 
 
 @dataclass(frozen=True)

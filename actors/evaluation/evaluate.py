@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from actors.engines import CONTEXT_TOO_LONG, Answer, Choices, ClassSums, Divergence, Engine, Measured, Refused, Usage
+from actors.engines.turns import with_temperature
 from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
@@ -152,7 +153,13 @@ def make_record(
         if scored.outcome == "measured":  # the only choice is a text that is measured, such as a gold solution
             return replace(record, nll_sum=-result.logliks[0], n_tokens=result.completion_tokens)
         return record
-    return replace(record, text=result.text, finish_reason=result.finish_reason)
+    return replace(
+        record,
+        text=result.text,
+        finish_reason=result.finish_reason,
+        earlier_texts=result.earlier_texts or None,
+        earlier_finish_reasons=result.earlier_finish_reasons or None,
+    )
 
 
 def _measured(record: Record, result: Measured, not_compared: str | None) -> Record:
@@ -187,6 +194,7 @@ def record_prompt_hash(item: Item, sampling: Sampling) -> str:
     if not isinstance(item.task, Generate):
         return item.prompt_hash
     settings = sampling.model_dump() | {
+        "temperature": with_temperature(sampling, item.task).temperature,
         "max_tokens": min(sampling.max_tokens, item.task.max_tokens),
         "stop": item.task.stop,
     }

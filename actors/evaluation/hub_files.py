@@ -1,7 +1,7 @@
 """Files of data sets on the Hugging Face hub at a pinned revision, downloaded through `actors.hub`.
 
-A revision is a commit, so a cached file is the right one and the hub is not asked again. The content is checked if its
-sha256 is known.
+A revision is a commit where one is known, so a cached file is the right one and the hub is not asked again. It is asked
+which commit a tag names. The content is checked if its sha256 is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class HubFile:
 
     repository: str
     revision: str
-    """A commit: 40 hexadecimal digits."""
+    """A commit: 40 hexadecimal digits. A tag where no commit is known."""
     path: str
     sha256: str | None
     """The published sha256. None: none was found, so only the revision pins the file."""

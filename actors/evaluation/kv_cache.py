@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from actors.chat import Prompt, render_prompt
 from actors.engines.prefix import EXTRA_SEQUENCES
+from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure, Task
@@ -44,9 +45,10 @@ class CacheNeed:
     prefix: int
     """The common beginning of all prompts."""
     own: int
-    """The rest of a prompt. For choices: the rest of a question with all of its choices."""
+    """The rest of a prompt. For choices: the rest of a question with all of its choices. For several turns: the rest
+    of the last turn's prompt, with the answers in it."""
     answer: int
-    """Tokens to generate; 0 if nothing is generated."""
+    """Tokens to generate in one turn; 0 if nothing is generated."""
     at_once: int
     """Number of sequences that must be decoded side by side: the choices of one question, else 1."""
 
@@ -114,8 +116,13 @@ def cache_need_of_tasks(
     """Return what tasks need, which are all of one kind. A call of a custom function needs no cache of ours."""
     generated = [task for task in tasks if isinstance(task, Generate)]
     if generated:
-        prefix, own = _lengths([_rendered(task, model, chat_template) for task in generated], model)
-        return CacheNeed(prefix, max(own), max(min(task.max_tokens, max_tokens) for task in generated), at_once=1)
+        prefix, rest = _lengths([_rendered(task, model, chat_template) for task in generated], model)
+        answers = [min(task.max_tokens, max_tokens) for task in generated]
+        own = max(
+            tokens + len(task.then) * (answer + _SEAM)
+            for task, tokens, answer in zip(generated, rest, answers, strict=True)
+        )
+        return CacheNeed(prefix, own, max(answers), at_once=1)
     chosen = [task for task in tasks if isinstance(task, Choose)]
     if chosen:
         return _cache_need_of_choices(chosen, model, chat_template)
@@ -133,8 +140,10 @@ def _cache_need_of_choices(tasks: Sequence[Choose], model: Model, chat_template:
 
 
 def _rendered(task: Generate | Choose, model: Model, chat_template: str | None) -> Prompt:
+    """Return the prompt of a task; of several turns, the longest one."""
+    messages = whole_conversation(task) if isinstance(task, Generate) else task.messages
     try:
-        return render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
+        return render_prompt(messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:
         return Prompt("", add_special=False, parse_special=False)  # the engine will refuse it: it needs no cells
 

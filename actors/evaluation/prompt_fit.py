@@ -11,6 +11,7 @@ import bisect
 from dataclasses import dataclass, replace
 
 from actors.chat import render_prompt
+from actors.engines.turns import whole_conversation
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
 from actors.rendering import TemplateFailed
@@ -56,16 +57,17 @@ def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_t
 
 
 def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, chat_template: str | None) -> bool:
-    """Return whether the prompt with its answer (or longest choice) has room.
+    """Return whether the prompt with its answer (or longest choice) has room. Of several turns, the last one.
 
     True if the chat template fails, because the engine reports that.
     """
     try:
-        prompt = render_prompt(task.messages, chat=task.chat, model=model, template_instead=chat_template)
+        messages = whole_conversation(task) if isinstance(task, Generate) else task.messages
+        prompt = render_prompt(messages, chat=task.chat, model=model, template_instead=chat_template)
     except TemplateFailed:
         return True
     endings = task.choices if isinstance(task, Choose) else ("",)
-    answer = min(task.max_tokens, max_tokens) if isinstance(task, Generate) else 0
+    answer = (1 + len(task.then)) * min(task.max_tokens, max_tokens) if isinstance(task, Generate) else 0
     longest = max(len((prompt.text + ending).encode()) for ending in endings)
     if longest + _SPECIAL_TOKENS + answer <= room:  # no token is shorter than a byte
         return True

@@ -130,8 +130,12 @@ def _tolerance(part: CheckPart, few_tokens: float) -> float:
 
 
 def _answered(engine: LlamaEngine, items: Sequence[Item], report: ReportTokens) -> list[_Answered]:
-    """Return the greedy answers of all items that generate text. Skip items that the engine refuses."""
-    wanted = [item for item in items if isinstance(item.task, Generate)]
+    """Return the greedy first answers of all items that generate text. Skip items that the engine refuses."""
+    wanted = [
+        replace(item, task=replace(item.task, then=(), temperature=None))
+        for item in items
+        if isinstance(item.task, Generate)
+    ]
     if not wanted:
         return []
     results = iter(engine.generate(wanted, SEEDS, _GREEDY, report))

@@ -27,6 +27,10 @@ class JudgeModel:
     gguf_sha256: str | None = None
     layout: EngineLayout | None = None
     """How the GGUF is decoded. None for an endpoint."""
+    worker_bytes: int = 0
+    """Memory that the GGUF and its KV cache take. 0 for an endpoint."""
+    architecture: str | None = None
+    """Architecture in the GGUF's header. None for an endpoint."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from conf.faults import BadInput, Fault
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16", "F64"})
 _ALLOWED = "a GGUF file of a language model"
+_MOST_BASE_MODELS = 8
+"""Most base models of a merged model that are named."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ class GgufHeader:
     dequantized_from: str | None
     """The type, such as `Q4_1`, if most weights are already quantized: no arm can be better. Otherwise None."""
     labels: Mapping[str, Any] = field(default_factory=dict)
-    """Information for people. The keys are `license`, `license_name`, `license_link`, `languages` and `repository`, if
-    the file has them."""
+    """Information for people, as far as the file has it: `license`, `license_name`, `license_link`, `repository`,
+    `name`, `author`, `organization`, `languages`, `base_models`, `context_length`, `tokenizer` (its kind) and
+    `vocabulary` (its number of tokens)."""
 
     @property
     def kv_bytes_per_cell(self) -> int:
@@ -176,7 +179,23 @@ def _labels(layout: Layout) -> dict[str, Any]:
     languages = layout.metadata.get("general.languages")
     if isinstance(languages, ArrayValue) and languages.texts:
         labels["languages"] = list(languages.texts)
-    return labels
+    return labels | _facts(layout)
+
+
+def _facts(layout: Layout) -> dict[str, Any]:
+    """Return what the header says about base models, context and tokenizer."""
+    architecture = _text(layout, "general.architecture")
+    bases = int(_scalar(layout, "general.base_model.count", 0))
+    names = [_text(layout, f"general.base_model.{number}.name") for number in range(min(bases, _MOST_BASE_MODELS))]
+    kinds = filter(None, (_text(layout, "tokenizer.ggml.model"), _text(layout, "tokenizer.ggml.pre")))
+    tokens = layout.metadata.get("tokenizer.ggml.tokens")
+    facts = {
+        "base_models": [name for name in names if name],
+        "context_length": int(_scalar(layout, f"{architecture}.context_length", 0)),
+        "tokenizer": " / ".join(kinds),
+        "vocabulary": tokens.count if isinstance(tokens, ArrayValue) else 0,
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def _file_type(layout: Layout) -> str | None:

@@ -20,9 +20,11 @@ from ray.exceptions import RayError
 from actors.documentation.actor import DocumentationWorker
 from actors.errors import FailedWithLog, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
+from actors.judging.actor import JudgingWorker
+from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
-from actors.orchestrator.loop import Loop, Step, Worker, WorkError
+from actors.orchestrator.loop import PLACED, Judged, Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (
@@ -35,18 +37,26 @@ from actors.orchestrator.progress import (
     seconds_left,
 )
 from actors.orchestrator.results import write_results
-from actors.orchestrator.schedule import Failure, Role, State
+from actors.orchestrator.schedule import Failure, State
+from actors.orchestrator.units import Role
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
-from actors.store import RunDirectory, read_jsonl
+from actors.store import RunDirectory, exists, read_jsonl
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, is_disk_failure
 from conf.schema import PipelineConfig
 
 ACTOR_NAME = "quant-assay"
 """Beginning of the names of all actors, as Ray's dashboard shows them."""
+_CLASSES: Mapping[Role, Any] = {
+    "quantization": QuantizationWorker,
+    "evaluation": EvaluationWorker,
+    "judging": JudgingWorker,
+    "asking": JudgingWorker,
+}
+"""The worker of each role."""
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
 
@@ -72,6 +82,8 @@ class Job:
     """Seconds to wait for a worker to start."""
     ends_without_room: bool = False
     """True: the first KV cache without memory ends the work, so that the driver can plan smaller caches."""
+    only_judging: bool = False
+    """True: nothing is made or evaluated. Answers that exist are judged, and the results are computed again."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,7 @@ class Orchestrator:
             read_early_stop(job.plan, job.config, failed=()),
             start_within_s=job.start_within_s,
             ends_without_room=job.ends_without_room,
+            only_judging=job.only_judging,
         )
         self._calls = WorkerCalls(job.plan, job.config.sampling)
         self._processes: dict[Worker, _Process] = {}
@@ -215,19 +228,20 @@ class Orchestrator:
             raise no_place_error(self._job.placement, nodes, self._job.start_within_s)
         for worker in step.assigned:
             process = self._processes.get(worker) or self._start_process(worker)
-            call = self._calls.call_for(worker.units, lambda unit: _Reporter(self._self_handle, unit))
+            call = self._calls.call_for(
+                worker.units, lambda unit: _Reporter(self._self_handle, unit), worker.calls_left
+            )
             method = getattr(process.handle, call.method).options(name=describe_work(worker.units))
             process.result = method.remote(*call.arguments)
 
     def _start_process(self, worker: Worker) -> _Process:
-        placement = self._job.placement
-        classes: dict[Role, Any] = {"quantization": QuantizationWorker, "evaluation": EvaluationWorker}
+        placement, takes_place = self._job.placement, worker.role in PLACED
         handle = (
-            ray.remote(classes[worker.role])
+            ray.remote(_CLASSES[worker.role])
             .options(
                 name=self._new_name(worker.role),
-                num_cpus=placement.cpus_per_worker,
-                num_gpus=placement.gpus_per_worker,
+                num_cpus=placement.cpus_per_worker if takes_place else 0,
+                num_gpus=placement.gpus_per_worker if takes_place else 0,
                 max_restarts=0,
             )
             .remote()
@@ -269,16 +283,17 @@ class Orchestrator:
             worker = busy[result]
             self._processes[worker].result = None
             try:
-                ray.get(result)
+                value = ray.get(result)
             except RayError as error:
                 self._fail(worker, error)
             else:
-                self._finish(worker)
+                self._finish(worker, value)
 
-    def _finish(self, worker: Worker) -> None:
+    def _finish(self, worker: Worker, value: Any) -> None:
         records = {unit: read_jsonl(path) for unit, path in self._loop.records_to_read(worker).items()}
+        judged = Judged(value.n_asked, exists(value.output_path)) if isinstance(value, JudgeSummary) else None
         with self._lock:
-            self._loop.finish(worker, records, time.monotonic())
+            self._loop.finish(worker, records, time.monotonic(), judged)
 
     def _fail(self, worker: Worker, error: RayError) -> None:
         _stop_if_disk_failed(error)
@@ -298,7 +313,13 @@ class Orchestrator:
         self._enter("statistics")
         failures = tuple(self._loop.schedule.failures)
         written = write_results(
-            self._job.plan, self._run_dir, self._job.config, self._job.description, failures, self._loop.notices
+            self._job.plan,
+            self._run_dir,
+            self._job.config,
+            self._job.description,
+            failures,
+            self._loop.notices,
+            self._loop.over_limit,
         )
         with self._lock:
             self._closing_failures += written.failures

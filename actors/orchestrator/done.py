@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.own_files import arm_manifest, matrix_manifest, performance
+from actors.orchestrator.own_files import arm_manifest, judgements, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedImatrix, RecordsDirectory
 from actors.store import (
     ArmFiles,
@@ -70,6 +70,7 @@ def find_done(plan: Plan) -> frozenset[str]:
     done += [one.unit for one in plan.performances if performance(one.order.output_path) is not None]
     done += [check.unit for check in plan.checks if read_object(check.order.output_path) is not None]
     done += [block.unit for block in plan.blocks if is_whole_jsonl(block.records_path)]
+    done += [one.unit for one in plan.judgings if judgements(one.output_path) is not None]
     return frozenset(done)
 
 
@@ -85,11 +86,13 @@ def describe_done(plan: Plan, done: frozenset[str], adopted: int) -> str:
     parts = [name for one in plan.imatrices if one not in matrices for name in one.group_units if name in done]
     n_arms = sum(arm.unit in done for arm in plan.arms if arm.unit)
     n_blocks = sum(block.unit in done for block in plan.blocks)
+    n_judged = sum(one.unit in done for one in plan.judgings)
     counts = (
         (len(matrices), "importance matrix" if len(matrices) == 1 else "importance matrices"),
         (len(parts), "part of an unfinished importance matrix" if len(parts) == 1 else "parts of importance matrices"),
         (n_arms, "GGUF" if n_arms == 1 else "GGUFs"),
         (n_blocks, f"of {len(plan.blocks):,} blocks of answers"),
+        (n_judged, f"of {len(plan.judgings):,} judged blocks"),
     )
     found = [f"{count:,} {what}" for count, what in counts if count]
     if not found:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from actors.orchestrator.judging_cost import judging_costs, judging_seconds
 from actors.orchestrator.plan import Plan, PlannedArm, PlannedBlock
 from actors.orchestrator.planning.checks import CHECK_ITEMS
 from actors.orchestrator.sources.speeds import Timed, tensor_kind
@@ -34,7 +35,7 @@ class Duration:
     busy: float
     """Largest share of the processors that other programs used during a measurement."""
     unknown: tuple[str, ...]
-    """Arms whose time is not in the estimate: endpoints, and files that could not be measured."""
+    """Arms and judges whose time is not in the estimate: endpoints, and files that could not be measured."""
 
     @property
     def seconds(self) -> float:
@@ -65,14 +66,20 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
         "quantizing": sum(_quantizing(plan, arm, known[arm.name]) for arm in arms),
         "evaluating": of_blocks + beside + sum(_once(plan, finished, known)),
     }
-    phases = {name: seconds / workers for name, seconds in phases.items()} | {"everything else": FIXED_S}
+    phases = {name: seconds / workers for name, seconds in phases.items()}
+    if plan.judgings:
+        phases["judging"] = judging_seconds(judging_costs(plan, finished, timed), workers)
+    phases["everything else"] = FIXED_S
     longer = sum(_seconds(known[one.arm], one, one.most_generated) for one in blocks) - of_blocks
     return Duration(
         phases,
         sum(phases.values()) + longer / workers,
         workers,
         max(one.busy for one in timed.values()),
-        tuple(arm.name for arm in plan.arms if arm.name not in known),
+        (
+            *(arm.name for arm in plan.arms if arm.name not in known),
+            *(one.judge.name for one in judging_costs(plan, finished, timed) if one.seconds is None),
+        ),
     )
 
 

@@ -11,18 +11,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import TokenRate
-from actors.orchestrator.schedule import Role, Schedule, State, Unit, units_of
+from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.units import Role, Unit, units_of
 from conf.schema import PipelineConfig
 
-ROLES: tuple[Role, ...] = ("quantization", "evaluation")
+PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
+"""The roles whose workers take a place on the cluster."""
+LOST_AFTER = 3
+"""A judge that fails for good at this many units in a row is not asked again: it is away, and attempts take long."""
 OUT_OF_MEMORY_ADVICE = (
     ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
     "least memory, and a smaller --dataset-size has fewer groups"
+)
+
+
+LIMIT_NOTICE = (
+    "The limit of calls (judging.max_calls) is reached. What is not judged yet is unscored (call_limit); the same "
+    "command goes on with the rest, and asks nothing twice."
 )
 
 
@@ -36,9 +47,11 @@ class Worker:
     started: bool = False
     """True once its process has answered."""
     loaded_arm: str | None = None
-    """The arm of its latest unit, whose GGUF it still holds."""
+    """The arm of its latest unit, whose GGUF it still holds; or the judge."""
     units: tuple[Unit, ...] = ()
     """What it is working on: one unit, or the units of a pass. Empty if it is idle."""
+    calls_left: int | None = None
+    """How many calls of a judge its unit may make. None: no limit."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,16 @@ class WorkError:
     log_tail: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How judging a unit ended."""
+
+    n_asked: int
+    """Number of calls."""
+    complete: bool
+    """False: the limit of calls was reached before the unit was done."""
+
+
 class Loop:
     """The state of one run of a plan: its units, its workers, and the tokens reported so far."""
 
@@ -76,6 +99,7 @@ class Loop:
         *,
         start_within_s: float = START_WITHIN_S,
         ends_without_room: bool = False,
+        only_judging: bool = False,
     ) -> None:
         """Take over a plan of which some units are done.
 
@@ -87,10 +111,15 @@ class Loop:
             early: the early stop of the plan, which already knows the records of the done units.
             start_within_s: how long to wait for a worker to start.
             ends_without_room: whether the first KV cache without memory ends the work.
+            only_judging: whether nothing is made and evaluated, and only answers that exist are judged.
         """
+        done = frozenset(done)
         self.early = early
         self.schedule = Schedule(units_of(plan, early.turns), done, config.execution.attempts)
         self.schedule.spare(early.unneeded())
+        self.not_wanted = not_for_judging(plan, done) if only_judging else frozenset()
+        """Units that are not done, and are left as they are."""
+        self.schedule.spare(self.not_wanted)
         self.workers: list[Worker] = []
         self.notices: list[str] = list(plan.notices)
         self.rate = TokenRate()
@@ -98,6 +127,11 @@ class Loop:
         """Tokens that each unit has reported in its latest attempt."""
         self.without_room = False
         """True if a KV cache found no memory and this has ended the work."""
+        self.over_limit: set[str] = set()
+        """Units that could not be judged completely, because the limit of calls was reached."""
+        self._budget = CallBudget(config.judging.max_calls)
+        self._lost: Counter[str] = Counter()
+        """By judge, at how many units in a row it has failed for good."""
         self._records_paths = {block.unit: block.records_path for block in plan.blocks}
         self._placement = placement
         self._start_within_s = start_within_s
@@ -113,7 +147,7 @@ class Loop:
     @property
     def spared_blocks(self) -> tuple[str, ...]:
         """Blocks that were not run because an early stop made them unnecessary."""
-        return tuple(sorted(self.schedule.skipped & self._records_paths.keys()))
+        return tuple(sorted((self.schedule.skipped & self._records_paths.keys()) - self.not_wanted))
 
     def step(self, now: float) -> Step:
         """Decide what to do next. The returned decisions are already part of the loop's state."""
@@ -128,56 +162,87 @@ class Loop:
 
         Returns the dismissed workers, and whether the work has to be given up because no worker has started.
         """
-        waited = [now - worker.hired_s for worker in self.workers]
-        late = find_late_workers([worker.started for worker in self.workers], waited, self._start_within_s)
-        dismissed = [self.workers[index] for index in late.dismiss]
+        placed = self._placed()
+        waited = [now - worker.hired_s for worker in placed]
+        late = find_late_workers([worker.started for worker in placed], waited, self._start_within_s)
+        dismissed = [placed[index] for index in late.dismiss]
         for worker in dismissed:
             for unit in worker.units:
                 self.schedule.put_back(unit.id)
+                self._budget.return_all(unit.id)
             self.workers.remove(worker)
         if dismissed and not late.give_up:
-            self._max_workers = len(self.workers)
+            self._max_workers = len(self._placed())
         return dismissed, late.give_up
 
+    def _placed(self) -> list[Worker]:
+        """Return the workers that take a place. Those that ask an endpoint can always start."""
+        return [worker for worker in self.workers if worker.role in PLACED]
+
     def _dismiss_idle_workers(self) -> list[Worker]:
-        """Dismiss the idle workers of a role without work if the other role has work and needs their places."""
-        to_make, to_evaluate = bool(self.schedule.ready("quantization")), bool(self.schedule.ready("evaluation"))
-        if to_make == to_evaluate or (to_make and self._has_room("quantization")):
+        """Dismiss the idle workers of roles without work if the only role with work needs their places."""
+        with_work = [role for role in PLACED if self._ready(role)]
+        if len(with_work) != 1 or (with_work == ["quantization"] and self._has_room("quantization")):
             return []
-        dismissed = self._idle("evaluation" if to_make else "quantization")
+        dismissed = [idle for role in PLACED if role not in with_work for idle in self._idle(role)]
         for worker in dismissed:
             self.workers.remove(worker)
         return dismissed
 
     def _hand_out(self, now: float) -> Iterator[Worker]:
         """Assign units to idle workers, then hire workers while there is room and work. Yield each assigned worker."""
-        for role in ROLES:
+        for role in PLACED:
             for idle in self._idle(role):
                 if self._assign(idle):
                     yield idle
             while self._has_room(role) and self._assign(new := Worker(role, now)):
                 self.workers.append(new)
                 yield new
+        yield from self._ask_judges(now)
+
+    def _ask_judges(self, now: float) -> Iterator[Worker]:
+        """Give each judge behind an endpoint its next unit. One worker per judge is enough: it sends many requests."""
+        asking = {worker.loaded_arm: worker for worker in self.workers if worker.role == "asking"}
+        for unit in self.schedule.ready("asking"):
+            worker = asking.setdefault(unit.judge, Worker("asking", now))
+            if worker.units:
+                continue
+            if worker not in self.workers:
+                self.workers.append(worker)
+            self._give(worker, (unit,))
+            yield worker
+
+    def _ready(self, role: Role) -> list[Unit]:
+        """Return the units of a role that could start now. A judge's GGUF waits until nothing else needs memory."""
+        if role == "judging" and any(unit.role in PLACED[:2] for unit in self.schedule.in_state(State.WAITING)):
+            return []
+        return self.schedule.ready(role)
 
     def _idle(self, role: Role) -> list[Worker]:
         return [worker for worker in self.workers if worker.role == role and not worker.units]
 
     def _has_room(self, role: Role) -> bool:
-        roles = [worker.role for worker in self.workers]
+        roles = [worker.role for worker in self._placed()]
         return (self._max_workers is None or len(roles) < self._max_workers) and self._placement.has_room(roles, role)
 
     def _assign(self, worker: Worker) -> bool:
         """Give a worker its next unit, or all units of the next pass. Return False if none is ready."""
         others = [one.loaded_arm for one in self.workers if one.role == worker.role and one is not worker]
+        if worker.role == "judging" and not self._ready("judging"):
+            return False
         unit = self.schedule.next_unit(worker.role, worker.loaded_arm, others)
         if unit is None:
             return False
-        worker.units = self.schedule.units_of_pass(unit)
-        worker.loaded_arm = unit.arm
-        for one in worker.units:
+        self._give(worker, self.schedule.units_of_pass(unit))
+        return True
+
+    def _give(self, worker: Worker, units: tuple[Unit, ...]) -> None:
+        worker.units, worker.loaded_arm = units, units[0].loads
+        if units[0].judge is not None:
+            worker.calls_left = self._budget.grant(units[0].id, units[0].most_calls)
+        for one in units:
             self.schedule.start(one.id)
             self.reported[one.id] = 0
-        return True
 
     def report(self, unit: str, tokens: int, now: float) -> None:
         """Count tokens that a worker has processed since its last report on a unit."""
@@ -190,15 +255,26 @@ class Loop:
         """Return the records files that `finish` needs for a worker's units, by unit."""
         return {unit.id: self._records_paths[unit.id] for unit in worker.units if self.early.follows(unit.id)}
 
-    def finish(self, worker: Worker, records: Mapping[str, Iterable[Mapping[str, Any]]], now: float) -> None:
+    def finish(
+        self,
+        worker: Worker,
+        records: Mapping[str, Iterable[Mapping[str, Any]]],
+        now: float,
+        judged: Judged | None = None,
+    ) -> None:
         """Record that a worker has finished its units.
 
         Args:
             worker: the worker, which is idle afterwards.
             records: by unit, the content of `records_to_read`.
             now: the time.
+            judged: how judging ended, if answers were judged.
         """
-        for unit in _take_units(worker):
+        units = _take_units(worker)
+        if judged is not None:
+            self._finish_judging(units[0], judged)
+            return
+        for unit in units:
             if unit.id in records:
                 self.early.add(unit.id, records[unit.id])
             self.schedule.finish(unit.id)
@@ -206,6 +282,17 @@ class Loop:
             if unit.phase == "imatrix":
                 # The number of tokens is known exactly, and a worker does not send those of its last half second.
                 self.rate.add(now, max(0, unit.tokens - self.reported[unit.id]))
+
+    def _finish_judging(self, unit: Unit, judged: Judged) -> None:
+        self._budget.settle(unit.id, judged.n_asked)
+        self._lost.pop(str(unit.judge), None)
+        if judged.complete:
+            self.schedule.finish(unit.id)
+            return
+        if not self.over_limit:
+            self.notices.append(LIMIT_NOTICE)
+        self.over_limit.add(unit.id)
+        self.schedule.leave(unit.id)
 
     def fail(self, worker: Worker, error: WorkError) -> None:
         """Record that a worker has failed at its units. They are tried again, or given up after their last attempt.
@@ -222,13 +309,31 @@ class Loop:
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail):
                 self.notices.append(f"{unit.id} failed once and is tried again: {message}")
+            self._budget.settle(unit.id, None)
+            if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
+                self._lose(unit.judge)
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)
         self.schedule.spare(self.early.unneeded())
+
+    def _lose(self, judge: str) -> None:
+        """Count a unit at which a judge has failed for good. After a few in a row, give up its other units, too."""
+        self._lost[judge] += 1
+        if self._lost[judge] >= LOST_AFTER:
+            error = f"not asked: judge {judge} failed at {LOST_AFTER} blocks of answers in a row"
+            left = [unit.id for unit in self.schedule.in_state(State.WAITING) if unit.judge == judge]
+            self.schedule.abandon(left, error)
 
 
 def _take_units(worker: Worker) -> tuple[Unit, ...]:
     """Return a worker's units and make the worker idle."""
     units, worker.units = worker.units, ()
     return units
+
+
+def not_for_judging(plan: Plan, done: frozenset[str]) -> frozenset[str]:
+    """Return the units of a plan that stay as they are if only answers that exist are judged."""
+    judgings = {one.unit: one.block for one in plan.judgings}
+    without_answers = {unit for unit, block in judgings.items() if block not in done}
+    return frozenset(unit.id for unit in units_of(plan) if unit.id not in {*done, *judgings}) | without_answers

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from actors.store import ArmFiles, ImatrixFiles, exists, read_json, read_jsonl, read_object, timings_path
+from actors.store import (
+    ArmFiles,
+    ImatrixFiles,
+    exists,
+    is_whole_jsonl,
+    read_json,
+    read_jsonl,
+    read_object,
+    timings_path,
+)
 from reporting.analysis.performance import workload_is_readable
-from reporting.frames import LOSS_SCHEMA, TIMING_SCHEMA, Column
+from reporting.frames import JUDGEMENT_SCHEMA, LOSS_SCHEMA, TIMING_SCHEMA, Column
 from reporting.validate import fits_entry
 
 _OF_ARM = {
@@ -72,6 +82,20 @@ def timings(records_path: str | Path) -> Sequence[Mapping[str, Any]]:
         _check_rows(rows, TIMING_SCHEMA)
     except _UNREADABLE:
         return []
+    return rows
+
+
+def judgements(path: str | Path) -> Sequence[Mapping[str, Any]] | None:
+    """Return what a judge said about a block, one row per judgement; None if the file is missing or damaged."""
+    schema = {name: kind for name, kind in JUDGEMENT_SCHEMA.items() if name not in ("arm", "benchmark")}
+    try:
+        # An empty file says that the block has no answer to judge.
+        rows = read_jsonl(path) if is_whole_jsonl(path) or not os.path.getsize(path) else None
+        _check_rows(rows, schema)
+        if rows and not all(schema.keys() <= row.keys() for row in rows):
+            return None
+    except _UNREADABLE:
+        return None
     return rows
 
 

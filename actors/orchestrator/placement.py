@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.schedule import Role
+from actors.orchestrator.units import Role
 
 MEMORY_SHARE = 0.8
 """Share of the cluster's memory that workers may fill. The rest is for the file cache and for Ray."""
@@ -43,7 +43,10 @@ class Placement:
     """Memory that a worker needs, by role. A role without work is left out."""
 
     def has_room(self, live: Sequence[Role], role: Role) -> bool:
-        """Return whether one more worker of `role` may start beside the `live` ones. The first worker always may."""
+        """Return whether one more worker of `role` may start beside the `live` ones. The first worker always may.
+
+        `live` holds no workers that ask a judge behind an endpoint: they take no place.
+        """
         if not live:
             return True
         filled = sum(self.worker_bytes.get(one, 0) for one in (*live, role))
@@ -97,3 +100,9 @@ def evaluation_bytes(plan: Plan) -> int:
             # The reference is decoded in every pass of its arms, although its own records come from the first one.
             together[arm.reference] = plan.arm(arm.reference).predicted_bytes + cache
     return max(sum(together.values()) for together in loaded.values()) + WORKER_OVERHEAD_BYTES
+
+
+def judging_bytes(plan: Plan) -> int:
+    """Return the memory of the largest worker that decodes with a judge's GGUF, in bytes; 0 if there is none."""
+    needs = [one.worker_bytes for one in plan.judges if one.endpoint is None]
+    return max(needs) + WORKER_OVERHEAD_BYTES if needs else 0

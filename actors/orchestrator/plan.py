@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import CheckOrder, Endpoint, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReferenceModel
@@ -119,6 +120,32 @@ class PlannedCheck:
 
 
 @dataclass(frozen=True)
+class PlannedJudging:
+    """The answers of one block, judged by one judge."""
+
+    unit: str
+    arm: str
+    benchmark: str
+    model: str
+    block: str
+    """The unit of the block. Its records must exist."""
+    judge: JudgeModel
+    rules: JudgeRules
+    output_path: str
+    cache_dir: str
+    n_calls: int
+    """Number of calls if every verdict can be read at once, and none is known."""
+    most_calls: int
+    """The same if each verdict has to be asked for twice."""
+    tokens: int
+    """About how many tokens the judge reads and writes."""
+    generated: int
+    """About how many of them it writes."""
+    cost: float
+    """The same as the tokens, but a generated one counts more than one that is only read."""
+
+
+@dataclass(frozen=True)
 class RecordsDirectory:
     """The folder of all blocks of one arm and benchmark that share a key."""
 
@@ -140,6 +167,8 @@ class Cell:
     records_dir: str
     blocks: tuple[str, ...]
     """The units of the blocks that hold its records."""
+    judgings: tuple[str, ...] = ()
+    """The units that judge these records."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +192,10 @@ class Plan:
     """One per arm that is a file."""
     checks: tuple[PlannedCheck, ...] = ()
     """One per arm; empty if the configuration switches them off."""
+    judges: tuple[JudgeModel, ...] = ()
+    """The jury of the judged benchmarks. Empty: their answers stay unscored."""
+    judgings: tuple[PlannedJudging, ...] = ()
+    """One per judge and block of a judged benchmark."""
 
     def arm(self, name: str) -> PlannedArm:
         """Return the arm with a name."""

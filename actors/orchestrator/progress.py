@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.orchestrator.plan import Cell
-from actors.orchestrator.schedule import Schedule, State, Unit
+from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.units import Unit
 from actors.orders import Phase
 
 PROGRESS_SCHEMA_VERSION = 1
@@ -17,6 +18,9 @@ RATE_WINDOW_S = 15.0
 """Time over which tokens per second are averaged."""
 MAX_SHARE_OF_RUNNING_UNIT = 0.95
 """A running unit counts as at most this share of its cost, even if it has reported more tokens than expected."""
+
+WORK_PHASES: tuple[Phase, ...] = ("imatrix", "quantize", "evaluate", "judge")
+"""The phases that have units, in their order."""
 
 RunState = Literal["running", "done", "failed", "stopped"]
 
@@ -90,7 +94,7 @@ class TokenRate:
 def current_phase(schedule: Schedule) -> Phase:
     """Return the earliest phase that has unfinished units; `statistics` if there is none."""
     open_phases = {unit.phase for state in (State.WAITING, State.RUNNING) for unit in schedule.in_state(state)}
-    return next((phase for phase in ("imatrix", "quantize", "evaluate") if phase in open_phases), "statistics")
+    return next((phase for phase in WORK_PHASES if phase in open_phases), "statistics")
 
 
 def describe_work(units: Sequence[Unit]) -> str:
@@ -101,14 +105,20 @@ def describe_work(units: Sequence[Unit]) -> str:
         return "collecting the importance matrix"
     if first.phase == "quantize":
         return f"quantizing {arms}"
+    if first.judge is not None:
+        return f"{first.judge} judges {arms} on {first.benchmark}"
     if first.is_check:
         return f"self-check of {arms}"
     return f"{arms} on {first.benchmark}" if first.benchmark else f"speed of {arms}"
 
 
 def cells_done(cells: Iterable[Cell], schedule: Schedule) -> int:
-    """Return the number of cells whose blocks are all done."""
-    return sum(all(schedule.state(block) is State.DONE for block in cell.blocks) for cell in cells)
+    """Return the number of cells whose blocks are all done, and judged if they have judges."""
+    return sum(
+        all(schedule.state(unit) is State.DONE for unit in (*cell.blocks, *cell.judgings))
+        and schedule.left.isdisjoint(cell.judgings)
+        for cell in cells
+    )
 
 
 def cells_by(
@@ -127,7 +137,7 @@ def cells_by(
 def phases_of(schedule: Schedule, now: Phase, makes_documents: bool) -> tuple[Mapping[str, str], ...]:
     """Return the phases of a pipeline, and whether each one has passed, is now, or is to come."""
     made = {unit.phase for unit in schedule.units.values()}
-    names: list[Phase] = [name for name in ("imatrix", "quantize", "evaluate") if name in made]
+    names: list[Phase] = [name for name in WORK_PHASES if name in made]
     names += ["statistics", "charts", "documents"] if makes_documents else ["statistics"]
     if now not in names:
         return ()
@@ -148,7 +158,7 @@ def cost_shares(
         done_before: units that were done at the start.
         reported_tokens: by running unit, the tokens that it has reported so far.
     """
-    not_ours = done_before | schedule.skipped
+    not_ours = done_before | schedule.skipped | schedule.left
     done = sum(unit.cost for unit in schedule.in_state(State.DONE) if unit.id not in not_ours)
     left = sum(unit.cost for unit in schedule.in_state(State.WAITING))
     for unit in schedule.in_state(State.RUNNING):

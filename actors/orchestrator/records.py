@@ -81,6 +81,7 @@ def _table_of_block(
             "arm": block.arm,
             "benchmark": block.benchmark,
             "cluster": items[record["item_id"]].cluster if record["item_id"] in items else None,
+            "item_category": _category_of(items.get(record["item_id"])),
             **record,
             **_class_columns(record),
             **choice_scores(record, items.get(record["item_id"])),
@@ -90,6 +91,11 @@ def _table_of_block(
     ]
     known = {name: kind for name, kind in RECORD_SCHEMA.items() if any(row.get(name) is not None for row in rows)}
     return table_of(rows, known)
+
+
+def _category_of(item: Item | None) -> str | None:
+    """Return the category of an item within its benchmark, which only judged items name."""
+    return item.target["category"] if item is not None and isinstance(item.target, dict) else None
 
 
 def _class_columns(record: Mapping[str, Any]) -> dict[str, Any]:

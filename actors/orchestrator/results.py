@@ -7,7 +7,7 @@ written. The arithmetic is in `reporting.analysis.results` and `stats`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
@@ -30,15 +31,19 @@ from actors.store import (
     RunDirectory,
     atomic_path,
     exists,
+    remove,
     write_json,
 )
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from reporting.analysis.compared_items import compared_items
+from reporting.analysis.judged import with_judgements
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
+
+ROWS_READ_AT_ONCE = 20_000
+"""Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
 @dataclass(frozen=True)
@@ -56,43 +61,47 @@ def write_results(
     description: Mapping[str, Any],
     failures: Sequence[Failure],
     notices: Sequence[str],
+    over_limit: Collection[str] = (),
 ) -> WrittenResults:
-    """Write both JSON files and the tables beside them, the comparison last."""
+    """Write both JSON files and the tables beside them, the comparison last.
+
+    `over_limit`: the units whose answers were not judged because the limit of calls was reached.
+    """
     known = read_looks(plan, config, run)
     notices = [*notices, *(notice for notice in known.notices if notice not in notices)]
     facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
-    facts["benchmarks"] = [_with_items_of_function(one, read.records) for one in facts["benchmarks"]]
+    judgements = read_judgements(plan, config, run, over_limit)
+    records = with_judgements(read.records, judgements, juries_of(plan))
     spoken = languages_of_questions(plan)
-    facts["benchmarks"] = [{**one, "language": spoken.get(one["name"])} for one in facts["benchmarks"]]
+    facts["benchmarks"] = [
+        with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
+        for one in facts["benchmarks"]
+    ]
     salvaged = salvage_results(
-        facts, read.records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+        facts, records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
     )
     results = salvaged.results
+    beside = {"importance": read_importance(plan), "losses": read_losses(plan), "questions": questions_of(plan)}
+    if judgements.height:
+        beside["judgements"] = judgements
+    else:
+        remove(run.table("judgements"))  # of an earlier command, whose judges nobody asks any more
     # Before the results can be seen: a job that is killed in between must not hide a look.
     note_looks(plan, config, run, results.analysis["comparisons"])
     written = []
-    for name, table in {**results.tables, "importance": read_importance(plan), "losses": read_losses(plan)}.items():
+    for name, table in {**results.tables, **beside}.items():
         path = run.table(name)
         with atomic_path(path) as temporary:
             # Categories become texts piece by piece: a whole table of texts would take as much memory again.
-            table.lazy().cast({pl.Categorical: pl.String}).sink_parquet(temporary)
+            frame = table.lazy().cast({pl.Categorical: pl.String})
+            frame.sink_parquet(temporary, row_group_size=ROWS_READ_AT_ONCE)
         written.append(str(path))
-    written.append(_write_questions(plan, run, results.comparison))
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
     failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
     return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
-
-
-def _write_questions(plan: Plan, run: RunDirectory, comparison: Mapping[str, Any]) -> str:
-    """Write the questions of the answers that the report shows, and return the path of their table."""
-    wanted = compared_items(comparison, pl.scan_parquet(run.table("answers")))
-    path = run.table("questions")
-    with atomic_path(path) as temporary:
-        questions_of(plan, wanted).write_parquet(temporary)
-    return str(path)
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:
@@ -299,6 +308,7 @@ def _describe_benchmarks(plan: Plan, config: PipelineConfig) -> list[dict[str, A
                 "scale": None if benchmark.spec.scale is None else list(benchmark.spec.scale),
                 "questions": benchmark.spec.questions,
                 "category": benchmark.spec.category,
+                "rubrics": list(benchmark.spec.rubrics),
             }
         )
     return described

@@ -63,7 +63,7 @@ def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str
 
 
 def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
-    """Raise `BadInput` if this machine has too little memory to make a matrix or an arm of a plan.
+    """Raise `BadInput` if this machine has too little memory for a matrix, an arm or a judge of a plan.
 
     Call this only if Ray runs locally. In a cluster each worker checks the memory of its own machine.
     """
@@ -75,6 +75,10 @@ def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
             faults.gather(check_memory, needed, unit)
     for name in sorted({arm.model for arm in plan.arms if arm.order and arm.unit not in finished}):
         faults.gather(check_memory, needed_to_quantize(headers[name]), f"quantizing {name}")
+    waiting = {one.judge.name for one in plan.judgings if one.unit not in finished}
+    for judge in plan.judges:
+        if judge.name in waiting and judge.layout is not None and not judge.layout.gpu_layers:
+            faults.gather(check_memory, judge.worker_bytes, f"judging with {judge.name}")
     faults.stop_if_any()
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.judging.orders import JudgeOrder
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.schedule import Unit
+from actors.orchestrator.planning.judgings import judged_items
+from actors.orchestrator.units import Unit
 from actors.orders import BlockOrder, PassOrder, ReportTokens
 from conf.schema import Sampling
 
@@ -20,7 +22,7 @@ class WorkerCall:
     """A call of a worker's method."""
 
     method: str
-    """A method of `QuantizationWorker` or `EvaluationWorker`."""
+    """A method of `QuantizationWorker`, `EvaluationWorker` or `JudgingWorker`."""
     arguments: tuple[Any, ...]
 
 
@@ -40,19 +42,45 @@ class WorkerCalls:
         self._methods |= {one.unit: ("merge", (one.order,)) for one in plan.imatrices}
         self._methods |= {one.unit: ("measure_performance", (one.order,)) for one in plan.performances}
         self._methods |= {check.unit: ("check", (check.order,)) for check in plan.checks}
+        self._judgings = {one.unit: one for one in plan.judgings}
 
-    def call_for(self, units: Sequence[Unit], reporter_of: ReporterOf) -> WorkerCall:
-        """Return the call that carries out one unit, or the units of one pass."""
+    def call_for(self, units: Sequence[Unit], reporter_of: ReporterOf, calls_left: int | None = None) -> WorkerCall:
+        """Return the call that carries out one unit, or the units of one pass.
+
+        Args:
+            units: the unit, or the units of a pass.
+            reporter_of: returns the function with which a worker reports the tokens of a unit.
+            calls_left: how many calls a judge may get for the unit. None: no limit.
+        """
         if units[0].shared_pass is not None:
             order = PassOrder(tuple(self._block_order(unit) for unit in units))
             return WorkerCall("evaluate_together", (order, [reporter_of(unit.id) for unit in units]))
         (unit,) = units
         if unit.phase == "quantize":
             return WorkerCall("make_arm", (self._arm_orders[unit.id],))
+        if unit.id in self._judgings:
+            return WorkerCall("judge", (self._judge_order(unit, calls_left), reporter_of(unit.id)))
         if unit.id in self._blocks:
             return WorkerCall("evaluate", (self._block_order(unit), reporter_of(unit.id)))
         method, arguments = self._methods[unit.id]
         return WorkerCall(method, (*arguments, reporter_of(unit.id)))
+
+    def _judge_order(self, unit: Unit, calls_left: int | None) -> JudgeOrder:
+        judging = self._judgings[unit.id]
+        block = self._blocks[judging.block]
+        benchmark = self._plan.benchmark(block.model, block.benchmark)
+        return JudgeOrder(
+            arm=judging.arm,
+            benchmark=judging.benchmark,
+            judge=judging.judge,
+            rules=judging.rules,
+            items=judged_items(benchmark.items[block.first : block.first + block.n_items]),
+            seeds=block.seeds,
+            records_path=block.records_path,
+            output_path=judging.output_path,
+            cache_dir=judging.cache_dir,
+            calls_left=calls_left,
+        )
 
     def _block_order(self, unit: Unit) -> BlockOrder:
         block = self._blocks[unit.id]

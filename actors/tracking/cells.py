@@ -17,6 +17,18 @@ _RECORDS_ARTIFACT = "records.jsonl"
 """A cell's records in MLflow: those of its seed, from all of its blocks."""
 
 
+CellKey = tuple[str, str, int]
+"""Arm, benchmark and seed."""
+
+
+@dataclass(frozen=True)
+class JudgedScore:
+    """The mean score of the answers of a cell that a jury has judged."""
+
+    mean: float
+    n: int
+
+
 @dataclass(frozen=True)
 class _Block:
     """The content of one file of records. It holds several seeds."""
@@ -28,7 +40,11 @@ class _Block:
 
 
 def cell_runs(
-    root: Path, planned: Sequence[Mapping[str, Any]], status: RunStatus, spared: Container[str]
+    root: Path,
+    planned: Sequence[Mapping[str, Any]],
+    status: RunStatus,
+    spared: Container[str],
+    judged: Mapping[CellKey, JudgedScore],
 ) -> Iterator[TrackedRun]:
     """Yield the runs of the cells whose blocks are done.
 
@@ -37,6 +53,7 @@ def cell_runs(
         planned: the cells in the plan.
         status: of the pipeline. Cells with missing blocks have no run while it is running.
         spared: the blocks that an early stop saved.
+        judged: the scores of cells whose answers are judged.
     """
     blocks: dict[Path, _Block] = {}
     for cell in planned:
@@ -46,7 +63,8 @@ def cell_runs(
             continue
         # The seeds of a group stand one after another in the plan and share their blocks.
         blocks = {path: blocks.get(path) or _read(path) for path in done}
-        yield _cell_run(cell, list(blocks.values()), missing=len(wanted) - len(done))
+        score = judged.get((cell["arm"], cell["benchmark"], cell["seed"]))
+        yield _cell_run(cell, list(blocks.values()), len(wanted) - len(done), score)
 
 
 def _read(path: Path) -> _Block:
@@ -59,12 +77,17 @@ def _read(path: Path) -> _Block:
     )
 
 
-def _cell_run(planned: Mapping[str, Any], blocks: Sequence[_Block], missing: int) -> TrackedRun:
+def _cell_run(
+    planned: Mapping[str, Any], blocks: Sequence[_Block], missing: int, judged: JudgedScore | None
+) -> TrackedRun:
     of_all = [entry for block in blocks for entry in block.records]
     own = [(line, record) for line, record in of_all if record["seed"] == planned["seed"]]
     share = len(own) / len(of_all) if of_all else 0.0
     timings = [timing for block in blocks for timing in block.timings]
     metrics = _record_metrics([record for _, record in own]) | timing_metrics(timings, share)
+    if judged is not None and own:
+        # The records themselves hold no verdicts of judges: they count as unscored there.
+        metrics |= {"score": judged.mean, "n_unscored": metrics["n_unscored"] - judged.n}
     end_ms = max((block.end_ms for block in blocks), default=None)
     return TrackedRun(
         unit=f"cells/{planned['id']}",

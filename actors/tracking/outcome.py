@@ -25,6 +25,7 @@ VERDICT_TAG = "quant_assay.verdict"
 ON_AVERAGE_TAG = "quant_assay.verdict_on_average"
 SMALLEST_TAG = "quant_assay.smallest_no_worse"
 SMALLEST_ON_AVERAGE_TAG = "quant_assay.smallest_no_worse_on_average"
+JUDGES_TAG = "quant_assay.judges"
 _SPEEDS = ("prompt_tokens_per_second", "decode_tokens_per_second")
 
 
@@ -118,6 +119,10 @@ class Outcome:
             notes[valid_name(f"{VERDICT_TAG}/{row['arm']}")] = str(row["verdict"])
             if row.get("on_average"):
                 notes[valid_name(f"{ON_AVERAGE_TAG}/{row['arm']}")] = str(row["on_average"])
+        for one in self._findings.benchmarks:
+            jury = [f"{judge['name']} ({judge['model'] or judge['requested']})" for judge in one.get("judges") or ()]
+            if jury:
+                notes[valid_name(f"{JUDGES_TAG}/{one['name']}")] = f"{'; '.join(jury)} by {one['judges'][0]['rubric']}"
         selections = self._analysis.get("selections", ())
         chosen = {row["reference"]: row["smallest_no_worse"] for row in selections}
         averages = {row["reference"]: row["on_average"] for row in selections if row["on_average"]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +32,7 @@ from actors.tracking.entities import (
     TrackedRun,
     tracked_file,
 )
+from actors.tracking.judged import read_judged_scores
 from actors.tracking.outcome import Outcome, read_outcome
 from actors.tracking.scalars import scalars, valid_model_name
 from conf.schema import Language
@@ -43,8 +45,15 @@ STATUS_OF_STATE: Mapping[str, RunStatus] = {
 }
 _COMPARED = {"size_bytes": "size_bytes", "bits_per_weight": "bits_per_weight", "seconds": "quantize_s"}
 """Numbers of an arm's manifest that people compare, and their names as metrics. The others become parameters."""
+MODEL = "model"
+"""Tag with the model's name, so that the runs of several models can be told apart and filtered."""
+LONGEST_EXPERIMENT_NAME = 200
+"""Characters. MLflow's databases hold 256."""
 _REPORT_FOLDER = "0_report"
 """Holds the HTML reports among the artifacts: MLflow shows folders first, and sorts them by name."""
+
+LARGEST_COPY_BYTES = 256 * 2**20
+"""Larger results and documents stay in the run directory only."""
 
 
 def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
@@ -60,14 +69,22 @@ def read_pipeline(run_dir: Path, gguf_limit_bytes: int) -> TrackedPipeline:
     spared = frozenset(map(records_file, _read_if_made(run.manifest).get("spared", ())))
     lang = plan.get("settings", {}).get("lang")
     outcome = read_outcome(run, lang if lang in get_args(Language) else "en")
-    cells = list(cell_runs(run.root, plan.get("cells", ()), status, spared))
+    model_of = {one["arm"]: str(one["model"]) for one in plan.get("artifacts", ())}
+    cells = [
+        replace(cell, notes={MODEL: model_of[cell.params["arm"]], **cell.notes})
+        for cell in cell_runs(run.root, plan.get("cells", ()), status, spared, read_judged_scores(run))
+    ]
+    several = len(plan["models"]) > 1
     made = [
-        *(_imatrix_run(run.root, one, status, gguf_limit_bytes) for one in plan.get("imatrices", ())),
+        *(
+            _imatrix_run(run.root, one, status, gguf_limit_bytes, name_model=several)
+            for one in plan.get("imatrices", ())
+        ),
         *(_arm_run(run.root, one, status, gguf_limit_bytes, plan, outcome) for one in plan.get("artifacts", ())),
     ]
     return TrackedPipeline(
         pipeline_id=plan["pipeline_id"],
-        experiment="+".join(model["name"] for model in plan["models"]),
+        experiment=_experiment_name([model["name"] for model in plan["models"]]),
         parent=_parent_run(run, plan, status, outcome, cells),
         children=(*(one for one in made if one is not None), *cells),
     )
@@ -81,7 +98,7 @@ def _parent_run(
 ) -> TrackedRun:
     shown = [path for path in (run.config, run.plan, run.manifest, run.failures) if exists(path)]
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
-        shown += [path for path in files_below(folder) if not path.name.startswith(".")]
+        shown += [path for path in files_below(folder) if not path.name.startswith(".") and _is_copied(path)]
     branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
@@ -98,6 +115,11 @@ def _parent_run(
         notes={"quant_assay.run_dir": str(run.root.absolute())} | outcome.pipeline_notes(),
         datasets=outcome.datasets(),
     )
+
+
+def _is_copied(path: Path) -> bool:
+    """Return whether a result or a document is small enough for a copy. Tables of very many answers are not."""
+    return path.stat().st_size <= LARGEST_COPY_BYTES
 
 
 def _artifact_name(run: RunDirectory, path: Path) -> str:
@@ -124,10 +146,18 @@ def _counts(plan: Mapping[str, Any], cells: Sequence[TrackedRun]) -> dict[str, f
     }
 
 
+def _experiment_name(models: Sequence[str]) -> str:
+    """Return the names of the models joined; if that is too long for MLflow, the first and how many there are."""
+    name = "+".join(models)
+    return name if len(name) <= LONGEST_EXPERIMENT_NAME else f"{models[0]}+{len(models) - 1}-more"
+
+
 # --- importance matrices and arms ---------------------------------------------------------------
 
 
-def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int) -> TrackedRun | None:
+def _imatrix_run(
+    root: Path, planned: Mapping[str, Any], status: RunStatus, gguf_limit_bytes: int, *, name_model: bool
+) -> TrackedRun | None:
     manifest = _manifest_of(root, planned)
     if manifest is None and status == "RUNNING":
         return None
@@ -137,7 +167,7 @@ def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf
     end_ms, start_ms = _times(root, planned, manifest)
     return TrackedRun(
         unit=f"imatrix/{Path(planned['file']).stem}",
-        name=f"imatrix {planned['mix']}",
+        name=f"imatrix {planned['model']}~{planned['mix']}" if name_model else f"imatrix {planned['mix']}",
         kind="imatrix",
         status="FAILED" if manifest is None else "FINISHED",
         params={key: value for key, value in leaves.items() if isinstance(value, str)} | identity | place,
@@ -145,6 +175,7 @@ def _imatrix_run(root: Path, planned: Mapping[str, Any], status: RunStatus, gguf
         files=files,
         start_ms=start_ms,
         end_ms=end_ms,
+        notes={MODEL: str(planned["model"])},
         datasets=tuple(
             TrackedDataset(str(text["name"]), str(text["sha256"]), "calibration", {**text})
             for text in (manifest or {}).get("texts", ())
@@ -183,7 +214,7 @@ def _arm_run(
         files=(*files, *(tracked_file(path, path.relative_to(root).as_posix()) for path in metas if exists(path))),
         start_ms=start_ms,
         end_ms=end_ms,
-        notes=outcome.arm_notes(arm),
+        notes={MODEL: str(planned["model"]), **outcome.arm_notes(arm)},
         datasets=outcome.datasets(),
         model=None if manifest is None else valid_model_name(arm),
     )

@@ -209,7 +209,7 @@ def _compared(
     aa_arm: ScoredArm | None,
     stop: Stop | None,
 ) -> Compared:
-    found = _difference(arm, reference, pairing)
+    found = difference_of(arm, reference, pairing)
     bounded = arm.proportion and reference.proportion
     if stop is not None:
         found = with_sequence(found, pairing, bounded=bounded)
@@ -261,7 +261,8 @@ def _as_look(one: Compared, history: History | None) -> Compared:
     return replace(one, row={**one.row, **look_fields(seen, one.row)}, look=seen)
 
 
-def _difference(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
+def difference_of(arm: ScoredArm, reference: ScoredArm, pairing: Pairing | Reason) -> PairedDifference:
+    """Return the difference over the items of a pairing, on the scale of the scores."""
     if isinstance(pairing, Reason):
         return PairedDifference(pairing, pairing, pairing, 0, 0)
     span = _span(arm, reference)

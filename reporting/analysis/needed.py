@@ -32,6 +32,8 @@ def needed_fields(one: Compared, facts: Facts, judgement: Judgement, margins: Ma
 def _items(one: Compared, facts: Facts, judgement: Judgement, margins: Margins, n_tests: int) -> Range | Reason:
     if judgement.verdict is not Verdict.UNDECIDED:
         return Reason.DECIDED
+    if Ground.NOT_JUDGED in judgement.grounds:
+        return Reason.NO_JUDGE
     if facts.margin is None:
         return Reason.NO_MARGIN
     open_for = [reason for ground, reason in _STAYS_OPEN.items() if ground in judgement.grounds]

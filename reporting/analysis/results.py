@@ -27,6 +27,8 @@ from reporting.analysis.divergence import divergence_rows
 from reporting.analysis.early import Stop, Stops, by_arm_and_benchmark, savings, uneven_notices
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.grids import grid_rows
+from reporting.analysis.item_categories import item_category_rows
+from reporting.analysis.judging import judging_rows
 from reporting.analysis.looks import Histories
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.rules import margin_names, rule_changes
@@ -58,7 +60,7 @@ from stats.variance import VarianceShares, variance_shares
 SCHEMA_VERSION = 1
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
-ANSWER_COLUMNS += ["finish_reason", "completion_tokens"]
+ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "thoughts", "thought_tokens"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ def build_results(
     statistics: Statistics | None = None,
     stopped: Sequence[Stop] = (),
     histories: Histories | None = None,
+    *,
+    judgements: pl.DataFrame | None = None,
+    human_scores: pl.DataFrame | None = None,
 ) -> Results:
     """Compute all results of a pipeline.
 
@@ -95,6 +100,8 @@ def build_results(
         stopped: one entry for each arm and benchmark that could end early. `records` contains nothing of the items
             after an end.
         histories: the looks before this one, by arm and benchmark. None: nothing is known of them.
+        judgements: what all judges said (`JUDGEMENT_SCHEMA`); `records` has the scores of this command's jury already.
+        human_scores: scores that people gave some answers (`HUMAN_SCORE_SCHEMA`).
 
     Raises:
         ValueError: a record belongs to no arm or benchmark of the run.
@@ -105,6 +112,7 @@ def build_results(
     run = with_verdict_scores(run, settings)
     stops = by_arm_and_benchmark(stopped)
     found = _findings(run, records, timings, settings, stops, histories or {})
+    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores)
     styles = answer_styles(run, records)
     rows = style_rows(run, styles, stops)
     analysis = {**found.analysis, "answer_style": rows, "length_across_models": shifts_across_models(run, rows)}
@@ -147,6 +155,7 @@ def _findings(
         "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
         "results": results,
         "categories": category_rows(run, results, scored),
+        "item_categories": item_category_rows(run, records, scored, compared),
         "performance": by_blocks,
     }
     analysis = {

@@ -44,6 +44,9 @@ def salvage_results(
     stopped: Sequence[Stop] = (),
     failed: Sequence[FindingsFailed] = (),
     histories: Histories | None = None,
+    *,
+    judgements: pl.DataFrame | None = None,
+    human_scores: pl.DataFrame | None = None,
 ) -> Salvaged:
     """Compute and check all results that can be computed.
 
@@ -54,9 +57,17 @@ def salvage_results(
     while True:
         told = {**run, "failures": [*run["failures"], *map(failure_row, failed)]}
         try:
-            return Salvaged(
-                _checked(build_results(told, records, timings, statistics, stopped, histories)), tuple(failed)
+            results = build_results(
+                told,
+                records,
+                timings,
+                statistics,
+                stopped,
+                histories,
+                judgements=judgements,
+                human_scores=human_scores,
             )
+            return Salvaged(_checked(results), tuple(failed))
         except FindingsFailed as error:
             if (error.arm, error.benchmark) in {(one.arm, one.benchmark) for one in failed}:
                 raise  # leaving its records out did not help

@@ -24,6 +24,7 @@ from reporting.analysis.needed import needed_fields
 from reporting.analysis.pooled import Pooled, pooled_claims
 from reporting.analysis.rules import margin_names
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.analysis.unjudged import unjudged_benchmarks
 from stats.multiplicity import benjamini_hochberg, holm
 from stats.paired import Pairing
 from stats.reasons import Reason
@@ -58,7 +59,8 @@ class VerdictRows:
 
 def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statistics) -> VerdictRows:
     """Judge every comparison, the claims on average, then every arm, then choose among the arms."""
-    rows, margins, tiers = compared.rows, settings.margins, _tiers(run, compared.rows, settings)
+    rows, margins, unjudged = compared.rows, settings.margins, unjudged_benchmarks(compared.rows)
+    tiers = _tiers(run, rows, settings, unjudged)
     usual = [facts_of(one, margins) for one in rows]
     facts = [as_look(one, own, margins) for one, own in zip(rows, usual, strict=True)]
     p_adjusted = _adjusted_by_arm(rows, [_p_value(one) for one in rows])
@@ -68,6 +70,8 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statis
     for index, (one, own) in enumerate(zip(rows, facts, strict=True)):
         by_usual = judge(_evidence(usual[index], p_adjusted[index], p_usual[index]))
         judgement = _may_claim(one, by_usual, judge(_evidence(own, p_adjusted[index], p_beyond[index])))
+        if one.arm.benchmark["name"] in unjudged:
+            judgement = Judgement(Verdict.UNDECIDED, (Ground.NOT_JUDGED,))
         judged.append(judgement)
         n_tests = sum(other.arm.name == one.arm.name for other in rows)
         comparisons.append(
@@ -93,19 +97,30 @@ def verdict_rows(run: Mapping[str, Any], compared: Comparisons, settings: Statis
         arms,
         _selections(run, arms, pooled),
         _out_of_order(run, rows),
-        {"each": list(tiers.each), "pooled": dict(tiers.pooled), "inform": list(tiers.inform)},
+        {
+            "each": list(tiers.each),
+            "pooled": dict(tiers.pooled),
+            "inform": list(tiers.inform),
+            "not_judged": list(unjudged),
+        },
     )
 
 
-def _tiers(run: Mapping[str, Any], rows: Sequence[Compared], settings: Statistics) -> TiersOfRun:
-    """Return the tiers of the run. A function that returned one number only informs, unless the configuration names it:
-    nobody knows how uncertain its number is, so it would keep every arm undecided."""
+def _tiers(
+    run: Mapping[str, Any], rows: Sequence[Compared], settings: Statistics, unjudged: Sequence[str]
+) -> TiersOfRun:
+    """Return the tiers of the run.
+
+    Unless the configuration names them, two kinds of benchmarks only inform, because they would keep every arm
+    undecided: a function that returned one number, whose uncertainty nobody knows, and one that no judge has scored.
+    """
     tiers = resolve_tiers(settings, run["benchmarks"])
     if settings.tiers.each is not None:
         return tiers
     numbers = {str(one.arm.benchmark["name"]) for one in rows if one.arm.one_number}
-    each = tuple(name for name in tiers.each if name not in numbers)
-    inform = tuple(name for name in tiers.each if name in numbers)
+    informing = numbers | set(unjudged)
+    each = tuple(name for name in tiers.each if name not in informing)
+    inform = tuple(name for name in tiers.each if name in informing)
     return replace(tiers, each=each, inform=(*tiers.inform, *inform))
 
 

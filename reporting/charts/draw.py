@@ -19,6 +19,7 @@ from reporting.charts.importance import importance_chart
 from reporting.charts.length_shifts import length_shifts_chart
 from reporting.charts.lengths import lengths_chart
 from reporting.charts.losses import losses_chart
+from reporting.charts.models import models_chart, models_cost_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.render import render
 from reporting.charts.style import Specification, models_text
@@ -35,6 +36,8 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], st
     VERDICT: (verdict_chart, ""),
     DIFFERENCE: (difference_chart, "No arm was compared with a reference, so the chart of differences is left out."),
     "quantization_heatmap": (heatmap_chart, ""),
+    "models": (models_chart, ""),
+    "models_memory_and_speed": (models_cost_chart, ""),
     "quantization_categories": (categories_chart, ""),
     "quantization_divergence": (
         divergence_chart,

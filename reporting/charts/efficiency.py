@@ -29,7 +29,7 @@ def efficiency_chart(findings: Findings, words: Words) -> Specification:
 
 def memory_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart of memory against performance; None if memory was not measured."""
-    sizes = {arm["name"]: _memory_bytes(arm["performance"]) for arm in _measured(findings)}
+    sizes = {arm["name"]: memory_bytes(arm["performance"]) for arm in measured_arms(findings)}
     cost = _bytes_cost(sizes, words, "メモリ(重み+KV+計算)", "Memory in use")
     return _against_performance(findings, words, cost, words.say("メモリと性能", "Memory against performance"))
 
@@ -39,7 +39,7 @@ def speed_chart(findings: Findings, words: Words) -> Specification | None:
 
     The time is that of one sequence decoded alone.
     """
-    known = {arm["name"]: arm["performance"]["batch_1"] for arm in _measured(findings)}
+    known = {arm["name"]: arm["performance"]["batch_1"] for arm in measured_arms(findings)}
     times = {name: float(row["time_per_token_ms"]) for name, row in known.items() if row["time_per_token_ms"]}
     cost = Cost(words.say("1トークンの時間 (ms)", "Time per token (ms)"), times)
     title = words.say("速度と性能", "Speed against performance")
@@ -78,7 +78,8 @@ def _against_performance(
     return figure(drawn, title, subtitle, columns=columns)
 
 
-def _measured(findings: Findings) -> list[Json]:
+def measured_arms(findings: Findings) -> list[Json]:
+    """Return the arms whose memory and speed were measured."""
     return [arm for arm in findings.candidates if arm.get("performance")]
 
 
@@ -88,7 +89,7 @@ def _bytes_cost(sizes: dict[str, int | None], words: Words, ja: str, en: str) ->
     return Cost(f"{words.say(ja, en)} ({unit.name})", {name: unit.of(size) for name, size in known.items()})
 
 
-def _memory_bytes(row: Json) -> int | None:
+def memory_bytes(row: Json) -> int | None:
     """Return the bytes of weights, KV cache and buffers, on the host and on devices; None if llama.cpp named none."""
     places = row.get("memory") or ()
     return sum(place[name] for place in places for name in _KINDS_OF_MEMORY) or None

@@ -29,6 +29,18 @@ CAPTIONS = {
         "Verdicts at a glance. Colour and symbol: verdict by the margin. Numbers: paired differences from the"
         " reference. Brackets: 95% intervals of the difference.",
     ),
+    "models": (
+        "モデルごとの、量子化前と後の平均値。無地: 基準。斜線: 量子化後。黒い線: 問題についての95%信頼区間。"
+        "「比較なし」は、片側だけを評価したモデルである。トークナイザーが異なるモデルの間では比べられないため、"
+        "パープレキシティは含まない。",
+        "Mean of each model before and after quantization. Plain: reference; hatched: quantized. Black bars: 95%"
+        " intervals over items. Not compared: a model of which only one side was evaluated. Perplexities are left out,"
+        " because they cannot be compared between models with different tokenizers.",
+    ),
+    "models_memory_and_speed": (
+        "モデルごとの、量子化前と後のメモリ使用量と1トークンあたりの時間。無地: 基準。斜線: 量子化後。",
+        "Memory and time per token of each model before and after quantization. Plain: reference; hatched: quantized.",
+    ),
     "quantization_difference": (
         "基準との対応のある差と、その95%信頼区間(多重性の補正なし)。破線: 許容幅。",
         "Paired difference from the reference with its 95% confidence interval (not adjusted). Dashed: the margin.",
@@ -84,6 +96,8 @@ CAPTIONS = {
 TOPICS = {
     "quantization_verdict": ("量子化で失われる品質", "what each file loses"),
     "quantization_heatmap": ("判定の一覧", "the verdicts at a glance"),
+    "models": ("モデルごとの性能", "the models before and after quantization"),
+    "models_memory_and_speed": ("モデルごとのメモリと速度", "memory and speed of the models"),
     "quantization_difference": ("基準との差と許容幅", "differences from the reference and margins"),
     "quantization_performance": ("ベンチマークごとの性能", "performance on each benchmark"),
     "quantization_efficiency": ("ファイルサイズと性能", "file size and performance"),

@@ -117,6 +117,33 @@ _ZOU = Reference(
     "Statistics in Medicine 27(10), 1693–1702",
     "doi:10.1002/sim.3095",
 )
+_JUDGING = (
+    Reference(
+        "krippendorff",
+        "Klaus Krippendorff",
+        2011,
+        "Computing Krippendorff's Alpha-Reliability",
+        "University of Pennsylvania, Departmental Papers (ASC) 43",
+        "https://repository.upenn.edu/asc_papers/43",
+        kind="misc",
+    ),
+    Reference(
+        "jackknife",
+        "James G. MacKinnon and Halbert White",
+        1985,
+        "Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample properties",
+        "Journal of Econometrics 29(3), 305–325",
+        "doi:10.1016/0304-4076(85)90158-7",
+    ),
+    Reference(
+        "ppi",
+        "Anastasios N. Angelopoulos and John C. Duchi and Tijana Zrnic",
+        2023,
+        "PPI++: Efficient Prediction-Powered Inference",
+        "arXiv preprint",
+        "arXiv:2311.01453",
+    ),
+)
 LLAMA_CPP = Reference(
     "llama_cpp",
     "Georgi Gerganov and contributors",
@@ -197,6 +224,8 @@ def references_of(findings: Findings) -> tuple[Reference, ...]:
         found.append(_LAN_DEMETS)
     if findings.categories or (findings.analysis or {}).get("pooled"):
         found.append(_ZOU)
+    if findings.judging:
+        found += _JUDGING
     found.append(LLAMA_CPP)
     if findings.comparison["imatrices"]:
         found.append(_IMATRIX)

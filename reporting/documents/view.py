@@ -13,6 +13,7 @@ from reporting.documents.grid_section import GridSection, grid_sections
 from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
+from reporting.documents.sentences.judging import judging_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
 from reporting.documents.sentences.styles import style_sentences
@@ -22,7 +23,10 @@ from reporting.documents.tables.box import box_notes, box_table
 from reporting.documents.tables.budgets import budgets_table
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
+from reporting.documents.tables.item_categories import item_categories_table
+from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
 from reporting.documents.tables.lengths import across_models_table, lengths_table, styles_table
+from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
@@ -35,7 +39,14 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "answer_length_shifts", "answer_styles")
+_REPORT_ONLY = (
+    "quantization_memory",
+    "quantization_speed",
+    "answer_lengths",
+    "answer_length_shifts",
+    "answer_styles",
+    "models_memory_and_speed",
+)
 """Charts that the scorecard has no room for."""
 
 
@@ -64,6 +75,8 @@ class View:
     box_notes: tuple[tuple[str, ...], ...]
     """What stands below the table of each box."""
     models: Table
+    model_facts: Table
+    """What the files state about the models."""
     arms: Table
     budgets: Table
     """Arms whose types were chosen by measured errors within a byte budget, and their controls."""
@@ -103,7 +116,13 @@ class View:
     style_sentences: tuple[str, ...]
     """What stands out in the length and style of the answers."""
     lengths_across_models: Table
+    judges: Table
+    """How far judges agree. This table, the next two and the sentences are empty if nothing was judged."""
+    judged_arms: Table
+    corrected: Table
+    judging: tuple[str, ...]
     categories: Table
+    item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
     fixed_benchmark_interval: bool
@@ -118,6 +137,8 @@ class View:
     """True if the margins were fixed before the run; None if the results do not know."""
     pooled: bool
     """True if the claim "no worse on average" is made."""
+    side_by_side: Path | None = None
+    """The page with all answers side by side, which stands in the folder of the report; None if there is none."""
     has_scores: bool = False
     """True if some benchmark has continuous scores beside accuracy."""
     small_n: int = SMALL_N
@@ -173,6 +194,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         box_tables=tuple(box_table(words, box) for box in boxes),
         box_notes=tuple(box_notes(words, box) for box in boxes),
         models=results.models_table(findings, words),
+        model_facts=model_facts_table(findings, words),
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
         benchmarks_used=results.benchmarks_table(findings, words),
@@ -201,7 +223,12 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         styles=styles_table(findings, words),
         style_sentences=tuple(style_sentences(findings, words)),
         lengths_across_models=across_models_table(findings, words),
+        judges=judges_table(findings, words),
+        judged_arms=judged_arms_table(findings, words),
+        corrected=corrected_table(findings, words),
+        judging=tuple(judging_sentences(findings, words)),
         categories=categories_table(findings, words, findings.arms),
+        item_categories=item_categories_table(findings, words),
         references=references_of(findings),
         notices=tuple(notices),
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),

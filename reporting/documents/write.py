@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conf.files import write_bytes, write_text
@@ -12,6 +12,7 @@ from reporting.documents.card.publish import publish
 from reporting.documents.markdown_files import methodology_markdown, report_markdown, to_html
 from reporting.documents.page.page import report_html
 from reporting.documents.requirements import read_methodology
+from reporting.documents.side_by_side.write import write_side_by_side
 from reporting.documents.view import View, make_view
 from reporting.file_names import in_language
 from reporting.results_folder import read_findings
@@ -31,6 +32,10 @@ class DocumentPlaces:
     """The run directory, which holds the GGUF files to publish."""
     publish: Path
     """The folder to upload, with the model card."""
+    side_by_side: Path
+    """The page with all answers side by side."""
+    all_answers: Path
+    """The table of all answers as Parquet. The same as CSV goes beside it."""
 
     @classmethod
     def of_run(cls, run_dir: str | Path) -> DocumentPlaces:
@@ -43,6 +48,8 @@ class DocumentPlaces:
             scorecard=root / file_names.SCORECARD,
             run_dir=root,
             publish=root / file_names.PUBLISH,
+            side_by_side=root / file_names.SIDE_BY_SIDE,
+            all_answers=root / file_names.ALL_ANSWERS,
         )
 
 
@@ -59,6 +66,8 @@ def write_documents(
 ) -> DocumentFiles:
     """Write methodology, analysis report (Markdown and HTML) and scorecard per language, and the folder to upload.
 
+    If the run has generated answers, the page and the tables with all of them are written, too.
+
     Args:
         results_path: `.../evaluation_results/quantization_comparison.json`.
         places: where each document goes; `DocumentPlaces.of_run` for a run directory.
@@ -70,8 +79,10 @@ def write_documents(
     """
     findings = read_findings(results_path)
     own_methodology = None if methodology_path is None else read_methodology(Path(methodology_path))
-    paths: list[Path] = []
+    paths = write_side_by_side(findings.comparison, results_path, places.all_answers, places.side_by_side, lang)
     views = [make_view(findings, Words(one), places.charts_dir, lang) for one in languages(lang)]
+    if paths:
+        views = [replace(view, side_by_side=in_language(places.side_by_side, view.words.lang, lang)) for view in views]
     for view in views:
         paths += _write_in_one_language(view, places, lang, own_methodology)
     own_notices = [one for view in views for one in view.notices[len(findings.comparison["notices"]) :]]

@@ -17,6 +17,8 @@ from reporting.wording import DASH, Words
 
 _MOST_COST_LINES = 16
 """If the costs of all files take more lines, each file gets one line."""
+_MOST_FULL_BOXES = 3
+"""With more boxes, each is only its headline."""
 _MOST_OPEN_LINES = 8
 """Lines for what is undecided, and for what to try."""
 
@@ -34,9 +36,15 @@ def verdict_text(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) -> 
     lines: list[str] = []
     for box in boxes:
         lines.append(_rule(f"Verdict on {box.model}" if len(boxes) > 1 else "Verdict"))
-        lines += [wrapped(clean(box.headline), later=""), *_cost_lines(box)]
+        lines.append(wrapped(clean(box.headline), later=""))
+        if len(boxes) > _MOST_FULL_BOXES:
+            continue
+        lines += _cost_lines(box)
         own = [clean(advice(words, one)) for one in worse if one.reference == box.reference]
         lines += _limited([clean(text) for text in box.undecided], "benchmarks") + _limited(own, "files")
+    if len(boxes) > _MOST_FULL_BOXES:
+        more = "The report says what each file costs, what would decide the undecided ones, and what to try."
+        lines += ["─" * WIDTH, wrapped(more)]
     return "\n".join([*lines, "─" * WIDTH]) if lines else ""
 
 

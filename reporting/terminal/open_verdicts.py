@@ -16,6 +16,7 @@ OPEN = {
     "spans_margin": "more may be lost than the margin",
     "no_interval": "no interval",
     "no_margin": "no margin is set",
+    "not_judged": "not judged",
 }
 """Ground of an undecided verdict -> its words."""
 _INSTEAD = {
@@ -23,6 +24,7 @@ _INSTEAD = {
     "unscored": "the unscored records",
     "floor": "items that the reference gets right",
     "ceiling": "harder items",
+    "no_judge": "a judge",
     "no_margin": "a margin",
 }
 """Reason why no number of items is given -> what would decide instead."""

@@ -34,6 +34,7 @@ PHASES = {
     "imatrix": ("重要度行列", "importance matrix"),
     "quantize": ("量子化", "quantizing"),
     "evaluate": ("統計的評価", "evaluating"),
+    "judge": ("採点", "judging"),
     "statistics": ("統計", "statistics"),
     "charts": ("グラフ", "charts"),
     "documents": ("文書", "documents"),

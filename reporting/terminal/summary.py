@@ -15,6 +15,7 @@ from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.terminal.arms_section import arms_section
 from reporting.terminal.benchmark_section import benchmark_section
 from reporting.terminal.grid_table import grid_section
+from reporting.terminal.judging_lines import judging_lines
 from reporting.terminal.layout import short_name, wrapped
 from reporting.terminal.verdict_section import verdict_section
 
@@ -29,7 +30,9 @@ def summary_table(comparison: Mapping[str, Any], analysis: Mapping[str, Any]) ->
     sections = [arms_section(comparison)]
     for benchmark in comparison["benchmarks"]:
         others = [row for row in analysis.get("score_comparisons", ()) if row["benchmark"] == benchmark["name"]]
-        sections.append(benchmark_section(benchmark, comparison["results"], analysis["comparisons"], others))
+        section = benchmark_section(benchmark, comparison["results"], analysis["comparisons"], others)
+        judged = (entry for entry in analysis.get("judging", ()) if entry["benchmark"] == benchmark["name"])
+        sections.append("\n".join([section, *judging_lines(next(judged, None))]))
     sections += [grid_section(grid) for grid in analysis.get("factorial", []) if "contrasts" in grid]
     sections.append(
         wrapped(

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from conf.faults import BadInput, Fault
 from conf.flags import FLAGS, spelled
 from conf.schema import PipelineConfig
-from jobs import collect_imatrix, document, evaluate, pipeline, quantize, visualize, watch
+from jobs import collect_imatrix, document, evaluate, judge, pipeline, quantize, visualize, watch
 from jobs._arguments import fail
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,7 @@ PARSERS = (
     collect_imatrix.parser(),
     quantize.parser(),
     evaluate.parser(),
+    judge.parser(),
     visualize.parser(),
     document.parser(),
     watch.parser(),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from conf.names import ascii_name, composed, spelled_name
 from conf.schema import PIPELINE_ID, NamedPath
-from jobs._arguments import model_name
+from jobs._named_paths import model_name
 from jobs._request import new_pipeline_id
 
 

@@ -25,8 +25,8 @@ def hub_with(files: Mapping[tuple[str, str], bytes]) -> Iterator[tuple[str, list
 
         def _answer(self, *, with_body: bool) -> None:
             asked.append(f"{self.command} {self.path}")
-            info = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/(\w+)(?:\?.*)?", self.path)
-            file = re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/(\w+)/(.+)", self.path)
+            info = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/([\w.]+)(?:\?.*)?", self.path)
+            file = re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([\w.]+)/(.+)", self.path)
             if info and any(repository == info[1] for repository, _ in files):
                 own = [(path, body) for (repository, path), body in files.items() if repository == info[1]]
                 siblings = [{"rfilename": path, "size": len(body)} for path, body in own]

@@ -23,7 +23,7 @@ from conf.scorers import SCORERS
 
 CASES = json.loads(Path(__file__).with_name("answer_cases.json").read_text(encoding="utf-8"))
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "answers.jsonl"
-TEXT_SCORERS = sorted(name for name, rules in SCORERS.items() if rules.kind == "generate")
+TEXT_SCORERS = sorted(name for name, rules in SCORERS.items() if rules.kind == "generate" and name != "judged")
 PATTERN = {"regex": {"pattern": r"Answer: (\w+)"}}
 HOSTILE = (
     *("#### 1/", "\\boxed{", "\\boxed{1}", "\\boxed{1} and ", "answer is 1 ", "Answer: A\n", "answer ", "\n", " ", "9"),

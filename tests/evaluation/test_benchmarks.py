@@ -35,7 +35,7 @@ def names_of(given: list[str]) -> tuple[str, ...]:
 
 def test_unknown_and_planned_benchmarks_are_reported_together() -> None:
     with pytest.raises(BadInput) as raised:
-        find_benchmarks(["gsm8", "elyza", "gsm8k"])
+        find_benchmarks(["gsm8", "jcommonsenseqa", "gsm8k"])
     near, later = raised.value.faults
     assert "Did you mean 'gsm8k'?" in str(near)
     assert "not there yet" in str(later)

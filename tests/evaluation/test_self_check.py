@@ -77,3 +77,15 @@ def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     assert isinstance(CHUNKS[0].task, Measure)
     with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats per token"):
         run_check(replace(whole, parts=whole.parts[2:]), ignore)
+
+
+def test_questions_of_several_turns_and_of_a_temperature_are_checked_by_their_first_greedy_answer(
+    tiny_path: str, tmp_path: Path
+) -> None:
+    whole = order(tiny_path, tmp_path)
+    talks = tuple(
+        replace(item, task=replace(item.task, then=("on",), temperature=0.9))  # type: ignore[arg-type]
+        for item in QUESTIONS[:2]
+    )
+    run_check(replace(whole, parts=(replace(whole.parts[0], items=talks),)), ignore)
+    assert read_json(tmp_path / "check.json")["parts"][0]["n_answers"] == 2

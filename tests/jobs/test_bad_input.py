@@ -226,7 +226,7 @@ def test_a_pipeline_id_that_would_leave_the_storage(refused: Refused, pipeline_i
     "later",
     [
         ("--judge-url", "http://127.0.0.1:1"),
-        ("--benchmarks", "elyza"),
+        ("--benchmarks", "jnli"),
         ("--benchmarks", "mt_bench"),
     ],
 )

@@ -20,6 +20,8 @@ def test_in_a_run_directory_everything_goes_to_its_folder(tmp_path: Path) -> Non
     assert (tmp_path / "methodology" / "quantization_methodology.md").is_file()
     assert (tmp_path / "reports" / "quantization_analysis_report.html").is_file()
     assert (tmp_path / "charts" / "quantization_performance.png").is_file()
+    assert (tmp_path / "reports" / "answers_side_by_side.html").is_file()
+    assert (tmp_path / "evaluation_results" / "answers.csv").is_file()
 
 
 def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_directory(tmp_path: Path) -> None:
@@ -32,6 +34,8 @@ def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_director
     report = (tmp_path / "out" / "reports" / "quantization_analysis_report.md").read_text(encoding="utf-8")
     assert "../charts/quantization_performance.png" in report
     assert (tmp_path / "out" / "charts" / "quantization_performance.png").is_file()
+    assert (tmp_path / "out" / "reports" / "answers_side_by_side.html").is_file()
+    assert (tmp_path / "out" / "answers.parquet").is_file()
 
 
 def test_each_language_has_its_own_files_if_both_are_wanted(tmp_path: Path) -> None:
@@ -55,5 +59,6 @@ def test_the_workers_draw_charts_and_write_documents(tmp_path: Path) -> None:
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
     assert len(charts.paths) == 3 * 7  # picture, drawing and specification
     documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
-    assert len(documents.paths) == 4 + 2 + 7  # the card, the file for its publisher, and the charts
+    beside = 2 + 1  # the tables and the page of all answers
+    assert len(documents.paths) == beside + 4 + 2 + 7  # the card, the file for its publisher, and the charts
     assert all(Path(path).is_file() for path in [*charts.paths, *documents.paths])

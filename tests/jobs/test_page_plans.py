@@ -29,7 +29,8 @@ PIPELINES = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with all that the commands name."""
     made = tmp_path_factory.mktemp("plans")
-    write_tiny_model(made / "my-model-F16.gguf")
+    for name in ("my-model-F16.gguf", "judge-Q8_0.gguf"):
+        write_tiny_model(made / name)
     (made / "conf").symlink_to(pages.ROOT / "conf")
     rng = random.Random(0)
     for name in ("wikitext2_train_part.txt", "ja_wiki_leads.txt", "ja_aozora.txt"):
@@ -61,6 +62,8 @@ def _write_questions(data: Path) -> None:
     for name in ("test", "train_first100"):
         rows = [{"question": f"Which is warm, {n}?", "choices": choices, "answerKey": "A"} for n in range(25)]
         _write_rows(data / "arc_challenge" / f"{name}.jsonl", rows)
+    tasks = [{"input": f"Say {n}.", "output": f"{n}", "eval_aspect": "- It is said."} for n in range(8)]
+    _write_rows(data / "elyza_tasks_100" / "test.jsonl", tasks)
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -82,7 +85,7 @@ def test_a_pipeline_can_be_planned(
     code = main([*options, "--dry-run"])
     said = capsys.readouterr()
     assert code == 0, said.err
-    assert "q4_k_m" in said.out and "perplexity_ja_wiki" in said.out
+    assert "q4_k_m" in said.out and ("perplexity_ja_wiki" in said.out or "elyza" in said.out)
 
 
 def test_the_pages_show_pipelines() -> None:

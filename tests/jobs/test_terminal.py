@@ -15,7 +15,7 @@ import pytest
 from actors.orchestrator.actor import View
 from actors.store import RunDirectory
 from conf.environment import Environment
-from conf.schema import NamedPath, PipelineConfig
+from conf.schema import ModelEntry, PipelineConfig
 from jobs import pipeline
 from jobs._display import Lines
 from jobs._follower import Follower
@@ -80,7 +80,7 @@ def test_progress_for_other_programs_has_no_control_characters(capsys: pytest.Ca
 
 
 def test_errors_of_endpoints_and_functions_cannot_forge_a_line(tmp_path: Path) -> None:
-    config = PipelineConfig(models=(NamedPath(name="m", path="m.gguf"),))
+    config = PipelineConfig(models=(ModelEntry(name="m", path="m.gguf"),))
     request = Request(config, "p", Environment(None, None, None, tmp_path), "c", True, tmp_path)
     failures = ({"unit": "records/x", "phase": "evaluate", "error": f"EndpointFailed: {HOSTILE}"},)
     text = pipeline.closing(request, Finished(RunDirectory(tmp_path), failures, (HOSTILE,), nothing_to_do=False))

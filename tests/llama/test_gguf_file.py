@@ -106,11 +106,14 @@ def test_an_unusable_path_gives_an_error_with_the_next_step(tmp_path: Path) -> N
 
 
 def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Path) -> None:
-    assert read_header(tiny).labels == {"name": "Tiny"}
+    facts = {"name": "Tiny", "context_length": 2048, "tokenizer": "llama", "vocabulary": 386}
+    assert read_header(tiny).labels == facts
     values = {
         "general.license": gguf_text("apache-2.0"),
         "general.languages": gguf_texts("en", "ja"),
         "general.repo_url": gguf_text("https://huggingface.co/owner/name"),
+        "general.base_model.count": (gguf.GGUFValueType.UINT32, (1).to_bytes(4, "little")),
+        "general.base_model.0.name": gguf_text("Tiny Base"),
     }
     parsed = parse(tiny.read_bytes())
     for key, value in values.items():
@@ -120,5 +123,6 @@ def test_labels_are_read_and_missing_ones_are_left_out(tmp_path: Path, tiny: Pat
         "license": "apache-2.0",
         "languages": ["en", "ja"],
         "repository": "https://huggingface.co/owner/name",
-        "name": "Tiny",
+        "base_models": ["Tiny Base"],
+        **facts,
     }

@@ -15,8 +15,9 @@ from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.loop import Loop, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan, PlannedBlock
-from actors.orchestrator.schedule import Schedule, units_of
+from actors.orchestrator.schedule import Schedule
 from actors.orchestrator.sources.inputs import PlannedBenchmark
+from actors.orchestrator.units import units_of
 from actors.orders import Record
 from actors.store import read_jsonl, write_jsonl
 from conf.schema import PipelineConfig

@@ -12,7 +12,8 @@ from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.loop import Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.schedule import State, units_of
+from actors.orchestrator.schedule import State
+from actors.orchestrator.units import units_of
 from tests.orchestrator.player import damaged, plan_of, play
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 from tests.orchestrator.test_passes import text

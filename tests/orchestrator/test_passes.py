@@ -6,8 +6,9 @@ from pathlib import Path
 
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.schedule import Schedule, State, Unit, units_of
+from actors.orchestrator.schedule import Schedule, State
 from actors.orchestrator.sources.inputs import PlannedBenchmark
+from actors.orchestrator.units import Unit, units_of
 from actors.orders import Item, Measure, Scorer
 from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, modified, sampled
 

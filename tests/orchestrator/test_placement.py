@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, Cluster, Placement, evaluation_bytes, place
-from actors.orchestrator.schedule import Role
+from actors.orchestrator.units import Role
 from tests.orchestrator.small_plan import make_small_plan
 
 GIB = 2**30

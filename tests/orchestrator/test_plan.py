@@ -342,8 +342,9 @@ def test_names_of_arms_that_file_systems_cannot_hold_are_refused(tmp_path: Path)
     benchmarks = {model.name: make_inputs().benchmarks["tiny"] for model in long}
     sizes = {(model.name, kind, weighted): 1 for model in long for kind in KINDS for weighted in (True, False)}
     inputs = make_inputs(models=long, benchmarks=benchmarks, predicted_bytes=sizes)
+    models = [{"name": model.name, "path": model.path} for model in long]
     with pytest.raises(BadInput, match="at most 120 bytes"):
-        make_small_plan(tmp_path, inputs=inputs)
+        make_small_plan(tmp_path, inputs=inputs, models=models)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from actors.orchestrator.progress import (
     phases_of,
     seconds_left,
 )
-from actors.orchestrator.schedule import Schedule, units_of
+from actors.orchestrator.schedule import Schedule
+from actors.orchestrator.units import units_of
 from tests.orchestrator.small_plan import make_small_plan
 
 

@@ -1,4 +1,4 @@
-"""Questions of the items whose answers the report shows: without worked examples, and cut to a length."""
+"""Questions of the items with generated answers: without worked examples, and cut to a length."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.questions import QUESTION_CHARS, expected_of, language_of_questions, question_of, questions_of
+from actors.orchestrator.questions import (
+    QUESTION_CHARS,
+    expected_of,
+    language_of_questions,
+    lines_in_common,
+    question_of,
+    questions_of,
+)
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import Choose, Generate, Item, Message
-from reporting.analysis.compared_items import ComparedItem
+from actors.orders import Generate, Item, Message
 from tests.orchestrator.small_plan import deterministic, make_inputs, make_small_plan, modified
 
 EXAMPLES = "Q: What is 3 + 1?\nA: 4\n\n"
@@ -28,14 +34,30 @@ def asked(texts: list[str]) -> list[Item]:
 def test_worked_examples_and_instructions_are_left_out() -> None:
     messages = (Message("system", "Be brief."), Message("user", EXAMPLES, shot=0), Message("user", "Q: 2 + 2?\nA:"))
     item = generated("a", *messages)
-    assert question_of(item, [item]) == "Q: 2 + 2?\nA:"
+    assert question_of(item, lines_in_common([item])) == "Q: 2 + 2?\nA:"
     items = asked([f"{EXAMPLES}Q: What is up?\nA:", f"{EXAMPLES}Q: What is down?\nA:"])
-    assert question_of(items[0], items) == "Q: What is up?\nA:"
+    assert question_of(items[0], lines_in_common(items)) == "Q: What is up?\nA:"
 
 
 def test_equal_questions_leave_nothing_and_one_item_keeps_its_text() -> None:
-    assert question_of(asked(["same"])[0], asked(["same"])) == "same"
-    assert question_of(asked(["same"])[0], asked(["same", "same"])) == ""
+    assert question_of(asked(["same"])[0], lines_in_common(asked(["same"]))) == "same"
+    assert question_of(asked(["same"])[0], lines_in_common(asked(["same", "same"]))) == ""
+
+
+def test_the_turns_of_a_user_who_speaks_again_are_numbered() -> None:
+    item = generated("a", Message("user", "Write a poem."))
+    assert isinstance(item.task, Generate)
+    twice = dataclasses.replace(item, task=dataclasses.replace(item.task, then=("Make it shorter.",)))
+    assert question_of(twice, 0) == "1. Write a poem.\n\n2. Make it shorter."
+
+
+def test_a_judged_item_expects_its_references_and_goes_by_its_criteria(tmp_path: Path) -> None:
+    target = {"criteria": "基準を満たせば5点", "references": ["4", None, "four"], "category": "math"}
+    benchmark = deterministic(2)
+    items = (generated("a", Message("user", "x"), target=target), generated("b", Message("user", "y")))
+    plan = _plan(tmp_path, modified(benchmark, items=items, kind="generate"))
+    row = questions_of(plan).row(0, named=True)
+    assert (row["expected"], row["criteria"]) == ("4\n\nfour", "基準を満たせば5点")
 
 
 def test_the_language_is_that_of_nearly_all_questions() -> None:
@@ -53,21 +75,17 @@ def test_the_expected_answer_is_written_out(target: object, text: str) -> None:
     assert expected_of(generated("a", target=target)) == text
 
 
-def test_the_expected_choice_is_its_text() -> None:
-    assert expected_of(Item("a", Choose((), chat=False, choices=(" one", " two")), 1, "hash")) == "two"
-
-
-def test_only_wanted_items_are_kept_and_their_texts_are_cut(tmp_path: Path) -> None:
+def test_all_items_are_kept_and_their_texts_are_cut(tmp_path: Path) -> None:
     benchmark = deterministic(3)
     items = tuple(
         dataclasses.replace(one, item_id=f"i{place}", task=item.task)
         for place, (one, item) in enumerate(zip(benchmark.items, asked(["a", "b" * 9000, "c"]), strict=True))
     )
-    plan = _plan(tmp_path, modified(benchmark, items=items))
-    table = questions_of(plan, [ComparedItem(benchmark.name, "i1", 0), ComparedItem(benchmark.name, "gone", 0)])
-    assert table["item_id"].to_list() == ["i1"]
-    assert len(table["question"][0]) < QUESTION_CHARS + 20
-    assert questions_of(plan, []).columns == ["benchmark", "item_id", "question", "expected"]
+    table = questions_of(_plan(tmp_path, modified(benchmark, items=items, kind="generate")))
+    assert table["item_id"].to_list() == ["i0", "i1", "i2"]
+    assert len(table["question"][1]) < QUESTION_CHARS + 20
+    assert table.columns == ["benchmark", "item_id", "question", "expected", "criteria"]
+    assert questions_of(_plan(tmp_path, modified(benchmark, items=items, kind="choose"))).height == 0
 
 
 def _plan(root: Path, benchmark: PlannedBenchmark) -> Plan:

@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.schedule import Role, Schedule, State, Unit, units_of
+from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.units import Role, Unit, units_of
 from tests.orchestrator.small_plan import make_small_plan
 
 

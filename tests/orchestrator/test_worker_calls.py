@@ -10,7 +10,7 @@ import pytest
 
 from actors.evaluation.actor import EvaluationWorker
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.schedule import Unit, units_of
+from actors.orchestrator.units import Unit, units_of
 from actors.orchestrator.worker_calls import WorkerCall, WorkerCalls
 from actors.orders import PassOrder
 from actors.quantization.actor import QuantizationWorker

@@ -39,10 +39,14 @@ def pooled_results(
     scales: Mapping[str, list[float]] | None = None,
     text_loss: float = 0.0,
     kinds: Mapping[str, str] | None = None,
+    unjudged: Mapping[str, str] | None = None,
     histories: Histories | None = None,
     **settings: Any,
 ) -> Results:
-    """Return checked results of made-up scores, and of a text on which each arm loses `text_loss` nats per token."""
+    """Return checked results of made-up scores, and of a text on which each arm loses `text_loss` nats per token.
+
+    `unjudged` names judged benchmarks, each with the reason of its unscored records. Their items have two categories.
+    """
     arms = list(next(iter(scores.values())))
     described = [
         sample.run["arms"][1]
@@ -55,10 +59,11 @@ def pooled_results(
         | {"name": name, "kind": (kinds or {}).get(name, "choose")}
         | ({"questions": questions[name]} if questions else {})
         | ({"scale": scales[name]} if scales and name in scales else {})
+        | ({"rubrics": ["r"], "metric": "judge_score", "scale": [1, 5]} if unjudged and name in unjudged else {})
         for name in scores
     ]
     rows = [
-        _row(arm, name, item, values)
+        _row(arm, name, item, values, (unjudged or {}).get(name))
         for name, of in scores.items()
         for arm, values in of.items()
         for item in range(values.size)
@@ -88,13 +93,15 @@ def pooled_results(
     return made
 
 
-def _row(arm: str, benchmark: str, item: int, values: np.ndarray) -> dict[str, Any]:
+def _row(arm: str, benchmark: str, item: int, values: np.ndarray, unjudged: str | None) -> dict[str, Any]:
     value = float(values[item])
     row = dict.fromkeys(RECORD_SCHEMA) | {"arm": arm, "benchmark": benchmark, "seed": 0}
     row |= {"item_id": WHOLE if values.size == 1 else f"{item:05d}", "prompt_hash": f"{benchmark} {item}"}
+    if unjudged:
+        row |= {"item_category": ("math", "writing")[item % 2]}
     if np.isnan(value):
-        return row | {"outcome": "unscored", "reason": "block_failed"}
-    return row | {"outcome": "correct" if value else "wrong", "score": value}
+        return row | {"outcome": "unscored", "reason": unjudged or "block_failed"}
+    return row | {"outcome": "judged" if unjudged else "correct" if value else "wrong", "score": value}
 
 
 NOTHING_LOST: Scores = {

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from conf.files import read_json, write_json
-from reporting.analysis.compared_items import compared_items
 from reporting.analysis.performance import performance_rows
 from reporting.analysis.results import build_results
 from reporting.frames import QUESTION_SCHEMA, TIMING_SCHEMA
@@ -52,19 +51,21 @@ def write_results(run_dir: Path, change: Change | None = None, answer: str | Non
 
 
 def write_questions(folder: Path, text: str | None = None) -> None:
-    """Write the questions of the answers that the report shows, made up or all `text`, beside the results."""
+    """Write the questions of all items with generated answers, made up or all `text`, beside the results."""
     comparison = read_json(folder / "quantization_comparison.json")
     answers = pl.read_parquet(folder / "report_data" / "answers.parquet").cast({pl.Categorical: pl.String})
     correct = answers.filter(pl.col("outcome") == "correct")
     expected = {(row["benchmark"], row["item_id"]): row["answer"] for row in correct.iter_rows(named=True)}
+    generated = [one["name"] for one in comparison["benchmarks"] if one["kind"] == "generate"]
+    asked = answers.filter(pl.col("benchmark").is_in(generated)).select("benchmark", "item_id").unique().sort(pl.all())
     rows = [
         {
-            "benchmark": one.benchmark,
-            "item_id": one.item_id,
-            "question": text or f"Question {one.item_id}: she has some of them and gets 3 more. How many has she?",
-            "expected": text or expected.get((one.benchmark, one.item_id), "unknown"),
+            "benchmark": benchmark,
+            "item_id": item_id,
+            "question": text or f"Question {item_id}: she has some of them and gets 3 more. How many has she?",
+            "expected": text or expected.get((benchmark, item_id), "unknown"),
         }
-        for one in compared_items(comparison, answers.lazy())
+        for benchmark, item_id in asked.iter_rows()
     ]
     pl.DataFrame(rows, schema=QUESTION_SCHEMA).write_parquet(folder / "report_data" / "questions.parquet")
 

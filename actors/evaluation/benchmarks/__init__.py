@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from actors.chat import render_prompts
+from actors.engines.turns import whole_conversation
 from actors.evaluation.benchmarks import (
     arc_challenge,
     arc_challenge_letter,
     demo_choice,
     demo_qa,
+    elyza,
     gsm8k,
     gsm8k_chat,
     mathematics,
     mgsm_ja,
+    mt_bench,
+    mt_bench_ja,
     perplexity_ja_wiki,
     perplexity_pydoc,
     perplexity_wikitext2,
@@ -51,6 +55,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "arc_challenge": arc_challenge.BENCHMARK,
     "arc_challenge_letter": arc_challenge_letter.BENCHMARK,
     "mgsm_ja": mgsm_ja.BENCHMARK,
+    "elyza": elyza.BENCHMARK,
+    "mt_bench": mt_bench.BENCHMARK,
+    "mt_bench_ja": mt_bench_ja.BENCHMARK,
     "perplexity_wikitext2": perplexity_wikitext2.BENCHMARK,
     "perplexity_ja_wiki": perplexity_ja_wiki.BENCHMARK,
     "demo_qa": demo_qa.BENCHMARK,
@@ -59,9 +66,6 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 LATER = (
-    "elyza",
-    "mt_bench",
-    "japanese_mt_bench",
     "jcommonsenseqa",
     "jnli",
     "jsquad",
@@ -73,6 +77,13 @@ LATER = (
 )
 """Benchmarks that are planned. Asking for one gives another message than a misspelt name."""
 
+OTHER_NAMES = {
+    "elyza_tasks_100": "elyza",
+    "japanese_mt_bench": "mt_bench_ja",
+    "ja_mt_bench": "mt_bench_ja",
+    "mtbench": "mt_bench",
+}
+"""Names by which others know a benchmark. The message for such a name says ours."""
 
 _RARE = ("then", "temperature")
 """Fields of a task that most benchmarks leave at their defaults."""
@@ -126,6 +137,8 @@ def _unknown(name: str) -> Fault:
     allowed = "one of " + ", ".join(known)
     if name in LATER:
         return Fault("--benchmarks", name, allowed, f"'{name}' is planned, but not there yet. Leave it out.")
+    if name in OTHER_NAMES:
+        return Fault("--benchmarks", name, allowed, f"Here it is called '{OTHER_NAMES[name]}'.")
     return Fault("--benchmarks", name, allowed, near_names(name, known))
 
 
@@ -193,6 +206,7 @@ def _render_ahead(raw_items: Sequence[RawItem], vocabulary: Model, chat_template
     """Render the prompts of all chats together, which is faster than one by one. The renderer keeps them."""
     tasks = [raw.task for raw in raw_items]
     chats = [task.messages for task in tasks if isinstance(task, Generate | Choose) and task.chat]
+    chats += [whole_conversation(task) for task in tasks if isinstance(task, Generate) and task.chat and task.then]
     for prompt in render_prompts(chats, chat=True, model=vocabulary, template_instead=chat_template):
         if isinstance(prompt, TemplateOverLimit):
             raise prompt
@@ -242,6 +256,13 @@ def _prompt_hash(task: Task) -> str:
     return content_hash({"tokens": task.tokens, "first_scored": task.first_scored})
 
 
-def is_sampled(spec: BenchmarkSpec, sampling: Sampling) -> bool:
-    """Return whether the output depends on the seed. Likelihoods, perplexity and temperature 0 never do."""
-    return spec.kind in ("generate", "function") and spec.sampled and sampling.temperature > 0.0
+def is_sampled(spec: BenchmarkSpec, sampling: Sampling, items: Sequence[Item] = ()) -> bool:
+    """Return whether the output depends on the seed. Likelihoods, perplexity and temperature 0 never do.
+
+    An item's own temperature counts before that of the pipeline.
+    """
+    if spec.kind not in ("generate", "function") or not spec.sampled:
+        return False
+    own = [item.task.temperature for item in items if isinstance(item.task, Generate)]
+    given = [temperature for temperature in own if temperature is not None]
+    return any(given) or (sampling.temperature > 0.0 and (len(given) < len(own) or not own))

@@ -1,8 +1,8 @@
 """Read data sets from a folder or from the hub. Every fault names its file and line, so that it can be fixed at once.
 
-A folder holds JSON lines. The hub's files (JSON lines or Parquet) have other fields and often no ids. Each data set
-says how to convert the hub's rows to those of the folder. From there on, both are read the same way. Each benchmark
-decides what the fields mean.
+A folder holds JSON lines. The hub's files (JSON lines, CSV or Parquet) have other fields and often no ids. Each data
+set says how to convert the hub's rows to those of the folder. From there on, both are read the same way. Each
+benchmark decides what the fields mean.
 """
 
 from __future__ import annotations
@@ -196,9 +196,16 @@ def _finite(digits: str) -> float:
 
 
 def _hub_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet or JSON lines file. Raise `BadInput` for any other file."""
+    """Yield the rows of a Parquet, CSV or JSON lines file. Raise `BadInput` for any other file."""
     try:
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
+        table = _hub_table(path)
     except pl.exceptions.PolarsError as error:
-        raise BadInput(Fault(str(path), "an unreadable file", "Parquet, or JSON lines", str(error)[:200])) from error
+        allowed = "Parquet, CSV or JSON lines"
+        raise BadInput(Fault(str(path), "an unreadable file", allowed, str(error)[:200])) from error
     yield from table.iter_rows(named=True)
+
+
+def _hub_table(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    return pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.read_ndjson(path)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from actors.evaluation.contract import ScoredResult, ScoreFunction
 from actors.evaluation.scorers.choice import score_choice
+from actors.evaluation.scorers.judged import score_judged
 from actors.evaluation.scorers.letter import score_letter
 from actors.evaluation.scorers.likelihood import score_measured
 from actors.evaluation.scorers.mathematics import score_mathematics
@@ -28,6 +29,7 @@ SCORE_FUNCTIONS: dict[str, Callable[..., ScoredResult]] = {
     "regex": score_regex,
     "choice_loglik": score_choice,
     "measured": score_measured,
+    "judged": score_judged,
 }
 """Each takes an item and a result, and its settings as keyword arguments."""
 

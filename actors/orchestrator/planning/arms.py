@@ -16,9 +16,9 @@ from conf.schema import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 
 
-def recipes_of(config: PipelineConfig, inputs: Inputs) -> tuple[Recipe, ...]:
-    """Return all recipes that are made of each model, a control after the recipe that it controls."""
-    return tuple(recipe for name in config.quantizations for recipe in inputs.recipes[name])
+def recipes_of(config: PipelineConfig, inputs: Inputs, model: SourceModel) -> tuple[Recipe, ...]:
+    """Return all recipes that are made of a model, a control after the recipe that it controls."""
+    return tuple(recipe for name in config.quantizations_of(model.name) for recipe in inputs.recipes[name])
 
 
 def weighs_tokens(config: PipelineConfig, recipe: Recipe) -> bool:
@@ -43,16 +43,16 @@ def name_prefix(inputs: Inputs, model: SourceModel) -> str:
 def plan_arms(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, imatrices: tuple[PlannedImatrix, ...]
 ) -> tuple[PlannedArm, ...]:
-    """Plan the arms that are made, model by model, and the existing ones, which belong to the first model."""
+    """Plan the arms model by model: those that are made, then the existing ones that belong to it."""
     arms: list[PlannedArm] = []
     for model in inputs.models:
         prefix = name_prefix(inputs, model)
-        names = [f"{prefix}{recipe.name}{recipe.suffix}" for recipe in recipes_of(config, inputs)]
-        existing = inputs.arms if model is inputs.models[0] else ()
-        reference = reference_of(config, prefix, [*names, *(arm.name for arm in existing)])
+        names = [f"{prefix}{recipe.name}{recipe.suffix}" for recipe in recipes_of(config, inputs, model)]
+        existing = [arm for arm in inputs.arms if (arm.model or inputs.models[0].name) == model.name]
+        reference = reference_of(config, model.name, prefix, [*names, *(arm.name for arm in existing)])
         arms += [
             plan_arm(config, run, inputs, model, recipe, source, imatrices=imatrices, reference=reference)
-            for recipe in recipes_of(config, inputs)
+            for recipe in recipes_of(config, inputs, model)
             for source in (inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1])
         ]
         arms += [_existing_arm(arm, model, reference) for arm in existing]
@@ -74,10 +74,11 @@ def with_aa(config: PipelineConfig, arms: tuple[PlannedArm, ...]) -> tuple[Plann
     )
 
 
-def reference_of(config: PipelineConfig, prefix: str, names: Sequence[str]) -> str | None:
-    """Return the reference among one model's arms: the configured one, else the most exact lossless one."""
-    if config.reference is not None:
-        return next((name for name in (config.reference, f"{prefix}{config.reference}") if name in names), None)
+def reference_of(config: PipelineConfig, model: str, prefix: str, names: Sequence[str]) -> str | None:
+    """Return the reference among one model's arms: its own or the pipeline's, else the most exact lossless one."""
+    wanted = config.entry(model).reference or config.reference
+    if wanted is not None:
+        return next((name for name in (f"{prefix}{wanted}", wanted) if name in names), None)
     return next((f"{prefix}{kind}" for kind in LOSSLESS_TYPES if f"{prefix}{kind}" in names), None)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from actors.engines.turns import seeds_asked
 from actors.keys import make_key
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory, seeds_of
 from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
-from actors.orders import ENDPOINT_VERSION, GENERATION_VERSION, PROMPT_VERSION, Item
+from actors.orders import ENDPOINT_VERSION, GENERATION_VERSION, PROMPT_VERSION, Generate, Item
 from actors.store import RecordsFolder, RunDirectory, content_hash
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
@@ -148,11 +149,19 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
             tokens += min(characters, 400) / 4
-            tokens += len(seeds) * decode_weight * getattr(task, "max_tokens", 0) * LENGTH_SHARE
+            tokens += decode_weight * _most_of_item(item, seeds) * LENGTH_SHARE
+            tokens += sum(len(text) for text in getattr(task, "then", ())) / 4
             tokens += sum(len(choice) for choice in getattr(task, "choices", ())) / 4
     return tokens
 
 
 def _most_generated(items: Sequence[Item], seeds: Sequence[int]) -> int:
     """Return the tokens of the answers if each runs to its limit."""
-    return len(seeds) * sum(getattr(item.task, "max_tokens", 0) for item in items)
+    return sum(_most_of_item(item, seeds) for item in items)
+
+
+def _most_of_item(item: Item, seeds: Sequence[int]) -> int:
+    """Return the tokens of an item's answers in all turns if each runs to its limit."""
+    if not isinstance(item.task, Generate):
+        return 0
+    return len(seeds_asked(item.task, seeds)) * (1 + len(item.task.then)) * item.task.max_tokens

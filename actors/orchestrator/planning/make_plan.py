@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from actors.orchestrator.plan import Cell, Plan, PlannedArm, PlannedBlock, PlannedImatrix, RecordsDirectory, seeds_of
+from actors.orchestrator.plan import (
+    Cell,
+    Plan,
+    PlannedArm,
+    PlannedBlock,
+    PlannedImatrix,
+    PlannedJudging,
+    RecordsDirectory,
+    seeds_of,
+)
 from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
+from actors.orchestrator.planning.judged import judged_notices
+from actors.orchestrator.planning.judgings import plan_judgings
 from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.planning.passes import measuring_reference, shared_passes
@@ -71,6 +83,7 @@ def make_plan(
                 )
                 for seed in seeds_of(config, benchmark)
             )
+    judgings = plan_judgings(config.judging, run, inputs.judges, inputs.benchmarks, blocks)
     return Plan(
         pipeline_id=pipeline_id,
         models=inputs.models,
@@ -79,12 +92,30 @@ def make_plan(
         benchmarks=inputs.benchmarks,
         directories=tuple(directories),
         blocks=tuple(blocks),
-        cells=tuple(cells),
-        plan_hash=_plan_hash(config, arms, blocks),
-        notices=(*_uncompared(config, arms), *inputs.notices),
+        cells=_with_judgings(cells, judgings),
+        plan_hash=_plan_hash(config, inputs, arms, blocks, judgings),
+        notices=(
+            *_uncompared(config, arms),
+            *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
+            *inputs.notices,
+        ),
         chat_templates=inputs.chat_templates,
         performances=plan_performances(run, arms, blocks),
         checks=plan_checks(config, run, arms, inputs, blocks),
+        judges=inputs.judges,
+        judgings=judgings,
+    )
+
+
+def _with_judgings(cells: Sequence[Cell], judgings: Sequence[PlannedJudging]) -> tuple[Cell, ...]:
+    """Return the cells with the units that judge their records."""
+    of_block: defaultdict[str, list[str]] = defaultdict(list)
+    for one in judgings:
+        of_block[one.block].append(one.unit)
+    if not of_block:
+        return tuple(cells)
+    return tuple(
+        replace(cell, judgings=tuple(unit for block in cell.blocks for unit in of_block[block])) for cell in cells
     )
 
 
@@ -95,7 +126,12 @@ def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]
         own = [arm for arm in arms if arm.model == model]
         if any(arm.reference and not arm.is_aa for arm in own):
             continue
-        if config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
+        entry = config.entry(model)
+        if entry.quantizations is not None and not entry.reference:
+            names = ", ".join(arm.name for arm in own)
+            found.append(f"{model} has one side only ({names}): it is shown, and not compared.")
+            continue
+        if entry.reference or config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
             step = "Add a type to --quantizations, or a file with --arm, to compare with it."
         else:
             step = f"Add a reference to --quantizations ({', '.join(LOSSLESS_TYPES)}), or name one with --reference."
@@ -105,17 +141,24 @@ def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]
 
 def _plan_imatrices(config: PipelineConfig, run: RunDirectory, inputs: Inputs) -> tuple[PlannedImatrix, ...]:
     """Plan the matrices that the recipes use, each with and without token weights, as the recipes need."""
-    kinds = {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs) if uses_imatrix(recipe)}
     return tuple(
         plan_imatrix(config, run, inputs, model, source, weighted=weighted)
         for model in inputs.models
         for source in inputs.imatrices
         if source.texts
-        for weighted in sorted(kinds)
+        for weighted in sorted(
+            {weighs_tokens(config, recipe) for recipe in recipes_of(config, inputs, model) if uses_imatrix(recipe)}
+        )
     )
 
 
-def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]) -> str:
+def _plan_hash(
+    config: PipelineConfig,
+    inputs: Inputs,
+    arms: Sequence[PlannedArm],
+    blocks: Sequence[PlannedBlock],
+    judgings: Sequence[PlannedJudging],
+) -> str:
     """Return the hash that tells whether a finished run was a run of this plan."""
     named = {
         "arms": [[arm.name, arm.key_hash, arm.reference] for arm in arms],
@@ -127,6 +170,8 @@ def _plan_hash(config: PipelineConfig, arms: Sequence[PlannedArm], blocks: Seque
         **({"planned_items": planned} if (planned := config.statistics.planned_items) else {}),
         **({"verdict_score": dict(config.statistics.verdict_score)} if config.statistics.verdict_score else {}),
         **({"early_stop": True} if config.statistics.early_stop else {}),
+        **({"judgings": [one.unit for one in judgings]} if judgings else {}),
+        **({"human_scores": inputs.human_scores_sha256} if inputs.human_scores_sha256 else {}),
         **({"tiers": config.statistics.tiers.model_dump()} if config.statistics.tiers != Tiers() else {}),
     }
     return content_hash(named)

@@ -69,7 +69,7 @@ def _dequantized_reference(
     config: PipelineConfig, run: RunDirectory, inputs: Inputs, model: SourceModel
 ) -> PlannedArm | None:
     """Return the lossless arm that is made from a quantized model. None if there is none, or the model is lossless."""
-    kinds = [kind for kind in LOSSLESS_TYPES if kind in config.quantizations]
+    kinds = [kind for kind in LOSSLESS_TYPES if kind in config.quantizations_of(model.name)]
     if model.source_type.lower() in LOSSLESS_TYPES or not kinds:
         return None
     return plan_arm(config, run, inputs, model, inputs.recipes[kinds[0]][0], inputs.imatrices[0])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 from actors.orchestrator.plan import Plan
 from actors.store import ArmFiles, ImatrixFiles, RunDirectory, records_file
@@ -97,4 +98,15 @@ def settings_of(config: PipelineConfig) -> Mapping[str, object]:
         "protection",
         "recipes",
     )
-    return {key: dumped[key] for key in wanted}
+    return {key: dumped[key] for key in wanted} | {"judging": _published_judging(dumped["judging"])}
+
+
+def _published_judging(judging: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the judging, with addresses that hold neither a password nor a query."""
+    judges = [{**judge, "url": judge["url"] and _bare(judge["url"])} for judge in judging["judges"]]
+    return {**judging, "judges": judges}
+
+
+def _bare(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

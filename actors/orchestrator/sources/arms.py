@@ -10,20 +10,18 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
+from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.orders import Endpoint
 from actors.store import ArmFiles, read_object
 from conf.faults import BadInput, Fault
 from conf.schema import Endpoints, NamedPath
-
-ENDPOINT_QUERY = {"api-version"}
-"""Keys that the query of an endpoint's address may have."""
 
 
 def source_model(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
@@ -51,46 +49,15 @@ def source_model(name: str, path: str, origin: Mapping[str, Any] | None, hashes:
     )
 
 
-def is_endpoint(path: str) -> bool:
-    """Return True if an arm is an OpenAI-compatible endpoint, not a file."""
-    return path.startswith(("http://", "https://"))
-
-
 def endpoint_arm(arm: NamedPath, settings: Endpoints) -> SourceArm:
     """Return the arm behind an endpoint, given as `http(s)://HOST/v1#MODEL`. Raise `BadInput` for a bad address."""
     allowed = "the address of an endpoint and its model: http://HOST:PORT/v1#MODEL"
-    try:
-        parts = urlsplit(arm.path)
-        parts.port  # noqa: B018  # raises if it is no number of a port
-    except ValueError:
-        raise BadInput(Fault("--arm", f"{arm.name}=(an address that cannot be read)", allowed)) from None
-    url = urlunsplit(parts._replace(fragment=""))
-    if parts.username or parts.password:
-        step = "Put the key into the environment variable OPENAI_API_KEY."
-        raise BadInput(Fault("--arm", f"{arm.name}=(an address with a password)", "an address without one", step))
-    _check_query(arm.name, parts)
-    if "?" in parts.fragment:  # a query behind the model, which may hold a key
-        shown = f"{arm.name}={url}#{parts.fragment.partition('?')[0]}?***"
-        raise BadInput(Fault("--arm", shown, "the name of a model behind #, and a query only before it"))
-    if not arm.path.isprintable() or " " in arm.path:
-        raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", "an address without spaces and control characters"))
-    if not parts.hostname or not parts.fragment:
+    parts = checked_address(arm.path, key="--arm", name=arm.name, allowed=allowed, key_variable="OPENAI_API_KEY")
+    if not parts.fragment:
         raise BadInput(Fault("--arm", f"{arm.name}={arm.path}", allowed))
+    url = urlunsplit(parts._replace(fragment=""))
     endpoint = Endpoint(url, parts.fragment, settings.concurrency, settings.timeout_s, settings.attempts)
     return SourceArm(arm.name, arm.path, endpoint=endpoint)
-
-
-def _check_query(name: str, parts: SplitResult) -> None:
-    """Raise `BadInput` if the query of an address may hold a secret: addresses are written to files and printed.
-
-    Servers have many names for a key (`api_key`, `code`, `sig`, ...), so only names that never mean one are allowed.
-    """
-    if {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} <= ENDPOINT_QUERY:
-        return
-    got = f"{name}={parts.scheme}://{parts.netloc}{parts.path}?***"
-    allowed = f"an address whose query has no other key than {' and '.join(sorted(ENDPOINT_QUERY))}"
-    step = "Put a key into the environment variable OPENAI_API_KEY: addresses are written to files and printed."
-    raise BadInput(Fault("--arm", got, allowed, step))
 
 
 def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceArm:

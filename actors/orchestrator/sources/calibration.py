@@ -181,7 +181,9 @@ def documents_of(items: Sequence[Item], vocabulary: Model) -> list[str]:
     tasks = [item.task for item in items]
     measured = [token for task in tasks if isinstance(task, Measure) for token in task.tokens]
     prompts = [
-        "\n".join(message.content for message in task.messages) for task in tasks if isinstance(task, Generate | Choose)
+        "\n".join((*(message.content for message in task.messages), *getattr(task, "then", ())))
+        for task in tasks
+        if isinstance(task, Generate | Choose)
     ]
     choices = [choice for task in tasks if isinstance(task, Choose) for choice in task.choices]
     return [*_without_common_start(prompts), *choices, *([_text_of(measured, vocabulary)] if measured else [])]

@@ -19,6 +19,7 @@ from actors.chat import (
     system_is_moved,
     template_of,
 )
+from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
 from actors.orders import ChatSettings, Choose, Generate, Message
@@ -114,7 +115,7 @@ def check_prompts(
     for data in benchmarks:
         tasks = {item.item_id: item.task for item in data.items[:CHECKED_ITEMS]}
         chats = {
-            item_id: task.messages
+            item_id: whole_conversation(task) if isinstance(task, Generate) else task.messages
             for item_id, task in tasks.items()
             if isinstance(task, Generate | Choose) and task.chat
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
+from actors.judging.orders import JudgeModel
 from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item
 from actors.recipes import Recipe
 
@@ -35,6 +36,8 @@ class SourceModel:
     """Where it came from: repository, commit and file, converter and checkpoint. None for a local GGUF."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Licence, languages, repository, name and author, as far as its header names them. For people to read."""
+    stage: str | None = None
+    """Stage of the training that it is a checkpoint of. None: the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class SourceArm:
     """Number of tensors per type, in lower case."""
     origin: Mapping[str, Any] | None = None
     """See `SourceModel.origin`."""
+    model: str | None = None
+    """Name of the model that it is a form of. None: the first one."""
 
 
 @dataclass(frozen=True)
@@ -137,3 +142,7 @@ class Inputs:
     """Things that people should know but that stop nothing."""
     chat_templates: Mapping[str, str] = field(default_factory=dict)
     """Chat templates that the configuration sets in place of those in the GGUFs, by model name."""
+    judges: tuple[JudgeModel, ...] = ()
+    """Who judges the answers of judged benchmarks."""
+    human_scores_sha256: str | None = None
+    """Hash of the file with human scores. None: there is none."""

@@ -6,7 +6,6 @@ This runs before Ray starts. It collects every fault and raises them together as
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -16,18 +15,27 @@ from actors.llama import library
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
-from actors.orchestrator.sources.arms import endpoint_arm, is_endpoint, prompt_notices, source_arm, source_model
+from actors.orchestrator.sources.addresses import is_endpoint
+from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
 from actors.orchestrator.sources.chat import TemplateOwner, chat_settings, check_prompts, describe_chat, template_fault
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
+from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
 from actors.orchestrator.sources.kv_cache import cache_for
 from actors.orchestrator.sources.models import fetch, find
+from actors.orchestrator.sources.naming import (
+    arm_of_given_file,
+    check_names,
+    check_references,
+    described_by,
+    owners_of_arms,
+)
 from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import ChatSettings
 from actors.quantization.calibration import ReadText, read_calibration
-from actors.recipes import Recipe, uses_imatrix
+from actors.recipes import uses_imatrix
 from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
@@ -49,12 +57,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     # Each text is checked three times (readable, long enough, no overlap) but read once.
     read = functools.cache(read_calibration)
     recipes = faults.gather(resolve_recipes, config)
-    faults.gather(_check_distinct, config)
-    faults.gather(_check_reference, config, recipes or {})
+    faults.gather(check_names, config)
+    faults.gather(check_references, config, recipes or {})
     files = [arm for arm in config.arms if not is_endpoint(arm.path)]
     endpoints = [faults.gather(endpoint_arm, arm, config.endpoints) for arm in config.arms if is_endpoint(arm.path)]
     found = [faults.gather(find, model.path, key="--model", is_model=True) for model in config.models]
     found += [faults.gather(find, arm.path, key="--arm", is_model=False) for arm in files]
+    owners = faults.gather(owners_of_arms, config)
     wanted = recipes is None or any(uses_imatrix(recipe) for made in recipes.values() for recipe in made)
     imatrices = faults.gather(source_imatrices, config, hashes.sha256, read, reporter, wanted=wanted)
     chats = faults.gather(chat_settings, config)
@@ -62,6 +71,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     if asked is not None:
         faults.gather(resolve_tiers, config.statistics, [asdict(one.spec) for one in asked])
     faults.gather(_check_scores, config, asked or ())
+    found_judges = faults.gather(find_judges, config, asked or ())
     faults.gather(check_folder, config.storage, "--storage")
     faults.stop_if_any()
     # All cheap checks are done. What follows may take long.
@@ -74,10 +84,14 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
         for arm, one in zip(files, fetched[len(described) :], strict=True)
     ]
+    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, use_gpu=use_gpu)
     faults.stop_if_any()
-    models = tuple(map(checked, described))
+    models = tuple(described_by(entry, checked(model)) for entry, model in zip(config.models, described, strict=True))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
-    found_arms = tuple(by_name[arm.name] for arm in config.arms)
+    found_arms = (
+        *(arm_of_given_file(config, model, hashes) for model in models if config.is_taken_as_given(model.name)),
+        *(replace(by_name[arm.name], model=checked(owners)[arm.name]) for arm in config.arms),
+    )
     load_for = functools.partial(
         _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read, use_gpu=use_gpu
     )
@@ -90,13 +104,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         )
         for model in models
     }
-    chat_of_arms = checked(chats).get(models[0].name, ChatSettings())
-    shared = loaded[models[0].name]
     of_arms = [
-        faults.gather(_check_arm_prompts, arm, models[0], chat_of_arms, shared.benchmarks if shared else ())
-        for arm in found_arms
+        faults.gather(
+            _check_arm_prompts, arm, model, checked(chats).get(model.name, ChatSettings()), loaded[model.name]
+        )
+        for arm, model in _with_owners(found_arms, models)
     ]
-    sizes = faults.gather(predict_sizes, models, checked(recipes), checked(imatrices))
+    sizes = faults.gather(predict_sizes, config, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
     return Inputs(
         models=tuple(replace(model, chat=checked(loaded[model.name]).chat) for model in models),
@@ -107,10 +121,13 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         predicted_bytes=checked(sizes),
         build=library.build(),
         use_gpu=use_gpu,
-        notices=_notices(
-            models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)
+        notices=(
+            *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
+            *judge_notices(checked(found_judges), checked(judges), models),
         ),
         chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
+        judges=checked(judges),
+        human_scores_sha256=human_scores_sha256(config.judging),
     )
 
 
@@ -131,10 +148,21 @@ def _notices(
         *loaded[0].notices,
         *(notice for one in loaded for notice in one.prompt_notices),
         *(notice for found in of_arms for notice in found),
-        *(notice for arm in arms if arm.endpoint is None for notice in prompt_notices(arm, models[0])),
+        *(
+            notice
+            for arm, model in _with_owners(arms, models)
+            if arm.endpoint is None and arm.path != model.path
+            for notice in prompt_notices(arm, model)
+        ),
         *_endpoint_notices(arms, asked),
         *(notice for model in models for notice in _fork_notices(model)),
     )
+
+
+def _with_owners(arms: Iterable[SourceArm], models: Sequence[SourceModel]) -> list[tuple[SourceArm, SourceModel]]:
+    """Return each existing arm with the model that it is a form of."""
+    by_name = {model.name: model for model in models}
+    return [(arm, by_name[str(arm.model)]) for arm in arms]
 
 
 def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> list[str]:
@@ -145,20 +173,6 @@ def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> 
         for arm in arms
         if arm.endpoint is not None and without
     ]
-
-
-def _check_distinct(config: PipelineConfig) -> None:
-    faults = Faults()
-    for key, names in (
-        ("--model", [model.name for model in config.models]),
-        ("--arm", [*config.quantizations, *(arm.name for arm in config.arms)]),
-    ):
-        # On some disks (of Windows and macOS), names that differ only in case are one file.
-        alike = Counter(name.casefold() for name in names)
-        for name in sorted({name for name in names if alike[name.casefold()] > 1}):
-            allowed = "names that differ from each other in more than case"
-            faults.add(Fault(key, name, allowed, "Give it another name: NAME=PATH."))
-    faults.stop_if_any()
 
 
 def _check_scores(config: PipelineConfig, asked: Iterable[Benchmark]) -> None:
@@ -174,24 +188,6 @@ def _check_scores(config: PipelineConfig, asked: Iterable[Benchmark]) -> None:
             allowed = "this score only for benchmarks whose choices are compared by likelihood"
             faults.add(Fault(f"statistics.verdict_score.{name}", score, allowed, step))
     faults.stop_if_any()
-
-
-def _check_reference(config: PipelineConfig, recipes: Mapping[str, tuple[Recipe, ...]]) -> None:
-    if config.reference is None or not recipes:
-        return
-    prefixes = [f"{model.name}~" for model in config.models] if len(config.models) > 1 else [""]
-    own = [recipe.name + recipe.suffix for made in recipes.values() for recipe in made]
-    names = [f"{prefix}{recipe}" for prefix in prefixes for recipe in own]
-    names += [arm.name for arm in config.arms]
-    if config.reference not in names and config.reference not in own:
-        raise BadInput(
-            Fault(
-                "--reference",
-                config.reference,
-                f"one of the arms ({', '.join(names)})",
-                near_names(config.reference, names),
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -267,14 +263,14 @@ def _owner(model: SourceModel) -> TemplateOwner:
 
 
 def _check_arm_prompts(
-    arm: SourceArm, model: SourceModel, chat: ChatSettings, planned: Iterable[PlannedBenchmark]
+    arm: SourceArm, model: SourceModel, chat: ChatSettings, loaded: _Loaded | None
 ) -> tuple[str, ...]:
     """Check the prompts that an existing GGUF makes with its own chat template."""
-    if arm.endpoint is not None:
+    if arm.endpoint is not None or loaded is None or arm.path == model.path:
         return ()
     with Model(arm.path, vocab_only=True) as vocabulary:
         owner = TemplateOwner("--arm", arm.name, model.name)
-        return check_prompts(owner, vocabulary, chat, [one.data for one in planned])
+        return check_prompts(owner, vocabulary, chat, [one.data for one in loaded.benchmarks])
 
 
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:
@@ -296,7 +292,7 @@ def _plan_benchmark(
     cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         data=data.limited(config.limit),
-        sampled=benchmarks.is_sampled(data.spec, config.sampling),
+        sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),
         cache=cache,
         share_prefixes=share,
     )

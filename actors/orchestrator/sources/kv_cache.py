@@ -38,7 +38,7 @@ def cache_for(
         BadInput: the memory does not even hold the sequences of one question.
     """
     need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=chat_template)
-    budget_bytes = _cache_bytes(config, use_gpu=use_gpu)
+    budget_bytes = cache_bytes(config, use_gpu=use_gpu)
     most_cells = None
     if budget_bytes is not None and model.kv_bytes_per_cell:
         most_cells = budget_bytes // model.kv_bytes_per_cell
@@ -62,7 +62,7 @@ def cache_for(
     return cache
 
 
-def _cache_bytes(config: PipelineConfig, *, use_gpu: bool) -> int | None:
+def cache_bytes(config: PipelineConfig, *, use_gpu: bool) -> int | None:
     """Return the memory for a worker's KV cache. None: no limit."""
     if config.layout.kv_cache_mib is not None:
         return config.layout.kv_cache_mib * 2**20

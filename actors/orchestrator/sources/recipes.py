@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors.errors import LlamaError
 from actors.llama.file_types import resolve_type
@@ -26,7 +26,7 @@ from conf.schema import PipelineConfig
 
 
 def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
-    """Return what is made for each name in `quantizations`: the recipe and, after it, its control if any.
+    """Return what is made for each name in `quantizations`, of all models: the recipe, then its control if any.
 
     All recipes of the configuration are checked, including those that `quantizations` does not name.
 
@@ -36,7 +36,7 @@ def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:
     faults = Faults()
     faults.gather(check_custom_recipes, config.recipes)
     faults.stop_if_any()
-    found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.quantizations}
+    found = {name: faults.gather(resolve_recipe, name, config.recipes) for name in config.all_quantizations}
     if "none" in config.imatrix:
         for recipe in found.values():
             if recipe is not None and needs_imatrix(recipe):
@@ -51,12 +51,22 @@ def with_canonical_types(config: PipelineConfig) -> PipelineConfig:
 
     Unknown names stay as they are.
     """
+    models = tuple(
+        model
+        if model.quantizations is None
+        else model.model_copy(update={"quantizations": _canonical(config, model.quantizations)})
+        for model in config.models
+    )
+    return config.model_copy(update={"quantizations": _canonical(config, config.quantizations), "models": models})
+
+
+def _canonical(config: PipelineConfig, quantizations: Sequence[str]) -> tuple[str, ...]:
     names = []
-    for name in config.quantizations:
+    for name in quantizations:
         with contextlib.suppress(BadInput):
             name = resolve_recipe(name, config.recipes).name
         names.append(name)
-    return config.model_copy(update={"quantizations": tuple(dict.fromkeys(names))})
+    return tuple(dict.fromkeys(names))
 
 
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
@@ -82,7 +92,10 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
 
 
 def predict_sizes(
-    models: tuple[SourceModel, ...], recipes: Mapping[str, tuple[Recipe, ...]], imatrices: tuple[SourceImatrix, ...]
+    config: PipelineConfig,
+    models: tuple[SourceModel, ...],
+    recipes: Mapping[str, tuple[Recipe, ...]],
+    imatrices: tuple[SourceImatrix, ...],
 ) -> dict[tuple[str, str, bool], int]:
     """Predict the size of each file, by model, recipe with suffix, and whether an importance matrix is used.
 
@@ -93,7 +106,7 @@ def predict_sizes(
     with_or_without = {source.name != "none" for source in imatrices}
     sizes: dict[tuple[str, str, bool], int] = {}
     for model in models:
-        for made in recipes.values():
+        for made in (recipes[name] for name in config.quantizations_of(model.name)):
             for weighted in with_or_without if uses_imatrix(made[0]) else {False}:
                 size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
                 # A control has the same size as the recipe that it controls.

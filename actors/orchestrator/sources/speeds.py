@@ -84,6 +84,10 @@ def _sources(plan: Plan) -> list[tuple[str, str, int, EngineLayout]]:
         for arm in plan.arms
         if arm.existing is not None and arm.endpoint is None and not arm.is_aa
     ]
+    for judge in plan.judges:
+        if judge.gguf_path is not None and judge.layout is not None and judge.gguf_path not in layouts:
+            layouts[judge.gguf_path] = judge.layout
+            files.append((judge.gguf_path, str(judge.gguf_sha256), judge.worker_bytes))
     return [(path, sha256, size, layouts[path]) for path, sha256, size in files if path in layouts]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.evaluation import benchmarks
-from actors.orchestrator.sources.arms import is_endpoint
+from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orchestrator.sources.calibration import MATRIX_SUFFIXES
 from conf.environment import Environment
 from conf.faults import Fault, Faults
@@ -44,6 +44,8 @@ def _named_paths(config: PipelineConfig, config_path: str | None) -> list[tuple[
     """Return every path that the user named, with the setting that names it."""
     paths = [("--model", model.path) for model in config.models]
     paths += [("--arm", arm.path) for arm in config.arms if not is_endpoint(arm.path)]
+    paths += [("--judge-model", one.model) for one in config.judging.judges if one.url is None and one.model]
+    paths += [("--human-scores", str(scores))] if (scores := config.judging.human_scores) else []
     paths += [("--data-dir", str(config.data_dir))] if config.data_dir else []
     paths += [
         ("--calibration", text.partition("#")[0]) for text in config.calibration.texts if text not in shipped_mixes()

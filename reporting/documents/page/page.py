@@ -9,7 +9,6 @@ their order.
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import json
 from pathlib import Path
@@ -21,9 +20,9 @@ from markdown.extensions.toc import TocExtension
 from markdown.inlinepatterns import SubstituteTagInlineProcessor
 from markupsafe import Markup
 
-from conf.controls import escaped_json
 from conf.files import exists
 from reporting.documents.engine import TEMPLATES, html_environment
+from reporting.documents.inside_page import content_policy, script_json
 from reporting.documents.markdown_files import report_body_markdown
 from reporting.documents.page.bundle import vega_bundle
 from reporting.documents.page.parts import PartsOfPage, Picture
@@ -69,7 +68,7 @@ def report_html(view: View, methodology: str, charts_dir: Path) -> str:
     }
     shown = template.render(**parts, style="", policy="")
     style = _style(html.unescape(shown))
-    policy = _policy(style, [script, bundle] if specs else [script])
+    policy = content_policy(style, [script, bundle] if specs else [script])
     return template.render(**parts, style=Markup(style), policy=policy)
 
 
@@ -95,10 +94,7 @@ def _specifications(view: View, charts_dir: Path) -> dict[str, str]:
     for stem, path in paths.items():
         spec = _read_specification(path)
         if spec is not None:
-            # `<` stands only inside strings, and would otherwise be able to end the element.
-            found[stem] = escaped_json(json.dumps(spec, ensure_ascii=False, separators=(",", ":"))).replace(
-                "<", "\\u003c"
-            )
+            found[stem] = script_json(spec)
     return found
 
 
@@ -123,15 +119,3 @@ def _style(text: str) -> str:
     """Return the style sheet, with the letters of the page embedded."""
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     return f"\n{font_faces(text + css, bold=True)}\n{css.replace('FAMILY', FAMILY)}"
-
-
-def _policy(style: str, scripts: list[str]) -> str:
-    allowed = " ".join(map(_hash, scripts))
-    return (
-        f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(style)}; script-src {allowed}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

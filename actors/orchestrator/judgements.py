@@ -1,0 +1,139 @@
+"""Reads what judges said about the answers of a plan, and describes the jury of each benchmark."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from actors.judging.orders import JUDGE_PROMPT_VERSION
+from actors.orchestrator.own_files import judgements
+from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_of
+from actors.orchestrator.records import table_of
+from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
+from conf.schema import PipelineConfig
+from reporting.analysis.judged import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE
+from reporting.frames import JUDGEMENT_SCHEMA
+
+Row = Mapping[str, Any]
+
+
+def juries_of(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the names of the judges of each benchmark that is judged now."""
+    juries: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for one in plan.judgings:
+        juries[one.benchmark][one.judge.name] = None
+    return {benchmark: tuple(judges) for benchmark, judges in juries.items()}
+
+
+def read_judgements(plan: Plan, config: PipelineConfig, run: RunDirectory, over_limit: Collection[str]) -> pl.DataFrame:
+    """Return what all judges said about the answers of a plan, also judges of earlier commands.
+
+    A judge of the jury has its own name. One of an earlier command has a hash behind its name, if another judge of the
+    same benchmark has the same name: it then asked with other settings. Answers that a judge of the jury has not judged
+    have one row each, without a score.
+
+    Args:
+        plan: the plan.
+        config: its configuration.
+        run: the run directory.
+        over_limit: units that were not finished because the limit of calls was reached.
+    """
+    names = _names(plan, run)
+    planned = {(one.block, one.output_path): one for one in plan.judgings}
+    tables = []
+    for block in _judged_blocks(plan):
+        seeds = set(seeds_of(config, plan.benchmark(block.model, block.benchmark)))
+        missing = {path: one for (unit, path), one in planned.items() if unit == block.unit}
+        rows: list[Row] = []
+        for folder in run.all_judgements(RecordsFolder.of(block.records_path)):
+            path = str(folder.file(block.records_path))
+            said = judgements(path)
+            if said is not None:
+                missing.pop(path, None)
+                judge = names[block.benchmark, folder.judge]
+                rows += [{**one, "judge": judge} for one in said if one["seed"] in seeds]
+        for one in missing.values():
+            rows += _not_judged(plan, block, one, CALL_LIMIT if one.unit in over_limit else JUDGE_FAILED, seeds)
+        tables.append(
+            table_of([{**row, "arm": block.arm, "benchmark": block.benchmark} for row in rows], JUDGEMENT_SCHEMA)
+        )
+    return pl.concat([table_of([], JUDGEMENT_SCHEMA), *tables])
+
+
+def _judged_blocks(plan: Plan) -> Iterator[PlannedBlock]:
+    for block in plan.blocks:
+        if plan.benchmark(block.model, block.benchmark).spec.rubrics and exists(block.records_path):
+            yield block
+
+
+def _names(plan: Plan, run: RunDirectory) -> dict[tuple[str, str], str]:
+    """Return the name of each judge in the results, by benchmark and the name of its folder."""
+    jury = {(one.benchmark, JudgementsFolder.of(one.output_path).judge): one.judge.name for one in plan.judgings}
+    found = {
+        (block.benchmark, folder.judge)
+        for block in _judged_blocks(plan)
+        for folder in run.all_judgements(RecordsFolder.of(block.records_path))
+    }
+    names = dict(jury)
+    for benchmark, folder in sorted(found - jury.keys()):
+        name = folder.rpartition("-")[0]
+        taken = [one for one in {*found, *jury} if one[0] == benchmark and one[1].rpartition("-")[0] == name]
+        names[benchmark, folder] = name if len(taken) == 1 else folder
+    return names
+
+
+def _not_judged(
+    plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason: str, seeds: Collection[int]
+) -> list[Row]:
+    items = plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
+    return [
+        {"judge": judging.judge.name, "item_id": item.item_id, "seed": seed, "repeat": 0, "turn": 0, "reason": reason}
+        for item in items
+        for seed in block.seeds
+        if seed in seeds
+    ]
+
+
+def with_judges(described: Mapping[str, Any], plan: Plan, said: pl.DataFrame) -> dict[str, Any]:
+    """Return the description of a benchmark with its jury; of one that is not judged, without any.
+
+    Args:
+        described: the benchmark in `quantization_comparison.json`.
+        plan: the plan.
+        said: the judgements.
+    """
+    name = described["name"]
+    if not any(one.name == name and one.spec.rubrics for own in plan.benchmarks.values() for one in own):
+        return dict(described)
+    jury = {one.judge.name: one for one in plan.judgings if one.benchmark == name}
+    if not jury:
+        return {**described, "judges": None, "judges_reason": NO_JUDGE}
+    own = said.filter(pl.col("benchmark") == name)
+    judges = [_describe_judge(one, own.filter(pl.col("judge") == judge)) for judge, one in jury.items()]
+    return {**described, "judges": judges, "judges_reason": None}
+
+
+def _describe_judge(planned: PlannedJudging, said: pl.DataFrame) -> dict[str, Any]:
+    judge, rules = planned.judge, planned.rules
+    return {
+        "name": judge.name,
+        "model": _all_of(said, "model"),
+        "requested": judge.endpoint.model if judge.endpoint else judge.gguf_path,
+        "fingerprint": _all_of(said, "fingerprint"),
+        "host": urlsplit(judge.endpoint.url).netloc if judge.endpoint else None,
+        "sha256": judge.gguf_sha256,
+        "temperature": rules.temperature,
+        "repeats": rules.repeats,
+        "rubric": rules.rubric,
+        "prompt_version": JUDGE_PROMPT_VERSION,
+    }
+
+
+def _all_of(said: pl.DataFrame, column: str) -> str | None:
+    """Return what a judge reported, each different value once: a server may change its model during a run."""
+    values: Sequence[str] = said[column].drop_nulls().cast(pl.String).unique().sort().to_list()
+    return ", ".join(values) or None

@@ -1,0 +1,149 @@
+"""Sentences about judges: what a reader in a hurry has to know before trusting a judged score.
+
+Alpha is put into words by Krippendorff's rule of thumb: from 0.8 on conclusions are safe, from 0.667 on they are
+tentative, below that they are not. A leaning or a correction is told only if its interval excludes 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reporting.documents.tables.judging import DIGITS, judge_name
+from reporting.results_folder import Findings, Json
+from reporting.wording import Words, integer, listed, number
+
+SAFE, TENTATIVE = 0.8, 0.667
+
+
+def judging_sentences(findings: Findings, words: Words) -> list[str]:
+    """Return the sentences of all judged benchmarks; none if nothing was judged."""
+    return [sentence for entry in findings.judging for sentence in _of_benchmark(words, entry)]
+
+
+def _of_benchmark(words: Words, entry: Json) -> Iterator[str]:
+    name = entry["benchmark"]
+    for judge in entry["judges"]:
+        if judge["judge"] is not None and judge["repeats"] is not None:
+            yield _repeats(words, name, judge)
+    if entry["agreement"] is not None:
+        yield _between(words, entry)
+    yield from _leanings(words, entry)
+    if entry["human_scores"] is None:
+        yield words.say(
+            f"{name}: 人による採点がないため、採点モデルの点が人の評価とどれだけ一致するかは不明である。",
+            f"{name}: no answer was scored by people, so nobody knows how far the judges agree with people.",
+        )
+        return
+    yield from _corrections(words, entry)
+
+
+def _repeats(words: Words, benchmark: str, judge: Json) -> str:
+    alpha = judge["repeats"]["alpha"]
+    shown = number(alpha, DIGITS)
+    if alpha >= SAFE:
+        ja, en = "同じ回答には、ほぼ同じ点を付ける", "gives an answer nearly the same score each time"
+    elif alpha >= TENTATIVE:
+        ja, en = "同じ回答でも、点がやや変わる", "is fairly steady when it judges an answer again"
+    else:
+        ja, en = "同じ回答でも採点のたびに点が変わり、個々の点は当てにならない", "often changes its score of an answer"
+        en += ", so a single score says little"
+    name = judge_name(words, judge)
+    return words.say(f"{benchmark}: {name} は、{ja}(α = {shown})。", f"{benchmark}: {name} {en} (α = {shown}).")
+
+
+def _between(words: Words, entry: Json) -> str:
+    alpha = entry["agreement"]["alpha"]
+    names, shown = listed(words, entry["agreement_between"]), number(alpha, DIGITS)
+    if alpha >= SAFE:
+        ja, en = "よく一致する", "agree well"
+    elif alpha >= TENTATIVE:
+        ja, en = "おおむね一致する", "agree fairly well"
+    else:
+        ja, en = "一致しない。平均だけで結論を出してはならない", "disagree: do not rely on their mean alone"
+    return words.say(
+        f"{entry['benchmark']}: {names} の点は、互いに{ja}(α = {shown})。",
+        f"{entry['benchmark']}: {names} {en} (α = {shown}).",
+    )
+
+
+def _leanings(words: Words, entry: Json) -> Iterator[str]:
+    for row in entry["rows"]:
+        length = (row["comparison"] or {}).get("length")
+        if length is None or not _excludes_zero(length["points_per_100_tokens_ci95"]):
+            continue
+        slope = number(length["points_per_100_tokens"], DIGITS, sign=True)
+        plain, adjusted = (
+            number(value, DIGITS, sign=True)
+            for value in (row["comparison"]["difference"], length["adjusted_difference"])
+        )
+        arm, reference, judge = row["arm"], row["comparison"]["reference"], judge_name(words, row)
+        yield words.say(
+            f"{entry['benchmark']}: {judge} の点は、{arm} の回答が {reference} より 100 トークン長いごとに {slope} 点"
+            f"変わる。差は {plain} 点、同じ長さに換算すると {adjusted} 点である。"
+            "長い回答ほど実際に良い可能性もある。",
+            f"{entry['benchmark']}: with {judge}, {slope} points go with each 100 tokens that {arm} answers longer than"
+            f" {reference}. The difference is {plain}; at equal length it would be {adjusted}. Longer answers may"
+            " really be better.",
+        )
+
+
+def _corrections(words: Words, entry: Json) -> Iterator[str]:
+    shown = False
+    for row in entry["rows"]:
+        if not _shown_as_result(entry, row):
+            continue
+        bias = row["corrected"]
+        if bias is not None and bias["bias_ci95"] is not None and _excludes_zero(bias["bias_ci95"]):
+            shown = True
+            yield _bias(words, entry, row)
+        compared = row["comparison"]
+        if compared is not None and compared["corrected"] is not None:
+            shown = True
+            yield _corrected_difference(words, entry, row)
+    n_items = integer(entry["human_scores"]["n_items"])
+    if shown:
+        yield words.say(
+            f"{entry['benchmark']}: 補正は、人が採点した {n_items} 問が無作為に選ばれている場合に限り正しい。",
+            f"{entry['benchmark']}: a correction is right only if the {n_items} items that people scored were drawn at"
+            " random.",
+        )
+    else:
+        yield words.say(
+            f"{entry['benchmark']}: 人が採点した問題({n_items} 問)が少なく、補正した差を示せない。",
+            f"{entry['benchmark']}: people scored too few items ({n_items}) to correct a difference.",
+        )
+
+
+def _shown_as_result(entry: Json, row: Json) -> bool:
+    """Return whether a row is by the mean of the jury, or by its only judge."""
+    judges = [judge["judge"] for judge in entry["judges"] if judge["in_jury"]]
+    return row["judge"] is None or [row["judge"]] == judges
+
+
+def _bias(words: Words, entry: Json, row: Json) -> str:
+    bias = row["corrected"]["bias"]
+    size = number(abs(bias), DIGITS)
+    return words.say(
+        f"{entry['benchmark']}: {row['arm']} の回答に、{judge_name(words, row)} は人より {size} 点"
+        f"{'高い' if bias > 0 else '低い'}点を付ける。",
+        f"{entry['benchmark']}: {judge_name(words, row)} scores {row['arm']} {size} points"
+        f" {'higher' if bias > 0 else 'lower'} than people do.",
+    )
+
+
+def _corrected_difference(words: Words, entry: Json, row: Json) -> str:
+    compared = row["comparison"]
+    found, plain = compared["corrected"], number(compared["difference"], DIGITS, sign=True)
+    value, low, high = (number(one, DIGITS, sign=True) for one in (found["value"], *(found["ci95"] or (None, None))))
+    interval_ja = f"、95%信頼区間 [{low}, {high}]" if found["ci95"] else ""
+    interval_en = f" [{low}, {high}]" if found["ci95"] else ""
+    return words.say(
+        f"{entry['benchmark']}: 人の採点で補正した {row['arm']} と {compared['reference']} の差は {value} 点である"
+        f"(補正前 {plain} 点{interval_ja})。",
+        f"{entry['benchmark']}: corrected by human scores, {row['arm']} differs from {compared['reference']} by {value}"
+        f" points{interval_en}; the judge alone says {plain}.",
+    )
+
+
+def _excludes_zero(ci: list[float]) -> bool:
+    return ci[0] > 0 or ci[1] < 0

@@ -1,0 +1,91 @@
+"""A benchmark that no judge has scored gives no verdict, and the verdicts of the others do not wait for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reporting.analysis.results import Results
+from reporting.terminal.box import verdict_text
+from reporting.verdict_box import verdict_boxes
+from reporting.wording import Words
+from tests.reporting.pooled_run import flipped, pooled_results
+from tests.reporting.sample_run import SampleRun, sample_run
+
+NOTHING = np.full(40, np.nan)
+SCORES = {"gsm8k": flipped(4000, 10, 10), "elyza": {"f16": NOTHING, "q8_0": NOTHING}}
+SIZES = {"f16": 2**30, "q8_0": 2**29}
+
+
+@pytest.fixture(scope="module")
+def sample() -> SampleRun:
+    return sample_run()
+
+
+def verdict_of(found: Results) -> dict[str, Any]:
+    verdict: dict[str, Any]
+    (verdict,) = found.analysis["verdicts"]
+    return verdict
+
+
+def row_of(found: Results) -> dict[str, Any]:
+    row: dict[str, Any]
+    (row,) = [row for row in found.analysis["comparisons"] if row["benchmark"] == "elyza"]
+    return row
+
+
+@pytest.mark.parametrize("reason", ["no_judge", "judge_failed", "call_limit"])
+def test_the_other_benchmarks_keep_their_verdict_and_the_box_says_what_is_not_judged(
+    sample: SampleRun, reason: str
+) -> None:
+    found = pooled_results(sample, SCORES, unjudged={"elyza": reason}, sizes=SIZES)
+    assert verdict_of(found)["verdict"] == "no_worse" and verdict_of(found)["n_unscored"] == 0
+    assert found.analysis["tiers"]["not_judged"] == found.analysis["tiers"]["inform"] == ["elyza"]
+    row = row_of(found)
+    assert (row["verdict"], row["verdict_grounds"]) == ("undecided", ["not_judged"])
+    assert (row["items_to_decide"], row["items_to_decide_reason"], row["informs_only"]) == (None, "no_judge", True)
+    (box,) = verdict_boxes(found.comparison, found.analysis, Words("en"))
+    assert box.undecided == ("elyza is not judged, so no verdict depends on it",)
+    assert box.headline.startswith("Take q8_0 (0.50 GiB)")
+    assert "on each of gsm8k" in box.headline and "elyza" not in box.headline
+    (ja,) = verdict_boxes(found.comparison, found.analysis, Words("ja"))
+    assert ja.undecided == ("elyza は未採点のため、判定に使わない",)
+    assert verdict_text(found.comparison, found.analysis).count("not judged") == 1
+
+
+def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample: SampleRun) -> None:
+    tiers = {"each": ["gsm8k", "elyza", "perplexity_wikitext2"]}
+    found = pooled_results(sample, SCORES, unjudged={"elyza": "no_judge"}, tiers=tiers)
+    assert verdict_of(found)["undecided_on"] == ["elyza"]
+    (box,) = verdict_boxes(found.comparison, found.analysis, Words("en"))
+    assert "Undecided on elyza: q8_0 (needs a judge)" in box.undecided
+
+
+def test_a_benchmark_whose_blocks_failed_or_that_is_judged_in_part_is_not_called_unjudged(sample: SampleRun) -> None:
+    failed = pooled_results(sample, SCORES, unjudged={"elyza": "block_failed"})
+    assert failed.analysis["tiers"]["not_judged"] == [] and verdict_of(failed)["undecided_on"] == ["elyza"]
+    half = {"gsm8k": SCORES["gsm8k"], "elyza": {"f16": np.full(40, 3.0), "q8_0": NOTHING}}
+    found = pooled_results(sample, half, unjudged={"elyza": "call_limit"})
+    assert found.analysis["tiers"]["not_judged"] == [] and verdict_of(found)["undecided_on"] == ["elyza"]
+
+
+def test_a_run_of_nothing_but_unjudged_answers_recommends_nothing(sample: SampleRun) -> None:
+    scores = {"elyza": SCORES["elyza"]}
+    found = pooled_results(sample, scores, unjudged={"elyza": "no_judge"}, text_loss=0.0)
+    text = [row for row in found.analysis["comparisons"] if row["benchmark"] != "elyza"]
+    assert [row["verdict"] for row in text] == ["no_worse"] and verdict_of(found)["no_worse_on"] == [
+        "perplexity_wikitext2"
+    ]
+
+
+def test_judged_scores_have_a_verdict_by_their_own_margin(sample: SampleRun) -> None:
+    draw = np.random.default_rng(0)
+    reference = draw.integers(1, 6, 400).astype(float)
+    arm = np.clip(reference + (draw.random(400) < 0.02) - (draw.random(400) < 0.02), 1, 5)
+    scores = {"gsm8k": SCORES["gsm8k"], "elyza": {"f16": reference, "q8_0": arm}}
+    without = pooled_results(sample, scores, unjudged={"elyza": "no_judge"})
+    assert row_of(without)["verdict_grounds"] == ["no_margin"] and without.analysis["tiers"]["not_judged"] == []
+    found = pooled_results(sample, scores, unjudged={"elyza": "no_judge"}, margins={"judged": 0.2})
+    assert (row_of(found)["verdict"], verdict_of(found)["verdict"]) == ("no_worse", "no_worse")
