@@ -30,6 +30,11 @@ def in_unit(words: Words, amount: str, unit: str) -> str:
     return amount + (words.say(" トークン", " tokens") if unit == "tokens" else words.say(" 文字", " characters"))
 
 
+def shown_shift(row: Json) -> Json | None:
+    """Return the shift that is shown: in tokens, or in characters if tokens are not known; None without a reference."""
+    return next(iter(row["shifts"]), None)
+
+
 def share_differs(share: Json) -> bool:
     """Return whether the interval of a share's difference from the reference excludes 0."""
     bounds = share["difference_ci95"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.documents.tables.lengths import shown_shift
 from reporting.results_folder import Findings, Json
-from reporting.style_words import in_unit, share_differs, style_title
+from reporting.style_words import in_unit, share_differs, shown_shift, style_title
 from reporting.wording import RIGHT_OR_WRONG, Words, number
 
 

@@ -9,7 +9,7 @@ from reporting.documents.phrases import code_in_words
 from reporting.documents.tables.results import Table, make_table
 from reporting.frames import STYLES
 from reporting.results_folder import Findings, Json
-from reporting.style_words import in_unit, share_differs, style_title
+from reporting.style_words import in_unit, share_differs, shown_shift, style_title
 from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, probability
 
 
@@ -43,11 +43,6 @@ def _length_cells(words: Words, row: Json) -> tuple[str, ...]:
     )
     shift = shown_shift(row)
     return (*cells, *((DASH, DASH, DASH, DASH) if shift is None else _shift_cells(words, shift)))
-
-
-def shown_shift(row: Json) -> Json | None:
-    """Return the shift that is shown: in tokens, or in characters if tokens are not known; None without a reference."""
-    return next(iter(row["shifts"]), None)
 
 
 def _shift_cells(words: Words, shift: Json) -> tuple[str, ...]:
