@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
@@ -80,7 +81,15 @@ def write_results(
         for one in facts["benchmarks"]
     ]
     salvaged = salvage_results(
-        facts, records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+        facts,
+        records,
+        read_timings(plan),
+        config.statistics,
+        early.stops(),
+        read.failed,
+        known.histories,
+        judgements=judgements,
+        human_scores=human_scores_of(plan, config),
     )
     results = salvaged.results
     beside = {"importance": read_importance(plan), "losses": read_losses(plan), "questions": questions_of(plan)}

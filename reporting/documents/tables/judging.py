@@ -74,11 +74,9 @@ def corrected_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "judge"), False),
         (words.say("n (人が採点)", "n labelled"), True),
-        (words.say("採点モデルの平均", "Mean of the judge"), True),
-        (words.say("補正後の平均", "Corrected mean"), True),
+        (words.say("平均 → 補正後", "Mean → corrected"), True),
+        (words.say("差 → 補正後", "Difference → corrected"), True),
         (words.say("採点モデル − 人", "Judge − people"), True),
-        (words.say("採点モデルによる差", "Difference of the judge"), True),
-        (words.say("補正後の差", "Corrected difference"), True),
         (words.say("重み", "Weight"), True),
     ]
     rows = [
@@ -133,22 +131,20 @@ def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
 
 def _corrected_cells(words: Words, row: Json) -> tuple[str, ...]:
     found, compared = row["corrected"], row["comparison"]
-    cells = [_with_interval(_plain(row["mean"]), row["ci95"])]
-    if found is None:
-        cells += [dash_with_reason(words, row, "corrected"), DASH]
-    else:
-        cells += [_value(words, found, signed=False), _signed(found["bias"], found["bias_ci95"])]
+    mean = _plain(row["mean"]) + _corrected(words, row, signed=False)
+    bias = DASH if found is None else _signed(found["bias"], found["bias_ci95"])
     if compared is None:
-        return (*cells, DASH, DASH, _weight(found))
-    cells.append(_difference(words, compared))
-    if compared["corrected"] is None:
-        return (*cells, dash_with_reason(words, compared, "corrected"), _weight(found))
-    return (*cells, _value(words, compared["corrected"], signed=True), _weight(found, compared["corrected"]))
+        return mean, DASH, bias, _weight(found)
+    difference = number(compared["difference"], DIGITS, sign=True) + _corrected(words, compared, signed=True)
+    return mean, difference, bias, _weight(found, compared["corrected"])
 
 
-def _value(words: Words, found: Json, *, signed: bool) -> str:
-    """Return a corrected value with its interval, or with the reason why it has none."""
-    value = number(found["value"], DIGITS, sign=signed)
+def _corrected(words: Words, row: Json, *, signed: bool) -> str:
+    """Return an arrow and the corrected value with its interval, or the reason why there is none."""
+    found = row["corrected"]
+    if found is None:
+        return f" → {dash_with_reason(words, row, 'corrected')}"
+    value = f" → {number(found['value'], DIGITS, sign=signed)}"
     if found["ci95"] is None:
         return f"{value}\n({code_in_words(words, found['ci95_reason'])})"
     return _with_interval(value, found["ci95"], sign=signed)
