@@ -21,7 +21,7 @@ from actors.orchestrator.judgements import juries_of, read_judgements, with_judg
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
-from actors.orchestrator.questions import questions_of
+from actors.orchestrator.questions import languages_of_questions, questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
 from actors.orders import TemplateUse
@@ -77,8 +77,10 @@ def write_results(
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
-        with_judges(_with_items_of_function(one, records), plan, judgements) for one in facts["benchmarks"]
+        with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
+        for one in facts["benchmarks"]
     ]
     salvaged = salvage_results(
         facts,

@@ -60,6 +60,7 @@ _CODES = {
     "machine_busy": ("未計測: マシンが他の処理中", "not measured: the machine was busy"),
     "machine_not_watched": ("未計測: マシンの負荷が不明", "not measured: the machine's load is unknown"),
     "one_block": ("ブロックが1つのみ", "one block"),
+    "no_language": ("問題の言語が不明", "the language of the questions is not known"),
     "block_failed": ("ブロックの失敗", "block failed"),
     "context_too_long": ("文脈長の超過", "context length exceeded"),
     "conversation_too_long": ("会話が文脈長を超過", "conversation exceeds the context length"),
