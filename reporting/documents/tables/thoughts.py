@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import polars as pl
 
 from reporting.documents.tables.results import Table, make_table
@@ -73,7 +74,7 @@ def _cells(own: pl.DataFrame) -> tuple[str, ...]:
     return (
         integer(own.height),
         f"{number(100 * thinking.height / own.height, 1)}%",
-        number(tokens.mean(), 1) if counted else DASH,
-        number(tokens.median(), 1) if counted else DASH,
+        number(float(tokens.to_numpy().mean()), 1) if counted else DASH,
+        number(float(np.median(tokens.to_numpy())), 1) if counted else DASH,
         f"{number(100 * own.filter(CUT).height / own.height, 1)}%",
     )
