@@ -43,11 +43,13 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
     Unless the configuration says otherwise, every benchmark must be no worse by itself, and all with right or wrong
     answers are pooled. A Python function is not pooled unless it is named: it may return one number without any items.
     With early stopping nothing is pooled by default. A benchmark whose verdict goes by another score than accuracy is
-    not pooled either.
+    not pooled either. A judged benchmark only informs while no margin is set for it, unless all benchmarks are judged:
+    it would keep every arm undecided.
 
     Args:
-        settings: the tiers, and whether benchmarks may end early.
-        benchmarks: `name`, `kind`, `metric` and `higher_is_better` of the run's benchmarks.
+        settings: the tiers, the margins, and whether benchmarks may end early.
+        benchmarks: `name`, `kind`, `metric`, `higher_is_better` and `rubrics` of the run's benchmarks. Results of older
+            versions have no `rubrics`.
 
     Raises:
         BadInput: with every fault found.
@@ -59,6 +61,8 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
     for tier, given in named.items():
         faults.add(*_unknown(tier, given, names))
     inform = {name for name in named.get("inform", ()) if name in names}
+    if tiers.each is None and settings.margins.judged is None:
+        inform |= _without_margin(benchmarks, inform)
     for tier in ("each", "pooled"):
         faults.add(*(_twice(tier, name) for name in named.get(tier, ()) if name in inform))
     faults.gather(_check_pool, settings, [one for one in benchmarks if one["name"] in named.get("pooled", ())])
@@ -70,6 +74,12 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
     if settings.early_stop and resolved.pooled_only:
         raise BadInput(_no_early_stop(list(resolved.pooled_only)))
     return replace(resolved, pooled={}) if settings.early_stop else resolved
+
+
+def _without_margin(benchmarks: Sequence[Mapping[str, Any]], inform: set[str]) -> set[str]:
+    """Return the judged benchmarks that cannot decide because no margin is set; none if nothing else decides."""
+    judged = {str(one["name"]) for one in benchmarks if one.get("rubrics")}
+    return judged if {str(one["name"]) for one in benchmarks} - inform - judged else set()
 
 
 def question_set(name: str, questions: str | None, source: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from actors.judging.asking import Reply
 from actors.judging.orders import JUDGE_PROMPT_VERSION, JudgeModel, JudgeRules
@@ -17,13 +18,14 @@ from actors.store import content_hash, read_object, verdict_path, write_json
 
 
 def judge_identity(judge: JudgeModel) -> dict[str, Any]:
-    """Return what makes a judge the same judge: the sha256 of its GGUF, or the name of its model on the server.
+    """Return what makes a judge the same judge: the sha256 of its GGUF, or the name of its model and its address.
 
-    The address is not part of it: a server may move, and the same model may have several. So two models must not be
-    served under one name.
+    Servers often call their only model `default` or by its family, so the name alone does not tell two models apart.
+    The price is that a judge that has moved is asked again.
     """
     if judge.endpoint is not None:
-        return {"model": judge.endpoint.model}
+        parts = urlsplit(judge.endpoint.url)
+        return {"model": judge.endpoint.model, "address": parts._replace(query="", fragment="").geturl().rstrip("/")}
     return {"gguf": judge.gguf_sha256}
 
 

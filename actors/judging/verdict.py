@@ -1,8 +1,9 @@
 """Read the verdict in what a judge said.
 
-A verdict is a JSON object with a whole number `score` on the scale and a text `reason`. The last one counts: a judge
-may quote a verdict of somebody else before it gives its own. Objects inside an object or inside a text are part of it
-and no verdicts, also if the outer one is damaged. Halves are no scores: published scores of these scales have none.
+A verdict is a JSON object with a whole number `score` on the scale, and a text `reason` that may be missing. The last
+one counts: a judge may quote a verdict of somebody else before it gives its own. Objects inside an object or inside a
+text are part of it and no verdicts, also if the outer one is damaged. Halves are no scores: published scores of these
+scales have none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from actors.thinking import split
 
 @dataclass(frozen=True)
 class Verdict:
-    """A score with its reason."""
+    """A score with its reason, which may be empty."""
 
     score: int
     reason: str
@@ -34,7 +35,7 @@ def read_verdict(text: str, scores: range) -> Verdict | None:
 
 
 def _verdict(found: dict[str, Any], scores: range) -> Verdict | None:
-    score, reason = found.get("score"), found.get("reason")
+    score, reason = found.get("score"), found.get("reason") or ""
     if isinstance(score, float) and score.is_integer():
         score = int(score)  # some servers write 4.0
     if type(score) is not int or score not in scores or not isinstance(reason, str):

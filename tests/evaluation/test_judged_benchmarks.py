@@ -177,7 +177,7 @@ def test_a_judged_benchmark_without_a_margin_is_named_before_the_run(tmp_path: P
     benchmarks = [planned(talks(tmp_path, tiny))]
     judging = {"judges": [{"name": "j", "model": "m"}]}
     margin, few = judged_notices(config_of(judging=judging), benchmarks)
-    assert margin.startswith("No margin is set for mt_bench") and "statistics.margins.judged" in margin
+    assert margin.startswith("No verdict depends on mt_bench") and "statistics.margins.judged" in margin
     for statistics in ({"margins": {"judged": 0.2}}, {"tiers": {"inform": ["mt_bench"]}}):
         assert judged_notices(config_of(judging=judging, statistics=statistics), benchmarks) == (few,)
 

@@ -103,7 +103,7 @@ def test_a_bad_address_is_refused_and_its_secret_not_repeated(url: str, said: st
 def test_equal_names_equal_models_and_unknown_rubrics_are_told_at_once() -> None:
     told = refused(
         {"name": "j", "url": AWAY, "model": "m"},
-        {"name": "J", "url": "http://127.0.0.1:10/v1", "model": "m"},
+        {"name": "J", "url": f"{AWAY}/", "model": "m"},
         rubrics={"elyza": "elyza_2022", "gsm8k": "elyza_2023"},
     )
     assert "judging.rubrics.elyza" in told and "elyza_2023" in told

@@ -55,7 +55,7 @@ def rules_for(judging: Judging, spec: BenchmarkSpec) -> JudgeRules:
 
 
 def judging_key(judge: JudgeModel, rules: JudgeRules, benchmark: str) -> dict[str, Any]:
-    """Return what decides what a judge says about the answers of a benchmark. Where it answers is not part of it."""
+    """Return what decides what a judge says about the answers of a benchmark."""
     rubric = rubric_for(rules.rubric, benchmark)
     return make_key(
         {

@@ -106,9 +106,9 @@ def _check_names(judges: Sequence[Judge]) -> None:
 
 def _check_models(found: Sequence[FoundJudge]) -> None:
     """Raise `BadInput` if two judges are the same model: their verdicts would be counted twice."""
-    models = Counter(one.endpoint.model for one in found if one.endpoint is not None)
+    models = Counter((one.endpoint.model, one.endpoint.url.rstrip("/")) for one in found if one.endpoint is not None)
     faults = Faults()
-    for model in sorted(model for model, n in models.items() if n > 1):
+    for model, _ in sorted(key for key, n in models.items() if n > 1):
         step = "A jury needs different models. To have each answer judged more often, raise judging.repeats."
         faults.add(Fault("--judge-model", model, "a different model for each judge", step))
     faults.stop_if_any()
