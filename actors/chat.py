@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from actors.llama.model import Model
-from actors.orders import Message, Role
+from actors.orders import Message, Role, TemplateUse
 from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
+from actors.thinking import marks_of, opened_by
 
 _SYSTEM_END = "\n\n"
 """Between the system text and the first user turn, if a template accepts no system message."""
@@ -33,6 +35,9 @@ class Prompt:
     """False if the template wrote the BOS token itself."""
     parse_special: bool
     """True for template output, where marks such as `<|...|>` are tokens. False for plain text, where they are text."""
+    opens_thoughts: bool | None = None
+    """Whether it ends inside thoughts that the template has opened. False: the template has closed them. None: it says
+    nothing about thoughts."""
 
     @property
     def sha256(self) -> str:
@@ -68,35 +73,56 @@ class TemplateForm:
     """False: it raises for a system message."""
 
 
-def render_prompt(
-    messages: Sequence[Message], *, chat: bool, model: Model, template_instead: str | None = None
-) -> Prompt:
-    """Return the prompt of a task for a model. `template_instead` replaces the model's template.
+def render_prompt(messages: Sequence[Message], *, chat: bool, model: Model, use: TemplateUse | None = None) -> Prompt:
+    """Return the prompt of a task for a model. `use` says how its template is used, or which one replaces it.
 
     Raises:
         TemplateFailed: the template cannot render the messages.
     """
-    (prompt,) = render_prompts([messages], chat=chat, model=model, template_instead=template_instead)
+    (prompt,) = render_prompts([messages], chat=chat, model=model, use=use)
     if isinstance(prompt, TemplateFailed):
         raise prompt
     return prompt
 
 
 def render_prompts(
-    chats: Sequence[Sequence[Message]], *, chat: bool, model: Model, template_instead: str | None = None
+    chats: Sequence[Sequence[Message]], *, chat: bool, model: Model, use: TemplateUse | None = None
 ) -> list[Prompt | TemplateFailed]:
     """Return the prompts of many tasks, or why one cannot be rendered. They are kept for `render_prompt`."""
-    template = template_of(model, template_instead) if chat else None
+    template = template_of(model, use) if chat else None
     if template is None:
         return [
             Prompt("".join(message.content for message in messages), add_special=True, parse_special=False)
             for messages in chats
         ]
-    special = special_texts(model)
+    special, arguments = special_texts(model), (use or TemplateUse()).arguments
+    texts = render_chats(template, chats, special, arguments=arguments)
     return [
-        text if isinstance(text, TemplateFailed) else _prompt(text, special)
-        for text in render_chats(template, chats, special)
+        text if isinstance(text, TemplateFailed) else _prompt(text, messages, template, special, arguments)
+        for text, messages in zip(texts, chats, strict=True)
     ]
+
+
+def opens_thoughts(
+    text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str
+) -> bool | None:
+    """Return whether a prompt ends inside thoughts (see `Prompt`). What messages say about marks does not count."""
+    begins = _beginning_of_answer(template, special, arguments)
+    if not text.endswith(begins):  # it depends on the messages
+        begins = _behind(text, messages)
+    return opened_by(begins, marks_of(template))
+
+
+@functools.lru_cache(maxsize=32)
+def _beginning_of_answer(template: str, special: SpecialTexts, arguments: str) -> str:
+    """Return what a template writes behind the messages, where the answer begins."""
+    (text,) = render_chats(template, [_PROBE[:1]], special, arguments=arguments)
+    return "" if isinstance(text, TemplateFailed) else _behind(text, _PROBE[:1])
+
+
+def _behind(text: str, messages: Sequence[Message]) -> str:
+    said = messages[-1].content.strip() if messages else ""
+    return text.rpartition(said)[2] if said else ""
 
 
 def render_conversations(conversations: Sequence[Sequence[Message]], model: Model) -> Prompt:
@@ -114,29 +140,40 @@ def render_conversations(conversations: Sequence[Sequence[Message]], model: Mode
         if isinstance(text, TemplateFailed):
             raise text
         texts.append(text)
-    return _prompt("".join(texts), special)
+    return Prompt("".join(texts), add_special=_needs_bos("".join(texts), special), parse_special=True)
 
 
-def template_of(model: Model, template_instead: str | None = None) -> str | None:
+def template_of(model: Model, use: TemplateUse | None = None) -> str | None:
     """Return the chat template that is used. None: there is none, and messages are joined."""
-    return model.chat_template if template_instead is None else template_instead
+    return model.chat_template if use is None or use.template is None else use.template
 
 
-def _prompt(text: str, special: SpecialTexts) -> Prompt:
-    wrote_bos = bool(special.bos_token) and text.lstrip().startswith(special.bos_token)
-    return Prompt(text, add_special=not wrote_bos, parse_special=True)
+def _prompt(text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str) -> Prompt:
+    opened = opens_thoughts(text, messages, template, special, arguments)
+    return Prompt(text, add_special=_needs_bos(text, special), parse_special=True, opens_thoughts=opened)
+
+
+def _needs_bos(text: str, special: SpecialTexts) -> bool:
+    """Return whether the template did not write the token that begins texts."""
+    return not (special.bos_token and text.lstrip().startswith(special.bos_token))
 
 
 def render_chats(
-    template: str, chats: Sequence[Sequence[Message]], special: SpecialTexts, *, add_generation_prompt: bool = True
+    template: str,
+    chats: Sequence[Sequence[Message]],
+    special: SpecialTexts,
+    *,
+    add_generation_prompt: bool = True,
+    arguments: str = "{}",
 ) -> list[str | TemplateFailed]:
     """Render chats with a chat template. Each gives its text, or why there is none.
 
     Args:
         add_generation_prompt: True: a text ends where the model's turn begins. False: it ends with the last message.
+        arguments: further variables for the template, as a JSON object.
     """
     form = template_form(template, special)
-    return _rendered(template, chats, form, special, add_generation_prompt=add_generation_prompt)
+    return _rendered(template, chats, form, special, add_generation_prompt=add_generation_prompt, arguments=arguments)
 
 
 def _rendered(
@@ -146,9 +183,11 @@ def _rendered(
     special: SpecialTexts,
     *,
     add_generation_prompt: bool = True,
+    arguments: str = "{}",
 ) -> list[str | TemplateFailed]:
     variables = [
-        {
+        json.loads(arguments)
+        | {
             "messages": _handed_over(messages, form),
             "bos_token": special.bos_token,
             "eos_token": special.eos_token,
@@ -241,8 +280,8 @@ def _special_text(model: Model, token: int) -> str:
     return model.piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
 
 
-def system_is_moved(messages: Sequence[Message], model: Model, template_instead: str | None = None) -> bool:
+def system_is_moved(messages: Sequence[Message], model: Model, use: TemplateUse | None = None) -> bool:
     """Return whether a system message goes in front of the first user turn, because the template raises for one."""
-    template = template_of(model, template_instead)
+    template = template_of(model, use)
     has_system = any(message.role == "system" for message in messages)
     return bool(template) and has_system and not template_form(str(template), special_texts(model)).system_first

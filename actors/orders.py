@@ -14,7 +14,7 @@ from actors.llama.buffers import MemoryUse
 from actors.llama.layout import EngineLayout
 from actors.machine_load import MachineLoad
 from actors.recipes import Recipe
-from conf.schema import Language, Sampling, TokenWeights
+from conf.schema import Language, Sampling, Thinking, TokenWeights
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["correct", "wrong", "measured", "unscored"]
@@ -42,13 +42,27 @@ class Message:
 
 
 @dataclass(frozen=True)
+class TemplateUse:
+    """How a chat template is used, and how long a model may think before it answers."""
+
+    template: str | None = None
+    """The text of a chat template. None: the GGUF's own is used."""
+    thinking: Thinking = "template"
+    """What the configuration asks for."""
+    arguments: str = "{}"
+    """Further variables for the template, as a JSON object: those of the configuration, and those that switch
+    thinking."""
+    thinking_tokens: int = 0
+    """Token budget of the thoughts of an answer. 0: they count in the limit of the answer."""
+
+
+@dataclass(frozen=True)
 class ChatSettings:
     """Chat settings of a model that replace or add to those in its GGUF."""
 
     system: str | None = None
     """The system prompt. None: there is none."""
-    template: str | None = None
-    """The text of a chat template. None: the GGUF's own is used."""
+    use: TemplateUse = field(default_factory=TemplateUse)
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,9 @@ GENERATION_VERSION = 3
 """Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
 
 
+THINKING_VERSION = 1
+"""Raise it whenever thoughts are found or limited in another way. It is in the keys of records of models that may
+think."""
 PROMPT_VERSION = 1
 """Raise it whenever the same messages give another prompt or other tokens. It is in the keys of what uses prompts."""
 
@@ -198,8 +215,8 @@ class BlockOrder:
     layout: EngineLayout
     records_path: str
     """`<run>/records/<benchmark>.<arm>-<hash8>/<first item>-<items>.g<seed group>.jsonl`"""
-    chat_template: str | None = None
-    """Chat template that replaces the one in the GGUF."""
+    chat_template: TemplateUse | None = None
+    """How the chat template is used. None: the GGUF's own, as it is."""
     endpoint: Endpoint | None = None
     """The endpoint to call if the arm has no GGUF."""
     reference: ReferenceModel | None = None
@@ -245,8 +262,8 @@ class CheckOrder:
     arm: str
     gguf_path: str
     parts: tuple[CheckPart, ...]
-    chat_template: str | None
-    """Chat template that replaces the model's own."""
+    chat_template: TemplateUse | None
+    """See `BlockOrder`."""
     output_path: str
     """`<run>/checks/<arm>-<hash8>.json`. The file marks the check as passed."""
 

@@ -97,7 +97,8 @@ def krippendorff_alpha(values: Floats, level: Level) -> float | Reason:
     sizes = np.count_nonzero(known, axis=1)
     within = float(sizes @ np.nanvar(values, axis=1, ddof=1)) / pooled.size
     of_all = float(np.var(values[known], ddof=1))
-    return 1.0 - within / of_all
+    alpha: float = 1.0 - within / of_all
+    return alpha
 
 
 def _mean_ranks(values: Floats) -> Floats:

@@ -31,7 +31,7 @@ class Answer:
     """A generated text. It ends at a stop string, an end-of-generation token, or the token limit."""
 
     text: str
-    """Of several turns, the last answer."""
+    """The answer without the thoughts before it. Of several turns, the last one."""
     rendered_hash: str | None
     """Hash of the first turn's prompt."""
     prompt_tokens: int
@@ -45,6 +45,13 @@ class Answer:
     """The answers of the turns before the last one."""
     earlier_finish_reasons: tuple[FinishReason, ...] = ()
     """How those answers ended."""
+    thoughts: str | None = None
+    """What the model thought before its answers; of several turns, joined. None: nothing, or it does not show it."""
+    thought_tokens: int | None = None
+    """Number of tokens of the thoughts, which are part of `completion_tokens`. None: there are none, or nobody has
+    counted them."""
+    cut_while_thinking: bool = False
+    """True if the token limit ended the last turn before its answer began."""
 
 
 @dataclass(frozen=True)

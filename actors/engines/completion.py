@@ -30,11 +30,19 @@ class CompletionText:
     prompt_tokens: int
     """0 if the server does not count."""
     completion_tokens: int
+    reasoning: str | None = None
+    """The thoughts, if the server tells them from the answer."""
+    reasoning_tokens: int | None = None
+    """How many of the completion's tokens are thoughts. None: the server does not say."""
 
 
 class _Message(BaseModel):
     content: str | None = None
     """Null or missing if the model wrote nothing, or nothing but thoughts."""
+    reasoning_content: Any = None
+    """The thoughts, under the name that llama.cpp, SGLang and older servers use."""
+    reasoning: Any = None
+    """The same, as newer ones call it."""
 
 
 class _ChatChoice(BaseModel):
@@ -74,16 +82,30 @@ def read_completion(content: bytes, content_type: str, *, chat: bool) -> Complet
     try:
         if chat:
             said = _ChatCompletion.model_validate_json(text)
-            told, finish, usage = said.choices[0].message.content, said.choices[0].finish_reason, said.usage
+            message, finish, usage = said.choices[0].message, said.choices[0].finish_reason, said.usage
+            told, thoughts = message.content, _thoughts(message)
         else:
             plain = _TextCompletion.model_validate_json(text)
-            told, finish, usage = plain.choices[0].text, plain.choices[0].finish_reason, plain.usage
+            told, finish, usage, thoughts = plain.choices[0].text, plain.choices[0].finish_reason, plain.usage, None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole answer"
         kind = "chat completion" if chat else "completion"
         raise EndpointFailed(f"its answer is no {kind}: {where}: {first['msg']}, in {text[:80]!r}") from None
-    return CompletionText(told or "", finish, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+    counts = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    return CompletionText(told or "", finish, *counts, thoughts, _reasoning_tokens(usage))
+
+
+def _thoughts(message: _Message) -> str | None:
+    given = (message.reasoning_content, message.reasoning)
+    return next((one for one in given if isinstance(one, str) and one.strip()), None)
+
+
+def _reasoning_tokens(usage: Any) -> int | None:
+    """Return the number of tokens of the thoughts; None if it is not given, or is no number of tokens."""
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return count if type(count) is int and 0 <= count <= MOST_TOKENS else None
 
 
 def _count(usage: Any, name: str) -> int:

@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.engines import FinishReason
+from actors.engines.answer_reader import AnswerReader, ThoughtRules
 from actors.engines.meter import Meter
 from actors.engines.noise import sequence_key, step_keys
 from actors.engines.prefix import ROOT, PrefixCache, shared_length
 from actors.engines.sampling import draw_tokens
-from actors.engines.stops import StopDetector
 from actors.errors import LlamaError
 from actors.llama.batch import Run
 from actors.llama.context import Context
+from actors.thinking import Said
 from conf.schema import Sampling
 
 
@@ -44,14 +45,27 @@ class GenerationRequest:
     """One answer is generated for each."""
     turn: int = 0
     """Number of the answer within its conversation, from 0. Each turn has noise of its own."""
+    thoughts: ThoughtRules | None = None
+    """None: thoughts are not told from the answer."""
+
+    @property
+    def most_tokens(self) -> int:
+        """The longest answer with its thoughts."""
+        return self.max_tokens + (self.thoughts.max_tokens if self.thoughts else 0)
+
+    def reader(self) -> AnswerReader:
+        """Return a reader for one answer."""
+        return AnswerReader(self.stop, self.max_tokens, self.thoughts)
 
 
 @dataclass(frozen=True)
 class Generated:
     """The answer of one sequence."""
 
-    text: str
+    said: Said
     n_tokens: int
+    thought_tokens: int
+    """How many of them belong to the thoughts."""
     finish_reason: FinishReason
 
 
@@ -60,7 +74,7 @@ class Vocabulary:
     """The facts about tokens that generation needs."""
 
     piece: Callable[[int], bytes]
-    """Return the bytes of a token."""
+    """Return the bytes of a token. A control token has none, unless it is a mark of thoughts."""
     is_end: Callable[[int], bool]
     """Return True for an end-of-generation token."""
 
@@ -73,12 +87,16 @@ class _RunningSequence:
     seed_index: int
     noise: int
     """See `noise.sequence_key`."""
-    stops: StopDetector
+    reader: AnswerReader
     position: int
     """Position of the next token to decode."""
     token: int = -1
     """The latest sampled token. It is not decoded yet."""
-    n_tokens: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of sampled tokens."""
+        return self.reader.n_tokens
 
 
 @dataclass
@@ -164,10 +182,10 @@ class Generation:
         if self._held is not None:
             live.add(self._held.prompt)
         cells = self._n_prefix + sum(self._cells_after_prefix(request_index) for request_index in live)
-        cells += sum(self.requests[running.request_index].max_tokens for running in self._running.values())
+        cells += sum(self.requests[running.request_index].most_tokens for running in self._running.values())
         while pending and free:
             request_index, _ = pending[0]
-            cells += self.requests[request_index].max_tokens
+            cells += self.requests[request_index].most_tokens
             if request_index not in live:
                 cells += self._cells_after_prefix(request_index)
                 live.add(request_index)
@@ -179,7 +197,7 @@ class Generation:
     def _check_room(self) -> None:
         """Check that each request fits alone. Then decoding never stalls: the held prompt's item always starts next."""
         own = max((self._cells_after_prefix(request_index) for request_index in range(len(self.requests))), default=0)
-        need = self._n_prefix + own + max((request.max_tokens for request in self.requests), default=0)
+        need = self._n_prefix + own + max((request.most_tokens for request in self.requests), default=0)
         room = self.context.cells_per_sequence
         if need > room:
             raise LlamaError(f"a KV cache of {room} cells is too small: one sequence needs {need}")
@@ -190,7 +208,7 @@ class Generation:
     def _new_sequence(self, request_index: int, seed_index: int) -> _RunningSequence:
         request = self.requests[request_index]
         noise = sequence_key(request.seeds[seed_index], request.item_id, request.turn)
-        return _RunningSequence(request_index, seed_index, noise, StopDetector(request.stop), len(request.tokens))
+        return _RunningSequence(request_index, seed_index, noise, request.reader(), len(request.tokens))
 
     def _decode_new_prompts(
         self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
@@ -263,7 +281,8 @@ class Generation:
             reason = self._add_token(running, token)
             if reason is not None:
                 key = (running.request_index, running.seed_index)
-                self._results[key] = Generated(running.stops.text, running.n_tokens, reason)
+                reader = running.reader
+                self._results[key] = Generated(reader.said(), reader.n_tokens, reader.thought_tokens, reason)
                 del self._running[slot]
                 self.context.drop(slot)
 
@@ -272,7 +291,4 @@ class Generation:
         if self.vocabulary.is_end(token):
             return "eog"
         running.token = token
-        running.n_tokens += 1
-        if running.stops.add(self.vocabulary.piece(token)):
-            return "stop"
-        return "length" if running.n_tokens >= self.requests[running.request_index].max_tokens else None
+        return running.reader.add(self.vocabulary.piece(token))

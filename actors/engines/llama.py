@@ -10,14 +10,14 @@ import functools
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.chat import Prompt, begin_token, render_prompt
+from actors.chat import Prompt, begin_token, render_prompt, template_of
 from actors.engines import (
     CONTEXT_TOO_LONG,
     CONVERSATION_TOO_LONG,
@@ -28,8 +28,10 @@ from actors.engines import (
     Refused,
     Usage,
 )
-from actors.engines.generation import Generation, GenerationRequest, Vocabulary
+from actors.engines.answer_reader import ThoughtRules, was_cut
+from actors.engines.generation import Generated, Generation, GenerationRequest, Vocabulary
 from actors.engines.likelihood import ChoiceRequest, Likelihoods
+from actors.engines.mark_tokens import PiecesWithMarks
 from actors.engines.meter import Meter
 from actors.engines.prefix import EXTRA_SEQUENCES, ROOT, PrefixCache
 from actors.engines.side_by_side import measure_side_by_side
@@ -40,8 +42,9 @@ from actors.llama.buffers import memory_use, read_buffers
 from actors.llama.context import Context
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens
+from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens, TemplateUse
 from actors.rendering import TemplateFailed
+from actors.thinking import NO_MARKS, marks_of, thinking_room
 from conf.schema import Sampling
 
 REQUEST = TypeVar("REQUEST")
@@ -60,19 +63,27 @@ class Prepared(Generic[REQUEST]):
 class LlamaEngine:
     """One loaded GGUF with one context."""
 
-    def __init__(self, gguf_path: str, layout: EngineLayout, chat_template: str | None = None) -> None:
-        """Load the model. `chat_template` replaces the model's own. Raise `LlamaError` if llama.cpp cannot load it."""
+    def __init__(
+        self, gguf_path: str, layout: EngineLayout, chat_template: TemplateUse | None = None, *, raw: bool = False
+    ) -> None:
+        """Load the model. Raise `LlamaError` if llama.cpp cannot load it.
+
+        Args:
+            chat_template: how its chat template is used, or which one replaces it.
+            raw: True: answers hold the thoughts too, as they were generated.
+        """
         started = time.perf_counter()
         self._layout = layout
-        self._chat_template = chat_template
+        self._use = chat_template
         with library.captured_log() as log:
             self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
             self._context = Context(self._model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
         self._meter = Meter()
         self._meter.model_loaded(time.perf_counter() - started, memory_use(read_buffers(log)))
         self._prefix = PrefixCache(self._context, self._meter)
+        self._marks = NO_MARKS if raw else marks_of(template_of(self._model, chat_template))
         self.vocabulary = Vocabulary(
-            functools.cache(self._model.piece), functools.cache(self._model.is_end_of_generation)
+            PiecesWithMarks(self._model, self._marks).piece, functools.cache(self._model.is_end_of_generation)
         )
 
     def close(self) -> None:
@@ -123,8 +134,7 @@ class LlamaEngine:
                 answers += [one] * n_seeds
                 continue
             for done in itertools.islice(generated, n_seeds):
-                n_prompt = len(one.request.tokens)
-                answers.append(Answer(done.text, one.rendered_hash, n_prompt, done.n_tokens, done.finish_reason))
+                answers.append(_answer(one, done))
         return answers
 
     def choose(self, items: Sequence[Item], report: ReportTokens) -> list[Choices | Refused]:
@@ -173,7 +183,11 @@ class LlamaEngine:
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token. A control token has none."""
-        return self.vocabulary.piece(token)
+        return self._piece(token)
+
+    @functools.cached_property
+    def _piece(self) -> Callable[[int], bytes]:
+        return functools.cache(self._model.piece)
 
     @functools.cached_property
     def vocabulary_hash(self) -> str:
@@ -201,9 +215,11 @@ class LlamaEngine:
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if not tokens:
             return Refused(EMPTY_PROMPT, prompt.sha256)
-        if self.too_long(len(tokens) + max_tokens):
+        request = GenerationRequest(
+            item.item_id, tokens, task.stop, max_tokens, tuple(seeds), thoughts=self._thought_rules(prompt, task)
+        )
+        if self.too_long(len(tokens) + request.most_tokens):
             return Refused(CONTEXT_TOO_LONG, prompt.sha256)
-        request = GenerationRequest(item.item_id, tokens, task.stop, max_tokens, tuple(seeds))
         return Prepared(request, prompt.sha256)
 
     def _later_request(
@@ -220,11 +236,21 @@ class LlamaEngine:
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         tokens, max_tokens = prompt.tokens(self._model), min(task.max_tokens, sampling.max_tokens)
-        needed = len(tokens) + max_tokens
+        thoughts = self._thought_rules(prompt, task)
+        request = GenerationRequest(
+            item.item_id, tokens, task.stop, max_tokens, (seed,), turn=len(answers), thoughts=thoughts
+        )
+        needed = len(tokens) + request.most_tokens
         if self.too_long(needed) or needed > self._context.cells_per_sequence:
             return Refused(CONVERSATION_TOO_LONG)
-        request = GenerationRequest(item.item_id, tokens, task.stop, max_tokens, (seed,), turn=len(answers))
         return Prepared(request, prompt.sha256)
+
+    def _thought_rules(self, prompt: Prompt, task: Generate) -> ThoughtRules | None:
+        """Return how thoughts are told from the answer. They get no room if the template has closed them."""
+        if self._marks is NO_MARKS:
+            return None
+        budget = 0 if prompt.opens_thoughts is False else thinking_room(task, self._use)
+        return ThoughtRules(self._marks, bool(prompt.opens_thoughts), budget)
 
     def choice_request(self, item: Item) -> Prepared[ChoiceRequest] | Refused:
         """Render and tokenize a question with its choices."""
@@ -241,7 +267,21 @@ class LlamaEngine:
         return Prepared(request, prompt.sha256)
 
     def _rendered(self, messages: Sequence[Message], *, chat: bool) -> Prompt:
-        return render_prompt(messages, chat=chat, model=self._model, template_instead=self._chat_template)
+        return render_prompt(messages, chat=chat, model=self._model, use=self._use)
+
+
+def _answer(prepared: Prepared[GenerationRequest], done: Generated) -> Answer:
+    said = done.said
+    return Answer(
+        said.answer,
+        prepared.rendered_hash,
+        len(prepared.request.tokens),
+        done.n_tokens,
+        done.finish_reason,
+        thoughts=said.thoughts,
+        thought_tokens=None if said.thoughts is None else done.thought_tokens,
+        cut_while_thinking=was_cut(said, done.finish_reason),
+    )
 
 
 def choice_request_of(prompt: Prompt, choices: Sequence[str], model: Model) -> ChoiceRequest | None:

@@ -14,10 +14,13 @@ command again retries it. This interface does not offer likelihoods.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,15 +36,18 @@ from actors.engines import (
     Refused,
     Usage,
 )
+from actors.engines.answer_reader import was_cut
 from actors.engines.bounded_http import BoundedClient
 from actors.engines.completion import BadTokenCount, CompletionText, read_completion
 from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_all_seeds, with_temperature
 from actors.errors import EndpointFailed
-from actors.orders import Endpoint, Generate, Item, Message, ReportTokens
+from actors.orders import Endpoint, Generate, Item, Message, ReportTokens, TemplateUse
+from actors.thinking import split, thinking_room
 from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
 BAD_COUNTS = "endpoint_counts_no_tokens"
+_EFFORT = "reasoning_effort"
 _NO_KEY = "none"  # your own server may need no key, but the client does
 _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 """Error codes of OpenAI and llama.cpp for a prompt that does not fit the context."""
@@ -57,8 +63,10 @@ _NO_CODES = {"", "400", "badrequesterror", "invalid_request_error", "bad_request
 class OpenAIEngine:
     """One model behind one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, key: str | None) -> None:
+    def __init__(self, endpoint: Endpoint, key: str | None, chat_template: TemplateUse | None = None) -> None:
+        """Prepare the client. `chat_template` holds what the server is to give to its chat template."""
         self._endpoint = endpoint
+        self._use = chat_template or TemplateUse()
         self._key = key or _NO_KEY
         parts = urlsplit(endpoint.url)
         self._address = parts._replace(query="").geturl()
@@ -147,12 +155,18 @@ class OpenAIEngine:
             "seed": seed,
             "temperature": with_temperature(sampling, task).temperature,
             "top_p": sampling.top_p,
-            "max_tokens": min(task.max_tokens, sampling.max_tokens),
+            "max_tokens": min(task.max_tokens, sampling.max_tokens) + thinking_room(task, self._use),
             "stop": list(task.stop) or None,
             "extra_body": {"top_k": sampling.top_k, "min_p": sampling.min_p},
         }
+        # A server would look for stop strings in the thoughts too.
+        cut_here = task.stop if task.chat and (self._use.thinking == "on" or self._use.thinking_tokens) else ()
+        if cut_here:
+            asked["stop"] = None
+        if task.chat:
+            asked["extra_body"] |= self._template_arguments
         try:
-            return _answer(await self._ask_endpoint(messages, asked, chat=task.chat))
+            return _answer(await self._ask_endpoint(messages, asked, chat=task.chat), cut_here)
         except BadTokenCount:
             return Refused(BAD_COUNTS)
         except openai.BadRequestError as error:
@@ -176,6 +190,13 @@ class OpenAIEngine:
             prompt = "".join(message.content for message in messages)
             raw = await self._client.completions.with_raw_response.create(prompt=prompt, **asked)
         return read_completion(raw.content, raw.headers.get("content-type", ""), chat=chat)
+
+    @functools.cached_property
+    def _template_arguments(self) -> dict[str, Any]:
+        """What the server gives to its chat template. Some servers take `reasoning_effort` beside the others only."""
+        arguments = json.loads(self._use.arguments)
+        effort = {_EFFORT: arguments[_EFFORT]} if _EFFORT in arguments else {}
+        return {"chat_template_kwargs": arguments, **effort} if arguments else {}
 
     def _failed(self, reason: str) -> EndpointFailed:
         # Some servers repeat the API key in their answer.
@@ -204,6 +225,22 @@ def _is_too_long(body: object) -> bool:
     return codes <= _NO_CODES and _TOO_LONG_SENTENCES.match(str(error.get("message"))) is not None
 
 
-def _answer(said: CompletionText) -> Answer:
-    reason: FinishReason = "length" if said.finish_reason == "length" else "stop"
-    return Answer(said.text, None, said.prompt_tokens, said.completion_tokens, reason)
+def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
+    """Return an answer without its thoughts, whether the server has told them apart or not. It ends before a stop."""
+    reason: FinishReason = "length" if completion.finish_reason == "length" else "stop"
+    said = split(completion.text)
+    if completion.reasoning is not None:
+        said = replace(said, thoughts="\n\n".join(filter(None, (completion.reasoning.strip(), said.thoughts))))
+    ends = [at for stop in stops if (at := said.answer.find(stop)) >= 0]
+    if ends:
+        said, reason = replace(said, answer=said.answer[: min(ends)]), "stop"
+    return Answer(
+        said.answer,
+        None,
+        completion.prompt_tokens,
+        completion.completion_tokens,
+        reason,
+        thoughts=said.thoughts,
+        thought_tokens=None if said.thoughts is None else completion.reasoning_tokens,
+        cut_while_thinking=was_cut(said, reason),
+    )

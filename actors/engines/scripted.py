@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
 from actors.engines.turns import seeds_asked
 from actors.orders import Generate, Item, Measure, ReportTokens
+from actors.thinking import split
 from conf.schema import Sampling
 
 NOT_WRITTEN = "not_in_script"
@@ -73,8 +74,20 @@ class ScriptedEngine:
         n_tokens = sum(map(len, texts))
         report(n_tokens)
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
-        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
-        return Answer(texts[-1], None, 0, n_tokens, ended[-1], texts[:-1], ended[:-1])
+        read = [split(text) for text in texts]
+        thoughts = [one.thoughts for one in read if one.thoughts is not None]
+        ended: list[FinishReason] = ["eog" for _ in texts]
+        return Answer(
+            read[-1].answer,
+            None,
+            0,
+            n_tokens,
+            ended[-1],
+            tuple(one.answer for one in read[:-1]),
+            tuple(ended[:-1]),
+            thoughts="\n\n".join(thoughts) if thoughts else None,
+            thought_tokens=sum(map(len, thoughts)) if thoughts else None,
+        )
 
     def _measured(self, item: Item) -> Measured | Refused:
         if item.item_id not in self._script.nll_sums or not isinstance(item.task, Measure):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from actors.engines import Answer, Refused
 from actors.orders import Generate, Item, Message
@@ -17,6 +18,7 @@ from conf.schema import Sampling
 _ANSWER = "(answer)"
 """Stands for an answer where only the length of what is around it matters."""
 Result = Answer | Refused
+Part = TypeVar("Part", str, int)
 AskGroup = Callable[[Sequence[Item], Sequence[int], Sampling], list[Result]]
 """Answers items of one temperature, in the order of items, then seeds."""
 
@@ -73,4 +75,10 @@ def joined(before: Answer, after: Result) -> Result:
         completion_tokens=before.completion_tokens + after.completion_tokens,
         earlier_texts=(*before.earlier_texts, before.text),
         earlier_finish_reasons=(*before.earlier_finish_reasons, before.finish_reason),
+        thoughts=_both(before.thoughts, after.thoughts, "\n\n"),
+        thought_tokens=_both(before.thought_tokens, after.thought_tokens, 0),
     )
+
+
+def _both(one: Part | None, other: Part | None, between: Part) -> Part | None:
+    return one + between + other if one is not None and other is not None else one if other is None else other

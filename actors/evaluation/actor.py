@@ -25,14 +25,14 @@ from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
 from actors.evaluation.self_check import PartReport, run_check
 from actors.llama.layout import EngineLayout
-from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens
+from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens, TemplateUse
 from conf.environment import read_endpoint_key
 
 if TYPE_CHECKING:
     from actors.engines.openai import OpenAIEngine
 
-_ModelKey = tuple[str, EngineLayout, str | None]
-"""A GGUF's path, how it is decoded, and the chat template that replaces its own."""
+_ModelKey = tuple[str, EngineLayout, TemplateUse | None]
+"""A GGUF's path, how it is decoded, and how its chat template is used."""
 
 
 class EvaluationWorker:
@@ -41,7 +41,7 @@ class EvaluationWorker:
     def __init__(self) -> None:
         self._engines: dict[_ModelKey, LlamaEngine] = {}
         """The loaded models: one, or the reference and the arms of a pass."""
-        self._endpoint: tuple[Endpoint, OpenAIEngine] | None = None
+        self._endpoint: tuple[tuple[Endpoint, TemplateUse | None], OpenAIEngine] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
         """Decode, score and write one block.
@@ -110,12 +110,13 @@ class EvaluationWorker:
         if order.endpoint is None:
             (engine,) = self._load([_model_key(order)])
             return engine
-        if self._endpoint is None or self._endpoint[0] != order.endpoint:
+        asked = order.endpoint, order.chat_template
+        if self._endpoint is None or self._endpoint[0] != asked:
             # Imported here, because few runs have an endpoint and its client takes a second to import.
             from actors.engines.openai import OpenAIEngine
 
             self.close()
-            self._endpoint = (order.endpoint, OpenAIEngine(order.endpoint, read_endpoint_key()))
+            self._endpoint = (asked, OpenAIEngine(order.endpoint, read_endpoint_key(), order.chat_template))
         return self._endpoint[1]
 
     def _load(self, wanted: Sequence[_ModelKey]) -> list[LlamaEngine]:

@@ -23,6 +23,8 @@ from actors.store import content_hash, timings_path, write_jsonl
 from conf.schema import Sampling
 
 NO_REFERENCE = "no_reference"
+CUT_WHILE_THINKING = "cut_while_thinking"
+"""The token limit ended the answer before the thoughts, or right behind them."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ def make_record(
     if isinstance(result, Refused):
         return replace(record, rendered_hash=result.rendered_hash, reason=result.reason)
     scored = score(item, result)
+    if isinstance(result, Answer) and result.cut_while_thinking:
+        scored = replace(scored, reason=CUT_WHILE_THINKING)  # also where a judge scores it later
     record = replace(record, outcome=scored.outcome, score=scored.score, reason=scored.reason, answer=scored.answer)
     record = replace(record, prompt_tokens=result.prompt_tokens)
     if isinstance(result, Measured):
@@ -157,6 +161,8 @@ def make_record(
         record,
         text=result.text,
         finish_reason=result.finish_reason,
+        thoughts=result.thoughts,
+        thought_tokens=result.thought_tokens,
         earlier_texts=result.earlier_texts or None,
         earlier_finish_reasons=result.earlier_finish_reasons or None,
     )

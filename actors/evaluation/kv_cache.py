@@ -16,8 +16,9 @@ from actors.engines.prefix import EXTRA_SEQUENCES
 from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Measure, Task
+from actors.orders import Choose, Generate, Measure, Task, TemplateUse
 from actors.rendering import TemplateFailed
+from actors.thinking import thinking_room
 from conf.schema import Sampling
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this
@@ -48,9 +49,16 @@ class CacheNeed:
     """The rest of a prompt. For choices: the rest of a question with all of its choices. For several turns: the rest
     of the last turn's prompt, with the answers in it."""
     answer: int
-    """Tokens to generate in one turn; 0 if nothing is generated."""
+    """Tokens to generate in one turn, with the thoughts; 0 if nothing is generated."""
     at_once: int
     """Number of sequences that must be decoded side by side: the choices of one question, else 1."""
+
+    def or_more(self, other: CacheNeed) -> CacheNeed:
+        """Return a need that covers this one and another one."""
+        whole = max(self.prefix + self.own, other.prefix + other.own)
+        prefix = min(self.prefix, other.prefix)
+        at_once = max(self.at_once, other.at_once)
+        return CacheNeed(prefix, whole - prefix, max(self.answer, other.answer), at_once)
 
     def unified_cells(self, sequences: int) -> int:
         """Return the cells for a unified cache: the prefix once, and an own part for each group that runs at once.
@@ -103,7 +111,7 @@ def _in_order(unified: Cache, by_sequence: Cache, *, share: bool, own_first: boo
 
 
 def cache_need(
-    data: BenchmarkData, *, sampling: Sampling, vocabulary: Model, chat_template: str | None = None
+    data: BenchmarkData, *, sampling: Sampling, vocabulary: Model, chat_template: TemplateUse | None = None
 ) -> CacheNeed:
     """Return how much cache lets every block of this benchmark run without waiting for room."""
     tasks = [item.task for item in data.items if not item.too_long]
@@ -111,7 +119,7 @@ def cache_need(
 
 
 def cache_need_of_tasks(
-    tasks: Sequence[Task], max_tokens: int, model: Model, chat_template: str | None = None
+    tasks: Sequence[Task], max_tokens: int, model: Model, chat_template: TemplateUse | None = None
 ) -> CacheNeed:
     """Return what tasks need, which are all of one kind. A call of a custom function needs no cache of ours."""
     generated = [task for task in tasks if isinstance(task, Generate)]
@@ -122,7 +130,10 @@ def cache_need_of_tasks(
             tokens + len(task.then) * (answer + _SEAM)
             for task, tokens, answer in zip(generated, rest, answers, strict=True)
         )
-        return CacheNeed(prefix, own, max(answers), at_once=1)
+        longest = max(
+            answer + thinking_room(task, chat_template) for task, answer in zip(generated, answers, strict=True)
+        )
+        return CacheNeed(prefix, own, longest, at_once=1)
     chosen = [task for task in tasks if isinstance(task, Choose)]
     if chosen:
         return _cache_need_of_choices(chosen, model, chat_template)
@@ -130,7 +141,7 @@ def cache_need_of_tasks(
     return CacheNeed(prefix=chunk, own=0, answer=0, at_once=1)
 
 
-def _cache_need_of_choices(tasks: Sequence[Choose], model: Model, chat_template: str | None) -> CacheNeed:
+def _cache_need_of_choices(tasks: Sequence[Choose], model: Model, chat_template: TemplateUse | None) -> CacheNeed:
     prefix, own = _lengths([_rendered(task, model, chat_template) for task in tasks], model)
     cells = [
         own_tokens + sum(len(_tokens(choice, model)) + _SEAM for choice in task.choices)
@@ -139,11 +150,11 @@ def _cache_need_of_choices(tasks: Sequence[Choose], model: Model, chat_template:
     return CacheNeed(prefix, max(cells), answer=0, at_once=max(len(task.choices) for task in tasks))
 
 
-def _rendered(task: Generate | Choose, model: Model, chat_template: str | None) -> Prompt:
+def _rendered(task: Generate | Choose, model: Model, chat_template: TemplateUse | None) -> Prompt:
     """Return the prompt of a task; of several turns, the longest one."""
     messages = whole_conversation(task) if isinstance(task, Generate) else task.messages
     try:
-        return render_prompt(messages, chat=task.chat, model=model, template_instead=chat_template)
+        return render_prompt(messages, chat=task.chat, model=model, use=chat_template)
     except TemplateFailed:
         return Prompt("", add_special=False, parse_special=False)  # the engine will refuse it: it needs no cells
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from actors.chat import render_prompt
 from actors.engines.turns import whole_conversation
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Measure
+from actors.orders import Choose, Generate, Measure, TemplateUse
 from actors.rendering import TemplateFailed
+from actors.thinking import thinking_room
 
 _SPECIAL_TOKENS = 8  # allowance for BOS and similar tokens in the bound by bytes
 
@@ -29,14 +30,16 @@ class Fitted:
     """True if the task does not fit even without examples. `task` then still has all its examples."""
 
 
-def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_template: str | None = None) -> Fitted:
+def fit(
+    task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_template: TemplateUse | None = None
+) -> Fitted:
     """Keep as many of a task's worked examples as the model's context has room for.
 
     Args:
         task: the task with all its examples.
         max_tokens: the pipeline's limit for an answer.
         model: the model, of which only the vocabulary and the context length are needed.
-        chat_template: replaces the model's own.
+        chat_template: how the model's chat template is used, or which one replaces it.
     """
     room = model.n_ctx_train
     if isinstance(task, Measure):
@@ -56,18 +59,21 @@ def fit(task: Generate | Choose | Measure, max_tokens: int, model: Model, chat_t
     return Fitted(without(dropped), dropped, too_long=False) if dropped in counts else Fitted(task, 0, too_long=True)
 
 
-def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, chat_template: str | None) -> bool:
+def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, chat_template: TemplateUse | None) -> bool:
     """Return whether the prompt with its answer (or longest choice) has room. Of several turns, the last one.
 
     True if the chat template fails, because the engine reports that.
     """
     try:
         messages = whole_conversation(task) if isinstance(task, Generate) else task.messages
-        prompt = render_prompt(messages, chat=task.chat, model=model, template_instead=chat_template)
+        prompt = render_prompt(messages, chat=task.chat, model=model, use=chat_template)
     except TemplateFailed:
         return True
     endings = task.choices if isinstance(task, Choose) else ("",)
-    answer = (1 + len(task.then)) * min(task.max_tokens, max_tokens) if isinstance(task, Generate) else 0
+    # Of all turns only the last one has its thoughts before it: prompts hold answers without them.
+    answer = 0
+    if isinstance(task, Generate):
+        answer = (1 + len(task.then)) * min(task.max_tokens, max_tokens) + thinking_room(task, chat_template)
     longest = max(len((prompt.text + ending).encode()) for ending in endings)
     if longest + _SPECIAL_TOKENS + answer <= room:  # no token is shorter than a byte
         return True

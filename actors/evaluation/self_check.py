@@ -17,7 +17,6 @@ from typing import Literal
 from actors.engines import Answer, Choices, Measured, Refused
 from actors.engines.generation import GenerationRequest, Vocabulary
 from actors.engines.llama import LlamaEngine
-from actors.engines.stops import StopDetector
 from actors.errors import LlamaError
 from actors.llama.gguf_file import read_header
 from actors.llama.plain import PlainModel
@@ -96,7 +95,7 @@ def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]
 def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: ReportTokens) -> PartReport:
     allowed = _tolerance(part, few_tokens)
     # The engine stays open to the end, because comparing the answers needs its vocabulary.
-    with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template)) as engine:
+    with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template, raw=True)) as engine:
         answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
         lengths = [len(a.request.tokens) + a.request.max_tokens for a in answered] + [len(one.tokens) for one in scored]
         plain = PlainModel(
@@ -170,16 +169,17 @@ def _cut(chunk: Measure) -> Measure:
 
 def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainModel, few_tokens: float) -> str | None:
     """Return a description of both answers if they differ before the first position with two nearly equal tokens."""
-    watch = StopDetector(answered.request.stop)
+    watch = answered.request.reader()
     expected, ends = "", True
     for step in plain.greedy(answered.request.tokens, answered.request.max_tokens):
-        expected = watch.text
+        expected = watch.said().answer
         if step.lead < few_tokens:
             ends = False
             break
         if vocabulary.is_end(step.token) or watch.add(vocabulary.piece(step.token)):
             break
-    expected = watch.text if ends else expected.rstrip("\ufffd")  # drop a character that is complete only after the tie
+    # After a tie, drop a character that is complete only behind it.
+    expected = watch.said().answer if ends else expected.rstrip("\ufffd")
     for text in answered.texts:
         if text != expected and (ends or not text.startswith(expected)):
             return f"{answered.item_id}: {text!r} and {expected!r}"

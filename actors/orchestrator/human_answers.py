@@ -24,7 +24,7 @@ def human_scores_of(plan: Plan, config: PipelineConfig) -> pl.DataFrame | None:
 
 def _answers(plan: Plan, config: PipelineConfig) -> Mapping[str, Answers]:
     """Return what people may score, by the name of a judged benchmark."""
-    found = {}
+    found: dict[str, Answers] = {}
     for model, benchmarks in plan.benchmarks.items():
         for one in benchmarks:
             if not one.spec.rubrics or one.spec.scale is None:

@@ -291,8 +291,8 @@ class Loop:
                 self.notices.append(f"{unit.id} failed once and is tried again: {message}")
             self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
-                error = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
-                self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), error)
+                lost = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
+                self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), lost)
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)

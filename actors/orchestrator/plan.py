@@ -6,13 +6,21 @@ This module only defines the data. `actors.orchestrator.planning` makes plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
-from actors.orders import CheckOrder, Endpoint, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReferenceModel
+from actors.orders import (
+    CheckOrder,
+    Endpoint,
+    ImatrixOrder,
+    PerformanceOrder,
+    QuantizeOrder,
+    ReferenceModel,
+    TemplateUse,
+)
 from conf.schema import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 
@@ -57,6 +65,8 @@ class PlannedArm:
     order: QuantizeOrder | None
     """None if nothing has to be made."""
     existing: SourceArm | None = None
+    template_use: TemplateUse | None = None
+    """How its chat template is used. None: as the template in its GGUF is."""
 
     @property
     def is_aa(self) -> bool:
@@ -186,8 +196,6 @@ class Plan:
     cells: tuple[Cell, ...]
     plan_hash: str
     notices: tuple[str, ...] = ()
-    chat_templates: Mapping[str, str] = field(default_factory=dict)
-    """By model, the template that replaces the one in its GGUF."""
     performances: tuple[PlannedPerformance, ...] = ()
     """One per arm that is a file."""
     checks: tuple[PlannedCheck, ...] = ()

@@ -7,6 +7,7 @@ written. The arithmetic is in `reporting.analysis.results` and `stats`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from actors.orchestrator.judgements import juries_of, read_judgements, with_judg
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
-from actors.orchestrator.questions import questions_of
+from actors.orchestrator.questions import languages_of_questions, questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
+from actors.orders import TemplateUse
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
 from actors.recipes import CONTROL, Recipe
@@ -43,7 +45,7 @@ from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
 
-ROWS_READ_AT_ONCE = 20_000
+ROWS_READ_AT_ONCE = 5000
 """Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
@@ -75,8 +77,10 @@ def write_results(
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
-        with_judges(_with_items_of_function(one, records), plan, judgements) for one in facts["benchmarks"]
+        with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
+        for one in facts["benchmarks"]
     ]
     salvaged = salvage_results(
         facts,
@@ -241,10 +245,19 @@ def _describe_arm(
         "types": manifest.get("types"),
         "origin": manifest.get("origin"),
         "quantize_seconds": manifest.get("seconds"),
+        "thinking": _describe_thinking(arm),
         "prefixes": prefixes,
         "failed": failed,
         "performance": performance,
     }
+
+
+def _describe_thinking(arm: PlannedArm) -> dict[str, Any] | None:
+    """Return how an arm may think; None if it has no settings of it and its chat template knows no thoughts."""
+    use = arm.template_use
+    if use is None or use == TemplateUse(use.template):
+        return None
+    return {"mode": use.thinking, "arguments": json.loads(use.arguments), "max_tokens": use.thinking_tokens}
 
 
 def _with_predictions(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -98,6 +98,6 @@ class WorkerCalls:
             layout=block.layout,
             records_path=block.records_path,
             reference=block.reference,
-            chat_template=self._plan.chat_templates.get(block.model),
+            chat_template=arm.template_use,
             endpoint=arm.endpoint,
         )

@@ -16,6 +16,7 @@ from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.judging import judging_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
+from reporting.documents.sentences.styles import style_sentences
 from reporting.documents.sentences.verdicts import verdict_notes
 from reporting.documents.tables import results
 from reporting.documents.tables.box import box_notes, box_table
@@ -24,11 +25,12 @@ from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.item_categories import item_categories_table
 from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
-from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.lengths import across_models_table, lengths_table, styles_table
 from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
 from reporting.documents.tables.scores import scores_table
+from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
 from reporting.results_folder import Findings, Json
@@ -38,7 +40,10 @@ from stats.intervals import FEW_APART, SMALL_N
 from stats.paired import FEW_DIFFERENCES
 from stats.sequential import FRACTIONS
 
-_REPORT_ONLY = ("quantization_memory", "quantization_speed", "answer_lengths", "models_memory_and_speed")
+_REPORT_ONLY = (
+    *("quantization_memory", "quantization_speed", "models_memory_and_speed"),
+    *("answer_lengths", "answer_length_shifts", "answer_styles", "thought_lengths"),
+)
 """Charts that the scorecard has no room for."""
 
 
@@ -104,6 +109,13 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    styles: Table
+    style_sentences: tuple[str, ...]
+    """What stands out in the length and style of the answers."""
+    lengths_across_models: Table
+    thinking: Table
+    """How arms may think; no rows if none does."""
+    thoughts: Table
     judges: Table
     """How far judges agree. This table, the next two and the sentences are empty if nothing was judged."""
     judged_arms: Table
@@ -208,6 +220,11 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        styles=styles_table(findings, words),
+        style_sentences=tuple(style_sentences(findings, words)),
+        lengths_across_models=across_models_table(findings, words),
+        thinking=thinking_table(findings, words),
+        thoughts=thoughts_table(findings, words),
         judges=judges_table(findings, words),
         judged_arms=judged_arms_table(findings, words),
         corrected=corrected_table(findings, words),

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from actors.engines.answer_reader import AnswerReader
 from actors.engines.logprobs import token_logprobs
 from actors.engines.prefix import shared_length
-from actors.engines.stops import StopDetector
 from actors.llama.batch import Run, make_batches
 
 RUNS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
@@ -33,24 +33,24 @@ def test_batches_contain_all_tokens_in_order_within_both_limits(
 @settings(deadline=None)
 @given(st.text(alphabet="ab#\n質", max_size=30), st.lists(st.integers(1, 4), max_size=100))
 def test_a_stop_string_is_found_across_token_borders(text: str, cuts: list[int]) -> None:
-    stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), StopDetector(("#\n", "質a")), False, 0
+    stops, raw, watch, stopped, at = ("#\n", "質a"), text.encode(), AnswerReader(("#\n", "質a"), 999, None), False, 0
     for size in [*cuts, *[1] * len(raw)]:
         if at >= len(raw) or stopped:
             break
-        stopped = watch.add(raw[at : at + size])
+        stopped = watch.add(raw[at : at + size]) == "stop"
         at += size
     found = [text.index(stop) for stop in stops if stop in text]
     assert stopped == bool(found)
     if found and all(size == 1 for size in cuts):
-        assert watch.text == min((text[: text.index(stop)] for stop in stops if stop in text), key=len)
+        assert watch.said().answer == min((text[: text.index(stop)] for stop in stops if stop in text), key=len)
     if not found:
-        assert watch.text == text
+        assert watch.said().answer == text
 
 
 def test_an_incomplete_character_becomes_a_replacement_character() -> None:
-    watch = StopDetector(())
+    watch = AnswerReader((), 8, None)
     watch.add("質".encode()[:2])
-    assert watch.text == "\ufffd"
+    assert watch.said().answer == "\ufffd"
 
 
 def test_log_probabilities_equal_those_of_scipy_in_float64() -> None:

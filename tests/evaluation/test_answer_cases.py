@@ -17,8 +17,8 @@ import pytest
 from actors.engines import Answer, FinishReason
 from actors.evaluation.contract import ScoredResult
 from actors.evaluation.scorers import scorer_of
-from actors.evaluation.scorers.spoken import after_thoughts
 from actors.orders import Generate, Item, Scorer
+from actors.thinking import split
 from conf.scorers import SCORERS
 
 CASES = json.loads(Path(__file__).with_name("answer_cases.json").read_text(encoding="utf-8"))
@@ -75,7 +75,8 @@ HOSTILE = (
 
 def score(name: str, target: Any, text: str, finish: FinishReason = "eog") -> ScoredResult:
     item = Item("i", Generate((), False, (), 8), target, "hash")
-    answer = Answer(text, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason=finish)
+    # Engines split thoughts off before anything is scored.
+    answer = Answer(split(text).answer, rendered_hash=None, prompt_tokens=1, completion_tokens=1, finish_reason=finish)
     return scorer_of(Scorer(name, PATTERN.get(name, {})))(item, answer)
 
 
@@ -127,7 +128,7 @@ def test_the_shared_cases_are_read_in_the_same_way() -> None:
     ],
 )
 def test_only_what_follows_the_thoughts_is_read(text: str, said: str) -> None:
-    assert after_thoughts(text)[0] == said
+    assert split(text).answer == said
 
 
 @pytest.mark.parametrize("name", TEXT_SCORERS)
@@ -138,7 +139,7 @@ def test_no_scorer_reads_thoughts(name: str) -> None:
     assert score(name, target, f"<think>\n{said}").reason == "no_answer"
     assert score(name, target, f"{said}\n</think>\n").reason == "no_answer"
     cut = score(name, target, f"<think>\n{said}\n", "length")
-    assert (cut.outcome, cut.score, cut.reason) == ("wrong", 0.0, "cut_while_thinking")
+    assert (cut.outcome, cut.score, cut.reason) == ("wrong", 0.0, "cut_at_token_limit")
 
 
 @pytest.mark.parametrize("name", TEXT_SCORERS)

@@ -15,7 +15,7 @@ from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
 from actors.evaluation.evaluate import evaluate_block, summarize, write_block
 from actors.llama.model import Model
-from actors.orders import BlockOrder, Generate, Message
+from actors.orders import BlockOrder, Generate, Message, TemplateUse
 from actors.store import timings_path
 from conf.schema import Sampling
 from tests.conftest import ignore, layout
@@ -116,14 +116,16 @@ def test_a_model_that_does_not_load_is_an_error_and_the_worker_keeps_working(tmp
 
 def test_a_template_of_the_configuration_replaces_the_models_own(tmp_path: Path, tiny: Model) -> None:
     messages, template = [Message("user", "hi")], "<{{ messages[0].content }}>"
-    assert render_prompt(messages, chat=True, model=tiny, template_instead=template).text == "<hi>"
-    assert render_prompt(messages, chat=False, model=tiny, template_instead=template).text == "hi"
+    assert render_prompt(messages, chat=True, model=tiny, use=TemplateUse(template)).text == "<hi>"
+    assert render_prompt(messages, chat=False, model=tiny, use=TemplateUse(template)).text == "hi"
     block = order("demo_qa", tiny, tmp_path, n_items=1, seeds=(0,))
     chat = replace(block.items[0], task=Generate((Message("user", "the"),), True, (), 4))
     worker, hashes = EvaluationWorker(), []
     for number, given in enumerate([None, template, None]):
         path = str(tmp_path / f"{number}.jsonl")
-        worker.evaluate(replace(block, items=(chat,), chat_template=given, records_path=path), ignore)
+        worker.evaluate(
+            replace(block, items=(chat,), chat_template=given and TemplateUse(given), records_path=path), ignore
+        )
         hashes.append(json.loads(Path(path).read_text())["rendered_hash"])
     worker.close()
     assert hashes[0] == hashes[2] != hashes[1]

@@ -14,8 +14,8 @@ from actors.llama.overrides import TypeOverrides
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.orchestrator.planning.blocks import seed_groups
 from actors.orchestrator.planning.matrices import plan_imatrix
-from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix
-from actors.orders import CalibrationText, Endpoint, Generate, Item
+from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix, TemplateUses
+from actors.orders import CalibrationText, Endpoint, Generate, Item, TemplateUse
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.faults import BadInput
@@ -276,12 +276,12 @@ def test_only_the_keys_of_chats_hold_the_chat_template(tmp_path: Path) -> None:
     chat = modified(chat, items=tuple(_as_chat(item) for item in chat.items))
     made = [
         make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (chat, deterministic())}, **more))
-        for more in ({}, {"chat_templates": {"tiny": "x"}})
+        for more in ({}, {"template_uses": TemplateUses({"tiny": TemplateUse("x")})})
     ]
     (asked, chosen), (other_asked, other_chosen) = (
         [directory.key for directory in plan.directories if directory.arm == "f16"] for plan in made
     )
-    assert chosen == other_chosen and asked != other_asked and made[1].chat_templates == {"tiny": "x"}
+    assert chosen == other_chosen and asked != other_asked and made[1].arm("f16").template_use == TemplateUse("x")
 
 
 def test_an_endpoint_is_an_arm_without_a_file_and_the_key_of_its_records_holds_its_model(tmp_path: Path) -> None:

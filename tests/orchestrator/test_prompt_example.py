@@ -8,7 +8,7 @@ import pytest
 
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import describe_chat
-from actors.orders import ChatSettings
+from actors.orders import ChatSettings, TemplateUse
 from tests import chat_templates as templates
 from tests.tiny_model import CHAT_TEMPLATE, write_tiny_model
 
@@ -31,6 +31,6 @@ def test_a_prompt_is_shown_if_the_template_renders_a_system_text_and_a_question(
     path = write_tiny_model(tmp_path / "model.gguf", chat_template=template)
     with Model(path, vocab_only=True) as vocabulary:
         # A template of the configuration is not what readers of the model's file get.
-        described = describe_chat(ChatSettings(None, CHAT_TEMPLATE), vocabulary)
+        described = describe_chat(ChatSettings(use=TemplateUse(CHAT_TEMPLATE)), vocabulary)
     assert described["example"] == example
     assert described["template"] == "configuration"

@@ -36,7 +36,7 @@ from actors.evaluation.custom_function import call_identity, function_benchmark
 from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
-from actors.orders import Call, Choose, Generate, Item, Message, Task
+from actors.orders import Call, Choose, Generate, Item, Message, Task, TemplateUse
 from actors.rendering import TemplateOverLimit
 from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
@@ -151,12 +151,12 @@ def load(
     hub: DatasetHub = HUB,
     limit: int | None = None,
     system: str | None = None,
-    chat_template: str | None = None,
+    chat_template: TemplateUse | None = None,
 ) -> BenchmarkData:
     """Load all items of a benchmark, which may be given by its name in the table.
 
     `system` is the model's system prompt. It is put before the messages of chats that have no system message.
-    `chat_template` replaces the model's own.
+    `chat_template` says how the model's chat template is used, or which one replaces it.
 
     Raises:
         BadInput: missing or broken data.
@@ -195,19 +195,19 @@ def _in_order(spec: BenchmarkSpec, raw_items: Sequence[RawItem]) -> list[RawItem
     return ordered
 
 
-def _fitted(raw: RawItem, sampling: Sampling, vocabulary: Model, chat_template: str | None) -> RawItem:
+def _fitted(raw: RawItem, sampling: Sampling, vocabulary: Model, chat_template: TemplateUse | None) -> RawItem:
     if isinstance(raw.task, Call):
         return raw
     fitted = fit(raw.task, sampling.max_tokens, vocabulary, chat_template)
     return replace(raw, task=fitted.task, shots_dropped=fitted.shots_dropped, too_long=fitted.too_long)
 
 
-def _render_ahead(raw_items: Sequence[RawItem], vocabulary: Model, chat_template: str | None) -> None:
+def _render_ahead(raw_items: Sequence[RawItem], vocabulary: Model, chat_template: TemplateUse | None) -> None:
     """Render the prompts of all chats together, which is faster than one by one. The renderer keeps them."""
     tasks = [raw.task for raw in raw_items]
     chats = [task.messages for task in tasks if isinstance(task, Generate | Choose) and task.chat]
     chats += [whole_conversation(task) for task in tasks if isinstance(task, Generate) and task.chat and task.then]
-    for prompt in render_prompts(chats, chat=True, model=vocabulary, template_instead=chat_template):
+    for prompt in render_prompts(chats, chat=True, model=vocabulary, use=chat_template):
         if isinstance(prompt, TemplateOverLimit):
             raise prompt
 

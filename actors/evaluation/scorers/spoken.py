@@ -1,8 +1,6 @@
-"""Take from an answer only what the model said to the reader: its thoughts are never read.
+"""Take from an answer what scorers read: up to the end of the model's turn, and not more than they can read in time.
 
-Thinking models write their thoughts first, between marks that differ by family. What follows the last closing mark is
-the answer. If the thoughts are still open at the end, or nothing follows them, the model gave no answer. Some chat
-templates write the opening mark themselves, so that the text holds only the closing one.
+Engines have already split off the thoughts (`actors.thinking`).
 """
 
 from __future__ import annotations
@@ -14,35 +12,9 @@ from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of
 from actors.orders import Item
 
-_TAGS = "think|thinking|thought|thoughts|reasoning|seed:think"
-"""Qwen, DeepSeek, Phi and others write `<think>`, EXAONE `<thought>`, Seed `<seed:think>`."""
-_OPENING = (
-    rf"<(?:{_TAGS})>",
-    r"\[THINK\]",  # Magistral
-    r"◁think▷",  # Kimi
-    r"<\|START_THINKING\|>",  # Command
-    r"<\|begin_of_thought\|>",
-    r"<\|channel>\s?thought",  # Gemma
-    r"<\|channel\|>\s?(?!final\b)\w+",  # gpt-oss: the channels analysis and commentary
-)
-_CLOSING = (
-    rf"</(?:{_TAGS})>",
-    r"\[/THINK\]",
-    r"◁/think▷",
-    r"<\|END_THINKING\|>",
-    r"<\|end_of_thought\|>",
-    r"<channel\|>",
-    r"<\|channel\|>\s?final\b[^<\n]{0,40}(?:<\|constrain\|>[^<\n]{0,40})?(?:<\|message\|>)?",
-)
-_MARK = re.compile(rf"(?P<opening>{'|'.join(_OPENING)})|(?P<closing>{'|'.join(_CLOSING)})", re.IGNORECASE)
-_CHANNELS_UNMARKED = re.compile(r"\s*analysis(?=[A-Z])")
-"""How gpt-oss's channels begin if an engine has removed their marks."""
-_FINAL_UNMARKED = "assistantfinal"
 _END_OF_TURN = re.compile(
     r"<\|(?:end|return|call|im_end|eot_id|end_of_text|endoftext|END_RESPONSE|end_of_solution)\|>|<end_of_turn>|</s>"
 )
-_START_OF_ANSWER = re.compile(r"\s*(?:<\|START_RESPONSE\|>|<\|begin_of_solution\|>)")
-
 LONGEST_END = 10_000
 """So many characters of each end of a text are read. An answer of 1000 tokens has about 5000."""
 
@@ -54,8 +26,6 @@ class Spoken:
     text: str
     cut: bool
     """Whether the token limit ended the text."""
-    thought: bool
-    """Whether thoughts stand before the text."""
 
     @property
     def ends(self) -> str:
@@ -70,29 +40,14 @@ class Spoken:
 
     def without_answer(self) -> ScoredResult:
         """Return "wrong", because no complete answer stands in the text. The reason says what ended the text."""
-        if not self.cut:
-            return ScoredResult("wrong", 0.0, reason="no_answer")
-        thinking = self.thought and not self.text.strip()
-        return ScoredResult("wrong", 0.0, reason="cut_while_thinking" if thinking else "cut_at_token_limit")
+        return ScoredResult("wrong", 0.0, reason="cut_at_token_limit" if self.cut else "no_answer")
 
 
 def spoken_of(item: Item, result: Answer | Choices | Measured) -> Spoken:
     """Return what a generated answer says. Raise `TypeError` for any other result."""
     answer = answer_of(item, result)
-    text, thought = after_thoughts(answer.text)
+    text = answer.text
     ended = _END_OF_TURN.search(text, len(text) - len(text.lstrip()))
     if ended and text[: ended.start()].strip():
-        return Spoken(text[: ended.start()], False, thought)
-    return Spoken(text, answer.finish_reason == "length", thought)
-
-
-def after_thoughts(text: str) -> tuple[str, bool]:
-    """Return what follows the thoughts in a text, and whether it holds any. Open thoughts have nothing behind them."""
-    marks = list(_MARK.finditer(text))
-    if marks:
-        last = marks[-1]
-        said = text[last.end() :] if last["closing"] else ""
-        return said[start.end() :] if (start := _START_OF_ANSWER.match(said)) else said, True
-    if _CHANNELS_UNMARKED.match(text) or (_FINAL_UNMARKED in text and text.lstrip().startswith("analysis")):
-        return text.rpartition(_FINAL_UNMARKED)[2] if _FINAL_UNMARKED in text else "", True
-    return text, False
+        return Spoken(text[: ended.start()], cut=False)
+    return Spoken(text, answer.finish_reason == "length")

@@ -55,7 +55,7 @@ def plan_arms(
             for recipe in recipes_of(config, inputs, model)
             for source in (inputs.imatrices if uses_imatrix(recipe) else inputs.imatrices[:1])
         ]
-        arms += [_existing_arm(arm, model, reference) for arm in existing]
+        arms += [_existing_arm(inputs, arm, model, reference) for arm in existing]
     return tuple(arms)
 
 
@@ -132,6 +132,7 @@ def plan_arm(
         unit=f"artifacts/{path.parent.name}",
         needs=(collected.unit,) if weighted and collected else (),
         order=order,
+        template_use=inputs.template_uses.models.get(model.name),
     )
 
 
@@ -141,7 +142,7 @@ def _existing_key(arm: SourceArm) -> dict[str, Any]:
     return make_key({"kind": "file", "sha256": arm.sha256})
 
 
-def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
+def _existing_arm(inputs: Inputs, arm: SourceArm, model: SourceModel, reference: str | None) -> PlannedArm:
     return PlannedArm(
         name=arm.name,
         model=model.name,
@@ -156,4 +157,5 @@ def _existing_arm(arm: SourceArm, model: SourceModel, reference: str | None) -> 
         needs=(),
         order=None,
         existing=arm,
+        template_use=inputs.template_uses.arms.get(arm.name),
     )

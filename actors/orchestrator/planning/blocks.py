@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,8 +14,17 @@ from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory,
 from actors.orchestrator.planning.layouts import layout_of
 from actors.orchestrator.planning.passes import MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
-from actors.orders import ENDPOINT_VERSION, GENERATION_VERSION, PROMPT_VERSION, Generate, Item
+from actors.orders import (
+    ENDPOINT_VERSION,
+    GENERATION_VERSION,
+    PROMPT_VERSION,
+    THINKING_VERSION,
+    Generate,
+    Item,
+    TemplateUse,
+)
 from actors.store import RecordsFolder, RunDirectory, content_hash
+from actors.thinking import thinking_room
 from actors.token_classes import class_rules
 from conf.schema import PipelineConfig
 
@@ -74,15 +84,16 @@ def plan_blocks(
             seeds=group,
             records_path=str(folder.block(first, len(items), number)),
             layout=layout,
-            tokens=round(_cost(benchmark, items, group, decode_weight=1)),
-            cost=_cost(benchmark, items, group, DECODE_WEIGHT),
-            generated=round(_most_generated(items, group) * LENGTH_SHARE),
-            most_generated=_most_generated(items, group),
+            tokens=round(_cost(benchmark, items, group, 1, arm.template_use)),
+            cost=_cost(benchmark, items, group, DECODE_WEIGHT, arm.template_use),
+            generated=round(most * LENGTH_SHARE),
+            most_generated=most,
         )
         for number, group in enumerate(groups)
         if set(group) & set(seeds)
         for first in range(0, len(benchmark.items), step)
         if (items := benchmark.items[first : first + step])
+        for most in [_most_generated(items, group, arm.template_use)]
     ]
     directory = RecordsDirectory(
         path=str(folder.path),
@@ -123,12 +134,22 @@ def _records_key(
     if benchmark.spec.kind == "measure":
         content["token_classes"] = class_rules()
         content["reference"] = None if measured is None else measured.key_hash
-    if arm.model in inputs.chat_templates and any(getattr(item.task, "chat", False) for item in benchmark.items):
-        content["chat_template"] = content_hash(inputs.chat_templates[arm.model])
+    if arm.template_use is not None and any(getattr(item.task, "chat", False) for item in benchmark.items):
+        content |= _key_of_template(arm.template_use)
     if arm.endpoint is not None:
         # Which program answers there, and with which layout, is not known here.
         content |= {"engine": "openai", "build": None, "layout": None, "generation": ENDPOINT_VERSION}
     return make_key(content)
+
+
+def _key_of_template(use: TemplateUse) -> dict[str, Any]:
+    """Return the part of a key that says how a chat template is used, without what is as it would be anyway."""
+    key: dict[str, Any] = {} if use.template is None else {"chat_template": content_hash(use.template)}
+    if use != TemplateUse(use.template):
+        arguments = json.loads(use.arguments)
+        settings = {"thinking": use.thinking, "arguments": arguments, "tokens": use.thinking_tokens}
+        key["thinking"] = {"version": THINKING_VERSION, **settings}
+    return key
 
 
 def _block_items(config: PipelineConfig, benchmark: PlannedBenchmark) -> int:
@@ -137,7 +158,13 @@ def _block_items(config: PipelineConfig, benchmark: PlannedBenchmark) -> int:
     return max(1, items // CHUNKS_SHARE) if benchmark.spec.kind == "measure" else items
 
 
-def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[int], decode_weight: float) -> float:
+def _cost(
+    benchmark: PlannedBenchmark,
+    items: Sequence[Item],
+    seeds: Sequence[int],
+    decode_weight: float,
+    use: TemplateUse | None,
+) -> float:
     """Estimate the cost of a block in prompt tokens. Only the estimate of the time left depends on it."""
     tokens = 0.0
     for item in items:
@@ -149,19 +176,20 @@ def _cost(benchmark: PlannedBenchmark, items: Sequence[Item], seeds: Sequence[in
         else:
             characters = sum(len(message.content) for message in getattr(task, "messages", ()))
             tokens += min(characters, 400) / 4
-            tokens += decode_weight * _most_of_item(item, seeds) * LENGTH_SHARE
+            tokens += decode_weight * _most_of_item(item, seeds, use) * LENGTH_SHARE
             tokens += sum(len(text) for text in getattr(task, "then", ())) / 4
             tokens += sum(len(choice) for choice in getattr(task, "choices", ())) / 4
     return tokens
 
 
-def _most_generated(items: Sequence[Item], seeds: Sequence[int]) -> int:
-    """Return the tokens of the answers if each runs to its limit."""
-    return sum(_most_of_item(item, seeds) for item in items)
+def _most_generated(items: Sequence[Item], seeds: Sequence[int], use: TemplateUse | None) -> int:
+    """Return the tokens of the answers, with their thoughts, if each runs to its limit."""
+    return sum(_most_of_item(item, seeds, use) for item in items)
 
 
-def _most_of_item(item: Item, seeds: Sequence[int]) -> int:
+def _most_of_item(item: Item, seeds: Sequence[int], use: TemplateUse | None) -> int:
     """Return the tokens of an item's answers in all turns if each runs to its limit."""
     if not isinstance(item.task, Generate):
         return 0
-    return len(seeds_asked(item.task, seeds)) * (1 + len(item.task.then)) * item.task.max_tokens
+    of_turn = item.task.max_tokens + thinking_room(item.task, use)
+    return len(seeds_asked(item.task, seeds)) * (1 + len(item.task.then)) * of_turn

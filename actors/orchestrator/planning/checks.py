@@ -8,7 +8,7 @@ from dataclasses import asdict
 from actors.keys import make_key
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
-from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder
+from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder, TemplateUse
 from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig
 
@@ -58,10 +58,12 @@ def plan_checks(
             continue
         parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
         content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
-        template = inputs.chat_templates.get(arm.model)
-        key = make_key({"arm": arm.key_hash, "parts": content, "chat_template": template})
+        use = arm.template_use
+        asked = {"template_arguments": use.arguments} if use and use.arguments != TemplateUse().arguments else {}
+        template = use.template if use else None
+        key = make_key({"arm": arm.key_hash, "parts": content, "chat_template": template, **asked})
         path = run.check(arm.name, content_hash(key))
-        order = CheckOrder(arm.name, arm.gguf_path, parts, template, str(path))
+        order = CheckOrder(arm.name, arm.gguf_path, parts, use, str(path))
         checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
     return tuple(checks)
 

@@ -99,7 +99,6 @@ def make_plan(
             *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
             *inputs.notices,
         ),
-        chat_templates=inputs.chat_templates,
         performances=plan_performances(run, arms, blocks),
         checks=plan_checks(config, run, arms, inputs, blocks),
         judges=inputs.judges,

@@ -22,6 +22,7 @@ from actors.chat import (
 from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
 from actors.llama.model import Model
+from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orders import ChatSettings, Choose, Generate, Message
 from actors.rendering import TemplateFailed
 from actors.store import content_hash
@@ -40,25 +41,40 @@ _LONGEST_EXAMPLE = 4000
 """Characters. A longer example shows more of the template than of the form of a prompt."""
 
 
-def chat_settings(config: PipelineConfig) -> dict[str, ChatSettings]:
-    """Return the chat settings of each model that has some, by model name.
+@dataclass(frozen=True)
+class ChatOfName:
+    """The chat settings of a model or an existing arm."""
+
+    chat: Chat
+    template: str | None
+    """The text of the template that replaces the one in the GGUF."""
+
+
+def chat_settings(config: PipelineConfig) -> dict[str, ChatOfName]:
+    """Return the chat settings of each model and existing arm that has some, by name.
 
     Raises:
-        BadInput: a name that no model has, or a template that does not render.
+        BadInput: a name that no model or arm has, a template that does not render, or a setting of a model for an arm.
     """
-    known = [model.name for model in config.models]
+    models, endpoints = [model.name for model in config.models], {a.name for a in config.arms if is_endpoint(a.path)}
+    known = list(dict.fromkeys([*models, *(arm.name for arm in config.arms)]))
     faults = Faults()
-    allowed = f"the name of a model ({', '.join(known)})"
-    for name in config.chat:
+    allowed = f"the name of a model or of an arm that exists ({', '.join(known)})"
+    for name, chat in config.chat.items():
         if name not in known:
             faults.add(Fault(f"chat.{name}", name, allowed, near_names(name, known)))
+        elif name not in models and chat.system is not None:
+            allowed_text = "none: all arms of a model get the same messages"
+            faults.add(Fault(f"chat.{name}.system", chat.system, allowed_text, "Set it for the model."))
+        elif name in endpoints and chat.template is not None:
+            faults.add(Fault(f"chat.{name}.template", str(chat.template), "none: the server has its own template"))
     settings = {name: faults.gather(_settings, name, chat) for name, chat in config.chat.items() if name in known}
     faults.stop_if_any()
     return {name: checked(one) for name, one in settings.items()}
 
 
-def _settings(name: str, chat: Chat) -> ChatSettings:
-    return ChatSettings(chat.system, _template(name, chat))
+def _settings(name: str, chat: Chat) -> ChatOfName:
+    return ChatOfName(chat, _template(name, chat))
 
 
 def _template(name: str, chat: Chat) -> str | None:
@@ -88,7 +104,7 @@ def template_fault(owner: TemplateOwner, path: str, chat: ChatSettings, what: st
     """Return the fault of a chat template. It names the owner's file if the configuration sets no template."""
     key = f"chat.{owner.model}.template"
     allowed = "a chat template that shows every message of the prompts"
-    if chat.template is not None:
+    if chat.use.template is not None:
         return Fault(key, owner.name, allowed, f"{what}.")
     step = f"{what}. Set another one in the configuration ({key}), or leave out the benchmarks that chat."
     return Fault(owner.flag, f"{owner.name}={path}", allowed, step)
@@ -108,7 +124,8 @@ def check_prompts(
     Raises:
         BadInput: a template fails, or the text of a message is not in what it renders.
     """
-    if template_of(vocabulary, chat.template) is None:
+    template = template_of(vocabulary, chat.use)
+    if template is None:
         return ()
     faults = Faults()
     moved = False
@@ -119,14 +136,14 @@ def check_prompts(
             for item_id, task in tasks.items()
             if isinstance(task, Generate | Choose) and task.chat
         }
-        prompts = render_prompts(list(chats.values()), chat=True, model=vocabulary, template_instead=chat.template)
+        prompts = render_prompts(list(chats.values()), chat=True, model=vocabulary, use=chat.use)
         for (item_id, messages), prompt in zip(chats.items(), prompts, strict=True):
-            what = _wrong_with(prompt, messages, template_of(vocabulary, chat.template) or "")
+            what = _wrong_with(prompt, messages, template)
             if what is not None:
                 said = f"The template makes no prompt of item {item_id} of {data.spec.name}: {what}"
                 faults.add(template_fault(owner, vocabulary.path, chat, said))
                 break
-            moved = moved or system_is_moved(messages, vocabulary, chat.template)
+            moved = moved or system_is_moved(messages, vocabulary, chat.use)
     faults.stop_if_any()
     if not moved:
         return ()
@@ -150,8 +167,8 @@ def _wrong_with(prompt: Prompt | TemplateFailed, messages: Iterable[Message], te
 
 def describe_chat(settings: ChatSettings, vocabulary: Model) -> Mapping[str, Any]:
     """Describe for the results which system prompt and which chat template a model uses."""
-    template = template_of(vocabulary, settings.template)
-    origin = "none" if template is None else "model" if settings.template is None else "configuration"
+    template = template_of(vocabulary, settings.use)
+    origin = "none" if template is None else "model" if settings.use.template is None else "configuration"
     return {
         "system": settings.system,
         "template": origin,

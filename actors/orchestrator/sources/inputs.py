@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
 from actors.judging.orders import JudgeModel
-from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item
+from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item, TemplateUse
 from actors.recipes import Recipe
 
 
@@ -84,6 +84,21 @@ class SourceImatrix:
 
 
 @dataclass(frozen=True)
+class TemplateUses:
+    """How chat templates are used. Names that are missing use the template in their GGUF as it is."""
+
+    models: Mapping[str, TemplateUse] = field(default_factory=dict)
+    """By the name of a model, for the model and the arms that are made of it."""
+    arms: Mapping[str, TemplateUse] = field(default_factory=dict)
+    """By the name of an existing arm."""
+
+    def of_files(self, model: str, arms: Iterable[SourceArm]) -> list[TemplateUse | None]:
+        """Return how the template is used for a model and for these existing GGUFs, each way once."""
+        files = [self.arms.get(arm.name) for arm in arms if arm.endpoint is None]
+        return list(dict.fromkeys([self.models.get(model), *files]))
+
+
+@dataclass(frozen=True)
 class PlannedBenchmark:
     """A benchmark as this pipeline runs it for one model."""
 
@@ -140,8 +155,7 @@ class Inputs:
     use_gpu: bool
     notices: tuple[str, ...] = ()
     """Things that people should know but that stop nothing."""
-    chat_templates: Mapping[str, str] = field(default_factory=dict)
-    """Chat templates that the configuration sets in place of those in the GGUFs, by model name."""
+    template_uses: TemplateUses = field(default_factory=TemplateUses)
     judges: tuple[JudgeModel, ...] = ()
     """Who judges the answers of judged benchmarks."""
     human_scores_sha256: str | None = None

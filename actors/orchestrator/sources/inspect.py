@@ -20,7 +20,14 @@ from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, sourc
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
 from actors.orchestrator.sources.chat import TemplateOwner, chat_settings, check_prompts, describe_chat, template_fault
 from actors.orchestrator.sources.hashes import HashCache
-from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceArm, SourceImatrix, SourceModel
+from actors.orchestrator.sources.inputs import (
+    Inputs,
+    PlannedBenchmark,
+    SourceArm,
+    SourceImatrix,
+    SourceModel,
+    TemplateUses,
+)
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
 from actors.orchestrator.sources.kv_cache import cache_for
 from actors.orchestrator.sources.models import fetch, find
@@ -33,7 +40,8 @@ from actors.orchestrator.sources.naming import (
 )
 from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
 from actors.orchestrator.sources.reporter import Reporter
-from actors.orders import ChatSettings
+from actors.orchestrator.sources.thinking import template_uses
+from actors.orders import ChatSettings, TemplateUse
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import uses_imatrix
 from actors.rendering import TemplateOverLimit
@@ -95,19 +103,20 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
     load_for = functools.partial(
         _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read, use_gpu=use_gpu
     )
+    uses = template_uses(models, found_arms, checked(chats))
+    systems = {name: one.chat.system for name, one in checked(chats).items()}
     loaded = {
         model.name: faults.gather(
             load_for,
             model=model,
-            chat=checked(chats).get(model.name, ChatSettings()),
+            chat=ChatSettings(systems.get(model.name), uses.models.get(model.name, TemplateUse())),
+            uses=uses.of_files(model.name, [arm for arm, owner in _with_owners(found_arms, models) if owner is model]),
             compare_texts=model is models[0],
         )
         for model in models
     }
     of_arms = [
-        faults.gather(
-            _check_arm_prompts, arm, model, checked(chats).get(model.name, ChatSettings()), loaded[model.name]
-        )
+        faults.gather(_check_arm_prompts, arm, model, uses, loaded[model.name])
         for arm, model in _with_owners(found_arms, models)
     ]
     sizes = faults.gather(predict_sizes, config, models, checked(recipes), checked(imatrices))
@@ -125,7 +134,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
             *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
             *judge_notices(checked(found_judges), checked(judges), models),
         ),
-        chat_templates={name: chat.template for name, chat in checked(chats).items() if chat.template is not None},
+        template_uses=uses,
         judges=checked(judges),
         human_scores_sha256=human_scores_sha256(config.judging),
     )
@@ -209,18 +218,23 @@ def _load_benchmarks(
     imatrices: tuple[SourceImatrix, ...],
     read: ReadText,
     chat: ChatSettings,
+    uses: Sequence[TemplateUse | None],
     compare_texts: bool,
     use_gpu: bool,
 ) -> _Loaded:
     """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
 
     Args:
+        chat: its chat settings.
+        uses: how its arms use its chat template. All arms get the same items, so the longest thoughts have room.
         compare_texts: True to compare calibration texts and benchmarks. Once per plan is enough.
     """
     faults = Faults()
     notices: tuple[str, ...] | None = ()
+    room = max(use.thinking_tokens if use else 0 for use in uses)
+    widest = replace(chat, use=replace(chat.use, thinking_tokens=room))
     with Model(model.path, vocab_only=True) as vocabulary:
-        loaded = [faults.gather(_load_benchmark, config, model, benchmark, vocabulary, chat) for benchmark in wanted]
+        loaded = [faults.gather(_load_benchmark, config, model, benchmark, vocabulary, widest) for benchmark in wanted]
         for source in imatrices:
             if source.texts:
                 faults.gather(check_size, config, source, vocabulary, read)
@@ -233,8 +247,7 @@ def _load_benchmarks(
         )
         described = describe_chat(chat, vocabulary)
         planned = [
-            faults.gather(_plan_benchmark, config, data, model, vocabulary, chat.template, use_gpu=use_gpu)
-            for data in found
+            faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, use_gpu=use_gpu) for data in found
         ]
     faults.stop_if_any()
     return _Loaded(tuple(checked(one) for one in planned), checked(notices), checked(of_prompts), described)
@@ -251,7 +264,7 @@ def _load_benchmark(
             vocabulary=vocabulary,
             limit=config.limit,
             system=chat.system,
-            chat_template=chat.template,
+            chat_template=chat.use,
         )
     except TemplateOverLimit as error:
         what = f"The template cannot be used for {benchmark.spec.name}: {error}"
@@ -263,13 +276,14 @@ def _owner(model: SourceModel) -> TemplateOwner:
 
 
 def _check_arm_prompts(
-    arm: SourceArm, model: SourceModel, chat: ChatSettings, loaded: _Loaded | None
+    arm: SourceArm, model: SourceModel, uses: TemplateUses, loaded: _Loaded | None
 ) -> tuple[str, ...]:
     """Check the prompts that an existing GGUF makes with its own chat template."""
     if arm.endpoint is not None or loaded is None or arm.path == model.path:
         return ()
     with Model(arm.path, vocab_only=True) as vocabulary:
         owner = TemplateOwner("--arm", arm.name, model.name)
+        chat = ChatSettings(use=uses.arms.get(arm.name, TemplateUse()))
         return check_prompts(owner, vocabulary, chat, [one.data for one in loaded.benchmarks])
 
 
@@ -284,12 +298,12 @@ def _plan_benchmark(
     data: BenchmarkData,
     model: SourceModel,
     vocabulary: Model,
-    chat_template: str | None,
+    uses: Sequence[TemplateUse | None],
     *,
     use_gpu: bool,
 ) -> PlannedBenchmark:
     share = can_fork(model.architecture)
-    cache = cache_for(config, data, model, vocabulary, chat_template, share=share, use_gpu=use_gpu)
+    cache = cache_for(config, data, model, vocabulary, uses, share=share, use_gpu=use_gpu)
     return PlannedBenchmark(
         data=data.limited(config.limit),
         sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import psutil
 
 from actors.evaluation.contract import BenchmarkData
-from actors.evaluation.kv_cache import Cache, cache_need, choose_cache
+from actors.evaluation.kv_cache import Cache, CacheNeed, cache_need, choose_cache
 from actors.llama.model import Model
 from actors.orchestrator.sources.inputs import SourceModel
+from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 
@@ -23,7 +27,7 @@ def cache_for(
     data: BenchmarkData,
     model: SourceModel,
     vocabulary: Model,
-    chat_template: str | None,
+    uses: Sequence[TemplateUse | None],
     *,
     share: bool,
     use_gpu: bool,
@@ -31,13 +35,15 @@ def cache_for(
     """Choose the KV cache for a benchmark's blocks.
 
     Args:
+        uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
         use_gpu: True if the model runs on a GPU. The cache then has no limit unless the configuration sets one.
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
     """
-    need = cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=chat_template)
+    needs = [cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=use) for use in uses]
+    need = functools.reduce(CacheNeed.or_more, needs)
     budget_bytes = cache_bytes(config, use_gpu=use_gpu)
     most_cells = None
     if budget_bytes is not None and model.kv_bytes_per_cell:
@@ -56,7 +62,7 @@ def cache_for(
                 "layout.kv_cache_mib",
                 got_mib,
                 f"at least {least_mib} MiB, for the longest sequence of {data.spec.name} with {model.name}",
-                "Raise it, use a machine with more memory, or lower --max-tokens.",
+                "Raise it, use a machine with more memory, or lower --max-tokens (or chat.NAME.thinking_tokens).",
             )
         )
     return cache
