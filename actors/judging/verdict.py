@@ -13,11 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-_THOUGHTS = re.compile(
-    r"<think>.*?(?:</think>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z)|<\|channel\|>analysis.*?(?:<\|end\|>|\Z)",
-    re.DOTALL,
-)
-_THOUGHTS_ENDS = ("</think>", "[/THINK]")
+from actors.thinking import split
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,8 @@ def read_verdict(text: str, scores: range) -> Verdict | None:
 
     An output that ended inside its thoughts has no verdict.
     """
-    verdicts = [_verdict(found, scores) for found in _objects(_without_thoughts(text))]
+    verdicts = [_verdict(found, scores) for found in _objects(split(text).answer)]
     return next((one for one in reversed(verdicts) if one is not None), None)
-
-
-def _without_thoughts(text: str) -> str:
-    said = _THOUGHTS.sub("", text)
-    for end in _THOUGHTS_ENDS:
-        # The end alone: the chat template itself opened the thoughts.
-        said = said.rpartition(end)[2]
-    return said
 
 
 def _verdict(found: dict[str, Any], scores: range) -> Verdict | None:
