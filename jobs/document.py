@@ -3,7 +3,7 @@
 It needs neither Ray nor the models. The scorecard is written to exactly the given path, in English unless `--lang`
 says otherwise; with `--lang both` to `X_ja.pdf` and `X_en.pdf`. If the results are in a run
 directory (`<run>/evaluation_results/...`), methodology, report and the folder with the model card go to their places
-there, else beside the output. Missing charts are drawn first.
+there, else beside the output; so do the page and the tables with all answers. Missing charts are drawn first.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     """Make the command line parser."""
     made = Parser(
         prog="python -m jobs.document",
-        description="Write the scorecard, report, methodology and model card for a results folder.",
+        description="Write scorecard, report, methodology, model card, and the page and tables of all answers.",
     )
     made.add_argument("--results", required=True, metavar="FILE", help=f"results: .../{COMPARISON}")
     made.add_argument("--methodology", metavar="FILE.md", help="your own text, in place of the standard methodology")

@@ -56,6 +56,7 @@ def table(name: str) -> Path:
 
 
 ANSWERS = table("answers")
+ANSWER_STYLE = table("answer_style")
 IMPORTANCE = table("importance")
 LOSSES = table("losses")
 QUESTIONS = table("questions")

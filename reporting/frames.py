@@ -1,5 +1,5 @@
-"""The columns of seven tables: records, judgements, human scores, timings, importance matrices, questions, and errors
-of tensors.
+"""The columns of eight tables: records, judgements, style of answers, human scores, timings, importance matrices,
+questions, and errors of tensors.
 
 A frame that is made with one of these schemas has the right types even if a column holds only nulls. Without a schema,
 polars would have to guess.
@@ -87,6 +87,22 @@ JUDGEMENT_SCHEMA: dict[str, Column] = {
 }
 """One row per judgement: what a judge said about one turn of one answer in one repeat (`actors.judging.orders`). A
 judgement that is missing because the judge was away has a row without a score, with reason `judge_failed`."""
+
+STYLES = ("empty", "very_short", "cut_off", "repeating", "wrong_language", "mixed_language")
+"""What is noted of each answer, as yes or no (see `reporting.analysis.answer_style`)."""
+STYLE_SCHEMA: dict[str, Column] = {
+    "arm": pl.Categorical,
+    "benchmark": pl.Categorical,
+    "item_id": pl.String,
+    "seed": pl.Int64,
+    "tokens": pl.Int64,
+    "characters": pl.Int64,
+    "language": pl.Categorical,
+    **dict.fromkeys(STYLES, pl.Boolean),
+}
+"""One row per generated answer, without its thoughts. `tokens` is null if an endpoint does not count them; `language`
+is the ISO 639-1 code of the answer's main language, null if it is too short; `wrong_language` is null if the language
+of the benchmark's questions is not known."""
 
 HUMAN_SCORE_SCHEMA: dict[str, type[pl.DataType]] = {
     "benchmark": pl.String,

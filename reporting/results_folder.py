@@ -18,7 +18,7 @@ from conf.faults import BadInput, Fault
 from conf.files import exists
 from conf.user_files import read_user_text
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.file_names import ANALYSIS, ANSWERS, COMPARISON, IMPORTANCE, LOSSES, QUESTIONS
+from reporting.file_names import ANALYSIS, ANSWER_STYLE, ANSWERS, COMPARISON, IMPORTANCE, LOSSES, QUESTIONS
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
@@ -40,6 +40,8 @@ class Findings:
     """Rounding errors of the quantized tensors (`reporting.frames.LOSS_SCHEMA`)."""
     questions: pl.DataFrame | None = None
     """Questions of the answers that are shown side by side (`reporting.frames.QUESTION_SCHEMA`)."""
+    lengths: pl.DataFrame | None = None
+    """Length and style of each generated answer (`reporting.frames.STYLE_SCHEMA`)."""
 
     @property
     def pipeline_id(self) -> str:
@@ -94,6 +96,18 @@ class Findings:
     def comparisons(self) -> list[Json]:
         """Rows of the comparisons of arms with their references; empty without an analysis."""
         return [] if self.analysis is None else list(self.analysis["comparisons"])
+
+    @property
+    def answer_style(self) -> list[Json]:
+        """Length and style of the answers by benchmark and arm; empty for results of an older version."""
+        arms = {arm["name"] for arm in self.arms}
+        rows = () if self.analysis is None else self.analysis.get("answer_style", ())
+        return [row for row in rows if row["arm"] in arms]
+
+    @property
+    def length_across_models(self) -> list[Json]:
+        """Shift of the length of answers across models; empty unless several models share a recipe."""
+        return [] if self.analysis is None else list(self.analysis.get("length_across_models", ()))
 
     @property
     def judging(self) -> list[Json]:
@@ -189,6 +203,12 @@ def read_findings(results_path: str | Path) -> Findings:
         answers = _read_parquet(answers_path)
     else:
         notices.append(f"{ANSWERS.as_posix()} is missing from the results folder, so no answers are shown.")
+    lengths_path = path.parent / ANSWER_STYLE
+    lengths = None
+    if exists(lengths_path):
+        lengths = _read_parquet(lengths_path)
+    elif (analysis or {}).get("answer_style"):
+        notices.append(f"{ANSWER_STYLE.as_posix()} is missing from the results folder, so no lengths are drawn.")
     questions_path = path.parent / QUESTIONS
     questions = None
     if exists(questions_path):
@@ -207,7 +227,7 @@ def read_findings(results_path: str | Path) -> Findings:
         losses = _read_parquet(losses_path)
     elif any(arm.get("method") for arm in comparison["arms"]):
         notices.append(f"{LOSSES.as_posix()} is missing from the results folder, so the error by layer is not drawn.")
-    return Findings(comparison, analysis, answers, tuple(notices), importance, losses, questions)
+    return Findings(comparison, analysis, answers, tuple(notices), importance, losses, questions, lengths)
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

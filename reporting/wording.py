@@ -265,6 +265,14 @@ def verdict_word(words: Words, verdict: str | None) -> str:
     return words.say(*VERDICTS[verdict]) if verdict in VERDICTS else ""
 
 
+def verdict_of_row(words: Words, row: dict[str, Any]) -> str:
+    """Return the name of a comparison's verdict; an empty string if there is none. Nothing is open about answers that
+    no judge has scored: they have no verdict yet."""
+    if "not_judged" in (row.get("verdict_grounds") or ()):
+        return words.say("未採点", "not judged")
+    return verdict_word(words, row.get("verdict"))
+
+
 _DIFFERENCES = {
     (): ("量も内容も同じ", "same amount and text"),
     ("amount",): ("量だけ", "amount alone"),

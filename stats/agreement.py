@@ -29,7 +29,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from stats.bootstrap import percentile_interval, resampled_totals
 from stats.clusters import Labels
@@ -94,11 +93,20 @@ def krippendorff_alpha(values: Floats, level: Level) -> float | Reason:
         return Reason.ZERO_VARIANCE
     if level == "ordinal":
         values = np.full(values.shape, np.nan)
-        values[known] = stats.rankdata(pooled)
+        values[known] = _mean_ranks(pooled)
     sizes = np.count_nonzero(known, axis=1)
     within = float(sizes @ np.nanvar(values, axis=1, ddof=1)) / pooled.size
     of_all = float(np.var(values[known], ddof=1))
-    return 1.0 - within / of_all
+    alpha: float = 1.0 - within / of_all
+    return alpha
+
+
+def _mean_ranks(values: Floats) -> Floats:
+    """Return the rank of each value from 1; equal values share the mean of their ranks."""
+    # scipy.stats has this, too, but takes a second to import, in every process.
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _resampled_alphas(values: Floats, items: NDArray[np.intp], rng: np.random.Generator) -> Floats:

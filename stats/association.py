@@ -14,8 +14,9 @@ import polars as pl
 from stats.intervals import Floats, Interval, Z, all_equal
 from stats.reasons import Reason
 
-LEAST_ITEMS = 10
-"""With fewer items the interval is too wide to be useful, and its formula cannot be trusted."""
+LEAST_ITEMS = 5
+"""With fewer items there is no correlation. From 5 on the intervals cover the true value in 95% to 99% of simulated
+samples, for true correlations from 0 to 0.9 (tests/stats/test_association.py)."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class Reason(StrEnum):
     """The reference gets too little right for a verdict, so more items of this kind would not decide it."""
     CEILING = "ceiling"
     """The reference gets nearly everything right, so more items of this kind would not decide it."""
+    NO_LANGUAGE = "no_language"
+    """The language of the benchmark's questions is not known, so no answer can be in the wrong one."""
     NOTHING_REPEATED = "nothing_repeated"
     """No answer has two verdicts, so nothing is known about their agreement."""
     ONE_JUDGE = "one_judge"

@@ -76,7 +76,7 @@ class ScriptedEngine:
         self._usage = Usage(completion_tokens=self._usage.completion_tokens + n_tokens)
         read = [split(text) for text in texts]
         thoughts = [one.thoughts for one in read if one.thoughts is not None]
-        ended: tuple[FinishReason, ...] = ("eog",) * len(texts)
+        ended: list[FinishReason] = ["eog" for _ in texts]
         return Answer(
             read[-1].answer,
             None,
@@ -84,7 +84,7 @@ class ScriptedEngine:
             n_tokens,
             ended[-1],
             tuple(one.answer for one in read[:-1]),
-            ended[:-1],
+            tuple(ended[:-1]),
             thoughts="\n\n".join(thoughts) if thoughts else None,
             thought_tokens=sum(map(len, thoughts)) if thoughts else None,
         )

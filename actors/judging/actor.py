@@ -5,6 +5,7 @@ It is a plain class. `ray.remote` is applied where it is started.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -29,13 +30,12 @@ class JudgingWorker:
 
         Raises `LlamaError` or `EndpointFailed` if the judge is away. After any error the next block opens it anew.
         """
-        try:
-            records = [_record(row) for row in read_jsonl(order.records_path)]
+        records = [_record(row) for row in read_jsonl(order.records_path)]
+        with contextlib.ExitStack() as after_errors:
+            after_errors.callback(self.close)
             cache = VerdictCache(order.cache_dir)
             judged = judge_block(order, records, lambda: self._asker_for(order), cache, progress)
-        except BaseException:
-            self.close()
-            raise
+            after_errors.pop_all()
         if judged.is_complete:
             write_jsonl(order.output_path, judged.judgements)
         n_unscored = sum(one.score is None for one in judged.judgements)

@@ -75,6 +75,7 @@ class EndpointJudge:
         )
         self._runner = asyncio.Runner()
         self._dialect = Dialect()
+        self._has_answered = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,7 +86,7 @@ class EndpointJudge:
         """Ask all calls, some at a time. After a failure no further call begins, and those that run are waited for.
 
         Raises:
-            EndpointFailed: the judge is away, or it refused every call.
+            EndpointFailed: the judge is away, or it has refused every call since it was opened.
         """
         declined: list[Declined] = []
 
@@ -93,6 +94,7 @@ class EndpointJudge:
             if isinstance(reply, Declined):
                 declined.append(reply)
             else:
+                self._has_answered = True
                 report(reply.prompt_tokens + reply.completion_tokens)
             keep(call, reply)
 
@@ -100,7 +102,7 @@ class EndpointJudge:
             self._runner.run(self._ask_all(deque(calls), keep_and_report))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        if len(declined) == len(calls):
+        if declined and not self._has_answered:
             raise self._failed(f"it refused every call: {declined[0].reason}")
 
     async def _ask_all(self, waiting: deque[JudgeCall], keep: KeepReply) -> None:

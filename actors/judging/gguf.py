@@ -21,7 +21,8 @@ class GgufJudge:
         """Load the model. Raise `LlamaError` if llama.cpp cannot load it."""
         if judge.gguf_path is None or judge.layout is None:
             raise TypeError(f"{judge.name}: a judge without an endpoint needs a GGUF and a layout")
-        self._engine = LlamaEngine(judge.gguf_path, judge.layout)
+        # With its thoughts: they are in the text that is kept, and a verdict is looked for behind them.
+        self._engine = LlamaEngine(judge.gguf_path, judge.layout, raw=True)
         self._most_tokens = most_tokens(judge.layout)
         self._sampling = Sampling(temperature=rules.temperature, max_tokens=rules.max_tokens)
         self._name, self._sha256 = os.path.basename(judge.gguf_path), judge.gguf_sha256
@@ -38,7 +39,7 @@ class GgufJudge:
             prepared = self._engine.generation_request(item, self._sampling)
             if not isinstance(prepared, Prepared):
                 keep(call, Declined(prepared.reason))
-            elif len(prepared.request.tokens) + self._sampling.max_tokens > self._most_tokens:
+            elif len(prepared.request.tokens) + prepared.request.most_tokens > self._most_tokens:
                 keep(call, Declined(CONTEXT_TOO_LONG))
             else:
                 fitting.append((call, item))

@@ -23,8 +23,9 @@ from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.judging_limits import Judged
 from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
-from actors.orchestrator.loop import PLACED, Judged, Loop, Step, Worker, WorkError
+from actors.orchestrator.loop import PLACED, Loop, Step, Worker, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (

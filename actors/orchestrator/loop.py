@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.early_stop import EarlyStop
+from actors.orchestrator.judging_limits import LIMIT_NOTICE, LOST_AFTER, Judged, JudgingLimits, not_for_judging
 from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
@@ -23,17 +23,9 @@ from conf.schema import PipelineConfig
 
 PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
 """The roles whose workers take a place on the cluster."""
-LOST_AFTER = 3
-"""A judge that fails for good at this many units in a row is not asked again: it is away, and attempts take long."""
 OUT_OF_MEMORY_ADVICE = (
     ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
     "least memory, and a smaller --dataset-size has fewer groups"
-)
-
-
-LIMIT_NOTICE = (
-    "The limit of calls (judging.max_calls) is reached. What is not judged yet is unscored (call_limit); the same "
-    "command goes on with the rest, and asks nothing twice."
 )
 
 
@@ -74,16 +66,6 @@ class WorkError:
     """`no_room`: there was no memory for a KV cache."""
     message: str
     log_tail: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How judging a unit ended."""
-
-    n_asked: int
-    """Number of calls."""
-    complete: bool
-    """False: the limit of calls was reached before the unit was done."""
 
 
 class Loop:
@@ -127,11 +109,7 @@ class Loop:
         """Tokens that each unit has reported in its latest attempt."""
         self.without_room = False
         """True if a KV cache found no memory and this has ended the work."""
-        self.over_limit: set[str] = set()
-        """Units that could not be judged completely, because the limit of calls was reached."""
-        self._budget = CallBudget(config.judging.max_calls)
-        self._lost: Counter[str] = Counter()
-        """By judge, at how many units in a row it has failed for good."""
+        self._judging = JudgingLimits(config.judging.max_calls)
         self._records_paths = {block.unit: block.records_path for block in plan.blocks}
         self._placement = placement
         self._start_within_s = start_within_s
@@ -148,6 +126,11 @@ class Loop:
     def spared_blocks(self) -> tuple[str, ...]:
         """Blocks that were not run because an early stop made them unnecessary."""
         return tuple(sorted((self.schedule.skipped & self._records_paths.keys()) - self.not_wanted))
+
+    @property
+    def over_limit(self) -> frozenset[str]:
+        """Units that could not be judged completely, because the limit of calls was reached."""
+        return frozenset(self._judging.over_limit)
 
     def step(self, now: float) -> Step:
         """Decide what to do next. The returned decisions are already part of the loop's state."""
@@ -169,7 +152,7 @@ class Loop:
         for worker in dismissed:
             for unit in worker.units:
                 self.schedule.put_back(unit.id)
-                self._budget.return_all(unit.id)
+                self._judging.budget.return_all(unit.id)
             self.workers.remove(worker)
         if dismissed and not late.give_up:
             self._max_workers = len(self._placed())
@@ -239,7 +222,7 @@ class Loop:
     def _give(self, worker: Worker, units: tuple[Unit, ...]) -> None:
         worker.units, worker.loaded_arm = units, units[0].loads
         if units[0].judge is not None:
-            worker.calls_left = self._budget.grant(units[0].id, units[0].most_calls)
+            worker.calls_left = self._judging.budget.grant(units[0].id, units[0].most_calls)
         for one in units:
             self.schedule.start(one.id)
             self.reported[one.id] = 0
@@ -284,15 +267,12 @@ class Loop:
                 self.rate.add(now, max(0, unit.tokens - self.reported[unit.id]))
 
     def _finish_judging(self, unit: Unit, judged: Judged) -> None:
-        self._budget.settle(unit.id, judged.n_asked)
-        self._lost.pop(str(unit.judge), None)
-        if judged.complete:
+        if self._judging.finish(unit, judged):
             self.schedule.finish(unit.id)
             return
-        if not self.over_limit:
-            self.notices.append(LIMIT_NOTICE)
-        self.over_limit.add(unit.id)
         self.schedule.leave(unit.id)
+        if LIMIT_NOTICE not in self.notices:
+            self.notices.append(LIMIT_NOTICE)
 
     def fail(self, worker: Worker, error: WorkError) -> None:
         """Record that a worker has failed at its units. They are tried again, or given up after their last attempt.
@@ -309,31 +289,17 @@ class Loop:
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail):
                 self.notices.append(f"{unit.id} failed once and is tried again: {message}")
-            self._budget.settle(unit.id, None)
+            self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
-                self._lose(unit.judge)
+                error = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
+                self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), error)
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)
         self.schedule.spare(self.early.unneeded())
-
-    def _lose(self, judge: str) -> None:
-        """Count a unit at which a judge has failed for good. After a few in a row, give up its other units, too."""
-        self._lost[judge] += 1
-        if self._lost[judge] >= LOST_AFTER:
-            error = f"not asked: judge {judge} failed at {LOST_AFTER} blocks of answers in a row"
-            left = [unit.id for unit in self.schedule.in_state(State.WAITING) if unit.judge == judge]
-            self.schedule.abandon(left, error)
 
 
 def _take_units(worker: Worker) -> tuple[Unit, ...]:
     """Return a worker's units and make the worker idle."""
     units, worker.units = worker.units, ()
     return units
-
-
-def not_for_judging(plan: Plan, done: frozenset[str]) -> frozenset[str]:
-    """Return the units of a plan that stay as they are if only answers that exist are judged."""
-    judgings = {one.unit: one.block for one in plan.judgings}
-    without_answers = {unit for unit, block in judgings.items() if block not in done}
-    return frozenset(unit.id for unit in units_of(plan) if unit.id not in {*done, *judgings}) | without_answers

@@ -7,6 +7,7 @@ results, cut to a length, for the report and for the page and the tables with th
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
@@ -16,9 +17,13 @@ from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Generate, Item
 from reporting.escape import cut
 from reporting.frames import QUESTION_SCHEMA
+from reporting.languages import language_of
 
 QUESTION_CHARS = 4000
 EXPECTED_CHARS = 400
+LANGUAGE_SHARE = 0.9
+MOST_QUESTIONS = 100
+"""Questions whose language is looked at: the first ones of a fixed shuffle, so more would say the same."""
 
 
 def questions_of(plan: Plan) -> pl.DataFrame:
@@ -63,6 +68,23 @@ def lines_in_common(items: Sequence[Item]) -> int:
         pairs = zip(same, _first_turn(item).split("\n"), strict=False)
         same = [line for line, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
     return len(same)
+
+
+def languages_of_questions(plan: Plan) -> dict[str, str | None]:
+    """Return the language of the questions of each benchmark that asks for generated answers, as the first model's."""
+    benchmarks = plan.benchmarks[plan.models[0].name]
+    return {one.name: language_of_questions(one.items) for one in benchmarks if one.spec.kind == "generate"}
+
+
+def language_of_questions(items: Sequence[Item]) -> str | None:
+    """Return the language that nearly all questions are in (`LANGUAGE_SHARE`) as ISO 639-1 code, else None.
+
+    Questions whose language is uncertain, such as formulas, do not count.
+    """
+    found = Counter(language_of(_first_turn(item)) for item in items[:MOST_QUESTIONS])
+    del found[None]
+    language, count = found.most_common(1)[0] if found else (None, 0)
+    return language if count >= LANGUAGE_SHARE * found.total() else None
 
 
 def question_of(item: Item, n_same: int) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
+from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
-from actors.orchestrator.questions import questions_of
+from actors.orchestrator.questions import languages_of_questions, questions_of
 from actors.orchestrator.records import read_records, read_timings, table_of
 from actors.orchestrator.schedule import Failure
 from actors.orders import TemplateUse
@@ -44,7 +45,7 @@ from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.validate import InvalidDocument
 
-ROWS_READ_AT_ONCE = 20_000
+ROWS_READ_AT_ONCE = 5000
 """Rows that a table holds together: who reads a part of a table of answers must not read all of their texts."""
 
 
@@ -76,11 +77,21 @@ def write_results(
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
-        with_judges(_with_items_of_function(one, records), plan, judgements) for one in facts["benchmarks"]
+        with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
+        for one in facts["benchmarks"]
     ]
     salvaged = salvage_results(
-        facts, records, read_timings(plan), config.statistics, early.stops(), read.failed, known.histories
+        facts,
+        records,
+        read_timings(plan),
+        config.statistics,
+        early.stops(),
+        read.failed,
+        known.histories,
+        judgements=judgements,
+        human_scores=human_scores_of(plan, config),
     )
     results = salvaged.results
     beside = {"importance": read_importance(plan), "losses": read_losses(plan), "questions": questions_of(plan)}

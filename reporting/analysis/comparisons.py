@@ -169,7 +169,7 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     tests = sign_flip_tests(cluster_totals(differences, clusters), np.random.default_rng([SEED, stream, 0]))
     # If only a few units among many differ, the resamples say too little about how rare a difference is.
     n_differing = [int(units) for units in np.count_nonzero(cluster_totals(differences, clusters), axis=0)]
-    counts, sums, squares = _resampled(known, differences, clusters, stream)
+    counts, sums, squares = resampled_differences(known, differences, clusters, stream)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return [
         _Drawn(
@@ -181,7 +181,9 @@ def _draw_group(pairings: Sequence[Pairing], benchmark: str) -> list[_Drawn]:
     ]
 
 
-def _resampled(known: Floats, differences: Floats, clusters: Labels | None, stream: int) -> tuple[Floats, ...]:
+def resampled_differences(
+    known: Floats, differences: Floats, clusters: Labels | None, stream: int
+) -> tuple[Floats, ...]:
     """Return the resampled numbers of items, sums and sums of squares; each of shape (draws, arms).
 
     Arms share the resamples. With very many items each arm is drawn from its own distinct values, which is quick.

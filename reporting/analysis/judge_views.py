@@ -144,8 +144,10 @@ def by_rater(values: pl.DataFrame, rater: str, unit: Sequence[str]) -> tuple[Flo
         rater: name of the column that tells raters apart.
         unit: names of the columns that tell units apart.
     """
-    means = values.group_by([*unit, rater]).agg(pl.col("score").mean())
-    wide = means.pivot(rater, index=list(unit), values="score").sort(list(unit))
+    # A rater may have the name of a column.
+    named = values.with_columns(pl.format("by {}", rater).alias("rater"))
+    means = named.group_by([*unit, "rater"]).agg(pl.col("score").mean())
+    wide = means.pivot("rater", index=list(unit), values="score").sort(list(unit))
     scores = wide.drop(list(unit)).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return scores, wide["item_id"].cast(pl.String).to_numpy()
 

@@ -1,4 +1,4 @@
-"""The results of a pipeline: two result files and two tables.
+"""The results of a pipeline: two result files and three tables.
 
 `build_results` puts the statistics of `stats` under the names that programs outside the project read
 (`reporting/schemas/` describes each). It reads and writes no files. Charts and documents are made from what it returns,
@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from conf.schema import Statistics
+from reporting.analysis.answer_style import answer_styles
 from reporting.analysis.categories import category_rows
 from reporting.analysis.cells import findings_of
 from reporting.analysis.comparisons import SEED, Comparisons, compare
@@ -40,8 +41,10 @@ from reporting.analysis.scores import (
     with_answers,
     with_verdict_scores,
 )
+from reporting.analysis.style_models import shifts_across_models
+from reporting.analysis.style_rows import style_rows
 from reporting.analysis.verdicts import verdict_rows
-from reporting.frames import RECORD_SCHEMA
+from reporting.frames import RECORD_SCHEMA, STYLE_SCHEMA
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval, scaled_mean_interval
@@ -69,7 +72,7 @@ class Results:
     analysis: Json
     """Content of `statistical_analysis.json`."""
     tables: dict[str, pl.DataFrame]
-    """`items` and `answers`, the content of `report_data/<name>.parquet`."""
+    """`items`, `answers` and `answer_style`, the content of `report_data/<name>.parquet`."""
 
 
 def build_results(
@@ -107,11 +110,16 @@ def build_results(
     _check(run, records)
     settings = statistics or Statistics()
     run = with_verdict_scores(run, settings)
-    found = _findings(run, records, timings, settings, by_arm_and_benchmark(stopped), histories or {})
+    stops = by_arm_and_benchmark(stopped)
+    found = _findings(run, records, timings, settings, stops, histories or {})
     found.analysis["judging"] = judging_rows(run, records, judgements, human_scores)
+    styles = answer_styles(run, records)
+    rows = style_rows(run, styles, stops)
+    analysis = {**found.analysis, "answer_style": rows, "length_across_models": shifts_across_models(run, rows)}
+    tables = {**found.tables, "answer_style": styles.select(*STYLE_SCHEMA).sort("benchmark", "arm", "item_id", "seed")}
     # Last, when the tables of the single arms are gone: this one is as long as the records.
     answers = records.select(ANSWER_COLUMNS).sort("benchmark", "arm", "item_id", "seed")
-    return Results(found.comparison, found.analysis, {**found.tables, "answers": answers})
+    return Results(found.comparison, analysis, {**tables, "answers": answers})
 
 
 def _findings(

@@ -24,7 +24,7 @@ from reporting.validate import InvalidDocument, validate
 FINDINGS_FAILED = "findings_failed"
 """Reason of the records whose findings are left out."""
 PHASE = "statistics"
-_ROW = re.compile(r"\$\.(results|comparisons|score_comparisons)\[(\d+)\]")
+_ROW = re.compile(r"\$\.(results|comparisons|score_comparisons|answer_style)\[(\d+)\]")
 _KEPT = ("arm", "benchmark", "cluster", "item_id", "seed", "prompt_hash")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.scored_arms import ScoredArm
@@ -18,6 +19,12 @@ def unjudged_benchmarks(rows: Sequence[Compared]) -> tuple[str, ...]:
     """
     named = dict.fromkeys(str(one.arm.benchmark["name"]) for one in rows if one.arm.benchmark.get("rubrics"))
     return tuple(name for name in named if _waits([one for one in rows if one.arm.benchmark["name"] == name]))
+
+
+def not_judged(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return the same for the result rows of a judged benchmark."""
+    reasons = {reason for row in rows for reason in row["unscored_reasons"]}
+    return not any(row["n_items"] for row in rows) and not reasons.isdisjoint(WITHOUT_JUDGE)
 
 
 def _waits(rows: Sequence[Compared]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import domain, in_brackets, possible_differences
 from reporting.charts.style import (
@@ -122,9 +123,12 @@ def _row(row: Json, scale: Scale, factor: int, words: Words, *, single: bool) ->
     low, high = row["ci95"] or (None, None)
     style = VERDICTS[verdict_code(row)]
     value, interval = scale.difference(row["difference"]), scale.signed_interval(row["ci95"])
-    name = one_line(row["arm"], 40)
+    name, reference = arm_text(row["arm"], 40), str(row["reference"])
+    model = reference[: reference.rfind("~") + 1]
+    if str(row["arm"]).startswith(model):
+        reference = reference.removeprefix(model)
     return Row(
-        label=name if single else f"{name} − {one_line(row['reference'], _NAME_CHARS)}",
+        label=name if single else f"{name} − {one_line(reference, _NAME_CHARS)}",
         arm=row["arm"],
         middle=factor * row["difference"],
         low=None if low is None else factor * low,

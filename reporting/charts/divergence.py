@@ -25,7 +25,7 @@ def divergence_chart(findings: Findings, words: Words) -> Specification | None:
         for benchmark in findings.benchmarks
         if (rows := _rows(findings, benchmark["name"]))
     ]
-    drawn, columns = scatter_panels(wanted, size_cost(findings, words), colours(findings), words)
+    drawn, columns = scatter_panels(wanted, size_cost(findings, words), colours(findings), words, {})
     if not drawn:
         return None
     title = words.say("基準からの乖離とファイルサイズ", "Divergence from the reference against file size")

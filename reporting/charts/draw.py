@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.schema import Language
+from reporting.charts.answer_styles import answer_styles_chart
 from reporting.charts.categories import categories_chart
 from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
@@ -15,6 +16,7 @@ from reporting.charts.efficiency import efficiency_chart, memory_chart, speed_ch
 from reporting.charts.grid import PREFIX, grid_chart, grid_languages
 from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.importance import importance_chart
+from reporting.charts.length_shifts import length_shifts_chart
 from reporting.charts.lengths import lengths_chart
 from reporting.charts.losses import losses_chart
 from reporting.charts.models import models_chart, models_cost_chart
@@ -52,6 +54,8 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], st
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
+    "answer_length_shifts": (length_shifts_chart, ""),
+    "answer_styles": (answer_styles_chart, ""),
     "thought_lengths": (thoughts_chart, ""),
 }
 """File name -> the function that draws the chart, and the notice if it draws nothing (empty: no notice)."""

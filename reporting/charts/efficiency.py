@@ -6,9 +6,12 @@ memory and speed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure
 from reporting.charts.performance import empty_chart
-from reporting.charts.points import panels
+from reporting.charts.points import Panel, panels
 from reporting.charts.scatter import Cost, scatter_panels
 from reporting.charts.style import Specification, colours, models_text
 from reporting.escape import one_line
@@ -16,6 +19,9 @@ from reporting.results_folder import Findings, Json
 from reporting.wording import Words, listed, size_unit
 
 _MOST_NAMES_CHARS = 40
+MOST_LABELLED_MODELS = 3
+"""With more models, points are named by their models, not by their arms."""
+_MODEL_CHARS = 24
 _KINDS_OF_MEMORY = ("weights_bytes", "kv_bytes", "compute_bytes")
 
 
@@ -61,7 +67,11 @@ def size_cost(findings: Findings, words: Words) -> Cost:
 def _against_performance(
     findings: Findings, words: Words, cost: Cost, title: str, note: str = ""
 ) -> Specification | None:
-    drawn, columns = scatter_panels(panels(findings, words), cost, colours(findings), words)
+    wanted, joined = panels(findings, words), dict[str, str]()
+    if len(findings.models) > MOST_LABELLED_MODELS:
+        wanted, joined = [_named_by_model(findings, panel) for panel in wanted], _arm_to_reference(findings)
+        note += words.say("破線: 同じモデルのアーム。", " Dashed: arms of the same model.")
+    drawn, columns = scatter_panels(wanted, cost, colours(findings), words, joined)
     if not drawn:
         return None
     models = models_text(findings, words)
@@ -76,6 +86,21 @@ def _against_performance(
         bars + note,
     ]
     return figure(drawn, title, subtitle, columns=columns)
+
+
+def _named_by_model(findings: Findings, panel: Panel) -> Panel:
+    """Return a panel whose labels are names of models, one for each: there is no room for the name of every arm."""
+    models = {arm["name"]: str(arm["model"]) for arm in findings.arms}
+    compared = {arm["name"] for arm in findings.arms if findings.role(arm) == "compared"}
+    points = tuple(
+        replace(point, label="" if point.arm in compared else arm_text(models[point.arm], _MODEL_CHARS))
+        for point in panel.points
+    )
+    return replace(panel, points=points)
+
+
+def _arm_to_reference(findings: Findings) -> dict[str, str]:
+    return {arm["name"]: arm["reference"] for arm in findings.arms if arm["reference"] is not None}
 
 
 def measured_arms(findings: Findings) -> list[Json]:

@@ -11,14 +11,14 @@ from typing import Any
 
 import altair as alt
 
-from reporting.charts.labels import label_width
+from reporting.charts.labels import fitted, label_width
 from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
 from reporting.wording import Words
 
 PLOT_PX = 200
 COLUMNS = 2
 MOST_ROW_PX = 34
-_MOST_LABEL_PX = 190
+_MOST_LABEL_PX = 250
 _LABEL_GAP_PX = 10
 _WIDER = 1.15
 """Letters on axes are so much wider than those beside points."""
@@ -81,10 +81,13 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
     scale = alt.Scale(domain=list(forest.domain), nice=False, zero=False)
     axis = alt.Axis(title=forest.axis_title, format=".0%" if forest.percent else "~f", tickCount=4)
     x = alt.X("middle:Q", scale=scale, axis=axis)
-    order = list(dict.fromkeys(row.label for row in forest.rows))
+    labels = {row.label: fitted(row.label, (labels_px - _LABEL_GAP_PX) / _WIDER) for row in forest.rows}
+    if len(set(labels.values())) < len(labels):  # two names that differ only in the middle
+        labels = {label: label for label in labels}
+    order = list(labels.values())
     left = alt.Axis(title=None, ticks=False, minExtent=labels_px, maxExtent=labels_px, labelLimit=labels_px - 4)
     y = alt.Y("label:N", scale=alt.Scale(domain=order), axis=left)
-    base = chart_of([_data(row) for row in forest.rows]).encode(y=y)
+    base = chart_of([_data(row) | {"label": labels[row.label]} for row in forest.rows]).encode(y=y)
     colour = alt.Color("colour:N", scale=None)
     layers: list[Any] = [_line(line, scale) for line in forest.lines]
     if any(row.run_low is not None for row in forest.rows):

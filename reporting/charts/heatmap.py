@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from reporting.charts.difference import pairs_text
-from reporting.charts.labels import label_width
+from reporting.charts.labels import arm_text, label_width
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import (
@@ -161,4 +161,4 @@ def _cell(words: Words, head: str, row: Json, scale: Scale, unit: str) -> Json:
 
 
 def _label(name: str) -> str:
-    return one_line(name, ARM_LABEL_CHARS)
+    return arm_text(name, ARM_LABEL_CHARS)

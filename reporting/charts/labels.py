@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from reporting.escape import one_line
+
 LETTER_PX = 6.1
 LINE_PX = 14.0
 _GAP_PX = 9.0
@@ -25,6 +27,7 @@ _STEP_PX = 5.0
 """A line is cut into steps of this length, so that labels can keep away from it."""
 _NEAR_PX = 60.0
 """Distance within which other points count as a crowd."""
+_LONGEST_NAME = 500
 _START_CHARS = 7
 """Characters that a cut label keeps of its start. Its end may hold a number, so it keeps all the rest."""
 
@@ -69,6 +72,11 @@ def fitted(label: str, width: float) -> str:
     while start and label_width(f"{start}…{end}") > width:
         start, end = (start, end[1:]) if len(start) <= _START_CHARS and end else (start[:-1], end)
     return f"{start}…{end}"
+
+
+def arm_text(name: str, limit_chars: int) -> str:
+    """Return an arm's name for a label. A longer one loses its middle: the type stands at its end."""
+    return fitted(one_line(name, _LONGEST_NAME), limit_chars * LETTER_PX)
 
 
 def place_labels(spots: Sequence[Spot], width: float, height: float, lines: Sequence[Box] = ()) -> list[Box]:

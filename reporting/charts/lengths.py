@@ -1,6 +1,8 @@
 """Length of the answers: one violin per arm, the reference at the top, the answers as dots.
 
-Quantization often changes the lengths first: answers break off, or run to the token limit. The outline is a kernel
+Quantization often changes the lengths first: answers break off, or run to the token limit. Lengths are in tokens, but
+in characters if the arms belong to several models, whose tokens do not compare, or if an endpoint counts none. The
+outline is a kernel
 density estimate (Gaussian, Scott's rule), cut at the shortest and the longest answer. All violins have the same height,
 so only their shapes can be compared; the number of answers is written beside each.
 """
@@ -18,6 +20,7 @@ from reporting.charts.layout import columns_of, figure, row_px
 from reporting.charts.points import arm_label, domain
 from reporting.charts.style import Panelled, Specification, chart_of, colour_encoding, colours, models_text, tooltips
 from reporting.results_folder import Findings, Json
+from reporting.style_words import unit_title
 from reporting.wording import Words, benchmark_title
 from stats.intervals import Floats
 
@@ -30,9 +33,10 @@ _MOST_DOTS = 200
 
 def lengths_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart, one panel per benchmark with generated answers; None if there are no such answers."""
-    if findings.answers is None:
+    if findings.lengths is None:
         return None
-    answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
+    unit = length_unit(findings)
+    answered = findings.lengths.rename({unit: "length"})
     own = {
         benchmark["name"]: (benchmark, answers)
         for benchmark in findings.benchmarks
@@ -48,7 +52,8 @@ def lengths_chart(findings: Findings, words: Words) -> Specification | None:
     models = models_text(findings, words)
     subtitle = [
         words.say(
-            f"{models}: 回答のトークン数の分布(最上段: 基準)", f"{models}: tokens per answer (the reference on top)"
+            f"{models}: 回答の{unit_title(words, unit)}の分布(最上段: 基準)",
+            f"{models}: {unit_title(words, unit)} per answer (the reference on top)",
         ),
         words.say(
             f"点: 回答(各アーム最大 {_MOST_DOTS} 件)。太い縦線: 中央値。輪郭: 密度推定。n はアーム名の下に示す。",
@@ -56,6 +61,18 @@ def lengths_chart(findings: Findings, words: Words) -> Specification | None:
         ),
     ]
     return figure(drawn, title, subtitle, columns=columns)
+
+
+def length_unit(findings: Findings) -> str:
+    """Return what all lengths of a chart are counted in: `tokens`, or `characters` where tokens do not compare."""
+    assert findings.lengths is not None
+    models = {arm["model"] for arm in findings.arms if (findings.lengths["arm"] == arm["name"]).any()}
+    return "characters" if len(models) > 1 or findings.lengths["tokens"].null_count() else "tokens"
+
+
+def axis_title(words: Words, unit: str) -> str:
+    """Return the title of an axis of lengths."""
+    return words.say(f"回答の{unit_title(words, unit)}", f"{unit_title(words, unit).capitalize()} of the answer")
 
 
 def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFrame, height_px: int) -> Panelled:
@@ -69,19 +86,19 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
     labels: list[Json] = []
     for row, arm in enumerate(arms):
         own = answers.filter(pl.col("arm") == arm["name"]).sort("item_id", "seed")
-        tokens = own["completion_tokens"].cast(pl.Float64).to_numpy()
+        lengths = own["length"].cast(pl.Float64).to_numpy()
         common = {"arm": arm["name"], "row": row}
-        outlines += [common | point for point in _outline(tokens, row)]
-        dots += [common | point for point in _dots(tokens, row)]
-        median = float(np.median(tokens))
-        shown = {"median": f"{median:,.0f}", "n": f"{tokens.size:,}"}
-        medians.append(common | shown | {"tokens": median, "low": row - 0.2, "high": row + 0.2})
-        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}\nn = {tokens.size:,}"})
-    limits = domain([point["tokens"] for point in dots + outlines], (0.0, math.inf), margin=0.03)
+        outlines += [common | point for point in _outline(lengths, row)]
+        dots += [common | point for point in _dots(lengths, row)]
+        median = float(np.median(lengths))
+        shown = {"median": f"{median:,.0f}", "n": f"{lengths.size:,}"}
+        medians.append(common | shown | {"length": median, "low": row - 0.2, "high": row + 0.2})
+        labels.append({"row": row, "label": f"{arm_label(findings, words, arm)}\nn = {lengths.size:,}"})
+    limits = domain([point["length"] for point in dots + outlines], (0.0, math.inf), margin=0.03)
     x = alt.X(
-        "tokens:Q",
+        "length:Q",
         scale=alt.Scale(domain=limits, nice=False, zero=False),
-        axis=alt.Axis(title=words.say("回答のトークン数", "Tokens of the answer"), tickCount=6),
+        axis=alt.Axis(title=axis_title(words, length_unit(findings)), tickCount=6),
     )
     # Row numbers increase downwards.
     y_scale = alt.Scale(domain=[-0.5, len(arms) - 0.5], reverse=True, nice=False, zero=False)
@@ -123,22 +140,24 @@ def _counted(words: Words, benchmark: Json) -> str:
     return words.say(f"{items:,} 問 × {runs} 回の実行", f"{items:,} items × {runs} runs")
 
 
-def _outline(tokens: Floats, row: int) -> list[Json]:
+def _outline(lengths: Floats, row: int) -> list[Json]:
     """Return the lower and upper edge of a violin; nothing if all lengths are equal, because there is no density."""
-    if tokens.size < 2 or np.ptp(tokens) == 0:
+    if lengths.size < 2 or np.ptp(lengths) == 0:
         return []
     from scipy.stats import gaussian_kde  # imported here, because it takes a second and few charts need it
 
-    grid = np.linspace(tokens.min(), tokens.max(), _OUTLINE_POINTS)
-    density = gaussian_kde(tokens)(grid)
+    grid = np.linspace(lengths.min(), lengths.max(), _OUTLINE_POINTS)
+    density = gaussian_kde(lengths)(grid)
     half = _HALF_HEIGHT * density / density.max()
     return [
-        {"tokens": float(at), "low": float(row - height), "high": float(row + height)}
+        {"length": float(at), "low": float(row - height), "high": float(row + height)}
         for at, height in zip(grid, half, strict=True)
     ]
 
 
-def _dots(tokens: Floats, row: int) -> list[Json]:
+def _dots(lengths: Floats, row: int) -> list[Json]:
     """Return one dot per answer, or a regular sample if there are many. Heights alternate so that equal dots show."""
-    step = -(-tokens.size // _MOST_DOTS)
-    return [{"tokens": float(value), "y": row + 0.05 * ((index % 5) - 2)} for index, value in enumerate(tokens[::step])]
+    step = -(-lengths.size // _MOST_DOTS)
+    return [
+        {"length": float(value), "y": row + 0.05 * ((index % 5) - 2)} for index, value in enumerate(lengths[::step])
+    ]

@@ -12,10 +12,10 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import ARM_LABEL_CHARS
 from reporting.charts.style import Panelled, Specification, chart_of, model_line, models_text, tooltips
-from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer
 
@@ -73,7 +73,7 @@ def _panel(findings: Findings, words: Words, model: Json, height_px: int) -> Pan
     table = errors_by_layer(own)
     # Zero has no logarithm: a layer without any error shows the background.
     squares = [
-        {"arm": one_line(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
+        {"arm": arm_text(arm, ARM_LABEL_CHARS), "place": place, "error": 100 * error if error > 0 else None}
         | {"value": _percent(error)}
         for arm, place, error in table.iter_rows()
     ]
@@ -81,7 +81,7 @@ def _panel(findings: Findings, words: Words, model: Json, height_px: int) -> Pan
         return None
     whole = own.filter(pl.col("energy") > 0).group_by("arm").agg(error=_mean_error())
     totals = {str(arm): float(error) for arm, error in whole.iter_rows()}
-    shown = {one_line(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
+    shown = {arm_text(name, ARM_LABEL_CHARS): _percent(totals[name]) for name in names if name in totals}
     labels = list(shown)
     y = alt.Y("arm:N", scale=alt.Scale(domain=labels), axis=alt.Axis(title=None, ticks=False))
     marks = (

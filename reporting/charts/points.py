@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reporting.charts.labels import arm_text
 from reporting.charts.style import counts_text, role_title
-from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
 from reporting.wording import Scale, Words, benchmark_title, integer, listed, method_title, metric_title, scale_of
 
@@ -58,7 +58,7 @@ class Panel:
 def arm_label(findings: Findings, words: Words, arm: Json) -> str:
     """Return an arm's name, with a mark if it is a reference."""
     mark = f" ({words.say('基準', 'ref.')})" if findings.role(arm) == "reference" else ""
-    return one_line(arm["name"], ARM_LABEL_CHARS) + mark
+    return arm_text(arm["name"], ARM_LABEL_CHARS) + mark
 
 
 def panels(findings: Findings, words: Words, *, plain_bars: bool = False) -> list[Panel]:

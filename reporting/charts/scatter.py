@@ -93,13 +93,22 @@ class Place:
 
 
 def scatter_panels(
-    wanted: Sequence[Panel], cost: Cost, palette: dict[str, str], words: Words
+    wanted: Sequence[Panel], cost: Cost, palette: dict[str, str], words: Words, joined: Mapping[str, str]
 ) -> tuple[list[Panelled], int]:
-    """Return the panels that have an arm with a cost, and the number of columns that they were made for."""
+    """Return the panels that have an arm with a cost, and the number of columns that they were made for.
+
+    Args:
+        wanted: the panels with their points. A point without a label gets none.
+        cost: the quantity on the x axis.
+        palette: colour by arm.
+        words: the language.
+        joined: the arm that a line leads to, by the arm where it begins.
+    """
     shown = [panel for panel in wanted if any(point.arm in cost.values for point in panel.points)]
     columns = columns_of(len(shown))
     height = height_of(len(shown), columns, MOST_HEIGHT_PX, LEAST_HEIGHT_PX)
-    return [_scatter_panel(panel, cost, palette, (width_of(columns), height), words) for panel in shown], columns
+    size_px = width_of(columns), height
+    return [_scatter_panel(panel, cost, palette, size_px, words, joined) for panel in shown], columns
 
 
 def width_of(columns: int) -> int:
@@ -108,7 +117,12 @@ def width_of(columns: int) -> int:
 
 
 def _scatter_panel(
-    panel: Panel, cost: Cost, palette: dict[str, str], size_px: tuple[int, int], words: Words
+    panel: Panel,
+    cost: Cost,
+    palette: dict[str, str],
+    size_px: tuple[int, int],
+    words: Words,
+    joined: Mapping[str, str],
 ) -> Panelled:
     points = [point for point in panel.points if point.arm in cost.values]
     ends = domain(extent(points), panel.possible, margin=0.1)
@@ -144,6 +158,7 @@ def _scatter_panel(
     ]
     labels = label_layers(spots, [point.arm for point in points], place, (), colour)
     return alt.layer(
+        *_joining_lines({point.arm: spot for point, spot in zip(points, spots, strict=True)}, joined),
         interval,
         marks,
         *labels,
@@ -151,6 +166,17 @@ def _scatter_panel(
         height=place.height,
         title=panel_title(panel.title, panel.subtitle, place.width + _Y_AXIS_PX + 20),
     )
+
+
+def _joining_lines(spots: Mapping[str, Spot], joined: Mapping[str, str]) -> list[alt.Chart]:
+    """Return the thin lines between points, in pixels; none if no two points are joined."""
+    ends = [
+        {"x": spots[arm].x, "y": spots[arm].y, "spot_x": spots[other].x, "spot_y": spots[other].y}
+        for arm, other in joined.items()
+        if arm in spots and other in spots
+    ]
+    rule = chart_of(ends).mark_rule(strokeWidth=0.8, color=GREY, strokeDash=[2, 2])
+    return [rule.encode(**_PIXELS, x2="spot_x:Q", y2="spot_y:Q")] if ends else []
 
 
 def y_axis(title: str, place: Place, *, percent: bool = False) -> alt.Axis:
@@ -261,7 +287,11 @@ def label_layers(
         ground = chart_of(crossed).mark_text(stroke="white", strokeWidth=3, fontSize=TEXT_PX)
         charts.append(ground.encode(**_PIXELS, text="label:N"))
     charts.append(chart_of(rows).mark_text(fontSize=TEXT_PX).encode(**_PIXELS, text="label:N", color=colour))
-    leaders = [leader for spot, box in zip(spots, boxes, strict=True) if (leader := leader_of(spot, box)) is not None]
+    leaders = [
+        leader
+        for spot, box in zip(spots, boxes, strict=True)
+        if spot.label and (leader := leader_of(spot, box)) is not None
+    ]
     if leaders:
         ends = [{"x": x, "y": y, "spot_x": spot_x, "spot_y": spot_y} for (x, y), (spot_x, spot_y) in leaders]
         rule = chart_of(ends).mark_rule(strokeWidth=0.6, color=GREY)

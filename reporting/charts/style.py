@@ -25,6 +25,8 @@ GREY: Final = "#767676"
 INK: Final = "#444444"
 TEXT_PX: Final = 10.5
 """Size of the texts inside and beside a panel."""
+_MOST_NAMED: Final = 3
+"""With more models, a chart says how many there are, and its labels name them."""
 
 _SHAPES: Final[dict[Role, str]] = {"reference": "diamond", "compared": "circle", "alone": "square"}
 _ROLES: Final[dict[Role, tuple[str, str]]] = {
@@ -113,7 +115,12 @@ def interval_tooltips(words: Words, value: str) -> list[alt.Tooltip]:
 
 
 def models_text(findings: Findings, words: Words) -> str:
-    """Return the names of the models with what they were dequantized from; the first line of every chart has them."""
+    """Return the names of the models with what they were dequantized from, or how many there are if these are many.
+
+    The first line of every chart has them.
+    """
+    if len(findings.models) > _MOST_NAMED:
+        return words.say(f"{len(findings.models)} 個のモデル", f"{len(findings.models)} models")
     return one_line(listed(words, (model_line(model, words) for model in findings.models)), 110)
 
 

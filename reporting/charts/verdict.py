@@ -15,7 +15,7 @@ import altair as alt
 from reporting.charts.difference import difference_title, margin_of, pairs_text
 from reporting.charts.efficiency import size_cost
 from reporting.charts.forest import panel_title
-from reporting.charts.labels import Box, Spot
+from reporting.charts.labels import Box, Spot, arm_text
 from reporting.charts.layout import columns_of, figure, height_of
 from reporting.charts.points import Range, domain, possible_differences
 from reporting.charts.scatter import (
@@ -246,7 +246,7 @@ def _value(row: Json, part: _Part, place: Place, words: Words) -> Json:
     low, high = row["ci95"] or (None, None)
     difference = part.factor * row["difference"]
     text = part.scale.difference(row["difference"])
-    label, drawn = one_line(row["arm"], 30), difference
+    label, drawn = arm_text(row["arm"], 30), difference
     bottom, top = reversed(place.y_ends) if part.downwards else place.y_ends
     if not min(bottom, top) <= difference <= max(bottom, top):
         label, low, high = f"{label} {text} ↓", None, None

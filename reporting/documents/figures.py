@@ -83,6 +83,18 @@ CAPTIONS = {
         "Length of the thoughts before an answer, with the reference on top. Thin lines: middle 80%; thick lines: "
         "middle 50%; bars: medians.",
     ),
+    "answer_length_shifts": (
+        "基準の回答の長さと、量子化による長さの変化。点: 問題。破線: 変化なし。太線: 平均の差。"
+        "ρ は差と前後の平均の長さとの順位相関(基準の長さとの相関には、平均への回帰による見かけの関係が現れる)。",
+        "Length of the reference's answers, and how quantization shifts it. Dots: items; dashed: no shift; thick: mean"
+        " shift. ρ is the rank correlation of the shift with the mean of both lengths; with the reference's length"
+        " alone, regression to the mean would show one where there is none.",
+    ),
+    "answer_styles": (
+        "回答のスタイル: 各スタイルの回答の割合と95%信頼区間。どの回答にもないスタイルは省く。",
+        "Style of the answers: share of the answers with each style, and its 95% interval. Styles that no answer has"
+        " are left out.",
+    ),
 }
 """File stem -> caption in Japanese and English, in the order of the figures. The figures of a grid follow them."""
 
@@ -101,6 +113,8 @@ TOPICS = {
     "quantization_error_by_layer": ("層ごとの量子化誤差", "quantization error by layer"),
     "answer_lengths": ("回答の長さ", "answer lengths"),
     "thought_lengths": ("思考の長さ", "length of the thoughts"),
+    "answer_length_shifts": ("回答の長さの変化", "shifts of answer lengths"),
+    "answer_styles": ("回答のスタイル", "styles of answers"),
 }
 """File stem -> what the figure shows, as part of a sentence, in Japanese and English."""
 

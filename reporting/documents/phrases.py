@@ -8,6 +8,8 @@ from __future__ import annotations
 from reporting.results_folder import Json
 from reporting.wording import DASH, Words, integer, number
 
+SCORE_DIGITS = 2
+"""Decimals of judged scores and of alpha."""
 LOSS_DIGITS = 4
 """Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
 
@@ -58,6 +60,7 @@ _CODES = {
     "machine_busy": ("未計測: マシンが他の処理中", "not measured: the machine was busy"),
     "machine_not_watched": ("未計測: マシンの負荷が不明", "not measured: the machine's load is unknown"),
     "one_block": ("ブロックが1つのみ", "one block"),
+    "no_language": ("問題の言語が不明", "the language of the questions is not known"),
     "block_failed": ("ブロックの失敗", "block failed"),
     "context_too_long": ("文脈長の超過", "context length exceeded"),
     "conversation_too_long": ("会話が文脈長を超過", "conversation exceeds the context length"),
@@ -149,3 +152,8 @@ def effect_interval(words: Words, row: Json) -> str:
         return f"({code_in_words(words, row.get('ci95_reason'))})"
     low, high = (number(end, LOSS_DIGITS, sign=True) for end in row["ci95"])
     return f"[{low}, {high}]"
+
+
+def judge_name(words: Words, row: Json) -> str:
+    """Return the name of a judge, or what stands for the mean over the jury."""
+    return str(row["judge"]) if row["judge"] is not None else words.say("採点モデルの平均", "mean of the jury")

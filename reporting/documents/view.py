@@ -16,6 +16,7 @@ from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.judging import judging_sentences
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
+from reporting.documents.sentences.styles import style_sentences
 from reporting.documents.sentences.verdicts import verdict_notes
 from reporting.documents.tables import results
 from reporting.documents.tables.box import box_notes, box_table
@@ -24,7 +25,7 @@ from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.early_stop import early_stop_table
 from reporting.documents.tables.item_categories import item_categories_table
 from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
-from reporting.documents.tables.lengths import lengths_table
+from reporting.documents.tables.lengths import across_models_table, lengths_table, styles_table
 from reporting.documents.tables.models import model_facts_table
 from reporting.documents.tables.performance import performance_table
 from reporting.documents.tables.results import Table
@@ -41,7 +42,7 @@ from stats.sequential import FRACTIONS
 
 _REPORT_ONLY = (
     *("quantization_memory", "quantization_speed", "models_memory_and_speed"),
-    *("answer_lengths", "thought_lengths"),
+    *("answer_lengths", "answer_length_shifts", "answer_styles", "thought_lengths"),
 )
 """Charts that the scorecard has no room for."""
 
@@ -108,6 +109,10 @@ class View:
     flips: Table
     divergence: Table
     lengths: Table
+    styles: Table
+    style_sentences: tuple[str, ...]
+    """What stands out in the length and style of the answers."""
+    lengths_across_models: Table
     thinking: Table
     """How arms may think; no rows if none does."""
     thoughts: Table
@@ -215,6 +220,9 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         flips=flips_table(findings, words),
         divergence=divergence_table(findings, words),
         lengths=lengths_table(findings, words),
+        styles=styles_table(findings, words),
+        style_sentences=tuple(style_sentences(findings, words)),
+        lengths_across_models=across_models_table(findings, words),
         thinking=thinking_table(findings, words),
         thoughts=thoughts_table(findings, words),
         judges=judges_table(findings, words),

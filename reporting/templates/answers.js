@@ -86,7 +86,7 @@ const answerCard = (answer, isReference) => {
     factsOf(answer),
     extracted,
     ...earlier,
-    titled(last, answer.text),
+    titled(last, answer.text === "" ? say.empty : answer.text),
     answer.thoughts ? make("details", "", make("summary", "", say.thoughts), box(answer.thoughts)) : null,
     verdictsOf(answer),
   );

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.analysis.unjudged import not_judged
 from reporting.terminal.divergence_table import class_table, divergence_table
 from reporting.terminal.layout import columns, short_name, wrapped
 from reporting.terminal.open_verdicts import NAMED, OPEN, needed
@@ -37,6 +39,8 @@ def benchmark_section(
     items = f"{benchmark['n_items']:,} of {benchmark['n_items_total']:,} items"
     title = f"{name}: {short_name(shown_metric)}, {direction} is better; {items}, {runs}"
     primary = [row for row in own if row["primary"]]
+    if benchmark.get("rubrics") and not_judged(primary):
+        return f"{wrapped(title)}\n{_unjudged_line(primary)}"
     shown = {row["arm"]: row for row in own if row["metric"] == shown_metric}
     lines = [wrapped(title), *_mean_lines(benchmark, primary, shown), *_difference_lines(benchmark, differences)]
     lines += _divergence_lines(own)
@@ -105,6 +109,17 @@ def _signed(value: float, form: str) -> str:
 def _unscored_line(row: Mapping[str, Any]) -> str:
     reasons = ", ".join(f"{short_name(reason)} {count}" for reason, count in row["unscored_reasons"].items())
     return wrapped(f"unscored: {short_name(row['arm'])} {row['n_unscored']} of {row['n_records']} records ({reasons})")
+
+
+def _unjudged_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line for all arms in place of their tables, which would have no numbers."""
+    reasons = Counter[str]()
+    for row in rows:
+        reasons.update(row["unscored_reasons"])
+    counts = ", ".join(f"{short_name(reason)} {count:,}" for reason, count in reasons.items())
+    return wrapped(
+        f"not judged: {reasons.total():,} answers of {len(rows)} arms are kept and have no scores ({counts})"
+    )
 
 
 def _uncompared_line(row: Mapping[str, Any]) -> str:

@@ -33,8 +33,7 @@ def _agreement_line(entry: Mapping[str, Any]) -> str:
 def _people_line(entry: Mapping[str, Any]) -> str:
     if entry["human_scores"] is None:
         return wrapped("people: no human scores, so nothing is known of how the judges agree with people")
-    in_jury = [judge["judge"] for judge in entry["judges"] if judge["in_jury"]]
-    shown = in_jury[0] if in_jury else None
+    shown = entry["judges"][0]["judge"]  # the mean of the jury, or its only judge
     parts = []
     for row in entry["rows"]:
         found = (row["comparison"] or {}).get("corrected")

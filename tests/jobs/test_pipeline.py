@@ -129,6 +129,7 @@ def test_the_terminal_shows_where_to_look_and_the_summary(done: Done) -> None:
     assert out.index("demo_qa: accuracy") < out.index("── Verdict") < out.index("Where to look:")
     assert out[out.index("── Verdict") :].count("\n") < 40
     assert "q4_k_m" in done.ended.out
+    assert "reports/answers_side_by_side" in out[out.index("Where to look:") :]
     assert "mlflow ui --host 127.0.0.1" in done.ended.out
     *_, last, result = done.ended.out.splitlines()
     assert result.startswith("RESULT {")

@@ -22,6 +22,8 @@ def test_the_performance_chart_goes_to_the_given_path_and_the_others_beside_it(t
         "quantization_heatmap.png",
         "quantization_categories.png",
         "answer_lengths.png",
+        "answer_length_shifts.png",
+        "answer_styles.png",
     }
     assert output.with_suffix(".svg").is_file()
     assert output.with_suffix(".vl.json").is_file()

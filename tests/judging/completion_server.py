@@ -89,8 +89,8 @@ def completion_server(reply: Callable[[int, dict[str, Any]], Response]) -> Itera
 
 @contextlib.contextmanager
 def model_server(engine: LlamaEngine, name: str) -> Iterator[tuple[str, list[Request]]]:
-    """Serve a real model. Like some small servers, it refuses JSON schemas."""
-    lock = threading.Lock()
+    """Serve a real model. Like some small servers, it refuses JSON schemas. At the end the engine may be closed."""
+    lock, closed = threading.Lock(), threading.Event()
 
     def reply(number: int, body: dict[str, Any]) -> Response:
         if body.get("response_format", {}).get("type") == "json_schema":
@@ -99,6 +99,8 @@ def model_server(engine: LlamaEngine, name: str) -> Iterator[tuple[str, list[Req
         item = Item("x", Generate(messages, True, (), body["max_tokens"]), None, "x")
         sampling = Sampling(temperature=body["temperature"], max_tokens=body["max_tokens"])
         with lock:
+            if closed.is_set():
+                return refused("closed", 503)
             (answer,) = engine.generate([item], [body["seed"]], sampling, ignore)
         if not isinstance(answer, Answer):
             return refused(answer.reason)
@@ -107,3 +109,5 @@ def model_server(engine: LlamaEngine, name: str) -> Iterator[tuple[str, list[Req
 
     with completion_server(reply) as served:
         yield served
+    with lock:  # a client that gave up may have left a request running
+        closed.set()

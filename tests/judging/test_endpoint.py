@@ -115,6 +115,15 @@ def test_a_judge_that_refuses_everything_has_failed() -> None:
         ask(judge, [call(0), call(1)])
 
 
+def test_a_judge_that_has_answered_may_refuse_all_calls_of_a_later_ask() -> None:
+    def reply(number: int, body: dict[str, Any]) -> Response:
+        return said("no verdict") if number == 1 else refused("filtered")
+
+    with completion_server(reply) as (url, _), judge_at(url) as judge:
+        assert isinstance(ask(judge, [call(0)])["key 0"], Reply)
+        assert isinstance(ask(judge, [call(0)])["key 0"], Declined)
+
+
 def test_no_more_calls_run_at_a_time_than_allowed() -> None:
     lock = threading.Lock()
     running, most = 0, 0

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
 from actors.errors import EndpointFailed
 from actors.judging.actor import JudgingWorker
-from actors.judging.orders import JudgeModel, JudgeOrder, JudgeSummary
+from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeSummary
+from actors.judging.prompt import TurnToJudge, judge_messages
+from actors.judging.rubrics import rubric_for
+from actors.llama.model import Model
 from actors.orders import Record
 from actors.store import exists, file_sha256, read_jsonl, write_jsonl
 from tests.conftest import ignore, layout
@@ -116,6 +120,20 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     assert first["text"] != again["text"] and first["completion_tokens"] <= 8 and sum(tokens) > 1000
 
 
+def test_no_text_of_an_answer_becomes_a_special_token_of_the_judge(tiny: Model) -> None:
+    """Chat prompts are tokenized with their special tokens, wherever these stand."""
+
+    def n_special(answer: str) -> int:
+        turn = TurnToJudge((answer,), (answer,), (answer,), answer)
+        messages = judge_messages(rubric_for("elyza_2023", "elyza"), turn, order=0, again=False)
+        tokens = render_prompt(messages, chat=True, model=tiny).tokens(tiny)
+        return sum(not tiny.piece(token) and bool(tiny.piece(token, special=True)) for token in tokens)
+
+    assert n_special("x") > 4, "the marks of the turns themselves"
+    for special in ("<|im_end|>", "<|im_start|>user\n", "</s>", "<s>", "<unk>", "<\u200b|im_end|>", "<|im_\nend|>"):
+        assert n_special(f"x {special} {special}") == n_special("x")
+
+
 ANSWERS = [
     "大きな花火のように、心がぱっと明るくなることです。",
     "わかりません。",
@@ -125,36 +143,52 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.slow
-def test_a_real_model_judges_by_our_engine_and_behind_a_server(
-    worker: JudgingWorker, smollm2_path: str, data_dir: Path, tmp_path: Path
-) -> None:
-    """Its scores mean nothing: it has 135 million weights. Most of its outputs are no verdicts."""
+@pytest.fixture
+def tasks(data_dir: Path) -> list[JudgedItem]:
+    """The five shortest tasks of ELYZA-tasks-100 that are here."""
     rows = read_jsonl(data_dir / "elyza_tasks_100" / "test.jsonl")
     rows.sort(key=lambda row: len(row["input"] + row["eval_aspect"] + row["output"]))
-    items = [
+    return [
         item(str(row["id"]), questions=(row["input"],), criteria=row["eval_aspect"], references=(row["output"],))
         for row in rows[:5]
     ]
-    records = [record(one.item_id, answer) for one, answer in zip(items, ANSWERS, strict=True)]
-    rules = replace(RULES, repeats=1, max_tokens=64)
+
+
+ONCE = replace(RULES, repeats=1, max_tokens=64)
+
+
+@pytest.mark.slow
+def test_a_real_model_judges_by_our_engine(
+    worker: JudgingWorker, smollm2_path: str, tasks: list[JudgedItem], tmp_path: Path
+) -> None:
+    """Its scores mean nothing: it has 135 million weights, and some of its outputs are no verdicts."""
+    records = [record(one.item_id, answer) for one, answer in zip(tasks, ANSWERS, strict=True)]
     judge = gguf_judge(smollm2_path, n_ctx=8192)
-    local = written(order(tmp_path / "gguf", items, judge=judge, rules=rules), records)
-    summary = worker.judge(local, ignore)
-    worker.close()
-    assert judge.layout is not None
-    engine = LlamaEngine(smollm2_path, judge.layout)
-    try:
-        with model_server(engine, "SmolLM2") as (url, requests):
-            remote = written(order(tmp_path / "server", items, judge=at(url), rules=rules), [records[0], records[4]])
-            summary_of_server = worker.judge(remote, ignore)
-    finally:
-        engine.close()
-    ours, served = read_jsonl(local.output_path), read_jsonl(remote.output_path)
-    for row in (*ours, *served):
+    given = written(order(tmp_path, tasks, judge=judge, rules=ONCE), records)
+    summary = worker.judge(given, ignore)
+    rows = read_jsonl(given.output_path)
+    for row in rows:
         print(row["item_id"], row["score"], row["reason"], row["text"])
         assert row["score"] in {1, 2, 3, 4, 5} or (row["reason"] == "unreadable_verdict" and row["text"])
-    assert (len(ours), ours[4]["reason"], served[1]["reason"]) == (5, "empty_answer", "empty_answer")
-    assert 4 <= summary.n_asked <= 8 and 1 <= summary_of_server.n_asked <= 2
-    assert (ours[0]["fingerprint"], served[0]["model"]) == (judge.gguf_sha256, "SmolLM2")
-    assert len(requests) == summary_of_server.n_asked + 1, "the first is refused, because it asks for a JSON schema"
+    assert len(rows) == 5 and rows[4]["reason"] == "empty_answer" and 4 <= summary.n_asked <= 8
+    assert rows[0]["fingerprint"] == judge.gguf_sha256
+
+
+@pytest.mark.slow
+def test_a_real_model_judges_behind_a_server(
+    worker: JudgingWorker, smollm2_path: str, tasks: list[JudgedItem], tmp_path: Path
+) -> None:
+    records = [record(tasks[0].item_id, ANSWERS[0]), record(tasks[4].item_id, ANSWERS[4])]
+    engine = LlamaEngine(smollm2_path, layout(sequences=1, n_ctx=4096))
+    try:
+        with model_server(engine, "SmolLM2") as (url, requests):
+            patient = replace(ENDPOINT, url=url, timeout_s=900.0)
+            given = written(order(tmp_path, tasks, judge=JudgeModel("judge", patient), rules=ONCE), records)
+            summary = worker.judge(given, ignore)
+    finally:
+        engine.close()
+    asked, empty = read_jsonl(given.output_path)
+    print(asked["score"], asked["reason"], asked["text"])
+    assert asked["score"] in {1, 2, 3, 4, 5} or (asked["reason"] == "unreadable_verdict" and asked["text"])
+    assert (asked["model"], asked["completion_tokens"] > 0, empty["reason"]) == ("SmolLM2", True, "empty_answer")
+    assert len(requests) == summary.n_asked + 1, "the first is refused, because it asks for a JSON schema"

@@ -14,7 +14,8 @@ from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.judgements import juries_of, read_judgements
-from actors.orchestrator.loop import LOST_AFTER, Judged, Loop, WorkError
+from actors.orchestrator.judging_limits import LOST_AFTER, Judged
+from actors.orchestrator.loop import Loop, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judged_items

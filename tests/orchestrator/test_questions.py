@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.questions import QUESTION_CHARS, expected_of, lines_in_common, question_of, questions_of
+from actors.orchestrator.questions import (
+    QUESTION_CHARS,
+    expected_of,
+    language_of_questions,
+    lines_in_common,
+    question_of,
+    questions_of,
+)
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Generate, Item, Message
 from tests.orchestrator.small_plan import deterministic, make_inputs, make_small_plan, modified
@@ -51,6 +58,16 @@ def test_a_judged_item_expects_its_references_and_goes_by_its_criteria(tmp_path:
     plan = _plan(tmp_path, modified(benchmark, items=items, kind="generate"))
     row = questions_of(plan).row(0, named=True)
     assert (row["expected"], row["criteria"]) == ("4\n\nfour", "基準を満たせば5点")
+
+
+def test_the_language_is_that_of_nearly_all_questions() -> None:
+    japanese = asked([f"太郎はりんごを{count}個持っています。いくつ残りますか。" for count in range(19)])
+    english = asked(["How many apples does the farmer sell at the market?"])
+    assert language_of_questions([*japanese, *english, *asked(["$2 + 2$"])]) == "ja"
+    assert language_of_questions([*japanese[:3], *english * 3]) is None
+    assert language_of_questions(asked(["2 + 2"])) is None
+    examples = Message("user", "How many apples does the farmer sell at the market?\n" * 9, shot=0)
+    assert language_of_questions([generated("a", examples, Message("user", "いくつ残りますか。"))]) == "ja"
 
 
 @pytest.mark.parametrize(("target", "text"), [("4", "4"), (["4", "four"], "4 / four"), (4, "4")])

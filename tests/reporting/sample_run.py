@@ -288,6 +288,7 @@ def _benchmarks() -> list[dict[str, Any]]:
             "title": titles[str(benchmark["name"])],
             "source": {"dataset": benchmark["name"], "license": "MIT"},
             "category": CATEGORIES[str(benchmark["name"])],
+            "language": "en" if benchmark["kind"] == "generate" else None,
         }
         for benchmark in (gsm8k, arc, wiki, ja_wiki)
     ]

@@ -100,14 +100,14 @@ def _records(draw: np.random.Generator, model: MadeModel, n_items: int) -> list[
         own = quality - (model.lost if side != "f16" else 0.0)
         for seed in SEEDS:
             score = np.clip(np.round(3.0 + own + draw.normal(0.0, 0.4, size=n_items)), 1, 5)
-            found.append(_table(model, side, "elyza", seed, score, {"outcome": "judged", "score": score}))
+            found.append(_table(model, side, "elyza", seed, score.tolist(), {"outcome": "judged", "score": score}))
         right = own + draw.normal(0.0, 0.1, size=n_items) > 0
         outcome = ["correct" if good else "wrong" for good in right]
         scored = {"outcome": outcome, "score": right.astype(float)}
-        found.append(_table(model, side, "arc_challenge", SEEDS[0], right, scored))
+        found.append(_table(model, side, "arc_challenge", SEEDS[0], right.tolist(), scored))
         loss = draw.normal(2.3 + (0.01 if side != "f16" else 0.0), 0.2, size=n_items)
         measured = {"outcome": "measured", "nll_sum": loss * 256, "n_tokens": 256, "divergence_reason": "no_reference"}
-        found.append(_table(model, side, "perplexity_ja_wiki", SEEDS[0], loss, measured))
+        found.append(_table(model, side, "perplexity_ja_wiki", SEEDS[0], loss.tolist(), measured))
     return found
 
 
@@ -167,7 +167,7 @@ def _size_bytes(model: MadeModel, side: str) -> int:
 def _arm(plain: dict[str, Any], model: MadeModel, side: str) -> dict[str, Any]:
     size, name = _size_bytes(model, side), f"{model.name}~{side}"
     seconds = size / 8e10
-    rounds = {"sequences": 1, "prompt_tokens": 256, "answer_tokens": 16}
+    rounds: dict[str, Any] = {"sequences": 1, "prompt_tokens": 256, "answer_tokens": 16}
     rounds |= {"prompt_s": [0.28, 0.29, 0.28], "decode_s": [16 * seconds, 16.1 * seconds, 15.9 * seconds]}
     memory = {"place": "CPU", "on_host": True, "weights_bytes": size, "kv_bytes": 2**29, "compute_bytes": 2**28}
     performance = {"load_s": 2.5, "worker_pid": 4, "file_bytes": size, "threads": 2, "n_ctx": 512, "memory": [memory]}

@@ -307,7 +307,7 @@ def test_blocks_that_an_early_stop_saved_are_not_missing(tmp_path: Path) -> None
     write_json(run.manifest, {"spared": [unit]})
     cells = {child.unit: child for child in read_pipeline(run.root, GGUF_BYTES).children if child.kind == "cell"}
     assert {cell.status for cell in cells.values()} == {"FINISHED"}
-    assert cells["cells/f16/gsm8k/0"].notes == {"quant_assay.missing_blocks": "0"}
+    assert cells["cells/f16/gsm8k/0"].notes == {"model": "tiny", "quant_assay.missing_blocks": "0"}
 
 
 def test_a_changed_setting_replaces_the_parent_and_keeps_its_children(

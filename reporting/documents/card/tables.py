@@ -19,7 +19,7 @@ from reporting.wording import (
     number,
     scale_of,
     size_unit,
-    verdict_word,
+    verdict_of_row,
 )
 
 _VERDICT = 3
@@ -84,7 +84,7 @@ def results_table(findings: Findings, words: Words, model: str) -> Table:
         for name, own in cells.items():
             row = shown.get(name)
             text = DASH if row is None else f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}"
-            verdict = verdict_word(words, compared.get(name, {}).get("verdict"))
+            verdict = verdict_of_row(words, compared.get(name, {}))
             own.append(f"{text}\n{verdict}" if verdict else text)
     return make_table(columns, [tuple(own) for own in cells.values()])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reporting.documents.tables.judging import DIGITS, judge_name
+from reporting.documents.phrases import SCORE_DIGITS, judge_name
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, listed, number
 
@@ -39,21 +39,24 @@ def _of_benchmark(words: Words, entry: Json) -> Iterator[str]:
 
 def _repeats(words: Words, benchmark: str, judge: Json) -> str:
     alpha = judge["repeats"]["alpha"]
-    shown = number(alpha, DIGITS)
+    shown = number(alpha, SCORE_DIGITS)
     if alpha >= SAFE:
-        ja, en = "同じ回答には、ほぼ同じ点を付ける", "gives an answer nearly the same score each time"
+        ja, en = "、同じ回答にほぼ同じ点を付ける", "gives an answer nearly the same score each time"
     elif alpha >= TENTATIVE:
-        ja, en = "同じ回答でも、点がやや変わる", "is fairly steady when it judges an answer again"
+        ja, en = "、同じ回答でも点がやや変わる", "is fairly steady when it judges an answer again"
     else:
-        ja, en = "同じ回答でも採点のたびに点が変わり、個々の点は当てにならない", "often changes its score of an answer"
+        ja, en = (
+            "、同じ回答でも採点のたびに点が変わり、個々の点は当てにならない",
+            "often changes its score of an answer",
+        )
         en += ", so a single score says little"
     name = judge_name(words, judge)
-    return words.say(f"{benchmark}: {name} は、{ja}(α = {shown})。", f"{benchmark}: {name} {en} (α = {shown}).")
+    return words.say(f"{benchmark}: {name} は{ja}(α = {shown})。", f"{benchmark}: {name} {en} (α = {shown}).")
 
 
 def _between(words: Words, entry: Json) -> str:
     alpha = entry["agreement"]["alpha"]
-    names, shown = listed(words, entry["agreement_between"]), number(alpha, DIGITS)
+    names, shown = listed(words, entry["agreement_between"]), number(alpha, SCORE_DIGITS)
     if alpha >= SAFE:
         ja, en = "よく一致する", "agree well"
     elif alpha >= TENTATIVE:
@@ -67,82 +70,97 @@ def _between(words: Words, entry: Json) -> str:
 
 
 def _leanings(words: Words, entry: Json) -> Iterator[str]:
-    for row in entry["rows"]:
-        length = (row["comparison"] or {}).get("length")
-        if length is None or not _excludes_zero(length["points_per_100_tokens_ci95"]):
-            continue
-        slope = number(length["points_per_100_tokens"], DIGITS, sign=True)
-        plain, adjusted = (
-            number(value, DIGITS, sign=True)
-            for value in (row["comparison"]["difference"], length["adjusted_difference"])
-        )
-        arm, reference, judge = row["arm"], row["comparison"]["reference"], judge_name(words, row)
-        yield words.say(
-            f"{entry['benchmark']}: {judge} の点は、{arm} の回答が {reference} より 100 トークン長いごとに {slope} 点"
-            f"変わる。差は {plain} 点、同じ長さに換算すると {adjusted} 点である。"
-            "長い回答ほど実際に良い可能性もある。",
-            f"{entry['benchmark']}: with {judge}, {slope} points go with each 100 tokens that {arm} answers longer than"
-            f" {reference}. The difference is {plain}; at equal length it would be {adjusted}. Longer answers may"
-            " really be better.",
-        )
+    """Yield one sentence per judge, on the arm whose difference the length changes most."""
+    for judge in entry["judges"]:
+        rows = [row for row in entry["rows"] if row["judge"] == judge["judge"] and _leans(row)]
+        if rows:
+            yield _leaning(words, entry["benchmark"], max(rows, key=_moved_by_length))
+
+
+def _leans(row: Json) -> bool:
+    length = (row["comparison"] or {}).get("length")
+    return length is not None and _excludes_zero(length["points_per_100_tokens_ci95"])
+
+
+def _moved_by_length(row: Json) -> float:
+    compared = row["comparison"]
+    return abs(float(compared["length"]["adjusted_difference"] - compared["difference"]))
+
+
+def _leaning(words: Words, benchmark: str, row: Json) -> str:
+    compared, arm, reference = row["comparison"], row["arm"], row["comparison"]["reference"]
+    length = compared["length"]
+    slope, plain, adjusted = (
+        number(value, SCORE_DIGITS, sign=True)
+        for value in (length["points_per_100_tokens"], compared["difference"], length["adjusted_difference"])
+    )
+    return words.say(
+        f"{benchmark}: {_ja_name(words, row)}の点は、{arm} の回答が {reference} より 100 トークン長いごとに {slope} 点"
+        f"変わる。差は {plain} 点、同じ長さに換算すると {adjusted} 点である。長い回答ほど実際に良い可能性もある。",
+        f"{benchmark}: with {judge_name(words, row)}, {slope} points go with each 100 tokens that {arm} answers longer"
+        f" than {reference}. The difference is {plain}; at equal length it would be {adjusted}. Longer answers may"
+        " really be better.",
+    )
 
 
 def _corrections(words: Words, entry: Json) -> Iterator[str]:
-    shown = False
-    for row in entry["rows"]:
-        if not _shown_as_result(entry, row):
-            continue
-        bias = row["corrected"]
-        if bias is not None and bias["bias_ci95"] is not None and _excludes_zero(bias["bias_ci95"]):
-            shown = True
-            yield _bias(words, entry, row)
-        compared = row["comparison"]
-        if compared is not None and compared["corrected"] is not None:
-            shown = True
-            yield _corrected_difference(words, entry, row)
-    n_items = integer(entry["human_scores"]["n_items"])
-    if shown:
+    name, n_items = entry["benchmark"], integer(entry["human_scores"]["n_items"])
+    shown_judge = entry["judges"][0]["judge"]  # the mean of the jury, or its only judge
+    rows = [row for row in entry["rows"] if row["judge"] == shown_judge]
+    biased = [row for row in rows if row["corrected"] and _known_not_zero(row["corrected"], "bias_ci95")]
+    if biased:
+        yield _bias(words, name, max(biased, key=lambda row: abs(float(row["corrected"]["bias"]))))
+    corrected = [row for row in rows if (row["comparison"] or {}).get("corrected")]
+    shown = [row for row in corrected if _known_not_zero(row["comparison"]["corrected"], "ci95")]
+    yield from (_corrected_difference(words, name, row) for row in shown)
+    if corrected and not shown:
         yield words.say(
-            f"{entry['benchmark']}: 補正は、人が採点した {n_items} 問が無作為に選ばれている場合に限り正しい。",
-            f"{entry['benchmark']}: a correction is right only if the {n_items} items that people scored were drawn at"
-            " random.",
+            f"{name}: 人の採点で補正しても、基準との差が確認できるアームはない。",
+            f"{name}: corrected by human scores, no arm is shown to differ from its reference.",
+        )
+    if biased or corrected:
+        yield words.say(
+            f"{name}: 補正は、人が採点した {n_items} 問が無作為に選ばれている場合に限り正しい。",
+            f"{name}: a correction is right only if the {n_items} items that people scored were drawn at random.",
         )
     else:
         yield words.say(
-            f"{entry['benchmark']}: 人が採点した問題({n_items} 問)が少なく、補正した差を示せない。",
-            f"{entry['benchmark']}: people scored too few items ({n_items}) to correct a difference.",
+            f"{name}: 人が採点した問題({n_items} 問)が少なく、補正した値を示せない。",
+            f"{name}: people scored too few items ({n_items}) to correct anything.",
         )
 
 
-def _shown_as_result(entry: Json, row: Json) -> bool:
-    """Return whether a row is by the mean of the jury, or by its only judge."""
-    judges = [judge["judge"] for judge in entry["judges"] if judge["in_jury"]]
-    return row["judge"] is None or [row["judge"]] == judges
+def _known_not_zero(found: Json, name: str) -> bool:
+    return found[name] is not None and _excludes_zero(found[name])
 
 
-def _bias(words: Words, entry: Json, row: Json) -> str:
+def _bias(words: Words, benchmark: str, row: Json) -> str:
     bias = row["corrected"]["bias"]
-    size = number(abs(bias), DIGITS)
+    size, arm = number(abs(bias), SCORE_DIGITS), row["arm"]
     return words.say(
-        f"{entry['benchmark']}: {row['arm']} の回答に、{judge_name(words, row)} は人より {size} 点"
-        f"{'高い' if bias > 0 else '低い'}点を付ける。",
-        f"{entry['benchmark']}: {judge_name(words, row)} scores {row['arm']} {size} points"
-        f" {'higher' if bias > 0 else 'lower'} than people do.",
+        f"{benchmark}: {arm} の回答に、{_ja_name(words, row)}は人より {size} 点{'高い' if bias > 0 else '低い'}"
+        "点を付ける。",
+        f"{benchmark}: {judge_name(words, row)} scores {arm} {size} points {'higher' if bias > 0 else 'lower'} than"
+        " people do.",
     )
 
 
-def _corrected_difference(words: Words, entry: Json, row: Json) -> str:
-    compared = row["comparison"]
-    found, plain = compared["corrected"], number(compared["difference"], DIGITS, sign=True)
-    value, low, high = (number(one, DIGITS, sign=True) for one in (found["value"], *(found["ci95"] or (None, None))))
-    interval_ja = f"、95%信頼区間 [{low}, {high}]" if found["ci95"] else ""
-    interval_en = f" [{low}, {high}]" if found["ci95"] else ""
+def _corrected_difference(words: Words, benchmark: str, row: Json) -> str:
+    compared, arm, reference = row["comparison"], row["arm"], row["comparison"]["reference"]
+    found, plain = compared["corrected"], number(compared["difference"], SCORE_DIGITS, sign=True)
+    value, low, high = (number(one, SCORE_DIGITS, sign=True) for one in (found["value"], *found["ci95"]))
     return words.say(
-        f"{entry['benchmark']}: 人の採点で補正した {row['arm']} と {compared['reference']} の差は {value} 点である"
-        f"(補正前 {plain} 点{interval_ja})。",
-        f"{entry['benchmark']}: corrected by human scores, {row['arm']} differs from {compared['reference']} by {value}"
-        f" points{interval_en}; the judge alone says {plain}.",
+        f"{benchmark}: 人の採点で補正した {arm} と {reference} の差は {value} 点である"
+        f"(95%信頼区間 [{low}, {high}]、補正前 {plain} 点)。",
+        f"{benchmark}: corrected by human scores, {arm} differs from {reference} by {value} points [{low}, {high}];"
+        f" the judge alone says {plain}.",
     )
+
+
+def _ja_name(words: Words, row: Json) -> str:
+    """Return the name of a judge before a Japanese particle: a name in Latin letters is set off by a space."""
+    name = judge_name(words, row)
+    return name if row["judge"] is None else f"{name} "
 
 
 def _excludes_zero(ci: list[float]) -> bool:

@@ -46,11 +46,11 @@ ANSWER_TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
     "finish_reason": pl.String,
 }
 """Columns of the table. Those of the judges follow (`judgements.judge_schema`)."""
-PIECE_BYTES = 64 * 2**20
+PIECE_BYTES = 16 * 2**20
 """Bytes of texts that are in memory at a time."""
 _ROW_BYTES = 500
 """What a row takes beside its texts."""
-_ROWS_READ_AT_ONCE = 20_000
+_ROWS_READ_AT_ONCE = 5000
 _FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 """How a text begins that a spreadsheet may take for a formula. Japanese ones also read the wide signs."""
 
@@ -123,7 +123,7 @@ def _pieces(
         piece = with_judges(piece, None if judgements is None else judgements.filter(part).collect(), judges)
         asked = _with_columns(_questions(sources.questions).filter(part), QUESTION_SCHEMA).collect()
         piece = piece.join(asked, on=["benchmark", "item_id"], how="left")
-        yield piece.sort("item_id", "seed", "place").select(list(schema)).cast(dict(schema))
+        yield piece.sort("item_id", "seed", "place").select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _described(arms: Sequence[Json]) -> pl.DataFrame:

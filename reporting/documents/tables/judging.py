@@ -5,17 +5,10 @@ The tables have no rows if no answer was judged. Judges outside the jury of the 
 
 from __future__ import annotations
 
-from reporting.documents.phrases import code_in_words, dash_with_reason
+from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, header, integer, number
-
-DIGITS = 2
-
-
-def judge_name(words: Words, row: Json) -> str:
-    """Return the name of a judge, or what stands for the mean over the jury."""
-    return str(row["judge"]) if row["judge"] is not None else words.say("採点モデルの平均", "mean of the jury")
 
 
 def judges_table(findings: Findings, words: Words) -> Table:
@@ -74,11 +67,9 @@ def corrected_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "judge"), False),
         (words.say("n (人が採点)", "n labelled"), True),
-        (words.say("採点モデルの平均", "Mean of the judge"), True),
-        (words.say("補正後の平均", "Corrected mean"), True),
+        (words.say("平均 → 補正後", "Mean → corrected"), True),
+        (words.say("差 → 補正後", "Difference → corrected"), True),
         (words.say("採点モデル − 人", "Judge − people"), True),
-        (words.say("採点モデルによる差", "Difference of the judge"), True),
-        (words.say("補正後の差", "Corrected difference"), True),
         (words.say("重み", "Weight"), True),
     ]
     rows = [
@@ -106,7 +97,7 @@ def _alpha(words: Words, row: Json, name: str) -> str:
     found = row[name]
     if found is None:
         return dash_with_reason(words, row, name)
-    return _with_interval(number(found["alpha"], DIGITS), found["ci95"])
+    return _with_interval(number(found["alpha"], SCORE_DIGITS), found["ci95"])
 
 
 def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
@@ -133,29 +124,27 @@ def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
 
 def _corrected_cells(words: Words, row: Json) -> tuple[str, ...]:
     found, compared = row["corrected"], row["comparison"]
-    cells = [_with_interval(_plain(row["mean"]), row["ci95"])]
-    if found is None:
-        cells += [dash_with_reason(words, row, "corrected"), DASH]
-    else:
-        cells += [_value(words, found, signed=False), _signed(found["bias"], found["bias_ci95"])]
+    mean = _plain(row["mean"]) + _corrected(words, row, signed=False)
+    bias = DASH if found is None else _signed(found["bias"], found["bias_ci95"])
     if compared is None:
-        return (*cells, DASH, DASH, _weight(found))
-    cells.append(_difference(words, compared))
-    if compared["corrected"] is None:
-        return (*cells, dash_with_reason(words, compared, "corrected"), _weight(found))
-    return (*cells, _value(words, compared["corrected"], signed=True), _weight(found, compared["corrected"]))
+        return mean, DASH, bias, _weight(found)
+    difference = number(compared["difference"], SCORE_DIGITS, sign=True) + _corrected(words, compared, signed=True)
+    return mean, difference, bias, _weight(found, compared["corrected"])
 
 
-def _value(words: Words, found: Json, *, signed: bool) -> str:
-    """Return a corrected value with its interval, or with the reason why it has none."""
-    value = number(found["value"], DIGITS, sign=signed)
+def _corrected(words: Words, row: Json, *, signed: bool) -> str:
+    """Return an arrow and the corrected value with its interval, or the reason why there is none."""
+    found = row["corrected"]
+    if found is None:
+        return f" → {dash_with_reason(words, row, 'corrected')}"
+    value = f" → {number(found['value'], SCORE_DIGITS, sign=signed)}"
     if found["ci95"] is None:
         return f"{value}\n({code_in_words(words, found['ci95_reason'])})"
     return _with_interval(value, found["ci95"], sign=signed)
 
 
 def _weight(*found: Json | None) -> str:
-    return " / ".join(number(one["weight"], DIGITS) for one in found if one) or DASH
+    return " / ".join(number(one["weight"], SCORE_DIGITS) for one in found if one) or DASH
 
 
 def _difference(words: Words, row: Json) -> str:
@@ -165,15 +154,15 @@ def _difference(words: Words, row: Json) -> str:
 
 
 def _plain(value: float | None) -> str:
-    return number(value, DIGITS)
+    return number(value, SCORE_DIGITS)
 
 
 def _signed(value: float, ci: list[float] | None) -> str:
-    return _with_interval(number(value, DIGITS, sign=True), ci, sign=True)
+    return _with_interval(number(value, SCORE_DIGITS, sign=True), ci, sign=True)
 
 
 def _with_interval(value: str, ci: list[float] | None, *, sign: bool = False) -> str:
     if ci is None:
         return value
-    low, high = (number(end, DIGITS, sign=sign) for end in ci)
+    low, high = (number(end, SCORE_DIGITS, sign=sign) for end in ci)
     return f"{value}\n[{low}, {high}]"

@@ -1,107 +1,132 @@
-"""The table of answer lengths, and of how quantization shifts them, for report and scorecard.
+"""The tables of answer lengths, of how quantization shifts them, and of the answers' style, for report and scorecard.
 
-A shift is a paired difference over the items that both arms answered, with seeds averaged first. Rank correlations
-(`stats.association`) show whether the shift is related to the length and to the score. They only describe the answers:
-no verdict depends on them.
+They only describe the answers: no verdict depends on them.
 """
 
 from __future__ import annotations
 
-import polars as pl
-
 from reporting.documents.phrases import code_in_words
 from reporting.documents.tables.results import Table, make_table
+from reporting.frames import STYLES
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words, header, integer, number
-from stats.association import Association, rank_correlation, shift_against_length
-from stats.intervals import Floats, mean_interval
-from stats.reasons import Reason
-
-SHORT_TOKENS = 3
-"""Answers of at most this many tokens count as short, such as a bare yes or no."""
+from reporting.style_words import in_unit, share_differs, shown_shift, style_title
+from reporting.wording import DASH, RIGHT_OR_WRONG, Words, header, integer, number, probability
 
 
 def lengths_table(findings: Findings, words: Words) -> Table:
-    """Return the length of each arm's answers in tokens, and its paired shift from the reference."""
+    """Return the length of each arm's answers, and its paired shift from the reference."""
     columns = [
         (header(words, "benchmark"), False),
         (header(words, "arm"), False),
         (words.say("n (回答)", "n answers"), True),
         (words.say("平均トークン数", "Mean tokens"), True),
         (words.say("中央値", "Median"), True),
-        (words.say(f"{SHORT_TOKENS} トークン以下", f"{SHORT_TOKENS} or fewer"), True),
-        (words.say("打ち切り", "Cut off"), True),
+        (words.say("平均文字数", "Mean characters"), True),
         (words.say("基準との差", "Shift"), True),
+        ("Cohen's d", True),
         (words.say("ρ(差, 長さ)", "ρ(shift, length)"), True),
         (words.say("ρ(差, 得点差)", "ρ(shift, score)"), True),
     ]
-    if findings.answers is None:
-        return make_table(columns, [])
-    answered = findings.answers.filter(pl.col("text").is_not_null() & pl.col("completion_tokens").is_not_null())
+    return make_table(columns, [_length_cells(words, row) for row in findings.answer_style])
+
+
+def _length_cells(words: Words, row: Json) -> tuple[str, ...]:
+    of_unit = {one["unit"]: one for one in row["lengths"]}
+    tokens, characters = of_unit.get("tokens"), of_unit.get("characters")
+    cells = (
+        str(row["benchmark"]),
+        str(row["arm"]),
+        integer(row["n_answers"]),
+        DASH if tokens is None else number(tokens["mean"], 1),
+        DASH if tokens is None else number(tokens["median"], 1),
+        DASH if characters is None else number(characters["mean"], 1),
+    )
+    shift = shown_shift(row)
+    return (*cells, *((DASH, DASH, DASH, DASH) if shift is None else _shift_cells(words, shift)))
+
+
+def _shift_cells(words: Words, shift: Json) -> tuple[str, ...]:
+    difference = number(shift["difference"], 1, sign=True)
+    if shift["unit"] != "tokens":
+        difference = in_unit(words, difference, shift["unit"])
+    if shift["relative"] is not None:
+        difference += f" ({number(100 * shift['relative'], 0, sign=True)}%)"
+    return (
+        _with_interval(words, difference, shift, "ci95", 1) + _p_value(shift),
+        _with_interval(words, number(shift["cohens_d"], 2, sign=True), shift, "cohens_d_ci95", 2),
+        _rho(words, shift["against_length"]),
+        _rho(words, shift["against_score"]),
+    )
+
+
+def _p_value(shift: Json) -> str:
+    if shift["p_value"] is None:
+        return ""
+    text = probability(shift["p_value"])
+    return f"\np {text}" if text.startswith("<") else f"\np = {text}"
+
+
+def _with_interval(words: Words, value: str, row: Json, name: str, digits: int) -> str:
+    """Return a value and its interval below it, or the reason why there is none."""
+    if row[name] is None:
+        return f"{value}\n({code_in_words(words, row[f'{name}_reason'])})"
+    low, high = (number(end, digits, sign=True) for end in row[name])
+    return f"{value}\n[{low}, {high}]"
+
+
+def _rho(words: Words, found: Json) -> str:
+    if found["rho"] is None:
+        return f"{DASH}\n({code_in_words(words, found['rho_reason'])})"
+    return _with_interval(words, number(found["rho"], 2, sign=True), found, "ci95", 2)
+
+
+def styles_table(findings: Findings, words: Words) -> Table:
+    """Return the share of each arm's answers with each style. A mark shows a difference from the reference."""
+    columns = [
+        (header(words, "benchmark"), False),
+        (header(words, "arm"), False),
+        (words.say("n (回答)", "n answers"), True),
+        *((style_title(words, style), True) for style in STYLES),
+    ]
     rows = [
-        (str(benchmark["name"]), str(arm["name"]), *_cells(words, own, _reference(answered, benchmark, arm)))
-        for benchmark in findings.benchmarks
-        if benchmark["kind"] == "generate"
-        for arm in findings.arms
-        if (own := _of(answered, benchmark["name"], arm["name"])).height
+        (
+            str(row["benchmark"]),
+            str(row["arm"]),
+            integer(row["n_answers"]),
+            *(_share(words, share) for share in row["shares"]),
+        )
+        for row in findings.answer_style
     ]
     return make_table(columns, rows)
 
 
-def _of(answers: pl.DataFrame, benchmark: str, arm: str) -> pl.DataFrame:
-    return answers.filter((pl.col("benchmark") == benchmark) & (pl.col("arm") == arm))
+def _share(words: Words, share: Json) -> str:
+    if share["share"] is None:
+        return f"{DASH}\n({code_in_words(words, share['share_reason'])})"
+    mark = "†" if share_differs(share) else ""
+    interval = "" if share["ci95"] is None else f"\n{RIGHT_OR_WRONG.interval(share['ci95'])}"
+    return f"{RIGHT_OR_WRONG.value(share['share'])}{mark}{interval}"
 
 
-def _reference(answers: pl.DataFrame, benchmark: Json, arm: Json) -> pl.DataFrame | None:
-    return None if arm["reference"] is None else _of(answers, benchmark["name"], arm["reference"])
-
-
-def _cells(words: Words, own: pl.DataFrame, reference: pl.DataFrame | None) -> tuple[str, ...]:
-    tokens = own["completion_tokens"].cast(pl.Float64).to_numpy()
-    cut = float((own["finish_reason"] == "length").fill_null(False).to_numpy().mean())
-    short = float((tokens <= SHORT_TOKENS).mean())
-    cells = (
-        integer(own.height),
-        number(float(tokens.mean()), 1),
-        number(float(own["completion_tokens"].quantile(0.5, "linear") or 0.0), 1),
-        f"{number(100 * short, 1)}%",
-        f"{number(100 * cut, 1)}%",
-    )
-    return (*cells, *((DASH, DASH, DASH) if reference is None else _shift_cells(words, own, reference)))
-
-
-def _shift_cells(words: Words, own: pl.DataFrame, reference: pl.DataFrame) -> tuple[str, ...]:
-    """Return the mean shift with its t interval over items, and its two rank correlations."""
-    both = _by_item(own).join(_by_item(reference), on="item_id", suffix="_before").sort("item_id")
-    if both.height == 0:
-        return DASH, DASH, DASH
-    after, before = both["tokens"].to_numpy(), both["tokens_before"].to_numpy()
-    scored = both.drop_nulls(["score", "score_before"])
-    shift = (scored["tokens"] - scored["tokens_before"]).to_numpy()
-    gain = (scored["score"] - scored["score_before"]).to_numpy()
-    return (
-        _mean_shift(after - before),
-        _rho(words, shift_against_length(before, after)),
-        _rho(words, rank_correlation(shift, gain)),
-    )
-
-
-def _by_item(answers: pl.DataFrame) -> pl.DataFrame:
-    return answers.group_by("item_id").agg(
-        tokens=pl.col("completion_tokens").cast(pl.Float64).mean(), score=pl.col("score").mean()
-    )
-
-
-def _mean_shift(shifts: Floats) -> str:
-    found = mean_interval(shifts, proportion=False)
-    mean = number(float(shifts.mean()), 1, sign=True)
-    if isinstance(found, Reason):
-        return mean
-    return f"{mean}\n[{number(found.low, 1, sign=True)}, {number(found.high, 1, sign=True)}]"
-
-
-def _rho(words: Words, found: Association | Reason) -> str:
-    if isinstance(found, Reason):
-        return f"{DASH}\n({code_in_words(words, found.value)})"
-    low, high = found.interval.low, found.interval.high
-    return f"{number(found.rho, 2, sign=True)}\n[{number(low, 2, sign=True)}, {number(high, 2, sign=True)}]"
+def across_models_table(findings: Findings, words: Words) -> Table:
+    """Return how the shift of the length is related to length and score over models."""
+    columns = [
+        (header(words, "benchmark"), False),
+        (header(words, "recipe"), False),
+        (words.say("n (モデル)", "n models"), True),
+        (words.say("差の平均", "Mean shift"), True),
+        (words.say("ρ(差, 基準の長さ)", "ρ(shift, length)"), True),
+        (words.say("ρ(差, 得点差)", "ρ(shift, score)"), True),
+    ]
+    rows = [
+        (
+            str(one["benchmark"]),
+            one["recipe"] or DASH,
+            integer(len(one["points"])),
+            f"{number(100 * sum(point['relative'] for point in one['points']) / len(one['points']), 1, sign=True)}%",
+            _rho(words, one["against_length"]),
+            _rho(words, one["against_score"]),
+        )
+        for one in findings.length_across_models
+    ]
+    return make_table(columns, rows)

@@ -29,7 +29,7 @@ from reporting.wording import (
     scale_of,
     size_unit,
     term,
-    verdict_word,
+    verdict_of_row,
 )
 from stats.verdict import ALPHA
 
@@ -227,7 +227,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
             else dash_with_reason(words, row, "cohens_d"),
-            verdict_word(words, row.get("verdict")) or DASH,
+            verdict_of_row(words, row) or DASH,
             describe_interval(words, row, benchmark["higher_is_better"]),
         )
         for row in found

@@ -80,7 +80,9 @@ def undecided_table(findings: Findings, words: Words) -> Table:
 
 
 def _is_open(row: Json) -> bool:
-    return row.get("verdict") == "undecided" and not row["arm"].endswith(AA_SUFFIX)
+    """Return whether more evidence would decide a comparison. Answers that wait for a judge are no evidence yet."""
+    waits = "not_judged" in (row.get("verdict_grounds") or ())
+    return row.get("verdict") == "undecided" and not waits and not row["arm"].endswith(AA_SUFFIX)
 
 
 def _open_cells(words: Words, benchmark: str, row: Json, scale: Scale) -> tuple[str, ...]:

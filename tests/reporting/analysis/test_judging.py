@@ -167,6 +167,28 @@ def test_an_arm_whose_findings_failed_is_left_out_and_the_others_stay() -> None:
     assert _row(found, "owl", "q4_k_m")["mean"] is not None
 
 
+def test_names_of_raters_and_judges_may_be_those_of_columns() -> None:
+    records, judgements, people = made_up(1, n_items=20, n_labelled=12)
+    renamed = judgements.with_columns(pl.col("judge").cast(pl.String).replace("hen", "seed").cast(pl.Categorical))
+    people = people.with_columns(pl.col("rater").replace("ben", "item_id"))
+    scored = with_judgements(records, renamed, {NAME: ["owl", "seed"]})
+    (found,) = judging_rows(_run(("owl", "seed")), scored, renamed, people)
+    assert found["agreement_between"] == ["owl", "seed"]
+    assert found["human_scores"]["n_raters"] == 2
+
+
+def test_judges_of_earlier_commands_are_shown_if_nobody_judges_now() -> None:
+    records, judgements, people = made_up(1, n_items=20, n_labelled=12)
+    run = _run()
+    run["benchmarks"][0] |= {"judges": None, "judges_reason": "no_judge"}
+    (found,) = judging_rows(run, records, judgements, people)
+    assert [(one["judge"], one["in_jury"]) for one in found["judges"]] == [
+        ("hen", False),
+        ("old", False),
+        ("owl", False),
+    ]
+
+
 # --- human scores of turns ------------------------------------------------------------------------
 
 

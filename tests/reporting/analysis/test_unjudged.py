@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from reporting.analysis.results import Results
+from reporting.documents.tables.results import differences_table
+from reporting.documents.tables.verdicts import undecided_table
+from reporting.results_folder import Findings
 from reporting.terminal.box import verdict_text
+from reporting.terminal.summary import summary_table
 from reporting.verdict_box import verdict_boxes
 from reporting.wording import Words
 from tests.reporting.pooled_run import flipped, pooled_results
@@ -53,6 +57,18 @@ def test_the_other_benchmarks_keep_their_verdict_and_the_box_says_what_is_not_ju
     (ja,) = verdict_boxes(found.comparison, found.analysis, Words("ja"))
     assert ja.undecided == ("elyza は未採点のため、判定に使わない",)
     assert verdict_text(found.comparison, found.analysis).count("not judged") == 1
+
+
+def test_the_outputs_have_one_line_about_it_and_no_open_verdict(sample: SampleRun) -> None:
+    found = pooled_results(sample, SCORES, unjudged={"elyza": "no_judge"}, sizes=SIZES)
+    told = summary_table(found.comparison, found.analysis)
+    assert told.count("no_judge") == 1
+    assert "not judged: 80 answers of 2 arms are kept and have no scores (no_judge 80)" in told
+    findings = Findings(found.comparison, found.analysis)
+    assert all(row[0] != "elyza" for row in undecided_table(findings, Words("en")).rows)
+    (elyza,) = [one for one in findings.benchmarks if one["name"] == "elyza"]
+    table = differences_table(findings, Words("ja"), elyza)
+    assert table is not None and [row[7] for row in table.rows] == ["未採点"]
 
 
 def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample: SampleRun) -> None:

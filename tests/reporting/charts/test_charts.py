@@ -12,12 +12,14 @@ from xml.etree import ElementTree
 import pytest
 
 from conf.faults import BadInput
+from reporting.charts.answer_styles import answer_styles_chart
 from reporting.charts.difference import difference_chart
 from reporting.charts.divergence import divergence_chart
 from reporting.charts.draw import draw_charts
 from reporting.charts.efficiency import efficiency_chart, memory_chart, speed_chart
 from reporting.charts.grid import grid_chart
 from reporting.charts.heatmap import heatmap_chart
+from reporting.charts.length_shifts import length_shifts_chart
 from reporting.charts.lengths import lengths_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.render import to_svg
@@ -55,6 +57,8 @@ FULL_RUN_CHARTS = (
     memory_chart,
     speed_chart,
     lengths_chart,
+    length_shifts_chart,
+    answer_styles_chart,
 )
 
 
@@ -66,7 +70,8 @@ def charts(run: Path) -> Path:
 def test_everything_that_the_run_measured_is_drawn_once_in_each_language(charts: Path) -> None:
     names = {path.name for path in charts.iterdir()}
     stems = ["quantization_verdict", "quantization_performance", "quantization_efficiency", "quantization_difference"]
-    stems += ["quantization_heatmap", "quantization_categories", "answer_lengths"]
+    stems += ["quantization_heatmap", "quantization_categories"]
+    stems += ["answer_lengths", "answer_length_shifts", "answer_styles"]
     suffixes = ("png", "svg", "vl.json")
     assert names == {f"{stem}_{lang}.{suffix}" for stem in stems for lang in ("ja", "en") for suffix in suffixes}
 

@@ -107,7 +107,7 @@ def test_a_run_without_generated_answers_has_no_tables(tmp_path: Path) -> None:
 def test_very_long_texts_are_compared_in_little_time() -> None:
     long = [answer("f16", "a", "ab" * 500_000), answer("q8_0", "a", "ba" * 500_000)]
     columns = ("arm", "benchmark", "item_id", "seed", "outcome", "score", "text", "earlier_texts")
-    schema = {"score": pl.Float64, "earlier_texts": pl.List(pl.String)}
+    schema: dict[str, pl.DataType] = {"score": pl.Float64(), "earlier_texts": pl.List(pl.String)}
     table = pl.DataFrame([{name: row[name] for name in columns} for row in long], schema_overrides=schema)
     found = with_differences(table.with_columns(reference=pl.Series([None, "f16"])))
     assert found["text_difference"].to_list() == [None, pytest.approx(2 / 8000)]

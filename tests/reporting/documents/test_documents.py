@@ -254,7 +254,9 @@ def test_every_citation_is_listed_and_every_entry_is_cited(run: Path) -> None:
 def test_the_report_contains_flips_and_answer_lengths(run: Path) -> None:
     report = of(run, REPORT)
     assert "| gsm8k | q8_0 − f16 | 39 | 17.5%<br>[8.7, 32.2] | 14.1%<br>[6.4, 28.2] |" in report
-    assert re.search(r"\| gsm8k \| q4_k_m \| 101 \| 64\.9 .*−42\.3<br>\[−68\.1, −16\.5\]", report)
+    assert re.search(r"\| gsm8k \| q4_k_m \| 101 \| 65\.1 .*−42\.3 \(−39%\)<br>\[−68\.1, −16\.5\]", report)
+    assert "| gsm8k | q4_k_m | 101 | 0.0%<br>[0.0, 9.0] | 0.0%<br>[0.0, 9.0] | 3.0%†<br>[0.6, 13.8] |" in report
+    assert "q4_k_m, gsm8k: answers 39% shorter on average (−42.3 tokens [−68.1, −16.5]); 3.0% cut off" in report
 
 
 def _font_names(page: pypdf.PageObject) -> list[str]:

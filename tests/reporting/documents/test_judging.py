@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reporting.analysis.results import Results, build_results
+from reporting.documents.markdown_files import methodology_markdown, report_markdown
+from reporting.documents.page.page import report_html
 from reporting.documents.sentences.judging import judging_sentences
 from reporting.documents.tables.judging import corrected_table, judged_arms_table, judges_table
+from reporting.documents.view import make_view
 from reporting.results_folder import Findings
 from reporting.terminal.judging_lines import judging_lines
 from reporting.terminal.layout import WIDTH, display_width
@@ -80,3 +84,16 @@ def test_results_without_judges_say_nothing_about_them(findings: Findings) -> No
     assert judging_sentences(without, Words("ja")) == []
     assert judges_table(without, Words("ja")).rows == ()
     assert judging_lines(None) == []
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_report_methodology_and_page_have_a_part_on_judges(findings: Findings, lang: Lang, tmp_path: Path) -> None:
+    words = Words(lang)
+    view = make_view(findings, words, tmp_path)
+    report, methodology = report_markdown(view), methodology_markdown(view)
+    assert f"\n## {words.say('採点モデル', 'Judges')}\n" in report
+    assert words.say("人の採点による補正", "Corrected by human scores") in report
+    assert "arXiv:2311.01453" in methodology
+    page = report_html(view, methodology, tmp_path)
+    assert all(one.replace("'", "&#39;") in page for one in view.judging)
+    assert view.cite("ppi") and view.cite("krippendorff")

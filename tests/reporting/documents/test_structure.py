@@ -25,6 +25,8 @@ figure quantization_performance_en
 figure quantization_efficiency_en
 figure quantization_categories_en
 figure answer_lengths_en
+figure answer_length_shifts_en
+figure answer_styles_en
 ### Verdicts by benchmark
 table 8: Arm
 table 8: Benchmark
@@ -44,8 +46,11 @@ table 10: Arm
 table 9: Arm − reference
 ## Flips between right and wrong
 table 9: Benchmark
-## Length of the answers
+## Length and style of the answers
+### Length
 table 10: Benchmark
+### Style
+table 9: Benchmark
 ## Speed and memory
 table 7: Arm
 ## Failures and missing data
