@@ -19,7 +19,7 @@ from typing import Any, get_args
 from actors.llama.model import Model
 from actors.orders import Message, Role, TemplateUse
 from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
-from actors.thinking import marks_of, opened_by
+from actors.thinking import closing_of, marks_of, opened_by
 
 _SYSTEM_END = "\n\n"
 """Between the system text and the first user turn, if a template accepts no system message."""
@@ -38,6 +38,12 @@ class Prompt:
     opens_thoughts: bool | None = None
     """Whether it ends inside thoughts that the template has opened. False: the template has closed them. None: it says
     nothing about thoughts."""
+    closing: str = ""
+    """What closes the thoughts that it ends in."""
+
+    def without_thoughts(self) -> Prompt:
+        """Return the prompt behind which an answer stands at once, such as a given choice."""
+        return replace(self, text=self.text + self.closing, opens_thoughts=False, closing="") if self.closing else self
 
     @property
     def sha256(self) -> str:
@@ -103,14 +109,12 @@ def render_prompts(
     ]
 
 
-def opens_thoughts(
+def beginning_of_answer(
     text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str
-) -> bool | None:
-    """Return whether a prompt ends inside thoughts (see `Prompt`). What messages say about marks does not count."""
-    begins = _beginning_of_answer(template, special, arguments)
-    if not text.endswith(begins):  # it depends on the messages
-        begins = _behind(text, messages)
-    return opened_by(begins, marks_of(template))
+) -> str:
+    """Return what a template has written behind the messages of a prompt. What they say about marks does not count."""
+    usual = _beginning_of_answer(template, special, arguments)
+    return usual if text.endswith(usual) else _behind(text, messages)  # it may depend on the messages
 
 
 @functools.lru_cache(maxsize=32)
@@ -149,8 +153,14 @@ def template_of(model: Model, use: TemplateUse | None = None) -> str | None:
 
 
 def _prompt(text: str, messages: Sequence[Message], template: str, special: SpecialTexts, arguments: str) -> Prompt:
-    opened = opens_thoughts(text, messages, template, special, arguments)
-    return Prompt(text, add_special=_needs_bos(text, special), parse_special=True, opens_thoughts=opened)
+    begins, marks = beginning_of_answer(text, messages, template, special, arguments), marks_of(template)
+    return Prompt(
+        text,
+        add_special=_needs_bos(text, special),
+        parse_special=True,
+        opens_thoughts=opened_by(begins, marks),
+        closing=closing_of(begins, marks),
+    )
 
 
 def _needs_bos(text: str, special: SpecialTexts) -> bool:

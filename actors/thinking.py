@@ -43,6 +43,14 @@ _TOKENS = (
     *("<|START_THINKING|>", "<|END_THINKING|>", "<|begin_of_thought|>", "<|end_of_thought|>"),
     *("<|inner_prefix|>", "<|inner_suffix|>", "<|channel>", "<channel|>"),
 )
+_CLOSED_BY = {
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+    "<|channel>thought": "<channel|>",
+}
+"""What closes a mark. All others are tags, which close with a slash."""
 CHANNEL = "<|channel|>"
 AROUND_CHANNELS = ("<|message|>", "<|start|>", "<|end|>", "<|constrain|>")
 """What stands around the names of channels. In vocabularies without channels such tokens mean something else."""
@@ -111,6 +119,16 @@ def opened_by(prompt_end: str, marks: Marks) -> bool | None:
 def thinking_room(task: Generate, use: TemplateUse | None) -> int:
     """Return how many tokens the thoughts before an answer may take beside those of the answer."""
     return use.thinking_tokens if use is not None and task.chat else 0
+
+
+def closing_of(prompt_end: str, marks: Marks) -> str:
+    """Return what closes the thoughts that the beginning of an answer leaves open; nothing if it opens none."""
+    if not opened_by(prompt_end, marks):
+        return ""
+    mark = [found[0].decode() for found in marks.pattern.finditer(prompt_end.encode("utf-8", "replace"))][-1]
+    if mark.startswith(CHANNEL):
+        return f"<|end|><|start|>assistant{CHANNEL}final<|message|>"
+    return _CLOSED_BY.get(mark) or f"\n{mark[0]}/{mark[1:]}\n\n"
 
 
 @dataclass(frozen=True)

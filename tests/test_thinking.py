@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.thinking import NO_MARKS, Said, ThoughtReader, declares_thoughts, has_channels, marks_of, opened_by, split
+from actors.thinking import (
+    NO_MARKS,
+    Said,
+    ThoughtReader,
+    closing_of,
+    declares_thoughts,
+    has_channels,
+    marks_of,
+    opened_by,
+    split,
+)
 from tests import chat_templates
 from tests import thinking_models as templates
 
@@ -124,17 +134,25 @@ def test_a_template_shows_whether_its_model_may_think(template: str, declares: b
 
 
 @pytest.mark.parametrize(
-    ("end", "opened"),
+    ("end", "opened", "closing"),
     [
-        ("<|im_end|>\n<|im_start|>assistant\n", None),
-        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", False),
-        ("<|Assistant|><think>\n", True),
-        ("<|Assistant|></think>", False),
-        ("<|start|>assistant<|channel|>analysis<|message|>", True),
+        ("<|im_end|>\n<|im_start|>assistant\n", None, ""),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", False, ""),
+        ("<|Assistant|><think>\n", True, "\n</think>\n\n"),
+        ("<|Assistant|></think>", False, ""),
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>",
+            True,
+            "<|end|><|start|>assistant<|channel|>final<|message|>",
+        ),
+        ("<|START_THINKING|>", True, "<|END_THINKING|>"),
+        ("[THINK]", True, "\n[/THINK]\n\n"),
     ],
 )
-def test_the_end_of_a_prompt_opens_or_closes_thoughts(end: str, opened: bool | None) -> None:
+def test_the_end_of_a_prompt_opens_or_closes_thoughts(end: str, opened: bool | None, closing: str) -> None:
     assert opened_by(end, marks_of()) is opened
+    assert closing_of(end, marks_of()) == closing
+    assert not closing or split(f"{end}a{closing}b").answer == "b"
 
 
 @pytest.mark.parametrize(

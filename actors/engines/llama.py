@@ -256,7 +256,7 @@ class LlamaEngine:
         """Render and tokenize a question with its choices."""
         task = task_of(item, Choose)
         try:
-            prompt = self._rendered(task.messages, chat=task.chat)
+            prompt = self._rendered(task.messages, chat=task.chat).without_thoughts()
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
         request = choice_request_of(prompt, task.choices, self._model)

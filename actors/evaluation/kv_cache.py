@@ -154,7 +154,8 @@ def _rendered(task: Generate | Choose, model: Model, chat_template: TemplateUse 
     """Return the prompt of a task; of several turns, the longest one."""
     messages = whole_conversation(task) if isinstance(task, Generate) else task.messages
     try:
-        return render_prompt(messages, chat=task.chat, model=model, use=chat_template)
+        prompt = render_prompt(messages, chat=task.chat, model=model, use=chat_template)
+        return prompt.without_thoughts() if isinstance(task, Choose) else prompt
     except TemplateFailed:
         return Prompt("", add_special=False, parse_special=False)  # the engine will refuse it: it needs no cells
 

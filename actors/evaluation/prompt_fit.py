@@ -69,7 +69,7 @@ def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, cha
         prompt = render_prompt(messages, chat=task.chat, model=model, use=chat_template)
     except TemplateFailed:
         return True
-    endings = task.choices if isinstance(task, Choose) else ("",)
+    endings = [prompt.closing + choice for choice in task.choices] if isinstance(task, Choose) else [""]
     # Of all turns only the last one has its thoughts before it: prompts hold answers without them.
     answer = 0
     if isinstance(task, Generate):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.engines import Answer, Refused
+from actors.engines import Answer, Choices, Refused
 from actors.engines.llama import LlamaEngine, Prepared
 from actors.engines.scripted import Script, ScriptedEngine
 from actors.evaluation.actor import EvaluationWorker
@@ -18,7 +18,7 @@ from actors.evaluation.kv_cache import cache_need_of_tasks
 from actors.evaluation.prompt_fit import fit
 from actors.evaluation.self_check import run_check
 from actors.llama.model import Model
-from actors.orders import BlockOrder, CheckOrder, CheckPart, Generate, Item, Message, Scorer, TemplateUse
+from actors.orders import BlockOrder, CheckOrder, CheckPart, Choose, Generate, Item, Message, Scorer, TemplateUse
 from conf.schema import Sampling
 from tests import thinking_models as templates
 from tests.conftest import ignore, layout
@@ -80,6 +80,21 @@ def test_a_plain_completion_has_no_budget_for_thoughts(tmp_path: Path) -> None:
     plain = replace(TASK, messages=(Message("user", "hi\n"),), chat=False)
     with engine_of(tmp_path, templates.QWEN_3, SAYS, TemplateUse(thinking_tokens=8)) as engine:
         assert answered(engine, plain).completion_tokens == 4
+
+
+def test_choices_stand_behind_the_thoughts_that_a_template_opens(tmp_path: Path) -> None:
+    task = Choose((Message("user", "hi"),), True, ("it", "me"))
+    says = Chain(("it",), after="</think>")
+    template = templates.DEEPSEEK_R1.replace("<think>\\n", "<think>")
+    with engine_of(tmp_path, template, says) as engine:
+        (found,) = engine.choose([Item("i", task, 0, "hash")], ignore)
+        request = engine.choice_request(Item("i", task, 0, "hash"))
+        assert isinstance(request, Prepared)
+        ends = b"".join(map(engine.vocabulary.piece, request.request.choices[0][: request.request.scored_from]))
+    assert ends.endswith(b"<think>\n</think>\n\n") and isinstance(found, Choices)
+    with Model(tmp_path / "model.gguf", vocab_only=True) as vocabulary:
+        need = cache_need_of_tasks([task], 16, vocabulary)
+        assert need.prefix + need.own >= max(map(len, request.request.choices))
 
 
 def test_a_later_turn_sees_the_answer_without_thoughts(tmp_path: Path) -> None:

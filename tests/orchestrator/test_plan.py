@@ -15,7 +15,7 @@ from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.orchestrator.planning.blocks import seed_groups
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix, TemplateUses
-from actors.orders import CalibrationText, Endpoint, Generate, Item, TemplateUse
+from actors.orders import THINKING_VERSION, CalibrationText, Endpoint, Generate, Item, TemplateUse
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.faults import BadInput
@@ -282,6 +282,27 @@ def test_only_the_keys_of_chats_hold_the_chat_template(tmp_path: Path) -> None:
         [directory.key for directory in plan.directories if directory.arm == "f16"] for plan in made
     )
     assert chosen == other_chosen and asked != other_asked and made[1].arm("f16").template_use == TemplateUse("x")
+
+
+def test_only_the_keys_of_chats_hold_how_an_arm_thinks(tmp_path: Path) -> None:
+    chat = sampled()
+    chat = modified(chat, items=tuple(_as_chat(item) for item in chat.items))
+    uses = [None, TemplateUse("x"), TemplateUse(thinking="off"), TemplateUse(thinking_tokens=9)]
+    keys, costs = [], []
+    for use in uses:
+        given = TemplateUses({"tiny": use} if use else {})
+        inputs = make_inputs(benchmarks={"tiny": (chat, deterministic())}, template_uses=given)
+        plan = make_small_plan(tmp_path, inputs=inputs)
+        keys.append([directory.key for directory in plan.directories if directory.arm == "f16"])
+        costs.append(max(block.most_generated for block in plan.blocks))
+    assert [key[0].get("thinking") for key in keys] == [
+        None,
+        None,
+        {"version": THINKING_VERSION, "thinking": "off", "arguments": {}, "tokens": 0},
+        {"version": THINKING_VERSION, "thinking": "template", "arguments": {}, "tokens": 9},
+    ]
+    assert all(key[1] == keys[0][1] for key in keys)
+    assert costs[0] == costs[1] == costs[2] < costs[3]
 
 
 def test_an_endpoint_is_an_arm_without_a_file_and_the_key_of_its_records_holds_its_model(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from actors.orchestrator.sources.naming import (
 )
 from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
 from actors.orchestrator.sources.reporter import Reporter
-from actors.orchestrator.sources.thinking import template_uses
+from actors.orchestrator.sources.thinking import template_uses, thinking_notices
 from actors.orders import ChatSettings, TemplateUse
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import uses_imatrix
@@ -132,6 +132,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         use_gpu=use_gpu,
         notices=(
             *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
+            *thinking_notices(uses, checked(chats), checked(loaded[models[0].name]).benchmarks),
             *judge_notices(checked(found_judges), checked(judges), models),
         ),
         template_uses=uses,

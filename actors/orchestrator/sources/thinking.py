@@ -7,16 +7,16 @@ short chat with each value: it reads those that change the prompt.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from actors.chat import opens_thoughts, render_chats, special_texts, template_of
+from actors.chat import beginning_of_answer, render_chats, special_texts, template_of
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import ChatOfName
-from actors.orchestrator.sources.inputs import SourceArm, SourceModel, TemplateUses
-from actors.orders import Message, TemplateUse
+from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel, TemplateUses
+from actors.orders import Generate, Message, TemplateUse
 from actors.rendering import TemplateFailed
-from actors.thinking import declares_thoughts, has_channels
+from actors.thinking import declares_thoughts, has_channels, marks_of, opened_by
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.schema import Chat
 
@@ -55,6 +55,22 @@ def template_uses(
             of_arms[arm.name] = faults.gather(_of_file, arm.name, arm.path, own)
     faults.stop_if_any()
     return TemplateUses(_needed(of_models), _needed(of_arms))
+
+
+def thinking_notices(
+    uses: TemplateUses, chats: Mapping[str, ChatOfName], benchmarks: Iterable[PlannedBenchmark]
+) -> list[str]:
+    """Return a notice for each model that may think although nobody asked for it, which makes answers long."""
+    tasks = [item.task for benchmark in benchmarks for item in benchmark.items]
+    if not any(isinstance(task, Generate) and task.chat for task in tasks):
+        return []
+    said = {name for name, own in chats.items() if own.chat.thinking_tokens is not None}
+    return [
+        f"{name} may think before it answers a chat, for up to {use.thinking_tokens} tokens an answer. "
+        f"chat.{name}.thinking: off switches it off if the template can, chat.{name}.thinking_tokens sets the budget."
+        for name, use in uses.models.items()
+        if use.thinking == "template" and use.thinking_tokens and name not in said
+    ]
 
 
 def _needed(found: Mapping[str, TemplateUse | None]) -> dict[str, TemplateUse]:
@@ -141,8 +157,10 @@ class _Asked:
     def opened(self, arguments: Mapping[str, Any]) -> bool | None:
         """Return whether a prompt ends inside thoughts; False if it closes them."""
         text = self.prompt(arguments)
-        given = json.dumps(arguments)
-        return None if text is None else opens_thoughts(text, _TRIAL, self.template, self._special, given)
+        if text is None:
+            return None
+        begins = beginning_of_answer(text, _TRIAL, self.template, self._special, json.dumps(arguments))
+        return opened_by(begins, marks_of(self.template))
 
 
 def _switched(name: str, chat: Chat, asked: _Asked) -> dict[str, Any]:
