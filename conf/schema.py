@@ -418,7 +418,7 @@ class Margins(Frozen):
     """Margin of perplexity, on its logarithm: 0.01 is one percent."""
     judged: Annotated[float, Field(gt=0.0)] | None = None
     """Margin of scores on a scale of their own, such as 1 to 5, in points of that scale. None: nobody has said
-    which loss is small, so no verdict depends on a judged benchmark (elyza, mt_bench), and the verdict of any other such
+    which loss is small, so no verdict depends on a judged benchmark (elyza, mt_bench), and that of any other such
     benchmark is "undecided". A loss that is shown is named."""
     pooled: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """Margin of the mean loss over the pooled benchmarks (see `tiers`): 0.01 is one percentage point on average."""

@@ -64,6 +64,7 @@ def test_equal_answers_are_asked_once(tmp_path: Path) -> None:
         {"rules": replace(RULES, max_tokens=100)},
         {"rules": replace(RULES, rubric="elyza_strict")},
         {"judge": JudgeModel("judge", replace(ENDPOINT, model="another"))},
+        {"judge": JudgeModel("judge", replace(ENDPOINT, url="http://elsewhere/v1"))},
         {"judge": JudgeModel("judge", None, "judge.gguf", "a" * 64)},
         {"items": (item("a", criteria="- 別の基準"),)},
         {"items": (item("a", questions=("別の質問",)),)},
@@ -81,7 +82,7 @@ def test_what_changes_the_verdict_is_in_its_key(changed: dict[str, object], tmp_
 @pytest.mark.parametrize(
     "changed",
     [
-        {"judge": JudgeModel("other name", replace(ENDPOINT, url="http://elsewhere/v1", timeout_s=1.0, attempts=9))},
+        {"judge": JudgeModel("other name", replace(ENDPOINT, concurrency=1, timeout_s=1.0, attempts=9))},
         {"arm": "f16"},
         {"rules": replace(RULES, repeats=1)},
     ],

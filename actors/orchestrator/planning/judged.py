@@ -38,8 +38,8 @@ def _open_verdicts(config: PipelineConfig, judged: Sequence[str]) -> list[str]:
     deciding = [name for name in judged if name not in given]
     if deciding and statistics.margins.judged is None:
         return [
-            f"No verdict depends on {', '.join(deciding)}: scores and differences are shown. To have verdicts depend on "
-            "them, set statistics.margins.judged before the run (the largest loss that is still small, in points of the "
-            "scale)."
+            f"No verdict depends on {', '.join(deciding)}: scores and differences are shown. To have verdicts depend "
+            "on them, set statistics.margins.judged before the run (the largest loss that is still small, in points of "
+            "the scale)."
         ]
     return []
