@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import polars as pl
 
 from reporting.documents.tables.results import Table, make_table
@@ -68,12 +69,12 @@ def _has_thoughts(own: pl.DataFrame) -> bool:
 
 def _cells(own: pl.DataFrame) -> tuple[str, ...]:
     thinking = own.filter(THINKING)
-    tokens = thinking["thought_tokens"].drop_nulls().cast(pl.Float64)
-    counted = not tokens.is_empty()
+    tokens = thinking["thought_tokens"].drop_nulls().to_numpy()
+    counted = tokens.size > 0
     return (
         integer(own.height),
         f"{number(100 * thinking.height / own.height, 1)}%",
-        number(tokens.mean(), 1) if counted else DASH,
-        number(tokens.median(), 1) if counted else DASH,
+        number(float(tokens.mean()), 1) if counted else DASH,
+        number(float(np.median(tokens)), 1) if counted else DASH,
         f"{number(100 * own.filter(CUT).height / own.height, 1)}%",
     )
