@@ -32,7 +32,7 @@ def used(
     """Return how templates are used, given the chat settings by name. `arms`: the template of each existing arm."""
     path = write_thinking_model(folder / "m.gguf", template)
     files = {name: write_thinking_model(folder / f"{name}.gguf", own) for name, own in (arms or {}).items()}
-    values = {"models": [{"name": "m", "path": str(path)}], "chat": dict(chat)}
+    values: dict[str, Any] = {"models": [{"name": "m", "path": str(path)}], "chat": dict(chat)}
     values["arms"] = [{"name": name, "path": str(file)} for name, file in files.items()]
     values["arms"].append({"name": "far", "path": "http://host/v1#model"})
     config = load(None, values)
@@ -146,4 +146,4 @@ def test_settings_that_can_have_no_effect_are_bad_input(chat: dict[str, Any], to
 
 
 def test_yaml_reads_on_and_off_as_truth_values() -> None:
-    assert [Chat(thinking=value).thinking for value in (True, False)] == ["on", "off"]  # type: ignore[arg-type]
+    assert [Chat(thinking=value).thinking for value in (True, False)] == ["on", "off"]

@@ -69,12 +69,12 @@ def _has_thoughts(own: pl.DataFrame) -> bool:
 
 def _cells(own: pl.DataFrame) -> tuple[str, ...]:
     thinking = own.filter(THINKING)
-    tokens = thinking["thought_tokens"].drop_nulls().cast(pl.Float64)
-    counted = not tokens.is_empty()
+    tokens = thinking["thought_tokens"].drop_nulls().to_numpy()
+    counted = tokens.size > 0
     return (
         integer(own.height),
         f"{number(100 * thinking.height / own.height, 1)}%",
-        number(float(tokens.to_numpy().mean()), 1) if counted else DASH,
-        number(float(np.median(tokens.to_numpy())), 1) if counted else DASH,
+        number(float(tokens.mean()), 1) if counted else DASH,
+        number(float(np.median(tokens)), 1) if counted else DASH,
         f"{number(100 * own.filter(CUT).height / own.height, 1)}%",
     )
