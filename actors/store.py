@@ -144,6 +144,7 @@ class RunDirectory:
         self.results = self.root / file_names.RESULTS_FOLDER
         self.comparison = self.results / file_names.COMPARISON
         self.analysis = self.results / file_names.ANALYSIS
+        self.all_answers = self.root / file_names.ALL_ANSWERS
         self.charts = self.root / file_names.CHARTS
         self.methodology = self.root / file_names.METHODOLOGY
         self.report = self.root / file_names.REPORT

@@ -101,7 +101,7 @@ def _manifest(run: RunDirectory) -> dict[str, Any] | None:
 
 def _data_files(run: RunDirectory) -> list[Path]:
     """Return the files of a finished run that programs read, and nobody edits."""
-    files = (run.config, run.plan, run.failures, run.comparison, run.analysis)
+    files = (run.config, run.plan, run.failures, run.comparison, run.analysis, run.all_answers)
     return [*(path for path in files if is_file(path)), *run.tables()]
 
 

@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--run", required=True, metavar="DIR", help="run directory: <storage>/<pipeline id>")
     arguments.add_judging(made)
     made.add_argument(
-        "--config", metavar="FILE.yaml", help="file whose section `judging` replaces that of the run; flags override it"
+        "--config",
+        metavar="FILE.yaml",
+        help="file whose section `judging` overrides that of the run, key by key; flags override it",
     )
     made.add_argument(
         "--no-mlflow-wait", action="store_true", help="start even if MLflow does not answer; bring it up to date later"

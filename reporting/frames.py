@@ -69,6 +69,13 @@ within its benchmark, null if it has none. A record that a failed block never wr
 
 Words that many records share are categories: they take 4 bytes a record. A run has millions of records."""
 
+
+def answer_tokens() -> pl.Expr:
+    """Return the tokens of answers without their thoughts; null if a server shows thoughts without counting them."""
+    counted = pl.col("thoughts").is_null() | pl.col("thought_tokens").is_not_null()
+    return pl.when(counted).then(pl.col("completion_tokens") - pl.col("thought_tokens").fill_null(0))
+
+
 JUDGEMENT_SCHEMA: dict[str, Column] = {
     "judge": pl.Categorical,
     "arm": pl.Categorical,

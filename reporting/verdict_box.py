@@ -224,6 +224,22 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
         yield words.say(
             f"{names} は未採点のため、判定に使わない", f"{names} {are} not judged, so no verdict depends on {them}"
         )
+    open_ended = [name for name in _without_margin(comparison, analysis) if name not in unjudged]
+    if open_ended:
+        names = listed(words, open_ended)
+        have, them = ("has", "it") if len(open_ended) == 1 else ("have", "them")
+        yield words.say(
+            f"{names} は許容幅が未設定のため、判定に使わない",
+            f"{names} {have} no margin, so no verdict depends on {them}",
+        )
+
+
+def _without_margin(comparison: _Row, analysis: _Row) -> list[str]:
+    """Return the judged benchmarks that only inform because nobody has said which loss is small."""
+    if (analysis.get("margins") or {}).get("judged") is not None:
+        return []
+    inform = (analysis.get("tiers") or {}).get("inform") or ()
+    return [str(one["name"]) for one in comparison["benchmarks"] if one.get("rubrics") and one["name"] in inform]
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:

@@ -200,6 +200,8 @@ def scale_of(metric: str, values: list[float]) -> Scale:
     """Return percent for right/wrong metrics within [0, 1]; otherwise a number of decimals that suits the largest."""
     if metric.startswith(_FRACTIONS) and all(-1 <= value <= 1 for value in values):
         return Scale(percent=True, digits=1)
+    if metric == "judge_score":
+        return Scale(percent=False, digits=2)
     largest = max((abs(value) for value in values), default=1.0)
     return Scale(percent=False, digits=2 if largest >= 100 else 3 if largest >= 10 else 4)
 

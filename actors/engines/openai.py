@@ -42,7 +42,7 @@ from actors.engines.completion import BadTokenCount, CompletionText, read_comple
 from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_all_seeds, with_temperature
 from actors.errors import EndpointFailed
 from actors.orders import Endpoint, Generate, Item, Message, ReportTokens, TemplateUse
-from actors.thinking import split, thinking_room
+from actors.thinking import Said, split, thinking_room
 from conf.schema import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
@@ -228,9 +228,13 @@ def _is_too_long(body: object) -> bool:
 def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
     """Return an answer without its thoughts, whether the server has told them apart or not. It ends before a stop."""
     reason: FinishReason = "length" if completion.finish_reason == "length" else "stop"
-    said = split(completion.text)
-    if completion.reasoning is not None:
-        said = replace(said, thoughts="\n\n".join(filter(None, (completion.reasoning.strip(), said.thoughts))))
+    if completion.reasoning is None:
+        said = split(completion.text)
+    elif completion.reasoning.strip():
+        # The server has told both apart: marks in the answer are part of it, and blank lines before it are not.
+        said = Said(completion.text.lstrip(), completion.reasoning.strip(), cut=False)
+    else:
+        said = split(completion.text)
     ends = [at for stop in stops if (at := said.answer.find(stop)) >= 0]
     if ends:
         said, reason = replace(said, answer=said.answer[: min(ends)]), "stop"

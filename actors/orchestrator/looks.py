@@ -58,8 +58,11 @@ def note_begun(plan: Plan, config: PipelineConfig, run: RunDirectory) -> None:
 
 
 def note_looks(plan: Plan, config: PipelineConfig, run: RunDirectory, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write down that the results are looked at, with the verdicts. `rows`: the rows of the comparisons."""
-    verdicts = {(row["arm"], row["benchmark"]): row["verdict"] for row in rows}
+    """Write down that the results are looked at, with the verdicts. Where nothing has a score, nobody has seen any.
+
+    `rows`: the rows of the comparisons.
+    """
+    verdicts = {(row["arm"], row["benchmark"]): row["verdict"] for row in rows if row["n_items"]}
     for arm, benchmark, comparison, now in _evaluations(plan, config):
         if (arm, benchmark) in verdicts:
             _write(run, comparison, replace(now, finished=True, verdict=verdicts[arm, benchmark]))

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from reporting.answer_style import SHORT_TOKENS, is_bare, is_repeating
-from reporting.frames import STYLE_SCHEMA
+from reporting.frames import STYLE_SCHEMA, answer_tokens
 from reporting.languages import languages_of
 
 _SLICE = 5_000
@@ -45,7 +45,7 @@ def answer_styles(run: Mapping[str, Any], records: pl.DataFrame) -> pl.DataFrame
 _WHOLE_TEXT = pl.concat_list(pl.col("earlier_texts").fill_null([]), pl.col("text")).list.join("\n\n")
 _FROM_RECORDS = (
     pl.col("arm", "benchmark", "item_id", "seed", "prompt_hash", "cluster", "score"),
-    (pl.col("completion_tokens") - pl.col("thought_tokens").fill_null(0)).alias("tokens"),
+    answer_tokens().alias("tokens"),
     (pl.col("finish_reason").cast(pl.String) == "length").fill_null(False).alias("cut_off"),
     pl.when(pl.col("earlier_texts").is_null()).then("text").otherwise(_WHOLE_TEXT).alias("text"),
 )

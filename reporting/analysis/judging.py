@@ -30,7 +30,7 @@ from reporting.analysis.human_correction import (
 )
 from reporting.analysis.judge_views import JudgeView, judge_views, turns_by_judge, turns_by_repeat
 from reporting.analysis.scored_arms import ScoredArm
-from reporting.frames import HUMAN_SCORE_SCHEMA
+from reporting.frames import HUMAN_SCORE_SCHEMA, answer_tokens
 from stats.agreement import Agreement, agreement, krippendorff_alpha
 from stats.intervals import Floats, scaled_mean_interval
 from stats.leaning import Leaning, leaning
@@ -205,8 +205,9 @@ def _comparison(view: JudgeView, one: Compared, labelled: pl.DataFrame, lengths:
 
 def _lengths(records: pl.DataFrame) -> Lengths:
     """Return the length of each answer in tokens, without its thoughts: `arm`, `item_id`, `seed`, `tokens`."""
-    tokens = pl.col("completion_tokens") - pl.col("thought_tokens").fill_null(0)
-    return records.select(pl.col("arm").cast(pl.String), "item_id", "seed", tokens.cast(pl.Float64).alias("tokens"))
+    return records.select(
+        pl.col("arm").cast(pl.String), "item_id", "seed", answer_tokens().cast(pl.Float64).alias("tokens")
+    )
 
 
 def _leaning(one: Compared, lengths: Lengths) -> Leaning | Reason:

@@ -5,6 +5,7 @@ In the column no line can cross the numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -73,7 +74,7 @@ class Forest:
 def label_px(forests: Sequence[Forest]) -> int:
     """Return the room for labels, the same for all panels of a chart, so that the panels align."""
     longest = max((label_width(row.label) for forest in forests for row in forest.rows), default=0)
-    return int(min(_MOST_LABEL_PX, _WIDER * longest + _LABEL_GAP_PX))
+    return math.ceil(min(_MOST_LABEL_PX, _WIDER * longest + _LABEL_GAP_PX))
 
 
 def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> Panelled:

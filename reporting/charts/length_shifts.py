@@ -44,7 +44,7 @@ def length_shifts_chart(findings: Findings, words: Words) -> Specification | Non
     subtitle = [
         words.say(
             f"{models}: 点は 1 問。基準の回答の{counted}と、そこからの差(0 より下: 短くなった)",
-            f"{models}: one point per item; {counted} of the reference's answer, and the shift (below 0: shorter)",
+            f"{models}: {counted} of the reference's answer to each item, and the shift (below 0: shorter)",
         ),
         words.say(
             "線: 平均の差。ρ: 差と前後の平均の長さとの順位相関とその95%信頼区間。n は各パネルに示す。",

@@ -23,6 +23,8 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     more = "".join(f" and {margins[name]:g} in {name}" for name in scores)
     title = f"Verdicts (no worse: a loss below {100 * margins['accuracy']:g} pp in accuracy"
     title += f" and {margins['ln_ppl']:g} in ln PPL{more}, with 95% confidence"
+    if margins.get("judged") is not None and any(row["metric"] == "judge_score" for row in analysis["comparisons"]):
+        title += f", {margins['judged']:g} points of judged scores"
     if margins.get("relative"):
         title += f", and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing"
     lines = [wrapped(f"{title})")]

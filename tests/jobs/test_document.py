@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from actors.documentation.actor import DocumentationWorker
 from actors.orders import ChartOrder, DocumentOrder
 from actors.visualization.actor import VisualizationWorker
@@ -38,6 +40,7 @@ def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_director
     assert (tmp_path / "out" / "answers.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_each_language_has_its_own_files_if_both_are_wanted(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     output = tmp_path / "scorecards" / "mine.pdf"
@@ -57,8 +60,8 @@ def test_without_a_language_the_scorecard_is_english(tmp_path: Path) -> None:
 def test_the_workers_draw_charts_and_write_documents(tmp_path: Path) -> None:
     results = str(write_results(tmp_path))
     charts = VisualizationWorker().draw(ChartOrder(results, str(tmp_path / "charts"), "en"))
-    assert len(charts.paths) == 3 * 7  # picture, drawing and specification
+    assert len(charts.paths) == 3 * 9  # picture, drawing and specification
     documents = DocumentationWorker().write(DocumentOrder(results, str(tmp_path), "en"))
     beside = 2 + 1  # the tables and the page of all answers
-    assert len(documents.paths) == beside + 4 + 2 + 7  # the card, the file for its publisher, and the charts
+    assert len(documents.paths) == beside + 4 + 2 + 9  # the card, the file for its publisher, and the charts
     assert all(Path(path).is_file() for path in [*charts.paths, *documents.paths])

@@ -73,6 +73,7 @@ def test_a_disk_that_gets_full_is_told_in_one_message_and_the_same_command_goes_
     assert not list(disk.glob("p/**/.*.part"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_inside_the_quantizer_is_told_and_no_half_file_stays(disk: Path, tmp_path: Path) -> None:
     # llama.cpp itself writes this file. The check before the start sees enough room; then it is taken away.
     model = write_tiny_model(tmp_path / "wide.gguf", shape=TinyShape(n_layers=24, n_ff=4096))

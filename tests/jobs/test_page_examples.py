@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from actors.evaluation.benchmarks import find_benchmarks
+from conf.load import load
 from conf.schema import Statistics
 from conf.tiers import resolve_tiers
 from tests import pages
@@ -33,6 +34,7 @@ NOT_RUN = {
     "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --protection-level high": PLANNED,
     "-m jobs.quantize --model my-model-F16.gguf --imatrix m.gguf --formats q4_k_m --target-size": "needs a large model",
     "-m jobs.pipeline --config conf/studies/multilingual_imatrix.yaml": PLANNED,
+    "-m jobs.pipeline --config conf/studies/nine_models.yaml": PLANNED,
     "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --judge-url": PLANNED,
     "-m jobs.pipeline --model my-model-F16.gguf --data-dir data --judge-model": PLANNED,
     "-m jobs.judge": "needs a judge; test_judge.py starts one",
@@ -47,6 +49,8 @@ NOT_RUN = {
 """Commands that are not run, by how they begin, and the reason."""
 RUN = ("collect_imatrix", "quantize", "evaluate", "visualize", "document")
 """The jobs of the single phases, which are run one after another."""
+WHOLE = ("thinking: on", "quantizations: []")
+"""Parts of examples that are whole configurations."""
 NO_EXAMPLES = ("Keep f16", "<storage>/<pipeline id>/", "jobs/            what")
 """How the blocks begin that are output or show folders."""
 
@@ -101,8 +105,14 @@ def test_every_example_is_run_or_listed_with_a_reason() -> None:
     assert len(pictures) == len(NO_EXAMPLES)
     assert all(sum(text.startswith(start) for text in pictures) == 1 for start in NO_EXAMPLES)
     examples = [block.text for block in others if block.language]
-    tested = ("texts:", "recipes:", "scorer: contains", "def evaluate_custom_benchmark", "tiers:")
+    tested = ("texts:", "recipes:", "scorer: contains", "def evaluate_custom_benchmark", "tiers:", *WHOLE)
     assert all(sum(part in text for part in tested) == 1 for text in examples) and len(examples) == len(tested)
+
+
+@pytest.mark.parametrize("part", WHOLE)
+def test_a_whole_configuration_can_be_read(part: str, tmp_path: Path) -> None:
+    (tmp_path / "whole.yaml").write_text(pages.only_block("yaml", part), encoding="utf-8")
+    assert len(load(str(tmp_path / "whole.yaml"), {}).models) >= 1
 
 
 def test_the_parser_of_each_job_takes_its_commands() -> None:

@@ -29,8 +29,8 @@ PIPELINES = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with all that the commands name."""
     made = tmp_path_factory.mktemp("plans")
-    for name in ("my-model-F16.gguf", "judge-Q8_0.gguf"):
-        write_tiny_model(made / name)
+    for seed, name in enumerate(("my-model-F16.gguf", "judge-Q8_0.gguf", "first-7b-F16.gguf", "second-13b-F16.gguf")):
+        write_tiny_model(made / name, seed=seed)
     (made / "conf").symlink_to(pages.ROOT / "conf")
     rng = random.Random(0)
     for name in ("wikitext2_train_part.txt", "ja_wiki_leads.txt", "ja_aozora.txt"):

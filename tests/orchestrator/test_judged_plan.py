@@ -38,8 +38,8 @@ def test_costs_count_every_turn_and_an_answer_at_temperature_0_once(tmp_path: Pa
     planned = talks(tmp_path, tiny)
     items = {item.item_id: item for item in planned.items}
     # Two turns of 64 tokens: once for the question at temperature 0, once per seed for the others.
-    assert [_most_generated([items[name]], (1, 2, 3)) for name in ("1", "2")] == [128, 384]
-    assert _cost(planned, [items["2"]], (1, 2, 3), 1) > _cost(planned, [items["1"]], (1, 2, 3), 1)
+    assert [_most_generated([items[name]], (1, 2, 3), None) for name in ("1", "2")] == [128, 384]
+    assert _cost(planned, [items["2"]], (1, 2, 3), 1, None) > _cost(planned, [items["1"]], (1, 2, 3), 1, None)
 
 
 def test_questions_show_all_turns_and_expected_answers_are_the_references(tmp_path: Path, tiny: Model) -> None:

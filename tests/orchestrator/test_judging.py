@@ -83,7 +83,7 @@ def test_the_plan_hash_depends_on_the_judges_and_the_records_do_not(tmp_path: Pa
     moved, _ = judged_plan(tmp_path, [endpoint_judge("a", "http://other:1/v1")])
     stricter, _ = judged_plan(tmp_path, [endpoint_judge("a")], judging={"rubrics": {"elyza": "elyza_strict"}})
     assert without.judgings == () and len({without.plan_hash, with_a.plan_hash, stricter.plan_hash}) == 3
-    assert with_a.plan_hash == moved.plan_hash
+    assert with_a.plan_hash != moved.plan_hash  # another server may have another model under the same name
     assert without.blocks == with_a.blocks == stricter.blocks
 
 

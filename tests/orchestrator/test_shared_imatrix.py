@@ -153,6 +153,7 @@ def test_any_number_of_workers_gives_the_same_bits(tiny: Path, storage: Path, wo
     assert manifest["n_tokens"] == 64 * (8 * 39 + 3)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_with_the_groups_that_are_not_saved(tiny: Path, storage: Path) -> None:
     request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)

@@ -80,10 +80,10 @@ def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample:
 
 
 def test_a_benchmark_whose_blocks_failed_or_that_is_judged_in_part_is_not_called_unjudged(sample: SampleRun) -> None:
-    failed = pooled_results(sample, SCORES, unjudged={"elyza": "block_failed"})
+    failed = pooled_results(sample, SCORES, unjudged={"elyza": "block_failed"}, margins={"judged": 0.2})
     assert failed.analysis["tiers"]["not_judged"] == [] and verdict_of(failed)["undecided_on"] == ["elyza"]
     half = {"gsm8k": SCORES["gsm8k"], "elyza": {"f16": np.full(40, 3.0), "q8_0": NOTHING}}
-    found = pooled_results(sample, half, unjudged={"elyza": "call_limit"})
+    found = pooled_results(sample, half, unjudged={"elyza": "call_limit"}, margins={"judged": 0.2})
     assert found.analysis["tiers"]["not_judged"] == [] and verdict_of(found)["undecided_on"] == ["elyza"]
 
 
@@ -103,5 +103,8 @@ def test_judged_scores_have_a_verdict_by_their_own_margin(sample: SampleRun) -> 
     scores = {"gsm8k": SCORES["gsm8k"], "elyza": {"f16": reference, "q8_0": arm}}
     without = pooled_results(sample, scores, unjudged={"elyza": "no_judge"})
     assert row_of(without)["verdict_grounds"] == ["no_margin"] and without.analysis["tiers"]["not_judged"] == []
+    assert (verdict_of(without)["verdict"], row_of(without)["informs_only"]) == ("no_worse", True)
+    (box,) = verdict_boxes(without.comparison, without.analysis, Words("en"))
+    assert box.undecided == ("elyza has no margin, so no verdict depends on it",)
     found = pooled_results(sample, scores, unjudged={"elyza": "no_judge"}, margins={"judged": 0.2})
     assert (row_of(found)["verdict"], verdict_of(found)["verdict"]) == ("no_worse", "no_worse")

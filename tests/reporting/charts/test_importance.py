@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from reporting.charts.draw import draw_charts
 from reporting.charts.importance import importance_chart, inputs_of
@@ -69,6 +70,7 @@ def test_a_matrix_without_layers_is_not_drawn() -> None:
     assert importance_chart(table([row(None, "output", 1.0)]), "", Words("en")) is None
 
 
+@pytest.mark.slow
 def test_each_matrix_has_a_file_and_a_figure_in_the_report(tmp_path: Path) -> None:
     results = write_results(tmp_path)
     two = pl.concat([table(), table().with_columns(matrix=pl.lit("large~default"))])
