@@ -27,6 +27,7 @@ from reporting.frames import HUMAN_SCORE_SCHEMA
 
 COLUMNS = tuple(HUMAN_SCORE_SCHEMA)
 _NEEDED = ("arm", "item_id", "score")
+IDS = ("arm", "item_id")
 _FORM = f"a CSV file with a header, or JSON lines (.jsonl), with the columns {', '.join(COLUMNS)}"
 _LIKE = "a row such as elyza,f16,elyza-017,0,,4,aiko"
 
@@ -112,7 +113,8 @@ def _json_rows(text: str, path: Path) -> Iterator[_Row]:
         if not isinstance(values, dict) or not set(values) <= set(COLUMNS):
             names = ", ".join(map(str, values)) if isinstance(values, dict) else content[:80]
             raise BadInput(Fault(f"{path.name}:{line}", names, f"a JSON object with the keys {', '.join(COLUMNS)}"))
-        yield _Row(line, values)
+        # Numbers are the usual ids of items, and a program writes them as such.
+        yield _Row(line, {name: str(one) if name in IDS and type(one) is int else one for name, one in values.items()})
 
 
 def _score(row: _Row, answers: Mapping[str, Answers], path: Path) -> dict[str, Any]:

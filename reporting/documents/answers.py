@@ -14,11 +14,13 @@ from reporting.analysis.compared_items import ComparedItem, compared_items
 from reporting.documents.phrases import code_in_words
 from reporting.escape import cut
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Words
+from reporting.wording import DASH, Words, number
 
 QUESTION_CHARS = 700
 TEXT_CHARS = 500
 ANSWER_CHARS = 80
+JUDGED = "judged"
+"""Outcome of an answer whose score a judge gave."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _compared(findings: Findings, answers: pl.DataFrame, words: Words, item: Com
             outcome=_outcome(words, by_arm[arm["name"]], by_arm.get(arm["reference"])),
             why=_why(words, by_arm[arm["name"]]),
             answer=cut(by_arm[arm["name"]]["answer"] or DASH, ANSWER_CHARS),
-            text=cut(by_arm[arm["name"]]["text"].strip() or DASH, TEXT_CHARS),
+            text=cut(_said(by_arm[arm["name"]]) or DASH, TEXT_CHARS),
         )
         for arm in findings.arms
         if arm["name"] in by_arm
@@ -78,9 +80,19 @@ def _compared(findings: Findings, answers: pl.DataFrame, words: Words, item: Com
     )
 
 
+def _said(row: Json) -> str:
+    """Return an answer. If it has several turns, they are numbered."""
+    earlier = row.get("earlier_texts") or []
+    if not earlier:
+        return str(row["text"]).strip()
+    return "\n\n".join(f"{turn}. {text.strip()}" for turn, text in enumerate((*earlier, row["text"]), 1))
+
+
 def _outcome(words: Words, row: Json, before: Json | None) -> str:
     """Return the outcome, preceded by the reference's outcome if the two differ."""
     text = code_in_words(words, row["outcome"])
+    if row["outcome"] == JUDGED:
+        return f"{text} ({number(row['score'], 2)})"
     if before is None or before["outcome"] == row["outcome"]:
         return text
     return f"{code_in_words(words, before['outcome'])} → {text}"

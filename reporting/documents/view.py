@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conf.schema import Language
 from reporting.advice import advice, worse_arms
+from reporting.analysis.unjudged import not_judged
 from reporting.documents.answers import ComparedAnswers, answers_to_compare
 from reporting.documents.figures import Figure, figures_of
 from reporting.documents.grid_section import GridSection, grid_sections
@@ -155,7 +156,11 @@ class View:
         """Names and margins of the scores beside accuracy that some verdict goes by."""
         chosen = {one.get("verdict_score") for one in self.comparison["benchmarks"]}
         scores = [name for name in GOLD_COLUMNS if name in chosen and self.margins is not None]
-        return [(metric_title(self.words, name), (self.margins or {})[name]) for name in scores]
+        named = [(metric_title(self.words, name), (self.margins or {})[name]) for name in scores]
+        judged = (self.margins or {}).get("judged")
+        if judged is not None and any(one.get("rubrics") for one in self.comparison["benchmarks"]):
+            named.append((metric_title(self.words, "judge_score"), judged))
+        return named
 
     @property
     def scorecard_figures(self) -> tuple[Figure, ...]:
@@ -198,7 +203,11 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         arms=results.arms_table(findings, words),
         budgets=budgets_table(findings, words),
         benchmarks_used=results.benchmarks_table(findings, words),
-        benchmarks=tuple(_benchmark_tables(findings, words, benchmark) for benchmark in findings.benchmarks),
+        benchmarks=tuple(
+            _benchmark_tables(findings, words, benchmark)
+            for benchmark in findings.benchmarks
+            if not _waits_for_a_judge(findings, benchmark)
+        ),
         performance=performance_table(findings, words),
         unscored=results.unscored_table(findings, words),
         settings=results.settings_table(findings, words),
@@ -247,6 +256,12 @@ def _methods(findings: Findings, words: Words) -> tuple[tuple[str, str], ...]:
     rows = [*findings.comparison["results"], *findings.comparisons]
     codes = dict.fromkeys(row[name] for name in ("ci_method", "test") for row in rows if row.get(name))
     return tuple((method_title(words, code), code) for code in codes)
+
+
+def _waits_for_a_judge(findings: Findings, benchmark: Json) -> bool:
+    """Return whether no answer of a benchmark is judged: its tables would be empty, and the verdict box says so."""
+    rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
+    return bool(benchmark.get("rubrics")) and not_judged(rows)
 
 
 def _benchmark_tables(findings: Findings, words: Words, benchmark: Json) -> BenchmarkTables:

@@ -260,7 +260,8 @@ def test_an_arm_that_llama_cpp_does_not_load_is_refused(refused: Refused, tiny_m
     assert "tensor 'blk.0.attn_q.weight' not found" in refused("--arm", f"broken={broken}")
 
 
-@pytest.mark.parametrize("job", ["evaluate", pytest.param("pipeline", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["evaluate", "pipeline"])
 def test_a_model_that_fails_at_run_time_fails_its_blocks_and_not_the_pipeline(
     job: str, tiny_model: Path, tmp_path: Path
 ) -> None:

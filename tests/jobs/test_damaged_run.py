@@ -74,6 +74,7 @@ def same_command(model: Path, storage: Path) -> str:
     return "again"
 
 
+@pytest.mark.slow
 def test_each_damaged_file_is_made_anew_or_told(done: Done, finished: Path, tmp_path: Path) -> None:
     files = sorted(path.relative_to(finished) for path in finished.rglob("*") if path.suffix in DATA)
     chance = random.Random(0)

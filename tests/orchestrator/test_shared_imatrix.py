@@ -139,7 +139,9 @@ def matrix_of_one_process(plan: Plan, folder: Path) -> bytes:
     return Path(order.output_path).read_bytes()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 3]
+)
 def test_any_number_of_workers_gives_the_same_bits(tiny: Path, storage: Path, workers: int) -> None:
     request = request_for(tiny, storage, n_groups=40)
     plan = prepare(request)

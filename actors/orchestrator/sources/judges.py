@@ -33,8 +33,11 @@ from actors.orders import Endpoint
 from actors.store import file_sha256
 from conf.environment import read_judge_key
 from conf.faults import BadInput, Fault, Faults, near_names
+from conf.hub_ids import SCHEME
+from conf.load import PACKAGE_SCHEME
+from conf.names import spelled_name
 from conf.schema import Judge, Judging, PipelineConfig
-from conf.user_files import read_user_bytes
+from conf.user_files import is_user_path, read_user_bytes
 
 ANSWER_WITHIN_S = 5.0
 """Seconds in which a judge has to answer before the start."""
@@ -73,6 +76,8 @@ def find_judges(config: PipelineConfig, asked: Iterable[Benchmark]) -> tuple[Fou
         faults.gather(read_user_bytes, judging.human_scores, key="--human-scores", what="file of scores")
     found = [faults.gather(_find_judge, judge, judging) for judge in judging.judges] if judged else []
     faults.gather(_check_models, [one for one in found if one is not None])
+    if not faults.found:
+        faults.gather(_check_names, [one.judge for one in found if one is not None])
     faults.stop_if_any()
     return tuple(one for one in found if one is not None)
 
@@ -118,6 +123,9 @@ def _find_judge(judge: Judge, judging: Judging) -> FoundJudge:
     if judge.url is None:
         if judge.model is None:
             raise BadInput(Fault("--judge-model", judge.name, "a model, or --judge-url with the address of a server"))
+        if not _may_be_file(judge.model):
+            allowed = "a GGUF file, or the name of a model on the server of --judge-url"
+            raise BadInput(Fault("--judge-model", judge.model, allowed, "Add --judge-url, or check the path."))
         return FoundJudge(judge, None, find(judge.model, key="--judge-model", is_model=False))
     parts = checked_address(
         judge.url, key="--judge-url", name=judge.name, allowed=ADDRESS, key_variable="JUDGE_API_KEY"
@@ -138,7 +146,13 @@ def _find_judge(judge: Judge, judging: Judging) -> FoundJudge:
             "does not answer when they are to be judged, the same command later asks it, and makes no answer again."
         )
     endpoint = Endpoint(judge.url, model, judging.concurrency, judging.timeout_s, judging.attempts)
+    if judge.model is None and judge.name == spelled_name(parts.netloc):  # nobody has named it
+        judge = judge.model_copy(update={"name": spelled_name(model)})
     return FoundJudge(judge, endpoint, None, notice)
+
+
+def _may_be_file(model: str) -> bool:
+    return model.endswith(".gguf") or model.startswith((SCHEME, PACKAGE_SCHEME)) or is_user_path(model)
 
 
 def _only_model(url: str, names: Sequence[str]) -> str:

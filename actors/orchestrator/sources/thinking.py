@@ -7,6 +7,7 @@ short chat with each value: it reads those that change the prompt.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def _of_vocabulary(name: str, chat: Chat, own: str | None, vocabulary: Model) ->
             raise BadInput(Fault(f"chat.{name}", name, allowed, f"Set chat.{name}.template."))
         return TemplateUse()
     for argument in chat.template_arguments:
-        if argument not in template:
+        if not re.search(rf"\b{re.escape(argument)}\b", template):
             allowed = "variables that the chat template reads"
             raise BadInput(Fault(f"chat.{name}.template_arguments", argument, allowed, "It never names this one."))
     _check_budget(name, chat, vocabulary.n_ctx_train)
