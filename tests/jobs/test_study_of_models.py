@@ -44,6 +44,7 @@ def test_the_study_is_planned_for_two_models_of_the_command_line(
     assert not any("NOTHING IS COMPARED" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_models_with_one_side_are_planned_beside_the_others(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, data: Path
 ) -> None:

@@ -79,6 +79,7 @@ def with_few_rows(value: Any) -> Any:
     return {key: with_few_rows(one) for key, one in value.items()}
 
 
+@pytest.mark.slow
 def test_altair_accepts_every_specification(runs: dict[str, Charts]) -> None:
     """The charts are made without checking them, because that takes long."""
     for charts in runs.values():
