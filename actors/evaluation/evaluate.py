@@ -21,10 +21,9 @@ from actors.machine_load import MachineLoad, watch_machine
 from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from actors.store import content_hash, timings_path, write_jsonl
 from conf.schema import Sampling
+from reporting.judging_reasons import CUT_WHILE_THINKING
 
 NO_REFERENCE = "no_reference"
-CUT_WHILE_THINKING = "cut_while_thinking"
-"""The token limit ended the answer before the thoughts, or right behind them."""
 
 
 @dataclass(frozen=True)

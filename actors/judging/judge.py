@@ -17,16 +17,11 @@ from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import Rubric, n_repeats, rubric_for
 from actors.judging.verdict import read_verdict
 from actors.orders import Record, ReportTokens
+from reporting.judging_reasons import CALL_LIMIT, CUT_WHILE_THINKING, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 from reporting.languages import language_of
 
-NO_JUDGE = "no_judge"
-"""Reason of every record of a judged benchmark, whoever will judge it. Other unscored records have no answer."""
-CUT_WHILE_THINKING = "cut_while_thinking"
 EMPTY_ANSWER = "empty_answer"
 WRONG_LANGUAGE = "wrong_language"
-JUDGE_FAILED = "judge_failed"
-UNREADABLE = "unreadable_verdict"
-CALL_LIMIT = "call_limit"
 _SEEDS_AGAIN = 1000
 """Added to the seed of a second ask, which must not draw the same output. There are at most 20 repeats."""
 

@@ -15,8 +15,8 @@ from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_o
 from actors.orchestrator.records import table_of
 from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
 from conf.schema import PipelineConfig
-from reporting.analysis.judged import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE
 from reporting.frames import JUDGEMENT_SCHEMA
+from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE
 
 Row = Mapping[str, Any]
 

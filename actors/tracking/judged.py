@@ -6,6 +6,7 @@ import polars as pl
 
 from actors.store import RunDirectory, exists
 from actors.tracking.cells import CellKey, JudgedScore
+from reporting.judging_reasons import JUDGED
 
 
 def read_judged_scores(run: RunDirectory) -> dict[CellKey, JudgedScore]:
@@ -16,7 +17,7 @@ def read_judged_scores(run: RunDirectory) -> dict[CellKey, JudgedScore]:
     keys = ["arm", "benchmark", "seed"]
     means = (
         pl.scan_parquet(table)
-        .filter(pl.col("outcome") == "judged")
+        .filter(pl.col("outcome") == JUDGED)
         .group_by(keys)
         .agg(pl.col("score").mean(), pl.len().alias("n"))
         .collect()

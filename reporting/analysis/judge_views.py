@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from reporting.analysis.judged import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, with_judgements
+from reporting.analysis.judged import with_judgements
 from reporting.analysis.scored_arms import ScoredArm, scored_arms, within_scales
 from reporting.frames import RECORD_SCHEMA
+from reporting.judging_reasons import JUDGED, NO_JUDGE, WITHOUT_JUDGE
 from stats.clusters import Labels
 from stats.intervals import Floats
 from stats.reduce import with_value
 
-UNREADABLE = "unreadable_verdict"
-"""Reason of an answer for which a judge gave no verdict that could be read."""
-_WAITED = (NO_JUDGE, JUDGE_FAILED, CALL_LIMIT, UNREADABLE)
 _ANSWER = ["arm", "item_id", "seed"]
 _TURN = [*_ANSWER, "turn"]
 
@@ -116,7 +114,7 @@ def judge_views(
 
 def _waiting_again(records: pl.DataFrame) -> pl.DataFrame:
     """Return the records as they were before any judge: all answers that a judge may score wait for one."""
-    waits = (pl.col("outcome") == "judged") | pl.col("reason").cast(pl.String).is_in(_WAITED).fill_null(False)
+    waits = (pl.col("outcome") == JUDGED) | pl.col("reason").cast(pl.String).is_in(WITHOUT_JUDGE).fill_null(False)
     before = {"outcome": "unscored", "reason": NO_JUDGE, "score": None}
     return records.with_columns(
         pl.when(waits).then(pl.lit(value, RECORD_SCHEMA[column])).otherwise(column).alias(column)

@@ -12,15 +12,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from reporting.frames import RECORD_SCHEMA
+from reporting.judging_reasons import CUT_WHILE_THINKING, JUDGE_FAILED, JUDGED, NO_JUDGE
 
-NO_JUDGE = "no_judge"
-"""Reason of an answer that waits for a judge."""
-JUDGE_FAILED = "judge_failed"
-"""Reason of an answer that a judge of the jury did not judge, because it was away or failed."""
-CALL_LIMIT = "call_limit"
-"""Reason of an answer that was not judged because the limit of calls was reached."""
-CUT_WHILE_THINKING = "cut_while_thinking"
-"""Reason of an answer that ended inside its thoughts, which is judged as an empty one."""
 _RECORD = ["arm", "benchmark", "item_id", "seed"]
 
 
@@ -110,7 +103,7 @@ def _scores(waiting: pl.DataFrame, by_judge: pl.DataFrame) -> pl.DataFrame:
     return by_record.select(
         "place",
         pl.when(scored)
-        .then(pl.lit("judged"))
+        .then(pl.lit(JUDGED))
         .otherwise(pl.lit("unscored"))
         .cast(RECORD_SCHEMA["outcome"])
         .alias("new_outcome"),

@@ -7,9 +7,7 @@ from typing import Any
 
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.scored_arms import ScoredArm
-
-WITHOUT_JUDGE = ("no_judge", "judge_failed", "call_limit", "unreadable_verdict")
-"""Reasons of unscored records whose answer is there, and that a judge has not scored."""
+from reporting.judging_reasons import WITHOUT_JUDGE
 
 
 def unjudged_benchmarks(rows: Sequence[Compared]) -> tuple[str, ...]:

@@ -13,14 +13,13 @@ import polars as pl
 from reporting.analysis.compared_items import ComparedItem, compared_items
 from reporting.documents.phrases import code_in_words
 from reporting.escape import cut
+from reporting.judging_reasons import JUDGED
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, number
 
 QUESTION_CHARS = 700
 TEXT_CHARS = 500
 ANSWER_CHARS = 80
-JUDGED = "judged"
-"""Outcome of an answer whose score a judge gave."""
 
 
 @dataclass(frozen=True)

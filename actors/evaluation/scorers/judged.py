@@ -9,9 +9,7 @@ from __future__ import annotations
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of
 from actors.orders import Item
-
-NO_JUDGE = "no_judge"
-"""No judge has scored the answer yet."""
+from reporting.judging_reasons import NO_JUDGE
 
 
 def score_judged(item: Item, result: Answer | Choices | Measured) -> ScoredResult:
