@@ -13,21 +13,20 @@ decoding. In a smaller cache fewer sequences run at the same time.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from actors.engines import FinishReason
 from actors.engines.answer_reader import AnswerReader, ThoughtRules
 from actors.engines.meter import Meter
 from actors.engines.noise import sequence_key, step_keys
 from actors.engines.prefix import ROOT, PrefixCache, shared_length
-from actors.engines.sampling import draw_tokens
+from actors.engines.sampling import candidates_needed, draw_tokens
 from actors.errors import LlamaError
 from actors.llama.batch import Run
+from actors.llama.candidates import Candidates, joined
 from actors.llama.context import Context
 from actors.thinking import Said
 from conf.schema import Sampling
@@ -105,7 +104,7 @@ class _HeldPrompt:
 
     prompt: int
     """See `Generation._prompt_number`."""
-    logits: NDArray[np.float32]  # [n_vocab], after the prompt's last token
+    candidates: Candidates  # one row, after the prompt's last token
 
 
 @dataclass
@@ -137,9 +136,11 @@ class Generation:
         self._n_prefix = shared_length([one.tokens for one in self.requests]) if self.context.shares_prefixes else 0
         self._check_room()
         self.prefix_cache.prepare(self.requests[0].tokens[: self._n_prefix] if self._n_prefix else ())
-        while pending or self._running:
-            self._start(pending)
-            self._decode_step()
+        n_needed = candidates_needed(self.sampling) if self.context.on_device else None
+        with self.context.only_highest(n_needed) if n_needed else contextlib.nullcontext():
+            while pending or self._running:
+                self._start(pending)
+                self._decode_step()
         return [self._results[key] for key in sorted(self._results)]
 
     def _start(self, pending: deque[tuple[int, int]]) -> None:
@@ -151,16 +152,16 @@ class Generation:
         for slot, pair in starters.items():
             if self._held is None or self._held.prompt != self._prompt_number(pair):
                 first_slot.setdefault(self._prompt_number(pair), slot)
-        logits = self._decode_new_prompts(first_slot, starters)
+        candidates = self._decode_new_prompts(first_slot, starters)
         if self._held is not None:
-            logits[self._held.prompt] = self._held.logits
+            candidates[self._held.prompt] = self._held.candidates
         for slot, pair in starters.items():
             source = first_slot.get(self._prompt_number(pair), self._held_slot)
             if slot != source:
                 self.context.fork(source, slot)
             self._running[slot] = self._new_sequence(*pair)
-        self._update_held_prompt(pending, first_slot, logits)
-        self._advance(list(starters), np.stack([logits[self._prompt_number(pair)] for pair in starters.values()]))
+        self._update_held_prompt(pending, first_slot, candidates)
+        self._advance(list(starters), joined([candidates[self._prompt_number(pair)] for pair in starters.values()]))
 
     @property
     def _held_slot(self) -> int:
@@ -174,6 +175,8 @@ class Generation:
 
     def _fill_free_slots(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
         """Take (request, seed) pairs from `pending` while there are free slots and cells. Return one entry per slot."""
+        if not pending:
+            return {}
         free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
         if not self.context.unified:  # each slot has its own cells; `_check_room` checked them
             return {slot: pending.popleft() for slot in free[: len(pending)]}
@@ -212,8 +215,8 @@ class Generation:
 
     def _decode_new_prompts(
         self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
-    ) -> dict[int, NDArray[np.float32]]:
-        """Decode new prompts after the common prefix. Return the logits after each prompt's last token."""
+    ) -> dict[int, Candidates]:
+        """Decode new prompts after the common prefix. Return the logits after each prompt's last token, by prompt."""
         runs = []
         for slot in first_slot.values():
             if self._n_prefix:
@@ -224,17 +227,17 @@ class Generation:
         prompts = list(first_slot)
         return {prompts[owner]: row for owner, row in self._last_logits(runs)}
 
-    def _last_logits(self, runs: Sequence[Run]) -> list[tuple[int, NDArray[np.float32]]]:
+    def _last_logits(self, runs: Sequence[Run]) -> list[tuple[int, Candidates]]:
         """Decode prompts. Return pairs of run index and logits. The logits are copies, so they stay valid."""
         found = []
         with self.meter.prompt() as count:
             for rows in self.context.decode(runs):
                 count(rows.n_tokens)
-                found += [(int(owner), row.copy()) for owner, row in zip(rows.owners, rows.logits, strict=True)]
+                found += [(int(owner), rows.candidates.row(number)) for number, owner in enumerate(rows.owners)]
         return found
 
     def _update_held_prompt(
-        self, pending: deque[tuple[int, int]], first_slot: dict[int, int], logits: dict[int, NDArray[np.float32]]
+        self, pending: deque[tuple[int, int]], first_slot: dict[int, int], candidates: dict[int, Candidates]
     ) -> None:
         """Keep the prompt of the item whose seeds are not all started. Drop the one that was kept before."""
         request_index = pending[0][0] if self.context.shares_prefixes and pending and pending[0][1] > 0 else None
@@ -243,7 +246,7 @@ class Generation:
             self._held = None
         if request_index is not None and self._held is None:
             self.context.fork(first_slot[request_index], self._held_slot)
-            self._held = _HeldPrompt(request_index, logits[request_index])
+            self._held = _HeldPrompt(request_index, candidates[request_index])
 
     def _decode_step(self) -> None:
         """Decode one token of every running sequence, and sample the next."""
@@ -256,8 +259,8 @@ class Generation:
         with self.meter.completion() as count:
             done = 0
             for rows in self.context.decode(runs):
-                self._advance(slots[done : done + len(rows.logits)], rows.logits)
-                done += len(rows.logits)
+                self._advance(slots[done : done + len(rows.candidates)], rows.candidates)
+                done += len(rows.candidates)
             count(done)
 
     def _close_gaps(self) -> None:
@@ -273,11 +276,11 @@ class Generation:
                 self.context.drop(highest)
                 self._running[slot] = self._running.pop(highest)
 
-    def _advance(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
+    def _advance(self, slots: Sequence[int], candidates: Candidates) -> None:
         """Sample the next token of each slot. Store the answers of sequences that are finished."""
         sequences = [self._running[slot] for slot in slots]
         keys = step_keys([one.noise for one in sequences], [one.n_tokens for one in sequences])
-        for slot, running, token in zip(slots, sequences, draw_tokens(logits, keys, self.sampling), strict=True):
+        for slot, running, token in zip(slots, sequences, draw_tokens(candidates, keys, self.sampling), strict=True):
             reason = self._add_token(running, token)
             if reason is not None:
                 key = (running.request_index, running.seed_index)

@@ -29,8 +29,11 @@ def step_keys(sequences: Sequence[int], positions: Sequence[int]) -> Keys:
     return _mixed(np.array(sequences, np.uint64) + _STEP * (np.array(positions, np.uint64) + np.uint64(1)))
 
 
-def gumbel(key: np.uint64, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the number of each token under a key. It has the standard Gumbel distribution."""
+def gumbel(key: np.uint64 | Keys, tokens: NDArray[np.signedinteger]) -> NDArray[np.float64]:
+    """Return the number of each token under a key, or under the key of its row.
+
+    The numbers have the standard Gumbel distribution.
+    """
     bits = _mixed(_mixed(key + _STEP * (tokens.astype(np.uint64) + np.uint64(1))) + _STEP)
     uniform = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52  # never 0, never 1
     return -np.log(-np.log(uniform))

@@ -13,30 +13,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.engines.noise import Keys, gumbel
+from actors.llama.candidates import Candidates
 from conf.schema import Sampling
+
+_Logits = NDArray[np.float32]
+_Tokens = NDArray[np.signedinteger]
 
 _MARGIN = 1e-3  # rounding can change a floor by at most this much
 _GROUP = 128  # number of logits per group maximum in the search for the top k
+_TIES = 8
+"""Number of candidates that a device returns beyond those that can be drawn. It orders equal logits as it likes, so the
+one with the lowest token id must be among more than are needed."""
 
 
-def draw_tokens(logits: NDArray[np.float32], keys: Keys, sampling: Sampling) -> list[int]:
+def candidates_needed(sampling: Sampling) -> int | None:
+    """Return how many of the highest logits are enough to sample a token. None: all of them count."""
+    if sampling.temperature == 0.0:
+        return 1 + _TIES
+    return sampling.top_k + _TIES if sampling.top_k else None
+
+
+def draw_tokens(candidates: Candidates, keys: Keys, sampling: Sampling) -> list[int]:
     """Return one sampled token per row.
 
     Args:
-        logits: [rows, n_vocab]
+        candidates: the logits of each row.
         keys: one per row, from `noise.step_keys`. Temperature 0 needs none.
     """
+    logits, tokens = candidates.logits, candidates.tokens
     if sampling.temperature == 0.0:
-        return [int(token) for token in logits.argmax(axis=1)]
-    limited = 0 < sampling.top_k < logits.shape[1]
-    k = sampling.top_k if limited else logits.shape[1]
-    floors = _top_k_floors(logits, k) if limited else _nucleus_floors(logits, sampling)
+        if tokens is None:
+            return [int(token) for token in logits.argmax(axis=1)]
+        return [int(token) for token in _sorted(logits, tokens, 1)[1][:, 0]]
+    if tokens is not None:
+        return _draw(*_sorted(logits, tokens, sampling.top_k), None, keys, sampling)
+    if 0 < sampling.top_k < logits.shape[1]:
+        floors = _top_k_floors(logits, sampling.top_k)
+        return _draw(*_above(logits, floors, sampling.top_k), None, keys, sampling)
     # Without top-k, the logits below the floor still count in the probabilities that top-p compares.
-    totals = np.zeros(len(logits)) if limited or sampling.top_p >= 1.0 else _totals(logits)
-    return [
-        _draw(row, k, floor, total, key, sampling)
-        for row, floor, total, key in zip(logits, floors, totals, keys, strict=True)
-    ]
+    totals = _totals(logits) if sampling.top_p < 1.0 else None
+    return _draw(*_above(logits, _nucleus_floors(logits, sampling), None), totals, keys, sampling)
+
+
+def _sorted(logits: _Logits, tokens: _Tokens, most: int) -> tuple[_Logits, _Tokens]:
+    """Return the `most` highest logits of each row and their tokens, the highest first, and in a tie the lowest id."""
+    order = np.lexsort((tokens, -logits), axis=1)[:, :most]
+    return np.take_along_axis(logits, order, axis=1), np.take_along_axis(tokens, order, axis=1)
+
+
+def _above(logits: _Logits, floors: _Logits, most: int | None) -> tuple[_Logits, _Tokens]:
+    """Return the same, but only the logits that reach their row's floor. Shorter rows are filled up with -inf."""
+    found = []
+    for row, floor in zip(logits, floors, strict=True):
+        tokens = np.flatnonzero(row >= floor)
+        # A stable sort puts the lower token id first in a tie, on every machine.
+        found.append(tokens[np.argsort(-row[tokens], kind="stable")][:most])
+    width = max(len(tokens) for tokens in found)
+    kept = np.full((len(logits), width), -np.inf, np.float32)
+    ids = np.zeros((len(logits), width), np.int64)
+    for number, tokens in enumerate(found):
+        kept[number, : len(tokens)] = logits[number, tokens]
+        ids[number, : len(tokens)] = tokens
+    return kept, ids
 
 
 def _nucleus_floors(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[np.float32]:
@@ -74,34 +112,22 @@ def _top_k_floors(logits: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 
 
 def _draw(
-    row: NDArray[np.float32],
-    k: int,
-    floor: np.float32,
-    total: float,
-    key: np.uint64,
-    sampling: Sampling,
-) -> int:
-    """Return one sampled token of a row.
+    logits: _Logits, tokens: _Tokens, totals: NDArray[np.float64] | None, keys: Keys, sampling: Sampling
+) -> list[int]:
+    """Return one sampled token per row, from all rows at once.
 
     Args:
-        k: maximum number of candidates.
-        floor: lower bound on the candidates' logits.
-        total: see `_totals`. 0: only the candidates count.
+        logits: [rows, n], the highest first.
+        tokens: [rows, n], their ids.
+        totals: see `_totals`. None: only the given logits count.
     """
-    candidates = np.flatnonzero(row >= floor)
-    # A stable sort puts the lower token id first in a tie, on every machine.
-    candidates = candidates[np.argsort(-row[candidates], kind="stable")][:k]
-    kept = row[candidates].astype(np.float64)
-    kept = kept[: _top_p_count(kept, sampling.top_p, total)]
+    kept = logits.astype(np.float64)
+    if sampling.top_p < 1.0:
+        cumulated = np.cumsum(np.exp(kept - kept[:, :1]), axis=1)
+        reached = sampling.top_p * (cumulated[:, -1] if totals is None else totals)
+        # A token is kept if those before it have not reached top-p yet. The first one always is.
+        kept[:, 1:][cumulated[:, :-1] >= reached[:, np.newaxis]] = -np.inf
     if sampling.min_p > 0.0:
-        kept = kept[kept >= kept[0] + np.log(sampling.min_p)]
-    candidates = candidates[: len(kept)]
-    return int(candidates[(kept / sampling.temperature + gumbel(key, candidates)).argmax()])
-
-
-def _top_p_count(kept: NDArray[np.float64], top_p: float, total: float) -> int:
-    """Return the number of sorted logits that are needed to reach `top_p` of the probability (before temperature)."""
-    if top_p >= 1.0:
-        return len(kept)
-    cumulated = np.cumsum(np.exp(kept - kept[0]))
-    return int(np.searchsorted(cumulated, top_p * (total or cumulated[-1]), side="left")) + 1
+        kept[kept < kept[:, :1] + np.log(sampling.min_p)] = -np.inf
+    drawn = (kept / sampling.temperature + gumbel(keys[:, np.newaxis], tokens)).argmax(axis=1)
+    return [int(token) for token in tokens[np.arange(len(tokens)), drawn]]

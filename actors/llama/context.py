@@ -10,9 +10,11 @@ calls, checks their results, and returns numpy arrays.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from actors.errors import LlamaError, NoRoomError
 from actors.llama import library
 from actors.llama.batch import Batch, Run, make_batches
+from actors.llama.candidates import Candidates
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 
@@ -31,13 +34,20 @@ _NO_ROOM = 1  # llama_decode found no free KV cells
 
 @dataclass(frozen=True)
 class Rows:
-    """Logits of one call. `logits` is a view of llama.cpp's memory and is valid until the next call."""
+    """Logits of one call. They are a view of memory that the next call overwrites."""
 
-    logits: NDArray[np.float32]  # [rows, n_vocab]
+    candidates: Candidates
     owners: NDArray[np.int64]  # [rows], index of the run
     offsets: NDArray[np.int64]  # [rows], index of the token in its run
     n_tokens: int
     """Number of tokens decoded in this call."""
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits of all tokens: [rows, n_vocab]."""
+        if self.candidates.tokens is not None:
+            raise TypeError("only the highest logits were taken from the device")
+        return self.candidates.logits
 
 
 class Context:
@@ -59,6 +69,7 @@ class Context:
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
         self.unified = layout.kv_unified
         self.shares_prefixes = layout.share_prefixes
+        self.on_device = layout.gpu_layers != 0
         self.refills_in_order = not model.has_sliding_window
         """True if freed cells are used again in the same order as in an empty cache."""
         self.cells_per_sequence = int(llama_cpp.llama_n_ctx_seq(self.handle))
@@ -67,6 +78,8 @@ class Context:
         self._max_sequences = max_sequences
         self._n_vocab = model.n_vocab
         self._buffers = _BatchBuffers(layout.n_batch)
+        self._n_highest: int | None = None
+        """How many logits of each row are taken from the device. None: all."""
 
     def close(self) -> None:
         """Free the cache."""
@@ -92,6 +105,28 @@ class Context:
             if other != sequence:
                 self.drop(other)
 
+    @contextlib.contextmanager
+    def only_highest(self, count: int) -> Iterator[None]:
+        """Take only the `count` highest logits of each row from the device while the block runs, with their tokens.
+
+        Each call may then ask for one row per sequence. If llama.cpp cannot select logits on this device, or if there
+        are no more than `count`, all are taken.
+        """
+        top = llama_cpp.llama_sampler_init_top_k(count)
+        chains = [_chain_of(top) for _ in range(self._max_sequences)]
+        llama_cpp.llama_sampler_free(top)
+        sequences = range(self._max_sequences) if count < self._n_vocab else ()
+        try:
+            if sequences and all(llama_cpp.llama_set_sampler(self.handle, one, chains[one]) for one in sequences):
+                self._n_highest = count
+            yield
+        finally:
+            self._n_highest = None
+            for one in sequences:
+                llama_cpp.llama_set_sampler(self.handle, one, None)
+            for chain in chains:
+                llama_cpp.llama_sampler_free(chain)
+
     def decode(self, runs: Sequence[Run]) -> Iterator[Rows]:
         """Decode the runs, in as many calls as needed, and yield the logits of each call.
 
@@ -101,7 +136,7 @@ class Context:
         for batch in make_batches(runs, self._buffers.capacity, MAX_OUTPUT_ROWS):
             yield Rows(self._decode(batch), batch.owners, batch.offsets, len(batch.tokens))
 
-    def _decode(self, batch: Batch) -> NDArray[np.float32]:
+    def _decode(self, batch: Batch) -> Candidates:
         with library.captured_log() as log:
             status = llama_cpp.llama_decode(self.handle, self._buffers.fill(batch))
         if status == _NO_ROOM:
@@ -112,9 +147,33 @@ class Context:
         if not rows:
             # Wait here. Otherwise the time of this work would be counted for the next call.
             llama_cpp.llama_synchronize(self.handle)
-            return np.empty((0, self._n_vocab), np.float32)
+            return Candidates(np.empty((0, self._n_vocab), np.float32))
+        if self._n_highest is not None:
+            return self._highest(np.flatnonzero(batch.outputs), self._n_highest)
         pointer = llama_cpp.llama_get_logits(self.handle)
-        return np.ctypeslib.as_array(pointer, shape=(rows, self._n_vocab))
+        return Candidates(np.ctypeslib.as_array(pointer, shape=(rows, self._n_vocab)))
+
+    def _highest(self, outputs: NDArray[np.int64], count: int) -> Candidates:
+        """Return the highest logits of the tokens at these places of the last batch."""
+        logits = np.empty((len(outputs), count), np.float32)
+        tokens = np.empty((len(outputs), count), np.int32)
+        width = count * logits.itemsize
+        found = int(llama_cpp.llama_get_sampled_candidates_count_ith(self.handle, int(outputs[0])))
+        if found != count:
+            raise LlamaError(f"llama.cpp returned {found} of the {count} highest logits")
+        for number, place in enumerate(outputs.tolist()):
+            values = llama_cpp.llama_get_sampled_logits_ith(self.handle, place)
+            ids = llama_cpp.llama_get_sampled_candidates_ith(self.handle, place)
+            ctypes.memmove(logits.ctypes.data + number * width, values, width)
+            ctypes.memmove(tokens.ctypes.data + number * width, ids, width)
+        return Candidates(logits, tokens)
+
+
+def _chain_of(sampler: Any) -> Any:
+    """Return a sampler chain with a copy of one sampler."""
+    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_clone(sampler))
+    return chain
 
 
 def _parameters(layout: EngineLayout, max_sequences: int) -> llama_cpp.llama_context_params:

@@ -15,6 +15,7 @@ from actors.engines.noise import sequence_key, step_keys
 from actors.engines.sampling import draw_tokens
 from actors.errors import LlamaError
 from actors.llama.batch import Run
+from actors.llama.candidates import Candidates
 from actors.llama.context import Context, Rows
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, Message
@@ -49,7 +50,7 @@ def answer_alone(model: Model, item: Item, n_tokens: int, sampling: Sampling, se
     drawn: list[int] = []
     for position in range(n_tokens):
         logits = logits_after(model, tokens + drawn)
-        (token,) = draw_tokens(logits[None], step_keys([noise], [position]), sampling)
+        (token,) = draw_tokens(Candidates(logits[None]), step_keys([noise], [position]), sampling)
         if model.is_end_of_generation(token):
             break
         drawn.append(token)

@@ -13,7 +13,8 @@ from scipy.special import softmax
 from scipy.stats import chi2_contingency, chisquare, kstest
 
 from actors.engines.noise import gumbel, sequence_key, step_keys
-from actors.engines.sampling import draw_tokens
+from actors.engines.sampling import candidates_needed, draw_tokens
+from actors.llama.candidates import Candidates
 from conf.schema import Sampling
 
 DRAWS = 5_000
@@ -44,8 +45,16 @@ def allowed_by_the_plain_rule(logits: NDArray[np.float32], sampling: Sampling) -
 def draws(logits: NDArray[np.float32], sampling: Sampling, n: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
     """Return the tokens at the first `n` positions of one answer, if the model always gives the same logits."""
     keys = step_keys([sequence_key(seed, "item")] * n, range(n))
-    parts = (draw_tokens(np.broadcast_to(logits, (len(part), len(logits))), part, sampling) for part in batches(keys))
+    parts = (
+        draw_tokens(Candidates(np.broadcast_to(logits, (len(part), len(logits)))), part, sampling)
+        for part in batches(keys)
+    )
     return np.array([token for part in parts for token in part])
+
+
+def repeated(logits: NDArray[np.float32], rows: int) -> Candidates:
+    """Return the same logits in every row."""
+    return Candidates(np.broadcast_to(logits, (rows, len(logits))))
 
 
 def batches(keys: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
@@ -68,7 +77,7 @@ def p_of_frequencies(drawn: NDArray[np.int64], expected: Mapping[int, float]) ->
 def test_temperature_zero_takes_the_most_likely_token_and_the_lowest_id_in_a_tie() -> None:
     logits = np.zeros((2, 300), np.float32)
     logits[0, 7] = 1
-    assert draw_tokens(logits, step_keys([], []), Sampling(temperature=0.0)) == [7, 0]
+    assert draw_tokens(Candidates(logits), step_keys([], []), Sampling(temperature=0.0)) == [7, 0]
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)
@@ -84,7 +93,9 @@ def test_tokens_are_drawn_as_often_at_one_position_of_many_answers(vary: str) ->
         for number in range(DRAWS // 2)
     ]
     keys = step_keys(sequences, [3] * len(sequences))
-    drawn = [draw_tokens(np.broadcast_to(LOGITS, (len(part), 6000)), part, Sampling()) for part in batches(keys)]
+    drawn = [
+        draw_tokens(Candidates(np.broadcast_to(LOGITS, (len(part), 6000))), part, Sampling()) for part in batches(keys)
+    ]
     assert p_of_frequencies(np.concatenate(drawn), allowed_by_the_plain_rule(LOGITS, Sampling())) > LEAST_P
 
 
@@ -146,11 +157,50 @@ def test_two_arms_draw_the_same_token_as_often_as_gumbel_noise_lets_them() -> No
 def test_logits_that_differ_by_a_constant_give_the_same_token(sequence: int, position: int, shift: float) -> None:
     keys = step_keys([sequence], [position])
     rounded = np.round(LOGITS, 2)
-    assert draw_tokens(rounded[None], keys, Sampling()) == draw_tokens(rounded[None] + shift, keys, Sampling())
+    assert draw_tokens(Candidates(rounded[None]), keys, Sampling()) == draw_tokens(
+        Candidates(rounded[None] + shift), keys, Sampling()
+    )
 
 
 def test_a_row_does_not_depend_on_the_other_rows() -> None:
     rows = (np.random.default_rng(6).standard_normal((8, 900)) * 3).astype(np.float32)
     keys = step_keys([sequence_key(0, str(row)) for row in range(8)], range(8))
-    alone = [draw_tokens(rows[row : row + 1], keys[row : row + 1], Sampling())[0] for row in range(8)]
-    assert draw_tokens(rows, keys, Sampling()) == alone
+    alone = [draw_tokens(Candidates(rows[row : row + 1]), keys[row : row + 1], Sampling())[0] for row in range(8)]
+    assert draw_tokens(Candidates(rows), keys, Sampling()) == alone
+
+
+def as_from_a_device(logits: NDArray[np.float32], count: int, rng: np.random.Generator) -> Candidates:
+    """Return the highest logits of each row in a random order, as llama.cpp may return them."""
+    tokens = np.argsort(-logits, axis=1, kind="stable")[:, :count].astype(np.int32)
+    tokens = rng.permuted(tokens, axis=1)
+    return Candidates(np.take_along_axis(logits, tokens, axis=1), tokens)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    rows=st.integers(1, 9),
+    decimals=st.sampled_from([1, 6]),
+    sampling=st.builds(
+        Sampling,
+        temperature=st.sampled_from([0.0, 0.3, 0.7, 2.0]),
+        top_k=st.sampled_from([1, 5, 40]),
+        top_p=st.sampled_from([0.2, 0.95, 1.0]),
+        min_p=st.sampled_from([0.0, 0.05, 1.0]),
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_highest_logits_from_a_device_give_the_same_tokens_as_the_whole_vocabulary(
+    seed: int, rows: int, decimals: int, sampling: Sampling
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Rounded logits have ties, which the lowest token wins on both ways.
+    logits = np.round(rng.standard_normal((rows, 700)) * 3, decimals).astype(np.float32)
+    keys = step_keys(rng.integers(0, 2**63, rows).tolist(), list(range(rows)))
+    count = candidates_needed(sampling)
+    assert count is not None
+    taken = as_from_a_device(logits, count, rng)
+    assert draw_tokens(taken, keys, sampling) == draw_tokens(Candidates(logits), keys, sampling)
+
+
+def test_without_top_k_all_logits_are_needed() -> None:
+    assert candidates_needed(Sampling(top_k=0)) is None
