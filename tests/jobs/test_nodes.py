@@ -33,11 +33,8 @@ CUDA = {"llama_cpp_python": "1", "cpu_features": "AVX AVX512 USE_GRAPHS"}
 
 
 def node(host: str, **values: Any) -> NodeFacts:
-    return NodeFacts(
-        **{"node_id": f"id-{host}", "host": host, "cpus": 8.0, "memory_bytes": 64.0 * GIB, "gpus": 0.0}
-        | {"devices": (), "build": AVX}
-        | values
-    )
+    base: dict[str, Any] = {"node_id": f"id-{host}", "host": host, "cpus": 8.0, "memory_bytes": 64.0 * GIB, "gpus": 0.0}
+    return NodeFacts(**(base | {"devices": (), "build": AVX} | values))
 
 
 HEAD, BIG = node("head"), node("big", gpus=8.0, devices=(CARD,) * 8, build=CUDA)
@@ -145,7 +142,7 @@ def cluster() -> Iterator[Cluster]:
     ray.init(address=made.address, log_to_driver=False)
     yield made
     ray.shutdown()
-    made.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.slow
