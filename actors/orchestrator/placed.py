@@ -1,4 +1,4 @@
-"""Where an arm runs in one role, and what it takes there. Plain data: `placement` decides it, `loop` and `actor` use it."""
+"""Where an arm runs in one role, and what it takes there. `placement` decides it, `loop` and `actor` use it."""
 
 from __future__ import annotations
 

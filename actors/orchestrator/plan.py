@@ -6,11 +6,12 @@ This module only defines the data. `actors.orchestrator.planning` makes plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
+from actors.orchestrator.placed import Placed
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import (
     CheckOrder,
@@ -204,6 +205,8 @@ class Plan:
     """The jury of the judged benchmarks. Empty: their answers stay unscored."""
     judgings: tuple[PlannedJudging, ...] = ()
     """One per judge and block of a judged benchmark."""
+    placed: Mapping[str, Placed] = field(default_factory=dict)
+    """The place of the worker of each unit, by unit. Units that ask an endpoint have none."""
 
     def arm(self, name: str) -> PlannedArm:
         """Return the arm with a name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from actors.engines.turns import seeds_asked
@@ -124,7 +123,7 @@ def _records_key(
         "sampling": config.sampling.model_dump() if benchmark.spec.kind in ("generate", "function") else None,
         "engine": "function" if benchmark.spec.kind == "function" else "llama",
         "build": dict(inputs.build),
-        "layout": asdict(layout),
+        "layout": layout.identity,
         "block_items": _block_items(config, benchmark),
     }
     if benchmark.spec.kind in ("generate", "choose") and arm.endpoint is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from actors.keys import make_key
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
@@ -29,7 +28,7 @@ def plan_performances(
         if arm.is_aa or arm.endpoint is not None or not layouts:
             continue
         layout = max(layouts, key=lambda one: one.n_ctx)
-        key = make_key({"kind": "performance", "arm": arm.key_hash, "layout": asdict(layout)})
+        key = make_key({"kind": "performance", "arm": arm.key_hash, "layout": layout.identity})
         path = run.performance(arm.name, content_hash(key))
         order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
         planned.append(PlannedPerformance(f"performance/{path.stem}", order))
@@ -57,7 +56,7 @@ def plan_checks(
         if not chosen:
             continue
         parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
-        content = [[part.benchmark, [item.prompt_hash for item in part.items], asdict(part.layout)] for part in parts]
+        content = [[part.benchmark, [item.prompt_hash for item in part.items], part.layout.identity] for part in parts]
         use = arm.template_use
         asked = {"template_arguments": use.arguments} if use and use.arguments != TemplateUse().arguments else {}
         template = use.template if use else None
