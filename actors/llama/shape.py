@@ -7,6 +7,7 @@ has them twice: on the host and on the device.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Weights:
         """All tensors, each once, as the file holds them."""
         return sum(self.layer_bytes) + (0 if self.tied else self.input_bytes) + self.output_bytes
 
+    def on_host(self, gpu_layers: int) -> int:
+        """Return the bytes on the host if the last `gpu_layers` layers (-1: all) are on devices."""
+        by_layer = (*self.layer_bytes, self.output_bytes)
+        kept = 0 if gpu_layers < 0 else max(0, len(by_layer) - gpu_layers)
+        return self.input_bytes + sum(by_layer[:kept])
+
     def scaled_to(self, total_bytes: int) -> Weights:
         """Return about the weights of another type of the same model, given the size of its file."""
         factor = total_bytes / self.total_bytes
@@ -60,6 +67,11 @@ class ModelShape:
     n_ff: int
     """Width of the feed-forward part that a token passes: of all its experts together."""
     n_heads: int
+    n_columns: int = 0
+    """Columns of all matrices of its layers, those of each expert by themselves: as many numbers an importance matrix
+    has."""
+    largest_elements: int = 0
+    """Weights of its largest tensor."""
 
     @property
     def n_layers(self) -> int:
@@ -88,15 +100,17 @@ def shape_of(header: GgufHeader) -> ModelShape:
     """Return the shape of a model file."""
     weights = weights_of((tensor.name, tensor.n_bytes) for tensor in header.tensors)
     kv = [0] * len(weights.layer_bytes)
-    n_vocab = n_embd = n_ff = 0
+    n_vocab = n_embd = n_ff = n_columns = 0
     for tensor in header.tensors:
         match = _LAYER.match(tensor.name)
         if match:
             kv[int(match[1])] += tensor.kv_bytes_per_cell
             n_ff = max(n_ff, _active_width(tensor, header.expert_share))
+            n_columns += math.prod((tensor.shape[0], *tensor.shape[2:])) if len(tensor.shape) > 1 else 0
         elif tensor.name == "token_embd.weight":
             n_embd, n_vocab = tensor.shape[:2]
-    return ModelShape(weights, tuple(kv), n_vocab, n_embd, n_ff, header.n_heads)
+    largest = max(tensor.n_elements for tensor in header.tensors)
+    return ModelShape(weights, tuple(kv), n_vocab, n_embd, n_ff, header.n_heads, n_columns, largest)
 
 
 def _active_width(tensor: TensorInfo, expert_share: float) -> int:

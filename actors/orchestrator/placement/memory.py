@@ -81,7 +81,7 @@ def compute_bytes(shape: ModelShape, layout: EngineLayout) -> int:
 
     These are the logits of a whole physical batch, the feed-forward part, or the products of attention, which exist
     only without flash attention. The mask of attention has a column for each cell that a sequence may see. The numbers
-    of tensors were fitted to llama.cpp's own sizes of models of 0.1 to 70 billion weights: within 4% below and 8% above.
+    of tensors are fitted to llama.cpp's own sizes, of models of 0.1 to 70 billion weights: 4% below to 8% above them.
     """
     tokens = min(layout.n_ubatch, layout.n_ctx)
     seen = layout.n_ctx if layout.kv_unified else layout.n_ctx // (layout.sequences + EXTRA_SEQUENCES)
@@ -92,11 +92,6 @@ def compute_bytes(shape: ModelShape, layout: EngineLayout) -> int:
     if not layout.flash_attention:
         attending = 2 * mask + round(4 * tokens * (PADDING * seen * shape.n_heads + 4 * shape.n_embd))
     return max(logits, feeding, attending)
-
-
-def together(needs: Sequence[Need], gpu_layers: Sequence[int], count: int) -> int:
-    """Return the bytes on the fullest of `count` equal devices that hold all these models, each split over all."""
-    return sum(need.fullest_device(layers, count) for need, layers in zip(needs, gpu_layers, strict=True))
 
 
 def summed(parts: Sequence[Memory]) -> Memory:
