@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
+from actors.nodes import Nodes
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import (
@@ -207,6 +208,9 @@ class Plan:
     """One per judge and block of a judged benchmark."""
     placed: Mapping[str, Placed] = field(default_factory=dict)
     """The place of the worker of each unit, by unit. Units that ask an endpoint have none."""
+
+    nodes: Nodes = field(default_factory=lambda: Nodes(()))
+    """The machines that do the work."""
 
     def arm(self, name: str) -> PlannedArm:
         """Return the arm with a name."""

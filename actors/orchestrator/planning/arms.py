@@ -103,7 +103,7 @@ def plan_arm(
         model=model.sha256,
         recipe=recipe,
         imatrix=content_hash(collected.order.key) if collected else source.sha256,
-        build=inputs.build,
+        build=inputs.build_for(None),
     )
     key_hash = content_hash(key)
     path = run.artifact(name, key_hash) / gguf_name(model.name, recipe.file_label)

@@ -122,7 +122,7 @@ def _records_key(
         "data": benchmark.data.data_hash,
         "sampling": config.sampling.model_dump() if benchmark.spec.kind in ("generate", "function") else None,
         "engine": "function" if benchmark.spec.kind == "function" else "llama",
-        "build": dict(inputs.build),
+        "build": inputs.build_for(layout.devices),
         "layout": layout.identity,
         "block_items": _block_items(config, benchmark),
     }

@@ -43,7 +43,7 @@ def plan_imatrix(
         threads=config.layout.threads,
         gpu_layers=gpu_layers(inputs),
         token_weights=token_weights,
-        build=inputs.build,
+        build=inputs.build_for(None),
     )
     path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(

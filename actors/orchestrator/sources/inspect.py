@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
-from actors.llama import library
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
+from actors.nodes import NodeFacts
 from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
@@ -50,18 +50,18 @@ from conf.schema import PipelineConfig
 from conf.tiers import resolve_tiers
 
 
-def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
+def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, nodes: tuple[NodeFacts, ...]) -> Inputs:
     """Read headers, vocabularies and data sets, and fetch and convert what is not on this machine yet.
 
     Args:
         hashes: known hashes of files; those that are computed here are added.
         reporter: shows the progress of downloads and conversions.
-        use_gpu: True if models are run on GPUs.
+        nodes: the machines that may do the work.
 
     Raises:
         BadInput: with every fault found.
     """
-    faults = Faults()
+    faults, use_gpu = Faults(), any(one.devices and one.gpus for one in nodes)
     # Each text is checked three times (readable, long enough, no overlap) but read once.
     read = functools.cache(read_calibration)
     recipes = faults.gather(resolve_recipes, config)
@@ -128,8 +128,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         recipes=checked(recipes),
         benchmarks={name: checked(value).benchmarks for name, value in loaded.items()},
         predicted_bytes=checked(sizes),
-        build=library.build(),
-        use_gpu=use_gpu,
+        nodes=nodes,
         notices=(
             *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
             *thinking_notices(uses, checked(chats), checked(loaded[models[0].name]).benchmarks),
