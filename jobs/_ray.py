@@ -164,7 +164,7 @@ def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_
     return place(
         Cluster(cpus, gpus, memory_bytes),
         threads=config.layout.threads,
-        gpus_per_worker=config.execution.gpus_per_worker,
+        gpus_per_worker=config.execution.gpus_per_worker or 1.0,
         use_gpu=any(block.layout.gpu_layers for block in plan.blocks)
         or any(judge.layout is not None and judge.layout.gpu_layers for judge in plan.judges),
         worker_bytes={

@@ -1,4 +1,4 @@
-"""What of a model decides its memory: the bytes of its weights and of its KV cache by layer, and the widths of its graph.
+"""What of a model decides its memory: the bytes of its weights and of its KV cache by layer, and the graph's widths.
 
 llama.cpp keeps the token embeddings on the host, whatever it offloads. The output matrix counts as one more layer,
 which is the first to go to a device. A model without an output matrix of its own uses the embeddings for it, and then

@@ -48,6 +48,8 @@ class Group:
     """What models and processes may fill on each of them."""
     divisible: bool
     """False: a worker uses the node's devices alone, because Ray cannot give it some of them."""
+    wanted: float | None = None
+    """GPUs per worker that the user wants. None: as few as hold the load."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,13 @@ class Load:
         return summed([models, Memory(0, 0, WORKER_OVERHEAD_BYTES)])
 
 
-def groups_of(nodes: Iterable[NodeFacts]) -> tuple[Group, ...]:
-    """Return the devices that workers can use, by node and kind. Devices that Ray does not know of cannot be used."""
+def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[Group, ...]:
+    """Return the devices that workers can use, by node and kind. Devices that Ray does not know of cannot be used.
+
+    Args:
+        nodes: the machines.
+        wanted: GPUs per worker that the user wants. None: as few as hold the load.
+    """
     found = []
     for node in nodes:
         kinds: dict[str, list[Device]] = {}
@@ -86,8 +93,10 @@ def groups_of(nodes: Iterable[NodeFacts]) -> tuple[Group, ...]:
             divisible = isolated and len(kinds) == 1
             count = min(len(own), MOST_DEVICES, int(node.gpus) if divisible else len(own))
             smallest = min(device.total_bytes for device in own)
+            if wanted is not None and divisible:
+                count = min(count, math.ceil(wanted))
             if node.gpus >= 1 and count:
-                found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible))
+                found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, wanted))
     return tuple(found)
 
 
@@ -107,10 +116,11 @@ class Fit:
         return DeviceUse(self.group.kind, used, "layer" if used > 1 else "none")
 
 
-def fit_fully(group: Group, load: Load, *, least: int = 1) -> Fit | None:
-    """Return the fewest devices of a group, from `least` on, that hold all layers; None if they do not fit."""
+def fit_fully(group: Group, load: Load) -> Fit | None:
+    """Return the fewest devices of a group that hold all layers, or those that the user wants; None if they do not."""
     if not host_has_room(group.node, load, load.all_layers):
         return None
+    least = group.count if group.wanted is not None and group.divisible else 1
     for count in range(least, group.count + 1):
         if load.on_each(load.all_layers, count) <= group.device_bytes:
             return Fit(group, count, load.all_layers)
@@ -192,6 +202,8 @@ def place_on_host(nodes: Sequence[NodeFacts], load: Load) -> Placed | None:
 
 def _gpus(fit: Fit, load: Load, group: Group) -> float:
     """Return the GPUs that a worker asks for: a share of one if several workers fit on it."""
+    if group.wanted is not None:
+        return min(group.wanted, float(fit.count))
     if fit.count > 1:
         return float(fit.count)
     shares = min(MOST_SHARES, group.device_bytes // load.on_each(fit.layers, 1))

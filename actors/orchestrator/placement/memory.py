@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.llama.layout import EngineLayout
 from actors.llama.shape import ModelShape, Weights
@@ -62,6 +62,15 @@ class Need:
             first, last = (kept + -(-number * gpu_layers // count) for number in (device, device + 1))
             fullest = max(fullest, sum(self.weight_bytes[first:last]) + sum(self.kv_bytes[first:last]))
         return fullest + (self.compute_bytes if gpu_layers else 0)
+
+
+def widest(needs: Sequence[Need]) -> Need:
+    """Return what a model takes that is decoded in several layouts, one after the other."""
+    return replace(
+        needs[0],
+        kv_bytes=max((need.kv_bytes for need in needs), key=sum),
+        compute_bytes=max(need.compute_bytes for need in needs),
+    )
 
 
 def need_of(shape: ModelShape, weights: Weights, layout: EngineLayout) -> Need:
