@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from actors.orchestrator.placed import Memory, Placed
 from actors.orchestrator.placement import Placement
-from actors.orchestrator.units import PLACED_ROLES, Role, Unit
+from actors.orchestrator.units import PLACED, Role, Unit
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,10 @@ class Places:
         return self.by_unit.get(unit.id) or self.by_role[unit.role]
 
 
-def equal_places(placement: Placement) -> Places:
-    """Return places in which all workers ask for the same."""
-    nothing = Memory(0, 0, 0)
+def equal_places(
+    placement: Placement, by_unit: Mapping[str, Placed] | None = None, max_workers: int | None = None
+) -> Places:
+    """Return places in which all workers ask for the same, except those of the units in `by_unit`."""
     return Places(
         {
             role: Placed(
@@ -39,9 +40,10 @@ def equal_places(placement: Placement) -> Places:
                 devices=None,
                 gpu_layers=0,
                 host=Memory(placement.worker_bytes.get(role, 0), 0, 0),
-                device=nothing,
+                device=Memory(0, 0, 0),
             )
-            for role in PLACED_ROLES
+            for role in PLACED
         },
-        max_workers=placement.workers,
+        by_unit or {},
+        max_workers,
     )

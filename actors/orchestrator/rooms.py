@@ -1,7 +1,7 @@
 """The nodes of a cluster as rooms for workers: what each can give away, what is taken, and where one more fits. Pure.
 
-It counts as Ray counts: processors of a node are one sum, but each GPU is counted by itself, because a share must lie on
-one card and whole cards must be free. Memory is ours to count: Ray is not asked for it.
+It counts as Ray counts: processors of a node are one sum, but each GPU is counted by itself, because a share must lie
+on one card and whole cards must be free. Memory is ours to count: Ray is not asked for it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.orchestrator.placed import Ask, Placed
+from actors.orchestrator.placement import MEMORY_SHARE
 
-MEMORY_SHARE = 0.8
-"""Share of a node's memory that workers may fill. The rest is for the file cache and for Ray."""
 _PARTS = 10_000
 """Ray counts in ten-thousandths of a CPU or a GPU."""
 
@@ -106,12 +105,12 @@ def _spot_in(room: Room, here: Sequence[Tenant], placed: Placed) -> Spot | None:
 
 
 def _cards(room: Room, here: Sequence[Tenant], gpus: float) -> tuple[int, ...] | None:
-    """Return the cards for a worker; None if there are not enough. A share lies on the fullest card with room for it."""
+    """Return the cards for a worker; None if there are not enough. A share lies on the fullest card that has room."""
     if not gpus:
         return ()
-    free = {number: _PARTS for number in range(int(room.gpus))}
+    free = dict.fromkeys(range(int(room.gpus)), _PARTS)
     for placed, spot in here:
-        for number in spot.cards:
+        for number in free.keys() & set(spot.cards):
             free[number] -= _parts(placed.gpus) if placed.gpus < 1 else _PARTS
     if gpus < 1:
         with_room = [number for number in free if free[number] >= _parts(gpus)]
