@@ -396,7 +396,7 @@ class ImatrixOrder:
     token_weights: TokenWeights | None = None
     """How much each token counts. None: every token counts once."""
     devices: DeviceUse | None = None
-    """The devices that hold the `gpu_layers`. None: there are none."""
+    """The devices of those layers. None: all that the worker has, or none if there are no such layers."""
 
     @property
     def group_tokens(self) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from actors.orchestrator.sources.inputs import (
     TemplateUses,
 )
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for
+from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, device_room
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.naming import (
     arm_of_given_file,
