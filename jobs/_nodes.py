@@ -127,7 +127,7 @@ def usable_nodes(facts: list[NodeFacts], silent: list[Silent]) -> Nodes:
     return Nodes(
         usable,
         avoided=(*(one.node_id for one in blind), *(one.node_id for one in silent)),
-        notices=tuple(f"No work is placed on {one}. Put it right, and start again." for one in notices),
+        notices=tuple(f"{one}. No work is placed there; put it right, and start again." for one in notices),
     )
 
 
