@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from actors.llama.devices import Device, DeviceUse
+from actors.llama.offload import HIDES_OTHERS
 from actors.nodes import NodeFacts
 from actors.orchestrator.placed import Memory, Placed
 from actors.orchestrator.placement.memory import Need, summed
@@ -30,8 +31,6 @@ MOST_SHARES = 4
 RAY_SHARE = 0.7
 """Ray offers this share of a machine's memory. Weights on the host are mapped from the file, so they may lie in the
 rest, too."""
-ISOLATED_BACKENDS = frozenset({"CUDA", "ROCm", "HIP"})
-"""Backends whose devices Ray divides among workers: each sees only its own. With others a worker gets all of a node."""
 MOST_DEVICES = 16
 """llama.cpp uses no more devices for one model."""
 _STEP = 10_000  # Ray counts GPUs in ten-thousandths
@@ -47,7 +46,7 @@ class Group:
     device_bytes: int
     """What models and processes may fill on each of them."""
     divisible: bool
-    """False: a worker uses the node's devices alone, because Ray cannot give it some of them."""
+    """False: a worker uses the node's devices alone, because Ray counts other GPUs there, or devices of other kinds."""
     wanted: float | None = None
     """GPUs per worker that the user wants. None: as few as hold the load."""
 
@@ -89,8 +88,8 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
         for device in node.devices:
             kinds.setdefault(device.description, []).append(device)
         for kind, own in kinds.items():
-            isolated = all(device.backend in ISOLATED_BACKENDS for device in own)
-            divisible = isolated and len(kinds) == 1
+            counted = node.gpus == len(own) or all(device.backend in HIDES_OTHERS for device in own)
+            divisible = counted and len(kinds) == 1
             count = min(len(own), MOST_DEVICES, int(node.gpus) if divisible else len(own))
             smallest = min(device.total_bytes for device in own)
             if wanted is not None and divisible:
