@@ -132,6 +132,7 @@ def plan_arm(
         unit=f"artifacts/{path.parent.name}",
         needs=(collected.unit,) if weighted and collected else (),
         order=order,
+        weights=inputs.known.made.get((model.name, recipe.name + recipe.suffix, weighted)),
         template_use=inputs.template_uses.models.get(model.name),
     )
 
@@ -157,5 +158,6 @@ def _existing_arm(inputs: Inputs, arm: SourceArm, model: SourceModel, reference:
         needs=(),
         order=None,
         existing=arm,
+        weights=inputs.known.given.get(arm.name),
         template_use=inputs.template_uses.arms.get(arm.name),
     )

@@ -10,6 +10,7 @@ from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
 from actors.judging.orders import JudgeModel
 from actors.llama.devices import DeviceUse
+from actors.llama.shape import ModelShape, Weights
 from actors.nodes import NodeFacts, build_of
 from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item, TemplateUse
 from actors.recipes import Recipe
@@ -140,6 +141,20 @@ def _guessed(item: Item) -> float:
 
 
 @dataclass(frozen=True)
+class KnownWeights:
+    """The weights of all files, from headers and predictions: what the memory on devices is computed from."""
+
+    shapes: Mapping[str, ModelShape] = field(default_factory=dict)
+    """By model."""
+    made: Mapping[tuple[str, str, bool], Weights] = field(default_factory=dict)
+    """By model, recipe with suffix, and whether an importance matrix is used."""
+    given: Mapping[str, Weights] = field(default_factory=dict)
+    """By existing arm. An endpoint has none."""
+    judges: Mapping[str, ModelShape] = field(default_factory=dict)
+    """By judge. One behind an endpoint has none."""
+
+
+@dataclass(frozen=True)
 class Inputs:
     """Everything that `make_plan` reads besides the configuration."""
 
@@ -155,6 +170,7 @@ class Inputs:
     chooses some types differently with a matrix."""
     nodes: tuple[NodeFacts, ...]
     """The machines that may do the work."""
+    known: KnownWeights = field(default_factory=KnownWeights)
     notices: tuple[str, ...] = ()
     """Things that people should know but that stop nothing."""
     template_uses: TemplateUses = field(default_factory=TemplateUses)
