@@ -19,6 +19,7 @@ from ray.job_config import JobConfig
 from actors.errors import NoPlaceError, RayNotStarted
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, judging_bytes, place
+from actors.orchestrator.places import Places, equal_places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import (
@@ -132,12 +133,13 @@ def _not_started(error: Exception) -> str:
     return f"A local Ray did not start, in two attempts ({type(error).__name__}: {one_line(str(error), 300)}). {step}"
 
 
-def place_workers(config: PipelineConfig, plan: Plan) -> Placement:
-    """Decide how many workers run on the cluster that this process is connected to."""
+def place_workers(config: PipelineConfig, plan: Plan) -> Places:
+    """Decide what each worker takes on the cluster that this process is connected to."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return _place(
+    placement = _place(
         config, plan, resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)
     )
+    return equal_places(placement, plan.placed, config.execution.max_workers)
 
 
 def local_placement(config: PipelineConfig, plan: Plan) -> Placement:

@@ -230,7 +230,7 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         plan=plan,
         run_root=str(job.run.root),
         owner_token=job.token,
-        placement=place_workers(request.config, plan),
+        places=place_workers(request.config, plan),
         done=find_done(plan),
         description=_description(request),
         make_documents=request.make_documents,
