@@ -126,7 +126,7 @@ class GroupDecoder:
         if self._loaded is None or self._loaded.content != content:
             self.close()
             header = read_header(order.model_path)
-            check_room(header, order.ctx)
+            check_room(header, order.ctx, order.gpu_layers)
             # A device computes one graph at a time, and not every kind of device can be used from two threads.
             can_share = order.threads % 2 == 0 and order.gpu_layers == 0
             n_contexts = contexts_to_collect(header, order.ctx) if can_share else 1
@@ -141,9 +141,9 @@ class GroupDecoder:
         return self._loaded.collectors
 
 
-def check_room(header: GgufHeader, ctx: int) -> None:
+def check_room(header: GgufHeader, ctx: int, gpu_layers: int = 0) -> None:
     """Raise `BadInput` if this machine has too little memory to collect a matrix from the model."""
-    check_memory(needed_to_collect(header, ctx), f"collecting from {header.path.name}")
+    check_memory(needed_to_collect(header, ctx, gpu_layers=gpu_layers), f"collecting from {header.path.name}")
 
 
 def _prepare(order: ImatrixOrder) -> PreparedOrder:
