@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from actors.llama import library
+from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
@@ -42,7 +42,8 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._ray import Stopped, connect, local_placement, orchestrate, place_workers
+from jobs._nodes import find_nodes
+from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
@@ -69,16 +70,18 @@ def prepare(request: Request) -> Plan:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_documents(request.config.methodology)
-    plan = _prepare(request, with_kept_cache_limit(request.config, run), run)
+    nodes = find_nodes(request.config, request.environment, request.pipeline_id)
+    plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes)
     human_scores_of(plan, request.config)  # only to tell its faults before the start
-    check_results(plan, request.config, _description(request))
+    check_results(plan, request.config, _description(request, plan))
     return plan
 
 
-def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
+def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes) -> Plan:
     hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, TerminalReporter(), use_gpu=library.supports_gpu())
+    inputs = inspect(config, hashes, TerminalReporter(), nodes=nodes.usable)
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
+    plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
     if config is not request.config:
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
         plan = replace(plan, notices=(*plan.notices, limit))
@@ -192,7 +195,7 @@ def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Pla
     if config is None:
         return None
     try:
-        smaller = _prepare(request, config, run)
+        smaller = _prepare(request, config, run, plan.nodes)
     except BadInput:
         return None
     # Written before any work with this limit, so that the same command begins with it when it is started again.
@@ -206,7 +209,8 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
     progress = job.progress
     with make_display() as display:
         try:
-            connect(job.request.environment, job.request.config.layout.threads, job.request.pipeline_id)
+            request = job.request
+            connect(request.environment, request.config.layout.threads, request.pipeline_id, devices_of(plan))
             order = _order(job, plan, ends_without_room)
             outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
         except Stopped:
@@ -230,9 +234,9 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         plan=plan,
         run_root=str(job.run.root),
         owner_token=job.token,
-        placement=place_workers(request.config, plan),
+        places=place_workers(request.config, plan),
         done=find_done(plan),
-        description=_description(request),
+        description=_description(request, plan),
         make_documents=request.make_documents,
         methodology_path=str(methodology.absolute()) if methodology else None,
         ends_without_room=ends_without_room,
@@ -240,12 +244,12 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
     )
 
 
-def _description(request: Request) -> dict[str, Any]:
+def _description(request: Request, plan: Plan) -> dict[str, Any]:
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": request.command,
         "settings": dict(settings_of(request.config)),
-        "versions": versions(),
+        "versions": versions(plan.nodes),
     }
 
 

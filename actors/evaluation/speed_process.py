@@ -30,7 +30,7 @@ def start() -> Callable[[Mapping[str, Any]], str]:
     from actors.machine_load import watch_machine
 
     def answer(question: Mapping[str, Any]) -> str:
-        layout = small_layout(EngineLayout(**question["layout"]))
+        layout = small_layout(EngineLayout.of(question["layout"]))
         watched = watch_machine()
         try:
             speed = measure_speed(question["path"], layout, question["kinds"])

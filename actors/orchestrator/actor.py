@@ -16,17 +16,18 @@ from typing import Any, cast
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import FailedWithLog, NoRoomError
+from actors.errors import FailedWithLog, NoPlaceError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.judging_limits import Judged
-from actors.orchestrator.late_workers import START_WITHIN_S, no_place_error
-from actors.orchestrator.loop import PLACED, Loop, Step, Worker, WorkError
-from actors.orchestrator.placement import Placement
+from actors.orchestrator.late_workers import START_WITHIN_S
+from actors.orchestrator.loop import Loop, Step, WorkError
+from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (
     cells_by,
@@ -38,8 +39,10 @@ from actors.orchestrator.progress import (
     seconds_left,
 )
 from actors.orchestrator.results import write_results
+from actors.orchestrator.rooms import Room, rooms_of
 from actors.orchestrator.schedule import Failure, State
 from actors.orchestrator.units import Role
+from actors.orchestrator.worker import Worker
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
@@ -60,6 +63,8 @@ _CLASSES: Mapping[Role, Any] = {
 """The worker of each role."""
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
+NODES_EVERY_S = 5.0
+"""How often Ray is asked which nodes it has. A cluster may grow, and nodes may be lost."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class Job:
     run_root: str
     owner_token: str
     """Proof that this job owns the run directory."""
-    placement: Placement
+    places: Places
+    """What each worker takes."""
     done: frozenset[str]
     """Units that were done before."""
     description: Mapping[str, Any]
@@ -144,7 +150,7 @@ class Orchestrator:
         self._loop = Loop(
             job.plan,
             job.config,
-            job.placement,
+            job.places,
             job.done,
             read_early_stop(job.plan, job.config, failed=()),
             start_within_s=job.start_within_s,
@@ -158,6 +164,7 @@ class Orchestrator:
         self._lock = threading.Lock()
         """Guards the loop and the processes: `run` changes them while other threads read them."""
         self._started_s = time.monotonic()
+        self._nodes_seen_s = float("-inf")
         self._closing_phase: Phase | None = None
         """The phase after the last block: statistics, charts or documents."""
         self._closing_failures: list[Failure] = []
@@ -207,6 +214,7 @@ class Orchestrator:
         """
         self._self_handle = self_handle
         while not self._loop.finished:
+            self._see_nodes()
             with self._lock:
                 step = self._loop.step(time.monotonic())
             self._carry_out(step)
@@ -220,13 +228,24 @@ class Orchestrator:
         failures = (*self._loop.schedule.failures, *self._closing_failures)
         return Ending(failures, tuple(self._loop.notices), tuple(files), self._loop.spared_blocks)
 
+    def _see_nodes(self) -> None:
+        """Tell the loop which nodes there are, now and then."""
+        now = time.monotonic()
+        if now - self._nodes_seen_s >= NODES_EVERY_S:
+            self._nodes_seen_s = now
+            with self._lock:
+                step = self._loop.see(self._rooms())
+            self._carry_out(step)
+
+    def _rooms(self) -> tuple[Room, ...]:
+        return rooms_of(ray.nodes(), self._job.places.closed_nodes)  # type: ignore[no-untyped-call]
+
     def _carry_out(self, step: Step) -> None:
         """End the dismissed workers and send the others their units. Raise `NoPlaceError` if Ray starts no worker."""
         for worker in step.dismissed:
             self._end_process(worker)
-        if step.no_worker_starts:
-            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-            raise no_place_error(self._job.placement, nodes, self._job.start_within_s)
+        if step.no_place is not None:
+            raise NoPlaceError(step.no_place)
         for worker in step.assigned:
             process = self._processes.get(worker) or self._start_process(worker)
             call = self._calls.call_for(
@@ -236,23 +255,17 @@ class Orchestrator:
             process.result = method.remote(*call.arguments)
 
     def _start_process(self, worker: Worker) -> _Process:
-        placement, takes_place = self._job.placement, worker.role in PLACED
         handle = (
             ray.remote(_CLASSES[worker.role])
-            .options(
-                name=self._new_name(worker.role),
-                num_cpus=placement.cpus_per_worker if takes_place else 0,
-                num_gpus=placement.gpus_per_worker if takes_place else 0,
-                max_restarts=0,
-            )
+            .options(name=self._new_name(worker.role), max_restarts=0, **_resources(worker))
             .remote()
         )
         process = _Process(handle)
         with self._lock:
             self._processes[worker] = process
         # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
-        asked = handle.pid.remote()
-        threading.Thread(target=self._learn_pid, args=(worker, process, asked), daemon=True).start()
+        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(_node_id))
+        threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
         return process
 
     def _new_name(self, kind: str) -> str:
@@ -260,14 +273,15 @@ class Orchestrator:
         self._n_started[kind] += 1
         return f"{ACTOR_NAME} {kind} {self._n_started[kind]}"
 
-    def _learn_pid(self, worker: Worker, process: _Process, asked: Any) -> None:
-        """Wait for a new worker's process id, and note that the worker has started."""
+    def _learn_pid(self, worker: Worker, process: _Process, asked: Any, node: Any) -> None:
+        """Wait for a new worker's process id and node, and note that the worker has started."""
         try:
-            pid = cast(int, ray.get(asked))
+            pid, node_id = cast(tuple[int, str], ray.get([asked, node]))
         except RayError:
             return  # the worker died at once, which its unit's failure shows
         with self._lock:
-            process.pid, worker.started = pid, True
+            process.pid = pid
+            self._loop.note_start(worker, node_id)
 
     def _end_process(self, worker: Worker) -> None:
         ray.kill(self._processes[worker].handle)
@@ -298,8 +312,13 @@ class Orchestrator:
 
     def _fail(self, worker: Worker, error: RayError) -> None:
         _stop_if_disk_failed(error)
+        failed = _work_error(error)
+        if failed.kind == "worker_died" and worker.spot is not None:
+            rooms = self._rooms()
+            if worker.spot.node_id not in [room.node_id for room in rooms]:
+                failed = WorkError("node_died", f"node {worker.spot.node_id} of the cluster was lost")
         with self._lock:
-            self._loop.fail(worker, _work_error(error))
+            self._loop.fail(worker, failed)
         if worker not in self._loop.workers:
             self._end_process(worker)
 
@@ -382,6 +401,25 @@ def _work_error(error: RayError) -> WorkError:
     log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
     kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
     return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
+
+
+def _node_id(_worker: Any) -> str:
+    """Return the node of the process that calls this."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _resources(worker: Worker) -> dict[str, Any]:
+    """Return what Ray has to be asked for: processors and GPUs, and the node, or the labels of the nodes that suit."""
+    placed = worker.placed
+    if placed is None:
+        return {"num_cpus": 0, "num_gpus": 0}
+    asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
+    if worker.spot is not None:
+        return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
+    labels = {"ray.io/accelerator-type": placed.accelerator_type} if placed.accelerator_type else {}
+    if placed.nodes is not None:
+        labels["ray.io/node-id"] = f"in({','.join(sorted(placed.nodes))})"
+    return asked | ({"label_selector": labels} if labels else {})
 
 
 class _Reporter:

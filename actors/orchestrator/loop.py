@@ -7,43 +7,28 @@ and reports the results with `report`, `finish` and `fail`. All times are second
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.orchestrator.early_stop import EarlyStop
+from actors.orchestrator.hiring import hand_out
 from actors.orchestrator.judging_limits import LIMIT_NOTICE, LOST_AFTER, Judged, JudgingLimits, not_for_judging
-from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers
-from actors.orchestrator.placement import Placement
+from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers, no_place
+from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import TokenRate
+from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import Schedule, State
-from actors.orchestrator.units import Role, Unit, units_of
+from actors.orchestrator.staff import Staff
+from actors.orchestrator.units import Unit, units_of
+from actors.orchestrator.worker import Worker
 from conf.schema import PipelineConfig
 
-PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
-"""The roles whose workers take a place on the cluster."""
 OUT_OF_MEMORY_ADVICE = (
     ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
     "least memory, and a smaller --dataset-size has fewer groups"
 )
-
-
-@dataclass(eq=False)
-class Worker:
-    """A worker that was hired and not dismissed, as far as decisions need to know it."""
-
-    role: Role
-    hired_s: float
-    """The time at which it was hired."""
-    started: bool = False
-    """True once its process has answered."""
-    loaded_arm: str | None = None
-    """The arm of its latest unit, whose GGUF it still holds; or the judge."""
-    units: tuple[Unit, ...] = ()
-    """What it is working on: one unit, or the units of a pass. Empty if it is idle."""
-    calls_left: int | None = None
-    """How many calls of a judge its unit may make. None: no limit."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +39,16 @@ class Step:
     """Workers to end."""
     assigned: tuple[Worker, ...] = ()
     """Workers whose `units` have to be sent to them. A worker that the caller has not seen before is new."""
-    no_worker_starts: bool = False
-    """True if none of our workers has started in time. The work cannot go on."""
+    no_place: str | None = None
+    """Why the work cannot go on, if no worker has ever started; else None."""
 
 
 @dataclass(frozen=True)
 class WorkError:
     """Why a worker returned no result."""
 
-    kind: Literal["worker_died", "no_room", "other"]
-    """`no_room`: there was no memory for a KV cache."""
+    kind: Literal["worker_died", "node_died", "no_room", "other"]
+    """`no_room`: there was no memory for the weights, a KV cache, or a compute buffer."""
     message: str
     log_tail: tuple[str, ...] = ()
 
@@ -75,10 +60,11 @@ class Loop:
         self,
         plan: Plan,
         config: PipelineConfig,
-        placement: Placement,
+        places: Places,
         done: Iterable[str],
         early: EarlyStop,
         *,
+        rooms: Sequence[Room] = (),
         start_within_s: float = START_WITHIN_S,
         ends_without_room: bool = False,
         only_judging: bool = False,
@@ -88,11 +74,12 @@ class Loop:
         Args:
             plan: the plan.
             config: the configuration that the plan was made from.
-            placement: how many workers there is room for.
+            places: what each worker takes.
             done: units that were done before.
             early: the early stop of the plan, which already knows the records of the done units.
+            rooms: the nodes of the cluster.
             start_within_s: how long to wait for a worker to start.
-            ends_without_room: whether the first KV cache without memory ends the work.
+            ends_without_room: whether the work ends when something found no memory that has whole GPUs, or none.
             only_judging: whether nothing is made and evaluated, and only answers that exist are judged.
         """
         done = frozenset(done)
@@ -102,7 +89,7 @@ class Loop:
         self.not_wanted = not_for_judging(plan, done) if only_judging else frozenset()
         """Units that are not done, and are left as they are."""
         self.schedule.spare(self.not_wanted)
-        self.workers: list[Worker] = []
+        self.staff = Staff(places, rooms)
         self.notices: list[str] = list(plan.notices)
         self.rate = TokenRate()
         self.reported: Counter[str] = Counter()
@@ -111,16 +98,19 @@ class Loop:
         """True if a KV cache found no memory and this has ended the work."""
         self._judging = JudgingLimits(config.judging.max_calls)
         self._records_paths = {block.unit: block.records_path for block in plan.blocks}
-        self._placement = placement
         self._start_within_s = start_within_s
         self._ends_without_room = ends_without_room
-        self._max_workers: int | None = None
-        """Number of workers that Ray could start, once it turned out to be smaller than planned."""
+        self._some_started = False
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers that were hired and not dismissed."""
+        return self.staff.workers
 
     @property
     def finished(self) -> bool:
-        """True if there is nothing left to do, or nothing may be done any more."""
-        return self.without_room or self.schedule.finished
+        """True if there is nothing left to do, or nothing may be done any more. Work that runs is never cut off."""
+        return self.schedule.finished or (self.without_room and not any(worker.units for worker in self.workers))
 
     @property
     def spared_blocks(self) -> tuple[str, ...]:
@@ -132,56 +122,59 @@ class Loop:
         """Units that could not be judged completely, because the limit of calls was reached."""
         return frozenset(self._judging.over_limit)
 
+    def see(self, rooms: Sequence[Room]) -> Step:
+        """Take over the nodes that the cluster has now. Idle workers of nodes that are gone are dismissed."""
+        return Step(dismissed=tuple(self.staff.lost_rooms(rooms)))
+
     def step(self, now: float) -> Step:
         """Decide what to do next. The returned decisions are already part of the loop's state."""
-        late, no_worker_starts = self._dismiss_late_workers(now)
-        if no_worker_starts:
-            return Step(dismissed=tuple(late), no_worker_starts=True)
-        idle = self._dismiss_idle_workers()
-        return Step(dismissed=(*late, *idle), assigned=tuple(self._hand_out(now)))
+        late, no_place = self._dismiss_late_workers(now)
+        if no_place is not None or self.without_room:
+            return Step(dismissed=tuple(late), no_place=no_place)
+        if not any(worker.units for worker in self.staff.placed):
+            self.staff.forget_limits()
+        changes = hand_out(self.schedule, self.staff, now)
+        assigned = (*changes.assigned, *self._ask_judges(now))
+        for worker in assigned:
+            self._begin(worker)
+        return Step(dismissed=(*late, *changes.dismissed), assigned=assigned)
 
-    def _dismiss_late_workers(self, now: float) -> tuple[list[Worker], bool]:
+    def _dismiss_late_workers(self, now: float) -> tuple[list[Worker], str | None]:
         """Dismiss workers that have not started in time and put their units back.
 
-        Returns the dismissed workers, and whether the work has to be given up because no worker has started.
+        If nothing else is at work, nothing will ever be done about these units. Then they fail; but if no worker has
+        ever started, the second value says why the work has to be given up.
         """
-        placed = self._placed()
-        waited = [now - worker.hired_s for worker in placed]
-        late = find_late_workers([worker.started for worker in placed], waited, self._start_within_s)
+        placed = self.staff.placed
+        started = [worker for worker in placed if worker.started]
+        self._some_started = self._some_started or bool(started)
+        waiting = [unit for worker in placed if not worker.started for unit in worker.units]
+        late = find_late_workers(
+            [worker.started for worker in placed],
+            [now - worker.hired_s for worker in placed],
+            self._start_within_s,
+            others_work=any(one.units or any(self.staff.can_take(one, unit) for unit in waiting) for one in started),
+        )
         dismissed = [placed[index] for index in late.dismiss]
         for worker in dismissed:
-            for unit in worker.units:
-                self.schedule.put_back(unit.id)
-                self._judging.budget.return_all(unit.id)
-            self.workers.remove(worker)
-        if dismissed and not late.give_up:
-            self._max_workers = len(self._placed())
-        return dismissed, late.give_up
+            self._put_back(_take_units(worker))
+        self.staff.leave(dismissed)
+        self.staff.limit_rooms(dismissed)
+        asks = list(dict.fromkeys(worker.placed.ask for worker in dismissed if worker.placed)) if late.give_up else []
+        for ask in asks:
+            reason = no_place(ask, self.staff.rooms, self._start_within_s)
+            if not self._some_started:
+                return dismissed, reason
+            ready = (unit for unit in self.schedule.in_state(State.WAITING) if self.schedule.is_ready(unit))
+            self.schedule.abandon([unit.id for unit in ready if self.staff.asks_for(unit) == ask], reason)
+            self._follow_failures()
+        return dismissed, None
 
-    def _placed(self) -> list[Worker]:
-        """Return the workers that take a place. Those that ask an endpoint can always start."""
-        return [worker for worker in self.workers if worker.role in PLACED]
-
-    def _dismiss_idle_workers(self) -> list[Worker]:
-        """Dismiss the idle workers of roles without work if the only role with work needs their places."""
-        with_work = [role for role in PLACED if self._ready(role)]
-        if len(with_work) != 1 or (with_work == ["quantization"] and self._has_room("quantization")):
-            return []
-        dismissed = [idle for role in PLACED if role not in with_work for idle in self._idle(role)]
-        for worker in dismissed:
-            self.workers.remove(worker)
-        return dismissed
-
-    def _hand_out(self, now: float) -> Iterator[Worker]:
-        """Assign units to idle workers, then hire workers while there is room and work. Yield each assigned worker."""
-        for role in PLACED:
-            for idle in self._idle(role):
-                if self._assign(idle):
-                    yield idle
-            while self._has_room(role) and self._assign(new := Worker(role, now)):
-                self.workers.append(new)
-                yield new
-        yield from self._ask_judges(now)
+    def _put_back(self, units: Iterable[Unit]) -> None:
+        """Undo the start of units that never began, or that were not at fault. No attempt is counted."""
+        for unit in units:
+            self.schedule.put_back(unit.id)
+            self._judging.budget.return_all(unit.id)
 
     def _ask_judges(self, now: float) -> Iterator[Worker]:
         """Give each judge behind an endpoint its next unit. One worker per judge is enough: it sends many requests."""
@@ -192,40 +185,22 @@ class Loop:
                 continue
             if worker not in self.workers:
                 self.workers.append(worker)
-            self._give(worker, (unit,))
+            worker.units, worker.loaded_arm = (unit,), unit.judge
+            self.schedule.start(unit.id)
             yield worker
 
-    def _ready(self, role: Role) -> list[Unit]:
-        """Return the units of a role that could start now. A judge's GGUF waits until nothing else needs memory."""
-        if role == "judging" and any(unit.role in PLACED[:2] for unit in self.schedule.in_state(State.WAITING)):
-            return []
-        return self.schedule.ready(role)
-
-    def _idle(self, role: Role) -> list[Worker]:
-        return [worker for worker in self.workers if worker.role == role and not worker.units]
-
-    def _has_room(self, role: Role) -> bool:
-        roles = [worker.role for worker in self._placed()]
-        return (self._max_workers is None or len(roles) < self._max_workers) and self._placement.has_room(roles, role)
-
-    def _assign(self, worker: Worker) -> bool:
-        """Give a worker its next unit, or all units of the next pass. Return False if none is ready."""
-        others = [one.loaded_arm for one in self.workers if one.role == worker.role and one is not worker]
-        if worker.role == "judging" and not self._ready("judging"):
-            return False
-        unit = self.schedule.next_unit(worker.role, worker.loaded_arm, others)
-        if unit is None:
-            return False
-        self._give(worker, self.schedule.units_of_pass(unit))
-        return True
-
-    def _give(self, worker: Worker, units: tuple[Unit, ...]) -> None:
-        worker.units, worker.loaded_arm = units, units[0].loads
-        if units[0].judge is not None:
-            worker.calls_left = self._judging.budget.grant(units[0].id, units[0].most_calls)
-        for one in units:
-            self.schedule.start(one.id)
+    def _begin(self, worker: Worker) -> None:
+        """Note that a worker begins with its units."""
+        unit = worker.units[0]
+        if unit.judge is not None:
+            worker.calls_left = self._judging.budget.grant(unit.id, unit.most_calls)
+        for one in worker.units:
             self.reported[one.id] = 0
+
+    def note_start(self, worker: Worker, node_id: str) -> None:
+        """Note that a worker's process has answered, and where it is."""
+        worker.started = True
+        self.staff.place_at(worker, node_id)
 
     def report(self, unit: str, tokens: int, now: float) -> None:
         """Count tokens that a worker has processed since its last report on a unit."""
@@ -280,12 +255,17 @@ class Loop:
         A worker that died is dismissed. Any other worker is idle afterwards.
         """
         units, message = _take_units(worker), error.message
-        if error.kind == "worker_died":
-            self.workers.remove(worker)
-            message += OUT_OF_MEMORY_ADVICE if units[0].phase == "imatrix" else ""
-        # A pass holds several models. Its blocks are tried one by one before any KV cache is made smaller.
-        if error.kind == "no_room" and self._ends_without_room and len(units) == 1:
-            self.without_room = True
+        if error.kind in ("worker_died", "node_died"):
+            self.staff.leave([worker])
+        if error.kind == "node_died":
+            self.notices.append(f"{message}. Its work goes on elsewhere.")
+            self._put_back(units)
+            return
+        if error.kind == "no_room" and self._without_room(units):
+            self._put_back(units)
+            return
+        if error.kind == "worker_died" and units[0].phase == "imatrix":
+            message += OUT_OF_MEMORY_ADVICE
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail):
                 self.notices.append(f"{unit.id} failed once and is tried again: {message}")
@@ -293,6 +273,24 @@ class Loop:
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 lost = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
                 self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), lost)
+        self._follow_failures()
+
+    def _without_room(self, units: tuple[Unit, ...]) -> bool:
+        """Decide what follows from a model that found no memory. Return True if its unit is just tried again.
+
+        A model that shares a card gets one of its own. A pass holds several models: its blocks are tried one by one.
+        If neither helps, smaller KV caches have to be planned, and nothing new begins.
+        """
+        shared = [self.staff.wants_whole_card(unit) for unit in units]
+        if len(units) > 1:
+            return False
+        if any(shared):
+            self.notices.append(f"{units[0].id} found no memory beside others on one GPU and gets a GPU of its own")
+            return True
+        self.without_room = self.without_room or self._ends_without_room
+        return False
+
+    def _follow_failures(self) -> None:
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)

@@ -1,4 +1,4 @@
-"""Where an arm runs in one role, and what it takes there. Plain data: `placement` decides it, `loop` and `actor` use it."""
+"""Where an arm runs in one role, and what it takes there. `placement` decides it, `loop` and `actor` use it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """What a worker asks Ray for. It keeps this as long as it lives, whatever it loads."""
+
+    cpus: float
+    gpus: float
+    accelerator_type: str | None
+    nodes: frozenset[str] | None
+
+
+@dataclass(frozen=True)
 class Placed:
     """The place of a worker that loads one arm (or one judge, or the models of one pass) in one role."""
 
@@ -39,3 +49,9 @@ class Placed:
     """The memory on all its devices together."""
     accelerator_type: str | None = None
     """Ray's label of the nodes that it may run on. None: any node."""
+    nodes: frozenset[str] | None = None
+    """Ids of the nodes that it may run on, for example those with one build of llama.cpp. None: any node."""
+
+    @property
+    def ask(self) -> Ask:
+        return Ask(self.cpus, self.gpus, self.accelerator_type, self.nodes)

@@ -6,11 +6,14 @@ This module only defines the data. `actors.orchestrator.planning` makes plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
+from actors.llama.shape import Weights
+from actors.nodes import Nodes
+from actors.orchestrator.placed import Placed
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import (
     CheckOrder,
@@ -37,6 +40,8 @@ class PlannedImatrix:
     """Name of the calibration mix, or the name that `weighted_mix` gives it."""
     file: str
     order: ImatrixOrder
+    placed: Placed | None = None
+    """The place of a worker that collects one of its groups. None: any, on the CPU."""
 
     @property
     def group_units(self) -> tuple[str, ...]:
@@ -65,6 +70,8 @@ class PlannedArm:
     order: QuantizeOrder | None
     """None if nothing has to be made."""
     existing: SourceArm | None = None
+    weights: Weights | None = None
+    """Its tensors by layer. None: they are not known, as of an endpoint."""
     template_use: TemplateUse | None = None
     """How its chat template is used. None: as the template in its GGUF is."""
 
@@ -204,6 +211,11 @@ class Plan:
     """The jury of the judged benchmarks. Empty: their answers stay unscored."""
     judgings: tuple[PlannedJudging, ...] = ()
     """One per judge and block of a judged benchmark."""
+    placed: Mapping[str, Placed] = field(default_factory=dict)
+    """The place of the worker of each unit, by unit. Units that ask an endpoint have none."""
+
+    nodes: Nodes = field(default_factory=lambda: Nodes(()))
+    """The machines that do the work."""
 
     def arm(self, name: str) -> PlannedArm:
         """Return the arm with a name."""

@@ -10,7 +10,7 @@ need.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -98,29 +98,6 @@ class Schedule:
         """Return the units of a role that could start now, the preferred ones first."""
         return [unit for unit in self.units.values() if unit.role == role and self.is_ready(unit)]
 
-    def next_unit(self, role: Role, loaded_arm: str | None, busy_arms: Iterable[str | None] = ()) -> Unit | None:
-        """Return the next unit for an idle worker, or None if none is ready. Change no state.
-
-        Args:
-            role: the worker's role.
-            loaded_arm: the arm whose GGUF the worker holds, or the judge.
-            busy_arms: the arms or judges that the other workers of the role hold.
-        """
-        ready = self.ready(role)
-        if not ready or role == "quantization":
-            return ready[0] if ready else None
-        turn = min(unit.turn for unit in ready)
-        ready = [unit for unit in ready if unit.turn == turn]
-        own = [unit for unit in ready if unit.loads == loaded_arm]
-        if own:
-            return own[0]
-        work: defaultdict[str | None, float] = defaultdict(float)
-        for unit in ready:
-            work[unit.loads] += unit.cost
-        holders = Counter(busy_arms)
-        arm = max(work, key=lambda name: (-holders[name], work[name]))
-        return next(unit for unit in ready if unit.loads == arm)
-
     def units_of_pass(self, unit: Unit) -> tuple[Unit, ...]:
         """Return the units to send to a worker with a ready unit: all ready units of its pass, itself included.
 
@@ -189,3 +166,26 @@ class Schedule:
     def finished(self) -> bool:
         """True if every unit is done or has failed."""
         return all(state in (State.DONE, State.FAILED) for state in self._state.values())
+
+
+def preferred_unit(ready: Sequence[Unit], loaded_arm: str | None, busy_arms: Iterable[str | None] = ()) -> Unit | None:
+    """Return the next unit for a worker, or None if none is ready.
+
+    Args:
+        ready: the units of the worker's role that it could start now, the preferred ones first.
+        loaded_arm: the arm whose GGUF the worker holds, or the judge.
+        busy_arms: the arms or judges that the other workers of the role hold.
+    """
+    if not ready or ready[0].role == "quantization":
+        return ready[0] if ready else None
+    turn = min(unit.turn for unit in ready)
+    ready = [unit for unit in ready if unit.turn == turn]
+    own = [unit for unit in ready if unit.loads == loaded_arm]
+    if own:
+        return own[0]
+    work: defaultdict[str | None, float] = defaultdict(float)
+    for unit in ready:
+        work[unit.loads] += unit.cost
+    holders = Counter(busy_arms)
+    arm = max(work, key=lambda name: (-holders[name], work[name]))
+    return next(unit for unit in ready if unit.loads == arm)

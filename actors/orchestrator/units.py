@@ -15,6 +15,8 @@ from actors.orchestrator.plan import Plan, PlannedBlock, PlannedImatrix, Planned
 Role = Literal["quantization", "evaluation", "judging", "asking"]
 """`judging`: a worker that decodes with a judge's GGUF. `asking`: one that asks a judge behind an endpoint, which takes
 neither processors nor memory here."""
+PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
+"""The roles whose workers take a place on the cluster."""
 
 FIRST_TURN = 1
 """Turn of everything certainly needed. If a benchmark may end early, also the turn of an arm's first items; the first

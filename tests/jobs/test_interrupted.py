@@ -15,10 +15,10 @@ import ray
 
 from actors.errors import RayNotStarted
 from actors.orchestrator.actor import Job, Orchestrator
-from actors.orchestrator.placement import Placement
 from conf.environment import Environment
 from jobs._ray import connect
 from tests.jobs.running import small_pipeline, start
+from tests.orchestrator.equal_workers import equal_workers
 from tests.orchestrator.small_plan import make_config, make_small_plan
 
 LOCAL = Environment(None, None, None, Path("/nowhere"))
@@ -91,7 +91,7 @@ def test_a_worker_that_dies_while_it_draws_is_tried_again(tmp_path: Path) -> Non
     connect(LOCAL, 1, "p")
     try:
         plan = make_small_plan(tmp_path)
-        job = Job(make_config(), plan, str(tmp_path / "p"), "token", Placement(1, 0, 1, 1.0, {}), frozenset(), {}, True)
+        job = Job(make_config(), plan, str(tmp_path / "p"), "token", equal_workers(1), frozenset(), {}, True)
         marks = tmp_path / "marks"
         for deaths, files, failures in (("x", ["chart.png"], 0), ("xx", [], 1)):
             orchestrator = Orchestrator(job)

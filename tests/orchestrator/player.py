@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
-from actors.orchestrator.loop import Loop, Worker, WorkError
-from actors.orchestrator.placement import Placement
+from actors.orchestrator.loop import Loop, WorkError
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.schedule import Schedule
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orchestrator.units import units_of
+from actors.orchestrator.worker import Worker
 from actors.orders import Record
 from actors.store import read_jsonl, write_jsonl
 from conf.schema import PipelineConfig
+from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 
 Score = Callable[[str, int, int], float | None]
@@ -72,8 +73,8 @@ def make_loop(plan: Plan, config: PipelineConfig, workers: int, unmade: str | No
     done = {unit.id for unit in units_of(plan) if unit.id not in blocks or blocks[unit.id].exists()}
     if unmade is not None:
         done.discard(plan.arm(unmade).unit or "")
-    placement = Placement(1.0, 0.0, workers, float("inf"), {})
-    return Loop(plan, config, placement, done, read_early_stop(plan, config, ()))
+    places = equal_workers(workers)
+    return Loop(plan, config, places, done, read_early_stop(plan, config, ()), rooms=ONE_ROOM)
 
 
 def play(

@@ -16,7 +16,6 @@ from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.judgements import juries_of, read_judgements
 from actors.orchestrator.judging_limits import LOST_AFTER, Judged
 from actors.orchestrator.loop import Loop, WorkError
-from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judged_items
 from actors.orchestrator.progress import cells_done, current_phase, describe_work, phases_of
@@ -27,14 +26,16 @@ from actors.store import RunDirectory, exists, read_json
 from conf.schema import PipelineConfig
 from tests.conftest import ignore
 from tests.judging.completion_server import Response, completion_server, said
+from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.judged_plan import endpoint_judge, gguf_judge, judged_benchmark, judged_plan, write_answers
 
 DESCRIPTION = {"created_at": "2026-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
 
 
 def start(plan: Plan, config: PipelineConfig, done: frozenset[str] | None = None, **more: Any) -> Loop:
-    placement = Placement(1.0, 0.0, 2, float("inf"), {})
-    return Loop(plan, config, placement, find_done(plan) if done is None else done, EarlyStop(plan, config), **more)
+    places = equal_workers(2)
+    done = find_done(plan) if done is None else done
+    return Loop(plan, config, places, done, EarlyStop(plan, config), rooms=ONE_ROOM, **more)
 
 
 def play(plan: Plan, config: PipelineConfig, *, calls: int | None = None) -> Loop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,35 +11,37 @@ import ray
 
 from actors.errors import NoPlaceError
 from actors.orchestrator.actor import Job, Orchestrator
-from actors.orchestrator.late_workers import LateWorkers, find_late_workers, no_place_error
-from actors.orchestrator.placement import Cluster, place
+from actors.orchestrator.late_workers import LateWorkers, find_late_workers, no_place
+from actors.orchestrator.placed import Placed
+from actors.orchestrator.places import Places
+from actors.orchestrator.rooms import Room
+from actors.orchestrator.units import PLACED
 from conf.environment import protect_local_ray, silence_ray
+from tests.orchestrator.equal_workers import NOTHING
 from tests.orchestrator.small_plan import make_config, make_small_plan
 
-NODES = [
-    {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e9}},
-    {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}},
-    {"Alive": False, "Resources": {"CPU": 64.0}},
-]
-ASKED = place(Cluster(8, 1, 2**34), threads=8, gpus_per_worker=1, use_gpu=True, worker_bytes={}, max_workers=None)
+ROOMS = (Room("a", 2.0, 0.0, 1e9), Room("b", 4.0, 1.0, 1e9, "L4"))
+LARGE = Placed(8.0, 1.0, None, 0, NOTHING, NOTHING)
 
 
 def test_workers_that_have_time_left_are_kept() -> None:
-    assert find_late_workers([False, True], [9.0, 900.0], 10) == LateWorkers(False, ())
+    assert find_late_workers([False, True], [9.0, 900.0], 10, others_work=True) == LateWorkers(False, ())
 
 
-def test_a_late_worker_is_dismissed_if_another_has_started() -> None:
-    assert find_late_workers([True, False, False], [90.0, 11.0, 5.0], 10) == LateWorkers(False, (1,))
+def test_a_late_worker_is_dismissed_if_another_works() -> None:
+    late = find_late_workers([True, False, False], [90.0, 11.0, 5.0], 10, others_work=True)
+    assert late == LateWorkers(False, (1,))
 
 
-def test_the_work_is_given_up_if_no_worker_has_started() -> None:
-    assert find_late_workers([False, False], [11.0, 5.0], 10) == LateWorkers(True, (0, 1))
+def test_the_work_is_given_up_if_nothing_works() -> None:
+    late = find_late_workers([False, False, True], [11.0, 5.0, 90.0], 10, others_work=False)
+    assert late == LateWorkers(True, (0, 1))
 
 
-def test_the_error_says_what_was_asked_for_what_exists_and_what_to_do() -> None:
-    message = str(no_place_error(ASKED, NODES, 300))
-    assert "asks for 8 CPU and 1 GPU on one node" in message
-    assert "2 nodes (2 CPU; 4 CPU and 1 GPU)" in message
+def test_the_reason_says_what_was_asked_for_what_exists_and_what_to_do() -> None:
+    message = no_place(replace(LARGE.ask, accelerator_type="H100"), ROOMS, 300)
+    assert "asks for 8 CPU and 1 GPU (H100) on one node" in message
+    assert "2 nodes (2 CPU; 4 CPU and 1 GPU (L4))" in message
     assert "--threads" in message
 
 
@@ -53,8 +56,7 @@ def small_ray() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_ray")
 def test_a_cluster_without_room_for_any_worker_gives_a_clear_error(tmp_path: Path) -> None:
-    job = Job(
-        make_config(), make_small_plan(tmp_path), str(tmp_path), "", ASKED, frozenset(), {}, False, start_within_s=2.0
-    )
+    places, plan = Places(dict.fromkeys(PLACED, LARGE)), make_small_plan(tmp_path)
+    job = Job(make_config(), plan, str(tmp_path), "", places, frozenset(), {}, False, start_within_s=2.0)
     with pytest.raises(NoPlaceError, match=r"no worker could start within 2 s.*1 node \(1 CPU\)"):
         Orchestrator(job).run(None)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.loop import Loop, Step, Worker, WorkError
-from actors.orchestrator.placement import Placement
+from actors.orchestrator.loop import Loop, Step, WorkError
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import units_of
+from actors.orchestrator.worker import Worker
+from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.player import damaged, plan_of, play
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 from tests.orchestrator.test_passes import text
@@ -27,8 +28,8 @@ def start(plan: Plan, workers: int, *, left: Collection[str] | None = None, atte
     """Return a loop with room for `workers` workers, in which all units but `left` are done; by default none is."""
     config = make_config(execution={"attempts": attempts})
     done = [] if left is None else [unit.id for unit in units_of(plan) if unit.id not in left]
-    placement = Placement(1.0, 0.0, workers, float("inf"), {})
-    return Loop(plan, config, placement, done, EarlyStop(plan, config), **settings)
+    places = equal_workers(workers)
+    return Loop(plan, config, places, done, EarlyStop(plan, config), rooms=ONE_ROOM, **settings)
 
 
 def arm_unit(plan: Plan, arm: str) -> str:
@@ -115,7 +116,9 @@ def test_a_late_worker_is_dismissed_and_its_unit_put_back_without_counting_an_at
 def test_the_work_is_given_up_if_no_worker_has_started(tmp_path: Path) -> None:
     loop = start(make_small_plan(tmp_path), workers=2, start_within_s=10.0)
     assigned = loop.step(now=0.0).assigned
-    assert loop.step(now=11.0) == Step(dismissed=assigned, no_worker_starts=True)
+    step = loop.step(now=11.0)
+    assert step.dismissed == assigned and step.no_place is not None
+    assert "no worker could start within 10 s: each asks for 1 CPU on one node" in step.no_place
     assert loop.workers == []
 
 

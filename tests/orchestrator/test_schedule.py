@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.schedule import Schedule, State, preferred_unit
 from actors.orchestrator.units import Role, Unit, units_of
 from tests.orchestrator.small_plan import make_small_plan
 
@@ -20,16 +20,16 @@ def unit(
 
 def test_a_unit_does_not_start_before_its_needs_are_done() -> None:
     schedule = Schedule([unit("arm", "quantization"), unit("block", needs=("arm",))], (), 1)
-    assert schedule.next_unit("evaluation", None) is None
+    assert preferred_unit(schedule.ready("evaluation"), None) is None
     schedule.start("arm")
-    assert schedule.next_unit("evaluation", None) is None
+    assert preferred_unit(schedule.ready("evaluation"), None) is None
     schedule.finish("arm")
-    assert schedule.next_unit("evaluation", None) == schedule.units["block"]
+    assert preferred_unit(schedule.ready("evaluation"), None) == schedule.units["block"]
 
 
 def test_a_worker_first_gets_blocks_of_the_arm_that_it_has_loaded() -> None:
     schedule = Schedule([unit("a1", arm="a", cost=9), unit("b1", arm="b")], (), 1)
-    chosen = schedule.next_unit("evaluation", "b")
+    chosen = preferred_unit(schedule.ready("evaluation"), "b")
     assert chosen is not None and chosen.id == "b1"
 
 
@@ -37,13 +37,13 @@ def test_an_idle_worker_gets_a_block_of_the_arm_with_the_fewest_workers_and_the_
     schedule = Schedule(
         [unit("a1", arm="a"), unit("a2", arm="a"), unit("b1", arm="b", cost=5), unit("c1", arm="c")], (), 1
     )
-    first = schedule.next_unit("evaluation", None)
+    first = preferred_unit(schedule.ready("evaluation"), None)
     assert first is not None and first.id == "b1"
-    second = schedule.next_unit("evaluation", None, ["b"])
+    second = preferred_unit(schedule.ready("evaluation"), None, ["b"])
     assert second is not None and second.id == "a1"
     schedule.start("b1")
     schedule.start("c1")
-    third = schedule.next_unit("evaluation", "b", ["a", "c"])
+    third = preferred_unit(schedule.ready("evaluation"), "b", ["a", "c"])
     assert third is not None and third.arm == "a"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +16,6 @@ import ray
 from actors.llama.gguf_layout import read_layout
 from actors.orchestrator.actor import Ending, Job, Orchestrator
 from actors.orchestrator.done import find_done
-from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.ownership import owned
 from actors.quantization import imatrix as alone
@@ -26,6 +24,7 @@ from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.schema import PipelineConfig
 from jobs._request import Request
 from jobs._runner import prepare
+from tests.orchestrator.equal_workers import equal_workers
 from tests.tiny_model import write_tiny_model
 
 
@@ -83,7 +82,7 @@ class Running:
             plan,
             str(self._run.root),
             token,
-            Placement(1.0, 0.0, workers, math.inf, {}),
+            equal_workers(workers),
             find_done(plan),
             facts,
             make_documents=False,

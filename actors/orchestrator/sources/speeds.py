@@ -94,7 +94,7 @@ def _sources(plan: Plan) -> list[tuple[str, str, int, EngineLayout]]:
 def _name(sha256: str, layout: EngineLayout, kinds: Sequence[str]) -> str:
     """Return the name under which a measurement is kept: everything that it depends on."""
     machine = [platform.node(), os.cpu_count(), library.build()]
-    return "speed|" + json.dumps([_VERSION, sha256, asdict(layout), list(kinds), machine])
+    return "speed|" + json.dumps([_VERSION, sha256, layout.identity, list(kinds), machine])
 
 
 def _kept(hashes: HashCache, sha256: str, layout: EngineLayout, kinds: Sequence[str]) -> Timed | None:
@@ -118,7 +118,7 @@ def _measured(
     report: Callable[[str], None],
 ) -> Timed | None:
     """Return the speed of one file; None if it cannot be measured, after a report that says why."""
-    question = {"path": path, "layout": asdict(layout), "kinds": list(kinds)}
+    question = {"path": path, "layout": layout.identity, "kinds": list(kinds)}
     try:
         said = json.loads(process.ask(question, wall_s=_BASE_S + size_bytes / _BYTES_PER_S))
     except (ProcessNotStarted, ProcessEnded) as error:

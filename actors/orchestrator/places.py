@@ -1,0 +1,49 @@
+"""The places of all workers of a plan. Plain data: placement decides it once, before the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from actors.orchestrator.placed import Memory, Placed
+from actors.orchestrator.placement import Placement
+from actors.orchestrator.units import PLACED, Role, Unit
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a worker takes while it works on a unit."""
+
+    by_role: Mapping[Role, Placed] = field(hash=False)
+    """For units that have no place of their own."""
+    by_unit: Mapping[str, Placed] = field(default_factory=dict, hash=False)
+    """All units of a pass have the place of the whole pass."""
+    max_workers: int | None = None
+    """Most workers at the same time, from the configuration. Those that ask an endpoint do not count."""
+    closed_nodes: frozenset[str] = frozenset()
+    """Ids of nodes where nothing can run, because they do not see the files."""
+
+    def of(self, unit: Unit) -> Placed:
+        """Return the place of a unit."""
+        return self.by_unit.get(unit.id) or self.by_role[unit.role]
+
+
+def equal_places(
+    placement: Placement, by_unit: Mapping[str, Placed] | None = None, max_workers: int | None = None
+) -> Places:
+    """Return places in which all workers ask for the same, except those of the units in `by_unit`."""
+    return Places(
+        {
+            role: Placed(
+                cpus=placement.cpus_per_worker,
+                gpus=placement.gpus_per_worker,
+                devices=None,
+                gpu_layers=0,
+                host=Memory(placement.worker_bytes.get(role, 0), 0, 0),
+                device=Memory(0, 0, 0),
+            )
+            for role in PLACED
+        },
+        by_unit or {},
+        max_workers,
+    )

@@ -1,0 +1,35 @@
+"""A worker as the decisions of the orchestrator know it. `actor` has its process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.orchestrator.placed import Placed
+from actors.orchestrator.rooms import Spot
+from actors.orchestrator.units import Role, Unit
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker that was hired and not dismissed."""
+
+    role: Role
+    hired_s: float
+    """The time at which it was hired."""
+    placed: Placed | None = None
+    """What it takes. None: it only asks an endpoint."""
+    spot: Spot | None = None
+    """Where it was sent. None: Ray chooses the node."""
+    started: bool = False
+    """True once its process has answered."""
+    loaded_arm: str | None = None
+    """The arm of its latest unit, whose GGUF it still holds; or the judge."""
+    units: tuple[Unit, ...] = ()
+    """What it is working on: one unit, or the units of a pass. Empty if it is idle."""
+    calls_left: int | None = None
+    """How many calls of a judge its unit may make. None: no limit."""
+
+    @property
+    def on_devices(self) -> bool:
+        """True if it holds GPUs."""
+        return self.placed is not None and self.placed.gpus > 0
