@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.orchestrator.places import Places
+from actors.orchestrator.rooms import Spot
 from actors.orchestrator.units import PLACED, Unit
 from tests.orchestrator.device_player import DevicePlayer, Played, arm_units, place, places, room, unit
 
@@ -99,12 +100,12 @@ def test_a_unit_that_no_node_suits_is_left_to_ray_and_asks_once() -> None:
     player = DevicePlayer(CLUSTER, units, places({"a": place(1, kind="H100")}, units))
     assert began(player) == ["a/1/0"]
     (worker,) = player.staff.placed
-    assert worker.spot is None
+    assert where(player) == []
     assert began(player) == []
     worker.started = True
     player.staff.rooms = (*CLUSTER, room("new", 2, kind="H100"))
     player.staff.place_at(worker, "new")
-    assert worker.spot is not None and worker.spot.cards == (0,)
+    assert worker.spot == Spot("new", (0,))
     assert began(player) == ["a/1/1"]
 
 

@@ -78,7 +78,7 @@ def test_what_runs_is_not_cut_off_when_another_model_has_no_memory(tmp_path: Pat
     loop.step(now=0.0)
     workers = by_arm(loop)
     loop.fail(workers["f16"], NO_ROOM)
-    assert loop.without_room and not loop.finished
+    assert (loop.without_room, loop.finished) == (True, False)
     assert loop.step(now=1.0) == Step(), "nothing new begins"
     (unit,) = workers["q8_0"].units
     loop.finish(workers["q8_0"], {}, now=2.0)

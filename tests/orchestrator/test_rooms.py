@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.rooms import Room, Spot, find_spot, rooms_of
+from actors.orchestrator.rooms import Room, Spot, Tenant, find_spot, rooms_of
 from tests.orchestrator.device_player import GIB, place, room
 
 EIGHT, TWO, NONE = room("eight", 8), room("two", 2), room("none", 0)
@@ -63,7 +63,8 @@ def test_memory_counts_by_node_but_a_worker_alone_may_need_more_than_was_estimat
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0]), max_size=40), st.integers(0, 8))
 def test_a_room_is_never_overfilled(asks: list[float], gpus: int) -> None:
-    here, tenants = room("here", gpus, cpus=20, gib=20), []
+    here = room("here", gpus, cpus=20, gib=20)
+    tenants: list[Tenant] = []
     for ask in asks:
         spot = find_spot([here], tenants, place(ask))
         if spot is not None:
