@@ -42,7 +42,7 @@ def context_error(path: str | Path, n_ctx: int, log: Sequence[str], step: str = 
     said = _said(log)
     if said is None:
         return LlamaError(f"llama.cpp cannot make a context of {n_ctx} cells for {path}", log[-_TAIL_LINES:])
-    wanted_for: RoomFor = "compute" if any(map(_COMPUTE.search, log[-_TAIL_LINES:])) else "kv_cache"
+    wanted_for: RoomFor = "compute" if _COMPUTE.search(said) else "kv_cache"
     message = f"llama.cpp got no memory for a context of {n_ctx} cells for {path} ({said}). {step}"
     return NoRoomError(message, log[-_TAIL_LINES:], wanted_for)
 

@@ -24,6 +24,7 @@ from actors.orchestrator.sources.uploaded_copy import paths_of_workers
 from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.faults import BadInput
 from conf.load import load
+from jobs._node_checks import check_nodes
 from jobs._nodes import Silent, ask_cluster, find_nodes, this_machine, usable_nodes
 
 GIB = 2**30
@@ -158,6 +159,16 @@ def test_every_node_of_a_cluster_tells_its_facts(cluster: Cluster, tmp_path: Pat
     assert not library.supports_gpu() and all(one.devices == () for one in facts)
     again, _ = ask_cluster({}, kept)
     assert [one.missing_paths for one in again] == [()] * 3
+
+
+@pytest.mark.slow
+def test_the_doctor_shows_every_node(cluster: Cluster) -> None:
+    ray.shutdown()  # the doctor connects by itself
+    environment = replace(read_environment(), ray_address=cluster.address)
+    found = list(check_nodes(environment))
+    assert sorted(one.found.partition(" and ")[0] for one in found) == [f"1 CPUs, {n} GPUs" for n in (0, 2, 8)]
+    assert all(one.fix is None and "llama-cpp-python" in one.found for one in found)
+    ray.init(address=cluster.address, log_to_driver=False)
 
 
 @pytest.mark.slow
