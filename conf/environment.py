@@ -8,6 +8,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+_DEVICE_SETTINGS = (
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "GGML_CUDA_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+    *("GGML_VK_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR", "QUANT_ASSAY_RPC_SERVERS"),
+)
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -44,6 +49,14 @@ def read_endpoint_key() -> str | None:
 def read_judge_key() -> str | None:
     """Return JUDGE_API_KEY, for judges behind an endpoint. The worker that asks them reads it in its own process."""
     return os.environ.get("JUDGE_API_KEY") or None
+
+
+def read_rpc_servers() -> tuple[str, ...]:
+    """Return QUANT_ASSAY_RPC_SERVERS: addresses HOST:PORT of llama.cpp's RPC servers, separated by commas.
+
+    Each process that decodes reads it on its own machine, so all machines of a cluster can name other servers.
+    """
+    return tuple(one.strip() for one in os.environ.get("QUANT_ASSAY_RPC_SERVERS", "").split(",") if one.strip())
 
 
 def read_ray_token() -> str | None:
@@ -85,6 +98,11 @@ def let_waiting_threads_sleep() -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = "1000"  # iterations: libgomp's own value if there are more threads than cores
+
+
+def read_device_settings() -> dict[str, str]:
+    """Return the variables that choose which devices llama.cpp sees."""
+    return {name: os.environ[name] for name in _DEVICE_SETTINGS if name in os.environ}
 
 
 def keep_to_processor() -> None:

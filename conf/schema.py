@@ -347,8 +347,9 @@ class Execution(Frozen):
     self_check: bool = True
     """True: before an arm's first block, decode a few of its items also one at a time; if the two results disagree, the
     arm's blocks fail. This takes seconds with a small model."""
-    gpus_per_worker: Annotated[float, Field(gt=0.0)] = 1.0
-    """GPUs per worker, if the cluster has GPUs; then all layers are offloaded. May be a fraction."""
+    gpus_per_worker: Annotated[float, Field(gt=0.0)] | None = None
+    """GPUs per worker that decodes. None: as few as hold its models, or a share of one, computed from their memory and
+    from that of the devices. A fraction is a share of one GPU, whether or not the memory is enough."""
 
 
 class Endpoints(Frozen):

@@ -13,14 +13,16 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from packaging.requirements import Requirement
 
+from actors.llama.devices import Device
 from actors.machine import existing_parent
+from actors.nodes import NodeFacts, unused_cards
 from actors.tracking.addresses import mask_secrets
 from actors.tracking.reachable import check_reachable
 from conf.environment import Environment
@@ -38,6 +40,7 @@ NATIVE_TIMEOUT_S = 120.0
 GIB = 2**30
 
 _SHOW_LLAMA_BUILD = "import json; from actors.llama import library; print(json.dumps(library.build()))"
+_SHOW_DEVICES = "import json; from actors.nodes_reading import machine_facts; print(json.dumps(machine_facts()))"
 _WRITE_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
 
 
@@ -55,13 +58,22 @@ def examine(environment: Environment, storage: Path, data_dir: Path | None) -> I
     """Run every check, in the order in which a job would fail."""
     yield check_python()
     yield check_packages(ROOT)
-    yield check_llama()
+    llama = check_llama()
+    yield llama
+    if llama.fix is None:
+        yield check_devices()
     yield check_pango()
     yield check_fonts()
     yield check_disk(storage)
     yield check_memory()
     if environment.ray_address:
-        yield check_ray(environment.ray_address)
+        answers = check_ray(environment.ray_address)
+        yield answers
+        if answers.fix is None and llama.fix is None:
+            # Not at the top: it loads llama.cpp, and a library for another CPU would end this process.
+            from jobs._node_checks import check_nodes
+
+            yield from check_nodes(environment)
     if environment.mlflow_tracking_uri:
         yield check_mlflow(environment.mlflow_tracking_uri)
     if data_dir is not None:
@@ -110,6 +122,27 @@ def check_llama() -> Check:
         return Check("llama.cpp", _last_line(done), fix)
     build = json.loads(done.stdout.splitlines()[-1])
     return Check("llama.cpp", f"llama-cpp-python {build['llama_cpp_python']}; {build['cpu_features']}")
+
+
+def check_devices() -> Check:
+    """Ask llama.cpp for its devices in another process: CUDA takes memory of each card that is asked."""
+    done = _run_python(_SHOW_DEVICES)
+    if done.returncode != 0:
+        return Check("Devices", _last_line(done), "Look at the driver of the cards: nvidia-smi must show them.")
+    machine = json.loads(done.stdout.splitlines()[-1])
+    devices = tuple(Device(**one) for one in machine["devices"])
+    here = NodeFacts("", platform.node(), 0, 0, 0, devices, {}, driver=machine["driver"], cards=machine["cards"])
+    return Check("Devices", devices_text(devices, here.driver), unused_cards(here))
+
+
+def devices_text(devices: Sequence[Device], driver: str | None) -> str:
+    """Return the devices in words, with their memory and the driver."""
+    listed = "; ".join(
+        f"{one.name} {one.description}, {one.free_bytes / GIB:.1f} of {one.total_bytes / GIB:.1f} GiB free"
+        for one in devices
+    )
+    listed = listed or "none, models run on the processor"
+    return f"{listed} ({driver})" if driver else listed
 
 
 def check_pango() -> Check:

@@ -48,13 +48,15 @@ class Stopped(Exception):
         super().__init__(signal.Signals(signal_number).name)
 
 
-def connect(environment: Environment, threads: int, name: str) -> None:
+def connect(environment: Environment, threads: int, name: str, gpus: int = 0) -> None:
     """Join the cluster of RAY_ADDRESS, else start a local Ray.
 
     Args:
         environment: names the cluster, if any.
         threads: threads per worker; a local Ray has at least this many CPUs.
         name: what is run, for Ray's list of jobs.
+        gpus: devices of this machine. A local Ray gives away that many GPUs; by itself it would count the cards of
+            some makers only, whether or not llama.cpp was built for them.
 
     Raises:
         BadInput: the cluster does not answer.
@@ -68,7 +70,7 @@ def connect(environment: Environment, threads: int, name: str) -> None:
         # default they are open, and those at /metrics ask for no token. Its own setting is an environment variable
         # that it reads while it is imported (RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER).
         ray_constants.ENABLE_RAY_CLUSTER = False
-        _start_local(threads)
+        _start_local(threads, gpus)
         return
     _check_answers(environment.ray_address)
     try:
@@ -102,13 +104,14 @@ def _no_cluster(address: str, reason: str) -> Fault:
     )
 
 
-def _start_local(threads: int) -> None:
+def _start_local(threads: int, gpus: int) -> None:
     """Start a local Ray; try once more if that fails, because a busy machine may only have been too slow."""
     for is_last in (False, True):
         try:
             ray.init(
                 address="local",
-                num_cpus=_local_cpus(threads),
+                num_cpus=local_cpus(threads),
+                num_gpus=gpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -143,13 +146,19 @@ def place_workers(config: PipelineConfig, plan: Plan) -> Places:
 
 
 def local_placement(config: PipelineConfig, plan: Plan) -> Placement:
-    """Return how many workers a local Ray would have room for, with one GPU if GPUs are used."""
+    """Return how many workers a local Ray would have room for."""
     # Ray offers 70% of the memory that is free when it starts.
     free = 0.7 * psutil.virtual_memory().available
-    return _place(config, plan, float(_local_cpus(config.layout.threads)), 1.0, free)
+    return _place(config, plan, float(local_cpus(config.layout.threads)), float(devices_of(plan)), free)
 
 
-def _local_cpus(threads: int) -> int:
+def devices_of(plan: Plan) -> int:
+    """Return how many devices this machine has, if a plan runs without a cluster."""
+    return sum(len(one.devices) for one in plan.nodes.usable)
+
+
+def local_cpus(threads: int) -> int:
+    """Return how many CPUs a local Ray has."""
     return max(os.cpu_count() or 1, threads)
 
 
@@ -157,7 +166,7 @@ def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_
     return place(
         Cluster(cpus, gpus, memory_bytes),
         threads=config.layout.threads,
-        gpus_per_worker=config.execution.gpus_per_worker,
+        gpus_per_worker=config.execution.gpus_per_worker or 1.0,
         use_gpu=any(block.layout.gpu_layers for block in plan.blocks)
         or any(judge.layout is not None and judge.layout.gpu_layers for judge in plan.judges),
         worker_bytes={

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from actors.llama import library
+from actors.nodes import Nodes, build_of
 from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
 from actors.orchestrator.looks import note_begun
@@ -30,17 +30,17 @@ from reporting.file_names import in_languages
 VERSIONED_PACKAGES = ("ray", "mlflow", "numpy", "scipy", "polars", "altair", "vl-convert-python", "weasyprint", "gguf")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of everything that results depend on."""
+def versions(nodes: Nodes) -> dict[str, str]:
+    """Return the versions of everything that results depend on. Those of llama.cpp are of where the work runs."""
     packages = {name.replace("-", "_"): metadata.version(name) for name in VERSIONED_PACKAGES}
-    return {"quant_assay": VERSION, "python": platform.python_version(), **library.build(), **packages}
+    return {"quant_assay": VERSION, "python": platform.python_version(), **build_of(nodes.usable, None), **packages}
 
 
 def write_start(request: Request, plan: Plan, run: RunDirectory) -> None:
     """Write the configuration, the plan and the keys of the records, before any work."""
     remove(run.manifest)
     write_text(run.config, dump_yaml(request.config))
-    write_json(run.plan, plan_json(plan, run, versions(), settings_of(request.config)))
+    write_json(run.plan, plan_json(plan, run, versions(plan.nodes), settings_of(request.config)))
     for directory in plan.directories:
         write_meta(directory)
     note_begun(plan, request.config, run)
@@ -56,7 +56,7 @@ def write_manifest(plan: Plan, run: RunDirectory, failures: tuple[Mapping[str, A
             "plan_hash": plan.plan_hash,
             "state": "failed" if failures else "done",
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": versions(),
+            "versions": versions(plan.nodes),
             "files": sorted(str(Path(path).relative_to(run.root)) for path in outcome.files),
             "sha256": {str(path.relative_to(run.root)): file_sha256(path) for path in _data_files(run)},
             "failures": [dict(failure) for failure in failures],

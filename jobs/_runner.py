@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from actors.llama import library
+from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
@@ -27,9 +27,13 @@ from actors.orchestrator.results import check_results
 from actors.orchestrator.room import (
     check_disk,
     check_local_memory,
+    kept_device_share,
+    smaller_share,
+    with_device_share,
     with_half_of_largest_cache,
     with_kept_cache_limit,
 )
+from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.orchestrator.sources.speeds import measure_sources
@@ -42,7 +46,8 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._ray import Stopped, connect, local_placement, orchestrate, place_workers
+from jobs._nodes import find_nodes
+from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
@@ -69,19 +74,24 @@ def prepare(request: Request) -> Plan:
         check_reachable(request.environment.mlflow_tracking_uri)
     if request.make_documents:
         check_documents(request.config.methodology)
-    plan = _prepare(request, with_kept_cache_limit(request.config, run), run)
+    nodes = find_nodes(request.config, request.environment, request.pipeline_id)
+    plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes, kept_device_share(run))
     human_scores_of(plan, request.config)  # only to tell its faults before the start
-    check_results(plan, request.config, _description(request))
+    check_results(plan, request.config, _description(request, plan))
     return plan
 
 
-def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Plan:
+def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes, device_share: float) -> Plan:
     hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, TerminalReporter(), use_gpu=library.supports_gpu())
+    inputs = inspect(config, hashes, TerminalReporter(), nodes=with_device_share(nodes.usable, device_share))
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
+    plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
     if config is not request.config:
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
         plan = replace(plan, notices=(*plan.notices, limit))
+    if device_share < 1.0 and devices_of(plan):
+        share = f"Devices are filled to {device_share:.0%} of their memory at most: llama.cpp got no memory for more."
+        plan = replace(plan, notices=(*plan.notices, share))
     done = find_done(plan)
     if request.only_judging:
         done |= {arm.unit for arm in plan.arms if arm.unit} | {one.unit for one in plan.imatrices}
@@ -176,27 +186,37 @@ def _carry_out(job: _Job, plan: Plan, announce: Announce) -> Finished:
     announce(plan, run, describe_done(plan, done, adopted))
     write_start(request, plan, run)
     outcome = _follow(job, plan, ends_without_room=True)
-    while outcome.without_room:
-        smaller = _with_smaller_caches(request, plan, run)
+    while outcome.short_of:
+        smaller = _smaller_plan(request, plan, run, outcome.short_of)
         if smaller is not None:
             plan = replace(smaller, notices=(*smaller.notices, *history))
             write_start(request, plan, run)
-        # If caches cannot get smaller, everything that fits is done and the rest is recorded as failed.
+        # If the plan cannot get smaller, everything that fits is done and the rest is recorded as failed.
         outcome = _follow(job, plan, ends_without_room=smaller is not None)
     return _finish(plan, run, outcome)
 
 
-def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Plan | None:
-    """Plan again with half of the largest KV cache; None if a benchmark would not fit into it."""
-    config = with_half_of_largest_cache(request.config, plan)
-    if config is None:
+def _smaller_plan(request: Request, plan: Plan, run: RunDirectory, short_of: ShortOf) -> Plan | None:
+    """Plan again with less memory on devices, or with smaller KV caches on the host. None if that is not possible.
+
+    The limit is written before any work with it, so that the same command begins with it when it is started again.
+    """
+    share: float | None = kept_device_share(run)
+    config: PipelineConfig | None = with_kept_cache_limit(request.config, run)
+    if short_of == "devices":
+        share = smaller_share(kept_device_share(run))
+    else:
+        config = with_half_of_largest_cache(request.config, plan)
+    if config is None or share is None:
         return None
     try:
-        smaller = _prepare(request, config, run)
+        smaller = _prepare(request, config, run, plan.nodes, share)
     except BadInput:
         return None
-    # Written before any work with this limit, so that the same command begins with it when it is started again.
-    write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
+    if short_of == "devices":
+        write_json(run.device_limit, {"share": share})
+    else:
+        write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
     adopt(smaller, run)
     return smaller
 
@@ -206,7 +226,8 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
     progress = job.progress
     with make_display() as display:
         try:
-            connect(job.request.environment, job.request.config.layout.threads, job.request.pipeline_id)
+            request = job.request
+            connect(request.environment, request.config.layout.threads, request.pipeline_id, devices_of(plan))
             order = _order(job, plan, ends_without_room)
             outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
         except Stopped:
@@ -216,7 +237,7 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
             raise
         finally:
             ray.shutdown()
-        if not outcome.without_room:
+        if not outcome.short_of:
             progress.end("failed" if outcome.failures else "done", display, outcome)
     return outcome
 
@@ -232,7 +253,7 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         owner_token=job.token,
         places=place_workers(request.config, plan),
         done=find_done(plan),
-        description=_description(request),
+        description=_description(request, plan),
         make_documents=request.make_documents,
         methodology_path=str(methodology.absolute()) if methodology else None,
         ends_without_room=ends_without_room,
@@ -240,12 +261,12 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
     )
 
 
-def _description(request: Request) -> dict[str, Any]:
+def _description(request: Request, plan: Plan) -> dict[str, Any]:
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": request.command,
         "settings": dict(settings_of(request.config)),
-        "versions": versions(),
+        "versions": versions(plan.nodes),
     }
 
 

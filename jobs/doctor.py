@@ -2,8 +2,8 @@
 
     python -m jobs.doctor [--storage DIR] [--data-dir DIR]
 
-It changes nothing. It checks the machine on which it runs and, for a cluster, whether its address answers. To check
-the head node, submit it as a Ray job. Exit codes: 0 nothing is missing; 1 something is missing.
+It changes nothing. It checks the machine on which it runs and, with RAY_ADDRESS, shows what each node of the cluster
+tells about itself. To check the head node, submit it as a Ray job. Exit codes: 0 nothing is missing; 1 something is.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from actors.engines.llama import LlamaEngine
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from tests import small_model
+from tests.rpc_servers import RpcBuild, require_rpc_build
 from tests.tiny_model import write_tiny_model
 
 
@@ -70,3 +71,8 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def rpc_build(tmp_path_factory: pytest.TempPathFactory) -> RpcBuild:
+    return require_rpc_build(tmp_path_factory.mktemp("rpc"))

@@ -66,6 +66,7 @@ SEES_OTHER_FILES = {
         "actors/evaluation/custom_function.py",
         "actors/machine.py",
         "actors/machine_load.py",
+        "actors/nodes_reading.py",
         "actors/quantization/memory.py",
         "jobs/_checks.py",
         "reporting/fonts.py",

@@ -6,6 +6,7 @@ The decoding is in `generation`, `likelihood` and `side_by_side`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -64,22 +65,34 @@ class LlamaEngine:
     """One loaded GGUF with one context."""
 
     def __init__(
-        self, gguf_path: str, layout: EngineLayout, chat_template: TemplateUse | None = None, *, raw: bool = False
+        self,
+        gguf_path: str,
+        layout: EngineLayout,
+        chat_template: TemplateUse | None = None,
+        *,
+        raw: bool = False,
+        model: Model | None = None,
     ) -> None:
-        """Load the model. Raise `LlamaError` if llama.cpp cannot load it.
+        """Load the model. Raise `NoRoomError` if there is no memory for it, `LlamaError` if anything else fails.
 
         Args:
             chat_template: how its chat template is used, or which one replaces it.
             raw: True: answers hold the thoughts too, as they were generated.
+            model: the GGUF if it is already loaded as the layout says. It stays loaded when the engine is closed.
         """
         started = time.perf_counter()
         self._layout = layout
         self._use = chat_template
-        with library.captured_log() as log:
-            self._model = Model(gguf_path, gpu_layers=layout.gpu_layers)
-            self._context = Context(self._model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
+        with contextlib.ExitStack() as opened:
+            if model is None:
+                model = opened.enter_context(Model(gguf_path, gpu_layers=layout.gpu_layers, devices=layout.devices))
+            self._model = model
+            with library.captured_log() as log:
+                self._context = Context(model, layout, max_sequences=layout.sequences + EXTRA_SEQUENCES)
+            opened.callback(self._context.close)
+            self._opened = opened.pop_all()
         self._meter = Meter()
-        self._meter.model_loaded(time.perf_counter() - started, memory_use(read_buffers(log)))
+        self._meter.model_loaded(time.perf_counter() - started, memory_use(read_buffers([*model.size_lines, *log])))
         self._prefix = PrefixCache(self._context, self._meter)
         self._marks = NO_MARKS if raw else marks_of(template_of(self._model, chat_template))
         self.vocabulary = Vocabulary(
@@ -87,9 +100,8 @@ class LlamaEngine:
         )
 
     def close(self) -> None:
-        """Free the context and the weights."""
-        self._context.close()
-        self._model.close()
+        """Free the context, and the weights if this engine has loaded them."""
+        self._opened.close()
 
     def take_usage(self) -> Usage:
         """Return the work since the last call. The first result includes the time of loading."""

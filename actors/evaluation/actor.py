@@ -25,6 +25,7 @@ from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
 from actors.evaluation.self_check import PartReport, run_check
 from actors.llama.layout import EngineLayout
+from actors.llama.loaded import LoadedModels
 from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens, TemplateUse
 from conf.environment import read_endpoint_key
 
@@ -39,8 +40,10 @@ class EvaluationWorker:
     """A worker that evaluates one block, or one pass, at a time."""
 
     def __init__(self) -> None:
-        self._engines: dict[_ModelKey, LlamaEngine] = {}
+        self._models = LoadedModels()
         """The loaded models: one, or the reference and the arms of a pass."""
+        self._engines: dict[_ModelKey, LlamaEngine] = {}
+        """Their contexts."""
         self._endpoint: tuple[tuple[Endpoint, TemplateUse | None], OpenAIEngine] | None = None
 
     def evaluate(self, order: BlockOrder, progress: ReportTokens) -> BlockSummary:
@@ -86,12 +89,14 @@ class EvaluationWorker:
     def measure_performance(self, order: PerformanceOrder, progress: ReportTokens) -> None:
         """Measure load time, speed and memory of an arm, and write them. Raise `LlamaError` if the model fails."""
         self.close()  # anything else that is loaded would be measured too
-        measure_performance(order, progress)
+        with self._closed_by_errors():
+            measure_performance(order, progress, self._models)
 
     def check(self, order: CheckOrder, progress: ReportTokens) -> tuple[PartReport, ...]:
         """Compare batched decoding with decoding one sequence at a time. Raise `LlamaError` if they disagree."""
-        self.close()  # the check itself loads the model twice
-        return run_check(order, progress)
+        self._close_engines()  # the check makes contexts of its own
+        with self._closed_by_errors():
+            return run_check(order, progress, self._models)
 
     def pid(self) -> int:
         """Return this worker's process id, so that its memory can be watched."""
@@ -99,12 +104,16 @@ class EvaluationWorker:
 
     def close(self) -> None:
         """Free all models and close the endpoint."""
-        engines, self._engines = self._engines, {}
-        for engine in engines.values():
-            engine.close()
+        self._close_engines()
+        self._models.close()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint[1].close()
+
+    def _close_engines(self) -> None:
+        engines, self._engines = self._engines, {}
+        for engine in engines.values():
+            engine.close()
 
     def _engine_for(self, order: BlockOrder) -> Engine:
         if order.endpoint is None:
@@ -120,12 +129,13 @@ class EvaluationWorker:
         return self._endpoint[1]
 
     def _load(self, wanted: Sequence[_ModelKey]) -> list[LlamaEngine]:
-        """Return the engines of these models. Free all others first, and load each missing one once."""
+        """Return the engines of these models. Free all others first, and load each missing file once."""
         for loaded in [one for one in self._engines if one not in wanted]:
             self._engines.pop(loaded).close()
-        for one in wanted:
+        models = self._models.open([(path, layout) for path, layout, _ in wanted])
+        for one, model in zip(wanted, models, strict=True):
             if one not in self._engines:
-                self._engines[one] = LlamaEngine(*one)
+                self._engines[one] = LlamaEngine(*one, model=model)
         return [self._engines[one] for one in wanted]
 
 

@@ -21,6 +21,7 @@ from actors.llama import library
 from actors.llama.batch import Run
 from actors.llama.buffers import read_buffers
 from actors.llama.context import Context
+from actors.llama.loaded import LoadedModels
 from actors.llama.model import Model
 from actors.machine_load import watch_machine
 from actors.orders import PerformanceOrder, ReportTokens
@@ -51,15 +52,18 @@ class Rounds:
     """Seconds to decode the answers, by round."""
 
 
-def measure_performance(order: PerformanceOrder, report: ReportTokens) -> None:
-    """Load the arm, time it, and write `order.output_path`. Raise `LlamaError` if the model fails."""
+def measure_performance(order: PerformanceOrder, report: ReportTokens, models: LoadedModels) -> None:
+    """Load the arm, time it, and write `order.output_path`. Raise `LlamaError` if the model fails.
+
+    `models` holds nothing before, and the arm afterwards.
+    """
     load = watch_machine()
     started = time.perf_counter()
-    with (
-        library.captured_log() as log,
-        Model(order.gguf_path, gpu_layers=order.layout.gpu_layers) as model,
-        contextlib.closing(Context(model, order.layout, max_sequences=order.layout.sequences + 2)) as context,
-    ):
+    with contextlib.ExitStack() as opened:
+        log = opened.enter_context(library.captured_log())
+        (model,) = models.open([(order.gguf_path, order.layout)])
+        context = Context(model, order.layout, max_sequences=order.layout.sequences + 2)
+        opened.callback(context.close)
         load_s = time.perf_counter() - started
         # Closing the context logs sizes again, so they are read here.
         buffers = read_buffers(log)

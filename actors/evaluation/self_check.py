@@ -19,7 +19,8 @@ from actors.engines.generation import GenerationRequest, Vocabulary
 from actors.engines.llama import LlamaEngine
 from actors.errors import LlamaError
 from actors.llama.gguf_file import read_header
-from actors.llama.plain import PlainModel
+from actors.llama.loaded import LoadedModels
+from actors.llama.plain import PlainContext
 from actors.orders import CheckOrder, CheckPart, Choose, Generate, Item, Measure, ReportTokens
 from actors.store import write_json
 from conf.schema import Sampling
@@ -79,36 +80,39 @@ class PartReport:
     tolerance_nats: float
 
 
-def run_check(order: CheckOrder, report: ReportTokens) -> tuple[PartReport, ...]:
-    """Compare both ways and write the result, which marks the check as done.
+def run_check(order: CheckOrder, report: ReportTokens, models: LoadedModels) -> tuple[PartReport, ...]:
+    """Compare both ways and write the result, which marks the check as done. `models` holds the arm afterwards.
 
     Raises `LlamaError` if a model fails or if the two ways disagree.
     """
     started = time.perf_counter()
     few_tokens = QUANTIZED_TOLERANCE if read_header(order.gguf_path).dequantized_from else FEW_TOKENS_TOLERANCE
-    parts = tuple(_check(order, part, few_tokens, report) for part in order.parts)
+    parts = tuple(_check(order, part, few_tokens, report, models) for part in order.parts)
     seconds = time.perf_counter() - started
     write_json(order.output_path, {"arm": order.arm, "parts": [asdict(part) for part in parts], "seconds": seconds})
     return parts
 
 
-def _check(order: CheckOrder, part: CheckPart, few_tokens: float, report: ReportTokens) -> PartReport:
-    allowed = _tolerance(part, few_tokens)
-    # The engine stays open to the end, because comparing the answers needs its vocabulary.
-    with contextlib.closing(LlamaEngine(order.gguf_path, part.layout, order.chat_template, raw=True)) as engine:
+def _check(
+    order: CheckOrder, part: CheckPart, few_tokens: float, report: ReportTokens, models: LoadedModels
+) -> PartReport:
+    allowed, layout = _tolerance(part, few_tokens), part.layout
+    (model,) = models.open([(order.gguf_path, layout)])
+    # One context after the other: a device may have room for the weights and one of them only.
+    with contextlib.closing(LlamaEngine(order.gguf_path, layout, order.chat_template, raw=True, model=model)) as engine:
         answered, scored = _answered(engine, part.items, report), _scored(engine, part.items, report)
-        lengths = [len(a.request.tokens) + a.request.max_tokens for a in answered] + [len(one.tokens) for one in scored]
-        plain = PlainModel(
-            order.gguf_path,
-            n_ctx=max(lengths, default=1),
-            threads=part.layout.threads,
-            gpu_layers=part.layout.gpu_layers,
-            flash_attention=part.layout.flash_attention,
-        )
-        with contextlib.closing(plain):
-            mismatches = (_mismatch(one, engine.vocabulary, plain, few_tokens) for one in answered)
-            mismatch = next((found for found in mismatches if found), None)
-            nats = sum(abs(one.loglik - plain.loglik(one.tokens, one.first_scored)) for one in scored)
+    lengths = [len(a.request.tokens) + a.request.max_tokens for a in answered] + [len(one.tokens) for one in scored]
+    plain = PlainContext(
+        model,
+        n_ctx=max(lengths, default=1),
+        threads=layout.threads,
+        offload=layout.gpu_layers != 0,
+        flash_attention=layout.flash_attention,
+    )
+    with contextlib.closing(plain):
+        mismatches = (_mismatch(one, engine.vocabulary, plain, few_tokens) for one in answered)
+        mismatch = next((found for found in mismatches if found), None)
+        nats = sum(abs(one.loglik - plain.loglik(one.tokens, one.first_scored)) for one in scored)
     n_tokens = sum(len(one.tokens) - one.first_scored for one in scored)
     nats_a_token = nats / n_tokens if n_tokens else None
     if nats_a_token is not None and not nats_a_token <= allowed:  # written so that NaN fails too
@@ -167,7 +171,7 @@ def _cut(chunk: Measure) -> Measure:
     return Measure(tokens, len(tokens) // 2 + 1)
 
 
-def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainModel, few_tokens: float) -> str | None:
+def _mismatch(answered: _Answered, vocabulary: Vocabulary, plain: PlainContext, few_tokens: float) -> str | None:
     """Return a description of both answers if they differ before the first position with two nearly equal tokens."""
     watch = answered.request.reader()
     expected, ends = "", True

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from actors.errors import LlamaError
 from actors.llama import ggml, library
 from actors.llama.model import Model
+from actors.llama.no_room import SMALLER_CHUNKS, context_error, decode_error
 
 _F32 = 0  # GGML_TYPE_F32
 # Both rules come from llama-imatrix (tools/imatrix/imatrix.cpp). It ignores graphs with few tokens. It also ignores
@@ -90,7 +91,7 @@ class ActivationCollector:
         with library.captured_log() as log:
             self._handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._handle:
-            raise LlamaError(f"llama.cpp cannot make a context of {ctx} tokens for {model.path}", log[-5:])
+            raise context_error(model.path, ctx, log, SMALLER_CHUNKS)
         self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
         # Do not decode in the main thread. Python runs signal handlers there, possibly at the start of the callback,
         # outside its `try`. ctypes would print the handler's exception and continue, and one tensor would be missed.
@@ -143,7 +144,7 @@ class ActivationCollector:
             if self._failure is not None:
                 raise self._failure
             if status != 0:
-                raise LlamaError(f"llama_decode failed with {status}", library.log_tail()[-5:])
+                raise decode_error(status, library.log_tail()[-5:])
             if is_last:
                 stop = self._stop_points.setdefault(len(part), self._graph.stop_point())
                 if stop.n_watched != self._graph.n_watched:

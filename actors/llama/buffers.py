@@ -34,6 +34,11 @@ class Buffers:
     """The compute buffers, and the buffer for logits."""
 
 
+def size_lines(log: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines of a log that tell sizes."""
+    return tuple(line for line in log if _SIZE.search(line))
+
+
 def read_buffers(log: Iterable[str]) -> tuple[Buffers, ...]:
     """Return the sizes by place, from the lines that llama.cpp logs while it loads; nothing if it logs no size."""
     found: dict[str, dict[str, int]] = {}

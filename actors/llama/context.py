@@ -18,15 +18,16 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.errors import LlamaError, NoRoomError
+from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.batch import Batch, Run, make_batches
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
+from actors.llama.no_room import context_error, decode_error
 
 MAX_OUTPUT_ROWS = 256
 """Maximum number of logit rows per call: 150 MB with a vocabulary of 150k tokens."""
-_NO_ROOM = 1  # llama_decode found no free KV cells
+_NO_CELLS = 1  # llama_decode found no free KV cells
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,14 @@ class Context:
     """One `llama_context`. Close it before its model."""
 
     def __init__(self, model: Model, layout: EngineLayout, *, max_sequences: int) -> None:
-        """Raise `LlamaError` if there are too many sequences, `NoRoomError` if the cache cannot be allocated."""
+        """Raise `NoRoomError` if there is no memory for the cache or the buffers, `LlamaError` for other failures."""
         most = int(llama_cpp.llama_max_parallel_sequences())
         if max_sequences > most:
             raise LlamaError(f"{max_sequences} sequences requested; llama.cpp allows at most {most}")
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_init_from_model(model.handle, _parameters(layout, max_sequences))
         if not self.handle:
-            raise NoRoomError(
-                f"llama.cpp cannot make a context of {layout.n_ctx} cells for {model.path}. Set a smaller "
-                "`layout: kv_cache_mib`: fewer sequences then run side by side, in fewer cells",
-                log[-5:],
-            )
+            raise context_error(model.path, layout.n_ctx, log)
         self.n_ctx = int(llama_cpp.llama_n_ctx(self.handle))
         self.unified = layout.kv_unified
         self.shares_prefixes = layout.share_prefixes
@@ -96,6 +93,7 @@ class Context:
         """Decode the runs, in as many calls as needed, and yield the logits of each call.
 
         Raises:
+            NoRoomError: there is no memory for the buffers of a graph.
             LlamaError: llama.cpp failed, or the KV cache has no free cells left.
         """
         for batch in make_batches(runs, self._buffers.capacity, MAX_OUTPUT_ROWS):
@@ -104,10 +102,10 @@ class Context:
     def _decode(self, batch: Batch) -> NDArray[np.float32]:
         with library.captured_log() as log:
             status = llama_cpp.llama_decode(self.handle, self._buffers.fill(batch))
-        if status == _NO_ROOM:
+        if status == _NO_CELLS:
             raise LlamaError(f"no room for {len(batch.tokens)} tokens in a KV cache of {self.n_ctx} cells", log[-5:])
         if status != 0:
-            raise LlamaError(f"llama_decode failed with status {status}", log[-5:])
+            raise decode_error(status, log)
         rows = len(batch.owners)
         if not rows:
             # Wait here. Otherwise the time of this work would be counted for the next call.

@@ -59,6 +59,8 @@ class GgufHeader:
     has_chat_template: bool
     dequantized_from: str | None
     """The type, such as `Q4_1`, if most weights are already quantized: no arm can be better. Otherwise None."""
+    n_heads: int = 0
+    """Attention heads; of the layer with the most, if layers differ. 0 if the file does not state it."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Information for people, as far as the file has it: `license`, `license_name`, `license_link`, `repository`,
     `name`, `author`, `organization`, `languages`, `base_models`, `context_length`, `tokenizer` (its kind) and
@@ -70,14 +72,7 @@ class GgufHeader:
 
         This is an estimate for memory planning. Layers without a KV cache (recurrent layers) count as 0.
         """
-        numbers = 0
-        for tensor in self.tensors:
-            kind = tensor.name.partition(".attn_")[2]
-            if kind in ("k.weight", "v.weight"):
-                numbers += tensor.shape[1]
-            elif kind == "qkv.weight":  # the queries are as wide as a row
-                numbers += tensor.shape[1] - tensor.shape[0]
-        return 2 * numbers
+        return sum(tensor.kv_bytes_per_cell for tensor in self.tensors)
 
 
 def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
@@ -119,6 +114,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
         has_chat_template="tokenizer.chat_template" in layout.metadata,
         dequantized_from=_quantized_name(file_type, dominant),
+        n_heads=_most_heads(layout, f"{architecture}.attention.head_count"),
         labels=_labels(layout),
     )
 
@@ -151,6 +147,11 @@ def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
     value = layout.metadata.get(key, default)
     # Some architectures store one value per layer. An array is treated like a missing value.
     return default if isinstance(value, ArrayValue) else value
+
+
+def _most_heads(layout: Layout, key: str) -> int:
+    value = layout.metadata.get(key, 0)
+    return int(layout.numbers(key).max(initial=0)) if isinstance(value, ArrayValue) else int(value)
 
 
 def _expert_share(layout: Layout, architecture: str) -> float:

@@ -13,6 +13,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 
 import llama_cpp
 from llama_cpp._ggml import libggml
@@ -101,7 +102,13 @@ def _ggml_text(function: str) -> str:
     return str(asked().decode())
 
 
+def files() -> list[list[str | int]]:
+    """Return name, size and time of change of each library of llama.cpp. They change when it is built again."""
+    found = sorted(Path(llama_cpp.__file__).with_name("lib").iterdir())
+    return [[one.name, stat.st_size, stat.st_mtime_ns] for one in found for stat in [one.stat()]]
+
+
 def supports_gpu() -> bool:
-    """Return True if this build of llama.cpp can offload layers to a GPU."""
+    """Return True if this build of llama.cpp can offload layers to a device. None needs to be there for RPC servers."""
     start()
     return bool(llama_cpp.llama_supports_gpu_offload())

@@ -8,30 +8,43 @@ from types import TracebackType
 
 import llama_cpp
 
-from actors.errors import LlamaError
 from actors.llama import library
+from actors.llama.buffers import size_lines
+from actors.llama.devices import DeviceUse
+from actors.llama.no_room import load_error
+from actors.llama.offload import Offload
 
 
 class Model:
     """One `llama_model`. Use it as a context manager, or call `close`."""
 
     def __init__(
-        self, path: str | Path, *, vocab_only: bool = False, gpu_layers: int = 0, check_tensors: bool = False
+        self,
+        path: str | Path,
+        *,
+        vocab_only: bool = False,
+        gpu_layers: int = 0,
+        devices: DeviceUse | None = None,
+        check_tensors: bool = False,
     ) -> None:
         """Load a GGUF.
 
         Args:
             vocab_only: do not load the weights.
-            gpu_layers: number of layers to offload to a GPU. -1: all.
+            gpu_layers: number of layers to offload to devices. -1: all.
+            devices: the devices to offload to. None: all that this process may use.
             check_tensors: refuse a file with values that are not finite.
 
         Raises:
-            LlamaError: llama.cpp cannot load the file. The error includes the last lines of its log.
+            NoRoomError: there is no memory for the weights.
+            LlamaError: llama.cpp cannot load the file, or the devices are not there. The error includes the last
+                lines of llama.cpp's log.
         """
         library.start()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocab_only
-        params.n_gpu_layers = gpu_layers
+        offload = Offload(gpu_layers, devices)
+        offload.set(params)
         params.check_tensors = check_tensors
         # Do not repack weights. Repacking uses AMX, and some virtual machines report AMX but crash on its first
         # instruction (llama.cpp's own programs crash there too). Weights that are not repacked stay memory-mapped.
@@ -39,8 +52,10 @@ class Model:
         with library.captured_log() as log:
             self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
-            raise LlamaError(f"llama.cpp cannot load {path}", log[-5:])
+            raise load_error(path, log)
         self.path = str(path)
+        self.size_lines = size_lines(log)
+        """What llama.cpp logged about the memory of the weights."""
         self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
 
     def __enter__(self) -> Model:

@@ -11,6 +11,8 @@ from typing import Any
 
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
+from actors.llama.shape import Weights
+from actors.nodes import Nodes
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
 from actors.orders import (
@@ -38,6 +40,8 @@ class PlannedImatrix:
     """Name of the calibration mix, or the name that `weighted_mix` gives it."""
     file: str
     order: ImatrixOrder
+    placed: Placed | None = None
+    """The place of a worker that collects one of its groups. None: any, on the CPU."""
 
     @property
     def group_units(self) -> tuple[str, ...]:
@@ -66,6 +70,8 @@ class PlannedArm:
     order: QuantizeOrder | None
     """None if nothing has to be made."""
     existing: SourceArm | None = None
+    weights: Weights | None = None
+    """Its tensors by layer. None: they are not known, as of an endpoint."""
     template_use: TemplateUse | None = None
     """How its chat template is used. None: as the template in its GGUF is."""
 
@@ -207,6 +213,9 @@ class Plan:
     """One per judge and block of a judged benchmark."""
     placed: Mapping[str, Placed] = field(default_factory=dict)
     """The place of the worker of each unit, by unit. Units that ask an endpoint have none."""
+
+    nodes: Nodes = field(default_factory=lambda: Nodes(()))
+    """The machines that do the work."""
 
     def arm(self, name: str) -> PlannedArm:
         """Return the arm with a name."""

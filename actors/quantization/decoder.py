@@ -17,9 +17,10 @@ from typing import Self
 
 import numpy as np
 
-from actors.errors import LlamaError
+from actors.errors import LlamaError, NoRoomError
 from actors.llama import library
 from actors.llama.activations import ActivationCollector, Sums, decode_in_turn
+from actors.llama.devices import DeviceUse
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
@@ -44,8 +45,9 @@ class PreparedOrder:
 class _Loaded:
     """The collectors of a loaded model, and everything that must be closed with them."""
 
-    content: tuple[str, int, int, int]
-    """Model path, tokens per chunk, threads, offloaded layers. Orders with the same values share the loaded model."""
+    content: tuple[str, int, int, int, DeviceUse | None]
+    """Model path, tokens per chunk, threads, offloaded layers, their devices. Orders with the same values share the
+    loaded model."""
     collectors: tuple[ActivationCollector, ...]
     opened: contextlib.ExitStack
 
@@ -120,16 +122,16 @@ class GroupDecoder:
             failed.pop_all()
 
     def _collectors(self, order: ImatrixOrder) -> tuple[ActivationCollector, ...]:
-        content = (order.model_path, order.ctx, order.threads, order.gpu_layers)
+        content = (order.model_path, order.ctx, order.threads, order.gpu_layers, order.devices)
         if self._loaded is None or self._loaded.content != content:
             self.close()
             header = read_header(order.model_path)
-            check_room(header, order.ctx)
+            check_room(header, order.ctx, order.gpu_layers)
             # A device computes one graph at a time, and not every kind of device can be used from two threads.
             can_share = order.threads % 2 == 0 and order.gpu_layers == 0
             n_contexts = contexts_to_collect(header, order.ctx) if can_share else 1
             with contextlib.ExitStack() as stack:
-                model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers))
+                model = stack.enter_context(Model(order.model_path, gpu_layers=order.gpu_layers, devices=order.devices))
                 threads = order.threads // n_contexts
                 collectors = tuple(
                     stack.enter_context(ActivationCollector(model, ctx=order.ctx, threads=threads))
@@ -139,9 +141,9 @@ class GroupDecoder:
         return self._loaded.collectors
 
 
-def check_room(header: GgufHeader, ctx: int) -> None:
+def check_room(header: GgufHeader, ctx: int, gpu_layers: int = 0) -> None:
     """Raise `BadInput` if this machine has too little memory to collect a matrix from the model."""
-    check_memory(needed_to_collect(header, ctx), f"collecting from {header.path.name}")
+    check_memory(needed_to_collect(header, ctx, gpu_layers=gpu_layers), f"collecting from {header.path.name}")
 
 
 def _prepare(order: ImatrixOrder) -> PreparedOrder:
@@ -163,6 +165,8 @@ def _prepare(order: ImatrixOrder) -> PreparedOrder:
 
 def _with_advice(error: LlamaError, number: int, n_groups: int) -> LlamaError:
     where = f"group {number + 1} of {n_groups} of the calibration failed: {error.message}"
+    if isinstance(error, NoRoomError):
+        return NoRoomError(where, error.log_tail, error.wanted_for)
     step = (
         "A smaller --dataset-size leaves out later groups. Otherwise use another --calibration text, or check the model"
     )

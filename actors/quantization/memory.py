@@ -6,7 +6,6 @@ Pages of a memory-mapped model file count only if all of them are read repeatedl
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from actors.llama.activations import MAX_BATCH
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.quantizer import MAX_BUFFER_BYTES
+from actors.llama.shape import ModelShape, shape_of
 
 _STATUS = Path("/proc/self/status")
 PROCESS_BYTES = 320 * 2**20
@@ -38,16 +38,27 @@ def needed_to_quantize(header: GgufHeader) -> int:
 
     llama.cpp holds at most 12 bytes per element.
     """
-    largest = max(tensor.n_elements for tensor in header.tensors)
-    return PROCESS_BYTES + min(MAX_BUFFER_BYTES, 12 * largest)
+    return bytes_to_quantize(shape_of(header))
 
 
-def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None = None) -> int:
-    """Return the bytes needed to collect: the whole model (each chunk reads all of it), contexts, and sums of a group.
+def bytes_to_quantize(shape: ModelShape) -> int:
+    """Return the same, given the shape of the model."""
+    return PROCESS_BYTES + min(MAX_BUFFER_BYTES, 12 * shape.largest_elements)
+
+
+def needed_to_collect(header: GgufHeader, ctx: int, *, model_bytes: int | None = None, gpu_layers: int = 0) -> int:
+    """Return the bytes of the host needed to collect: the model (each chunk reads all of it), contexts, and sums.
+
+    Weights and contexts on devices do not count. Sums of squares are always made on the host.
 
     Args:
         model_bytes: size of the file that will be read, if it is still to be made from the header's model.
+        gpu_layers: layers on devices, as llama.cpp counts. -1: all.
     """
+    if gpu_layers:
+        shape = shape_of(header)
+        weights = shape.weights if model_bytes is None else shape.weights.scaled_to(model_bytes)
+        return PROCESS_BYTES + weights.on_host(gpu_layers) + _context_bytes(header, ctx) + _sums_bytes(header)
     contexts = contexts_to_collect(header, ctx) * _context_bytes(header, ctx)
     return PROCESS_BYTES + (model_bytes or header.size_bytes) + contexts + _sums_bytes(header)
 
@@ -68,5 +79,4 @@ def _context_bytes(header: GgufHeader, ctx: int) -> int:
 
 def _sums_bytes(header: GgufHeader) -> int:
     """Return the bytes of the sums: one float64 per column of each matrix, and of each expert."""
-    matrices = (tensor.shape for tensor in header.tensors if tensor.name.startswith("blk.") and len(tensor.shape) > 1)
-    return 8 * sum(columns * math.prod(stacked) for columns, _, *stacked in matrices)
+    return 8 * shape_of(header).n_columns

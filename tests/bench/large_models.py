@@ -14,11 +14,10 @@ import argparse
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
 import numpy as np
 
 from actors.llama.batch import Run
@@ -34,7 +33,8 @@ from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.recipes import resolve_recipe
 from conf.schema import Calibration
 from tests.bench.models import model_file
-from tests.tiny_model import TinyShape, add_metadata, add_vocabulary
+from tests.hollow_model import write_header
+from tests.tiny_model import TinyShape
 
 SHAPES = {
     "7B": TinyShape(3584, 28, 18_944, 28, 4, 32_768, n_vocab=152_064),  # Qwen2.5-7B
@@ -90,38 +90,6 @@ ONE_CORE = Rates(192, LARGE_WEIGHTS, 137, LARGE_WEIGHTS)
 QUANTIZED = 21e6
 """Weights per second that one core quantizes to q4_k_m without an importance matrix, measured in the same way."""
 CORES = 2
-
-
-def write_header(path: Path, shape: TinyShape) -> Path:
-    """Write a GGUF in f16 with the tensors of `shape` and a hole in place of their values."""
-    writer = gguf.GGUFWriter(path, "llama")
-    add_metadata(writer, shape, path.stem, "f16")
-    add_vocabulary(writer, None, shape.n_vocab)
-    n_bytes = 0
-    for name, size in _tensors(shape):
-        kind = np.dtype(np.float32 if len(size) == 1 else np.float16)
-        writer.add_tensor_info(name, size, kind, int(np.prod(size)) * kind.itemsize)
-        n_bytes += int(np.prod(size)) * kind.itemsize
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
-    with path.open("r+b") as file:
-        start = -(-path.stat().st_size // gguf.GGUF_DEFAULT_ALIGNMENT) * gguf.GGUF_DEFAULT_ALIGNMENT
-        file.truncate(start + n_bytes)
-    return path
-
-
-def _tensors(shape: TinyShape) -> Iterator[tuple[str, tuple[int, ...]]]:
-    embd, ff, kv = shape.n_embd, shape.n_ff, shape.n_embd * shape.n_kv_heads // shape.n_heads
-    yield "token_embd.weight", (shape.n_vocab, embd)
-    for layer in range(shape.n_layers):
-        sizes = {"attn_q": (embd, embd), "attn_k": (kv, embd), "attn_v": (kv, embd), "attn_output": (embd, embd)}
-        sizes |= {"ffn_gate": (ff, embd), "ffn_up": (ff, embd), "ffn_down": (embd, ff)}
-        for name, size in {"attn_norm": (embd,), "ffn_norm": (embd,), **sizes}.items():
-            yield f"blk.{layer}.{name}.weight", size
-    yield "output_norm.weight", (embd,)
-    yield "output.weight", (shape.n_vocab, embd)
 
 
 def column(header: GgufHeader) -> list[str]:

@@ -21,7 +21,6 @@ from typing import Any
 
 import llama_cpp
 
-from actors.llama.plain import without_repacked_weights
 from conf.schema import Sampling
 
 READY_S = 120.0
@@ -141,3 +140,24 @@ def _post(url: str, body: dict[str, Any]) -> Any:
     )
     with urllib.request.urlopen(request, timeout=3600) as answer:
         return json.load(answer)
+
+
+@contextlib.contextmanager
+def without_repacked_weights() -> Iterator[None]:
+    """Set `use_extra_bufts` to False while a `Llama` is made: some machines crash otherwise (see `model`).
+
+    `Llama` has no argument for this setting, so its default is replaced.
+    """
+    module: Any = llama_cpp.llama_cpp
+    defaults = module.llama_model_default_params
+
+    def plain_defaults() -> Any:
+        params = defaults()
+        params.use_extra_bufts = False
+        return params
+
+    module.llama_model_default_params = plain_defaults
+    try:
+        yield
+    finally:
+        module.llama_model_default_params = defaults

@@ -10,7 +10,7 @@ import pytest
 from actors.engines import divergence
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
-from actors.evaluation.self_check import run_check
+from actors.evaluation.self_check import PartReport
 from actors.llama.context import Context
 from actors.orders import CheckOrder, CheckPart, Measure
 from actors.store import read_json
@@ -32,23 +32,29 @@ def order(path: str, folder: Path, **changes: bool) -> CheckOrder:
     return CheckOrder("q4_k_m", path, parts, None, str(folder / "check.json"))
 
 
-def test_a_sound_arm_passes_and_the_comparison_is_written(tiny_path: str, tmp_path: Path) -> None:
+def run_check(order: CheckOrder) -> tuple[PartReport, ...]:
     worker = EvaluationWorker()
-    asked, chosen, measured = worker.check(order(tiny_path, tmp_path), ignore)
+    try:
+        return worker.check(order, ignore)
+    finally:
+        worker.close()
+
+
+def test_a_sound_arm_passes_and_the_comparison_is_written(tiny_path: str, tmp_path: Path) -> None:
+    asked, chosen, measured = run_check(order(tiny_path, tmp_path))
     assert asked.n_answers == 2 and asked.nats_a_token is None
     assert chosen.nats_a_token is not None and chosen.nats_a_token < 1e-3
     assert measured.n_tokens == 31 and measured.nats_a_token is not None and measured.nats_a_token < 1e-3
     written = read_json(tmp_path / "check.json")
     assert [part["benchmark"] for part in written["parts"]] == ["asked", "chosen", "measured"]
     assert {part["prefixes"] for part in written["parts"]} == {"shared"}
-    worker.close()
 
 
 @pytest.mark.parametrize("architecture", ["gemma2", "jamba"])
 def test_models_with_another_kind_of_memory_pass_with_and_without_sharing(architecture: str, tmp_path: Path) -> None:
     path = str(write_tiny_architecture(tmp_path / "tiny.gguf", architecture))  # type: ignore[arg-type]
-    run_check(order(path, tmp_path), ignore)
-    run_check(order(path, tmp_path, unified=False, share=False), ignore)
+    run_check(order(path, tmp_path))
+    run_check(order(path, tmp_path, unified=False, share=False))
     assert {part["prefixes"] for part in read_json(tmp_path / "check.json")["parts"]} == {"not_shared"}
 
 
@@ -64,7 +70,7 @@ def test_a_fork_that_loses_its_prefix_stops_the_arm(
     lose_the_prefix(monkeypatch)
     whole = order(tiny_path, tmp_path)
     with pytest.raises(LlamaError, match=f"self-check of q4_k_m on {told}|llama_decode failed"):
-        run_check(replace(whole, parts=(whole.parts[part],)), ignore)
+        run_check(replace(whole, parts=(whole.parts[part],)))
     assert not Path(whole.output_path).exists()
 
 
@@ -76,7 +82,7 @@ def test_a_wrong_likelihood_of_a_chunk_stops_the_arm(
     whole = order(tiny_path, tmp_path)
     assert isinstance(CHUNKS[0].task, Measure)
     with pytest.raises(LlamaError, match=r"self-check of q4_k_m on measured: .* differ by 0.0032 nats per token"):
-        run_check(replace(whole, parts=whole.parts[2:]), ignore)
+        run_check(replace(whole, parts=whole.parts[2:]))
 
 
 def test_questions_of_several_turns_and_of_a_temperature_are_checked_by_their_first_greedy_answer(
@@ -87,5 +93,5 @@ def test_questions_of_several_turns_and_of_a_temperature_are_checked_by_their_fi
         replace(item, task=replace(item.task, then=("on",), temperature=0.9))  # type: ignore[arg-type]
         for item in QUESTIONS[:2]
     )
-    run_check(replace(whole, parts=(replace(whole.parts[0], items=talks),)), ignore)
+    run_check(replace(whole, parts=(replace(whole.parts[0], items=talks),)))
     assert read_json(tmp_path / "check.json")["parts"][0]["n_answers"] == 2

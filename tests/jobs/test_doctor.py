@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.llama.devices import Device
 from conf.environment import Environment
 from jobs import _checks as checks
 from jobs.doctor import main
@@ -34,7 +35,7 @@ def closed_port() -> int:
 def test_nothing_is_missing_after_set_up(tmp_path: Path) -> None:
     environment = Environment(mlflow_tracking_uri=None, ray_address=None, submission_id=None, cache_dir=tmp_path)
     found = {check.name: check for check in checks.examine(environment, tmp_path / "runs", None)}
-    parts = ("Python", "llama.cpp", "Pango", "Japanese fonts")
+    parts = ("Python", "llama.cpp", "Devices", "Pango", "Japanese fonts")
     assert {name: found[name].fix for name in parts} == dict.fromkeys(parts)
     assert set(found) == {*parts, "Packages", "Disk", "Memory"}
     assert not (tmp_path / "runs").exists()
@@ -106,3 +107,11 @@ def test_the_doctor_works_if_no_package_is_installed() -> None:
     assert done.returncode == 1
     assert "make setup" in done.stdout
     assert done.stderr == ""
+
+
+def test_devices_are_shown_with_their_memory_and_driver() -> None:
+    card = Device("CUDA0", "NVIDIA H100 80GB HBM3", "CUDA", 80 * 2**30, 79 * 2**30)
+    assert checks.devices_text([card], "NVIDIA 580.65, CUDA 13.0") == (
+        "CUDA0 NVIDIA H100 80GB HBM3, 79.0 of 80.0 GiB free (NVIDIA 580.65, CUDA 13.0)"
+    )
+    assert checks.devices_text([], None) == "none, models run on the processor"

@@ -15,6 +15,7 @@ from actors.quantization.calibration import read_calibration
 from conf.load import load
 from jobs import collect_imatrix, pipeline, quantize
 from jobs._counter import TerminalReporter
+from jobs._nodes import this_machine
 
 
 def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +35,8 @@ def test_a_calibration_text_is_read_once(tiny_model: Path, tmp_path: Path, monke
         "calibration": {"texts": [str(text)], "dataset_size": 512},
         "storage": str(tmp_path / "runs"),
     }
-    inspect(load(None, values), HashCache(tmp_path), TerminalReporter(), use_gpu=False)
+    hashes = HashCache(tmp_path)
+    inspect(load(None, values), hashes, TerminalReporter(), nodes=(this_machine(1, hashes),))
     assert reads == {str(text): 1}
 
 

@@ -1,43 +1,27 @@
-"""A program for `test_device_memory`: collect activations on a device that belongs to another process.
+"""A program for `test_device_memory`: collect activations on devices that belong to other processes.
 
-    python -m tests.llama.on_device HOST:PORT MODEL CTX OUTPUT.npz
+    python -m tests.llama.on_device DEVICES MODEL CTX OUTPUT.npz
 
 It needs a llama.cpp with the RPC backend. It runs as its own process, because a process can load only one llama.cpp.
 """
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections import Counter
-from pathlib import Path
 
-import llama_cpp
 import numpy as np
 from llama_cpp._ggml import libggml
 
-from actors.llama import ggml, library
+from actors.llama import ggml
 from actors.llama.activations import ActivationCollector
+from actors.llama.devices import DeviceUse
 from actors.llama.model import Model
 from actors.quantization.groups import added
 
 
-def add_device(address: str) -> None:
-    """Register the devices of an RPC server, like llama.cpp's own programs with --rpc (common/arg.cpp)."""
-    rpc = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-rpc.so"))
-    rpc.ggml_backend_rpc_add_server.restype = ctypes.c_void_p
-    rpc.ggml_backend_rpc_add_server.argtypes = (ctypes.c_char_p,)
-    registry = rpc.ggml_backend_rpc_add_server(address.encode())
-    if not registry:
-        raise SystemExit(f"no RPC server answers at {address}")
-    libggml.ggml_backend_register.argtypes = (ctypes.c_void_p,)
-    libggml.ggml_backend_register(registry)
-
-
-def main(address: str, model_path: str, ctx: int, output: str) -> None:
-    """Save the sums of two chunks, and how many tensors were read from host memory and from the device."""
-    library.start()
-    add_device(address)
+def main(devices: int, model_path: str, ctx: int, output: str) -> None:
+    """Save the sums of two chunks, and how many tensors were read from host memory and from devices."""
     reads: Counter[str] = Counter()
     buffer_is_host = libggml.ggml_backend_buffer_is_host
 
@@ -48,7 +32,11 @@ def main(address: str, model_path: str, ctx: int, output: str) -> None:
 
     ggml.libggml.ggml_backend_buffer_is_host = counted
     tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
-    with Model(model_path, gpu_layers=-1) as model, ActivationCollector(model, ctx=ctx, threads=1) as collector:
+    use = DeviceUse("RPC server", devices, "layer")
+    with (
+        Model(model_path, gpu_layers=-1, devices=use) as model,
+        ActivationCollector(model, ctx=ctx, threads=1) as collector,
+    ):
         first, second = (collector.submit((tokens[start : start + ctx], None)).result() for start in (0, ctx))
     seen = added(first, second)
     arrays = {f"sums/{name}": entry.sum_squares for name, entry in seen.items()}
@@ -57,4 +45,4 @@ def main(address: str, model_path: str, ctx: int, output: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -1,71 +1,26 @@
-"""Activations in device memory are read correctly: the sums equal those on the host.
+"""Activations in device memory are read correctly: the sums equal those on the host, on one device and split over two.
 
-The device is another process, reached through llama.cpp's RPC backend, so its memory is not host memory. This needs
-llama.cpp of the same version, built with `-DGGML_RPC=ON` and shared libraries. Set `LLAMA_RPC` to the folder with its
-`libllama.so`, `libggml*.so` and `ggml-rpc-server`.
+A device is another process, reached through the RPC backend (`tests.rpc_servers`), so its memory is not host memory.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
 import pytest
 
 from actors.llama.activations import ActivationCollector, Sums
 from actors.llama.model import Model
 from actors.quantization.groups import added
+from tests.rpc_servers import RpcBuild
 from tests.tiny_model import TinyShape, write_tiny_model
 
 CTX = 96
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def build() -> Path:
-    folder = Path(os.environ.get("LLAMA_RPC", ""))
-    if not (folder / "ggml-rpc-server").is_file():
-        pytest.skip("no llama.cpp with the RPC backend: set LLAMA_RPC to the folder of ggml-rpc-server")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(build: Path) -> Iterator[str]:
-    """Start an RPC server and yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [build / "ggml-rpc-server", "-H", "127.0.0.1", "-p", str(port), "-t", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while True:
-        assert process.poll() is None, "the server exited at once"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield f"127.0.0.1:{port}"
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(scope="module")
-def package(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the installed `llama_cpp` package and the libraries of that build."""
-    folder = tmp_path_factory.mktemp("package")
-    (folder / "llama_cpp").mkdir()
-    for file in Path(llama_cpp.__file__).parent.glob("*.py"):
-        (folder / "llama_cpp" / file.name).symlink_to(file)
-    (folder / "llama_cpp" / "lib").symlink_to(build.resolve())
-    return folder
 
 
 def on_host(model_path: Path) -> Sums:
@@ -75,21 +30,23 @@ def on_host(model_path: Path) -> Sums:
     return added(first, second)
 
 
-@pytest.mark.parametrize("n_experts", [0, 4])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_experts", "devices"), [(0, 1), (4, 1), (0, 2)])
 def test_sums_from_device_memory_equal_those_from_host_memory(
-    server: str, package: Path, tmp_path: Path, n_experts: int
+    rpc_build: RpcBuild, tmp_path: Path, n_experts: int, devices: int
 ) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_experts=n_experts))
     output = tmp_path / "device.npz"
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.llama.on_device", server, str(model), str(CTX), str(output)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(package)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with rpc_build.server() as first, rpc_build.server() as second:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.llama.on_device", str(devices), str(model), str(CTX), str(output)],
+            cwd=ROOT,
+            env={**os.environ, **rpc_build.environment(first, second)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     assert ended.returncode == 0, ended.stderr
     expected = on_host(model)
     with np.load(output) as stored:

@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec, Kind
 from actors.evaluation.kv_cache import Cache
+from actors.nodes import NodeFacts
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
@@ -81,8 +82,7 @@ def make_inputs(**values: Any) -> Inputs:
         "recipes": {kind: (Recipe(kind, kind.upper(), kind),) for kind in KINDS},
         "benchmarks": {"tiny": (sampled(), deterministic())},
         "predicted_bytes": {("tiny", kind, weighted): 600 for kind in KINDS for weighted in (False, True)},
-        "build": {"llama_cpp_python": "1", "cpu_features": "AVX"},
-        "use_gpu": False,
+        "nodes": (NodeFacts("", "here", 2.0, 2.0**34, 0.0, (), {"llama_cpp_python": "1", "cpu_features": "AVX"}),),
     }
     return Inputs(**(base | values))
 

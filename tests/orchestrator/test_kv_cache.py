@@ -28,7 +28,7 @@ def chosen(vocabulary: Model, name: str = "demo_qa", **layout: Any) -> tuple[Any
     data = load(name, data_dir=None, sampling=config.sampling, vocabulary=vocabulary)
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
-    return cache_for(config, data, large, vocabulary, [None], share=share, use_gpu=False), data
+    return cache_for(config, data, large, vocabulary, [None], share=share, room=None), data
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:

@@ -103,7 +103,7 @@ def plan_arm(
         model=model.sha256,
         recipe=recipe,
         imatrix=content_hash(collected.order.key) if collected else source.sha256,
-        build=inputs.build,
+        build=inputs.build_for(None),
     )
     key_hash = content_hash(key)
     path = run.artifact(name, key_hash) / gguf_name(model.name, recipe.file_label)
@@ -132,6 +132,7 @@ def plan_arm(
         unit=f"artifacts/{path.parent.name}",
         needs=(collected.unit,) if weighted and collected else (),
         order=order,
+        weights=inputs.known.made.get((model.name, recipe.name + recipe.suffix, weighted)),
         template_use=inputs.template_uses.models.get(model.name),
     )
 
@@ -157,5 +158,6 @@ def _existing_arm(inputs: Inputs, arm: SourceArm, model: SourceModel, reference:
         needs=(),
         order=None,
         existing=arm,
+        weights=inputs.known.given.get(arm.name),
         template_use=inputs.template_uses.arms.get(arm.name),
     )

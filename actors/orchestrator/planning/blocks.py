@@ -10,8 +10,7 @@ from actors.engines.turns import seeds_asked
 from actors.keys import make_key
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory, seeds_of
-from actors.orchestrator.planning.layouts import layout_of
-from actors.orchestrator.planning.passes import MeasuringReference
+from actors.orchestrator.planning.passes import Decoding, MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import (
     ENDPOINT_VERSION,
@@ -58,16 +57,16 @@ def plan_blocks(
     arm: PlannedArm,
     benchmark: PlannedBenchmark,
     known_seed_groups: Mapping[str, Sequence[Sequence[int]]],
-    measured: MeasuringReference | None,
+    decoding: Decoding,
 ) -> tuple[RecordsDirectory, list[PlannedBlock]]:
     """Return the records directory of an arm and benchmark, and its blocks.
 
     Args:
         known_seed_groups: for each records directory, the seed groups that earlier runs used there.
-        measured: the reference that is decoded beside the arm, if the benchmark measures a text.
+        decoding: how the arm is decoded.
     """
-    layout = layout_of(config, inputs, arm, benchmark)
-    key = _records_key(config, inputs, arm, benchmark, layout, measured)
+    layout = decoding.layout
+    key = _records_key(config, inputs, arm, benchmark, layout, decoding.reference)
     folder = RecordsFolder(run.records(benchmark.name, arm.name, content_hash(key)))
     seeds = seeds_of(config, benchmark)
     groups = seed_groups(known_seed_groups.get(str(folder.path), ()), seeds)
@@ -122,7 +121,7 @@ def _records_key(
         "data": benchmark.data.data_hash,
         "sampling": config.sampling.model_dump() if benchmark.spec.kind in ("generate", "function") else None,
         "engine": "function" if benchmark.spec.kind == "function" else "llama",
-        "build": dict(inputs.build),
+        "build": inputs.build_for(layout.devices),
         "layout": layout.identity,
         "block_items": _block_items(config, benchmark),
     }

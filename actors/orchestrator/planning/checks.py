@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from actors.keys import make_key
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
+from actors.orchestrator.planning.device_places import ArmPlaces
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder, TemplateUse
 from actors.store import RunDirectory, content_hash
@@ -16,7 +17,7 @@ CHECK_ITEMS = 2
 
 
 def plan_performances(
-    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock]
+    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock], places: ArmPlaces
 ) -> tuple[PlannedPerformance, ...]:
     """Plan one measurement per arm, in the layout of its benchmark with the largest KV cache.
 
@@ -27,7 +28,7 @@ def plan_performances(
         layouts = [block.layout for block in blocks if block.arm == arm.name]
         if arm.is_aa or arm.endpoint is not None or not layouts:
             continue
-        layout = max(layouts, key=lambda one: one.n_ctx)
+        layout = places.alone(max(layouts, key=lambda one: one.n_ctx), arm.name)
         key = make_key({"kind": "performance", "arm": arm.key_hash, "layout": layout.identity})
         path = run.performance(arm.name, content_hash(key))
         order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
@@ -41,6 +42,7 @@ def plan_checks(
     arms: Sequence[PlannedArm],
     inputs: Inputs,
     blocks: Sequence[PlannedBlock],
+    places: ArmPlaces,
 ) -> tuple[PlannedCheck, ...]:
     """Plan one check per arm that is not an endpoint: a few items of the shortest benchmark of each kind.
 
@@ -48,7 +50,7 @@ def plan_checks(
     """
     if not config.execution.self_check:
         return ()
-    layouts = {(block.arm, block.benchmark): block.layout for block in blocks}
+    layouts = {(block.arm, block.benchmark): places.alone(block.layout, block.arm) for block in blocks}
     checks = []
     for arm in [arm for arm in arms if arm.endpoint is None]:
         own = [one for one in inputs.benchmarks[arm.model] if (arm.name, one.name) in layouts]

@@ -6,20 +6,18 @@ from dataclasses import replace
 
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm
-from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
+from actors.orchestrator.sources.inputs import PlannedBenchmark
 from conf.schema import PipelineConfig
 
 LEAST_UBATCH = 16
 """The smallest physical batch of an A/A arm, in tokens."""
 
 
-def gpu_layers(inputs: Inputs) -> int:
-    """Return how many layers run on the GPU, as llama.cpp counts: -1 stands for all of them."""
-    return -1 if inputs.use_gpu else 0
+def host_layout(config: PipelineConfig, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
+    """Return the layout in which an arm decodes a benchmark on a CPU. An A/A arm has another than its reference.
 
-
-def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
-    """Return the layout in which an arm decodes a benchmark. An A/A arm has another layout than its reference."""
+    `ArmPlaces.on_devices` adds the devices, if there are any.
+    """
     layout = EngineLayout(
         threads=config.layout.threads,
         sequences=benchmark.cache.sequences,
@@ -30,7 +28,7 @@ def layout_of(config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmark
         # Choices differ by hundredths of a nat. With flash attention they depend more on the batch that they are
         # decoded in (SmolLM2-135M in q4_k_m: 0.05 nats per token instead of 0.03), for only a tenth more speed.
         flash_attention=config.layout.flash_attention and benchmark.spec.kind != "choose",
-        gpu_layers=gpu_layers(inputs),
+        gpu_layers=0,
         share_prefixes=benchmark.share_prefixes,
     )
     return _other_layout(layout, benchmark) if arm.is_aa else layout

@@ -19,11 +19,13 @@ from actors.orchestrator.plan import (
 from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_tokens, with_aa
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
+from actors.orchestrator.planning.device_places import layout_of, place_arms
 from actors.orchestrator.planning.judged import judged_notices
 from actors.orchestrator.planning.judgings import plan_judgings
 from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
-from actors.orchestrator.planning.passes import measuring_reference, shared_passes
+from actors.orchestrator.planning.passes import Decoding, measuring_reference, shared_passes
+from actors.orchestrator.planning.unit_places import unit_places
 from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import LOSSLESS_TYPES, uses_imatrix
 from actors.store import RunDirectory, content_hash
@@ -52,7 +54,8 @@ def make_plan(
     imatrices = _plan_imatrices(config, run, inputs)
     arms = with_aa(config, plan_arms(config, run, inputs, imatrices))
     check_limits(config, inputs, arms)
-    passes = shared_passes(arms)
+    places = place_arms(config, inputs, arms)
+    passes = shared_passes(arms, places)
     directories: list[RecordsDirectory] = []
     blocks: list[PlannedBlock] = []
     cells: list[Cell] = []
@@ -60,8 +63,9 @@ def make_plan(
         for benchmark in inputs.benchmarks[arm.model]:
             if arm.is_aa and benchmark.sampled:
                 continue  # The noise floor of a sampled benchmark is the spread over the reference's own seeds.
-            measured = measuring_reference(config, inputs, arms, arm, benchmark)
-            directory, own_blocks = plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, measured)
+            measured = measuring_reference(config, places, arms, arm, benchmark)
+            decoding = Decoding(layout_of(config, places, arm, benchmark), measured)
+            directory, own_blocks = plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, decoding)
             if measured:
                 own_blocks = [
                     replace(
@@ -84,7 +88,7 @@ def make_plan(
                 for seed in seeds_of(config, benchmark)
             )
     judgings = plan_judgings(config.judging, run, inputs.judges, inputs.benchmarks, blocks)
-    return Plan(
+    plan = Plan(
         pipeline_id=pipeline_id,
         models=inputs.models,
         imatrices=imatrices,
@@ -97,13 +101,15 @@ def make_plan(
         notices=(
             *_uncompared(config, arms),
             *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
+            *places.notices,
             *inputs.notices,
         ),
-        performances=plan_performances(run, arms, blocks),
-        checks=plan_checks(config, run, arms, inputs, blocks),
+        performances=plan_performances(run, arms, blocks, places),
+        checks=plan_checks(config, run, arms, inputs, blocks, places),
         judges=inputs.judges,
         judgings=judgings,
     )
+    return replace(plan, placed=unit_places(config, inputs, places, plan))
 
 
 def _with_judgings(cells: Sequence[Cell], judgings: Sequence[PlannedJudging]) -> tuple[Cell, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from actors.keys import imatrix_key
+from actors.orchestrator.placed import Placed
+from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.single import place_collecting
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.planning.arms import plan_arm, weighted_mix
-from actors.orchestrator.planning.layouts import gpu_layers
 from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceModel
 from actors.orders import ImatrixOrder
 from actors.recipes import LOSSLESS_TYPES
@@ -34,6 +36,8 @@ def plan_imatrix(
     mix = weighted_mix(source.name) if weighted else source.name
     token_weights = config.protection.token_weights if weighted else None
     reference = _dequantized_reference(config, run, inputs, model)
+    placed = _place(config, inputs, model, reference)
+    gpu_layers, devices = (placed.gpu_layers, placed.devices) if placed else (0, None)
     key = imatrix_key(
         model=reference.key_hash if reference else model.sha256,
         texts=source.texts,
@@ -41,9 +45,10 @@ def plan_imatrix(
         dataset_size=source.tokens(config.calibration.dataset_size),
         ctx=config.calibration.ctx,
         threads=config.layout.threads,
-        gpu_layers=gpu_layers(inputs),
+        gpu_layers=gpu_layers,
+        devices=devices,
         token_weights=token_weights,
-        build=inputs.build,
+        build=inputs.build_for(devices),
     )
     path = run.imatrix(mix, content_hash(key))
     order = ImatrixOrder(
@@ -53,16 +58,25 @@ def plan_imatrix(
         dataset_size=source.tokens(config.calibration.dataset_size),
         ctx=config.calibration.ctx,
         threads=config.layout.threads,
-        gpu_layers=gpu_layers(inputs),
+        gpu_layers=gpu_layers,
+        devices=devices,
         output_path=str(path),
         key=key,
         rules=source.rules,
         token_weights=token_weights,
     )
     needs = (reference.unit,) if reference and reference.unit else ()
-    return PlannedImatrix(
-        unit=f"imatrix/{path.stem}", needs=needs, model=model.name, mix=mix, file=str(path), order=order
-    )
+    return PlannedImatrix(f"imatrix/{path.stem}", needs, model.name, mix, str(path), order, placed)
+
+
+def _place(config: PipelineConfig, inputs: Inputs, model: SourceModel, reference: PlannedArm | None) -> Placed | None:
+    """Return the place of a worker that collects the matrix. None: it runs on the CPU."""
+    shape, groups = inputs.known.shapes.get(model.name), groups_of(inputs.nodes, config.execution.gpus_per_worker)
+    if shape is None or not groups:
+        return None
+    weights = shape.weights if reference is None or reference.weights is None else reference.weights
+    ctx, threads = config.calibration.ctx, config.layout.threads
+    return place_collecting(groups, shape, weights, ctx=ctx, threads=threads)
 
 
 def _dequantized_reference(

@@ -9,6 +9,9 @@ from typing import Any
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
 from actors.judging.orders import JudgeModel
+from actors.llama.devices import DeviceUse
+from actors.llama.shape import ModelShape, Weights
+from actors.nodes import NodeFacts, build_of
 from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item, TemplateUse
 from actors.recipes import Recipe
 
@@ -138,6 +141,20 @@ def _guessed(item: Item) -> float:
 
 
 @dataclass(frozen=True)
+class KnownWeights:
+    """The weights of all files, from headers and predictions: what the memory on devices is computed from."""
+
+    shapes: Mapping[str, ModelShape] = field(default_factory=dict)
+    """By model."""
+    made: Mapping[tuple[str, str, bool], Weights] = field(default_factory=dict)
+    """By model, recipe with suffix, and whether an importance matrix is used."""
+    given: Mapping[str, Weights] = field(default_factory=dict)
+    """By existing arm. An endpoint has none."""
+    judges: Mapping[str, ModelShape] = field(default_factory=dict)
+    """By judge. One behind an endpoint has none."""
+
+
+@dataclass(frozen=True)
 class Inputs:
     """Everything that `make_plan` reads besides the configuration."""
 
@@ -151,8 +168,9 @@ class Inputs:
     predicted_bytes: Mapping[tuple[str, str, bool], int]
     """Size of each file in bytes, by model, recipe with suffix, and whether an importance matrix is used. llama.cpp
     chooses some types differently with a matrix."""
-    build: Mapping[str, str]
-    use_gpu: bool
+    nodes: tuple[NodeFacts, ...]
+    """The machines that may do the work."""
+    known: KnownWeights = field(default_factory=KnownWeights)
     notices: tuple[str, ...] = ()
     """Things that people should know but that stop nothing."""
     template_uses: TemplateUses = field(default_factory=TemplateUses)
@@ -160,3 +178,16 @@ class Inputs:
     """Who judges the answers of judged benchmarks."""
     human_scores_sha256: str | None = None
     """Hash of the file with human scores. None: there is none."""
+
+    @property
+    def use_gpu(self) -> bool:
+        """True if some machine has devices to decode on, and Ray gives them away."""
+        return any(one.devices and one.gpus for one in self.nodes)
+
+    def build_for(self, devices: DeviceUse | None) -> dict[str, str]:
+        """Return the builds of llama.cpp on the machines that may do a piece of work, for its key.
+
+        Args:
+            devices: what it decodes on. None: the CPU of any machine.
+        """
+        return build_of(self.nodes, devices.kind if devices else None)

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
-from actors.llama import library
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
+from actors.nodes import NodeFacts
 from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
@@ -29,7 +29,7 @@ from actors.orchestrator.sources.inputs import (
     TemplateUses,
 )
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
-from actors.orchestrator.sources.kv_cache import cache_for
+from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, device_room
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.naming import (
     arm_of_given_file,
@@ -38,9 +38,10 @@ from actors.orchestrator.sources.naming import (
     described_by,
     owners_of_arms,
 )
-from actors.orchestrator.sources.recipes import predict_sizes, resolve_recipes
+from actors.orchestrator.sources.recipes import predict_files, resolve_recipes
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orchestrator.sources.thinking import template_uses, thinking_notices
+from actors.orchestrator.sources.weights import known_weights
 from actors.orders import ChatSettings, TemplateUse
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import uses_imatrix
@@ -50,13 +51,13 @@ from conf.schema import PipelineConfig
 from conf.tiers import resolve_tiers
 
 
-def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
+def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, nodes: tuple[NodeFacts, ...]) -> Inputs:
     """Read headers, vocabularies and data sets, and fetch and convert what is not on this machine yet.
 
     Args:
         hashes: known hashes of files; those that are computed here are added.
         reporter: shows the progress of downloads and conversions.
-        use_gpu: True if models are run on GPUs.
+        nodes: the machines that may do the work.
 
     Raises:
         BadInput: with every fault found.
@@ -92,7 +93,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
         for arm, one in zip(files, fetched[len(described) :], strict=True)
     ]
-    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, use_gpu=use_gpu)
+    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, nodes=nodes)
     faults.stop_if_any()
     models = tuple(described_by(entry, checked(model)) for entry, model in zip(config.models, described, strict=True))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
@@ -100,8 +101,10 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         *(arm_of_given_file(config, model, hashes) for model in models if config.is_taken_as_given(model.name)),
         *(replace(by_name[arm.name], model=checked(owners)[arm.name]) for arm in config.arms),
     )
+    made = faults.gather(predict_files, config, models, checked(recipes), checked(imatrices))
+    known = known_weights(models, found_arms, checked(judges), made or {})
     load_for = functools.partial(
-        _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read, use_gpu=use_gpu
+        _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read
     )
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
@@ -110,8 +113,9 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
             load_for,
             model=model,
             chat=ChatSettings(systems.get(model.name), uses.models.get(model.name, TemplateUse())),
-            uses=uses.of_files(model.name, [arm for arm, owner in _with_owners(found_arms, models) if owner is model]),
+            uses=uses.of_files(model.name, _own(model, found_arms, models)),
             compare_texts=model is models[0],
+            on_devices=device_room(nodes, known, model.name, _own(model, found_arms, models)),
         )
         for model in models
     }
@@ -119,7 +123,6 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         faults.gather(_check_arm_prompts, arm, model, uses, loaded[model.name])
         for arm, model in _with_owners(found_arms, models)
     ]
-    sizes = faults.gather(predict_sizes, config, models, checked(recipes), checked(imatrices))
     faults.stop_if_any()
     return Inputs(
         models=tuple(replace(model, chat=checked(loaded[model.name]).chat) for model in models),
@@ -127,9 +130,9 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, us
         imatrices=checked(imatrices),
         recipes=checked(recipes),
         benchmarks={name: checked(value).benchmarks for name, value in loaded.items()},
-        predicted_bytes=checked(sizes),
-        build=library.build(),
-        use_gpu=use_gpu,
+        predicted_bytes={name: file.size_bytes for name, file in checked(made).items()},
+        nodes=nodes,
+        known=known,
         notices=(
             *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
             *thinking_notices(uses, checked(chats), checked(loaded[models[0].name]).benchmarks),
@@ -167,6 +170,11 @@ def _notices(
         *_endpoint_notices(arms, asked),
         *(notice for model in models for notice in _fork_notices(model)),
     )
+
+
+def _own(model: SourceModel, arms: Iterable[SourceArm], models: Sequence[SourceModel]) -> list[SourceArm]:
+    """Return the arms that belong to a model."""
+    return [arm for arm, owner in _with_owners(arms, models) if owner is model]
 
 
 def _with_owners(arms: Iterable[SourceArm], models: Sequence[SourceModel]) -> list[tuple[SourceArm, SourceModel]]:
@@ -221,7 +229,7 @@ def _load_benchmarks(
     chat: ChatSettings,
     uses: Sequence[TemplateUse | None],
     compare_texts: bool,
-    use_gpu: bool,
+    on_devices: DeviceRoom | None,
 ) -> _Loaded:
     """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
 
@@ -248,7 +256,8 @@ def _load_benchmarks(
         )
         described = describe_chat(chat, vocabulary)
         planned = [
-            faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, use_gpu=use_gpu) for data in found
+            faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, on_devices=on_devices)
+            for data in found
         ]
     faults.stop_if_any()
     return _Loaded(tuple(checked(one) for one in planned), checked(notices), checked(of_prompts), described)
@@ -301,10 +310,10 @@ def _plan_benchmark(
     vocabulary: Model,
     uses: Sequence[TemplateUse | None],
     *,
-    use_gpu: bool,
+    on_devices: DeviceRoom | None,
 ) -> PlannedBenchmark:
     share = can_fork(model.architecture)
-    cache = cache_for(config, data, model, vocabulary, uses, share=share, use_gpu=use_gpu)
+    cache = cache_for(config, data, model, vocabulary, uses, share=share, room=on_devices)
     return PlannedBenchmark(
         data=data.limited(config.limit),
         sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),

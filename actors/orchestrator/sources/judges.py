@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,10 +23,14 @@ from actors.judging.families import family_of
 from actors.judging.orders import JudgeModel
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.layout import EngineLayout
+from actors.llama.shape import shape_of
+from actors.nodes import NodeFacts
+from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.single import place_model
 from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceModel
-from actors.orchestrator.sources.kv_cache import cache_bytes
+from actors.orchestrator.sources.kv_cache import DeviceRoom, cells_allowed
 from actors.orchestrator.sources.models import Found, fetch, find
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import Endpoint
@@ -189,7 +193,12 @@ async def _get(address: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
 
 
 def judge_models(
-    found: Iterable[FoundJudge], config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool
+    found: Iterable[FoundJudge],
+    config: PipelineConfig,
+    hashes: HashCache,
+    reporter: Reporter,
+    *,
+    nodes: tuple[NodeFacts, ...],
 ) -> tuple[JudgeModel, ...]:
     """Return the judges as workers need them. Fetch and hash those that are files.
 
@@ -197,7 +206,7 @@ def judge_models(
         BadInput: a file cannot be loaded, or two judges are the same file.
     """
     faults = Faults()
-    made = [faults.gather(_judge_model, one, config, hashes, reporter, use_gpu=use_gpu) for one in found]
+    made = [faults.gather(_judge_model, one, config, hashes, reporter, nodes) for one in found]
     known = Counter(one.gguf_sha256 for one in made if one is not None and one.gguf_sha256)
     for one in made:
         if one is not None and one.gguf_sha256 and known[one.gguf_sha256] > 1:
@@ -207,14 +216,14 @@ def judge_models(
 
 
 def _judge_model(
-    found: FoundJudge, config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool
+    found: FoundJudge, config: PipelineConfig, hashes: HashCache, reporter: Reporter, nodes: tuple[NodeFacts, ...]
 ) -> JudgeModel:
     if found.file is None:
         return JudgeModel(found.judge.name, found.endpoint)
     header = read_header(fetch(found.file, reporter).path, key="--judge-model")
     sha256 = gguf_sha256(header, hashes.sha256)
     hashes.check_once(header, sha256, key="--judge-model", got=f"{found.judge.name}={header.path}")
-    layout = _layout(config, header, use_gpu=use_gpu)
+    layout = _layout(config, header, nodes)
     return JudgeModel(
         name=found.judge.name,
         endpoint=None,
@@ -226,16 +235,13 @@ def _judge_model(
     )
 
 
-def _layout(config: PipelineConfig, header: GgufHeader, *, use_gpu: bool) -> EngineLayout:
-    """Return how a judge's GGUF is decoded: as many verdicts at a time as the memory for a KV cache holds."""
+def _layout(config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, ...]) -> EngineLayout:
+    """Return how and where a judge's GGUF is decoded: as many verdicts at a time as the memory for a KV cache holds."""
     longest = PROMPT_TOKENS + config.judging.max_tokens
     if header.n_ctx_train:
         longest = min(longest, header.n_ctx_train)
-    budget = cache_bytes(config, use_gpu=use_gpu)
     sequences = min(config.layout.sequences, MOST_SEQUENCES)
-    while sequences > 1 and budget is not None and _cells(sequences, longest) * header.kv_bytes_per_cell > budget:
-        sequences -= 1
-    return EngineLayout(
+    layout = EngineLayout(
         threads=config.layout.threads,
         sequences=sequences,
         n_batch=config.layout.n_batch,
@@ -243,8 +249,16 @@ def _layout(config: PipelineConfig, header: GgufHeader, *, use_gpu: bool) -> Eng
         n_ctx=_cells(sequences, longest),
         kv_unified=True,
         flash_attention=config.layout.flash_attention,
-        gpu_layers=-1 if use_gpu else 0,
+        gpu_layers=0,
     )
+    shape, groups = shape_of(header), groups_of(nodes, config.execution.gpus_per_worker)
+    room = DeviceRoom(nodes, shape, shape.weights) if groups else None
+    most = cells_allowed(config, header.kv_bytes_per_cell, layout, room)[0]
+    while sequences > 1 and most is not None and _cells(sequences, longest) > most:
+        sequences -= 1
+    layout = replace(layout, sequences=sequences, n_ctx=_cells(sequences, longest))
+    placed = place_model(groups, shape, layout)
+    return replace(layout, gpu_layers=placed.gpu_layers, devices=placed.devices) if placed else layout
 
 
 def _cells(sequences: int, longest: int) -> int:

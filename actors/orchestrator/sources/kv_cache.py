@@ -6,20 +6,58 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import psutil
 
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.kv_cache import Cache, CacheNeed, cache_need, choose_cache
+from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orchestrator.sources.inputs import SourceModel
+from actors.llama.shape import ModelShape, Weights
+from actors.nodes import NodeFacts
+from actors.orchestrator.placement.cells import cell_limits
+from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 
 CACHE_SHARE = 0.25
-"""Share of the machine's memory for a worker's KV cache if `layout.kv_cache_mib` is not set."""
+"""Share of the machine's memory for a worker's KV cache on the CPU if `layout.kv_cache_mib` is not set."""
+ENOUGH_SEQUENCES = 0.5
+"""Share of `layout.sequences` for which no further device is taken. Devices that share a model take turns, so two
+workers with half of the sequences do more than one with all of them."""
+
+
+@dataclass(frozen=True)
+class DeviceRoom:
+    """What is left for a KV cache on devices."""
+
+    nodes: tuple[NodeFacts, ...]
+    shape: ModelShape
+    weights: Weights
+    """The largest weights that are decoded with the cache."""
+
+    def limits(self, layout: EngineLayout) -> list[int]:
+        """Return the most cells on 1, 2, ... devices of a node; nothing if no node's devices hold the weights."""
+        return cell_limits(self.nodes, self.shape, self.weights, layout)
+
+
+def device_room(
+    nodes: tuple[NodeFacts, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
+) -> DeviceRoom | None:
+    """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these.
+
+    None: no worker decodes on devices.
+    """
+    if not groups_of(nodes):
+        return None
+    made = [weights for (owner, *_), weights in known.made.items() if owner == model]
+    given = [known.given[arm.name] for arm in arms if arm.name in known.given]
+    largest = max([*made, *given], key=lambda one: one.device_bytes, default=known.shapes[model].weights)
+    return DeviceRoom(nodes, known.shapes[model], largest)
 
 
 def cache_for(
@@ -30,31 +68,42 @@ def cache_for(
     uses: Sequence[TemplateUse | None],
     *,
     share: bool,
-    use_gpu: bool,
+    room: DeviceRoom | None,
 ) -> Cache:
     """Choose the KV cache for a benchmark's blocks.
 
     Args:
         uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
-        use_gpu: True if the model runs on a GPU. The cache then has no limit unless the configuration sets one.
+        room: what is left on devices. None: the model runs on the CPU.
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
     """
     needs = [cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=use) for use in uses]
     need = functools.reduce(CacheNeed.or_more, needs)
-    budget_bytes = cache_bytes(config, use_gpu=use_gpu)
-    most_cells = None
-    if budget_bytes is not None and model.kv_bytes_per_cell:
-        most_cells = budget_bytes // model.kv_bytes_per_cell
+    layout = EngineLayout(
+        config.layout.threads,
+        config.layout.sequences,
+        config.layout.n_batch,
+        config.layout.n_ubatch,
+        0,
+        kv_unified=True,
+        flash_attention=config.layout.flash_attention and data.spec.kind != "choose",
+        gpu_layers=-1,
+    )
+    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room)
     if need.at_once > config.layout.sequences:
         allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
-    cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
+    cache = None
+    for most_cells in limits:
+        cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
+        if cache is not None and cache.sequences >= ENOUGH_SEQUENCES * config.layout.sequences:
+            break
     if cache is None:
         # Without a budget there always is a cache.
-        got_mib = (budget_bytes or 0) // 2**20
+        got_mib = (limits[-1] or 0) * model.kv_bytes_per_cell // 2**20
         least = need.unified_cells(need.at_once) if share else need.cells_by_sequence(need.at_once)
         least_mib = -(-least * model.kv_bytes_per_cell // 2**20)
         raise BadInput(
@@ -68,8 +117,16 @@ def cache_for(
     return cache
 
 
-def cache_bytes(config: PipelineConfig, *, use_gpu: bool) -> int | None:
-    """Return the memory for a worker's KV cache. None: no limit."""
+def cells_allowed(
+    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None
+) -> list[int] | list[None]:
+    """Return how many cells a KV cache may have: on one device, on two, and so on. None: any number.
+
+    On the CPU, and if no node's devices hold the whole model, there is one limit.
+    """
+    if not bytes_per_cell:
+        return [None]
     if config.layout.kv_cache_mib is not None:
-        return config.layout.kv_cache_mib * 2**20
-    return None if use_gpu else int(psutil.virtual_memory().total * CACHE_SHARE)
+        return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
+    on_devices = room.limits(layout) if room else []
+    return on_devices or [int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell]

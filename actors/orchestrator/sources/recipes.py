@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from actors.errors import LlamaError
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.overrides import check_fit
 from actors.llama.quantizer import plan_quantization
+from actors.llama.shape import Weights, weights_of
 from actors.orchestrator.sources.inputs import SourceImatrix, SourceModel
 from actors.quantization.budget import check_fits
 from actors.quantization.protection import make_problem
@@ -69,8 +71,22 @@ def _canonical(config: PipelineConfig, quantizations: Sequence[str]) -> tuple[st
     return tuple(dict.fromkeys(names))
 
 
+@dataclass(frozen=True)
+class PredictedFile:
+    """What is known of a file before it is made."""
+
+    size_bytes: int
+    weights: Weights
+    """The bytes of its tensors. With a byte budget they are about right: which layers get more is known later."""
+
+
 def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
-    """Predict the size of the file that a recipe makes from a model, in bytes.
+    """Predict the size of the file that a recipe makes from a model, in bytes. Raises as `predict_file` does."""
+    return predict_file(path, recipe, with_imatrix=with_imatrix).size_bytes
+
+
+def predict_file(path: str, recipe: Recipe, *, with_imatrix: bool) -> PredictedFile:
+    """Predict the file that a recipe makes from a model.
 
     Raises:
         BadInput: the recipe does not fit the model.
@@ -82,34 +98,36 @@ def predict_size(path: str, recipe: Recipe, *, with_imatrix: bool) -> int:
         plan = plan_quantization(path, kind, with_imatrix=with_imatrix, overrides=recipe.overrides)
     except LlamaError as error:
         raise BadInput(Fault(key, recipe.identity, "a recipe that llama.cpp can carry out", str(error))) from error
+    weights = weights_of((tensor.name, tensor.n_bytes) for tensor in plan.tensors)
     if recipe.budget is None:
-        return plan.size_bytes
+        return PredictedFile(plan.size_bytes, weights)
     # Which tensors a matrix covers is only known when the arm is made. It rarely covers the embedding and the output.
     known = {tensor.name for tensor in header.tensors if with_imatrix and tensor.name.startswith("blk.")}
     problem = make_problem(plan, kind, recipe.overrides, recipe.budget, header, known)
     check_fits(problem, recipe.budget)
-    return problem.file_bytes
+    return PredictedFile(problem.file_bytes, weights.scaled_to(problem.file_bytes))
 
 
-def predict_sizes(
+def predict_files(
     config: PipelineConfig,
     models: tuple[SourceModel, ...],
     recipes: Mapping[str, tuple[Recipe, ...]],
     imatrices: tuple[SourceImatrix, ...],
-) -> dict[tuple[str, str, bool], int]:
-    """Predict the size of each file, by model, recipe with suffix, and whether an importance matrix is used.
+) -> dict[tuple[str, str, bool], PredictedFile]:
+    """Predict each file, by model, recipe with suffix, and whether an importance matrix is used.
 
     Raises:
         BadInput: with every recipe that does not fit a model.
     """
     faults = Faults()
     with_or_without = {source.name != "none" for source in imatrices}
-    sizes: dict[tuple[str, str, bool], int] = {}
+    files: dict[tuple[str, str, bool], PredictedFile] = {}
     for model in models:
         for made in (recipes[name] for name in config.quantizations_of(model.name)):
             for weighted in with_or_without if uses_imatrix(made[0]) else {False}:
-                size = faults.gather(predict_size, model.path, made[0], with_imatrix=weighted)
+                file = faults.gather(predict_file, model.path, made[0], with_imatrix=weighted)
                 # A control has the same size as the recipe that it controls.
-                sizes |= {(model.name, recipe.name + recipe.suffix, weighted): size or 0 for recipe in made}
+                if file is not None:
+                    files |= {(model.name, recipe.name + recipe.suffix, weighted): file for recipe in made}
     faults.stop_if_any()
-    return sizes
+    return files

@@ -40,6 +40,19 @@ def check_paths_in_job(config: PipelineConfig, config_path: str | None, environm
     faults.stop_if_any()
 
 
+def paths_of_workers(config: PipelineConfig, environment: Environment) -> list[str]:
+    """Return the absolute paths that the user named and that workers read, on whichever machine they run.
+
+    Files of an upload are left out: Ray brings them to each machine.
+    """
+    read = {"--model", "--arm", "--judge-model", "--data-dir", "--calibration", "--imatrix"}
+    paths = [path for key, path in _named_paths(config, None) if key in read and parse_hub_id(path) is None]
+    own = [Path(path) for path in paths if not path.startswith(PACKAGE_SCHEME)]
+    if in_uploaded_copy(environment):
+        own = [path for path in own if path.is_absolute() and UPLOADED_COPY not in path.parts]
+    return list(dict.fromkeys(str(path.absolute()) for path in own))
+
+
 def _named_paths(config: PipelineConfig, config_path: str | None) -> list[tuple[str, str]]:
     """Return every path that the user named, with the setting that names it."""
     paths = [("--model", model.path) for model in config.models]

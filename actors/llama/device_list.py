@@ -1,0 +1,116 @@
+"""The devices that llama.cpp can offload to in this process, in a fixed order, with what llama.cpp says about them.
+
+Looking at devices starts their drivers, and a driver takes some memory of its device. So only processes that decode,
+and the one that reads the facts of a machine, do it. The order is that in which llama.cpp takes devices by itself:
+RPC servers, then GPUs, then GPUs inside a processor if there are no others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llama_cpp._ggml import libggml
+
+from actors.errors import LlamaError
+from actors.llama import library
+from actors.llama.devices import Device
+from conf.environment import read_rpc_servers
+
+RPC_BACKEND, RPC_KIND = "RPC", "RPC server"
+"""llama.cpp describes the device of an RPC server by the server's address. What computes there is not known here."""
+_GPU, _GPU_IN_PROCESSOR = 1, 2
+
+
+class _Properties(ctypes.Structure):
+    """`struct ggml_backend_dev_props`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("memory_free", ctypes.c_size_t),
+        ("memory_total", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("device_id", ctypes.c_char_p),
+        ("capabilities", ctypes.c_bool * 5),
+    )
+
+
+def _declare(name: str, returns: type | None, *arguments: type) -> None:
+    function = getattr(libggml, name)
+    function.restype, function.argtypes = returns, arguments
+
+
+_declare("ggml_backend_dev_count", ctypes.c_size_t)
+_declare("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+_declare("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.c_void_p)
+_declare("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
+_declare("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+_declare("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)
+_declare("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+_declare("ggml_backend_register", None, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class OpenDevice:
+    """A device of this process."""
+
+    handle: int
+    """ggml's pointer to it."""
+    facts: Device
+
+
+def list_devices() -> tuple[Device, ...]:
+    """Return the devices of this process. Raise `LlamaError` if an RPC server does not answer."""
+    return tuple(one.facts for one in open_devices())
+
+
+def open_devices() -> tuple[OpenDevice, ...]:
+    """Return the devices of this process with their handles. Raise `LlamaError` if an RPC server does not answer."""
+    library.start()
+    _add_rpc_servers()
+    found = list(_found())
+    remote = [one for kind, _, one in found if kind == _GPU and one.facts.backend == RPC_BACKEND]
+    cards, known = [], set()
+    for kind, card_id, one in found:
+        # Two backends of one build can drive the same card.
+        if kind == _GPU and one not in remote and (card_id is None or card_id not in known):
+            cards.append(one)
+            known.add(card_id)
+    inside = [one for kind, _, one in found if kind == _GPU_IN_PROCESSOR]
+    return (*remote, *(cards or inside))
+
+
+def _found() -> Iterator[tuple[int, bytes | None, OpenDevice]]:
+    """Yield the type, the id of the card, and the device, for everything that is registered."""
+    for number in range(libggml.ggml_backend_dev_count()):
+        handle = libggml.ggml_backend_dev_get(number)
+        says = _Properties()
+        libggml.ggml_backend_dev_get_props(handle, ctypes.byref(says))
+        backend = libggml.ggml_backend_reg_name(libggml.ggml_backend_dev_backend_reg(handle)).decode()
+        kind = RPC_KIND if backend == RPC_BACKEND else says.description.decode("utf-8", "replace").strip()
+        device = Device(says.name.decode(), kind, backend, says.memory_total, says.memory_free)
+        yield says.type, says.device_id, OpenDevice(handle, device)
+
+
+@functools.cache
+def _add_rpc_servers() -> None:
+    """Register the devices of the RPC servers that the environment names."""
+    servers = read_rpc_servers()
+    if not servers:
+        return
+    backend = libggml.ggml_backend_reg_by_name(RPC_BACKEND.encode())
+    if not backend:
+        raise LlamaError(
+            "QUANT_ASSAY_RPC_SERVERS is set, but this build of llama.cpp has no RPC backend. Build llama-cpp-python "
+            'with CMAKE_ARGS="-DGGML_RPC=on", or unset the variable'
+        )
+    address = libggml.ggml_backend_reg_get_proc_address(backend, b"ggml_backend_rpc_add_server")
+    add_server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(address)
+    for server in servers:
+        registry = add_server(server.encode())
+        if not registry:
+            raise LlamaError(f"the RPC server {server} of QUANT_ASSAY_RPC_SERVERS does not answer. Start it first")
+        libggml.ggml_backend_register(registry)

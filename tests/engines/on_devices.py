@@ -1,0 +1,56 @@
+"""A program for `test_devices`: decode on devices of other processes, and say what came out and where it was.
+
+    python -m tests.engines.on_devices < QUESTION.json > ANSWER.json
+
+A question holds `model`, `layout` and the numbers of the `given` devices. It runs as its own process, because a process
+can load only one llama.cpp.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from actors.engines import Answer, Choices, Measured
+from actors.engines.llama import LlamaEngine
+from actors.errors import LlamaError, NoRoomError
+from actors.llama import library
+from actors.llama.buffers import read_buffers
+from actors.llama.layout import EngineLayout
+from actors.llama.offload import give_devices
+from tests.conftest import ignore
+from tests.engines.test_llama import GREEDY, QUESTIONS, SHOTS, choice, chunk
+
+
+def decode(model: str, layout: EngineLayout) -> dict[str, Any]:
+    """Return greedy answers, likelihoods of choices and of a text, and the buffers in each place."""
+    with library.captured_log() as log:
+        engine = LlamaEngine(model, layout)
+    buffers = read_buffers(log)
+    answers = engine.generate(QUESTIONS[:3], [0], GREEDY, ignore)
+    chosen = engine.choose([choice("c0", SHOTS + "it is", (" a", " the end of it"))], ignore)
+    measured = engine.measure([chunk(192, 97)], ignore)
+    engine.close()
+    return {
+        "texts": [one.text for one in answers if isinstance(one, Answer)],
+        "logliks": [value for one in chosen if isinstance(one, Choices) for value in one.logliks],
+        "nll": [one.nll_sum / one.n_tokens for one in measured if isinstance(one, Measured)],
+        "buffers": [asdict(one) for one in buffers],
+    }
+
+
+def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was decoded, or the error."""
+    give_devices(question["given"])
+    try:
+        return decode(question["model"], EngineLayout.of(question["layout"]))
+    except LlamaError as error:
+        wanted_for = error.wanted_for if isinstance(error, NoRoomError) else None
+        return {"error": error.message, "wanted_for": wanted_for}
+
+
+if __name__ == "__main__":
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,178 @@
+"""Facts of nodes: read on a cluster of pretended ones, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from actors import nodes_reading
+from actors.llama import library
+from actors.llama.devices import Device
+from actors.nodes import NodeFacts, build_of, check_builds, unused_cards
+from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
+from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.uploaded_copy import paths_of_workers
+from conf.environment import protect_local_ray, read_environment, silence_ray
+from conf.faults import BadInput
+from conf.load import load
+from jobs._node_checks import check_nodes
+from jobs._nodes import Silent, ask_cluster, find_nodes, this_machine, usable_nodes
+
+GIB = 2**30
+CARD = Device("CUDA0", "card", "CUDA", 80 * GIB, 79 * GIB)
+AVX = {"llama_cpp_python": "1", "cpu_features": "AVX"}
+CUDA = {"llama_cpp_python": "1", "cpu_features": "AVX AVX512 USE_GRAPHS"}
+
+
+def node(host: str, **values: Any) -> NodeFacts:
+    base: dict[str, Any] = {"node_id": f"id-{host}", "host": host, "cpus": 8.0, "memory_bytes": 64.0 * GIB, "gpus": 0.0}
+    return NodeFacts(**(base | {"devices": (), "build": AVX} | values))
+
+
+HEAD, BIG = node("head"), node("big", gpus=8.0, devices=(CARD,) * 8, build=CUDA)
+
+
+def test_keys_have_the_build_of_the_nodes_that_can_do_the_work() -> None:
+    assert build_of((HEAD,), None) == AVX
+    assert build_of((HEAD, BIG), "card") == CUDA
+    either = {"llama_cpp_python": "1", "cpu_features": "AVX | AVX AVX512 USE_GRAPHS"}
+    assert build_of((HEAD, BIG), None) == build_of((BIG, HEAD, HEAD), None) == either
+
+
+def test_several_builds_are_a_notice_and_several_versions_a_fault() -> None:
+    assert check_builds((HEAD, node("other"))) == ()
+    (notice,) = check_builds((HEAD, BIG))
+    assert "(head: AVX; big: AVX AVX512 USE_GRAPHS)" in notice
+    with pytest.raises(BadInput, match=r"1 on head; 2 on old") as refused:
+        check_builds((HEAD, node("old", build=AVX | {"llama_cpp_python": "2"})))
+    assert "make setup" in str(refused.value)
+
+
+def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
+    assert unused_cards(HEAD) is None and unused_cards(replace(BIG, cards=8)) is None
+    told = unused_cards(replace(HEAD, cards=2, driver="NVIDIA 580.65, CUDA 13.0"))
+    assert told is not None and told.startswith("head has 2 NVIDIA cards (NVIDIA 580.65, CUDA 13.0), but llama.cpp was")
+
+
+def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> None:
+    blind = node("blind", missing_paths=("/data/a", "/data/b", "/data/c", "/data/d"))
+    found = usable_nodes([blind, HEAD, node("no-cpus", cpus=0.0)], [Silent("id-gone", "gone", "it gave no answer")])
+    assert found.usable == (HEAD,) and found.avoided == ("id-blind", "id-gone")
+    step = "No work is placed there; put it right, and start again."
+    assert found.notices == (
+        f"blind does not see /data/a, /data/b, /data/c and 1 more. {step}",
+        f"gone told nothing about itself: it gave no answer. {step}",
+    )
+    with pytest.raises(BadInput, match=r"blind .*/data/a") as refused:
+        usable_nodes([blind], [])
+    assert refused.value.faults[0].key == "RAY_ADDRESS"
+
+
+def test_a_path_is_seen_if_it_has_the_same_size(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("four")
+    file, folder, nothing = str(tmp_path / "file"), str(tmp_path), str(tmp_path / "nothing")
+    assert path_sizes([file, folder, nothing]) == {file: 4, folder: None}
+    assert missing_paths({file: 4, folder: None}) == []
+    assert missing_paths({file: 5, folder: 4, nothing: None}) == [file, folder, nothing]
+
+
+def test_workers_read_paths_of_the_configuration(tmp_path: Path) -> None:
+    values = {
+        "models": [{"name": "m", "path": str(tmp_path / "m.gguf")}, {"name": "hub", "path": "hf:owner/name"}],
+        "calibration": {"texts": [f"{tmp_path}/text.txt#1/2", "package:pydoc_data/topics.py"]},
+        "data_dir": str(tmp_path),
+    }
+    read = paths_of_workers(load(None, values), read_environment())
+    assert read == [str(tmp_path / "m.gguf"), str(tmp_path), str(tmp_path / "text.txt")]
+
+
+def test_what_was_read_counts_until_it_is_old_or_something_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = read_node({}, None)
+    again = json.loads(read_node({"/no/such/path": 1}, first))
+    assert again["read_at"] == json.loads(first)["read_at"] and again["missing"] == ["/no/such/path"]
+    before = json.loads(first)
+    for changed in (before | {"read_at": time.time() - KEPT_S}, before | {"marks": "other"}, before | {"error": "x"}):
+        assert json.loads(read_node({}, json.dumps(changed)))["read_at"] > before["read_at"]
+    assert json.loads(read_node({}, "{damaged"))["error"] is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert json.loads(read_node({}, first))["read_at"] > before["read_at"]
+
+
+def test_a_build_for_devices_is_asked_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "supports_gpu", lambda: True)
+    monkeypatch.setattr(nodes_reading, "machine_facts", lambda: pytest.fail("asked in this process"))
+    facts = node_facts(read_node({}, None), cpus=2, memory_bytes=GIB)
+    assert facts.build == library.build() and facts.devices == ()
+
+
+def test_a_llama_cpp_that_does_not_start_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def start():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGILL)\n")
+    monkeypatch.setattr(library, "supports_gpu", lambda: True)
+    monkeypatch.setattr(nodes_reading, "_PROGRAM", broken)
+    with pytest.raises(BadInput, match=r"llama.cpp cannot list its devices.*jobs.doctor"):
+        node_facts(read_node({}, None), cpus=2, memory_bytes=GIB)
+
+
+def test_this_machine_has_the_build_of_this_process_and_is_kept(tmp_path: Path) -> None:
+    config = load(None, {"models": [{"name": "m", "path": "m.gguf"}], "storage": str(tmp_path)})
+    environment = replace(read_environment(), ray_address=None)
+    found = find_nodes(config, environment, "p")
+    assert [one.build for one in found.usable] == [library.build()] and found.avoided == ()
+    kept = HashCache(tmp_path).kept("node|")
+    assert kept is not None and this_machine(2, HashCache(tmp_path)).build == library.build()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Start three pretended nodes with 8, 2 and 0 GPUs."""
+    silence_ray()
+    protect_local_ray()
+    made = Cluster()
+    for gpus, labels in ((8, {"ray.io/accelerator-type": "H100"}), (2, {}), (0, {})):
+        made.add_node(num_cpus=1, num_gpus=gpus, labels=labels, object_store_memory=80 * 2**20, include_dashboard=False)
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.slow
+def test_every_node_of_a_cluster_tells_its_facts(cluster: Cluster, tmp_path: Path) -> None:
+    kept = HashCache(tmp_path)
+    with tempfile.NamedTemporaryFile() as seen:
+        facts, silent = ask_cluster({seen.name: 0, "/no/such/path": None}, kept)
+    assert silent == [] and sorted(one.gpus for one in facts) == [0.0, 2.0, 8.0]
+    assert {one.accelerator_type for one in facts if one.gpus == 8} == {"H100"}
+    assert all(one.build == library.build() and one.missing_paths == ("/no/such/path",) for one in facts)
+    assert len({one.node_id for one in facts}) == 3
+    # Pretended GPUs are no devices: llama.cpp itself is asked.
+    assert not library.supports_gpu() and all(one.devices == () for one in facts)
+    again, _ = ask_cluster({}, kept)
+    assert [one.missing_paths for one in again] == [()] * 3
+
+
+@pytest.mark.slow
+def test_the_doctor_shows_every_node(cluster: Cluster) -> None:
+    ray.shutdown()  # the doctor connects by itself
+    environment = replace(read_environment(), ray_address=cluster.address)
+    found = list(check_nodes(environment))
+    assert sorted(one.found.partition(" and ")[0] for one in found) == [f"1 CPUs, {n} GPUs" for n in (0, 2, 8)]
+    assert all(one.fix is None and "llama-cpp-python" in one.found for one in found)
+    ray.init(address=cluster.address, log_to_driver=False)
+
+
+@pytest.mark.slow
+def test_nodes_that_do_not_answer_in_time_are_named(cluster: Cluster) -> None:
+    facts, silent = ask_cluster({}, None, within_s=0.0)
+    assert len(facts) + len(silent) == 3 and silent
+    assert silent[0].reason == "it gave no answer within 0 s"
