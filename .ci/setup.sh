@@ -76,6 +76,11 @@ choose_build() {
             return
         fi
     done
+    # A toolkit may have been installed in parts.
+    if ! echo '#include <cublas_v2.h>' | "$nvcc" -x cu -E - >/dev/null 2>&1; then
+        advice="The driver shows $cards, but beside $nvcc there is no cuBLAS, so llama.cpp is built for the processor only."
+        return
+    fi
     built_for="$cards, with $nvcc"
     cmake_args="-DGGML_CUDA=on -DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=$(echo "$architectures" | paste -sd';')"
 }
@@ -86,7 +91,7 @@ advise() {
     echo "set-up: $advice"
     case $advice in
         *nvcc*)
-            echo "        For the cards, install the CUDA toolkit (12.4 or newer, not newer than the driver's CUDA), and run the same command again:"
+            echo "        For the cards, install the CUDA toolkit (not newer than the CUDA that nvidia-smi shows), and run the same command again:"
             echo "          Debian, Ubuntu:  sudo apt-get install -y nvidia-cuda-toolkit   (or cuda-toolkit of NVIDIA's own repository)"
             echo "          Fedora:          sudo dnf install cuda-toolkit                  (NVIDIA's own repository)"
             echo "        An nvcc elsewhere is found if it is on the PATH. CMAKE_ARGS=-DGGML_CUDA=off builds for the processor without this advice."

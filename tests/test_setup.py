@@ -83,6 +83,13 @@ def test_a_compiler_that_is_too_old_for_a_card_is_not_used(machine: Path) -> Non
     assert options == "" and "too old for compute capability 90" in advice
 
 
+def test_a_compiler_without_cublas_is_not_used(machine: Path) -> None:
+    program(machine, "nvidia-smi", TWO_H100)
+    program(machine, "nvcc", "fatal error: cublas_v2.h: No such file or directory\n", 1)
+    (options, _, _, advice), said = chosen(machine)
+    assert options == "" and "there is no cuBLAS" in advice and "install the CUDA toolkit" in said
+
+
 def test_options_of_the_user_win(machine: Path) -> None:
     program(machine, "nvidia-smi", TWO_H100)
     program(machine, "nvcc", "compute_90\n")

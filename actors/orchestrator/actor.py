@@ -251,7 +251,10 @@ class Orchestrator:
         for worker in step.assigned:
             process = self._processes.get(worker) or self._start_process(worker)
             call = self._calls.call_for(
-                worker.units, lambda unit: _Reporter(self._self_handle, unit), worker.calls_left
+                worker.units,
+                lambda unit: _Reporter(self._self_handle, unit),
+                worker.calls_left,
+                worker.host_threads,
             )
             method = getattr(process.handle, call.method).options(name=describe_work(worker.units))
             process.result = method.remote(*call.arguments)
