@@ -144,12 +144,12 @@ class Loop:
         placed = self.staff.placed
         started = [worker for worker in placed if worker.started]
         self._some_started = self._some_started or bool(started)
-        waiting = [unit for worker in placed if not worker.started for unit in worker.units]
+        waiting = [worker.placed for worker in placed if worker.placed and not worker.started]
         late = find_late_workers(
             [worker.started for worker in placed],
             [now - worker.hired_s for worker in placed],
             self._start_within_s,
-            others_work=any(one.units or any(self.staff.can_take(one, unit) for unit in waiting) for one in started),
+            others_work=any(one.units or any(self.staff.can_take(one, place) for place in waiting) for one in started),
         )
         dismissed = [placed[index] for index in late.dismiss]
         for worker in dismissed:
