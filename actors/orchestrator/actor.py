@@ -23,10 +23,11 @@ from actors.errors import FailedWithLog, NoPlaceError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
+from actors.llama.offload import give_devices
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.judging_limits import Judged
 from actors.orchestrator.late_workers import START_WITHIN_S
-from actors.orchestrator.loop import Loop, Step, WorkError
+from actors.orchestrator.loop import Loop, Step
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (
@@ -41,8 +42,9 @@ from actors.orchestrator.progress import (
 from actors.orchestrator.results import write_results
 from actors.orchestrator.rooms import Room, rooms_of
 from actors.orchestrator.schedule import Failure, State
+from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.units import Role
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
@@ -127,8 +129,8 @@ class Ending:
     files: tuple[str, ...] = field(default=())
     spared: tuple[str, ...] = ()
     """Blocks that were not run because their benchmark had ended early."""
-    without_room: bool = False
-    """True if a KV cache found no memory and this has ended the work. No results were computed then."""
+    short_of: ShortOf | None = None
+    """Where memory was missing, if this has ended the work. No results were computed then."""
 
 
 @dataclass
@@ -223,7 +225,7 @@ class Orchestrator:
         for worker in list(self._processes):
             self._end_process(worker)
         if self._loop.without_room:
-            return Ending((), tuple(self._loop.notices), without_room=True)
+            return Ending((), tuple(self._loop.notices), short_of=self._loop.short_of)
         files = self._write_results()
         files += self._draw_and_document()
         failures = (*self._loop.schedule.failures, *self._closing_failures)
@@ -265,6 +267,7 @@ class Orchestrator:
         with self._lock:
             self._processes[worker] = process
         # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
+        handle.__ray_call__.remote(_take_devices)
         asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(_node_id))
         threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
         return process
@@ -416,8 +419,10 @@ def _work_error(error: RayError) -> WorkError:
         message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
         return WorkError("worker_died", message)
     log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
-    kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
-    return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
+    message = f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, NoRoomError):
+        return WorkError("no_room", message, log_tail, cause.wanted_for)
+    return WorkError("other", message, log_tail)
 
 
 def not_on(nodes: Iterable[str]) -> dict[str, Any]:
@@ -429,6 +434,15 @@ def not_on(nodes: Iterable[str]) -> dict[str, Any]:
 def _node_id(_worker: Any) -> str:
     """Return the node of the process that calls this."""
     return str(ray.get_runtime_context().get_node_id())
+
+
+def _take_devices(_worker: Any) -> None:
+    """Let the process that calls this use only the devices that Ray gave it; all of them if it has all GPUs there."""
+    given = [int(number) for number in ray.get_gpu_ids() if str(number).isdigit()]
+    own = _node_id(None)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    there = next((node["Resources"].get("GPU", 0.0) for node in nodes if node["NodeID"] == own), 0.0)
+    give_devices(given if len(given) < there else ())
 
 
 class _Reporter:
