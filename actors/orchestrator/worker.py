@@ -32,6 +32,11 @@ class Worker:
     """How many calls of a judge its unit may make. None: no limit."""
 
     @property
+    def host_threads(self) -> int:
+        """Threads of work whose results do not depend on their number."""
+        return max(1, int(self.placed.cpus)) if self.placed else 1
+
+    @property
     def on_devices(self) -> bool:
         """True if it holds GPUs."""
         return self.placed is not None and self.placed.gpus > 0
