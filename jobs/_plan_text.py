@@ -173,9 +173,11 @@ def describe_duration(duration: Duration | None, *, on_devices: bool = False) ->
 
 
 def _room(plan: Plan) -> Sequence[str]:
-    disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
+    disk = f"Disk    {sum(arm.predicted_bytes for arm in plan.arms if arm.order) / 2**30:.2f} GiB of GGUFs"
+    if plan.placed:  # the memory of each worker is shown above
+        return (disk,)
     return (
-        f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
+        disk,
         f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker,"
         f" {evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker"
         + (f", {needed / 2**30:.2f} GiB per judging worker" if (needed := judging_bytes(plan)) else ""),
