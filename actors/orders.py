@@ -233,6 +233,8 @@ class PassOrder:
     """
 
     blocks: tuple[BlockOrder, ...]
+    host_threads: int
+    """Threads that compare the models' logits while none of them decodes. The records do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -388,6 +390,7 @@ class ImatrixOrder:
     ctx: int
     """Tokens per chunk."""
     threads: int
+    """Threads that decode. Sums in floating point depend on it."""
     gpu_layers: int
     output_path: str
     key: dict[str, Any] = field(hash=False)
@@ -416,6 +419,7 @@ class QuantizeOrder:
     recipe: Recipe
     imatrix_path: str | None
     threads: int
+    """Threads of the work. The file does not depend on it, so the orchestrator sets what the worker was given."""
     output_path: str
     """`<run>/artifacts/<arm>-<hash8>/<model>-<RECIPE>.gguf`. `manifest.json` and `log.txt` are in the same folder."""
     dequantized_from: str | None

@@ -140,6 +140,7 @@ class RunDirectory:
         self.manifest = self.root / _MANIFEST
         self.failures = self.root / "failures.json"
         self.cache_limit = self.root / "kv_cache_limit.json"
+        self.device_limit = self.root / "device_memory_limit.json"
         self.lock = self.root / "owner.lock"
         self.results = self.root / file_names.RESULTS_FOLDER
         self.comparison = self.results / file_names.COMPARISON

@@ -6,24 +6,25 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.machine import existing_parent
 from actors.nodes import NodeFacts, Nodes, check_builds, unused_cards
-from actors.nodes_reading import node_facts, path_sizes, read_node
+from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import ACTOR_NAME
+from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
-from actors.orchestrator.sources.uploaded_copy import paths_of_workers
+from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_workers
 from actors.store import exists
 from conf.environment import Environment
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from jobs._ray import connect, local_cpus
+from jobs._ray import connect
 from reporting.escape import one_line
 
 ANSWER_WITHIN_S = 90.0
@@ -62,6 +63,42 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
     return Nodes(nodes.usable, nodes.avoided, notices)
 
 
+def check_fetched(config: PipelineConfig, environment: Environment, plan: Plan) -> None:
+    """Check that each usable node sees the files that were downloaded or converted for a plan, which is done here.
+
+    Raises:
+        BadInput: a node does not see some of them.
+    """
+    paths = fetched_paths(plan, config, environment)
+    if environment.ray_address is None or not paths:
+        return
+    with _connected(config.layout.threads, environment, plan.pipeline_id):
+        facts, _ = ask_cluster(path_sizes(paths), HashCache(config.storage.absolute()))
+    usable = {one.node_id for one in plan.nodes.usable}
+    without = [one for one in facts if one.node_id in usable and one.missing_paths]
+    step = "Set HF_HOME and QUANT_ASSAY_CACHE, where this job runs, to folders on a disk that all nodes share."
+    allowed = "nodes that see what was downloaded and converted on the machine of this job"
+    if without:
+        raise BadInput(
+            Fault("RAY_ADDRESS", f"{one.host} without {_listed(one.missing_paths)}", allowed, step) for one in without
+        )
+
+
+def fetched_paths(plan: Plan, config: PipelineConfig, environment: Environment) -> list[str]:
+    """Return the files that workers of a plan read, but those that the user named, that lie in the storage, or that Ray
+    brings to each machine."""
+    paths = [model.path for model in plan.models]
+    paths += [arm.gguf_path for arm in plan.arms if arm.order is None and arm.endpoint is None]
+    paths += [judge.gguf_path for judge in plan.judges if judge.gguf_path is not None]
+    paths += [text.path for one in plan.imatrices for text in one.order.texts]
+    named, storage = set(paths_of_workers(config, environment)), config.storage.absolute()
+    return [
+        path
+        for path in dict.fromkeys(paths)
+        if path not in named and storage not in Path(path).parents and UPLOADED_COPY not in Path(path).parts
+    ]
+
+
 def this_machine(threads: int, kept: HashCache) -> NodeFacts:
     """Return the facts of this machine, without Ray.
 
@@ -71,9 +108,7 @@ def this_machine(threads: int, kept: HashCache) -> NodeFacts:
     """
     said = read_node({}, kept.kept(_name("")))
     kept.keep(_name(""), said)
-    # Ray offers 70% of the memory that is free when it starts.
-    memory_bytes = 0.7 * psutil.virtual_memory().available
-    return node_facts(said, cpus=float(local_cpus(threads)), memory_bytes=memory_bytes)
+    return node_facts(said, cpus=float(local_cpus(threads)), memory_bytes=local_memory_bytes())
 
 
 def ask_cluster(

@@ -16,6 +16,7 @@ import ray
 
 from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
+from actors.orchestrator.capacity import workers_of_units
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
 from actors.orchestrator.human_answers import human_scores_of
@@ -27,9 +28,13 @@ from actors.orchestrator.results import check_results
 from actors.orchestrator.room import (
     check_disk,
     check_local_memory,
+    kept_device_share,
+    smaller_share,
+    with_device_share,
     with_half_of_largest_cache,
     with_kept_cache_limit,
 )
+from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.orchestrator.sources.speeds import measure_sources
@@ -42,7 +47,7 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._nodes import find_nodes
+from jobs._nodes import check_fetched, find_nodes
 from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
@@ -71,20 +76,24 @@ def prepare(request: Request) -> Plan:
     if request.make_documents:
         check_documents(request.config.methodology)
     nodes = find_nodes(request.config, request.environment, request.pipeline_id)
-    plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes)
+    plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes, kept_device_share(run))
+    check_fetched(request.config, request.environment, plan)
     human_scores_of(plan, request.config)  # only to tell its faults before the start
     check_results(plan, request.config, _description(request, plan))
     return plan
 
 
-def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes) -> Plan:
+def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes, device_share: float) -> Plan:
     hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, TerminalReporter(), nodes=nodes.usable)
+    inputs = inspect(config, hashes, TerminalReporter(), nodes=with_device_share(nodes.usable, device_share))
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
     if config is not request.config:
         limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
         plan = replace(plan, notices=(*plan.notices, limit))
+    if device_share < 1.0 and devices_of(plan):
+        share = f"Devices are filled to {device_share:.0%} of their memory at most: llama.cpp got no memory for more."
+        plan = replace(plan, notices=(*plan.notices, share))
     done = find_done(plan)
     if request.only_judging:
         done |= {arm.unit for arm in plan.arms if arm.unit} | {one.unit for one in plan.imatrices}
@@ -100,11 +109,14 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes:
 
 def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | None:
     """Return how long the rest of a plan takes with the workers of this machine; None if no model can be measured."""
+    if plan.placed and request.environment.ray_address is not None:
+        return None  # this machine is not the one whose devices do the work
     hashes = HashCache(request.config.storage.absolute())
     timed = measure_sources(plan, hashes, TerminalReporter().say)
     if exists(request.config.storage):
         hashes.save()
-    return duration_of(plan, done, timed, local_placement(request.config, plan).workers)
+    side_by_side = workers_of_units(plan.nodes.usable, plan.placed, request.config.execution.max_workers)
+    return duration_of(plan, done, timed, local_placement(request.config, plan).workers, side_by_side)
 
 
 @dataclass(frozen=True)
@@ -179,27 +191,37 @@ def _carry_out(job: _Job, plan: Plan, announce: Announce) -> Finished:
     announce(plan, run, describe_done(plan, done, adopted))
     write_start(request, plan, run)
     outcome = _follow(job, plan, ends_without_room=True)
-    while outcome.without_room:
-        smaller = _with_smaller_caches(request, plan, run)
+    while outcome.short_of:
+        smaller = _smaller_plan(request, plan, run, outcome.short_of)
         if smaller is not None:
             plan = replace(smaller, notices=(*smaller.notices, *history))
             write_start(request, plan, run)
-        # If caches cannot get smaller, everything that fits is done and the rest is recorded as failed.
+        # If the plan cannot get smaller, everything that fits is done and the rest is recorded as failed.
         outcome = _follow(job, plan, ends_without_room=smaller is not None)
     return _finish(plan, run, outcome)
 
 
-def _with_smaller_caches(request: Request, plan: Plan, run: RunDirectory) -> Plan | None:
-    """Plan again with half of the largest KV cache; None if a benchmark would not fit into it."""
-    config = with_half_of_largest_cache(request.config, plan)
-    if config is None:
+def _smaller_plan(request: Request, plan: Plan, run: RunDirectory, short_of: ShortOf) -> Plan | None:
+    """Plan again with less memory on devices, or with smaller KV caches on the host. None if that is not possible.
+
+    The limit is written before any work with it, so that the same command begins with it when it is started again.
+    """
+    share: float | None = kept_device_share(run)
+    config: PipelineConfig | None = with_kept_cache_limit(request.config, run)
+    if short_of == "devices":
+        share = smaller_share(kept_device_share(run))
+    else:
+        config = with_half_of_largest_cache(request.config, plan)
+    if config is None or share is None:
         return None
     try:
-        smaller = _prepare(request, config, run, plan.nodes)
+        smaller = _prepare(request, config, run, plan.nodes, share)
     except BadInput:
         return None
-    # Written before any work with this limit, so that the same command begins with it when it is started again.
-    write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
+    if short_of == "devices":
+        write_json(run.device_limit, {"share": share})
+    else:
+        write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
     adopt(smaller, run)
     return smaller
 
@@ -220,7 +242,7 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
             raise
         finally:
             ray.shutdown()
-        if not outcome.without_room:
+        if not outcome.short_of:
             progress.end("failed" if outcome.failures else "done", display, outcome)
     return outcome
 

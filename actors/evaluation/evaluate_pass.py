@@ -57,7 +57,7 @@ def _measure(
     tasks = [task_of(item, Measure) for item in first.items if not item.too_long]
     others = [engine for engine in engines if engine is not reference]
     comparable = [engine for engine in others if engine.vocabulary_hash == reference.vocabulary_hash]
-    threads = first.layout.threads
+    threads = order.host_threads
     together = measure_side_by_side([reference, *comparable], tasks, threads)
     by_engine = {id(engine): [row[place] for row in together] for place, engine in enumerate([reference, *comparable])}
     reasons: dict[int, str] = {id(reference): NO_REFERENCE}

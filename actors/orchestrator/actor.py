@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.judging_limits import Judged
 from actors.orchestrator.late_workers import START_WITHIN_S
-from actors.orchestrator.loop import Loop, Step, WorkError
+from actors.orchestrator.loop import Loop, Step
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import (
@@ -41,12 +41,14 @@ from actors.orchestrator.progress import (
 from actors.orchestrator.results import write_results
 from actors.orchestrator.rooms import Room, rooms_of
 from actors.orchestrator.schedule import Failure, State
+from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.units import Role
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
+from actors.ray_process.actor import node_id, take_devices
 from actors.store import RunDirectory, exists, read_jsonl
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, is_disk_failure
@@ -54,6 +56,7 @@ from conf.schema import PipelineConfig
 
 ACTOR_NAME = "quant-assay"
 """Beginning of the names of all actors, as Ray's dashboard shows them."""
+NODE_LABEL = "ray.io/node-id"
 _CLASSES: Mapping[Role, Any] = {
     "quantization": QuantizationWorker,
     "evaluation": EvaluationWorker,
@@ -126,8 +129,8 @@ class Ending:
     files: tuple[str, ...] = field(default=())
     spared: tuple[str, ...] = ()
     """Blocks that were not run because their benchmark had ended early."""
-    without_room: bool = False
-    """True if a KV cache found no memory and this has ended the work. No results were computed then."""
+    short_of: ShortOf | None = None
+    """Where memory was missing, if this has ended the work. No results were computed then."""
 
 
 @dataclass
@@ -222,7 +225,7 @@ class Orchestrator:
         for worker in list(self._processes):
             self._end_process(worker)
         if self._loop.without_room:
-            return Ending((), tuple(self._loop.notices), without_room=True)
+            return Ending((), tuple(self._loop.notices), short_of=self._loop.short_of)
         files = self._write_results()
         files += self._draw_and_document()
         failures = (*self._loop.schedule.failures, *self._closing_failures)
@@ -249,7 +252,10 @@ class Orchestrator:
         for worker in step.assigned:
             process = self._processes.get(worker) or self._start_process(worker)
             call = self._calls.call_for(
-                worker.units, lambda unit: _Reporter(self._self_handle, unit), worker.calls_left
+                worker.units,
+                lambda unit: _Reporter(self._self_handle, unit),
+                worker.calls_left,
+                worker.host_threads,
             )
             method = getattr(process.handle, call.method).options(name=describe_work(worker.units))
             process.result = method.remote(*call.arguments)
@@ -257,16 +263,32 @@ class Orchestrator:
     def _start_process(self, worker: Worker) -> _Process:
         handle = (
             ray.remote(_CLASSES[worker.role])
-            .options(name=self._new_name(worker.role), max_restarts=0, **_resources(worker))
+            .options(name=self._new_name(worker.role), max_restarts=0, **self._resources(worker))
             .remote()
         )
         process = _Process(handle)
         with self._lock:
             self._processes[worker] = process
         # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
-        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(_node_id))
+        handle.__ray_call__.remote(take_devices)
+        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(node_id))
         threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
         return process
+
+    def _resources(self, worker: Worker) -> dict[str, Any]:
+        """Return what Ray has to be asked for: processors, GPUs, and the node, or the labels of the nodes that suit."""
+        placed, options = worker.placed, not_on(self._job.places.closed_nodes)
+        if placed is None:
+            return {"num_cpus": 0, "num_gpus": 0, **options}
+        asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
+        if worker.spot is not None:
+            return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
+        labels: dict[str, str] = options.get("label_selector", {})
+        if placed.accelerator_type:
+            labels["ray.io/accelerator-type"] = placed.accelerator_type
+        if placed.nodes is not None:
+            labels[NODE_LABEL] = f"in({','.join(sorted(placed.nodes))})"
+        return asked | ({"label_selector": labels} if labels else {})
 
     def _new_name(self, kind: str) -> str:
         """Return the name of the next actor of a kind, for Ray's dashboard."""
@@ -365,7 +387,8 @@ class Orchestrator:
         If the worker dies, another one tries again, as with the units before.
         """
         for attempt in range(1, self._job.config.execution.attempts + 1):
-            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0).remote()
+            there = not_on(self._job.places.closed_nodes)
+            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0, **there).remote()
             try:
                 result = ray.get(getattr(worker, method).options(name=phase).remote(order))
                 break
@@ -399,27 +422,16 @@ def _work_error(error: RayError) -> WorkError:
         message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
         return WorkError("worker_died", message)
     log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
-    kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
-    return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
+    message = f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, NoRoomError):
+        return WorkError("no_room", message, log_tail, cause.wanted_for)
+    return WorkError("other", message, log_tail)
 
 
-def _node_id(_worker: Any) -> str:
-    """Return the node of the process that calls this."""
-    return str(ray.get_runtime_context().get_node_id())
-
-
-def _resources(worker: Worker) -> dict[str, Any]:
-    """Return what Ray has to be asked for: processors and GPUs, and the node, or the labels of the nodes that suit."""
-    placed = worker.placed
-    if placed is None:
-        return {"num_cpus": 0, "num_gpus": 0}
-    asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
-    if worker.spot is not None:
-        return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
-    labels = {"ray.io/accelerator-type": placed.accelerator_type} if placed.accelerator_type else {}
-    if placed.nodes is not None:
-        labels["ray.io/node-id"] = f"in({','.join(sorted(placed.nodes))})"
-    return asked | ({"label_selector": labels} if labels else {})
+def not_on(nodes: Iterable[str]) -> dict[str, Any]:
+    """Return the options of a Ray actor that must not run on these nodes, given by their ids."""
+    closed = ",".join(sorted(nodes))
+    return {"label_selector": {NODE_LABEL: f"!in({closed})"}} if closed else {}
 
 
 class _Reporter:

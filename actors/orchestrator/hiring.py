@@ -12,8 +12,9 @@ place is reserved for it: the workers that can be spared in one room get nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.schedule import Schedule, State, preferred_unit
@@ -28,6 +29,13 @@ class Changes:
 
     dismissed: list[Worker] = field(default_factory=list)
     assigned: list[Worker] = field(default_factory=list)
+
+
+class Offer(NamedTuple):
+    """A unit that could start, and the place that it takes."""
+
+    unit: Unit
+    placed: Placed
 
 
 @dataclass(frozen=True)
@@ -54,13 +62,13 @@ class _Round:
         self._staff = staff
         self._now = now
         self._changes = Changes()
-        self._ready = {role: _ready(schedule, role) for role in PLACED}
+        self._ready = {role: [Offer(unit, staff.place_of(unit)) for unit in _ready(schedule, role)] for role in PLACED}
         self._reserved = self._reserve()
 
     def decide(self) -> Changes:
         for on_devices in (True, False):
             for role in PLACED:
-                turns = sorted({unit.turn for unit in self._of(role, on_devices)})
+                turns = sorted({one.unit.turn for one in self._of(role, on_devices)})
                 for turn in turns:
                     self._serve(role, on_devices, turn)
                     self._hire(role, on_devices, turn)
@@ -70,12 +78,12 @@ class _Round:
                 self._make_room(role, on_devices, None)
         return self._changes
 
-    def _of(self, role: Role, on_devices: bool, turn: int | None = None) -> list[Unit]:
+    def _of(self, role: Role, on_devices: bool, turn: int | None = None) -> list[Offer]:
         """Return the ready units of a role, on GPUs or not, up to a turn."""
         return [
-            unit
-            for unit in self._ready[role]
-            if (self._staff.place_of(unit).gpus > 0) == on_devices and (turn is None or unit.turn <= turn)
+            one
+            for one in self._ready[role]
+            if (one.placed.gpus > 0) == on_devices and (turn is None or one.unit.turn <= turn)
         ]
 
     # --- the three rules --------------------------------------------------------------------------
@@ -85,65 +93,71 @@ class _Round:
         for worker in [one for one in self._staff.idle if one.role == role and one.on_devices == on_devices]:
             if self._reserved and worker in self._reserved.workers:
                 continue
-            ready = [unit for unit in self._of(role, on_devices, turn) if self._staff.can_take(worker, unit)]
-            unit = preferred_unit(ready, worker.loaded_arm, self._held(role, besides=worker))
-            if unit is not None:
-                self._give(worker, unit)
 
-    def _hire(self, role: Role, on_devices: bool, turn: int) -> None:
+            def takes(placed: Placed, worker: Worker = worker) -> bool:
+                return self._staff.can_take(worker, placed)
+
+            chosen = self._preferred(self._of(role, on_devices, turn), takes, worker)
+            if chosen is not None:
+                self._give(worker, chosen)
+
+    def _hire(self, role: Role, on_devices: bool, turn: int | None) -> None:
         """Hire workers of a role while there is room and work."""
-
-        def opening(placed: Placed) -> Opening | None:
-            return self._staff.opening(placed, closed=self._closed_to(placed))
-
-        while (unit := self._first_that(self._of(role, on_devices, turn), opening)) is not None:
-            placed = self._staff.place_of(unit)
-            found = opening(placed)
-            assert found is not None
-            self._employ(unit, placed, found)
+        while (chosen := self._preferred(self._of(role, on_devices, turn), self._opening)) is not None:
+            self._employ(chosen)
 
     def _make_room(self, role: Role, on_devices: bool, turn: int | None) -> None:
         """Dismiss idle workers and hire others in their places, while that helps."""
-        while (unit := self._first_that(self._of(role, on_devices, turn), self._leavers)) is not None:
-            placed = self._staff.place_of(unit)
-            leaving = self._leavers(placed) or []
+        while (chosen := self._preferred(self._of(role, on_devices, turn), self._leavers)) is not None:
+            leaving = self._leavers(chosen.placed) or []
             self._staff.leave(leaving)
             self._changes.dismissed += leaving
-            found = self._staff.opening(placed, closed=self._closed_to(placed))
-            assert found is not None
-            self._employ(unit, placed, found)
+            self._employ(chosen)
+            self._hire(role, on_devices, turn)  # more may fit where a large one has left
+
+    def _opening(self, placed: Placed) -> Opening | None:
+        return self._staff.opening(placed, closed=self._closed_to(placed))
 
     def _leavers(self, placed: Placed) -> list[Worker] | None:
         kept = self._reserved.workers if self._reserved and self._closed_to(placed) else ()
         candidates = [worker for worker in self._staff.idle if worker not in kept]
         return self._staff.leavers(placed, candidates, self._closed_to(placed))
 
-    def _first_that(self, ready: list[Unit], test: Callable[[Placed], object]) -> Unit | None:
-        """Return the preferred one of the units whose place passes a test that returns something, or None."""
-        known: dict[Placed, bool] = {}
-        fitting = []
-        for unit in ready:
-            placed = self._staff.place_of(unit)
-            if placed not in known:
-                known[placed] = test(placed) is not None
-            if known[placed]:
-                fitting.append(unit)
-        return preferred_unit(fitting, None, self._held(fitting[0].role)) if fitting else None
+    def _preferred(
+        self, offers: list[Offer], test: Callable[[Placed], object], worker: Worker | None = None
+    ) -> Offer | None:
+        """Return the unit that should be next of those whose place passes a test; None if there is none.
+
+        Args:
+            offers: units of one role.
+            test: returns something true for a place that can be had.
+            worker: the idle worker that it is for. None: a new one.
+        """
+        # Thousands of units have few places, so each place is tested once.
+        passed = {id(placed): bool(test(placed)) for placed in _distinct(offers)}
+        fitting = [one.unit for one in offers if passed[id(one.placed)]]
+        if not fitting:
+            return None
+        unit = preferred_unit(fitting, worker and worker.loaded_arm, self._held(fitting[0].role, besides=worker))
+        return next((one for one in offers if one.unit is unit), None)
 
     def _held(self, role: Role, besides: Worker | None = None) -> list[str | None]:
         return [one.loaded_arm for one in self._staff.placed if one.role == role and one is not besides]
 
-    def _employ(self, unit: Unit, placed: Placed, opening: Opening) -> None:
-        new = Worker(unit.role, self._now, placed, opening.spot)
+    def _employ(self, offer: Offer) -> None:
+        """Hire a worker for a unit. There must be an opening."""
+        opening = self._opening(offer.placed)
+        assert opening is not None
+        new = Worker(offer.unit.role, self._now, offer.placed, opening.spot)
         self._staff.workers.append(new)
-        self._give(new, unit)
+        self._give(new, offer)
 
-    def _give(self, worker: Worker, unit: Unit) -> None:
-        units = self._schedule.units_of_pass(unit)
-        worker.placed, worker.units, worker.loaded_arm = self._staff.place_of(unit), units, unit.loads
-        for one in units:
-            self._schedule.start(one.id)
-            self._ready[one.role].remove(one)
+    def _give(self, worker: Worker, offer: Offer) -> None:
+        role, units = offer.unit.role, self._schedule.units_of_pass(offer.unit)
+        worker.placed, worker.units, worker.loaded_arm = offer.placed, units, offer.unit.loads
+        for unit in units:
+            self._schedule.start(unit.id)
+        self._ready[role] = [one for one in self._ready[role] if one.unit not in units]
         self._changes.assigned.append(worker)
 
     # --- the reserved place -----------------------------------------------------------------------
@@ -163,8 +177,8 @@ class _Round:
         waiting = {
             (role, placed.ask): placed
             for role in PLACED
-            for unit in self._of(role, on_devices=True)
-            if (role, (placed := self._staff.place_of(unit)).ask) not in held
+            for placed in _distinct(self._of(role, on_devices=True))
+            if (role, placed.ask) not in held
         }
         for placed in sorted(waiting.values(), key=lambda one: -one.gpus):
             if self._staff.opening(placed):
@@ -177,7 +191,7 @@ class _Round:
 
     def _spare(self) -> list[Worker]:
         """Return the workers that can be spared: all but the first of each kind that has work."""
-        with_work = {(role, self._staff.place_of(unit).ask) for role in PLACED for unit in self._ready[role]}
+        with_work = {(role, placed.ask) for role in PLACED for placed in _distinct(self._ready[role])}
         spared, seen = [], set()
         for worker in self._staff.placed:
             assert worker.placed is not None
@@ -186,6 +200,11 @@ class _Round:
                 spared.append(worker)
             seen.add(kind)
         return spared
+
+
+def _distinct(offers: Iterable[Offer]) -> Iterable[Placed]:
+    """Return the places of units. Equal ones are one object as a rule, and comparing objects is much faster."""
+    return {id(one.placed): one.placed for one in offers}.values()
 
 
 def _ready(schedule: Schedule, role: Role) -> list[Unit]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.hiring import hand_out
@@ -20,9 +20,10 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import TokenRate
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import Schedule, State
+from actors.orchestrator.smaller import ShortOf, can_be_smaller, with_same_weights
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from conf.schema import PipelineConfig
 
 OUT_OF_MEMORY_ADVICE = (
@@ -41,16 +42,6 @@ class Step:
     """Workers whose `units` have to be sent to them. A worker that the caller has not seen before is new."""
     no_place: str | None = None
     """Why the work cannot go on, if no worker has ever started; else None."""
-
-
-@dataclass(frozen=True)
-class WorkError:
-    """Why a worker returned no result."""
-
-    kind: Literal["worker_died", "node_died", "no_room", "other"]
-    """`no_room`: there was no memory for the weights, a KV cache, or a compute buffer."""
-    message: str
-    log_tail: tuple[str, ...] = ()
 
 
 class Loop:
@@ -79,7 +70,7 @@ class Loop:
             early: the early stop of the plan, which already knows the records of the done units.
             rooms: the nodes of the cluster.
             start_within_s: how long to wait for a worker to start.
-            ends_without_room: whether the work ends when something found no memory that has whole GPUs, or none.
+            ends_without_room: whether missing memory ends the work, so that a smaller plan can be made.
             only_judging: whether nothing is made and evaluated, and only answers that exist are judged.
         """
         done = frozenset(done)
@@ -94,13 +85,18 @@ class Loop:
         self.rate = TokenRate()
         self.reported: Counter[str] = Counter()
         """Tokens that each unit has reported in its latest attempt."""
-        self.without_room = False
-        """True if a KV cache found no memory and this has ended the work."""
+        self.short_of: ShortOf | None = None
+        """Where memory was missing, if this has ended the work."""
         self._judging = JudgingLimits(config.judging.max_calls)
         self._records_paths = {block.unit: block.records_path for block in plan.blocks}
         self._start_within_s = start_within_s
         self._ends_without_room = ends_without_room
         self._some_started = False
+
+    @property
+    def without_room(self) -> bool:
+        """True if memory was missing and this has ended the work: it can go on with a smaller plan."""
+        return self.short_of is not None
 
     @property
     def workers(self) -> list[Worker]:
@@ -148,12 +144,12 @@ class Loop:
         placed = self.staff.placed
         started = [worker for worker in placed if worker.started]
         self._some_started = self._some_started or bool(started)
-        waiting = [unit for worker in placed if not worker.started for unit in worker.units]
+        waiting = [worker.placed for worker in placed if worker.placed and not worker.started]
         late = find_late_workers(
             [worker.started for worker in placed],
             [now - worker.hired_s for worker in placed],
             self._start_within_s,
-            others_work=any(one.units or any(self.staff.can_take(one, unit) for unit in waiting) for one in started),
+            others_work=any(one.units or any(self.staff.can_take(one, place) for place in waiting) for one in started),
         )
         dismissed = [placed[index] for index in late.dismiss]
         for worker in dismissed:
@@ -261,7 +257,7 @@ class Loop:
             self.notices.append(f"{message}. Its work goes on elsewhere.")
             self._put_back(units)
             return
-        if error.kind == "no_room" and self._without_room(units):
+        if error.kind == "no_room" and self._without_room(worker, units, error):
             self._put_back(units)
             return
         if error.kind == "worker_died" and units[0].phase == "imatrix":
@@ -273,13 +269,16 @@ class Loop:
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 lost = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
                 self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), lost)
+        if error.wanted_for == "weights" and self.schedule.state(units[0].id) is State.FAILED:
+            # The same weights would only be read in vain for every other unit.
+            self.schedule.abandon(with_same_weights(units[0], self.schedule.in_state(State.WAITING)), message)
         self._follow_failures()
 
-    def _without_room(self, units: tuple[Unit, ...]) -> bool:
+    def _without_room(self, worker: Worker, units: tuple[Unit, ...], error: WorkError) -> bool:
         """Decide what follows from a model that found no memory. Return True if its unit is just tried again.
 
         A model that shares a card gets one of its own. A pass holds several models: its blocks are tried one by one.
-        If neither helps, smaller KV caches have to be planned, and nothing new begins.
+        If neither helps, a smaller plan has to be made, and nothing new begins.
         """
         shared = [self.staff.wants_whole_card(unit) for unit in units]
         if len(units) > 1:
@@ -287,7 +286,8 @@ class Loop:
         if any(shared):
             self.notices.append(f"{units[0].id} found no memory beside others on one GPU and gets a GPU of its own")
             return True
-        self.without_room = self.without_room or self._ends_without_room
+        if self._ends_without_room and self.short_of is None:
+            self.short_of = can_be_smaller(worker, error.wanted_for)
         return False
 
     def _follow_failures(self) -> None:

@@ -1,22 +1,30 @@
 """Checks that there is room for a plan: disk for its files, memory for its workers, memory for its KV caches.
 
-How much memory a GPU has left is known only when llama.cpp asks for it. If llama.cpp gets too little, the pipeline is
-planned again with half of the largest KV cache, and the run directory keeps that limit.
+How much memory is left is known only when llama.cpp asks for it. If it gets too little, the pipeline is planned again:
+with a smaller share of each device's memory, or with half of the largest KV cache if it was the host's memory. The run
+directory keeps these limits.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from actors.llama.devices import Device
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.machine import check_memory, existing_parent
+from actors.nodes import NodeFacts
 from actors.orchestrator.plan import Plan
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.store import RunDirectory, read_object
 from conf.faults import BadInput, Fault, Faults
 from conf.schema import PipelineConfig
 
+DEVICE_STEP = 0.85
+"""Each new plan after missing memory on a device fills this part of what the plan before it filled."""
+LEAST_DEVICE_SHARE = 0.5
+"""If a plan that leaves half of each device free finds no memory, another program holds it."""
 DISK_SLACK_BYTES = 512 * 2**20
 """Disk space for records, charts, documents and MLflow, in addition to the GGUFs."""
 
@@ -53,11 +61,17 @@ def quantization_bytes(plan: Plan) -> int:
 def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
     """Return the memory for collecting each matrix, in bytes, by unit.
 
-    A matrix is collected on the reference, which may not exist yet. Its predicted size counts then.
+    A matrix is collected on the reference, which may not exist yet. Its predicted size counts then. What is on devices
+    takes no memory of the host.
     """
     sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
     return {
-        one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
+        one.unit: needed_to_collect(
+            headers[one.model],
+            one.order.ctx,
+            model_bytes=sizes.get(one.order.model_path),
+            gpu_layers=one.order.gpu_layers,
+        )
         for one in plan.imatrices
     }
 
@@ -100,3 +114,24 @@ def with_half_of_largest_cache(config: PipelineConfig, plan: Plan) -> PipelineCo
 
 def _with_limit(config: PipelineConfig, mib: int) -> PipelineConfig:
     return config.model_copy(update={"layout": config.layout.model_copy(update={"kv_cache_mib": mib})})
+
+
+def kept_device_share(run: RunDirectory) -> float:
+    """Return the share of each device's memory that an earlier start of a run has left to its plan."""
+    kept = (read_object(run.device_limit) or {}).get("share")
+    return kept if isinstance(kept, float) and LEAST_DEVICE_SHARE <= kept < 1.0 else 1.0
+
+
+def smaller_share(share: float) -> float | None:
+    """Return the next smaller share; None if no smaller one is sensible."""
+    smaller = round(share * DEVICE_STEP, 3)
+    return smaller if smaller >= LEAST_DEVICE_SHARE else None
+
+
+def with_device_share(nodes: Iterable[NodeFacts], share: float) -> tuple[NodeFacts, ...]:
+    """Return the machines as if their devices had only this share of their memory."""
+    return tuple(replace(node, devices=tuple(_part_of(one, share) for one in node.devices)) for node in nodes)
+
+
+def _part_of(device: Device, share: float) -> Device:
+    return replace(device, total_bytes=int(share * device.total_bytes), free_bytes=int(share * device.free_bytes))

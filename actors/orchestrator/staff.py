@@ -94,9 +94,8 @@ class Staff:
         for worker in leaving:
             self.workers.remove(worker)
 
-    def can_take(self, worker: Worker, unit: Unit) -> bool:
-        """Return whether an idle worker can take a unit: it asked Ray for just that, and its room has the memory."""
-        placed = self.place_of(unit)
+    def can_take(self, worker: Worker, placed: Placed) -> bool:
+        """Return whether a worker can take a place: it has asked Ray for just that, and its room has the memory."""
         if worker.placed is None or worker.placed.ask != placed.ask:
             return False
         if worker.spot is None:

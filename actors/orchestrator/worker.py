@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from actors.errors import RoomFor
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.rooms import Spot
 from actors.orchestrator.units import Role, Unit
@@ -30,6 +32,23 @@ class Worker:
     """How many calls of a judge its unit may make. None: no limit."""
 
     @property
+    def host_threads(self) -> int:
+        """Threads of work whose results do not depend on their number."""
+        return max(1, int(self.placed.cpus)) if self.placed else 1
+
+    @property
     def on_devices(self) -> bool:
         """True if it holds GPUs."""
         return self.placed is not None and self.placed.gpus > 0
+
+
+@dataclass(frozen=True)
+class WorkError:
+    """Why a worker returned no result."""
+
+    kind: Literal["worker_died", "node_died", "no_room", "other"]
+    """`no_room`: there was no memory for the weights, a KV cache, or a compute buffer."""
+    message: str
+    log_tail: tuple[str, ...] = ()
+    wanted_for: RoomFor | None = None
+    """What the memory was for, if there was none."""

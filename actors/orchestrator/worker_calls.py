@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.judging.orders import JudgeOrder
@@ -33,7 +33,7 @@ class WorkerCalls:
         self._plan = plan
         self._sampling = sampling
         self._blocks = {block.unit: block for block in plan.blocks}
-        self._arm_orders = {arm.unit: arm.order for arm in plan.arms if arm.unit}
+        self._arm_orders = {arm.unit: arm.order for arm in plan.arms if arm.unit and arm.order}
         self._methods: dict[str, tuple[str, tuple[Any, ...]]] = {
             name: ("collect_group", (one.order, number))
             for one in plan.imatrices
@@ -44,20 +44,23 @@ class WorkerCalls:
         self._methods |= {check.unit: ("check", (check.order,)) for check in plan.checks}
         self._judgings = {one.unit: one for one in plan.judgings}
 
-    def call_for(self, units: Sequence[Unit], reporter_of: ReporterOf, calls_left: int | None = None) -> WorkerCall:
+    def call_for(
+        self, units: Sequence[Unit], reporter_of: ReporterOf, calls_left: int | None = None, host_threads: int = 1
+    ) -> WorkerCall:
         """Return the call that carries out one unit, or the units of one pass.
 
         Args:
             units: the unit, or the units of a pass.
             reporter_of: returns the function with which a worker reports the tokens of a unit.
             calls_left: how many calls a judge may get for the unit. None: no limit.
+            host_threads: threads of work whose results do not depend on their number: as many as the worker has CPUs.
         """
         if units[0].shared_pass is not None:
-            order = PassOrder(tuple(self._block_order(unit) for unit in units))
+            order = PassOrder(tuple(self._block_order(unit) for unit in units), host_threads)
             return WorkerCall("evaluate_together", (order, [reporter_of(unit.id) for unit in units]))
         (unit,) = units
         if unit.phase == "quantize":
-            return WorkerCall("make_arm", (self._arm_orders[unit.id],))
+            return WorkerCall("make_arm", (replace(self._arm_orders[unit.id], threads=host_threads),))
         if unit.id in self._judgings:
             return WorkerCall("judge", (self._judge_order(unit, calls_left), reporter_of(unit.id)))
         if unit.id in self._blocks:

@@ -84,7 +84,7 @@ def pass_order(setting: Setting, reference: Path, arm: Path) -> PassOrder:
         )
         for path in (reference, arm)
     ]
-    return PassOrder(tuple(blocks))
+    return PassOrder(tuple(blocks), setting.threads)
 
 
 def chunk_layout(threads: int) -> EngineLayout:

@@ -64,8 +64,8 @@ def block(arm: str, arms: dict[str, str], chunks: tuple[Item, ...], folder: Path
     )
 
 
-def evaluate(worker: EvaluationWorker, blocks: list[BlockOrder]) -> dict[str, bytes]:
-    worker.evaluate_together(PassOrder(tuple(blocks)), [ignore] * len(blocks))
+def evaluate(worker: EvaluationWorker, blocks: list[BlockOrder], host_threads: int = 1) -> dict[str, bytes]:
+    worker.evaluate_together(PassOrder(tuple(blocks), host_threads), [ignore] * len(blocks))
     return {one.arm: Path(one.records_path).read_bytes() for one in blocks}
 
 
@@ -76,6 +76,14 @@ def test_records_are_the_same_alone_and_beside_others(
     worker.close()
     for arm in arms:
         assert evaluate(worker, [block(arm, arms, chunks, tmp_path)])[arm] == together[arm]
+
+
+def test_records_do_not_depend_on_the_number_of_threads_that_compare(
+    worker: EvaluationWorker, arms: dict[str, str], chunks: tuple[Item, ...], tmp_path: Path
+) -> None:
+    blocks = [block(arm, arms, chunks, tmp_path) for arm in arms]
+    one, two, four = (evaluate(worker, blocks, host_threads=threads) for threads in (1, 2, 4))
+    assert one == two == four
 
 
 def test_records_hold_the_divergence_and_classes_add_up(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
-from actors.orchestrator.loop import Loop, WorkError
+from actors.orchestrator.loop import Loop
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.schedule import Schedule
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orchestrator.units import units_of
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from actors.orders import Record
 from actors.store import read_jsonl, write_jsonl
 from conf.schema import PipelineConfig

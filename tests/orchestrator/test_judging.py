@@ -15,12 +15,13 @@ from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.judgements import juries_of, read_judgements
 from actors.orchestrator.judging_limits import LOST_AFTER, Judged
-from actors.orchestrator.loop import Loop, WorkError
+from actors.orchestrator.loop import Loop
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judged_items
 from actors.orchestrator.progress import cells_done, current_phase, describe_work, phases_of
 from actors.orchestrator.results import write_results
 from actors.orchestrator.units import units_of
+from actors.orchestrator.worker import WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.store import RunDirectory, exists, read_json
 from conf.schema import PipelineConfig

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.loop import Loop, Step, WorkError
+from actors.orchestrator.loop import Loop, Step
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import units_of
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.player import damaged, plan_of, play
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def call_for(plan: Plan, units: Sequence[Unit]) -> WorkerCall:
-    return WorkerCalls(plan, make_config().sampling).call_for(units, Reporter)
+    return WorkerCalls(plan, make_config().sampling).call_for(units, Reporter, host_threads=5)
 
 
 def unit_of(plan: Plan, name: str | None) -> Unit:
@@ -59,7 +60,8 @@ def test_each_unit_is_carried_out_by_a_method_of_its_worker_with_its_own_order(p
     assert one_call(plan, group) == ("collect_group", [imatrix.order, 3], [group])
     assert one_call(plan, imatrix.unit) == ("merge", [imatrix.order], [imatrix.unit])
     arm = plan.arm("q8_0")
-    assert one_call(plan, arm.unit) == ("make_arm", [arm.order], [])
+    assert arm.order is not None
+    assert one_call(plan, arm.unit) == ("make_arm", [replace(arm.order, threads=5)], [])
     check, performance = plan.checks[1], plan.performances[1]
     assert one_call(plan, check.unit) == ("check", [check.order], [check.unit])
     assert one_call(plan, performance.unit) == ("measure_performance", [performance.order], [performance.unit])

@@ -19,7 +19,7 @@ from actors.quantization.actor import QuantizationWorker
 from actors.quantization.imatrix import collect
 from actors.quantization.quantize import OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
-from actors.recipes import Recipe, resolve_recipe
+from actors.recipes import ByteBudget, Recipe, resolve_recipe
 from actors.store import ArmFiles, ImatrixFiles, file_sha256, read_json, write_json
 from conf.faults import BadInput
 from tests.llama_programs import run_program
@@ -60,6 +60,16 @@ def test_the_worker_makes_an_arm_with_manifest_and_log(tiny: Path, matrix: str, 
     assert "quant size" in files.log.read_text(encoding="utf-8")
     header = read_header(files.gguf)
     assert (header.file_type, header.has_chat_template, header.name) == ("Q4_K_M", True, "Tiny")
+
+
+@pytest.mark.parametrize("name", ["q4_k_m", "iq3_s", "auto"])
+def test_the_file_does_not_depend_on_the_number_of_threads(tiny: Path, matrix: str, tmp_path: Path, name: str) -> None:
+    recipe = Recipe("auto", "AUTO", "q4_k_m", budget=ByteBudget("t7", target_bpw=7.0)) if name == "auto" else name
+    made = [
+        make_arm(replace(arm_order(tiny, tmp_path / str(threads), recipe, imatrix=matrix), threads=threads))
+        for threads in (1, 2, 4)
+    ]
+    assert len({manifest.sha256 for manifest in made}) == 1
 
 
 def test_the_manifest_names_sources_and_durations(tiny: Path, matrix: str, tmp_path: Path) -> None:

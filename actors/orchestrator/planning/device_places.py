@@ -6,7 +6,7 @@ the memory of each is used alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.llama.layout import EngineLayout
@@ -19,6 +19,9 @@ from actors.orchestrator.planning.layouts import host_layout
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.faults import Faults
 from conf.schema import PipelineConfig
+
+CROWDED_SHARE = 0.85
+"""Share of a device's memory that should be free at the start."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class ArmPlaces:
     """By reference: how it and the largest arm beside it lie on the devices of a worker."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By arm: what it takes in a pass."""
+    notices: list[str] = field(default_factory=list)
+    """What people should know: which arms are slow, because they do not fit on devices."""
 
     def on_devices(self, layout: EngineLayout, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
         """Return a layout of the CPU with the devices on which the arm decodes the benchmark."""
@@ -100,7 +105,20 @@ def place_arms(config: PipelineConfig, inputs: Inputs, arms: Sequence[PlannedArm
         if model in inputs.known.shapes:
             faults.gather(_place_model, config, inputs, places, own)
     faults.stop_if_any()
+    places.notices += _crowded(groups)
     return places
+
+
+def _crowded(groups: Iterable[Group]) -> Iterator[str]:
+    """Yield a notice for each node on whose devices other programs have taken memory that is planned with."""
+    for group in groups:
+        devices = [one for one in group.node.devices if one.description == group.kind]
+        free, total = min((one.free_bytes, one.total_bytes) for one in devices)
+        if free < CROWDED_SHARE * total:
+            yield (
+                f"{group.node.host}: other programs use the {group.kind}: {free / 2**30:.1f} of {total / 2**30:.1f} "
+                "GiB are free. The plan counts with all of it: stop them, or work may fail for want of memory."
+            )
 
 
 def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms: Sequence[PlannedArm]) -> None:
@@ -123,11 +141,25 @@ def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms
         for name, pair in pairs.items()
     }
     fits = fit_together(inputs.nodes, places.groups, loads | together)
+    names = ", ".join(arm.name for arm in arms)
     if not fits:
+        places.notices.append(f"{names}: decoded on the CPU, because the devices hold no layer of some of them.")
         return
+    places.notices += _notices(fits, loads | together)
     places.own |= {name: place_on_devices(fits[name], load, places.groups) for name, load in loads.items()}
     places.passes |= {name: fits[f"{name} and {pair}"] for name, pair in pairs.items()}
     places.needs |= beside
+
+
+def _notices(fits: Mapping[str, Fit], loads: Mapping[str, Load]) -> Iterator[str]:
+    """Yield a notice for each load that lies partly on the host."""
+    for name, fit in fits.items():
+        whole = loads[name].all_layers
+        if fit.layers != whole:
+            yield (
+                f"{name}: only {fit.layers[0]} of {whole[0]} layers fit on {fit.count} x {fit.group.kind}. The CPU "
+                "decodes the others, which takes many times as long."
+            )
 
 
 def _largest_pair(reference: str, arms: Iterable[PlannedArm], beside: dict[str, Need]) -> str:

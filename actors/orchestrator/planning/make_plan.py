@@ -101,6 +101,7 @@ def make_plan(
         notices=(
             *_uncompared(config, arms),
             *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
+            *places.notices,
             *inputs.notices,
         ),
         performances=plan_performances(run, arms, blocks, places),
