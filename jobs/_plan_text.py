@@ -16,6 +16,7 @@ from actors.orchestrator.pooled_precision import describe_pooled_precision, pool
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import quantization_bytes
 from conf.schema import PipelineConfig
+from jobs._placement_text import describe_placement
 from reporting.analysis.machine_load import BUSY_SHARE
 from reporting.terminal.layout import clean, columns, short_name, wrapped_lines
 
@@ -38,7 +39,8 @@ def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], dura
         ["Benchmarks", *_benchmarks(plan, config)],
         describe_reach(plan, config),
         describe_judging(plan, config, done),
-        [*describe_duration(duration), *_room(plan), describe_done(plan, done, 0)],
+        describe_placement(plan, config),
+        [*describe_duration(duration, on_devices=bool(plan.placed)), *_room(plan), describe_done(plan, done, 0)],
     ]
     return "\n\n".join(wrapped_lines("\n".join(filter(None, lines))) for lines in sections if any(lines))
 
@@ -133,11 +135,20 @@ def describe_judging(plan: Plan, config: PipelineConfig, done: frozenset[str]) -
     ]
 
 
-def describe_duration(duration: Duration | None) -> list[str]:
-    """Return how long the rest of the plan takes, and what the estimate rests on."""
+def describe_duration(duration: Duration | None, *, on_devices: bool = False) -> list[str]:
+    """Return how long the rest of the plan takes, and what the estimate rests on.
+
+    Args:
+        duration: the estimate; None if there is none.
+        on_devices: whether devices do the work.
+    """
+    if duration is None and on_devices:
+        return ["Time    unknown: the devices that do the work could not be measured from this machine"]
     if duration is None:
         return ["Time    unknown: no model could be measured on this machine"]
     workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine if it is idle"
+    if on_devices:
+        workers = "the workers above side by side, on this machine if it is idle"
     phases = ", ".join(
         f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5
     )
@@ -162,9 +173,11 @@ def describe_duration(duration: Duration | None) -> list[str]:
 
 
 def _room(plan: Plan) -> Sequence[str]:
-    disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
+    disk = f"Disk    {sum(arm.predicted_bytes for arm in plan.arms if arm.order) / 2**30:.2f} GiB of GGUFs"
+    if plan.placed:  # the memory of each worker is shown above
+        return (disk,)
     return (
-        f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
+        disk,
         f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker,"
         f" {evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker"
         + (f", {needed / 2**30:.2f} GiB per judging worker" if (needed := judging_bytes(plan)) else ""),

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import psutil
@@ -17,7 +18,7 @@ from ray.exceptions import RayTaskError
 from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
-from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View
+from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, judging_bytes, place
 from actors.orchestrator.places import Places, equal_places
 from actors.orchestrator.plan import Plan
@@ -142,7 +143,8 @@ def place_workers(config: PipelineConfig, plan: Plan) -> Places:
     placement = _place(
         config, plan, resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)
     )
-    return equal_places(placement, plan.placed, config.execution.max_workers)
+    places = equal_places(placement, plan.placed, config.execution.max_workers)
+    return replace(places, closed_nodes=frozenset(plan.nodes.avoided))
 
 
 def local_placement(config: PipelineConfig, plan: Plan) -> Placement:
@@ -189,7 +191,8 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
     # Ray installs its own SIGTERM handler while it starts, so ours must come after that.
     with _signals() as arrived:
         handle: Any = ray.remote(Orchestrator)
-        handle = handle.options(name=f"{ACTOR_NAME} orchestrator", num_cpus=0, max_concurrency=8).remote(job)
+        there = not_on(job.places.closed_nodes)
+        handle = handle.options(name=f"{ACTOR_NAME} orchestrator", num_cpus=0, max_concurrency=8, **there).remote(job)
         ref = handle.run.options(name=f"pipeline {job.plan.pipeline_id}").remote(handle)
         while not ray.wait([ref], timeout=POLL_S)[0]:
             if arrived:

@@ -16,6 +16,7 @@ import ray
 
 from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
+from actors.orchestrator.capacity import workers_of_units
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
 from actors.orchestrator.duration import Duration, duration_of
 from actors.orchestrator.human_answers import human_scores_of
@@ -107,11 +108,14 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes:
 
 def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | None:
     """Return how long the rest of a plan takes with the workers of this machine; None if no model can be measured."""
+    if plan.placed and request.environment.ray_address is not None:
+        return None  # this machine is not the one whose devices do the work
     hashes = HashCache(request.config.storage.absolute())
     timed = measure_sources(plan, hashes, TerminalReporter().say)
     if exists(request.config.storage):
         hashes.save()
-    return duration_of(plan, done, timed, local_placement(request.config, plan).workers)
+    side_by_side = workers_of_units(plan.nodes.usable, plan.placed, request.config.execution.max_workers)
+    return duration_of(plan, done, timed, local_placement(request.config, plan).workers, side_by_side)
 
 
 @dataclass(frozen=True)

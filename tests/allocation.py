@@ -13,7 +13,7 @@ from actors.llama.buffers import read_buffers
 from actors.llama.context import _parameters
 from actors.llama.layout import EngineLayout
 
-_KV = re.compile(r"llama_kv_cache: size =\s*([\d.]+) MiB")
+_KV = re.compile(r"(?:llama_kv_cache|llama_memory_recurrent): size =\s*([\d.]+) MiB")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Allocation:
     """Sizes in bytes."""
 
     kv_bytes: int
+    """The KV cache, and the states of recurrent layers."""
     compute_bytes: int
     """The compute buffers, without the buffer for logits."""
 

@@ -7,6 +7,7 @@ Reading takes a moment, because tensor data is never read here (`actors.llama.mo
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,10 @@ class GgufHeader:
     """The type, such as `Q4_1`, if most weights are already quantized: no arm can be better. Otherwise None."""
     n_heads: int = 0
     """Attention heads; of the layer with the most, if layers differ. 0 if the file does not state it."""
+    state_numbers: int = 0
+    """Numbers in the state of a recurrent layer, for each sequence, beside those of its convolution."""
+    has_sliding_window: bool = False
+    """True if some layers attend to a window only. They have a KV cache of their own."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Information for people, as far as the file has it: `license`, `license_name`, `license_link`, `repository`,
     `name`, `author`, `organization`, `languages`, `base_models`, `context_length`, `tokenizer` (its kind) and
@@ -115,6 +120,10 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         has_chat_template="tokenizer.chat_template" in layout.metadata,
         dequantized_from=_quantized_name(file_type, dominant),
         n_heads=_most_heads(layout, f"{architecture}.attention.head_count"),
+        state_numbers=math.prod(
+            int(_scalar(layout, f"{architecture}.ssm.{key}", 0)) for key in ("state_size", "inner_size")
+        ),
+        has_sliding_window=f"{architecture}.attention.sliding_window" in layout.metadata,
         labels=_labels(layout),
     )
 

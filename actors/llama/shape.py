@@ -62,11 +62,15 @@ class ModelShape:
     weights: Weights
     kv_bytes: tuple[int, ...]
     """Bytes per cell of the KV cache, in f16, by layer. Recurrent layers have none."""
+    state_bytes: tuple[int, ...]
+    """Bytes of the states of recurrent layers, for each sequence, by layer. Other layers have none."""
     n_vocab: int
     n_embd: int
     n_ff: int
     """Width of the feed-forward part that a token passes: of all its experts together."""
     n_heads: int
+    n_masks: int = 1
+    """Masks of attention: two if some layers attend to a window only."""
     n_columns: int = 0
     """Columns of all matrices of its layers, those of each expert by themselves: as many numbers an importance matrix
     has."""
@@ -99,18 +103,33 @@ def weights_of(tensors: Iterable[tuple[str, int]]) -> Weights:
 def shape_of(header: GgufHeader) -> ModelShape:
     """Return the shape of a model file."""
     weights = weights_of((tensor.name, tensor.n_bytes) for tensor in header.tensors)
-    kv = [0] * len(weights.layer_bytes)
+    kv, states = [0] * len(weights.layer_bytes), [0] * len(weights.layer_bytes)
     n_vocab = n_embd = n_ff = n_columns = 0
     for tensor in header.tensors:
         match = _LAYER.match(tensor.name)
         if match:
             kv[int(match[1])] += tensor.kv_bytes_per_cell
+            states[int(match[1])] += _state_bytes(tensor, header.state_numbers)
             n_ff = max(n_ff, _active_width(tensor, header.expert_share))
             n_columns += math.prod((tensor.shape[0], *tensor.shape[2:])) if len(tensor.shape) > 1 else 0
         elif tensor.name == "token_embd.weight":
             n_embd, n_vocab = tensor.shape[:2]
     largest = max(tensor.n_elements for tensor in header.tensors)
-    return ModelShape(weights, tuple(kv), n_vocab, n_embd, n_ff, header.n_heads, n_columns, largest)
+    masks = 2 if header.has_sliding_window else 1
+    return ModelShape(
+        weights, tuple(kv), tuple(states), n_vocab, n_embd, n_ff, header.n_heads, masks, n_columns, largest
+    )
+
+
+def _state_bytes(tensor: TensorInfo, state_numbers: int) -> int:
+    """Return the bytes of a recurrent layer's state in f32, given the tensor of its convolution; 0 for another tensor.
+
+    The convolution keeps its inputs of all but the current token.
+    """
+    if not tensor.name.endswith(".ssm_conv1d.weight"):
+        return 0
+    width, channels = tensor.shape[:2]
+    return 4 * ((width - 1) * channels + state_numbers)
 
 
 def _active_width(tensor: TensorInfo, expert_share: float) -> int:

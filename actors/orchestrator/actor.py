@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -56,6 +56,7 @@ from conf.schema import PipelineConfig
 
 ACTOR_NAME = "quant-assay"
 """Beginning of the names of all actors, as Ray's dashboard shows them."""
+NODE_LABEL = "ray.io/node-id"
 _CLASSES: Mapping[Role, Any] = {
     "quantization": QuantizationWorker,
     "evaluation": EvaluationWorker,
@@ -266,7 +267,7 @@ class Orchestrator:
     def _start_process(self, worker: Worker) -> _Process:
         handle = (
             ray.remote(_CLASSES[worker.role])
-            .options(name=self._new_name(worker.role), max_restarts=0, **_resources(worker))
+            .options(name=self._new_name(worker.role), max_restarts=0, **self._resources(worker))
             .remote()
         )
         process = _Process(handle)
@@ -277,6 +278,21 @@ class Orchestrator:
         asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(_node_id))
         threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
         return process
+
+    def _resources(self, worker: Worker) -> dict[str, Any]:
+        """Return what Ray has to be asked for: processors, GPUs, and the node, or the labels of the nodes that suit."""
+        placed, options = worker.placed, not_on(self._job.places.closed_nodes)
+        if placed is None:
+            return {"num_cpus": 0, "num_gpus": 0, **options}
+        asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
+        if worker.spot is not None:
+            return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
+        labels: dict[str, str] = options.get("label_selector", {})
+        if placed.accelerator_type:
+            labels["ray.io/accelerator-type"] = placed.accelerator_type
+        if placed.nodes is not None:
+            labels[NODE_LABEL] = f"in({','.join(sorted(placed.nodes))})"
+        return asked | ({"label_selector": labels} if labels else {})
 
     def _new_name(self, kind: str) -> str:
         """Return the name of the next actor of a kind, for Ray's dashboard."""
@@ -375,7 +391,8 @@ class Orchestrator:
         If the worker dies, another one tries again, as with the units before.
         """
         for attempt in range(1, self._job.config.execution.attempts + 1):
-            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0).remote()
+            there = not_on(self._job.places.closed_nodes)
+            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0, **there).remote()
             try:
                 result = ray.get(getattr(worker, method).options(name=phase).remote(order))
                 break
@@ -413,6 +430,12 @@ def _work_error(error: RayError) -> WorkError:
     if isinstance(cause, NoRoomError):
         return WorkError("no_room", message, log_tail, cause.wanted_for)
     return WorkError("other", message, log_tail)
+
+
+def not_on(nodes: Iterable[str]) -> dict[str, Any]:
+    """Return the options of a Ray actor that must not run on these nodes, given by their ids."""
+    closed = ",".join(sorted(nodes))
+    return {"label_selector": {NODE_LABEL: f"!in({closed})"}} if closed else {}
 
 
 def _node_id(_worker: Any) -> str:

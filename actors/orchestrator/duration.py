@@ -2,7 +2,7 @@
 
 The work is known: the tokens to read, the answers to generate (as long as the plan assumes them, and at most as long as
 their limit), the texts to measure, the weights to quantize. What is not known is assumed and said: a quantized file
-works as fast as its source, and the work divides evenly among the workers.
+works as fast as its source, and the work divides evenly among the workers that can do it side by side.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ class Duration:
         return sum(self.phases.values())
 
 
-def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], workers: int) -> Duration | None:
+def duration_of(
+    plan: Plan,
+    done: Iterable[str],
+    timed: Mapping[str, Timed],
+    workers: int,
+    of_units: Mapping[str, int] | None = None,
+) -> Duration | None:
     """Return the time of what is left of a plan; None if no model was measured.
 
     Args:
@@ -51,6 +57,7 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
         done: units that are done.
         timed: the measured speed of each source, by path.
         workers: how many workers work side by side.
+        of_units: the same for units whose workers take other places, by unit.
     """
     if not timed:
         return None
@@ -59,21 +66,22 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
     known = {name: timed[path] for name, path in sources.items() if path in timed}
     blocks = [one for one in plan.blocks if one.unit not in finished and one.arm in known]
     arms = [arm for arm in plan.arms if arm.unit and arm.unit not in finished and arm.name in known]
-    of_blocks = sum(_seconds(known[one.arm], one, one.generated) for one in blocks)
-    beside = sum(_references_beside(plan, blocks, known))
+    shared = _Shared(of_units or {}, workers)
+    of_blocks = shared.sum((one.unit, _seconds(known[one.arm], one, one.generated)) for one in blocks)
+    beside = shared.sum(_references_beside(plan, blocks, known))
     phases = {
-        "importance matrix": sum(_matrices(plan, finished, timed)),
-        "quantizing": sum(_quantizing(plan, arm, known[arm.name]) for arm in arms),
-        "evaluating": of_blocks + beside + sum(_once(plan, finished, known)),
+        "importance matrix": shared.sum(_matrices(plan, finished, timed)),
+        "quantizing": shared.sum((str(arm.unit), _quantizing(plan, arm, known[arm.name])) for arm in arms),
+        "evaluating": of_blocks + beside + shared.sum(_once(plan, finished, known)),
     }
-    phases = {name: seconds / workers for name, seconds in phases.items()}
     if plan.judgings:
-        phases["judging"] = judging_seconds(judging_costs(plan, finished, timed), workers)
+        side = min(shared.of(one.unit) for one in plan.judgings)
+        phases["judging"] = judging_seconds(judging_costs(plan, finished, timed), side)
     phases["everything else"] = FIXED_S
-    longer = sum(_seconds(known[one.arm], one, one.most_generated) for one in blocks) - of_blocks
+    longer = shared.sum((one.unit, _seconds(known[one.arm], one, one.most_generated)) for one in blocks) - of_blocks
     return Duration(
         phases,
-        sum(phases.values()) + longer / workers,
+        sum(phases.values()) + longer,
         workers,
         max(one.busy for one in timed.values()),
         (
@@ -81,6 +89,20 @@ def duration_of(plan: Plan, done: Iterable[str], timed: Mapping[str, Timed], wor
             *(one.judge.name for one in judging_costs(plan, finished, timed) if one.seconds is None),
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Divides the time of units among the workers that work on such units side by side."""
+
+    of_units: Mapping[str, int]
+    workers: int
+
+    def of(self, unit: str) -> int:
+        return self.of_units.get(unit, self.workers)
+
+    def sum(self, seconds: Iterable[tuple[str, float]]) -> float:
+        return sum(one / self.of(unit) for unit, one in seconds)
 
 
 def _source(plan: Plan, arm: PlannedArm) -> str:
@@ -96,7 +118,9 @@ def _seconds(timed: Timed, block: PlannedBlock, generated: int) -> float:
     return (read / speed.text if block.reference else read / speed.prompt) + generated / speed.answer
 
 
-def _references_beside(plan: Plan, blocks: Iterable[PlannedBlock], known: Mapping[str, Timed]) -> Iterable[float]:
+def _references_beside(
+    plan: Plan, blocks: Iterable[PlannedBlock], known: Mapping[str, Timed]
+) -> Iterable[tuple[str, float]]:
     """Yield the time in which a reference is decoded again, beside the arms of a pass that its own block is not in."""
     passes: dict[str, list[PlannedBlock]] = {}
     for block in blocks:
@@ -105,17 +129,18 @@ def _references_beside(plan: Plan, blocks: Iterable[PlannedBlock], known: Mappin
     for together in passes.values():
         reference = plan.arm(together[0].arm).reference
         if reference is not None and reference in known and reference not in [block.arm for block in together]:
-            yield together[0].tokens / known[reference].speed.text
+            yield together[0].unit, together[0].tokens / known[reference].speed.text
 
 
-def _matrices(plan: Plan, finished: set[str], timed: Mapping[str, Timed]) -> Iterable[float]:
-    """Yield the time of each matrix that is not collected. It reads its texts on the reference, or on the model."""
+def _matrices(plan: Plan, finished: set[str], timed: Mapping[str, Timed]) -> Iterable[tuple[str, float]]:
+    """Yield the time of each group of a matrix that is not collected. It is read on the reference, or on the model."""
     paths = {model.name: model.path for model in plan.models}
     for one in plan.imatrices:
         if one.unit in finished or paths[one.model] not in timed:
             continue
+        rate = timed[paths[one.model]].speed.prompt
         groups = zip(one.group_units, one.order.group_tokens, strict=True)
-        yield sum(n for unit, n in groups if unit not in finished) / timed[paths[one.model]].speed.prompt
+        yield from ((unit, n / rate) for unit, n in groups if unit not in finished)
 
 
 def _quantizing(plan: Plan, arm: PlannedArm, timed: Timed) -> float:
@@ -126,15 +151,15 @@ def _quantizing(plan: Plan, arm: PlannedArm, timed: Timed) -> float:
     return weights / (rate * arm.order.threads) if rate else 0.0
 
 
-def _once(plan: Plan, finished: set[str], known: Mapping[str, Timed]) -> Iterable[float]:
+def _once(plan: Plan, finished: set[str], known: Mapping[str, Timed]) -> Iterable[tuple[str, float]]:
     """Yield the time of what is measured once per arm: the self-check and the speed."""
     for check in plan.checks:
         if check.unit not in finished and check.order.arm in known:
             speed = known[check.order.arm].speed
-            yield CHECK_TOKENS * speed.sequences / speed.answer
+            yield check.unit, CHECK_TOKENS * speed.sequences / speed.answer
     for one in plan.performances:
         if one.unit not in finished and one.order.arm in known:
-            yield PERFORMANCE_TOKENS / known[one.order.arm].speed.prompt
+            yield one.unit, PERFORMANCE_TOKENS / known[one.order.arm].speed.prompt
 
 
 def hours_and_minutes(seconds: float) -> str:

@@ -61,11 +61,17 @@ def quantization_bytes(plan: Plan) -> int:
 def _collecting_bytes(plan: Plan, headers: Mapping[str, GgufHeader]) -> dict[str, int]:
     """Return the memory for collecting each matrix, in bytes, by unit.
 
-    A matrix is collected on the reference, which may not exist yet. Its predicted size counts then.
+    A matrix is collected on the reference, which may not exist yet. Its predicted size counts then. What is on devices
+    takes no memory of the host.
     """
     sizes = {arm.gguf_path: arm.predicted_bytes for arm in plan.arms}
     return {
-        one.unit: needed_to_collect(headers[one.model], one.order.ctx, model_bytes=sizes.get(one.order.model_path))
+        one.unit: needed_to_collect(
+            headers[one.model],
+            one.order.ctx,
+            model_bytes=sizes.get(one.order.model_path),
+            gpu_layers=one.order.gpu_layers,
+        )
         for one in plan.imatrices
     }
 

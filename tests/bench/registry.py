@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import divergence, evaluation, imatrix, quantization, statistics_speed
+from tests.bench import divergence, evaluation, imatrix, memory, quantization, statistics_speed
 from tests.bench.frame import Bench
 
 BENCHES: dict[str, Bench] = {
@@ -11,4 +11,5 @@ BENCHES: dict[str, Bench] = {
     "divergence": divergence.BENCH,
     "evaluation": evaluation.BENCH,
     "statistics": statistics_speed.BENCH,
+    "memory": memory.BENCH,
 }

@@ -19,6 +19,7 @@ from actors.llama import library
 from actors.llama.devices import Device
 from actors.nodes import NodeFacts, build_of, check_builds, unused_cards
 from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
+from actors.orchestrator.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import paths_of_workers
 from conf.environment import protect_local_ray, read_environment, silence_ray
@@ -143,7 +144,11 @@ def cluster() -> Iterator[Cluster]:
     ray.init(address=made.address, log_to_driver=False)
     yield made
     ray.shutdown()
+    # Ray kills its processes and does not wait for their end, which Python warns of later, in some other test.
+    processes = [info.process for one in made.list_all_nodes() for kind in one.all_processes.values() for info in kind]
     made.shutdown()  # type: ignore[no-untyped-call]
+    for process in processes:
+        process.wait(timeout=30)
 
 
 @pytest.mark.slow
@@ -159,6 +164,16 @@ def test_every_node_of_a_cluster_tells_its_facts(cluster: Cluster, tmp_path: Pat
     assert not library.supports_gpu() and all(one.devices == () for one in facts)
     again, _ = ask_cluster({}, kept)
     assert [one.missing_paths for one in again] == [()] * 3
+
+
+@pytest.mark.slow
+def test_no_actor_goes_to_a_closed_node(cluster: Cluster) -> None:
+    nodes = {one["NodeID"] for one in ray.nodes()}  # type: ignore[no-untyped-call]
+    where = ray.remote(lambda: ray.get_runtime_context().get_node_id())
+    for open_node in nodes:
+        options = not_on(nodes - {open_node})
+        assert ray.get(where.options(num_cpus=0, **options).remote(), timeout=60) == open_node
+    assert not_on(()) == {}
 
 
 @pytest.mark.slow

@@ -56,7 +56,17 @@ def known_of(model: str) -> tuple[ModelShape, dict[str, Weights]]:
     width = one.n_ff * (2 if one.n_experts else 1)
     largest = max(one.n_vocab * one.n_embd, experts * one.n_embd * one.n_ff)
     kv_bytes = (4 * kv,) * one.n_layers
-    shape = ModelShape(f16, kv_bytes, one.n_vocab, one.n_embd, width, one.n_heads, columns * one.n_layers, largest)
+    shape = ModelShape(
+        f16,
+        kv_bytes,
+        (0,) * one.n_layers,
+        one.n_vocab,
+        one.n_embd,
+        width,
+        one.n_heads,
+        n_columns=columns * one.n_layers,
+        largest_elements=largest,
+    )
     sizes = {"q8_0": 8.5 / 16, "q4_k_m": 4.82 / 16}
     return shape, {"f16": f16} | {kind: f16.scaled_to(round(f16.total_bytes * part)) for kind, part in sizes.items()}
 

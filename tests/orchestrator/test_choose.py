@@ -81,8 +81,8 @@ def test_a_model_takes_the_fewest_cards_that_hold_it(model: str, kind: str, cell
 
 
 def test_what_does_not_fit_whole_has_some_layers_on_the_host() -> None:
-    # Usable: 81.6 GB, without the process 80.8. The output (2.10 GB) and 44 layers with their cache (1.747 GB each) take
-    # 79.0 GB, and buffers 0.3.
+    # Usable: 81.6 GB, without the process 80.8. The output (2.10 GB) and 44 layers with their cache (1.747 GB each)
+    # take 79.0 GB, and buffers 0.3.
     assert asks(load_of("70B", "f16"), node(1, 80)) == "1 (45 layers)"
     placed = place(load_of("70B", "f16"), node(1, 80))
     assert placed is not None

@@ -47,6 +47,14 @@ def test_workers_share_the_work_but_not_the_rest(tmp_path: Path) -> None:
     assert one.seconds - FIXED_S == pytest.approx(2 * (two.seconds - FIXED_S))
 
 
+def test_units_whose_workers_take_other_places_are_shared_by_those(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    one, four = (duration_of(plan, (), TIMED, 1, {block.unit: workers for block in plan.blocks}) for workers in (1, 4))
+    assert one is not None and four is not None
+    assert four.phases["evaluating"] == pytest.approx(one.phases["evaluating"] / 4)
+    assert four.phases["quantizing"] == one.phases["quantizing"]
+
+
 def test_what_is_done_takes_no_time(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     done = [block.unit for block in plan.blocks] + [arm.unit or "" for arm in plan.arms]

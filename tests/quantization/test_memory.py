@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.llama.activations import ActivationCollector
-from actors.llama.gguf_file import read_header
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.orders import ImatrixOrder, QuantizeOrder
 from actors.quantization.memory import (
@@ -40,6 +40,25 @@ def test_collecting_needs_no_more_memory_than_predicted(tmp_path: Path) -> None:
     assert peak <= needed
     # The bound does not hold only because of the allowance for Python.
     assert peak > PROCESS_BYTES
+
+
+def test_weights_on_devices_need_no_memory_of_the_host(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", shape=TinyShape(n_layers=4))
+    header = read_header(path)
+    layers = [tensor.n_bytes for tensor in header.tensors if tensor.name.startswith("blk.3.")]
+    needed = {layers: needed_to_collect(header, 64, gpu_layers=layers) for layers in (-1, 2, 1)}
+    # Of five layers, the last is the output; with two on devices, layer 3 is there, too.
+    assert needed[1] - needed[2] == sum(layers)
+    output = sum(tensor.n_bytes for tensor in header.tensors if tensor.name.startswith("output"))
+    assert needed_to_collect(header, 64, gpu_layers=5) == needed[-1]
+    assert needed_to_collect(header, 64) > needed[1] + output
+    # A file that is still to be made has its own size.
+    twice = needed_to_collect(header, 64, model_bytes=2 * sum(one.n_bytes for one in header.tensors), gpu_layers=1)
+    assert twice - needed[1] == pytest.approx(needed[1] - needed[-1] + input_bytes(header), rel=0.01)
+
+
+def input_bytes(header: GgufHeader) -> int:
+    return next(tensor.n_bytes for tensor in header.tensors if tensor.name == "token_embd.weight")
 
 
 @pytest.mark.parametrize("n_experts", [0, 4])

@@ -75,11 +75,15 @@ def widest(needs: Sequence[Need]) -> Need:
 
 def need_of(shape: ModelShape, weights: Weights, layout: EngineLayout) -> Need:
     """Return what a model with these weights takes in a layout."""
-    cells = layout.n_ctx
+    cells, sequences = layout.n_ctx, layout.sequences + EXTRA_SEQUENCES
+    cache = [
+        cells * of_cell + sequences * of_sequence
+        for of_cell, of_sequence in zip(shape.kv_bytes, shape.state_bytes, strict=True)
+    ]
     return Need(
         input_bytes=weights.input_bytes,
         weight_bytes=(*weights.layer_bytes, weights.output_bytes),
-        kv_bytes=(*(cells * one for one in shape.kv_bytes), 0),
+        kv_bytes=(*cache, 0),
         compute_bytes=compute_bytes(shape, layout),
         logits_bytes=4 * shape.n_vocab * LOGIT_ROWS,
     )
@@ -94,7 +98,7 @@ def compute_bytes(shape: ModelShape, layout: EngineLayout) -> int:
     """
     tokens = min(layout.n_ubatch, layout.n_ctx)
     seen = layout.n_ctx if layout.kv_unified else layout.n_ctx // (layout.sequences + EXTRA_SEQUENCES)
-    mask = 4 * tokens * seen
+    mask = 4 * tokens * seen * shape.n_masks
     logits = 4 * tokens * (shape.n_vocab + 2 * shape.n_embd)
     feeding = mask // 2 + 4 * tokens * (3 * shape.n_ff + 6 * shape.n_embd)  # the mask is f16 by then
     attending = 0

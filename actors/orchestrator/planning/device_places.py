@@ -20,6 +20,9 @@ from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.faults import Faults
 from conf.schema import PipelineConfig
 
+CROWDED_SHARE = 0.85
+"""Share of a device's memory that should be free at the start."""
+
 
 @dataclass
 class ArmPlaces:
@@ -102,7 +105,20 @@ def place_arms(config: PipelineConfig, inputs: Inputs, arms: Sequence[PlannedArm
         if model in inputs.known.shapes:
             faults.gather(_place_model, config, inputs, places, own)
     faults.stop_if_any()
+    places.notices += _crowded(groups)
     return places
+
+
+def _crowded(groups: Iterable[Group]) -> Iterator[str]:
+    """Yield a notice for each node on whose devices other programs have taken memory that is planned with."""
+    for group in groups:
+        devices = [one for one in group.node.devices if one.description == group.kind]
+        free, total = min((one.free_bytes, one.total_bytes) for one in devices)
+        if free < CROWDED_SHARE * total:
+            yield (
+                f"{group.node.host}: other programs use the {group.kind}: {free / 2**30:.1f} of {total / 2**30:.1f} "
+                "GiB are free. The plan counts with all of it: stop them, or work may fail for want of memory."
+            )
 
 
 def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms: Sequence[PlannedArm]) -> None:
