@@ -16,6 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.device_list import list_devices
 from actors.llama.devices import Device
@@ -36,10 +39,17 @@ _VERSION = 1
 
 
 def machine_facts() -> dict[str, Any]:
-    """Return build, devices and driver of this machine. This process then holds memory of its CUDA devices."""
+    """Return `machine` with build, devices and driver of this machine, or why there is none (`error`).
+
+    This process then holds memory of its CUDA devices.
+    """
     driver, cards = read_driver()
-    devices = [asdict(one) for one in list_devices()]
-    return {"build": library.build(), "devices": devices, "driver": driver, "cards": cards}
+    try:
+        devices = [asdict(one) for one in list_devices()]
+    except LlamaError as error:
+        return {"machine": None, "error": error.message}
+    machine = {"build": library.build(), "devices": devices, "driver": driver, "cards": cards}
+    return {"machine": machine, "error": None}
 
 
 def read_node(paths: Mapping[str, int | None], kept: str | None) -> str:
@@ -63,6 +73,21 @@ def missing_paths(paths: Mapping[str, int | None]) -> list[str]:
 def path_sizes(paths: Sequence[str]) -> dict[str, int | None]:
     """Return the paths that exist here, each with the size of its file; None for a folder."""
     return {path: None if Path(path).is_dir() else os.stat(path).st_size for path in paths if Path(path).exists()}
+
+
+def this_node(threads: int) -> NodeFacts:
+    """Return the facts of this machine, with what a local Ray would give away: at least `threads` CPUs."""
+    return node_facts(read_node({}, None), cpus=float(local_cpus(threads)), memory_bytes=local_memory_bytes())
+
+
+def local_cpus(threads: int) -> int:
+    """Return how many CPUs a local Ray has."""
+    return max(os.cpu_count() or 1, threads)
+
+
+def local_memory_bytes() -> float:
+    """Return how much memory a local Ray offers: 70% of what is free when it starts."""
+    return 0.7 * psutil.virtual_memory().available
 
 
 def node_facts(
@@ -110,10 +135,11 @@ def node_facts(
 
 def _asked() -> dict[str, Any]:
     if not library.supports_gpu():
-        return {"machine": machine_facts(), "error": None}
+        return machine_facts()
     process = OwnProcess(_PROGRAM, "llama.cpp cannot list its devices", start_s=ANSWER_WITHIN_S, log_lines=3)
     try:
-        return {"machine": json.loads(process.ask(None, wall_s=ANSWER_WITHIN_S)), "error": None}
+        answer: dict[str, Any] = json.loads(process.ask(None, wall_s=ANSWER_WITHIN_S))
+        return answer
     except ProcessNotStarted as error:
         return {"machine": None, "error": str(error)}
     except ProcessEnded as error:

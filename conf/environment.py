@@ -107,7 +107,13 @@ def read_device_settings() -> dict[str, str]:
 
 def keep_to_processor() -> None:
     """Hide GPUs from llama.cpp, which must not be imported yet, and have it abort without starting a debugger."""
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "GGML_NO_BACKTRACE": "1"}
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    abort_without_debugger()
+
+
+def abort_without_debugger() -> None:
+    """Have llama.cpp, which must not be imported yet, abort with its message alone. By default it starts a debugger."""
+    os.environ["GGML_NO_BACKTRACE"] = "1"
 
 
 def protect_local_ray() -> None:

@@ -40,7 +40,7 @@ NATIVE_TIMEOUT_S = 120.0
 GIB = 2**30
 
 _SHOW_LLAMA_BUILD = "import json; from actors.llama import library; print(json.dumps(library.build()))"
-_SHOW_DEVICES = "import json; from actors.nodes_reading import machine_facts; print(json.dumps(machine_facts()))"
+_SHOW_DEVICES = "from actors.node_process import start; print(start()(None))"
 _WRITE_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
 
 
@@ -127,9 +127,13 @@ def check_llama() -> Check:
 def check_devices() -> Check:
     """Ask llama.cpp for its devices in another process: CUDA takes memory of each card that is asked."""
     done = _run_python(_SHOW_DEVICES)
+    fix = "Look at the driver of the cards: nvidia-smi must show them."
     if done.returncode != 0:
-        return Check("Devices", _last_line(done), "Look at the driver of the cards: nvidia-smi must show them.")
-    machine = json.loads(done.stdout.splitlines()[-1])
+        return Check("Devices", _last_line(done), fix)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if answer["error"] is not None:
+        return Check("Devices", answer["error"], fix)
+    machine = answer["machine"]
     devices = tuple(Device(**one) for one in machine["devices"])
     here = NodeFacts("", platform.node(), 0, 0, 0, devices, {}, driver=machine["driver"], cards=machine["cards"])
     return Check("Devices", devices_text(devices, here.driver), unused_cards(here))

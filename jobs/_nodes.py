@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.machine import existing_parent
 from actors.nodes import NodeFacts, Nodes, check_builds, unused_cards
-from actors.nodes_reading import node_facts, path_sizes, read_node
+from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import ACTOR_NAME
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import paths_of_workers
@@ -23,7 +22,7 @@ from actors.store import exists
 from conf.environment import Environment
 from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
-from jobs._ray import connect, local_cpus
+from jobs._ray import connect
 from reporting.escape import one_line
 
 ANSWER_WITHIN_S = 90.0
@@ -71,9 +70,7 @@ def this_machine(threads: int, kept: HashCache) -> NodeFacts:
     """
     said = read_node({}, kept.kept(_name("")))
     kept.keep(_name(""), said)
-    # Ray offers 70% of the memory that is free when it starts.
-    memory_bytes = 0.7 * psutil.virtual_memory().available
-    return node_facts(said, cpus=float(local_cpus(threads)), memory_bytes=memory_bytes)
+    return node_facts(said, cpus=float(local_cpus(threads)), memory_bytes=local_memory_bytes())
 
 
 def ask_cluster(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-import psutil
 import ray
 from ray._private import ray_constants
 from ray.exceptions import RayTaskError
 from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
+from actors.nodes_reading import local_cpus, local_memory_bytes
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
 from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, judging_bytes, place
 from actors.orchestrator.places import Places, equal_places
@@ -149,19 +148,13 @@ def place_workers(config: PipelineConfig, plan: Plan) -> Places:
 
 def local_placement(config: PipelineConfig, plan: Plan) -> Placement:
     """Return how many workers a local Ray would have room for."""
-    # Ray offers 70% of the memory that is free when it starts.
-    free = 0.7 * psutil.virtual_memory().available
-    return _place(config, plan, float(local_cpus(config.layout.threads)), float(devices_of(plan)), free)
+    cpus = float(local_cpus(config.layout.threads))
+    return _place(config, plan, cpus, float(devices_of(plan)), local_memory_bytes())
 
 
 def devices_of(plan: Plan) -> int:
     """Return how many devices this machine has, if a plan runs without a cluster."""
     return sum(len(one.devices) for one in plan.nodes.usable)
-
-
-def local_cpus(threads: int) -> int:
-    """Return how many CPUs a local Ray has."""
-    return max(os.cpu_count() or 1, threads)
 
 
 def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_bytes: float) -> Placement:

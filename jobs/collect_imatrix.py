@@ -4,8 +4,9 @@
     python -m jobs.collect_imatrix --show-statistics imatrix.gguf --chart imatrix.png
 
 The matrix is in llama.cpp's own format. `OUTPUT.manifest.json` beside it says what it was made from. If the job was
-interrupted, the same command goes on after the last group of chunks that is saved in `OUTPUT.parts`. Processes of this
-machine share the groups (--shards), so this job needs no Ray. Exit codes: 0 done; 1 llama.cpp failed; 2 bad input.
+interrupted, the same command goes on after the last group of chunks that is saved in `OUTPUT.parts`. The model is
+decoded on the devices of this machine if there are some. Processes of this machine share the groups (--shards), so this
+job needs no Ray. Exit codes: 0 done; 1 llama.cpp failed; 2 bad input.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ import polars as pl
 
 from actors.errors import QuantAssayError
 from actors.keys import imatrix_key
-from actors.llama import library
-from actors.llama.gguf_file import read_header
+from actors.llama.devices import DeviceUse
+from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.isolated_trial import check_loads
+from actors.llama.shape import shape_of
 from actors.machine import check_folder
+from actors.nodes import NodeFacts
+from actors.nodes_reading import this_node
+from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.single import place_collecting
 from actors.orchestrator.planning.arms import weighted_mix
 from actors.orchestrator.sources.calibration import default_mix, source_of_mix
 from actors.orchestrator.sources.hashes import gguf_sha256
@@ -193,7 +199,9 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     faults.stop_if_any()
     source, header = checked(texts), read_header(fetch(checked(found), TerminalReporter()).path)
     check_loads(header, key="--model", got=options.model[0])
-    check_room(header, options.ctx)
+    node = this_node(options.threads)
+    gpu_layers, devices = _place(node, header, options)
+    check_room(header, options.ctx, gpu_layers)
     order = ImatrixOrder(
         model_path=str(header.path),
         mix=source.name if weights is None else weighted_mix(source.name),
@@ -201,7 +209,8 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         dataset_size=source.tokens(options.dataset_size),
         ctx=options.ctx,
         threads=options.threads,
-        gpu_layers=0,
+        gpu_layers=gpu_layers,
+        devices=devices,
         output_path=str(output),
         key=imatrix_key(
             model=gguf_sha256(header),
@@ -210,9 +219,10 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
             dataset_size=source.tokens(options.dataset_size),
             ctx=options.ctx,
             threads=options.threads,
-            gpu_layers=0,
+            gpu_layers=gpu_layers,
+            devices=devices,
             token_weights=weights,
-            build=library.build(),
+            build=node.build,
         ),
         rules=source.rules,
         token_weights=weights,
@@ -222,6 +232,19 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
         allowed = f"at most {n_groups}, the number of groups of {GROUP_CHUNKS} chunks in --dataset-size"
         raise BadInput(Fault("--shards", options.shards, allowed))
     return order
+
+
+def _place(node: NodeFacts, header: GgufHeader, options: argparse.Namespace) -> tuple[int, DeviceUse | None]:
+    """Return how many layers are decoded on which devices of this machine: what the pipeline would choose here."""
+    shape = shape_of(header)
+    placed = place_collecting(groups_of((node,)), shape, shape.weights, ctx=options.ctx, threads=options.threads)
+    if placed is None or placed.devices is None:
+        return 0, None
+    say(f"on {placed.devices.count} x {placed.devices.kind}")
+    if options.shards > 1:
+        step = "One process keeps the devices busy, and each further one would load the model again."
+        raise BadInput(Fault("--shards", options.shards, f"1 on {placed.devices.kind}", step))
+    return placed.gpu_layers, placed.devices
 
 
 def _check_flags(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import time
@@ -19,6 +20,17 @@ from pathlib import Path
 
 import llama_cpp
 import pytest
+
+_SMALLER_MACHINE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+
+long sysconf(int name) {{
+    long (*real)(int) = (long (*)(int)) dlsym(RTLD_NEXT, "sysconf");
+    return name == _SC_PHYS_PAGES ? {size}L / real(_SC_PAGE_SIZE) : real(name);
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -35,12 +47,15 @@ class RpcBuild:
         return {"PYTHONPATH": str(self.package), "QUANT_ASSAY_RPC_SERVERS": ",".join(servers)}
 
     @contextlib.contextmanager
-    def server(self, *, devices: int = 1, memory_bytes: int | None = None) -> Iterator[str]:
+    def server(
+        self, *, devices: int = 1, memory_bytes: int | None = None, says_bytes: int | None = None
+    ) -> Iterator[str]:
         """Start a server and yield its address.
 
         Args:
             devices: how many devices it offers, each with one thread.
-            memory_bytes: the most memory of its process, with its libraries. It says that it has more.
+            memory_bytes: the most memory of its process, with its libraries. None: no limit.
+            says_bytes: the memory that it says it has. None: that of the machine.
         """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -52,14 +67,26 @@ class RpcBuild:
             if memory_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(command, stdout=quiet, stderr=quiet, preexec_fn=limit)
+        quiet, environment = subprocess.DEVNULL, dict(os.environ)
+        if says_bytes is not None:
+            environment["LD_PRELOAD"] = str(self._smaller_machine(says_bytes))
+        process = subprocess.Popen(command, stdout=quiet, stderr=quiet, preexec_fn=limit, env=environment)
         try:
             _wait_for(port, process)
             yield f"127.0.0.1:{port}"
         finally:
             process.kill()
             process.wait()
+
+    def _smaller_machine(self, size: int) -> Path:
+        """Return a library by which a process sees this much memory. Skip the test without a C compiler."""
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None:
+            pytest.skip("no C compiler for a library that shows less memory")
+        library = self.package / f"memory-{size}.so"
+        command = [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+        subprocess.run(command, input=_SMALLER_MACHINE.format(size=size), text=True, check=True)
+        return library
 
 
 def require_rpc_build(folder: Path) -> RpcBuild:

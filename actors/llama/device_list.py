@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from conf.environment import read_rpc_servers
 RPC_BACKEND, RPC_KIND = "RPC", "RPC server"
 """llama.cpp describes the device of an RPC server by the server's address. What computes there is not known here."""
 _GPU, _GPU_IN_PROCESSOR = 1, 2
+_ANSWER_WITHIN_S = 10.0
 
 
 class _Properties(ctypes.Structure):
@@ -110,7 +112,17 @@ def _add_rpc_servers() -> None:
     address = libggml.ggml_backend_reg_get_proc_address(backend, b"ggml_backend_rpc_add_server")
     add_server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(address)
     for server in servers:
-        registry = add_server(server.encode())
+        # llama.cpp ends the process if a server does not answer.
+        registry = add_server(server.encode()) if _answers(server) else None
         if not registry:
             raise LlamaError(f"the RPC server {server} of QUANT_ASSAY_RPC_SERVERS does not answer. Start it first")
         libggml.ggml_backend_register(registry)
+
+
+def _answers(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_WITHIN_S).close()
+    except (OSError, OverflowError, ValueError):
+        return False
+    return True

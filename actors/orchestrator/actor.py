@@ -23,7 +23,6 @@ from actors.errors import FailedWithLog, NoPlaceError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
-from actors.llama.offload import give_devices
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.judging_limits import Judged
 from actors.orchestrator.late_workers import START_WITHIN_S
@@ -49,6 +48,7 @@ from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
+from actors.ray_process.actor import node_id, take_devices
 from actors.store import RunDirectory, exists, read_jsonl
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, is_disk_failure
@@ -274,8 +274,8 @@ class Orchestrator:
         with self._lock:
             self._processes[worker] = process
         # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
-        handle.__ray_call__.remote(_take_devices)
-        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(_node_id))
+        handle.__ray_call__.remote(take_devices)
+        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(node_id))
         threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
         return process
 
@@ -436,34 +436,6 @@ def not_on(nodes: Iterable[str]) -> dict[str, Any]:
     """Return the options of a Ray actor that must not run on these nodes, given by their ids."""
     closed = ",".join(sorted(nodes))
     return {"label_selector": {NODE_LABEL: f"!in({closed})"}} if closed else {}
-
-
-def _node_id(_worker: Any) -> str:
-    """Return the node of the process that calls this."""
-    return str(ray.get_runtime_context().get_node_id())
-
-
-def _take_devices(_worker: Any) -> None:
-    """Let the process that calls this use only the devices that Ray gave it; all of them if it has all GPUs there."""
-    given = [int(number) for number in ray.get_gpu_ids() if str(number).isdigit()]
-    own = _node_id(None)
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    there = next((node["Resources"].get("GPU", 0.0) for node in nodes if node["NodeID"] == own), 0.0)
-    give_devices(given if len(given) < there else ())
-
-
-def _resources(worker: Worker) -> dict[str, Any]:
-    """Return what Ray has to be asked for: processors and GPUs, and the node, or the labels of the nodes that suit."""
-    placed = worker.placed
-    if placed is None:
-        return {"num_cpus": 0, "num_gpus": 0}
-    asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
-    if worker.spot is not None:
-        return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
-    labels = {"ray.io/accelerator-type": placed.accelerator_type} if placed.accelerator_type else {}
-    if placed.nodes is not None:
-        labels["ray.io/node-id"] = f"in({','.join(sorted(placed.nodes))})"
-    return asked | ({"label_selector": labels} if labels else {})
 
 
 class _Reporter:

@@ -18,7 +18,9 @@ from actors.quantization.imatrix import load_manifest
 from actors.quantization.imatrix_file import read_imatrix
 from actors.store import ImatrixFiles
 from jobs import collect_imatrix
+from tests.jobs.running import run as run_job
 from tests.jobs.running import start
+from tests.rpc_servers import RpcBuild
 from tests.tiny_model import write_tiny_model
 
 
@@ -210,3 +212,27 @@ def test_a_signal_ends_the_job_at_once_and_it_says_how_to_go_on(tiny: Path, tmp_
     assert process.returncode == 128 + signal.SIGINT
     assert "Run the same command again to do the others" in err and "Traceback" not in err
     assert not output.exists()
+
+
+@pytest.mark.slow
+def test_on_devices_the_matrix_is_that_of_the_processor_under_its_own_key(
+    tiny: Path, tmp_path: Path, rpc_build: RpcBuild
+) -> None:
+    words = ("--model", str(tiny), "--dataset-size", "2048", "--ctx", "64", "--threads", "1", "--output")
+    host, device = tmp_path / "host.gguf", tmp_path / "device.gguf"
+    assert run(*words, host) == 0
+    with rpc_build.server() as first, rpc_build.server() as second:
+        environment = rpc_build.environment(first, second)
+        ended = run_job("collect_imatrix", *words, str(device), **environment)
+        shared = run_job("collect_imatrix", *words, str(tmp_path / "no.gguf"), "--shards", "2", **environment)
+    assert ended.code == 0, ended.err
+    assert "on 1 x RPC server" in ended.out
+    assert shared.code == 2 and "--shards: got 2; allowed: 1 on RPC server" in shared.err
+    on_host, on_device = read_imatrix(host).entries, read_imatrix(device).entries
+    assert on_device.keys() == on_host.keys()
+    for name, entry in on_host.items():
+        assert on_device[name].counts.tolist() == entry.counts.tolist()
+        np.testing.assert_allclose(on_device[name].sum_squares, entry.sum_squares, rtol=1e-4, atol=1e-6)
+    keys_of = [load_manifest(ImatrixFiles(one).manifest).key for one in (host, device)]
+    assert keys_of[1]["devices"] == {"kind": "RPC server", "count": 1, "split": "none"}
+    assert "devices" not in keys_of[0] and keys_of[0]["gpu_layers"] == 0 and keys_of[1]["gpu_layers"] == -1

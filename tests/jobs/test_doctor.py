@@ -15,6 +15,8 @@ from actors.llama.devices import Device
 from conf.environment import Environment
 from jobs import _checks as checks
 from jobs.doctor import main
+from tests.jobs.running import run
+from tests.rpc_servers import RpcBuild
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MIB = 2**20
@@ -115,3 +117,15 @@ def test_devices_are_shown_with_their_memory_and_driver() -> None:
         "CUDA0 NVIDIA H100 80GB HBM3, 79.0 of 80.0 GiB free (NVIDIA 580.65, CUDA 13.0)"
     )
     assert checks.devices_text([], None) == "none, models run on the processor"
+
+
+@pytest.mark.slow
+def test_devices_of_another_build_are_shown_and_a_server_that_is_gone_is_told(
+    rpc_build: RpcBuild, closed_port: int
+) -> None:
+    with rpc_build.server() as first, rpc_build.server() as second:
+        shown = run("doctor", **rpc_build.environment(first, second)).out
+        gone = run("doctor", **rpc_build.environment(first, f"127.0.0.1:{closed_port}")).out
+    (line,) = [one for one in shown.splitlines() if "Devices:" in one]
+    assert line.startswith("ok       Devices: RPC0 RPC server, ") and "; RPC1 RPC server, " in line
+    assert f"MISSING  Devices: the RPC server 127.0.0.1:{closed_port}" in gone

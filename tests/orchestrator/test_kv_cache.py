@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 
 from actors.evaluation.benchmarks import load
 from actors.evaluation.contract import BenchmarkData
+from actors.llama.layout import EngineLayout
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
-from actors.orchestrator.sources.kv_cache import cache_for
+from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for
 from conf.faults import BadInput
+from tests.orchestrator.device_nodes import known_of
 from tests.orchestrator.small_plan import MODEL, make_config
 from tests.tiny_model import write_tiny_model
 
@@ -23,12 +25,29 @@ def vocabulary(tmp_path: Path) -> Model:
     return Model(write_tiny_model(tmp_path / "tiny.gguf"), vocab_only=True)
 
 
-def chosen(vocabulary: Model, name: str = "demo_qa", **layout: Any) -> tuple[Any, BenchmarkData]:
+@dataclass(frozen=True)
+class Left(DeviceRoom):
+    """Devices that leave room for a number of cells beside the weights."""
+
+    cells: int = 0
+
+    def limits(self, layout: EngineLayout) -> list[int]:
+        return [self.cells]
+
+
+def left(cells: int) -> Left:
+    shape, weights = known_of("8B")
+    return Left((), shape, weights["f16"], cells)
+
+
+def chosen(
+    vocabulary: Model, name: str = "demo_qa", room: DeviceRoom | None = None, **layout: Any
+) -> tuple[Any, BenchmarkData]:
     config = make_config(layout=layout)
     data = load(name, data_dir=None, sampling=config.sampling, vocabulary=vocabulary)
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
-    return cache_for(config, data, large, vocabulary, [None], share=share, room=None), data
+    return cache_for(config, data, large, vocabulary, [None], share=share, room=room), data
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:
@@ -43,6 +62,14 @@ def test_too_little_memory_for_one_sequence_is_bad_input_that_says_how_much_is_n
         chosen(vocabulary, kv_cache_mib=1)
     (fault,) = raised.value.faults
     assert fault.key == "layout.kv_cache_mib" and "at least" in str(fault) and "demo_qa" in str(fault)
+
+
+def test_a_cache_for_which_devices_have_no_room_beside_the_weights_is_chosen_for_the_host(vocabulary: Model) -> None:
+    whole, _ = chosen(vocabulary, room=left(2**20))
+    none, _ = chosen(vocabulary, room=left(8))
+    assert none == whole and whole.sequences == 32
+    few, _ = chosen(vocabulary, room=left(768))
+    assert 1 <= few.sequences < 32 and few.n_ctx <= 768
 
 
 def test_fewer_sequences_than_choices_are_bad_input(vocabulary: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_layers_are_split_into_runs_as_llama_cpp_does() -> None:
     assert NEED.fullest_device(5, 2) == 3 * 9 + 3
     assert NEED.fullest_device(5, 5) == 9 + 3
     assert NEED.on_devices(5, 2).total_bytes == 4 * 9 + 5 + 2 * 3
+
+
+def test_several_devices_that_hold_all_layers_keep_the_inputs_of_several_parts_of_a_batch() -> None:
+    need = replace(NEED, copies_bytes=7)
+    assert need.fullest_device(5, 2) == 3 * 9 + 3 + 7
+    assert need.on_devices(5, 2).compute_bytes == 2 * (3 + 7)
+    assert need.fullest_device(5, 1) == NEED.fullest_device(5, 1)
+    assert need.fullest_device(4, 2) == NEED.fullest_device(4, 2)
+
+
+@pytest.mark.parametrize(("flash_attention", "real_mib"), [(True, 133.67), (False, 220.03)])
+def test_inputs_of_several_parts_are_close_to_what_llama_cpp_took(
+    smollm2_path: str, flash_attention: bool, real_mib: float
+) -> None:
+    # On the first of two RPC devices; on one device it was 97.12 and 165.26.
+    how = EngineLayout(1, 30, 2048, 512, 8192, kv_unified=True, flash_attention=flash_attention, gpu_layers=-1)
+    shape = shape_of(read_header(smollm2_path))
+    need = need_of(shape, shape.weights, how)
+    alone = 97.12 if flash_attention else 165.26
+    assert need.copies_bytes / 2**20 == pytest.approx(real_mib - alone, rel=0.05)
 
 
 def test_what_is_not_on_devices_is_on_the_host() -> None:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from actors.llama.device_list import RPC_KIND
 from actors.llama.devices import Device, DeviceUse
 from actors.llama.offload import HIDES_OTHERS
 from actors.nodes import NodeFacts
@@ -203,7 +204,7 @@ def _gpus(fit: Fit, load: Load, group: Group) -> float:
     """Return the GPUs that a worker asks for: a share of one if several workers fit on it."""
     if group.wanted is not None:
         return min(group.wanted, float(fit.count))
-    if fit.count > 1:
+    if fit.count > 1 or group.kind == RPC_KIND:  # an RPC server serves one process at a time; the next one waits
         return float(fit.count)
     shares = min(MOST_SHARES, group.device_bytes // load.on_each(fit.layers, 1))
     return 1.0 if shares < 2 else math.floor(_STEP / shares) / _STEP

@@ -16,6 +16,8 @@ EXTRA_SEQUENCES = 2
 """Sequences of a context beside those of its layout: the common prefix, and one that waits."""
 PADDING = 1.06
 """Products of attention without flash attention, relative to their plain size. Seen in llama.cpp's own sizes."""
+PARTS = 4
+"""Parts of a batch that several devices work on at a time (`GGML_SCHED_MAX_COPIES`)."""
 LOGIT_ROWS = 256
 """Most rows of logits that a context keeps on the host (`actors.llama.context.MAX_OUTPUT_ROWS`)."""
 
@@ -33,6 +35,9 @@ class Need:
     """On each device that holds some layers, and on the host if it holds some."""
     logits_bytes: int
     """On the host."""
+    copies_bytes: int = 0
+    """More of each device's compute buffers if several hold all layers. They then work on several parts of a batch at a
+    time (llama.cpp's pipeline parallelism), and each keeps the inputs of all those parts."""
 
     @property
     def n_layers(self) -> int:
@@ -50,18 +55,22 @@ class Need:
         if not gpu_layers:
             return Memory(0, 0, 0)
         kept = self.n_layers - gpu_layers
-        return Memory(sum(self.weight_bytes[kept:]), sum(self.kv_bytes[kept:]), count * self.compute_bytes)
+        compute = count * self._compute_on_each(gpu_layers, count)
+        return Memory(sum(self.weight_bytes[kept:]), sum(self.kv_bytes[kept:]), compute)
 
     def fullest_device(self, gpu_layers: int, count: int) -> int:
         """Return the bytes on the fullest of `count` equal devices, as llama.cpp splits the last `gpu_layers` layers.
 
-        llama.cpp gives each device a run of layers, as many as its share of the free memory.
+        Each device gets a run of layers, as many as the others (`actors.llama.offload`).
         """
         kept, fullest = self.n_layers - gpu_layers, 0
         for device in range(min(count, gpu_layers)):
             first, last = (kept + -(-number * gpu_layers // count) for number in (device, device + 1))
             fullest = max(fullest, sum(self.weight_bytes[first:last]) + sum(self.kv_bytes[first:last]))
-        return fullest + (self.compute_bytes if gpu_layers else 0)
+        return fullest + (self._compute_on_each(gpu_layers, count) if gpu_layers else 0)
+
+    def _compute_on_each(self, gpu_layers: int, count: int) -> int:
+        return self.compute_bytes + (self.copies_bytes if count > 1 and gpu_layers == self.n_layers else 0)
 
 
 def widest(needs: Sequence[Need]) -> Need:
@@ -70,6 +79,7 @@ def widest(needs: Sequence[Need]) -> Need:
         needs[0],
         kv_bytes=max((need.kv_bytes for need in needs), key=sum),
         compute_bytes=max(need.compute_bytes for need in needs),
+        copies_bytes=max(need.copies_bytes for need in needs),
     )
 
 
@@ -86,19 +96,42 @@ def need_of(shape: ModelShape, weights: Weights, layout: EngineLayout) -> Need:
         kv_bytes=(*cache, 0),
         compute_bytes=compute_bytes(shape, layout),
         logits_bytes=4 * shape.n_vocab * LOGIT_ROWS,
+        copies_bytes=copies_bytes(shape, layout),
     )
+
+
+def copies_bytes(shape: ModelShape, layout: EngineLayout) -> int:
+    """Estimate the inputs that a device keeps for the parts of a batch: masks, and the results of the layers before.
+
+    Without flash attention, `compute_bytes` already holds the masks of one part.
+    """
+    tokens, mask = _tokens(layout), _mask_bytes(shape, layout)
+    return PARTS * 4 * tokens * shape.n_embd + (PARTS * mask // 2 if layout.flash_attention else (PARTS - 1) * mask)
+
+
+def _tokens(layout: EngineLayout) -> int:
+    """Return the tokens of a physical batch."""
+    return min(layout.n_ubatch, layout.n_ctx)
+
+
+def _seen(layout: EngineLayout) -> int:
+    """Return the cells that a sequence may see."""
+    return layout.n_ctx if layout.kv_unified else layout.n_ctx // (layout.sequences + EXTRA_SEQUENCES)
+
+
+def _mask_bytes(shape: ModelShape, layout: EngineLayout) -> int:
+    """Return the masks of attention in f32: a row for each token, a column for each cell that a sequence may see."""
+    return 4 * _tokens(layout) * _seen(layout) * shape.n_masks
 
 
 def compute_bytes(shape: ModelShape, layout: EngineLayout) -> int:
     """Estimate the compute buffers: the largest tensors that a graph holds at the same time.
 
     These are the logits of a whole physical batch, the feed-forward part, or the products of attention, which exist
-    only without flash attention. The mask of attention has a column for each cell that a sequence may see. The numbers
-    of tensors are fitted to llama.cpp's own sizes, of models of 0.1 to 70 billion weights: 4% below to 8% above them.
+    only without flash attention. The numbers of tensors are fitted to llama.cpp's own sizes, of models of 0.1 to 70
+    billion weights: 4% below to 8% above them.
     """
-    tokens = min(layout.n_ubatch, layout.n_ctx)
-    seen = layout.n_ctx if layout.kv_unified else layout.n_ctx // (layout.sequences + EXTRA_SEQUENCES)
-    mask = 4 * tokens * seen * shape.n_masks
+    tokens, seen, mask = _tokens(layout), _seen(layout), _mask_bytes(shape, layout)
     logits = 4 * tokens * (shape.n_vocab + 2 * shape.n_embd)
     feeding = mask // 2 + 4 * tokens * (3 * shape.n_ff + 6 * shape.n_embd)  # the mask is f16 by then
     attending = 0

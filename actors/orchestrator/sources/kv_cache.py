@@ -101,6 +101,10 @@ def cache_for(
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
         if cache is not None and cache.sequences >= ENOUGH_SEQUENCES * config.layout.sequences:
             break
+    if cache is None and room is not None and config.layout.kv_cache_mib is None:
+        # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
+        limits = [_host_cells(model.kv_bytes_per_cell)]
+        cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
         got_mib = (limits[-1] or 0) * model.kv_bytes_per_cell // 2**20
@@ -129,4 +133,9 @@ def cells_allowed(
     if config.layout.kv_cache_mib is not None:
         return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
     on_devices = room.limits(layout) if room else []
-    return on_devices or [int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell]
+    return on_devices or [_host_cells(bytes_per_cell)]
+
+
+def _host_cells(bytes_per_cell: int) -> int:
+    """Return how many cells a KV cache may have in the memory of a machine."""
+    return int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell
