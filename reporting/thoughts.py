@@ -6,8 +6,8 @@ import polars as pl
 
 from reporting.results_folder import Findings
 
-THINKING = pl.col("thoughts").is_not_null()
-"""Answers of a model that thought first."""
+THINKING = pl.col("thoughts").is_not_null() | (pl.col("thought_tokens") > 0).fill_null(False)
+"""Answers of a model that thought first. Some servers count the thoughts, and show none of them."""
 CUT = pl.col("reason").cast(pl.String).eq("cut_while_thinking").fill_null(False)
 """Answers that the token limit ended before they began."""
 
