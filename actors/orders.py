@@ -299,6 +299,8 @@ class Record:
     """How the answer ended; of several turns, the last one."""
     earlier_finish_reasons: tuple[str, ...] | None = None
     """How the answers of the turns before ended: `length` says that one was cut at the token limit."""
+    earlier_cuts: tuple[bool, ...] | None = None
+    """Which of the turns before reached the token limit while the model was thinking. None: none did."""
     choice_logliks: tuple[float, ...] | None = None
     """Log-likelihood of each choice, in nats."""
     nll_sum: float | None = None
