@@ -17,6 +17,7 @@ import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.human_answers import human_scores_of
+from actors.orchestrator.ignored_thinking import ignored_thinking
 from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
@@ -77,6 +78,7 @@ def write_results(
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    facts["notices"] += ignored_thinking(plan, records)
     spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
         with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
