@@ -61,8 +61,8 @@ def test_examples_are_left_out_before_thoughts_have_no_room(vocabulary: Model) -
 
 def test_a_budget_that_leaves_no_item_any_room_is_bad_input(vocabulary: Model) -> None:
     short, long = (room_for_thoughts(task, 8, vocabulary, TemplateUse()) for task in (SHORT, LONG))
-    told = rf"chat\.m\.thinking_tokens: got 120; allowed: at most {long} for the items of gsm8k_chat .*\(128 tokens\)"
-    with pytest.raises(BadInput, match=rf"{told} \(up to {short} some"):
+    told = rf"chat\.m\.thinking_tokens: got 120; allowed: at most {long}, so that the items of gsm8k_chat have room"
+    with pytest.raises(BadInput, match=rf"{told} in the context of 128 tokens \(at most {short} for some"):
         checked_room(vocabulary, 120, SHORT, LONG, HUGE)
     with pytest.raises(BadInput, match=r"It is the default"):
         checked_room(vocabulary, 120, SHORT, is_default=True)

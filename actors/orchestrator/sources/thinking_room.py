@@ -49,12 +49,12 @@ def check_room(
         BadInput: there is a benchmark of which they leave none for any item.
     """
     faults, notices = Faults(), []
-    context = f"the context ({vocabulary.n_ctx_train} tokens)"
+    context = f"the context of {vocabulary.n_ctx_train} tokens"
     for data in benchmarks:
         name, rooms = data.spec.name, _rooms(budget, data, sampling, vocabulary, use)
         if rooms and all(item.too_long for item in data.items):
-            some = f" (up to {max(rooms)} some of them have it)" if max(rooms) > min(rooms) else ""
-            allowed = f"at most {min(rooms)} for the items of {name} to have room in {context}{some}"
+            some = f" (at most {max(rooms)} for some of them)" if max(rooms) > min(rooms) else ""
+            allowed = f"at most {min(rooms)}, so that the items of {name} have room in {context}{some}"
             step = "It is the default. Set a smaller one." if budget.is_default else ""
             faults.add(Fault(budget.key, budget.tokens, allowed, step))
         elif rooms:
