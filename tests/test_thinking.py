@@ -117,7 +117,7 @@ PARTS = (
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join), st.lists(st.integers(1, 9), max_size=60))
 def test_pieces_of_marks_among_words_say_the_same_as_the_whole(text: str, sizes: list[int]) -> None:
     assert read_in_pieces(text, sizes) == split(text)
