@@ -13,8 +13,10 @@ from typing import Any
 import altair as alt
 
 from reporting.charts.labels import fitted, label_width
+from reporting.charts import layout
 from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
-from reporting.wording import Words
+from reporting.results_folder import Json
+from reporting.wording import DASH, Scale, Words, integer
 
 PLOT_PX = 200
 COLUMNS = 2
@@ -69,6 +71,44 @@ class Forest:
     percent: bool = False
     """The axis is labelled as a percentage. (Differences in percentage points are plain numbers.)"""
     lines: Sequence[Line] = ()
+
+
+def mean_row(label: str, found: Json, scale: Scale, colour: str) -> Row:
+    """Return the row of an arm's mean with its interval.
+
+    Args:
+        label: what stands before it.
+        found: has `arm`, `mean`, which is known, `ci95` and `n_items`.
+        scale: how its values are printed.
+        colour: of the point and the bar.
+    """
+    low, high = found["ci95"] or (None, None)
+    value, interval = scale.value(found["mean"]), scale.interval(found["ci95"])
+    return Row(
+        label=label,
+        arm=found["arm"],
+        middle=found["mean"],
+        low=low,
+        high=high,
+        text=value if found["ci95"] is None else f"{value} {interval}",
+        value=value,
+        interval=interval,
+        n=integer(found["n_items"]),
+        colour=colour,
+    )
+
+
+def missing_row(label: str, arm: str, words: Words) -> Row:
+    """Return the row of an arm without a result: it says so, so that a gap is not read as zero."""
+    text = words.say("結果なし", "no result")
+    return Row(label, arm, None, None, None, text, DASH, DASH, DASH, GREY)
+
+
+def forest_panels(forests: Sequence[Forest], words: Words) -> list[Panelled]:
+    """Return the panels of a chart, with rows of one height and labels of one width."""
+    height = layout.row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
+    room = label_px(forests)
+    return [forest_panel(forest, height, room, words) for forest in forests]
 
 
 def label_px(forests: Sequence[Forest]) -> int:
