@@ -12,8 +12,8 @@ from typing import Any
 
 import altair as alt
 
-from reporting.charts.labels import fitted, label_width
 from reporting.charts import layout
+from reporting.charts.labels import fitted, label_width
 from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
 from reporting.results_folder import Json
 from reporting.wording import DASH, Scale, Words, integer
