@@ -30,10 +30,11 @@ def answer_styles_chart(findings: Findings, words: Words) -> Specification | Non
     if not forests:
         return None
     models = models_text(findings, words)
+    dashed = ("(破線: 基準の値)", " (dashed: the reference)") if any(forest.lines for forest in forests) else ("", "")
     subtitle = [
         words.say(
-            f"{models}: 各スタイルの回答の割合(破線: 基準の値)",
-            f"{models}: share of the answers with each style (dashed: the reference)",
+            f"{models}: 各スタイルの回答の割合{dashed[0]}",
+            f"{models}: share of the answers with each style{dashed[1]}",
         ),
         words.say(
             "線: 問題についての95%信頼区間。塗りつぶし: 基準との差の95%信頼区間が0を含まない。n は各パネルに示す。",

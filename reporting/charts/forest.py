@@ -22,7 +22,8 @@ PLOT_PX = 200
 COLUMNS = 2
 MOST_ROW_PX = 34
 _MOST_LABEL_PX = 250
-_LABEL_GAP_PX = 10
+_LABEL_PADDING_PX = 8
+_LABEL_GAP_PX = 16
 _WIDER = 1.15
 """Letters on axes are so much wider than those beside points."""
 
@@ -126,7 +127,15 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
     if len(set(labels.values())) < len(labels):  # two names that differ only in the middle
         labels = {label: label for label in labels}
     order = list(labels.values())
-    left = alt.Axis(title=None, ticks=False, minExtent=labels_px, maxExtent=labels_px, labelLimit=labels_px - 4)
+    # The padding keeps labels clear of points that stand on the axis.
+    left = alt.Axis(
+        title=None,
+        ticks=False,
+        minExtent=labels_px,
+        maxExtent=labels_px,
+        labelLimit=labels_px - _LABEL_PADDING_PX,
+        labelPadding=_LABEL_PADDING_PX,
+    )
     y = alt.Y("label:N", scale=alt.Scale(domain=order), axis=left)
     base = chart_of([_data(row) | {"label": labels[row.label]} for row in forest.rows]).encode(y=y)
     colour = alt.Color("colour:N", scale=None)

@@ -35,7 +35,7 @@ def models_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_benchmark(findings, panel, words), words) for panel in shown]
     title = words.say("モデルごとの性能(量子化前と後)", "The models before and after quantization")
-    order = words.say("基準の平均の順", "sorted by the mean of the reference")
+    order = words.say("基準(なければ唯一のアーム)の平均の順", "sorted by the mean of the reference or the only arm")
     if in_stages(findings):
         order = words.say("学習段階の順", "in the order of the stages of training")
     subtitle = [
@@ -76,7 +76,10 @@ def models_cost_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_costs(findings, title, axis, values, words), words) for title, axis, values in kept]
     subtitle = [
-        words.say("無地: 基準。斜線: 量子化後。", "Plain: reference. Hatched: quantized."),
+        words.say(
+            "無地: 基準(または量子化していないアームだけ)。斜線: 量子化後。",
+            "Plain: reference, or the only arm if it is not quantized. Hatched: quantized.",
+        ),
         words.say(
             "同じ短い処理で計測(方法の文書を参照)。", "Measured with the same short workload (see the methodology)."
         ),
