@@ -35,7 +35,7 @@ def models_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_benchmark(findings, panel, words), words) for panel in shown]
     title = words.say("モデルごとの性能(量子化前と後)", "The models before and after quantization")
-    order = words.say("基準(なければ唯一のアーム)の平均の順", "sorted by the mean of the reference or the only arm")
+    order = words.say("基準の平均の順", "sorted by the mean of the reference")
     if in_stages(findings):
         order = words.say("学習段階の順", "in the order of the stages of training")
     subtitle = [
