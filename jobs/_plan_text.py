@@ -14,7 +14,7 @@ from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.planning.blocks import LENGTH_SHARE
 from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
 from actors.orchestrator.precision import describe_precision, precision_of
-from actors.orchestrator.room import quantization_bytes
+from actors.orchestrator.room import answer_bytes, quantization_bytes
 from conf.schema import PipelineConfig
 from reporting.analysis.machine_load import BUSY_SHARE
 from reporting.terminal.layout import clean, columns, short_name, wrapped_lines
@@ -164,7 +164,7 @@ def describe_duration(duration: Duration | None) -> list[str]:
 def _room(plan: Plan) -> Sequence[str]:
     disk = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
     return (
-        f"Disk    {disk / 2**30:.2f} GiB of GGUFs",
+        f"Disk    {disk / 2**30:.2f} GiB of GGUFs, about {answer_bytes(plan) / 2**30:.2f} GiB of answers",
         f"Memory  about {quantization_bytes(plan) / 2**30:.2f} GiB per quantization worker,"
         f" {evaluation_bytes(plan) / 2**30:.2f} GiB per evaluation worker"
         + (f", {needed / 2**30:.2f} GiB per judging worker" if (needed := judging_bytes(plan)) else ""),

@@ -143,6 +143,11 @@ class Findings:
             return "reference"
         return "alone" if arm["reference"] is None else "compared"
 
+    def models_in_turn(self) -> list[Json]:
+        """Return the arms, those of a model together, and its references above the others."""
+        models = list(dict.fromkeys(arm["model"] for arm in self.arms))
+        return sorted(self.arms, key=lambda arm: (models.index(arm["model"]), self.role(arm) != "reference"))
+
     def primary(self, arm: str, benchmark: str) -> Json | None:
         """Return the result row that the statistics use; None if the arm has no result."""
         return next((row for row in self._rows(arm, benchmark) if row["primary"]), None)

@@ -76,7 +76,10 @@ def models_cost_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_costs(findings, title, axis, values, words), words) for title, axis, values in kept]
     subtitle = [
-        words.say("無地: 基準。斜線: 量子化後。", "Plain: reference. Hatched: quantized."),
+        words.say(
+            "無地: 基準(または量子化していないアームだけ)。斜線: 量子化後。",
+            "Plain: reference, or the only arm if it is not quantized. Hatched: quantized.",
+        ),
         words.say(
             "同じ短い処理で計測(方法の文書を参照)。", "Measured with the same short workload (see the methodology)."
         ),

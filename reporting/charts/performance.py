@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import altair as alt
 
-from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px, missing_row
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import Panel, Point, domain, extent, panels
 from reporting.charts.style import GREY, Specification, chart_of, colours, models_text, role_title
 from reporting.results_folder import Findings
-from reporting.wording import DASH, Words
+from reporting.wording import Words
 
 
 def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> Specification:
@@ -52,7 +52,8 @@ def empty_chart(words: Words) -> alt.Chart:
 def _forest(panel: Panel, palette: dict[str, str], words: Words) -> Forest:
     points = {point.label: point for point in panel.points}
     rows = [
-        _row(points[label], palette, words) if label in points else _missing(label, words) for label in panel.labels
+        _row(points[label], palette, words) if label in points else missing_row(label, label, words)
+        for label in panel.labels
     ]
     # If there are several references, a line would be ambiguous.
     references = [point.mean for point in panel.points if point.role == role_title(words, "reference")]
@@ -83,9 +84,3 @@ def _row(point: Point, palette: dict[str, str], words: Words) -> Row:
         run_low=point.run_low,
         run_high=point.run_high,
     )
-
-
-def _missing(label: str, words: Words) -> Row:
-    """Return the row of an arm without a result: it says so, so that a gap is not read as zero."""
-    text = words.say("結果なし", "no result")
-    return Row(label, label, None, None, None, text, DASH, DASH, DASH, GREY)
