@@ -47,6 +47,9 @@ PROMPT_TOKENS = 6144
 MOST_SEQUENCES = 8
 """Most verdicts that a judge's GGUF writes at a time."""
 _CELL_STEP = 256
+_MOST_LISTED = 20
+_LONGEST_LISTED = 100
+"""Letters of a name of a server's list that are shown."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class FoundJudge:
     endpoint: Endpoint | None
     file: Found | None
     notice: str | None = None
-    """Why it does not answer now, if it is an endpoint that does not."""
+    """What people should know of it: that its server does not answer now, or lists no model of this name."""
 
 
 def find_judges(config: PipelineConfig, asked: Iterable[Benchmark]) -> tuple[FoundJudge, ...]:
@@ -136,7 +139,10 @@ def _find_judge(judge: Judge, judging: Judging) -> FoundJudge:
     model, notice = judge.model, None
     try:
         names = _models_at(judge.url)
-        model = model or _only_model(judge.url, names)
+        if model is None:
+            model = _only_model(judge.url, names)
+        elif names and model not in names:
+            notice = _not_listed(judge.name, judge.url, model, names)
     except EndpointFailed as error:
         if model is None:
             step = "Start the server, or name its model with --judge-model: then it may answer later."
@@ -158,8 +164,20 @@ def _may_be_file(model: str) -> bool:
 def _only_model(url: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
-    shown = f"one of its models: {', '.join(names[:20])}" if names else "the name of a model (the server lists none)"
+    shown = f"one of its models: {_listed(names)}" if names else "the name of a model (the server lists none)"
     raise BadInput(Fault("--judge-model", None, shown, f"The server at {url} has {len(names)} models; name one."))
+
+
+def _not_listed(judge: str, url: str, model: str, names: Sequence[str]) -> str:
+    return (
+        f"Judge {judge}: the server at {url} lists no model {model}. It lists {_listed(names)}. It is asked for "
+        f"{model} all the same, because some servers answer to any name. {near_names(model, names)}".rstrip()
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _MOST_LISTED else ""
+    return ", ".join(name[:_LONGEST_LISTED] for name in names[:_MOST_LISTED]) + more
 
 
 def _models_at(url: str) -> list[str]:
