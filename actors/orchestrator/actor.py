@@ -12,13 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import ray
 from ray.exceptions import RayError
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import FailedWithLog, NoRoomError
+from actors.errors import EndpointRefused, FailedWithLog, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
@@ -380,7 +380,10 @@ def _work_error(error: RayError) -> WorkError:
         message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
         return WorkError("worker_died", message)
     log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
-    kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
+    if isinstance(cause, EndpointRefused):
+        kind: Literal["refused", "no_room", "other"] = "refused"
+    else:
+        kind = "no_room" if isinstance(cause, NoRoomError) else "other"
     return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
 
 

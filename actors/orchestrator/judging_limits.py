@@ -47,12 +47,19 @@ class JudgingLimits:
             self.over_limit.add(unit.id)
         return judged.complete
 
-    def lose(self, unit: Unit, waiting: Iterable[Unit]) -> tuple[str, ...]:
-        """Count a unit at which its judge has failed for good. Return the units of the judge to give up with it."""
+    def lose(self, unit: Unit, waiting: Iterable[Unit], *, is_final: bool) -> tuple[tuple[str, ...], str]:
+        """Count a unit at which its judge has failed for good. Return the units to give up with it, and why.
+
+        `is_final`: the judge has refused in a way that comes again. It is then lost at once.
+        """
         self._lost[str(unit.judge)] += 1
-        if self._lost[str(unit.judge)] < LOST_AFTER:
-            return ()
-        return tuple(one.id for one in waiting if one.judge == unit.judge)
+        if is_final:
+            reason = f"not asked: judge {unit.judge} has refused {unit.id}"
+        elif self._lost[str(unit.judge)] >= LOST_AFTER:
+            reason = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
+        else:
+            return (), ""
+        return tuple(one.id for one in waiting if one.judge == unit.judge), reason
 
 
 def not_for_judging(plan: Plan, done: frozenset[str]) -> frozenset[str]:

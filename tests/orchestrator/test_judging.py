@@ -140,6 +140,21 @@ def test_a_judge_that_fails_at_block_after_block_is_given_up(tmp_path: Path) -> 
     assert "not asked: judge a failed" in loop.schedule.failures[-1].error
 
 
+def test_a_judge_that_refuses_for_good_is_asked_once_and_the_others_go_on(tmp_path: Path) -> None:
+    plan, config = judged_plan(tmp_path, [endpoint_judge("a"), endpoint_judge("b")], judged_benchmark(20))
+    config = config.model_copy(update={"execution": config.execution.model_copy(update={"attempts": 3})})
+    done = frozenset(unit.id for unit in units_of(plan) if unit.phase != "judge")
+    loop = start(plan, config, done)
+    first, second = loop.step(now=0.0).assigned
+    loop.fail(first, WorkError("refused", "EndpointRefused: status 401"))
+    own, other = (sum(one.judge.name == name for one in plan.judgings) for name in "ab")
+    assert [one.attempts for one in loop.schedule.failures] == [1, *[0] * (own - 1)] and own == other > 1
+    assert loop.schedule.failures[1].error == f"not asked: judge a has refused {loop.schedule.failures[0].unit}"
+    assert loop.notices == list(plan.notices)  # the failure tells it
+    loop.finish(second, {}, 1.0, Judged(8, complete=True))
+    assert [worker.loaded_arm for worker in loop.step(now=1.0).assigned] == ["b"]
+
+
 def test_calls_are_shared_out_so_that_no_more_are_made_than_allowed() -> None:
     budget = CallBudget(10)
     assert budget.grant("x", 6) == 6 and budget.grant("y", 6) == 4
