@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from actors.orchestrator.progress import cells_done, current_phase, describe_wor
 from actors.orchestrator.results import write_results
 from actors.orchestrator.units import units_of
 from actors.orchestrator.worker_calls import WorkerCalls
-from actors.store import RunDirectory, exists, read_json
+from actors.orders import Endpoint
+from actors.store import RunDirectory, exists, read_json, read_jsonl, write_jsonl
 from conf.schema import PipelineConfig
 from tests.conftest import ignore
-from tests.judging.completion_server import Response, completion_server, said
+from tests.judging.completion_server import Response, completion_server, refused, said
 from tests.orchestrator.judged_plan import endpoint_judge, gguf_judge, judged_benchmark, judged_plan, write_answers
 
 DESCRIPTION = {"created_at": "2026-01-01T00:00:00+00:00", "command": "c", "settings": {}, "versions": {}}
@@ -193,7 +195,9 @@ def test_the_limit_of_calls_is_never_exceeded_and_the_next_run_goes_on(tmp_path:
         assert len(requests) == 11 and loop.schedule.failures == []
         assert any("max_calls" in notice for notice in loop.notices)
         table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
-        assert table.filter(table["reason"] == "call_limit").height > 0
+        # Eight verdicts of a whole block, and three of the one that the limit has cut.
+        assert table["score"].count() == 11 and table["score"].null_count() == 32 - 11
+        assert set(table.filter(table["score"].is_null())["reason"]) == {"call_limit"}
         play(plan, config)
         assert len(requests) == 22
         play(plan, config)
@@ -240,6 +244,48 @@ def test_a_judge_that_is_away_leaves_its_answers_unscored_and_a_later_run_comple
         plan, config = judged_plan(tmp_path, [endpoint_judge("a", url)])
         comparison = results(plan, config, tmp_path, play(plan, config))
     assert comparison["results"][0]["mean"] == 4.0 and comparison["failures"] == []
+
+
+def test_verdicts_of_a_block_that_a_judge_left_unfinished_count(tmp_path: Path) -> None:
+    def three_then_none(number: int, body: dict[str, Any]) -> Response:
+        return of_four(number, body) if number <= 3 else refused("no credit", 401)
+
+    with completion_server(three_then_none) as (url, _):
+        judge = replace(endpoint_judge("a"), endpoint=Endpoint(url, "a", 1, 10.0, 1))
+        plan, config = judged_plan(tmp_path, [judge])
+        write_answers(plan)
+        loop = play(plan, config)
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
+    assert table["score"].count() == 3 and set(table.filter(table["score"].is_null())["reason"]) == {"judge_failed"}
+    comparison = results(plan, config, tmp_path, loop)
+    # Two answers to the first item: both repeats of one, one of the other.
+    assert comparison["results"][0]["unscored_reasons"] == {"judge_failed": 6}
+    assert comparison["results"][0]["mean"] == 4.0 and comparison["results"][0]["n_items"] == 1
+
+
+def test_empty_answers_have_no_score_where_nobody_was_asked(tmp_path: Path) -> None:
+    plan, config = judged_plan(tmp_path, [endpoint_judge("a")])
+    write_answers(plan)
+    path = Path(plan.blocks[0].records_path)
+    first, *others = read_jsonl(path)
+    write_jsonl(path, [{**first, "text": ""}, *others])
+    loop = play(plan, config)
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
+    assert table["score"].count() == 0 and set(table["reason"]) == {"judge_failed"}
+
+
+@pytest.mark.parametrize("jury", [["new"], []])
+def test_a_judge_that_had_another_name_is_not_compared_with_itself(tmp_path: Path, jury: list[str]) -> None:
+    with completion_server(of_four) as (url, requests):
+        for name in ("old", "new"):
+            judge = replace(endpoint_judge(name), endpoint=Endpoint(url, "model", 2, 10.0, 1))
+            plan, config = judged_plan(tmp_path, [judge])
+            write_answers(plan)
+            play(plan, config)
+        assert len(requests) == 32  # both are the same judge
+        plan, config = judged_plan(tmp_path, [replace(judge, name=name) for name in jury])
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), ())
+    assert set(table["judge"]) == {jury[0] if jury else "old"} and table.height == 32
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"item_id": 3}\n', b'{"x'])
