@@ -292,7 +292,9 @@ class Orchestrator:
 
     def _finish(self, worker: Worker, value: Any) -> None:
         records = {unit: read_jsonl(path) for unit, path in self._loop.records_to_read(worker).items()}
-        judged = Judged(value.n_asked, exists(value.output_path)) if isinstance(value, JudgeSummary) else None
+        judged: Judged | None = None
+        if isinstance(value, JudgeSummary):
+            judged = Judged(value.n_asked, value.n_verdicts, complete=exists(value.output_path))
         with self._lock:
             self._loop.finish(worker, records, time.monotonic(), judged)
 
@@ -324,6 +326,7 @@ class Orchestrator:
         )
         with self._lock:
             self._closing_failures += written.failures
+            self._loop.notices += written.notices
         return list(written.paths)
 
     def _draw_and_document(self) -> list[str]:

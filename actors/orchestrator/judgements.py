@@ -21,9 +21,11 @@ from actors.orchestrator.records import table_of
 from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
 from conf.schema import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
-from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE
+from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 
 Row = Mapping[str, Any]
+FEW_UNREADABLE = 0.05
+"""Share of verdicts that cannot be read up to which nothing is said: a judge may fail at single answers."""
 
 
 def juries_of(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -103,6 +105,23 @@ def _unfinished(plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason
     except (OSError, ValueError, TypeError):  # `records` tells that they are damaged
         return []
     return [asdict(one) for one in known_judgements(order, answers, VerdictCache(judging.cache_dir), reason)]
+
+
+def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[str]:
+    """Return one notice for each judge of a jury of whose verdicts many cannot be read, by benchmark."""
+    notices = []
+    for benchmark, judges in juries_of(plan).items():
+        for judge in judges:
+            own = said.filter((pl.col("benchmark") == benchmark) & (pl.col("judge") == judge))
+            unreadable = own.filter(pl.col("reason") == UNREADABLE).height
+            asked = unreadable + own.filter(pl.col("score").is_not_null() & pl.col("reason").is_null()).height
+            if unreadable > asked * FEW_UNREADABLE:
+                notices.append(
+                    f"Judge {judge}: {unreadable:,} of {asked:,} verdicts on {benchmark} could not be read, although "
+                    "each was asked for twice. What it wrote is in report_data/judgements.parquet. If it was cut off, "
+                    "raise judging.max_tokens; if it wrote no JSON, take another judge."
+                )
+    return notices
 
 
 def with_judges(described: Mapping[str, Any], plan: Plan, said: pl.DataFrame) -> dict[str, Any]:

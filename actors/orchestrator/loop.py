@@ -269,6 +269,7 @@ class Loop:
     def _finish_judging(self, unit: Unit, judged: Judged) -> None:
         if self._judging.finish(unit, judged):
             self.schedule.finish(unit.id)
+            self.schedule.abandon(*self._judging.unread(unit, self.schedule.in_state(State.WAITING)))
             return
         self.schedule.leave(unit.id)
         if LIMIT_NOTICE not in self.notices:
@@ -292,8 +293,7 @@ class Loop:
             self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 waiting = self.schedule.in_state(State.WAITING)
-                given_up, reason = self._judging.lose(unit, waiting, is_final=error.kind == "refused")
-                self.schedule.abandon(given_up, reason)
+                self.schedule.abandon(*self._judging.lose(unit, waiting, is_final=error.kind == "refused"))
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)

@@ -14,19 +14,21 @@ from actors.judging.actor import JudgingWorker
 from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.judgements import juries_of, read_judgements
+from actors.orchestrator.judgements import juries_of, read_judgements, unreadable_notices
 from actors.orchestrator.judging_limits import LOST_AFTER, Judged
 from actors.orchestrator.loop import Loop, WorkError
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judged_items
 from actors.orchestrator.progress import cells_done, current_phase, describe_work, phases_of
+from actors.orchestrator.records import table_of
 from actors.orchestrator.results import write_results
 from actors.orchestrator.units import units_of
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import Endpoint
 from actors.store import RunDirectory, exists, read_json, read_jsonl, write_jsonl
 from conf.schema import PipelineConfig
+from reporting.frames import JUDGEMENT_SCHEMA
 from tests.conftest import ignore
 from tests.judging.completion_server import Response, completion_server, refused, said
 from tests.orchestrator.judged_plan import endpoint_judge, gguf_judge, judged_benchmark, judged_plan, write_answers
@@ -54,7 +56,8 @@ def play(plan: Plan, config: PipelineConfig, *, calls: int | None = None) -> Loo
             except EndpointFailed as error:
                 loop.fail(worker, WorkError("other", str(error)))
             else:
-                loop.finish(worker, {}, 0.0, Judged(summary.n_asked, exists(summary.output_path)))
+                judged = Judged(summary.n_asked, summary.n_verdicts, complete=exists(summary.output_path))
+                loop.finish(worker, {}, 0.0, judged)
     for judge in workers.values():
         judge.close()
     return loop
@@ -153,7 +156,7 @@ def test_a_judge_that_refuses_for_good_is_asked_once_and_the_others_go_on(tmp_pa
     assert [one.attempts for one in loop.schedule.failures] == [1, *[0] * (own - 1)] and own == other > 1
     assert loop.schedule.failures[1].error == f"not asked: judge a has refused {loop.schedule.failures[0].unit}"
     assert loop.notices == list(plan.notices)  # the failure tells it
-    loop.finish(second, {}, 1.0, Judged(8, complete=True))
+    loop.finish(second, {}, 1.0, Judged(8, 8, complete=True))
     assert [worker.loaded_arm for worker in loop.step(now=1.0).assigned] == ["b"]
 
 
@@ -272,6 +275,36 @@ def test_empty_answers_have_no_score_where_nobody_was_asked(tmp_path: Path) -> N
     loop = play(plan, config)
     table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
     assert table["score"].count() == 0 and set(table["reason"]) == {"judge_failed"}
+
+
+def test_a_judge_whose_verdicts_cannot_be_read_is_told_and_given_up(tmp_path: Path) -> None:
+    with completion_server(lambda number, body: said("Good answer!")) as (url, requests):
+        plan, config = judged_plan(tmp_path, [endpoint_judge("a", url)])
+        write_answers(plan)
+        loop = play(plan, config)
+        assert len(plan.judgings) == 4 and len(requests) == LOST_AFTER * 8 * 2  # each is asked for twice
+    (failure,) = loop.schedule.failures
+    assert "no verdict of judge a could be read at 3 blocks" in failure.error
+    comparison = results(plan, config, tmp_path, loop)
+    (notice,) = [one for one in comparison["notices"] if one.startswith("Judge a")]
+    assert "24 of 24 verdicts on elyza could not be read" in notice and "judging.max_tokens" in notice
+
+
+@pytest.mark.parametrize(("unreadable", "told"), [(0, False), (5, False), (6, True), (100, True)])
+def test_unreadable_verdicts_are_told_unless_they_are_few(unreadable: int, told: bool, tmp_path: Path) -> None:
+    plan, _ = judged_plan(tmp_path, [endpoint_judge("a")])
+    rows = [
+        {
+            "judge": "a",
+            "benchmark": "elyza",
+            "score": None if bad else 4.0,
+            "reason": "unreadable_verdict" if bad else None,
+        }
+        for bad in (number < unreadable for number in range(100))
+    ]
+    others = [{"judge": "a", "benchmark": "elyza", "score": 1.0, "reason": "empty_answer"}] * 100
+    said_of = table_of([*rows, *others], JUDGEMENT_SCHEMA)
+    assert [f" {unreadable} of 100 verdicts" in one for one in unreadable_notices(plan, said_of)] == [True] * told
 
 
 @pytest.mark.parametrize("jury", [["new"], []])
