@@ -229,6 +229,7 @@ METHODS = {
     "t_clustered": ("出典ごとの t 区間", "Student's t over sources"),
     "t_series": ("系列の t 区間", "Student's t over a series"),
     "wilson": ("Wilson", "Wilson"),
+    "wilson_effective": ("実効的な問題数の Wilson", "Wilson, effective n"),
     "wilson_clustered": ("出典ごとの Wilson", "Wilson over sources"),
     "wilson_gains_losses": ("改善と悪化の Wilson", "Wilson of gains and losses"),
     "score_range": ("得点の全範囲", "whole range of scores"),
