@@ -59,8 +59,8 @@ class WorkerCalls:
             return WorkerCall("make_arm", (self._arm_orders[unit.id],))
         if unit.id in self._judgings:
             judging = self._judgings[unit.id]
-            order = judge_order(judging, self._blocks[judging.block], self._plan, calls_left)
-            return WorkerCall("judge", (order, reporter_of(unit.id)))
+            judged = judge_order(judging, self._blocks[judging.block], self._plan, calls_left)
+            return WorkerCall("judge", (judged, reporter_of(unit.id)))
         if unit.id in self._blocks:
             return WorkerCall("evaluate", (self._block_order(unit), reporter_of(unit.id)))
         method, arguments = self._methods[unit.id]
