@@ -112,7 +112,7 @@ def build_results(
     run = with_verdict_scores(run, settings)
     stops = by_arm_and_benchmark(stopped)
     found = _findings(run, records, timings, settings, stops, histories or {})
-    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores)
+    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores, histories or {})
     styles = answer_styles(run, records)
     rows = style_rows(run, styles, stops)
     analysis = {**found.analysis, "answer_style": rows, "length_across_models": shifts_across_models(run, rows)}

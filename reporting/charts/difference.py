@@ -22,6 +22,7 @@ from reporting.charts.style import (
 )
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, unscored_of
+from reporting.shown_verdict import shown_verdict, shown_word
 from reporting.wording import (
     Scale,
     Words,
@@ -31,7 +32,6 @@ from reporting.wording import (
     listed,
     method_title,
     metric_title,
-    verdict_word,
 )
 
 _NAME_CHARS = 24
@@ -133,7 +133,7 @@ def _row(row: Json, scale: Scale, factor: int, words: Words, *, single: bool) ->
         middle=factor * row["difference"],
         low=None if low is None else factor * low,
         high=None if high is None else factor * high,
-        text=" ".join(part for part in (value, interval, verdict_word(words, row.get("verdict"))) if part),
+        text=" ".join(part for part in (value, interval, shown_word(words, shown_verdict(row))) if part),
         value=value,
         interval=interval,
         n=integer(row["n_items"]),

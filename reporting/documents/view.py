@@ -15,7 +15,7 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.judging import judging_sentences
-from reporting.documents.sentences.looks import look_sentences, rule_sentences
+from reporting.documents.sentences.looks import look_sentences, look_summary, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
 from reporting.documents.sentences.styles import style_sentences
 from reporting.documents.sentences.verdicts import verdict_notes
@@ -34,6 +34,7 @@ from reporting.documents.tables.scores import scores_table
 from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
+from reporting.judging_reasons import JUDGE_SCORE
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox, verdict_boxes
 from reporting.wording import Words, benchmark_title, method_title, metric_title
@@ -102,6 +103,8 @@ class View:
     """What ended early, and what that saved; empty without early stop."""
     looks: tuple[str, ...]
     """What the intervals allow for if somebody looked before, and which further looks are paid for."""
+    look_summary: str
+    """The same in one short sentence; empty if there is nothing to say."""
     rule_changes: tuple[str, ...]
     """The margins that were changed after the evaluation had begun."""
     early_stop_table: Table
@@ -159,7 +162,7 @@ class View:
         named = [(metric_title(self.words, name), (self.margins or {})[name]) for name in scores]
         judged = (self.margins or {}).get("judged")
         if judged is not None and any(one.get("rubrics") for one in self.comparison["benchmarks"]):
-            named.append((metric_title(self.words, "judge_score"), judged))
+            named.append((metric_title(self.words, JUDGE_SCORE), judged))
         return named
 
     @property
@@ -222,6 +225,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         verdict_notes=(*verdict_notes(findings, words), *pooled_notes(findings, words)),
         early_stop=tuple(early_stop_sentences(findings, words)),
         looks=tuple(look_sentences(findings, words)),
+        look_summary=look_summary(findings, words),
         rule_changes=tuple(rule_sentences(findings, words)),
         early_stop_table=early_stop_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
