@@ -35,6 +35,7 @@ from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
 from reporting.judging_reasons import JUDGE_SCORE
+from reporting.notices import Notice, notices_of, say_notice
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox, verdict_boxes
 from reporting.wording import Words, benchmark_title, method_title, metric_title
@@ -129,6 +130,8 @@ class View:
     item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
+    own_notices: tuple[Notice, ...]
+    """Those that are not in the results: what is missing from the folder."""
     fixed_benchmark_interval: bool
     """True if the results also have intervals for a fixed set of items."""
     permutation: Json | None
@@ -191,8 +194,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         wanted: the languages that the user asked for, which decide the names of the charts; None: only this one.
     """
     figures, importance_figures, absent = figures_of(findings, words, charts_dir, wanted or words.lang)
-    notices = [*findings.comparison["notices"], *findings.notices]
-    notices += [f"{name}.png is missing, so its figure is left out; jobs.visualize draws it." for name in absent]
+    own_notices = (*findings.notices, *(Notice("figure_missing", name=name) for name in absent))
     boxes = verdict_boxes(findings.comparison, findings.analysis, words)
     n_intervals, n_excluding_zero = count_intervals(findings)
     return View(
@@ -245,7 +247,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         categories=categories_table(findings, words, findings.arms),
         item_categories=item_categories_table(findings, words),
         references=references_of(findings),
-        notices=tuple(notices),
+        notices=tuple(say_notice(words, one) for one in (*notices_of(findings.comparison), *own_notices)),
+        own_notices=own_notices,
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         methods=_methods(findings, words),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),

@@ -28,7 +28,7 @@ WORD = {"ja": "参考(許容幅なし)", "en": "informs only, no margin"}
 
 
 def _results(*, alone: bool = False, n_before: int = 0) -> Results:
-    """Return the results of a judged benchmark without a margin, beside others or alone, after a look at fewer items."""
+    """Return the results of a judged benchmark without a margin, perhaps alone or after a look at fewer items."""
     run, judgements, people = judged_run()
     *others, judged = run.run["benchmarks"]
     judged = judged | {"rubrics": ["elyza_2023"]}
