@@ -18,6 +18,7 @@ from conf.faults import BadInput, Fault
 from conf.files import exists
 from conf.user_files import read_user_text
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.analysis.unjudged import not_judged
 from reporting.file_names import ANALYSIS, ANSWER_STYLE, ANSWERS, COMPARISON, IMPORTANCE, LOSSES, QUESTIONS
 from reporting.notices import Notice
 from reporting.validate import Kind, validate
@@ -64,6 +65,13 @@ class Findings:
     @property
     def benchmarks(self) -> list[Json]:
         return list(self.comparison["benchmarks"])
+
+    @property
+    def unjudged(self) -> list[Json]:
+        """The benchmarks of which no answer is judged: their tables and panels would be empty."""
+        rows = self.comparison["results"]
+        waiting = (one for one in self.benchmarks if one.get("rubrics"))
+        return [one for one in waiting if not_judged([row for row in rows if row["benchmark"] == one["name"]])]
 
     @property
     def matrices(self) -> list[str]:

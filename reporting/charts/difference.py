@@ -50,11 +50,13 @@ def difference_chart(findings: Findings, words: Words) -> Specification | None:
     room = label_px(forests)
     title = words.say("基準との差", "Difference from the reference")
     models = models_text(findings, words)
+    has_margin = any(line.dashed for forest in forests for line in forest.lines)
+    dashed = ("破線: 許容幅。", "Dashed: the margin. ") if has_margin else ("", "")
     subtitle = [
         words.say(f"{models}: 対応のある差(アーム − 基準)", f"{models}: paired difference, arm minus reference"),
         words.say(
-            "線: 差の95%信頼区間(多重性の補正なし)。破線: 許容幅。n は各パネルに示す。",
-            "Bars: 95% interval of the difference, uncorrected. Dashed: the margin. n stands above each panel.",
+            f"線: 差の95%信頼区間(多重性の補正なし)。{dashed[0]}n は各パネルに示す。",
+            f"Bars: 95% interval of the difference, uncorrected. {dashed[1]}n stands above each panel.",
         ),
     ]
     drawn = [forest_panel(forest, height, room, words) for forest in forests]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from conf.schema import Language
 from reporting.advice import advice, worse_arms
-from reporting.analysis.unjudged import not_judged
 from reporting.documents.answers import ComparedAnswers, answers_to_compare
 from reporting.documents.figures import Figure, figures_of
 from reporting.documents.grid_section import GridSection, grid_sections
@@ -211,7 +210,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         benchmarks=tuple(
             _benchmark_tables(findings, words, benchmark)
             for benchmark in findings.benchmarks
-            if not _waits_for_a_judge(findings, benchmark)
+            if benchmark not in findings.unjudged
         ),
         performance=performance_table(findings, words),
         unscored=results.unscored_table(findings, words),
@@ -263,12 +262,6 @@ def _methods(findings: Findings, words: Words) -> tuple[tuple[str, str], ...]:
     rows = [*findings.comparison["results"], *findings.comparisons]
     codes = dict.fromkeys(row[name] for name in ("ci_method", "test") for row in rows if row.get(name))
     return tuple((method_title(words, code), code) for code in codes)
-
-
-def _waits_for_a_judge(findings: Findings, benchmark: Json) -> bool:
-    """Return whether no answer of a benchmark is judged: its tables would be empty, and the verdict box says so."""
-    rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
-    return bool(benchmark.get("rubrics")) and not_judged(rows)
 
 
 def _benchmark_tables(findings: Findings, words: Words, benchmark: Json) -> BenchmarkTables:

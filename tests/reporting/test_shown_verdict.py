@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 
 from actors.tracking.outcome import Outcome
 from reporting.analysis.looks import History, Look
 from reporting.analysis.results import Results, build_results
 from reporting.charts.difference import difference_chart
+from reporting.charts.efficiency import efficiency_chart
 from reporting.charts.heatmap import heatmap_chart
+from reporting.charts.performance import performance_chart
+from reporting.charts.points import panels
 from reporting.deciding import what_decides
+from reporting.documents.figures import figures_of
+from reporting.documents.sentences.judging import token_step
 from reporting.documents.sentences.looks import look_sentences, look_summary
+from reporting.documents.tables.judging import judged_arms_table
 from reporting.documents.tables.verdicts import undecided_table, verdicts_table
 from reporting.documents.view import make_view
 from reporting.result_line import result_of
@@ -127,3 +134,48 @@ def test_needed_items_say_if_the_benchmark_has_fewer() -> None:
     assert "全 1,319 問" in what_decides(Words("ja"), row, {"n_items_total": 1319})
     assert "has only" not in what_decides(Words("en"), row, {"n_items_total": 14_000})
     assert "unscored" in what_decides(Words("en"), {"items_to_decide": None, "items_to_decide_reason": "unscored"}, {})
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_what_is_not_judged_has_no_panel_and_the_caption_says_so(lang: Lang, tmp_path: Any) -> None:
+    run, _, _ = judged_run()
+    *others, judged = run.run["benchmarks"]
+    own, kinds = pl.col("benchmark") == NAME, run.records.schema
+    waits = run.records.with_columns(
+        pl.when(own).then(pl.lit(value)).otherwise(name).cast(kinds[name]).alias(name)
+        for name, value in {"outcome": "unscored", "reason": "no_judge", "score": None}.items()
+    )
+    described = {**run.run, "benchmarks": [*others, judged | {"rubrics": ["elyza_2023"]}]}
+    results, words = build_results(described, waits, run.timings), Words(lang)
+    found = Findings(results.comparison, results.analysis)
+    assert [one["name"] for one in found.unjudged] == [NAME]
+    assert NAME not in [panel.name for panel in panels(found, words)]
+    note = words.say(f"未採点のため省いた: {NAME}。", f"Left out, not judged: {NAME}.")
+    for chart in (performance_chart(found, words), efficiency_chart(found, words)):
+        assert note in json.dumps(chart, ensure_ascii=False)
+    charts = tmp_path / "charts"
+    for name in ("quantization_performance", "quantization_error_by_layer"):
+        drawn = charts / f"{name}.png"
+        drawn.parent.mkdir(exist_ok=True)
+        drawn.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8) + (100).to_bytes(4, "big") * 2)
+    figures, _, _ = figures_of(found, words, charts, lang)
+    captions = {figure.name: figure.caption for figure in figures}
+    assert captions["quantization_performance"].endswith(note)
+    arms = [arm | {"imatrix": None} for arm in found.comparison["arms"]]
+    plain, _, _ = figures_of(Findings({**found.comparison, "arms": arms}, results.analysis), words, charts, lang)
+    assert words.say("重みづけはない", "It is not weighted") in plain[-1].caption
+
+
+def test_points_are_given_for_as_many_tokens_as_answers_may_have() -> None:
+    words = Words("en")
+    found = Findings(_results().comparison, _results().analysis)
+    (entry,) = found.judging
+    assert token_step(found, entry) == 100
+    rows = [row | {"lengths": [{"unit": "tokens", "mean": 24.0}]} for row in found.answer_style]
+    short = Findings(found.comparison, {**(found.analysis or {}), "answer_style": rows})
+    assert token_step(short, entry) == 10
+    long_cell, short_cell = (judged_arms_table(one, words).rows[-3][-2] for one in (found, short))
+    assert long_cell.endswith("(per 100 tokens)") and short_cell.endswith("(per 10 tokens)")
+    assert float(short_cell.split("\n")[0].replace("−", "-")) == pytest.approx(
+        float(long_cell.split("\n")[0].replace("−", "-")) / 10, abs=0.006
+    )
