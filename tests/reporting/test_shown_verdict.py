@@ -17,15 +17,18 @@ from reporting.charts.heatmap import heatmap_chart
 from reporting.charts.performance import performance_chart
 from reporting.charts.points import panels
 from reporting.deciding import what_decides
+from reporting.documents.card.recommendation import recommendation
 from reporting.documents.figures import figures_of
 from reporting.documents.sentences.judging import token_step
 from reporting.documents.sentences.looks import look_sentences, look_summary
-from reporting.documents.tables.judging import judged_arms_table
+from reporting.documents.tables.judging import corrected_table, judged_arms_table
+from reporting.documents.tables.lengths import lengths_table
 from reporting.documents.tables.verdicts import undecided_table, verdicts_table
 from reporting.documents.view import make_view
 from reporting.result_line import result_of
 from reporting.results_folder import Findings
 from reporting.shown_verdict import shown_verdict, shown_verdict_of_arm, shown_word
+from reporting.terminal.layout import display_width
 from reporting.terminal.summary import summary_table
 from reporting.verdict_box import verdict_boxes
 from reporting.wording import Lang, Words
@@ -91,6 +94,8 @@ def test_an_arm_that_nothing_could_decide_has_no_verdict(lang: Lang) -> None:
     found = Findings(results.comparison, results.analysis)
     assert {shown_verdict_of_arm(row, results.analysis) for row in results.analysis["verdicts"]} == {"no_verdict"}
     assert {row[2] for row in verdicts_table(found, words).rows} == {words.say("判定なし", "no verdict")}
+    q8_0 = next(arm for arm in found.arms if arm["name"] == "q8_0")
+    assert recommendation(found, words, q8_0).startswith(words.say("判定なし: 許容幅", "no verdict: no benchmark"))
     (box,) = verdict_boxes(results.comparison, results.analysis, words)
     assert words.say("判定はない", "No verdict on any file") in box.headline
     assert box.undecided == (
@@ -179,3 +184,11 @@ def test_points_are_given_for_as_many_tokens_as_answers_may_have() -> None:
     assert float(short_cell.split("\n")[0].replace("−", "-")) == pytest.approx(
         float(long_cell.split("\n")[0].replace("−", "-")) / 10, abs=0.006
     )
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_tables_with_many_columns_have_narrow_headers(results: Results, lang: Lang) -> None:
+    words, found = Words(lang), Findings(results.comparison, results.analysis)
+    for table in (judged_arms_table(found, words), corrected_table(found, words), lengths_table(found, words)):
+        lines = [line for title in table.headers for line in title.split("\n")]
+        assert table.rows and max(map(display_width, lines)) <= 16

@@ -49,9 +49,9 @@ def judged_arms_table(findings: Findings, words: Words) -> Table:
         (words.say("n (問)", "n items"), True),
         (header(words, "mean"), True),
         (words.say("基準との差", "Difference"), True),
-        (words.say("同じ長さでの差", "Difference at equal length"), True),
-        (words.say("点/トークン", "Points per tokens"), True),
-        (words.say("採点モデルの寄与", "Share of the judge"), True),
+        (words.say("同じ長さでの差", "Difference at\nequal length"), True),
+        (words.say("点/トークン", "Points\nper tokens"), True),
+        (words.say("採点モデルの寄与", "Share of\nthe judge"), True),
     ]
     rows = [
         (
@@ -74,8 +74,8 @@ def corrected_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "judge"), False),
         (words.say("n (人が採点)", "n labelled"), True),
-        (words.say("平均 → 補正後", "Mean → corrected"), True),
-        (words.say("差 → 補正後", "Difference → corrected"), True),
+        (words.say("平均\n→ 補正後", "Mean\n→ corrected"), True),
+        (words.say("差\n→ 補正後", "Difference\n→ corrected"), True),
         (words.say("採点モデル − 人", "Judge − people"), True),
         (words.say("重み", "Weight"), True),
     ]
