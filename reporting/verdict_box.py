@@ -228,19 +228,32 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
         yield words.say(
             f"{names} は未採点のため、判定に使わない", f"{names} {are} not judged, so no verdict depends on {them}"
         )
-    open_ended = [name for name in _without_margin(comparison, analysis) if name not in unjudged]
-    if open_ended:
-        names = listed(words, open_ended)
-        have, them = ("has", "it") if len(open_ended) == 1 else ("have", "them")
+    yield from _no_margin(comparison, analysis, words)
+
+
+def _no_margin(comparison: _Row, analysis: _Row, words: Words) -> Iterable[str]:
+    """Yield which benchmarks have no verdict because nobody has said which loss is small."""
+    informing = _shown_as(comparison, analysis, INFORMS_ONLY)
+    if informing:
+        names = listed(words, informing)
+        have, them = ("has", "it") if len(informing) == 1 else ("have", "them")
         yield words.say(
             f"{names} は許容幅が未設定のため、判定に使わない",
             f"{names} {have} no margin, so no verdict depends on {them}",
         )
+    needing = _shown_as(comparison, analysis, NO_MARGIN)
+    if needing:
+        names = listed(words, needing)
+        have, them = ("has", "it") if len(needing) == 1 else ("have", "them")
+        yield words.say(
+            f"{names} は許容幅が未設定のため、判定できない(statistics.margins.judged で設定する)",
+            f"{names} {have} no margin, so nothing can be decided on {them}: set statistics.margins.judged",
+        )
 
 
-def _without_margin(comparison: _Row, analysis: _Row) -> list[str]:
-    """Return the benchmarks without a verdict, because nobody has said which loss is small."""
-    found = {row["benchmark"] for row in analysis["comparisons"] if shown_verdict(row) in (INFORMS_ONLY, NO_MARGIN)}
+def _shown_as(comparison: _Row, analysis: _Row, code: str) -> list[str]:
+    """Return the benchmarks whose comparisons are shown with this code, in the order of the run."""
+    found = {row["benchmark"] for row in analysis["comparisons"] if shown_verdict(row) == code}
     return [str(one["name"]) for one in comparison["benchmarks"] if one["name"] in found]
 
 

@@ -100,7 +100,8 @@ def test_an_arm_that_nothing_could_decide_has_no_verdict(lang: Lang) -> None:
     assert words.say("判定はない", "No verdict on any file") in box.headline
     assert box.undecided == (
         words.say(
-            f"{NAME} は許容幅が未設定のため、判定に使わない", f"{NAME} has no margin, so no verdict depends on it"
+            f"{NAME} は許容幅が未設定のため、判定できない(statistics.margins.judged で設定する)",
+            f"{NAME} has no margin, so nothing can be decided on it: set statistics.margins.judged",
         ),
     )
 
