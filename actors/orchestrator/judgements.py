@@ -22,6 +22,7 @@ from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
 from conf.schema import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
 from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE
+from reporting.notices import Notice
 
 Row = Mapping[str, Any]
 FEW_UNREADABLE = 0.05
@@ -107,7 +108,7 @@ def _unfinished(plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason
     return [asdict(one) for one in known_judgements(order, answers, VerdictCache(judging.cache_dir), reason)]
 
 
-def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[str]:
+def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[Notice]:
     """Return one notice for each judge of a jury of whose verdicts many cannot be read, by benchmark."""
     notices = []
     for benchmark, judges in juries_of(plan).items():
@@ -117,9 +118,9 @@ def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[str]:
             asked = unreadable + own.filter(pl.col("score").is_not_null() & pl.col("reason").is_null()).height
             if unreadable > asked * FEW_UNREADABLE:
                 notices.append(
-                    f"Judge {judge}: {unreadable:,} of {asked:,} verdicts on {benchmark} could not be read, although "
-                    "each was asked for twice. What it wrote is in report_data/judgements.parquet. If it was cut off, "
-                    "raise judging.max_tokens; if it wrote no JSON, take another judge."
+                    Notice(
+                        "unreadable_verdicts", judge=judge, benchmark=benchmark, n_unreadable=unreadable, n_asked=asked
+                    )
                 )
     return notices
 

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.units import Unit, units_of
+from reporting.notices import Notice
 
 LOST_AFTER = 3
 """A judge that fails for good at this many units in a row is not asked again: it is away, and attempts take long. So is
 one of which no verdict can be read at so many units in a row."""
-LIMIT_NOTICE = (
-    "The limit of calls (judging.max_calls) is reached. What is not judged yet is unscored (call_limit); the same "
-    "command goes on with the rest, and asks nothing twice."
-)
+LIMIT_NOTICE = Notice("call_limit")
 
 
 @dataclass(frozen=True)

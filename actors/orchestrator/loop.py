@@ -20,6 +20,7 @@ from actors.orchestrator.progress import TokenRate
 from actors.orchestrator.schedule import Schedule, State
 from actors.orchestrator.units import Role, Unit, units_of
 from conf.schema import PipelineConfig
+from reporting.notices import Notice
 
 PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
 """The roles whose workers take a place on the cluster."""
@@ -289,7 +290,7 @@ class Loop:
             self.without_room = True
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):
-                self.notices.append(f"{unit.id} failed once and is tried again: {message}")
+                self.notices.append(Notice("failed_once", unit=unit.id, error=message))
             self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 waiting = self.schedule.in_state(State.WAITING)
