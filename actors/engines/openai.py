@@ -24,6 +24,7 @@ from typing import Any
 
 import openai
 
+from actors.end_marks import without_end_mark
 from actors.engines import (
     CONTEXT_TOO_LONG,
     CONVERSATION_TOO_LONG,
@@ -197,7 +198,10 @@ def _is_too_long(body: object) -> bool:
 
 
 def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
-    """Return an answer without its thoughts, whether the server has told them apart or not. It ends before a stop."""
+    """Return an answer without its thoughts, whether the server has told them apart or not.
+
+    It ends before a stop string, and before a mark that ends a model's turn.
+    """
     reason: FinishReason = "length" if completion.finish_reason == "length" else "stop"
     if completion.reasoning is None:
         said = split(completion.text)
@@ -206,9 +210,12 @@ def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
         said = Said(completion.text.lstrip(), completion.reasoning.strip(), cut=False)
     else:
         said = split(completion.text)
+    said = replace(said, answer=without_end_mark(said.answer))
     ends = [at for stop in stops if (at := said.answer.find(stop)) >= 0]
     if ends:
         said, reason = replace(said, answer=said.answer[: min(ends)]), "stop"
+    # Some servers count the thoughts, and show none of them.
+    hidden = said.thoughts is None and bool(completion.reasoning_tokens)
     return Answer(
         said.answer,
         None,
@@ -216,6 +223,6 @@ def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
         completion.completion_tokens,
         reason,
         thoughts=said.thoughts,
-        thought_tokens=None if said.thoughts is None else completion.reasoning_tokens,
-        cut_while_thinking=was_cut(said, reason),
+        thought_tokens=completion.reasoning_tokens if hidden or said.thoughts is not None else None,
+        cut_while_thinking=was_cut(said, reason, hidden=hidden),
     )

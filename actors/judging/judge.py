@@ -171,14 +171,20 @@ def _turns(item: JudgedItem, record: Record) -> Iterator[TurnToJudge]:
 def _reason_without_asking(record: Record, turn: TurnToJudge, rubric: Rubric) -> str | None:
     """Return why an answer gets the lowest score without asking, or None."""
     answer = turn.answers[-1]
-    was_cut = record.reason == CUT_WHILE_THINKING and turn.turn >= len(record.earlier_texts or ())
-    if was_cut:
+    if _was_cut(record, turn.turn):
         return CUT_WHILE_THINKING
     if _is_empty(answer):
         return EMPTY_ANSWER
     if rubric.same_language and _is_in_another_language(turn, rubric):
         return WRONG_LANGUAGE
     return None
+
+
+def _was_cut(record: Record, turn: int) -> bool:
+    """Return whether a turn reached the token limit inside its thoughts. The last one counts for all behind it too."""
+    if turn >= len(record.earlier_texts or ()):
+        return record.reason == CUT_WHILE_THINKING
+    return record.earlier_cuts is not None and record.earlier_cuts[turn]
 
 
 def _is_empty(text: str) -> bool:

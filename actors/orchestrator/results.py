@@ -17,6 +17,7 @@ import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.human_answers import human_scores_of
+from actors.orchestrator.ignored_thinking import ignored_thinking
 from actors.orchestrator.judgements import juries_of, read_judgements, unreadable_notices, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
@@ -72,13 +73,13 @@ def write_results(
     `over_limit`: the units whose answers were not judged because the limit of calls was reached.
     """
     known = read_looks(plan, config, run)
-    judgements = read_judgements(plan, config, run, over_limit)
-    found = (*known.notices, *unreadable_notices(plan, judgements))
-    found = tuple(notice for notice in found if notice not in notices)
-    facts = describe_run(plan, config, description, failures, (*notices, *found))
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
+    judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    found = (*known.notices, *unreadable_notices(plan, judgements), *ignored_thinking(plan, records))
+    found = tuple(notice for notice in found if notice not in notices)
+    facts = describe_run(plan, config, description, failures, (*notices, *found))
     spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
         with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}

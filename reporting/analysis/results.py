@@ -61,7 +61,7 @@ from stats.variance import VarianceShares, variance_shares
 SCHEMA_VERSION = 1
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
-ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "thoughts", "thought_tokens"]
+ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "earlier_cuts", "thoughts", "thought_tokens"]
 
 
 @dataclass(frozen=True)

@@ -97,17 +97,16 @@ class TemplateOwner:
     flag: str
     """The flag that named it."""
     name: str
-    model: str
-    """Name of the model. The configuration sets templates by it, for the model and all of its arms."""
+    key: str
+    """The key by which the configuration sets its template: an arm's own, or its model's."""
 
 
 def template_fault(owner: TemplateOwner, path: str, chat: ChatSettings, what: str) -> Fault:
     """Return the fault of a chat template. It names the owner's file if the configuration sets no template."""
-    key = f"chat.{owner.model}.template"
     allowed = "a chat template that shows every message of the prompts"
     if chat.use.template is not None:
-        return Fault(key, owner.name, allowed, f"{what}.")
-    step = f"{what}. Set another one in the configuration ({key}), or leave out the benchmarks that chat."
+        return Fault(owner.key, owner.name, allowed, f"{what}.")
+    step = f"{what}. Set another one in the configuration ({owner.key}), or leave out the benchmarks that chat."
     return Fault(owner.flag, f"{owner.name}={path}", allowed, step)
 
 
