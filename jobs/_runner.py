@@ -46,6 +46,7 @@ from jobs._ray import Stopped, connect, local_placement, orchestrate, place_work
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
+from reporting.notices import Notice
 
 Announce = Callable[[Plan, RunDirectory, str], None]
 """Prints what is about to be done: the plan, its run directory, and what earlier runs have done of it."""
@@ -80,7 +81,7 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory) -> Pla
     inputs = inspect(config, hashes, TerminalReporter(), use_gpu=library.supports_gpu())
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     if config is not request.config:
-        limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
+        limit = Notice("cache_limit", mib=config.layout.kv_cache_mib)
         plan = replace(plan, notices=(*plan.notices, limit))
     done = find_done(plan)
     if request.only_judging:

@@ -12,13 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import ray
 from ray.exceptions import RayError
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import FailedWithLog, NoRoomError
+from actors.errors import EndpointRefused, FailedWithLog, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
@@ -292,7 +292,9 @@ class Orchestrator:
 
     def _finish(self, worker: Worker, value: Any) -> None:
         records = {unit: read_jsonl(path) for unit, path in self._loop.records_to_read(worker).items()}
-        judged = Judged(value.n_asked, exists(value.output_path)) if isinstance(value, JudgeSummary) else None
+        judged: Judged | None = None
+        if isinstance(value, JudgeSummary):
+            judged = Judged(value.n_asked, value.n_verdicts, complete=exists(value.output_path))
         with self._lock:
             self._loop.finish(worker, records, time.monotonic(), judged)
 
@@ -324,6 +326,7 @@ class Orchestrator:
         )
         with self._lock:
             self._closing_failures += written.failures
+            self._loop.notices += written.notices
         return list(written.paths)
 
     def _draw_and_document(self) -> list[str]:
@@ -380,7 +383,10 @@ def _work_error(error: RayError) -> WorkError:
         message = f"the worker died ({type(error).__name__}: out of memory, or a crash of native code)"
         return WorkError("worker_died", message)
     log_tail = cause.log_tail if isinstance(cause, FailedWithLog) else ()
-    kind: Any = "no_room" if isinstance(cause, NoRoomError) else "other"
+    if isinstance(cause, EndpointRefused):
+        kind: Literal["refused", "no_room", "other"] = "refused"
+    else:
+        kind = "no_room" if isinstance(cause, NoRoomError) else "other"
     return WorkError(kind, f"{type(cause).__name__}: {cause}", log_tail)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.judging_limits import LIMIT_NOTICE, LOST_AFTER, Judged, JudgingLimits, not_for_judging
+from actors.orchestrator.judging_limits import LIMIT_NOTICE, Judged, JudgingLimits, not_for_judging
 from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers
 from actors.orchestrator.placement import Placement
 from actors.orchestrator.plan import Plan
@@ -20,6 +20,7 @@ from actors.orchestrator.progress import TokenRate
 from actors.orchestrator.schedule import Schedule, State
 from actors.orchestrator.units import Role, Unit, units_of
 from conf.schema import PipelineConfig
+from reporting.notices import Notice
 
 PLACED: tuple[Role, ...] = ("quantization", "evaluation", "judging")
 """The roles whose workers take a place on the cluster."""
@@ -62,8 +63,8 @@ class Step:
 class WorkError:
     """Why a worker returned no result."""
 
-    kind: Literal["worker_died", "no_room", "other"]
-    """`no_room`: there was no memory for a KV cache."""
+    kind: Literal["worker_died", "no_room", "refused", "other"]
+    """`no_room`: there was no memory for a KV cache. `refused`: by an endpoint, and another try changes nothing."""
     message: str
     log_tail: tuple[str, ...] = ()
 
@@ -269,6 +270,7 @@ class Loop:
     def _finish_judging(self, unit: Unit, judged: Judged) -> None:
         if self._judging.finish(unit, judged):
             self.schedule.finish(unit.id)
+            self.schedule.abandon(*self._judging.unread(unit, self.schedule.in_state(State.WAITING)))
             return
         self.schedule.leave(unit.id)
         if LIMIT_NOTICE not in self.notices:
@@ -287,12 +289,12 @@ class Loop:
         if error.kind == "no_room" and self._ends_without_room and len(units) == 1:
             self.without_room = True
         for unit in units:
-            if self.schedule.fail(unit.id, message, error.log_tail):
-                self.notices.append(f"{unit.id} failed once and is tried again: {message}")
+            if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):
+                self.notices.append(Notice("failed_once", unit=unit.id, error=message))
             self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
-                lost = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
-                self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), lost)
+                waiting = self.schedule.in_state(State.WAITING)
+                self.schedule.abandon(*self._judging.lose(unit, waiting, is_final=error.kind == "refused"))
         for unit in self.schedule.in_state(State.FAILED):
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)

@@ -25,11 +25,12 @@ def categories_chart(findings: Findings, words: Words) -> Specification | None:
     if not forests:
         return None
     title = words.say("カテゴリー別の性能", "Performance by category")
+    dashed = ("(破線: 基準の値)", " (dashed: the reference)") if any(forest.lines for forest in forests) else ("", "")
     models = models_text(findings, words)
     subtitle = [
         words.say(
-            f"{models}: カテゴリー内のベンチマークの平均の単純平均(破線: 基準の値)",
-            f"{models}: plain mean of the means of a category's benchmarks (dashed: the reference)",
+            f"{models}: カテゴリー内のベンチマークの平均の単純平均{dashed[0]}",
+            f"{models}: plain mean of the means of a category's benchmarks{dashed[1]}",
         ),
         words.say("線: 95%信頼区間。n は各パネルに示す。", "Bars: 95% interval. n stands above each panel."),
     ]

@@ -29,6 +29,7 @@ from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import Chat, PipelineConfig
 from conf.user_files import SMALL_FILE_BYTES, read_user_text
+from reporting.notices import Notice
 
 CHECKED_ITEMS = 16
 """Number of items of each benchmark whose rendered prompts are read."""
@@ -146,9 +147,7 @@ def check_prompts(
     faults.stop_if_any()
     if not moved:
         return ()
-    return (
-        f"The chat template of {owner.name} takes no system message: its text goes in front of the first user turn.",
-    )
+    return (Notice("system_message_moved", owner=owner.name),)
 
 
 def _wrong_with(prompt: Prompt | TemplateFailed, messages: Iterable[Message], template: str) -> str | None:

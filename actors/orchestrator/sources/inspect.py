@@ -49,6 +49,7 @@ from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
 from conf.tiers import resolve_tiers
+from reporting.notices import Notice
 
 
 def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, use_gpu: bool) -> Inputs:
@@ -186,7 +187,7 @@ def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> 
     """Return a notice for each endpoint that cannot score some of the benchmarks."""
     without = [benchmark.spec.name for benchmark in asked if benchmark.spec.kind in ("choose", "measure")]
     return [
-        f"{arm.name} is an endpoint, and endpoints return no likelihoods. Not scored there: {', '.join(without)}."
+        Notice("no_likelihoods", arm=arm.name, benchmarks=without)
         for arm in arms
         if arm.endpoint is not None and without
     ]
@@ -300,7 +301,7 @@ def _check_arm_prompts(
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:
     if can_fork(model.architecture):
         return ()
-    return (f"{model.name} ({model.architecture}) has memory that cannot be forked: every prompt is decoded in full.",)
+    return (Notice("memory_not_forked", model=model.name, architecture=model.architecture),)
 
 
 def _plan_benchmark(

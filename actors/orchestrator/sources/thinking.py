@@ -21,6 +21,7 @@ from actors.rendering import TemplateFailed
 from actors.thinking import declares_thoughts, has_channels, marks_of, opened_by
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.schema import Chat
+from reporting.notices import Notice
 
 DEFAULT_THINKING_TOKENS = 4096
 """Eight times the default limit of an answer. Every sequence has room in the KV cache for thoughts of this length, so
@@ -64,15 +65,14 @@ def template_uses(
 
 def thinking_notices(
     uses: TemplateUses, chats: Mapping[str, ChatOfName], benchmarks: Iterable[PlannedBenchmark]
-) -> list[str]:
+) -> list[Notice]:
     """Return a notice for each model that may think although nobody asked for it, which makes answers long."""
     tasks = [item.task for benchmark in benchmarks for item in benchmark.items]
     if not any(isinstance(task, Generate) and task.chat for task in tasks):
         return []
     said = {name for name, own in chats.items() if own.chat.thinking_tokens is not None}
     return [
-        f"{name} may think before it answers a chat, for up to {use.thinking_tokens} tokens an answer. "
-        f"chat.{name}.thinking: off switches it off if the template can, chat.{name}.thinking_tokens sets the budget."
+        Notice("may_think", model=name, tokens=use.thinking_tokens)
         for name, use in uses.models.items()
         if use.thinking == "template" and use.thinking_tokens and name not in said
     ]
