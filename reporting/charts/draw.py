@@ -93,7 +93,7 @@ def draw_charts(
     findings = read_findings(results_path)
     folder = Path(output_dir)
     paths: list[Path] = []
-    missing: list[str] = []
+    missing: list[Notice] = []
     for one in languages(lang):
         words = Words(one)
         charts, missing = charts_of(findings, words, plain_bars=plain_bars)
@@ -105,7 +105,7 @@ def draw_charts(
 
 def charts_of(
     findings: Findings, words: Words, *, plain_bars: bool = False
-) -> tuple[dict[str, Specification], list[str]]:
+) -> tuple[dict[str, Specification], list[Notice]]:
     """Return the charts in one language by their names, and notices about those that are left out."""
     charts = {
         PERFORMANCE: performance_chart(findings, words, plain_bars=plain_bars),

@@ -19,7 +19,7 @@ from reporting.charts.points import panels
 from reporting.deciding import what_decides
 from reporting.documents.card.recommendation import recommendation
 from reporting.documents.figures import figures_of
-from reporting.documents.sentences.judging import token_step
+from reporting.documents.phrases import token_step
 from reporting.documents.sentences.looks import look_sentences, look_summary
 from reporting.documents.tables.judging import corrected_table, judged_arms_table
 from reporting.documents.tables.lengths import lengths_table

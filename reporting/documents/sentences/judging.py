@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reporting.documents.phrases import SCORE_DIGITS, judge_name
+from reporting.documents.phrases import SCORE_DIGITS, judge_name, token_step
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, listed, number
 
 SAFE, TENTATIVE = 0.8, 0.667
-_LONG = 100
-"""Tokens of an answer from which on the leaning is given for so many."""
 
 
 def judging_sentences(findings: Findings, words: Words) -> list[str]:
@@ -22,13 +20,6 @@ def judging_sentences(findings: Findings, words: Words) -> list[str]:
     return [
         sentence for entry in findings.judging for sentence in _of_benchmark(words, entry, token_step(findings, entry))
     ]
-
-
-def token_step(findings: Findings, entry: Json) -> int:
-    """Return for how many tokens the leaning to length is given: 100, or 10 where no arm's answers are so long."""
-    rows = [row for row in findings.answer_style if row["benchmark"] == entry["benchmark"]]
-    means = [one["mean"] for row in rows for one in row["lengths"] if one["unit"] == "tokens"]
-    return 10 if means and max(means) < _LONG else 100
 
 
 def _of_benchmark(words: Words, entry: Json, step: int) -> Iterator[str]:

@@ -5,8 +5,7 @@ The tables have no rows if no answer was judged. Judges outside the jury of the 
 
 from __future__ import annotations
 
-from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name
-from reporting.documents.sentences.judging import token_step
+from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name, token_step
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, header, integer, number
