@@ -13,6 +13,7 @@
     │   ├── TemplateUnreadable  it is no jinja2
     │   └── TemplateOverLimit  it takes too much time or memory
     ├── EndpointFailed       an OpenAI-compatible endpoint does not answer or refuses
+    │   └── EndpointRefused  it refuses the key, the address or the model's name, or it redirects
     ├── ConflictError        another job owns the run directory, or a file contradicts the plan
     ├── NoPlaceError         Ray has no node that can start a worker
     └── RayNotStarted        no local Ray could be started
@@ -67,6 +68,10 @@ class FunctionFailed(FailedWithLog):
 
 class EndpointFailed(QuantAssayError):
     """An endpoint cannot be reached or does not answer. Its model has not failed."""
+
+
+class EndpointRefused(EndpointFailed):
+    """An endpoint refuses in a way that comes again however often one asks. Only another key or address helps."""
 
 
 class ConflictError(QuantAssayError):

@@ -160,13 +160,13 @@ class Scorer:
     """Settings by name, as JSON values. Most scorers have none."""
 
 
-ENDPOINT_VERSION = 2
+ENDPOINT_VERSION = 3
 """Version of how answers of an endpoint become records. Increase it if the same answer would give another record."""
 GENERATION_VERSION = 3
 """Raise it whenever generation gives other bits for the same items, seeds and layout. It is in the records' key."""
 
 
-THINKING_VERSION = 1
+THINKING_VERSION = 2
 """Raise it whenever thoughts are found or limited in another way. It is in the keys of records of models that may
 think."""
 PROMPT_VERSION = 1
@@ -302,6 +302,8 @@ class Record:
     """How the answer ended; of several turns, the last one."""
     earlier_finish_reasons: tuple[str, ...] | None = None
     """How the answers of the turns before ended: `length` says that one was cut at the token limit."""
+    earlier_cuts: tuple[bool, ...] | None = None
+    """Which of the turns before reached the token limit while the model was thinking. None: none did."""
     choice_logliks: tuple[float, ...] | None = None
     """Log-likelihood of each choice, in nats."""
     nll_sum: float | None = None

@@ -12,7 +12,10 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from actors.end_marks import without_end_mark
+from actors.mentioned_marks import Fences, is_mentioned, is_mentioned_at_the_end, says_nothing, stands_alone
 from actors.orders import Generate, TemplateUse
 
 _TAGS = "think|thinking|thought|thoughts|reasoning|seed:think"
@@ -60,7 +63,7 @@ _LONGEST_MARK = 200
 _NOTHING_SAID = re.compile(rb"(?:\s|<\|start\|>\w*|<\|end\|>)*")
 _BETWEEN = re.compile(rb"<\|(?:message|end|constrain)\|>|<\|start\|>\w*")
 _START_OF_ANSWER = re.compile(rb"\s*(?:<\|START_RESPONSE\|>|<\|begin_of_solution\|>)?\s*")
-_WRAPPERS = (b"answer", b"response")  # Hunyuan, Granite
+_WRAPPERS = ("answer", "response")  # Hunyuan, Granite
 _CHANNELS_UNMARKED = re.compile(r"\s*analysis(?=[A-Z])")
 """How channels begin if an engine has removed their marks."""
 _FINAL_UNMARKED = "assistantfinal"
@@ -161,42 +164,85 @@ def _ends_unmarked(text: str) -> bool:
     return _FINAL_UNMARKED in text and text.lstrip().startswith("analysis")
 
 
+class _State(NamedTuple):
+    """What is known about a text so far."""
+
+    thinking: bool
+    marked: bool
+    answer_from: int
+    shown: int | None = None
+    """Where the last opening mark ends that the answer only shows."""
+
+
 class ThoughtReader:
     """Reads an answer piece by piece, and knows whether it is still inside the thoughts."""
 
     def __init__(self, marks: Marks, *, opened: bool = False) -> None:
         self._marks = marks
         self.text = bytearray()
-        self.thinking = opened
-        """Whether the text so far ends inside thoughts."""
-        self.marked = opened
-        """Whether a mark was seen, in the text or at the end of the prompt."""
-        self.answer_from = 0
-        """Where the answer begins, if there are no thoughts after it."""
+        self._state = _State(opened, opened, 0)
         self._spoken_from: int | None = None
         """Where the last answer began that is known to say something. It saves reading it again at each mark."""
+        self._fences = Fences()
         self._last_mark = 0
-        self._before = (self.thinking, self.marked, self.answer_from)
-        """The state before the last mark, which a further piece may make longer."""
+        self._before = self._state
+        """The state before the last mark. A further piece may make the mark longer, or show what it is."""
+        self._if_ended: _State | None = None
+        """The state if the text ends here, where the last mark is one that what follows may change."""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the text so far ends inside thoughts."""
+        return self._state.thinking
+
+    @property
+    def marked(self) -> bool:
+        """Whether a mark was seen, in the text or at the end of the prompt."""
+        return self._state.marked
+
+    @property
+    def answer_from(self) -> int:
+        """Where the answer begins, if there are no thoughts after it."""
+        return self._state.answer_from
 
     def add(self, piece: bytes) -> None:
         """Add a piece, which may end inside a mark or a character."""
         start = max(0, len(self.text) - _LONGEST_MARK)
         self.text += piece
         if self._last_mark >= start:
-            start = self._last_mark
-            self.thinking, self.marked, self.answer_from = self._before
+            start, self._state = self._last_mark, self._before
         for mark in self._marks.pattern.finditer(self.text, start):
-            self._last_mark, self._before = mark.start(), (self.thinking, self.marked, self.answer_from)
-            if mark["closing"] is not None:
-                self.thinking, self.marked, self.answer_from = False, True, mark.end()
-            elif self._nothing_said_before(mark.start()):
-                # A mark in the middle of an answer is a word that the answer is about.
-                self.thinking, self.marked = True, True
+            self._last_mark, self._before, self._if_ended = mark.start(), self._state, None
+            if self._state.thinking or self._nothing_said_before(mark.start()):
+                self._state = self._behind(mark)
+            else:
+                self._read_behind_words(mark)
+
+    def _behind(self, mark: re.Match[bytes]) -> _State:
+        """Return the state behind a mark that counts."""
+        if mark["closing"] is None:
+            return self._state._replace(thinking=True, marked=True)
+        return _State(thinking=False, marked=True, answer_from=mark.end())
+
+    def _read_behind_words(self, mark: re.Match[bytes]) -> None:
+        """Go on behind a mark in the middle of an answer, which may be a word that the answer is about."""
+        begin, place, shown = self._state.answer_from, mark.span(), self._state.shown
+        in_code = self._fences.inside(self.text, begin, mark.start())
+        if mark["closing"] is None:
+            counts = not in_code and stands_alone(self.text, begin, *place)
+            if counts is None:
+                self._if_ended = self._behind(mark)
+            self._state = self._behind(mark) if counts else self._state._replace(shown=mark.end())
+            return
+        if shown is not None and (in_code or says_nothing(self.text, shown, mark.start())):
+            return
+        mentioned = is_mentioned(self.text, begin, *place)
+        if mentioned is None and not is_mentioned_at_the_end(self.text, begin, mark.start()):
+            self._if_ended = self._behind(mark)
+        if mentioned is False:
+            self._state = self._behind(mark)
 
     def _nothing_said_before(self, position: int) -> bool:
-        if self.thinking:
-            return True
         if self._spoken_from != self.answer_from:
             if _NOTHING_SAID.fullmatch(self.text, self.answer_from, position):
                 return True
@@ -206,28 +252,34 @@ class ThoughtReader:
     def cut_at(self, position: int) -> None:
         """Drop what follows a position inside the answer."""
         del self.text[position:]
+        if position <= self._last_mark:
+            self._if_ended = None
 
     def first_word(self) -> int:
         """Return where the answer begins to say something."""
-        if not self.marked:
-            return self.answer_from
-        found = _START_OF_ANSWER.match(self.text, self.answer_from)
-        return found.end() if found else self.answer_from
+        return self._first_word(self._state)
+
+    def _first_word(self, state: _State) -> int:
+        if not state.marked:
+            return state.answer_from
+        found = _START_OF_ANSWER.match(self.text, state.answer_from)
+        return found.end() if found else state.answer_from
 
     def said(self) -> Said:
         """Return the answer so far and its thoughts. An incomplete character at the end becomes U+FFFD."""
-        if not self.marked:
+        state = self._if_ended or self._state
+        if not state.marked:
             return Said(self.text.decode("utf-8", "replace"), None, cut=False)
-        ends = len(self.text) if self.thinking else self.answer_from
+        ends = len(self.text) if state.thinking else state.answer_from
         thoughts = _BETWEEN.sub(b"", self._marks.pattern.sub(b"", self.text[:ends])).decode("utf-8", "replace").strip()
-        answer = b"" if self.thinking else _unwrapped(bytes(self.text[self.first_word() :]))
-        shown = thoughts if thoughts or self.thinking else None
-        return Said(answer.decode("utf-8", "replace"), shown, cut=self.thinking)
+        answer = "" if state.thinking else self.text[self._first_word(state) :].decode("utf-8", "replace")
+        shown = thoughts if thoughts or state.thinking else None
+        return Said(_unwrapped(without_end_mark(answer)), shown, cut=state.thinking)
 
 
-def _unwrapped(answer: bytes) -> bytes:
+def _unwrapped(answer: str) -> str:
     """Return an answer without the tags that some models put around it behind their thoughts."""
     for name in _WRAPPERS:
-        if answer.startswith(b"<%s>" % name):
-            return answer.removeprefix(b"<%s>" % name).rstrip().removesuffix(b"</%s>" % name).strip()
+        if answer.startswith(f"<{name}>"):
+            return answer.removeprefix(f"<{name}>").rstrip().removesuffix(f"</{name}>").strip()
     return answer

@@ -20,6 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", 
 """Names that stand for several benchmarks."""
 POOLED_METRIC = "accuracy"
 _KEY = "statistics.tiers"
+_SET_MARGIN = "Set statistics.margins.judged (the largest loss that is still small, in points of its scale)"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def resolve_tiers(settings: Statistics, benchmarks: Sequence[Mapping[str, Any]])
         inform |= _without_margin(benchmarks, inform)
     for tier in ("each", "pooled"):
         faults.add(*(_twice(tier, name) for name in named.get(tier, ()) if name in inform))
+    if settings.margins.judged is None:
+        judged = {str(one["name"]) for one in benchmarks if one.get("rubrics")}
+        faults.add(*(_no_margin(name) for name in named.get("each", ()) if name in judged))
     faults.gather(_check_pool, settings, [one for one in benchmarks if one["name"] in named.get("pooled", ())])
     faults.stop_if_any()
     weights = _weights(tiers, benchmarks, inform)
@@ -114,6 +118,11 @@ def _twice(tier: str, name: str) -> Fault:
     return Fault(f"{_KEY}.{tier}", name, "a benchmark that is not in `inform`, where no verdict depends on it", step)
 
 
+def _no_margin(name: str) -> Fault:
+    allowed = "a judged benchmark here only with a margin: without one its verdict stays open, whatever the scores"
+    return Fault(f"{_KEY}.each", name, allowed, f"{_SET_MARGIN}, or put it into `inform`.")
+
+
 def _check_pool(settings: Statistics, pooled: Sequence[Mapping[str, Any]]) -> None:
     """Raise `BadInput` if the named benchmarks have no common mean."""
     given = settings.tiers.pooled
@@ -124,7 +133,9 @@ def _check_pool(settings: Statistics, pooled: Sequence[Mapping[str, Any]]) -> No
         if not _is_poolable(one):
             direction = "" if one["higher_is_better"] else ", lower is better"
             allowed = f"benchmarks with the metric {POOLED_METRIC}: only losses of one kind have a mean"
-            step = "Put it into `each` or `inform`."
+            only_informs = one.get("rubrics") and settings.margins.judged is None
+            step = f"Put it into `inform`, or into `each` if you {_SET_MARGIN[0].lower()}{_SET_MARGIN[1:]}."
+            step = step if only_informs else "Put it into `each` or `inform`."
             faults.add(Fault(key, f"{one['name']} (metric {one['metric']}{direction})", allowed, step))
     if len(_expanded(given)) < 2:
         step = "An empty list makes no claim on average."

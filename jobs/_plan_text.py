@@ -14,7 +14,7 @@ from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.planning.blocks import LENGTH_SHARE
 from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
 from actors.orchestrator.precision import describe_precision, precision_of
-from actors.orchestrator.room import quantization_bytes
+from actors.orchestrator.room import answer_bytes, quantization_bytes
 from conf.schema import PipelineConfig
 from jobs._placement_text import describe_placement
 from reporting.analysis.machine_load import BUSY_SHARE
@@ -173,7 +173,8 @@ def describe_duration(duration: Duration | None, *, on_devices: bool = False) ->
 
 
 def _room(plan: Plan) -> Sequence[str]:
-    disk = f"Disk    {sum(arm.predicted_bytes for arm in plan.arms if arm.order) / 2**30:.2f} GiB of GGUFs"
+    ggufs = sum(arm.predicted_bytes for arm in plan.arms if arm.order)
+    disk = f"Disk    {ggufs / 2**30:.2f} GiB of GGUFs, about {answer_bytes(plan) / 2**30:.2f} GiB of answers"
     if plan.placed:  # the memory of each worker is shown above
         return (disk,)
     return (

@@ -25,7 +25,11 @@ def print_result(request: Request, finished: Finished) -> None:
 def output_files(request: Request, run: RunDirectory) -> dict[str, str]:
     """Return the path of each output that exists, and where MLflow is."""
     made = {"results": run.comparison, "analysis": run.analysis, "charts": run.charts}
-    for name, document in (("report", run.report.with_suffix(".html")), ("scorecard", run.scorecard)):
+    for name, document in (
+        ("report", run.report.with_suffix(".html")),
+        ("answers", run.side_by_side),
+        ("scorecard", run.scorecard),
+    ):
         for path in in_languages(document, request.config.lang):
             made[f"{name}{path.stem.removeprefix(document.stem)}"] = path
     files = {name: str(path) for name, path in made.items() if exists(path)}

@@ -52,6 +52,7 @@ from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
+from reporting.notices import Notice
 
 Announce = Callable[[Plan, RunDirectory, str], None]
 """Prints what is about to be done: the plan, its run directory, and what earlier runs have done of it."""
@@ -89,7 +90,7 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes:
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
     if config is not request.config:
-        limit = f"KV caches are kept within {config.layout.kv_cache_mib} MiB: llama.cpp got no memory for more."
+        limit = Notice("cache_limit", mib=config.layout.kv_cache_mib)
         plan = replace(plan, notices=(*plan.notices, limit))
     if device_share < 1.0 and devices_of(plan):
         share = f"Devices are filled to {device_share:.0%} of their memory at most: llama.cpp got no memory for more."

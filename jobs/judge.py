@@ -10,8 +10,9 @@ Exit codes are those of `jobs.pipeline`.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from actors.store import RunDirectory, exists, mlflow_database_path
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.load import load
-from conf.schema import PipelineConfig
+from conf.schema import Judging, PipelineConfig
 from conf.yaml_files import read_yaml
 from jobs import _arguments as arguments
 from jobs import pipeline
@@ -51,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--config",
         metavar="FILE.yaml",
-        help="file whose section `judging` overrides that of the run, key by key; flags override it",
+        help="file whose section `judging` overrides what earlier commands of the run have set, key by key; flags "
+        "override it",
     )
     made.add_argument(
         "--no-mlflow-wait", action="store_true", help="start even if MLflow does not answer; bring it up to date later"
@@ -68,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stoppable(NOTHING_STARTED):
             run = RunDirectory(Path(options.run).absolute())
-            config = _config(options, run)
+            given = _given(options)
+            config = _config(options, run, given)
             check_paths_in_job(config, options.config, environment)
             own_mlflow = exists(mlflow_database_path(run.root))
             request = Request(
@@ -83,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             plan = prepare(request)
             _check_answers(plan, options.run)
+        if given and (kept := kept_settings(config.judging, given)):
+            say(kept)
         if options.dry_run:
             say(pipeline.planned(request, plan))
             return arguments.EXIT_DONE
@@ -94,14 +99,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.EXIT_FAILED
 
 
-def _config(options: argparse.Namespace, run: RunDirectory) -> PipelineConfig:
-    """Return the configuration of the run, with the judges that are given here."""
+def _given(options: argparse.Namespace) -> Mapping[str, Any]:
+    """Return the settings of the judging that this command names."""
+    given: Mapping[str, Any] = arguments.flag_values(options).get("judging", {})
+    of_file = read_yaml(Path(options.config), key="--config").get("judging") if options.config else None
+    return {**(of_file if isinstance(of_file, Mapping) else {}), **given}
+
+
+def kept_settings(judging: Judging, given: Container[str]) -> str:
+    """Return a line with the settings that the run has from earlier commands, without those that are given now.
+
+    It is empty if all others have their default: nobody has to be told of those.
+    """
+    plain, has = Judging().model_dump(mode="json"), judging.model_dump(mode="json")
+    has["judges"], plain["judges"] = [one.name for one in judging.judges], []
+    kept = [f"judging.{name} {json.dumps(has[name])}" for name in has if name not in given and has[name] != plain[name]]
+    if not kept:
+        return ""
+    return f"Kept from earlier commands of this run: {', '.join(kept)}. The section `judging` of --config changes them."
+
+
+def _config(options: argparse.Namespace, run: RunDirectory, judging: Mapping[str, Any]) -> PipelineConfig:
+    """Return the configuration of the run, with the judging that is given here."""
     if not exists(run.config):
         allowed = f"the directory of a run (there is no {run.config.name} in it)"
         raise BadInput(Fault("--run", options.run, allowed, "It is <storage>/<pipeline id>, such as runs/my-run."))
-    given: Mapping[str, Any] = arguments.flag_values(options).get("judging", {})
-    of_file = read_yaml(Path(options.config), key="--config").get("judging") if options.config else None
-    judging = {**(of_file if isinstance(of_file, Mapping) else {}), **given}
     values = {"judging": judging, "storage": str(run.root.parent), "pipeline_id": run.root.name}
     return with_canonical_types(load(run.config, values))
 

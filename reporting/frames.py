@@ -52,6 +52,7 @@ RECORD_SCHEMA: dict[str, Column] = {
     "reason": pl.Categorical,
     "text": pl.String,
     "earlier_texts": pl.List(pl.String),
+    "earlier_cuts": pl.List(pl.Boolean),
     "thoughts": pl.String,
     "thought_tokens": pl.Int64,
     "answer": pl.String,

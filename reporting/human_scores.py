@@ -3,6 +3,7 @@
     benchmark,arm,item_id,seed,turn,score,rater
     elyza,f16,elyza-017,0,,4,aiko
 
+Tables as spreadsheets save them are read, too: with `;` or tabs between the values, and with empty rows at the end.
 `arm`, `item_id` and `score` are needed. `benchmark` may be left out if only one is judged, `seed` means the first one,
 `turn` counts from 1 (left out: the answer as a whole), `rater` tells several people apart. Every fault of the file is
 told at once, each with its line.
@@ -84,22 +85,43 @@ def read_human_scores(path: Path, answers: Mapping[str, Answers], *, key: str) -
 
 
 def _csv_rows(text: str, path: Path, key: str) -> Iterator[_Row]:
-    reader = csv.DictReader(StringIO(text, newline=""), strict=True)
+    separator = _separator(text)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        header = [name.strip() for name in reader.fieldnames or ()]
+        header = _without_empty_end(next(reader, []))
         if not set(_NEEDED) <= set(header) or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
             allowed = f"{_FORM}; {', '.join(_NEEDED)} are needed"
             raise BadInput(Fault(f"{path.name}:1", ",".join(header), allowed, "Give the first line these names."))
-        reader.fieldnames = header
         for values in reader:
-            if None in values or None in values.values():
+            if not any(map(str.strip, values)):
+                continue  # spreadsheets write such rows below a table
+            values = [*values[: len(header)], *_without_empty_end(values[len(header) :])]
+            if len(values) != len(header):
                 allowed = f"as many values as the header has, which is {len(header)}"
-                got = [value for value in values.values() if isinstance(value, str)]
-                raise BadInput(Fault(f"{path.name}:{reader.line_num}", ",".join(got), allowed, f"Write {_LIKE}."))
-            yield _Row(reader.line_num, {name: value.strip() or None for name, value in values.items()})
+                raise BadInput(
+                    Fault(f"{path.name}:{reader.line_num}", separator.join(values), allowed, f"Write {_LIKE}.")
+                )
+            row = {name: value.strip() or None for name, value in zip(header, values, strict=True)}
+            if separator == ";" and row["score"] is not None:
+                row["score"] = row["score"].replace(",", ".")  # where ; separates, a comma is the decimal point
+            yield _Row(reader.line_num, row)
     except csv.Error as error:
         fault = Fault(f"{path.name}:{reader.line_num}", str(error), _FORM, "Save the table as CSV in UTF-8 again.")
         raise BadInput(fault) from error
+
+
+def _separator(text: str) -> str:
+    """Return what stands between the names of the first line: in many countries spreadsheets write no commas there."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=first.count)
+
+
+def _without_empty_end(cells: Sequence[str]) -> list[str]:
+    """Return the cells without spaces around them, up to the last one that has something in it."""
+    found = [cell.strip() for cell in cells]
+    while found and not found[-1]:
+        found.pop()
+    return found
 
 
 def _json_rows(text: str, path: Path) -> Iterator[_Row]:

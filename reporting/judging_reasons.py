@@ -1,7 +1,9 @@
-"""The outcome and the reasons of answers that are judged. Evaluation, judging and results use the same words."""
+"""The metric, the outcome and the reasons of judged answers. Evaluation, judging and results use the same words."""
 
 from __future__ import annotations
 
+JUDGE_SCORE = "judge_score"
+"""Metric of a judged benchmark: points of its scale."""
 JUDGED = "judged"
 """Outcome of an answer whose score a jury gave."""
 NO_JUDGE = "no_judge"

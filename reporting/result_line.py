@@ -13,8 +13,10 @@ from typing import Any
 
 from conf.controls import escaped_json
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.shown_verdict import shown_verdict, shown_verdict_of_arm
 from reporting.verdict_box import verdict_boxes
-from reporting.wording import Words
+from reporting.verdict_headline import file_on_average
+from reporting.wording import VERDICTS, Words
 
 RESULT_SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 1024
@@ -47,7 +49,7 @@ def result_of(
         "headlines": {lang: _headlines(comparison, analysis, Words(lang)) for lang in ("ja", "en")},
         "arms": [_arm(arm, analysis) for arm in comparison["arms"] if not arm["name"].endswith(AA_SUFFIX)],
         "results": list(_results(comparison, analysis)),
-        "selections": [_selection(row) for row in (analysis or {}).get("selections", ())],
+        "selections": [_selection(analysis or {}, row) for row in (analysis or {}).get("selections", ())],
         "failures": shown,
         "files": dict(files),
         "left_out": {"arms": 0, "results": 0, "failures": len(failures) - len(shown)},
@@ -86,7 +88,7 @@ def _arm(arm: _Row, analysis: _Row | None) -> dict[str, Any]:
         "reference": arm["reference"],
         "size_bytes": arm["size_bytes"],
         "bits_per_weight": _rounded(arm["bits_per_weight"]),
-        "verdict": row.get("verdict"),
+        "verdict": _verdict(shown_verdict_of_arm(row, analysis or {}) if row else ""),
         "grounds": list(row.get("grounds", ())),
         "worse_on": list(row.get("worse_on", ())),
         "undecided_on": list(row.get("undecided_on", ())),
@@ -118,17 +120,22 @@ def _results(comparison: _Row, analysis: _Row | None) -> Iterable[dict[str, Any]
             "difference": _rounded(against.get("difference")),
             "difference_ci95": _rounded_pair(against.get("ci95")),
             "n_paired": against.get("n_items"),
-            "verdict": against.get("verdict"),
+            "verdict": _verdict(shown_verdict(against)),
             "grounds": list(against.get("verdict_grounds", ())),
             "judges": None if (jury := juries.get(benchmark)) is None else [judge["name"] for judge in jury],
         }
 
 
-def _selection(row: _Row) -> dict[str, Any]:
+def _verdict(shown: str) -> str | None:
+    """Return a verdict; None for what stands in its place."""
+    return shown if shown in VERDICTS else None
+
+
+def _selection(analysis: _Row, row: _Row) -> dict[str, Any]:
     return {
         "reference": row["reference"],
         "smallest_no_worse": row["smallest_no_worse"],
-        "smallest_no_worse_on_average": (row.get("on_average") or {}).get("smallest_no_worse"),
+        "smallest_no_worse_on_average": file_on_average(analysis, row),
     }
 
 

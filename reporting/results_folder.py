@@ -18,7 +18,9 @@ from conf.faults import BadInput, Fault
 from conf.files import exists
 from conf.user_files import read_user_text
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.analysis.unjudged import not_judged
 from reporting.file_names import ANALYSIS, ANSWER_STYLE, ANSWERS, COMPARISON, IMPORTANCE, LOSSES, QUESTIONS
+from reporting.notices import Notice
 from reporting.validate import Kind, validate
 
 Json = dict[str, Any]
@@ -32,7 +34,7 @@ class Findings:
     comparison: Json
     analysis: Json | None
     answers: pl.DataFrame | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     """What is missing from the folder."""
     importance: pl.DataFrame | None = None
     """Statistics of the importance matrices (`reporting.frames.IMPORTANCE_SCHEMA`)."""
@@ -63,6 +65,13 @@ class Findings:
     @property
     def benchmarks(self) -> list[Json]:
         return list(self.comparison["benchmarks"])
+
+    @property
+    def unjudged(self) -> list[Json]:
+        """The benchmarks of which no answer is judged: their tables and panels would be empty."""
+        rows = self.comparison["results"]
+        waiting = (one for one in self.benchmarks if one.get("rubrics"))
+        return [one for one in waiting if not_judged([row for row in rows if row["benchmark"] == one["name"]])]
 
     @property
     def matrices(self) -> list[str]:
@@ -143,6 +152,11 @@ class Findings:
             return "reference"
         return "alone" if arm["reference"] is None else "compared"
 
+    def models_in_turn(self) -> list[Json]:
+        """Return the arms, those of a model together, and its references above the others."""
+        models = list(dict.fromkeys(arm["model"] for arm in self.arms))
+        return sorted(self.arms, key=lambda arm: (models.index(arm["model"]), self.role(arm) != "reference"))
+
     def primary(self, arm: str, benchmark: str) -> Json | None:
         """Return the result row that the statistics use; None if the arm has no result."""
         return next((row for row in self._rows(arm, benchmark) if row["primary"]), None)
@@ -187,47 +201,51 @@ def read_findings(results_path: str | Path) -> Findings:
             broken.
     """
     path = Path(results_path)
-    notices: list[str] = []
+    notices: list[Notice] = []
     comparison = _read_json(path, "quantization_comparison")
     if "categories" not in comparison:
-        notices.append("The results were made before benchmarks had categories, so no means by category are shown.")
+        notices.append(Notice("no_categories"))
     analysis_path = path.with_name(ANALYSIS)
     analysis = None
     if exists(analysis_path):
         analysis = _read_json(analysis_path, "statistical_analysis")
     else:
-        notices.append(f"{ANALYSIS} is missing from the results folder, so no differences from a reference are shown.")
+        notices.append(_missing(ANALYSIS, "no_differences_shown"))
     answers_path = path.parent / ANSWERS
     answers = None
     if exists(answers_path):
         answers = _read_parquet(answers_path)
     else:
-        notices.append(f"{ANSWERS.as_posix()} is missing from the results folder, so no answers are shown.")
+        notices.append(_missing(ANSWERS.as_posix(), "no_answers_shown"))
     lengths_path = path.parent / ANSWER_STYLE
     lengths = None
     if exists(lengths_path):
         lengths = _read_parquet(lengths_path)
     elif (analysis or {}).get("answer_style"):
-        notices.append(f"{ANSWER_STYLE.as_posix()} is missing from the results folder, so no lengths are drawn.")
+        notices.append(_missing(ANSWER_STYLE.as_posix(), "no_lengths_drawn"))
     questions_path = path.parent / QUESTIONS
     questions = None
     if exists(questions_path):
         questions = _read_parquet(questions_path)
     elif answers is not None:
-        notices.append(f"{QUESTIONS.as_posix()} is missing from the results folder, so no questions are shown.")
+        notices.append(_missing(QUESTIONS.as_posix(), "no_questions_shown"))
     importance_path = path.parent / IMPORTANCE
     importance = None
     if exists(importance_path):
         importance = _read_parquet(importance_path)
     elif comparison["imatrices"]:
-        notices.append(f"{IMPORTANCE.as_posix()} is missing from the results folder, so no importance matrix is drawn.")
+        notices.append(_missing(IMPORTANCE.as_posix(), "no_importance_drawn"))
     losses_path = path.parent / LOSSES
     losses = None
     if exists(losses_path):
         losses = _read_parquet(losses_path)
     elif any(arm.get("method") for arm in comparison["arms"]):
-        notices.append(f"{LOSSES.as_posix()} is missing from the results folder, so the error by layer is not drawn.")
+        notices.append(_missing(LOSSES.as_posix(), "no_losses_drawn"))
     return Findings(comparison, analysis, answers, tuple(notices), importance, losses, questions, lengths)
+
+
+def _missing(file: str, what: str) -> Notice:
+    return Notice("missing_beside_results", file=file, what=Notice(what))
 
 
 def _read_json(path: Path, kind: Kind) -> Json:

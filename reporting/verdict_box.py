@@ -12,6 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.deciding import unit_of, what_decides
+from reporting.shown_verdict import (
+    INFORMS_ONLY,
+    NO_MARGIN,
+    UNDECIDED,
+    is_open,
+    shown_verdict,
+    shown_verdict_of_arm,
+    shown_word,
+)
 from reporting.verdict_headline import headline
 from reporting.wording import (
     RIGHT_OR_WRONG,
@@ -22,7 +32,6 @@ from reporting.wording import (
     metric_title,
     number,
     size_unit,
-    verdict_word,
 )
 
 _Row = Mapping[str, Any]
@@ -48,7 +57,7 @@ class FileCost:
     size: str
     bits_per_weight: str
     verdict: str
-    """Its code: `no_worse`, `worse` or `undecided`."""
+    """Its code: `no_worse`, `worse`, `undecided`, or `no_verdict` if nothing could decide it."""
     verdict_word: str
     costs: tuple[Cost, ...]
 
@@ -97,7 +106,7 @@ def _owners(arms: Iterable[_Row]) -> list[str]:
 def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> VerdictBox:
     arms = {arm["name"]: arm for arm in comparison["arms"]}
     verdicts = {
-        row["arm"]: row["verdict"]
+        row["arm"]: shown_verdict_of_arm(row, analysis)
         for row in analysis["verdicts"]
         if row["reference"] == selection["reference"] and not row["arm"].endswith(AA_SUFFIX)
     }
@@ -108,7 +117,7 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
             size=unit.text(arms[name]["size_bytes"]),
             bits_per_weight=number(arms[name]["bits_per_weight"], 2),
             verdict=verdicts[name],
-            verdict_word=verdict_word(words, verdicts[name]),
+            verdict_word=shown_word(words, verdicts[name]),
             costs=tuple(_costs(comparison, analysis, words, name)),
         )
         for name in sorted(verdicts, key=lambda name: (-(arms[name]["size_bytes"] or 0), name))
@@ -119,7 +128,7 @@ def _box(comparison: _Row, analysis: _Row, words: Words, selection: _Row) -> Ver
         headline=headline(analysis, words, selection, sizes={file.arm: file.size for file in files}, verdicts=verdicts),
         files=files,
         undecided=tuple(
-            _undecided(comparison, analysis, words, {file.arm for file in files if file.verdict == "undecided"})
+            _undecided(comparison, analysis, words, {file.arm for file in files if file.verdict == UNDECIDED})
         ),
     )
 
@@ -192,12 +201,7 @@ def _percent(loss: float) -> str:
 def _n_items(words: Words, row: _Row) -> str:
     missing = int(row.get("n_unscored") or 0) + int(row.get("n_unscored_reference") or 0)
     unscored = words.say(f"、採点不能 {integer(missing)} 件", f", {integer(missing)} unscored") if missing else ""
-    return f"{integer(row['n_items'])} {_unit(words, row)}{unscored}"
-
-
-def _unit(words: Words, row: _Row) -> str:
-    """Return what is counted: the items of a text are its chunks. The mean over benchmarks has no metric."""
-    return words.say("チャンク", "chunks") if row.get("metric") == "nll" else words.say("問", "items")
+    return f"{integer(row['n_items'])} {unit_of(words, row)}{unscored}"
 
 
 # --- what could not be decided --------------------------------------------------------------------
@@ -207,7 +211,7 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
     tiers = analysis.get("tiers") or {}
     for benchmark in comparison["benchmarks"]:
         rows = [row for row in analysis["comparisons"] if row["benchmark"] == benchmark["name"]]
-        needs = [_open(words, row, _needed(words, row)) for row in rows if _is_open(row, arms)]
+        needs = [_open(words, row, what_decides(words, row, benchmark)) for row in rows if _is_open(row, arms)]
         if needs:
             yield words.say(
                 f"{benchmark['name']} では判定保留: {'、'.join(needs)}",
@@ -224,26 +228,37 @@ def _undecided(comparison: _Row, analysis: _Row, words: Words, arms: set[str]) -
         yield words.say(
             f"{names} は未採点のため、判定に使わない", f"{names} {are} not judged, so no verdict depends on {them}"
         )
-    open_ended = [name for name in _without_margin(comparison, analysis) if name not in unjudged]
-    if open_ended:
-        names = listed(words, open_ended)
-        have, them = ("has", "it") if len(open_ended) == 1 else ("have", "them")
+    yield from _no_margin(comparison, analysis, words)
+
+
+def _no_margin(comparison: _Row, analysis: _Row, words: Words) -> Iterable[str]:
+    """Yield which benchmarks have no verdict because nobody has said which loss is small."""
+    informing = _shown_as(comparison, analysis, INFORMS_ONLY)
+    if informing:
+        names = listed(words, informing)
+        have, them = ("has", "it") if len(informing) == 1 else ("have", "them")
         yield words.say(
             f"{names} は許容幅が未設定のため、判定に使わない",
             f"{names} {have} no margin, so no verdict depends on {them}",
         )
+    needing = _shown_as(comparison, analysis, NO_MARGIN)
+    if needing:
+        names = listed(words, needing)
+        have, them = ("has", "it") if len(needing) == 1 else ("have", "them")
+        yield words.say(
+            f"{names} は許容幅が未設定のため、判定できない(statistics.margins.judged で設定する)",
+            f"{names} {have} no margin, so nothing can be decided on {them}: set statistics.margins.judged",
+        )
 
 
-def _without_margin(comparison: _Row, analysis: _Row) -> list[str]:
-    """Return the judged benchmarks that only inform because nobody has said which loss is small."""
-    if (analysis.get("margins") or {}).get("judged") is not None:
-        return []
-    inform = (analysis.get("tiers") or {}).get("inform") or ()
-    return [str(one["name"]) for one in comparison["benchmarks"] if one.get("rubrics") and one["name"] in inform]
+def _shown_as(comparison: _Row, analysis: _Row, code: str) -> list[str]:
+    """Return the benchmarks whose comparisons are shown with this code, in the order of the run."""
+    found = {row["benchmark"] for row in analysis["comparisons"] if shown_verdict(row) == code}
+    return [str(one["name"]) for one in comparison["benchmarks"] if one["name"] in found]
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:
-    return row["arm"] in arms and bool(row["verdict"] == "undecided") and not row.get("informs_only")
+    return row["arm"] in arms and is_open(row) and not row.get("informs_only")
 
 
 def _open(words: Words, row: _Row, needed: str) -> str:
@@ -255,31 +270,3 @@ def _smallest_loss(words: Words, claim: _Row) -> str:
         return words.say("区間を計算できない", "has no interval")
     loss = RIGHT_OR_WRONG.difference(claim["detectable_drop"]).removeprefix("+")
     return words.say(f"この問題数で検出できる最小の低下は {loss}", f"the smallest loss that these items find is {loss}")
-
-
-def _needed(words: Words, row: _Row) -> str:
-    """Return how many items, or runs, would decide a comparison, or what else would."""
-    if not row["items_to_decide"]:
-        unknown = ("必要な問題数は不明", "the number of items that would decide is unknown")
-        return words.say(*_INSTEAD.get(row["items_to_decide_reason"], unknown))
-    low, high = row.get("items_to_decide_range") or (row["items_to_decide"],) * 2
-    runs = row.get("runs_to_decide")
-    ja_runs, en_runs = (f"。または {integer(runs)} 回の実行", f", or {integer(runs)} runs") if runs else ("", "")
-    unit = _unit(words, row)
-    return words.say(
-        f"合計 {integer(low)} {unit}なら五分五分、{integer(high)} {unit}なら80%の確率で判定できる{ja_runs}",
-        f"{integer(low)} {unit} in all decide it with even chances, {integer(high)} with 80%{en_runs}",
-    )
-
-
-_INSTEAD = {
-    "too_few_items": ("問題が少なすぎて、必要な数を見積もれない", "too few items to say how many would decide"),
-    "unscored": ("採点不能の記録の採点が必要", "its unscored records must be scored"),
-    "floor": ("基準が正答できる問題が必要", "needs items that the reference gets right"),
-    "ceiling": ("より難しい問題が必要", "needs harder items"),
-    "no_judge": ("採点モデルによる採点が必要", "needs a judge"),
-    "no_margin": ("許容幅の設定が必要", "needs a margin"),
-    "no_interval": ("区間を計算できない", "has no interval"),
-    "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),
-}
-"""Reason why no number of items is given -> what would decide instead, in Japanese and English."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reporting.shown_verdict import NO_VERDICT
 from reporting.wording import DASH, Words, listed
 
 _Row = Mapping[str, Any]
@@ -32,6 +33,11 @@ def headline(
         return words.say(
             f"{reference}と比較したファイルはないため、推奨できるファイルはない。",
             f"Nothing was compared with {reference}: no file can be recommended.",
+        )
+    if set(verdicts.values()) == {NO_VERDICT}:
+        return words.say(
+            f"{reference}と比較したファイルに判定はない。許容幅のあるベンチマークの結果がないためである。",
+            f"No verdict on any file: no benchmark with a margin has a result to compare with {reference}.",
         )
     if chosen:
         return words.say(

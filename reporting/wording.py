@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from conf.schema import Language
 from reporting.escape import one_line
+from reporting.judging_reasons import JUDGE_SCORE
 
 Lang = Literal["ja", "en"]
 LANGUAGES: tuple[Lang, ...] = ("ja", "en")
@@ -200,7 +201,7 @@ def scale_of(metric: str, values: list[float]) -> Scale:
     """Return percent for right/wrong metrics within [0, 1]; otherwise a number of decimals that suits the largest."""
     if metric.startswith(_FRACTIONS) and all(-1 <= value <= 1 for value in values):
         return Scale(percent=True, digits=1)
-    if metric == "judge_score":
+    if metric == JUDGE_SCORE:
         return Scale(percent=False, digits=2)
     largest = max((abs(value) for value in values), default=1.0)
     return Scale(percent=False, digits=2 if largest >= 100 else 3 if largest >= 10 else 4)
@@ -210,7 +211,7 @@ METRICS = {
     "accuracy": ("正答率", "Accuracy"),
     "gold_loglik": ("正解の選択肢の対数尤度(nat)", "Log-likelihood of the right choice (nats)"),
     "gold_probability": ("正解の選択肢の確率", "Probability of the right choice"),
-    "judge_score": ("採点モデルの得点", "Judge's score"),
+    JUDGE_SCORE: ("採点モデルの得点", "Judge's score"),
     "nll": ("負の対数尤度(nat/トークン)", "Negative log-likelihood (nats/token)"),
     "perplexity": ("パープレキシティ", "Perplexity"),
     "score": ("得点", "Score"),
@@ -229,6 +230,7 @@ METHODS = {
     "t_clustered": ("出典ごとの t 区間", "Student's t over sources"),
     "t_series": ("系列の t 区間", "Student's t over a series"),
     "wilson": ("Wilson", "Wilson"),
+    "wilson_effective": ("実効的な問題数の Wilson", "Wilson, effective n"),
     "wilson_clustered": ("出典ごとの Wilson", "Wilson over sources"),
     "wilson_gains_losses": ("改善と悪化の Wilson", "Wilson of gains and losses"),
     "score_range": ("得点の全範囲", "whole range of scores"),
@@ -265,14 +267,6 @@ VERDICTS = {
 def verdict_word(words: Words, verdict: str | None) -> str:
     """Return a verdict's name; an empty string if there is no verdict."""
     return words.say(*VERDICTS[verdict]) if verdict in VERDICTS else ""
-
-
-def verdict_of_row(words: Words, row: dict[str, Any]) -> str:
-    """Return the name of a comparison's verdict; an empty string if there is none. Nothing is open about answers that
-    no judge has scored: they have no verdict yet."""
-    if "not_judged" in (row.get("verdict_grounds") or ()):
-        return words.say("未採点", "not judged")
-    return verdict_word(words, row.get("verdict"))
 
 
 _DIFFERENCES = {

@@ -46,6 +46,25 @@ FAMILIES = [
     ("no thoughts", "I think b", None, "I think b"),
     ("an answer about a mark", "The <think> tag opens thoughts.", None, "The <think> tag opens thoughts."),
     ("white space stays", "  b \n", None, "  b \n"),
+    ("behind words, on a line", "Let me see.\n<think>\na\n</think>\n\nb", "Let me see.\n\na", "b"),
+    ("behind words, not closed", "Let me see.\n<think>\na", "Let me see.\n\na", ""),
+    ("behind words, in a line", "Okay. <think>a</think>b", "Okay. a", "b"),
+    ("a block behind words", "<think>a</think>b\n<think>\nc\n</think>\nd", "ab\n\nc", "d"),
+    ("the template opened it, no line", "a.</think>b", "a.", "b"),
+    ("the template opened it, a quotation", 'He said "a"</think>\n\nb', 'He said "a"', "b"),
+    ("shown between blanks", "b. (A </think> tag closes thoughts.)", None, "b. (A </think> tag closes thoughts.)"),
+    ("shown before a comma", "b, see </think>, c", None, "b, see </think>, c"),
+    ("shown in brackets", "The tag (</think>) is b", None, "The tag (</think>) is b"),
+    ("shown as code", "Write `<think>a</think>` b", None, "Write `<think>a</think>` b"),
+    ("shown as a pair", "<think>a</think>Write <think>…</think>b", "a", "Write <think>…</think>b"),
+    ("shown as a block of code", "See:\n```\n<think>\na\n</think>\n```\nb", None,
+     "See:\n```\n<think>\na\n</think>\n```\nb"),
+    ("shown in Japanese", "bは</think>タグで閉じます。", None, "bは</think>タグで閉じます。"),
+    ("shown in Japanese brackets", "<think>a</think>「</think>」はb", "a", "「</think>」はb"),
+    ("shown at the end", "b ends with </think>", None, "b ends with </think>"),
+    ("an end mark", f"{HARMONY}final<|message|>b<|return|>", "a", "b"),
+    ("an end mark in tags", "<think>a</think><response>b</response>\n<|im_end|>\n", "a", "b"),
+    ("an end mark of Command", "<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>b<|END_RESPONSE|>", "a", "b"),
 ]  # fmt: skip
 NAMES = [row[0] for row in FAMILIES]
 REMOVED = "gpt-oss, marks removed"
@@ -63,7 +82,7 @@ def read_in_pieces(text: str, sizes: Sequence[int]) -> Said:
     ("text", "thoughts", "answer"), [row[1:] for row in FAMILIES], ids=[row[0] for row in FAMILIES]
 )
 def test_the_answer_is_what_follows_the_thoughts(text: str, thoughts: str | None, answer: str) -> None:
-    assert split(text) == Said(answer, thoughts, cut=False)
+    assert split(text) == Said(answer, thoughts, cut=not answer)
 
 
 @settings(deadline=None)
@@ -75,6 +94,32 @@ def test_pieces_say_the_same_as_the_whole(family: tuple[str, str, str | None, st
 @settings(deadline=None)
 @given(st.text(alphabet="a<|>/[]thinkTHINK \n質", max_size=60), st.lists(st.integers(1, 5), max_size=60))
 def test_pieces_of_any_text_say_the_same_as_the_whole(text: str, sizes: list[int]) -> None:
+    assert read_in_pieces(text, sizes) == split(text)
+
+
+PARTS = (
+    "<think>",
+    "</think>",
+    "a",
+    ".",
+    " ",
+    "\n",
+    "`",
+    "```\n",
+    "(",
+    ")",
+    "…",
+    "タグ",
+    "を",
+    "質",
+    "<|channel|>final",
+    "\t",
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join), st.lists(st.integers(1, 9), max_size=60))
+def test_pieces_of_marks_among_words_say_the_same_as_the_whole(text: str, sizes: list[int]) -> None:
     assert read_in_pieces(text, sizes) == split(text)
 
 
@@ -156,7 +201,11 @@ def test_the_end_of_a_prompt_opens_or_closes_thoughts(end: str, opened: bool | N
 
 
 @pytest.mark.parametrize(
-    "part", ["<think>", " <think>", "</think>", "<", "<|channel|>", " ", "x<think>", "[", "<answer>"]
+    "part",
+    [
+        *("<think>", " <think>", "</think>", "<", "<|channel|>", " ", "x<think>", "[", "<answer>", "x </think> y"),
+        *("x<think>..", "x\n```\n<think>\n", "`</think>", "x<think></think>"),
+    ],
 )
 def test_hostile_texts_of_200_kilobytes_are_split_in_seconds(part: str) -> None:
     started = time.process_time()

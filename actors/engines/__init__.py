@@ -52,6 +52,8 @@ class Answer:
     counted them."""
     cut_while_thinking: bool = False
     """True if the token limit ended the last turn before its answer began."""
+    earlier_cuts: tuple[bool, ...] = ()
+    """The same for each turn before the last one."""
 
 
 @dataclass(frozen=True)

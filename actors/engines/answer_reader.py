@@ -28,9 +28,12 @@ class ThoughtRules:
     """Token budget of the thoughts. 0: they count in the token limit of the answer."""
 
 
-def was_cut(said: Said, finish_reason: str | None) -> bool:
-    """Return whether the token limit ended an answer inside its thoughts, or right behind them."""
-    return finish_reason == "length" and said.thoughts is not None and not said.answer.strip()
+def was_cut(said: Said, finish_reason: str | None, *, hidden: bool = False) -> bool:
+    """Return whether the token limit ended an answer inside its thoughts, or right behind them.
+
+    `hidden`: there are thoughts that nobody can see.
+    """
+    return finish_reason == "length" and (hidden or said.thoughts is not None) and not said.answer.strip()
 
 
 class AnswerReader:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from actors.errors import EndpointFailed
+from actors.errors import EndpointFailed, EndpointRefused
 
 MAX_ANSWER_BYTES = 4 * 2**20
 """Far more than the longest answer: 32,000 tokens of escaped Japanese take about 600 kB."""
@@ -26,7 +26,7 @@ class BoundedClient(httpx2.AsyncClient):
     """Client with a time and a size limit per answer. It follows no redirects, because they may lead to another host.
 
     Raises `httpx2.ReadTimeout` for an answer that takes too long, which is worth another try. Raises `EndpointFailed`
-    for an answer that is too large or a redirect, which would only come again.
+    for an answer that is too large, and `EndpointRefused` for a redirect, which would only come again.
     """
 
     def __init__(self, *, timeout_s: float, connections: int, max_bytes: int = MAX_ANSWER_BYTES) -> None:
@@ -58,7 +58,7 @@ class BoundedClient(httpx2.AsyncClient):
         if response.is_redirect:
             # Without its query, which may hold secrets.
             target = urlsplit(response.headers.get("location", ""))._replace(query="", fragment="").geturl()
-            raise EndpointFailed(f"it redirects to {target[:200]!r}, and redirects are not followed")
+            raise EndpointRefused(f"it redirects to {target[:200]!r}, and redirects are not followed")
         encoding = response.headers.get("content-encoding", "").strip().casefold()
         if encoding not in _ENCODINGS:
             raise EndpointFailed(f"its answer is compressed in a way that was not asked for: {encoding[:80]!r}")

@@ -3,8 +3,7 @@
 Chats go to `/chat/completions`, plain completions to `/completions`. Each answer is one request with its own seed; a
 question with several turns is one request per turn.
 top_k and min_p are sent in the form that the servers of llama.cpp and vLLM accept. The number of simultaneous requests
-is limited. Each request has a limit in seconds and in bytes (`bounded_http`). If the server is busy or unreachable, the
-client retries with growing backoff.
+is limited. Retries and limits are those of `endpoint_client`.
 
 An empty or truncated answer is the model's failure and is scored. An endpoint that is unreachable, refuses, or returns
 something that is not a completion is our failure: the block fails, its records stay unscored, and running the same
@@ -22,10 +21,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import openai
 
+from actors.end_marks import without_end_mark
 from actors.engines import (
     CONTEXT_TOO_LONG,
     CONVERSATION_TOO_LONG,
@@ -37,8 +36,8 @@ from actors.engines import (
     Usage,
 )
 from actors.engines.answer_reader import was_cut
-from actors.engines.bounded_http import BoundedClient
 from actors.engines.completion import BadTokenCount, CompletionText, read_completion
+from actors.engines.endpoint_client import EndpointClient
 from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_all_seeds, with_temperature
 from actors.errors import EndpointFailed
 from actors.orders import Endpoint, Generate, Item, Message, ReportTokens, TemplateUse
@@ -48,7 +47,6 @@ from conf.schema import Sampling
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
 BAD_COUNTS = "endpoint_counts_no_tokens"
 _EFFORT = "reasoning_effort"
-_NO_KEY = "none"  # your own server may need no key, but the client does
 _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 """Error codes of OpenAI and llama.cpp for a prompt that does not fit the context."""
 _TOO_LONG_SENTENCES = re.compile(
@@ -67,25 +65,12 @@ class OpenAIEngine:
         """Prepare the client. `chat_template` holds what the server is to give to its chat template."""
         self._endpoint = endpoint
         self._use = chat_template or TemplateUse()
-        self._key = key or _NO_KEY
-        parts = urlsplit(endpoint.url)
-        self._address = parts._replace(query="").geturl()
-        self._http = BoundedClient(timeout_s=endpoint.timeout_s, connections=endpoint.concurrency)
-        self._client = openai.AsyncOpenAI(
-            base_url=self._address,
-            default_query=dict(parse_qsl(parts.query)),
-            api_key=self._key,
-            timeout=endpoint.timeout_s,
-            max_retries=endpoint.attempts - 1,
-            http_client=self._http,
-        )
-        self._runner = asyncio.Runner()
+        self._client = EndpointClient(endpoint, key)
         self._usage = Usage()
 
     def close(self) -> None:
         """Close the connections."""
-        self._runner.run(self._client.close())
-        self._runner.close()
+        self._client.close()
 
     def take_usage(self) -> Usage:
         """Return the work since the last call. All time counts as decoding: prompts are not timed separately."""
@@ -99,10 +84,7 @@ class OpenAIEngine:
         started = time.perf_counter()
         asked = [seeds_asked(_task_of(item), seeds) for item in items]
         questions = [(item, seed) for item, own in zip(items, asked, strict=True) for seed in own]
-        try:
-            found = self._runner.run(self._ask_all(questions, sampling, report))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        found = self._client.run(self._ask_all(questions, sampling, report))
         given = [answer for answer in found if isinstance(answer, Answer)]
         self._usage = Usage(
             prompt_tokens=sum(answer.prompt_tokens for answer in given),
@@ -172,23 +154,18 @@ class OpenAIEngine:
         except openai.BadRequestError as error:
             if _is_too_long(error.body):
                 return Refused(CONTEXT_TOO_LONG)
-            raise self._failed(f"{type(error).__name__}: {error}") from None
-        except openai.APIConnectionError as error:
-            reason = f": {error.__cause__}" if str(error.__cause__ or "") else ""
-            raise self._failed(f"{type(error).__name__}: {error}{reason}") from None
-        except openai.OpenAIError as error:
-            raise self._failed(f"{type(error).__name__}: {error}") from None
-        except EndpointFailed as error:
-            raise self._failed(str(error)) from None
+            raise self._client.failure(error) from None
+        except (openai.OpenAIError, EndpointFailed) as error:
+            raise self._client.failure(error) from None
 
     async def _ask_endpoint(self, messages: Sequence[Message], asked: dict[str, Any], *, chat: bool) -> CompletionText:
         """Send one request, and read its raw answer: the client's own types would accept an answer of another form."""
         if chat:
             sent: Any = [{"role": message.role, "content": message.content} for message in messages]
-            raw = await self._client.chat.completions.with_raw_response.create(messages=sent, **asked)
+            raw = await self._client.requests.chat.completions.with_raw_response.create(messages=sent, **asked)
         else:
             prompt = "".join(message.content for message in messages)
-            raw = await self._client.completions.with_raw_response.create(prompt=prompt, **asked)
+            raw = await self._client.requests.completions.with_raw_response.create(prompt=prompt, **asked)
         return read_completion(raw.content, raw.headers.get("content-type", ""), chat=chat)
 
     @functools.cached_property
@@ -197,11 +174,6 @@ class OpenAIEngine:
         arguments = json.loads(self._use.arguments)
         effort = {_EFFORT: arguments[_EFFORT]} if _EFFORT in arguments else {}
         return {"chat_template_kwargs": arguments, **effort} if arguments else {}
-
-    def _failed(self, reason: str) -> EndpointFailed:
-        # Some servers repeat the API key in their answer.
-        message = reason.replace(self._key, "***") if self._key != _NO_KEY else reason
-        return EndpointFailed(f"{self._address} ({self._endpoint.model}): {message[:500]}")
 
 
 def _task_of(item: Item) -> Generate:
@@ -226,7 +198,10 @@ def _is_too_long(body: object) -> bool:
 
 
 def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
-    """Return an answer without its thoughts, whether the server has told them apart or not. It ends before a stop."""
+    """Return an answer without its thoughts, whether the server has told them apart or not.
+
+    It ends before a stop string, and before a mark that ends a model's turn.
+    """
     reason: FinishReason = "length" if completion.finish_reason == "length" else "stop"
     if completion.reasoning is None:
         said = split(completion.text)
@@ -235,9 +210,12 @@ def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
         said = Said(completion.text.lstrip(), completion.reasoning.strip(), cut=False)
     else:
         said = split(completion.text)
+    said = replace(said, answer=without_end_mark(said.answer))
     ends = [at for stop in stops if (at := said.answer.find(stop)) >= 0]
     if ends:
         said, reason = replace(said, answer=said.answer[: min(ends)]), "stop"
+    # Some servers count the thoughts, and show none of them.
+    hidden = said.thoughts is None and bool(completion.reasoning_tokens)
     return Answer(
         said.answer,
         None,
@@ -245,6 +223,6 @@ def _answer(completion: CompletionText, stops: Sequence[str]) -> Answer:
         completion.completion_tokens,
         reason,
         thoughts=said.thoughts,
-        thought_tokens=None if said.thoughts is None else completion.reasoning_tokens,
-        cut_while_thinking=was_cut(said, reason),
+        thought_tokens=completion.reasoning_tokens if hidden or said.thoughts is not None else None,
+        cut_while_thinking=was_cut(said, reason, hidden=hidden),
     )

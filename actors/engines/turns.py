@@ -74,6 +74,7 @@ def joined(before: Answer, after: Result) -> Result:
         prompt_tokens=before.prompt_tokens + after.prompt_tokens,
         completion_tokens=before.completion_tokens + after.completion_tokens,
         earlier_texts=(*before.earlier_texts, before.text),
+        earlier_cuts=(*before.earlier_cuts, before.cut_while_thinking),
         earlier_finish_reasons=(*before.earlier_finish_reasons, before.finish_reason),
         thoughts=_both(before.thoughts, after.thoughts, "\n\n"),
         thought_tokens=_both(before.thought_tokens, after.thought_tokens, 0),

@@ -164,6 +164,7 @@ def make_record(
         thought_tokens=result.thought_tokens,
         earlier_texts=result.earlier_texts or None,
         earlier_finish_reasons=result.earlier_finish_reasons or None,
+        earlier_cuts=result.earlier_cuts if any(result.earlier_cuts) else None,
     )
 
 

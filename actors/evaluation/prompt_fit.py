@@ -70,11 +70,26 @@ def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, cha
     except TemplateFailed:
         return True
     endings = [prompt.closing + choice for choice in task.choices] if isinstance(task, Choose) else [""]
-    # Of all turns only the last one has its thoughts before it: prompts hold answers without them.
     answer = 0
     if isinstance(task, Generate):
-        answer = (1 + len(task.then)) * min(task.max_tokens, max_tokens) + thinking_room(task, chat_template)
+        answer = _answers(task, max_tokens) + thinking_room(task, chat_template)
     longest = max(len((prompt.text + ending).encode()) for ending in endings)
     if longest + _SPECIAL_TOKENS + answer <= room:  # no token is shorter than a byte
         return True
     return max(len(prompt.tokens(model, ending)) for ending in endings) + answer <= room
+
+
+def room_for_thoughts(task: Generate, max_tokens: int, model: Model, chat_template: TemplateUse) -> int:
+    """Return how long the thoughts of a task without examples may be, in tokens. Less than 0: it does not fit anyway.
+
+    Raises:
+        TemplateFailed: the template cannot render it.
+    """
+    bare = replace(task, messages=tuple(message for message in task.messages if message.shot is None))
+    prompt = render_prompt(whole_conversation(bare), chat=task.chat, model=model, use=chat_template)
+    return model.n_ctx_train - len(prompt.tokens(model)) - _answers(task, max_tokens)
+
+
+def _answers(task: Generate, max_tokens: int) -> int:
+    """Return the tokens of the answers of all turns. Prompts hold them without thoughts, so only the last has some."""
+    return (1 + len(task.then)) * min(task.max_tokens, max_tokens)

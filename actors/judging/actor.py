@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
 
+from actors.judging.answers import answers_of
 from actors.judging.asking import Asker
 from actors.judging.cache import VerdictCache
 from actors.judging.gguf import GgufJudge
 from actors.judging.judge import judge_block
 from actors.judging.orders import JudgeModel, JudgeOrder, JudgeRules, JudgeSummary
-from actors.orders import Record, ReportTokens
-from actors.store import read_jsonl, write_jsonl
+from actors.orders import ReportTokens
+from actors.store import write_jsonl
 from conf.environment import read_judge_key
 
 
@@ -30,7 +30,7 @@ class JudgingWorker:
 
         Raises `LlamaError` or `EndpointFailed` if the judge is away. After any error the next block opens it anew.
         """
-        records = [_record(row) for row in read_jsonl(order.records_path)]
+        records = answers_of(order)
         with contextlib.ExitStack() as after_errors:
             after_errors.callback(self.close)
             cache = VerdictCache(order.cache_dir)
@@ -39,7 +39,8 @@ class JudgingWorker:
         if judged.is_complete:
             write_jsonl(order.output_path, judged.judgements)
         n_unscored = sum(one.score is None for one in judged.judgements)
-        return JudgeSummary(order.output_path, judged.n_asked, judged.n_cached, n_unscored)
+        n_verdicts = sum(one.score is not None and one.reason is None for one in judged.judgements)
+        return JudgeSummary(order.output_path, judged.n_asked, judged.n_cached, n_unscored, n_verdicts)
 
     def pid(self) -> int:
         """Return this worker's process id, so that its memory can be watched."""
@@ -65,8 +66,3 @@ def _asker(judge: JudgeModel, rules: JudgeRules) -> Asker:
     from actors.judging.endpoint import EndpointJudge
 
     return EndpointJudge(judge.endpoint, rules, read_judge_key())
-
-
-def _record(row: dict[str, Any]) -> Record:
-    earlier = row.get("earlier_texts")
-    return Record(**{**row, "earlier_texts": None if earlier is None else tuple(earlier)})

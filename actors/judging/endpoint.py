@@ -4,8 +4,7 @@ Servers differ in what they accept, so the client finds it out: a verdict is ask
 form "JSON object", else in words alone. What a server refuses with status 400 or 422 and then accepts in a weaker form
 is not tried with it again. A call that it refuses in every form is declined, and other calls go on.
 
-Requests, retries and limits are those of `actors.engines.openai`: the client itself tries again with growing pauses and
-honours `Retry-After`, an answer has a limit in seconds and bytes, redirects are not followed, and so the key goes to no
+Retries and limits are those of `actors.engines.endpoint_client`: redirects are not followed, so the key goes to no
 other host.
 """
 
@@ -17,20 +16,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 import openai
 
-from actors.engines.bounded_http import BoundedClient
 from actors.engines.completion import BadTokenCount, read_completion
-from actors.errors import EndpointFailed
+from actors.engines.endpoint_client import EndpointClient
+from actors.errors import EndpointFailed, EndpointRefused
 from actors.judging.asking import Declined, JudgeCall, KeepReply, Reply
 from actors.judging.orders import JudgeRules
 from actors.orders import Endpoint, ReportTokens
 
 BAD_COUNTS = "endpoint_counts_no_tokens"
-_NO_KEY = "none"  # your own server may need no key, but the client does
-_MOST_TOLD = 500
 _MOST_NAME = 200
 Form = Literal["json_schema", "json_object", "text"]
 _WEAKER: dict[Form, Form] = {"json_schema": "json_object", "json_object": "text"}
@@ -62,31 +58,20 @@ class EndpointJudge:
     def __init__(self, endpoint: Endpoint, rules: JudgeRules, key: str | None) -> None:
         self._endpoint = endpoint
         self._rules = rules
-        self._key = key or _NO_KEY
-        parts = urlsplit(endpoint.url)
-        self._address = parts._replace(query="").geturl()
-        self._client = openai.AsyncOpenAI(
-            base_url=self._address,
-            default_query=dict(parse_qsl(parts.query)),
-            api_key=self._key,
-            timeout=endpoint.timeout_s,
-            max_retries=endpoint.attempts - 1,
-            http_client=BoundedClient(timeout_s=endpoint.timeout_s, connections=endpoint.concurrency),
-        )
-        self._runner = asyncio.Runner()
+        self._client = EndpointClient(endpoint, key)
         self._dialect = Dialect()
         self._has_answered = False
 
     def close(self) -> None:
         """Close the connections."""
-        self._runner.run(self._client.close())
-        self._runner.close()
+        self._client.close()
 
     def ask(self, calls: Sequence[JudgeCall], keep: KeepReply, report: ReportTokens) -> None:
         """Ask all calls, some at a time. After a failure no further call begins, and those that run are waited for.
 
         Raises:
-            EndpointFailed: the judge is away, or it has refused every call since it was opened.
+            EndpointFailed: the judge is away.
+            EndpointRefused: it refuses the key or the model, or has refused every call since it was opened.
         """
         declined: list[Declined] = []
 
@@ -98,12 +83,9 @@ class EndpointJudge:
                 report(reply.prompt_tokens + reply.completion_tokens)
             keep(call, reply)
 
-        try:
-            self._runner.run(self._ask_all(deque(calls), keep_and_report))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        self._client.run(self._ask_all(deque(calls), keep_and_report))
         if declined and not self._has_answered:
-            raise self._failed(f"it refused every call: {declined[0].reason}")
+            raise self._client.failure(EndpointRefused(f"it refused every call: {declined[0].reason}"))
 
     async def _ask_all(self, waiting: deque[JudgeCall], keep: KeepReply) -> None:
         failures: list[EndpointFailed] = []
@@ -134,15 +116,10 @@ class EndpointJudge:
             except BadTokenCount:
                 return Declined(BAD_COUNTS)
             except _Refusal as error:
-                refusal = self._told(f"{type(error).__name__}: {error}")
+                refusal = self._client.told(f"{type(error).__name__}: {error}")
                 dialect = dialect.weaker(error.param)
-            except openai.APIConnectionError as error:
-                reason = f": {error.__cause__}" if str(error.__cause__ or "") else ""
-                raise self._failed(f"{type(error).__name__}: {error}{reason}") from None
-            except openai.OpenAIError as error:
-                raise self._failed(f"{type(error).__name__}: {error}") from None
-            except EndpointFailed as error:
-                raise self._failed(str(error)) from None
+            except (openai.OpenAIError, EndpointFailed) as error:
+                raise self._client.failure(error) from None
             else:
                 self._dialect = dialect
                 return reply
@@ -159,17 +136,10 @@ class EndpointJudge:
             asked["seed"] = call.seed
         if dialect.form != "text":
             asked["response_format"] = _response_format(dialect.form, call.scale)
-        raw = await self._client.chat.completions.with_raw_response.create(**asked)
+        raw = await self._client.requests.chat.completions.with_raw_response.create(**asked)
         said = read_completion(raw.content, raw.headers.get("content-type", ""), chat=True)
         model, fingerprint = _reported(raw.content)
         return Reply(said.text, model, fingerprint, said.prompt_tokens, said.completion_tokens)
-
-    def _failed(self, reason: str) -> EndpointFailed:
-        return EndpointFailed(f"{self._address} ({self._endpoint.model}): {self._told(reason)}")
-
-    def _told(self, reason: str) -> str:
-        # Some servers repeat the API key in their answer.
-        return (reason.replace(self._key, "***") if self._key != _NO_KEY else reason)[:_MOST_TOLD]
 
 
 def _response_format(form: Form, scale: tuple[int, int]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ after a kill only the missing ones are asked. An output that is no verdict is as
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from actors.judging.asking import Asker, Declined, JudgeCall, Reply
 from actors.judging.cache import KnownVerdict, VerdictCache, judgement_key
@@ -62,10 +62,10 @@ class _Verdicts:
     declined: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, Reply] = field(default_factory=dict)
 
-    def look_up(self, key: str) -> None:
-        known = self.cache.read(key, self.scores)
-        if known is not None:
-            self.valid[key] = known
+    def look_up(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if (known := self.cache.read(key, self.scores)) is not None:
+                self.valid[key] = known
 
     def keep(self, call: JudgeCall, reply: Reply | Declined) -> None:
         if isinstance(reply, Declined):
@@ -105,8 +105,7 @@ def judge_block(
     wanted = list(_wanted_judgements(order, records, rubric))
     by_key = {one.key: one for one in wanted if one.without_asking is None}
     verdicts = _Verdicts(cache, rubric.scores)
-    for key in by_key:
-        verdicts.look_up(key)
+    verdicts.look_up(by_key)
     n_cached = len(verdicts.valid)
     n_asked, over_limit = 0, set[str]()
     for again in (False, True):
@@ -117,8 +116,28 @@ def judge_block(
         if calls:
             open_judge().ask(calls, verdicts.keep, report)
         n_asked += len(calls)
-    judgements = tuple(_judgement(one, order, rubric, verdicts, over_limit) for one in wanted)
+    not_asked = dict.fromkeys(over_limit, CALL_LIMIT)
+    judgements = tuple(_judgement(one, order, rubric, verdicts, not_asked) for one in wanted)
     return BlockJudgements(judgements, n_asked, n_cached, not over_limit)
+
+
+def known_judgements(
+    order: JudgeOrder, records: Sequence[Record], cache: VerdictCache, reason: str
+) -> tuple[Judgement, ...]:
+    """Return the judgements of a block that was not judged to its end, as far as they are known without asking.
+
+    The others have no score, and `reason`. So have the answers behind the last known verdict that need no judge, such
+    as empty ones: where nobody was asked, they alone would have a score, and it is the lowest one.
+    """
+    rubric = rubric_for(order.rules.rubric, order.benchmark)
+    wanted = list(_wanted_judgements(order, records, rubric))
+    verdicts = _Verdicts(cache, rubric.scores)
+    verdicts.look_up({one.key for one in wanted if one.without_asking is None})
+    known = [place for place, one in enumerate(wanted) if one.key in verdicts.valid]
+    reached = known[-1] + 1 if known else 0
+    behind = [replace(one, without_asking=None) for one in wanted[reached:]]
+    not_asked = dict.fromkeys({one.key for one in wanted} - verdicts.valid.keys(), reason)
+    return tuple(_judgement(one, order, rubric, verdicts, not_asked) for one in (*wanted[:reached], *behind))
 
 
 def _wanted_judgements(order: JudgeOrder, records: Sequence[Record], rubric: Rubric) -> Iterator[_Wanted]:
@@ -152,14 +171,20 @@ def _turns(item: JudgedItem, record: Record) -> Iterator[TurnToJudge]:
 def _reason_without_asking(record: Record, turn: TurnToJudge, rubric: Rubric) -> str | None:
     """Return why an answer gets the lowest score without asking, or None."""
     answer = turn.answers[-1]
-    was_cut = record.reason == CUT_WHILE_THINKING and turn.turn >= len(record.earlier_texts or ())
-    if was_cut:
+    if _was_cut(record, turn.turn):
         return CUT_WHILE_THINKING
     if _is_empty(answer):
         return EMPTY_ANSWER
     if rubric.same_language and _is_in_another_language(turn, rubric):
         return WRONG_LANGUAGE
     return None
+
+
+def _was_cut(record: Record, turn: int) -> bool:
+    """Return whether a turn reached the token limit inside its thoughts. The last one counts for all behind it too."""
+    if turn >= len(record.earlier_texts or ()):
+        return record.reason == CUT_WHILE_THINKING
+    return record.earlier_cuts is not None and record.earlier_cuts[turn]
 
 
 def _is_empty(text: str) -> bool:
@@ -184,7 +209,7 @@ def _call(wanted: _Wanted, order: JudgeOrder, rubric: Rubric, *, again: bool) ->
 
 
 def _judgement(
-    wanted: _Wanted, order: JudgeOrder, rubric: Rubric, verdicts: _Verdicts, over_limit: set[str]
+    wanted: _Wanted, order: JudgeOrder, rubric: Rubric, verdicts: _Verdicts, not_asked: Mapping[str, str]
 ) -> Judgement:
     key = wanted.key
 
@@ -209,8 +234,8 @@ def _judgement(
         return said(float(rubric.scale[0]), wanted.without_asking)
     if key in verdicts.valid:
         return said(float(verdicts.valid[key].score), None, reply=verdicts.valid[key].reply)
-    if key in over_limit:
-        return said(None, CALL_LIMIT)
+    if key in not_asked:
+        return said(None, not_asked[key])
     if key in verdicts.declined:
         return said(None, JUDGE_FAILED, verdicts.declined[key])
     return said(None, UNREADABLE, reply=verdicts.unreadable[key])

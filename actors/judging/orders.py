@@ -119,3 +119,5 @@ class JudgeSummary:
     """Number of calls."""
     n_cached: int
     n_unscored: int
+    n_verdicts: int
+    """Number of judgements that come from a verdict of the judge, now or earlier."""

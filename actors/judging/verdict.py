@@ -8,13 +8,11 @@ scales have none.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from actors.thinking import split
+from conf.json_objects import objects_in
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ def read_verdict(text: str, scores: range) -> Verdict | None:
 
     An output that ended inside its thoughts has no verdict.
     """
-    verdicts = [_verdict(found, scores) for found in _objects(split(text).answer)]
+    verdicts = [_verdict(found, scores) for found in objects_in(split(text).answer)]
     return next((one for one in reversed(verdicts) if one is not None), None)
 
 
@@ -41,39 +39,3 @@ def _verdict(found: dict[str, Any], scores: range) -> Verdict | None:
     if type(score) is not int or score not in scores or not isinstance(reason, str):
         return None
     return Verdict(score, reason)
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text that are not part of another one."""
-    decoder = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_number, strict=False)
-    place = text.find("{")
-    while place >= 0:
-        try:
-            found, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            end = _end_of_braces(text, place)
-        else:
-            yield found
-        place = text.find("{", end)
-
-
-def _end_of_braces(text: str, start: int) -> int:
-    """Return where the braces that open at `start` are closed, or the end of the text if they are not."""
-    depth = 0
-    for brace in re.finditer(r"[{}]", text[start:]):
-        depth += 1 if brace[0] == "{" else -1
-        if depth == 0:
-            return start + brace.end()
-    return len(text)
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object, unless a key stands in it twice: then it says two things."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands in it twice")
-    return found
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")

@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import FailedWithLog, NoPlaceError, NoRoomError
+from actors.errors import EndpointRefused, FailedWithLog, NoPlaceError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
@@ -332,7 +332,9 @@ class Orchestrator:
 
     def _finish(self, worker: Worker, value: Any) -> None:
         records = {unit: read_jsonl(path) for unit, path in self._loop.records_to_read(worker).items()}
-        judged = Judged(value.n_asked, exists(value.output_path)) if isinstance(value, JudgeSummary) else None
+        judged: Judged | None = None
+        if isinstance(value, JudgeSummary):
+            judged = Judged(value.n_asked, value.n_verdicts, complete=exists(value.output_path))
         with self._lock:
             self._loop.finish(worker, records, time.monotonic(), judged)
 
@@ -369,6 +371,7 @@ class Orchestrator:
         )
         with self._lock:
             self._closing_failures += written.failures
+            self._loop.notices += written.notices
         return list(written.paths)
 
     def _draw_and_document(self) -> list[str]:
@@ -429,7 +432,7 @@ def _work_error(error: RayError) -> WorkError:
     message = f"{type(cause).__name__}: {cause}"
     if isinstance(cause, NoRoomError):
         return WorkError("no_room", message, log_tail, cause.wanted_for)
-    return WorkError("other", message, log_tail)
+    return WorkError("refused" if isinstance(cause, EndpointRefused) else "other", message, log_tail)
 
 
 def not_on(nodes: Iterable[str]) -> dict[str, Any]:

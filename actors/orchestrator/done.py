@@ -80,24 +80,27 @@ def describe_done(plan: Plan, done: frozenset[str], adopted: int) -> str:
     Args:
         plan: the plan.
         done: the units that are done.
-        adopted: how many of them other pipelines of the storage had done.
+        adopted: how many of them other pipelines of the storage had done; 0: none.
     """
     matrices = [one for one in plan.imatrices if one.unit in done]
     parts = [name for one in plan.imatrices if one not in matrices for name in one.group_units if name in done]
     n_arms = sum(arm.unit in done for arm in plan.arms if arm.unit)
-    n_blocks = sum(block.unit in done for block in plan.blocks)
-    n_judged = sum(one.unit in done for one in plan.judgings)
+    answered = [cell for cell in plan.cells if cell.blocks and done.issuperset(cell.blocks)]
+    begun = [cell for cell in plan.cells if cell not in answered and not done.isdisjoint(cell.blocks)]
+    judged = [cell for cell in plan.cells if cell.judgings]
+    n_judged = sum(done.issuperset(cell.judgings) for cell in judged)
     counts = (
         (len(matrices), "importance matrix" if len(matrices) == 1 else "importance matrices"),
         (len(parts), "part of an unfinished importance matrix" if len(parts) == 1 else "parts of importance matrices"),
         (n_arms, "GGUF" if n_arms == 1 else "GGUFs"),
-        (n_blocks, f"of {len(plan.blocks):,} blocks of answers"),
-        (n_judged, f"of {len(plan.judgings):,} judged blocks"),
+        (len(answered), f"of {len(plan.cells):,} cells"),
+        (len(begun), "cell in part" if len(begun) == 1 else "cells in part"),
+        (n_judged, f"of {len(judged):,} cells judged"),
     )
     found = [f"{count:,} {what}" for count, what in counts if count]
     if not found:
         return ""
-    own = f" ({adopted:,} of these from other pipelines of this storage)" if adopted else ""
+    own = " (in part from other pipelines of this storage)" if adopted else ""
     return f"Reused: {', '.join(found)}{own}"
 
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
 import polars as pl
 
+from actors.judging.answers import answers_of
+from actors.judging.cache import VerdictCache
+from actors.judging.judge import known_judgements
 from actors.judging.orders import JUDGE_PROMPT_VERSION
 from actors.orchestrator.own_files import judgements
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_of
+from actors.orchestrator.planning.judgings import judge_order
 from actors.orchestrator.records import table_of
 from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
 from conf.schema import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
-from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE
+from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE
+from reporting.notices import Notice
 
 Row = Mapping[str, Any]
+FEW_UNREADABLE = 0.05
+"""Share of verdicts that cannot be read up to which nothing is said: a judge may fail at single answers."""
 
 
 def juries_of(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -33,8 +41,9 @@ def read_judgements(plan: Plan, config: PipelineConfig, run: RunDirectory, over_
     """Return what all judges said about the answers of a plan, also judges of earlier commands.
 
     A judge of the jury has its own name. One of an earlier command has a hash behind its name, if another judge of the
-    same benchmark has the same name: it then asked with other settings. Answers that a judge of the jury has not judged
-    have one row each, without a score.
+    same benchmark has the same name: it then asked with other settings. A judge that had another name with the same
+    model and settings is the same judge, and is not named again. Where a judge of the jury has not finished a block,
+    the verdicts that it gave are there, and each missing one has a row without a score.
 
     Args:
         plan: the plan.
@@ -50,17 +59,15 @@ def read_judgements(plan: Plan, config: PipelineConfig, run: RunDirectory, over_
         missing = {path: one for (unit, path), one in planned.items() if unit == block.unit}
         rows: list[Row] = []
         for folder in run.all_judgements(RecordsFolder.of(block.records_path)):
-            path = str(folder.file(block.records_path))
-            said = judgements(path)
+            path, judge = str(folder.file(block.records_path)), names.get((block.benchmark, folder.judge))
+            said = judgements(path) if judge is not None else None
             if said is not None:
                 missing.pop(path, None)
-                judge = names[block.benchmark, folder.judge]
-                rows += [{**one, "judge": judge} for one in said if one["seed"] in seeds]
+                rows += [{**one, "judge": judge} for one in said]
         for one in missing.values():
-            rows += _not_judged(plan, block, one, CALL_LIMIT if one.unit in over_limit else JUDGE_FAILED, seeds)
-        tables.append(
-            table_of([{**row, "arm": block.arm, "benchmark": block.benchmark} for row in rows], JUDGEMENT_SCHEMA)
-        )
+            rows += _unfinished(plan, block, one, CALL_LIMIT if one.unit in over_limit else JUDGE_FAILED)
+        own = [{**row, "arm": block.arm, "benchmark": block.benchmark} for row in rows if row["seed"] in seeds]
+        tables.append(table_of(own, JUDGEMENT_SCHEMA))
     return pl.concat([table_of([], JUDGEMENT_SCHEMA), *tables])
 
 
@@ -71,31 +78,51 @@ def _judged_blocks(plan: Plan) -> Iterator[PlannedBlock]:
 
 
 def _names(plan: Plan, run: RunDirectory) -> dict[tuple[str, str], str]:
-    """Return the name of each judge in the results, by benchmark and the name of its folder."""
+    """Return the name of each judge in the results, by benchmark and the name of its folder.
+
+    Of folders with the same hash only one has a name, that of the jury if it is among them.
+    """
     jury = {(one.benchmark, JudgementsFolder.of(one.output_path).judge): one.judge.name for one in plan.judgings}
     found = {
         (block.benchmark, folder.judge)
         for block in _judged_blocks(plan)
         for folder in run.all_judgements(RecordsFolder.of(block.records_path))
     }
+    one_by_hash = {(benchmark, folder.rpartition("-")[2]): folder for benchmark, folder in (*sorted(found), *jury)}
+    kept = {(benchmark, folder) for (benchmark, _), folder in one_by_hash.items()}
     names = dict(jury)
-    for benchmark, folder in sorted(found - jury.keys()):
+    for benchmark, folder in sorted(kept - jury.keys()):
         name = folder.rpartition("-")[0]
-        taken = [one for one in {*found, *jury} if one[0] == benchmark and one[1].rpartition("-")[0] == name]
+        taken = [one for one in kept if one[0] == benchmark and one[1].rpartition("-")[0] == name]
         names[benchmark, folder] = name if len(taken) == 1 else folder
     return names
 
 
-def _not_judged(
-    plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason: str, seeds: Collection[int]
-) -> list[Row]:
-    items = plan.benchmark(block.model, block.benchmark).items[block.first : block.first + block.n_items]
-    return [
-        {"judge": judging.judge.name, "item_id": item.item_id, "seed": seed, "repeat": 0, "turn": 0, "reason": reason}
-        for item in items
-        for seed in block.seeds
-        if seed in seeds
-    ]
+def _unfinished(plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason: str) -> list[Row]:
+    """Return the verdicts that a judge gave before it ended, and a row with the reason for each missing one."""
+    order = judge_order(judging, block, plan, calls_left=0)
+    try:
+        answers = answers_of(order)
+    except (OSError, ValueError, TypeError):  # `records` tells that they are damaged
+        return []
+    return [asdict(one) for one in known_judgements(order, answers, VerdictCache(judging.cache_dir), reason)]
+
+
+def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[Notice]:
+    """Return one notice for each judge of a jury of whose verdicts many cannot be read, by benchmark."""
+    notices = []
+    for benchmark, judges in juries_of(plan).items():
+        for judge in judges:
+            own = said.filter((pl.col("benchmark") == benchmark) & (pl.col("judge") == judge))
+            unreadable = own.filter(pl.col("reason") == UNREADABLE).height
+            asked = unreadable + own.filter(pl.col("score").is_not_null() & pl.col("reason").is_null()).height
+            if unreadable > asked * FEW_UNREADABLE:
+                notices.append(
+                    Notice(
+                        "unreadable_verdicts", judge=judge, benchmark=benchmark, n_unreadable=unreadable, n_asked=asked
+                    )
+                )
+    return notices
 
 
 def with_judges(described: Mapping[str, Any], plan: Plan, said: pl.DataFrame) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.units import Unit, units_of
+from reporting.notices import Notice
 
 LOST_AFTER = 3
-"""A judge that fails for good at this many units in a row is not asked again: it is away, and attempts take long."""
-LIMIT_NOTICE = (
-    "The limit of calls (judging.max_calls) is reached. What is not judged yet is unscored (call_limit); the same "
-    "command goes on with the rest, and asks nothing twice."
-)
+"""A judge that fails for good at this many units in a row is not asked again: it is away, and attempts take long. So is
+one of which no verdict can be read at so many units in a row."""
+LIMIT_NOTICE = Notice("call_limit")
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class Judged:
 
     n_asked: int
     """Number of calls."""
+    n_verdicts: int
+    """Number of judgements that come from a verdict."""
     complete: bool
     """False: the limit of calls was reached before the unit was done."""
 
@@ -38,21 +39,45 @@ class JudgingLimits:
         """Units that could not be judged completely, because the limit of calls was reached."""
         self._lost: Counter[str] = Counter()
         """By judge, at how many units in a row it has failed for good."""
+        self._unreadable: Counter[str] = Counter()
+        """By judge, at how many units in a row it was asked and gave no verdict that can be read."""
 
     def finish(self, unit: Unit, judged: Judged) -> bool:
         """Count a unit that did not fail. Return whether it is done; if not, the limit was reached."""
         self.budget.settle(unit.id, judged.n_asked)
         self._lost.pop(str(unit.judge), None)
+        if judged.n_verdicts:
+            self._unreadable.pop(str(unit.judge), None)
+        elif judged.n_asked:
+            self._unreadable[str(unit.judge)] += 1
         if not judged.complete:
             self.over_limit.add(unit.id)
         return judged.complete
 
-    def lose(self, unit: Unit, waiting: Iterable[Unit]) -> tuple[str, ...]:
-        """Count a unit at which its judge has failed for good. Return the units of the judge to give up with it."""
+    def lose(self, unit: Unit, waiting: Iterable[Unit], *, is_final: bool) -> tuple[tuple[str, ...], str]:
+        """Count a unit at which its judge has failed for good. Return the units to give up with it, and why.
+
+        `is_final`: the judge has refused in a way that comes again. It is then lost at once.
+        """
         self._lost[str(unit.judge)] += 1
-        if self._lost[str(unit.judge)] < LOST_AFTER:
-            return ()
-        return tuple(one.id for one in waiting if one.judge == unit.judge)
+        if is_final:
+            reason = f"not asked: judge {unit.judge} has refused {unit.id}"
+        elif self._lost[str(unit.judge)] >= LOST_AFTER:
+            reason = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
+        else:
+            return (), ""
+        return _units_of(unit.judge, waiting), reason
+
+    def unread(self, unit: Unit, waiting: Iterable[Unit]) -> tuple[tuple[str, ...], str]:
+        """Return the units to give up after a unit whose judge gives nothing that can be read, and why."""
+        if self._unreadable[str(unit.judge)] < LOST_AFTER:
+            return (), ""
+        reason = f"not asked: no verdict of judge {unit.judge} could be read at {LOST_AFTER} blocks of answers in a row"
+        return _units_of(unit.judge, waiting), reason
+
+
+def _units_of(judge: str | None, units: Iterable[Unit]) -> tuple[str, ...]:
+    return tuple(one.id for one in units if one.judge == judge)
 
 
 def not_for_judging(plan: Plan, done: frozenset[str]) -> frozenset[str]:

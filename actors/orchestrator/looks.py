@@ -22,6 +22,7 @@ from conf.schema import PipelineConfig
 from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.looks import Histories, History, Look
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER, margin_names, rule_changes
+from reporting.notices import Notice
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_looks(plan: Plan, config: PipelineConfig, run: RunDirectory) -> KnownLo
             if look is not None:
                 known.append(look)
             elif path not in (run.look(comparison, _name(one)) for one in (now, replace(now, finished=True))):
-                notices.append(f"{path} is damaged, so the look that it tells of is not counted. Delete the file.")
+                notices.append(Notice("damaged_look", path=str(path)))
         known.sort(key=lambda look: (look.time, look.finished))
         histories[arm, benchmark] = History(now, tuple(known))
     return KnownLooks(histories, tuple(notices))
@@ -75,32 +76,26 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
     changes = rule_changes((name, names[name], history) for (_, name), history in known.histories.items())
     notices = [_told(one) for one in changes]
     if any(look.early_stop and not one.now.early_stop for one in known.histories.values() for look in one.known):
-        notices.append(
-            "This run was started with --early-stop before. The intervals here do not allow for that: they are too"
-            " narrow if you went on because of the results that you saw then."
-        )
+        notices.append(Notice("early_stop_before"))
     return (*known.notices, *notices)
 
 
-def _told(change: Mapping[str, Any]) -> str:
-    own = "the benchmark's own metric"
+def _told(change: Mapping[str, Any]) -> Notice:
     rule, before, now = change["rule"], change["before"], change["now"]
-    when = f"after the evaluation had begun ({change['time'][:16]} UTC; {_looks(change['n_looks_before'])} before)"
-    benchmarks = ", ".join(change["benchmarks"])
-    if rule == SCORE:
-        text = (
-            f"The score that the verdict goes by was changed from {before or own} to {now or own} {when}: {benchmarks}."
-        )
-        return f"{text} By another score, looks at the same items can claim nothing new."
     if rule == BENCHMARKS:
-        return f"Evaluated before, and left out of this run: {before}. Its verdicts go by {now} only."
-    name = {TIER: "tier", POOL: "mean over benchmarks"}.get(rule, f"margin {rule}")
-    then, today = ("none" if one is None else one for one in (before, now))
-    return f"The {name} was changed from {then} to {today} {when}: {benchmarks}."
-
-
-def _looks(count: int) -> str:
-    return "1 look" if count == 1 else f"{count} looks"
+        return Notice("benchmarks_left_out", before=str(before), now=str(now))
+    count = change["n_looks_before"]
+    when = {
+        "day": change["time"][:16],
+        "looks": Notice("one_look") if count == 1 else Notice("several_looks", n=count),
+        "benchmarks": list(change["benchmarks"]),
+    }
+    if rule == SCORE:
+        own = Notice("own_metric")
+        return Notice("score_changed", before=before or own, now=now or own, **when)
+    name = Notice({TIER: "tier", POOL: "mean_over_benchmarks"}[rule]) if rule in (TIER, POOL) else None
+    then, today = (Notice("none") if one is None else str(one) for one in (before, now))
+    return Notice("rule_changed", rule=name or Notice("margin_of", name=rule), before=then, now=today, **when)
 
 
 def _margin_names(plan: Plan, config: PipelineConfig) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.hiring import hand_out
-from actors.orchestrator.judging_limits import LIMIT_NOTICE, LOST_AFTER, Judged, JudgingLimits, not_for_judging
+from actors.orchestrator.judging_limits import LIMIT_NOTICE, Judged, JudgingLimits, not_for_judging
 from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers, no_place
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
@@ -25,6 +25,7 @@ from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
 from actors.orchestrator.worker import Worker, WorkError
 from conf.schema import PipelineConfig
+from reporting.notices import Notice
 
 OUT_OF_MEMORY_ADVICE = (
     ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
@@ -240,6 +241,7 @@ class Loop:
     def _finish_judging(self, unit: Unit, judged: Judged) -> None:
         if self._judging.finish(unit, judged):
             self.schedule.finish(unit.id)
+            self.schedule.abandon(*self._judging.unread(unit, self.schedule.in_state(State.WAITING)))
             return
         self.schedule.leave(unit.id)
         if LIMIT_NOTICE not in self.notices:
@@ -263,12 +265,12 @@ class Loop:
         if error.kind == "worker_died" and units[0].phase == "imatrix":
             message += OUT_OF_MEMORY_ADVICE
         for unit in units:
-            if self.schedule.fail(unit.id, message, error.log_tail):
-                self.notices.append(f"{unit.id} failed once and is tried again: {message}")
+            if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):
+                self.notices.append(Notice("failed_once", unit=unit.id, error=message))
             self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
-                lost = f"not asked: judge {unit.judge} failed at {LOST_AFTER} blocks of answers in a row"
-                self.schedule.abandon(self._judging.lose(unit, self.schedule.in_state(State.WAITING)), lost)
+                waiting = self.schedule.in_state(State.WAITING)
+                self.schedule.abandon(*self._judging.lose(unit, waiting, is_final=error.kind == "refused"))
         if error.wanted_for == "weights" and self.schedule.state(units[0].id) is State.FAILED:
             # The same weights would only be read in vain for every other unit.
             self.schedule.abandon(with_same_weights(units[0], self.schedule.in_state(State.WAITING)), message)
@@ -284,7 +286,7 @@ class Loop:
         if len(units) > 1:
             return False
         if any(shared):
-            self.notices.append(f"{units[0].id} found no memory beside others on one GPU and gets a GPU of its own")
+            self.notices.append(Notice("shares_no_card", unit=units[0].id))
             return True
         if self._ends_without_room and self.short_of is None:
             self.short_of = can_be_smaller(worker, error.wanted_for)

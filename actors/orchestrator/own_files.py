@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from actors.judging.rubrics import RUBRICS
 from actors.store import (
     ArmFiles,
     ImatrixFiles,
@@ -38,6 +39,7 @@ OF_MATRIX = (
     *("tokens_per_second", "seconds", "n_processes"),
 )
 """Fields of a matrix's manifest that are in the results."""
+_SCORES = {score for variants in RUBRICS.values() for rubric in variants.values() for score in rubric.scores}
 _UNREADABLE = (OSError, ValueError, TypeError, RecursionError, AttributeError, pl.exceptions.PolarsError)
 
 
@@ -92,11 +94,20 @@ def judgements(path: str | Path) -> Sequence[Mapping[str, Any]] | None:
         # An empty file says that the block has no answer to judge.
         rows = read_jsonl(path) if is_whole_jsonl(path) or not os.path.getsize(path) else None
         _check_rows(rows, schema)
-        if rows and not all(schema.keys() <= row.keys() for row in rows):
-            return None
+        return rows if all(schema.keys() <= row.keys() for row in rows or ()) and _are_possible(rows or ()) else None
     except _UNREADABLE:
         return None
-    return rows
+
+
+def _are_possible(judgements: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether these can be judgements: with scores on the scale of some rubric, and none said twice."""
+    places = [(one["item_id"], one["seed"], one["turn"], one["repeat"]) for one in judgements]
+    scores = [one["score"] for one in judgements if one["score"] is not None]
+    return (
+        all(None not in place and min(place[2:]) >= 0 for place in places)
+        and len(set(places)) == len(places)
+        and all(score in _SCORES for score in scores)
+    )
 
 
 def _check_rows(rows: Any, schema: Mapping[str, Column]) -> None:

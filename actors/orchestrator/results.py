@@ -17,7 +17,8 @@ import polars as pl
 
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.human_answers import human_scores_of
-from actors.orchestrator.judgements import juries_of, read_judgements, with_judges
+from actors.orchestrator.ignored_thinking import ignored_thinking
+from actors.orchestrator.judgements import juries_of, read_judgements, unreadable_notices, with_judges
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, losses, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
@@ -51,10 +52,11 @@ ROWS_READ_AT_ONCE = 5000
 
 @dataclass(frozen=True)
 class WrittenResults:
-    """The files of the results, and the findings that could not be computed."""
+    """The files of the results, the findings that could not be computed, and notices that only the records tell."""
 
     paths: tuple[str, ...]
     failures: tuple[Failure, ...]
+    notices: tuple[str, ...]
 
 
 def write_results(
@@ -71,12 +73,13 @@ def write_results(
     `over_limit`: the units whose answers were not judged because the limit of calls was reached.
     """
     known = read_looks(plan, config, run)
-    notices = [*notices, *(notice for notice in known.notices if notice not in notices)]
-    facts = describe_run(plan, config, description, failures, notices)
     early = read_early_stop(plan, config, {failure.unit for failure in failures})
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
+    found = (*known.notices, *unreadable_notices(plan, judgements), *ignored_thinking(plan, records))
+    found = tuple(notice for notice in found if notice not in notices)
+    facts = describe_run(plan, config, description, failures, (*notices, *found))
     spoken = languages_of_questions(plan)
     facts["benchmarks"] = [
         with_judges(_with_items_of_function(one, records), plan, judgements) | {"language": spoken.get(one["name"])}
@@ -112,7 +115,7 @@ def write_results(
     write_json(run.analysis, results.analysis)
     write_json(run.comparison, results.comparison)
     failed = (Failure(unit_of(one), PHASE, one.arm, one.benchmark, 1, str(one), ()) for one in salvaged.failed)
-    return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed))
+    return WrittenResults((*written, str(run.analysis), str(run.comparison)), tuple(failed), found)
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:

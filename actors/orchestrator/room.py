@@ -26,18 +26,37 @@ DEVICE_STEP = 0.85
 LEAST_DEVICE_SHARE = 0.5
 """If a plan that leaves half of each device free finds no memory, another program holds it."""
 DISK_SLACK_BYTES = 512 * 2**20
-"""Disk space for records, charts, documents and MLflow, in addition to the GGUFs."""
+"""Disk space for charts, documents and MLflow, in addition to the GGUFs and the answers."""
+BYTES_PER_WRITTEN_TOKEN = 30
+"""What a token that a model or a judge writes takes on the disk.
+
+It has 4 to 5 bytes of text, and the text is kept about six times: once in the records, 0.6 times in two compressed
+tables, 1.4 times in the CSV, 0.6 times in the page of each language (measured on GSM8K), and about twice more where
+MLflow has copies of these files.
+"""
 
 
 def disk_bytes(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> tuple[int, int]:
     """Return how many bytes on the disk of the storage the rest of a plan needs, and how many are free there."""
     finished = set(done)
-    needed = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in finished) + DISK_SLACK_BYTES
+    ggufs = sum(arm.predicted_bytes for arm in plan.arms if arm.order and arm.unit not in finished)
+    needed = ggufs + answer_bytes(plan, finished) + DISK_SLACK_BYTES
     return needed, shutil.disk_usage(existing_parent(config.storage)).free
 
 
+def answer_bytes(plan: Plan, done: Iterable[str] = ()) -> int:
+    """Return about how many bytes the answers of a plan and the judgements of them take on the disk in all forms."""
+    finished = set(done)
+    answers = sum(one.generated for one in plan.blocks if one.unit not in finished)
+    verdicts = sum(one.generated for one in plan.judgings if one.unit not in finished)
+    return BYTES_PER_WRITTEN_TOKEN * (answers + verdicts)
+
+
 def check_disk(config: PipelineConfig, plan: Plan, done: Iterable[str]) -> None:
-    """Raise `BadInput` if the GGUFs of a plan do not fit on the disk of the storage. `done`: units that are done."""
+    """Raise `BadInput` if the GGUFs and answers of a plan do not fit on the disk of the storage.
+
+    `done`: units that are done.
+    """
     needed, free = disk_bytes(config, plan, done)
     if needed > free:
         raise BadInput(

@@ -141,9 +141,9 @@ class Schedule:
             if self._state[name] is State.WAITING:
                 self._give_up(name, error, ())
 
-    def fail(self, name: str, error: str, log_tail: Iterable[str] = ()) -> bool:
-        """Record a failed attempt. Return True if the unit will be tried again."""
-        if self._attempts[name] < self._attempts_allowed:
+    def fail(self, name: str, error: str, log_tail: Iterable[str] = (), *, is_final: bool = False) -> bool:
+        """Record a failed attempt. Return True if the unit will be tried again; after a final failure it is not."""
+        if self._attempts[name] < self._attempts_allowed and not is_final:
             self._state[name] = State.WAITING
         else:
             self._give_up(name, error, tuple(log_tail))

@@ -46,8 +46,9 @@ class Worker:
 class WorkError:
     """Why a worker returned no result."""
 
-    kind: Literal["worker_died", "node_died", "no_room", "other"]
-    """`no_room`: there was no memory for the weights, a KV cache, or a compute buffer."""
+    kind: Literal["worker_died", "node_died", "no_room", "refused", "other"]
+    """`no_room`: there was no memory for the weights, a KV cache, or a compute buffer. `refused`: by an endpoint, and
+    another try changes nothing."""
     message: str
     log_tail: tuple[str, ...] = ()
     wanted_for: RoomFor | None = None

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.judging.orders import JudgeOrder
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.planning.judgings import judged_items
+from actors.orchestrator.planning.judgings import judge_order
 from actors.orchestrator.units import Unit
 from actors.orders import BlockOrder, PassOrder, ReportTokens
 from conf.schema import Sampling
@@ -62,28 +61,13 @@ class WorkerCalls:
         if unit.phase == "quantize":
             return WorkerCall("make_arm", (replace(self._arm_orders[unit.id], threads=host_threads),))
         if unit.id in self._judgings:
-            return WorkerCall("judge", (self._judge_order(unit, calls_left), reporter_of(unit.id)))
+            judging = self._judgings[unit.id]
+            judged = judge_order(judging, self._blocks[judging.block], self._plan, calls_left)
+            return WorkerCall("judge", (judged, reporter_of(unit.id)))
         if unit.id in self._blocks:
             return WorkerCall("evaluate", (self._block_order(unit), reporter_of(unit.id)))
         method, arguments = self._methods[unit.id]
         return WorkerCall(method, (*arguments, reporter_of(unit.id)))
-
-    def _judge_order(self, unit: Unit, calls_left: int | None) -> JudgeOrder:
-        judging = self._judgings[unit.id]
-        block = self._blocks[judging.block]
-        benchmark = self._plan.benchmark(block.model, block.benchmark)
-        return JudgeOrder(
-            arm=judging.arm,
-            benchmark=judging.benchmark,
-            judge=judging.judge,
-            rules=judging.rules,
-            items=judged_items(benchmark.items[block.first : block.first + block.n_items]),
-            seeds=block.seeds,
-            records_path=block.records_path,
-            output_path=judging.output_path,
-            cache_dir=judging.cache_dir,
-            calls_left=calls_left,
-        )
 
     def _block_order(self, unit: Unit) -> BlockOrder:
         block = self._blocks[unit.id]

@@ -46,8 +46,9 @@ VALUES_TAG = "quant_assay.values_digest"
 FILES_TAG = "quant_assay.files_digest"
 MODEL_TAG = "quant_assay.model_id"
 LAYOUT_TAG = "quant_assay.layout"
-LAYOUT = "2"
-"""Grows if some run no longer shows a metric that it showed before: MLflow can only forget it with the whole run."""
+LAYOUT = "3"
+"""Grows if some run no longer shows a metric or parameter that it showed before: MLflow can only forget it with the
+whole run."""
 PARENT_TAG = "mlflow.parentRunId"
 CONTEXT_TAG = "mlflow.data.context"
 EXTERNAL_TAG = "mlflow.model.isExternal"
@@ -247,10 +248,11 @@ class Mirror:
 
 
 def _must_be_made_again(known: Run, run: TrackedRun) -> bool:
-    """Return whether a parameter has changed, or whether an older version logged metrics that are no longer shown."""
+    """Return whether a parameter has changed, or whether an older version logged what is no longer shown."""
     if any(known.data.params.get(key, value) != value for key, value in run.params.items()):
         return True
-    return known.data.tags.get(LAYOUT_TAG) != LAYOUT and not known.data.metrics.keys() <= run.metrics.keys()
+    shown, now = (*known.data.metrics, *known.data.params), {*run.metrics, *run.params}
+    return known.data.tags.get(LAYOUT_TAG) != LAYOUT and not now.issuperset(shown)
 
 
 def _digests(run: TrackedRun, parent_id: str | None) -> tuple[str, str]:

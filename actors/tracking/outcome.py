@@ -18,7 +18,9 @@ from actors.tracking.scalars import valid_name, with_interval
 from conf.schema import Language
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings
+from reporting.shown_verdict import shown_verdict, shown_verdict_of_arm
 from reporting.verdict_box import FileCost, VerdictBox, verdict_boxes
+from reporting.verdict_headline import file_on_average
 from reporting.wording import Words, languages
 
 VERDICT_TAG = "quant_assay.verdict"
@@ -94,19 +96,19 @@ class Outcome:
         row = self._verdicts.get(arm)
         if row is None:
             return {}
-        notes = {VERDICT_TAG: str(row["verdict"])}
+        notes = {VERDICT_TAG: shown_verdict_of_arm(row, self._analysis)}
         if row.get("on_average"):
             notes[ON_AVERAGE_TAG] = str(row["on_average"])
         for one in self._findings.comparisons:
             if one["arm"] == arm and one.get("verdict"):
-                notes[valid_name(f"{VERDICT_TAG}/{one['benchmark']}")] = str(one["verdict"])
+                notes[valid_name(f"{VERDICT_TAG}/{one['benchmark']}")] = shown_verdict(one)
         found = [(words, cost) for words, boxes in self._boxes if (cost := _cost_of(boxes, arm)) is not None]
         return notes | ({DESCRIPTION_TAG: describe_arm(found)} if found else {})
 
     def pipeline_metrics(self) -> dict[str, float]:
         """Return how many arms have which verdict, and the claim on average about each arm."""
         candidates = {name: row for name, row in self._verdicts.items() if not name.endswith(AA_SUFFIX)}
-        counts = Counter(str(row["verdict"]) for row in candidates.values())
+        counts = Counter(shown_verdict_of_arm(row, self._analysis) for row in candidates.values())
         metrics = {f"verdicts/{code}": float(counts[code]) for code in ("no_worse", "undecided", "worse")}
         for arm in candidates.keys() & self._claims.keys():
             metrics |= _on_average(self._claims[arm], f"on_average/{arm}")
@@ -116,7 +118,7 @@ class Outcome:
         """Return the verdict of each arm, the arms that may be shipped, and the verdict box, as tags."""
         notes = {}
         for row in self._verdicts.values():
-            notes[valid_name(f"{VERDICT_TAG}/{row['arm']}")] = str(row["verdict"])
+            notes[valid_name(f"{VERDICT_TAG}/{row['arm']}")] = shown_verdict_of_arm(row, self._analysis)
             if row.get("on_average"):
                 notes[valid_name(f"{ON_AVERAGE_TAG}/{row['arm']}")] = str(row["on_average"])
         for one in self._findings.benchmarks:
@@ -125,8 +127,7 @@ class Outcome:
                 notes[valid_name(f"{JUDGES_TAG}/{one['name']}")] = f"{'; '.join(jury)} by {one['judges'][0]['rubric']}"
         selections = self._analysis.get("selections", ())
         chosen = {row["reference"]: row["smallest_no_worse"] for row in selections}
-        averages = {row["reference"]: row["on_average"] for row in selections if row["on_average"]}
-        on_average = {reference: row["smallest_no_worse"] for reference, row in averages.items()}
+        on_average = {row["reference"]: file_on_average(self._analysis, row) for row in selections if row["on_average"]}
         notes |= {tag: _chosen(of) for tag, of in ((SMALLEST_TAG, chosen), (SMALLEST_ON_AVERAGE_TAG, on_average)) if of}
         if any(boxes for _, boxes in self._boxes):
             notes[DESCRIPTION_TAG] = describe_pipeline(self._boxes)

@@ -6,6 +6,7 @@ same runs. `actors.tracking.mirror` writes them into an MLflow store.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from actors.store import (
     records_file,
 )
 from actors.tracking.cells import cell_runs
+from actors.tracking.description import LONGEST_DESCRIPTION
 from actors.tracking.entities import (
     PARENT_UNIT,
     RunStatus,
@@ -45,6 +47,7 @@ STATUS_OF_STATE: Mapping[str, RunStatus] = {
 }
 _COMPARED = {"size_bytes": "size_bytes", "bits_per_weight": "bits_per_weight", "seconds": "quantize_s"}
 """Numbers of an arm's manifest that people compare, and their names as metrics. The others become parameters."""
+JUDGING_TAG = "quant_assay.settings.judging"
 MODEL = "model"
 """Tag with the model's name, so that the runs of several models can be told apart and filtered."""
 LONGEST_EXPERIMENT_NAME = 200
@@ -99,7 +102,9 @@ def _parent_run(
     shown = [path for path in (run.config, run.plan, run.manifest, run.failures) if exists(path)]
     for folder in (run.results, run.charts, run.methodology.parent, run.report.parent, run.scorecard.parent):
         shown += [path for path in files_below(folder) if not path.name.startswith(".") and _is_copied(path)]
-    branches = {name: plan[name] for name in ("settings", "versions") if name in plan}
+    settings = dict(plan.get("settings", {}))
+    judging = settings.pop("judging", None)
+    branches = {"settings": settings, **({"versions": plan["versions"]} if "versions" in plan else {})}
     ended = status != "RUNNING" and exists(run.progress)
     return TrackedRun(
         unit=PARENT_UNIT,
@@ -112,9 +117,17 @@ def _parent_run(
         start_ms=_mtime_ms(run.plan),
         end_ms=_mtime_ms(run.progress) if ended else None,
         parent=None,
-        notes={"quant_assay.run_dir": str(run.root.absolute())} | outcome.pipeline_notes(),
+        notes={"quant_assay.run_dir": str(run.root.absolute()), **_judging_note(judging)} | outcome.pipeline_notes(),
         datasets=outcome.datasets(),
     )
+
+
+def _judging_note(judging: object) -> dict[str, str]:
+    """Return how answers are judged as a tag.
+
+    Answers may be judged again later, and MLflow can change a tag of a run, but no parameter.
+    """
+    return {} if judging is None else {JUDGING_TAG: json.dumps(judging, ensure_ascii=False)[:LONGEST_DESCRIPTION]}
 
 
 def _is_copied(path: Path) -> bool:

@@ -20,6 +20,7 @@ from reporting.analysis.early import Stop, Stops, looked_at_fields, with_sequenc
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.looks import Histories, History, Seen, look_fields, see
 from reporting.analysis.scored_arms import AA_SUFFIX, ScoredArm, ScoredArms
+from reporting.notices import Notice
 from stats.bootstrap import effect_size_draws, percentile_interval, resampled_totals
 from stats.clusters import FEW_CLUSTERS, Labels, cluster_totals
 from stats.flips import ItemFlips, Rate, flips, is_binary, mcnemar, odds_ratio, rate
@@ -58,7 +59,7 @@ class Comparisons:
     """All comparisons, by benchmark and arm in the run's order, and notices for people."""
 
     rows: tuple[Compared, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,7 @@ def compare(run: Mapping[str, Any], scored: ScoredArms, stops: Stops, histories:
             rows.append(one)
             notices += _notices(one)
         if any(one.arm.one_number for one in rows if one.arm.benchmark["name"] == name):
-            notices.append(
-                f"{name}: its function returns one number, whose uncertainty is unknown. It informs only: verdicts"
-                " leave it out. If it returns a score for each item, it counts."
-            )
+            notices.append(Notice("one_number", benchmark=name))
     return Comparisons(tuple(rows), tuple(notices))
 
 
@@ -123,15 +121,13 @@ def _pairs(
         yield arm, reference, pairing
 
 
-def _notices(one: Compared) -> list[str]:
+def _notices(one: Compared) -> list[Notice]:
     name, arm = one.arm.benchmark["name"], one.arm.name
     if one.pairing is Reason.PLANNED_SETS_DIFFER:
-        return [f"{arm} is not compared with {one.reference.name} on {name}: they were planned on different items."]
+        return [Notice("planned_sets_differ", arm=arm, reference=one.reference.name, benchmark=name)]
     if isinstance(one.pairing, Pairing) and one.pairing.clusters is not None and one.found.n_units < FEW_CLUSTERS:
-        return [
-            f"{name}, {arm}: all items come from {one.found.n_units} sources. Intervals and tests by source are"
-            f" reliable from {FEW_CLUSTERS} sources on."
-        ]
+        n_sources = one.found.n_units
+        return [Notice("few_sources", benchmark=name, arm=arm, n_sources=n_sources, n_reliable=FEW_CLUSTERS)]
     return []
 
 

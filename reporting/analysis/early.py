@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reporting.analysis.fields import Json, interval
+from reporting.notices import Notice
 from stats.intervals import Interval
 from stats.paired import PairedDifference, Pairing
 from stats.reasons import Reason
@@ -98,7 +99,7 @@ def _stop_row(stop: Stop) -> Json:
     }
 
 
-def uneven_notices(stops: Stops, n_items: Mapping[tuple[str, str], int]) -> list[str]:
+def uneven_notices(stops: Stops, n_items: Mapping[tuple[str, str], int]) -> list[Notice]:
     """Return one notice per benchmark whose arms ended after different items, so that their means are not comparable.
 
     Args:
@@ -110,11 +111,8 @@ def uneven_notices(stops: Stops, n_items: Mapping[tuple[str, str], int]) -> list
         ended = [key for key in stops if key[1] == benchmark and key in n_items]
         counts = {arm: n_items[arm, benchmark] for arm, _ in ended}
         if len(set(counts.values())) > 1:
-            listed = ", ".join(f"{arm} {count}" for arm, count in counts.items())
-            notices.append(
-                f"{benchmark}: the means of the arms cover different items, because early stop ended them one by one"
-                f" ({listed} items). Compare arms by their differences, which are paired on the same items."
-            )
+            listed = [f"{arm} {count}" for arm, count in counts.items()]
+            notices.append(Notice("uneven_means", benchmark=benchmark, counts=listed))
     return notices
 
 

@@ -29,6 +29,7 @@ from reporting.analysis.human_correction import (
     raters_side_by_side,
 )
 from reporting.analysis.judge_views import JudgeView, judge_views, turns_by_judge, turns_by_repeat
+from reporting.analysis.looks import Histories
 from reporting.analysis.scored_arms import ScoredArm
 from reporting.frames import HUMAN_SCORE_SCHEMA, answer_tokens
 from stats.agreement import Agreement, agreement, krippendorff_alpha
@@ -48,6 +49,7 @@ def judging_rows(
     records: pl.DataFrame,
     judgements: pl.DataFrame | None,
     human_scores: pl.DataFrame | None,
+    histories: Histories,
 ) -> list[Json]:
     """Return one entry per judged benchmark that a judge has said something about.
 
@@ -56,6 +58,8 @@ def judging_rows(
         records: the records, with the scores of the jury.
         judgements: what all judges said (`reporting.frames.JUDGEMENT_SCHEMA`). None: nothing.
         human_scores: scores by people (`reporting.frames.HUMAN_SCORE_SCHEMA`). None: there are none.
+        histories: the looks at each comparison before this one. What any judge says of the same answers allows for
+            them, so that a difference has one interval wherever it is shown.
     """
     if judgements is None or judgements.height == 0:
         return []
@@ -66,12 +70,16 @@ def judging_rows(
             views = judge_views(run, benchmark, records, judgements)
             if views:
                 own = records.filter(pl.col("benchmark") == benchmark["name"])
-                rows.append(_entry(benchmark, views, own, people))
+                rows.append(_entry(benchmark, views, own, people, histories))
     return rows
 
 
 def _entry(
-    benchmark: Mapping[str, Any], views: Sequence[JudgeView], records: pl.DataFrame, people: pl.DataFrame
+    benchmark: Mapping[str, Any],
+    views: Sequence[JudgeView],
+    records: pl.DataFrame,
+    people: pl.DataFrame,
+    histories: Histories,
 ) -> Json:
     name = str(benchmark["name"])
     rng = np.random.default_rng([SEED, zlib.crc32(name.encode()), 2])
@@ -94,7 +102,7 @@ def _entry(
         "human_scores": {**label_counts(given, labels), **_agreement_fields("agreement", raters)}
         if given.height
         else None,
-        "rows": [row for view in views for row in _rows(view, labelled_items(view, labels), lengths)],
+        "rows": [row for view in views for row in _rows(view, labelled_items(view, labels), lengths, histories)],
     }
 
 
@@ -135,8 +143,8 @@ def _agreement_fields(name: str, found: Agreement | Reason) -> Json:
 # --- one judge, one arm ---------------------------------------------------------------------------
 
 
-def _rows(view: JudgeView, labelled: pl.DataFrame, lengths: Lengths) -> list[Json]:
-    by_arm = {one.arm.name: one for one in compare(view.run, view.arms, {}, {}).rows}
+def _rows(view: JudgeView, labelled: pl.DataFrame, lengths: Lengths, histories: Histories) -> list[Json]:
+    by_arm = {one.arm.name: one for one in compare(view.run, view.arms, {}, histories).rows}
     rows = []
     for arm in view.judged_arms():
         with findings_of(arm.name, str(view.benchmark["name"])):

@@ -45,6 +45,7 @@ from reporting.analysis.style_models import shifts_across_models
 from reporting.analysis.style_rows import style_rows
 from reporting.analysis.verdicts import verdict_rows
 from reporting.frames import RECORD_SCHEMA, STYLE_SCHEMA
+from reporting.notices import codes_of
 from stats import bootstrap, permutation
 from stats.clusters import clustered_mean_interval
 from stats.intervals import CONFIDENCE, Interval, fixed_benchmark_interval, mean_interval, scaled_mean_interval
@@ -60,7 +61,7 @@ from stats.variance import VarianceShares, variance_shares
 SCHEMA_VERSION = 1
 
 ANSWER_COLUMNS = ["arm", "benchmark", "item_id", "seed", "outcome", "score", "reason", "text", "answer"]
-ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "thoughts", "thought_tokens"]
+ANSWER_COLUMNS += ["finish_reason", "completion_tokens", "earlier_texts", "earlier_cuts", "thoughts", "thought_tokens"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def build_results(
     run = with_verdict_scores(run, settings)
     stops = by_arm_and_benchmark(stopped)
     found = _findings(run, records, timings, settings, stops, histories or {})
-    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores)
+    found.analysis["judging"] = judging_rows(run, records, judgements, human_scores, histories or {})
     styles = answer_styles(run, records)
     rows = style_rows(run, styles, stops)
     analysis = {**found.analysis, "answer_style": rows, "length_across_models": shifts_across_models(run, rows)}
@@ -146,13 +147,15 @@ def _findings(
     compared = with_answers(compare(by_verdict.run, by_verdict.arms, stops, histories), others)
     verdicts = verdict_rows(by_verdict.run, compared, settings)
     by_blocks, by_workload = performance_rows(run["arms"], timings)
+    notices = [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)]
     comparison = {
         "schema_version": SCHEMA_VERSION,
         **run,
         "arms": [
             arm | ({"performance": found} if found else {}) for arm, found in zip(run["arms"], by_workload, strict=True)
         ],
-        "notices": [*run["notices"], *compared.notices, *uneven_notices(stops, n_items)],
+        "notices": notices,
+        "notice_codes": codes_of(notices),
         "results": results,
         "categories": category_rows(run, results, scored),
         "item_categories": item_category_rows(run, records, scored, compared),

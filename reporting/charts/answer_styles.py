@@ -6,13 +6,15 @@ difference from the reference excludes 0, so a grey print shows that, too.
 
 from __future__ import annotations
 
-from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
-from reporting.charts.layout import figure, row_px
+from dataclasses import replace
+
+from reporting.charts.forest import COLUMNS, Forest, Line, Row, forest_panels, mean_row
+from reporting.charts.layout import figure
 from reporting.charts.points import arm_label, domain
 from reporting.charts.style import Specification, colours, counts_text, models_text
 from reporting.results_folder import Findings, Json
 from reporting.style_words import share_differs, style_title
-from reporting.wording import RIGHT_OR_WRONG, Words, benchmark_title, integer
+from reporting.wording import RIGHT_OR_WRONG, Words, benchmark_title
 
 _SHAPES = {"reference": "diamond", "compared": "circle", "alone": "square"}
 
@@ -27,30 +29,33 @@ def answer_styles_chart(findings: Findings, words: Words) -> Specification | Non
     ]
     if not forests:
         return None
-    height = row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
-    room = label_px(forests)
     models = models_text(findings, words)
+    dashed = ("(破線: 基準の値)", " (dashed: the reference)") if any(forest.lines for forest in forests) else ("", "")
     subtitle = [
         words.say(
-            f"{models}: 各スタイルの回答の割合(破線: 基準の値)",
-            f"{models}: share of the answers with each style (dashed: the reference)",
+            f"{models}: 各スタイルの回答の割合{dashed[0]}",
+            f"{models}: share of the answers with each style{dashed[1]}",
         ),
         words.say(
             "線: 問題についての95%信頼区間。塗りつぶし: 基準との差の95%信頼区間が0を含まない。n は各パネルに示す。",
             "Bars: 95% interval over items. Filled: interval of the difference excludes 0. n stands above each panel.",
         ),
     ]
-    drawn = [forest_panel(forest, height, room, words) for forest in forests]
-    return figure(drawn, words.say("回答のスタイル", "Style of the answers"), subtitle, columns=COLUMNS)
+    return figure(
+        forest_panels(forests, words), words.say("回答のスタイル", "Style of the answers"), subtitle, columns=COLUMNS
+    )
 
 
 def _shares(findings: Findings, benchmark: str) -> dict[str, dict[str, Json]]:
-    """Return the shares by style and arm, each with the row's `n_items`."""
+    """Return the shares by style and arm, each with the row's `arm` and `n_items`."""
     found: dict[str, dict[str, Json]] = {}
     for row in findings.answer_style:
         if row["benchmark"] == benchmark:
             for share in row["shares"]:
-                found.setdefault(share["style"], {})[row["arm"]] = share | {"n_items": row["n_items"]}
+                found.setdefault(share["style"], {})[row["arm"]] = share | {
+                    "arm": row["arm"],
+                    "n_items": row["n_items"],
+                }
     return found
 
 
@@ -67,7 +72,7 @@ def _forest(findings: Findings, words: Words, benchmark: Json, style: str, share
         axis_title=words.say("回答の割合", "share of the answers"),
         domain=domain([0.0, *ends], (0.0, 1.0)),
         rows=[
-            _row(shares[arm["name"]], arm_label(findings, words, arm), arm, findings.role(arm), palette[arm["name"]])
+            _row(shares[arm["name"]], arm_label(findings, words, arm), findings.role(arm), palette[arm["name"]])
             for arm in arms
         ],
         percent=True,
@@ -75,20 +80,7 @@ def _forest(findings: Findings, words: Words, benchmark: Json, style: str, share
     )
 
 
-def _row(share: Json, label: str, arm: Json, role: str, colour: str) -> Row:
-    low, high = share["ci95"] or (None, None)
-    value, interval = RIGHT_OR_WRONG.value(share["share"]), RIGHT_OR_WRONG.interval(share["ci95"])
-    return Row(
-        label=label,
-        arm=arm["name"],
-        middle=share["share"],
-        low=low,
-        high=high,
-        text=value if share["ci95"] is None else f"{value} {interval}",
-        value=value,
-        interval=interval,
-        n=integer(share["n_items"]),
-        colour=colour,
-        shape=_SHAPES[role],
-        fill=colour if role == "reference" or share_differs(share) else "#FFFFFF",
-    )
+def _row(share: Json, label: str, role: str, colour: str) -> Row:
+    row = mean_row(label, share | {"mean": share["share"]}, RIGHT_OR_WRONG, colour)
+    filled = role == "reference" or share_differs(share)
+    return replace(row, shape=_SHAPES[role], fill=colour if filled else "#FFFFFF")

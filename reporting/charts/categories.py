@@ -7,13 +7,13 @@ title of each panel names these benchmarks.
 from __future__ import annotations
 
 from reporting.categories import category_title, shown_row
-from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
-from reporting.charts.layout import figure, row_px
+from reporting.charts.forest import COLUMNS, Forest, Line, Row, forest_panels, mean_row, missing_row
+from reporting.charts.layout import figure
 from reporting.charts.points import arm_label, domain, in_brackets, methods_text, possible_values
-from reporting.charts.style import GREY, Specification, colours, counts_text, models_text
+from reporting.charts.style import Specification, colours, counts_text, models_text
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
-from reporting.wording import DASH, Scale, Words, integer, metric_title, scale_of
+from reporting.wording import Scale, Words, metric_title, scale_of
 
 
 def categories_chart(findings: Findings, words: Words) -> Specification | None:
@@ -24,19 +24,17 @@ def categories_chart(findings: Findings, words: Words) -> Specification | None:
     forests = [forest for rows in groups.values() if (forest := _forest(findings, words, rows)) is not None]
     if not forests:
         return None
-    height = row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
-    room = label_px(forests)
     title = words.say("カテゴリー別の性能", "Performance by category")
+    dashed = ("(破線: 基準の値)", " (dashed: the reference)") if any(forest.lines for forest in forests) else ("", "")
     models = models_text(findings, words)
     subtitle = [
         words.say(
-            f"{models}: カテゴリー内のベンチマークの平均の単純平均(破線: 基準の値)",
-            f"{models}: plain mean of the means of a category's benchmarks (dashed: the reference)",
+            f"{models}: カテゴリー内のベンチマークの平均の単純平均{dashed[0]}",
+            f"{models}: plain mean of the means of a category's benchmarks{dashed[1]}",
         ),
         words.say("線: 95%信頼区間。n は各パネルに示す。", "Bars: 95% interval. n stands above each panel."),
     ]
-    drawn = [forest_panel(forest, height, room, words) for forest in forests]
-    return figure(drawn, title, subtitle, columns=COLUMNS)
+    return figure(forest_panels(forests, words), title, subtitle, columns=COLUMNS)
 
 
 def _forest(findings: Findings, words: Words, rows: list[Json]) -> Forest | None:
@@ -71,21 +69,8 @@ def _forest(findings: Findings, words: Words, rows: list[Json]) -> Forest | None
 
 def _row(row: Json, label: str, colour: str, scale: Scale, words: Words) -> Row:
     if row["mean"] is None:
-        return Row(label, row["arm"], None, None, None, words.say("結果なし", "no result"), DASH, DASH, DASH, GREY)
-    low, high = row["ci95"] or (None, None)
-    value, interval = scale.value(row["mean"]), scale.interval(row["ci95"])
-    return Row(
-        label=label,
-        arm=row["arm"],
-        middle=row["mean"],
-        low=low,
-        high=high,
-        text=value if row["ci95"] is None else f"{value} {interval}",
-        value=value,
-        interval=interval,
-        n=integer(row["n_items"]),
-        colour=colour,
-    )
+        return missing_row(label, row["arm"], words)
+    return mean_row(label, row, scale, colour)
 
 
 def _made_of(words: Words, rows: list[Json], known: list[Json]) -> str:

@@ -22,6 +22,7 @@ from reporting.charts.style import (
 )
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, unscored_of
+from reporting.shown_verdict import shown_verdict, shown_word
 from reporting.wording import (
     Scale,
     Words,
@@ -31,7 +32,6 @@ from reporting.wording import (
     listed,
     method_title,
     metric_title,
-    verdict_word,
 )
 
 _NAME_CHARS = 24
@@ -50,11 +50,13 @@ def difference_chart(findings: Findings, words: Words) -> Specification | None:
     room = label_px(forests)
     title = words.say("基準との差", "Difference from the reference")
     models = models_text(findings, words)
+    has_margin = any(line.dashed for forest in forests for line in forest.lines)
+    dashed = ("破線: 許容幅。", "Dashed: the margin. ") if has_margin else ("", "")
     subtitle = [
         words.say(f"{models}: 対応のある差(アーム − 基準)", f"{models}: paired difference, arm minus reference"),
         words.say(
-            "線: 差の95%信頼区間(多重性の補正なし)。破線: 許容幅。n は各パネルに示す。",
-            "Bars: 95% interval of the difference, uncorrected. Dashed: the margin. n stands above each panel.",
+            f"線: 差の95%信頼区間(多重性の補正なし)。{dashed[0]}n は各パネルに示す。",
+            f"Bars: 95% interval of the difference, uncorrected. {dashed[1]}n stands above each panel.",
         ),
     ]
     drawn = [forest_panel(forest, height, room, words) for forest in forests]
@@ -133,7 +135,7 @@ def _row(row: Json, scale: Scale, factor: int, words: Words, *, single: bool) ->
         middle=factor * row["difference"],
         low=None if low is None else factor * low,
         high=None if high is None else factor * high,
-        text=" ".join(part for part in (value, interval, verdict_word(words, row.get("verdict"))) if part),
+        text=" ".join(part for part in (value, interval, shown_word(words, shown_verdict(row))) if part),
         value=value,
         interval=interval,
         n=integer(row["n_items"]),

@@ -26,6 +26,7 @@ from reporting.charts.style import Specification, models_text
 from reporting.charts.thoughts import thoughts_chart
 from reporting.charts.verdict import verdict_chart
 from reporting.file_names import localized
+from reporting.notices import Notice
 from reporting.results_folder import Findings, read_findings
 from reporting.wording import Words, languages
 
@@ -35,22 +36,22 @@ EFFICIENCY = "quantization_efficiency"
 DIFFERENCE = "quantization_difference"
 _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], str]] = {
     VERDICT: (verdict_chart, ""),
-    DIFFERENCE: (difference_chart, "No arm was compared with a reference, so the chart of differences is left out."),
+    DIFFERENCE: (difference_chart, "differences_not_drawn"),
     "quantization_heatmap": (heatmap_chart, ""),
     "models": (models_chart, ""),
     "models_memory_and_speed": (models_cost_chart, ""),
     "quantization_categories": (categories_chart, ""),
     "quantization_divergence": (
         divergence_chart,
-        "No divergence from a reference was measured, so the chart of divergence against size is left out.",
+        "divergence_not_drawn",
     ),
     "quantization_memory": (
         memory_chart,
-        "Memory was not measured, so the chart of memory against performance is left out.",
+        "memory_not_drawn",
     ),
     "quantization_speed": (
         speed_chart,
-        "Time per token was not measured, so the chart of time against performance is left out.",
+        "speed_not_drawn",
     ),
     "quantization_error_by_layer": (losses_chart, ""),
     "answer_lengths": (lengths_chart, ""),
@@ -58,7 +59,7 @@ _OPTIONAL: dict[str, tuple[Callable[[Findings, Words], Specification | None], st
     "answer_styles": (answer_styles_chart, ""),
     "thought_lengths": (thoughts_chart, ""),
 }
-"""File name -> the function that draws the chart, and the notice if it draws nothing (empty: no notice)."""
+"""File name -> the function that draws the chart, and the code of the notice if it draws nothing (empty: none)."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def draw_charts(
     findings = read_findings(results_path)
     folder = Path(output_dir)
     paths: list[Path] = []
-    missing: list[str] = []
+    missing: list[Notice] = []
     for one in languages(lang):
         words = Words(one)
         charts, missing = charts_of(findings, words, plain_bars=plain_bars)
@@ -104,7 +105,7 @@ def draw_charts(
 
 def charts_of(
     findings: Findings, words: Words, *, plain_bars: bool = False
-) -> tuple[dict[str, Specification], list[str]]:
+) -> tuple[dict[str, Specification], list[Notice]]:
     """Return the charts in one language by their names, and notices about those that are left out."""
     charts = {
         PERFORMANCE: performance_chart(findings, words, plain_bars=plain_bars),
@@ -117,7 +118,7 @@ def charts_of(
             charts[name] = chart
         # If the analysis is missing, a notice says so already.
         elif missing and (name != DIFFERENCE or findings.analysis is not None):
-            notices.append(missing)
+            notices.append(Notice(missing))
     for language in grid_languages(findings):
         grid = grid_chart(findings, words, language)
         if grid is not None:

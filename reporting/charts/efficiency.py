@@ -11,7 +11,7 @@ from dataclasses import replace
 from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure
 from reporting.charts.performance import empty_chart
-from reporting.charts.points import Panel, panels
+from reporting.charts.points import Panel, panels, unjudged_note
 from reporting.charts.scatter import Cost, scatter_panels
 from reporting.charts.style import Specification, colours, models_text
 from reporting.escape import one_line
@@ -74,7 +74,7 @@ def _against_performance(
     drawn, columns = scatter_panels(wanted, cost, colours(findings), words, joined)
     if not drawn:
         return None
-    models = models_text(findings, words)
+    models, left_out = models_text(findings, words), unjudged_note(findings, words)
     bars = words.say(
         "縦線: 問題についての95%信頼区間(n は各パネル)。", "Bars: 95% interval over items; n above each panel."
     )
@@ -83,7 +83,7 @@ def _against_performance(
             f"{models}: 各アームの平均(菱形: 基準)",
             f"{models}: mean of each arm (diamond: reference)",
         ),
-        bars + note,
+        bars + note + left_out,
     ]
     return figure(drawn, title, subtitle, columns=columns)
 

@@ -12,15 +12,18 @@ from typing import Any
 
 import altair as alt
 
+from reporting.charts import layout
 from reporting.charts.labels import fitted, label_width
 from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
-from reporting.wording import Words
+from reporting.results_folder import Json
+from reporting.wording import DASH, Scale, Words, integer
 
 PLOT_PX = 200
 COLUMNS = 2
 MOST_ROW_PX = 34
 _MOST_LABEL_PX = 250
-_LABEL_GAP_PX = 10
+_LABEL_PADDING_PX = 8
+_LABEL_GAP_PX = 16
 _WIDER = 1.15
 """Letters on axes are so much wider than those beside points."""
 
@@ -71,6 +74,44 @@ class Forest:
     lines: Sequence[Line] = ()
 
 
+def mean_row(label: str, found: Json, scale: Scale, colour: str) -> Row:
+    """Return the row of an arm's mean with its interval.
+
+    Args:
+        label: what stands before it.
+        found: has `arm`, `mean`, which is known, `ci95` and `n_items`.
+        scale: how its values are printed.
+        colour: of the point and the bar.
+    """
+    low, high = found["ci95"] or (None, None)
+    value, interval = scale.value(found["mean"]), scale.interval(found["ci95"])
+    return Row(
+        label=label,
+        arm=found["arm"],
+        middle=found["mean"],
+        low=low,
+        high=high,
+        text=value if found["ci95"] is None else f"{value} {interval}",
+        value=value,
+        interval=interval,
+        n=integer(found["n_items"]),
+        colour=colour,
+    )
+
+
+def missing_row(label: str, arm: str, words: Words) -> Row:
+    """Return the row of an arm without a result: it says so, so that a gap is not read as zero."""
+    text = words.say("結果なし", "no result")
+    return Row(label, arm, None, None, None, text, DASH, DASH, DASH, GREY)
+
+
+def forest_panels(forests: Sequence[Forest], words: Words) -> list[Panelled]:
+    """Return the panels of a chart, with rows of one height and labels of one width."""
+    height = layout.row_px(max(len(forest.rows) for forest in forests), len(forests), COLUMNS, MOST_ROW_PX)
+    room = label_px(forests)
+    return [forest_panel(forest, height, room, words) for forest in forests]
+
+
 def label_px(forests: Sequence[Forest]) -> int:
     """Return the room for labels, the same for all panels of a chart, so that the panels align."""
     longest = max((label_width(row.label) for forest in forests for row in forest.rows), default=0)
@@ -86,7 +127,15 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
     if len(set(labels.values())) < len(labels):  # two names that differ only in the middle
         labels = {label: label for label in labels}
     order = list(labels.values())
-    left = alt.Axis(title=None, ticks=False, minExtent=labels_px, maxExtent=labels_px, labelLimit=labels_px - 4)
+    # The padding keeps labels clear of points that stand on the axis.
+    left = alt.Axis(
+        title=None,
+        ticks=False,
+        minExtent=labels_px,
+        maxExtent=labels_px,
+        labelLimit=labels_px - _LABEL_PADDING_PX,
+        labelPadding=_LABEL_PADDING_PX,
+    )
     y = alt.Y("label:N", scale=alt.Scale(domain=order), axis=left)
     base = chart_of([_data(row) | {"label": labels[row.label]} for row in forest.rows]).encode(y=y)
     colour = alt.Color("colour:N", scale=None)

@@ -76,9 +76,7 @@ def axis_title(words: Words, unit: str) -> str:
 
 
 def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFrame, height_px: int) -> Panelled:
-    arms = [arm for arm in findings.arms if (answers["arm"] == arm["name"]).any()]
-    # The sort is stable: references come first, the others keep their order.
-    arms.sort(key=lambda arm: findings.role(arm) != "reference")
+    arms = [arm for arm in findings.models_in_turn() if (answers["arm"] == arm["name"]).any()]
     palette = colours(findings)
     outlines: list[Json] = []
     dots: list[Json] = []

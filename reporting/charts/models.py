@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from reporting.charts.bars import COLUMNS, Bar, BarGroup, BarPanel, bar_panel
 from reporting.charts.efficiency import measured_arms, memory_bytes
 from reporting.charts.layout import figure
-from reporting.charts.points import Panel, Point, panels
+from reporting.charts.points import Panel, Point, panels, unjudged_note
 from reporting.charts.style import Specification
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json
@@ -35,6 +35,7 @@ def models_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_benchmark(findings, panel, words), words) for panel in shown]
     title = words.say("モデルごとの性能(量子化前と後)", "The models before and after quantization")
+    left_out = unjudged_note(findings, words)
     order = words.say("基準の平均の順", "sorted by the mean of the reference")
     if in_stages(findings):
         order = words.say("学習段階の順", "in the order of the stages of training")
@@ -44,8 +45,8 @@ def models_chart(findings: Findings, words: Words) -> Specification | None:
             f"Plain: reference, or the only arm if it is not quantized. Hatched: quantized; {order}.",
         ),
         words.say(
-            "黒い線: 問題についての95%信頼区間。「比較なし」: 片側だけのモデル。",
-            "Black bars: 95% interval over items. Not compared: a model with one side only.",
+            f"黒い線: 問題についての95%信頼区間。「比較なし」: 片側だけのモデル。{left_out}",
+            f"Black bars: 95% interval over items. Not compared: a model with one side only.{left_out}",
         ),
     ]
     return figure(drawn, title, subtitle, columns=COLUMNS)
@@ -76,7 +77,10 @@ def models_cost_chart(findings: Findings, words: Words) -> Specification | None:
         return None
     drawn = [bar_panel(_of_costs(findings, title, axis, values, words), words) for title, axis, values in kept]
     subtitle = [
-        words.say("無地: 基準。斜線: 量子化後。", "Plain: reference. Hatched: quantized."),
+        words.say(
+            "無地: 基準(または量子化していないアームだけ)。斜線: 量子化後。",
+            "Plain: reference, or the only arm if it is not quantized. Hatched: quantized.",
+        ),
         words.say(
             "同じ短い処理で計測(方法の文書を参照)。", "Measured with the same short workload (see the methodology)."
         ),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import altair as alt
 
-from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px
+from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, forest_panel, label_px, missing_row
 from reporting.charts.layout import figure, row_px
-from reporting.charts.points import Panel, Point, domain, extent, panels
+from reporting.charts.points import Panel, Point, domain, extent, panels, unjudged_note
 from reporting.charts.style import GREY, Specification, chart_of, colours, models_text, role_title
 from reporting.results_folder import Findings
-from reporting.wording import DASH, Words
+from reporting.wording import Words
 
 
 def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = False) -> Specification:
@@ -30,13 +30,17 @@ def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = Fa
     room = label_px(forests)
     drawn = [forest_panel(forest, height, room, words) for forest in forests]
     title = words.say("量子化ごとの性能", "Performance by quantization")
+    dashed = ("(破線: 基準の平均)", " (dashed: the reference)") if any(forest.lines for forest in forests) else ("", "")
     ja, en = ("1.96σ/√n(σ: 問題間)", "1.96σ/√n, σ between items") if plain_bars else ("95%信頼区間", "95% interval")
     models = models_text(findings, words)
+    left_out = unjudged_note(findings, words)
     subtitle = [
-        words.say(f"{models}: 各アームの平均(破線: 基準の平均)", f"{models}: mean of each arm (dashed: the reference)"),
+        words.say(f"{models}: 各アームの平均{dashed[0]}", f"{models}: mean of each arm{dashed[1]}"),
         words.say(
-            f"細い線: 問題についての{ja}。太い線: サンプリングのばらつき(1.96σ/√実行回数)。n は各パネルに示す。",
-            f"Thin bars: {en} over items; thick bars: sampling noise, 1.96σ/√runs. n stands above each panel.",
+            f"細い線: 問題についての{ja}。太い線: サンプリングのばらつき(1.96σ/√実行回数)。n は各パネルに示す。"
+            f"{left_out}",
+            f"Thin bars: {en} over items; thick bars: sampling noise, 1.96σ/√runs. n stands above each panel."
+            f"{left_out}",
         ),
     ]
     return figure(drawn or [empty_chart(words)], title, subtitle, columns=COLUMNS)
@@ -52,7 +56,8 @@ def empty_chart(words: Words) -> alt.Chart:
 def _forest(panel: Panel, palette: dict[str, str], words: Words) -> Forest:
     points = {point.label: point for point in panel.points}
     rows = [
-        _row(points[label], palette, words) if label in points else _missing(label, words) for label in panel.labels
+        _row(points[label], palette, words) if label in points else missing_row(label, label, words)
+        for label in panel.labels
     ]
     # If there are several references, a line would be ambiguous.
     references = [point.mean for point in panel.points if point.role == role_title(words, "reference")]
@@ -83,9 +88,3 @@ def _row(point: Point, palette: dict[str, str], words: Words) -> Row:
         run_low=point.run_low,
         run_high=point.run_high,
     )
-
-
-def _missing(label: str, words: Words) -> Row:
-    """Return the row of an arm without a result: it says so, so that a gap is not read as zero."""
-    text = words.say("結果なし", "no result")
-    return Row(label, label, None, None, None, text, DASH, DASH, DASH, GREY)

@@ -62,11 +62,21 @@ def arm_label(findings: Findings, words: Words, arm: Json) -> str:
 
 
 def panels(findings: Findings, words: Words, *, plain_bars: bool = False) -> list[Panel]:
-    """Return one panel per benchmark, in the order of the results file.
+    """Return one panel per benchmark, in the order of the results file. What no judge has scored has none.
 
     `plain_bars`: use 1.96 sigma/sqrt(n) in place of the intervals of the statistics.
     """
-    return [_panel(findings, words, benchmark, plain_bars) for benchmark in findings.benchmarks]
+    return [
+        _panel(findings, words, benchmark, plain_bars)
+        for benchmark in findings.benchmarks
+        if benchmark not in findings.unjudged
+    ]
+
+
+def unjudged_note(findings: Findings, words: Words) -> str:
+    """Return a sentence, to stand behind another, on the benchmarks that have no panel; empty if there are none."""
+    names = listed(words, (str(one["name"]) for one in findings.unjudged))
+    return words.say(f"未採点のため省いた: {names}。", f" Left out, not judged: {names}.") if names else ""
 
 
 def _panel(findings: Findings, words: Words, benchmark: Json, plain_bars: bool) -> Panel:

@@ -13,7 +13,8 @@ import altair as alt
 
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, Role
-from reporting.wording import Words, listed, verdict_word
+from reporting.shown_verdict import INFORMS_ONLY, NO_MARGIN, shown_verdict, shown_word
+from reporting.wording import Words, listed
 
 Specification = Json
 """A chart in Vega-Lite, with its data inside."""
@@ -54,20 +55,22 @@ VERDICTS: Final[Mapping[str, VerdictStyle]] = {
     "no_worse": VerdictStyle("#0072B2", "circle", "#0072B2", "#A9CFE8", "#1A1A1A", "●"),
     "undecided": VerdictStyle("#5F5F5F", "diamond", "#FFFFFF", "#FFFFFF", "#1A1A1A", "◇"),
     "worse": VerdictStyle("#D55E00", "triangle-down", "#D55E00", "#B34700", "#FFFFFF", "▼"),
+    INFORMS_ONLY: VerdictStyle("#5F5F5F", "square", "#FFFFFF", "#ECECEC", "#1A1A1A", "□"),
+    NO_MARGIN: VerdictStyle("#5F5F5F", "square", "#FFFFFF", "#ECECEC", "#1A1A1A", "□"),
     "": VerdictStyle("#5F5F5F", "square", "#FFFFFF", "#ECECEC", "#1A1A1A", "□"),
 }
-"""Code of a verdict -> its style. An empty code: older results, which have no verdicts."""
+"""Code of a verdict, or of what stands in its place -> its style. An empty code: older results have no verdicts."""
 
 
 def verdict_code(row: Mapping[str, Any]) -> str:
-    """Return the code of a row's verdict; an empty string if it has none, or one that is unknown here."""
-    code = str(row.get("verdict") or "")
+    """Return the code of what is shown of a row; an empty string if it has no verdict, or one that is unknown here."""
+    code = shown_verdict(row)
     return code if code in VERDICTS else ""
 
 
 def verdict_title(words: Words, code: str) -> str:
     """Return the name of a verdict, also of a missing one."""
-    return verdict_word(words, code) or words.say("判定なし", "no verdict")
+    return shown_word(words, code) or words.say("判定なし", "no verdict")
 
 
 def role_title(words: Words, role: Role) -> str:

@@ -53,10 +53,9 @@ def thoughts_chart(findings: Findings, words: Words) -> Specification | None:
 
 
 def _rows(findings: Findings, words: Words, answers: pl.DataFrame) -> list[Json]:
-    """Return one row per arm whose thoughts were counted, references first."""
-    arms = sorted(findings.arms, key=lambda arm: findings.role(arm) != "reference")
+    """Return one row per arm whose thoughts were counted, model by model, references first."""
     rows: list[Json] = []
-    for arm in arms:
+    for arm in findings.models_in_turn():
         own = answers.filter(arm=arm["name"])
         tokens = own.filter(THINKING)["thought_tokens"].drop_nulls()
         if tokens.is_empty():

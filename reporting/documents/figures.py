@@ -9,6 +9,7 @@ from pathlib import Path
 from conf.files import exists
 from conf.schema import Language
 from reporting.charts.draw import importance_name
+from reporting.charts.points import unjudged_note
 from reporting.charts.render import page_stem
 from reporting.documents.sentences.grids import grid_captions, grid_topics
 from reporting.file_names import localized
@@ -71,8 +72,8 @@ CAPTIONS = {
         "Time per token against performance. Vertical bars: 95% intervals.",
     ),
     "quantization_error_by_layer": (
-        "層ごとの量子化誤差: 重要度行列で重みづけした、重みの相対二乗誤差(要素数による加重平均)。",
-        "Quantization error by layer: relative squared error of the weights, weighted with the importance matrix.",
+        "層ごとの量子化誤差: 重みの相対二乗誤差(要素数による加重平均)。",
+        "Quantization error by layer: relative squared error of the weights, a mean over their elements.",
     ),
     "answer_lengths": (
         "回答の長さの分布。上: 基準。点: 各回答。太い縦線: 中央値。",
@@ -97,6 +98,17 @@ CAPTIONS = {
     ),
 }
 """File stem -> caption in Japanese and English, in the order of the figures. The figures of a grid follow them."""
+
+_WEIGHTED = (
+    "重要度行列を使ったアームでは、それで重みづけした。",
+    " It is weighted with the importance matrix where an arm has one.",
+)
+_NOT_WEIGHTED = ("重みづけはない(重要度行列なし)。", " It is not weighted: no arm has an importance matrix.")
+_OF_MEANS = (
+    *("models", "quantization_performance", "quantization_efficiency"),
+    *("quantization_memory", "quantization_speed"),
+)
+"""Charts with a panel of means for each benchmark."""
 
 TOPICS = {
     "quantization_verdict": ("量子化で失われる品質", "what each file loses"),
@@ -147,7 +159,7 @@ def figures_of(
         charts_dir: the folder of the charts.
         wanted: the languages that the user asked for. They decide the names of the files.
     """
-    captions = {name: words.say(*texts) for name, texts in CAPTIONS.items()} | grid_captions(findings, words)
+    captions = {name: _caption(findings, words, name) for name in CAPTIONS} | grid_captions(findings, words)
     topics = {name: words.say(*texts) for name, texts in TOPICS.items()} | grid_topics(findings, words)
     matrices = {importance_name(matrix): _importance_caption(words, matrix) for matrix in findings.matrices}
     found = {
@@ -159,6 +171,16 @@ def figures_of(
         tuple(figure for name in matrices for figure in found[name]),
         [localized(name, words.lang, wanted) for name in (*_EXPECTED_CHARTS, *matrices) if not found[name]],
     )
+
+
+def _caption(findings: Findings, words: Words, name: str) -> str:
+    """Return the caption of a chart, with what is special about it in this run."""
+    text = words.say(*CAPTIONS[name])
+    if name == "quantization_error_by_layer":
+        weighted = any(arm["imatrix"] for arm in findings.arms)
+        return text + words.say(*(_WEIGHTED if weighted else _NOT_WEIGHTED))
+    left_out = unjudged_note(findings, words) if name in _OF_MEANS else ""
+    return text + left_out
 
 
 def _pages(words: Words, charts_dir: Path, figure: Figure) -> list[Figure]:

@@ -5,13 +5,16 @@ An unknown code is shown as it is, so that a newer results file stays readable.
 
 from __future__ import annotations
 
-from reporting.results_folder import Json
+from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, integer, number
 
 SCORE_DIGITS = 2
 """Decimals of judged scores and of alpha."""
 LOSS_DIGITS = 4
 """Decimals of differences in ln PPL: 0.0001 is a hundredth of a percent of perplexity."""
+
+_LONG = 100
+"""Tokens of an answer from which on the leaning is given for so many."""
 
 _CODES = {
     "no_sampling": ("サンプリングなし", "no sampling"),
@@ -157,3 +160,10 @@ def effect_interval(words: Words, row: Json) -> str:
 def judge_name(words: Words, row: Json) -> str:
     """Return the name of a judge, or what stands for the mean over the jury."""
     return str(row["judge"]) if row["judge"] is not None else words.say("採点モデルの平均", "mean of the jury")
+
+
+def token_step(findings: Findings, entry: Json) -> int:
+    """Return for how many tokens the leaning to length is given: 100, or 10 where no arm's answers are so long."""
+    rows = [row for row in findings.answer_style if row["benchmark"] == entry["benchmark"]]
+    means = [one["mean"] for row in rows for one in row["lengths"] if one["unit"] == "tokens"]
+    return 10 if means and max(means) < _LONG else 100

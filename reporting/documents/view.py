@@ -7,7 +7,6 @@ from pathlib import Path
 
 from conf.schema import Language
 from reporting.advice import advice, worse_arms
-from reporting.analysis.unjudged import not_judged
 from reporting.documents.answers import ComparedAnswers, answers_to_compare
 from reporting.documents.figures import Figure, figures_of
 from reporting.documents.grid_section import GridSection, grid_sections
@@ -15,7 +14,7 @@ from reporting.documents.references import Reference, references_of
 from reporting.documents.sentences.differences import count_intervals
 from reporting.documents.sentences.early_stop import early_stop_sentences
 from reporting.documents.sentences.judging import judging_sentences
-from reporting.documents.sentences.looks import look_sentences, rule_sentences
+from reporting.documents.sentences.looks import look_sentences, look_summary, rule_sentences
 from reporting.documents.sentences.pooled import pooled_notes
 from reporting.documents.sentences.styles import style_sentences
 from reporting.documents.sentences.verdicts import verdict_notes
@@ -34,6 +33,8 @@ from reporting.documents.tables.scores import scores_table
 from reporting.documents.tables.thoughts import thinking_table, thoughts_table
 from reporting.documents.tables.verdicts import divergence_table, flips_table, undecided_table, verdicts_table
 from reporting.frames import GOLD_COLUMNS
+from reporting.judging_reasons import JUDGE_SCORE
+from reporting.notices import Notice, notices_of, say_notice
 from reporting.results_folder import Findings, Json
 from reporting.verdict_box import VerdictBox, verdict_boxes
 from reporting.wording import Words, benchmark_title, method_title, metric_title
@@ -102,6 +103,8 @@ class View:
     """What ended early, and what that saved; empty without early stop."""
     looks: tuple[str, ...]
     """What the intervals allow for if somebody looked before, and which further looks are paid for."""
+    look_summary: str
+    """The same in one short sentence; empty if there is nothing to say."""
     rule_changes: tuple[str, ...]
     """The margins that were changed after the evaluation had begun."""
     early_stop_table: Table
@@ -126,6 +129,8 @@ class View:
     item_categories: Table
     references: tuple[Reference, ...]
     notices: tuple[str, ...]
+    own_notices: tuple[Notice, ...]
+    """Those that are not in the results: what is missing from the folder."""
     fixed_benchmark_interval: bool
     """True if the results also have intervals for a fixed set of items."""
     permutation: Json | None
@@ -159,7 +164,7 @@ class View:
         named = [(metric_title(self.words, name), (self.margins or {})[name]) for name in scores]
         judged = (self.margins or {}).get("judged")
         if judged is not None and any(one.get("rubrics") for one in self.comparison["benchmarks"]):
-            named.append((metric_title(self.words, "judge_score"), judged))
+            named.append((metric_title(self.words, JUDGE_SCORE), judged))
         return named
 
     @property
@@ -188,8 +193,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         wanted: the languages that the user asked for, which decide the names of the charts; None: only this one.
     """
     figures, importance_figures, absent = figures_of(findings, words, charts_dir, wanted or words.lang)
-    notices = [*findings.comparison["notices"], *findings.notices]
-    notices += [f"{name}.png is missing, so its figure is left out; jobs.visualize draws it." for name in absent]
+    own_notices = (*findings.notices, *(Notice("figure_missing", name=name) for name in absent))
     boxes = verdict_boxes(findings.comparison, findings.analysis, words)
     n_intervals, n_excluding_zero = count_intervals(findings)
     return View(
@@ -206,7 +210,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         benchmarks=tuple(
             _benchmark_tables(findings, words, benchmark)
             for benchmark in findings.benchmarks
-            if not _waits_for_a_judge(findings, benchmark)
+            if benchmark not in findings.unjudged
         ),
         performance=performance_table(findings, words),
         unscored=results.unscored_table(findings, words),
@@ -222,6 +226,7 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         verdict_notes=(*verdict_notes(findings, words), *pooled_notes(findings, words)),
         early_stop=tuple(early_stop_sentences(findings, words)),
         looks=tuple(look_sentences(findings, words)),
+        look_summary=look_summary(findings, words),
         rule_changes=tuple(rule_sentences(findings, words)),
         early_stop_table=early_stop_table(findings, words),
         verdicts_table=verdicts_table(findings, words),
@@ -241,7 +246,8 @@ def make_view(findings: Findings, words: Words, charts_dir: Path, wanted: Langua
         categories=categories_table(findings, words, findings.arms),
         item_categories=item_categories_table(findings, words),
         references=references_of(findings),
-        notices=tuple(notices),
+        notices=tuple(say_notice(words, one) for one in (*notices_of(findings.comparison), *own_notices)),
+        own_notices=own_notices,
         permutation=None if findings.analysis is None else findings.analysis.get("permutation"),
         methods=_methods(findings, words),
         margins=None if findings.analysis is None else findings.analysis.get("margins"),
@@ -256,12 +262,6 @@ def _methods(findings: Findings, words: Words) -> tuple[tuple[str, str], ...]:
     rows = [*findings.comparison["results"], *findings.comparisons]
     codes = dict.fromkeys(row[name] for name in ("ci_method", "test") for row in rows if row.get(name))
     return tuple((method_title(words, code), code) for code in codes)
-
-
-def _waits_for_a_judge(findings: Findings, benchmark: Json) -> bool:
-    """Return whether no answer of a benchmark is judged: its tables would be empty, and the verdict box says so."""
-    rows = [row for row in findings.comparison["results"] if row["benchmark"] == benchmark["name"]]
-    return bool(benchmark.get("rubrics")) and not_judged(rows)
 
 
 def _benchmark_tables(findings: Findings, words: Words, benchmark: Json) -> BenchmarkTables:

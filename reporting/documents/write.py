@@ -85,7 +85,7 @@ def write_documents(
         views = [replace(view, side_by_side=in_language(places.side_by_side, view.words.lang, lang)) for view in views]
     for view in views:
         paths += _write_in_one_language(view, places, lang, own_methodology)
-    own_notices = [one for view in views for one in view.notices[len(findings.comparison["notices"]) :]]
+    own_notices = [one for view in views for one in view.own_notices]
     card = publish(findings, views, places.run_dir, places.charts_dir, places.publish)
     return DocumentFiles((*paths, *card.paths), (*dict.fromkeys(own_notices), *card.notices))
 

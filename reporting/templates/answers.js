@@ -5,6 +5,7 @@ const form = document.getElementById("filters");
 const search = document.getElementById("search");
 const list = document.getElementById("list");
 const status = document.getElementById("status");
+const order = document.getElementById("order");
 const pager = document.getElementById("pager");
 const loaded = [];
 let shown = [];
@@ -64,15 +65,28 @@ const factsOf = (answer) => {
   return line;
 };
 
+const fold = (title, ...children) => make("details", "", make("summary", "", title), ...children);
+
+const scoreOf = (verdict) => (verdict.score === undefined ? say.no_score : plain(verdict.score));
+
+// A judge's score and reason are to be read; all that it wrote is there for checking.
+const verdictParts = (verdict, hasTurns) => {
+  const turn = hasTurns ? [`${say.turn} ${verdict.turn + 1}`] : [];
+  const score = verdict.score === undefined ? inWords(verdict.reason) : `${say.score} ${scoreOf(verdict)}`;
+  const title = [verdict.judge, ...turn, `${say.repeat} ${verdict.repeat + 1}`, score];
+  const parts = [make("h4", "", title.join(" · "))];
+  if (verdict.said) parts.push(box(verdict.said));
+  if (verdict.text) parts.push(fold(say.judge_text, box(verdict.text)));
+  return parts;
+};
+
 const verdictsOf = (answer) => {
   if (!answer.verdicts) return null;
-  const element = make("details", "", make("summary", "", `${say.judges} (${answer.verdicts.length})`));
-  for (const one of answer.verdicts) {
-    const score = one.score === undefined ? inWords(one.reason) : plain(one.score);
-    const place = [`${say.turn} ${one.turn + 1}`, `${say.repeat} ${one.repeat + 1}`];
-    element.append(make("h4", "", `${one.judge} · ${place.join(" · ")} · ${score}`), one.text ? box(one.text) : "");
-  }
-  return element;
+  const hasTurns = answer.verdicts.some((one) => one.turn > 0);
+  const judges = [...new Set(answer.verdicts.map((one) => one.judge))];
+  const scoresOf = (judge) => answer.verdicts.filter((one) => one.judge === judge).map(scoreOf).join(", ");
+  const scores = judges.map((judge) => `${judge} ${scoresOf(judge)}`);
+  return fold(`${say.judges}: ${scores.join(" · ")}`, ...answer.verdicts.flatMap((one) => verdictParts(one, hasTurns)));
 };
 
 const answerCard = (answer, isReference) => {
@@ -87,7 +101,7 @@ const answerCard = (answer, isReference) => {
     extracted,
     ...earlier,
     titled(last, answer.text === "" ? say.empty : answer.text),
-    answer.thoughts ? make("details", "", make("summary", "", say.thoughts), box(answer.thoughts)) : null,
+    answer.thoughts ? fold(say.thoughts, box(answer.thoughts)) : null,
     verdictsOf(answer),
   );
 };
@@ -116,11 +130,22 @@ const card = (question, place) => {
   return article;
 };
 
+// What is counted of the comparisons that are shown. Counted anew only when others are shown.
+let counted = { of: null };
+const counts = () => {
+  if (counted.of !== shown) {
+    const items = new Set(shown.map((question) => `${question.benchmark} ${question.item_id}`)).size;
+    const answers = shown.reduce((sum, question) => sum + shownAnswers(question, wanted).length, 0);
+    counted = { of: shown, shown: shown.length, all: facts.n_comparisons, items, answers };
+  }
+  return counted;
+};
+
 const nPages = () => Math.max(1, Math.ceil(shown.length / PAGE));
 
 const showStatus = () => {
-  const counts = say.counts.replace("{shown}", plain(shown.length)).replace("{all}", plain(facts.n_questions));
-  status.textContent = `${counts}${isComplete ? "" : ` · ${say.loading}`}`;
+  const text = say.counts.replace(/\{(\w+)\}/g, (_, name) => plain(counts()[name]));
+  status.textContent = `${text}${isComplete ? "" : ` · ${say.loading}`}`;
   pager.hidden = nPages() === 1;
   document.getElementById("place").textContent = `${plain(page + 1)} / ${plain(nPages())}`;
   document.getElementById("previous").disabled = page === 0;
@@ -135,6 +160,9 @@ const letScroll = (element) => {
   element.setAttribute("aria-label", element.previousElementSibling?.textContent || say.text);
 };
 
+// A folded text has no height until it is unfolded. This event does not bubble.
+list.addEventListener("toggle", (event) => event.target.querySelectorAll(".text").forEach(letScroll), true);
+
 const showPage = (wantedPage) => {
   page = Math.min(Math.max(0, wantedPage), nPages() - 1);
   const from = page * PAGE;
@@ -148,6 +176,7 @@ const applyFilters = () => {
   wanted = Object.fromEntries(new FormData(form));
   wanted.query = folded(wanted.query.trim());
   shown = inOrder(loaded.filter((question) => isWanted(question, wanted)), wanted);
+  order.textContent = say.orders[wanted.order] || order.textContent;
   showPage(0);
 };
 
@@ -202,8 +231,9 @@ const load = async () => {
     await new Promise((done) => setTimeout(done));
   }
   isComplete = true;
-  if (shown.length) showStatus();
-  else showPage(0);
+  // In another order than that of the page, what came last may stand first.
+  if (shown.length && (list.contains(document.activeElement) || !(wanted.arm || wanted.order))) showStatus();
+  else showPage(page);
 };
 
 if (window.DecompressionStream) load();

@@ -31,16 +31,37 @@ const isWanted = (question, wanted) =>
   question.answers.some((answer) => isWantedAnswer(answer, wanted)) &&
   (!wanted.query || contains(question, wanted.query));
 
+const scoreChange = (question, answer) => (answer.score_difference || 0) / facts.widths[question.benchmark];
+const compared = (question, arm) => question.answers.filter((one) => !arm || one.arm === arm);
+
 // As the page is sorted, but by one arm: flips, then the difference in score, then that of the texts.
-const weight = (question, arm) => {
-  const answer = question.answers.find((one) => one.arm === arm);
+const difference = (question, arm) => {
+  const [answer] = compared(question, arm);
   if (!answer) return 0;
-  const score = Math.abs(answer.score_difference || 0) / facts.widths[question.benchmark];
-  return (answer.flip ? 1e6 : 0) + 1e3 * score + (answer.text_difference || 0);
+  return (answer.flip ? 1e6 : 0) + 1e3 * Math.abs(scoreChange(question, answer)) + (answer.text_difference || 0);
+};
+const loss = (question, arm) => Math.max(0, ...compared(question, arm).map((one) => -scoreChange(question, one)));
+const gain = (question, arm) => Math.max(0, ...compared(question, arm).map((one) => scoreChange(question, one)));
+
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+const benchmarks = Object.keys(facts.titles);
+const byQuestion = (one, other) =>
+  benchmarks.indexOf(one.benchmark) - benchmarks.indexOf(other.benchmark) ||
+  byName(one.item_id, other.item_id) ||
+  one.seed - other.seed ||
+  byName(one.model, other.model);
+
+// Equal ones stay as the page has them: the largest differences first.
+const largestFirst = (questions, measure) => {
+  const sizes = new Map(questions.map((question) => [question, measure(question)]));
+  return questions.sort((one, other) => sizes.get(other) - sizes.get(one));
 };
 
-const inOrder = (questions, wanted) =>
-  wanted.arm ? [...questions].sort((one, other) => weight(other, wanted.arm) - weight(one, wanted.arm)) : questions;
+const inOrder = (questions, wanted) => {
+  if (wanted.order === "question") return [...questions].sort(byQuestion);
+  const measure = { loss, gain }[wanted.order] || (wanted.arm ? difference : null);
+  return measure ? largestFirst([...questions], (question) => measure(question, wanted.arm)) : questions;
+};
 
 // With one arm wanted, its answer stands beside that of its reference only.
 const shownAnswers = (question, wanted) =>

@@ -8,12 +8,16 @@ from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.analysis.unjudged import not_judged
+from reporting.deciding import what_decides
+from reporting.shown_verdict import is_open, shown_verdict, shown_word
 from reporting.terminal.divergence_table import class_table, divergence_table
 from reporting.terminal.layout import columns, short_name, wrapped
-from reporting.terminal.open_verdicts import NAMED, OPEN, needed
+from reporting.terminal.open_verdicts import NAMED, OPEN
 from reporting.terminal.verdict_section import VERDICTS
+from reporting.wording import Words
 
 _NONE = "-"
+_ENGLISH = Words("en")
 
 
 def benchmark_section(
@@ -46,7 +50,7 @@ def benchmark_section(
     lines += _divergence_lines(own)
     lines += _score_lines(others)
     lines += _flip_lines(differences)
-    lines += _precision_lines(differences)
+    lines += _precision_lines(benchmark, differences)
     lines += _early_lines(differences)
     lines += _look_lines(differences)
     lines += [_unscored_line(row) for row in primary if row["n_unscored"]]
@@ -91,7 +95,7 @@ def _difference_lines(benchmark: Mapping[str, Any], rows: Sequence[Mapping[str, 
         difference = _NONE if row["difference"] is None else _signed(scale * row["difference"], form)
         interval = None if row["ci95"] is None else [scale * bound for bound in row["ci95"]]
         effect = _NONE if row["cohens_d"] is None else _signed(row["cohens_d"], "+.2f")
-        verdict = VERDICTS[row["verdict"]] if row.get("verdict") else _NONE
+        verdict = shown_word(_ENGLISH, shown_verdict(row)) or _NONE
         table.append([short_name(row["arm"]), difference, _bracket(interval, form), effect, verdict])
     return columns(table, left=(0, 4))
 
@@ -157,25 +161,20 @@ def _flip_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [wrapped(f"flipped answers: {flipped} ({floor})")]
 
 
-def _precision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the smallest loss that these items can detect, and what would decide the undecided arms.
-
-    The range goes from the number that decides with even chances to the one that decides with 80%.
-    """
+def _precision_lines(benchmark: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the smallest loss that these items can detect, and what would decide the undecided arms."""
     lines = []
     drops = [row["detectable_drop"] for row in rows if row.get("detectable_drop") is not None]
     if drops:
         lines.append(f"smallest detectable loss: {_losses(rows[0]['metric'], min(drops), max(drops))}")
-    parts = []
-    for row in rows:
-        if row.get("verdict") == "undecided":
-            parts.append(f"{short_name(row['arm'])} {needed(row)}")
+    undecided = [row for row in rows if is_open(row)]
+    parts = [f"{short_name(row['arm'])} ({what_decides(_ENGLISH, row, benchmark)})" for row in undecided]
     if parts:
-        lines.append(wrapped(f"needed to decide, in all (even chances to 80%): {'; '.join(parts)}"))
+        lines.append(wrapped(f"undecided: {'; '.join(parts)}"))
     lines += [
         wrapped(f"{short_name(row['arm'])}: {'; '.join(OPEN[ground] for ground in row['verdict_grounds'])}")
-        for row in rows
-        if row.get("verdict") == "undecided" and any(ground in NAMED for ground in row["verdict_grounds"])
+        for row in undecided
+        if any(ground in NAMED for ground in row["verdict_grounds"])
     ]
     return lines
 
@@ -213,7 +212,7 @@ def _look_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if "kept_for_later_looks" in row["verdict_grounds"]:
             part = f"{look['n_items']:,} of {look['planned_items']:,} planned items"
             found[f"{name}: the 95% interval would decide, but {part} may spend only a part of the level"] = None
-        elif row["verdict"] == "undecided" and look["allowed_for"] and look["n_items"] < look["planned_items"]:
+        elif is_open(row) and look["allowed_for"] and look["n_items"] < look["planned_items"]:
             found[f"further looks at up to {look['planned_items']:,} items are planned and paid for"] = None
     return [wrapped(line) for line in found]
 

@@ -9,8 +9,11 @@ from reporting import wording
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
+from reporting.judging_reasons import JUDGE_SCORE
+from reporting.shown_verdict import shown_verdict_of_arm, shown_word
 from reporting.terminal.layout import clean, columns, short_name, wrapped
 from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
+from reporting.wording import Words
 
 VERDICTS = {code: en for code, (_, en) in wording.VERDICTS.items()}
 """Code of a verdict -> its name in the summary, which is in English."""
@@ -23,7 +26,7 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     more = "".join(f" and {margins[name]:g} in {name}" for name in scores)
     title = f"Verdicts (no worse: a loss below {100 * margins['accuracy']:g} pp in accuracy"
     title += f" and {margins['ln_ppl']:g} in ln PPL{more}, with 95% confidence"
-    if margins.get("judged") is not None and any(row["metric"] == "judge_score" for row in analysis["comparisons"]):
+    if margins.get("judged") is not None and any(row["metric"] == JUDGE_SCORE for row in analysis["comparisons"]):
         title += f", {margins['judged']:g} points of judged scores"
     if margins.get("relative"):
         title += f", and at most {100 * margins['relative']:g}% of what the reference gets right beyond guessing"
@@ -31,7 +34,10 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     lines += _rule_lines(analysis)
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
-    table = [[short_name(row["arm"]), VERDICTS[row["verdict"]], _grounds(row)] for row in rows]
+    words = Words("en")
+    table = [
+        [short_name(row["arm"]), shown_word(words, shown_verdict_of_arm(row, analysis)), _grounds(row)] for row in rows
+    ]
     lines += columns(table, left=(0, 1), folded=True) if table else ["  no arm was compared with a reference"]
     lines += [_selection_line(row) for row in analysis["selections"]] if table else []
     lines += _pooled_lines(analysis)

@@ -125,3 +125,16 @@ def test_an_unknown_key_and_a_file_of_the_users_own(tmp_path: Path) -> None:
     path.write_text("statistics: {tiers: {pooled: [gsm8k, math], inform: perplexity}}\n", encoding="utf-8")
     tiers = load(path, MODEL).statistics.tiers
     assert (tiers.pooled, tiers.inform) == ({"gsm8k": 1.0, "math": 1.0}, ("perplexity",))
+
+
+def test_a_judged_benchmark_needs_a_margin_before_it_can_decide() -> None:
+    judged = _benchmark("elyza", "judge_score", rubrics=["elyza_2023"])
+    benchmarks = (*RUN, judged)
+    found = _faults({"each": ["gsm8k", "elyza"]}, benchmarks=benchmarks)
+    assert "got 'elyza'" in found["each"] and "statistics.margins.judged" in found["each"]
+    assert "or put it into `inform`" in found["each"]
+    pooled = _faults({"pooled": ["gsm8k", "elyza"]}, benchmarks=benchmarks)["pooled"]
+    assert "into `each` if you set statistics.margins.judged" in pooled
+    margin = {"margins": {"judged": 0.2}}
+    assert "elyza" in _tiers({"each": ["gsm8k", "elyza"]}, (RUN[0], judged), **margin).each
+    assert _tiers({"each": ["gsm8k"], "inform": ["elyza"]}, (RUN[0], judged)).inform == ("elyza",)

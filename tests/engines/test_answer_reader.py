@@ -64,6 +64,18 @@ def test_stop_strings_count_only_in_the_answer() -> None:
     assert read("a", "Q:", stops=("Q:",)) == (Said("a", None, cut=False), "stop", 2, 0)
 
 
+def test_thoughts_behind_words_end_before_a_stop_string_counts_and_a_mentioned_mark_ends_nothing() -> None:
+    pieces = ("Hm.", "\n", "<think>", "\n", "Q:", "</think>", "b", "Q:")
+    assert read(*pieces, stops=("Q:",), budget=9) == (Said("b", "Hm.\n\nQ:", cut=False), "stop", 8, 6)
+    assert read("See ", "</think>", " tag", "s", budget=9) == (
+        Said("See </think> tags", None, cut=False),
+        "length",
+        4,
+        0,
+    )
+    assert read("So.", "</think>", "\n\n", "b", limit=9) == (Said("b", "So.", cut=False), None, 4, 3)
+
+
 HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>it<|end|><|start|>user"
 WRITTEN = [
     (templates.QWEN_3, "<think>hm</think>it", False),

@@ -17,7 +17,7 @@ import pytest
 
 from actors.engines import Answer, Refused
 from actors.engines.openai import NO_LIKELIHOODS, OpenAIEngine
-from actors.errors import EndpointFailed
+from actors.errors import EndpointFailed, EndpointRefused
 from actors.orders import Choose, Endpoint, Generate, Item, Message
 from conf.schema import Sampling
 from tests.conftest import ignore
@@ -170,8 +170,17 @@ def test_a_question_longer_than_the_context_is_refused_and_the_others_are_answer
     assert isinstance(answer, Answer) and answer.text == "ok"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, "AuthenticationError"), (404, "NotFoundError"), (500, "Internal")])
-def test_a_refusal_fails_the_block_without_revealing_the_key(status: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "is_final"),
+    [
+        (401, "AuthenticationError", True),
+        (403, "PermissionDenied", True),
+        (404, "NotFoundError", True),
+        (429, "RateLimitError", False),
+        (500, "Internal", False),
+    ],
+)
+def test_a_refusal_fails_the_block_without_revealing_the_key(status: int, kind: str, is_final: bool) -> None:
     refusal = {"error": {"message": f"not with {KEY}"}}
     with (
         server(lambda number, body: (status, refusal)) as (url, _),
@@ -180,6 +189,7 @@ def test_a_refusal_fails_the_block_without_revealing_the_key(status: int, kind: 
     ):
         engine.generate([item(str(n), "A") for n in range(20)], [0], SAMPLING, ignore)
     assert KEY not in str(raised.value) and raised.value.__cause__ is None
+    assert isinstance(raised.value, EndpointRefused) is is_final
 
 
 def test_an_unreachable_endpoint_fails_the_block() -> None:

@@ -54,6 +54,28 @@ def test_an_answer_cut_in_its_thoughts_is_told() -> None:
         assert (answer.text, answer.thoughts, answer.cut_while_thinking) == ("", "a", True)
 
 
+def test_thoughts_that_a_server_counts_and_hides_are_told_too() -> None:
+    _, cut = asked_and_answered(thinking("", "reasoning", None, finish="length", n_thoughts=3), None)
+    assert (cut.text, cut.thoughts, cut.thought_tokens, cut.cut_while_thinking) == ("", None, 3, True)
+    _, whole = asked_and_answered(thinking("b", "reasoning", None, n_thoughts=2), None)
+    assert (whole.text, whole.thoughts, whole.thought_tokens, whole.cut_while_thinking) == ("b", None, 2, False)
+    _, short = asked_and_answered(thinking("", "reasoning", None, finish="length", n_thoughts=0), None)
+    assert (short.thought_tokens, short.cut_while_thinking) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "thoughts"),
+    [
+        (thinking("b<|return|>", "reasoning", "a"), "a"),
+        (said("<think>a</think>b<|im_end|>\n"), "a"),
+        (said("b\n<end_of_turn>"), None),
+    ],
+)
+def test_the_mark_that_ends_an_answer_is_no_part_of_it(reply: Reply, thoughts: str | None) -> None:
+    _, answer = asked_and_answered(reply, None)
+    assert (answer.text, answer.thoughts) == ("b", thoughts)
+
+
 def test_the_template_gets_its_arguments_and_the_thoughts_get_room() -> None:
     body, answer = asked_and_answered(said("<think>Q: a</think>b Q: c"), ON, stop=("Q:",))
     assert body["chat_template_kwargs"] == {"enable_thinking": True, "reasoning_effort": "high"}

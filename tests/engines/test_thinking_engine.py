@@ -109,6 +109,20 @@ def test_a_later_turn_sees_the_answer_without_thoughts(tmp_path: Path) -> None:
     assert both.prompt_tokens == 2 * first.prompt_tokens + more
 
 
+def test_a_first_turn_that_is_cut_in_its_thoughts_is_told(tmp_path: Path) -> None:
+    path = write_thinking_model(tmp_path / "model.gguf", templates.QWEN_3, SAYS)
+    order = BlockOrder(
+        arm="a", gguf_path=str(path), benchmark="b", scorer=Scorer("contains"), seeds=(0,), sampling=SAMPLING,
+        items=(Item("i", replace(TASK, then=("and now?",)), "seven", "hash"),), layout=LAYOUT,
+        records_path=str(tmp_path / "cut.jsonl"), chat_template=TemplateUse(thinking_tokens=3),
+    )  # fmt: skip
+    worker = EvaluationWorker()
+    worker.evaluate(order, ignore)
+    worker.close()
+    record = json.loads(Path(order.records_path).read_text())
+    assert (record["earlier_texts"], record["earlier_cuts"], record["reason"]) == ([""], [True], "cut_while_thinking")
+
+
 def test_context_and_cache_have_room_for_the_thoughts(tmp_path: Path) -> None:
     path = write_thinking_model(tmp_path / "small.gguf", templates.QWEN_3, n_ctx=64)
     with Model(path, vocab_only=True) as vocabulary:

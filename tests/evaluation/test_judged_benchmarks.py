@@ -169,7 +169,7 @@ def test_one_notice_says_that_nobody_judges_and_one_that_scores_do_not_compare(t
     ]
     nobody, few = judged_notices(config_of(), benchmarks)
     assert nobody.startswith("NOBODY JUDGES the answers of mt_bench:") and "jobs.judge --run DIR" in nobody
-    assert few.startswith("mt_bench has 3 of its 80 items here")
+    assert few.startswith("mt_bench: published scores rest on 80 items, and this run has 3 (its data hold ")
     assert judged_notices(config_of(), benchmarks[1:]) == ()
 
 

@@ -91,7 +91,7 @@ def test_the_template_of_an_arm_and_of_the_configuration_are_checked_too(
     other = write_tiny_model(tmp_path / "other.gguf", seed=1, chat_template=templates.DROPS_SYSTEM)
     code, _, said = planned(CHAT_TEMPLATE, chat_benchmark, tmp_path, capsys, "--arm", f"other={other}")
     assert code == 2 and f"--arm: got 'other={other}'" in said and "'Be brief.'" in said
-    assert "chat.tiny.template" in said and "chat.other" not in said
+    assert "chat.other.template" in said and "chat.tiny" not in said  # that of the model stays as it is
     (tmp_path / "mine.jinja").write_text(templates.DROPS_SYSTEM, encoding="utf-8")
     (tmp_path / "c.yaml").write_text(f"chat: {{tiny: {{template: {tmp_path}/mine.jinja}}}}\n", encoding="utf-8")
     code, _, said = planned(CHAT_TEMPLATE, chat_benchmark, tmp_path, capsys, "--config", str(tmp_path / "c.yaml"))

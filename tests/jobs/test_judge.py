@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from conf.schema import Judging
 from jobs import judge
 from tests.jobs.running import Ended, fingerprints, records, run
 from tests.judging.completion_server import Request, Response, completion_server, said
@@ -108,6 +109,20 @@ def _models(requests: list[Request]) -> set[str]:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert judge.main(["--run", str(tmp_path), "--judge-url", "http://127.0.0.1:9/v1"]) == 2
     assert "--run" in capsys.readouterr().err
+
+
+def test_settings_of_earlier_commands_are_told_unless_they_are_named_now() -> None:
+    url = "http://h/v1"
+    before = Judging(
+        judges=({"name": "j", "url": url},),  # type: ignore[arg-type]
+        temperature=0.0,
+        max_calls=100,
+        rubrics={"elyza": "elyza_strict"},
+    )
+    told = judge.kept_settings(before, {"judges", "temperature"})
+    assert 'judging.max_calls 100, judging.rubrics {"elyza": "elyza_strict"}. ' in told
+    assert "temperature" not in told and url not in judge.kept_settings(before, {"repeats"})
+    assert judge.kept_settings(Judging(repeats=3), {"repeats"}) == ""
 
 
 def test_a_run_whose_model_is_gone_is_refused_in_words_of_this_job(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actors.errors import EndpointFailed
+from actors.errors import EndpointFailed, EndpointRefused
 from actors.judging.asking import Declined, JudgeCall, Reply
 from actors.judging.endpoint import EndpointJudge
 from actors.orders import Endpoint, Message
@@ -237,10 +237,24 @@ def test_the_key_never_goes_to_the_host_of_a_redirect(status: int) -> None:
         with (
             completion_server(lambda number, body: Response(b"", status, there)) as (url, _),
             judge_at(url) as judge,
-            pytest.raises(EndpointFailed, match="redirects are not followed") as raised,
+            pytest.raises(EndpointRefused, match="redirects are not followed") as raised,
         ):
             ask(judge, [call()])
     assert stolen == [] and KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final"), [(400, True), (401, True), (403, True), (404, True), (429, False), (500, False)]
+)
+def test_a_refusal_that_comes_again_is_told_apart(status: int, is_final: bool) -> None:
+    with (
+        completion_server(lambda number, body: refused("no", status)) as (url, requests),
+        judge_at(url, attempts=1) as judge,
+        pytest.raises(EndpointFailed) as raised,
+    ):
+        ask(judge, [call()])
+    assert isinstance(raised.value, EndpointRefused) is is_final
+    assert len(requests) == (3 if status == 400 else 1)  # a request may be refused because of its form
 
 
 def test_a_judge_that_is_away_fails_the_block() -> None:

@@ -109,6 +109,15 @@ def test_an_answer_cut_inside_its_thoughts_gets_the_lowest_score_without_asking(
     assert judge.calls == []
 
 
+def test_a_first_turn_cut_inside_its_thoughts_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+    asked = replace(item("a"), questions=("一つ目", "二つ目", "三つ目"))
+    talk = record("a", "", earlier_texts=("", ""), earlier_cuts=(True, False), reason="cut_while_thinking")
+    judge = always(5)
+    found = judged(order(tmp_path, [asked]), [talk], judge).judgements
+    assert [one.reason for one in found] == ["cut_while_thinking", "empty_answer", "cut_while_thinking"]
+    assert judge.calls == [] and {one.score for one in found} == {1.0}
+
+
 def test_records_without_an_answer_and_those_of_others_are_skipped(tmp_path: Path) -> None:
     answers = [
         record("a", None, reason="context_too_long"),

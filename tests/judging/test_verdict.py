@@ -104,8 +104,15 @@ def test_any_output_is_read_without_an_error(said: str) -> None:
     assert found is None or found.score in FIVE
 
 
+def test_a_verdict_behind_much_mathematics_is_found() -> None:
+    found = read_verdict(r"\frac{1}{2} " * 20_000 + '{"reason": "ok", "score": 4}', FIVE)
+    assert found is not None and found.score == 4
+
+
 def test_long_outputs_take_no_time() -> None:
     started = time.monotonic()
+    for piece in ("{x}", '{"x}'):
+        read_verdict(piece * 400_000, FIVE)
     for piece in ("{", "{}", '{"a":', '{"score": 5', "<think>", "}{"):
         read_verdict(piece * 20_000, FIVE)
     assert time.monotonic() - started < 10

@@ -50,8 +50,8 @@ def test_a_block_is_judged_once_and_its_file_marks_it(
     monkeypatch.setenv("JUDGE_API_KEY", "sk-judge")
     with completion_server(lambda number, body: said(verdict(4))) as (url, requests):
         given = written(order(tmp_path, ITEMS, judge=at(url)), TWO)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 6, 0, 0)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 0, 6, 0)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 6, 0, 0, 6)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 0, 6, 0, 6)
         assert len(requests) == 6 and {one.authorization for one in requests} == {"Bearer sk-judge"}
         named_otherwise = written(order(tmp_path / "other", ITEMS, judge=at(url), cache_dir=given.cache_dir), TWO)
         assert worker.judge(named_otherwise, ignore).n_asked == 0
@@ -91,9 +91,9 @@ def test_a_killed_block_asks_only_for_what_is_missing(worker: JudgingWorker, tmp
 def test_no_file_marks_a_block_that_reached_the_limit_on_calls(worker: JudgingWorker, tmp_path: Path) -> None:
     with completion_server(lambda number, body: said(verdict(4))) as (url, _):
         given = written(order(tmp_path, ITEMS, judge=at(url), calls_left=4), TWO)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 4, 0, 2)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 4, 0, 2, 4)
         assert not exists(given.output_path)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 2, 4, 0)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 2, 4, 0, 6)
     assert exists(given.output_path)
 
 
@@ -112,7 +112,7 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     tokens: list[int] = []
     summary = worker.judge(given, tokens.append)
     rows = read_jsonl(given.output_path)
-    assert summary == JudgeSummary(given.output_path, 6, 0, 4), "each repeat of the first is asked again"
+    assert summary == JudgeSummary(given.output_path, 6, 0, 4, 0), "each repeat of the first is asked again"
     assert [row["reason"] for row in rows] == [*["unreadable_verdict"] * 2, *["judge_failed"] * 2]
     assert [row["text"] for row in rows[2:]] == ["context_too_long"] * 2, "the model has 2,048 tokens of context"
     first, again = rows[:2]

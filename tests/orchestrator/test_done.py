@@ -33,16 +33,17 @@ def test_temporary_folders_of_a_killed_job_are_removed(tmp_path: Path) -> None:
     assert list(run.root.iterdir()) == []
 
 
-def test_what_is_reused_is_counted_by_kind(tmp_path: Path) -> None:
+def test_what_is_reused_is_counted_in_what_people_know(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     (matrix,) = plan.imatrices
     assert describe_done(plan, frozenset(), 0) == ""
-    done = {plan.blocks[0].unit, plan.blocks[1].unit, plan.arms[0].unit or ""}
-    n_blocks = len(plan.blocks)
+    whole, begun = plan.cells[0], next(cell for cell in plan.cells if len(cell.blocks) > 1)
+    n_whole = sum(set(whole.blocks) >= set(cell.blocks) for cell in plan.cells)
+    done = {*whole.blocks, plan.arms[0].unit or ""}
     assert describe_done(plan, frozenset({*done, matrix.unit, *matrix.group_units}), 0) == (
-        f"Reused: 1 importance matrix, 1 GGUF, 2 of {n_blocks} blocks of answers"
+        f"Reused: 1 importance matrix, 1 GGUF, {n_whole} of {len(plan.cells)} cells"
     )
-    assert describe_done(plan, frozenset({*done, matrix.group_units[0]}), 2) == (
-        f"Reused: 1 part of an unfinished importance matrix, 1 GGUF, 2 of {n_blocks} blocks of answers"
-        " (2 of these from other pipelines of this storage)"
-    )
+    found = describe_done(plan, frozenset({begun.blocks[0], matrix.group_units[0]}), 2)
+    assert "1 part of an unfinished importance matrix" in found and "in part" in found
+    assert " of " not in found.split("matrix", 1)[1].split(" (")[0]
+    assert found.endswith(" (in part from other pipelines of this storage)")

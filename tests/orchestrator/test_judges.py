@@ -76,6 +76,18 @@ def test_of_several_models_one_has_to_be_named() -> None:
         assert "big, small" in refused({"name": "j", "url": url})
 
 
+def test_a_model_that_the_server_does_not_list_is_a_notice() -> None:
+    with models_at("qwen-32b", "x" * 5000, *(f"other-{number}" for number in range(30))) as (url, _):
+        (listed,) = find({"name": "j", "url": url, "model": "qwen-32b"})
+        (found,) = find({"name": "j", "url": url, "model": "qwen-23b"})
+    assert listed.notice is None
+    assert found.notice is not None and "lists no model qwen-23b" in found.notice
+    assert "It lists qwen-32b, " in found.notice and len(found.notice) < 1000
+    with models_at() as (url, _):  # not every server has a list
+        (found,) = find({"name": "j", "url": url, "model": "m"})
+    assert found.notice is None
+
+
 def test_a_judge_that_is_away_is_a_notice_and_without_a_name_a_fault() -> None:
     (found,) = find({"name": "j", "url": AWAY, "model": "m"})
     assert found.notice is not None and "does not answer" in found.notice

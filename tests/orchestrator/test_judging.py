@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,23 @@ from actors.judging.actor import JudgingWorker
 from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.done import find_done
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.judgements import juries_of, read_judgements
+from actors.orchestrator.judgements import juries_of, read_judgements, unreadable_notices
 from actors.orchestrator.judging_limits import LOST_AFTER, Judged
 from actors.orchestrator.loop import Loop
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judged_items
 from actors.orchestrator.progress import cells_done, current_phase, describe_work, phases_of
+from actors.orchestrator.records import table_of
 from actors.orchestrator.results import write_results
 from actors.orchestrator.units import units_of
 from actors.orchestrator.worker import WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
-from actors.store import RunDirectory, exists, read_json
+from actors.orders import Endpoint
+from actors.store import RunDirectory, exists, read_json, read_jsonl, write_jsonl
 from conf.schema import PipelineConfig
+from reporting.frames import JUDGEMENT_SCHEMA
 from tests.conftest import ignore
-from tests.judging.completion_server import Response, completion_server, said
+from tests.judging.completion_server import Response, completion_server, refused, said
 from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.judged_plan import endpoint_judge, gguf_judge, judged_benchmark, judged_plan, write_answers
 
@@ -54,7 +58,8 @@ def play(plan: Plan, config: PipelineConfig, *, calls: int | None = None) -> Loo
             except EndpointFailed as error:
                 loop.fail(worker, WorkError("other", str(error)))
             else:
-                loop.finish(worker, {}, 0.0, Judged(summary.n_asked, exists(summary.output_path)))
+                judged = Judged(summary.n_asked, summary.n_verdicts, complete=exists(summary.output_path))
+                loop.finish(worker, {}, 0.0, judged)
     for judge in workers.values():
         judge.close()
     return loop
@@ -142,6 +147,21 @@ def test_a_judge_that_fails_at_block_after_block_is_given_up(tmp_path: Path) -> 
     assert "not asked: judge a failed" in loop.schedule.failures[-1].error
 
 
+def test_a_judge_that_refuses_for_good_is_asked_once_and_the_others_go_on(tmp_path: Path) -> None:
+    plan, config = judged_plan(tmp_path, [endpoint_judge("a"), endpoint_judge("b")], judged_benchmark(20))
+    config = config.model_copy(update={"execution": config.execution.model_copy(update={"attempts": 3})})
+    done = frozenset(unit.id for unit in units_of(plan) if unit.phase != "judge")
+    loop = start(plan, config, done)
+    first, second = loop.step(now=0.0).assigned
+    loop.fail(first, WorkError("refused", "EndpointRefused: status 401"))
+    own, other = (sum(one.judge.name == name for one in plan.judgings) for name in "ab")
+    assert [one.attempts for one in loop.schedule.failures] == [1, *[0] * (own - 1)] and own == other > 1
+    assert loop.schedule.failures[1].error == f"not asked: judge a has refused {loop.schedule.failures[0].unit}"
+    assert loop.notices == list(plan.notices)  # the failure tells it
+    loop.finish(second, {}, 1.0, Judged(8, 8, complete=True))
+    assert [worker.loaded_arm for worker in loop.step(now=1.0).assigned] == ["b"]
+
+
 def test_calls_are_shared_out_so_that_no_more_are_made_than_allowed() -> None:
     budget = CallBudget(10)
     assert budget.grant("x", 6) == 6 and budget.grant("y", 6) == 4
@@ -180,7 +200,9 @@ def test_the_limit_of_calls_is_never_exceeded_and_the_next_run_goes_on(tmp_path:
         assert len(requests) == 11 and loop.schedule.failures == []
         assert any("max_calls" in notice for notice in loop.notices)
         table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
-        assert table.filter(table["reason"] == "call_limit").height > 0
+        # Eight verdicts of a whole block, and three of the one that the limit has cut.
+        assert table["score"].count() == 11 and table["score"].null_count() == 32 - 11
+        assert set(table.filter(table["score"].is_null())["reason"]) == {"call_limit"}
         play(plan, config)
         assert len(requests) == 22
         play(plan, config)
@@ -227,6 +249,78 @@ def test_a_judge_that_is_away_leaves_its_answers_unscored_and_a_later_run_comple
         plan, config = judged_plan(tmp_path, [endpoint_judge("a", url)])
         comparison = results(plan, config, tmp_path, play(plan, config))
     assert comparison["results"][0]["mean"] == 4.0 and comparison["failures"] == []
+
+
+def test_verdicts_of_a_block_that_a_judge_left_unfinished_count(tmp_path: Path) -> None:
+    def three_then_none(number: int, body: dict[str, Any]) -> Response:
+        return of_four(number, body) if number <= 3 else refused("no credit", 401)
+
+    with completion_server(three_then_none) as (url, _):
+        judge = replace(endpoint_judge("a"), endpoint=Endpoint(url, "a", 1, 10.0, 1))
+        plan, config = judged_plan(tmp_path, [judge])
+        write_answers(plan)
+        loop = play(plan, config)
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
+    assert table["score"].count() == 3 and set(table.filter(table["score"].is_null())["reason"]) == {"judge_failed"}
+    comparison = results(plan, config, tmp_path, loop)
+    # Two answers to the first item: both repeats of one, one of the other.
+    assert comparison["results"][0]["unscored_reasons"] == {"judge_failed": 6}
+    assert comparison["results"][0]["mean"] == 4.0 and comparison["results"][0]["n_items"] == 1
+
+
+def test_empty_answers_have_no_score_where_nobody_was_asked(tmp_path: Path) -> None:
+    plan, config = judged_plan(tmp_path, [endpoint_judge("a")])
+    write_answers(plan)
+    path = Path(plan.blocks[0].records_path)
+    first, *others = read_jsonl(path)
+    write_jsonl(path, [{**first, "text": ""}, *others])
+    loop = play(plan, config)
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), loop.over_limit)
+    assert table["score"].count() == 0 and set(table["reason"]) == {"judge_failed"}
+
+
+def test_a_judge_whose_verdicts_cannot_be_read_is_told_and_given_up(tmp_path: Path) -> None:
+    with completion_server(lambda number, body: said("Good answer!")) as (url, requests):
+        plan, config = judged_plan(tmp_path, [endpoint_judge("a", url)])
+        write_answers(plan)
+        loop = play(plan, config)
+        assert len(plan.judgings) == 4 and len(requests) == LOST_AFTER * 8 * 2  # each is asked for twice
+    (failure,) = loop.schedule.failures
+    assert "no verdict of judge a could be read at 3 blocks" in failure.error
+    comparison = results(plan, config, tmp_path, loop)
+    (notice,) = [one for one in comparison["notices"] if one.startswith("Judge a")]
+    assert "24 of 24 verdicts on elyza could not be read" in notice and "judging.max_tokens" in notice
+
+
+@pytest.mark.parametrize(("unreadable", "told"), [(0, False), (5, False), (6, True), (100, True)])
+def test_unreadable_verdicts_are_told_unless_they_are_few(unreadable: int, told: bool, tmp_path: Path) -> None:
+    plan, _ = judged_plan(tmp_path, [endpoint_judge("a")])
+    rows = [
+        {
+            "judge": "a",
+            "benchmark": "elyza",
+            "score": None if bad else 4.0,
+            "reason": "unreadable_verdict" if bad else None,
+        }
+        for bad in (number < unreadable for number in range(100))
+    ]
+    others = [{"judge": "a", "benchmark": "elyza", "score": 1.0, "reason": "empty_answer"}] * 100
+    said_of = table_of([*rows, *others], JUDGEMENT_SCHEMA)
+    assert [f" {unreadable} of 100 verdicts" in one for one in unreadable_notices(plan, said_of)] == [True] * told
+
+
+@pytest.mark.parametrize("jury", [["new"], []])
+def test_a_judge_that_had_another_name_is_not_compared_with_itself(tmp_path: Path, jury: list[str]) -> None:
+    with completion_server(of_four) as (url, requests):
+        for name in ("old", "new"):
+            judge = replace(endpoint_judge(name), endpoint=Endpoint(url, "model", 2, 10.0, 1))
+            plan, config = judged_plan(tmp_path, [judge])
+            write_answers(plan)
+            play(plan, config)
+        assert len(requests) == 32  # both are the same judge
+        plan, config = judged_plan(tmp_path, [replace(judge, name=name) for name in jury])
+    table = read_judgements(plan, config, RunDirectory(tmp_path / "p"), ())
+    assert set(table["judge"]) == {jury[0] if jury else "old"} and table.height == 32
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"item_id": 3}\n', b'{"x'])

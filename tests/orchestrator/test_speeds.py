@@ -10,6 +10,7 @@ import pytest
 
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
+from actors.orchestrator.sources.inputs import SourceArm
 from actors.orchestrator.sources.speeds import Timed, _name, _sources, measure_sources
 from actors.store import write_json
 from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
@@ -32,6 +33,14 @@ def test_a_model_is_measured_in_every_kind_of_work(measured: tuple[Plan, Timed])
     assert min(speed.prompt, speed.answer, speed.text) > 0
     assert set(speed.quantized) == {"F16", "Q8_0", "Q4_K"}
     assert 0 <= measured[1].busy <= 1
+
+
+def test_a_file_that_is_model_and_arm_is_measured_once(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, "/models/no such file")
+    (arm, *others) = plan.arms
+    given = SourceArm("given", "/models/no such file", MODEL.sha256, MODEL.size_bytes)
+    twice = replace(plan, arms=(replace(arm, existing=given), *others))
+    assert [path for path, *_ in _sources(twice)] == ["/models/no such file"]
 
 
 def test_what_is_kept_is_not_measured_again(tmp_path: Path) -> None:

@@ -145,5 +145,40 @@ def test_settings_that_can_have_no_effect_are_bad_input(chat: dict[str, Any], to
         used(tmp_path, templates.QWEN_3, chat)
 
 
+@pytest.mark.parametrize(
+    ("chat", "told"),
+    [
+        ({"thinking": "on"}, r"chat\.m\.thinking: got 'on'; allowed: template, for other, which takes it on\. .*"
+         r"chat\.other\.thinking sets it for other alone"),
+        ({"thinking_tokens": 9, "thinking": "on"}, r"chat\.m\.thinking: got 'on'"),
+        ({"template_arguments": {"enable_thinking": True}},
+         r"chat\.m\.template_arguments: got 'enable_thinking'.* for other"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_the_key_under_which_an_arm_has_the_setting(
+    chat: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=told) as raised:
+        used(tmp_path, templates.QWEN_3, {"m": chat}, {"other": CHAT_TEMPLATE, "like": templates.QWEN_3})
+    assert len(raised.value.faults) == 1  # m and like can follow it
+
+
+def test_a_fault_of_two_settings_names_both_keys(tmp_path: Path) -> None:
+    chat = {"m": {"thinking": "off"}, "own": {"thinking_tokens": 9}}
+    with pytest.raises(BadInput, match=r"chat\.own\.thinking_tokens: got 9.*\(chat\.m\.thinking: off\)"):
+        used(tmp_path, templates.QWEN_3, chat, {"own": templates.QWEN_3})
+
+
+def test_what_a_model_cannot_follow_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as raised:
+        used(tmp_path, CHAT_TEMPLATE, {"m": {"thinking": "on"}}, {"like": CHAT_TEMPLATE})
+    assert [fault.key for fault in raised.value.faults] == ["chat.m.thinking"]
+
+
+def test_a_model_without_a_template_takes_no_settings_of_thinking(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"chat\.m\.thinking_tokens: got 9.*has no chat template.*chat\.m\.template"):
+        use_of(tmp_path, None, thinking_tokens=9)
+
+
 def test_yaml_reads_on_and_off_as_truth_values() -> None:
     assert [Chat(thinking=value).thinking for value in (True, False)] == ["on", "off"]

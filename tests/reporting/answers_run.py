@@ -88,7 +88,7 @@ def _judgements() -> pl.DataFrame:
         for turn in (0, 1):
             place = {"arm": arm, "benchmark": "elyza", "item_id": "task", "seed": 0, "turn": turn}
             for repeat in (0, 1):
-                said = {"score": 4.0 + repeat, "text": "<b>fine</b>"}
+                said = {"score": 4.0 + repeat, "text": f'{{"reason": "<b>fine</b>", "score": {4 + repeat}}}'}
                 rows.append(place | {"judge": "strict", "repeat": repeat} | said)
             gave = {"score": 3.0} if turn == 0 else {"score": None, "reason": "unreadable_verdict", "text": "=1+1"}
             rows.append(place | {"judge": "mild", "repeat": 0} | gave)

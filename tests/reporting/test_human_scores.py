@@ -46,6 +46,27 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "arm,item_id,score,rater\nf16,elyza-001,4.5,愛子\n,,,\n , ,,\n",
+        "arm;item_id;score;rater\r\nf16;elyza-001;4,5;愛子\r\n;;;\r\n",
+        "arm;item_id;score;rater\r\nf16;elyza-001;4.5;愛子\r\n",
+        "arm\titem_id\tscore\trater\nf16\telyza-001\t4.5\t愛子\n\t\t\t\n\n",
+        "arm,item_id,score,rater,,\nf16,elyza-001,4.5,愛子,,\n,,,,,\n",
+        '"arm";"item_id";"score";"rater"\n"f16";"elyza-001";"4,5";"愛子"\n',
+    ],
+)
+def test_tables_as_spreadsheets_save_them(tmp_path: Path, text: str) -> None:
+    found = read_human_scores(_write(tmp_path, text), {"elyza": ELYZA}, key="--human-scores")
+    assert found.rows() == [("elyza", "f16", "elyza-001", 0, None, 4.5, "愛子")]
+
+
+def test_a_value_beyond_the_header_is_a_fault(tmp_path: Path) -> None:
+    said = _refused(_write(tmp_path, "arm,item_id,score,,\nf16,elyza-001,4,,x\n"), {"elyza": ELYZA})
+    assert "scores.csv:2: got 'f16,elyza-001,4,,x'" in said and "which is 3" in said
+
+
+@pytest.mark.parametrize(
     ("row", "expected"),
     [
         ("elyza,q4_k_n,elyza-001,0,,4,", ["scores.csv:2 arm: got 'q4_k_n'", "'q4_k_m'"]),
@@ -84,6 +105,7 @@ def test_the_same_answer_twice(tmp_path: Path) -> None:
     [
         ("", "scores.csv"),
         ("arm,item_id,score\n", "scores.csv"),
+        ("arm,item_id,score\n,,\n", "scores.csv"),
         ("arm,score\nf16,3\n", "scores.csv"),
         ("arm,item_id,points\nf16,elyza-001,3\n", "scores.csv"),
         ("arm,item_id,score,score\nf16,elyza-001,3,4\n", "scores.csv"),

@@ -50,6 +50,15 @@ def test_each_model_has_its_own_conclusion_in_the_order_of_the_models() -> None:
     assert "small~f16 だけを評価" in verdict_boxes(three().comparison, three().analysis, JA)[2].headline
 
 
+def test_the_arms_of_a_model_stand_together_below_its_reference() -> None:
+    shuffled = _findings(nine())
+    arms = sorted(shuffled.arms, key=lambda arm: str(arm["name"].partition("~")[2]), reverse=True)
+    names = [arm["name"] for arm in Findings({**shuffled.comparison, "arms": arms}, None).models_in_turn()]
+    assert len(names) == 15 and names[:2] == [f"{NINE[0].name}~q4_k_m", f"{NINE[1].name}~f16"]
+    assert [name.partition("~")[2] for name in names if name.startswith(NINE[8].name)] == ["f16", "q4_k_m"]
+    assert [names.index(name) for name in names if name.startswith(NINE[1].name)] == [1, 2]
+
+
 def test_models_with_one_side_leave_the_verdicts_of_the_others_as_they_are() -> None:
     without = three()
     rows = {row["arm"]: row["verdict"] for row in without.analysis["verdicts"]}

@@ -56,6 +56,25 @@ def test_thoughts_that_nobody_counted_are_told_without_a_length(findings: Findin
     assert thoughts_chart(uncounted, Words("ja")) is None
 
 
+def test_thoughts_that_a_server_counts_and_hides_are_shown(findings: Findings) -> None:
+    seen = with_thoughts(findings, "q8_0")
+    assert seen.answers is not None
+    hidden = replace(seen, answers=seen.answers.with_columns(thoughts=pl.lit(None, pl.String)))
+    assert thoughts_table(hidden, Words("en")).rows == thoughts_table(seen, Words("en")).rows
+    chart = thoughts_chart(hidden, Words("en"))
+    assert chart is not None and "q8_0" in shown_by(chart)
+
+
+def test_an_answer_whose_first_turn_was_cut_while_thinking_counts_as_cut(findings: Findings) -> None:
+    seen = with_thoughts(findings, "q8_0")
+    assert seen.answers is not None
+    cut = seen.answers.with_columns(reason=pl.lit(None, pl.Categorical), earlier_cuts=pl.lit([False, True]))
+    (row,) = thoughts_table(replace(seen, answers=cut), Words("en")).rows
+    assert row[-1] == "100.0%"
+    older = replace(seen, answers=seen.answers.drop("earlier_cuts"))
+    assert thoughts_table(older, Words("en")).rows == thoughts_table(seen, Words("en")).rows
+
+
 def test_the_chart_has_one_row_per_arm_that_thought(findings: Findings) -> None:
     words = Words("en")
     chart = thoughts_chart(with_thoughts(findings, "f16"), words)

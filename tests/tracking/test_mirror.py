@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy import create_engine, inspect, text
 
@@ -23,7 +23,7 @@ from actors.tracking.addresses import mask_secrets, runs_address
 from actors.tracking.entities import DESCRIPTION_TAG
 from actors.tracking.mirror import EXPERIMENT_KIND_TAG, LAYOUT_TAG, MODEL_TAG, PARENT_TAG, UNIT_TAG, Mirror
 from actors.tracking.reachable import check_reachable
-from actors.tracking.runs import read_pipeline
+from actors.tracking.runs import JUDGING_TAG, read_pipeline
 from actors.tracking.scalars import valid_name
 from conf.faults import BadInput
 from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
@@ -322,6 +322,21 @@ def test_a_changed_setting_replaces_the_parent_and_keeps_its_children(
     assert len(runs) == second.runs
     above = {found.data.tags[PARENT_TAG] for unit, found in runs.items() if not unit.startswith(("pipeline", "cells/"))}
     assert above == {second.parent_run_id}
+
+
+def test_answers_that_are_judged_again_update_the_run_of_the_pipeline(
+    mirror: Mirror, run: RunDirectory, uri: str
+) -> None:
+    plan = read_json(run.plan)
+    for judge in ("kind", "strict"):
+        judging = {"judges": [{"name": judge}], "repeats": 2}
+        write_json(run.plan, {**plan, "settings": {**plan["settings"], "judging": judging}})
+        report = mirror.sync(run.root)
+    everything = MlflowClient(tracking_uri=uri).search_runs([report.experiment_id], run_view_type=ViewType.ALL)
+    (only,) = (one for one in everything if one.data.tags[UNIT_TAG] == "pipeline")
+    assert only.info.run_id == report.parent_run_id
+    assert '"name": "strict"' in only.data.tags[JUDGING_TAG]
+    assert not [name for name in only.data.params if name.startswith("settings.judging")]
 
 
 def test_a_changed_number_is_shown(mirror: Mirror, run: RunDirectory, uri: str) -> None:

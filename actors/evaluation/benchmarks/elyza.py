@@ -21,6 +21,7 @@ from actors.evaluation.benchmarks.reading import DataSet, Row, field, read_rows,
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.orders import Generate, Scorer
+from reporting.judging_reasons import JUDGE_SCORE
 
 N_TASKS = 100
 MAX_TOKENS = 1024
@@ -51,7 +52,7 @@ BENCHMARK = Benchmark(
         name="elyza",
         version=1,
         kind="generate",
-        metric="judge_score",
+        metric=JUDGE_SCORE,
         higher_is_better=True,
         shots=0,
         title={"en": "ELYZA Tasks 100", "ja": "ELYZA Tasks 100（日本語の指示追従）"},

@@ -26,6 +26,7 @@ from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, Rows, fi
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.orders import Generate, Scorer
+from reporting.judging_reasons import JUDGE_SCORE
 
 N_QUESTIONS = 80
 MAX_TOKENS = 1024
@@ -98,7 +99,7 @@ BENCHMARK = Benchmark(
         name="mt_bench",
         version=1,
         kind="generate",
-        metric="judge_score",
+        metric=JUDGE_SCORE,
         higher_is_better=True,
         shots=0,
         title={"en": "MT-Bench", "ja": "MT-Bench（英語の2ターン対話）"},

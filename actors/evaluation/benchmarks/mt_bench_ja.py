@@ -17,6 +17,7 @@ from actors.evaluation.benchmarks.mt_bench import LICENCE, N_QUESTIONS, RUBRICS,
 from actors.evaluation.benchmarks.reading import DataSet
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData
 from actors.orders import Scorer
+from reporting.judging_reasons import JUDGE_SCORE
 
 TEST = DataSet("mt_bench_ja", "japanese_mt_bench/question.jsonl")
 
@@ -31,7 +32,7 @@ BENCHMARK = Benchmark(
         name="mt_bench_ja",
         version=1,
         kind="generate",
-        metric="judge_score",
+        metric=JUDGE_SCORE,
         higher_is_better=True,
         shots=0,
         title={"en": "Japanese MT-Bench", "ja": "Japanese MT-Bench（日本語の2ターン対話）"},

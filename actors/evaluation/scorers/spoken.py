@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from actors.end_marks import END_MARKS
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of
 from actors.orders import Item
 
-_END_OF_TURN = re.compile(
-    r"<\|(?:end|return|call|im_end|eot_id|end_of_text|endoftext|END_RESPONSE|end_of_solution)\|>|<end_of_turn>|</s>"
-)
+_END_OF_TURN = re.compile(END_MARKS)
 LONGEST_END = 10_000
 """So many characters of each end of a text are read. An answer of 1000 tokens has about 5000."""
 

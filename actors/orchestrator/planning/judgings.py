@@ -7,10 +7,10 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkSpec
 from actors.judging.cache import judge_identity, rules_identity
-from actors.judging.orders import JudgedItem, JudgeModel, JudgeRules
+from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeRules
 from actors.judging.rubrics import n_repeats, rubric_for
 from actors.keys import make_key
-from actors.orchestrator.plan import PlannedBlock, PlannedJudging
+from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging
 from actors.orchestrator.planning.blocks import DECODE_WEIGHT, LENGTH_SHARE
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Generate, Item
@@ -127,3 +127,23 @@ def _tokens_read(item: JudgedItem, longest: int) -> int:
         read += RUBRIC_TOKENS + len(item.criteria or "") / CHARS_PER_TOKEN + len(reference or "") / CHARS_PER_TOKEN
         read += before
     return round(read)
+
+
+def judge_order(judging: PlannedJudging, block: PlannedBlock, plan: Plan, calls_left: int | None) -> JudgeOrder:
+    """Return what a worker needs to judge the answers of a block.
+
+    `calls_left`: how many calls the judge may get for it. None: no limit.
+    """
+    benchmark = plan.benchmark(block.model, block.benchmark)
+    return JudgeOrder(
+        arm=judging.arm,
+        benchmark=judging.benchmark,
+        judge=judging.judge,
+        rules=judging.rules,
+        items=judged_items(benchmark.items[block.first : block.first + block.n_items]),
+        seeds=block.seeds,
+        records_path=block.records_path,
+        output_path=judging.output_path,
+        cache_dir=judging.cache_dir,
+        calls_left=calls_left,
+    )

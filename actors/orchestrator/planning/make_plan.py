@@ -30,6 +30,7 @@ from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import LOSSLESS_TYPES, uses_imatrix
 from actors.store import RunDirectory, content_hash
 from conf.schema import PipelineConfig, Tiers
+from reporting.notices import Notice
 
 
 def make_plan(
@@ -124,7 +125,7 @@ def _with_judgings(cells: Sequence[Cell], judgings: Sequence[PlannedJudging]) ->
     )
 
 
-def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]:
+def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[Notice]:
     """Return a notice for each model of which nothing is compared: it has no reference, or nothing beside it."""
     found = []
     for model in dict.fromkeys(arm.model for arm in arms):
@@ -133,14 +134,13 @@ def _uncompared(config: PipelineConfig, arms: Sequence[PlannedArm]) -> list[str]
             continue
         entry = config.entry(model)
         if entry.quantizations is not None and not entry.reference:
-            names = ", ".join(arm.name for arm in own)
-            found.append(f"{model} has one side only ({names}): it is shown, and not compared.")
+            found.append(Notice("one_side_only", model=model, arms=[arm.name for arm in own]))
             continue
         if entry.reference or config.reference or any(arm.recipe in LOSSLESS_TYPES for arm in own):
-            step = "Add a type to --quantizations, or a file with --arm, to compare with it."
+            step = Notice("add_an_arm")
         else:
-            step = f"Add a reference to --quantizations ({', '.join(LOSSLESS_TYPES)}), or name one with --reference."
-        found.append(f"NOTHING IS COMPARED for {model}: there will be scores, but no difference and no verdict. {step}")
+            step = Notice("add_a_reference", types=list(LOSSLESS_TYPES))
+        found.append(Notice("nothing_compared", model=model, step=step))
     return found
 
 

@@ -22,6 +22,7 @@ from actors.orders import Endpoint
 from actors.store import ArmFiles, read_object
 from conf.faults import BadInput, Fault
 from conf.schema import Endpoints, NamedPath
+from reporting.notices import Notice
 
 
 def source_model(name: str, path: str, origin: Mapping[str, Any] | None, hashes: HashCache) -> SourceModel:
@@ -88,12 +89,12 @@ def source_arm(name: str, path: str, origin: Mapping[str, Any] | None, hashes: H
 _TOKENIZER = ("tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.merges")
 _CHAT_TEMPLATE = "tokenizer.chat_template"
 _READING = {
-    "another space in front of prompts": "tokenizer.ggml.add_space_prefix",
-    "another end token behind prompts": "tokenizer.ggml.add_eos_token",
-    "other scores of tokens": "tokenizer.ggml.scores",
-    "other types of tokens": "tokenizer.ggml.token_type",
+    "other_space_prefix": "tokenizer.ggml.add_space_prefix",
+    "other_end_token": "tokenizer.ggml.add_eos_token",
+    "other_token_scores": "tokenizer.ggml.scores",
+    "other_token_types": "tokenizer.ggml.token_type",
 }
-"""What else decides how a text becomes tokens: the key in the file, by words for it."""
+"""What else decides how a text becomes tokens: the key in the file, by the code of what a notice says."""
 
 
 def prompt_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
@@ -104,17 +105,16 @@ def prompt_notices(arm: SourceArm, model: SourceModel) -> tuple[str, ...]:
     ours, theirs = read_layout(Path(model.path)).raw, read_layout(Path(arm.path)).raw
     differing = []
     if any(ours.get(key) != theirs.get(key) for key in _TOKENIZER):
-        differing.append("another tokenizer")
+        differing.append("other_tokenizer")
     if _special_tokens(model.path) != _special_tokens(arm.path):
-        differing.append("other special tokens")
+        differing.append("other_special_tokens")
     if ours.get(_CHAT_TEMPLATE) != theirs.get(_CHAT_TEMPLATE):
-        differing.append("another chat template" if _CHAT_TEMPLATE in theirs else "no chat template")
-    differing += [words for words, key in _READING.items() if key in ours and ours[key] != theirs.get(key, ours[key])]
+        differing.append("other_chat_template" if _CHAT_TEMPLATE in theirs else "no_chat_template")
+    differing += [code for code, key in _READING.items() if key in ours and ours[key] != theirs.get(key, ours[key])]
     if not differing:
         return ()
-    what = " and ".join(differing)
-    weights = f"Arm {arm.name} differs from {model.name} in more than its weights ({what})"
-    return (f"{weights}: part of any difference may come from that.",)
+    what = [Notice(code) for code in differing]
+    return (Notice("differs_beside_weights", arm=arm.name, model=model.name, what=what),)
 
 
 def _special_tokens(path: str) -> tuple[int, int, bool]:

@@ -25,6 +25,7 @@ from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema import MOST_TEXTS, Calibration, PipelineConfig
+from reporting.notices import Notice
 
 MATRIX_SUFFIXES = (".gguf", ".dat")
 _SEAM_CHARACTERS = 400
@@ -162,7 +163,19 @@ def check_overlap(
     found = find_overlaps(texts, documents)
     if found and not allow:
         raise BadInput([_overlap_fault(one) for one in found])
-    return tuple(f"Calibration text {text_name(one.text)} {_shares(one)}; --allow-overlap was given." for one in found)
+    return tuple(_overlap_notice(one) for one in found)
+
+
+def _overlap_notice(one: Overlap) -> Notice:
+    return Notice(
+        "texts_overlap",
+        text=text_name(one.text),
+        benchmark=one.benchmark,
+        n_shared=one.n_shared,
+        words=WORDS,
+        characters=CHARACTERS,
+        example=one.example,
+    )
 
 
 def _overlap_fault(one: Overlap) -> Fault:

@@ -29,6 +29,7 @@ from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import Chat, PipelineConfig
 from conf.user_files import SMALL_FILE_BYTES, read_user_text
+from reporting.notices import Notice
 
 CHECKED_ITEMS = 16
 """Number of items of each benchmark whose rendered prompts are read."""
@@ -96,17 +97,16 @@ class TemplateOwner:
     flag: str
     """The flag that named it."""
     name: str
-    model: str
-    """Name of the model. The configuration sets templates by it, for the model and all of its arms."""
+    key: str
+    """The key by which the configuration sets its template: an arm's own, or its model's."""
 
 
 def template_fault(owner: TemplateOwner, path: str, chat: ChatSettings, what: str) -> Fault:
     """Return the fault of a chat template. It names the owner's file if the configuration sets no template."""
-    key = f"chat.{owner.model}.template"
     allowed = "a chat template that shows every message of the prompts"
     if chat.use.template is not None:
-        return Fault(key, owner.name, allowed, f"{what}.")
-    step = f"{what}. Set another one in the configuration ({key}), or leave out the benchmarks that chat."
+        return Fault(owner.key, owner.name, allowed, f"{what}.")
+    step = f"{what}. Set another one in the configuration ({owner.key}), or leave out the benchmarks that chat."
     return Fault(owner.flag, f"{owner.name}={path}", allowed, step)
 
 
@@ -147,9 +147,7 @@ def check_prompts(
     faults.stop_if_any()
     if not moved:
         return ()
-    return (
-        f"The chat template of {owner.name} takes no system message: its text goes in front of the first user turn.",
-    )
+    return (Notice("system_message_moved", owner=owner.name),)
 
 
 def _wrong_with(prompt: Prompt | TemplateFailed, messages: Iterable[Message], template: str) -> str | None:

@@ -40,7 +40,8 @@ from actors.orchestrator.sources.naming import (
 )
 from actors.orchestrator.sources.recipes import predict_files, resolve_recipes
 from actors.orchestrator.sources.reporter import Reporter
-from actors.orchestrator.sources.thinking import template_uses, thinking_notices
+from actors.orchestrator.sources.thinking import template_key, template_uses, thinking_notices
+from actors.orchestrator.sources.thinking_room import Budget, check_room, longest_thoughts
 from actors.orchestrator.sources.weights import known_weights
 from actors.orders import ChatSettings, TemplateUse
 from actors.quantization.calibration import ReadText, read_calibration
@@ -49,6 +50,7 @@ from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema import PipelineConfig
 from conf.tiers import resolve_tiers
+from reporting.notices import Notice
 
 
 def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, nodes: tuple[NodeFacts, ...]) -> Inputs:
@@ -108,19 +110,25 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
     )
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
+    arms_of = {
+        model.name: [arm for arm, owner in _with_owners(found_arms, models) if owner is model] for model in models
+    }
     loaded = {
         model.name: faults.gather(
             load_for,
             model=model,
             chat=ChatSettings(systems.get(model.name), uses.models.get(model.name, TemplateUse())),
-            uses=uses.of_files(model.name, _own(model, found_arms, models)),
+            uses=uses.of_files(model.name, arms_of[model.name]),
+            thoughts=longest_thoughts(model.name, arms_of[model.name], uses, checked(chats)),
             compare_texts=model is models[0],
-            on_devices=device_room(nodes, known, model.name, _own(model, found_arms, models)),
+            on_devices=device_room(nodes, known, model.name, arms_of[model.name]),
         )
         for model in models
     }
     of_arms = [
-        faults.gather(_check_arm_prompts, arm, model, uses, loaded[model.name])
+        faults.gather(
+            _check_arm_prompts, arm, model, template_key(arm, model, checked(chats)), uses, loaded[model.name]
+        )
         for arm, model in _with_owners(found_arms, models)
     ]
     faults.stop_if_any()
@@ -187,7 +195,7 @@ def _endpoint_notices(arms: Iterable[SourceArm], asked: Iterable[Benchmark]) -> 
     """Return a notice for each endpoint that cannot score some of the benchmarks."""
     without = [benchmark.spec.name for benchmark in asked if benchmark.spec.kind in ("choose", "measure")]
     return [
-        f"{arm.name} is an endpoint, and endpoints return no likelihoods. Not scored there: {', '.join(without)}."
+        Notice("no_likelihoods", arm=arm.name, benchmarks=without)
         for arm in arms
         if arm.endpoint is not None and without
     ]
@@ -228,6 +236,7 @@ def _load_benchmarks(
     read: ReadText,
     chat: ChatSettings,
     uses: Sequence[TemplateUse | None],
+    thoughts: Budget,
     compare_texts: bool,
     on_devices: DeviceRoom | None,
 ) -> _Loaded:
@@ -235,13 +244,13 @@ def _load_benchmarks(
 
     Args:
         chat: its chat settings.
-        uses: how its arms use its chat template. All arms get the same items, so the longest thoughts have room.
+        uses: how its arms use its chat template.
+        thoughts: the largest budget of its arms. All arms get the same items, so the longest thoughts have room.
         compare_texts: True to compare calibration texts and benchmarks. Once per plan is enough.
     """
     faults = Faults()
     notices: tuple[str, ...] | None = ()
-    room = max(use.thinking_tokens if use else 0 for use in uses)
-    widest = replace(chat, use=replace(chat.use, thinking_tokens=room))
+    widest = replace(chat, use=replace(chat.use, thinking_tokens=thoughts.tokens))
     with Model(model.path, vocab_only=True) as vocabulary:
         loaded = [faults.gather(_load_benchmark, config, model, benchmark, vocabulary, widest) for benchmark in wanted]
         for source in imatrices:
@@ -251,16 +260,17 @@ def _load_benchmarks(
         if compare_texts:
             allow = config.calibration.allow_overlap
             notices = faults.gather(check_overlap, imatrices, found, vocabulary, read, allow=allow)
-        of_prompts = faults.gather(
-            check_prompts, _owner(model), vocabulary, chat, [data.limited(config.limit) for data in found]
-        )
+        limited = [data.limited(config.limit) for data in found]
+        of_prompts = faults.gather(check_prompts, _owner(model), vocabulary, chat, limited)
+        of_room = faults.gather(check_room, thoughts, limited, config.sampling, vocabulary, widest.use)
         described = describe_chat(chat, vocabulary)
         planned = [
             faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, on_devices=on_devices)
             for data in found
         ]
     faults.stop_if_any()
-    return _Loaded(tuple(checked(one) for one in planned), checked(notices), checked(of_prompts), described)
+    of_both = (*checked(of_prompts), *checked(of_room))
+    return _Loaded(tuple(checked(one) for one in planned), checked(notices), of_both, described)
 
 
 def _load_benchmark(
@@ -282,17 +292,17 @@ def _load_benchmark(
 
 
 def _owner(model: SourceModel) -> TemplateOwner:
-    return TemplateOwner("--model", model.name, model.name)
+    return TemplateOwner("--model", model.name, f"chat.{model.name}.template")
 
 
 def _check_arm_prompts(
-    arm: SourceArm, model: SourceModel, uses: TemplateUses, loaded: _Loaded | None
+    arm: SourceArm, model: SourceModel, key: str, uses: TemplateUses, loaded: _Loaded | None
 ) -> tuple[str, ...]:
-    """Check the prompts that an existing GGUF makes with its own chat template."""
+    """Check the prompts that an existing GGUF makes with its own chat template, or the one under this key."""
     if arm.endpoint is not None or loaded is None or arm.path == model.path:
         return ()
     with Model(arm.path, vocab_only=True) as vocabulary:
-        owner = TemplateOwner("--arm", arm.name, model.name)
+        owner = TemplateOwner("--arm", arm.name, key)
         chat = ChatSettings(use=uses.arms.get(arm.name, TemplateUse()))
         return check_prompts(owner, vocabulary, chat, [one.data for one in loaded.benchmarks])
 
@@ -300,7 +310,7 @@ def _check_arm_prompts(
 def _fork_notices(model: SourceModel) -> tuple[str, ...]:
     if can_fork(model.architecture):
         return ()
-    return (f"{model.name} ({model.architecture}) has memory that cannot be forked: every prompt is decoded in full.",)
+    return (Notice("memory_not_forked", model=model.name, architecture=model.architecture),)
 
 
 def _plan_benchmark(

@@ -42,6 +42,7 @@ from conf.load import PACKAGE_SCHEME
 from conf.names import spelled_name
 from conf.schema import Judge, Judging, PipelineConfig
 from conf.user_files import is_user_path, read_user_bytes
+from reporting.notices import Notice
 
 ANSWER_WITHIN_S = 5.0
 """Seconds in which a judge has to answer before the start."""
@@ -51,6 +52,9 @@ PROMPT_TOKENS = 6144
 MOST_SEQUENCES = 8
 """Most verdicts that a judge's GGUF writes at a time."""
 _CELL_STEP = 256
+_MOST_LISTED = 20
+_LONGEST_LISTED = 100
+"""Letters of a name of a server's list that are shown."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class FoundJudge:
     judge: Judge
     endpoint: Endpoint | None
     file: Found | None
-    notice: str | None = None
-    """Why it does not answer now, if it is an endpoint that does not."""
+    notice: Notice | None = None
+    """What people should know of it: that its server does not answer now, or lists no model of this name."""
 
 
 def find_judges(config: PipelineConfig, asked: Iterable[Benchmark]) -> tuple[FoundJudge, ...]:
@@ -140,15 +144,17 @@ def _find_judge(judge: Judge, judging: Judging) -> FoundJudge:
     model, notice = judge.model, None
     try:
         names = _models_at(judge.url)
-        model = model or _only_model(judge.url, names)
+        if model is None:
+            model = _only_model(judge.url, names)
+        elif names and model not in names:
+            notice = Notice(
+                "model_not_listed", judge=judge.name, address=str(judge.url), model=model, listed=_listed(names)
+            )
     except EndpointFailed as error:
         if model is None:
             step = "Start the server, or name its model with --judge-model: then it may answer later."
             raise BadInput(Fault("--judge-url", judge.url, f"a server that answers ({error})", step)) from None
-        notice = (
-            f"Judge {judge.name} does not answer at {judge.url} ({error}). Answers are made in any case. If it still "
-            "does not answer when they are to be judged, the same command later asks it, and makes no answer again."
-        )
+        notice = Notice("judge_away", judge=judge.name, address=str(judge.url), error=str(error))
     endpoint = Endpoint(judge.url, model, judging.concurrency, judging.timeout_s, judging.attempts)
     if judge.model is None and judge.name == spelled_name(parts.netloc):  # nobody has named it
         judge = judge.model_copy(update={"name": spelled_name(model)})
@@ -162,8 +168,13 @@ def _may_be_file(model: str) -> bool:
 def _only_model(url: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
-    shown = f"one of its models: {', '.join(names[:20])}" if names else "the name of a model (the server lists none)"
+    shown = f"one of its models: {_listed(names)}" if names else "the name of a model (the server lists none)"
     raise BadInput(Fault("--judge-model", None, shown, f"The server at {url} has {len(names)} models; name one."))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _MOST_LISTED else ""
+    return ", ".join(name[:_LONGEST_LISTED] for name in names[:_MOST_LISTED]) + more
 
 
 def _models_at(url: str) -> list[str]:
@@ -276,10 +287,7 @@ def judge_notices(
         family = family_of(named, judge.architecture)
         akin = [one.name for one in models if family and family_of(_full_name(one), one.architecture) == family]
         if akin:
-            notices.append(
-                f"Judge {judge.name} is of the same family ({family}) as {', '.join(akin)}: a judge may favour answers "
-                "of its own family. Differences between arms of one model suffer least from it."
-            )
+            notices.append(Notice("judge_of_same_family", judge=judge.name, family=str(family), models=akin))
     return tuple(notices)
 
 

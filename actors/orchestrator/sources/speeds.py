@@ -72,7 +72,7 @@ def tensor_kind(method: str) -> str | None:
 
 
 def _sources(plan: Plan) -> list[tuple[str, str, int, EngineLayout]]:
-    """Return path, hash, size and layout of each file that the plan starts from."""
+    """Return path, hash, size and layout of each file that the plan starts from, once even if it is model and arm."""
     layouts: dict[str, EngineLayout] = {}
     for block in plan.blocks:
         arm = plan.arm(block.arm)
@@ -88,7 +88,8 @@ def _sources(plan: Plan) -> list[tuple[str, str, int, EngineLayout]]:
         if judge.gguf_path is not None and judge.layout is not None and judge.gguf_path not in layouts:
             layouts[judge.gguf_path] = judge.layout
             files.append((judge.gguf_path, str(judge.gguf_sha256), judge.worker_bytes))
-    return [(path, sha256, size, layouts[path]) for path, sha256, size in files if path in layouts]
+    of_path = {path: (sha256, size) for path, sha256, size in files}
+    return [(path, sha256, size, layouts[path]) for path, (sha256, size) in of_path.items() if path in layouts]
 
 
 def _name(sha256: str, layout: EngineLayout, kinds: Sequence[str]) -> str:

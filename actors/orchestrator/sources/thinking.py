@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actors.chat import beginning_of_answer, render_chats, special_texts, template_of
@@ -20,6 +21,7 @@ from actors.rendering import TemplateFailed
 from actors.thinking import declares_thoughts, has_channels, marks_of, opened_by
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.schema import Chat
+from reporting.notices import Notice
 
 DEFAULT_THINKING_TOKENS = 4096
 """Eight times the default limit of an answer. Every sequence has room in the KV cache for thoughts of this length, so
@@ -45,30 +47,32 @@ def template_uses(
     Raises:
         BadInput: a setting that a template cannot follow.
     """
-    faults = Faults()
-    of_models = {model.name: faults.gather(_of_file, model.name, model.path, chats.get(model.name)) for model in models}
-    of_arms = {}
+    faults, of_arms = Faults(), Faults()
+    uses = {one.name: faults.gather(_of_file, settings_of(one.name, one.name, chats), one.path) for one in models}
+    uses_of_arms = {}
     for arm in arms:
-        own = _over(chats.get(arm.name), chats.get(arm.model or models[0].name))
+        own = settings_of(arm.name, arm.model or models[0].name, chats)
         if arm.endpoint is not None:
-            of_arms[arm.name] = faults.gather(_of_endpoint, arm.name, own or ChatOfName(Chat(), None))
+            uses_of_arms[arm.name] = of_arms.gather(_of_endpoint, own)
         else:
-            of_arms[arm.name] = faults.gather(_of_file, arm.name, arm.path, own)
+            uses_of_arms[arm.name] = of_arms.gather(_of_file, own, arm.path)
+    # A setting that a model cannot follow is told once, and not for each arm that takes it on.
+    told = {(fault.key, repr(fault.got)) for fault in faults.found}
+    faults.add(*(fault for fault in of_arms.found if (fault.key, repr(fault.got)) not in told))
     faults.stop_if_any()
-    return TemplateUses(_needed(of_models), _needed(of_arms))
+    return TemplateUses(_needed(uses), _needed(uses_of_arms))
 
 
 def thinking_notices(
     uses: TemplateUses, chats: Mapping[str, ChatOfName], benchmarks: Iterable[PlannedBenchmark]
-) -> list[str]:
+) -> list[Notice]:
     """Return a notice for each model that may think although nobody asked for it, which makes answers long."""
     tasks = [item.task for benchmark in benchmarks for item in benchmark.items]
     if not any(isinstance(task, Generate) and task.chat for task in tasks):
         return []
     said = {name for name, own in chats.items() if own.chat.thinking_tokens is not None}
     return [
-        f"{name} may think before it answers a chat, for up to {use.thinking_tokens} tokens an answer. "
-        f"chat.{name}.thinking: off switches it off if the template can, chat.{name}.thinking_tokens sets the budget."
+        Notice("may_think", model=name, tokens=use.thinking_tokens)
         for name, use in uses.models.items()
         if use.thinking == "template" and use.thinking_tokens and name not in said
     ]
@@ -79,49 +83,77 @@ def _needed(found: Mapping[str, TemplateUse | None]) -> dict[str, TemplateUse]:
     return {name: checked(use) for name, use in found.items() if use != TemplateUse()}
 
 
-def _over(own: ChatOfName | None, shared: ChatOfName | None) -> ChatOfName | None:
-    """Return an arm's settings, with those of its model where it has none."""
-    if own is None or shared is None:
-        return own or shared
-    return ChatOfName(own.chat.over(shared.chat), shared.template if own.template is None else own.template)
+@dataclass(frozen=True)
+class Settings:
+    """The chat settings that hold for a model or an arm."""
+
+    name: str
+    model: str
+    chat: Chat
+    template: str | None
+    """The text of the template that replaces the one in the GGUF."""
+    taken_on: frozenset[str] = frozenset()
+    """The settings that an arm has from its model."""
+
+    def key(self, setting: str) -> str:
+        """Return the key under which a setting is, or would be, given."""
+        return f"chat.{self.model if setting in self.taken_on else self.name}.{setting}"
+
+    def fault(self, setting: str, got: object, allowed: str, step: str = "") -> Fault:
+        """Return the fault of a setting. It names the arm that cannot follow what its model can."""
+        if setting in self.taken_on:
+            allowed = f"{allowed}, for {self.name}, which takes it on"
+            step = f"{step} chat.{self.name}.{setting} sets it for {self.name} alone.".lstrip()
+        return Fault(self.key(setting), got, allowed, step)
 
 
-def _of_endpoint(name: str, given: ChatOfName) -> TemplateUse:
+def settings_of(name: str, model: str, chats: Mapping[str, ChatOfName]) -> Settings:
+    """Return the settings of a model or arm: its own, and those of its model where it has none."""
+    none = ChatOfName(Chat(), None)
+    own, shared = chats.get(name, none), none if name == model else chats.get(model, none)
+    taken_on = shared.chat.model_fields_set - own.chat.model_fields_set
+    template = shared.template if own.template is None else own.template
+    return Settings(name, model, own.chat.over(shared.chat), template, frozenset(taken_on))
+
+
+def template_key(arm: SourceArm, model: SourceModel, chats: Mapping[str, ChatOfName]) -> str:
+    """Return the key under which the chat template of an existing arm is, or would be, set."""
+    return settings_of(arm.name, model.name, chats).key("template")
+
+
+def _of_endpoint(own: Settings) -> TemplateUse:
     """Return what a server is asked for. Which template it has is not known, so both common names are sent."""
-    chat = given.chat
+    chat = own.chat
     asked = {} if chat.thinking == "template" else dict.fromkeys(("enable_thinking", "thinking"), chat.thinking == "on")
-    _check_budget(name, chat)
+    _check_budget(own)
     default = DEFAULT_THINKING_TOKENS if chat.thinking == "on" else 0
-    return _use(given.template, chat, asked, chat.thinking_tokens or default)
+    return _use(own.template, chat, asked, chat.thinking_tokens or default)
 
 
-def _of_file(name: str, path: str, given: ChatOfName | None) -> TemplateUse:
-    chat, own = (given.chat, given.template) if given else (Chat(), None)
+def _of_file(own: Settings, path: str) -> TemplateUse:
     with Model(path, vocab_only=True) as vocabulary:
-        return _of_vocabulary(name, chat, own, vocabulary)
+        return _of_vocabulary(own, vocabulary)
 
 
-def _of_vocabulary(name: str, chat: Chat, own: str | None, vocabulary: Model) -> TemplateUse:
-    template = template_of(vocabulary, TemplateUse(own))
+def _of_vocabulary(own: Settings, vocabulary: Model) -> TemplateUse:
+    template, chat = template_of(vocabulary, TemplateUse(own.template)), own.chat
     if template is None:
-        if chat.thinking != "template" or chat.template_arguments or chat.thinking_tokens:
-            allowed = "no settings of thinking: the model has no chat template"
-            raise BadInput(Fault(f"chat.{name}", name, allowed, f"Set chat.{name}.template."))
+        _check_nothing_set(own)
         return TemplateUse()
     for argument in chat.template_arguments:
         if not re.search(rf"\b{re.escape(argument)}\b", template):
             allowed = "variables that the chat template reads"
-            raise BadInput(Fault(f"chat.{name}.template_arguments", argument, allowed, "It never names this one."))
-    _check_budget(name, chat, vocabulary.n_ctx_train)
+            raise BadInput(own.fault("template_arguments", argument, allowed, "It never names this one."))
+    _check_budget(own, vocabulary.n_ctx_train)
     asked = _Asked(template, vocabulary)
-    arguments = _switched(name, chat, asked)
+    arguments = _switched(own, asked)
     may_think = chat.thinking == "on" or (
         chat.thinking == "template"
         and declares_thoughts(template)
         and asked.opened({**arguments, **chat.template_arguments}) is not False
     )
     default = min(DEFAULT_THINKING_TOKENS, int(vocabulary.n_ctx_train * CONTEXT_SHARE)) if may_think else 0
-    return _use(own, chat, arguments, chat.thinking_tokens or default)
+    return _use(own.template, chat, arguments, chat.thinking_tokens or default)
 
 
 def _use(template: str | None, chat: Chat, switches: Mapping[str, Any], tokens: int) -> TemplateUse:
@@ -129,13 +161,23 @@ def _use(template: str | None, chat: Chat, switches: Mapping[str, Any], tokens: 
     return TemplateUse(template, chat.thinking, arguments, tokens)
 
 
-def _check_budget(name: str, chat: Chat, n_ctx: int | None = None) -> None:
+def _check_nothing_set(own: Settings) -> None:
+    """Raise `BadInput` for settings of thinking where there is no chat template."""
+    given = own.chat.model_dump(include={"thinking", "template_arguments", "thinking_tokens"}, exclude_defaults=True)
+    allowed = "no settings of thinking: the model has no chat template"
+    faults = [own.fault(name, value, allowed, f"Set chat.{own.name}.template.") for name, value in given.items()]
+    if faults:
+        raise BadInput(faults)
+
+
+def _check_budget(own: Settings, n_ctx: int | None = None) -> None:
     """Raise `BadInput` for a budget that can have no effect."""
-    tokens, key = chat.thinking_tokens, f"chat.{name}.thinking_tokens"
-    if tokens is not None and chat.thinking == "off":
-        raise BadInput(Fault(key, tokens, "no budget, because thinking is off", "Leave out one of the two."))
+    name, tokens = "thinking_tokens", own.chat.thinking_tokens
+    if tokens is not None and own.chat.thinking == "off":
+        step = f"Leave out one of the two ({own.key('thinking')}: off)."
+        raise BadInput(own.fault(name, tokens, "no budget, because thinking is off", step))
     if tokens is not None and n_ctx is not None and tokens >= n_ctx:
-        raise BadInput(Fault(key, tokens, f"less than the context of the model ({n_ctx} tokens)"))
+        raise BadInput(own.fault(name, tokens, f"less than the context of the model ({n_ctx} tokens)"))
 
 
 class _Asked:
@@ -164,12 +206,13 @@ class _Asked:
         return opened_by(begins, marks_of(self.template))
 
 
-def _switched(name: str, chat: Chat, asked: _Asked) -> dict[str, Any]:
+def _switched(own: Settings, asked: _Asked) -> dict[str, Any]:
     """Return the variables that switch thinking on or off, as the configuration asks.
 
     Raises:
         BadInput: the template has no way to do that, or other settings say the opposite.
     """
+    chat = own.chat
     if chat.thinking == "template":
         return {}
     on = chat.thinking == "on"
@@ -177,18 +220,17 @@ def _switched(name: str, chat: Chat, asked: _Asked) -> dict[str, Any]:
     channels = has_channels(asked.template)
     if not found and not channels and asked.reads(_EFFORT, _MOST, _NONE):
         found = {_EFFORT: _MOST if on else _NONE}
-    key = f"chat.{name}.thinking"
     for argument, value in chat.template_arguments.items():
         if argument in found and found[argument] != value:
-            allowed = f"one that agrees with template_arguments ({argument}: {json.dumps(value)})"
-            raise BadInput(Fault(key, chat.thinking, allowed, "Leave out one of the two."))
+            allowed = f"one that agrees with {own.key('template_arguments')} ({argument}: {json.dumps(value)})"
+            raise BadInput(own.fault("thinking", chat.thinking, allowed, "Leave out one of the two."))
     opened = asked.opened({})
     already = declares_thoughts(asked.template) and (opened is not False if on else opened is False)
     if found or already:
         return found
     if not on and channels:
-        step = f"The model always thinks. chat.{name}.template_arguments: {{reasoning_effort: low}} shortens it."
-        raise BadInput(Fault(key, "off", "on or template", step))
+        step = f"The model always thinks. chat.{own.name}.template_arguments: {{reasoning_effort: low}} shortens it."
+        raise BadInput(own.fault("thinking", "off", "on or template", step))
     known = ", ".join((*(one[0] for one in _SWITCHES), _EFFORT))
     step = f"The chat template reads no variable that switches thinking ({known})."
-    raise BadInput(Fault(key, chat.thinking, "template", step))
+    raise BadInput(own.fault("thinking", chat.thinking, "template", step))

@@ -6,7 +6,7 @@ What a file is recommended for follows from its verdict: no file is recommended 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from reporting.documents.card.files import CARD, PublishedFile, PublishedMatrix,
 from reporting.documents.card.header import base_model, card_header, licence
 from reporting.documents.card.tables import files_tables, results_table
 from reporting.documents.engine import markdown_environment
+from reporting.documents.sentences.early_stop import early_stop_sentences
+from reporting.documents.sentences.looks import look_summary
 from reporting.documents.tables.categories import categories_table
 from reporting.documents.tables.results import Table
 from reporting.documents.view import View
@@ -44,6 +46,8 @@ class Card:
     notes: tuple[str, ...]
     """How to read the tables of files."""
     undecided: tuple[str, ...]
+    looks: tuple[str, ...]
+    """What was looked at before, and what ended early, as far as it concerns this model's arms."""
     repository: str
     running: Running
     prompt: str | None
@@ -101,6 +105,7 @@ def card_markdown(
         headlines=tuple((box.headline, _chosen(findings, box, files)) for box, _ in boxes),
         files=tuple(files_tables(findings, view, model["name"], files)),
         notes=tuple(note for _, notes in boxes for note in notes),
+        looks=_looks(findings, view, {str(arm["name"]) for arm in arms}),
         undecided=tuple(sentence for box, _ in boxes for sentence in box.undecided),
         repository=repository(model["name"]),
         running=running(repository(model["name"]), chosen.file_name),
@@ -115,6 +120,11 @@ def card_markdown(
     # Only the file that the hub shows has a header.
     top = card_header(model, with_imatrix=bool(matrices)) + "\n" if own == CARD else ""
     return top + _rendered("model_card.md.j2", v=view, w=words, card=card)
+
+
+def _looks(findings: Findings, view: View, arms: Collection[str]) -> tuple[str, ...]:
+    summary = look_summary(findings, view.words, arms)
+    return (*([summary] if summary else []), *early_stop_sentences(findings, view.words, arms))
 
 
 def publishing_markdown(view: View, models: Sequence[Publishing]) -> str:

@@ -27,6 +27,7 @@ from reporting.documents.card.files import (
 )
 from reporting.documents.view import View
 from reporting.file_names import ARTIFACTS, IMATRICES, PUBLISHING
+from reporting.notices import Notice
 from reporting.results_folder import Findings, Json
 
 
@@ -101,7 +102,7 @@ def _link_all(sources: Sequence[tuple[Path, str]], folder: Path, notices: list[s
             made.append(folder / name)
         else:
             (folder / name).unlink(missing_ok=True)
-            notices.append(f"{source.name} is not where the results say, so {folder.name}/ does not contain {name}.")
+            notices.append(Notice("file_not_published", source=source.name, folder=folder.name, name=name))
     return made
 
 

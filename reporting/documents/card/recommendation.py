@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.results_folder import Findings, Json
+from reporting.shown_verdict import NO_VERDICT, shown_verdict_of_arm
 from reporting.wording import Words, integer, listed
 
 _OPEN = {
@@ -41,6 +42,11 @@ def recommendation(findings: Findings, words: Words, arm: Json) -> str:
 
 
 def _by_verdict(findings: Findings, words: Words, row: Json) -> str:
+    if shown_verdict_of_arm(row, findings.analysis or {}) == NO_VERDICT:
+        return words.say(
+            "判定なし: 許容幅のあるベンチマークの結果がない",
+            "no verdict: no benchmark with a margin has a result",
+        )
     if row["verdict"] == "no_worse":
         return _no_worse(findings, words, row)
     if row["verdict"] == "worse":

@@ -10,6 +10,7 @@ from reporting.documents.phrases import count_with_unscored
 from reporting.documents.tables.results import Table, make_table
 from reporting.documents.view import View
 from reporting.results_folder import Findings, Json
+from reporting.shown_verdict import shown_verdict, shown_word
 from reporting.wording import (
     DASH,
     Words,
@@ -19,7 +20,6 @@ from reporting.wording import (
     number,
     scale_of,
     size_unit,
-    verdict_of_row,
 )
 
 _VERDICT = 3
@@ -84,7 +84,7 @@ def results_table(findings: Findings, words: Words, model: str) -> Table:
         for name, own in cells.items():
             row = shown.get(name)
             text = DASH if row is None else f"{scale.value(row['mean'])}\n{scale.interval(row['ci95'])}"
-            verdict = verdict_of_row(words, compared.get(name, {}))
+            verdict = shown_word(words, shown_verdict(compared.get(name, {})))
             own.append(f"{text}\n{verdict}" if verdict else text)
     return make_table(columns, [tuple(own) for own in cells.values()])
 

@@ -5,22 +5,25 @@ There are no sentences if the run had no early stop.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, listed, number, verdict_word
 
 
-def early_stop_sentences(findings: Findings, words: Words) -> list[str]:
+def early_stop_sentences(findings: Findings, words: Words, arms: Container[str] | None = None) -> list[str]:
     """Return one sentence per comparison that ended early, then the total saved.
 
     Args:
         findings: the results.
         words: the language.
+        arms: only comparisons of these arms. None: all. The total is that of the run.
     """
     early = findings.early_stop
     if early is None:
         return []
     ended = [row for row in findings.sequential_comparisons if row["early_stop"]["decided"]]
-    sentences = [_sentence(words, row) for row in ended]
+    sentences = [_sentence(words, row) for row in ended if arms is None or row["arm"] in arms]
     share = number(100 * early["share_saved"], 0)
     saved, planned = integer(early["n_records_saved"]), integer(early["n_records_planned"])
     names = listed(words, early["benchmarks"])

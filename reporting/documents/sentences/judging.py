@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reporting.documents.phrases import SCORE_DIGITS, judge_name
+from reporting.documents.phrases import SCORE_DIGITS, judge_name, token_step
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer, listed, number
 
@@ -17,17 +17,19 @@ SAFE, TENTATIVE = 0.8, 0.667
 
 def judging_sentences(findings: Findings, words: Words) -> list[str]:
     """Return the sentences of all judged benchmarks; none if nothing was judged."""
-    return [sentence for entry in findings.judging for sentence in _of_benchmark(words, entry)]
+    return [
+        sentence for entry in findings.judging for sentence in _of_benchmark(words, entry, token_step(findings, entry))
+    ]
 
 
-def _of_benchmark(words: Words, entry: Json) -> Iterator[str]:
+def _of_benchmark(words: Words, entry: Json, step: int) -> Iterator[str]:
     name = entry["benchmark"]
     for judge in entry["judges"]:
         if judge["judge"] is not None and judge["repeats"] is not None:
             yield _repeats(words, name, judge)
     if entry["agreement"] is not None:
         yield _between(words, entry)
-    yield from _leanings(words, entry)
+    yield from _leanings(words, entry, step)
     if entry["human_scores"] is None:
         yield words.say(
             f"{name}: 人による採点がないため、採点モデルの点が人の評価とどれだけ一致するかは不明である。",
@@ -69,12 +71,12 @@ def _between(words: Words, entry: Json) -> str:
     )
 
 
-def _leanings(words: Words, entry: Json) -> Iterator[str]:
+def _leanings(words: Words, entry: Json, step: int) -> Iterator[str]:
     """Yield one sentence per judge, on the arm whose difference the length changes most."""
     for judge in entry["judges"]:
         rows = [row for row in entry["rows"] if row["judge"] == judge["judge"] and _leans(row)]
         if rows:
-            yield _leaning(words, entry["benchmark"], max(rows, key=_moved_by_length))
+            yield _leaning(words, entry["benchmark"], max(rows, key=_moved_by_length), step)
 
 
 def _leans(row: Json) -> bool:
@@ -87,19 +89,24 @@ def _moved_by_length(row: Json) -> float:
     return abs(float(compared["length"]["adjusted_difference"] - compared["difference"]))
 
 
-def _leaning(words: Words, benchmark: str, row: Json) -> str:
+def _leaning(words: Words, benchmark: str, row: Json, step: int) -> str:
     compared, arm, reference = row["comparison"], row["arm"], row["comparison"]["reference"]
     length = compared["length"]
     slope, plain, adjusted = (
         number(value, SCORE_DIGITS, sign=True)
-        for value in (length["points_per_100_tokens"], compared["difference"], length["adjusted_difference"])
+        for value in (
+            length["points_per_100_tokens"] * step / 100,
+            compared["difference"],
+            length["adjusted_difference"],
+        )
     )
     return words.say(
-        f"{benchmark}: {_ja_name(words, row)}の点は、{arm} の回答が {reference} より 100 トークン長いごとに {slope} 点"
-        f"変わる。差は {plain} 点、同じ長さに換算すると {adjusted} 点である。長い回答ほど実際に良い可能性もある。",
-        f"{benchmark}: with {judge_name(words, row)}, {slope} points go with each 100 tokens that {arm} answers longer"
-        f" than {reference}. The difference is {plain}; at equal length it would be {adjusted}. Longer answers may"
-        " really be better.",
+        f"{benchmark}: {_ja_name(words, row)}の点は、{arm} の回答が {reference} より {step} トークン長いごとに"
+        f" {slope} 点変わる。差は {plain} 点、同じ長さに換算すると {adjusted} 点である。"
+        "長い回答ほど実際に良い可能性もある。",
+        f"{benchmark}: with {judge_name(words, row)}, {slope} points go with each {step} tokens that {arm} answers"
+        f" longer than {reference}. The difference is {plain}; at equal length it would be {adjusted}. Longer answers"
+        " may really be better.",
     )
 
 

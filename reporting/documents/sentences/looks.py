@@ -5,12 +5,13 @@ There are no sentences for a first look at all planned items, and none if the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings, Json
+from reporting.shown_verdict import is_open
 from reporting.wording import Words, integer, listed, metric_title
 
 
@@ -22,16 +23,54 @@ def look_sentences(findings: Findings, words: Words) -> list[str]:
         words: the language.
     """
     groups: dict[Any, list[Json]] = {}
-    for benchmark in findings.benchmarks:
-        for row in findings.compared(benchmark["name"]):
-            look = row.get("look")
-            if look and not row["arm"].endswith(AA_SUFFIX):
-                earlier = tuple(one["n_items"] for one in look["earlier"])
-                kept = "kept_for_later_looks" in row["verdict_grounds"]
-                paid = row["verdict"] == "undecided" and look["n_items"] < look["planned_items"]
-                kind = (benchmark["name"], earlier, look["n_items"], look["planned_items"], look["allowed_for"])
-                groups.setdefault((*kind, kept, paid), []).append(row)
+    for row in _looked_at(findings):
+        look = row["look"]
+        earlier = tuple(one["n_items"] for one in look["earlier"])
+        kept = "kept_for_later_looks" in row["verdict_grounds"]
+        kind = (row["benchmark"], earlier, look["n_items"], look["planned_items"], look["allowed_for"])
+        groups.setdefault((*kind, kept, _is_paid_for(row)), []).append(row)
     return [sentence for rows in groups.values() for sentence in _sentences(words, rows)]
+
+
+def look_summary(findings: Findings, words: Words, arms: Container[str] | None = None) -> str:
+    """Return one short sentence on all looks, for texts that have no room for more; empty if there is nothing to say.
+
+    Args:
+        findings: the results.
+        words: the language.
+        arms: only comparisons of these arms. None: all.
+    """
+    rows = [row for row in _looked_at(findings) if arms is None or row["arm"] in arms]
+    again = [row for row in rows if row["look"]["number"] > 1]
+    if not all(row["look"]["allowed_for"] for row in again):
+        return words.say(
+            "以前にも結果を見ているため、新しい判定ができない比較がある(方法の文書を参照)。",
+            "Results were looked at before, so that some comparisons can claim nothing new (see the methodology).",
+        )
+    if again:
+        return words.say(
+            "以前にも結果を見ているため、区間と p 値をその分だけ広げてある(方法の文書を参照)。",
+            "Results were looked at before, and intervals and p values are widened for it (see the methodology).",
+        )
+    if any(map(_is_paid_for, rows)):
+        return words.say(
+            "計画した問題の一部だけを評価したため、判定の水準の残りを以後の評価に充てる(方法の文書を参照)。",
+            "Only some of the planned items were evaluated, and verdicts leave room for later looks (see the"
+            " methodology).",
+        )
+    return ""
+
+
+def _looked_at(findings: Findings) -> list[Json]:
+    """Return the comparisons whose looks are known, by benchmark."""
+    rows = (row for benchmark in findings.benchmarks for row in findings.compared(benchmark["name"]))
+    return [row for row in rows if row.get("look") and not row["arm"].endswith(AA_SUFFIX)]
+
+
+def _is_paid_for(row: Json) -> bool:
+    """Return whether further looks can decide an undecided comparison."""
+    look = row["look"]
+    return bool(is_open(row) and look["allowed_for"] and look["n_items"] < look["planned_items"])
 
 
 def _sentences(words: Words, rows: Sequence[Json]) -> list[str]:
@@ -42,7 +81,7 @@ def _sentences(words: Words, rows: Sequence[Json]) -> list[str]:
         found.append(_later(words, look, benchmark, arms))
     if "kept_for_later_looks" in rows[0]["verdict_grounds"]:
         found.append(_kept(words, look, benchmark, arms))
-    if rows[0]["verdict"] == "undecided" and look["n_items"] < look["planned_items"] and look["allowed_for"]:
+    if _is_paid_for(rows[0]):
         planned = integer(look["planned_items"])
         found.append(
             words.say(

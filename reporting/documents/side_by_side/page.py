@@ -29,12 +29,14 @@ _MARKS = {"correct": "✓", "wrong": "✗", "unscored": "○", "judged": "★"}
 
 @dataclass(frozen=True)
 class _Filter:
-    """A choice of which answers are shown."""
+    """A choice of which answers are shown, or in which order."""
 
     name: str
     title: str
     options: tuple[tuple[str, str], ...]
     """Values, and how they are called."""
+    unchosen: str
+    """What holds if none of them is chosen."""
 
 
 def answers_html(comparison: Mapping[str, Any], packed: PackedAnswers, words: Words) -> str:
@@ -46,6 +48,7 @@ def answers_html(comparison: Mapping[str, Any], packed: PackedAnswers, words: Wo
         "title": words.say("回答の比較", "Answers side by side"),
         "pipeline_id": comparison["pipeline_id"],
         "filters": _filters(comparison, packed, words),
+        "order_note": _order_note(comparison, words),
         "left_out": _left_out(packed, words),
         "no_script": _no_script(words),
         "facts": Markup(script_json(facts)),
@@ -79,24 +82,30 @@ def _facts(comparison: Mapping[str, Any], packed: PackedAnswers, words: Words) -
         "widths": {one["name"]: scale_width(one) for one in generated},
         "references": {visible(arm): visible(of) for arm, of in references_of(comparison["arms"]).items()},
         "several_models": len(packed.models) > 1,
-        "n_questions": packed.n_questions,
+        "n_comparisons": packed.n_questions,
     }
 
 
-def _words(words: Words) -> dict[str, str]:
+def _words(words: Words) -> dict[str, Any]:
     say = words.say
     return {
+        "orders": {code: note for code, _, note in _orders(words)},
         "answer": say("抽出した答え", "extracted answer"),
-        "counts": say("{all} 問中 {shown} 問を表示", "{shown} of {all} questions"),
+        "counts": say(
+            "{all} 件の比較のうち {shown} 件を表示(問題 {items} 問、回答 {answers} 件)",
+            "{shown} of {all} comparisons, with {items} questions and {answers} answers",
+        ),
         "criteria": say("採点基準", "criteria"),
         "empty": say("(空の回答)", "(empty answer)"),
         "expected": say("期待される答え", "expected answer"),
         GAINED: say("誤 → 正", "wrong → right"),
+        "judge_text": say("採点モデルの出力全文", "all that the judge wrote"),
         "judges": say("採点モデルの判定", "what the judges said"),
         "loading": say("残りを読み込み中…", "loading the rest…"),
         LOST: say("正 → 誤", "right → wrong"),
         "model_answer": say("模範解答", "reference answer"),
-        "nothing": say("条件に合う問題はない。", "No question matches."),
+        "no_score": say("得点なし", "no score"),
+        "nothing": say("条件に合うものはない。", "Nothing matches."),
         "old_browser": _no_script(words),
         "question": term(words, "item") if words.ja else "question",
         "reference": term(words, "reference"),
@@ -121,19 +130,69 @@ def _filters(comparison: Mapping[str, Any], packed: PackedAnswers, words: Words)
         (LOST, words.say("正 → 誤", "right → wrong")),
         (GAINED, words.say("誤 → 正", "wrong → right")),
     )
+    everything = words.say("すべて", "all")
+    outcomes = tuple((code, code_in_words(words, code)) for code in packed.outcomes)
     made = [
-        _Filter("benchmark", header(words, "benchmark"), tuple((name, titles[name]) for name in packed.benchmarks)),
-        _Filter("model", header(words, "model"), tuple((visible(one), visible(one)) for one in packed.models)),
-        _Filter("arm", header(words, "arm"), tuple((arm, arm) for arm in arms)),
-        _Filter(
-            "outcome",
-            words.say("採点結果", "Outcome"),
-            tuple((code, code_in_words(words, code)) for code in packed.outcomes),
-        ),
-        _Filter("flip", words.say("反転", "Flip"), flips if packed.has_flips else ()),
-        _Filter("seed", header(words, "seed"), tuple((str(seed), str(seed)) for seed in packed.seeds)),
+        _Filter(name, title, options, everything)
+        for name, title, options in (
+            ("benchmark", header(words, "benchmark"), tuple((name, titles[name]) for name in packed.benchmarks)),
+            ("model", header(words, "model"), tuple((visible(one), visible(one)) for one in packed.models)),
+            ("arm", header(words, "arm"), tuple((arm, arm) for arm in arms)),
+            ("outcome", words.say("採点結果", "Outcome"), outcomes),
+            ("flip", words.say("反転", "Flip"), flips if packed.has_flips else ()),
+            ("seed", header(words, "seed"), tuple((str(seed), str(seed)) for seed in packed.seeds)),
+        )
     ]
-    return [one for one in made if len(one.options) > 1]
+    shown = [one for one in made if len(one.options) > 1]
+    if references_of(comparison["arms"]):
+        (_, usual, _), *others = _orders(words)
+        shown.append(
+            _Filter("order", words.say("並び順", "Order"), tuple((code, title) for code, title, _ in others), usual)
+        )
+    return shown
+
+
+def _orders(words: Words) -> list[tuple[str, str, str]]:
+    """Return the orders that a reader can choose, the page's own first: code, title, and what comes first."""
+    say = words.say
+    return [
+        (
+            "",
+            say("違いが大きい順", "largest differences first"),
+            say(
+                "並び順: 正誤が反転したもの、得点の差が大きいもの(スケールの幅に対する比)、本文の差が大きいものの順。",
+                "Order: flips (right to wrong or back) first, then by the difference in score relative to the scale, "
+                "then by the difference of the texts.",
+            ),
+        ),
+        (
+            "loss",
+            say("得点の低下が大きい順", "largest losses first"),
+            say(
+                "並び順: 得点が基準より大きく下がったものから。",
+                "Order: first where an arm scores farthest below its reference.",
+            ),
+        ),
+        (
+            "gain",
+            say("得点の上昇が大きい順", "largest gains first"),
+            say(
+                "並び順: 得点が基準より大きく上がったものから。",
+                "Order: first where an arm scores farthest above its reference.",
+            ),
+        ),
+        (
+            "question",
+            say("問題の順", "by question"),
+            say("並び順: ベンチマーク、問題、シードの順。", "Order: by benchmark, question and seed."),
+        ),
+    ]
+
+
+def _order_note(comparison: Mapping[str, Any], words: Words) -> str:
+    """Return the order in which the page begins. Without a reference nothing differs from it."""
+    orders = {code: note for code, _, note in _orders(words)}
+    return orders["" if references_of(comparison["arms"]) else "question"]
 
 
 def _left_out(packed: PackedAnswers, words: Words) -> str:

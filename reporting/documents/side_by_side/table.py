@@ -51,6 +51,8 @@ PIECE_BYTES = 16 * 2**20
 _ROW_BYTES = 500
 """What a row takes beside its texts."""
 _ROWS_READ_AT_ONCE = 5000
+MOST_CELL_CHARS = 10_000
+"""Characters of a cell of the CSV. Excel breaks cells of more than 32,767 UTF-16 units apart."""
 _FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 """How a text begins that a spreadsheet may take for a formula. Japanese ones also read the wide signs."""
 
@@ -95,17 +97,28 @@ def write_answer_tables(
     sheet = parquet.with_suffix(".csv")
     with atomic_path(sheet) as temporary:
         # With the byte order mark, Excel reads the file as UTF-8.
-        for_spreadsheets(pl.scan_parquet(parquet)).sink_csv(temporary, include_bom=True)
+        for_spreadsheets(pl.scan_parquet(parquet), whole_texts=parquet.name).sink_csv(temporary, include_bom=True)
     return [parquet, sheet]
 
 
-def for_spreadsheets(table: pl.LazyFrame) -> pl.LazyFrame:
-    """Return a table whose texts no spreadsheet takes for formulas, with lists of texts as one text."""
+def for_spreadsheets(table: pl.LazyFrame, whole_texts: str) -> pl.LazyFrame:
+    """Return a table whose texts no spreadsheet takes for formulas, with lists of texts as one text.
+
+    A text that is too long for a cell is cut, and says so. `whole_texts` is the file that holds it whole.
+    """
     schema = table.collect_schema()
     joined = [pl.col(name).list.join("\n\n") for name, kind in schema.items() if kind == pl.List(pl.String)]
     flat = table.with_columns(joined)
+    names = [name for name, kind in flat.collect_schema().items() if kind == pl.String]
+    flat = flat.with_columns(_in_one_cell(pl.col(name), whole_texts).alias(name) for name in names)
     inert = pl.when(pl.col(pl.String).str.contains(_FORMULA)).then("'" + pl.col(pl.String))
     return flat.with_columns(inert.otherwise(pl.col(pl.String)).name.keep())
+
+
+def _in_one_cell(text: pl.Expr, whole_texts: str) -> pl.Expr:
+    n_more = text.str.len_chars().cast(pl.Int64) - MOST_CELL_CHARS
+    cut = pl.format(f"{{}} [… +{{}} characters, see {whole_texts}]", text.str.head(MOST_CELL_CHARS), n_more)
+    return pl.when(n_more > 0).then(cut).otherwise(text)
 
 
 def _pieces(

@@ -5,7 +5,7 @@ The tables have no rows if no answer was judged. Judges outside the jury of the 
 
 from __future__ import annotations
 
-from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name
+from reporting.documents.phrases import SCORE_DIGITS, code_in_words, dash_with_reason, judge_name, token_step
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, header, integer, number
@@ -48,12 +48,18 @@ def judged_arms_table(findings: Findings, words: Words) -> Table:
         (words.say("n (問)", "n items"), True),
         (header(words, "mean"), True),
         (words.say("基準との差", "Difference"), True),
-        (words.say("同じ長さでの差", "Difference at equal length"), True),
-        (words.say("点/100 トークン", "Points per 100 tokens"), True),
-        (words.say("採点モデルの寄与", "Share of the judge"), True),
+        (words.say("同じ長さでの差", "Difference at\nequal length"), True),
+        (words.say("点/トークン", "Points\nper tokens"), True),
+        (words.say("採点モデルの寄与", "Share of\nthe judge"), True),
     ]
     rows = [
-        (str(entry["benchmark"]), row["arm"], judge_name(words, row), integer(row["n_items"]), *_arm_cells(words, row))
+        (
+            str(entry["benchmark"]),
+            row["arm"],
+            judge_name(words, row),
+            integer(row["n_items"]),
+            *_arm_cells(words, row, token_step(findings, entry)),
+        )
         for entry in findings.judging
         for row in _by_arm(findings, entry)
     ]
@@ -67,8 +73,8 @@ def corrected_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (header(words, "judge"), False),
         (words.say("n (人が採点)", "n labelled"), True),
-        (words.say("平均 → 補正後", "Mean → corrected"), True),
-        (words.say("差 → 補正後", "Difference → corrected"), True),
+        (words.say("平均\n→ 補正後", "Mean\n→ corrected"), True),
+        (words.say("差\n→ 補正後", "Difference\n→ corrected"), True),
         (words.say("採点モデル − 人", "Judge − people"), True),
         (words.say("重み", "Weight"), True),
     ]
@@ -100,7 +106,8 @@ def _alpha(words: Words, row: Json, name: str) -> str:
     return _with_interval(number(found["alpha"], SCORE_DIGITS), found["ci95"])
 
 
-def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
+def _arm_cells(words: Words, row: Json, step: int) -> tuple[str, ...]:
+    """Return the cells of one row. `step`: the number of tokens that points are given for."""
     mean = (
         dash_with_reason(words, row, "mean")
         if row["mean"] is None
@@ -118,8 +125,12 @@ def _arm_cells(words: Words, row: Json) -> tuple[str, ...]:
         reason = dash_with_reason(words, compared, "length")
         return mean, _difference(words, compared), reason, reason, share
     adjusted = _signed(length["adjusted_difference"], length["adjusted_difference_ci95"])
-    slope = _signed(length["points_per_100_tokens"], length["points_per_100_tokens_ci95"])
-    return mean, _difference(words, compared), adjusted, slope, share
+    slope, ends = (
+        length["points_per_100_tokens"] * step / 100,
+        [end * step / 100 for end in length["points_per_100_tokens_ci95"]],
+    )
+    per = words.say(f"{_signed(slope, ends)}\n({step} トークンあたり)", f"{_signed(slope, ends)}\n(per {step} tokens)")
+    return mean, _difference(words, compared), adjusted, per, share
 
 
 def _corrected_cells(words: Words, row: Json) -> tuple[str, ...]:

@@ -18,14 +18,14 @@ def lengths_table(findings: Findings, words: Words) -> Table:
     columns = [
         (header(words, "benchmark"), False),
         (header(words, "arm"), False),
-        (words.say("n (回答)", "n answers"), True),
-        (words.say("平均トークン数", "Mean tokens"), True),
+        (words.say("n (回答)", "n\nanswers"), True),
+        (words.say("平均\nトークン数", "Mean\ntokens"), True),
         (words.say("中央値", "Median"), True),
-        (words.say("平均文字数", "Mean characters"), True),
+        (words.say("平均\n文字数", "Mean\ncharacters"), True),
         (words.say("基準との差", "Shift"), True),
         ("Cohen's d", True),
-        (words.say("ρ(差, 長さ)", "ρ(shift, length)"), True),
-        (words.say("ρ(差, 得点差)", "ρ(shift, score)"), True),
+        (words.say("ρ(差,\n長さ)", "ρ(shift,\nlength)"), True),
+        (words.say("ρ(差,\n得点差)", "ρ(shift,\nscore)"), True),
     ]
     return make_table(columns, [_length_cells(words, row) for row in findings.answer_style])
 
@@ -116,7 +116,7 @@ def across_models_table(findings: Findings, words: Words) -> Table:
         (words.say("n (モデル)", "n models"), True),
         (words.say("差の平均", "Mean shift"), True),
         (words.say("ρ(差, 基準の長さ)", "ρ(shift, length)"), True),
-        (words.say("ρ(差, 得点差)", "ρ(shift, score)"), True),
+        (words.say("ρ(差,\n得点差)", "ρ(shift,\nscore)"), True),
     ]
     rows = [
         (

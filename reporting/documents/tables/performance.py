@@ -11,10 +11,14 @@ from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json
 from reporting.wording import DASH, Words, header, number, size_unit
 
+_UNMEASURED: Json = {"batch_1": {"time_per_token_ms_reason": "not_measured"}}
+
 
 def performance_table(findings: Findings, words: Words) -> Table:
     """Return speed and memory, one row per arm. Memory of devices has a column if any arm takes some."""
     speeds = {arm["name"]: findings.performance(arm["name"]) or {} for arm in findings.arms}
+    # The workload of one sequence is what charts show. Older results have only the blocks, decoded side by side.
+    alone = any(arm.get("performance") for arm in findings.arms)
     on_devices = any(_sizes(row.get("memory"), "device") for row in speeds.values())
     places = {"host": words.say("ホストのメモリ", "Host memory")}
     if on_devices:
@@ -24,7 +28,10 @@ def performance_table(findings: Findings, words: Words) -> Table:
         (header(words, "arm"), False),
         (words.say("プロンプト処理 tok/s", "Prompt tok/s"), True),
         (words.say("生成 tok/s", "Decode tok/s"), True),
-        (words.say("ms/トークン", "ms/token"), True),
+        (
+            words.say("ms/トークン", "ms/token") + (words.say("\n(1系列だけ)", "\n(one sequence)") if alone else ""),
+            True,
+        ),
         (words.say("読み込み (s)", "Load (s)"), True),
         *((f"{title}\n{parts}", True) for title in places.values()),
         (words.say("量子化 (s)", "Quantize (s)"), True),
@@ -36,7 +43,7 @@ def performance_table(findings: Findings, words: Words) -> Table:
             str(arm["name"]),
             _speed(words, row, "prompt_tokens_per_second", 1),
             _speed(words, row, "decode_tokens_per_second", 1),
-            _speed(words, row, "time_per_token_ms", 2),
+            _speed(words, (arm.get("performance") or _UNMEASURED)["batch_1"] if alone else row, "time_per_token_ms", 2),
             _speed(words, row, "load_s", 2),
             *(_memory(row.get("memory"), place) for place in places),
             number(arm["quantize_seconds"], 1),

@@ -16,6 +16,7 @@ from reporting.documents.phrases import (
     describe_interval,
 )
 from reporting.results_folder import Findings, Json, unscored_of
+from reporting.shown_verdict import shown_verdict, shown_word
 from reporting.wording import (
     DASH,
     Words,
@@ -29,7 +30,6 @@ from reporting.wording import (
     scale_of,
     size_unit,
     term,
-    verdict_of_row,
 )
 from stats.verdict import ALPHA
 
@@ -227,7 +227,7 @@ def differences_table(findings: Findings, words: Words, benchmark: Json) -> Tabl
             number(row["cohens_d"], 2, sign=True)
             if row["cohens_d"] is not None
             else dash_with_reason(words, row, "cohens_d"),
-            verdict_of_row(words, row) or DASH,
+            shown_word(words, shown_verdict(row)) or DASH,
             describe_interval(words, row, benchmark["higher_is_better"]),
         )
         for row in found

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
+from reporting.deciding import items_there
 from reporting.documents.phrases import code_in_words, count_with_unscored
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json, unscored_of
+from reporting.shown_verdict import is_open, shown_verdict_of_arm, shown_word
 from reporting.wording import (
     DASH,
     RIGHT_OR_WRONG,
@@ -44,7 +46,7 @@ def verdicts_table(findings: Findings, words: Words) -> Table:
         (
             str(row["arm"]),
             str(row["reference"]),
-            verdict_word(words, row["verdict"]),
+            shown_word(words, shown_verdict_of_arm(row, findings.analysis or {})),
             *("\n".join(row[name]) or DASH for name in lists),
             _unscored(row),
             *((_on_average(words, claims.get(row["arm"])),) if claims else ()),
@@ -71,31 +73,30 @@ def undecided_table(findings: Findings, words: Words) -> Table:
     for benchmark in findings.benchmarks:
         compared = findings.compared(benchmark["name"])
         scale = difference_scale(compared) if compared else RIGHT_OR_WRONG
-        rows += [_open_cells(words, str(benchmark["name"]), row, scale) for row in compared if _is_open(row)]
+        rows += [_open_cells(words, benchmark, row, scale) for row in compared if _is_open(row)]
     claims = (findings.analysis or {}).get("pooled") or ()
-    rows += [
-        _open_cells(words, words.say("平均", "on average"), row, RIGHT_OR_WRONG) for row in claims if _is_open(row)
-    ]
+    rows += [_open_cells(words, None, row, RIGHT_OR_WRONG) for row in claims if _is_open(row)]
     return make_table(columns, rows)
 
 
 def _is_open(row: Json) -> bool:
-    """Return whether more evidence would decide a comparison. Answers that wait for a judge are no evidence yet."""
-    waits = "not_judged" in (row.get("verdict_grounds") or ())
-    return row.get("verdict") == "undecided" and not waits and not row["arm"].endswith(AA_SUFFIX)
+    return is_open(row) and not row["arm"].endswith(AA_SUFFIX)
 
 
-def _open_cells(words: Words, benchmark: str, row: Json, scale: Scale) -> tuple[str, ...]:
+def _open_cells(words: Words, benchmark: Json | None, row: Json, scale: Scale) -> tuple[str, ...]:
+    """Return the cells of one comparison; without a benchmark, of the claim on average."""
     even, likely = row.get("items_to_decide_range") or (row.get("items_to_decide"),) * 2
+    there = None if benchmark is None else items_there(row, benchmark)
+    has_only = "" if there is None else words.say(f"\n(全 {integer(there)} 問)", f"\n(there are {integer(there)})")
     return (
-        benchmark,
+        words.say("平均", "on average") if benchmark is None else str(benchmark["name"]),
         str(row["arm"]),
         count_with_unscored(words, row["n_items"], unscored_of(row)),
         scale.difference(row.get("margin")).removeprefix("+"),
         "\n".join(code_in_words(words, code) for code in row.get("verdict_grounds") or ["no_margin"]),
         scale.difference(row.get("detectable_drop")).removeprefix("+"),
         integer(even),
-        integer(likely),
+        integer(likely) + has_only,
     )
 
 

@@ -47,7 +47,7 @@ def made() -> tuple[SampleRun, pl.DataFrame, pl.DataFrame]:
 
 @pytest.fixture(scope="module")
 def entry(made: tuple[SampleRun, pl.DataFrame, pl.DataFrame]) -> Json:
-    (found,) = judging_rows(made[0].run, made[0].records, made[1], made[2])
+    (found,) = judging_rows(made[0].run, made[0].records, made[1], made[2], {})
     return found
 
 
@@ -82,7 +82,7 @@ def test_judges_stand_side_by_side_and_are_never_mixed(entry: Json) -> None:
 def test_a_jury_of_one_has_no_row_of_its_own() -> None:
     records, judgements, _ = made_up(1, n_items=20)
     scored = with_judgements(records, judgements, {NAME: ["owl"]})
-    (found,) = judging_rows(_run(("owl",)), scored, judgements, None)
+    (found,) = judging_rows(_run(("owl",)), scored, judgements, None, {})
     assert [one["judge"] for one in found["judges"]] == ["owl", "hen", "old"]
     assert found["agreement_between"] == ["owl", "hen", "old"]
     assert found["human_scores"] is None
@@ -136,7 +136,7 @@ def test_an_unreadable_verdict_leaves_the_answer_unscored_for_that_judge_alone()
         pl.when(lost).then(unreadable).otherwise("reason").alias("reason"),
     )
     scored = with_judgements(records, judgements, {NAME: JURY})
-    (found,) = judging_rows(_run(), scored, judgements, None)
+    (found,) = judging_rows(_run(), scored, judgements, None, {})
     assert _row(found, "hen", "f16")["unscored_reasons"] == {"unreadable_verdict": 2}
     assert _row(found, None, "f16")["unscored_reasons"] == {"unreadable_verdict": 2}
     assert _row(found, "owl", "f16")["unscored_reasons"] == {}
@@ -150,7 +150,7 @@ def test_a_score_without_asking_does_not_count_as_agreement() -> None:
         pl.when(of_half).then(1.0).otherwise("score").alias("score"),
         pl.when(of_half).then(empty).otherwise("reason").alias("reason"),
     )
-    (found,) = judging_rows(_run(), with_judgements(records, judgements, {NAME: JURY}), judgements, None)
+    (found,) = judging_rows(_run(), with_judgements(records, judgements, {NAME: JURY}), judgements, None, {})
     assert found["agreement"]["n_items"] == 10
     assert _row(found, "owl", "f16")["n_items"] == 20
 
@@ -162,7 +162,7 @@ def test_an_arm_whose_findings_failed_is_left_out_and_the_others_stay() -> None:
         pl.when(pl.col("arm") == "q8_0").then(pl.lit(value, RECORD_SCHEMA[column])).otherwise(column).alias(column)
         for column, value in failed.items()
     )
-    (found,) = judging_rows(_run(), records, judgements, None)
+    (found,) = judging_rows(_run(), records, judgements, None, {})
     assert _row(found, "owl", "q8_0")["mean"] is None
     assert _row(found, "owl", "q4_k_m")["mean"] is not None
 
@@ -172,7 +172,7 @@ def test_names_of_raters_and_judges_may_be_those_of_columns() -> None:
     renamed = judgements.with_columns(pl.col("judge").cast(pl.String).replace("hen", "seed").cast(pl.Categorical))
     people = people.with_columns(pl.col("rater").replace("ben", "item_id"))
     scored = with_judgements(records, renamed, {NAME: ["owl", "seed"]})
-    (found,) = judging_rows(_run(("owl", "seed")), scored, renamed, people)
+    (found,) = judging_rows(_run(("owl", "seed")), scored, renamed, people, {})
     assert found["agreement_between"] == ["owl", "seed"]
     assert found["human_scores"]["n_raters"] == 2
 
@@ -181,7 +181,7 @@ def test_judges_of_earlier_commands_are_shown_if_nobody_judges_now() -> None:
     records, judgements, people = made_up(1, n_items=20, n_labelled=12)
     run = _run()
     run["benchmarks"][0] |= {"judges": None, "judges_reason": "no_judge"}
-    (found,) = judging_rows(run, records, judgements, people)
+    (found,) = judging_rows(run, records, judgements, people, {})
     assert [(one["judge"], one["in_jury"]) for one in found["judges"]] == [
         ("hen", False),
         ("old", False),

@@ -42,6 +42,22 @@ def test_a_panel_per_style_that_some_answer_has(findings: Findings) -> None:
     assert rows["q4_k_m"]["fill"] == rows["q4_k_m"]["colour"]
     assert rows["q8_0"]["fill"] == "#FFFFFF"
     assert rows["f16"]["shape"] == "diamond"
+    assert any("(dashed: the reference)" in line for line in chart["title"]["subtitle"])
+
+
+def test_no_line_of_several_references_is_drawn_or_told(findings: Findings) -> None:
+    assert findings.analysis is not None
+    sides = {"f16": None, "q8_0": "b~f16"}
+    arms = [{"name": f"b~{side}", "model": "b", "reference": of, "recipe": side} for side, of in sides.items()]
+    rows = [{**row, "arm": f"b~{row['arm']}"} for row in findings.answer_style if row["arm"] in sides]
+    several = dataclasses.replace(
+        findings,
+        comparison=findings.comparison | {"arms": [*findings.arms, *arms]},
+        analysis=findings.analysis | {"answer_style": [*findings.answer_style, *rows]},
+    )
+    chart = answer_styles_chart(several, EN)
+    assert chart is not None
+    assert not any("dashed" in line for line in chart["title"]["subtitle"])
 
 
 def test_one_point_per_item_and_the_correlation_below_the_title(findings: Findings) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reporting.documents.side_by_side.judgements import reason_for
 from reporting.documents.side_by_side.pairs import with_differences
 from reporting.documents.side_by_side.table import ANSWER_TABLE, AnswerSources, for_spreadsheets, write_answer_tables
 from tests.reporting.answers_run import ARMS, COMPARISON, HOSTILE_TEXTS, answer, sample_answers, write_answers
@@ -55,7 +56,8 @@ def test_a_judge_has_a_score_only_if_it_judged_every_turn(tables: tuple[pl.DataF
     table, _ = tables
     row = row_of(table, "f16", "task")
     assert row["judge_score.strict"] == 4.5 and row["judge_score.mild"] is None
-    assert row["judge_text.strict"].count("<b>fine</b>") == 4
+    assert row["judge_text.strict"].count('{"reason": "<b>fine</b>", "score": ') == 4
+    assert row["judge_reason.strict"].startswith("[turn 1, repeat 1: 4.0]\n<b>fine</b>\n\n[turn 1, repeat 2: 5.0]\n")
     assert "[turn 2, repeat 1: unreadable_verdict]" in row["judge_text.mild"]
     assert row_of(table, "f16", "same")["judge_text.mild"] is None
 
@@ -75,10 +77,47 @@ def test_the_sheet_says_the_same_and_holds_no_formula(tables: tuple[pl.DataFrame
 
 @given(st.text(max_size=30))
 def test_no_text_of_a_sheet_begins_as_a_formula_does(text: str) -> None:
-    made = for_spreadsheets(pl.LazyFrame({"text": [text], "score": [-1.0]})).collect()
+    made = for_spreadsheets(pl.LazyFrame({"text": [text], "score": [-1.0]}), "answers.parquet").collect()
     assert made["text"][0] in (text, f"'{text}")
     assert not made["text"][0].startswith(tuple("=+-@\t\r\n＝＋－＠"))
     assert made["score"][0] == -1.0
+
+
+def test_a_text_that_is_too_long_for_a_cell_is_cut_and_says_so(tmp_path: Path) -> None:
+    long, japanese = "=" * 1_000_000, "長い" * 10_000
+    rows = [answer("f16", "a", long, earlier_texts=[japanese, japanese], score=1.0), answer("q8_0", "a", "short")]
+    results = write_answers(tmp_path, rows)
+    parquet, sheet = write_answer_tables(COMPARISON, AnswerSources.beside(results), tmp_path / "answers.parquet")
+    assert row_of(pl.read_parquet(parquet), "f16", "a")["text"] == long
+    with sheet.open(encoding="utf-8-sig", newline="") as file:
+        cut, whole = csv.DictReader(file)
+    assert cut["text"] == f"'{long[:10_000]} [… +990000 characters, see answers.parquet]"
+    assert cut["earlier_texts"] == f"{japanese[:10_000]} [… +30002 characters, see answers.parquet]"
+    assert whole["text"] == "short"
+    # Excel reads no more than 32,767 UTF-16 units of a cell.
+    assert all(len(value.encode("utf-16-le")) // 2 < 32_767 for value in cut.values())
+
+
+@pytest.mark.parametrize(
+    ("score", "text", "reason"),
+    [
+        (4.0, '{"reason": "正しい。", "score": 4}', "正しい。"),
+        (4.0, 'Well.\n```json\n{"score": 4.0, "reason": " right\nbut short "}\n```', "right\nbut short"),
+        (2.0, '<think>{"reason": "a", "score": 5}</think>{"reason": "b", "score": 2}', "b"),
+        (2.0, '{"reason": "first", "score": 2} {"reason": "off the scale", "score": 9}', "first"),
+        (1.0, '{"reason": "so", "score": true}', None),
+        (4.0, '{"score": 4}', None),
+        (4.0, '{"reason": "", "score": 4}', None),
+        (4.0, '{"reason": ["a"], "score": 4}', None),
+        (4.0, "4", None),
+        (None, '{"reason": "ok", "score": 4}', None),
+        (4.0, None, None),
+    ],
+)
+def test_the_reason_for_a_score_is_that_of_the_verdict_that_counts(
+    score: float | None, text: str | None, reason: str | None
+) -> None:
+    assert reason_for(score, text) == reason
 
 
 def test_pieces_give_the_same_tables_as_the_whole(tables: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:

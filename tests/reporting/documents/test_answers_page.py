@@ -100,6 +100,17 @@ def test_a_text_of_a_million_characters_is_cut(tmp_path: Path) -> None:
         assert text == "x" * LONGEST_TEXT_CHARS + CUT_MARK
 
 
+def test_a_verdict_has_its_reason_in_words_and_all_that_the_judge_wrote(tmp_path: Path) -> None:
+    (judged,) = [
+        one
+        for one in unpacked(answers_html(COMPARISON, packed(tmp_path, sample_answers()), Words("ja")))
+        if one["benchmark"] == "elyza"
+    ]
+    first, second = [one for one in judged["answers"][0]["verdicts"] if one["judge"] == "strict"][:2]
+    assert first["said"] == "<b>fine</b>" and first["text"] == '{"reason": "<b>fine</b>", "score": 4}'
+    assert second["score"] == 5.0
+
+
 def test_both_languages_have_the_same_answers_in_files_of_their_own(tmp_path: Path) -> None:
     results = write_answers(tmp_path, sample_answers())
     made = write_side_by_side(COMPARISON, results, tmp_path / "answers.parquet", tmp_path / "page.html", "both")
@@ -121,11 +132,13 @@ def test_the_page_can_be_read_searched_and_moved_through_with_the_keyboard(tmp_p
         tab.show(1200, 900)
         tab.open(tmp_path / "page.html")
         tab.wait_until("document.querySelectorAll('article').length === 10")
-        assert tab.value(STATUS) == "30 of 30 questions"
+        assert tab.value(STATUS) == "30 of 30 comparisons, with 30 questions and 63 answers"
         assert tab.value(TITLES)[:3] == ["lost", "gained", "task"]
         _moves(tab)
         _searches(tab)
         _filters(tab)
+        _orders(tab)
+        _says_what_judges_said(tab)
         _shows_texts_as_texts(tab)
         _fits(tab)
         assert tab.complaints == []
@@ -153,21 +166,51 @@ def _searches(tab: Tab) -> None:
     tab.press("/", "/")
     for letter in "短い":
         tab.press(letter, letter)
-    tab.wait_until(f"{STATUS} === '1 of 30 questions'")
+    tab.wait_until(f"{STATUS}.startsWith('1 of 30 ')")
     assert tab.value("document.querySelector('mark').textContent") == "短い"
     tab.press("Escape")
     assert tab.value("document.activeElement === document.body")
 
 
+def _choose(tab: Tab, name: str, value: str) -> None:
+    tab.value(
+        f"document.querySelector('[name={name}]').value = '{value}';"
+        "document.getElementById('filters').dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+
+
+def _orders(tab: Tab) -> None:
+    tab.value("document.getElementById('filters').reset()")
+    note = "document.getElementById('order').textContent"
+    for order, said, first in (
+        ("loss", "farthest below", ["lost", "task"]),
+        ("gain", "farthest above", ["gained"]),
+        ("question", "by benchmark", ["gained", "hostile-0", "hostile-1"]),
+        ("", "flips", ["lost", "gained", "task"]),
+    ):
+        _choose(tab, "order", order)
+        tab.wait_until(f"{note}.includes('{said}')")
+        assert tab.value(TITLES)[: len(first)] == first
+
+
+def _says_what_judges_said(tab: Tab) -> None:
+    _choose(tab, "benchmark", "elyza")
+    tab.wait_until(f"{STATUS}.startsWith('1 of 30 ')")
+    said = tab.value(
+        "[...document.querySelector('.answer').querySelectorAll('summary, h4')].map((one) => one.textContent)"
+    )
+    assert said[2] == "what the judges said: mild 3, no score · strict 4, 5, 4, 5"
+    assert said[3] == "mild · turn 1 · repeat 1 · score 3"
+    assert said[4] == "mild · turn 2 · repeat 1 · the verdict of the judge cannot be read"
+    assert said[5] == "all that the judge wrote"
+
+
 def _filters(tab: Tab) -> None:
     tab.value("document.getElementById('filters').reset()")
-    tab.wait_until(f"{STATUS} === '30 of 30 questions'")
+    tab.wait_until(f"{STATUS}.startsWith('30 of 30 ')")
     for name, value, n_shown in (("flip", "lost", 1), ("flip", "both", 2), ("flip", "", 30), ("arm", "q4_k_m", 3)):
-        tab.value(
-            f"document.querySelector('[name={name}]').value = '{value}';"
-            "document.getElementById('filters').dispatchEvent(new Event('input', {bubbles: true}))"
-        )
-        tab.wait_until(f"{STATUS} === '{n_shown} of 30 questions'")
+        _choose(tab, name, value)
+        tab.wait_until(f"{STATUS}.startsWith('{n_shown} of 30 ')")
     assert tab.value("[...document.querySelector('article').querySelectorAll('h3')].map((one) => one.textContent)") == [
         "f16 (reference)",
         "q4_k_m",
@@ -176,7 +219,7 @@ def _filters(tab: Tab) -> None:
 
 def _shows_texts_as_texts(tab: Tab) -> None:
     tab.value("document.getElementById('filters').reset()")
-    tab.wait_until(f"{STATUS} === '30 of 30 questions'")
+    tab.wait_until(f"{STATUS}.startsWith('30 of 30 ')")
     shown = tab.value("[...document.querySelectorAll('.text')].map((one) => one.textContent)")
     assert HOSTILE_TEXTS[0] in shown and HOSTILE_TEXTS[1] in shown and "<b>fine</b>" in shown
     assert tab.value("document.querySelectorAll('main img, main b, main script').length") == 0
