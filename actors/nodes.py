@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from actors.llama.devices import Device
 from conf.faults import BadInput, Fault
+from reporting.notices import Notice
 
 _VERSION = "llama_cpp_python"
 """The entry of a build that is the same on all nodes."""
@@ -90,10 +91,7 @@ def check_builds(nodes: Iterable[NodeFacts]) -> tuple[str, ...]:
     if len(builds) < 2:
         return ()
     listed = "; ".join(f"{', '.join(sorted(names))}: {features}" for features, names in sorted(builds.items()))
-    return (
-        f"The nodes have different builds or processors ({listed}). Keys name all of them, because any may do the "
-        "work; the last bits of numbers may depend on the node.",
-    )
+    return (Notice("builds_differ", builds=listed),)
 
 
 def unused_cards(node: NodeFacts) -> str | None:

@@ -93,7 +93,7 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes:
         limit = Notice("cache_limit", mib=config.layout.kv_cache_mib)
         plan = replace(plan, notices=(*plan.notices, limit))
     if device_share < 1.0 and devices_of(plan):
-        share = f"Devices are filled to {device_share:.0%} of their memory at most: llama.cpp got no memory for more."
+        share = Notice("device_share", percent=round(100 * device_share))
         plan = replace(plan, notices=(*plan.notices, share))
     done = find_done(plan)
     if request.only_judging:

@@ -139,6 +139,66 @@ TEXTS: dict[str, tuple[str, str]] = {
         "KV キャッシュを {mib} MiB に抑えた。llama.cpp がそれ以上のメモリを確保できなかったためである。",
         "KV caches are kept within {mib} MiB: llama.cpp got no memory for more.",
     ),
+    "device_share": (
+        "llama.cpp がそれ以上のメモリーを得られなかったため、デバイスのメモリーは {percent}% までしか使わない。",
+        "Devices are filled to {percent}% of their memory at most: llama.cpp got no memory for more.",
+    ),
+    "gets_own_card": (
+        "{unit} は、ほかのモデルと同じ GPU ではメモリーが足りなかったため、GPU を 1 枚占有して実行し直す。",
+        "{unit} found no memory beside others on one GPU and gets a GPU of its own.",
+    ),
+    "node_lost": (
+        "{error}。その作業は別のノードで続ける。",
+        "{error}. Its work goes on elsewhere.",
+    ),
+    "no_layer_on_devices": (
+        "{arms} は CPU で実行する。このうち、デバイスに 1 層も載らないものがあるためである。",
+        "{arms}: decoded on the CPU, because the devices hold no layer of some of them.",
+    ),
+    "partly_on_devices": (
+        "{load} は全 {all_layers} 層のうち {layers} 層だけが {n_devices} 台の {kind} に載る。残りは CPU で計算する"
+        "ため、何倍も時間がかかる。",
+        "{load}: only {layers} of {all_layers} layers fit on {n_devices} x {kind}. The CPU decodes the others, which "
+        "takes many times as long.",
+    ),
+    "crowded_devices": (
+        "{host}: ほかのプログラムが {kind} を使っている(空き {free} / {total} GiB)。計画は全容量を前提とする。"
+        "それらを止めないと、メモリー不足で作業が失敗することがある。",
+        "{host}: other programs use the {kind}: {free} of {total} GiB are free. The plan counts with all of it: stop "
+        "them, or work may fail for want of memory.",
+    ),
+    "builds_differ": (
+        "ノードによってビルドかプロセッサーが異なる({builds})。どのノードが作業するか分からないため、キーにはすべてを記す。"
+        "数値の末尾の桁はノードによって変わることがある。",
+        "The nodes have different builds or processors ({builds}). Keys name all of them, because any may do the work; "
+        "the last bits of numbers may depend on the node.",
+    ),
+    "no_room_for_thoughts": (
+        "{benchmark} の {n_items} 問のうち {n} 問は採点されない。思考に {tokens} トークンを取ると、{n_ctx} トークンの"
+        "文脈に収まらない。{key}: {largest} にすればすべて収まる。",
+        "{n} of {n_items} items of {benchmark} stay unscored: thoughts of {tokens} tokens leave them no room in the "
+        "context of {n_ctx} tokens. {key}: {largest} leaves room for all of them.",
+    ),
+    "thought_though_off": (
+        "{arm} には思考しないよう指定したが、チャットの回答 {n_answers} 件のうち {n} 件に思考がある。{why}",
+        "{arm} was told not to think, but {n} of its {n_answers} answers to chats have thoughts before them. {why}",
+    ),
+    "thought_not_though_on": (
+        "{arm} には思考するよう指定したが、チャットの回答 {n_answers} 件のどれにも思考が見られない。{why}",
+        "{arm} was told to think, but none of its {n_answers} answers to chats shows thoughts. {why}",
+    ),
+    "server_may_ignore": (
+        "サーバーがこの指定を無視することがある。思考の切り替え方はサーバーの説明書で確かめる。",
+        "Its server may ignore that: see how it switches thinking.",
+    ),
+    "server_may_hide": (
+        "サーバーがこの指定を無視するか、思考を返していない可能性がある。",
+        "Its server may ignore that, or hide the thoughts.",
+    ),
+    "model_may_not_follow": (
+        "モデルがこの指定に従わないことがある。",
+        "The model may not follow that.",
+    ),
     "failed_once": (
         "{unit} は一度失敗し、やり直す: {error}",
         "{unit} failed once and is tried again: {error}",

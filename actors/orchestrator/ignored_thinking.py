@@ -8,10 +8,11 @@ from __future__ import annotations
 import polars as pl
 
 from actors.orchestrator.plan import Plan, PlannedArm
+from reporting.notices import Notice
 from reporting.thoughts import THINKING
 
 
-def ignored_thinking(plan: Plan, records: pl.DataFrame) -> list[str]:
+def ignored_thinking(plan: Plan, records: pl.DataFrame) -> list[Notice]:
     """Return a notice for each arm that thought although it was told not to, or the other way round.
 
     Args:
@@ -21,7 +22,7 @@ def ignored_thinking(plan: Plan, records: pl.DataFrame) -> list[str]:
     return [notice for arm in plan.arms if (notice := _notice(plan, arm, records)) is not None]
 
 
-def _notice(plan: Plan, arm: PlannedArm, records: pl.DataFrame) -> str | None:
+def _notice(plan: Plan, arm: PlannedArm, records: pl.DataFrame) -> Notice | None:
     told = arm.template_use.thinking if arm.template_use is not None else "template"
     if told == "template":
         return None
@@ -31,13 +32,11 @@ def _notice(plan: Plan, arm: PlannedArm, records: pl.DataFrame) -> str | None:
     is_own = (pl.col("arm").cast(pl.String) == arm.name) & pl.col("benchmark").cast(pl.String).is_in(chats)
     own = records.filter(is_own & pl.col("text").is_not_null())
     n_answers, n_thinking = own.height, own.filter(THINKING).height
+    is_endpoint = arm.endpoint is not None
     if told == "off" and n_thinking:
-        why = " Its server may ignore that: see how it switches thinking." if arm.endpoint is not None else ""
-        return (
-            f"{arm.name} was told not to think, but {n_thinking} of its {n_answers} answers to chats have thoughts "
-            f"before them.{why}"
-        )
+        why = Notice("server_may_ignore" if is_endpoint else "model_may_not_follow")
+        return Notice("thought_though_off", arm=arm.name, n=n_thinking, n_answers=n_answers, why=why)
     if told == "on" and n_answers and not n_thinking:
-        why = " Its server may ignore that, or hide the thoughts." if arm.endpoint is not None else ""
-        return f"{arm.name} was told to think, but none of its {n_answers} answers to chats shows thoughts.{why}"
+        why = Notice("server_may_hide" if is_endpoint else "model_may_not_follow")
+        return Notice("thought_not_though_on", arm=arm.name, n_answers=n_answers, why=why)
     return None

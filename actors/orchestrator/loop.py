@@ -256,7 +256,7 @@ class Loop:
         if error.kind in ("worker_died", "node_died"):
             self.staff.leave([worker])
         if error.kind == "node_died":
-            self.notices.append(f"{message}. Its work goes on elsewhere.")
+            self.notices.append(Notice("node_lost", error=message))
             self._put_back(units)
             return
         if error.kind == "no_room" and self._without_room(worker, units, error):
@@ -286,7 +286,7 @@ class Loop:
         if len(units) > 1:
             return False
         if any(shared):
-            self.notices.append(Notice("shares_no_card", unit=units[0].id))
+            self.notices.append(Notice("gets_own_card", unit=units[0].id))
             return True
         if self._ends_without_room and self.short_of is None:
             self.short_of = can_be_smaller(worker, error.wanted_for)

@@ -19,6 +19,7 @@ from actors.orchestrator.planning.layouts import host_layout
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.faults import Faults
 from conf.schema import PipelineConfig
+from reporting.notices import Notice
 
 CROWDED_SHARE = 0.85
 """Share of a device's memory that should be free at the start."""
@@ -115,9 +116,12 @@ def _crowded(groups: Iterable[Group]) -> Iterator[str]:
         devices = [one for one in group.node.devices if one.description == group.kind]
         free, total = min((one.free_bytes, one.total_bytes) for one in devices)
         if free < CROWDED_SHARE * total:
-            yield (
-                f"{group.node.host}: other programs use the {group.kind}: {free / 2**30:.1f} of {total / 2**30:.1f} "
-                "GiB are free. The plan counts with all of it: stop them, or work may fail for want of memory."
+            yield Notice(
+                "crowded_devices",
+                host=group.node.host,
+                kind=group.kind,
+                free=f"{free / 2**30:.1f}",
+                total=f"{total / 2**30:.1f}",
             )
 
 
@@ -141,9 +145,8 @@ def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms
         for name, pair in pairs.items()
     }
     fits = fit_together(inputs.nodes, places.groups, loads | together)
-    names = ", ".join(arm.name for arm in arms)
     if not fits:
-        places.notices.append(f"{names}: decoded on the CPU, because the devices hold no layer of some of them.")
+        places.notices.append(Notice("no_layer_on_devices", arms=[arm.name for arm in arms]))
         return
     places.notices += _notices(fits, loads | together)
     places.own |= {name: place_on_devices(fits[name], load, places.groups) for name, load in loads.items()}
@@ -156,9 +159,13 @@ def _notices(fits: Mapping[str, Fit], loads: Mapping[str, Load]) -> Iterator[str
     for name, fit in fits.items():
         whole = loads[name].all_layers
         if fit.layers != whole:
-            yield (
-                f"{name}: only {fit.layers[0]} of {whole[0]} layers fit on {fit.count} x {fit.group.kind}. The CPU "
-                "decodes the others, which takes many times as long."
+            yield Notice(
+                "partly_on_devices",
+                load=name,
+                layers=fit.layers[0],
+                all_layers=whole[0],
+                n_devices=fit.count,
+                kind=fit.group.kind,
             )
 
 

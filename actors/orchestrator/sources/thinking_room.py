@@ -17,6 +17,7 @@ from actors.orchestrator.sources.thinking import settings_of
 from actors.orders import Generate, TemplateUse
 from conf.faults import Fault, Faults
 from conf.schema import Sampling
+from reporting.notices import Notice
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,16 @@ def check_room(
             faults.add(Fault(budget.key, budget.tokens, allowed, step))
         elif rooms:
             notices.append(
-                f"{len(rooms)} of {len(data.items)} items of {name} stay unscored: thoughts of {budget.tokens} tokens "
-                f"leave them no room in {context}. {budget.key}: {min(rooms)} leaves room for all of them."
+                Notice(
+                    "no_room_for_thoughts",
+                    benchmark=name,
+                    n=len(rooms),
+                    n_items=len(data.items),
+                    tokens=budget.tokens,
+                    n_ctx=vocabulary.n_ctx_train,
+                    key=budget.key,
+                    largest=min(rooms),
+                )
             )
     faults.stop_if_any()
     return tuple(notices)
