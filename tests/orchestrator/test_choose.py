@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,8 @@ from conf.faults import BadInput
 from tests.orchestrator.device_nodes import GIB, known_of, node
 
 LAYOUT = EngineLayout(2, 32, 2048, 512, 8704, kv_unified=True, flash_attention=True, gpu_layers=0)
+ROOT = Path(__file__).parents[2]
+KINDS = ("f16", "q8_0", "q4_k_m")
 KNOWN = {model: known_of(model) for model in ("8B", "32B", "70B", "8x7B")}
 
 
@@ -259,3 +262,14 @@ def test_every_arm_is_placed_or_refused_with_a_reason(models: list[Need], machin
     assert len({fit.group.kind for fit in fits.values()}) <= 1
     if not fits:
         assert all(place_on_host(nodes, load) for load in loads.values())
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md", "conf/docs/gpus.md"])
+def test_the_pages_show_what_is_planned(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    models = [model for model in KNOWN if f"| {model} |" in text]
+    assert models[:3] == ["8B", "32B", "70B"]
+    for model in models:
+        cells = [" / ".join(asks(load_of(model, kind), node(8, gib)) for kind in KINDS) for gib in (24, 48, 80, 141)]
+        row = " | ".join(cells).replace("1/2", "½").replace("1/3", "⅓").replace("1/4", "¼")
+        assert f"| {model} | {row} |" in text
