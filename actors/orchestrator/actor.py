@@ -216,6 +216,16 @@ class Orchestrator:
         `self_handle` is this actor's own handle. Workers report their tokens through it.
         """
         self._self_handle = self_handle
+        self._work()
+        if self._loop.without_room:
+            return Ending((), tuple(self._loop.notices), short_of=self._loop.short_of)
+        files = self._write_results()
+        files += self._draw_and_document()
+        failures = (*self._loop.schedule.failures, *self._closing_failures)
+        return Ending(failures, tuple(self._loop.notices), tuple(files), self._loop.spared_blocks)
+
+    def _work(self) -> None:
+        """Have all units carried out."""
         while not self._loop.finished:
             self._see_nodes()
             with self._lock:
@@ -224,12 +234,6 @@ class Orchestrator:
             self._collect_results()
         for worker in list(self._processes):
             self._end_process(worker)
-        if self._loop.without_room:
-            return Ending((), tuple(self._loop.notices), short_of=self._loop.short_of)
-        files = self._write_results()
-        files += self._draw_and_document()
-        failures = (*self._loop.schedule.failures, *self._closing_failures)
-        return Ending(failures, tuple(self._loop.notices), tuple(files), self._loop.spared_blocks)
 
     def _see_nodes(self) -> None:
         """Tell the loop which nodes there are, now and then."""

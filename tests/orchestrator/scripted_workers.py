@@ -1,0 +1,60 @@
+"""Workers that sleep instead of computing, and write down when and where they did."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from actors.orders import BlockOrder, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReportTokens
+
+BLOCK_S = 2.0
+"""Mean time of a block. Real ones take from ten seconds to minutes."""
+LOAD_S = 1.0
+
+
+class ScriptedMaker:
+    """Takes the place of `QuantizationWorker`."""
+
+    def collect_group(self, order: ImatrixOrder, number: int, progress: ReportTokens) -> None:
+        time.sleep(0.02)
+
+    def merge(self, order: ImatrixOrder, progress: ReportTokens) -> None:
+        time.sleep(0.02)
+
+    def make_arm(self, order: QuantizeOrder) -> None:
+        time.sleep(0.2)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+class ScriptedEvaluator:
+    """Takes the place of `EvaluationWorker`."""
+
+    def __init__(self) -> None:
+        self._loaded: str | None = None
+
+    def evaluate(self, order: BlockOrder, progress: ReportTokens) -> None:
+        """Sleep as long as the block takes, and write that into the place of its records."""
+        self._work(order.arm, order.records_path)
+
+    def measure_performance(self, order: PerformanceOrder, progress: ReportTokens) -> None:
+        self._work(order.arm, order.output_path)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def _work(self, arm: str, path: str) -> None:
+        begun = time.time()
+        load, self._loaded = LOAD_S * (self._loaded != arm), arm
+        time.sleep(load + BLOCK_S * random.Random(path).uniform(0.5, 1.5))
+        context: Any = ray.get_runtime_context()
+        lines = {"arm": arm, "begun": begun, "ended": time.time(), "node": context.get_node_id()}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(lines | {"cards": ray.get_gpu_ids()}), encoding="utf-8")
