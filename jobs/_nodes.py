@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,8 +17,9 @@ from actors.machine import existing_parent
 from actors.nodes import NodeFacts, Nodes, check_builds, unused_cards
 from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import ACTOR_NAME
+from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
-from actors.orchestrator.sources.uploaded_copy import paths_of_workers
+from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_workers
 from actors.store import exists
 from conf.environment import Environment
 from conf.faults import BadInput, Fault
@@ -59,6 +61,42 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
     found = [notice for one in nodes.usable for notice in (unused_cards(one), _uncounted_devices(one)) if notice]
     notices = (*nodes.notices, *check_builds(nodes.usable), *found)
     return Nodes(nodes.usable, nodes.avoided, notices)
+
+
+def check_fetched(config: PipelineConfig, environment: Environment, plan: Plan) -> None:
+    """Check that each usable node sees the files that were downloaded or converted for a plan, which is done here.
+
+    Raises:
+        BadInput: a node does not see some of them.
+    """
+    paths = fetched_paths(plan, config, environment)
+    if environment.ray_address is None or not paths:
+        return
+    with _connected(config.layout.threads, environment, plan.pipeline_id):
+        facts, _ = ask_cluster(path_sizes(paths), HashCache(config.storage.absolute()))
+    usable = {one.node_id for one in plan.nodes.usable}
+    without = [one for one in facts if one.node_id in usable and one.missing_paths]
+    step = "Set HF_HOME and QUANT_ASSAY_CACHE, where this job runs, to folders on a disk that all nodes share."
+    allowed = "nodes that see what was downloaded and converted on the machine of this job"
+    if without:
+        raise BadInput(
+            Fault("RAY_ADDRESS", f"{one.host} without {_listed(one.missing_paths)}", allowed, step) for one in without
+        )
+
+
+def fetched_paths(plan: Plan, config: PipelineConfig, environment: Environment) -> list[str]:
+    """Return the files that workers of a plan read, but those that the user named, that lie in the storage, or that Ray
+    brings to each machine."""
+    paths = [model.path for model in plan.models]
+    paths += [arm.gguf_path for arm in plan.arms if arm.order is None and arm.endpoint is None]
+    paths += [judge.gguf_path for judge in plan.judges if judge.gguf_path is not None]
+    paths += [text.path for one in plan.imatrices for text in one.order.texts]
+    named, storage = set(paths_of_workers(config, environment)), config.storage.absolute()
+    return [
+        path
+        for path in dict.fromkeys(paths)
+        if path not in named and storage not in Path(path).parents and UPLOADED_COPY not in Path(path).parts
+    ]
 
 
 def this_machine(threads: int, kept: HashCache) -> NodeFacts:

@@ -47,7 +47,7 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._nodes import find_nodes
+from jobs._nodes import check_fetched, find_nodes
 from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
@@ -77,6 +77,7 @@ def prepare(request: Request) -> Plan:
         check_documents(request.config.methodology)
     nodes = find_nodes(request.config, request.environment, request.pipeline_id)
     plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes, kept_device_share(run))
+    check_fetched(request.config, request.environment, plan)
     human_scores_of(plan, request.config)  # only to tell its faults before the start
     check_results(plan, request.config, _description(request, plan))
     return plan

@@ -29,7 +29,16 @@ JOBS = ("pipeline", "collect_imatrix", "quantize", "evaluate", "visualize", "doc
 OTHER_PROGRAMS = {
     *("--kl-divergence", "--show-statistics", "--output-tensor-type", "--token-embedding-type", "--tensor-type"),
     *("--address", "--working-dir", "--runtime-env", "--no-wait", "--submission-id", "--follow", "--head"),
-    *("--dashboard-host", "--generate", "--host", "--backend-store-uri", "--subagent", "--measure"),
+    *(
+        "--gpus",
+        "--num-gpus",
+        "--dashboard-host",
+        "--generate",
+        "--host",
+        "--backend-store-uri",
+        "--subagent",
+        "--measure",
+    ),
 }
 """Options of llama.cpp, Ray, MLflow, the earlier pipeline and our benches, which pages name too."""
 LONGEST_README = 150

@@ -32,7 +32,7 @@ def layouts(folder: Path) -> list[dict[str, Any]]:
 
 def rows(folder: Path, arm: str) -> list[dict[str, Any]]:
     """Return all records of an arm, in the same order in every run."""
-    paths = sorted((folder / name for name in records(folder) if f"/{arm}" in f"/{name}"), key=_place)
+    paths = sorted((folder / name for name in records(folder) if f".{arm}-" in name), key=_place)
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 

@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 from actors import nodes_reading
 from actors.llama import library
 from actors.llama.devices import Device
-from actors.nodes import NodeFacts, build_of, check_builds, unused_cards
+from actors.nodes import NodeFacts, Nodes, build_of, check_builds, unused_cards
 from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
@@ -26,7 +26,8 @@ from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.faults import BadInput
 from conf.load import load
 from jobs._node_checks import check_nodes
-from jobs._nodes import Silent, ask_cluster, find_nodes, this_machine, usable_nodes
+from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
+from tests.orchestrator.small_plan import make_small_plan
 
 GIB = 2**30
 CARD = Device("CUDA0", "card", "CUDA", 80 * GIB, 79 * GIB)
@@ -94,6 +95,18 @@ def test_workers_read_paths_of_the_configuration(tmp_path: Path) -> None:
     }
     read = paths_of_workers(load(None, values), read_environment())
     assert read == [str(tmp_path / "m.gguf"), str(tmp_path), str(tmp_path / "text.txt")]
+
+
+def test_what_was_downloaded_must_be_seen_by_the_nodes_too(tmp_path: Path) -> None:
+    plan, environment = make_small_plan(tmp_path), read_environment()
+    (model,) = plan.models
+    here = {"models": [{"name": "m", "path": model.path}], "storage": str(tmp_path)}
+    texts = [text.path for text in plan.imatrices[0].order.texts]
+    assert fetched_paths(plan, load(None, here), environment) == texts
+    elsewhere = here | {"models": [{"name": "m", "path": "hf:owner/name"}], "calibration": {"texts": texts}}
+    assert fetched_paths(plan, load(None, elsewhere), environment) == [model.path]
+    in_upload = replace(plan, models=(replace(model, path="/tmp/ray/session/working_dir_files/pkg/m.gguf"),))
+    assert fetched_paths(in_upload, load(None, elsewhere), environment) == []
 
 
 def test_what_was_read_counts_until_it_is_old_or_something_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +187,21 @@ def test_no_actor_goes_to_a_closed_node(cluster: Cluster) -> None:
         options = not_on(nodes - {open_node})
         assert ray.get(where.options(num_cpus=0, **options).remote(), timeout=60) == open_node
     assert not_on(()) == {}
+
+
+@pytest.mark.slow
+def test_nodes_are_asked_for_downloaded_files(cluster: Cluster, tmp_path: Path) -> None:
+    facts, _ = ask_cluster({})
+    ray.shutdown()  # the check connects by itself
+    file = tmp_path / "model.gguf"
+    file.write_text("weights")
+    plan = make_small_plan(tmp_path / "runs")
+    plan = replace(plan, models=(replace(plan.models[0], path=str(file)),), nodes=Nodes(tuple(facts)))
+    plan = replace(plan, imatrices=())
+    config = load(None, {"models": [{"name": "m", "path": "hf:owner/name"}], "storage": str(tmp_path / "runs")})
+    environment = replace(read_environment(), ray_address=cluster.address)
+    check_fetched(config, environment, plan)
+    ray.init(address=cluster.address, log_to_driver=False)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,8 @@ from conf.faults import BadInput
 from tests.orchestrator.device_nodes import GIB, known_of, node
 
 LAYOUT = EngineLayout(2, 32, 2048, 512, 8704, kv_unified=True, flash_attention=True, gpu_layers=0)
+ROOT = Path(__file__).parents[2]
+KINDS = ("f16", "q8_0", "q4_k_m")
 KNOWN = {model: known_of(model) for model in ("8B", "32B", "70B", "8x7B")}
 
 
@@ -169,15 +172,21 @@ def test_what_fits_nowhere_is_refused_with_what_it_needs() -> None:
 
 def test_a_cache_gets_what_the_weights_leave() -> None:
     shape, weights = KNOWN["70B"]
-    limits = cell_limits([node(2, 80)], shape, weights["f16"], LAYOUT)
+    limits = cell_limits(groups_of([node(2, 80)]), shape, weights["f16"], LAYOUT)
     # One card does not hold the weights. On two, 41 of 80 layers of 1.711 GB leave (80.80 - 70.17 - 0.30) GB, and the
     # inputs of four parts of a batch take 0.3 GB: 10.0 GB / (41 x 4 KiB) = 59,500 cells.
     assert len(limits) == 1
     assert limits[0] == pytest.approx(59_400, rel=0.01)
     assert asks(load_of("70B", "f16", limits[0]), node(2, 80)) == "2"
     assert asks(load_of("70B", "f16", limits[0] + 256), node(2, 80)) != "2"
-    assert cell_limits([node(1, 24)], shape, weights["f16"], LAYOUT) == []
+    assert cell_limits(groups_of([node(1, 24)]), shape, weights["f16"], LAYOUT) == []
     assert cell_limits([], shape, weights["f16"], LAYOUT) == []
+    # The node with the most room counts, and the number of cards that the user wants.
+    both = groups_of([node(2, 80, name="a"), node(4, 48, name="b", kind="L40")])
+    # Four cards of 48 GiB: 21 of 81 layers leave 48.16 - 35.94 - 0.28 - 0.07 GB of one. A cell takes 21 x 4 KiB there,
+    # 1 KiB of the mask, and 4 KiB of its copies: 130,300 cells.
+    assert max(cell_limits(both, shape, weights["f16"], LAYOUT)) == pytest.approx(130_300, rel=0.003)
+    assert cell_limits(groups_of([node(8, 80)], 2.0), shape, weights["f16"], LAYOUT) == limits
 
 
 needs = st.builds(
@@ -253,3 +262,14 @@ def test_every_arm_is_placed_or_refused_with_a_reason(models: list[Need], machin
     assert len({fit.group.kind for fit in fits.values()}) <= 1
     if not fits:
         assert all(place_on_host(nodes, load) for load in loads.values())
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md", "conf/docs/gpus.md"])
+def test_the_pages_show_what_is_planned(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    models = [model for model in KNOWN if f"| {model} |" in text]
+    assert models[:3] == ["8B", "32B", "70B"]
+    for model in models:
+        cells = [" / ".join(asks(load_of(model, kind), node(8, gib)) for kind in KINDS) for gib in (24, 48, 80, 141)]
+        row = " | ".join(cells).replace("1/2", "½").replace("1/3", "⅓").replace("1/4", "¼")
+        assert f"| {model} | {row} |" in text

@@ -16,9 +16,8 @@ from actors.evaluation.kv_cache import Cache, CacheNeed, cache_need, choose_cach
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
-from actors.nodes import NodeFacts
 from actors.orchestrator.placement.cells import cell_limits
-from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.choose import Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
@@ -35,29 +34,30 @@ workers with half of the sequences do more than one with all of them."""
 class DeviceRoom:
     """What is left for a KV cache on devices."""
 
-    nodes: tuple[NodeFacts, ...]
+    groups: tuple[Group, ...]
+    """The devices of all machines."""
     shape: ModelShape
     weights: Weights
     """The largest weights that are decoded with the cache."""
 
     def limits(self, layout: EngineLayout) -> list[int]:
         """Return the most cells on 1, 2, ... devices of a node; nothing if no node's devices hold the weights."""
-        return cell_limits(self.nodes, self.shape, self.weights, layout)
+        return cell_limits(self.groups, self.shape, self.weights, layout)
 
 
 def device_room(
-    nodes: tuple[NodeFacts, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
+    groups: tuple[Group, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
 ) -> DeviceRoom | None:
     """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these.
 
     None: no worker decodes on devices.
     """
-    if not groups_of(nodes):
+    if not groups:
         return None
     made = [weights for (owner, *_), weights in known.made.items() if owner == model]
     given = [known.given[arm.name] for arm in arms if arm.name in known.given]
     largest = max([*made, *given], key=lambda one: one.device_bytes, default=known.shapes[model].weights)
-    return DeviceRoom(nodes, known.shapes[model], largest)
+    return DeviceRoom(groups, known.shapes[model], largest)
 
 
 def cache_for(

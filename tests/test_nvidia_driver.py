@@ -1,0 +1,57 @@
+"""What NVIDIA's driver says, from a scripted library of it, and without that."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actors.nvidia_driver import read_driver
+
+MODULE = (
+    "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder)  Sun Jul 27\n"
+    "GCC version:  gcc version 12.2.0\n"
+)
+
+
+class ScriptedError(Exception):
+    """An error of the library."""
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
+    known: dict[str, Any] = {
+        "NVMLError": ScriptedError,
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlSystemGetCudaDriverVersion_v2": lambda: 12080,
+        "nvmlSystemGetDriverVersion": lambda: b"570.86.15",
+        "nvmlDeviceGetCount": lambda: 8,
+    }
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(**(known | functions)))  # type: ignore[arg-type]
+
+
+def failing() -> None:
+    raise ScriptedError
+
+
+def test_versions_and_cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scripted(monkeypatch)
+    assert read_driver(tmp_path / "none") == ("NVIDIA 570.86.15, CUDA 12.8", 8)
+
+
+@pytest.mark.parametrize("function", ["nvmlInit", "nvmlDeviceGetCount"])
+def test_a_driver_that_fails_shows_no_cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, function: str) -> None:
+    scripted(monkeypatch, **{function: failing})
+    assert read_driver(tmp_path / "none") == (None, 0)
+
+
+def test_without_the_library_the_kernel_module_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert read_driver(tmp_path / "none") == (None, 0)
+    (tmp_path / "version").write_text(MODULE)
+    assert read_driver(tmp_path / "version") == ("NVIDIA 580.65.06 (kernel module only)", 0)
+    (tmp_path / "version").write_text("something else")
+    assert read_driver(tmp_path / "version") == ("NVIDIA (kernel module only)", 0)
