@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="python -m jobs.doctor",
         description="Show what is missing on this machine for the jobs, and how to fix it.",
-        epilog="RAY_ADDRESS and MLFLOW_TRACKING_URI are checked if they are set. "
+        epilog="With RAY_ADDRESS, all nodes of the cluster are asked; MLFLOW_TRACKING_URI is checked if it is set. "
         "Exit codes: 0 nothing is missing; 1 something is missing.",
     )
     made.add_argument("--storage", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (./runs)")

@@ -30,7 +30,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
         "nvmlSystemGetDriverVersion": lambda: b"570.86.15",
         "nvmlDeviceGetCount": lambda: 8,
     }
-    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(**(known | functions)))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(**(known | functions)))
 
 
 def failing() -> None:

@@ -158,7 +158,8 @@ def cluster() -> Iterator[Cluster]:
     yield made
     ray.shutdown()
     # Ray kills its processes and does not wait for their end, which Python warns of later, in some other test.
-    processes = [info.process for one in made.list_all_nodes() for kind in one.all_processes.values() for info in kind]
+    nodes: list[Any] = made.list_all_nodes()  # type: ignore[no-untyped-call]
+    processes = [info.process for one in nodes for kind in one.all_processes.values() for info in kind]
     made.shutdown()  # type: ignore[no-untyped-call]
     for process in processes:
         process.wait(timeout=30)
