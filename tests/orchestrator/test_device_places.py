@@ -142,5 +142,6 @@ def test_the_dry_run_shows_where_everything_runs(tmp_path: Path) -> None:
     assert "f16 evaluating 2 GPUs 129.5 2.7 2.2 4" in rows
     assert "q4_k_m evaluating 1 GPU 39.0 2.7 1.0 8" in rows
     assert "q8_0 beside f16 3 GPUs 198.2 0.6 4.3 2" in rows
-    assert "every arm quantizing 2 CPUs - - 1.3 64" in rows  # 128 processors, two for each
+    # Half of 64 processors on each of two nodes, on one of which two of the three arms are made: 16 for each arm.
+    assert "every arm quantizing 16 CPUs - - 1.3 8" in rows
     assert describe_placement(make_small_plan(tmp_path), make_config()) == []
