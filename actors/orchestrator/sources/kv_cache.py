@@ -17,7 +17,7 @@ from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
 from actors.orchestrator.placement.cells import cell_limits
-from actors.orchestrator.placement.choose import Group
+from actors.orchestrator.placement.choose import RAY_SHARE, Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
@@ -103,7 +103,7 @@ def cache_for(
             break
     if cache is None and room is not None and config.layout.kv_cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [_host_cells(model.kv_bytes_per_cell)]
+        limits = [_host_cells(model.kv_bytes_per_cell, room)]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -133,9 +133,15 @@ def cells_allowed(
     if config.layout.kv_cache_mib is not None:
         return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
     on_devices = room.limits(layout) if room else []
-    return on_devices or [_host_cells(bytes_per_cell)]
+    return on_devices or [_host_cells(bytes_per_cell, room)]
 
 
-def _host_cells(bytes_per_cell: int) -> int:
-    """Return how many cells a KV cache may have in the memory of a machine."""
+def _host_cells(bytes_per_cell: int, room: DeviceRoom | None) -> int:
+    """Return how many cells a KV cache may have in the memory of a machine: a node with devices, or this machine.
+
+    What Ray offers is fixed when a node is started. On this machine it is not, so its whole memory counts.
+    """
+    nodes = [group.node for group in room.groups if group.node.node_id] if room else []
+    if nodes:
+        return int(max(node.memory_bytes for node in nodes) / RAY_SHARE * CACHE_SHARE) // bytes_per_cell
     return int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell
