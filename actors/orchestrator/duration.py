@@ -148,7 +148,8 @@ def _quantizing(plan: Plan, arm: PlannedArm, timed: Timed) -> float:
     kind = tensor_kind(arm.order.recipe.method)
     rate = timed.speed.quantized.get(kind or "")
     weights = next(model.n_parameters for model in plan.models if model.name == arm.model)
-    return weights / (rate * arm.order.threads) if rate else 0.0
+    placed = plan.placed.get(str(arm.unit))
+    return weights / (rate * (placed.cpus if placed else arm.order.threads)) if rate else 0.0
 
 
 def _once(plan: Plan, finished: set[str], known: Mapping[str, Timed]) -> Iterable[tuple[str, float]]:

@@ -138,7 +138,9 @@ class _Round:
         fitting = [one.unit for one in offers if passed[id(one.placed)]]
         if not fitting:
             return None
-        unit = preferred_unit(fitting, worker and worker.loaded_arm, self._held(fitting[0].role, besides=worker))
+        unit = preferred_unit(
+            fitting, worker.loaded_arm if worker else None, self._held(fitting[0].role, besides=worker)
+        )
         return next((one for one in offers if one.unit is unit), None)
 
     def _held(self, role: Role, besides: Worker | None = None) -> list[str | None]:

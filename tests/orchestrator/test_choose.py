@@ -83,6 +83,17 @@ def test_a_model_takes_the_fewest_cards_that_hold_it(model: str, kind: str, cell
     assert {gib: asks(load, node(8, gib)) for gib in on} == on
 
 
+def test_the_page_on_gpus_has_the_table_of_the_planner() -> None:
+    page = (Path(__file__).parents[2] / "conf" / "docs" / "gpus.md").read_text(encoding="utf-8")
+    signs = {"1/2": "½", "1/3": "⅓", "1/4": "¼"}
+    for model in KNOWN:
+        cells = []
+        for gib in (24, 48, 80, 141):
+            asked = [asks(load_of(model, kind), node(8, gib)) for kind in ("f16", "q8_0", "q4_k_m")]
+            cells.append(" / ".join(signs.get(one, one) for one in asked))
+        assert f"| {model} | {' | '.join(cells)} |" in page
+
+
 def test_what_does_not_fit_whole_has_some_layers_on_the_host() -> None:
     # Usable: 81.6 GB, without the process 80.8. The output (2.10 GB) and 44 layers with their cache (1.747 GB each)
     # take 79.0 GB, and buffers 0.3.
@@ -172,15 +183,21 @@ def test_what_fits_nowhere_is_refused_with_what_it_needs() -> None:
 
 def test_a_cache_gets_what_the_weights_leave() -> None:
     shape, weights = KNOWN["70B"]
-    limits = cell_limits([node(2, 80)], shape, weights["f16"], LAYOUT)
+    limits = cell_limits(groups_of([node(2, 80)]), shape, weights["f16"], LAYOUT)
     # One card does not hold the weights. On two, 41 of 80 layers of 1.711 GB leave (80.80 - 70.17 - 0.30) GB, and the
     # inputs of four parts of a batch take 0.3 GB: 10.0 GB / (41 x 4 KiB) = 59,500 cells.
     assert len(limits) == 1
     assert limits[0] == pytest.approx(59_400, rel=0.01)
     assert asks(load_of("70B", "f16", limits[0]), node(2, 80)) == "2"
     assert asks(load_of("70B", "f16", limits[0] + 256), node(2, 80)) != "2"
-    assert cell_limits([node(1, 24)], shape, weights["f16"], LAYOUT) == []
+    assert cell_limits(groups_of([node(1, 24)]), shape, weights["f16"], LAYOUT) == []
     assert cell_limits([], shape, weights["f16"], LAYOUT) == []
+    # The node with the most room counts, and the number of cards that the user wants.
+    both = groups_of([node(2, 80, name="a"), node(4, 48, name="b", kind="L40")])
+    # Four cards of 48 GiB: 21 of 81 layers leave 48.16 - 35.94 - 0.28 - 0.07 GB of one. A cell takes 21 x 4 KiB there,
+    # 1 KiB of the mask, and 4 KiB of its copies: 130,300 cells.
+    assert max(cell_limits(both, shape, weights["f16"], LAYOUT)) == pytest.approx(130_300, rel=0.003)
+    assert cell_limits(groups_of([node(8, 80)], 2.0), shape, weights["f16"], LAYOUT) == limits
 
 
 needs = st.builds(

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from actors.llama.devices import DeviceUse
+from actors.llama.gguf_file import read_header
 from actors.nodes import Nodes
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.sources.inputs import KnownWeights
+from actors.orchestrator.sources.judges import _layout
 from actors.orchestrator.units import units_of
 from conf.faults import BadInput
 from jobs._placement_text import describe_placement
 from reporting.terminal.layout import WIDTH, display_width
 from tests.orchestrator.device_nodes import GIB, asked, device_plan, known_of, node
-from tests.orchestrator.small_plan import make_config, make_small_plan
+from tests.orchestrator.judged_plan import endpoint_judge, gguf_judge, judged_benchmark
+from tests.orchestrator.small_plan import KINDS, make_config, make_inputs, make_small_plan
+from tests.tiny_model import write_tiny_model
 
 KNOWN = known_of("70B")
 
@@ -132,6 +137,28 @@ def test_a_plan_without_known_weights_is_one_of_the_cpu(tmp_path: Path) -> None:
     assert plan.placed == {}
 
 
+def test_a_judge_is_placed_by_its_memory_like_an_arm(tmp_path: Path) -> None:
+    machines = (node(2, 80),)
+    header = read_header(write_tiny_model(tmp_path / "judge.gguf"))
+    small = _layout(make_config(), header, machines)
+    assert (small.gpu_layers, small.devices) == (-1, DeviceUse("H100", 1, "none"))
+    assert _layout(make_config(), header, (node(0, 0),)) == replace(small, gpu_layers=0, devices=None)
+    # A judge of 70B in f16 takes both cards. Its GGUF waits until nothing else needs them.
+    judge = replace(gguf_judge("large"), layout=replace(small, devices=DeviceUse("H100", 2, "layer")))
+    shape, weights = KNOWN
+    known = KnownWeights(
+        shapes={"tiny": shape},
+        made={("tiny", kind, weighted): weights[kind] for kind in KINDS for weighted in (False, True)},
+        judges={"large": shape},
+    )
+    inputs = make_inputs(nodes=machines, known=known, judges=(judge,), benchmarks={"tiny": (judged_benchmark(),)})
+    plan = make_small_plan(tmp_path, inputs=inputs, benchmarks=["elyza"], imatrix=["none"])
+    assert {plan.placed[one.unit].gpus for one in plan.judgings} == {2.0}
+    asked = replace(inputs, judges=(endpoint_judge("asked"),), known=replace(known, judges={}))
+    plan = make_small_plan(tmp_path, inputs=asked, benchmarks=["elyza"], imatrix=["none"])
+    assert plan.judgings and not any(one.unit in plan.placed for one in plan.judgings)
+
+
 def test_the_dry_run_shows_where_everything_runs(tmp_path: Path) -> None:
     nodes = (node(8, 80, kind="NVIDIA H100 80GB HBM3"), node(0, 0, name="head"))
     plan = replace(device_plan(tmp_path, nodes, KNOWN), nodes=Nodes(nodes))
@@ -139,8 +166,9 @@ def test_the_dry_run_shows_where_everything_runs(tmp_path: Path) -> None:
     assert all(display_width(line) <= WIDTH for line in lines)
     rows = [" ".join(line.split()) for line in lines]
     assert "a: 8 x NVIDIA H100 80GB HBM3 (80 GiB)" in rows
-    assert "f16 evaluating 2 GPUs 129.5 2.7 2.1 4" in rows
+    assert "f16 evaluating 2 GPUs 129.5 2.7 2.2 4" in rows
     assert "q4_k_m evaluating 1 GPU 39.0 2.7 1.0 8" in rows
-    assert "q8_0 beside f16 3 GPUs 198.2 0.6 3.9 2" in rows
-    assert "every arm quantizing 2 CPUs - - 1.3 64" in rows  # 128 processors, two for each
+    assert "q8_0 beside f16 3 GPUs 198.2 0.6 4.3 2" in rows
+    # Half of 64 processors on each of two nodes, on one of which two of the three arms are made: 16 for each arm.
+    assert "every arm quantizing 16 CPUs - - 1.3 8" in rows
     assert describe_placement(make_small_plan(tmp_path), make_config()) == []

@@ -13,9 +13,10 @@ from actors.evaluation.contract import BenchmarkData
 from actors.llama.layout import EngineLayout
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
+from actors.orchestrator.placement.choose import groups_of
 from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for
 from conf.faults import BadInput
-from tests.orchestrator.device_nodes import known_of
+from tests.orchestrator.device_nodes import known_of, node
 from tests.orchestrator.small_plan import MODEL, make_config
 from tests.tiny_model import write_tiny_model
 
@@ -70,6 +71,17 @@ def test_a_cache_for_which_devices_have_no_room_beside_the_weights_is_chosen_for
     assert none == whole and whole.sequences == 32
     few, _ = chosen(vocabulary, room=left(768))
     assert 1 <= few.sequences < 32 and few.n_ctx <= 768
+
+
+def test_a_cache_on_the_host_of_a_cluster_counts_with_the_memory_of_its_nodes(vocabulary: Model) -> None:
+    shape, weights = known_of("70B")
+    # A quarter of 14 GiB / 0.7 is 5 GiB: 40,960 cells of 128 KiB. One card of 24 GiB does not hold the weights.
+    nodes = [node(1, 24, memory_gib=14), node(0, 0, name="b", memory_gib=100)]
+    chose, _ = chosen(vocabulary, room=DeviceRoom(groups_of(nodes), shape, weights["f16"]))
+    small = [replace(nodes[0], memory_bytes=0.28 * 2**30)]
+    few, _ = chosen(vocabulary, room=DeviceRoom(groups_of(small), shape, weights["f16"]))
+    assert chose.sequences == 32
+    assert few.sequences < 32 and few.n_ctx <= 819  # 102 MiB
 
 
 def test_fewer_sequences_than_choices_are_bad_input(vocabulary: Model) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.loop import Loop, Step, WorkError
+from actors.orchestrator.loop import Loop, Step
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import PLACED, units_of
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
 from tests.orchestrator.device_player import place
 from tests.orchestrator.small_plan import make_config, make_small_plan
 

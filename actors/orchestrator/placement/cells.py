@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from actors.llama.layout import EngineLayout
 from actors.llama.shape import ModelShape, Weights
-from actors.nodes import NodeFacts
-from actors.orchestrator.placement.choose import Group, Load, groups_of
+from actors.orchestrator.placement.choose import Group, Load
 from actors.orchestrator.placement.memory import need_of
 
 CELL_STEP = 256
@@ -16,23 +15,23 @@ CELL_STEP = 256
 _MOST_STEPS = 2**16
 
 
-def cell_limits(nodes: Sequence[NodeFacts], shape: ModelShape, weights: Weights, layout: EngineLayout) -> list[int]:
-    """Return the most cells beside these weights on 1, 2, ... devices of the node with the most memory on devices.
+def cell_limits(groups: Sequence[Group], shape: ModelShape, weights: Weights, layout: EngineLayout) -> list[int]:
+    """Return the most cells beside these weights on 1, 2, ... devices of the node that has room for the most.
 
     Numbers of devices that do not hold the weights are left out. So the list is empty if they fit on no node.
 
     Args:
-        nodes: the machines.
+        groups: the devices of all machines.
         shape: the model.
         weights: those of the largest file that is decoded with this cache.
         layout: the layout, whose number of cells does not count.
     """
-    groups = groups_of(nodes)
-    if not groups:
-        return []
-    widest = max(groups, key=lambda group: group.count * group.device_bytes)
-    limits = [_most_cells(widest, count, shape, weights, layout) for count in range(1, widest.count + 1)]
-    return [cells for cells in limits if cells]
+    alike = {(group.counts, group.device_bytes): group for group in groups}
+    limits = [
+        [cells for count in group.counts if (cells := _most_cells(group, count, shape, weights, layout))]
+        for group in alike.values()
+    ]
+    return max(limits, key=lambda of_group: max(of_group, default=0), default=[])
 
 
 def _most_cells(group: Group, count: int, shape: ModelShape, weights: Weights, layout: EngineLayout) -> int:

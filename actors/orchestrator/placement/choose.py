@@ -51,6 +51,11 @@ class Group:
     wanted: float | None = None
     """GPUs per worker that the user wants. None: as few as hold the load."""
 
+    @property
+    def counts(self) -> range:
+        """Numbers of devices that a worker may have."""
+        return range(self.count if self.wanted is not None and self.divisible else 1, self.count + 1)
+
 
 @dataclass(frozen=True)
 class Load:
@@ -120,8 +125,7 @@ def fit_fully(group: Group, load: Load) -> Fit | None:
     """Return the fewest devices of a group that hold all layers, or those that the user wants; None if they do not."""
     if not host_has_room(group.node, load, load.all_layers):
         return None
-    least = group.count if group.wanted is not None and group.divisible else 1
-    for count in range(least, group.count + 1):
+    for count in group.counts:
         if load.on_each(load.all_layers, count) <= group.device_bytes:
             return Fit(group, count, load.all_layers)
     return None

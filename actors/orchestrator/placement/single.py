@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,8 +40,18 @@ def place_collecting(
     return None if fit is None else place_on_devices(fit, load, groups)
 
 
-def place_quantizing(nodes: Sequence[NodeFacts], shape: ModelShape, threads: int) -> Placed:
+QUANTIZING_SHARE = 0.5
+"""Share of a node's processors for quantizing all arms side by side. Others decode on its devices meanwhile."""
+
+
+def place_quantizing(nodes: Sequence[NodeFacts], shape: ModelShape, threads: int, *, arms: int = 1) -> Placed:
     """Return the place of a worker that quantizes: processors and memory, and never a device.
+
+    Args:
+        nodes: the machines.
+        shape: the model.
+        threads: processors that it gets at least. The result does not depend on their number.
+        arms: how many arms are made. They share the processors.
 
     Raises:
         BadInput: no node has the memory.
@@ -53,8 +64,12 @@ def place_quantizing(nodes: Sequence[NodeFacts], shape: ModelShape, threads: int
         step = "Free memory there, or use a machine with more memory."
         raise BadInput(Fault("memory", f"{most / 2**30:.1f} GiB at most on a node", allowed, step))
     held = None if len(able) == len(nodes) else frozenset(node.node_id for node in able)
-    cpus = min(float(threads), max(node.cpus for node in able))
-    return Placed(cpus, 0.0, None, 0, Memory(0, 0, needed), Memory(0, 0, 0), nodes=held)
+    largest = max(node.cpus for node in able)
+    similar = [node.cpus for node in able if node.cpus >= largest / 2]
+    share = QUANTIZING_SHARE * min(similar) // math.ceil(arms / len(similar))
+    return Placed(
+        min(max(float(threads), share), largest), 0.0, None, 0, Memory(0, 0, needed), Memory(0, 0, 0), nodes=held
+    )
 
 
 def place_small(nodes: Sequence[NodeFacts], n_bytes: int, threads: int) -> Placed:

@@ -37,9 +37,9 @@ def _quantizing(config: PipelineConfig, inputs: Inputs, plan: Plan) -> Iterator[
         made = place_quantizing(inputs.nodes, shapes[one.model], threads)
         yield one.unit, made
         yield from ((unit, one.placed or made) for unit in one.group_units)
-    for arm in plan.arms:
-        if arm.unit:
-            yield arm.unit, place_quantizing(inputs.nodes, shapes[arm.model], threads)
+    made_here = [arm for arm in plan.arms if arm.unit]
+    for arm in made_here:
+        yield str(arm.unit), place_quantizing(inputs.nodes, shapes[arm.model], threads, arms=len(made_here))
 
 
 def _evaluating(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, plan: Plan) -> Iterator[tuple[str, Placed]]:

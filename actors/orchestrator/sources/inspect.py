@@ -15,6 +15,7 @@ from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
 from actors.nodes import NodeFacts
+from actors.orchestrator.placement.choose import groups_of
 from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
 from actors.orchestrator.sources.calibration import check_overlap, check_size, source_imatrices
@@ -108,10 +109,11 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
     load_for = functools.partial(
         _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read
     )
+    groups = groups_of(nodes, config.execution.gpus_per_worker)
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
     arms_of = {
-        model.name: [arm for arm, owner in _with_owners(found_arms, models) if owner is model] for model in models
+        model.name: _own(model, found_arms, models) for model in models
     }
     loaded = {
         model.name: faults.gather(
@@ -121,7 +123,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
             uses=uses.of_files(model.name, arms_of[model.name]),
             thoughts=longest_thoughts(model.name, arms_of[model.name], uses, checked(chats)),
             compare_texts=model is models[0],
-            on_devices=device_room(nodes, known, model.name, arms_of[model.name]),
+            on_devices=device_room(groups, known, model.name, arms_of[model.name]),
         )
         for model in models
     }

@@ -263,7 +263,7 @@ def _layout(config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, 
         gpu_layers=0,
     )
     shape, groups = shape_of(header), groups_of(nodes, config.execution.gpus_per_worker)
-    room = DeviceRoom(nodes, shape, shape.weights) if groups else None
+    room = DeviceRoom(groups, shape, shape.weights) if groups else None
     most = cells_allowed(config, header.kv_bytes_per_cell, layout, room)[0]
     while sequences > 1 and most is not None and _cells(sequences, longest) > most:
         sequences -= 1

@@ -16,9 +16,8 @@ from actors.evaluation.kv_cache import Cache, CacheNeed, cache_need, choose_cach
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
-from actors.nodes import NodeFacts
 from actors.orchestrator.placement.cells import cell_limits
-from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.choose import RAY_SHARE, Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
@@ -35,29 +34,30 @@ workers with half of the sequences do more than one with all of them."""
 class DeviceRoom:
     """What is left for a KV cache on devices."""
 
-    nodes: tuple[NodeFacts, ...]
+    groups: tuple[Group, ...]
+    """The devices of all machines."""
     shape: ModelShape
     weights: Weights
     """The largest weights that are decoded with the cache."""
 
     def limits(self, layout: EngineLayout) -> list[int]:
         """Return the most cells on 1, 2, ... devices of a node; nothing if no node's devices hold the weights."""
-        return cell_limits(self.nodes, self.shape, self.weights, layout)
+        return cell_limits(self.groups, self.shape, self.weights, layout)
 
 
 def device_room(
-    nodes: tuple[NodeFacts, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
+    groups: tuple[Group, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
 ) -> DeviceRoom | None:
     """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these.
 
     None: no worker decodes on devices.
     """
-    if not groups_of(nodes):
+    if not groups:
         return None
     made = [weights for (owner, *_), weights in known.made.items() if owner == model]
     given = [known.given[arm.name] for arm in arms if arm.name in known.given]
     largest = max([*made, *given], key=lambda one: one.device_bytes, default=known.shapes[model].weights)
-    return DeviceRoom(nodes, known.shapes[model], largest)
+    return DeviceRoom(groups, known.shapes[model], largest)
 
 
 def cache_for(
@@ -103,7 +103,7 @@ def cache_for(
             break
     if cache is None and room is not None and config.layout.kv_cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [_host_cells(model.kv_bytes_per_cell)]
+        limits = [_host_cells(model.kv_bytes_per_cell, room)]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -133,9 +133,15 @@ def cells_allowed(
     if config.layout.kv_cache_mib is not None:
         return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
     on_devices = room.limits(layout) if room else []
-    return on_devices or [_host_cells(bytes_per_cell)]
+    return on_devices or [_host_cells(bytes_per_cell, room)]
 
 
-def _host_cells(bytes_per_cell: int) -> int:
-    """Return how many cells a KV cache may have in the memory of a machine."""
+def _host_cells(bytes_per_cell: int, room: DeviceRoom | None) -> int:
+    """Return how many cells a KV cache may have in the memory of a machine: a node with devices, or this machine.
+
+    What Ray offers is fixed when a node is started. On this machine it is not, so its whole memory counts.
+    """
+    nodes = [group.node for group in room.groups if group.node.node_id] if room else []
+    if nodes:
+        return int(max(node.memory_bytes for node in nodes) / RAY_SHARE * CACHE_SHARE) // bytes_per_cell
     return int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell
