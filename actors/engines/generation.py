@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from actors.engines import FinishReason
 from actors.engines.answer_reader import AnswerReader, ThoughtRules
 from actors.engines.meter import Meter
@@ -28,6 +30,7 @@ from actors.errors import LlamaError
 from actors.llama.batch import Run
 from actors.llama.candidates import Candidates, joined
 from actors.llama.context import Context
+from actors.llama.grammar import Grammar
 from actors.thinking import Said
 from conf.schema import Sampling
 
@@ -89,6 +92,8 @@ class _RunningSequence:
     reader: AnswerReader
     position: int
     """Position of the next token to decode."""
+    grammar: Grammar | None
+    """What the answer must follow."""
     token: int = -1
     """The latest sampled token. It is not decoded yet."""
 
@@ -121,6 +126,8 @@ class Generation:
     n_slots: int
     requests: Sequence[GenerationRequest]
     meter: Meter
+    begin_grammar: Callable[[], Grammar] | None = None
+    """Returns the grammar of a new answer. None: answers are free."""
     _running: dict[int, _RunningSequence] = field(default_factory=dict)
     """One entry per occupied slot."""
     _held: _HeldPrompt | None = None
@@ -136,7 +143,9 @@ class Generation:
         self._n_prefix = shared_length([one.tokens for one in self.requests]) if self.context.shares_prefixes else 0
         self._check_room()
         self.prefix_cache.prepare(self.requests[0].tokens[: self._n_prefix] if self._n_prefix else ())
-        n_needed = candidates_needed(self.sampling) if self.context.on_device else None
+        # A grammar may refuse the highest logits, so it needs all of them.
+        may_select = self.context.on_device and self.begin_grammar is None
+        n_needed = candidates_needed(self.sampling) if may_select else None
         with self.context.only_highest(n_needed) if n_needed else contextlib.nullcontext():
             while pending or self._running:
                 self._start(pending)
@@ -211,7 +220,8 @@ class Generation:
     def _new_sequence(self, request_index: int, seed_index: int) -> _RunningSequence:
         request = self.requests[request_index]
         noise = sequence_key(request.seeds[seed_index], request.item_id, request.turn)
-        return _RunningSequence(request_index, seed_index, noise, request.reader(), len(request.tokens))
+        grammar = self.begin_grammar() if self.begin_grammar else None
+        return _RunningSequence(request_index, seed_index, noise, request.reader(), len(request.tokens), grammar)
 
     def _decode_new_prompts(
         self, first_slot: dict[int, int], starters: dict[int, tuple[int, int]]
@@ -280,7 +290,12 @@ class Generation:
         """Sample the next token of each slot. Store the answers of sequences that are finished."""
         sequences = [self._running[slot] for slot in slots]
         keys = step_keys([one.noise for one in sequences], [one.n_tokens for one in sequences])
-        for slot, running, token in zip(slots, sequences, draw_tokens(candidates, keys, self.sampling), strict=True):
+        drawn = draw_tokens(candidates, keys, self.sampling)
+        for place, (slot, running) in enumerate(zip(slots, sequences, strict=True)):
+            token = drawn[place]
+            if running.grammar is not None and not running.grammar.allows(token):
+                allowed = running.grammar.only_allowed(candidates.logits[place])
+                (token,) = draw_tokens(Candidates(allowed[np.newaxis]), keys[place : place + 1], self.sampling)
             reason = self._add_token(running, token)
             if reason is not None:
                 key = (running.request_index, running.seed_index)
@@ -294,4 +309,6 @@ class Generation:
         if self.vocabulary.is_end(token):
             return "eog"
         running.token = token
+        if running.grammar is not None:
+            running.grammar.accept(token)
         return running.reader.add(self.vocabulary.piece(token))

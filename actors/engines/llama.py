@@ -41,6 +41,7 @@ from actors.llama import library
 from actors.llama.batch import Run
 from actors.llama.buffers import memory_use, read_buffers
 from actors.llama.context import Context
+from actors.llama.grammar import Grammar
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens, TemplateUse
@@ -83,6 +84,8 @@ class LlamaEngine:
         started = time.perf_counter()
         self._layout = layout
         self._use = chat_template
+        self.grammar: str | None = None
+        """What answers must follow from now on (`actors.llama.grammar`). The model then does not think before them."""
         with contextlib.ExitStack() as opened:
             if model is None:
                 model = opened.enter_context(Model(gguf_path, gpu_layers=layout.gpu_layers, devices=layout.devices))
@@ -137,7 +140,14 @@ class LlamaEngine:
         """Return the answers to prompts, `n_seeds` for each."""
         requests = [one.request for one in prepared if isinstance(one, Prepared)]
         generation = Generation(
-            self._context, self._prefix, self.vocabulary, sampling, self._layout.sequences, requests, self._meter
+            self._context,
+            self._prefix,
+            self.vocabulary,
+            sampling,
+            self._layout.sequences,
+            requests,
+            self._meter,
+            begin_grammar=functools.partial(Grammar, self._model, self.grammar) if self.grammar else None,
         )
         generated = iter(generation.run())
         answers: list[Answer | Refused] = []
@@ -223,6 +233,7 @@ class LlamaEngine:
             prompt = self._rendered(task.messages, chat=task.chat)
         except TemplateFailed:
             return Refused(TEMPLATE_FAILED)
+        prompt = prompt.without_thoughts() if self.grammar else prompt
         tokens = prompt.tokens(self._model)
         max_tokens = min(task.max_tokens, sampling.max_tokens)
         if not tokens:

@@ -16,6 +16,9 @@ from actors.judging.rubrics import Rubric
 from actors.keys import make_key
 from actors.store import content_hash, read_object, verdict_path, write_json
 
+_GRAMMAR_VERSION = 1
+"""Raise it whenever a GGUF's verdicts follow another grammar."""
+
 
 def judge_identity(judge: JudgeModel) -> dict[str, Any]:
     """Return what makes a judge the same judge: the sha256 of its GGUF, or the name of its model and its address.
@@ -26,7 +29,7 @@ def judge_identity(judge: JudgeModel) -> dict[str, Any]:
     if judge.endpoint is not None:
         parts = urlsplit(judge.endpoint.url)
         return {"model": judge.endpoint.model, "address": parts._replace(query="", fragment="").geturl().rstrip("/")}
-    return {"gguf": judge.gguf_sha256}
+    return {"gguf": judge.gguf_sha256, "form": _GRAMMAR_VERSION}
 
 
 def rules_identity(rules: JudgeRules, rubric: Rubric) -> dict[str, Any]:

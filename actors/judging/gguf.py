@@ -1,4 +1,8 @@
-"""Ask a judge that is a GGUF, by our own engine: all calls of a block in one batch."""
+"""Ask a judge that is a GGUF, by our own engine: all calls of a block in one batch.
+
+Its output follows a grammar, so that even a small model gives a verdict that can be read. Reason and score are the
+model's own choice. It does not think before: its reason is what it says first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from actors.engines import CONTEXT_TOO_LONG, Answer
 from actors.engines.llama import LlamaEngine, Prepared
 from actors.judging.asking import Declined, JudgeCall, KeepReply, Reply
 from actors.judging.orders import JudgeModel, JudgeRules
+from actors.judging.verdict import verdict_grammar
 from actors.llama.layout import EngineLayout
 from actors.orders import Generate, Item, ReportTokens
 from conf.schema import Sampling
@@ -21,7 +26,6 @@ class GgufJudge:
         """Load the model. Raise `LlamaError` if llama.cpp cannot load it."""
         if judge.gguf_path is None or judge.layout is None:
             raise TypeError(f"{judge.name}: a judge without an endpoint needs a GGUF and a layout")
-        # With its thoughts: they are in the text that is kept, and a verdict is looked for behind them.
         self._engine = LlamaEngine(judge.gguf_path, judge.layout, raw=True)
         self._most_tokens = most_tokens(judge.layout)
         self._sampling = Sampling(temperature=rules.temperature, max_tokens=rules.max_tokens)
@@ -33,6 +37,7 @@ class GgufJudge:
 
     def ask(self, calls: Sequence[JudgeCall], keep: KeepReply, report: ReportTokens) -> None:
         """Ask all calls at once. Those that do not fit the context are declined. Raise `LlamaError` if it fails."""
+        self._engine.grammar = verdict_grammar(calls[0].scale, self._sampling.max_tokens)
         fitting: list[tuple[JudgeCall, Item]] = []
         for call in calls:
             item = self._item(call)

@@ -14,6 +14,11 @@ from typing import Any
 from actors.thinking import split
 from conf.json_objects import objects_in
 
+_TOKENS_OF_FRAME = 32
+"""Tokens of a verdict without its reason."""
+_TOKENS_PER_CHARACTER = 3
+"""Of Japanese text, in a tokenizer that was not made for it."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -30,6 +35,21 @@ def read_verdict(text: str, scores: range) -> Verdict | None:
     """
     verdicts = [_verdict(found, scores) for found in objects_in(split(text).answer)]
     return next((one for one in reversed(verdicts) if one is not None), None)
+
+
+def verdict_grammar(scale: tuple[int, int], max_tokens: int) -> str:
+    """Return the grammar (GBNF) of a verdict that `read_verdict` can read.
+
+    The reason has no quotes, backslashes and line ends, and ends early enough for the score to come within `max_tokens`
+    if a character takes `_TOKENS_PER_CHARACTER` tokens.
+    """
+    most = max(1, (max_tokens - _TOKENS_OF_FRAME) // _TOKENS_PER_CHARACTER)
+    scores = " | ".join(f'"{score}"' for score in range(scale[0], scale[1] + 1))
+    return (
+        f'root ::= "{{\\"reason\\": \\"" letter{{1,{most}}} "\\", \\"score\\": " score "}}"\n'
+        f"score ::= {scores}\n"
+        'letter ::= [^"\\\\\\x00-\\x1F\\x7F]\n'
+    )
 
 
 def _verdict(found: dict[str, Any], scores: range) -> Verdict | None:

@@ -112,9 +112,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
     groups = groups_of(nodes, config.execution.gpus_per_worker)
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
-    arms_of = {
-        model.name: _own(model, found_arms, models) for model in models
-    }
+    arms_of = {model.name: _own(model, found_arms, models) for model in models}
     loaded = {
         model.name: faults.gather(
             load_for,
