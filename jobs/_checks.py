@@ -13,8 +13,7 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -27,6 +26,7 @@ from actors.tracking.addresses import mask_secrets
 from actors.tracking.reachable import check_reachable
 from conf.environment import Environment
 from conf.faults import BadInput
+from jobs._check import GIB, Check, devices_text
 from reporting.fonts import find_fonts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,21 +37,10 @@ LEAST_MEMORY_BYTES = 3 * 2**30
 """Ray's own processes take about 1 GiB, two workers with the demo's model about 1 GiB more."""
 CONNECT_TIMEOUT_S = 5.0
 NATIVE_TIMEOUT_S = 120.0
-GIB = 2**30
 
 _SHOW_LLAMA_BUILD = "import json; from actors.llama import library; print(json.dumps(library.build()))"
 _SHOW_DEVICES = "from actors.node_process import start; print(start()(None))"
 _WRITE_ONE_PAGE = "import weasyprint; weasyprint.HTML(string='<p>x</p>').write_pdf()"
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check."""
-
-    name: str
-    found: str
-    fix: str | None = None
-    """What to do; None if nothing is wrong."""
 
 
 def examine(environment: Environment, storage: Path, data_dir: Path | None) -> Iterator[Check]:
@@ -137,16 +126,6 @@ def check_devices() -> Check:
     devices = tuple(Device(**one) for one in machine["devices"])
     here = NodeFacts("", platform.node(), 0, 0, 0, devices, {}, driver=machine["driver"], cards=machine["cards"])
     return Check("Devices", devices_text(devices, here.driver), unused_cards(here))
-
-
-def devices_text(devices: Sequence[Device], driver: str | None) -> str:
-    """Return the devices in words, with their memory and the driver."""
-    listed = "; ".join(
-        f"{one.name} {one.description}, {one.free_bytes / GIB:.1f} of {one.total_bytes / GIB:.1f} GiB free"
-        for one in devices
-    )
-    listed = listed or "none, models run on the processor"
-    return f"{listed} ({driver})" if driver else listed
 
 
 def check_pango() -> Check:

@@ -9,7 +9,7 @@ import ray
 from actors.nodes import check_builds, unused_cards
 from conf.environment import Environment
 from conf.faults import BadInput
-from jobs._checks import GIB, Check, devices_text
+from jobs._check import GIB, Check, devices_text
 from jobs._nodes import ask_cluster
 from jobs._ray import connect
 

@@ -16,9 +16,10 @@ from ray.exceptions import RayTaskError
 from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
-from actors.nodes_reading import local_cpus, local_memory_bytes
+from actors.nodes_reading import local_cpus
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
-from actors.orchestrator.placement import Cluster, Placement, evaluation_bytes, judging_bytes, place
+from actors.orchestrator.capacity import side_by_side
+from actors.orchestrator.placement import evaluation_bytes, judging_bytes
 from actors.orchestrator.places import Places, equal_places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
@@ -139,17 +140,14 @@ def _not_started(error: Exception) -> str:
 def place_workers(config: PipelineConfig, plan: Plan) -> Places:
     """Decide what each worker takes on the cluster that this process is connected to."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    placement = _place(
-        config, plan, resources.get("CPU", 1.0), resources.get("GPU", 0.0), resources.get("memory", 8.0 * 2**30)
-    )
-    places = equal_places(placement, plan.placed, config.execution.max_workers)
+    places = _places(config, plan, resources.get("CPU", 1.0))
     return replace(places, closed_nodes=frozenset(plan.nodes.avoided))
 
 
-def local_placement(config: PipelineConfig, plan: Plan) -> Placement:
-    """Return how many workers a local Ray would have room for."""
-    cpus = float(local_cpus(config.layout.threads))
-    return _place(config, plan, cpus, float(devices_of(plan)), local_memory_bytes())
+def local_workers(config: PipelineConfig, plan: Plan) -> int:
+    """Return how many workers that evaluate on the CPU a local Ray has room for."""
+    places = _places(config, plan, float(local_cpus(config.layout.threads)))
+    return side_by_side(plan.nodes.usable, places.by_role["evaluation"], config.execution.max_workers)
 
 
 def devices_of(plan: Plan) -> int:
@@ -157,19 +155,17 @@ def devices_of(plan: Plan) -> int:
     return sum(len(one.devices) for one in plan.nodes.usable)
 
 
-def _place(config: PipelineConfig, plan: Plan, cpus: float, gpus: float, memory_bytes: float) -> Placement:
-    return place(
-        Cluster(cpus, gpus, memory_bytes),
-        threads=config.layout.threads,
-        gpus_per_worker=config.execution.gpus_per_worker or 1.0,
-        use_gpu=any(block.layout.gpu_layers for block in plan.blocks)
-        or any(judge.layout is not None and judge.layout.gpu_layers for judge in plan.judges),
-        worker_bytes={
+def _places(config: PipelineConfig, plan: Plan, cpus: float) -> Places:
+    """Return the places of all workers. None asks for more CPUs than there are: it would wait for ever."""
+    return equal_places(
+        min(float(config.layout.threads), cpus),
+        {
             "quantization": quantization_bytes(plan),
             "evaluation": evaluation_bytes(plan),
             "judging": judging_bytes(plan),
         },
-        max_workers=config.execution.max_workers,
+        plan.placed,
+        config.execution.max_workers,
     )
 
 

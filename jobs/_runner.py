@@ -48,7 +48,7 @@ from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
 from jobs._nodes import check_fetched, find_nodes
-from jobs._ray import Stopped, connect, devices_of, local_placement, orchestrate, place_workers
+from jobs._ray import Stopped, connect, devices_of, local_workers, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
 from reporting.documents.requirements import check_documents
@@ -117,7 +117,7 @@ def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | N
     if exists(request.config.storage):
         hashes.save()
     side_by_side = workers_of_units(plan.nodes.usable, plan.placed, request.config.execution.max_workers)
-    return duration_of(plan, done, timed, local_placement(request.config, plan).workers, side_by_side)
+    return duration_of(plan, done, timed, local_workers(request.config, plan), side_by_side)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actors.orchestrator.placed import Memory, Placed
-from actors.orchestrator.placement import Placement
 from actors.orchestrator.units import PLACED, Role, Unit
 
 
@@ -29,21 +28,28 @@ class Places:
 
 
 def equal_places(
-    placement: Placement, by_unit: Mapping[str, Placed] | None = None, max_workers: int | None = None
+    cpus: float, worker_bytes: Mapping[Role, int], by_unit: Mapping[str, Placed], max_workers: int | None
 ) -> Places:
-    """Return places in which all workers ask for the same, except those of the units in `by_unit`."""
+    """Return places in which all workers ask for the same, except those of the units in `by_unit`.
+
+    Args:
+        cpus: CPUs of each worker.
+        worker_bytes: memory of a worker, by role.
+        by_unit: the places of units that need others.
+        max_workers: most workers at the same time.
+    """
     return Places(
         {
             role: Placed(
-                cpus=placement.cpus_per_worker,
-                gpus=placement.gpus_per_worker,
+                cpus=cpus,
+                gpus=0.0,
                 devices=None,
                 gpu_layers=0,
-                host=Memory(placement.worker_bytes.get(role, 0), 0, 0),
+                host=Memory(worker_bytes.get(role, 0), 0, 0),
                 device=Memory(0, 0, 0),
             )
             for role in PLACED
         },
-        by_unit or {},
+        by_unit,
         max_workers,
     )

@@ -31,7 +31,10 @@ PARSERS = (
     document.parser(),
     watch.parser(),
 )
-OTHER_KEYS = {"memory", "Pango (system library)", "RAY_ADDRESS", "MLFLOW_TRACKING_URI", "QUANT_ASSAY_CACHE"}
+OTHER_KEYS = {
+    *("memory", "Pango (system library)", "llama.cpp", "llama-cpp-python"),
+    *("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "QUANT_ASSAY_CACHE"),
+}
 """What can be wrong although neither a flag nor the configuration names it."""
 
 

@@ -14,6 +14,7 @@ import pytest
 from actors.llama.devices import Device
 from conf.environment import Environment
 from jobs import _checks as checks
+from jobs._check import Check, devices_text
 from jobs.doctor import main
 from tests.jobs.running import run
 from tests.rpc_servers import RpcBuild
@@ -99,7 +100,7 @@ def test_an_address_without_a_port_is_reported_and_not_raised() -> None:
 def test_a_data_folder_needs_something_in_it(tmp_path: Path) -> None:
     assert checks.check_data_dir(tmp_path).fix is not None
     (tmp_path / "gsm8k").mkdir()
-    assert checks.check_data_dir(tmp_path) == checks.Check("Data", "gsm8k")
+    assert checks.check_data_dir(tmp_path) == Check("Data", "gsm8k")
 
 
 def test_the_doctor_works_if_no_package_is_installed() -> None:
@@ -113,10 +114,10 @@ def test_the_doctor_works_if_no_package_is_installed() -> None:
 
 def test_devices_are_shown_with_their_memory_and_driver() -> None:
     card = Device("CUDA0", "NVIDIA H100 80GB HBM3", "CUDA", 80 * 2**30, 79 * 2**30)
-    assert checks.devices_text([card], "NVIDIA 580.65, CUDA 13.0") == (
+    assert devices_text([card], "NVIDIA 580.65, CUDA 13.0") == (
         "CUDA0 NVIDIA H100 80GB HBM3, 79.0 of 80.0 GiB free (NVIDIA 580.65, CUDA 13.0)"
     )
-    assert checks.devices_text([], None) == "none, models run on the processor"
+    assert devices_text([], None) == "none, models run on the processor"
 
 
 @pytest.mark.slow

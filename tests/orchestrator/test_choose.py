@@ -83,17 +83,6 @@ def test_a_model_takes_the_fewest_cards_that_hold_it(model: str, kind: str, cell
     assert {gib: asks(load, node(8, gib)) for gib in on} == on
 
 
-def test_the_page_on_gpus_has_the_table_of_the_planner() -> None:
-    page = (Path(__file__).parents[2] / "conf" / "docs" / "gpus.md").read_text(encoding="utf-8")
-    signs = {"1/2": "½", "1/3": "⅓", "1/4": "¼"}
-    for model in KNOWN:
-        cells = []
-        for gib in (24, 48, 80, 141):
-            asked = [asks(load_of(model, kind), node(8, gib)) for kind in ("f16", "q8_0", "q4_k_m")]
-            cells.append(" / ".join(signs.get(one, one) for one in asked))
-        assert f"| {model} | {' | '.join(cells)} |" in page
-
-
 def test_what_does_not_fit_whole_has_some_layers_on_the_host() -> None:
     # Usable: 81.6 GB, without the process 80.8. The output (2.10 GB) and 44 layers with their cache (1.747 GB each)
     # take 79.0 GB, and buffers 0.3.

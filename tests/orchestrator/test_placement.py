@@ -1,4 +1,4 @@
-"""Placement: how many workers fit, and what each of them asks for."""
+"""How many workers run side by side, and the memory of those that evaluate on the CPU."""
 
 from __future__ import annotations
 
@@ -7,77 +7,59 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, Cluster, Placement, evaluation_bytes, place
-from actors.orchestrator.units import Role
+from actors.nodes import NodeFacts
+from actors.orchestrator.capacity import side_by_side, workers_of_units
+from actors.orchestrator.placed import Memory, Placed
+from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES, evaluation_bytes
+from tests.orchestrator.device_nodes import GIB, node
 from tests.orchestrator.small_plan import make_small_plan
 
-GIB = 2**30
+
+def worker(cpus: float = 2, gpus: float = 0, gib: float = 1) -> Placed:
+    nothing = Memory(0, 0, 0)
+    return Placed(cpus, gpus, None, 0, Memory(0, 0, round(gib * GIB)), nothing)
 
 
-def fit(
-    cluster: Cluster,
-    threads: int = 2,
-    gpu: bool = False,
-    quantizer: int = GIB,
-    evaluator: int = GIB,
-    most: int | None = None,
-) -> Placement:
-    sizes: dict[Role, int] = {"quantization": quantizer, "evaluation": evaluator}
-    return place(cluster, threads=threads, gpus_per_worker=0.5, use_gpu=gpu, worker_bytes=sizes, max_workers=most)
-
-
-def asks(placement: Placement) -> tuple[float, float, int]:
-    return placement.cpus_per_worker, placement.gpus_per_worker, placement.workers
-
-
-def side_by_side(placement: Placement, role: Role) -> int:
-    """Return how many workers of one role can start before there is no more room."""
-    live: list[Role] = []
-    while len(live) < 1000 and placement.has_room(live, role):
-        live.append(role)
-    return len(live)
+def machine(cpus: float, gib: float, cards: int = 0, name: str = "a") -> NodeFacts:
+    return node(cards, 80, name=name, cpus=cpus, memory_gib=gib)
 
 
 def test_cpus_limit_the_number_of_workers() -> None:
-    placement = fit(Cluster(8, 0, 64 * GIB))
-    assert asks(placement) == (2.0, 0.0, 4)
-    assert side_by_side(placement, "evaluation") == 4
+    assert side_by_side([machine(8, 64)], worker()) == 4
+    assert side_by_side([machine(8, 64), machine(5, 64, name="b")], worker()) == 4 + 2
+    assert side_by_side([machine(8, 64)], worker(), max_workers=3) == 3
 
 
-def test_memory_limits_the_workers_of_each_role_by_what_they_need() -> None:
-    # 10 GiB x 0.8 = 8 GiB.
-    placement = fit(Cluster(64, 0, 10 * GIB), quantizer=GIB, evaluator=4 * GIB)
-    assert side_by_side(placement, "quantization") == 8
-    assert side_by_side(placement, "evaluation") == 2
+def test_memory_limits_the_number_of_workers_on_each_node() -> None:
+    # 10 GiB x 0.8 = 8 GiB; 6 GiB x 0.8 = 4.8 GiB.
+    assert side_by_side([machine(64, 10), machine(64, 6, name="b")], worker(gib=4)) == 2 + 1
 
 
-def test_workers_of_both_roles_share_the_memory() -> None:
-    placement = fit(Cluster(64, 0, 10 * GIB), quantizer=3 * GIB, evaluator=4 * GIB)
-    assert placement.has_room(["evaluation"], "quantization")
-    assert not placement.has_room(["evaluation", "quantization"], "quantization")
+def test_gpus_limit_the_number_of_workers_as_ray_counts_them() -> None:
+    # A worker with three cards needs them on one node, and shares lie on one card each.
+    nodes = [machine(64, 512, cards=8), machine(64, 512, cards=2, name="b")]
+    assert side_by_side(nodes, worker(gpus=3)) == 2
+    assert side_by_side(nodes, worker(gpus=0.3333)) == 3 * 10
 
 
-def test_a_worker_asks_for_part_of_a_gpu_if_there_is_one() -> None:
-    assert asks(fit(Cluster(64, 2, 64 * GIB), gpu=True)) == (2.0, 0.5, 4)
+def test_a_worker_with_more_cpus_than_there_are_still_runs() -> None:
+    assert side_by_side([machine(2, 64)], worker(cpus=16)) == side_by_side([], worker()) == 1
 
 
-def test_a_build_without_gpu_support_asks_for_no_gpu() -> None:
-    assert asks(fit(Cluster(4, 2, 64 * GIB))) == (2.0, 0.0, 2)
-
-
-def test_a_worker_with_more_threads_than_cores_asks_for_all_cores_and_still_runs() -> None:
-    assert asks(fit(Cluster(2, 0, 64 * GIB), threads=16)) == (2.0, 0.0, 1)
+def test_each_unit_is_counted_with_the_workers_of_its_own_place() -> None:
+    placed = {"a": worker(), "b": worker(gpus=1), "c": worker()}
+    assert workers_of_units([machine(8, 64, cards=2)], placed, None) == {"a": 4, "b": 2, "c": 4}
 
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 2**38), st.none() | st.integers(1, 9))
 def test_there_is_always_one_worker_and_never_more_than_allowed(
     cpus: int, threads: int, size: int, most: int | None
 ) -> None:
-    placement = fit(Cluster(cpus, 0, 16 * GIB), threads=threads, evaluator=size, most=most)
-    together = side_by_side(placement, "evaluation")
+    placed = worker(min(threads, cpus), gib=size / GIB)
+    together = side_by_side([machine(cpus, 16)], placed, most)
     assert together >= 1
     assert most is None or together <= most
-    assert together * placement.cpus_per_worker <= cpus
+    assert together * placed.cpus <= cpus
     assert together == 1 or together * size <= 16 * GIB
 
 

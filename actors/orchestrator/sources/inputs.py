@@ -179,11 +179,6 @@ class Inputs:
     human_scores_sha256: str | None = None
     """Hash of the file with human scores. None: there is none."""
 
-    @property
-    def use_gpu(self) -> bool:
-        """True if some machine has devices to decode on, and Ray gives them away."""
-        return any(one.devices and one.gpus for one in self.nodes)
-
     def build_for(self, devices: DeviceUse | None) -> dict[str, str]:
         """Return the builds of llama.cpp on the machines that may do a piece of work, for its key.
 
