@@ -121,7 +121,7 @@ def test_a_reference_and_its_arm_in_another_layout_share_the_weights_of_their_fi
         str(tmp_path / "aa.jsonl"),
         reference=reference,
     )
-    worker.evaluate_together(PassOrder((block,)), [ignore])
+    worker.evaluate_together(PassOrder((block,), host_threads=1), [ignore])
     assert loads.files == ["tiny"]
 
 
