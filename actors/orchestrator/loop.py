@@ -20,17 +20,12 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import TokenRate
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import Schedule, State
-from actors.orchestrator.smaller import ShortOf, can_be_smaller, with_same_weights
+from actors.orchestrator.smaller import OUT_OF_MEMORY_ADVICE, ShortOf, can_be_smaller, with_same_weights
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
 from actors.orchestrator.worker import Worker, WorkError
 from conf.schema import PipelineConfig
 from reporting.notices import Notice
-
-OUT_OF_MEMORY_ADVICE = (
-    ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
-    "least memory, and a smaller --dataset-size has fewer groups"
-)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from actors.orchestrator.worker import Worker
 
 ShortOf = Literal["devices", "host"]
 """Where memory was missing."""
+OUT_OF_MEMORY_ADVICE = (
+    ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
+    "least memory, and a smaller --dataset-size has fewer groups"
+)
 
 
 def can_be_smaller(worker: Worker, wanted_for: RoomFor | None) -> ShortOf | None:
