@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 
 import llama_cpp
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.model import Model
+
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""The fields of a `llama_token_data`."""
 
 
 class Grammar:
@@ -37,10 +41,10 @@ class Grammar:
         llama_cpp.llama_sampler_accept(self._sampler, token)
 
     def _filtered(self, tokens: NDArray[np.int32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        data = (llama_cpp.llama_token_data * len(tokens))()
-        rows = np.frombuffer(data, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        rows = np.zeros(len(tokens), dtype=_TOKEN_DATA)
         rows["id"], rows["logit"] = tokens, logits
+        data = ctypes.cast(rows.ctypes.data, llama_cpp.llama_token_data_p)
         array = llama_cpp.llama_token_data_array(data=data, size=len(tokens), selected=-1, sorted=False)
-        llama_cpp.llama_sampler_apply(self._sampler, llama_cpp.ctypes.byref(array))
+        llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
         kept: NDArray[np.float32] = rows["logit"].copy()
         return kept
