@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reporting.shown_verdict import INFORMS_ONLY, NO_MARGIN, shown_verdict
 from reporting.wording import Words
 
 
@@ -31,6 +32,8 @@ class Worse:
     """Whether the loss is shown to exceed the margin. False: whether it does is open."""
     on_average: bool = False
     """Whether the mean over the benchmarks is meant, and not each of them."""
+    has_margin: bool = True
+    """False if no margin says which loss is small there."""
 
 
 def worse_arms(comparison: Mapping[str, Any], analysis: Mapping[str, Any] | None) -> list[Worse]:
@@ -81,6 +84,13 @@ def advice(words: Words, worse: Worse) -> str:
             f"{arms_ja} は {on_ja}で {worse.reference} から許容幅を超えて低下した。{ja}。",
             f"{arms_en} {lose} more than the margin against {worse.reference} {on_en}: {en}.",
         )
+    if not worse.has_margin:
+        return words.say(
+            f"{arms_ja} は {on_ja}で {worse.reference} より低下した。"
+            "許容幅がないため、それが小さいかどうかは判定しない。",
+            f"{arms_en} {lose} against {worse.reference} {on_en}. There is no margin, so nothing says whether that is"
+            " small.",
+        )
     return words.say(
         f"{arms_ja} は {on_ja}で {worse.reference} より低下したが、許容幅を超えるかどうかは未確定である。"
         f"問題を増やすか、{ja}。",
@@ -104,9 +114,12 @@ def _by_verdict(row: Mapping[str, Any], analysis: Mapping[str, Any], made_here: 
         return Worse((row["arm"],), row["reference"], pooled, made_here, beyond=True, on_average=True)
     # A loss beyond the margin that the arm's verdict does not confirm (p is adjusted over its benchmarks) is open, too.
     shown = tuple(name for name in row["undecided_on"] if name in row.get("loss_shown_on", ())) + tuple(row["worse_on"])
-    if row["verdict"] == "undecided" and shown:
-        return Worse((row["arm"],), row["reference"], shown, made_here)
-    return None
+    if row["verdict"] != "undecided" or not shown:
+        return None
+    own = [one for one in analysis["comparisons"] if one["arm"] == row["arm"]]
+    without = {one["benchmark"] for one in own if shown_verdict(one) in (INFORMS_ONLY, NO_MARGIN)}
+    with_margin = tuple(name for name in shown if name not in without)
+    return Worse((row["arm"],), row["reference"], with_margin or shown, made_here, has_margin=bool(with_margin))
 
 
 def _by_intervals(

@@ -10,7 +10,7 @@ from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.frames import GOLD_COLUMNS
 from reporting.judging_reasons import JUDGE_SCORE
-from reporting.shown_verdict import shown_verdict_of_arm, shown_word
+from reporting.shown_verdict import NO_VERDICT, shown_verdict_of_arm, shown_word
 from reporting.terminal.layout import clean, columns, short_name, wrapped
 from reporting.terminal.pooled_lines import pooled_rows, pooled_title, smallest_on_average
 from reporting.wording import Words
@@ -35,8 +35,10 @@ def verdict_section(analysis: Mapping[str, Any]) -> str:
     # A/A arms only measure the noise floor; nobody would choose one.
     rows = [row for row in analysis["verdicts"] if not row["arm"].endswith(AA_SUFFIX)]
     words = Words("en")
+    shown = [shown_verdict_of_arm(row, analysis) for row in rows]
     table = [
-        [short_name(row["arm"]), shown_word(words, shown_verdict_of_arm(row, analysis)), _grounds(row)] for row in rows
+        [short_name(row["arm"]), shown_word(words, code), _grounds(row, code)]
+        for row, code in zip(rows, shown, strict=True)
     ]
     lines += columns(table, left=(0, 1), folded=True) if table else ["  no arm was compared with a reference"]
     lines += [_selection_line(row) for row in analysis["selections"]] if table else []
@@ -65,8 +67,11 @@ def _pooled_lines(analysis: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _grounds(row: Mapping[str, Any]) -> str:
-    """Return the benchmarks that an arm's verdict comes from."""
+def _grounds(row: Mapping[str, Any], shown: str) -> str:
+    """Return the benchmarks that an arm's verdict comes from. `shown` is the code of that verdict."""
+    if shown == NO_VERDICT:
+        losses = f"; a loss is shown on {', '.join(row['loss_shown_on'])}" if row.get("loss_shown_on") else ""
+        return f"no benchmark with a margin has a result{losses}"
     shown_losses = [name for name in row["measurably_worse_on"] if name in row["no_worse_on"]]
     parts = []
     if row["worse_on"]:

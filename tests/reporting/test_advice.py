@@ -85,6 +85,16 @@ def test_a_loss_that_may_lie_within_the_margin_is_open() -> None:
     assert unconfirmed == Worse(("q4",), "f16", ("asked",), made_here=True)
 
 
+def test_a_loss_where_there_is_no_margin_gets_no_advice_that_could_not_help() -> None:
+    analysis = judged("undecided", undecided_on=["asked"], loss_shown_on=["asked"])
+    analysis["comparisons"] = [{"arm": "q4", "benchmark": "asked", "verdict": "undecided", "margin": None}]
+    (found,) = worse_arms(COMPARISON, analysis)
+    assert found == Worse(("q4",), "f16", ("asked",), made_here=True, has_margin=False)
+    assert advice(Words("en"), found) == (
+        "q4 loses against f16 on asked. There is no margin, so nothing says whether that is small."
+    )
+
+
 @pytest.mark.parametrize("verdict", ["no_worse", "undecided"])
 def test_without_a_shown_loss_there_is_no_advice(verdict: str) -> None:
     """Also if a comparison that only informs shows a loss: no verdict depends on it."""
