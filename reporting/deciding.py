@@ -10,6 +10,7 @@ from reporting.wording import Words, integer
 _Row = Mapping[str, Any]
 
 _INSTEAD = {
+    "no_judge": ("採点が必要", "needs a judge"),
     "too_few_items": ("問題が少なすぎて、必要な数を見積もれない", "too few items to say how many would decide"),
     "unscored": ("採点不能の記録の採点が必要", "its unscored records must be scored"),
     "floor": ("基準が正答できる問題が必要", "needs items that the reference gets right"),

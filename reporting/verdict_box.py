@@ -16,6 +16,7 @@ from reporting.deciding import unit_of, what_decides
 from reporting.shown_verdict import (
     INFORMS_ONLY,
     NO_MARGIN,
+    NOT_JUDGED,
     UNDECIDED,
     is_open,
     shown_verdict,
@@ -258,7 +259,8 @@ def _shown_as(comparison: _Row, analysis: _Row, code: str) -> list[str]:
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:
-    return row["arm"] in arms and is_open(row) and not row.get("informs_only")
+    is_wanted = is_open(row) or shown_verdict(row) == NOT_JUDGED
+    return row["arm"] in arms and is_wanted and not row.get("informs_only")
 
 
 def _open(words: Words, row: _Row, needed: str) -> str:

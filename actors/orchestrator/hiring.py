@@ -51,7 +51,14 @@ class Reservation:
 
 def hand_out(schedule: Schedule, staff: Staff, now: float) -> Changes:
     """Give idle workers units, hire workers, and dismiss idle ones, until nothing more can be done now."""
-    return _Round(schedule, staff, now).decide()
+    first = _Round(schedule, staff, now)
+    changes = first.decide()
+    if first.has_filled_reservation:
+        # The room that was kept for it is open to all again.
+        more = hand_out(schedule, staff, now)
+        changes.dismissed += more.dismissed
+        changes.assigned += more.assigned
+    return changes
 
 
 class _Round:
@@ -77,6 +84,12 @@ class _Round:
             for role in PLACED:
                 self._make_room(role, on_devices, None)
         return self._changes
+
+    @property
+    def has_filled_reservation(self) -> bool:
+        """True if a worker was hired for the work that a place was reserved for."""
+        wanted = self._reserved.placed.ask if self._reserved else None
+        return any(worker.placed is not None and worker.placed.ask == wanted for worker in self._changes.assigned)
 
     def _of(self, role: Role, on_devices: bool, turn: int | None = None) -> list[Offer]:
         """Return the ready units of a role, on GPUs or not, up to a turn."""

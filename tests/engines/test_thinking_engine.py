@@ -17,6 +17,7 @@ from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.kv_cache import cache_need_of_tasks
 from actors.evaluation.prompt_fit import fit
 from actors.evaluation.self_check import run_check
+from actors.llama.loaded import LoadedModels
 from actors.llama.model import Model
 from actors.orders import BlockOrder, CheckOrder, CheckPart, Choose, Generate, Item, Message, Scorer, TemplateUse
 from conf.schema import Sampling
@@ -160,7 +161,8 @@ def test_a_record_keeps_thoughts_apart_and_says_that_they_were_cut(tmp_path: Pat
 def test_the_self_check_compares_what_was_generated_with_the_thoughts(use: TemplateUse | None, tmp_path: Path) -> None:
     path = write_thinking_model(tmp_path / "model.gguf", templates.QWEN_3, SAYS)
     part = CheckPart("b", (Item("i", TASK, "seven", "hash"),), LAYOUT)
-    (report,) = run_check(CheckOrder("a", str(path), (part,), use, str(tmp_path / "check.json")), ignore)
+    order = CheckOrder("a", str(path), (part,), use, str(tmp_path / "check.json"))
+    (report,) = run_check(order, ignore, LoadedModels())
     assert report.n_answers == 1
 
 

@@ -102,7 +102,7 @@ def gguf_judge(path: str, *, n_ctx: int) -> JudgeModel:
 
 
 def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: str, tmp_path: Path) -> None:
-    rules = replace(RULES, rubric="mt_bench_single", max_tokens=8)
+    rules = replace(RULES, rubric="mt_bench_single", max_tokens=160)
     judge = gguf_judge(tiny_path, n_ctx=8192)
     short = item("a", questions=("q",), criteria=None)
     given = written(
@@ -112,12 +112,13 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     tokens: list[int] = []
     summary = worker.judge(given, tokens.append)
     rows = read_jsonl(given.output_path)
-    assert summary == JudgeSummary(given.output_path, 6, 0, 4, 0), "each repeat of the first is asked again"
-    assert [row["reason"] for row in rows] == [*["unreadable_verdict"] * 2, *["judge_failed"] * 2]
+    assert summary == JudgeSummary(given.output_path, 4, 0, 2, 2), "no verdict has to be asked for again"
+    assert [row["reason"] for row in rows] == [None, None, *["judge_failed"] * 2]
+    assert all(row["score"] in range(1, 11) for row in rows[:2])
     assert [row["text"] for row in rows[2:]] == ["context_too_long"] * 2, "the model has 2,048 tokens of context"
     first, again = rows[:2]
     assert (first["model"], first["fingerprint"]) == ("tiny.gguf", file_sha256(tiny_path))
-    assert first["text"] != again["text"] and first["completion_tokens"] <= 8 and sum(tokens) > 1000
+    assert first["text"] != again["text"] and first["completion_tokens"] <= 160 and sum(tokens) > 1000
 
 
 def test_no_text_of_an_answer_becomes_a_special_token_of_the_judge(tiny: Model) -> None:

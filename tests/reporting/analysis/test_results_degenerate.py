@@ -151,25 +151,29 @@ def test_one_number_is_shown_without_an_interval() -> None:
 
 
 def test_a_declared_scale_decides_how_scores_are_read() -> None:
-    """The same answers on a scale from 1 to 5: bounds four times as far apart, and never a share of right answers."""
+    """The same answers on scales from 1 to 5 and from 2 to 10: bounds twice as far apart, and never a share."""
     facts, records, timings = sample_run()
-    shares = _checked(sample_run())
     of_gsm8k = pl.col("benchmark") == "gsm8k"
-    stars = records.with_columns(pl.when(of_gsm8k).then(1 + 4 * pl.col("score")).otherwise("score").alias("score"))
-    benchmarks = [one | {"scale": [1.0, 5.0]} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
-    judged = _checked(SampleRun(facts | {"benchmarks": benchmarks}, stars, timings))
-    for name, low in (("results", 1.0), ("comparisons", 0.0)):
+
+    def on_scale(low: float, high: float) -> Results:
+        score = low + (high - low) * pl.col("score")
+        scored = records.with_columns(pl.when(of_gsm8k).then(score).otherwise("score").alias("score"))
+        benchmarks = [one | {"scale": [low, high]} if one["name"] == "gsm8k" else one for one in facts["benchmarks"]]
+        return _checked(SampleRun(facts | {"benchmarks": benchmarks}, scored, timings))
+
+    judged, doubled = on_scale(1.0, 5.0), on_scale(2.0, 10.0)
+    for name in ("results", "comparisons"):
         ours, theirs = (
             [
                 row
                 for row in (one.comparison["results"] if name == "results" else one.analysis["comparisons"])
                 if row["benchmark"] == "gsm8k"
             ]
-            for one in (judged, shares)
+            for one in (judged, doubled)
         )
-        for row, share in zip(ours, theirs, strict=True):
-            assert row["ci95"] == pytest.approx([low + 4 * end for end in share["ci95"]])
-            assert row["ci_method"] == share["ci_method"]
+        for row, double in zip(ours, theirs, strict=True):
+            assert double["ci95"] == pytest.approx([2 * end for end in row["ci95"]])
+            assert row["ci_method"] == double["ci_method"]
     margins = {row["margin"] for row in judged.analysis["comparisons"] if row["benchmark"] == "gsm8k"}
     assert margins == {judged.analysis["margins"]["judged"]}
 

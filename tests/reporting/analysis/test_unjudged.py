@@ -73,7 +73,7 @@ def test_the_outputs_have_one_line_about_it_and_no_open_verdict(sample: SampleRu
 
 def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample: SampleRun) -> None:
     tiers = {"each": ["gsm8k", "elyza", "perplexity_wikitext2"]}
-    found = pooled_results(sample, SCORES, unjudged={"elyza": "no_judge"}, tiers=tiers)
+    found = pooled_results(sample, SCORES, unjudged={"elyza": "no_judge"}, tiers=tiers, margins={"judged": 0.2})
     assert verdict_of(found)["undecided_on"] == ["elyza"]
     (box,) = verdict_boxes(found.comparison, found.analysis, Words("en"))
     assert "Undecided on elyza: q8_0 (needs a judge)" in box.undecided
