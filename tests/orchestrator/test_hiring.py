@@ -131,7 +131,7 @@ ASKS = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])
 ARMS = st.lists(st.tuples(ASKS, st.integers(1, 12), st.booleans()), min_size=1, max_size=5)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(ARMS, st.randoms(use_true_random=False), st.lists(st.integers(0, 4), min_size=0, max_size=2))
 def test_every_plan_ends_and_no_gpu_waits_while_a_unit_fits(
     arms: list[tuple[float, int, bool]], rng: random.Random, others: list[int]
