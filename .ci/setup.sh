@@ -72,13 +72,18 @@ choose_build() {
     known=$("$nvcc" --list-gpu-arch 2>/dev/null) || known=""
     for architecture in $architectures; do
         if [ -n "$known" ] && ! echo "$known" | grep -qx "compute_$architecture"; then
-            advice="The driver shows $cards, but $nvcc is too old for compute capability $architecture, so llama.cpp is built for the processor only."
+            advice="The driver shows $cards, but $nvcc makes no code for compute capability ${architecture%?}.${architecture: -1} (the toolkit is too old for these cards, or so new that it has dropped them), so llama.cpp is built for the processor only."
             return
         fi
     done
     # A toolkit may have been installed in parts.
-    if ! echo '#include <cublas_v2.h>' | "$nvcc" -x cu -E - >/dev/null 2>&1; then
-        advice="The driver shows $cards, but beside $nvcc there is no cuBLAS, so llama.cpp is built for the processor only."
+    local refused
+    if ! refused=$(echo '#include <cublas_v2.h>' | "$nvcc" -x cu -E - -o /dev/null 2>&1); then
+        case $refused in
+            *cublas_v2.h*) refused="beside $nvcc there is no cuBLAS" ;;
+            *) refused="$nvcc does not work ($(echo "$refused" | grep -i error | head -n 1 | cut -c1-160 || true))" ;;
+        esac
+        advice="The driver shows $cards, but $refused, so llama.cpp is built for the processor only."
         return
     fi
     built_for="$cards, with $nvcc"

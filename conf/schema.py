@@ -70,6 +70,12 @@ Language = Literal["ja", "en", "both"]
 """Language of charts and documents."""
 
 
+def _whole_above_one(gpus: float) -> float:
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError("a share of one GPU (0.01 to 1), or a whole number: Ray divides single GPUs only")
+    return gpus
+
+
 def _short(name: str) -> str:
     if len(name.encode()) > LONGEST_ARM_NAME:
         raise ValueError(f"a name of at most {LONGEST_ARM_NAME} bytes: NAME=PATH gives a shorter one")
@@ -348,7 +354,7 @@ class Execution(Frozen):
     self_check: bool = True
     """True: before an arm's first block, decode a few of its items also one at a time; if the two results disagree, the
     arm's blocks fail. This takes seconds with a small model."""
-    gpus_per_worker: Annotated[float, Field(gt=0.0)] | None = None
+    gpus_per_worker: Annotated[float, Field(ge=0.01), AfterValidator(_whole_above_one)] | None = None
     """GPUs per worker that decodes. None: as few as hold its models, or a share of one, computed from their memory and
     from that of the devices. A fraction is a share of one GPU, whether or not the memory is enough."""
 

@@ -22,7 +22,7 @@ from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
 from actors.store import RunDirectory, exists, mlflow_database_path
 from conf.environment import read_environment
-from conf.faults import BadInput, Fault
+from conf.faults import BadInput, Fault, near_names
 from conf.load import load
 from conf.schema import Judging, PipelineConfig
 from conf.yaml_files import read_yaml
@@ -36,6 +36,8 @@ from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain_of_disk, say
 from reporting.file_names import in_languages
 
+SECTIONS = frozenset(PipelineConfig.model_fields)
+"""Sections of a configuration. This job reads `judging` and leaves the others to the run's own."""
 RENAMED_FLAGS = {"--storage": "--run", "--pipeline-id": "--run"}
 """This job's flags, by the flags of the main job that set the same."""
 
@@ -102,8 +104,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _given(options: argparse.Namespace) -> Mapping[str, Any]:
     """Return the settings of the judging that this command names."""
     given: Mapping[str, Any] = arguments.flag_values(options).get("judging", {})
-    of_file = read_yaml(Path(options.config), key="--config").get("judging") if options.config else None
-    return {**(of_file if isinstance(of_file, Mapping) else {}), **given}
+    if not options.config:
+        return given
+    sections = read_yaml(Path(options.config), key="--config")
+    faults = [
+        Fault(name, f"a section of {options.config}", "a section that there is", near_names(name, SECTIONS))
+        for name in sections
+        if name not in SECTIONS
+    ]
+    of_file = sections.get("judging", {})
+    if not isinstance(of_file, Mapping):
+        faults.append(Fault("judging", of_file, "keys with values, such as max_calls: 100"))
+    if faults:
+        raise BadInput(faults)
+    return {**of_file, **given}
 
 
 def kept_settings(judging: Judging, given: Container[str]) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from conf.faults import BadInput, Fault, Faults, near_names
+from conf.faults import BadInput, Fault, Faults, is_utf8, near_names
 from conf.user_files import DATA_FILE_BYTES, read_user_text
 from reporting.frames import HUMAN_SCORE_SCHEMA
 
@@ -102,8 +102,10 @@ def _csv_rows(text: str, path: Path, key: str) -> Iterator[_Row]:
                     Fault(f"{path.name}:{reader.line_num}", separator.join(values), allowed, f"Write {_LIKE}.")
                 )
             row = {name: value.strip() or None for name, value in zip(header, values, strict=True)}
-            if separator == ";" and row["score"] is not None:
-                row["score"] = row["score"].replace(",", ".")  # where ; separates, a comma is the decimal point
+            if row["score"] is None:
+                continue  # an answer that nobody has scored yet
+            if separator != ",":
+                row["score"] = row["score"].replace(",", ".")  # a comma can only be the decimal point
             yield _Row(reader.line_num, row)
     except csv.Error as error:
         fault = Fault(f"{path.name}:{reader.line_num}", str(error), _FORM, "Save the table as CSV in UTF-8 again.")
@@ -125,7 +127,7 @@ def _without_empty_end(cells: Sequence[str]) -> list[str]:
 
 
 def _json_rows(text: str, path: Path) -> Iterator[_Row]:
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
             continue
         try:
@@ -155,7 +157,7 @@ def _score(row: _Row, answers: Mapping[str, Answers], path: Path) -> dict[str, A
         allowed = f"a number from {low:g} to {high:g}, the scale of {benchmark}"
         faults.add(Fault(f"{place} score", row.values.get("score"), allowed, "Correct the score or remove the row."))
     rater = row.values.get("rater")
-    if not (rater is None or isinstance(rater, str)):
+    if not (rater is None or (isinstance(rater, str) and is_utf8(rater))):
         faults.add(Fault(f"{place} rater", rater, "a name"))
     faults.stop_if_any()
     return {
@@ -163,7 +165,8 @@ def _score(row: _Row, answers: Mapping[str, Answers], path: Path) -> dict[str, A
         "arm": arm,
         "item_id": item_id,
         "seed": seed,
-        "turn": turn - 1 if turn else None,
+        # The only turn of an answer is the whole answer.
+        "turn": turn - 1 if turn and known.n_turns > 1 else None,
         "score": value,
         "rater": rater or None,
     }

@@ -28,6 +28,8 @@ from actors.orders import Endpoint, ReportTokens
 
 BAD_COUNTS = "endpoint_counts_no_tokens"
 _MOST_NAME = 200
+PAUSE_S = 1.0
+"""Pause before a reply that is no completion is asked for again, in seconds."""
 Form = Literal["json_schema", "json_object", "text"]
 _WEAKER: dict[Form, Form] = {"json_schema": "json_object", "json_object": "text"}
 _Refusal = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -110,6 +112,7 @@ class EndpointJudge:
 
     async def _ask(self, call: JudgeCall) -> Reply | Declined:
         dialect: Dialect | None = self._dialect
+        attempts_left = self._endpoint.attempts
         while dialect is not None:
             try:
                 reply = await self._ask_endpoint(call, dialect)
@@ -118,7 +121,13 @@ class EndpointJudge:
             except _Refusal as error:
                 refusal = self._client.told(f"{type(error).__name__}: {error}")
                 dialect = dialect.weaker(error.param)
-            except (openai.OpenAIError, EndpointFailed) as error:
+            except EndpointFailed as error:
+                # A reply that is no completion: the client itself tries again only what failed by its status.
+                attempts_left -= 1
+                if not attempts_left or isinstance(error, EndpointRefused):
+                    raise self._client.failure(error) from None
+                await asyncio.sleep(PAUSE_S)
+            except openai.OpenAIError as error:
                 raise self._client.failure(error) from None
             else:
                 self._dialect = dialect

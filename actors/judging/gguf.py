@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from actors.engines import CONTEXT_TOO_LONG, Answer
 from actors.engines.llama import LlamaEngine, Prepared
+from actors.errors import LlamaError
 from actors.judging.asking import Declined, JudgeCall, KeepReply, Reply
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.judging.verdict import verdict_grammar
@@ -49,7 +50,11 @@ class GgufJudge:
             else:
                 fitting.append((call, item))
         if not fitting:
-            return
+            raise LlamaError(
+                f"no prompt of {len(calls)} fits the context of the judge ({self._most_tokens} tokens, of which "
+                f"{self._sampling.max_tokens} are for the verdict). Take a judge with a longer context, or a smaller "
+                "judging.max_tokens"
+            )
         answers = self._engine.generate([item for _, item in fitting], [0], self._sampling, report)
         for (call, _), answer in zip(fitting, answers, strict=True):
             keep(call, self._reply(answer) if isinstance(answer, Answer) else Declined(answer.reason))

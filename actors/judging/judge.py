@@ -121,23 +121,16 @@ def judge_block(
     return BlockJudgements(judgements, n_asked, n_cached, not over_limit)
 
 
-def known_judgements(
-    order: JudgeOrder, records: Sequence[Record], cache: VerdictCache, reason: str
-) -> tuple[Judgement, ...]:
-    """Return the judgements of a block that was not judged to its end, as far as they are known without asking.
+def missing_judgements(order: JudgeOrder, records: Sequence[Record], reason: str) -> tuple[Judgement, ...]:
+    """Return the judgements of a block that was not judged to its end: all without a score, for this reason.
 
-    The others have no score, and `reason`. So have the answers behind the last known verdict that need no judge, such
-    as empty ones: where nobody was asked, they alone would have a score, and it is the lowest one.
+    Some verdicts may be known: those that were given until then, and those on answers that another arm has given, too.
+    Neither counts alone. The arms would be compared on items that were chosen because their answers are equal.
     """
     rubric = rubric_for(order.rules.rubric, order.benchmark)
-    wanted = list(_wanted_judgements(order, records, rubric))
-    verdicts = _Verdicts(cache, rubric.scores)
-    verdicts.look_up({one.key for one in wanted if one.without_asking is None})
-    known = [place for place, one in enumerate(wanted) if one.key in verdicts.valid]
-    reached = known[-1] + 1 if known else 0
-    behind = [replace(one, without_asking=None) for one in wanted[reached:]]
-    not_asked = dict.fromkeys({one.key for one in wanted} - verdicts.valid.keys(), reason)
-    return tuple(_judgement(one, order, rubric, verdicts, not_asked) for one in (*wanted[:reached], *behind))
+    wanted = [replace(one, without_asking=None) for one in _wanted_judgements(order, records, rubric)]
+    nothing = _Verdicts(VerdictCache(order.cache_dir), rubric.scores)
+    return tuple(_judgement(one, order, rubric, nothing, {one.key: reason}) for one in wanted)
 
 
 def _wanted_judgements(order: JudgeOrder, records: Sequence[Record], rubric: Rubric) -> Iterator[_Wanted]:

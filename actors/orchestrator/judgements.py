@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from actors.judging.answers import answers_of
-from actors.judging.cache import VerdictCache
-from actors.judging.judge import known_judgements
+from actors.judging.judge import missing_judgements
 from actors.judging.orders import JUDGE_PROMPT_VERSION
 from actors.orchestrator.own_files import judgements
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_of
@@ -43,7 +42,7 @@ def read_judgements(plan: Plan, config: PipelineConfig, run: RunDirectory, over_
     A judge of the jury has its own name. One of an earlier command has a hash behind its name, if another judge of the
     same benchmark has the same name: it then asked with other settings. A judge that had another name with the same
     model and settings is the same judge, and is not named again. Where a judge of the jury has not finished a block,
-    the verdicts that it gave are there, and each missing one has a row without a score.
+    each verdict has a row without a score, also if the judge has given some of them.
 
     Args:
         plan: the plan.
@@ -99,13 +98,13 @@ def _names(plan: Plan, run: RunDirectory) -> dict[tuple[str, str], str]:
 
 
 def _unfinished(plan: Plan, block: PlannedBlock, judging: PlannedJudging, reason: str) -> list[Row]:
-    """Return the verdicts that a judge gave before it ended, and a row with the reason for each missing one."""
+    """Return a row with the reason for each verdict of a block that a judge has not finished."""
     order = judge_order(judging, block, plan, calls_left=0)
     try:
         answers = answers_of(order)
     except (OSError, ValueError, TypeError):  # `records` tells that they are damaged
         return []
-    return [asdict(one) for one in known_judgements(order, answers, VerdictCache(judging.cache_dir), reason)]
+    return [asdict(one) for one in missing_judgements(order, answers, reason)]
 
 
 def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[Notice]:

@@ -42,6 +42,13 @@ def test_a_tokens_weight_is_a_number_from_1_to_1000(weight: object) -> None:
     assert key in faults_of({"protection": {"token_weights": {"mathematics": weight}}})
 
 
+@pytest.mark.parametrize(("gpus", "taken"), [(0.25, True), (1, True), (2.0, True), (1.5, False), (0, False)])
+def test_a_worker_gets_a_share_of_one_gpu_or_whole_ones(gpus: float, taken: bool) -> None:
+    # A second fault, so that there is always one.
+    found = faults_of({"execution": {"gpus_per_worker": gpus}, "limit": -1})
+    assert ("execution.gpus_per_worker" not in found) == taken
+
+
 def test_an_unknown_key_names_the_near_one() -> None:
     assert "'benchmarks'" in faults_of({"benchmark": ["gsm8k"]})["benchmark"]
     assert "'threads'" in faults_of({"layout": {"thread": 1}})["layout.thread"]

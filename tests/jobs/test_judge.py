@@ -125,6 +125,25 @@ def test_settings_of_earlier_commands_are_told_unless_they_are_named_now() -> No
     assert judge.kept_settings(Judging(repeats=3), {"repeats"}) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("judging: [1]", "judging: got [1]"),
+        ("judgin: {max_calls: 3}", "judgin: got 'a section of"),
+        ("judging: {max_call: 3}", "max_call"),
+    ],
+)
+def test_faults_of_its_configuration_are_told(
+    tmp_path: Path, text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.joinpath("config.yaml").write_text(
+        json.dumps({"models": [{"name": "m", "path": "gone.gguf"}], "benchmarks": ["elyza"]})
+    )
+    tmp_path.joinpath("mine.yaml").write_text(text)
+    assert judge.main(["--run", str(tmp_path), "--config", str(tmp_path / "mine.yaml"), "--judge-model", "j"]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_run_whose_model_is_gone_is_refused_in_words_of_this_job(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

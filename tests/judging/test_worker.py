@@ -11,7 +11,7 @@ import pytest
 
 from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
-from actors.errors import EndpointFailed
+from actors.errors import EndpointFailed, LlamaError
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeSummary
 from actors.judging.prompt import TurnToJudge, judge_messages
@@ -119,6 +119,18 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     first, again = rows[:2]
     assert (first["model"], first["fingerprint"]) == ("tiny.gguf", file_sha256(tiny_path))
     assert first["text"] != again["text"] and first["completion_tokens"] <= 160 and sum(tokens) > 1000
+
+
+def test_a_gguf_whose_context_holds_no_prompt_fails_with_the_reason(
+    worker: JudgingWorker, tiny_path: str, tmp_path: Path
+) -> None:
+    given = written(
+        order(tmp_path, [item("a", questions=("q",), criteria=None)], judge=gguf_judge(tiny_path, n_ctx=256)),
+        [record("a", "x" * 9000)],
+    )
+    with pytest.raises(LlamaError, match="fits the context of the judge"):
+        worker.judge(given, ignore)
+    assert not Path(given.output_path).exists()
 
 
 def test_no_text_of_an_answer_becomes_a_special_token_of_the_judge(tiny: Model) -> None:

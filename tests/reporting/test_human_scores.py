@@ -54,11 +54,24 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
         "arm\titem_id\tscore\trater\nf16\telyza-001\t4.5\t愛子\n\t\t\t\n\n",
         "arm,item_id,score,rater,,\nf16,elyza-001,4.5,愛子,,\n,,,,,\n",
         '"arm";"item_id";"score";"rater"\n"f16";"elyza-001";"4,5";"愛子"\n',
+        "arm\titem_id\tscore\trater\nf16\telyza-001\t4,5\t愛子\n",
+        "arm,item_id,score,rater\nf16,elyza-001,4.5,愛子\nf16,elyza-002,,\n",  # not all answers are scored yet
+        "arm,item_id,turn,score,rater\nf16,elyza-001,1,4.5,愛子\n",  # the only turn is the whole answer
     ],
 )
 def test_tables_as_spreadsheets_save_them(tmp_path: Path, text: str) -> None:
     found = read_human_scores(_write(tmp_path, text), {"elyza": ELYZA}, key="--human-scores")
     assert found.rows() == [("elyza", "f16", "elyza-001", 0, None, 4.5, "愛子")]
+
+
+def test_an_answer_scored_whole_and_as_its_only_turn_is_scored_twice(tmp_path: Path) -> None:
+    text = "arm,item_id,turn,score,rater\nf16,elyza-001,,4,aiko\nf16,elyza-001,1,2,aiko\n"
+    assert "scores.csv:3" in _refused(_write(tmp_path, text), {"elyza": ELYZA})
+
+
+def test_a_rater_who_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    text = '{"arm": "f16", "item_id": "elyza-001", "score": 4, "rater": "x\\ud800"}\n'
+    assert "scores.jsonl:1 rater" in _refused(_write(tmp_path, text, "scores.jsonl"), {"elyza": ELYZA})
 
 
 def test_a_value_beyond_the_header_is_a_fault(tmp_path: Path) -> None:
@@ -75,7 +88,6 @@ def test_a_value_beyond_the_header_is_a_fault(tmp_path: Path) -> None:
         ("elyza,f16,elyza-001,0,2,4,", ["scores.csv:2 turn: got '2'"]),
         ("elyza,f16,elyza-001,0,,6,", ["scores.csv:2 score: got '6'", "from 1 to 5"]),
         ("elyza,f16,elyza-001,0,,nan,", ["scores.csv:2 score: got 'nan'"]),
-        ("elyza,f16,elyza-001,0,,,", ["scores.csv:2 score: got None"]),
         ("gsm8k,f16,elyza-001,0,,4,", ["scores.csv:2 benchmark: got 'gsm8k'", "elyza, mt_bench"]),
         (",f16,elyza-001,0,,4,", ["scores.csv:2 benchmark: got None", "Name the benchmark"]),
         ("elyza,f16,elyza-001,0,4", ["scores.csv:2: got", "which is 7"]),

@@ -47,7 +47,8 @@ class Group:
     device_bytes: int
     """What models and processes may fill on each of them."""
     divisible: bool
-    """False: a worker uses the node's devices alone, because Ray counts other GPUs there, or devices of other kinds."""
+    """False: a worker uses the node's devices alone. Ray counts other GPUs there, or devices of other kinds, or they
+    are those of RPC servers."""
     wanted: float | None = None
     """GPUs per worker that the user wants. None: as few as hold the load."""
 
@@ -95,7 +96,8 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
             kinds.setdefault(device.description, []).append(device)
         for kind, own in kinds.items():
             counted = node.gpus == len(own) or all(device.backend in HIDES_OTHERS for device in own)
-            divisible = counted and len(kinds) == 1
+            # An RPC server serves one process at a time, and several devices may be of one server.
+            divisible = counted and len(kinds) == 1 and not (kind == RPC_KIND and len(own) > 1)
             count = min(len(own), MOST_DEVICES, int(node.gpus) if divisible else len(own))
             smallest = min(device.total_bytes for device in own)
             if wanted is not None and divisible:

@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from actors.nodes import NodeFacts
-from actors.orchestrator.placement.choose import RAY_SHARE, Fit, Group, Load, best_fit, place_on_host
+from actors.orchestrator.placement.choose import MOST_DEVICES, RAY_SHARE, Fit, Group, Load, best_fit, place_on_host
 from conf.faults import BadInput, Fault
-
-_MOST_TRIED = 64
-"""Most devices that a message asks for."""
 
 
 def fit_together(nodes: Sequence[NodeFacts], groups: Sequence[Group], loads: Mapping[str, Load]) -> dict[str, Fit]:
     """Return how each load fits on devices of one kind; nothing if they have to run on the CPU.
 
-    Of several kinds, the one counts that holds the most loads whole; then the one with the most memory.
+    Of several kinds, the one counts that holds the most loads whole; then the one of which a worker needs the fewest,
+    because devices that share a model take turns; then the one with the most memory.
 
     Args:
         nodes: the machines.
@@ -27,12 +25,13 @@ def fit_together(nodes: Sequence[NodeFacts], groups: Sequence[Group], loads: Map
         BadInput: some load fits nowhere. The message says what it needs.
     """
     chosen: dict[str, Fit] = {}
-    best = (-1, 0)
+    best = (-1, 0, 0)
     for kind in dict.fromkeys(group.kind for group in groups):
         own = [group for group in groups if group.kind == kind]
         fits = {name: fit for name, load in loads.items() if (fit := best_fit(own, load))}
         whole = sum(fit.layers == loads[name].all_layers for name, fit in fits.items())
-        score = (whole, sum(group.count * group.device_bytes for group in own))
+        widest = max((fit.count for fit in fits.values()), default=0)
+        score = (whole, -widest, sum(group.count * group.device_bytes for group in own))
         if len(fits) == len(loads) and score > best:
             chosen, best = fits, score
     if chosen or not loads:
@@ -71,7 +70,7 @@ def _size(group: Group) -> str:
 
 def _devices_needed(group: Group, load: Load) -> int | None:
     """Return how many devices of this kind would hold a load; None if no number does."""
-    for count in range(1, _MOST_TRIED + 1):
+    for count in range(1, MOST_DEVICES + 1):
         if load.on_each(load.all_layers, count) <= group.device_bytes:
             return count
     return None
