@@ -26,6 +26,7 @@ def test_in_a_run_directory_everything_goes_to_its_folder(tmp_path: Path) -> Non
     assert (tmp_path / "evaluation_results" / "answers.csv").is_file()
 
 
+@pytest.mark.slow
 def test_documents_go_beside_the_output_if_results_are_outside_of_a_run_directory(tmp_path: Path) -> None:
     results = write_results(tmp_path / "run")
     elsewhere = shutil.copytree(results.parent, tmp_path / "elsewhere") / results.name

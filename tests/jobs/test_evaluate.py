@@ -37,6 +37,7 @@ def test_two_files_for_one_arm_name_are_refused(tmp_path: Path) -> None:
         find_arms([str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_each_phase_job_continues_from_the_one_before(tiny_model: Path, tmp_path: Path) -> None:
     imatrix, quantized, output = tmp_path / "x.gguf", tmp_path / "quantized", tmp_path / "results"
     # The first two jobs run in this process, because loading their libraries takes longer than their work.

@@ -246,6 +246,7 @@ def test_coverage_error_rate_and_power_of_three_benchmarks() -> None:
     assert 0.55 <= power <= 0.67
 
 
+@pytest.mark.slow
 def test_rare_losses_on_several_benchmarks_are_not_overlooked() -> None:
     # 1.1% of the items flip, and nearly all of them are losses. Combined t intervals overlook the loss in 3.4%.
     _, above, _ = _rates([3000, 3000, 3000], [0.011] * 3, MARGIN, 1500)

@@ -150,6 +150,7 @@ def test_a_chart_in_one_language_has_no_text_in_the_other(
     assert absent not in text
 
 
+@pytest.mark.slow
 def test_drawing_twice_gives_the_same_bytes(tmp_path: Path, charts: Path) -> None:
     draw_charts(write_results(tmp_path), tmp_path / "charts", "both")
     for path in charts.iterdir():
