@@ -165,7 +165,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{host}: ほかのプログラムが {kind} を使っている(空き {free} / {total} GiB)。計画は全容量を前提とする。"
         "それらを止めないと、メモリー不足で作業が失敗することがある。",
         "{host}: other programs use the {kind}: {free} of {total} GiB are free. The plan counts with all of it: stop "
-        "them, or work may fail for want of memory.",
+        "them, or work may fail because memory runs out.",
     ),
     "builds_differ": (
         "ノードによってビルドかプロセッサーが異なる({builds})。どのノードが作業するか分からないため、キーにはすべてを記す。"

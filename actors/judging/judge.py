@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from actors.judging.asking import Asker, Declined, JudgeCall, Reply
 from actors.judging.cache import KnownVerdict, VerdictCache, judgement_key
@@ -128,9 +128,7 @@ def missing_judgements(order: JudgeOrder, records: Sequence[Record], reason: str
     Neither counts alone. The arms would be compared on items that were chosen because their answers are equal.
     """
     rubric = rubric_for(order.rules.rubric, order.benchmark)
-    wanted = [replace(one, without_asking=None) for one in _wanted_judgements(order, records, rubric)]
-    nothing = _Verdicts(VerdictCache(order.cache_dir), rubric.scores)
-    return tuple(_judgement(one, order, rubric, nothing, {one.key: reason}) for one in wanted)
+    return tuple(_row(one, order, None, reason) for one in _wanted_judgements(order, records, rubric))
 
 
 def _wanted_judgements(order: JudgeOrder, records: Sequence[Record], rubric: Rubric) -> Iterator[_Wanted]:
@@ -205,30 +203,37 @@ def _judgement(
     wanted: _Wanted, order: JudgeOrder, rubric: Rubric, verdicts: _Verdicts, not_asked: Mapping[str, str]
 ) -> Judgement:
     key = wanted.key
-
-    def said(score: float | None, reason: str | None, text: str | None = None, reply: Reply | None = None) -> Judgement:
-        return Judgement(
-            item_id=wanted.item_id,
-            seed=wanted.seed,
-            judge=order.judge.name,
-            repeat=wanted.repeat,
-            turn=wanted.turn.turn,
-            key=key,
-            score=score,
-            reason=reason,
-            text=text if reply is None else reply.text,
-            model=None if reply is None else reply.model,
-            fingerprint=None if reply is None else reply.fingerprint,
-            prompt_tokens=None if reply is None else reply.prompt_tokens,
-            completion_tokens=None if reply is None else reply.completion_tokens,
-        )
-
     if wanted.without_asking is not None:
-        return said(float(rubric.scale[0]), wanted.without_asking)
+        return _row(wanted, order, float(rubric.scale[0]), wanted.without_asking)
     if key in verdicts.valid:
-        return said(float(verdicts.valid[key].score), None, reply=verdicts.valid[key].reply)
+        return _row(wanted, order, float(verdicts.valid[key].score), None, reply=verdicts.valid[key].reply)
     if key in not_asked:
-        return said(None, not_asked[key])
+        return _row(wanted, order, None, not_asked[key])
     if key in verdicts.declined:
-        return said(None, JUDGE_FAILED, verdicts.declined[key])
-    return said(None, UNREADABLE, reply=verdicts.unreadable[key])
+        return _row(wanted, order, None, JUDGE_FAILED, verdicts.declined[key])
+    return _row(wanted, order, None, UNREADABLE, reply=verdicts.unreadable[key])
+
+
+def _row(
+    wanted: _Wanted,
+    order: JudgeOrder,
+    score: float | None,
+    reason: str | None,
+    text: str | None = None,
+    reply: Reply | None = None,
+) -> Judgement:
+    return Judgement(
+        item_id=wanted.item_id,
+        seed=wanted.seed,
+        judge=order.judge.name,
+        repeat=wanted.repeat,
+        turn=wanted.turn.turn,
+        key=wanted.key,
+        score=score,
+        reason=reason,
+        text=text if reply is None else reply.text,
+        model=None if reply is None else reply.model,
+        fingerprint=None if reply is None else reply.fingerprint,
+        prompt_tokens=None if reply is None else reply.prompt_tokens,
+        completion_tokens=None if reply is None else reply.completion_tokens,
+    )

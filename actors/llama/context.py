@@ -109,10 +109,8 @@ class Context:
         Each call may then ask for one row per sequence. If llama.cpp cannot select logits on this device, or if there
         are no more than `count`, all are taken.
         """
-        top = llama_cpp.llama_sampler_init_top_k(count)
-        chains = [_chain_of(top) for _ in range(self._max_sequences)]
-        llama_cpp.llama_sampler_free(top)
         sequences = range(self._max_sequences) if count < self._n_vocab else ()
+        chains = [_top_chain(count) for _ in sequences]
         try:
             if sequences and all(llama_cpp.llama_set_sampler(self.handle, one, chains[one]) for one in sequences):
                 self._n_highest = count
@@ -167,10 +165,10 @@ class Context:
         return Candidates(logits, tokens)
 
 
-def _chain_of(sampler: Any) -> Any:
-    """Return a sampler chain with a copy of one sampler."""
+def _top_chain(count: int) -> Any:
+    """Return a sampler chain that only selects the `count` highest logits."""
     chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-    llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_clone(sampler))
+    llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(count))
     return chain
 
 
