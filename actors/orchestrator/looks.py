@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from actors.orchestrator.early_stop import may_end_early
+from actors.orchestrator.may_end_early import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
 from actors.store import RunDirectory, content_hash, exists, read_object, write_json
 from conf.schema import PipelineConfig

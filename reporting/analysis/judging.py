@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from reporting.analysis.cells import findings_of
-from reporting.analysis.comparisons import SEED, Compared, compare
+from reporting.analysis.comparisons import Compared, compare
+from reporting.analysis.draws import SEED
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.analysis.human_correction import (
     corrected_arm,

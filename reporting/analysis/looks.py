@@ -12,7 +12,7 @@ what a look that was paid for has claimed, but it can claim nothing new.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
@@ -23,6 +23,7 @@ from stats.intervals import Interval, stretched
 from stats.looks import PlannedLook, critical_values, repeated_p_value
 from stats.paired import PairedDifference, Pairing, difference_interval
 from stats.reasons import Reason
+from stats.verdict import Ground, Judgement, Verdict
 
 LookedAt = tuple[str, tuple[int, ...], bool, str | None, str]
 
@@ -197,6 +198,30 @@ def _earlier_row(look: Look) -> Json:
         "pipeline_id": look.pipeline_id,
         "verdict": look.verdict,
     }
+
+
+def claimable(looks: Sequence[Seen], by_usual: Judgement, by_look: Judgement, *, confirmed: bool) -> Judgement:
+    """Return a verdict as far as the looks that it rests on may claim it.
+
+    Args:
+        looks: one look for a comparison, the looks at all its benchmarks for a claim on average. Not empty.
+        by_usual: the verdict by the usual interval.
+        by_look: the verdict by the interval that allows for all looks; equal to `by_usual` if none does.
+        confirmed: True if an earlier look, which was paid for, has claimed the same as `by_usual`.
+    """
+    allowed_for = all(look.allowed_for for look in looks)
+    if by_usual.verdict is Verdict.UNDECIDED:
+        return by_look if allowed_for else _without_new_loss(by_look)
+    if not allowed_for:
+        return by_usual if confirmed else Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,))
+    if by_look.verdict is Verdict.UNDECIDED and all(look.number == 1 for look in looks):
+        return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
+    return by_look
+
+
+def _without_new_loss(judgement: Judgement) -> Judgement:
+    """Return the verdict of a look that is not paid for: it shows no loss either."""
+    return replace(judgement, grounds=tuple(one for one in judgement.grounds if one is not Ground.LOSS_SHOWN))
 
 
 def claimed_before(seen: Seen, verdict: str, margins: Iterable[str]) -> bool:

@@ -14,22 +14,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 from scipy import special
 
 from conf.schema import Margins
-from conf.tiers import POOLED_METRIC, TiersOfRun, question_set
-from reporting.analysis.comparisons import SEED, Compared
+from conf.tiers import POOLED_METRIC, TiersOfRun
+from reporting.analysis.comparisons import Compared
+from reporting.analysis.draws import SEED
 from reporting.analysis.evidence import Facts, Kept, chance_of
 from reporting.analysis.fields import Json, interval, method, number
+from reporting.analysis.looks import claimable
+from reporting.analysis.pooled_sources import sources_of
 from reporting.analysis.scored_arms import AA_SUFFIX
 from stats.intervals import Interval, Z
 from stats.paired import Pairing
 from stats.permutation import PermutationTest
 from stats.pooled import PooledDifference, Stratum, pooled_difference, pooled_interval, pooled_sign_flips
 from stats.reasons import Reason
-from stats.verdict import Evidence, Ground, Judgement, Verdict, detectable_drop, judge, p_beyond, with_sign_flips
+from stats.verdict import Evidence, Ground, Judgement, detectable_drop, judge, p_beyond, with_sign_flips
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def pooled_claims(
         parts = [_Part(*own[benchmark], weight) for benchmark, weight in tiers.pooled.items() if benchmark in own]
         found = _found(parts, margins) if len(parts) == len(tiers.pooled) else _nothing(Reason.BENCHMARK_MISSING)
         n_tests = len(own) + 1 if tiers.pooled_only else 1
-        judgement = _as_look(parts, found, margins, n_tests)
+        judgement = _may_claim(parts, found, margins, n_tests)
         row = {
             "arm": name,
             "reference": reference,
@@ -161,27 +162,25 @@ def _worst_kept(parts: Sequence[_Part], strata: Sequence[Stratum]) -> Interval |
     return None if found is None else found.interval
 
 
-def _as_look(parts: Sequence[_Part], found: _Found, margins: Margins, n_tests: int) -> Judgement:
+def _may_claim(parts: Sequence[_Part], found: _Found, margins: Margins, n_tests: int) -> Judgement:
     """Return the verdict as far as the looks at the benchmarks may claim it.
 
-    The mean takes the largest critical value of its benchmarks (`stats.looks`), which is on the safe side.
+    The mean takes the largest critical value of its benchmarks (`stats.looks`), which is on the safe side. The history
+    of looks keeps no claims on average, so no earlier look confirms one.
     """
     by_usual = judge(_evidence(found, margins, n_tests))
     looks = [part.one.look for part in parts if part.one.look is not None]
-    if not looks or by_usual.verdict is Verdict.UNDECIDED:
+    if not looks:
         return by_usual
     if not all(look.allowed_for for look in looks):
-        return Judgement(Verdict.UNDECIDED, (Ground.LOOKS_SPENT,))
+        return claimable(looks, by_usual, by_usual, confirmed=False)
     ratio = max(1.0, *(look.critical_value / Z for look in looks))
     by_look = judge(_evidence(_widened(found, ratio), margins, n_tests))
-    if by_look.verdict is Verdict.UNDECIDED and all(look.number == 1 for look in looks):
-        return Judgement(Verdict.UNDECIDED, (Ground.KEPT_FOR_LATER_LOOKS,))
-    return by_look
+    return claimable(looks, by_usual, by_look, confirmed=False)
 
 
 def _widened(found: _Found, ratio: float) -> _Found:
     """Return the same with intervals that are wider by this ratio, and the p values that belong to them."""
-
     mean, kept, test, beyond = found.mean, found.kept, found.test, found.p_beyond
     if isinstance(mean.interval, Interval):
         mean = replace(mean, interval=_wider(mean.interval, ratio))
@@ -223,41 +222,13 @@ def _evidence(found: _Found, margins: Margins, n_tests: int) -> Evidence:
     )
 
 
-# --- sources --------------------------------------------------------------------------------------
-
-
 def _strata(parts: Sequence[_Part]) -> list[Stratum]:
     strata = []
-    for part, sources in zip(parts, _sources([part.one for part in parts]), strict=True):
+    for part, sources in zip(parts, sources_of([part.one for part in parts]), strict=True):
         pairing = part.one.pairing
         assert isinstance(pairing, Pairing)
         strata.append(Stratum(part.weight, pairing.differences, sources[pairing.paired]))
     return strata
-
-
-def _sources(pooled: Sequence[Compared]) -> list[NDArray[np.int64]]:
-    """Return numbers of the sources of all planned items of each benchmark; equal ones are the same source."""
-    groups: dict[str, list[int]] = {}
-    for place, one in enumerate(pooled):
-        benchmark = one.arm.benchmark
-        within = question_set(benchmark["name"], benchmark.get("questions"), benchmark["source"])
-        groups.setdefault(within, []).append(place)
-    found: dict[int, NDArray[np.int64]] = {}
-    first = 0
-    for places in groups.values():
-        labels = [_labels(pooled[place]) for place in places]
-        numbers = pl.concat(labels).rank("dense").cast(pl.Int64).to_numpy() + first
-        ends = np.cumsum([len(one) for one in labels])
-        found |= dict(zip(places, np.split(numbers, ends[:-1]), strict=True))
-        first = int(numbers.max(initial=first)) + 1
-    return [found[place] for place in range(len(pooled))]
-
-
-def _labels(one: Compared) -> pl.Series:
-    """Return the source of each planned item: its cluster, or else its id."""
-    alone = pl.col("cluster") == pl.format("item {}", "item_id")
-    named = pl.when(alone).then("item_id").otherwise("cluster").alias("source")
-    return one.reference.items.sort("item_id").select(named).to_series()
 
 
 # --- the row --------------------------------------------------------------------------------------

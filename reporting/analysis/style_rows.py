@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from reporting.analysis.comparisons import SEED, resampled_differences
+from reporting.analysis.draws import SEED, resampled_differences
 from reporting.analysis.fields import Json, interval, method, number
 from reporting.frames import STYLES
 from stats.association import Association, rank_correlation, shift_against_length

@@ -19,7 +19,7 @@ from actors.evaluation.evaluate import evaluate_block
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
-from actors.orchestrator.early_stop import can_end_early
+from actors.orchestrator.may_end_early import can_end_early
 from actors.orders import BlockOrder, Choose, Generate
 from conf.schema import Sampling
 from reporting.analysis.results import build_results

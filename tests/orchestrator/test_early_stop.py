@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.plan import seeds_of
-from actors.orchestrator.results import read_records
+from actors.orchestrator.records import read_records
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import units_of
 from actors.orders import Call

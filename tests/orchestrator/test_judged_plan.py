@@ -8,7 +8,7 @@ from pathlib import Path
 from actors.evaluation.benchmarks import load
 from actors.evaluation.kv_cache import Cache
 from actors.llama.model import Model
-from actors.orchestrator.early_stop import can_end_early
+from actors.orchestrator.may_end_early import can_end_early
 from actors.orchestrator.planning.blocks import _cost, _most_generated
 from actors.orchestrator.questions import expected_of, question_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark

@@ -76,6 +76,22 @@ def test_the_claim_on_average_allows_for_the_looks_at_its_benchmarks(sample: Sam
     assert judged(_looked(1319, 700, planned=700), 0.01) == ("undecided", ["looks_spent"])
 
 
+def test_a_look_that_is_not_paid_for_shows_no_new_loss_on_average_either(sample: SampleRun) -> None:
+    scores = {name: flipped(size, size // 50, 0) for name, size in (("gsm8k", 1319), ("math", 500))}
+
+    def grounds(*before: int, planned: int) -> list[str]:
+        histories = {
+            ("q8_0", "math"): _looked(500, planned=500),
+            ("q8_0", "gsm8k"): _looked(1319, *before, planned=planned),
+        }
+        found = pooled_results(sample, scores, margins={"pooled": 0.02}, histories=histories)
+        return list(_claim(found)["verdict_grounds"])
+
+    # 2% are lost, and the margin is 2%: a loss is shown, and it is open whether it exceeds the margin.
+    assert grounds(planned=1319) == ["loss_shown", "spans_margin"]
+    assert grounds(700, planned=700) == ["spans_margin"]
+
+
 def test_the_detectable_loss_is_that_of_the_plan(sample: SampleRun) -> None:
     # The plan with the observed discordance of 2%: 2.8016·√(.02/9·(1/1319 + 1/500 + 1/1172)) = .00794. The lower half
     # of Wilson's interval is 6% wider.
