@@ -16,7 +16,7 @@ from actors.orders import GROUP_CHUNKS, PROMPT_VERSION, CalibrationText, ChunkRu
 from actors.recipes import Recipe, uses_imatrix
 from actors.store import content_hash
 from actors.token_classes import weights_key
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 
 KEY_RULE = 1
 """Version of the rules by which keys are made. Raise it if the same key would now stand for another output."""

@@ -15,7 +15,9 @@ from actors.llama.devices import DeviceUse
 from actors.llama.layout import EngineLayout
 from actors.machine_load import MachineLoad
 from actors.recipes import Recipe
-from conf.schema import Language, Sampling, Thinking, TokenWeights
+from conf.schema.answers import Sampling, Thinking
+from conf.schema.pipeline import Language
+from conf.schema.protection import TokenWeights
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["correct", "wrong", "measured", "unscored"]

@@ -16,7 +16,8 @@ from actors.llama.file_types import QuantType, known_types, resolve_type
 from actors.llama.overrides import NO_OVERRIDES, TypeOverrides, bits_of, check_pattern, resolve_tensor_type
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import published_recipes
-from conf.schema import PROTECTION_BPW, OutputTypes, Protection, RecipeSettings
+from conf.schema.protection import PROTECTION_BPW, Protection
+from conf.schema.recipes import OutputTypes, RecipeSettings
 
 LOSSLESS_TYPES = ("f32", "bf16", "f16")
 """Types that can be a reference, the most exact first."""

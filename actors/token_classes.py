@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.store import content_hash
-from conf.schema import Frozen, TokenWeights
+from conf.schema.base import Frozen
+from conf.schema.protection import TokenWeights
 from conf.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "conf" / "token_classes"

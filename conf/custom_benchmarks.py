@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from conf.faults import BadInput
 from conf.load import faults_of
-from conf.schema import BENCHMARK_NAME, LONGEST_NAME, Count, Frozen
+from conf.schema.base import BENCHMARK_NAME, LONGEST_NAME, Count, Frozen
 from conf.scorers import CUSTOM_SCORERS, SCORERS, ScorerRules
 from conf.yaml_files import check_plain, read_yaml
 

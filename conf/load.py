@@ -18,7 +18,8 @@ from pydantic_core import ErrorDetails
 
 from conf.faults import NOT_UTF8, RENAME, BadInput, Fault, is_utf8, near_names
 from conf.flags import FLAGS, spelled
-from conf.schema import PipelineConfig, PublishedRecipes
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.recipes import PublishedRecipes
 from conf.yaml_files import read_yaml
 
 DEFAULT_CONFIG = Path(__file__).parent / "default.yaml"

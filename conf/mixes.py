@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from conf.faults import BadInput, Fault, near_names
 from conf.hub_ids import DEFAULT_REVISION
 from conf.load import PACKAGE_SCHEME, faults_of, resolve_path
-from conf.schema import LONGEST_NAME, MIX_NAME, MOST_TEXTS, Count, Frozen
+from conf.schema.base import LONGEST_NAME, MIX_NAME, MOST_TEXTS, Count, Frozen
 from conf.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parent / "calibration"

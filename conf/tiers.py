@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conf.faults import BadInput, Fault, Faults, near_names
-from conf.schema import Statistics, Tiers
+from conf.schema.verdicts import Statistics, Tiers
 
 GROUPS: Mapping[str, tuple[str, ...]] = {"perplexity": ("perplexity_wikitext2", "perplexity_ja_wiki")}
 """Names that stand for several benchmarks."""

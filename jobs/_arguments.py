@@ -11,7 +11,9 @@ from typing import Any, get_args
 
 from conf.faults import BadInput, Fault
 from conf.flags import FLAGS
-from conf.schema import PROTECTION_BPW, Language, ProtectionLevel, split_names
+from conf.schema.base import split_names
+from conf.schema.pipeline import Language
+from conf.schema.protection import PROTECTION_BPW, ProtectionLevel
 from jobs._judges import judges_of
 from jobs._named_paths import named_path
 from jobs._parser import EXIT_BAD_INPUT

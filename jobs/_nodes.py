@@ -23,7 +23,7 @@ from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_wo
 from actors.store import exists
 from conf.environment import Environment
 from conf.faults import BadInput, Fault
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs._ray import connect
 from reporting.escape import one_line
 

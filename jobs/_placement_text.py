@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from actors.orchestrator.capacity import side_by_side
 from actors.orchestrator.placed import Memory, Placed
 from actors.orchestrator.plan import Plan
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.terminal.layout import clean, columns, short_name
 
 _TITLES = ("", "", "runs on", "weights", "KV", "buffers", "side by side")

@@ -15,7 +15,7 @@ from actors.orchestrator.planning.blocks import LENGTH_SHARE
 from actors.orchestrator.pooled_precision import describe_pooled_precision, pooled_precision_of
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.room import answer_bytes, quantization_bytes
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs._placement_text import describe_placement
 from reporting.analysis.machine_load import BUSY_SHARE
 from reporting.terminal.layout import clean, columns, short_name, wrapped_lines

@@ -23,16 +23,10 @@ from actors.orchestrator.placement import evaluation_bytes, judging_bytes
 from actors.orchestrator.places import Places, equal_places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
-from conf.environment import (
-    Environment,
-    let_waiting_threads_sleep,
-    protect_local_ray,
-    read_ray_folder,
-    silence_ray,
-)
+from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, read_ray_folder, silence_ray
 from conf.faults import BadInput, Fault
 from conf.files import WriteFailed, is_disk_failure
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.escape import one_line
 
 ANSWER_WITHIN_S = 5.0

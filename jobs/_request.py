@@ -11,7 +11,7 @@ from typing import Any
 from actors.store import RunDirectory
 from conf.environment import Environment
 from conf.names import ascii_name
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 @dataclass(frozen=True)

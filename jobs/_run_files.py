@@ -21,7 +21,7 @@ from actors.orchestrator.planning.published import plan_json, settings_of
 from actors.store import RunDirectory, exists, file_sha256, is_file, read_object, remove, write_json, write_text
 from conf import VERSION
 from conf.load import dump_yaml
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from conf.yaml_files import read_yaml
 from jobs._request import Request
 from reporting.documents.requirements import read_methodology

@@ -42,7 +42,7 @@ from actors.ownership import check_place, owned
 from actors.store import RunDirectory, exists, mlflow_artifacts_path, mlflow_database_path, reserved_space, write_json
 from actors.tracking.reachable import check_reachable
 from conf.faults import BadInput, Fault
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower

@@ -46,7 +46,8 @@ from conf.faults import BadInput, Fault, Faults, checked
 from conf.files import require_folder
 from conf.load import load
 from conf.mixes import is_mix, shipped_mixes
-from conf.schema import Calibration, TokenWeights
+from conf.schema.protection import TokenWeights
+from conf.schema.recipes import Calibration
 from jobs import _arguments as arguments
 from jobs._counter import Counter, TerminalReporter
 from jobs._imatrix_table import statistics_text

@@ -17,7 +17,7 @@ from typing import get_args
 
 from conf.faults import BadInput, Fault
 from conf.files import exists, require_folder
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from jobs._parser import EXIT_BAD_INPUT, Parser
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts

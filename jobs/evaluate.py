@@ -22,7 +22,7 @@ from conf.faults import BadInput, Fault
 from conf.hub_ids import parse_hub_id, stem_of
 from conf.load import load
 from conf.names import spelled_name
-from conf.schema import PIPELINE_ID
+from conf.schema.base import PIPELINE_ID
 from conf.user_files import is_user_path
 from jobs import _arguments as arguments
 from jobs import pipeline

@@ -24,7 +24,8 @@ from actors.store import RunDirectory, exists, mlflow_database_path
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault, near_names
 from conf.load import load
-from conf.schema import Judging, PipelineConfig
+from conf.schema.judging import Judging
+from conf.schema.pipeline import PipelineConfig
 from conf.yaml_files import read_yaml
 from jobs import _arguments as arguments
 from jobs import pipeline

@@ -31,7 +31,8 @@ from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protecte
 from actors.store import ArmFiles, exists, file_sha256, gguf_name, read_object, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.load import load
-from conf.schema import PipelineConfig, split_names
+from conf.schema.base import split_names
+from conf.schema.pipeline import PipelineConfig
 from jobs import _arguments as arguments
 from jobs._counter import Steps, TerminalReporter
 from jobs._named_paths import named_path

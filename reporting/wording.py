@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.escape import one_line
 from reporting.judging_reasons import JUDGE_SCORE
 

@@ -13,7 +13,7 @@ from actors.orchestrator.sources.inputs import SourceArm
 from actors.orders import CalibrationText, ChunkRules
 from actors.recipes import Recipe
 from actors.store import content_hash
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 from tests.orchestrator.small_plan import make_inputs, make_small_plan
 
 BUILD = {"llama_cpp_python": "1", "cpu_features": "AVX"}

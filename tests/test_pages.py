@@ -19,7 +19,9 @@ from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.quantizer import plan_quantization
 from conf.flags import FLAGS
-from conf.schema import PROTECTION_BPW, Frozen, PipelineConfig
+from conf.schema.base import Frozen
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.protection import PROTECTION_BPW
 from tests import pages
 from tests.bench.large_models import table
 from tests.pages import FOLDER, JAPANESE, PAGES, README, ROOT

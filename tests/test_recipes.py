@@ -19,7 +19,8 @@ from actors.recipes import (
 )
 from conf.faults import BadInput
 from conf.load import load, published_recipes
-from conf.schema import Protection, RecipeSettings, size_bytes
+from conf.schema.protection import Protection, size_bytes
+from conf.schema.recipes import RecipeSettings
 
 
 def custom(**settings: Any) -> dict[str, RecipeSettings]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors import token_classes
 from actors.token_classes import FOLDER, TokenClass, class_rules, classify, count_tokens, weigh, with_plural
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 from conf.yaml_files import read_yaml
 
 M, S, O = TokenClass.MATHEMATICS, TokenClass.SCIENCE, TokenClass.OTHER  # noqa: E741

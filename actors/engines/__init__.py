@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from actors.llama.buffers import MemoryUse
 from actors.orders import Item, ReportTokens
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 CONTEXT_TOO_LONG = "context_too_long"
 CONVERSATION_TOO_LONG = "conversation_too_long"

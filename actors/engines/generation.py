@@ -32,7 +32,7 @@ from actors.llama.candidates import Candidates, joined
 from actors.llama.context import Context
 from actors.llama.grammar import Grammar
 from actors.thinking import Said
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import NO_MARKS, marks_of, thinking_room
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 REQUEST = TypeVar("REQUEST")
 TASK = TypeVar("TASK", Generate, Choose, Measure)

@@ -42,7 +42,7 @@ from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_al
 from actors.errors import EndpointFailed
 from actors.orders import Endpoint, Generate, Item, Message, ReportTokens, TemplateUse
 from actors.thinking import Said, split, thinking_room
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 NO_LIKELIHOODS = "endpoint_gives_no_likelihoods"
 BAD_COUNTS = "endpoint_counts_no_tokens"

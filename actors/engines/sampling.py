@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actors.engines.noise import Keys, gumbel
 from actors.llama.candidates import Candidates
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 _Logits = NDArray[np.float32]
 _Tokens = NDArray[np.signedinteger]

@@ -13,7 +13,7 @@ from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usa
 from actors.engines.turns import seeds_asked
 from actors.orders import Generate, Item, Measure, ReportTokens
 from actors.thinking import split
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 NOT_WRITTEN = "not_in_script"
 Turns = str | tuple[str, ...]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from actors.engines import Answer, Refused
 from actors.orders import Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 _ANSWER = "(answer)"
 """Stands for an answer where only the length of what is around it matters."""

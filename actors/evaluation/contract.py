@@ -16,7 +16,7 @@ from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.llama.model import Model
 from actors.orders import Item, Message, Outcome, Scorer, Task
 from conf.custom_benchmarks import UNIT_SCALE
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 Kind = Literal["generate", "choose", "measure", "function"]
 

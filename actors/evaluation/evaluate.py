@@ -20,7 +20,7 @@ from actors.evaluation.scorers import scorer_of
 from actors.machine_load import MachineLoad, watch_machine
 from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
 from actors.store import content_hash, timings_path, write_jsonl
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from reporting.judging_reasons import CUT_WHILE_THINKING
 
 NO_REFERENCE = "no_reference"

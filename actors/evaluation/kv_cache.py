@@ -19,7 +19,7 @@ from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure, Task, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import thinking_room
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 CELL_STEP = 256  # llama.cpp pads its KV cache to multiples of this
 OWN_CELL_COST = 3.5

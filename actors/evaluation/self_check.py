@@ -23,7 +23,7 @@ from actors.llama.loaded import LoadedModels
 from actors.llama.plain import PlainContext
 from actors.orders import CheckOrder, CheckPart, Choose, Generate, Item, Measure, ReportTokens
 from actors.store import write_json
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 CPU_TOLERANCE, GPU_TOLERANCE = 1e-3, 2e-2
 """Allowed mean difference for chunks, in nats per token. Both ways decode chunks with the same kernels (measured on a

@@ -19,7 +19,7 @@ from actors.errors import LlamaError
 from actors.llama import ggml
 from actors.llama.layout import EngineLayout
 from actors.orders import Generate, Item, Measure, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 WANTED_S = 1.5
 """Seconds that each of the measurements should take."""

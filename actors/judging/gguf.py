@@ -17,7 +17,7 @@ from actors.judging.orders import JudgeModel, JudgeRules
 from actors.judging.verdict import verdict_grammar
 from actors.llama.layout import EngineLayout
 from actors.orders import Generate, Item, ReportTokens
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 
 class GgufJudge:

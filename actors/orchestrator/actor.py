@@ -52,7 +52,7 @@ from actors.ray_process.actor import node_id, take_devices
 from actors.store import RunDirectory, exists, read_jsonl
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, is_disk_failure
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 ACTOR_NAME = "quant-assay"
 """Beginning of the names of all actors, as Ray's dashboard shows them."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from actors.orchestrator.plan import PlannedBlock, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from stats.guards import worst_case
 from stats.intervals import Floats
 

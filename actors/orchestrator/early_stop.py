@@ -18,7 +18,7 @@ from actors.orchestrator.arm_progress import ArmProgress, no_progress
 from actors.orchestrator.may_end_early import ArmAndBenchmark, Comparison, comparisons_of
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.store import exists, read_jsonl
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.early import Stop
 from stats.guards import kept_values
 from stats.reduce import NEVER_ASKED, SCORED

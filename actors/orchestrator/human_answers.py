@@ -8,7 +8,7 @@ import polars as pl
 
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orders import Generate
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.human_scores import Answers, read_human_scores
 
 

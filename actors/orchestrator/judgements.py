@@ -18,7 +18,7 @@ from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_o
 from actors.orchestrator.planning.judgings import judge_order
 from actors.orchestrator.records import table_of
 from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
 from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 from reporting.notices import Notice

@@ -18,7 +18,7 @@ from typing import Any
 from actors.orchestrator.may_end_early import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
 from actors.store import RunDirectory, content_hash, exists, read_object, write_json
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.looks import Histories, History, Look
 from reporting.analysis.rules import BENCHMARKS, POOL, SCORE, TIER, margin_names, rule_changes

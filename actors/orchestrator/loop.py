@@ -24,7 +24,7 @@ from actors.orchestrator.smaller import OUT_OF_MEMORY_ADVICE, ShortOf, can_be_sm
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
 from actors.orchestrator.worker import Worker, WorkError
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.notices import Notice
 
 

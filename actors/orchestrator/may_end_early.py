@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from actors.orchestrator.plan import Plan, PlannedArm
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from conf.custom_benchmarks import UNIT_SCALE
-from conf.schema import PipelineConfig, Statistics
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.verdicts import Statistics
 
 BOUNDED_KINDS = ("generate", "choose")
 """The kinds of benchmarks that score item by item; a function is called once for all items."""

@@ -24,7 +24,7 @@ from actors.orders import (
     ReferenceModel,
     TemplateUse,
 )
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 
 

@@ -13,7 +13,7 @@ from scipy import special
 
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from conf.tiers import TiersOfRun, question_set, resolve_tiers
 from stats.intervals import Floats, Z
 from stats.pooled import largest_correlations, pooled_variance

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.store import exists, read_jsonl
-from conf.schema import PipelineConfig, Statistics
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.verdicts import Statistics
 from stats.guards import level_of
 from stats.intervals import wilson
 from stats.needed import LEAST_UNITS, items_without_loss

@@ -15,7 +15,7 @@ from actors.orchestrator.own_files import timings
 from actors.orchestrator.plan import Plan, PlannedBlock, seeds_of
 from actors.orders import Item
 from actors.store import exists, read_jsonl
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.salvage import FINDINGS_FAILED
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA, Column, class_column

@@ -30,7 +30,7 @@ from actors.quantization.imatrix_statistics import statistics_of
 from actors.store import ArmFiles, RunDirectory, atomic_path, exists, remove, write_json
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.judged import with_judgements
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of
 from reporting.frames import IMPORTANCE_SCHEMA, LOSS_SCHEMA, RECORD_SCHEMA, TIMING_SCHEMA

@@ -19,7 +19,7 @@ from actors.orchestrator.plan import Plan
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.store import RunDirectory, read_object
 from conf.faults import BadInput, Fault, Faults
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 DEVICE_STEP = 0.85
 """Each new plan after missing memory on a device fills this part of what the plan before it filled."""

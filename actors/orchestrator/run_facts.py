@@ -18,7 +18,7 @@ from actors.orchestrator.schedule import Failure
 from actors.orders import TemplateUse
 from actors.recipes import CONTROL, Recipe
 from actors.store import ArmFiles, ImatrixFiles
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 def read_performances(plan: Plan) -> dict[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.judgings import judge_order
 from actors.orchestrator.units import Unit
 from actors.orders import BlockOrder, PassOrder, ReportTokens
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 ReporterOf = Callable[[str], ReportTokens]
 """Returns the function with which a worker reports the tokens of a unit."""

@@ -21,7 +21,7 @@ from actors.quantization.chat_turns import render_chat_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
 from actors.token_classes import TokenClass, classify, weigh
 from conf.faults import BadInput, Fault
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 from conf.texts import parse_spec, read_text
 
 ReadText = Callable[[str], str]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.token_classes import TokenClass, class_rules, count_tokens
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 
 
 @dataclass(frozen=True)

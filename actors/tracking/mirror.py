@@ -135,7 +135,7 @@ class Mirror:
     def _known_runs(self, experiment_id: str, pipeline_id: str) -> Iterator[Run]:
         token = None
         while True:
-            # A pipeline id holds no quotes (conf.schema.PIPELINE_ID).
+            # A pipeline id holds no quotes (conf.schema.base.PIPELINE_ID).
             page = self._client.search_runs(
                 [experiment_id], f"tags.`{PIPELINE_TAG}` = '{pipeline_id}'", page_token=token
             )

@@ -15,7 +15,7 @@ from actors.store import RunDirectory, exists, read_json
 from actors.tracking.description import describe_arm, describe_pipeline
 from actors.tracking.entities import DESCRIPTION_TAG, TrackedDataset
 from actors.tracking.scalars import valid_name, with_interval
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings
 from reporting.shown_verdict import shown_verdict, shown_verdict_of_arm

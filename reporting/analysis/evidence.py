@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import special
 
-from conf.schema import Margins
+from conf.schema.verdicts import Margins
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.fields import Json, interval, number
 from reporting.analysis.scored_arms import ScoredArm

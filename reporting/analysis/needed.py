@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conf.schema import Margins
+from conf.schema.verdicts import Margins
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.evidence import Facts
 from reporting.analysis.fields import Json, number

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from conf.schema import Margins
+from conf.schema.verdicts import Margins
 from conf.tiers import POOLED_METRIC, TiersOfRun
 from reporting.analysis.comparisons import Compared
 from reporting.analysis.draws import SEED

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.answer_style import answer_styles
 from reporting.analysis.categories import category_rows
 from reporting.analysis.cells import findings_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.cells import FindingsFailed
 from reporting.analysis.early import Stop
 from reporting.analysis.looks import Histories

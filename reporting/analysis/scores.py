@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from conf.custom_benchmarks import UNIT_SCALE
-from conf.schema import Margins, Statistics
+from conf.schema.verdicts import Margins, Statistics
 from reporting.analysis.comparisons import Comparisons
 from reporting.analysis.fields import Json
 from reporting.analysis.scored_arms import ScoredArms, scored_arms

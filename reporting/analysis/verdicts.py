@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.arm_verdicts import arm_rows, selections
 from reporting.analysis.comparisons import Compared, Comparisons

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.charts.answer_styles import answer_styles_chart
 from reporting.charts.categories import categories_chart
 from reporting.charts.difference import difference_chart

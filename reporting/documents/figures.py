@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conf.files import exists
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.charts.draw import importance_name
 from reporting.charts.points import unjudged_note
 from reporting.charts.render import page_stem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.advice import advice, worse_arms
 from reporting.documents.answers import ComparedAnswers, answers_to_compare
 from reporting.documents.figures import Figure, figures_of

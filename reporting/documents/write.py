@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conf.files import write_bytes, write_text
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting import file_names
 from reporting.documents.card.publish import publish
 from reporting.documents.markdown_files import methodology_markdown, report_markdown, to_html

@@ -18,7 +18,8 @@ from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
 from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
-from conf.schema import Layout, Sampling
+from conf.schema.answers import Sampling
+from conf.schema.execution import Layout
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
 from tests.bench.models import model_file, text_file

@@ -44,7 +44,8 @@ from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
 from actors.orders import Choose, Generate, Item, Message, Task
-from conf.schema import Execution, Layout, Sampling
+from conf.schema.answers import Sampling
+from conf.schema.execution import Execution, Layout
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target
 from tests.bench.models import model_file

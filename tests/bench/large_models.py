@@ -31,7 +31,7 @@ from actors.orchestrator.placement import WORKER_OVERHEAD_BYTES
 from actors.orchestrator.sources.recipes import predict_size
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.recipes import resolve_recipe
-from conf.schema import Calibration
+from conf.schema.recipes import Calibration
 from tests.bench.models import model_file
 from tests.hollow_model import write_header
 from tests.tiny_model import TinyShape

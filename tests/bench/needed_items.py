@@ -31,7 +31,8 @@ from actors.orchestrator.choice_scores import choice_scores
 from actors.orchestrator.records import table_of
 from actors.orders import Item
 from actors.store import RunDirectory, read_jsonl, read_object
-from conf.schema import Margins, Sampling
+from conf.schema.answers import Sampling
+from conf.schema.verdicts import Margins
 from reporting.frames import RECORD_SCHEMA
 from stats.guards import kept_interval, kept_values, level_of
 from stats.intervals import Floats, Interval, wilson

@@ -21,7 +21,7 @@ from typing import Any
 
 import llama_cpp
 
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 READY_S = 120.0
 CELLS_PER_SLOT = 1024

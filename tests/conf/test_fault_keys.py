@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from conf.faults import BadInput, Fault
 from conf.flags import FLAGS, spelled
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs import collect_imatrix, document, evaluate, judge, pipeline, quantize, visualize, watch
 from jobs._arguments import fail
 

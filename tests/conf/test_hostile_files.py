@@ -12,7 +12,7 @@ import pytest
 from conf.faults import BadInput
 from conf.load import DEFAULT_CONFIG, dump_yaml, load
 from conf.mixes import FOLDER, read_mix
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from conf.texts import read_text
 from conf.user_files import read_user_bytes, read_user_text
 from conf.yaml_files import read_yaml

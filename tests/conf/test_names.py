@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from conf.names import ascii_name, composed, spelled_name
-from conf.schema import PIPELINE_ID, NamedPath
+from conf.schema.base import PIPELINE_ID
+from conf.schema.models import NamedPath
 from jobs._named_paths import model_name
 from jobs._request import new_pipeline_id
 

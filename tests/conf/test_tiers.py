@@ -9,7 +9,7 @@ import pytest
 
 from conf.faults import BadInput
 from conf.load import load
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from conf.tiers import TiersOfRun, resolve_tiers
 
 MODEL = {"models": [{"name": "m", "path": "/m.gguf"}]}

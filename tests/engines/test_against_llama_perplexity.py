@@ -18,7 +18,7 @@ from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
 from actors.orders import Measure
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.llama_programs import require_program
 

@@ -19,7 +19,7 @@ from actors.engines import Answer, Refused
 from actors.engines.openai import BAD_COUNTS, OpenAIEngine
 from actors.errors import EndpointFailed
 from actors.orders import Endpoint, Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore
 
 KEY = "sk-very-secret"

@@ -19,7 +19,7 @@ from actors.llama.candidates import Candidates
 from actors.llama.context import Context, Rows
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Measure, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 
 SHOTS = "one and two, three and four; the end of the thing. " * 3

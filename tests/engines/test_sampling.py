@@ -15,7 +15,7 @@ from scipy.stats import chi2_contingency, chisquare, kstest
 from actors.engines.noise import gumbel, sequence_key, step_keys
 from actors.engines.sampling import candidates_needed, draw_tokens
 from actors.llama.candidates import Candidates
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 DRAWS = 5_000
 LEAST_P = 1e-4  # the numbers are always the same ones, so a test passes always or never

@@ -11,7 +11,7 @@ from actors.engines.llama import LlamaEngine
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, choice
 

@@ -13,7 +13,7 @@ from actors.engines.llama import LlamaEngine, Prepared, choice_request_of
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import loglik_alone
 from tests.tiny_model import CHAT_TEMPLATE, TinyTokenizer, write_tiny_model

@@ -20,7 +20,7 @@ from actors.evaluation.self_check import run_check
 from actors.llama.loaded import LoadedModels
 from actors.llama.model import Model
 from actors.orders import BlockOrder, CheckOrder, CheckPart, Choose, Generate, Item, Message, Scorer, TemplateUse
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests import thinking_models as templates
 from tests.conftest import ignore, layout
 from tests.thinking_models import Chain, write_thinking_model

@@ -15,7 +15,7 @@ from actors.evaluation.kv_cache import cache_need_of_tasks
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import SHOTS, answer_alone
 from tests.engines.test_openai import Reply, engine_at, said, server

@@ -9,7 +9,7 @@ import pytest
 from actors.evaluation.benchmarks import BENCHMARKS, find_benchmarks, load
 from actors.llama.model import Model
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from reporting.categories import TITLES
 
 CAPITALS = 'data: capitals.jsonl\nprompt: "{{ country }}?"\ntarget: city\nscorer: contains\n'

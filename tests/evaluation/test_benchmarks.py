@@ -18,7 +18,7 @@ from actors.evaluation.scorers import scorer_of
 from actors.llama.model import Model
 from actors.orders import Choose, Generate, Measure
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 
 SAMPLING = Sampling()
 

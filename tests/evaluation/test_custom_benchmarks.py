@@ -20,7 +20,7 @@ from actors.llama.model import Model
 from actors.orders import BlockOrder, Call, Choose, Generate, Measure
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 
 SAMPLING = Sampling(max_tokens=64)

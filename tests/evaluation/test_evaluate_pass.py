@@ -17,7 +17,7 @@ from actors.llama.model import Model
 from actors.llama.quantizer import quantize
 from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
 from actors.token_classes import TokenClass
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from reporting.frames import TOKEN_CLASSES
 from reporting.validate import validate
 from tests.conftest import ignore, layout

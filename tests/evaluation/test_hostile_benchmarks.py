@@ -12,7 +12,7 @@ import yaml
 from actors.evaluation.benchmarks import find_benchmarks, load
 from actors.llama.model import Model
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.hostile import put, within_seconds
 
 SAMPLING = Sampling(max_tokens=64)

@@ -17,7 +17,7 @@ from actors.evaluation.contract import LoaderInputs
 from actors.evaluation.hub_files import DatasetHub, HubFile
 from actors.llama.model import Model
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.evaluation.hub_server import hub_with
 
 REVISION = "0" * 40

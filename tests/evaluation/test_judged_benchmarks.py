@@ -22,7 +22,8 @@ from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import BlockOrder, Generate, Scorer
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
-from conf.schema import PipelineConfig, Sampling
+from conf.schema.answers import Sampling
+from conf.schema.pipeline import PipelineConfig
 from tests.conftest import ignore, layout
 from tests.evaluation.hub_server import hub_with
 

@@ -18,7 +18,7 @@ from actors.llama import context, model
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.orders import BlockOrder, CheckOrder, CheckPart, Item, PassOrder, PerformanceOrder, ReferenceModel, Scorer
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk
 

@@ -15,7 +15,7 @@ from actors.evaluation.evaluate import evaluate_block
 from actors.evaluation.prompt_fit import fit
 from actors.llama.model import Model
 from actors.orders import BlockOrder, Choose, Generate, Measure, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model
 

@@ -21,7 +21,7 @@ from actors.llama.context import Context
 from actors.llama.model import Model
 from actors.orchestrator.may_end_early import can_end_early
 from actors.orders import BlockOrder, Choose, Generate
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from reporting.analysis.results import build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.terminal.summary import summary_table

@@ -18,7 +18,7 @@ from actors.evaluation.evaluate import evaluate_block
 from actors.llama.model import Model
 from actors.orders import BlockOrder
 from conf.faults import BadInput
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from conf.scorers import Target
 from tests.conftest import ignore, layout
 

@@ -15,7 +15,7 @@ from actors.store import RunDirectory, read_json
 from conf.environment import read_environment
 from conf.faults import BadInput
 from conf.load import load
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs import _arguments, pipeline
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from conf.schema import Judging
+from conf.schema.judging import Judging
 from jobs import judge
 from tests.jobs.running import Ended, fingerprints, records, run
 from tests.judging.completion_server import Request, Response, completion_server, said

@@ -10,7 +10,7 @@ from actors.orchestrator.plan import Plan
 from actors.store import RunDirectory, write_json, write_text
 from conf.environment import read_environment
 from conf.load import dump_yaml
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs._request import Request
 from jobs._run_files import is_finished
 from reporting.file_names import in_languages

@@ -17,7 +17,7 @@ import yaml
 
 from actors.evaluation.benchmarks import find_benchmarks
 from conf.load import load
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from conf.tiers import resolve_tiers
 from tests import pages
 from tests.jobs.running import environment

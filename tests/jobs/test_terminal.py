@@ -15,7 +15,8 @@ import pytest
 from actors.orchestrator.actor import View
 from actors.store import RunDirectory
 from conf.environment import Environment
-from conf.schema import ModelEntry, PipelineConfig
+from conf.schema.models import ModelEntry
+from conf.schema.pipeline import PipelineConfig
 from jobs import pipeline
 from jobs._display import Lines
 from jobs._follower import Follower

@@ -16,7 +16,7 @@ from actors.judging.verdict import read_verdict, verdict_grammar
 from actors.llama.grammar import Grammar
 from actors.llama.model import Model
 from actors.orders import Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model
 

@@ -13,7 +13,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Endpoint, Generate, Item, Message, Record, Scorer
 from actors.store import write_jsonl
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from tests.orchestrator.small_plan import make_config, make_inputs, make_small_plan
 
 VALUES = {"benchmarks": ["elyza"], "quantizations": ("f16", "q8_0"), "runs": 2, "imatrix": ["none"]}

@@ -20,7 +20,7 @@ from actors.orchestrator.units import units_of
 from actors.orchestrator.worker import Worker, WorkError
 from actors.orders import Record
 from actors.store import read_jsonl, write_jsonl
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 

@@ -15,7 +15,7 @@ from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceI
 from actors.orders import CalibrationText, Choose, Generate, Item, Message, Scorer
 from actors.recipes import Recipe
 from actors.store import RunDirectory
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 MODEL = SourceModel("tiny", "/models/tiny.Q4_1.gguf", "a" * 64, "llama", 1000, 600, 10, "Q4_1", "Q4_1")
 KINDS = ("f16", "q8_0", "q4_k_m")

@@ -6,7 +6,8 @@ import pytest
 
 from actors.orchestrator.sources.arms import endpoint_arm
 from conf.faults import BadInput
-from conf.schema import Endpoints, NamedPath
+from conf.schema.execution import Endpoints
+from conf.schema.models import NamedPath
 
 SECRET = "sk-123456"
 

@@ -12,7 +12,8 @@ from actors.orchestrator.may_end_early import can_end_early
 from actors.orchestrator.planning.blocks import _cost, _most_generated
 from actors.orchestrator.questions import expected_of, question_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from conf.schema import Sampling, Statistics
+from conf.schema.answers import Sampling
+from conf.schema.verdicts import Statistics
 from conf.tiers import resolve_tiers
 from tests.evaluation.test_judged_benchmarks import QUESTIONS, written
 

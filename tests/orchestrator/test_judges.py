@@ -18,7 +18,7 @@ from actors.orchestrator.sources.inputs import SourceModel
 from actors.orchestrator.sources.judges import FoundJudge, find_judges, judge_notices
 from actors.orders import Endpoint
 from conf.faults import BadInput
-from conf.schema import Judge
+from conf.schema.judging import Judge
 from tests.orchestrator.small_plan import MODEL, make_config
 
 AWAY = "http://127.0.0.1:9/v1"

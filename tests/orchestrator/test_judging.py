@@ -27,7 +27,7 @@ from actors.orchestrator.worker import WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import Endpoint
 from actors.store import RunDirectory, exists, read_json, read_jsonl, write_jsonl
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
 from tests.conftest import ignore
 from tests.judging.completion_server import Response, completion_server, refused, said

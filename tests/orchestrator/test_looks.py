@@ -17,7 +17,7 @@ from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.results import write_results
 from actors.store import RunDirectory, read_json
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.results_folder import read_findings
 from reporting.terminal.summary import summary_table

@@ -19,7 +19,9 @@ from actors.orders import THINKING_VERSION, CalibrationText, Endpoint, Generate,
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.faults import BadInput
-from conf.schema import PipelineConfig, Protection, RecipeSettings, TokenWeights
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.protection import Protection, TokenWeights
+from conf.schema.recipes import RecipeSettings
 from tests.orchestrator.small_plan import (
     KINDS,
     MODEL,

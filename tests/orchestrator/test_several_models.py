@@ -11,15 +11,10 @@ import pytest
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import SourceArm
-from actors.orchestrator.sources.naming import (
-    arm_of_given_file,
-    check_references,
-    described_by,
-    owners_of_arms,
-)
+from actors.orchestrator.sources.naming import arm_of_given_file, check_references, described_by, owners_of_arms
 from actors.orchestrator.sources.recipes import resolve_recipes, with_canonical_types
 from conf.faults import BadInput
-from conf.schema import ModelEntry
+from conf.schema.models import ModelEntry
 from tests.orchestrator.small_plan import KINDS, MODEL, make_config, make_inputs, make_small_plan, sampled
 
 

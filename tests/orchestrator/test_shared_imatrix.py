@@ -21,7 +21,7 @@ from actors.ownership import owned
 from actors.quantization import imatrix as alone
 from actors.store import ImatrixFiles, RunDirectory, read_json
 from conf.environment import protect_local_ray, read_environment, silence_ray
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from jobs._request import Request
 from jobs._runner import prepare
 from tests.orchestrator.equal_workers import equal_workers

@@ -17,7 +17,7 @@ from actors.orchestrator.sources.inputs import SourceArm, TemplateUses
 from actors.orchestrator.sources.thinking_room import Budget, check_room, longest_thoughts
 from actors.orders import Endpoint, Generate, Item, Message, TemplateUse
 from conf.faults import BadInput
-from conf.schema import Chat, Sampling
+from conf.schema.answers import Chat, Sampling
 from tests import thinking_models as templates
 from tests.thinking_models import write_thinking_model
 

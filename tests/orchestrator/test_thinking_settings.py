@@ -15,7 +15,7 @@ from actors.orchestrator.sources.thinking import DEFAULT_THINKING_TOKENS, templa
 from actors.orders import Endpoint, TemplateUse
 from conf.faults import BadInput
 from conf.load import load
-from conf.schema import Chat
+from conf.schema.answers import Chat
 from tests import chat_templates
 from tests import thinking_models as templates
 from tests.orchestrator.small_plan import MODEL

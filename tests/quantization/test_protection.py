@@ -14,7 +14,8 @@ from actors.quantization.quantize import ArmManifest, load_manifest, make_arm
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import ArmFiles, read_json
 from conf.faults import BadInput
-from conf.schema import Protection, RecipeSettings
+from conf.schema.protection import Protection
+from conf.schema.recipes import RecipeSettings
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path
 from tests.split_gguf import split_gguf

@@ -21,7 +21,7 @@ from actors.quantization.quantize import make_arm
 from actors.quantization.weighting import ClassUse, make_weighting
 from actors.store import ImatrixFiles, read_json, write_json
 from actors.token_classes import class_rules
-from conf.schema import TokenWeights
+from conf.schema.protection import TokenWeights
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.tiny_model import TinyShape, write_tiny_model

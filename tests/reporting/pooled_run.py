@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from conf.custom_benchmarks import WHOLE
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.looks import Histories
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA

@@ -41,7 +41,7 @@ from actors.rendering import TemplateOverLimit
 from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, Faults, near_names
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from conf.tiers import GROUPS
 
 BENCHMARKS: dict[str, Benchmark] = {

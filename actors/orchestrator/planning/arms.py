@@ -12,7 +12,7 @@ from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix,
 from actors.orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
 from actors.store import RunDirectory, content_hash, gguf_name
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 
 

@@ -24,7 +24,7 @@ from actors.orders import (
 from actors.store import RecordsFolder, RunDirectory, content_hash
 from actors.thinking import thinking_room
 from actors.token_classes import class_rules
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 CHUNKS_SHARE = 4
 """A block of a measured text has this many times fewer items than other blocks."""

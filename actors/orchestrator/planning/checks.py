@@ -10,7 +10,7 @@ from actors.orchestrator.planning.device_places import ArmPlaces
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import Call, CheckOrder, CheckPart, Choose, Item, Measure, PerformanceOrder, TemplateUse
 from actors.store import RunDirectory, content_hash
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 CHECK_ITEMS = 2
 """Items per kind of benchmark in a self-check."""

@@ -18,7 +18,7 @@ from actors.orchestrator.plan import PlannedArm
 from actors.orchestrator.planning.layouts import host_layout
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from conf.faults import Faults
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.notices import Notice
 
 CROWDED_SHARE = 0.85

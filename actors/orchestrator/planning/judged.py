@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from reporting.notices import Notice
 
 

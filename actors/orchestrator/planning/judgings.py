@@ -15,7 +15,7 @@ from actors.orchestrator.planning.blocks import DECODE_WEIGHT, LENGTH_SHARE
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Generate, Item
 from actors.store import RecordsFolder, RunDirectory, content_hash
-from conf.schema import Judging
+from conf.schema.judging import Judging
 
 RUBRIC_TOKENS = 900
 """Tokens of a rubric and of the marks around the texts, as a rule. Used only to estimate."""

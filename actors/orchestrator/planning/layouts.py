@@ -7,7 +7,7 @@ from dataclasses import replace
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 LEAST_UBATCH = 16
 """The smallest physical batch of an A/A arm, in tokens."""

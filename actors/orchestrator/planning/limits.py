@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from actors.orchestrator.plan import PlannedArm
 from actors.orchestrator.sources.inputs import Inputs
 from conf.faults import BadInput, Fault, Faults
-from conf.schema import LONGEST_ARM_NAME, PipelineConfig
+from conf.schema.models import LONGEST_ARM_NAME
+from conf.schema.pipeline import PipelineConfig
 
 MOST_ANSWERS = 10_000_000
 """Most records of a plan. Statistics hold all of them in memory."""

@@ -29,7 +29,8 @@ from actors.orchestrator.planning.unit_places import unit_places
 from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import LOSSLESS_TYPES, uses_imatrix
 from actors.store import RunDirectory, content_hash
-from conf.schema import PipelineConfig, Tiers
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.verdicts import Tiers
 from reporting.notices import Notice
 
 

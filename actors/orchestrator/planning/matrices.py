@@ -12,7 +12,7 @@ from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceMode
 from actors.orders import ImatrixOrder
 from actors.recipes import LOSSLESS_TYPES
 from actors.store import RunDirectory, content_hash
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 def plan_imatrix(

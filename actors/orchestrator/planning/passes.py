@@ -10,7 +10,7 @@ from actors.orchestrator.plan import PlannedArm
 from actors.orchestrator.planning.device_places import ArmPlaces, layout_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import ReferenceModel
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 def shared_passes(arms: Sequence[PlannedArm], places: ArmPlaces) -> dict[str, str]:

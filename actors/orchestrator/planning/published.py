@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from actors.orchestrator.plan import Plan
 from actors.store import ArmFiles, ImatrixFiles, RunDirectory, records_file
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1
 

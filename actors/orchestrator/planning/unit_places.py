@@ -13,7 +13,7 @@ from actors.orchestrator.placement.workers import WORKER_OVERHEAD_BYTES
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.planning.device_places import ArmPlaces
 from actors.orchestrator.sources.inputs import Inputs
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 def unit_places(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, plan: Plan) -> dict[str, Placed]:

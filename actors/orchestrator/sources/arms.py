@@ -21,7 +21,8 @@ from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.orders import Endpoint
 from actors.store import ArmFiles, read_object
 from conf.faults import BadInput, Fault
-from conf.schema import Endpoints, NamedPath
+from conf.schema.execution import Endpoints
+from conf.schema.models import NamedPath
 from reporting.notices import Notice
 
 

@@ -24,7 +24,9 @@ from conf.environment import read_environment
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
-from conf.schema import MOST_TEXTS, Calibration, PipelineConfig
+from conf.schema.base import MOST_TEXTS
+from conf.schema.pipeline import PipelineConfig
+from conf.schema.recipes import Calibration
 from reporting.notices import Notice
 
 MATRIX_SUFFIXES = (".gguf", ".dat")

@@ -27,7 +27,8 @@ from actors.orders import ChatSettings, Choose, Generate, Message
 from actors.rendering import TemplateFailed
 from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
-from conf.schema import Chat, PipelineConfig
+from conf.schema.answers import Chat
+from conf.schema.pipeline import PipelineConfig
 from conf.user_files import SMALL_FILE_BYTES, read_user_text
 from reporting.notices import Notice
 

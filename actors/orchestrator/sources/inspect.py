@@ -49,7 +49,7 @@ from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import uses_imatrix
 from actors.rendering import TemplateOverLimit
 from conf.faults import BadInput, Fault, Faults, checked, near_names
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 from conf.tiers import resolve_tiers
 from reporting.notices import Notice
 

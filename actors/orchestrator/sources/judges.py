@@ -40,7 +40,8 @@ from conf.faults import BadInput, Fault, Faults, near_names
 from conf.hub_ids import SCHEME
 from conf.load import PACKAGE_SCHEME
 from conf.names import spelled_name
-from conf.schema import Judge, Judging, PipelineConfig
+from conf.schema.judging import Judge, Judging
+from conf.schema.pipeline import PipelineConfig
 from conf.user_files import is_user_path, read_user_bytes
 from reporting.notices import Notice
 

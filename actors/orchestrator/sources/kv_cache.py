@@ -21,7 +21,7 @@ from actors.orchestrator.placement.choose import RAY_SHARE, Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 CACHE_SHARE = 0.25
 """Share of the machine's memory for a worker's KV cache on the CPU if `layout.kv_cache_mib` is not set."""

@@ -11,7 +11,8 @@ from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.recipes import LOSSLESS_TYPES, Recipe
 from conf.faults import BadInput, Fault, Faults, near_names
-from conf.schema import ArmEntry, ModelEntry, PipelineConfig
+from conf.schema.models import ArmEntry, ModelEntry
+from conf.schema.pipeline import PipelineConfig
 
 
 def check_names(config: PipelineConfig) -> None:

@@ -15,16 +15,9 @@ from actors.llama.shape import Weights, weights_of
 from actors.orchestrator.sources.inputs import SourceImatrix, SourceModel
 from actors.quantization.budget import check_fits
 from actors.quantization.protection import make_problem
-from actors.recipes import (
-    Recipe,
-    check_custom_recipes,
-    needs_imatrix,
-    protected,
-    resolve_recipe,
-    uses_imatrix,
-)
+from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe, uses_imatrix
 from conf.faults import BadInput, Fault, Faults, checked
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 
 def resolve_recipes(config: PipelineConfig) -> dict[str, tuple[Recipe, ...]]:

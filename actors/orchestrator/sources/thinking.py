@@ -20,7 +20,7 @@ from actors.orders import Generate, Message, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import declares_thoughts, has_channels, marks_of, opened_by
 from conf.faults import BadInput, Fault, Faults, checked
-from conf.schema import Chat
+from conf.schema.answers import Chat
 from reporting.notices import Notice
 
 DEFAULT_THINKING_TOKENS = 4096

@@ -16,7 +16,7 @@ from actors.orchestrator.sources.inputs import SourceArm, TemplateUses
 from actors.orchestrator.sources.thinking import settings_of
 from actors.orders import Generate, TemplateUse
 from conf.faults import Fault, Faults
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from reporting.notices import Notice
 
 

@@ -12,7 +12,7 @@ from conf.faults import Fault, Faults
 from conf.hub_ids import parse_hub_id
 from conf.load import PACKAGE_SCHEME
 from conf.mixes import SUFFIX, shipped_mixes
-from conf.schema import PipelineConfig
+from conf.schema.pipeline import PipelineConfig
 
 UPLOADED_COPY = "working_dir_files"
 """Name of a folder in the path of every such copy."""

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from conf.load import published_recipes
-from conf.schema import PROTECTION_BPW
+from conf.schema.protection import PROTECTION_BPW
 from reporting.results_folder import Json
 
 RECIPES_FILE = "recipes.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.documents.side_by_side.choice import choose
 from reporting.documents.side_by_side.data import pack_answers
 from reporting.documents.side_by_side.judgements import read_judgements

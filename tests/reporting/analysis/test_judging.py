@@ -9,13 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conf.schema import Statistics
-from reporting.analysis.human_correction import (
-    corrected_arm,
-    corrected_difference,
-    labelled_items,
-    labels_of,
-)
+from conf.schema.verdicts import Statistics
+from reporting.analysis.human_correction import corrected_arm, corrected_difference, labelled_items, labels_of
 from reporting.analysis.judge_views import judge_views
 from reporting.analysis.judged import with_judgements
 from reporting.analysis.judging import judging_rows

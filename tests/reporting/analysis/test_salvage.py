@@ -7,7 +7,7 @@ import math
 import polars as pl
 import pytest
 
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.results import build_results
 from reporting.analysis.salvage import salvage_results
 from tests.reporting.sample_run import SampleRun, sample_run

@@ -15,7 +15,7 @@ from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.records import read_records
 from actors.orders import Choose, Record
 from actors.store import write_jsonl
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.early import Stop
 from reporting.analysis.results import Results, build_results
 from reporting.terminal.summary import summary_table

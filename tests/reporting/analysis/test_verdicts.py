@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conf.schema import Margins, Statistics
+from conf.schema.verdicts import Margins, Statistics
 from reporting.analysis.results import Results, build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA
 from reporting.terminal.summary import summary_table

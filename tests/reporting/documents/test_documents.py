@@ -14,7 +14,7 @@ import pypdf
 import pytest
 
 from conf.faults import BadInput
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.documents.markdown_files import methodology_markdown, report_markdown
 from reporting.documents.phrases import describe_interval
 from reporting.documents.view import make_view

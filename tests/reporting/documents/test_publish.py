@@ -11,7 +11,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from conf.schema import Language
+from conf.schema.pipeline import Language
 from reporting.charts.draw import draw_charts
 from reporting.documents.card import publish as publishing
 from reporting.documents.card.commands import running

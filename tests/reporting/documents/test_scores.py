@@ -8,7 +8,7 @@ from typing import Any
 import pypdf
 import pytest
 
-from conf.schema import Statistics
+from conf.schema.verdicts import Statistics
 from reporting.analysis.results import build_results
 from reporting.documents.write import DocumentPlaces, write_documents
 from tests.reporting.results_folder import write_results
