@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from actors.items import Message, Role, TemplateUse
 from actors.llama.model import Model
-from actors.orders import Message, Role, TemplateUse
 from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
 from actors.thinking import closing_of, marks_of, opened_by
 

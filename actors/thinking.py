@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from actors.end_marks import without_end_mark
+from actors.items import Generate, TemplateUse
 from actors.mentioned_marks import Fences, is_mentioned, is_mentioned_at_the_end, says_nothing, stands_alone
-from actors.orders import Generate, TemplateUse
 
 _TAGS = "think|thinking|thought|thoughts|reasoning|seed:think"
 """Qwen, DeepSeek, Phi and others write `<think>`, EXAONE `<thought>`, Seed `<seed:think>`."""

@@ -35,12 +35,12 @@ from actors.orchestrator.sources.calibration import default_mix, source_of_mix
 from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.inputs import SourceImatrix
 from actors.orchestrator.sources.models import fetch, find
-from actors.orders import GROUP_CHUNKS, ImatrixOrder
 from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
 from actors.quantization.shards import collect_in_processes
 from actors.quantization.weighting import TokenWeighting
+from actors.quantization_orders import GROUP_CHUNKS, ImatrixOrder
 from actors.store import file_sha256
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.files import require_folder

@@ -24,9 +24,9 @@ from actors.machine import check_folder
 from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.recipes import predict_size
-from actors.orders import QuantizeOrder
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, make_arm, read_importance
+from actors.quantization_orders import QuantizeOrder
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
 from actors.store import ArmFiles, exists, file_sha256, gguf_name, read_object, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked

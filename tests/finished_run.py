@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.llama.buffers import MemoryUse
 from actors.machine_load import MachineLoad
-from actors.orders import Record, Timing
+from actors.records import Record, Timing
 from actors.store import RecordsFolder, RunDirectory, timings_path, write_json, write_jsonl, write_text
 
 ARMS = ("f16", "q4_k_m+en")

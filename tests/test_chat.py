@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actors.chat import SpecialTexts, TemplateForm, render_chats, render_prompt, template_form
+from actors.items import Message
 from actors.llama.model import Model
-from actors.orders import Message
 from actors.rendering import TemplateFailed
 from actors.template_process import FIXED_DATE
 from tests import chat_templates as templates

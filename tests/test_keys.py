@@ -10,7 +10,7 @@ from actors import keys
 from actors.keys import arm_key, errors_hash, imatrix_key
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import SourceArm
-from actors.orders import CalibrationText, ChunkRules
+from actors.quantization_orders import CalibrationText, ChunkRules
 from actors.recipes import Recipe
 from actors.store import content_hash
 from conf.schema.protection import TokenWeights

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from actors.items import Item
 from actors.llama.buffers import MemoryUse
-from actors.orders import Item, ReportTokens
+from actors.orders import ReportTokens
 from conf.schema.answers import Sampling
 
 CONTEXT_TOO_LONG = "context_too_long"

@@ -37,6 +37,7 @@ from actors.engines.meter import Meter
 from actors.engines.prefix import EXTRA_SEQUENCES, ROOT, PrefixCache
 from actors.engines.side_by_side import measure_side_by_side
 from actors.engines.turns import ask_by_temperature, joined, messages_of_turn
+from actors.items import Choose, Generate, Item, Measure, Message, TemplateUse
 from actors.llama import library
 from actors.llama.batch import Run
 from actors.llama.buffers import memory_use, read_buffers
@@ -44,7 +45,7 @@ from actors.llama.context import Context
 from actors.llama.grammar import Grammar
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Item, Measure, Message, ReportTokens, TemplateUse
+from actors.orders import ReportTokens
 from actors.rendering import TemplateFailed
 from actors.thinking import NO_MARKS, marks_of, thinking_room
 from conf.schema.answers import Sampling

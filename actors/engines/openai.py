@@ -40,7 +40,8 @@ from actors.engines.completion import BadTokenCount, CompletionText, read_comple
 from actors.engines.endpoint_client import EndpointClient
 from actors.engines.turns import joined, messages_of_turn, seeds_asked, under_all_seeds, with_temperature
 from actors.errors import EndpointFailed
-from actors.orders import Endpoint, Generate, Item, Message, ReportTokens, TemplateUse
+from actors.items import Generate, Item, Message, TemplateUse
+from actors.orders import Endpoint, ReportTokens
 from actors.thinking import Said, split, thinking_room
 from conf.schema.answers import Sampling
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from actors.engines import Answer, Choices, FinishReason, Measured, Refused, Usage
 from actors.engines.turns import seeds_asked
-from actors.orders import Generate, Item, Measure, ReportTokens
+from actors.items import Generate, Item, Measure
+from actors.orders import ReportTokens
 from actors.thinking import split
 from conf.schema.answers import Sampling
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from actors.engines import CONTEXT_TOO_LONG, Measured, Refused
 from actors.engines.divergence import TokenStats, compare, concatenated
-from actors.orders import Measure
+from actors.items import Measure
 from actors.token_classes import classify
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from actors.engines import Answer, Refused
-from actors.orders import Generate, Item, Message
+from actors.items import Generate, Item, Message
 from conf.schema.answers import Sampling
 
 _ANSWER = "(answer)"

@@ -24,9 +24,10 @@ from actors.evaluation.evaluate import (
 from actors.evaluation.evaluate_pass import evaluate_pass
 from actors.evaluation.performance import measure_performance
 from actors.evaluation.self_check import PartReport, run_check
+from actors.items import TemplateUse
 from actors.llama.layout import EngineLayout
 from actors.llama.loaded import LoadedModels
-from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens, TemplateUse
+from actors.orders import BlockOrder, CheckOrder, Endpoint, PassOrder, PerformanceOrder, ReportTokens
 from conf.environment import read_endpoint_key
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.hub_files import HUB, DatasetHub
+from actors.items import Item, Message, Scorer, Task
 from actors.llama.model import Model
-from actors.orders import Item, Message, Outcome, Scorer, Task
+from actors.records import Outcome
 from conf.custom_benchmarks import UNIT_SCALE
 from conf.schema.answers import Sampling
 

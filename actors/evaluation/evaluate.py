@@ -17,8 +17,10 @@ from actors.engines.turns import with_temperature
 from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
+from actors.items import Call, Choose, Generate, Item
 from actors.machine_load import MachineLoad, watch_machine
-from actors.orders import BlockOrder, Call, Choose, Generate, Item, Record, ReportTokens, Timing
+from actors.orders import BlockOrder, ReportTokens
+from actors.records import Record, Timing
 from actors.store import content_hash, timings_path, write_jsonl
 from conf.schema.answers import Sampling
 from reporting.judging_reasons import CUT_WHILE_THINKING

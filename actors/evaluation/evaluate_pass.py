@@ -13,8 +13,10 @@ from actors.engines.llama import LlamaEngine, task_of
 from actors.engines.side_by_side import measure_side_by_side
 from actors.evaluation.evaluate import NO_REFERENCE, BlockResult, make_record, timing_of
 from actors.evaluation.scorers import scorer_of
+from actors.items import Measure
 from actors.machine_load import watch_machine
-from actors.orders import BlockOrder, Measure, PassOrder, Record, ReportTokens
+from actors.orders import BlockOrder, PassOrder, ReportTokens
+from actors.records import Record
 
 VOCABULARIES_DIFFER = "vocabularies_differ"
 

@@ -15,8 +15,8 @@ from actors.chat import Prompt, render_prompt
 from actors.engines.prefix import EXTRA_SEQUENCES
 from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
+from actors.items import Choose, Generate, Measure, Task, TemplateUse
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Measure, Task, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import thinking_room
 from conf.schema.answers import Sampling

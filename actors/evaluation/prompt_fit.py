@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from actors.chat import render_prompt
 from actors.engines.turns import whole_conversation
+from actors.items import Choose, Generate, Measure, TemplateUse
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Measure, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import thinking_room
 

@@ -18,10 +18,11 @@ from actors.engines import Answer, Choices, Measured, Refused
 from actors.engines.generation import GenerationRequest, Vocabulary
 from actors.engines.llama import LlamaEngine
 from actors.errors import LlamaError
+from actors.items import Choose, Generate, Item, Measure
 from actors.llama.gguf_file import read_header
 from actors.llama.loaded import LoadedModels
 from actors.llama.plain import PlainContext
-from actors.orders import CheckOrder, CheckPart, Choose, Generate, Item, Measure, ReportTokens
+from actors.orders import CheckOrder, CheckPart, ReportTokens
 from actors.store import write_json
 from conf.schema.answers import Sampling
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from actors.engines.llama import LlamaEngine, Prepared
 from actors.errors import LlamaError
+from actors.items import Generate, Item, Measure, Message
 from actors.llama import ggml
 from actors.llama.layout import EngineLayout
-from actors.orders import Generate, Item, Measure, Message
 from conf.schema.answers import Sampling
 
 WANTED_S = 1.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.judging.orders import JudgeOrder
-from actors.orders import Record
+from actors.records import Record
 from actors.store import read_jsonl
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.orders import Message, ReportTokens
+from actors.items import Message
+from actors.orders import ReportTokens
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from actors.engines import CONTEXT_TOO_LONG, Answer
 from actors.engines.llama import LlamaEngine, Prepared
 from actors.errors import LlamaError
+from actors.items import Generate, Item
 from actors.judging.asking import Declined, JudgeCall, KeepReply, Reply
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.judging.verdict import verdict_grammar
 from actors.llama.layout import EngineLayout
-from actors.orders import Generate, Item, ReportTokens
+from actors.orders import ReportTokens
 from conf.schema.answers import Sampling
 
 

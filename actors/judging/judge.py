@@ -16,7 +16,8 @@ from actors.judging.orders import JudgedItem, Judgement, JudgeOrder
 from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import Rubric, n_repeats, rubric_for
 from actors.judging.verdict import read_verdict
-from actors.orders import Record, ReportTokens
+from actors.orders import ReportTokens
+from actors.records import Record
 from reporting.judging_reasons import CALL_LIMIT, CUT_WHILE_THINKING, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 from reporting.languages import language_of
 

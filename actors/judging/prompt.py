@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actors.items import Message
 from actors.judging.blocks import block, boundary
 from actors.judging.rubrics import Rubric, RubricLanguage
-from actors.orders import Message
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from actors.orders import Choose, Item
+from actors.items import Choose, Item
 from stats.choices import gold_probability
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from actors.items import Generate
 from actors.orchestrator.plan import Plan, seeds_of
-from actors.orders import Generate
 from conf.schema.pipeline import PipelineConfig
 from reporting.human_scores import Answers, read_human_scores
 

@@ -9,21 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.items import TemplateUse
 from actors.judging.orders import JudgeModel, JudgeRules
 from actors.llama.layout import EngineLayout
 from actors.llama.shape import Weights
 from actors.nodes import Nodes
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel
-from actors.orders import (
-    CheckOrder,
-    Endpoint,
-    ImatrixOrder,
-    PerformanceOrder,
-    QuantizeOrder,
-    ReferenceModel,
-    TemplateUse,
-)
+from actors.orders import CheckOrder, Endpoint, PerformanceOrder, ReferenceModel
+from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from actors.items import Generate, Item
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import Generate, Item
 from reporting.escape import cut
 from reporting.frames import QUESTION_SCHEMA
 from reporting.languages import language_of

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from actors.items import TemplateUse
 from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
 from actors.orchestrator.schedule import Failure
-from actors.orders import TemplateUse
 from actors.recipes import CONTROL, Recipe
 from actors.store import ArmFiles, ImatrixFiles
 from conf.schema.pipeline import PipelineConfig

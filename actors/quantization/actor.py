@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 
-from actors.orders import ImatrixOrder, QuantizeOrder, ReportTokens
+from actors.orders import ReportTokens
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.imatrix import ImatrixManifest, merge
 from actors.quantization.quantize import ArmManifest, make_arm
+from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 
 
 class QuantizationWorker:

@@ -12,7 +12,6 @@ from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.overrides import TypeOverrides
 from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps
-from actors.orders import QuantizeOrder
 from actors.quantization.measurement import MeasuredErrors, measure_errors
 from actors.quantization.protection import (
     CONTROL_SEED,
@@ -24,6 +23,7 @@ from actors.quantization.protection import (
     make_problem,
     objective,
 )
+from actors.quantization_orders import QuantizeOrder
 from actors.recipes import ByteBudget
 from conf.faults import BadInput, Fault
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.llama.model import Model
-from actors.orders import CalibrationText, ChunkRules
 from actors.quantization.chat_turns import render_chat_turns
 from actors.quantization.weighting import TokenWeighting, describe_weighting
+from actors.quantization_orders import CalibrationText, ChunkRules
 from actors.token_classes import TokenClass, classify, weigh
 from conf.faults import BadInput, Fault
 from conf.schema.protection import TokenWeights

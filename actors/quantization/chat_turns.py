@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from actors.chat import Prompt, render_conversations
+from actors.items import Message
 from actors.llama.model import Model
-from actors.orders import Message
 from actors.rendering import TemplateFailed
 from conf.faults import BadInput, Fault
 

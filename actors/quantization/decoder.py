@@ -24,10 +24,11 @@ from actors.llama.devices import DeviceUse
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
 from actors.machine import check_memory
-from actors.orders import GROUP_CHUNKS, ImatrixOrder, ReportTokens
+from actors.orders import ReportTokens
 from actors.quantization.calibration import CalibrationChunks, make_chunks
 from actors.quantization.groups import Group, PartsFolder, added, cut_into_groups
 from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
+from actors.quantization_orders import GROUP_CHUNKS, ImatrixOrder
 from actors.store import content_hash
 from actors.token_classes import weights_key
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from actors.llama.activations import Sums, TensorActivations
-from actors.orders import GROUP_CHUNKS
+from actors.quantization_orders import GROUP_CHUNKS
 from actors.store import ImatrixFiles, atomic_path, exists, remove
 
 T = TypeVar("T")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from actors.llama.library import versions
-from actors.orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder, ReportTokens
+from actors.orders import ReportTokens
 from actors.quantization.calibration import CalibrationChunks, TextUse
 from actors.quantization.decoder import GroupDecoder
 from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
+from actors.quantization_orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder
 from actors.store import ImatrixFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json
 
 

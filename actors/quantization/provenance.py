@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.orders import ChunkRules
 from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
+from actors.quantization_orders import ChunkRules
 from actors.store import ImatrixFiles
 
 

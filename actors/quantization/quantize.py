@@ -20,13 +20,13 @@ from actors.llama.overrides import TypeOverrides, check_fit, requested_types
 from actors.llama.quantizer import ImatrixData, QuantizePlan, ReportSteps, ignore_steps, plan_quantization, quantize
 from actors.llama.trial import Decodes
 from actors.machine import check_memory
-from actors.orders import QuantizeOrder
 from actors.quantization.budget import BudgetUse, allocation_json, apply_budget
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
 from actors.quantization.losses import tensor_losses
 from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_use, calibration_use_from_json
 from actors.quantization.verify import verify
+from actors.quantization_orders import QuantizeOrder
 from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json, write_text
 from conf.faults import BadInput, Fault
 

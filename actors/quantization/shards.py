@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from queue import Queue
 
 from actors.errors import LlamaError
-from actors.orders import ImatrixOrder, ReportTokens
+from actors.orders import ReportTokens
 from actors.quantization.imatrix import ImatrixManifest, collect, collect_shard
+from actors.quantization_orders import ImatrixOrder
 from conf.environment import let_waiting_threads_sleep
 
 _POLL_S = 0.5

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.evaluation.benchmarks.chunks import CONTEXT_TOKENS, chunk_items
+from actors.items import Item, Scorer
 from actors.llama.file_types import resolve_type
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
+from actors.orders import BlockOrder, PassOrder, ReferenceModel
 from conf.schema.answers import Sampling
 from conf.schema.execution import Layout
 from tests.bench import programs

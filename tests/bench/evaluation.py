@@ -38,12 +38,12 @@ from actors.evaluation.benchmarks.arc_challenge import BENCHMARK as ARC
 from actors.evaluation.benchmarks.reading import read_rows
 from actors.evaluation.contract import LoaderInputs, few_shot_prompt
 from actors.evaluation.kv_cache import CacheNeed, cache_need_of_tasks, choose_cache
+from actors.items import Choose, Generate, Item, Message, Task
 from actors.llama.candidates import Candidates
 from actors.llama.file_types import resolve_type
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.orders import Choose, Generate, Item, Message, Task
 from conf.schema.answers import Sampling
 from conf.schema.execution import Execution, Layout
 from tests.bench import programs

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.orders import CalibrationText, ImatrixOrder
+from actors.quantization_orders import CalibrationText, ImatrixOrder
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target, in_turn
 from tests.bench.models import model_file, text_file

@@ -26,10 +26,10 @@ import polars as pl
 
 from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.contract import LoaderInputs
+from actors.items import Item
 from actors.llama.model import Model
 from actors.orchestrator.choice_scores import choice_scores
 from actors.orchestrator.records import table_of
-from actors.orders import Item
 from actors.store import RunDirectory, read_jsonl, read_object
 from conf.schema.answers import Sampling
 from conf.schema.verdicts import Margins

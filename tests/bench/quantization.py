@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.orders import QuantizeOrder
 from actors.quantization.imatrix import collect
+from actors.quantization_orders import QuantizeOrder
 from actors.recipes import Recipe
 from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target, in_turn

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.orders import Record
+from actors.records import Record
 from actors.store import RunDirectory, write_json, write_jsonl
 from stats.needed import items_without_loss
 from tests.bench.needed_items import main

@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actors.evaluation.actor import EvaluationWorker
-from actors.orders import ImatrixOrder, PassOrder, QuantizeOrder
+from actors.orders import PassOrder
 from actors.quantization.imatrix import collect
 from actors.quantization.quantize import make_arm
+from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 
 
 def main() -> None:

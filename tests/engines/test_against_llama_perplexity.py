@@ -14,10 +14,10 @@ from actors.engines import Measured
 from actors.engines.llama import LlamaEngine, task_of
 from actors.engines.side_by_side import measure_side_by_side
 from actors.evaluation.benchmarks import load
+from actors.items import Measure
 from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.orders import Measure
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.llama_programs import require_program

@@ -9,9 +9,9 @@ import pytest
 
 from actors.engines import Answer, Choices, Measured
 from actors.engines.llama import LlamaEngine
+from actors.items import Choose, Item, Measure
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import Choose, Item, Measure
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import GREEDY, QUESTIONS, SAMPLED, SHOTS, answer_alone, choice, chunk, loglik_alone
 from tests.tiny_architectures import Architecture, write_tiny_architecture

@@ -18,7 +18,8 @@ import pytest
 from actors.engines import Answer, Refused
 from actors.engines.openai import BAD_COUNTS, OpenAIEngine
 from actors.errors import EndpointFailed
-from actors.orders import Endpoint, Generate, Item, Message
+from actors.items import Generate, Item, Message
+from actors.orders import Endpoint
 from conf.schema.answers import Sampling
 from tests.conftest import ignore
 

@@ -14,11 +14,11 @@ from actors.engines.llama import LlamaEngine
 from actors.engines.noise import sequence_key, step_keys
 from actors.engines.sampling import draw_tokens
 from actors.errors import LlamaError
+from actors.items import Choose, Generate, Item, Measure, Message
 from actors.llama.batch import Run
 from actors.llama.candidates import Candidates
 from actors.llama.context import Context, Rows
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Item, Measure, Message
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 

@@ -18,7 +18,8 @@ import pytest
 from actors.engines import Answer, Refused
 from actors.engines.openai import NO_LIKELIHOODS, OpenAIEngine
 from actors.errors import EndpointFailed, EndpointRefused
-from actors.orders import Choose, Endpoint, Generate, Item, Message
+from actors.items import Choose, Generate, Item, Message
+from actors.orders import Endpoint
 from conf.schema.answers import Sampling
 from tests.conftest import ignore
 from tests.llama_programs import require_program

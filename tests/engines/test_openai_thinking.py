@@ -8,7 +8,8 @@ import pytest
 
 from actors.engines import Answer
 from actors.engines.openai import OpenAIEngine
-from actors.orders import Endpoint, TemplateUse
+from actors.items import TemplateUse
+from actors.orders import Endpoint
 from tests.conftest import ignore
 from tests.engines.test_openai import SAMPLING, Reply, item, said, server
 

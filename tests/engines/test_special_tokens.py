@@ -11,8 +11,8 @@ from actors.chat import render_prompt
 from actors.engines import Choices
 from actors.engines.llama import LlamaEngine, Prepared, choice_request_of
 from actors.evaluation.prompt_fit import fit
+from actors.items import Choose, Generate, Item, Message
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Item, Message
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import loglik_alone

@@ -17,9 +17,10 @@ from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.kv_cache import cache_need_of_tasks
 from actors.evaluation.prompt_fit import fit
 from actors.evaluation.self_check import run_check
+from actors.items import Choose, Generate, Item, Message, Scorer, TemplateUse
 from actors.llama.loaded import LoadedModels
 from actors.llama.model import Model
-from actors.orders import BlockOrder, CheckOrder, CheckPart, Choose, Generate, Item, Message, Scorer, TemplateUse
+from actors.orders import BlockOrder, CheckOrder, CheckPart
 from conf.schema.answers import Sampling
 from tests import thinking_models as templates
 from tests.conftest import ignore, layout

@@ -13,8 +13,8 @@ from actors.engines.scripted import NOT_WRITTEN, Script, ScriptedEngine
 from actors.engines.turns import messages_of_turn, whole_conversation
 from actors.evaluation.kv_cache import cache_need_of_tasks
 from actors.evaluation.prompt_fit import fit
+from actors.items import Generate, Item, Message
 from actors.llama.model import Model
-from actors.orders import Generate, Item, Message
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import SHOTS, answer_alone

@@ -17,7 +17,7 @@ import pytest
 from actors.engines import Answer, FinishReason
 from actors.evaluation.contract import ScoredResult
 from actors.evaluation.scorers import scorer_of
-from actors.orders import Generate, Item, Scorer
+from actors.items import Generate, Item, Scorer
 from actors.thinking import split
 from conf.scorers import SCORERS
 

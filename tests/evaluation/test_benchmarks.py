@@ -15,8 +15,8 @@ from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.hub_files import DatasetHub
 from actors.evaluation.kv_cache import cache_need
 from actors.evaluation.scorers import scorer_of
+from actors.items import Choose, Generate, Measure
 from actors.llama.model import Model
-from actors.orders import Choose, Generate, Measure
 from conf.faults import BadInput
 from conf.schema.answers import Sampling
 

@@ -16,8 +16,9 @@ from actors.evaluation.benchmarks import find_benchmarks, is_sampled, load
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.evaluate import evaluate_block
 from actors.evaluation.kv_cache import cache_need
+from actors.items import Call, Choose, Generate, Measure
 from actors.llama.model import Model
-from actors.orders import BlockOrder, Call, Choose, Generate, Measure
+from actors.orders import BlockOrder
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
 from conf.schema.answers import Sampling

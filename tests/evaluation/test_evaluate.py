@@ -14,8 +14,9 @@ from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
 from actors.evaluation.evaluate import evaluate_block, summarize, write_block
+from actors.items import Generate, Message, TemplateUse
 from actors.llama.model import Model
-from actors.orders import BlockOrder, Generate, Message, TemplateUse
+from actors.orders import BlockOrder
 from actors.store import timings_path
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout

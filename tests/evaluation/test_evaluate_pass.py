@@ -12,10 +12,11 @@ import pytest
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
+from actors.items import Item, Scorer
 from actors.llama.file_types import resolve_type
 from actors.llama.model import Model
 from actors.llama.quantizer import quantize
-from actors.orders import BlockOrder, Item, PassOrder, ReferenceModel, Scorer
+from actors.orders import BlockOrder, PassOrder, ReferenceModel
 from actors.token_classes import TokenClass
 from conf.schema.answers import Sampling
 from reporting.frames import TOKEN_CLASSES

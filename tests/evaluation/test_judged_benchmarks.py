@@ -16,10 +16,11 @@ from actors.evaluation.contract import BenchmarkData, LoaderInputs
 from actors.evaluation.evaluate import evaluate_block, record_prompt_hash
 from actors.evaluation.hub_files import DatasetHub
 from actors.evaluation.kv_cache import Cache
+from actors.items import Generate, Scorer
 from actors.llama.model import Model
 from actors.orchestrator.planning.judged import judged_notices
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import BlockOrder, Generate, Scorer
+from actors.orders import BlockOrder
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
 from conf.schema.answers import Sampling

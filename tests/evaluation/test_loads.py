@@ -14,10 +14,11 @@ from actors.engines.llama import LlamaEngine
 from actors.errors import LlamaError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.benchmarks import load
+from actors.items import Item, Scorer
 from actors.llama import context, model
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import BlockOrder, CheckOrder, CheckPart, Item, PassOrder, PerformanceOrder, ReferenceModel, Scorer
+from actors.orders import BlockOrder, CheckOrder, CheckPart, PassOrder, PerformanceOrder, ReferenceModel
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk

@@ -10,14 +10,8 @@ import pytest
 
 from actors.engines import Answer, FinishReason
 from actors.evaluation.scorers.boxes import last_boxed
-from actors.evaluation.scorers.mathematics import (
-    OVER_MEMORY,
-    OVER_TIME,
-    Comparer,
-    Limits,
-    score_mathematics,
-)
-from actors.orders import Generate, Item
+from actors.evaluation.scorers.mathematics import OVER_MEMORY, OVER_TIME, Comparer, Limits, score_mathematics
+from actors.items import Generate, Item
 from actors.own_process import ProcessNotStarted
 
 

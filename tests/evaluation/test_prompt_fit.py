@@ -13,8 +13,9 @@ from actors.evaluation.benchmarks import load
 from actors.evaluation.contract import few_shot_prompt
 from actors.evaluation.evaluate import evaluate_block
 from actors.evaluation.prompt_fit import fit
+from actors.items import Choose, Generate, Measure, Message
 from actors.llama.model import Model
-from actors.orders import BlockOrder, Choose, Generate, Measure, Message
+from actors.orders import BlockOrder
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model

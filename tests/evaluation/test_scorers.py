@@ -15,7 +15,7 @@ from actors.evaluation.scorers.choice import score_choice
 from actors.evaluation.scorers.numbers_in_text import final_number, score_number
 from actors.evaluation.scorers.numerals import written
 from actors.evaluation.scorers.short_answer import score_short_answer
-from actors.orders import Choose, Generate, Item
+from actors.items import Choose, Generate, Item
 
 CASES = json.loads(Path(__file__).with_name("number_cases.json").read_text(encoding="utf-8"))
 

@@ -11,8 +11,9 @@ from actors.engines import divergence
 from actors.errors import LlamaError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.self_check import PartReport
+from actors.items import Measure
 from actors.llama.context import Context
-from actors.orders import CheckOrder, CheckPart, Measure
+from actors.orders import CheckOrder, CheckPart
 from actors.store import read_json
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk

@@ -16,11 +16,12 @@ from actors.evaluation.benchmarks import BENCHMARKS, load
 from actors.evaluation.benchmarks.solutions import solutions_of
 from actors.evaluation.contract import LoaderInputs
 from actors.evaluation.evaluate import evaluate_block
+from actors.items import Choose, Generate
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
 from actors.orchestrator.may_end_early import can_end_early
-from actors.orders import BlockOrder, Choose, Generate
+from actors.orders import BlockOrder
 from conf.schema.answers import Sampling
 from reporting.analysis.results import build_results
 from reporting.frames import RECORD_SCHEMA, TIMING_SCHEMA

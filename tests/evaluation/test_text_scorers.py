@@ -11,7 +11,7 @@ from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.scorers import SCORE_FUNCTIONS, scorer_of
 from actors.evaluation.scorers.letter import final_letter, score_letter
 from actors.evaluation.scorers.texts import score_contains, score_exact
-from actors.orders import Generate, Item, Scorer
+from actors.items import Generate, Item, Scorer
 from conf.scorers import SCORERS
 
 

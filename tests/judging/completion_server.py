@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.engines import Answer
 from actors.engines.llama import LlamaEngine
-from actors.orders import Generate, Item, Message
+from actors.items import Generate, Item, Message
 from conf.schema.answers import Sampling
 from tests.conftest import ignore
 

@@ -11,7 +11,8 @@ from actors.judging.asking import Declined, JudgeCall, KeepReply, Reply
 from actors.judging.cache import VerdictCache
 from actors.judging.judge import BlockJudgements, judge_block
 from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeRules
-from actors.orders import Endpoint, Record, ReportTokens
+from actors.orders import Endpoint, ReportTokens
+from actors.records import Record
 from tests.conftest import ignore
 
 ENDPOINT = Endpoint("http://127.0.0.1:9/v1", "judge-model", 4, 10.0, 1)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from actors.errors import EndpointFailed, EndpointRefused
+from actors.items import Message
 from actors.judging.asking import Declined, JudgeCall, Reply
 from actors.judging.endpoint import EndpointJudge
-from actors.orders import Endpoint, Message
+from actors.orders import Endpoint
 from tests.conftest import ignore
 from tests.judging.completion_server import Response, completion_server, refused, said
 from tests.judging.orders import RULES, verdict

@@ -12,10 +12,10 @@ import pytest
 from actors.engines import Answer
 from actors.engines.llama import LlamaEngine
 from actors.errors import LlamaError
+from actors.items import Generate, Item, Message
 from actors.judging.verdict import read_verdict, verdict_grammar
 from actors.llama.grammar import Grammar
 from actors.llama.model import Model
-from actors.orders import Generate, Item, Message
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 from tests.tiny_model import TinyShape, write_tiny_model

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.items import Message
 from actors.judging.asking import JudgeCall
 from actors.judging.blocks import MOST_CHARACTERS, boundary, visible
 from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import rubric_for
-from actors.orders import Message
 from tests.judging.orders import RULES, ScriptedJudge, item, judged, order, record, verdict
 
 HONEST = "短い答えです。\nThe end."

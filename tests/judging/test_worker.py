@@ -17,7 +17,7 @@ from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeSumma
 from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import rubric_for
 from actors.llama.model import Model
-from actors.orders import Record
+from actors.records import Record
 from actors.store import exists, file_sha256, read_jsonl, write_jsonl
 from tests.conftest import ignore, layout
 from tests.judging.completion_server import Response, completion_server, model_server, said

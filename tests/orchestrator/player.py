@@ -18,7 +18,7 @@ from actors.orchestrator.schedule import Schedule
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orchestrator.units import units_of
 from actors.orchestrator.worker import Worker, WorkError
-from actors.orders import Record
+from actors.records import Record
 from actors.store import read_jsonl, write_jsonl
 from conf.schema.pipeline import PipelineConfig
 from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers

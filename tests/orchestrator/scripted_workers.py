@@ -11,7 +11,8 @@ from typing import Any
 
 import ray
 
-from actors.orders import BlockOrder, ImatrixOrder, PerformanceOrder, QuantizeOrder, ReportTokens
+from actors.orders import BlockOrder, PerformanceOrder, ReportTokens
+from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 
 BLOCK_S = 2.0
 """Mean time of a block. Real ones take from ten seconds to minutes."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec, Kind
 from actors.evaluation.kv_cache import Cache
+from actors.items import Choose, Generate, Item, Message, Scorer
 from actors.nodes import NodeFacts
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark, SourceImatrix, SourceModel
-from actors.orders import CalibrationText, Choose, Generate, Item, Message, Scorer
+from actors.quantization_orders import CalibrationText
 from actors.recipes import Recipe
 from actors.store import RunDirectory
 from conf.schema.pipeline import PipelineConfig

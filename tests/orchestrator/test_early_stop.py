@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from actors.items import Call
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.plan import seeds_of
 from actors.orchestrator.records import read_records
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import units_of
-from actors.orders import Call
 from stats.verdict import Verdict
 from tests.orchestrator.player import BLOCK, N, Played, damaged, plan_of, play, write_block
 from tests.orchestrator.small_plan import deterministic, modified, sampled

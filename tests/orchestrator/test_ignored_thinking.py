@@ -9,10 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from actors.items import TemplateUse
 from actors.orchestrator.ignored_thinking import ignored_thinking
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import SourceArm, TemplateUses
-from actors.orders import Endpoint, TemplateUse
+from actors.orders import Endpoint
 from reporting.frames import RECORD_SCHEMA
 from tests.orchestrator.small_plan import deterministic, make_inputs, make_small_plan, modified, sampled
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actors.items import Item, Measure, Scorer
 from actors.orchestrator.placement import evaluation_bytes
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule, State
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orchestrator.units import Unit, units_of
-from actors.orders import Item, Measure, Scorer
 from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, modified, sampled
 
 SIZES = {"f16": 1000, "q8_0": 530, "q4_k_m": 300}

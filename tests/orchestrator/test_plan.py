@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.items import Generate, Item, TemplateUse
 from actors.llama.overrides import TypeOverrides
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.orchestrator.planning.blocks import seed_groups
 from actors.orchestrator.planning.matrices import plan_imatrix
 from actors.orchestrator.sources.inputs import SourceArm, SourceImatrix, TemplateUses
-from actors.orders import THINKING_VERSION, CalibrationText, Endpoint, Generate, Item, TemplateUse
+from actors.orders import THINKING_VERSION, Endpoint
+from actors.quantization_orders import CalibrationText
 from actors.recipes import Recipe, protected, resolve_recipe
 from actors.store import RunDirectory
 from conf.faults import BadInput

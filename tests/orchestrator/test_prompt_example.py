@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.items import ChatSettings, TemplateUse
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import describe_chat
-from actors.orders import ChatSettings, TemplateUse
 from tests import chat_templates as templates
 from tests.tiny_model import CHAT_TEMPLATE, write_tiny_model
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.items import Generate, Item, Message
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.questions import (
     QUESTION_CHARS,
@@ -17,7 +18,6 @@ from actors.orchestrator.questions import (
     questions_of,
 )
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import Generate, Item, Message
 from tests.orchestrator.small_plan import deterministic, make_inputs, make_small_plan, modified
 
 EXAMPLES = "Q: What is 3 + 1?\nA: 4\n\n"

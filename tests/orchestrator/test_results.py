@@ -11,7 +11,7 @@ from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.records import read_records
 from actors.orchestrator.results import check_results, write_results
-from actors.orders import Record
+from actors.records import Record
 from actors.store import RunDirectory, read_json, write_jsonl
 from conf.faults import BadInput
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, modified

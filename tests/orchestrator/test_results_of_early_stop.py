@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.orchestrator.results import write_results
-from actors.orders import Record
+from actors.records import Record
 from actors.store import RunDirectory, read_json, write_jsonl
 from reporting.terminal.summary import summary_table
 from tests.orchestrator.player import N, damaged, plan_of, play

@@ -11,11 +11,12 @@ import pytest
 from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.prompt_fit import fit, room_for_thoughts
+from actors.items import Generate, Item, Message, TemplateUse
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import ChatOfName
 from actors.orchestrator.sources.inputs import SourceArm, TemplateUses
 from actors.orchestrator.sources.thinking_room import Budget, check_room, longest_thoughts
-from actors.orders import Endpoint, Generate, Item, Message, TemplateUse
+from actors.orders import Endpoint
 from conf.faults import BadInput
 from conf.schema.answers import Chat, Sampling
 from tests import thinking_models as templates

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from actors.items import TemplateUse
 from actors.orchestrator.sources.chat import chat_settings
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel, TemplateUses
 from actors.orchestrator.sources.thinking import DEFAULT_THINKING_TOKENS, template_uses
-from actors.orders import Endpoint, TemplateUse
+from actors.orders import Endpoint
 from conf.faults import BadInput
 from conf.load import load
 from conf.schema.answers import Chat

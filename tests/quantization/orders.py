@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.orders import CalibrationText, ImatrixOrder, QuantizeOrder
+from actors.quantization_orders import CalibrationText, ImatrixOrder, QuantizeOrder
 from actors.recipes import Recipe
 
 TEXT = "the thing and the other in the end, 日本語の文。\n" * 400

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.llama.model import Model
-from actors.orders import CalibrationText, ChunkRules
 from actors.quantization.calibration import chunk_shares, make_chunks, text_name
+from actors.quantization_orders import CalibrationText, ChunkRules
 from conf.faults import BadInput
 from tests.tiny_model import write_tiny_model
 

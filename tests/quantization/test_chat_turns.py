@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.llama.model import Model
-from actors.orders import CalibrationText, ChunkRules
 from actors.quantization.calibration import make_chunks
 from actors.quantization.chat_turns import TURN_CHARACTERS, render_chat_turns, split_into_conversations
+from actors.quantization_orders import CalibrationText, ChunkRules
 from conf.faults import BadInput
 from tests.tiny_model import CHAT_TEMPLATE, write_tiny_model
 

@@ -12,9 +12,9 @@ import pytest
 
 from actors.errors import LlamaError
 from actors.llama.activations import ActivationCollector, Chunk, Sums, TensorActivations
-from actors.orders import ImatrixOrder
 from actors.quantization.groups import Group, PartsFolder, add_up, cut_into_groups
 from actors.quantization.imatrix import collect, collect_shard
+from actors.quantization_orders import ImatrixOrder
 from tests.quantization.orders import imatrix_order
 from tests.tiny_model import TinyShape, write_tiny_model
 

@@ -11,7 +11,6 @@ import pytest
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.model import Model
-from actors.orders import ImatrixOrder, QuantizeOrder
 from actors.quantization.memory import (
     PROCESS_BYTES,
     _sums_bytes,
@@ -19,6 +18,7 @@ from actors.quantization.memory import (
     needed_to_collect,
     needed_to_quantize,
 )
+from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 from tests.bench.programs import run_ours
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path

@@ -12,13 +12,13 @@ import pytest
 from actors.llama.activations import ActivationCollector
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
-from actors.orders import CalibrationText, ChunkRules, ImatrixOrder
 from actors.quantization.calibration import make_chunks
 from actors.quantization.groups import added
 from actors.quantization.imatrix import collect, collect_shard, load_manifest
 from actors.quantization.imatrix_file import quantization_data, read_imatrix, write_imatrix
 from actors.quantization.quantize import make_arm
 from actors.quantization.weighting import ClassUse, make_weighting
+from actors.quantization_orders import CalibrationText, ChunkRules, ImatrixOrder
 from actors.store import ImatrixFiles, read_json, write_json
 from actors.token_classes import class_rules
 from conf.schema.protection import TokenWeights

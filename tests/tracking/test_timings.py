@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from actors.orders import Timing
+from actors.records import Timing
 from actors.tracking.timings import timing_metrics
 from tests.finished_run import MEMORY, QUIET
 

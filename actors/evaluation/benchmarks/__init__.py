@@ -35,8 +35,8 @@ from actors.evaluation.contract import Benchmark, BenchmarkData, BenchmarkSpec, 
 from actors.evaluation.custom_function import call_identity, function_benchmark
 from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.evaluation.prompt_fit import fit
+from actors.items import Call, Choose, Generate, Item, Message, Task, TemplateUse
 from actors.llama.model import Model
-from actors.orders import Call, Choose, Generate, Item, Message, Task, TemplateUse
 from actors.rendering import TemplateOverLimit
 from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark

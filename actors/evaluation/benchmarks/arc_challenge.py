@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
-from actors.orders import Choose, Scorer
+from actors.items import Choose, Scorer
 
 SHOTS = 25
 URL = "https://allenai.org/data/arc"

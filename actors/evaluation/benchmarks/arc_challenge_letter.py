@@ -17,7 +17,7 @@ from actors.evaluation.benchmarks.arc_challenge import Science
 from actors.evaluation.benchmarks.reading import BadLine, Row, read_rows
 from actors.evaluation.benchmarks.targets import LETTERS
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 
 MAX_TOKENS = 16
 

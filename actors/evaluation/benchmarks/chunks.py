@@ -9,8 +9,8 @@ token of each chunk. The logits from position 256 of 512 on are used, each for t
 from __future__ import annotations
 
 from actors.evaluation.contract import LoaderInputs, RawData, RawItem, SourceFile
+from actors.items import Measure
 from actors.llama.model import Model
-from actors.orders import Measure
 from conf.faults import BadInput, Fault
 
 CONTEXT_TOKENS = 512

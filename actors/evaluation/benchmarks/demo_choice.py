@@ -16,7 +16,7 @@ from typing import Any
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
-from actors.orders import Choose, Scorer
+from actors.items import Choose, Scorer
 
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}
 SHOTS = (

@@ -18,7 +18,7 @@ from typing import Any
 from actors.evaluation.benchmarks.embedded import read_embedded
 from actors.evaluation.benchmarks.reading import BadLine, field
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 
 MAX_TOKENS = 16
 PROMPTS = {"en": "Q: {question}\nA:", "ja": "質問: {question}\n答え:"}

@@ -20,7 +20,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks.reading import DataSet, Row, field, read_rows, row_id
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 from reporting.judging_reasons import JUDGE_SCORE
 
 N_TASKS = 100

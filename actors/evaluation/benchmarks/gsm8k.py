@@ -28,7 +28,7 @@ from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, R
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.numbers_in_text import final_number
 from actors.evaluation.scorers.numerals import written
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 
 SHOTS = 8
 MAX_TOKENS = 256

@@ -14,7 +14,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks import gsm8k
 from actors.evaluation.benchmarks.reading import read_rows
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 
 MAX_TOKENS = 512
 INSTRUCTION = 'Solve the problem step by step. End with a line that says "Answer: " and the number alone.'

@@ -25,7 +25,7 @@ from typing import Any
 from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, Rows, field, read_rows
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, user_prompt
 from actors.evaluation.hub_files import HubFile
-from actors.orders import Generate, Scorer
+from actors.items import Generate, Scorer
 from reporting.judging_reasons import JUDGE_SCORE
 
 N_QUESTIONS = 80

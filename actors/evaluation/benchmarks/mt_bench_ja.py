@@ -16,7 +16,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks.mt_bench import LICENCE, N_QUESTIONS, RUBRICS, SCALE, read_questions
 from actors.evaluation.benchmarks.reading import DataSet
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData
-from actors.orders import Scorer
+from actors.items import Scorer
 from reporting.judging_reasons import JUDGE_SCORE
 
 TEST = DataSet("mt_bench_ja", "japanese_mt_bench/question.jsonl")

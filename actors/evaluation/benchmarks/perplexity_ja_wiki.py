@@ -15,7 +15,7 @@ from __future__ import annotations
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import DataSet, read_text
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData
-from actors.orders import Scorer
+from actors.items import Scorer
 
 TEXT = DataSet("perplexity_ja_wiki", "ja_wiki/test.txt")
 

@@ -17,7 +17,7 @@ import platform
 
 from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
-from actors.orders import Scorer
+from actors.items import Scorer
 from conf.faults import BadInput, Fault
 from conf.texts import read_text
 

@@ -22,7 +22,7 @@ from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import DataSet, hub_paths, read_text
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, SourceFile
 from actors.evaluation.hub_files import HubFile
-from actors.orders import Scorer
+from actors.items import Scorer
 from conf.faults import BadInput, Fault
 
 OFFICIAL_SHA256 = "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actors.evaluation.contract import Benchmark, LoaderInputs, RawData, RawItem
-from actors.orders import Choose, Generate, Scorer
+from actors.items import Choose, Generate, Scorer
 
 SUFFIX = "_solutions"
 

@@ -17,7 +17,7 @@ from actors.evaluation.scorers.mathematics import score_mathematics
 from actors.evaluation.scorers.numbers_in_text import score_number
 from actors.evaluation.scorers.short_answer import score_short_answer
 from actors.evaluation.scorers.texts import score_contains, score_exact, score_regex
-from actors.orders import Scorer
+from actors.items import Scorer
 
 SCORE_FUNCTIONS: dict[str, Callable[..., ScoredResult]] = {
     "number": score_number,

@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult
-from actors.orders import Choose, Item
+from actors.items import Choose, Item
 
 
 def score_choice(item: Item, result: Answer | Choices | Measured) -> ScoredResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of
-from actors.orders import Item
+from actors.items import Item
 from reporting.judging_reasons import NO_JUDGE
 
 

@@ -18,7 +18,7 @@ from actors.evaluation.contract import ScoredResult, right_or_wrong
 from actors.evaluation.scorers.boxes import boxes
 from actors.evaluation.scorers.continuation import first_answer
 from actors.evaluation.scorers.spoken import spoken_of
-from actors.orders import Item
+from actors.items import Item
 
 _WRAP = r"[*_`$({\[<「『【\"'~ \t]{0,8}"
 """Emphasis, brackets and quotes before a letter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult
-from actors.orders import Item
+from actors.items import Item
 
 
 def score_measured(item: Item, result: Answer | Choices | Measured) -> ScoredResult:

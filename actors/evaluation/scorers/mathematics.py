@@ -20,7 +20,7 @@ from actors.evaluation.scorers.math_answers import final_answer
 from actors.evaluation.scorers.math_rules import decided, prepared
 from actors.evaluation.scorers.math_text import split
 from actors.evaluation.scorers.spoken import spoken_of
-from actors.orders import Item
+from actors.items import Item
 from actors.own_process import OwnProcess, ProcessEnded
 
 OVER_TIME = "comparison_over_time"

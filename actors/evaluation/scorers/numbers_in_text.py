@@ -20,7 +20,7 @@ from actors.evaluation.scorers.numerals import Numeral, numerals, written
 from actors.evaluation.scorers.plain_text import BOX_BROKEN, BOX_CLOSE, BOX_OPEN, plain
 from actors.evaluation.scorers.spoken import spoken_of
 from actors.evaluation.scorers.statements import LONGEST_SENTENCE, Statements, sentence_end, sentence_ends
-from actors.orders import Item
+from actors.items import Item
 
 _OWN_SIGNS = re.compile(f"[{BOX_OPEN}{BOX_CLOSE}{BOX_BROKEN}]")
 _ASIDE = re.compile(

@@ -12,7 +12,7 @@ import unicodedata
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, right_or_wrong
 from actors.evaluation.scorers.spoken import spoken_of
-from actors.orders import Item
+from actors.items import Item
 
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?=\s)")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from actors.end_marks import END_MARKS
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, answer_of
-from actors.orders import Item
+from actors.items import Item
 
 _END_OF_TURN = re.compile(END_MARKS)
 LONGEST_END = 10_000

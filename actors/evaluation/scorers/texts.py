@@ -13,7 +13,7 @@ import unicodedata
 from actors.engines import Answer, Choices, Measured
 from actors.evaluation.contract import ScoredResult, right_or_wrong
 from actors.evaluation.scorers.spoken import spoken_of
-from actors.orders import Item
+from actors.items import Item
 from actors.patterns import PatternOverLimit, searcher
 
 

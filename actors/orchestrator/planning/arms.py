@@ -9,7 +9,7 @@ from typing import Any
 from actors.keys import arm_key, errors_hash, make_key
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
-from actors.orders import QuantizeOrder
+from actors.quantization_orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
 from actors.store import RunDirectory, content_hash, gguf_name
 from conf.schema.pipeline import PipelineConfig

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.evaluation.contract import BenchmarkSpec
+from actors.items import Generate, Item
 from actors.judging.cache import judge_identity, rules_identity
 from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeRules
 from actors.judging.rubrics import n_repeats, rubric_for
@@ -13,7 +14,6 @@ from actors.keys import make_key
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging
 from actors.orchestrator.planning.blocks import DECODE_WEIGHT, LENGTH_SHARE
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import Generate, Item
 from actors.store import RecordsFolder, RunDirectory, content_hash
 from conf.schema.judging import Judging
 

@@ -9,7 +9,7 @@ from actors.orchestrator.placement.single import place_collecting
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.planning.arms import plan_arm, weighted_mix
 from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceModel
-from actors.orders import ImatrixOrder
+from actors.quantization_orders import ImatrixOrder
 from actors.recipes import LOSSLESS_TYPES
 from actors.store import RunDirectory, content_hash
 from conf.schema.pipeline import PipelineConfig

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from actors.evaluation.contract import BenchmarkData
 from actors.hub import Hub
+from actors.items import Choose, Generate, Item, Measure
 from actors.llama.model import Model
 from actors.orchestrator.sources.inputs import SourceImatrix
 from actors.orchestrator.sources.reporter import Reporter
-from actors.orders import CalibrationText, Choose, ChunkRules, Generate, Item, Measure
 from actors.quantization.calibration import ReadText, make_chunks, read_calibration, text_name
 from actors.quantization.dataset_text import DatasetText, dataset_text
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlaps
+from actors.quantization_orders import CalibrationText, ChunkRules
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.load import resolve_path

@@ -21,9 +21,9 @@ from actors.chat import (
 )
 from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
+from actors.items import ChatSettings, Choose, Generate, Message
 from actors.llama.model import Model
 from actors.orchestrator.sources.addresses import is_endpoint
-from actors.orders import ChatSettings, Choose, Generate, Message
 from actors.rendering import TemplateFailed
 from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names

@@ -8,11 +8,13 @@ from typing import Any
 
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
+from actors.items import Choose, Item, TemplateUse
 from actors.judging.orders import JudgeModel
 from actors.llama.devices import DeviceUse
 from actors.llama.shape import ModelShape, Weights
 from actors.nodes import NodeFacts, build_of
-from actors.orders import CalibrationText, Choose, ChunkRules, Endpoint, Item, TemplateUse
+from actors.orders import Endpoint
+from actors.quantization_orders import CalibrationText, ChunkRules
 from actors.recipes import Recipe
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from actors.evaluation import benchmarks
 from actors.evaluation.contract import Benchmark, BenchmarkData
+from actors.items import ChatSettings, TemplateUse
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
@@ -44,7 +45,6 @@ from actors.orchestrator.sources.reporter import Reporter
 from actors.orchestrator.sources.thinking import template_key, template_uses, thinking_notices
 from actors.orchestrator.sources.thinking_room import Budget, check_room, longest_thoughts
 from actors.orchestrator.sources.weights import known_weights
-from actors.orders import ChatSettings, TemplateUse
 from actors.quantization.calibration import ReadText, read_calibration
 from actors.recipes import uses_imatrix
 from actors.rendering import TemplateOverLimit

@@ -13,13 +13,13 @@ import psutil
 
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.kv_cache import Cache, CacheNeed, cache_need, choose_cache
+from actors.items import TemplateUse
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
 from actors.orchestrator.placement.cells import cell_limits
 from actors.orchestrator.placement.choose import RAY_SHARE, Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
-from actors.orders import TemplateUse
 from conf.faults import BadInput, Fault
 from conf.schema.pipeline import PipelineConfig
 

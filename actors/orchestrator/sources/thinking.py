@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.chat import beginning_of_answer, render_chats, special_texts, template_of
+from actors.items import Generate, Message, TemplateUse
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import ChatOfName
 from actors.orchestrator.sources.inputs import PlannedBenchmark, SourceArm, SourceModel, TemplateUses
-from actors.orders import Generate, Message, TemplateUse
 from actors.rendering import TemplateFailed
 from actors.thinking import declares_thoughts, has_channels, marks_of, opened_by
 from conf.faults import BadInput, Fault, Faults, checked

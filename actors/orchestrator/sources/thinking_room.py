@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from actors.evaluation.contract import BenchmarkData
 from actors.evaluation.prompt_fit import room_for_thoughts
+from actors.items import Generate, TemplateUse
 from actors.llama.model import Model
 from actors.orchestrator.sources.chat import ChatOfName
 from actors.orchestrator.sources.inputs import SourceArm, TemplateUses
 from actors.orchestrator.sources.thinking import settings_of
-from actors.orders import Generate, TemplateUse
 from conf.faults import Fault, Faults
 from conf.schema.answers import Sampling
 from reporting.notices import Notice
