@@ -1,4 +1,4 @@
-"""The orders that quantization workers get: collect an importance matrix, make one GGUF."""
+"""The questions of a benchmark, as workers get them: messages, what is asked of a model, and how answers are scored."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from actors.hashing import content_hash
 from actors.llama.devices import DeviceUse
 from actors.orders import PROMPT_VERSION
 from actors.quantization_orders import GROUP_CHUNKS, CalibrationText, ChunkRules
 from actors.recipes import Recipe, uses_imatrix
-from actors.store import content_hash
 from actors.token_classes import weights_key
 from conf.schema.protection import TokenWeights
 

@@ -19,13 +19,13 @@ from typing import Any
 import psutil
 
 from actors.errors import LlamaError
+from actors.hashing import content_hash
 from actors.llama import library
 from actors.llama.device_list import list_devices
 from actors.llama.devices import Device
 from actors.nodes import NodeFacts
 from actors.nvidia_driver import KERNEL_MODULE, read_driver
 from actors.own_process import OwnProcess, ProcessEnded, ProcessNotStarted
-from actors.store import content_hash
 from conf.environment import read_device_settings
 from conf.faults import BadInput, Fault
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from actors.errors import ConflictError
-from actors.store import RunDirectory, exists, is_file, is_folder, writing
+from actors.store import RunDirectory
 from conf.faults import BadInput, Fault
+from conf.files import exists, is_file, is_folder, writing
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The orders that quantization workers get: collect an importance matrix, make one GGUF."""
+"""What a worker writes for a block: one record per item and seed, and how long it took."""
 
 from __future__ import annotations
 

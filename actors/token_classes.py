@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.store import content_hash
+from actors.hashing import content_hash
 from conf.schema.base import Frozen
 from conf.schema.protection import TokenWeights
 from conf.yaml_files import read_yaml

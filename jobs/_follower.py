@@ -13,7 +13,8 @@ import psutil
 
 from actors.orchestrator.actor import Ending, View
 from actors.orchestrator.progress import PROGRESS_SCHEMA_VERSION, RunState, Snapshot
-from actors.store import RunDirectory, write_json
+from actors.store import RunDirectory
+from conf.files import write_json
 from jobs._display import Display
 from jobs._mirror import BackgroundMirror
 

@@ -20,9 +20,9 @@ from actors.orchestrator.actor import ACTOR_NAME
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_workers
-from actors.store import exists
 from conf.environment import Environment
 from conf.faults import BadInput, Fault
+from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from jobs._ray import connect
 from reporting.escape import one_line

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from actors.store import RunDirectory, exists, mlflow_database_path, read_json
+from actors.store import RunDirectory, mlflow_database_path
 from actors.tracking.addresses import mask_secrets
+from conf.files import exists, read_json
 from jobs._request import Finished, Request
 from jobs._terminal import say
 from reporting.file_names import in_languages

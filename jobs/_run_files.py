@@ -12,14 +12,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from actors.hashing import file_sha256
 from actors.nodes import Nodes, build_of
 from actors.orchestrator.actor import Ending
 from actors.orchestrator.done import write_meta
 from actors.orchestrator.looks import note_begun
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.planning.published import plan_json, settings_of
-from actors.store import RunDirectory, exists, file_sha256, is_file, read_object, remove, write_json, write_text
+from actors.store import RunDirectory
 from conf import VERSION
+from conf.files import exists, is_file, read_object, remove, write_json, write_text
 from conf.load import dump_yaml
 from conf.schema.pipeline import PipelineConfig
 from conf.yaml_files import read_yaml

@@ -39,9 +39,10 @@ from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
 from actors.orchestrator.sources.speeds import measure_sources
 from actors.ownership import check_place, owned
-from actors.store import RunDirectory, exists, mlflow_artifacts_path, mlflow_database_path, reserved_space, write_json
+from actors.store import RunDirectory, mlflow_artifacts_path, mlflow_database_path
 from actors.tracking.reachable import check_reachable
 from conf.faults import BadInput, Fault
+from conf.files import exists, reserved_space, write_json
 from conf.schema.pipeline import PipelineConfig
 from jobs._counter import TerminalReporter
 from jobs._display import make_display

@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from actors.errors import QuantAssayError
+from actors.hashing import file_sha256
 from actors.keys import imatrix_key
 from actors.llama.devices import DeviceUse
 from actors.llama.gguf_file import GgufHeader, read_header
@@ -41,7 +42,6 @@ from actors.quantization.imatrix_statistics import layer_statistics, statistics_
 from actors.quantization.shards import collect_in_processes
 from actors.quantization.weighting import TokenWeighting
 from actors.quantization_orders import GROUP_CHUNKS, ImatrixOrder
-from actors.store import file_sha256
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.files import require_folder
 from conf.load import load

@@ -20,9 +20,10 @@ from actors.orchestrator.done import find_done
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
-from actors.store import RunDirectory, exists, mlflow_database_path
+from actors.store import RunDirectory, mlflow_database_path
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault, near_names
+from conf.files import exists
 from conf.load import load
 from conf.schema.judging import Judging
 from conf.schema.pipeline import PipelineConfig

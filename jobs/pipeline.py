@@ -22,9 +22,10 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import disk_bytes
 from actors.orchestrator.sources.recipes import with_canonical_types
 from actors.orchestrator.sources.uploaded_copy import check_paths_in_job
-from actors.store import RunDirectory, exists, is_of_mlflow, mlflow_database_path, read_json
+from actors.store import RunDirectory, is_of_mlflow, mlflow_database_path
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault
+from conf.files import exists, read_json
 from conf.load import load
 from jobs import _arguments as arguments
 from jobs._commands import job_command, logs_command, mlflow_command, show_command

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.errors import QuantAssayError
+from actors.hashing import file_sha256
 from actors.keys import arm_key, errors_hash
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader, read_header
@@ -28,8 +29,9 @@ from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.quantize import ArmManifest, check_room, make_arm, read_importance
 from actors.quantization_orders import QuantizeOrder
 from actors.recipes import Recipe, check_custom_recipes, needs_imatrix, protected, resolve_recipe
-from actors.store import ArmFiles, exists, file_sha256, gguf_name, read_object, shared_errors_path
+from actors.stored_files import ArmFiles, gguf_name, shared_errors_path
 from conf.faults import BadInput, Fault, Faults, checked
+from conf.files import exists, read_object
 from conf.load import load
 from conf.schema.base import split_names
 from conf.schema.pipeline import PipelineConfig

@@ -6,10 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+from actors.json_lines import write_jsonl
 from actors.llama.buffers import MemoryUse
 from actors.machine_load import MachineLoad
 from actors.records import Record, Timing
-from actors.store import RecordsFolder, RunDirectory, timings_path, write_json, write_jsonl, write_text
+from actors.store import RunDirectory
+from actors.stored_files import RecordsFolder, timings_path
+from conf.files import write_json, write_text
 
 ARMS = ("f16", "q4_k_m+en")
 SEEDS = (0, 1)

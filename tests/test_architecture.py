@@ -41,7 +41,7 @@ FLOORS = {
 """Per folder: its floors, from lowest to highest. A package may import packages of lower floors, but no other package
 of its own floor. Modules next to the packages are on no floor."""
 RANDOM_SOURCES = {"default_rng", "Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
-NAMES_OF_FILES = ("actors/store.py", "reporting/file_names.py")
+NAMES_OF_FILES = ("actors/store.py", "actors/stored_files.py", "reporting/file_names.py")
 """The only modules that contain the names of files in a run directory."""
 SEES_OTHER_FILES = {
     "models, checkpoints, data sets and texts that a user names": {
@@ -71,7 +71,11 @@ SEES_OTHER_FILES = {
         "jobs/_checks.py",
         "reporting/fonts.py",
     },
-    "the run directory itself, on behalf of all other modules": {"actors/store.py", "conf/files.py"},
+    "the run directory itself, on behalf of all other modules": {
+        "actors/store.py",
+        "actors/stored_files.py",
+        "conf/files.py",
+    },
 }
 """The modules that may look for files in the file system, grouped by what they look for."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
@@ -273,7 +277,7 @@ def test_names_of_run_directory_files_are_in_one_place() -> None:
 
 
 def test_only_the_store_looks_for_files_in_the_storage() -> None:
-    """Other modules must call the store's `exists`, because `Path.exists` does not work on an object store."""
+    """Other modules must call `exists` of `conf.files`, because `Path.exists` does not work on an object store."""
     askers = {
         module
         for module, tree in SOURCES.items()

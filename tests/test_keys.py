@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from actors import keys
+from actors.hashing import content_hash
 from actors.keys import arm_key, errors_hash, imatrix_key
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import SourceArm
 from actors.quantization_orders import CalibrationText, ChunkRules
 from actors.recipes import Recipe
-from actors.store import content_hash
 from conf.schema.protection import TokenWeights
 from tests.orchestrator.small_plan import make_inputs, make_small_plan
 

@@ -13,23 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.store import (
-    ArmFiles,
-    ImatrixFiles,
-    RecordsFolder,
-    RunDirectory,
-    atomic_path,
-    canonical_json,
-    content_hash,
-    folder_aside,
-    read_json,
-    read_jsonl,
-    records_file,
-    remove_leftovers,
-    timings_path,
-    write_json,
-    write_jsonl,
-)
+from actors.hashing import canonical_json, content_hash
+from actors.json_lines import read_jsonl, write_jsonl
+from actors.store import RunDirectory
+from actors.stored_files import ArmFiles, ImatrixFiles, RecordsFolder, records_file, timings_path
+from conf.files import atomic_path, folder_aside, read_json, remove_leftovers, write_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
@@ -75,7 +63,7 @@ def test_a_failing_write_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_a_killed_writer_leaves_no_file_under_the_name(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom actors.store import atomic_path\n"
+        "import sys, time\nfrom conf.files import atomic_path\n"
         f"with atomic_path({str(tmp_path / 'x.bin')!r}) as temporary:\n"
         "    temporary.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)\n"
     )

@@ -31,11 +31,11 @@ from typing import Any
 
 from actors.errors import FunctionFailed
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, SourceFile
+from actors.hashing import content_hash, file_sha256
 from actors.items import Call, Item, Scorer
 from actors.orders import BlockOrder
 from actors.own_process import OwnProcess, ProcessEnded
 from actors.records import Record
-from actors.store import content_hash, file_sha256
 from conf.custom_benchmarks import LARGEST_SCORE, WHOLE, CustomBenchmark
 from conf.faults import BadInput, Fault
 from conf.user_files import SMALL_FILE_BYTES, read_user_bytes

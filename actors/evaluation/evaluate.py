@@ -17,11 +17,13 @@ from actors.engines.turns import with_temperature
 from actors.evaluation.contract import ScoreFunction
 from actors.evaluation.custom_function import evaluate_function
 from actors.evaluation.scorers import scorer_of
+from actors.hashing import content_hash
 from actors.items import Call, Choose, Generate, Item
+from actors.json_lines import write_jsonl
 from actors.machine_load import MachineLoad, watch_machine
 from actors.orders import BlockOrder, ReportTokens
 from actors.records import Record, Timing
-from actors.store import content_hash, timings_path, write_jsonl
+from actors.stored_files import timings_path
 from conf.schema.answers import Sampling
 from reporting.judging_reasons import CUT_WHILE_THINKING
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
+from actors.hashing import file_sha256
 from actors.hub import Hub
-from actors.store import file_sha256
 from conf.faults import BadInput, Fault
 from conf.hub_ids import HubId
 

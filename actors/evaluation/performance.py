@@ -25,7 +25,7 @@ from actors.llama.loaded import LoadedModels
 from actors.llama.model import Model
 from actors.machine_load import watch_machine
 from actors.orders import PerformanceOrder, ReportTokens
-from actors.store import write_json
+from conf.files import write_json
 
 PROMPT_TOKENS = 256
 ANSWER_TOKENS = 16

@@ -23,7 +23,7 @@ from actors.llama.gguf_file import read_header
 from actors.llama.loaded import LoadedModels
 from actors.llama.plain import PlainContext
 from actors.orders import CheckOrder, CheckPart, ReportTokens
-from actors.store import write_json
+from conf.files import write_json
 from conf.schema.answers import Sampling
 
 CPU_TOLERANCE, GPU_TOLERANCE = 1e-3, 2e-2

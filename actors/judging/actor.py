@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from actors.json_lines import write_jsonl
 from actors.judging.answers import answers_of
 from actors.judging.asking import Asker
 from actors.judging.cache import VerdictCache
@@ -15,7 +16,6 @@ from actors.judging.gguf import GgufJudge
 from actors.judging.judge import judge_block
 from actors.judging.orders import JudgeModel, JudgeOrder, JudgeRules, JudgeSummary
 from actors.orders import ReportTokens
-from actors.store import write_jsonl
 from conf.environment import read_judge_key
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.json_lines import read_jsonl
 from actors.judging.orders import JudgeOrder
 from actors.records import Record
-from actors.store import read_jsonl
 
 
 def answers_of(order: JudgeOrder) -> list[Record]:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from actors.hashing import content_hash
 from actors.judging.asking import Reply
 from actors.judging.orders import JUDGE_PROMPT_VERSION, JudgeModel, JudgeRules
 from actors.judging.prompt import TurnToJudge
 from actors.judging.rubrics import Rubric
 from actors.keys import make_key
-from actors.store import content_hash, read_object, verdict_path, write_json
+from actors.stored_files import verdict_path
+from conf.files import read_object, write_json
 
 _GRAMMAR_VERSION = 1
 """Raise it whenever a GGUF's verdicts follow another grammar."""

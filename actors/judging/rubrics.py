@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from actors.hashing import content_hash
 from actors.judging.orders import JudgeRules
-from actors.store import content_hash
 
 RubricLanguage = Literal["ja", "en"]
 

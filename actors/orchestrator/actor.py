@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.documentation.actor import DocumentationWorker
 from actors.errors import EndpointRefused, FailedWithLog, NoPlaceError, NoRoomError
 from actors.evaluation.actor import EvaluationWorker
+from actors.json_lines import read_jsonl
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
@@ -49,9 +50,9 @@ from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
 from actors.ray_process.actor import node_id, take_devices
-from actors.store import RunDirectory, exists, read_jsonl
+from actors.store import RunDirectory
 from actors.visualization.actor import VisualizationWorker
-from conf.files import WriteFailed, is_disk_failure
+from conf.files import WriteFailed, exists, is_disk_failure
 from conf.schema.pipeline import PipelineConfig
 
 ACTOR_NAME = "quant-assay"

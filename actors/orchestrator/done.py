@@ -14,23 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.json_lines import is_whole_jsonl
 from actors.orchestrator.own_files import arm_manifest, judgements, matrix_manifest, performance
 from actors.orchestrator.plan import Plan, PlannedImatrix, RecordsDirectory
-from actors.store import (
-    ArmFiles,
-    ImatrixFiles,
-    RecordsFolder,
-    RunDirectory,
-    atomic_path,
-    exists,
-    is_whole_jsonl,
-    leftovers_below,
-    read_object,
-    remove,
-    timings_path,
-    write_json,
-)
+from actors.store import RunDirectory
+from actors.stored_files import ArmFiles, ImatrixFiles, RecordsFolder, timings_path
 from conf.faults import Fault, Faults
+from conf.files import atomic_path, exists, leftovers_below, read_object, remove, write_json
 
 
 def known_seed_groups(run: RunDirectory) -> dict[str, Sequence[Sequence[int]]]:

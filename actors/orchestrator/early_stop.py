@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from actors.json_lines import read_jsonl
 from actors.orchestrator.arm_progress import ArmProgress, no_progress
 from actors.orchestrator.may_end_early import ArmAndBenchmark, Comparison, comparisons_of
 from actors.orchestrator.plan import Plan, PlannedBlock
-from actors.store import exists, read_jsonl
+from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.early import Stop
 from stats.guards import kept_values

@@ -17,7 +17,9 @@ from actors.orchestrator.own_files import judgements
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging, seeds_of
 from actors.orchestrator.planning.judgings import judge_order
 from actors.orchestrator.records import table_of
-from actors.store import JudgementsFolder, RecordsFolder, RunDirectory, exists
+from actors.store import RunDirectory
+from actors.stored_files import JudgementsFolder, RecordsFolder
+from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
 from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE

@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from actors.hashing import content_hash
 from actors.orchestrator.may_end_early import may_end_early
 from actors.orchestrator.plan import Plan, RecordsDirectory, seeds_of
-from actors.store import RunDirectory, content_hash, exists, read_object, write_json
+from actors.store import RunDirectory
+from conf.files import exists, read_object, write_json
 from conf.schema.pipeline import PipelineConfig
 from conf.tiers import TiersOfRun, resolve_tiers
 from reporting.analysis.looks import Histories, History, Look

@@ -9,17 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from actors.json_lines import is_whole_jsonl, read_jsonl
 from actors.judging.rubrics import RUBRICS
-from actors.store import (
-    ArmFiles,
-    ImatrixFiles,
-    exists,
-    is_whole_jsonl,
-    read_json,
-    read_jsonl,
-    read_object,
-    timings_path,
-)
+from actors.stored_files import ArmFiles, ImatrixFiles, timings_path
+from conf.files import exists, read_json, read_object
 from reporting.analysis.performance import workload_is_readable
 from reporting.frames import JUDGEMENT_SCHEMA, LOSS_SCHEMA, TIMING_SCHEMA, Column
 from reporting.validate import fits_entry

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actors.json_lines import read_jsonl
 from actors.orchestrator.plan import Plan, seeds_of
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.store import exists, read_jsonl
+from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from conf.schema.verdicts import Statistics
 from stats.guards import level_of

@@ -10,11 +10,12 @@ from typing import Any
 import polars as pl
 
 from actors.items import Item
+from actors.json_lines import read_jsonl
 from actors.orchestrator.choice_scores import choice_scores
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.own_files import timings
 from actors.orchestrator.plan import Plan, PlannedBlock, seeds_of
-from actors.store import exists, read_jsonl
+from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.cells import FindingsFailed, findings_of
 from reporting.analysis.salvage import FINDINGS_FAILED

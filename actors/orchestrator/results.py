@@ -27,9 +27,11 @@ from actors.orchestrator.run_facts import describe_run
 from actors.orchestrator.schedule import Failure
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import statistics_of
-from actors.store import ArmFiles, RunDirectory, atomic_path, exists, remove, write_json
+from actors.store import RunDirectory
+from actors.stored_files import ArmFiles
 from conf.custom_benchmarks import WHOLE
 from conf.faults import BadInput, Fault
+from conf.files import atomic_path, exists, remove, write_json
 from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.judged import with_judgements
 from reporting.analysis.salvage import PHASE, salvage_results, unit_of

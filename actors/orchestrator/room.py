@@ -17,8 +17,9 @@ from actors.machine import check_memory, existing_parent
 from actors.nodes import NodeFacts
 from actors.orchestrator.plan import Plan
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
-from actors.store import RunDirectory, read_object
+from actors.store import RunDirectory
 from conf.faults import BadInput, Fault, Faults
+from conf.files import read_object
 from conf.schema.pipeline import PipelineConfig
 
 DEVICE_STEP = 0.85

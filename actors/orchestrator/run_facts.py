@@ -17,7 +17,7 @@ from actors.orchestrator.own_files import OF_MATRIX, arm_manifest, matrix_manife
 from actors.orchestrator.plan import Plan, PlannedArm, seeds_of
 from actors.orchestrator.schedule import Failure
 from actors.recipes import CONTROL, Recipe
-from actors.store import ArmFiles, ImatrixFiles
+from actors.stored_files import ArmFiles, ImatrixFiles
 from conf.schema.pipeline import PipelineConfig
 
 

@@ -25,22 +25,14 @@ from typing import Any
 from filelock import FileLock
 
 from actors.errors import LlamaError
+from actors.hashing import content_hash, file_sha256
 from actors.llama.gguf_file import read_header
 from actors.llama.isolated_trial import shared_trial
 from actors.quantization.checkpoint import Checkpoint
 from actors.quantization.converter import Say, converter_python, converter_version, lock_hash
-from actors.store import (
-    ArmFiles,
-    atomic_path,
-    content_hash,
-    exists,
-    file_sha256,
-    gguf_name,
-    read_json,
-    write_json,
-    write_text,
-)
+from actors.stored_files import ArmFiles, gguf_name
 from conf.faults import BadInput, Fault
+from conf.files import atomic_path, exists, read_json, write_json, write_text
 
 RULE = 1
 """Increase this if the same files would be converted differently."""

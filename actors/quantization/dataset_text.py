@@ -15,9 +15,10 @@ from typing import Any
 
 import polars as pl
 
+from actors.hashing import content_hash
 from actors.hub import Hub, ReportBytes, Snapshot
-from actors.store import content_hash, write_text
 from conf.faults import BadInput, Fault, near_names
+from conf.files import write_text
 from conf.hub_ids import HubId
 from conf.mixes import DatasetRows
 

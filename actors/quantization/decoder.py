@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 
 from actors.errors import LlamaError, NoRoomError
+from actors.hashing import content_hash
 from actors.llama import library
 from actors.llama.activations import ActivationCollector, Sums, decode_in_turn
 from actors.llama.devices import DeviceUse
@@ -29,7 +30,6 @@ from actors.quantization.calibration import CalibrationChunks, make_chunks
 from actors.quantization.groups import Group, PartsFolder, added, cut_into_groups
 from actors.quantization.memory import contexts_to_collect, needed_to_collect, peak_rss_bytes
 from actors.quantization_orders import GROUP_CHUNKS, ImatrixOrder
-from actors.store import content_hash
 from actors.token_classes import weights_key
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from actors.llama.activations import Sums, TensorActivations
 from actors.quantization_orders import GROUP_CHUNKS
-from actors.store import ImatrixFiles, atomic_path, exists, remove
+from actors.stored_files import ImatrixFiles
+from conf.files import atomic_path, exists, remove
 
 T = TypeVar("T")
 

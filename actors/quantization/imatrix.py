@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.hashing import file_sha256
 from actors.llama.library import versions
 from actors.orders import ReportTokens
 from actors.quantization.calibration import CalibrationChunks, TextUse
@@ -17,7 +18,8 @@ from actors.quantization.groups import Group, add_up
 from actors.quantization.imatrix_file import Imatrix, write_imatrix
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
 from actors.quantization_orders import GROUP_CHUNKS, ChunkRules, ImatrixOrder
-from actors.store import ImatrixFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json
+from actors.stored_files import ImatrixFiles
+from conf.files import atomic_path, read_json, remove, remove_leftovers, write_json
 
 
 @dataclass(frozen=True)

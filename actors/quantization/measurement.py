@@ -20,7 +20,7 @@ from actors.llama.gguf_layout import TensorInfo
 from actors.llama.quantizer import ImatrixData, ReportSteps
 from actors.llama.rounding import RoundingErrors, measure
 from actors.quantization.protection import Ladder
-from actors.store import read_object, write_json
+from conf.files import read_object, write_json
 
 MAX_ELEMENTS = 2**19
 """Approximate number of elements measured per tensor: whole rows at equal distances. On SmolLM2-135M the relative

@@ -13,7 +13,7 @@ from actors.quantization.calibration import TextUse
 from actors.quantization.imatrix import load_manifest
 from actors.quantization.weighting import TokenWeighting, weighting_from_json
 from actors.quantization_orders import ChunkRules
-from actors.store import ImatrixFiles
+from actors.stored_files import ImatrixFiles
 
 
 @dataclass(frozen=True)

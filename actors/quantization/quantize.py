@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.hashing import file_sha256
 from actors.llama.file_types import QuantType, resolve_type
 from actors.llama.gguf_file import UNQUANTIZED, GgufHeader, read_header
 from actors.llama.gguf_layout import TensorInfo, read_layout
@@ -27,8 +28,9 @@ from actors.quantization.memory import needed_to_quantize, peak_rss_bytes
 from actors.quantization.provenance import CalibrationUse, calibration_use, calibration_use_from_json
 from actors.quantization.verify import verify
 from actors.quantization_orders import QuantizeOrder
-from actors.store import ArmFiles, atomic_path, file_sha256, read_json, remove, remove_leftovers, write_json, write_text
+from actors.stored_files import ArmFiles
 from conf.faults import BadInput, Fault
+from conf.files import atomic_path, read_json, remove, remove_leftovers, write_json, write_text
 
 _NAMES_KEPT = 20
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.store import exists, timings_path
+from actors.stored_files import timings_path
 from actors.tracking.entities import RunStatus, TrackedRun, tracked_bytes
 from actors.tracking.timings import timing_metrics
+from conf.files import exists
 
 _RECORDS_ARTIFACT = "records.jsonl"
 """A cell's records in MLflow: those of its seed, from all of its blocks."""

@@ -14,8 +14,8 @@ from mlflow.environment_variables import (
 )
 from mlflow.telemetry import set_telemetry_client
 
-from actors.store import exists, folder_aside, remove_leftovers
 from actors.tracking.addresses import sqlite_path
+from conf.files import exists, folder_aside, remove_leftovers
 
 _REQUEST_TIMEOUT_S, _RETRIES = 20, 2
 """MLflow's own values are 120 and 7: one update would try for hours if a server hangs. The next update tries again."""

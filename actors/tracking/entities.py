@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from actors.store import file_sha256
+from actors.hashing import file_sha256
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 Kind = Literal["pipeline", "imatrix", "arm", "cell"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from actors.store import RunDirectory, exists
+from actors.store import RunDirectory
 from actors.tracking.cells import CellKey, JudgedScore
+from conf.files import exists
 from reporting.judging_reasons import JUDGED
 
 

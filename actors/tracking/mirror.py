@@ -33,7 +33,7 @@ from mlflow.entities import (
 )
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from actors.store import content_hash
+from actors.hashing import content_hash
 from actors.tracking.addresses import runs_address
 from actors.tracking.client import create_sqlite_store, open_client
 from actors.tracking.entities import TrackedDataset, TrackedFile, TrackedPipeline, TrackedRun

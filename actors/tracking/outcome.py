@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actors.store import RunDirectory, exists, read_json
+from actors.store import RunDirectory
 from actors.tracking.description import describe_arm, describe_pipeline
 from actors.tracking.entities import DESCRIPTION_TAG, TrackedDataset
 from actors.tracking.scalars import valid_name, with_interval
+from conf.files import exists, read_json
 from conf.schema.pipeline import Language
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.results_folder import Findings

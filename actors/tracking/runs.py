@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from actors.llama.gguf_layout import part_names
-from actors.store import ArmFiles, RecordsFolder, RunDirectory, exists, files_below, read_json, records_file
+from actors.store import RunDirectory
+from actors.stored_files import ArmFiles, RecordsFolder, records_file
 from actors.tracking.cells import cell_runs
 from actors.tracking.description import LONGEST_DESCRIPTION
 from actors.tracking.entities import (
@@ -29,6 +30,7 @@ from actors.tracking.entities import (
 from actors.tracking.judged import read_judged_scores
 from actors.tracking.outcome import Outcome, read_outcome
 from actors.tracking.scalars import scalars, valid_model_name
+from conf.files import exists, files_below, read_json
 from conf.schema.pipeline import Language
 
 STATUS_OF_STATE: Mapping[str, RunStatus] = {

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from actors.store import content_hash
+from actors.hashing import content_hash
 
 SETTING_KEYS = {"key", "settings", "versions", "ctx", "schema_version"}
 """Branches of manifests and plan whose numbers are settings (MLflow parameters), not results (MLflow metrics)."""

@@ -27,10 +27,12 @@ import polars as pl
 from actors.evaluation.benchmarks import BENCHMARKS
 from actors.evaluation.contract import LoaderInputs
 from actors.items import Item
+from actors.json_lines import read_jsonl
 from actors.llama.model import Model
 from actors.orchestrator.choice_scores import choice_scores
 from actors.orchestrator.records import table_of
-from actors.store import RunDirectory, read_jsonl, read_object
+from actors.store import RunDirectory
+from conf.files import read_object
 from conf.schema.answers import Sampling
 from conf.schema.verdicts import Margins
 from reporting.frames import RECORD_SCHEMA

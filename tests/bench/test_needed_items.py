@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.json_lines import write_jsonl
 from actors.records import Record
-from actors.store import RunDirectory, write_json, write_jsonl
+from actors.store import RunDirectory
+from conf.files import write_json
 from stats.needed import items_without_loss
 from tests.bench.needed_items import main
 

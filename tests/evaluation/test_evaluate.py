@@ -17,7 +17,7 @@ from actors.evaluation.evaluate import evaluate_block, summarize, write_block
 from actors.items import Generate, Message, TemplateUse
 from actors.llama.model import Model
 from actors.orders import BlockOrder
-from actors.store import timings_path
+from actors.stored_files import timings_path
 from conf.schema.answers import Sampling
 from tests.conftest import ignore, layout
 

@@ -14,7 +14,7 @@ from actors.evaluation.self_check import PartReport
 from actors.items import Measure
 from actors.llama.context import Context
 from actors.orders import CheckOrder, CheckPart
-from actors.store import read_json
+from conf.files import read_json
 from tests.conftest import ignore, layout
 from tests.engines.test_llama import QUESTIONS, SHOTS, choice, chunk
 from tests.tiny_architectures import write_tiny_architecture

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.hashing import file_sha256
 from actors.items import Choose, Generate, Item, Measure, Message
 from actors.llama.model import Model
 from actors.orchestrator.sources.calibration import documents_of, source_imatrices
 from actors.quantization.calibration import make_chunks, read_calibration
-from actors.store import file_sha256
 from conf.load import load
 from jobs import pipeline
 from jobs._counter import TerminalReporter

@@ -16,7 +16,7 @@ from actors.llama.isolated_trial import check_loads
 from actors.quantization.groups import PartsFolder
 from actors.quantization.imatrix import load_manifest
 from actors.quantization.imatrix_file import read_imatrix
-from actors.store import ImatrixFiles
+from actors.stored_files import ImatrixFiles
 from jobs import collect_imatrix
 from tests.jobs.running import run as run_job
 from tests.jobs.running import start

@@ -11,9 +11,10 @@ import pytest
 
 from actors.orchestrator.done import find_done, known_seed_groups
 from actors.orchestrator.results import write_results
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory
 from conf.environment import read_environment
 from conf.faults import BadInput
+from conf.files import read_json
 from conf.load import load
 from conf.schema.pipeline import PipelineConfig
 from jobs import _arguments, pipeline

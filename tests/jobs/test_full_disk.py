@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 
 from actors.orchestrator.room import DISK_SLACK_BYTES
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory
+from conf.files import read_json
 from tests.jobs.running import records, run, small_pipeline, start
 from tests.tiny_model import TinyShape, write_tiny_model
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from actors.orchestrator.plan import Plan
-from actors.store import RunDirectory, write_json, write_text
+from actors.store import RunDirectory
 from conf.environment import read_environment
+from conf.files import write_json, write_text
 from conf.load import dump_yaml
 from conf.schema.pipeline import PipelineConfig
 from jobs._request import Request

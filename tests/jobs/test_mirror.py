@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from actors.store import RunDirectory, read_json, write_json
+from actors.store import RunDirectory
+from conf.files import read_json, write_json
 from jobs._mirror import BackgroundMirror
 from tests.finished_run import write_finished_run
 from tests.jobs.running import ROOT, environment, run, small_pipeline

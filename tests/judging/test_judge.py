@@ -13,7 +13,7 @@ from actors.judging.cache import VerdictCache
 from actors.judging.judge import judge_block
 from actors.judging.orders import JudgeModel
 from actors.judging.rubrics import RUBRICS, n_repeats, rubric_for
-from actors.store import files_below
+from conf.files import files_below
 from tests.conftest import ignore
 from tests.judging.orders import ENDPOINT, JUDGE, RULES, ScriptedJudge, item, judged, order, record, verdict
 

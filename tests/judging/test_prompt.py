@@ -7,11 +7,11 @@ import itertools
 
 import pytest
 
+from actors.hashing import canonical_json
 from actors.judging.orders import JUDGE_PROMPT_VERSION
 from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import RUBRICS
 from actors.judging.verdict import read_verdict
-from actors.store import canonical_json
 from tests.judging.orders import verdict
 
 ONE = TurnToJudge(("What is 2 + 2?",), ("4",), ("four",), "- the number alone is enough")

@@ -12,13 +12,15 @@ import pytest
 from actors.chat import render_prompt
 from actors.engines.llama import LlamaEngine
 from actors.errors import EndpointFailed, LlamaError
+from actors.hashing import file_sha256
+from actors.json_lines import read_jsonl, write_jsonl
 from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeSummary
 from actors.judging.prompt import TurnToJudge, judge_messages
 from actors.judging.rubrics import rubric_for
 from actors.llama.model import Model
 from actors.records import Record
-from actors.store import exists, file_sha256, read_jsonl, write_jsonl
+from conf.files import exists
 from tests.conftest import ignore, layout
 from tests.judging.completion_server import Response, completion_server, model_server, said
 from tests.judging.orders import ENDPOINT, RULES, item, order, record, verdict

@@ -9,12 +9,12 @@ from typing import Any
 from actors.evaluation.contract import BenchmarkData, BenchmarkSpec
 from actors.evaluation.kv_cache import Cache
 from actors.items import Generate, Item, Message, Scorer
+from actors.json_lines import write_jsonl
 from actors.judging.orders import JudgeModel
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orders import Endpoint
 from actors.records import Record
-from actors.store import write_jsonl
 from conf.schema.pipeline import PipelineConfig
 from tests.orchestrator.small_plan import make_config, make_inputs, make_small_plan
 

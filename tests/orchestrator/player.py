@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.json_lines import read_jsonl, write_jsonl
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.loop import Loop
 from actors.orchestrator.plan import Plan, PlannedBlock
@@ -19,7 +20,6 @@ from actors.orchestrator.sources.inputs import PlannedBenchmark
 from actors.orchestrator.units import units_of
 from actors.orchestrator.worker import Worker, WorkError
 from actors.records import Record
-from actors.store import read_jsonl, write_jsonl
 from conf.schema.pipeline import PipelineConfig
 from tests.orchestrator.equal_workers import ONE_ROOM, equal_workers
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan

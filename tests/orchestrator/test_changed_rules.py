@@ -8,7 +8,8 @@ from typing import Any
 from actors.orchestrator.looks import history_notices, note_begun
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.results import write_results
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory
+from conf.files import read_json
 from reporting.documents.sentences.looks import rule_sentences
 from reporting.results_folder import read_findings
 from reporting.terminal.summary import summary_table

@@ -12,7 +12,8 @@ import pytest
 from actors.orchestrator.done import find_done
 from actors.orchestrator.own_files import judgements
 from actors.orchestrator.results import write_results
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory
+from conf.files import read_json
 from tests.judging.completion_server import completion_server
 from tests.orchestrator.judged_plan import endpoint_judge, judged_plan, write_answers
 from tests.orchestrator.test_damaged_store import Damage, damages, emptied

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from actors.hashing import file_sha256
+from actors.json_lines import write_jsonl
 from actors.orchestrator.done import adopt, find_done, known_seed_groups, write_meta
 from actors.orchestrator.room import with_kept_cache_limit
 from actors.orchestrator.sources.arms import source_model
 from actors.orchestrator.sources.hashes import HashCache
 from actors.quantization.measurement import _read
 from actors.quantization.provenance import calibration_use
-from actors.store import ArmFiles, ImatrixFiles, RunDirectory, file_hashes_path, file_sha256, write_json, write_jsonl
+from actors.store import RunDirectory, file_hashes_path
+from actors.stored_files import ArmFiles, ImatrixFiles
 from conf.faults import BadInput
+from conf.files import write_json
 from tests.orchestrator.small_plan import make_config, make_small_plan
 from tests.tiny_model import write_tiny_model
 

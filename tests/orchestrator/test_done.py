@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.orchestrator.done import describe_done, find_done, remove_leftovers
-from actors.store import ImatrixFiles, RunDirectory
+from actors.store import RunDirectory
+from actors.stored_files import ImatrixFiles
 from tests.orchestrator.small_plan import make_small_plan
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actors.errors import EndpointFailed
+from actors.json_lines import read_jsonl, write_jsonl
 from actors.judging.actor import JudgingWorker
 from actors.orchestrator.call_budget import CallBudget
 from actors.orchestrator.done import find_done
@@ -26,7 +27,8 @@ from actors.orchestrator.units import units_of
 from actors.orchestrator.worker import WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import Endpoint
-from actors.store import RunDirectory, exists, read_json, read_jsonl, write_jsonl
+from actors.store import RunDirectory
+from conf.files import exists, read_json
 from conf.schema.pipeline import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
 from tests.conftest import ignore

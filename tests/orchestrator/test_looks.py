@@ -16,7 +16,8 @@ from actors.orchestrator.looks import history_notices, note_begun, read_looks
 from actors.orchestrator.plan import Plan, PlannedBlock
 from actors.orchestrator.planning.make_plan import make_plan
 from actors.orchestrator.results import write_results
-from actors.store import RunDirectory, read_json
+from actors.store import RunDirectory
+from conf.files import read_json
 from conf.schema.pipeline import PipelineConfig
 from reporting.documents.sentences.looks import look_sentences, rule_sentences
 from reporting.results_folder import read_findings

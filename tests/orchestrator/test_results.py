@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from actors.json_lines import write_jsonl
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.records import read_records
 from actors.orchestrator.results import check_results, write_results
 from actors.records import Record
-from actors.store import RunDirectory, read_json, write_jsonl
+from actors.store import RunDirectory
 from conf.faults import BadInput
+from conf.files import read_json
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan, modified
 
 

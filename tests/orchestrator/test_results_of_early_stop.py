@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from actors.json_lines import write_jsonl
 from actors.orchestrator.results import write_results
 from actors.records import Record
-from actors.store import RunDirectory, read_json, write_jsonl
+from actors.store import RunDirectory
+from conf.files import read_json
 from reporting.terminal.summary import summary_table
 from tests.orchestrator.player import N, damaged, plan_of, play
 from tests.orchestrator.small_plan import deterministic, modified

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from actors.orchestrator.room import with_half_of_largest_cache, with_kept_cache_limit
-from actors.store import RunDirectory, write_json
+from actors.store import RunDirectory
+from conf.files import write_json
 from tests.orchestrator.small_plan import MODEL, make_config, make_inputs, make_small_plan
 
 

@@ -19,8 +19,10 @@ from actors.orchestrator.done import find_done
 from actors.orchestrator.plan import Plan, PlannedImatrix
 from actors.ownership import owned
 from actors.quantization import imatrix as alone
-from actors.store import ImatrixFiles, RunDirectory, read_json
+from actors.store import RunDirectory
+from actors.stored_files import ImatrixFiles
 from conf.environment import protect_local_ray, read_environment, silence_ray
+from conf.files import read_json
 from conf.schema.pipeline import PipelineConfig
 from jobs._request import Request
 from jobs._runner import prepare

@@ -20,7 +20,8 @@ from actors.orchestrator.schedule import State
 from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.units import PLACED, units_of
 from actors.orchestrator.worker import WorkError
-from actors.store import RunDirectory, write_json
+from actors.store import RunDirectory
+from conf.files import write_json
 from tests.orchestrator.equal_workers import NOTHING
 from tests.orchestrator.small_plan import make_config, make_small_plan
 

@@ -12,7 +12,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import SourceArm
 from actors.orchestrator.sources.speeds import Timed, _name, _sources, measure_sources
-from actors.store import write_json
+from conf.files import write_json
 from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from actors.hashing import file_sha256
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
 from actors.llama.model import Model
 from actors.quantization.checkpoint import read_checkpoint
 from actors.quantization.convert import Converted, convert
 from actors.quantization.converter import LOCK, converter_python, converter_version, without_gpu_packages
-from actors.store import file_sha256
 from conf.environment import read_environment
 from conf.faults import BadInput
 from tests.quantization.safetensors_files import checkpoint_files, safetensors, write_files

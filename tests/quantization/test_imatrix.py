@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from actors.errors import LlamaError
+from actors.hashing import file_sha256
 from actors.llama.gguf_layout import read_layout
 from actors.quantization import imatrix as collecting
 from actors.quantization.actor import QuantizationWorker
 from actors.quantization.imatrix import collect, load_manifest
 from actors.quantization.imatrix_file import quantization_data, read_imatrix
-from actors.store import ImatrixFiles, file_sha256
+from actors.stored_files import ImatrixFiles
 from conf.faults import BadInput
 from tests.llama_programs import run_program
 from tests.quantization.orders import imatrix_order

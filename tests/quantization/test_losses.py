@@ -14,7 +14,8 @@ from actors.llama.gguf_layout import TensorInfo, read_layout
 from actors.quantization.imatrix import collect
 from actors.quantization.losses import tensor_losses
 from actors.quantization.quantize import make_arm, read_importance
-from actors.store import ArmFiles, read_json
+from actors.stored_files import ArmFiles
+from conf.files import read_json
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.tiny_model import write_tiny_model
 

@@ -12,8 +12,9 @@ from actors.orchestrator.sources.recipes import predict_size
 from actors.quantization.imatrix import collect
 from actors.quantization.quantize import ArmManifest, load_manifest, make_arm
 from actors.recipes import Recipe, protected, resolve_recipe
-from actors.store import ArmFiles, read_json
+from actors.stored_files import ArmFiles
 from conf.faults import BadInput
+from conf.files import read_json
 from conf.schema.protection import Protection
 from conf.schema.recipes import RecipeSettings
 from tests.quantization.orders import arm_order, imatrix_order

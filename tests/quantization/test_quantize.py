@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from actors.errors import ConflictError, LlamaError
+from actors.hashing import file_sha256
 from actors.llama.file_types import resolve_type
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import read_layout
@@ -20,8 +21,9 @@ from actors.quantization.imatrix import collect
 from actors.quantization.quantize import OverrideUse, load_manifest, make_arm
 from actors.quantization.verify import verify
 from actors.recipes import ByteBudget, Recipe, resolve_recipe
-from actors.store import ArmFiles, ImatrixFiles, file_sha256, read_json, write_json
+from actors.stored_files import ArmFiles, ImatrixFiles
 from conf.faults import BadInput
+from conf.files import read_json, write_json
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order
 from tests.small_model import smollm2_path

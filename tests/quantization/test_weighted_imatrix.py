@@ -19,8 +19,9 @@ from actors.quantization.imatrix_file import quantization_data, read_imatrix, wr
 from actors.quantization.quantize import make_arm
 from actors.quantization.weighting import ClassUse, make_weighting
 from actors.quantization_orders import CalibrationText, ChunkRules, ImatrixOrder
-from actors.store import ImatrixFiles, read_json, write_json
+from actors.stored_files import ImatrixFiles
 from actors.token_classes import class_rules
+from conf.files import read_json, write_json
 from conf.schema.protection import TokenWeights
 from tests.llama_programs import run_program
 from tests.quantization.orders import arm_order, imatrix_order

@@ -18,7 +18,7 @@ from mlflow.entities import Run, ViewType
 from mlflow.utils.validation import _validate_metric_name
 from sqlalchemy import create_engine, inspect, text
 
-from actors.store import RunDirectory, read_json, write_json
+from actors.store import RunDirectory
 from actors.tracking.addresses import mask_secrets, runs_address
 from actors.tracking.entities import DESCRIPTION_TAG
 from actors.tracking.mirror import EXPERIMENT_KIND_TAG, LAYOUT_TAG, MODEL_TAG, PARENT_TAG, UNIT_TAG, Mirror
@@ -26,6 +26,7 @@ from actors.tracking.reachable import check_reachable
 from actors.tracking.runs import JUDGING_TAG, read_pipeline
 from actors.tracking.scalars import valid_name
 from conf.faults import BadInput
+from conf.files import read_json, write_json
 from tests.finished_run import ARMS, GGUF_BYTES, PERPLEXITY, write_finished_run
 from tests.raw_server import page, raw_server
 

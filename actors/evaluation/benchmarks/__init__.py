@@ -35,10 +35,10 @@ from actors.evaluation.contract import Benchmark, BenchmarkData, BenchmarkSpec, 
 from actors.evaluation.custom_function import call_identity, function_benchmark
 from actors.evaluation.hub_files import HUB, DatasetHub
 from actors.evaluation.prompt_fit import fit
+from actors.hashing import content_hash
 from actors.items import Call, Choose, Generate, Item, Message, Task, TemplateUse
 from actors.llama.model import Model
 from actors.rendering import TemplateOverLimit
-from actors.store import content_hash
 from conf.custom_benchmarks import custom_defaults, read_custom_benchmark
 from conf.faults import BadInput, Fault, Faults, near_names
 from conf.schema.answers import Sampling

@@ -17,9 +17,9 @@ from actors.evaluation.benchmarks.chunks import load_text
 from actors.evaluation.benchmarks.reading import FAULTS_SHOWN, BadLine, Row, data_file, field, read_lines
 from actors.evaluation.benchmarks.targets import LETTERS, read_target
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, Kind, LoaderInputs, RawData, RawItem, SourceFile
+from actors.hashing import file_sha256
 from actors.items import Choose, Generate, Message, Scorer
 from actors.rendering import TemplateFailed, TemplateOverLimit, renderer
-from actors.store import file_sha256
 from conf.custom_benchmarks import CustomBenchmark, ScorerSettings
 from conf.faults import BadInput, Fault
 from conf.user_files import DATA_FILE_BYTES, read_user_text

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import conf
 from actors.evaluation.benchmarks.reading import read_lines
 from actors.evaluation.contract import SourceFile
-from actors.store import file_sha256
+from actors.hashing import file_sha256
 
 FOLDER = Path(conf.__file__).parent / "demo"
 T = TypeVar("T")

@@ -30,8 +30,8 @@ from actors.evaluation.benchmarks.reading import BadLine, DataSet, Row, field, r
 from actors.evaluation.contract import Benchmark, BenchmarkSpec, LoaderInputs, RawData, RawItem, few_shot_prompt
 from actors.evaluation.hub_files import HubFile
 from actors.evaluation.scorers.boxes import last_boxed
+from actors.hashing import content_hash
 from actors.items import Generate, Scorer
-from actors.store import content_hash
 
 SHOTS = 4
 MAX_TOKENS = 1024

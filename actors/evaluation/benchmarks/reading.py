@@ -19,7 +19,7 @@ import polars as pl
 
 from actors.evaluation.contract import LoaderInputs, SourceFile
 from actors.evaluation.hub_files import HubFile
-from actors.store import file_sha256
+from actors.hashing import file_sha256
 from conf.faults import BadInput, Fault, Faults
 from conf.user_files import DATA_FILE_BYTES, read_user_text
 

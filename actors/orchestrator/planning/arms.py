@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from actors.hashing import content_hash
 from actors.keys import arm_key, errors_hash, make_key
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.sources.inputs import Inputs, SourceArm, SourceImatrix, SourceModel
 from actors.quantization_orders import QuantizeOrder
 from actors.recipes import LOSSLESS_TYPES, Recipe, uses_imatrix
-from actors.store import RunDirectory, content_hash, gguf_name
+from actors.store import RunDirectory
+from actors.stored_files import gguf_name
 from conf.schema.pipeline import PipelineConfig
 from reporting.analysis.scored_arms import AA_SUFFIX
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actors.engines.turns import seeds_asked
+from actors.hashing import content_hash
 from actors.items import Generate, Item, TemplateUse
 from actors.keys import make_key
 from actors.llama.layout import EngineLayout
@@ -14,7 +15,8 @@ from actors.orchestrator.plan import PlannedArm, PlannedBlock, RecordsDirectory,
 from actors.orchestrator.planning.passes import Decoding, MeasuringReference
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import ENDPOINT_VERSION, GENERATION_VERSION, PROMPT_VERSION, THINKING_VERSION
-from actors.store import RecordsFolder, RunDirectory, content_hash
+from actors.store import RunDirectory
+from actors.stored_files import RecordsFolder
 from actors.thinking import thinking_room
 from actors.token_classes import class_rules
 from conf.schema.pipeline import PipelineConfig

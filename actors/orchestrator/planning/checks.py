@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.hashing import content_hash
 from actors.items import Call, Choose, Item, Measure, TemplateUse
 from actors.keys import make_key
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
 from actors.orchestrator.planning.device_places import ArmPlaces
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import CheckOrder, CheckPart, PerformanceOrder
-from actors.store import RunDirectory, content_hash
+from actors.store import RunDirectory
 from conf.schema.pipeline import PipelineConfig
 
 CHECK_ITEMS = 2

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.evaluation.contract import BenchmarkSpec
+from actors.hashing import content_hash
 from actors.items import Generate, Item
 from actors.judging.cache import judge_identity, rules_identity
 from actors.judging.orders import JudgedItem, JudgeModel, JudgeOrder, JudgeRules
@@ -14,7 +15,8 @@ from actors.keys import make_key
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedJudging
 from actors.orchestrator.planning.blocks import DECODE_WEIGHT, LENGTH_SHARE
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.store import RecordsFolder, RunDirectory, content_hash
+from actors.store import RunDirectory
+from actors.stored_files import RecordsFolder
 from conf.schema.judging import Judging
 
 RUBRIC_TOKENS = 900

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from actors.hashing import content_hash
 from actors.orchestrator.plan import (
     Cell,
     Plan,
@@ -28,7 +29,7 @@ from actors.orchestrator.planning.passes import Decoding, measuring_reference, s
 from actors.orchestrator.planning.unit_places import unit_places
 from actors.orchestrator.sources.inputs import Inputs
 from actors.recipes import LOSSLESS_TYPES, uses_imatrix
-from actors.store import RunDirectory, content_hash
+from actors.store import RunDirectory
 from conf.schema.pipeline import PipelineConfig
 from conf.schema.verdicts import Tiers
 from reporting.notices import Notice

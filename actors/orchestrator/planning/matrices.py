@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.hashing import content_hash
 from actors.keys import imatrix_key
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.placement.choose import groups_of
@@ -11,7 +12,7 @@ from actors.orchestrator.planning.arms import plan_arm, weighted_mix
 from actors.orchestrator.sources.inputs import Inputs, SourceImatrix, SourceModel
 from actors.quantization_orders import ImatrixOrder
 from actors.recipes import LOSSLESS_TYPES
-from actors.store import RunDirectory, content_hash
+from actors.store import RunDirectory
 from conf.schema.pipeline import PipelineConfig
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from actors.orchestrator.plan import Plan
-from actors.store import ArmFiles, ImatrixFiles, RunDirectory, records_file
+from actors.store import RunDirectory
+from actors.stored_files import ArmFiles, ImatrixFiles, records_file
 from conf.schema.pipeline import PipelineConfig
 
 PLAN_SCHEMA_VERSION = 1

@@ -19,8 +19,9 @@ from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceArm, SourceModel
 from actors.orders import Endpoint
-from actors.store import ArmFiles, read_object
+from actors.stored_files import ArmFiles
 from conf.faults import BadInput, Fault
+from conf.files import read_object
 from conf.schema.execution import Endpoints
 from conf.schema.models import NamedPath
 from reporting.notices import Notice

@@ -21,11 +21,11 @@ from actors.chat import (
 )
 from actors.engines.turns import whole_conversation
 from actors.evaluation.contract import BenchmarkData
+from actors.hashing import content_hash
 from actors.items import ChatSettings, Choose, Generate, Message
 from actors.llama.model import Model
 from actors.orchestrator.sources.addresses import is_endpoint
 from actors.rendering import TemplateFailed
-from actors.store import content_hash
 from conf.faults import BadInput, Fault, Faults, checked, near_names
 from conf.schema.answers import Chat
 from conf.schema.pipeline import PipelineConfig

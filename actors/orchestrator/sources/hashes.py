@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.hashing import content_hash, file_sha256
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.isolated_trial import check_loads
-from actors.store import content_hash, file_hashes_path, file_sha256, read_object, write_json
+from actors.store import file_hashes_path
+from conf.files import read_object, write_json
 
 _TRIAL = 2
 """Increase this if the trial asks more of a file."""

@@ -19,6 +19,7 @@ import httpx2
 from actors.engines.bounded_http import BoundedClient
 from actors.errors import EndpointFailed
 from actors.evaluation.contract import Benchmark
+from actors.hashing import file_sha256
 from actors.judging.families import family_of
 from actors.judging.orders import JudgeModel
 from actors.llama.gguf_file import GgufHeader, read_header
@@ -34,7 +35,6 @@ from actors.orchestrator.sources.kv_cache import DeviceRoom, cells_allowed
 from actors.orchestrator.sources.models import Found, fetch, find
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import Endpoint
-from actors.store import file_sha256
 from conf.environment import read_judge_key
 from conf.faults import BadInput, Fault, Faults, near_names
 from conf.hub_ids import SCHEME

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from actors.hashing import content_hash
 from actors.hub import Hub, Snapshot
 from actors.llama.gguf_file import read_header
 from actors.llama.gguf_layout import first_part, part_names
@@ -28,7 +29,6 @@ from actors.quantization.checkpoint import (
 )
 from actors.quantization.convert import convert
 from actors.quantization.converter import converter_version
-from actors.store import content_hash
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault
 from conf.hub_ids import HubId, parse_hub_id

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from actors.items import Choose
+from actors.json_lines import write_jsonl
 from actors.orchestrator.early_stop import EarlyStop, read_early_stop
 from actors.orchestrator.precision import describe_precision, precision_of
 from actors.orchestrator.records import read_records
 from actors.records import Record
-from actors.store import write_jsonl
 from conf.schema.verdicts import Statistics
 from reporting.analysis.early import Stop
 from reporting.analysis.results import Results, build_results
