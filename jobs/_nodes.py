@@ -54,7 +54,7 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
     if environment.ray_address is None:
         nodes = Nodes((this_machine(config.layout.threads, kept),))
     else:
-        with _seen_by_all(config, environment) as paths, _connected(config.layout.threads, environment, name):
+        with _seen_by_all(config, environment) as paths, connected(config.layout.threads, environment, name):
             nodes = usable_nodes(*ask_cluster(paths, kept))
     if exists(config.storage):
         kept.save()
@@ -72,7 +72,7 @@ def check_fetched(config: PipelineConfig, environment: Environment, plan: Plan) 
     paths = fetched_paths(plan, config, environment)
     if environment.ray_address is None or not paths:
         return
-    with _connected(config.layout.threads, environment, plan.pipeline_id):
+    with connected(config.layout.threads, environment, plan.pipeline_id):
         facts, _ = ask_cluster(path_sizes(paths), HashCache(config.storage.absolute()))
     usable = {one.node_id for one in plan.nodes.usable}
     without = [one for one in facts if one.node_id in usable and one.missing_paths]
@@ -179,7 +179,8 @@ def _seen_by_all(config: PipelineConfig, environment: Environment) -> Iterator[d
 
 
 @contextlib.contextmanager
-def _connected(threads: int, environment: Environment, name: str) -> Iterator[None]:
+def connected(threads: int, environment: Environment, name: str) -> Iterator[None]:
+    """Connect this process to the cluster while the block runs. The arguments are those of `connect`."""
     connect(environment, threads, name)
     try:
         yield

@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import ray
@@ -138,27 +137,10 @@ def _not_started(error: Exception) -> str:
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Places:
-    """Decide what each worker takes on the cluster that this process is connected to."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    places = _places(config, plan, resources.get("CPU", 1.0))
-    return replace(places, closed_nodes=frozenset(plan.nodes.avoided))
-
-
-def local_workers(config: PipelineConfig, plan: Plan) -> int:
-    """Return how many workers that evaluate on the CPU a local Ray has room for."""
-    places = _places(config, plan, float(local_cpus(config.layout.threads)))
-    return side_by_side(plan.nodes.usable, places.by_role["evaluation"], config.execution.max_workers)
-
-
-def devices_of(plan: Plan) -> int:
-    """Return how many devices this machine has, if a plan runs without a cluster."""
-    return sum(len(one.devices) for one in plan.nodes.usable)
-
-
-def _places(config: PipelineConfig, plan: Plan, cpus: float) -> Places:
-    """Return the places of all workers. None asks for more CPUs than there are: it would wait for ever."""
+    """Decide what each worker takes on the machines of a plan."""
     return equal_places(
-        min(float(config.layout.threads), cpus),
+        # None asks for more CPUs than a node has: it would wait for ever.
+        min(float(config.layout.threads), max(node.cpus for node in plan.nodes.usable)),
         {
             "quantization": quantization_bytes(plan),
             "evaluation": evaluation_bytes(plan),
@@ -166,7 +148,19 @@ def _places(config: PipelineConfig, plan: Plan, cpus: float) -> Places:
         },
         plan.placed,
         config.execution.max_workers,
+        frozenset(plan.nodes.avoided),
     )
+
+
+def workers_on_cpus(config: PipelineConfig, plan: Plan) -> int:
+    """Return how many workers that evaluate on the CPU the machines of a plan have room for."""
+    placed = place_workers(config, plan).by_role["evaluation"]
+    return side_by_side(plan.nodes.usable, placed, config.execution.max_workers)
+
+
+def devices_of(plan: Plan) -> int:
+    """Return how many devices this machine has, if a plan runs without a cluster."""
+    return sum(len(one.devices) for one in plan.nodes.usable)
 
 
 def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:

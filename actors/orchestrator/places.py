@@ -28,7 +28,11 @@ class Places:
 
 
 def equal_places(
-    cpus: float, worker_bytes: Mapping[Role, int], by_unit: Mapping[str, Placed], max_workers: int | None
+    cpus: float,
+    worker_bytes: Mapping[Role, int],
+    by_unit: Mapping[str, Placed],
+    max_workers: int | None,
+    closed_nodes: frozenset[str] = frozenset(),
 ) -> Places:
     """Return places in which all workers ask for the same, except those of the units in `by_unit`.
 
@@ -37,6 +41,7 @@ def equal_places(
         worker_bytes: memory of a worker, by role.
         by_unit: the places of units that need others.
         max_workers: most workers at the same time.
+        closed_nodes: nodes where nothing can run.
     """
     return Places(
         {
@@ -52,4 +57,5 @@ def equal_places(
         },
         by_unit,
         max_workers,
+        closed_nodes,
     )

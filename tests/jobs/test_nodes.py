@@ -22,11 +22,12 @@ from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, 
 from actors.orchestrator.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import paths_of_workers
-from conf.environment import protect_local_ray, read_environment, silence_ray
+from conf.environment import read_environment
 from conf.faults import BadInput
 from conf.load import load
 from jobs._node_checks import check_nodes
 from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
+from tests.jobs.pretended_cluster import pretended_cluster
 from tests.orchestrator.small_plan import make_small_plan
 
 GIB = 2**30
@@ -149,20 +150,8 @@ def test_this_machine_has_the_build_of_this_process_and_is_kept(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Start three pretended nodes with 8, 2 and 0 GPUs."""
-    silence_ray()
-    protect_local_ray()
-    made = Cluster()
-    for gpus, labels in ((8, {"ray.io/accelerator-type": "H100"}), (2, {}), (0, {})):
-        made.add_node(num_cpus=1, num_gpus=gpus, labels=labels, object_store_memory=80 * 2**20, include_dashboard=False)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    # Ray kills its processes and does not wait for their end, which Python warns of later, in some other test.
-    nodes: list[Any] = made.list_all_nodes()  # type: ignore[no-untyped-call]
-    processes = [info.process for one in nodes for kind in one.all_processes.values() for info in kind]
-    made.shutdown()  # type: ignore[no-untyped-call]
-    for process in processes:
-        process.wait(timeout=30)
+    with pretended_cluster((8, "H100"), (2, None), (0, None)) as made:
+        yield made
 
 
 @pytest.mark.slow
