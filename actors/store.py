@@ -13,7 +13,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ __all__ = [
     "writing",
 ]
 
+_HASHED_BYTES = 2**20
+"""Bytes that are read at a time for a hash."""
 _RECORDS = "records"
 _LOOKS = ".looks"
 _JUDGEMENTS = "judgements"
@@ -105,10 +107,20 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file's content, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_sha256(path: str | Path, report: Callable[[int], None] | None = None) -> str:
+    """Return the sha256 of a file's content, as 64 hexadecimal digits.
+
+    Args:
+        path: the file.
+        report: is called with the number of bytes that were read since its last call.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_BYTES))
+    with open(path, "rb", buffering=0) as file:
+        while n_bytes := file.readinto(buffer):
+            digest.update(buffer[:n_bytes])
+            if report is not None:
+                report(n_bytes)
+    return digest.hexdigest()
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:

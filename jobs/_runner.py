@@ -86,8 +86,9 @@ def prepare(request: Request) -> Plan:
 
 
 def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes, device_share: float) -> Plan:
-    hashes = HashCache(config.storage.absolute())
-    inputs = inspect(config, hashes, TerminalReporter(), nodes=with_device_share(nodes.usable, device_share))
+    reporter = TerminalReporter()
+    hashes = HashCache(config.storage.absolute(), reporter)
+    inputs = inspect(config, hashes, reporter, nodes=with_device_share(nodes.usable, device_share))
     plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
     plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
     if config is not request.config:
