@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.machine import existing_parent
-from actors.nodes import NodeFacts, Nodes, check_builds, unused_cards
+from actors.nodes import NodeFacts, Nodes, check_builds, device_notices
 from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import ACTOR_NAME
 from actors.orchestrator.plan import Plan
@@ -26,6 +26,7 @@ from conf.faults import BadInput, Fault
 from conf.schema import PipelineConfig
 from jobs._ray import connect
 from reporting.escape import one_line
+from reporting.notices import Notice
 
 ANSWER_WITHIN_S = 90.0
 """Seconds that a node gets to start a process and to list its devices."""
@@ -58,7 +59,7 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
             nodes = usable_nodes(*ask_cluster(paths, kept))
     if exists(config.storage):
         kept.save()
-    found = [notice for one in nodes.usable for notice in (unused_cards(one), _uncounted_devices(one)) if notice]
+    found = [notice for one in nodes.usable for notice in (*device_notices(one), *_uncounted_devices(one))]
     notices = (*nodes.notices, *check_builds(nodes.usable), *found)
     return Nodes(nodes.usable, nodes.avoided, notices)
 
@@ -209,14 +210,10 @@ def _listed(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths[:3])}{f' and {more} more' if more > 0 else ''}"
 
 
-def _uncounted_devices(node: NodeFacts) -> str | None:
-    """Return a notice if Ray gives away no GPU where llama.cpp has devices: Ray knows the cards of some makers only."""
-    if node.gpus or not node.devices:
-        return None
-    return (
-        f"{node.host} has {len(node.devices)} devices of which Ray knows nothing, so models run on the CPU there. "
-        f"Start Ray on it with --num-gpus {len(node.devices)}."
-    )
+def _uncounted_devices(node: NodeFacts) -> Iterator[str]:
+    """Yield a notice if Ray gives away no GPU where llama.cpp has devices: Ray knows the cards of some makers only."""
+    if node.devices and not node.gpus:
+        yield Notice("uncounted_devices", host=node.host, n=len(node.devices))
 
 
 def _name(host: str) -> str:

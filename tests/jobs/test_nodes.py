@@ -16,8 +16,9 @@ from ray.cluster_utils import Cluster
 
 from actors import nodes_reading
 from actors.llama import library
+from actors.llama.device_list import list_backends, start_failures
 from actors.llama.devices import Device
-from actors.nodes import NodeFacts, Nodes, build_of, check_builds, unused_cards
+from actors.nodes import NodeFacts, Nodes, build_of, check_builds, device_notices
 from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
@@ -60,10 +61,34 @@ def test_several_builds_are_a_notice_and_several_versions_a_fault() -> None:
     assert "make setup" in str(refused.value)
 
 
+DRIVER = "NVIDIA 580.65, CUDA 13.0"
+
+
 def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
-    assert unused_cards(HEAD) is None and unused_cards(replace(BIG, cards=8)) is None
-    told = unused_cards(replace(HEAD, cards=2, driver="NVIDIA 580.65, CUDA 13.0"))
-    assert told is not None and told.startswith("head has 2 NVIDIA cards (NVIDIA 580.65, CUDA 13.0), but llama.cpp was")
+    assert device_notices(HEAD) == device_notices(replace(BIG, cards=8, driver=DRIVER)) == ()
+    (told,) = device_notices(replace(HEAD, cards=2, driver=DRIVER, backends=("CPU",)))
+    assert told.startswith("head has 2 NVIDIA GPUs (NVIDIA 580.65, CUDA 13.0), but llama.cpp was built for the proc")
+
+
+def test_a_build_for_cuda_that_does_not_start_is_told_with_its_reason() -> None:
+    said = "CUDA: CUDA driver version is insufficient for CUDA runtime version"
+    old = replace(HEAD, cards=2, driver="NVIDIA 470, CUDA 11.4", backends=("CUDA", "CPU"), start_failures=(said,))
+    (told,) = device_notices(old)
+    assert told.startswith(f"llama.cpp on head was built for CUDA and cannot start it ({said}; driver: NVIDIA 470, C")
+    # Such a build on a machine without a driver, such as a head node, is no fault.
+    assert device_notices(replace(old, cards=0, driver=None)) == ()
+
+
+def test_a_driver_that_does_not_tell_is_told_even_if_its_cards_are_used() -> None:
+    (told,) = device_notices(replace(BIG, driver="NVIDIA 580.65", driver_fault="NVML: Driver/library version mismatch"))
+    assert "of big is loaded (NVIDIA 580.65) and does not tell its GPUs (NVML: Driver/library version mismatch)" in told
+
+
+def test_what_llama_cpp_says_about_a_backend_that_does_not_start_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ("ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected", "load: done")
+    monkeypatch.setattr(library, "log_tail", lambda: log)
+    assert start_failures() == ("CUDA: no CUDA-capable device is detected",)
+    assert "CPU" in list_backends()
 
 
 def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> None:
