@@ -40,7 +40,12 @@ def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], dura
         describe_reach(plan, config),
         describe_judging(plan, config, done),
         describe_placement(plan, config),
-        [*describe_duration(duration, _workers(plan, duration)), *_room(plan), describe_done(plan, done, 0)],
+        [
+            *describe_duration(duration, _workers(plan, duration)),
+            *_room(plan),
+            *_cluster(plan),
+            describe_done(plan, done, 0),
+        ],
     ]
     return "\n\n".join(wrapped_lines("\n".join(filter(None, lines))) for lines in sections if any(lines))
 
@@ -173,6 +178,13 @@ def describe_duration(duration: Duration | NoDuration, workers: str) -> list[str
     if duration.unknown:
         lines.append(f"        Not in it: {', '.join(map(short_name, duration.unknown))}")
     return lines
+
+
+def _cluster(plan: Plan) -> Iterator[str]:
+    """Yield how many nodes do the work, if it is not done by this machine alone."""
+    number = sum(bool(node.node_id) for node in plan.nodes.usable)
+    if number:
+        yield f"Nodes   {number} of the cluster. One that joins later gets no work until the command is started again"
 
 
 def _room(plan: Plan) -> Sequence[str]:

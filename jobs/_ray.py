@@ -19,7 +19,7 @@ from actors.nodes_reading import local_cpus
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
 from actors.orchestrator.capacity import side_by_side
 from actors.orchestrator.placement import evaluation_bytes, judging_bytes
-from actors.orchestrator.places import Places, equal_places
+from actors.orchestrator.places import Places, equal_places, kept_to
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import (
@@ -137,8 +137,8 @@ def _not_started(error: Exception) -> str:
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Places:
-    """Decide what each worker takes on the machines of a plan."""
-    return equal_places(
+    """Decide what each worker takes on the machines of a plan. Nodes that join a cluster later get no work."""
+    places = equal_places(
         # None asks for more CPUs than a node has: it would wait for ever.
         min(float(config.layout.threads), max(node.cpus for node in plan.nodes.usable)),
         {
@@ -150,6 +150,8 @@ def place_workers(config: PipelineConfig, plan: Plan) -> Places:
         config.execution.max_workers,
         frozenset(plan.nodes.avoided),
     )
+    known = frozenset(node.node_id for node in plan.nodes.usable if node.node_id)
+    return kept_to(known, places) if known else places
 
 
 def workers_on_cpus(config: PipelineConfig, plan: Plan) -> int:

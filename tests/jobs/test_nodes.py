@@ -28,8 +28,9 @@ from conf.faults import BadInput
 from conf.load import load
 from jobs._node_checks import check_nodes
 from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
+from jobs._ray import place_workers
 from tests.jobs.pretended_cluster import pretended_cluster
-from tests.orchestrator.small_plan import make_small_plan
+from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
 
 GIB = 2**30
 CARD = Device("CUDA0", "card", "CUDA", 80 * GIB, 79 * GIB)
@@ -103,6 +104,19 @@ def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> Non
     with pytest.raises(BadInput, match=r"blind .*/data/a") as refused:
         usable_nodes([blind], [])
     assert refused.value.faults[0].key == "RAY_ADDRESS"
+
+
+def test_work_is_placed_on_nodes_whose_facts_are_known_and_asks_for_no_more_cpus_than_one_has(
+    tmp_path: Path, tiny_path: str
+) -> None:
+    plan = make_small_plan(tmp_path, inputs=make_inputs(models=(replace(MODEL, path=tiny_path),)))
+    config = load(None, {"models": [{"name": "m", "path": "m.gguf"}]})
+    two, three = node("two", cpus=2.0), node("three", cpus=3.0)
+    config = config.model_copy(update={"layout": config.layout.model_copy(update={"threads": 4})})
+    placed = place_workers(config, replace(plan, nodes=Nodes((two, three)))).by_role["evaluation"]
+    assert (placed.cpus, placed.nodes) == (3.0, {"id-two", "id-three"})
+    here = replace(three, node_id="")  # Ray is not started yet, so its id is not known
+    assert place_workers(config, replace(plan, nodes=Nodes((here,)))).by_role["evaluation"].nodes is None
 
 
 def test_a_path_is_seen_if_it_has_the_same_size(tmp_path: Path) -> None:
