@@ -9,6 +9,7 @@
     │   ├── FunctionFailed   a custom benchmark function failed or took too long
     │   └── ProcessNotStarted  (actors.own_process) a program cannot start in its own process
     ├── ProcessEnded         (actors.own_process) a program took too much or ended instead of answering
+    ├── SpeedUnknown         (actors.orchestrator.sources.speeds) the speed of a model could not be measured
     ├── TemplateFailed       (actors.rendering) a template cannot render a text
     │   ├── TemplateUnreadable  it is no jinja2
     │   └── TemplateOverLimit  it takes too much time or memory

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_HASHED_BYTES = 2**20
+"""Bytes that are read at a time for a hash."""
 
 
 def canonical_json(value: Any) -> str:
@@ -22,7 +26,17 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file's content, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_sha256(path: str | Path, report: Callable[[int], None] | None = None) -> str:
+    """Return the sha256 of a file's content, as 64 hexadecimal digits.
+
+    Args:
+        path: the file.
+        report: is called with the number of bytes that were read since its last call.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_BYTES))
+    with open(path, "rb", buffering=0) as file:
+        while n_bytes := file.readinto(buffer):
+            digest.update(buffer[:n_bytes])
+            if report is not None:
+                report(n_bytes)
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from actors.llama.devices import Device
 from conf.faults import BadInput, Fault
 from reporting.notices import Notice
 
+_BACKEND_OF_CARDS = "CUDA"
 _VERSION = "llama_cpp_python"
 """The entry of a build that is the same on all nodes."""
 
@@ -39,6 +40,12 @@ class NodeFacts:
     """Versions of the GPU's driver and of CUDA, in words. None: unknown."""
     cards: int = 0
     """Cards that NVIDIA's driver shows, whether or not llama.cpp was built for them."""
+    driver_fault: str | None = None
+    """Why the driver does not tell its cards, though its kernel module is loaded. None: nothing is wrong."""
+    backends: tuple[str, ...] = ()
+    """The backends of llama.cpp's build there, such as `CUDA`, with or without devices."""
+    start_failures: tuple[str, ...] = ()
+    """What llama.cpp said about backends that it could not start."""
     missing_paths: tuple[str, ...] = ()
     """Paths of the plan (storage, models, data) that this machine does not see."""
 
@@ -94,11 +101,16 @@ def check_builds(nodes: Iterable[NodeFacts]) -> tuple[str, ...]:
     return (Notice("builds_differ", builds=listed),)
 
 
-def unused_cards(node: NodeFacts) -> str | None:
-    """Return a notice if a machine has cards, but its llama.cpp can use no device; None if all is well."""
-    if node.devices or not node.cards:
-        return None
-    return (
-        f"{node.host} has {node.cards} NVIDIA card{'s' if node.cards > 1 else ''} ({node.driver}), but llama.cpp was "
-        "built for the processor there. `make setup`, run there, says what a build for the cards needs."
-    )
+def device_notices(node: NodeFacts) -> tuple[str, ...]:
+    """Return what keeps a machine's cards from being used, or from being known; nothing if all is well."""
+    notices = []
+    if node.driver_fault is not None:
+        notices.append(Notice("driver_does_not_tell", host=node.host, driver=node.driver, fault=node.driver_fault))
+    if node.devices or node.driver is None:
+        return tuple(notices)
+    if _BACKEND_OF_CARDS in node.backends:
+        said = "; ".join(node.start_failures) or "it gives no reason"
+        notices.append(Notice("backend_not_started", host=node.host, said=said, driver=node.driver))
+    elif node.cards:
+        notices.append(Notice("cards_unused", host=node.host, n=node.cards, driver=node.driver))
+    return tuple(notices)

@@ -21,7 +21,7 @@ import psutil
 from actors.errors import LlamaError
 from actors.hashing import content_hash
 from actors.llama import library
-from actors.llama.device_list import list_devices
+from actors.llama.device_list import list_backends, list_devices, start_failures
 from actors.llama.devices import Device
 from actors.nodes import NodeFacts
 from actors.nvidia_driver import KERNEL_MODULE, read_driver
@@ -34,7 +34,7 @@ KEPT_S = 120.0
 ANSWER_WITHIN_S = 120.0
 """Seconds for starting CUDA on all cards of a machine; with many cards and a cold driver it takes tens of seconds."""
 _PROGRAM = Path(__file__).with_name("node_process.py")
-_VERSION = 1
+_VERSION = 2
 """Increase this if the facts change."""
 
 
@@ -43,12 +43,20 @@ def machine_facts() -> dict[str, Any]:
 
     This process then holds memory of its CUDA devices.
     """
-    driver, cards = read_driver()
+    driver = read_driver()
     try:
         devices = [asdict(one) for one in list_devices()]
     except LlamaError as error:
         return {"machine": None, "error": error.message}
-    machine = {"build": library.build(), "devices": devices, "driver": driver, "cards": cards}
+    machine = {
+        "build": library.build(),
+        "devices": devices,
+        "driver": driver.versions,
+        "cards": driver.cards,
+        "driver_fault": driver.fault,
+        "backends": list_backends(),
+        "start_failures": start_failures(),
+    }
     return {"machine": machine, "error": None}
 
 
@@ -129,6 +137,9 @@ def node_facts(
         accelerator_type=accelerator_type,
         driver=machine["driver"],
         cards=machine["cards"],
+        driver_fault=machine["driver_fault"],
+        backends=tuple(machine["backends"]),
+        start_failures=tuple(machine["start_failures"]),
         missing_paths=tuple(answer["missing"]),
     )
 

@@ -19,9 +19,8 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-from actors.llama.devices import Device
 from actors.machine import existing_parent
-from actors.nodes import NodeFacts, unused_cards
+from actors.nodes import device_notices
 from actors.tracking.addresses import mask_secrets
 from actors.tracking.reachable import check_reachable
 from conf.environment import Environment
@@ -123,10 +122,11 @@ def check_devices() -> Check:
     if answer["error"] is not None:
         of_servers = "Start the server, or take it out of QUANT_ASSAY_RPC_SERVERS."
         return Check("Devices", answer["error"], of_servers if "RPC" in answer["error"] else fix)
-    machine = answer["machine"]
-    devices = tuple(Device(**one) for one in machine["devices"])
-    here = NodeFacts("", platform.node(), 0, 0, 0, devices, {}, driver=machine["driver"], cards=machine["cards"])
-    return Check("Devices", devices_text(devices, here.driver), unused_cards(here))
+    # Not at the top, as it loads llama.cpp, which has started in another process by now.
+    from actors.nodes_reading import node_facts
+
+    here = node_facts(json.dumps({**answer, "host": platform.node(), "missing": []}), cpus=0, memory_bytes=0)
+    return Check("Devices", devices_text(here.devices, here.driver), " ".join(device_notices(here)) or None)
 
 
 def check_pango() -> Check:

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from actors.hub import ReportBytes
+from actors.orchestrator.duration import hours_and_minutes
 from jobs._terminal import say
 from reporting.escape import hanging, one_line
 
@@ -102,13 +103,14 @@ class Steps:
 
 
 class Transfer:
-    """Shows the progress of a download or conversion in bytes. Shows nothing if no bytes come.
+    """Shows the progress of work on a file in bytes. Shows nothing if no bytes come.
 
     The `with` block gets the function to call with the number of bytes that were added since its last call.
     """
 
-    def __init__(self, what: str, *, total_bytes: int | None = None) -> None:
-        self._what, self._total_bytes = one_line(what, 200), total_bytes
+    def __init__(self, what: str, *, total_bytes: int | None = None, quiet_s: float = 0.0) -> None:
+        """Show nothing yet; see `actors.orchestrator.sources.reporter.Reporter`."""
+        self._what, self._total_bytes, self._quiet_s = one_line(what, 200), total_bytes, quiet_s
         self._done_bytes = 0
         self._started_s = self._shown_s = time.monotonic()
         self._bar: Progress | None = None
@@ -121,8 +123,8 @@ class Transfer:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if self._done_bytes and error is None:
-            seconds = time.monotonic() - self._started_s
+        seconds = time.monotonic() - self._started_s
+        if self._done_bytes and error is None and seconds >= self._quiet_s:
             say(f"{self._what}: {self._done_bytes / 2**20:,.1f} MiB in {seconds:,.1f} s")
 
     def _advance(self, n_bytes: int) -> None:
@@ -131,6 +133,8 @@ class Transfer:
             # Waiting for the first byte is not part of the rate.
             self._started_s = self._shown_s = now
         self._done_bytes += n_bytes
+        if now - self._started_s < self._quiet_s:
+            return
         if sys.stdout.isatty():
             if self._bar is None:
                 columns = (
@@ -144,9 +148,15 @@ class Transfer:
                 self._bar.start()
             self._bar.update(self._task, completed=self._done_bytes)
         elif now - self._shown_s >= _LINE_EVERY_S:
-            of = f" of {self._total_bytes / 2**20:,.1f}" if self._total_bytes else ""
-            say(f"{self._what}: {self._done_bytes / 2**20:,.1f}{of} MiB")
+            say(f"{self._what}: {self._done_bytes / 2**20:,.1f}{self._rest(now)}")
             self._shown_s = now
+
+    def _rest(self, now: float) -> str:
+        """Return of how many MiB, and about how long the rest takes."""
+        if not self._total_bytes:
+            return " MiB"
+        left_s = (now - self._started_s) * max(self._total_bytes / self._done_bytes - 1, 0)
+        return f" of {self._total_bytes / 2**20:,.1f} MiB, about {hours_and_minutes(left_s)} left"
 
 
 class TerminalReporter:
@@ -156,6 +166,6 @@ class TerminalReporter:
         """Print one line."""
         say(hanging(line))
 
-    def transfer(self, what: str, *, total_bytes: int | None = None) -> Transfer:
-        """Show a download or conversion while the `with` block runs."""
-        return Transfer(what, total_bytes=total_bytes)
+    def transfer(self, what: str, *, total_bytes: int | None = None, quiet_s: float = 0.0) -> Transfer:
+        """Show the work on a file while the `with` block runs."""
+        return Transfer(what, total_bytes=total_bytes, quiet_s=quiet_s)

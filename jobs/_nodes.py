@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.machine import existing_parent
-from actors.nodes import NodeFacts, Nodes, check_builds, unused_cards
+from actors.nodes import NodeFacts, Nodes, check_builds, device_notices
 from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import ACTOR_NAME
 from actors.orchestrator.plan import Plan
@@ -26,6 +26,7 @@ from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from jobs._ray import connect
 from reporting.escape import one_line
+from reporting.notices import Notice
 
 ANSWER_WITHIN_S = 90.0
 """Seconds that a node gets to start a process and to list its devices."""
@@ -54,11 +55,11 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
     if environment.ray_address is None:
         nodes = Nodes((this_machine(config.layout.threads, kept),))
     else:
-        with _seen_by_all(config, environment) as paths, _connected(config.layout.threads, environment, name):
+        with _seen_by_all(config, environment) as paths, connected(config.layout.threads, environment, name):
             nodes = usable_nodes(*ask_cluster(paths, kept))
     if exists(config.storage):
         kept.save()
-    found = [notice for one in nodes.usable for notice in (unused_cards(one), _uncounted_devices(one)) if notice]
+    found = [notice for one in nodes.usable for notice in (*device_notices(one), *_uncounted_devices(one))]
     notices = (*nodes.notices, *check_builds(nodes.usable), *found)
     return Nodes(nodes.usable, nodes.avoided, notices)
 
@@ -72,7 +73,7 @@ def check_fetched(config: PipelineConfig, environment: Environment, plan: Plan) 
     paths = fetched_paths(plan, config, environment)
     if environment.ray_address is None or not paths:
         return
-    with _connected(config.layout.threads, environment, plan.pipeline_id):
+    with connected(config.layout.threads, environment, plan.pipeline_id):
         facts, _ = ask_cluster(path_sizes(paths), HashCache(config.storage.absolute()))
     usable = {one.node_id for one in plan.nodes.usable}
     without = [one for one in facts if one.node_id in usable and one.missing_paths]
@@ -179,7 +180,8 @@ def _seen_by_all(config: PipelineConfig, environment: Environment) -> Iterator[d
 
 
 @contextlib.contextmanager
-def _connected(threads: int, environment: Environment, name: str) -> Iterator[None]:
+def connected(threads: int, environment: Environment, name: str) -> Iterator[None]:
+    """Connect this process to the cluster while the block runs. The arguments are those of `connect`."""
     connect(environment, threads, name)
     try:
         yield
@@ -208,14 +210,10 @@ def _listed(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths[:3])}{f' and {more} more' if more > 0 else ''}"
 
 
-def _uncounted_devices(node: NodeFacts) -> str | None:
-    """Return a notice if Ray gives away no GPU where llama.cpp has devices: Ray knows the cards of some makers only."""
-    if node.gpus or not node.devices:
-        return None
-    return (
-        f"{node.host} has {len(node.devices)} devices of which Ray knows nothing, so models run on the CPU there. "
-        f"Start Ray on it with --num-gpus {len(node.devices)}."
-    )
+def _uncounted_devices(node: NodeFacts) -> Iterator[str]:
+    """Yield a notice if Ray gives away no GPU where llama.cpp has devices: Ray knows the cards of some makers only."""
+    if node.devices and not node.gpus:
+        yield Notice("uncounted_devices", host=node.host, n=len(node.devices))
 
 
 def _name(host: str) -> str:

@@ -26,7 +26,7 @@ def describe_placement(plan: Plan, config: PipelineConfig) -> list[str]:
     for name, role, placed in found:
         workers = side_by_side(plan.nodes.usable, placed, config.execution.max_workers)
         memory = placed.device if placed.devices else placed.host
-        rows.append([short_name(name), role, _where(placed), *_sizes(memory), str(workers)])
+        rows.append([short_name(name), role, where_text(placed), *_sizes(memory), str(workers)])
         if placed.devices and placed.gpu_layers > 0:
             rows.append(["", f"  {placed.gpu_layers} layers,", "others: CPU", *_sizes(placed.host), ""])
     return [
@@ -73,11 +73,14 @@ def _entries(plan: Plan) -> Iterator[tuple[str, str, Placed]]:
             yield judging.judge.name, "judging", placed[judging.unit]
 
 
-def _where(placed: Placed) -> str:
+def where_text(placed: Placed) -> str:
+    """Return what a worker decodes on: `4 CPUs`, `2 GPUs`, or a share of one, such as `1/3 GPU` or `0.7 GPU`."""
     if placed.devices is None:
         return f"{placed.cpus:g} CPU{'' if placed.cpus == 1 else 's'}"
     if placed.gpus < 1:
-        return f"1/{round(1 / placed.gpus)} GPU" if placed.gpus else "GPU"
+        workers = round(1 / placed.gpus)
+        # Ray counts in ten-thousandths, so a third is 0.3333.
+        return f"1/{workers} GPU" if abs(1 / workers - placed.gpus) < 1e-4 else f"{placed.gpus:g} GPU"
     return f"{placed.gpus:g} GPU{'' if placed.gpus == 1 else 's'}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from actors.orchestrator.done import describe_done
-from actors.orchestrator.duration import FIXED_S, Duration, hours_and_minutes
+from actors.orchestrator.duration import FIXED_S, Duration, NoDuration, hours_and_minutes
 from actors.orchestrator.early_stop import describe_early_stop
 from actors.orchestrator.judging_cost import VERDICT_S, judging_costs
 from actors.orchestrator.placement import evaluation_bytes, judging_bytes
@@ -21,14 +21,14 @@ from reporting.analysis.machine_load import BUSY_SHARE
 from reporting.terminal.layout import clean, columns, short_name, wrapped_lines
 
 
-def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], duration: Duration | None) -> str:
+def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], duration: Duration | NoDuration) -> str:
     """Return the plan: notices, models, calibration texts, arms, benchmarks, what they can show, and the cost.
 
     Args:
         plan: the plan.
         config: the configuration that it was made from.
         done: units that are done.
-        duration: the estimated time; None if no model could be measured.
+        duration: the estimated time, or why there is none.
     """
     sections = [
         [f"Plan of {plan.pipeline_id} (nothing was started)"],
@@ -40,7 +40,12 @@ def describe_plan(plan: Plan, config: PipelineConfig, done: frozenset[str], dura
         describe_reach(plan, config),
         describe_judging(plan, config, done),
         describe_placement(plan, config),
-        [*describe_duration(duration, on_devices=bool(plan.placed)), *_room(plan), describe_done(plan, done, 0)],
+        [
+            *describe_duration(duration, _workers(plan, duration)),
+            *_room(plan),
+            *_cluster(plan),
+            describe_done(plan, done, 0),
+        ],
     ]
     return "\n\n".join(wrapped_lines("\n".join(filter(None, lines))) for lines in sections if any(lines))
 
@@ -135,27 +140,30 @@ def describe_judging(plan: Plan, config: PipelineConfig, done: frozenset[str]) -
     ]
 
 
-def describe_duration(duration: Duration | None, *, on_devices: bool = False) -> list[str]:
+def _workers(plan: Plan, duration: Duration | NoDuration) -> str:
+    """Return which workers do the work, and where."""
+    where = "on the cluster" if any(node.node_id for node in plan.nodes.usable) else "on this machine"
+    if plan.placed or isinstance(duration, NoDuration):
+        return f"the workers above side by side, {where}"
+    return f"{duration.workers} worker{'s' if duration.workers > 1 else ''} {where}"
+
+
+def describe_duration(duration: Duration | NoDuration, workers: str) -> list[str]:
     """Return how long the rest of the plan takes, and what the estimate rests on.
 
     Args:
-        duration: the estimate; None if there is none.
-        on_devices: whether devices do the work.
+        duration: the estimate.
+        workers: which workers do the work, and where.
     """
-    if duration is None and on_devices:
-        return ["Time    unknown: the devices that do the work could not be measured from this machine"]
-    if duration is None:
-        return ["Time    unknown: no model could be measured on this machine"]
-    workers = f"{duration.workers} worker{'s' if duration.workers > 1 else ''} on this machine if it is idle"
-    if on_devices:
-        workers = "the workers above side by side, on this machine if it is idle"
+    if isinstance(duration, NoDuration):
+        return [f"Time    unknown: {clean(duration.reason)}"]
     phases = ", ".join(
         f"{name} {hours_and_minutes(seconds)}" for name, seconds in duration.phases.items() if seconds >= 0.5
     )
     about, longest = hours_and_minutes(duration.seconds), hours_and_minutes(duration.longest)
     most = "" if about == longest else f"; {longest} if every answer runs to its token limit"
     lines = [
-        f"Time    about {about} with {workers}{most}",
+        f"Time    about {about} with {workers} if it is idle{most}",
         f"        ({phases})",
         "        Measured: seconds of reading, answering and quantizing with each source, in the plan's layout."
         f" Assumed: answers take {100 * LENGTH_SHARE:.0f}% of their limit, arms are as fast as their source,"
@@ -170,6 +178,13 @@ def describe_duration(duration: Duration | None, *, on_devices: bool = False) ->
     if duration.unknown:
         lines.append(f"        Not in it: {', '.join(map(short_name, duration.unknown))}")
     return lines
+
+
+def _cluster(plan: Plan) -> Iterator[str]:
+    """Yield how many nodes do the work, if it is not done by this machine alone."""
+    number = sum(bool(node.node_id) for node in plan.nodes.usable)
+    if number:
+        yield f"Nodes   {number} of the cluster. One that joins later gets no work until the command is started again"
 
 
 def _room(plan: Plan) -> Sequence[str]:

@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import ray
@@ -20,7 +19,7 @@ from actors.nodes_reading import local_cpus
 from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
 from actors.orchestrator.capacity import side_by_side
 from actors.orchestrator.placement import evaluation_bytes, judging_bytes
-from actors.orchestrator.places import Places, equal_places
+from actors.orchestrator.places import Places, equal_places, kept_to
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, read_ray_folder, silence_ray
@@ -132,27 +131,10 @@ def _not_started(error: Exception) -> str:
 
 
 def place_workers(config: PipelineConfig, plan: Plan) -> Places:
-    """Decide what each worker takes on the cluster that this process is connected to."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    places = _places(config, plan, resources.get("CPU", 1.0))
-    return replace(places, closed_nodes=frozenset(plan.nodes.avoided))
-
-
-def local_workers(config: PipelineConfig, plan: Plan) -> int:
-    """Return how many workers that evaluate on the CPU a local Ray has room for."""
-    places = _places(config, plan, float(local_cpus(config.layout.threads)))
-    return side_by_side(plan.nodes.usable, places.by_role["evaluation"], config.execution.max_workers)
-
-
-def devices_of(plan: Plan) -> int:
-    """Return how many devices this machine has, if a plan runs without a cluster."""
-    return sum(len(one.devices) for one in plan.nodes.usable)
-
-
-def _places(config: PipelineConfig, plan: Plan, cpus: float) -> Places:
-    """Return the places of all workers. None asks for more CPUs than there are: it would wait for ever."""
-    return equal_places(
-        min(float(config.layout.threads), cpus),
+    """Decide what each worker takes on the machines of a plan. Nodes that join a cluster later get no work."""
+    places = equal_places(
+        # None asks for more CPUs than a node has: it would wait for ever.
+        min(float(config.layout.threads), max(node.cpus for node in plan.nodes.usable)),
         {
             "quantization": quantization_bytes(plan),
             "evaluation": evaluation_bytes(plan),
@@ -160,7 +142,21 @@ def _places(config: PipelineConfig, plan: Plan, cpus: float) -> Places:
         },
         plan.placed,
         config.execution.max_workers,
+        frozenset(plan.nodes.avoided),
     )
+    known = frozenset(node.node_id for node in plan.nodes.usable if node.node_id)
+    return kept_to(known, places) if known else places
+
+
+def workers_on_cpus(config: PipelineConfig, plan: Plan) -> int:
+    """Return how many workers that evaluate on the CPU the machines of a plan have room for."""
+    placed = place_workers(config, plan).by_role["evaluation"]
+    return side_by_side(plan.nodes.usable, placed, config.execution.max_workers)
+
+
+def devices_of(plan: Plan) -> int:
+    """Return how many devices this machine has, if a plan runs without a cluster."""
+    return sum(len(one.devices) for one in plan.nodes.usable)
 
 
 def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:

@@ -167,6 +167,32 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{host}: other programs use the {kind}: {free} of {total} GiB are free. The plan counts with all of it: stop "
         "them, or work may fail because memory runs out.",
     ),
+    "cards_unused": (
+        "{host} には NVIDIA の GPU が {n} 基あるが({driver})、llama.cpp は CPU 用にビルドされている。"
+        "{host} で make setup を実行すると、GPU 用のビルドに必要なものが表示される。",
+        "{host} has {n} NVIDIA GPUs ({driver}), but llama.cpp was built for the processor there. `make setup`, run on "
+        "it, says what a build for GPUs needs.",
+    ),
+    "backend_not_started": (
+        "{host} の llama.cpp は CUDA 用にビルドされているが、CUDA を起動できない({said}。ドライバー: {driver})。"
+        "ビルドに使った CUDA がドライバーの CUDA より新しければ、ドライバーを更新するか、古い CUDA toolkit で "
+        "make setup をやり直す。そうでなければ CUDA_VISIBLE_DEVICES を確認する。",
+        "llama.cpp on {host} was built for CUDA and cannot start it ({said}; driver: {driver}). If it was built with a "
+        "newer CUDA than the driver's, update the driver, or run `make setup` with an older CUDA toolkit. If not, look "
+        "at CUDA_VISIBLE_DEVICES.",
+    ),
+    "driver_does_not_tell": (
+        "{host} では NVIDIA のドライバーが読み込まれているが({driver})、GPU の情報を返さない({fault})。"
+        "{host} で nvidia-smi を実行して、すべての GPU が表示されるようにすること。",
+        "The NVIDIA driver of {host} is loaded ({driver}) and does not tell its GPUs ({fault}). Run nvidia-smi there: "
+        "it must show them all.",
+    ),
+    "uncounted_devices": (
+        "{host} にはデバイスが {n} 基あるが、Ray はそれを認識していないため、そこではモデルを CPU で実行する。"
+        "{host} の Ray を --num-gpus {n} を付けて起動すること。",
+        "{host} has devices ({n}) that Ray does not count, so models run on the CPU there. Start Ray on it with "
+        "--num-gpus {n}.",
+    ),
     "builds_differ": (
         "ノードによってビルドかプロセッサーが異なる({builds})。どのノードが作業するか分からないため、キーにはすべてを記す。"
         "数値の末尾の桁はノードによって変わることがある。",

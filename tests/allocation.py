@@ -33,6 +33,7 @@ def allocation_of(path: Path, layout: EngineLayout) -> Allocation:
     params.no_alloc, params.load_mode, params.use_extra_bufts = True, 0, False
     with library.captured_log() as log:
         model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        assert model, log[-2:]
         context = llama_cpp.llama_init_from_model(model, _parameters(layout, layout.sequences + 2))
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)

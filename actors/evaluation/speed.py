@@ -1,5 +1,8 @@
 """Measure in a few seconds how fast a model works on this machine, for the estimate of a plan's time.
 
+A process that only measures calls it, because a model that is too large may end the process: `speed_process` on this
+machine, or a worker on a node of a cluster.
+
 The measurement uses the engine, so that sampling and the handling of logits count, too. It begins with one short
 answer. How much is measured after that depends on how long this took, so a large model does not take much longer than a
 small one. The rates are those of an idle machine, as far as they can be. `actors.evaluation.performance` measures the
@@ -8,17 +11,20 @@ arms of a run more carefully.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from actors.engines.llama import LlamaEngine, Prepared
-from actors.errors import LlamaError
+from actors.errors import LlamaError, QuantAssayError
 from actors.items import Generate, Item, Measure, Message
 from actors.llama import ggml
 from actors.llama.layout import EngineLayout
+from actors.machine_load import watch_machine
 from conf.schema.answers import Sampling
 
 WANTED_S = 1.5
@@ -48,6 +54,23 @@ class Speed:
     """Answers side by side."""
     quantized: dict[str, float]
     """Weights that one thread quantizes, by tensor type."""
+
+
+def answer_question(question: Mapping[str, Any]) -> str:
+    """Return as JSON the `speed` of a model and how `busy` other programs kept the machine meanwhile, or an `error`.
+
+    Args:
+        question: `path`, `layout` (its identity) and `kinds`, as for `measure_speed`.
+    """
+    layout = small_layout(EngineLayout.of(question["layout"]))
+    watched = watch_machine()
+    try:
+        speed = measure_speed(question["path"], layout, question["kinds"])
+    except (QuantAssayError, MemoryError, ValueError, OSError) as error:
+        return json.dumps({"error": f"{type(error).__name__}: {error}"})
+    load = watched()
+    busy = max(0.0, load.all_cpu_s - load.own_cpu_s) / (load.cpus * load.observed_s)
+    return json.dumps({"error": None, "busy": busy, "speed": asdict(speed)})
 
 
 def measure_speed(path: str, layout: EngineLayout, kinds: Sequence[str]) -> Speed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ RPC_BACKEND, RPC_KIND = "RPC", "RPC server"
 """llama.cpp describes the device of an RPC server by the server's address. What computes there is not known here."""
 _GPU, _GPU_IN_PROCESSOR = 1, 2
 _ANSWER_WITHIN_S = 10.0
+_NOT_STARTED = re.compile(r"failed to initialize (.+)")
 
 
 class _Properties(ctypes.Structure):
@@ -49,6 +51,8 @@ _declare("ggml_backend_dev_count", ctypes.c_size_t)
 _declare("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
 _declare("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.c_void_p)
 _declare("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
+_declare("ggml_backend_reg_count", ctypes.c_size_t)
+_declare("ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
 _declare("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
 _declare("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)
 _declare("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
@@ -83,6 +87,22 @@ def open_devices() -> tuple[OpenDevice, ...]:
             known.add(card_id)
     inside = [one for kind, _, one in found if kind == _GPU_IN_PROCESSOR]
     return (*remote, *(cards or inside))
+
+
+def list_backends() -> tuple[str, ...]:
+    """Return the names of the backends of this build, such as `CUDA`, whether or not they have devices here."""
+    library.start()
+    registries = [libggml.ggml_backend_reg_get(number) for number in range(libggml.ggml_backend_reg_count())]
+    return tuple(libggml.ggml_backend_reg_name(one).decode() for one in registries)
+
+
+def start_failures() -> tuple[str, ...]:
+    """Return what llama.cpp said about backends that it could not start, such as a CUDA that the driver is too old for.
+
+    It says so in its log when it looks for devices first.
+    """
+    library.start()
+    return tuple(match[1] for line in library.log_tail() if (match := _NOT_STARTED.search(line)))
 
 
 def _found() -> Iterator[tuple[int, bytes | None, OpenDevice]]:

@@ -7,7 +7,7 @@ Reading takes a moment, because tensor data is never read here (`actors.llama.mo
 from __future__ import annotations
 
 import collections
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import gguf
 
+from actors.llama.cache_sizes import CacheNumbers, kv_bytes_per_cell
 from actors.llama.gguf_checks import WrongHeaderError, check_model, check_structure
 from actors.llama.gguf_layout import (
     ArrayValue,
@@ -29,6 +30,7 @@ from actors.llama.gguf_layout import (
 from conf.faults import BadInput, Fault
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16", "F64"})
+_LAYER = re.compile(r"blk\.(\d+)\.")
 _ALLOWED = "a GGUF file of a language model"
 _MOST_BASE_MODELS = 8
 """Most base models of a merged model that are named."""
@@ -60,10 +62,8 @@ class GgufHeader:
     has_chat_template: bool
     dequantized_from: str | None
     """The type, such as `Q4_1`, if most weights are already quantized: no arm can be better. Otherwise None."""
-    n_heads: int = 0
-    """Attention heads; of the layer with the most, if layers differ. 0 if the file does not state it."""
-    state_numbers: int = 0
-    """Numbers in the state of a recurrent layer, for each sequence, beside those of its convolution."""
+    cache_numbers: CacheNumbers = field(default_factory=CacheNumbers)
+    """What decides the sizes of KV cache and states beside the tensors."""
     has_sliding_window: bool = False
     """True if some layers attend to a window only. They have a KV cache of their own."""
     labels: Mapping[str, Any] = field(default_factory=dict)
@@ -73,11 +73,17 @@ class GgufHeader:
 
     @property
     def kv_bytes_per_cell(self) -> int:
-        """Bytes per token in an f16 KV cache: two per output of the key and value projections.
+        """Bytes per token in an f16 KV cache, of all layers together, for memory planning."""
+        return sum(kv_bytes_per_cell(number, layer, self.cache_numbers) for number, layer in self.layers.items())
 
-        This is an estimate for memory planning. Layers without a KV cache (recurrent layers) count as 0.
-        """
-        return sum(tensor.kv_bytes_per_cell for tensor in self.tensors)
+    @property
+    def layers(self) -> dict[int, dict[str, TensorInfo]]:
+        """The tensors of each layer, by its number and by their names without it."""
+        found: dict[int, dict[str, TensorInfo]] = {}
+        for tensor in self.tensors:
+            if match := _LAYER.match(tensor.name):
+                found.setdefault(int(match[1]), {})[tensor.name[match.end() :]] = tensor
+        return found
 
 
 def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
@@ -119,10 +125,7 @@ def read_header(path: str | Path, *, key: str = "--model") -> GgufHeader:
         bits_per_weight=8 * sum(tensor.n_bytes for tensor in layout.tensors) / n_parameters,
         has_chat_template="tokenizer.chat_template" in layout.metadata,
         dequantized_from=_quantized_name(file_type, dominant),
-        n_heads=_most_heads(layout, f"{architecture}.attention.head_count"),
-        state_numbers=math.prod(
-            int(_scalar(layout, f"{architecture}.ssm.{key}", 0)) for key in ("state_size", "inner_size")
-        ),
+        cache_numbers=_cache_numbers(layout, architecture),
         has_sliding_window=f"{architecture}.attention.sliding_window" in layout.metadata,
         labels=_labels(layout),
     )
@@ -156,6 +159,25 @@ def _scalar(layout: Layout, key: str, default: Scalar) -> Scalar:
     value = layout.metadata.get(key, default)
     # Some architectures store one value per layer. An array is treated like a missing value.
     return default if isinstance(value, ArrayValue) else value
+
+
+def _cache_numbers(layout: Layout, architecture: str) -> CacheNumbers:
+    def number(key: str, default: int = 0) -> int:
+        return int(_scalar(layout, f"{architecture}.{key}", default))
+
+    shared = number("attention.shared_kv_layers")
+    return CacheNumbers(
+        n_heads=_most_heads(layout, f"{architecture}.attention.head_count"),
+        n_kv_heads=_most_heads(layout, f"{architecture}.attention.head_count_kv"),
+        key_width=number("attention.key_length"),
+        value_width=number("attention.value_length"),
+        latent=number("attention.key_length_mla") > 0,
+        own_layers=number("block_count") - shared if shared else None,
+        ssm_state_numbers=number("ssm.state_size") * number("ssm.inner_size"),
+        kda_width=number("kda.head_dim"),
+        wkv_width=number("wkv.head_size"),
+        token_shifts=number("token_shift_count", 2),
+    )
 
 
 def _most_heads(layout: Layout, key: str) -> int:

@@ -79,16 +79,6 @@ class TensorInfo:
             count *= size
         return count
 
-    @property
-    def kv_bytes_per_cell(self) -> int:
-        """Bytes per token that it adds to an f16 KV cache: two per output of a projection to keys or values."""
-        kind = self.name.partition(".attn_")[2]
-        if kind in ("k.weight", "v.weight"):
-            return 2 * self.shape[1]
-        if kind == "qkv.weight":  # the queries are as wide as a row
-            return 2 * (self.shape[1] - self.shape[0])
-        return 0
-
 
 @dataclass(frozen=True)
 class ArrayValue:

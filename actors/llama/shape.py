@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from actors.llama.cache_sizes import kv_bytes_per_cell, state_bytes
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.gguf_layout import TensorInfo
 
@@ -103,13 +104,12 @@ def weights_of(tensors: Iterable[tuple[str, int]]) -> Weights:
 def shape_of(header: GgufHeader) -> ModelShape:
     """Return the shape of a model file."""
     weights = weights_of((tensor.name, tensor.n_bytes) for tensor in header.tensors)
-    kv, states = [0] * len(weights.layer_bytes), [0] * len(weights.layer_bytes)
+    layers, numbers = header.layers, header.cache_numbers
+    kv = [kv_bytes_per_cell(n, layers.get(n, {}), numbers) for n in range(len(weights.layer_bytes))]
+    states = [state_bytes(layers.get(n, {}), numbers) for n in range(len(weights.layer_bytes))]
     n_vocab = n_embd = n_ff = n_columns = 0
     for tensor in header.tensors:
-        match = _LAYER.match(tensor.name)
-        if match:
-            kv[int(match[1])] += tensor.kv_bytes_per_cell
-            states[int(match[1])] += _state_bytes(tensor, header.state_numbers)
+        if _LAYER.match(tensor.name):
             n_ff = max(n_ff, _active_width(tensor, header.expert_share))
             n_columns += math.prod((tensor.shape[0], *tensor.shape[2:])) if len(tensor.shape) > 1 else 0
         elif tensor.name == "token_embd.weight":
@@ -117,19 +117,8 @@ def shape_of(header: GgufHeader) -> ModelShape:
     largest = max(tensor.n_elements for tensor in header.tensors)
     masks = 2 if header.has_sliding_window else 1
     return ModelShape(
-        weights, tuple(kv), tuple(states), n_vocab, n_embd, n_ff, header.n_heads, masks, n_columns, largest
+        weights, tuple(kv), tuple(states), n_vocab, n_embd, n_ff, numbers.n_heads, masks, n_columns, largest
     )
-
-
-def _state_bytes(tensor: TensorInfo, state_numbers: int) -> int:
-    """Return the bytes of a recurrent layer's state in f32, given the tensor of its convolution; 0 for another tensor.
-
-    The convolution keeps its inputs of all but the current token.
-    """
-    if not tensor.name.endswith(".ssm_conv1d.weight"):
-        return 0
-    width, channels = tensor.shape[:2]
-    return 4 * ((width - 1) * channels + state_numbers)
 
 
 def _active_width(tensor: TensorInfo, expert_share: float) -> int:

@@ -1,4 +1,4 @@
-"""Estimates before a run how long it will take, from the speeds of its models on this machine. Pure.
+"""Estimates before a run how long it will take, from the speeds of its models where they will work. Pure.
 
 The work is known: the tokens to read, the answers to generate (as long as the plan assumes them, and at most as long as
 their limit), the texts to measure, the weights to quantize. What is not known is assumed and said: a quantized file
@@ -41,6 +41,13 @@ class Duration:
     def seconds(self) -> float:
         """The whole time."""
         return sum(self.phases.values())
+
+
+@dataclass(frozen=True)
+class NoDuration:
+    """There is no estimate."""
+
+    reason: str
 
 
 def duration_of(

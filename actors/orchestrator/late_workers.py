@@ -53,15 +53,18 @@ def no_place(ask: Ask, rooms: Sequence[Room], within_s: float) -> str:
 
     Args:
         ask: what the worker asks for.
-        rooms: the nodes of the cluster where it may run.
+        rooms: the nodes of the cluster.
         within_s: seconds in which it had to start.
     """
-    having = [_resources(room.cpus, room.gpus, room.accelerator_type) for room in rooms]
+    allowed = [room for room in rooms if ask.nodes is None or room.node_id in ask.nodes]
+    having = "; ".join(_resources(room.cpus, room.gpus, room.accelerator_type) for room in allowed) or "none alive"
+    others = len(rooms) - len(allowed)
+    not_for_it = f", and {others} that it must not use: they joined later, or are of another kind" if others else ""
     return (
         f"no worker could start within {within_s:.0f} s: each asks for "
-        f"{_resources(ask.cpus, ask.gpus, ask.accelerator_type)} on one node; the cluster has {len(rooms)} "
-        f"node{'' if len(rooms) == 1 else 's'} ({'; '.join(having) or 'none alive'}). Use fewer --threads, stop other "
-        "jobs to free their resources, or start nodes that are large enough."
+        f"{_resources(ask.cpus, ask.gpus, ask.accelerator_type)} on one node; the cluster has {len(allowed)} "
+        f"node{'' if len(allowed) == 1 else 's'} ({having}){not_for_it}. Use fewer --threads, stop other jobs to free"
+        " their resources, or start nodes that are large enough."
     )
 
 

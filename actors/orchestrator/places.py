@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from actors.orchestrator.placed import Memory, Placed
 from actors.orchestrator.units import PLACED, Role, Unit
@@ -28,7 +28,11 @@ class Places:
 
 
 def equal_places(
-    cpus: float, worker_bytes: Mapping[Role, int], by_unit: Mapping[str, Placed], max_workers: int | None
+    cpus: float,
+    worker_bytes: Mapping[Role, int],
+    by_unit: Mapping[str, Placed],
+    max_workers: int | None,
+    closed_nodes: frozenset[str] = frozenset(),
 ) -> Places:
     """Return places in which all workers ask for the same, except those of the units in `by_unit`.
 
@@ -37,6 +41,7 @@ def equal_places(
         worker_bytes: memory of a worker, by role.
         by_unit: the places of units that need others.
         max_workers: most workers at the same time.
+        closed_nodes: nodes where nothing can run.
     """
     return Places(
         {
@@ -52,4 +57,20 @@ def equal_places(
         },
         by_unit,
         max_workers,
+        closed_nodes,
+    )
+
+
+def kept_to(nodes: frozenset[str], places: Places) -> Places:
+    """Return the places with all work on these nodes, given by their ids.
+
+    What a node can do is known from facts that it told before the plan. One that joins later may have another build of
+    llama.cpp, which no key names, or may not see the files.
+    """
+    every = {*places.by_role.values(), *places.by_unit.values()}
+    kept = {one: replace(one, nodes=nodes if one.nodes is None else nodes & one.nodes) for one in every}
+    return replace(
+        places,
+        by_role={role: kept[one] for role, one in places.by_role.items()},
+        by_unit={unit: kept[one] for unit, one in places.by_unit.items()},
     )

@@ -27,9 +27,10 @@ class Layout(Frozen):
     sequences: Annotated[int, Field(ge=1, le=200)] = 32
     """Most sequences that are decoded together; fewer if the KV cache would exceed `kv_cache_mib`."""
     kv_cache_mib: Count | None = None
-    """Largest KV cache of a worker, in MiB, in f16. None: a quarter of this machine's memory; on GPUs, what the
-    weights of the largest arm leave. If llama.cpp cannot get that much memory, the pipeline is planned again with less
-    and goes on. This limit decides how many sequences run together, so set it if different machines run one pipeline.
+    """Largest KV cache of a worker, in MiB, in f16. None: a quarter of the memory of this machine, or of the smallest
+    node of the cluster; on GPUs, what the weights of the largest arm leave. If llama.cpp cannot get that much memory,
+    the pipeline is planned again with less and goes on. This limit decides how many sequences run together, so set it
+    if different machines run one pipeline.
     """
     n_batch: Annotated[int, Field(ge=32, le=65536)] = 2048
     """Most tokens per call of `llama_decode`."""

@@ -16,18 +16,21 @@ from ray.cluster_utils import Cluster
 
 from actors import nodes_reading
 from actors.llama import library
+from actors.llama.device_list import list_backends, start_failures
 from actors.llama.devices import Device
-from actors.nodes import NodeFacts, Nodes, build_of, check_builds, unused_cards
+from actors.nodes import NodeFacts, Nodes, build_of, check_builds, device_notices
 from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
 from actors.orchestrator.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import paths_of_workers
-from conf.environment import protect_local_ray, read_environment, silence_ray
+from conf.environment import read_environment
 from conf.faults import BadInput
 from conf.load import load
 from jobs._node_checks import check_nodes
 from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
-from tests.orchestrator.small_plan import make_small_plan
+from jobs._ray import place_workers
+from tests.jobs.pretended_cluster import pretended_cluster
+from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
 
 GIB = 2**30
 CARD = Device("CUDA0", "card", "CUDA", 80 * GIB, 79 * GIB)
@@ -59,10 +62,34 @@ def test_several_builds_are_a_notice_and_several_versions_a_fault() -> None:
     assert "make setup" in str(refused.value)
 
 
+DRIVER = "NVIDIA 580.65, CUDA 13.0"
+
+
 def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
-    assert unused_cards(HEAD) is None and unused_cards(replace(BIG, cards=8)) is None
-    told = unused_cards(replace(HEAD, cards=2, driver="NVIDIA 580.65, CUDA 13.0"))
-    assert told is not None and told.startswith("head has 2 NVIDIA cards (NVIDIA 580.65, CUDA 13.0), but llama.cpp was")
+    assert device_notices(HEAD) == device_notices(replace(BIG, cards=8, driver=DRIVER)) == ()
+    (told,) = device_notices(replace(HEAD, cards=2, driver=DRIVER, backends=("CPU",)))
+    assert told.startswith("head has 2 NVIDIA GPUs (NVIDIA 580.65, CUDA 13.0), but llama.cpp was built for the proc")
+
+
+def test_a_build_for_cuda_that_does_not_start_is_told_with_its_reason() -> None:
+    said = "CUDA: CUDA driver version is insufficient for CUDA runtime version"
+    old = replace(HEAD, cards=2, driver="NVIDIA 470, CUDA 11.4", backends=("CUDA", "CPU"), start_failures=(said,))
+    (told,) = device_notices(old)
+    assert told.startswith(f"llama.cpp on head was built for CUDA and cannot start it ({said}; driver: NVIDIA 470, C")
+    # Such a build on a machine without a driver, such as a head node, is no fault.
+    assert device_notices(replace(old, cards=0, driver=None)) == ()
+
+
+def test_a_driver_that_does_not_tell_is_told_even_if_its_cards_are_used() -> None:
+    (told,) = device_notices(replace(BIG, driver="NVIDIA 580.65", driver_fault="NVML: Driver/library version mismatch"))
+    assert "of big is loaded (NVIDIA 580.65) and does not tell its GPUs (NVML: Driver/library version mismatch)" in told
+
+
+def test_what_llama_cpp_says_about_a_backend_that_does_not_start_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ("ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected", "load: done")
+    monkeypatch.setattr(library, "log_tail", lambda: log)
+    assert start_failures() == ("CUDA: no CUDA-capable device is detected",)
+    assert "CPU" in list_backends()
 
 
 def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> None:
@@ -77,6 +104,19 @@ def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> Non
     with pytest.raises(BadInput, match=r"blind .*/data/a") as refused:
         usable_nodes([blind], [])
     assert refused.value.faults[0].key == "RAY_ADDRESS"
+
+
+def test_work_is_placed_on_nodes_whose_facts_are_known_and_asks_for_no_more_cpus_than_one_has(
+    tmp_path: Path, tiny_path: str
+) -> None:
+    plan = make_small_plan(tmp_path, inputs=make_inputs(models=(replace(MODEL, path=tiny_path),)))
+    config = load(None, {"models": [{"name": "m", "path": "m.gguf"}]})
+    two, three = node("two", cpus=2.0), node("three", cpus=3.0)
+    config = config.model_copy(update={"layout": config.layout.model_copy(update={"threads": 4})})
+    placed = place_workers(config, replace(plan, nodes=Nodes((two, three)))).by_role["evaluation"]
+    assert (placed.cpus, placed.nodes) == (3.0, {"id-two", "id-three"})
+    here = replace(three, node_id="")  # Ray is not started yet, so its id is not known
+    assert place_workers(config, replace(plan, nodes=Nodes((here,)))).by_role["evaluation"].nodes is None
 
 
 def test_a_path_is_seen_if_it_has_the_same_size(tmp_path: Path) -> None:
@@ -149,20 +189,8 @@ def test_this_machine_has_the_build_of_this_process_and_is_kept(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Start three pretended nodes with 8, 2 and 0 GPUs."""
-    silence_ray()
-    protect_local_ray()
-    made = Cluster()
-    for gpus, labels in ((8, {"ray.io/accelerator-type": "H100"}), (2, {}), (0, {})):
-        made.add_node(num_cpus=1, num_gpus=gpus, labels=labels, object_store_memory=80 * 2**20, include_dashboard=False)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    # Ray kills its processes and does not wait for their end, which Python warns of later, in some other test.
-    nodes: list[Any] = made.list_all_nodes()  # type: ignore[no-untyped-call]
-    processes = [info.process for one in nodes for kind in one.all_processes.values() for info in kind]
-    made.shutdown()  # type: ignore[no-untyped-call]
-    for process in processes:
-        process.wait(timeout=30)
+    with pretended_cluster((8, "H100"), (2, None), (0, None)) as made:
+        yield made
 
 
 @pytest.mark.slow

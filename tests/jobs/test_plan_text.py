@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.orchestrator.duration import Duration
+from actors.orchestrator.duration import Duration, NoDuration
 from jobs import pipeline
 from jobs._plan_text import describe_duration
 from reporting.terminal.layout import WIDTH, display_width
@@ -42,9 +42,11 @@ def test_a_plan_that_compares_nothing_begins_with_that(
 
 def test_the_time_says_what_it_rests_on() -> None:
     phases = {"importance matrix": 0.0, "quantizing": 30.0, "evaluating": 12_000.0, "everything else": 60.0}
-    text = " ".join(" ".join(describe_duration(Duration(phases, 20_000.0, 2, 0.0, ("theirs",)))).split())
+    text = " ".join(
+        " ".join(describe_duration(Duration(phases, 20_000.0, 2, 0.0, ("theirs",)), "2 workers on the cluster")).split()
+    )
     assert text.startswith(
-        "Time about 3 h 22 min with 2 workers on this machine if it is idle; 5 h 33 min if every answer runs to its"
+        "Time about 3 h 22 min with 2 workers on the cluster if it is idle; 5 h 33 min if every answer runs to its"
     )
     assert "(quantizing 30 s, evaluating 3 h 20 min, everything else 60 s)" in text
     assert "other programs" not in text
@@ -52,10 +54,10 @@ def test_the_time_says_what_it_rests_on() -> None:
 
 
 def test_a_measurement_beside_other_work_is_said_to_be_one() -> None:
-    text = " ".join(describe_duration(Duration({"evaluating": 9.0}, 9.0, 1, 0.4, ())))
+    text = " ".join(describe_duration(Duration({"evaluating": 9.0}, 9.0, 1, 0.4, ()), "1 worker on this machine"))
     assert "token limit" not in text  # nothing is generated
     assert "This is for an idle machine, and other programs used 40% of its processors" in text
 
 
-def test_without_a_measurement_there_is_no_time() -> None:
-    assert describe_duration(None) == ["Time    unknown: no model could be measured on this machine"]
+def test_without_a_measurement_there_is_no_time_and_the_reason_is_told() -> None:
+    assert describe_duration(NoDuration("all GPUs are in use"), "") == ["Time    unknown: all GPUs are in use"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from actors.evaluation.benchmarks import load
@@ -13,8 +15,10 @@ from actors.evaluation.contract import BenchmarkData
 from actors.llama.layout import EngineLayout
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
+from actors.nodes import NodeFacts
 from actors.orchestrator.placement.choose import groups_of
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for
+from actors.orchestrator.sources import kv_cache
+from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, host_cache_bytes
 from conf.faults import BadInput
 from tests.orchestrator.device_nodes import known_of, node
 from tests.orchestrator.small_plan import MODEL, make_config
@@ -42,13 +46,18 @@ def left(cells: int) -> Left:
 
 
 def chosen(
-    vocabulary: Model, name: str = "demo_qa", room: DeviceRoom | None = None, **layout: Any
+    vocabulary: Model,
+    name: str = "demo_qa",
+    room: DeviceRoom | None = None,
+    nodes: Sequence[NodeFacts] = (),
+    **layout: Any,
 ) -> tuple[Any, BenchmarkData]:
     config = make_config(layout=layout)
     data = load(name, data_dir=None, sampling=config.sampling, vocabulary=vocabulary)
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
-    return cache_for(config, data, large, vocabulary, [None], share=share, room=room), data
+    host_bytes = host_cache_bytes(nodes, room.groups if room else ())
+    return cache_for(config, data, large, vocabulary, [None], share=share, room=room, host_bytes=host_bytes), data
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:
@@ -77,11 +86,27 @@ def test_a_cache_on_the_host_of_a_cluster_counts_with_the_memory_of_its_nodes(vo
     shape, weights = known_of("70B")
     # A quarter of 14 GiB / 0.7 is 5 GiB: 40,960 cells of 128 KiB. One card of 24 GiB does not hold the weights.
     nodes = [node(1, 24, memory_gib=14), node(0, 0, name="b", memory_gib=100)]
-    chose, _ = chosen(vocabulary, room=DeviceRoom(groups_of(nodes), shape, weights["f16"]))
+    chose, _ = chosen(vocabulary, room=DeviceRoom(groups_of(nodes), shape, weights["f16"]), nodes=nodes)
     small = [replace(nodes[0], memory_bytes=0.28 * 2**30)]
-    few, _ = chosen(vocabulary, room=DeviceRoom(groups_of(small), shape, weights["f16"]))
+    few, _ = chosen(vocabulary, room=DeviceRoom(groups_of(small), shape, weights["f16"]), nodes=small)
     assert chose.sequences == 32
     assert few.sequences < 32 and few.n_ctx <= 819  # 102 MiB
+
+
+def test_a_cache_on_a_cluster_without_devices_counts_with_the_memory_of_its_smallest_node(
+    vocabulary: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kv_cache.psutil, "virtual_memory", lambda: pytest.fail("the driver's machine does no work"))
+    large, small = node(0, 0, memory_gib=700), node(0, 0, name="b", memory_gib=0.28)
+    whole, _ = chosen(vocabulary, nodes=[large])
+    few, _ = chosen(vocabulary, nodes=[large, small])
+    assert whole.sequences == 32
+    assert few.sequences < 32 and few.n_ctx <= 819  # 102 MiB
+
+
+def test_without_a_cluster_the_whole_memory_of_this_machine_counts() -> None:
+    here = replace(node(0, 0), node_id="", memory_bytes=1.0)
+    assert host_cache_bytes([here], ()) == kv_cache.CACHE_SHARE * psutil.virtual_memory().total
 
 
 def test_fewer_sequences_than_choices_are_bad_input(vocabulary: Model) -> None:

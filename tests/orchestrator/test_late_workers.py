@@ -45,6 +45,11 @@ def test_the_reason_says_what_was_asked_for_what_exists_and_what_to_do() -> None
     assert "--threads" in message
 
 
+def test_nodes_that_a_worker_must_not_use_are_no_room_for_it() -> None:
+    message = no_place(replace(LARGE.ask, nodes=frozenset({"a"})), ROOMS, 300)
+    assert "1 node (2 CPU), and 1 that it must not use: they joined later, or are of another kind. Use" in message
+
+
 @pytest.fixture
 def small_ray() -> Iterator[None]:
     silence_ray()

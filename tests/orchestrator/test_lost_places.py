@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.loop import Loop, Step
 from actors.orchestrator.placed import Placed
-from actors.orchestrator.places import Places
+from actors.orchestrator.places import Places, kept_to
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import State
@@ -34,6 +35,18 @@ def start(plan: Plan, asks: Mapping[str, Placed], rooms: tuple[Room, ...] = ROOM
 
 def by_arm(loop: Loop) -> dict[str | None, Worker]:
     return {worker.loaded_arm: worker for worker in loop.workers}
+
+
+def test_a_node_that_joins_later_gets_no_work(tmp_path: Path) -> None:
+    plan, a, b = make_small_plan(tmp_path), *ROOMS
+    places = Places({}, {"one": place(2), "two": place(0, nodes=frozenset({"b", "old"}))})
+    kept = kept_to(frozenset({"a", "b"}), places)
+    assert [kept.by_unit[unit].nodes for unit in ("one", "two")] == [{"a", "b"}, {"b"}]
+    # The two cards of the first node hold one worker; another one would fit on the new node only.
+    loop = start(plan, dict.fromkeys(("f16", "q8_0"), replace(place(2), nodes=frozenset({"a", "b"}))), (a, b))
+    new = Room("new", 8, 8, math.inf)
+    loop.see((a, b, new))
+    assert [worker.spot and worker.spot.node_id for worker in loop.step(now=0.0).assigned] == ["a"]
 
 
 def test_idle_workers_of_a_lost_node_are_dismissed_and_its_work_goes_on_elsewhere(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from actors.llama.gguf_file import read_header
 from actors.llama.layout import EngineLayout
 from actors.llama.shape import shape_of
 from actors.orchestrator.placement.memory import Need, need_of, widest
+from tests import hollow_architectures
 from tests.allocation import allocation_of
 from tests.hollow_model import write_header
 from tests.orchestrator.device_nodes import SHAPES
@@ -50,6 +51,17 @@ def test_sliding_windows_and_states_of_recurrent_layers_count(tmp_path: Path, ar
         need, real = need_of(shape, shape.weights, layout), allocation_of(path, layout)
         assert sum(need.kv_bytes) == pytest.approx(real.kv_bytes, abs=20_000)  # llama.cpp rounds to 0.01 MiB
         assert need.compute_bytes > real.compute_bytes - 8 * 2**20  # a model so small is mostly other tensors
+
+
+@pytest.mark.parametrize("kind", hollow_architectures.KINDS)
+def test_unusual_caches_and_states_have_the_size_that_llama_cpp_allocates(tmp_path: Path, kind: str) -> None:
+    path = hollow_architectures.write_hollow(tmp_path / "model.gguf", kind)
+    header = read_header(path)
+    shape = shape_of(header)
+    assert header.kv_bytes_per_cell == sum(shape.kv_bytes)
+    for layout in LAYOUTS:
+        need, real = need_of(shape, shape.weights, layout), allocation_of(path, layout)
+        assert sum(need.kv_bytes) == pytest.approx(real.kv_bytes, abs=20_000) and real.kv_bytes > 10**6
 
 
 NEED = Need(10, (8, 8, 8, 8, 5), (1, 1, 1, 1, 0), compute_bytes=3, logits_bytes=2)

@@ -11,7 +11,7 @@ import pytest
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inputs import SourceArm
-from actors.orchestrator.sources.speeds import Timed, _name, _sources, measure_sources
+from actors.orchestrator.sources.speeds import Timed, measure_sources, sources_of, this_machine
 from conf.files import write_json
 from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
 
@@ -40,25 +40,25 @@ def test_a_file_that_is_model_and_arm_is_measured_once(tmp_path: Path) -> None:
     (arm, *others) = plan.arms
     given = SourceArm("given", "/models/no such file", MODEL.sha256, MODEL.size_bytes)
     twice = replace(plan, arms=(replace(arm, existing=given), *others))
-    assert [path for path, *_ in _sources(twice)] == ["/models/no such file"]
+    assert [source.path for source in sources_of(twice)] == ["/models/no such file"]
 
 
 def test_what_is_kept_is_not_measured_again(tmp_path: Path) -> None:
     plan, cache = _plan(tmp_path, "/models/no such file"), HashCache(tmp_path)
-    ((path, sha256, _, layout),) = _sources(plan)
+    (source,) = sources_of(plan)
     speed = {"prompt": 1.0, "answer": 2.0, "text": 3.0, "sequences": 4, "quantized": {}}
-    cache.keep(_name(sha256, layout, ["F16", "Q4_K", "Q8_0"]), json.dumps({"speed": speed, "busy": 0.0}))
+    cache.keep(source.kept_as(this_machine()), json.dumps({"speed": speed, "busy": 0.0}))
     cache.save()
     said: list[str] = []
     found = measure_sources(plan, HashCache(tmp_path), said.append)
-    assert (asdict(found[path].speed), said) == (speed, [])
+    assert (asdict(found[source.path].speed), said) == (speed, [])
 
 
 @pytest.mark.parametrize("kept", ["[]", "{}", "no JSON"])
 def test_a_damaged_entry_is_measured_again(tmp_path: Path, kept: str) -> None:
     plan, cache = _plan(tmp_path, "/models/no such file"), HashCache(tmp_path)
-    ((_, sha256, _, layout),) = _sources(plan)
-    cache.keep(_name(sha256, layout, ["F16", "Q4_K", "Q8_0"]), kept)
+    (source,) = sources_of(plan)
+    cache.keep(source.kept_as(this_machine()), kept)
     said: list[str] = []
     assert measure_sources(plan, cache, said.append) == {}  # there is no such file
     assert said[1].startswith("The speed of no such file is not known: LlamaError: llama.cpp cannot load")

@@ -11,9 +11,12 @@ from actors.hashing import content_hash, file_sha256
 from actors.llama import library
 from actors.llama.gguf_file import GgufHeader
 from actors.llama.isolated_trial import check_loads
+from actors.orchestrator.sources.reporter import Reporter
 from actors.store import file_hashes_path
 from conf.files import read_object, write_json
 
+QUIET_S = 3.0
+"""Nothing is shown of a file that is read faster than this."""
 _TRIAL = 2
 """Increase this if the trial asks more of a file."""
 
@@ -24,7 +27,14 @@ class HashCache:
     An entry counts as long as the file's path, size and time of change stay the same.
     """
 
-    def __init__(self, storage: Path) -> None:
+    def __init__(self, storage: Path, reporter: Reporter | None = None) -> None:
+        """Read what is known.
+
+        Args:
+            storage: the folder.
+            reporter: shows how far a file is read. None: nothing is shown.
+        """
+        self._reporter = reporter
         self._path = file_hashes_path(storage)
         known = read_object(self._path) or {}
         self._known = {name: value for name, value in known.items() if isinstance(value, str)}
@@ -34,8 +44,15 @@ class HashCache:
         stat = os.stat(path)
         name = f"{Path(path).resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         if name not in self._known:
-            self._known[name] = file_sha256(path)
+            self._known[name] = self._read(path, stat.st_size)
         return self._known[name]
+
+    def _read(self, path: str, size_bytes: int) -> str:
+        if self._reporter is None:
+            return file_sha256(path)
+        what = f"reading {Path(path).name} for its hash"
+        with self._reporter.transfer(what, total_bytes=size_bytes, quiet_s=QUIET_S) as report:
+            return file_sha256(path, report)
 
     def check_once(self, header: GgufHeader, sha256: str, *, key: str, got: str) -> None:
         """Load and use a GGUF in a process of its own, unless this llama.cpp has already done so.

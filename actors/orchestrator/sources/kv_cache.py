@@ -17,6 +17,7 @@ from actors.items import TemplateUse
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
+from actors.nodes import NodeFacts
 from actors.orchestrator.placement.cells import cell_limits
 from actors.orchestrator.placement.choose import RAY_SHARE, Group
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
@@ -69,6 +70,7 @@ def cache_for(
     *,
     share: bool,
     room: DeviceRoom | None,
+    host_bytes: float,
 ) -> Cache:
     """Choose the KV cache for a benchmark's blocks.
 
@@ -76,6 +78,7 @@ def cache_for(
         uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
         room: what is left on devices. None: the model runs on the CPU.
+        host_bytes: what a cache may take in the memory of a machine (`host_cache_bytes`).
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
@@ -92,7 +95,7 @@ def cache_for(
         flash_attention=config.layout.flash_attention and data.spec.kind != "choose",
         gpu_layers=-1,
     )
-    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room)
+    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room, host_bytes)
     if need.at_once > config.layout.sequences:
         allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
@@ -103,7 +106,7 @@ def cache_for(
             break
     if cache is None and room is not None and config.layout.kv_cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [_host_cells(model.kv_bytes_per_cell, room)]
+        limits = [int(host_bytes) // model.kv_bytes_per_cell]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -122,7 +125,7 @@ def cache_for(
 
 
 def cells_allowed(
-    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None
+    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None, host_bytes: float
 ) -> list[int] | list[None]:
     """Return how many cells a KV cache may have: on one device, on two, and so on. None: any number.
 
@@ -133,15 +136,18 @@ def cells_allowed(
     if config.layout.kv_cache_mib is not None:
         return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
     on_devices = room.limits(layout) if room else []
-    return on_devices or [_host_cells(bytes_per_cell, room)]
+    return on_devices or [int(host_bytes) // bytes_per_cell]
 
 
-def _host_cells(bytes_per_cell: int, room: DeviceRoom | None) -> int:
-    """Return how many cells a KV cache may have in the memory of a machine: a node with devices, or this machine.
+def host_cache_bytes(nodes: Sequence[NodeFacts], groups: Sequence[Group]) -> float:
+    """Return how much a KV cache may take in the memory of the machine that decodes with it.
 
-    What Ray offers is fixed when a node is started. On this machine it is not, so its whole memory counts.
+    What Ray offers is fixed when a node is started. On this machine it is not, so its whole memory counts. A worker on
+    the CPU may run on any node, so the smallest counts. Beside devices the largest node with devices counts, because
+    placement looks for one that holds the cache.
     """
-    nodes = [group.node for group in room.groups if group.node.node_id] if room else []
-    if nodes:
-        return int(max(node.memory_bytes for node in nodes) / RAY_SHARE * CACHE_SHARE) // bytes_per_cell
-    return int(psutil.virtual_memory().total * CACHE_SHARE) // bytes_per_cell
+    on_nodes = [node.memory_bytes for node in nodes if node.node_id]
+    if not on_nodes:
+        return CACHE_SHARE * psutil.virtual_memory().total
+    beside_devices = [group.node.memory_bytes for group in groups]
+    return CACHE_SHARE * (max(beside_devices) if beside_devices else min(on_nodes)) / RAY_SHARE

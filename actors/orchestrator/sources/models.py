@@ -149,7 +149,7 @@ def _download(hub: Hub, snapshot: Snapshot, names: Sequence[str], key: str, repo
 
 def _convert(checkpoint: Checkpoint, key: str, origin: Mapping[str, Any], reporter: Reporter) -> Fetched:
     cache = read_environment().cache_dir
-    hashes = HashCache(cache)
+    hashes = HashCache(cache, reporter)
     with reporter.transfer(f"converting {checkpoint.name}", total_bytes=checkpoint.gguf_bytes) as report:
         converted = convert(
             checkpoint,
