@@ -121,8 +121,7 @@ def check_devices() -> Check:
         return Check("Devices", _last_line(done), fix)
     answer = json.loads(done.stdout.splitlines()[-1])
     if answer["error"] is not None:
-        of_servers = "Start the server, or take it out of QUANT_ASSAY_RPC_SERVERS."
-        return Check("Devices", answer["error"], of_servers if "RPC" in answer["error"] else fix)
+        return Check("Devices", answer["error"], answer.get("step") or fix)
     machine = answer["machine"]
     devices = tuple(Device(**one) for one in machine["devices"])
     here = NodeFacts("", platform.node(), 0, 0, 0, devices, {}, driver=machine["driver"], cards=machine["cards"])
