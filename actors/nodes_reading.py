@@ -23,6 +23,7 @@ from actors.hashing import content_hash
 from actors.llama import library
 from actors.llama.device_list import list_backends, list_devices, start_failures
 from actors.llama.devices import Device
+from actors.llama.rpc_servers import VARIABLE, RpcServerFailed
 from actors.nodes import NodeFacts
 from actors.nvidia_driver import KERNEL_MODULE, read_driver
 from actors.own_process import OwnProcess, ProcessEnded, ProcessNotStarted
@@ -33,19 +34,24 @@ KEPT_S = 120.0
 """Free memory changes, so facts are not kept for long."""
 ANSWER_WITHIN_S = 120.0
 """Seconds for starting CUDA on all cards of a machine; with many cards and a cold driver it takes tens of seconds."""
+_SERVER_ANSWERS_WITHIN_S = 5.0
+"""Seconds that an RPC server gets before a job starts. If it is busy, the user knows best whether to wait for it."""
 _PROGRAM = Path(__file__).with_name("node_process.py")
 _VERSION = 2
 """Increase this if the facts change."""
 
 
 def machine_facts() -> dict[str, Any]:
-    """Return `machine` with build, devices and driver of this machine, or why there is none (`error`).
+    """Return `machine` with build, devices and driver of this machine, or why there is none.
 
-    This process then holds memory of its CUDA devices.
+    `error` is the reason, and `step` what to do if it is an RPC server. This process then holds memory of its CUDA
+    devices.
     """
     driver = read_driver()
     try:
-        devices = [asdict(one) for one in list_devices()]
+        devices = [asdict(one) for one in list_devices(_SERVER_ANSWERS_WITHIN_S)]
+    except RpcServerFailed as error:
+        return {"machine": None, "error": error.found, "step": error.step}
     except LlamaError as error:
         return {"machine": None, "error": error.message}
     machine = {
@@ -61,7 +67,7 @@ def machine_facts() -> dict[str, Any]:
 
 
 def read_node(paths: Mapping[str, int | None], kept: str | None) -> str:
-    """Return the facts of this machine as JSON: `host`, `marks`, `read_at`, `machine` or `error`, and `missing`.
+    """Return the facts of this machine as JSON: `host`, `marks`, `read_at`, what `machine_facts` says, and `missing`.
 
     Args:
         paths: the paths that work needs, each with the size of its file; None for a folder.
@@ -118,9 +124,12 @@ def node_facts(
         accelerator_type: Ray's label.
 
     Raises:
-        BadInput: llama.cpp does not start there.
+        BadInput: llama.cpp does not start there, or cannot use an RPC server.
     """
     answer = json.loads(said)
+    if answer.get("step") is not None:
+        allowed = "servers of this llama.cpp's version that serve nobody else"
+        raise BadInput(Fault(VARIABLE, f"{answer['host']}: {answer['error']}", allowed, answer["step"]))
     if answer.get("error") is not None:
         step = "`python -m jobs.doctor`, run on that machine, says what is missing there."
         raise BadInput(Fault("llama.cpp", f"{answer['host']}: {answer['error']}", "a llama.cpp that starts", step))

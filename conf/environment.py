@@ -112,7 +112,7 @@ def keep_to_processor() -> None:
 
 
 def abort_without_debugger() -> None:
-    """Have llama.cpp, which must not be imported yet, abort with its message alone. By default it starts a debugger."""
+    """Have llama.cpp abort with its message alone. By default it starts a debugger."""
     os.environ["GGML_NO_BACKTRACE"] = "1"
 
 

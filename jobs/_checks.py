@@ -120,8 +120,7 @@ def check_devices() -> Check:
         return Check("Devices", _last_line(done), fix)
     answer = json.loads(done.stdout.splitlines()[-1])
     if answer["error"] is not None:
-        of_servers = "Start the server, or take it out of QUANT_ASSAY_RPC_SERVERS."
-        return Check("Devices", answer["error"], of_servers if "RPC" in answer["error"] else fix)
+        return Check("Devices", answer["error"], answer.get("step") or fix)
     # Not at the top, as it loads llama.cpp, which has started in another process by now.
     from actors.nodes_reading import node_facts
 

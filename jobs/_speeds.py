@@ -22,7 +22,7 @@ from actors.orchestrator.placed import Ask, Placed
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.speeds import Source, SpeedUnknown, Timed, read_answer
-from actors.ray_process.actor import node_id, take_devices
+from actors.ray_process.actor import node_id, prepare
 from jobs._nodes import ACCELERATOR_LABEL
 from jobs._placement_text import where_text
 from reporting.escape import one_line
@@ -109,7 +109,7 @@ def _measured(
         if not _wait(started, start_within_s, report, f"Waiting for {where_text(placed)}"):
             raise _ClusterBusy(_why_busy(placed, start_within_s))
         node = next(one for one in nodes.usable if one.node_id == ray.get(started))
-        handle.__ray_call__.remote(take_devices)
+        handle.__ray_call__.remote(prepare)
         answer = handle.__ray_call__.remote(_answer, source.question)
         if not _wait(answer, source.wall_s, report, f"Measuring {source.name} on {node.host}"):
             raise SpeedUnknown(f"no answer from {node.host} within {source.wall_s:.0f} s")

@@ -15,10 +15,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import llama_cpp
+import psutil
 import pytest
 
 _SMALLER_MACHINE = """
@@ -41,6 +42,7 @@ class RpcBuild:
     """Folder with its libraries and its server."""
     package: Path
     """Folder for PYTHONPATH: the installed `llama_cpp` package, with those libraries."""
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def environment(self, *servers: str) -> dict[str, str]:
         """Return the variables of a process that has the devices of these servers."""
@@ -73,10 +75,18 @@ class RpcBuild:
         process = subprocess.Popen(command, stdout=quiet, stderr=quiet, preexec_fn=limit, env=environment)
         try:
             _wait_for(port, process)
+            self._running[f"127.0.0.1:{port}"] = process
             yield f"127.0.0.1:{port}"
         finally:
             process.kill()
             process.wait()
+
+    def end_once_it_computes(self, address: str, job: subprocess.Popen[str], *, after_s: float = 1.0) -> None:
+        """Kill a server as soon as it has used the processor for some seconds, unless `job` ends before."""
+        server = psutil.Process(self._running[address].pid)
+        while server.cpu_times().user < after_s and job.poll() is None:
+            time.sleep(0.05)
+        server.kill()
 
     def _smaller_machine(self, size: int) -> Path:
         """Return a library by which a process sees this much memory. Skip the test without a C compiler."""

@@ -23,7 +23,7 @@ def given(monkeypatch: pytest.MonkeyPatch, ids: list[object], there: float) -> N
     monkeypatch.setattr(actor.ray, "get_gpu_ids", lambda: ids)
     monkeypatch.setattr(actor.ray, "nodes", lambda: [{"NodeID": "here", "Resources": {"GPU": there}}])
     monkeypatch.setattr(actor, "node_id", lambda worker: "here")
-    actor.take_devices(None)
+    actor._take_devices(None)
 
 
 @pytest.mark.parametrize(

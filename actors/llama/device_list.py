@@ -8,23 +8,25 @@ RPC servers, then GPUs, then GPUs inside a processor if there are no others.
 from __future__ import annotations
 
 import ctypes
-import functools
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llama_cpp._ggml import libggml
 
-from actors.errors import LlamaError
 from actors.llama import library
 from actors.llama.devices import Device
+from actors.llama.rpc_servers import VARIABLE, RpcServerFailed, check_server
 from conf.environment import read_rpc_servers
 
 RPC_BACKEND, RPC_KIND = "RPC", "RPC server"
 """llama.cpp describes the device of an RPC server by the server's address. What computes there is not known here."""
 _GPU, _GPU_IN_PROCESSOR = 1, 2
-_ANSWER_WITHIN_S = 10.0
+_FREE_WITHIN_S = 60.0
+"""Seconds that a process which decodes waits for an RPC server. The worker before it may just have been ended, and the
+server notices that only after the graph that it computes."""
+_added: set[str] = set()
+"""Addresses of the RPC servers whose devices are registered in this process."""
 _NOT_STARTED = re.compile(r"failed to initialize (.+)")
 
 
@@ -68,15 +70,15 @@ class OpenDevice:
     facts: Device
 
 
-def list_devices() -> tuple[Device, ...]:
-    """Return the devices of this process. Raise `LlamaError` if an RPC server does not answer."""
-    return tuple(one.facts for one in open_devices())
+def list_devices(within_s: float = _FREE_WITHIN_S) -> tuple[Device, ...]:
+    """Return the devices of this process. Raise `RpcServerFailed` if an RPC server does not answer in time."""
+    return tuple(one.facts for one in open_devices(within_s))
 
 
-def open_devices() -> tuple[OpenDevice, ...]:
-    """Return the devices of this process with their handles. Raise `LlamaError` if an RPC server does not answer."""
+def open_devices(within_s: float = _FREE_WITHIN_S) -> tuple[OpenDevice, ...]:
+    """Return the devices with their handles. Raise `RpcServerFailed` if an RPC server does not answer in time."""
     library.start()
-    _add_rpc_servers()
+    _add_rpc_servers(within_s)
     found = list(_found())
     remote = [one for kind, _, one in found if kind == _GPU and one.facts.backend == RPC_BACKEND]
     cards, known = [], set()
@@ -117,32 +119,23 @@ def _found() -> Iterator[tuple[int, bytes | None, OpenDevice]]:
         yield says.type, says.device_id, OpenDevice(handle, device)
 
 
-@functools.cache
-def _add_rpc_servers() -> None:
-    """Register the devices of the RPC servers that the environment names."""
-    servers = read_rpc_servers()
+def _add_rpc_servers(within_s: float) -> None:
+    """Register the devices of the RPC servers that the environment names, unless this process has done so before."""
+    servers = [one for one in dict.fromkeys(read_rpc_servers()) if one not in _added]
     if not servers:
         return
     backend = libggml.ggml_backend_reg_by_name(RPC_BACKEND.encode())
     if not backend:
-        raise LlamaError(
-            "QUANT_ASSAY_RPC_SERVERS is set, but this build of llama.cpp has no RPC backend. Build llama-cpp-python "
-            'with CMAKE_ARGS="-DGGML_RPC=on", or unset the variable'
-        )
+        step = f'Build llama-cpp-python with CMAKE_ARGS="-DGGML_RPC=on", or unset {VARIABLE}.'
+        raise RpcServerFailed(f"{VARIABLE} is set, but this build of llama.cpp has no RPC backend", step)
     address = libggml.ggml_backend_reg_get_proc_address(backend, b"ggml_backend_rpc_add_server")
     add_server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(address)
     for server in servers:
-        # llama.cpp ends the process if a server does not answer.
-        registry = add_server(server.encode()) if _answers(server) else None
+        check_server(server, within_s)
+    for server in servers:
+        registry = add_server(server.encode())
         if not registry:
-            raise LlamaError(f"the RPC server {server} of QUANT_ASSAY_RPC_SERVERS does not answer. Start it first")
+            step = f"Start it with a device, or take it out of {VARIABLE}."
+            raise RpcServerFailed(f"the RPC server {server} of {VARIABLE} has no device", step)
         libggml.ggml_backend_register(registry)
-
-
-def _answers(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_WITHIN_S).close()
-    except (OSError, OverflowError, ValueError):
-        return False
-    return True
+        _added.add(server)

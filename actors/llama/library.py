@@ -9,6 +9,7 @@ import collections
 import contextlib
 import ctypes
 import functools
+import os
 import platform
 import re
 from collections.abc import Callable, Iterator
@@ -21,15 +22,20 @@ from llama_cpp._ggml import libggml
 from conf import VERSION
 
 LOG_TAIL_LINES = 40
+_ERROR = 4  # GGML_LOG_LEVEL_ERROR
+_STANDARD_ERROR = 2
 
 _tail: collections.deque[str] = collections.deque(maxlen=LOG_TAIL_LINES)
 _sinks: list[Callable[[str], None]] = []
 _partial = ""
+_copies_errors = False
 
 
-def _on_log(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
+def _on_log(level: int, text: bytes, _data: ctypes.c_void_p) -> None:
     """Collect pieces of lines from llama.cpp, and pass on each line that is complete."""
     global _partial
+    if _copies_errors and level == _ERROR:
+        os.write(_STANDARD_ERROR, text)
     *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
     for line in lines:
         if line.strip(" ."):
@@ -47,6 +53,12 @@ def start() -> None:
     """Start the backend and capture its log. Calling this more than once is safe."""
     llama_cpp.llama_log_set(_callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
+
+
+def copy_errors() -> None:
+    """From now on, write llama.cpp's errors to standard error as they come. They outlive a process that it ends."""
+    global _copies_errors
+    _copies_errors = True
 
 
 @contextlib.contextmanager

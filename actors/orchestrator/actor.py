@@ -49,7 +49,7 @@ from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
 from actors.quantization.actor import QuantizationWorker
-from actors.ray_process.actor import node_id, take_devices
+from actors.ray_process.actor import ask_last_words, error_file, node_id, prepare
 from actors.store import RunDirectory
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, exists, is_disk_failure
@@ -143,6 +143,8 @@ class _Process:
     """Reference to the result that the worker is computing. None if it is idle."""
     pid: int | None = None
     """None until the process has started."""
+    wrote_to: tuple[str, str] | None = None
+    """Its node, and the file there with its standard error. None until the process has started."""
 
 
 class Orchestrator:
@@ -275,9 +277,9 @@ class Orchestrator:
         with self._lock:
             self._processes[worker] = process
         # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
-        handle.__ray_call__.remote(take_devices)
-        asked = (worker, process, handle.pid.remote(), handle.__ray_call__.remote(node_id))
-        threading.Thread(target=self._learn_pid, args=asked, daemon=True).start()
+        handle.__ray_call__.remote(prepare)
+        asked = (handle.pid.remote(), handle.__ray_call__.remote(node_id), handle.__ray_call__.remote(error_file))
+        threading.Thread(target=self._learn_pid, args=(worker, process, asked), daemon=True).start()
         return process
 
     def _resources(self, worker: Worker) -> dict[str, Any]:
@@ -300,14 +302,14 @@ class Orchestrator:
         self._n_started[kind] += 1
         return f"{ACTOR_NAME} {kind} {self._n_started[kind]}"
 
-    def _learn_pid(self, worker: Worker, process: _Process, asked: Any, node: Any) -> None:
-        """Wait for a new worker's process id and node, and note that the worker has started."""
+    def _learn_pid(self, worker: Worker, process: _Process, asked: Iterable[Any]) -> None:
+        """Wait for a new worker's process id, node and error file, and note that the worker has started."""
         try:
-            pid, node_id = cast(tuple[int, str], ray.get([asked, node]))
+            pid, node_id, path = cast(tuple[int, str, str], ray.get(list(asked)))
         except RayError:
             return  # the worker died at once, which its unit's failure shows
         with self._lock:
-            process.pid = pid
+            process.pid, process.wrote_to = pid, (node_id, path)
             self._loop.note_start(worker, node_id)
 
     def _end_process(self, worker: Worker) -> None:
@@ -346,6 +348,9 @@ class Orchestrator:
             rooms = self._rooms()
             if worker.spot.node_id not in [room.node_id for room in rooms]:
                 failed = WorkError("node_died", f"node {worker.spot.node_id} of the cluster was lost")
+        wrote_to = self._processes[worker].wrote_to
+        if failed.kind == "worker_died" and wrote_to is not None and (words := ask_last_words(*wrote_to)):
+            failed = WorkError("worker_died", f"the worker died: {words.reason}", words.log_tail)
         with self._lock:
             self._loop.fail(worker, failed)
         if worker not in self._loop.workers:

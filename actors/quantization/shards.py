@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from queue import Queue
 
 from actors.errors import LlamaError
+from actors.llama.rpc_servers import lost_servers
 from actors.orders import ReportTokens
 from actors.quantization.imatrix import ImatrixManifest, collect, collect_shard
 from actors.quantization_orders import ImatrixOrder
-from conf.environment import let_waiting_threads_sleep
+from conf.environment import abort_without_debugger, let_waiting_threads_sleep
 
 _POLL_S = 0.5
 
@@ -30,6 +31,8 @@ class _SendTokens:
 def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportTokens) -> ImatrixManifest:
     """Collect a matrix in `n_shards` processes, or in this process if that is 1. The result is the same, bit for bit.
 
+    On devices it is always another process, because llama.cpp ends its process if a device is lost.
+
     Args:
         order: what to collect.
         n_shards: number of processes.
@@ -39,9 +42,10 @@ def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportToken
         BadInput: see `collect`.
         LlamaError: see `collect`. Also raised if a process crashed.
     """
-    if n_shards == 1:
+    if n_shards == 1 and order.devices is None:
         return collect(order, report)
     let_waiting_threads_sleep()
+    abort_without_debugger()
     # Not forked: llama.cpp's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(n_shards, context) as pool:
@@ -60,7 +64,15 @@ def collect_in_processes(order: ImatrixOrder, n_shards: int, report: ReportToken
             for shard in shards:
                 shard.result()
         except BrokenProcessPool:
-            message = "a process crashed, perhaps out of memory. Finished groups are kept: run the same command again "
-            message += "to do the others. Fewer --shards need less memory; a smaller --dataset-size has fewer groups"
-            raise LlamaError(message) from None
+            raise LlamaError(_crashed(order)) from None
     return collect(order, lambda tokens: None)
+
+
+def _crashed(order: ImatrixOrder) -> str:
+    again = "Finished groups are kept: run the same command again to do the others"
+    if order.devices is None:
+        less = "Fewer --shards need less memory; a smaller --dataset-size has fewer groups"
+        return f"a process crashed, perhaps out of memory. {again}. {less}"
+    lost = lost_servers()
+    reason = f"an RPC server was lost. {lost}" if lost else "llama.cpp says why above, or the memory ran out."
+    return f"the process that decodes on {order.devices.kind} crashed: {reason} {again}"
