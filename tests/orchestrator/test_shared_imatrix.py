@@ -22,8 +22,8 @@ from actors.quantization import imatrix as alone
 from actors.store import ImatrixFiles, RunDirectory, read_json
 from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.schema import PipelineConfig
+from jobs._planning import prepare
 from jobs._request import Request
-from jobs._runner import prepare
 from tests.orchestrator.equal_workers import equal_workers
 from tests.tiny_model import write_tiny_model
 
