@@ -16,8 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.machine import existing_parent
 from actors.nodes import NodeFacts, Nodes, check_builds, device_notices
 from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
-from actors.orchestrator.actor import ACTOR_NAME
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.processes.actor import ACTOR_NAME
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_workers
 from conf.environment import Environment

@@ -16,11 +16,13 @@ from ray.job_config import JobConfig
 
 from actors.errors import NoPlaceError, RayNotStarted
 from actors.nodes_reading import local_cpus
-from actors.orchestrator.actor import ACTOR_NAME, Ending, Job, Orchestrator, View, not_on
+from actors.orchestrator.actor import Ending, Job, Orchestrator, View
 from actors.orchestrator.capacity import side_by_side
+from actors.orchestrator.memory_limits import Shortage
 from actors.orchestrator.placement import evaluation_bytes, judging_bytes
 from actors.orchestrator.places import Places, equal_places, kept_to
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.processes.actor import ACTOR_NAME, not_on
 from actors.orchestrator.room import quantization_bytes
 from conf.environment import Environment, let_waiting_threads_sleep, protect_local_ray, read_ray_folder, silence_ray
 from conf.faults import BadInput, Fault
@@ -159,8 +161,13 @@ def devices_of(plan: Plan) -> int:
     return sum(len(one.devices) for one in plan.nodes.usable)
 
 
-def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
+def orchestrate(job: Job, show: Callable[[View], None], answer: Callable[[Shortage], Job | None]) -> Ending:
     """Run the orchestrator until it ends, and show its view every half second.
+
+    Args:
+        job: what to carry out.
+        show: shows a view.
+        answer: returns a job with a smaller plan after missing memory; None if there is none.
 
     Raises:
         Stopped: SIGTERM or SIGINT arrived.
@@ -176,7 +183,10 @@ def orchestrate(job: Job, show: Callable[[View], None]) -> Ending:
         while not ray.wait([ref], timeout=POLL_S)[0]:
             if arrived:
                 raise Stopped(arrived[0])
-            show(ray.get(handle.view.remote()))
+            view: View = ray.get(handle.view.remote())
+            show(view)
+            if view.shortage is not None:
+                ray.get(handle.go_on.remote(answer(view.shortage)))
         show(ray.get(handle.view.remote()))
         return _ending(ref)
 

@@ -9,52 +9,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
 
 import ray
 
-from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
 from actors.orchestrator.capacity import workers_of_units
-from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
+from actors.orchestrator.done import adopt, describe_done, find_done, remove_leftovers
 from actors.orchestrator.duration import Duration, NoDuration, duration_of
-from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.looks import history_notices
+from actors.orchestrator.memory_limits import Shortage
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.planning.make_plan import make_plan
-from actors.orchestrator.planning.published import settings_of
-from actors.orchestrator.results import check_results
-from actors.orchestrator.room import (
-    check_disk,
-    check_local_memory,
-    kept_device_share,
-    smaller_share,
-    with_device_share,
-    with_half_of_largest_cache,
-    with_kept_cache_limit,
-)
-from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.sources.hashes import HashCache
-from actors.orchestrator.sources.inspect import inspect
 from actors.orchestrator.sources.speeds import Timed, measure_sources, sources_of
-from actors.ownership import check_place, owned
+from actors.ownership import owned
 from actors.store import RunDirectory, mlflow_artifacts_path, mlflow_database_path
-from actors.tracking.reachable import check_reachable
-from conf.faults import BadInput, Fault
 from conf.files import exists, reserved_space, write_json
-from conf.schema.pipeline import PipelineConfig
 from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._nodes import check_fetched, connected, find_nodes
+from jobs._nodes import connected
+from jobs._planning import description_of
 from jobs._ray import Stopped, connect, devices_of, orchestrate, place_workers, workers_on_cpus
 from jobs._request import Finished, Request
-from jobs._run_files import is_finished, versions, write_manifest, write_start
+from jobs._run_files import is_finished, write_manifest, write_start
+from jobs._smaller import SmallerPlans
 from jobs._speeds import measure_on_nodes
-from reporting.documents.requirements import check_documents
-from reporting.notices import Notice
 
 Announce = Callable[[Plan, RunDirectory, str], None]
 """Prints what is about to be done: the plan, its run directory, and what earlier runs have done of it."""
@@ -66,49 +46,6 @@ STOP_WITHIN_S = 10.0
 """Time to report a stop to MLflow. A busy machine needs several seconds for it."""
 STOP_RAY_JOB_WITHIN_S = 2.0
 """The same in a Ray job: `ray job stop` kills the process 3 seconds after its SIGTERM."""
-
-
-def prepare(request: Request) -> Plan:
-    """Make all checks and the plan. Nothing is written except a cache of file hashes. Raises `BadInput`."""
-    run = RunDirectory(request.config.storage.absolute() / request.pipeline_id)
-    check_place(run)
-    for folder in run.folders_in_place_of_files():
-        raise BadInput(Fault("--storage", str(folder), "a file, or nothing (this is a folder)", "Move it away."))
-    if request.environment.mlflow_tracking_uri and request.wait_for_mlflow:
-        check_reachable(request.environment.mlflow_tracking_uri)
-    if request.make_documents:
-        check_documents(request.config.methodology)
-    nodes = find_nodes(request.config, request.environment, request.pipeline_id)
-    plan = _prepare(request, with_kept_cache_limit(request.config, run), run, nodes, kept_device_share(run))
-    check_fetched(request.config, request.environment, plan)
-    human_scores_of(plan, request.config)  # only to tell its faults before the start
-    check_results(plan, request.config, _description(request, plan))
-    return plan
-
-
-def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes: Nodes, device_share: float) -> Plan:
-    reporter = TerminalReporter()
-    hashes = HashCache(config.storage.absolute(), reporter)
-    inputs = inspect(config, hashes, reporter, nodes=with_device_share(nodes.usable, device_share))
-    plan = make_plan(config, request.pipeline_id, run, inputs, known_seed_groups(run))
-    plan = replace(plan, nodes=nodes, notices=(*plan.notices, *nodes.notices))
-    if config is not request.config:
-        limit = Notice("cache_limit", mib=config.layout.kv_cache_mib)
-        plan = replace(plan, notices=(*plan.notices, limit))
-    if device_share < 1.0 and devices_of(plan):
-        share = Notice("device_share", percent=round(100 * device_share))
-        plan = replace(plan, notices=(*plan.notices, share))
-    done = find_done(plan)
-    if request.only_judging:
-        done |= {arm.unit for arm in plan.arms if arm.unit} | {one.unit for one in plan.imatrices}
-        done |= {name for one in plan.imatrices for name in one.group_units}
-    check_disk(config, plan, done)
-    if request.environment.ray_address is None:
-        check_local_memory(plan, done)
-    if exists(config.storage):
-        with contextlib.suppress(OSError):  # only a cache: if the storage cannot be written, a later check reports it
-            hashes.save()
-    return plan
 
 
 def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | NoDuration:
@@ -202,51 +139,24 @@ def _carry_out(job: _Job, plan: Plan, announce: Announce) -> Finished:
         return Finished(run, (), (), nothing_to_do=True)
     announce(plan, run, describe_done(plan, done, adopted))
     write_start(request, plan, run)
-    outcome = _follow(job, plan, ends_without_room=True)
-    while outcome.short_of:
-        smaller = _smaller_plan(request, plan, run, outcome.short_of)
-        if smaller is not None:
-            plan = replace(smaller, notices=(*smaller.notices, *history))
-            write_start(request, plan, run)
-        # If the plan cannot get smaller, everything that fits is done and the rest is recorded as failed.
-        outcome = _follow(job, plan, ends_without_room=smaller is not None)
-    return _finish(plan, run, outcome)
+    smaller = SmallerPlans(request, run, plan, history)
+    outcome = _follow(job, plan, smaller)
+    return _finish(smaller.plan, run, outcome)
 
 
-def _smaller_plan(request: Request, plan: Plan, run: RunDirectory, short_of: ShortOf) -> Plan | None:
-    """Plan again with less memory on devices, or with smaller KV caches on the host. None if that is not possible.
-
-    The limit is written before any work with it, so that the same command begins with it when it is started again.
-    """
-    share: float | None = kept_device_share(run)
-    config: PipelineConfig | None = with_kept_cache_limit(request.config, run)
-    if short_of == "devices":
-        share = smaller_share(kept_device_share(run))
-    else:
-        config = with_half_of_largest_cache(request.config, plan)
-    if config is None or share is None:
-        return None
-    try:
-        smaller = _prepare(request, config, run, plan.nodes, share)
-    except BadInput:
-        return None
-    if short_of == "devices":
-        write_json(run.device_limit, {"share": share})
-    else:
-        write_json(run.cache_limit, {"kv_cache_mib": config.layout.kv_cache_mib})
-    adopt(smaller, run)
-    return smaller
-
-
-def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
-    """Start Ray, have the orchestrator carry out the plan, and show its progress."""
+def _follow(job: _Job, plan: Plan, smaller: SmallerPlans) -> Ending:
+    """Start Ray, have the orchestrator carry out the plan, and show its progress. Smaller plans replace it."""
     progress = job.progress
+
+    def answer(shortage: Shortage) -> Job | None:
+        found = smaller.make(shortage)
+        return None if found is None else _order(job, found)
+
     with make_display() as display:
         try:
             request = job.request
             connect(request.environment, request.config.layout.threads, request.pipeline_id, devices_of(plan))
-            order = _order(job, plan, ends_without_room)
-            outcome = orchestrate(order, lambda view: progress.show(view, display, job.mirror))
+            outcome = orchestrate(_order(job, plan), lambda view: progress.show(view, display, job.mirror), answer)
         except Stopped:
             progress.end("stopped", display)
             # Before Ray is shut down, which may take longer.
@@ -254,12 +164,11 @@ def _follow(job: _Job, plan: Plan, *, ends_without_room: bool) -> Ending:
             raise
         finally:
             ray.shutdown()
-        if not outcome.short_of:
-            progress.end("failed" if outcome.failures else "done", display, outcome)
+        progress.end("failed" if outcome.failures else "done", display, outcome)
     return outcome
 
 
-def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
+def _order(job: _Job, plan: Plan) -> Job:
     """Return what the orchestrator needs."""
     request = job.request
     methodology = request.config.methodology
@@ -270,21 +179,12 @@ def _order(job: _Job, plan: Plan, ends_without_room: bool) -> Job:
         owner_token=job.token,
         places=place_workers(request.config, plan),
         done=find_done(plan),
-        description=_description(request, plan),
+        description=description_of(request, plan),
         make_documents=request.make_documents,
         methodology_path=str(methodology.absolute()) if methodology else None,
-        ends_without_room=ends_without_room,
+        asks_for_smaller=True,
         only_judging=request.only_judging,
     )
-
-
-def _description(request: Request, plan: Plan) -> dict[str, Any]:
-    return {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": request.command,
-        "settings": dict(settings_of(request.config)),
-        "versions": versions(plan.nodes),
-    }
 
 
 def _finish(plan: Plan, run: RunDirectory, outcome: Ending) -> Finished:

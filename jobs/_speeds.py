@@ -17,8 +17,8 @@ from ray.exceptions import RayError
 from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.speed import answer_question
 from actors.nodes import NodeFacts, Nodes
-from actors.orchestrator.actor import ACTOR_NAME, NODE_LABEL
 from actors.orchestrator.placed import Ask, Placed
+from actors.orchestrator.processes.actor import ACTOR_NAME, NODE_LABEL
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.speeds import Source, SpeedUnknown, Timed, read_answer

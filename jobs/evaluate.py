@@ -29,8 +29,8 @@ from jobs import pipeline
 from jobs._commands import job_command
 from jobs._named_paths import model_name
 from jobs._parser import Parser
+from jobs._planning import prepare
 from jobs._request import Request
-from jobs._runner import prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain_of_disk, say
 

@@ -32,8 +32,8 @@ from jobs import _arguments as arguments
 from jobs import pipeline
 from jobs._commands import job_command
 from jobs._parser import Parser
+from jobs._planning import prepare
 from jobs._request import Request
-from jobs._runner import prepare
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain_of_disk, say
 from reporting.file_names import in_languages

@@ -143,6 +143,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "llama.cpp がそれ以上のメモリーを得られなかったため、デバイスのメモリーは {percent}% までしか使わない。",
         "Devices are filled to {percent}% of their memory at most: llama.cpp got no memory for more.",
     ),
+    "own_device_share": (
+        "{load} に使うデバイスのメモリーは {percent}% までに抑えた。llama.cpp がそれ以上のメモリーを確保できなかった"
+        "ためである。",
+        "{load}: fills devices to {percent}% of their memory at most, because llama.cpp got no memory for more.",
+    ),
+    "own_cache_limit": (
+        "{load} の KV キャッシュは {mib} MiB までに抑えた。llama.cpp がそれ以上のメモリーを確保できなかったため"
+        "である。",
+        "{load}: its KV cache is kept within {mib} MiB, because llama.cpp got no memory for more.",
+    ),
+    "beside_reference": ("{arm}(基準と並べて計算するとき)", "{arm} beside its reference"),
+    "matrix_of": ("{model} の重要度行列", "the importance matrix of {model}"),
     "gets_own_card": (
         "{unit} は、ほかのモデルと同じ GPU ではメモリーが足りなかったため、GPU を 1 枚占有して実行し直す。",
         "{unit} found no memory beside others on one GPU and gets a GPU of its own.",

@@ -29,6 +29,8 @@ class JudgeModel:
     """How the GGUF is decoded. None for an endpoint."""
     worker_bytes: int = 0
     """Memory that the GGUF and its KV cache take. 0 for an endpoint."""
+    cache_bytes: int = 0
+    """The part of it that is the KV cache."""
     architecture: str | None = None
     """Architecture in the GGUF's header. None for an endpoint."""
 

@@ -9,27 +9,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.documentation.actor import DocumentationWorker
 from actors.errors import EndpointRefused, FailedWithLog, NoPlaceError, NoRoomError
-from actors.evaluation.actor import EvaluationWorker
 from actors.json_lines import read_jsonl
-from actors.judging.actor import JudgingWorker
 from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.judging_limits import Judged
 from actors.orchestrator.late_workers import START_WITHIN_S
 from actors.orchestrator.loop import Loop, Step
+from actors.orchestrator.memory_limits import Shortage
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.processes.actor import WorkerProcesses, not_on
 from actors.orchestrator.progress import (
     cells_by,
     cells_done,
@@ -42,29 +40,16 @@ from actors.orchestrator.progress import (
 from actors.orchestrator.results import write_results
 from actors.orchestrator.rooms import Room, rooms_of
 from actors.orchestrator.schedule import Failure, State
-from actors.orchestrator.smaller import ShortOf
-from actors.orchestrator.units import Role
 from actors.orchestrator.worker import Worker, WorkError
 from actors.orchestrator.worker_calls import WorkerCalls
 from actors.orders import ChartOrder, DocumentOrder, Phase
 from actors.ownership import check_owner
-from actors.quantization.actor import QuantizationWorker
-from actors.ray_process.actor import ask_last_words, error_file, node_id, prepare
+from actors.ray_process.actor import ask_last_words
 from actors.store import RunDirectory
 from actors.visualization.actor import VisualizationWorker
 from conf.files import WriteFailed, exists, is_disk_failure
 from conf.schema.pipeline import PipelineConfig
 
-ACTOR_NAME = "quant-assay"
-"""Beginning of the names of all actors, as Ray's dashboard shows them."""
-NODE_LABEL = "ray.io/node-id"
-_CLASSES: Mapping[Role, Any] = {
-    "quantization": QuantizationWorker,
-    "evaluation": EvaluationWorker,
-    "judging": JudgingWorker,
-    "asking": JudgingWorker,
-}
-"""The worker of each role."""
 POLL_S = 0.5
 REPORT_EVERY_S = 0.5
 NODES_EVERY_S = 5.0
@@ -91,8 +76,8 @@ class Job:
     """Absolute path of the user's methodology; None: the standard one."""
     start_within_s: float = START_WITHIN_S
     """Seconds to wait for a worker to start."""
-    ends_without_room: bool = False
-    """True: the first KV cache without memory ends the work, so that the driver can plan smaller caches."""
+    asks_for_smaller: bool = False
+    """True: the driver makes a smaller plan when memory is missing (`View.shortage`, `Orchestrator.go_on`)."""
     only_judging: bool = False
     """True: nothing is made or evaluated. Answers that exist are judged, and the results are computed again."""
 
@@ -119,6 +104,8 @@ class View:
     arms: tuple[Mapping[str, Any], ...] = ()
     benchmarks: tuple[Mapping[str, Any], ...] = ()
     """See `Snapshot`."""
+    shortage: Shortage | None = None
+    """What the driver has to answer with `Orchestrator.go_on`: a smaller plan, or that there is none."""
 
 
 @dataclass(frozen=True)
@@ -130,21 +117,6 @@ class Ending:
     files: tuple[str, ...] = field(default=())
     spared: tuple[str, ...] = ()
     """Blocks that were not run because their benchmark had ended early."""
-    short_of: ShortOf | None = None
-    """Where memory was missing, if this has ended the work. No results were computed then."""
-
-
-@dataclass
-class _Process:
-    """The Ray actor of a worker."""
-
-    handle: Any
-    result: Any = None
-    """Reference to the result that the worker is computing. None if it is idle."""
-    pid: int | None = None
-    """None until the process has started."""
-    wrote_to: tuple[str, str] | None = None
-    """Its node, and the file there with its standard error. None until the process has started."""
 
 
 class Orchestrator:
@@ -160,15 +132,16 @@ class Orchestrator:
             job.done,
             read_early_stop(job.plan, job.config, failed=()),
             start_within_s=job.start_within_s,
-            ends_without_room=job.ends_without_room,
+            asks_for_smaller=job.asks_for_smaller,
             only_judging=job.only_judging,
         )
         self._calls = WorkerCalls(job.plan, job.config.sampling)
-        self._processes: dict[Worker, _Process] = {}
-        self._n_started: Counter[str] = Counter()
-        """Number of actors that were started, by kind. A name is never given twice: Ray may still know the first."""
         self._lock = threading.Lock()
         """Guards the loop and the processes: `run` changes them while other threads read them."""
+        self._processes = WorkerProcesses(job.places.closed_nodes, self._lock, self._note_start)
+        self._asked: Shortage | None = None
+        """What the driver was asked to make a smaller plan for. The work does not end before its answer."""
+        self._answers: list[Job | None] = []
         self._started_s = time.monotonic()
         self._nodes_seen_s = float("-inf")
         self._closing_phase: Phase | None = None
@@ -183,6 +156,11 @@ class Orchestrator:
         with self._lock:
             self._loop.report(unit, tokens, time.monotonic())
 
+    def go_on(self, job: Job | None) -> None:
+        """Answer the shortage of the latest view: with a job whose plan is smaller, or None if there is none."""
+        with self._lock:
+            self._answers.append(job)
+
     def view(self) -> View:
         """Return the state of the work, for the driver."""
         with self._lock:
@@ -190,6 +168,8 @@ class Orchestrator:
             schedule = self._loop.schedule
             elapsed = now - self._started_s
             done_cost, left_cost = cost_shares(schedule, self._job.done, self._loop.reported)
+            asks = self._asked is None and self._closing_phase is None
+            self._asked = shortage = self._loop.shortage if asks else self._asked
             terminal = [*schedule.in_state(State.DONE), *schedule.in_state(State.FAILED)]
             phase, cells = self._closing_phase or current_phase(schedule), self._job.plan.cells
             return View(
@@ -201,7 +181,7 @@ class Orchestrator:
                 tokens_per_second=self._loop.rate.per_second(now),
                 elapsed_s=elapsed,
                 seconds_left=seconds_left(elapsed, done_cost, left_cost),
-                pids=(os.getpid(), *(one.pid for one in self._processes.values() if one.pid is not None)),
+                pids=(os.getpid(), *self._processes.pids),
                 workers=len(self._processes),
                 failures=(*schedule.failures, *self._closing_failures),
                 notices=tuple(self._loop.notices),
@@ -209,6 +189,7 @@ class Orchestrator:
                 phases=phases_of(schedule, phase, self._job.make_documents),
                 arms=cells_by(cells, schedule, lambda cell: cell.arm),
                 benchmarks=cells_by(cells, schedule, lambda cell: cell.benchmark),
+                shortage=shortage if asks else None,
             )
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -220,8 +201,6 @@ class Orchestrator:
         """
         self._self_handle = self_handle
         self._work()
-        if self._loop.without_room:
-            return Ending((), tuple(self._loop.notices), short_of=self._loop.short_of)
         files = self._write_results()
         files += self._draw_and_document()
         failures = (*self._loop.schedule.failures, *self._closing_failures)
@@ -229,14 +208,42 @@ class Orchestrator:
 
     def _work(self) -> None:
         """Have all units carried out."""
-        while not self._loop.finished:
+        while not self._ended():
+            self._take_answer()
             self._see_nodes()
             with self._lock:
                 step = self._loop.step(time.monotonic())
             self._carry_out(step)
             self._collect_results()
-        for worker in list(self._processes):
-            self._end_process(worker)
+        self._processes.end_all()
+
+    def _ended(self) -> bool:
+        """Return whether all work is done. From then on nothing is asked any more."""
+        with self._lock:
+            ended = self._loop.finished and self._asked is None
+            if ended:
+                self._closing_phase = "statistics"
+            return ended
+
+    def _take_answer(self) -> None:
+        """Go on with the driver's answer about missing memory, if there is one. No worker is ended for it."""
+        if not self._answers or self._asked is None:
+            return
+        loaded, smaller, schedule = self._asked.loaded, self._answers[0], self._loop.schedule
+        if smaller is not None:
+            failed = {unit.id for unit in schedule.in_state(State.FAILED)}
+            running = {unit.id for unit in schedule.in_state(State.RUNNING)}
+            early = read_early_stop(smaller.plan, smaller.config, failed, running)
+            ours = {unit.id for unit in schedule.in_state(State.DONE)} - self._job.done
+        with self._lock:
+            if smaller is None:
+                self._loop.go_on_as_before(loaded)
+            else:
+                self._loop.go_on(smaller.plan, smaller.places, smaller.done - running, early, loaded)
+                self._calls = WorkerCalls(smaller.plan, smaller.config.sampling)
+                self._job = replace(smaller, done=smaller.done - ours)
+            self._asked = None
+            self._answers.clear()
 
     def _see_nodes(self) -> None:
         """Tell the loop which nodes there are, now and then."""
@@ -253,79 +260,32 @@ class Orchestrator:
     def _carry_out(self, step: Step) -> None:
         """End the dismissed workers and send the others their units. Raise `NoPlaceError` if Ray starts no worker."""
         for worker in step.dismissed:
-            self._end_process(worker)
+            self._processes.end(worker)
         if step.no_place is not None:
             raise NoPlaceError(step.no_place)
         for worker in step.assigned:
-            process = self._processes.get(worker) or self._start_process(worker)
             call = self._calls.call_for(
                 worker.units,
                 lambda unit: _Reporter(self._self_handle, unit),
                 worker.calls_left,
                 worker.host_threads,
             )
-            method = getattr(process.handle, call.method).options(name=describe_work(worker.units))
-            process.result = method.remote(*call.arguments)
+            self._processes.send(worker, call.method, call.arguments, describe_work(worker.units))
 
-    def _start_process(self, worker: Worker) -> _Process:
-        handle = (
-            ray.remote(_CLASSES[worker.role])
-            .options(name=self._new_name(worker.role), max_restarts=0, **self._resources(worker))
-            .remote()
-        )
-        process = _Process(handle)
-        with self._lock:
-            self._processes[worker] = process
-        # An actor answers in order, and its memory has to be watched while it works: ask before the first unit is sent.
-        handle.__ray_call__.remote(prepare)
-        asked = (handle.pid.remote(), handle.__ray_call__.remote(node_id), handle.__ray_call__.remote(error_file))
-        threading.Thread(target=self._learn_pid, args=(worker, process, asked), daemon=True).start()
-        return process
-
-    def _resources(self, worker: Worker) -> dict[str, Any]:
-        """Return what Ray has to be asked for: processors, GPUs, and the node, or the labels of the nodes that suit."""
-        placed, options = worker.placed, not_on(self._job.places.closed_nodes)
-        if placed is None:
-            return {"num_cpus": 0, "num_gpus": 0, **options}
-        asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
-        if worker.spot is not None:
-            return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
-        labels: dict[str, str] = options.get("label_selector", {})
-        if placed.accelerator_type:
-            labels["ray.io/accelerator-type"] = placed.accelerator_type
-        if placed.nodes is not None:
-            labels[NODE_LABEL] = f"in({','.join(sorted(placed.nodes))})"
-        return asked | ({"label_selector": labels} if labels else {})
-
-    def _new_name(self, kind: str) -> str:
-        """Return the name of the next actor of a kind, for Ray's dashboard."""
-        self._n_started[kind] += 1
-        return f"{ACTOR_NAME} {kind} {self._n_started[kind]}"
-
-    def _learn_pid(self, worker: Worker, process: _Process, asked: Iterable[Any]) -> None:
-        """Wait for a new worker's process id, node and error file, and note that the worker has started."""
-        try:
-            pid, node_id, path = cast(tuple[int, str, str], ray.get(list(asked)))
-        except RayError:
-            return  # the worker died at once, which its unit's failure shows
-        with self._lock:
-            process.pid, process.wrote_to = pid, (node_id, path)
-            self._loop.note_start(worker, node_id)
-
-    def _end_process(self, worker: Worker) -> None:
-        ray.kill(self._processes[worker].handle)
-        with self._lock:
-            del self._processes[worker]
+    def _note_start(self, worker: Worker, node_id: str) -> None:
+        self._loop.note_start(worker, node_id)
 
     def _collect_results(self) -> None:
         """Wait up to `POLL_S` seconds for a result, and tell the loop about it."""
-        busy = {process.result: worker for worker, process in self._processes.items() if process.result is not None}
+        busy = self._processes.busy
         if not busy:
+            if not self._ended():  # the driver makes a smaller plan, and everything else is done
+                time.sleep(POLL_S)
             return
         ready, _ = ray.wait(list(busy), num_returns=1, timeout=POLL_S)
         for result in ready:
             worker = busy[result]
-            self._processes[worker].result = None
+            self._processes.note_result(worker)
             try:
                 value = ray.get(result)
             except RayError as error:
@@ -348,13 +308,13 @@ class Orchestrator:
             rooms = self._rooms()
             if worker.spot.node_id not in [room.node_id for room in rooms]:
                 failed = WorkError("node_died", f"node {worker.spot.node_id} of the cluster was lost")
-        wrote_to = self._processes[worker].wrote_to
+        wrote_to = self._processes.wrote_to(worker)
         if failed.kind == "worker_died" and wrote_to is not None and (words := ask_last_words(*wrote_to)):
             failed = WorkError("worker_died", f"the worker died: {words.reason}", words.log_tail)
         with self._lock:
             self._loop.fail(worker, failed)
         if worker not in self._loop.workers:
-            self._end_process(worker)
+            self._processes.end(worker)
 
     # --- after the last block ---------------------------------------------------------------------
 
@@ -401,7 +361,11 @@ class Orchestrator:
         """
         for attempt in range(1, self._job.config.execution.attempts + 1):
             there = not_on(self._job.places.closed_nodes)
-            worker = ray.remote(kind).options(name=self._new_name(phase), num_cpus=0, max_restarts=0, **there).remote()
+            worker = (
+                ray.remote(kind)
+                .options(name=self._processes.new_name(phase), num_cpus=0, max_restarts=0, **there)
+                .remote()
+            )
             try:
                 result = ray.get(getattr(worker, method).options(name=phase).remote(order))
                 break
@@ -439,12 +403,6 @@ def _work_error(error: RayError) -> WorkError:
     if isinstance(cause, NoRoomError):
         return WorkError("no_room", message, log_tail, cause.wanted_for)
     return WorkError("refused" if isinstance(cause, EndpointRefused) else "other", message, log_tail)
-
-
-def not_on(nodes: Iterable[str]) -> dict[str, Any]:
-    """Return the options of a Ray actor that must not run on these nodes, given by their ids."""
-    closed = ",".join(sorted(nodes))
-    return {"label_selector": {NODE_LABEL: f"!in({closed})"}} if closed else {}
 
 
 class _Reporter:

@@ -149,11 +149,20 @@ class EarlyStop:
         )
 
 
-def read_early_stop(plan: Plan, config: PipelineConfig, failed: Container[str]) -> EarlyStop:
-    """Return the early stop of a plan after reading all records on disk. `failed`: the units that were given up."""
+def read_early_stop(
+    plan: Plan, config: PipelineConfig, failed: Container[str], running: Container[str] = ()
+) -> EarlyStop:
+    """Return the early stop of a plan after reading the records on disk.
+
+    Args:
+        plan: the plan.
+        config: its configuration.
+        failed: the units that were given up.
+        running: units that are still at work. Their records are added when they end.
+    """
     early = EarlyStop(plan, config)
     for block in plan.blocks:
-        if early.follows(block.unit):
+        if early.follows(block.unit) and block.unit not in running:
             if exists(block.records_path):
                 early.add(block.unit, read_jsonl(block.records_path))
             elif block.unit in failed:

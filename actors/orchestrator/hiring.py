@@ -12,7 +12,7 @@ place is reserved for it: the workers that can be spared in one room get nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,6 +59,20 @@ def hand_out(schedule: Schedule, staff: Staff, now: float) -> Changes:
         changes.dismissed += more.dismissed
         changes.assigned += more.assigned
     return changes
+
+
+def ask_judges(schedule: Schedule, staff: Staff, now: float) -> Iterator[Worker]:
+    """Give each judge behind an endpoint its next unit. One worker per judge is enough: it sends many requests."""
+    asking = {worker.loaded_arm: worker for worker in staff.workers if worker.role == "asking"}
+    for unit in schedule.ready("asking"):
+        worker = asking.setdefault(unit.judge, Worker("asking", now))
+        if worker.units:
+            continue
+        if worker not in staff.workers:
+            staff.workers.append(worker)
+        worker.units, worker.loaded_arm = (unit,), unit.judge
+        schedule.start(unit.id)
+        yield worker
 
 
 class _Round:

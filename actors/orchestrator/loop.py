@@ -7,20 +7,21 @@ and reports the results with `report`, `finish` and `fail`. All times are second
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actors.orchestrator.early_stop import EarlyStop
-from actors.orchestrator.hiring import hand_out
+from actors.orchestrator.hiring import ask_judges, hand_out
 from actors.orchestrator.judging_limits import LIMIT_NOTICE, Judged, JudgingLimits, not_for_judging
-from actors.orchestrator.late_workers import START_WITHIN_S, find_late_workers, no_place
+from actors.orchestrator.late_workers import START_WITHIN_S, no_place
+from actors.orchestrator.memory_limits import Loaded, Shortage
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.progress import TokenRate
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.schedule import Schedule, State
-from actors.orchestrator.smaller import OUT_OF_MEMORY_ADVICE, ShortOf, can_be_smaller, with_same_weights
+from actors.orchestrator.smaller import OUT_OF_MEMORY_ADVICE, Shortages, with_same_weights
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
 from actors.orchestrator.worker import Worker, WorkError
@@ -53,7 +54,7 @@ class Loop:
         *,
         rooms: Sequence[Room] = (),
         start_within_s: float = START_WITHIN_S,
-        ends_without_room: bool = False,
+        asks_for_smaller: bool = False,
         only_judging: bool = False,
     ) -> None:
         """Take over a plan of which some units are done.
@@ -66,33 +67,59 @@ class Loop:
             early: the early stop of the plan, which already knows the records of the done units.
             rooms: the nodes of the cluster.
             start_within_s: how long to wait for a worker to start.
-            ends_without_room: whether missing memory ends the work, so that a smaller plan can be made.
+            asks_for_smaller: whether the caller makes a smaller plan when memory is missing.
             only_judging: whether nothing is made and evaluated, and only answers that exist are judged.
         """
-        done = frozenset(done)
-        self.early = early
-        self.schedule = Schedule(units_of(plan, early.turns), done, config.execution.attempts)
-        self.schedule.spare(early.unneeded())
-        self.not_wanted = not_for_judging(plan, done) if only_judging else frozenset()
-        """Units that are not done, and are left as they are."""
-        self.schedule.spare(self.not_wanted)
+        self._attempts, self._only_judging = config.execution.attempts, only_judging
+        self._begin_plan(plan, frozenset(done), early)
         self.staff = Staff(places, rooms)
         self.notices: list[str] = list(plan.notices)
         self.rate = TokenRate()
         self.reported: Counter[str] = Counter()
         """Tokens that each unit has reported in its latest attempt."""
-        self.short_of: ShortOf | None = None
-        """Where memory was missing, if this has ended the work."""
+        self._shortages = Shortages(asks=asks_for_smaller)
         self._judging = JudgingLimits(config.judging.max_calls)
-        self._records_paths = {block.unit: block.records_path for block in plan.blocks}
         self._start_within_s = start_within_s
-        self._ends_without_room = ends_without_room
-        self._some_started = False
+
+    def _begin_plan(self, plan: Plan, done: frozenset[str], early: EarlyStop, before: Schedule | None = None) -> None:
+        """Take over a plan. `before`: the schedule of a plan that this one replaces."""
+        self.early = early
+        self.schedule = Schedule(units_of(plan, early.turns), done, self._attempts)
+        if before is not None:
+            self.schedule.take_over(before)
+        self.schedule.spare(early.unneeded())
+        self.not_wanted = not_for_judging(plan, done) if self._only_judging else frozenset[str]()
+        """Units that are not done, and are left as they are."""
+        self.schedule.spare(self.not_wanted)
+        self._records_paths = {block.unit: block.records_path for block in plan.blocks}
 
     @property
-    def without_room(self) -> bool:
-        """True if memory was missing and this has ended the work: it can go on with a smaller plan."""
-        return self.short_of is not None
+    def shortage(self) -> Shortage | None:
+        """Something for which the caller should make a smaller plan now, or say that there is none; else None."""
+        return self._shortages.next(unit for worker in self.workers for unit in worker.units)
+
+    def go_on(self, plan: Plan, places: Places, done: Iterable[str], early: EarlyStop, smaller: Loaded) -> None:
+        """Go on with a plan in which `smaller` takes less memory. All workers stay, and what they are working on.
+
+        Args:
+            plan: the plan. Work that it does not name any more ends, and counts for nothing.
+            places: what each worker takes.
+            done: the units whose files exist.
+            early: the early stop of the plan, which knows the records of the units that are done here.
+            smaller: what found no memory before.
+        """
+        self._begin_plan(plan, frozenset(done), early, self.schedule)
+        self.staff.take_places(places)
+        self.notices += [notice for notice in plan.notices if notice not in self.notices]
+        self._end_shortage(smaller, is_smaller=True)
+
+    def go_on_as_before(self, loaded: Loaded) -> None:
+        """Go on without a smaller plan. Units that find no memory for this fail from now on."""
+        self._end_shortage(loaded, is_smaller=False)
+
+    def _end_shortage(self, loaded: Loaded, *, is_smaller: bool) -> None:
+        self._shortages.end(loaded, is_smaller=is_smaller)
+        self.schedule.set_aside = self._shortages.units_of(self.schedule.units.values())
 
     @property
     def workers(self) -> list[Worker]:
@@ -101,8 +128,8 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """True if there is nothing left to do, or nothing may be done any more. Work that runs is never cut off."""
-        return self.schedule.finished or (self.without_room and not any(worker.units for worker in self.workers))
+        """True if there is nothing left to do."""
+        return self.schedule.finished
 
     @property
     def spared_blocks(self) -> tuple[str, ...]:
@@ -121,12 +148,12 @@ class Loop:
     def step(self, now: float) -> Step:
         """Decide what to do next. The returned decisions are already part of the loop's state."""
         late, no_place = self._dismiss_late_workers(now)
-        if no_place is not None or self.without_room:
+        if no_place is not None:
             return Step(dismissed=tuple(late), no_place=no_place)
         if not any(worker.units for worker in self.staff.placed):
             self.staff.forget_limits()
         changes = hand_out(self.schedule, self.staff, now)
-        assigned = (*changes.assigned, *self._ask_judges(now))
+        assigned = (*changes.assigned, *ask_judges(self.schedule, self.staff, now))
         for worker in assigned:
             self._begin(worker)
         return Step(dismissed=(*late, *changes.dismissed), assigned=assigned)
@@ -137,49 +164,24 @@ class Loop:
         If nothing else is at work, nothing will ever be done about these units. Then they fail; but if no worker has
         ever started, the second value says why the work has to be given up.
         """
-        placed = self.staff.placed
-        started = [worker for worker in placed if worker.started]
-        self._some_started = self._some_started or bool(started)
-        waiting = [worker.placed for worker in placed if worker.placed and not worker.started]
-        late = find_late_workers(
-            [worker.started for worker in placed],
-            [now - worker.hired_s for worker in placed],
-            self._start_within_s,
-            others_work=any(one.units or any(self.staff.can_take(one, place) for place in waiting) for one in started),
-        )
-        dismissed = [placed[index] for index in late.dismiss]
-        for worker in dismissed:
+        late, asks = self.staff.dismiss_late(now, self._start_within_s)
+        for worker in late:
             self._put_back(_take_units(worker))
-        self.staff.leave(dismissed)
-        self.staff.limit_rooms(dismissed)
-        asks = list(dict.fromkeys(worker.placed.ask for worker in dismissed if worker.placed)) if late.give_up else []
         for ask in asks:
             reason = no_place(ask, self.staff.rooms, self._start_within_s)
-            if not self._some_started:
-                return dismissed, reason
+            if not self.staff.some_started:
+                return late, reason
             ready = (unit for unit in self.schedule.in_state(State.WAITING) if self.schedule.is_ready(unit))
             self.schedule.abandon([unit.id for unit in ready if self.staff.asks_for(unit) == ask], reason)
             self._follow_failures()
-        return dismissed, None
+        return late, None
 
     def _put_back(self, units: Iterable[Unit]) -> None:
         """Undo the start of units that never began, or that were not at fault. No attempt is counted."""
         for unit in units:
-            self.schedule.put_back(unit.id)
             self._judging.budget.return_all(unit.id)
-
-    def _ask_judges(self, now: float) -> Iterator[Worker]:
-        """Give each judge behind an endpoint its next unit. One worker per judge is enough: it sends many requests."""
-        asking = {worker.loaded_arm: worker for worker in self.workers if worker.role == "asking"}
-        for unit in self.schedule.ready("asking"):
-            worker = asking.setdefault(unit.judge, Worker("asking", now))
-            if worker.units:
-                continue
-            if worker not in self.workers:
-                self.workers.append(worker)
-            worker.units, worker.loaded_arm = (unit,), unit.judge
-            self.schedule.start(unit.id)
-            yield worker
+            if unit.id in self.schedule.units:
+                self.schedule.put_back(unit.id)
 
     def _begin(self, worker: Worker) -> None:
         """Note that a worker begins with its units."""
@@ -197,7 +199,8 @@ class Loop:
     def report(self, unit: str, tokens: int, now: float) -> None:
         """Count tokens that a worker has processed since its last report on a unit."""
         # `finish` has counted the rest of a finished unit, so a report that comes after it must not count.
-        if self.schedule.state(unit) is State.RUNNING:
+        # A unit of an earlier plan may not exist any more.
+        if unit in self.schedule.units and self.schedule.state(unit) is State.RUNNING:
             self.rate.add(now, tokens)
             self.reported[unit] += tokens
 
@@ -224,7 +227,7 @@ class Loop:
         if judged is not None:
             self._finish_judging(units[0], judged)
             return
-        for unit in units:
+        for unit in self._known(units):
             if unit.id in records:
                 self.early.add(unit.id, records[unit.id])
             self.schedule.finish(unit.id)
@@ -234,7 +237,10 @@ class Loop:
                 self.rate.add(now, max(0, unit.tokens - self.reported[unit.id]))
 
     def _finish_judging(self, unit: Unit, judged: Judged) -> None:
-        if self._judging.finish(unit, judged):
+        is_done = self._judging.finish(unit, judged)
+        if not self._known([unit]):
+            return
+        if is_done:
             self.schedule.finish(unit.id)
             self.schedule.abandon(*self._judging.unread(unit, self.schedule.in_state(State.WAITING)))
             return
@@ -257,12 +263,16 @@ class Loop:
         if error.kind == "no_room" and self._without_room(worker, units, error):
             self._put_back(units)
             return
+        for unit in units:
+            self._judging.budget.settle(unit.id, None)
+        units = self._known(units)
+        if not units:
+            return
         if error.kind == "worker_died" and units[0].phase == "imatrix":
             message += OUT_OF_MEMORY_ADVICE
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):
                 self.notices.append(Notice("failed_once", unit=unit.id, error=message))
-            self._judging.budget.settle(unit.id, None)
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 waiting = self.schedule.in_state(State.WAITING)
                 self.schedule.abandon(*self._judging.lose(unit, waiting, is_final=error.kind == "refused"))
@@ -275,17 +285,24 @@ class Loop:
         """Decide what follows from a model that found no memory. Return True if its unit is just tried again.
 
         A model that shares a card gets one of its own. A pass holds several models: its blocks are tried one by one.
-        If neither helps, a smaller plan has to be made, and nothing new begins.
+        If neither helps, all units that load the same wait until a smaller plan is made. All others go on.
         """
+        units = self._known(units)
         shared = [self.staff.wants_whole_card(unit) for unit in units]
         if len(units) > 1:
-            return False
+            self.schedule.separate(unit.id for unit in units)
+            self.notices += [Notice("failed_once", unit=unit.id, error=error.message) for unit in units]
+            return True
         if any(shared):
             self.notices.append(Notice("gets_own_card", unit=units[0].id))
             return True
-        if self._ends_without_room and self.short_of is None:
-            self.short_of = can_be_smaller(worker, error.wanted_for)
-        return False
+        waits = any(self._shortages.add(unit, worker, error.wanted_for) for unit in units)
+        self.schedule.set_aside = self._shortages.units_of(self.schedule.units.values())
+        return waits
+
+    def _known(self, units: Sequence[Unit]) -> tuple[Unit, ...]:
+        """Return those of these units that the plan has. A unit of an earlier plan may have ended too late for it."""
+        return tuple(unit for unit in units if unit.id in self.schedule.units)
 
     def _follow_failures(self) -> None:
         for unit in self.schedule.in_state(State.FAILED):

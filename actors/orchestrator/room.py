@@ -1,31 +1,22 @@
-"""Checks that there is room for a plan: disk for its files, memory for its workers, memory for its KV caches.
+"""Checks that there is room for a plan: disk for its files, and memory for its workers.
 
-How much memory is left is known only when llama.cpp asks for it. If it gets too little, the pipeline is planned again:
-with a smaller share of each device's memory, or with half of the largest KV cache if it was the host's memory. The run
-directory keeps these limits.
+How much memory is left is known only when llama.cpp asks for it: see `memory_limits`.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from actors.llama.devices import Device
 from actors.llama.gguf_file import GgufHeader, read_header
 from actors.machine import check_memory, existing_parent
-from actors.nodes import NodeFacts
+from actors.orchestrator.memory_limits import kept_cache_mib
 from actors.orchestrator.plan import Plan
 from actors.quantization.memory import needed_to_collect, needed_to_quantize
 from actors.store import RunDirectory
 from conf.faults import BadInput, Fault, Faults
-from conf.files import read_object
 from conf.schema.pipeline import PipelineConfig
 
-DEVICE_STEP = 0.85
-"""Each new plan after missing memory on a device fills this part of what the plan before it filled."""
-LEAST_DEVICE_SHARE = 0.5
-"""If a plan that leaves half of each device free finds no memory, another program holds it."""
 DISK_SLACK_BYTES = 512 * 2**20
 """Disk space for charts, documents and MLflow, in addition to the GGUFs and the answers."""
 BYTES_PER_WRITTEN_TOKEN = 30
@@ -117,41 +108,8 @@ def check_local_memory(plan: Plan, done: Iterable[str]) -> None:
 
 
 def with_kept_cache_limit(config: PipelineConfig, run: RunDirectory) -> PipelineConfig:
-    """Return the configuration with the KV cache limit that an earlier start has kept, unless it has a smaller one."""
-    kept, given = (read_object(run.cache_limit) or {}).get("kv_cache_mib"), config.layout.kv_cache_mib
-    if not isinstance(kept, int) or kept < 1:  # nothing is kept, or the file is damaged: the limit is then found again
+    """Return the configuration with the limit on all KV caches that an earlier version has kept, if it is smaller."""
+    kept, given = kept_cache_mib(run), config.layout.kv_cache_mib
+    if kept is None or (given is not None and given <= kept):
         return config
-    return config if given is not None and given <= kept else _with_limit(config, kept)
-
-
-def with_half_of_largest_cache(config: PipelineConfig, plan: Plan) -> PipelineConfig | None:
-    """Return the configuration with half of the plan's largest KV cache as its limit; None if that is below 1 MiB."""
-    per_cell = {model.name: model.kv_bytes_per_cell for model in plan.models}
-    largest = max((block.layout.n_ctx * per_cell[block.model] for block in plan.blocks), default=0)
-    mib = largest // 2 // 2**20
-    return _with_limit(config, mib) if mib else None
-
-
-def _with_limit(config: PipelineConfig, mib: int) -> PipelineConfig:
-    return config.model_copy(update={"layout": config.layout.model_copy(update={"kv_cache_mib": mib})})
-
-
-def kept_device_share(run: RunDirectory) -> float:
-    """Return the share of each device's memory that an earlier start of a run has left to its plan."""
-    kept = (read_object(run.device_limit) or {}).get("share")
-    return kept if isinstance(kept, float) and LEAST_DEVICE_SHARE <= kept < 1.0 else 1.0
-
-
-def smaller_share(share: float) -> float | None:
-    """Return the next smaller share; None if no smaller one is sensible."""
-    smaller = round(share * DEVICE_STEP, 3)
-    return smaller if smaller >= LEAST_DEVICE_SHARE else None
-
-
-def with_device_share(nodes: Iterable[NodeFacts], share: float) -> tuple[NodeFacts, ...]:
-    """Return the machines as if their devices had only this share of their memory."""
-    return tuple(replace(node, devices=tuple(_part_of(one, share) for one in node.devices)) for node in nodes)
-
-
-def _part_of(device: Device, share: float) -> Device:
-    return replace(device, total_bytes=int(share * device.total_bytes), free_bytes=int(share * device.free_bytes))
+    return config.model_copy(update={"layout": config.layout.model_copy(update={"kv_cache_mib": kept})})

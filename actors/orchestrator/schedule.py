@@ -56,6 +56,10 @@ class Schedule:
         """Units that count as done because nobody needs them."""
         self.left: set[str] = set()
         """Units that count as done because this run cannot finish them."""
+        self.set_aside: set[str] = set()
+        """Units that wait until a smaller plan is made, because there was no memory for what they load."""
+        self._alone: set[str] = set()
+        """Units that are tried without the others of their pass."""
         self._attempts_allowed = attempts
         self._attempts: Counter[str] = Counter()
         finished = set(done)
@@ -90,6 +94,7 @@ class Schedule:
         """Return whether a unit could start now."""
         return (
             self._state[unit.id] is State.WAITING
+            and unit.id not in self.set_aside
             and all(self._state[need] is State.DONE for need in unit.needs)
             and all(self._state[other] in (State.DONE, State.FAILED) for other in unit.waits_for)
         )
@@ -103,10 +108,36 @@ class Schedule:
 
         A unit that has failed before is tried alone, and so is a unit that belongs to no pass.
         """
-        if unit.shared_pass is None or self._attempts[unit.id]:
+        if unit.shared_pass is None or self._is_alone(unit):
             return (unit,)
         in_pass = (one for one in self.units.values() if one.shared_pass == unit.shared_pass)
-        return tuple(one for one in in_pass if self.is_ready(one) and not self._attempts[one.id])
+        return tuple(one for one in in_pass if self.is_ready(one) and not self._is_alone(one))
+
+    def _is_alone(self, unit: Unit) -> bool:
+        return unit.id in self._alone or bool(self._attempts[unit.id])
+
+    def separate(self, names: Iterable[str]) -> None:
+        """Have units of a pass tried one by one."""
+        self._alone.update(names)
+
+    def take_over(self, before: Schedule) -> None:
+        """Go on from the schedule of an earlier plan: what runs, has failed or is left there does so here.
+
+        What it has skipped is not taken over: who needs it may be another one now.
+        """
+        known = self.units.keys()
+        self._attempts = Counter({name: n for name, n in before._attempts.items() if name in known})
+        self._alone = before._alone & known
+        self.left = before.left & known
+        done = {unit.id for unit in before.in_state(State.DONE)} - before.skipped
+        running = {unit.id for unit in before.in_state(State.RUNNING)}
+        self._state |= dict.fromkeys(done & known, State.DONE) | dict.fromkeys(running & known, State.RUNNING)
+        self.skipped -= done | running
+        self.failures = [one for one in before.failures if one.unit in known]
+        self._state |= dict.fromkeys((one.unit for one in self.failures), State.FAILED)
+        for failed in list(self.failures):
+            self._give_up_needing(self.units[failed.unit], failed.error, failed.log_tail)
+        self._skip_unneeded()
 
     def start(self, name: str) -> None:
         """Mark a unit as running and count one attempt."""
@@ -155,12 +186,15 @@ class Schedule:
         unit = self.units[name]
         self._state[name] = State.FAILED
         self.failures.append(Failure(name, unit.phase, unit.arm, unit.benchmark, self._attempts[name], error, log_tail))
+        self._give_up_needing(unit, error, log_tail)
+
+    def _give_up_needing(self, unit: Unit, error: str, log_tail: tuple[str, ...]) -> None:
         for other in self.units.values():
-            if name in other.needs and self._state[other.id] is State.WAITING:
+            if unit.id in other.needs and self._state[other.id] is State.WAITING:
                 # A matrix repeats the error and the log of its group. An arm only says which matrix is missing.
                 both_imatrix = unit.phase == other.phase == "imatrix"
-                reason = (f"{name} failed: {error}", log_tail) if both_imatrix else (f"needs {name}, which failed", ())
-                self._give_up(other.id, *reason)
+                reason = (f"{unit.id} failed: {error}", log_tail)
+                self._give_up(other.id, *(reason if both_imatrix else (f"needs {unit.id}, which failed", ())))
 
     @property
     def finished(self) -> bool:

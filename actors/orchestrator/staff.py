@@ -9,6 +9,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from actors.orchestrator.late_workers import find_late_workers
+from actors.orchestrator.memory_limits import Loaded
 from actors.orchestrator.placed import Ask, Placed
 from actors.orchestrator.places import Places
 from actors.orchestrator.rooms import Room, Spot, find_spot
@@ -31,10 +33,12 @@ class Staff:
         self.workers: list[Worker] = []
         self.rooms = tuple(rooms)
         self._places = places
+        self.some_started = False
+        """True once some worker has answered."""
         self._limits: dict[str, int] = {}
         """Most workers in a room, by node, where Ray could not start one more: something else is there."""
-        self._whole_card: set[str | None] = set()
-        """Arms and judges that found no memory beside others on one card."""
+        self._whole_card: set[Loaded | None] = set()
+        """What found no memory beside others on one card."""
 
     @property
     def placed(self) -> list[Worker]:
@@ -49,20 +53,45 @@ class Staff:
     def place_of(self, unit: Unit) -> Placed:
         """Return what a worker takes while it works on a unit."""
         placed = self._places.of(unit)
-        return replace(placed, gpus=1.0) if 0 < placed.gpus < 1 and unit.loads in self._whole_card else placed
+        return replace(placed, gpus=1.0) if 0 < placed.gpus < 1 and unit.loaded in self._whole_card else placed
+
+    def take_places(self, places: Places) -> None:
+        """Go on with the places of another plan. Workers keep what they asked Ray for."""
+        self._places = places
 
     def wants_whole_card(self, unit: Unit) -> bool:
-        """Give an arm a card of its own from now on. Return False if it does not share one."""
+        """Give what a unit loads a card of its own from now on. Return False if it does not share one."""
         shares = 0 < self.place_of(unit).gpus < 1
         if shares:
-            self._whole_card.add(unit.loads)
+            self._whole_card.add(unit.loaded)
         return shares
 
     def asks_for(self, unit: Unit) -> Ask | None:
         """Return what the worker of a unit asks Ray for; None if it only asks an endpoint."""
         return None if unit.role == "asking" else self.place_of(unit).ask
 
-    def limit_rooms(self, late: Iterable[Worker]) -> None:
+    def dismiss_late(self, now: float, within_s: float) -> tuple[list[Worker], list[Ask]]:
+        """Dismiss workers that have not started in time. Return them, and what will never get a place.
+
+        The second list is empty unless nothing else is at work: what has no place now may get one later.
+        """
+        placed = self.placed
+        started = [worker for worker in placed if worker.started]
+        self.some_started = self.some_started or bool(started)
+        waiting = [worker.placed for worker in placed if worker.placed and not worker.started]
+        late = find_late_workers(
+            [worker.started for worker in placed],
+            [now - worker.hired_s for worker in placed],
+            within_s,
+            others_work=any(one.units or any(self.can_take(one, place) for place in waiting) for one in started),
+        )
+        dismissed = [placed[index] for index in late.dismiss]
+        self.leave(dismissed)
+        self._limit_rooms(dismissed)
+        asks = dict.fromkeys(worker.placed.ask for worker in dismissed if worker.placed)
+        return dismissed, list(asks) if late.give_up else []
+
+    def _limit_rooms(self, late: Iterable[Worker]) -> None:
         """Note that Ray cannot start more workers than there are now in the rooms of workers that were late."""
         for worker in late:
             if worker.spot is not None:

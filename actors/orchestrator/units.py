@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from actors.orchestrator.memory_limits import Loaded
 from actors.orchestrator.plan import Plan, PlannedBlock, PlannedImatrix, PlannedJudging
 
 Role = Literal["quantization", "evaluation", "judging", "asking"]
@@ -57,11 +58,24 @@ class Unit:
     """The judge, if answers are judged."""
     most_calls: int = 0
     """Most calls of the judge that it can take."""
+    matrix_of: str | None = None
+    """The model on which it collects a matrix."""
 
     @property
     def loads(self) -> str | None:
         """What a worker holds while it works on the unit: a judge, or the GGUF of an arm."""
         return self.judge or self.arm
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """What a worker must have memory for, under the name of its limit. None: making an arm loads no model."""
+        if self.judge is not None:
+            return Loaded("judges", self.judge)
+        if self.matrix_of is not None:
+            return Loaded("matrices", self.matrix_of)
+        if self.arm is None or self.phase == "quantize":
+            return None
+        return Loaded("passes" if self.shared_pass else "arms", self.arm)
 
 
 CHECK_COST = 2000.0
@@ -156,5 +170,15 @@ def _needs_of(block: PlannedBlock, needs: Mapping[str, tuple[str, ...]], referen
 def _units_of_imatrix(planned: PlannedImatrix) -> Iterator[Unit]:
     """Yield the groups of a matrix, which any number of workers can share, and the unit that adds them up."""
     for name, tokens in zip(planned.group_units, planned.order.group_tokens, strict=True):
-        yield Unit(name, "quantization", "imatrix", planned.needs, None, None, float(tokens), tokens)
+        yield Unit(
+            name,
+            "quantization",
+            "imatrix",
+            planned.needs,
+            None,
+            None,
+            float(tokens),
+            tokens,
+            matrix_of=planned.model,
+        )
     yield Unit(planned.unit, "quantization", "imatrix", planned.group_units, None, None, MERGE_COST)

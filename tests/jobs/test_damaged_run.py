@@ -18,9 +18,9 @@ from conf.files import read_json
 from conf.load import load
 from conf.schema.pipeline import PipelineConfig
 from jobs import _arguments, pipeline
+from jobs._planning import description_of, prepare
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished
-from jobs._runner import _description, prepare
 from tests.jobs.conftest import Done
 from tests.jobs.running import records, run, small_pipeline
 from tests.orchestrator.test_damaged_store import (
@@ -71,7 +71,7 @@ def same_command(model: Path, storage: Path) -> str:
         assert "Nothing to do" in pipeline.closing(request, Finished(directory, (), (), nothing_to_do=True))
         return "finished"
     if all(block.unit in done for block in plan.blocks):
-        write_results(plan, directory, config, _description(request), (), ())
+        write_results(plan, directory, config, description_of(request), (), ())
     return "again"
 
 

@@ -20,7 +20,7 @@ from actors.llama.device_list import list_backends, start_failures
 from actors.llama.devices import Device
 from actors.nodes import NodeFacts, Nodes, build_of, check_builds, device_notices
 from actors.nodes_reading import KEPT_S, missing_paths, node_facts, path_sizes, read_node
-from actors.orchestrator.actor import not_on
+from actors.orchestrator.processes.actor import not_on
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import paths_of_workers
 from conf.environment import read_environment

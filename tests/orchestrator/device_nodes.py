@@ -10,6 +10,7 @@ from actors.evaluation.kv_cache import Cache
 from actors.llama.devices import Device
 from actors.llama.shape import ModelShape, Weights
 from actors.nodes import NodeFacts
+from actors.orchestrator.memory_limits import NO_LIMITS, MemoryLimits
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import KnownWeights, PlannedBenchmark
 from tests.orchestrator.small_plan import KINDS, deterministic, make_inputs, make_small_plan, modified, sampled
@@ -82,6 +83,7 @@ def device_plan(
     *,
     cells: int = 8704,
     benchmarks: tuple[PlannedBenchmark, ...] | None = None,
+    limits: MemoryLimits = NO_LIMITS,
     **values: Any,
 ) -> Plan:
     """Return the plan of f16, q8_0 and q4_k_m on these machines."""
@@ -93,5 +95,6 @@ def device_plan(
         known=KnownWeights(shapes={"tiny": shape}, made=made),
         predicted_bytes={name: one.total_bytes for name, one in made.items()},
         benchmarks={"tiny": chosen},
+        limits=limits,
     )
     return make_small_plan(root, inputs=inputs, **values)

@@ -10,6 +10,7 @@ import pytest
 from actors.llama.devices import DeviceUse
 from actors.llama.gguf_file import read_header
 from actors.nodes import Nodes
+from actors.orchestrator.memory_limits import NO_LIMITS, Loaded
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import KnownWeights
@@ -140,9 +141,13 @@ def test_a_plan_without_known_weights_is_one_of_the_cpu(tmp_path: Path) -> None:
 def test_a_judge_is_placed_by_its_memory_like_an_arm(tmp_path: Path) -> None:
     machines = (node(2, 80),)
     header = read_header(write_tiny_model(tmp_path / "judge.gguf"))
-    small = _layout(make_config(), header, machines)
+    judge_of, whole = Loaded("judges", "large"), NO_LIMITS
+    small = _layout(make_config(), header, machines, whole, judge_of)
     assert (small.gpu_layers, small.devices) == (-1, DeviceUse("H100", 1, "none"))
-    assert _layout(make_config(), header, (node(0, 0),)) == replace(small, gpu_layers=0, devices=None)
+    on_host = _layout(make_config(), header, (node(0, 0),), whole, judge_of)
+    assert on_host == replace(small, gpu_layers=0, devices=None)
+    fewer = _layout(make_config(), header, (node(0, 0),), whole.with_cache(judge_of, 1), judge_of)
+    assert fewer.n_ctx < on_host.n_ctx and fewer.sequences < on_host.sequences
     # A judge of 70B in f16 takes both cards. Its GGUF waits until nothing else needs them.
     judge = replace(gguf_judge("large"), layout=replace(small, devices=DeviceUse("H100", 2, "layer")))
     shape, weights = KNOWN
@@ -154,6 +159,9 @@ def test_a_judge_is_placed_by_its_memory_like_an_arm(tmp_path: Path) -> None:
     inputs = make_inputs(nodes=machines, known=known, judges=(judge,), benchmarks={"tiny": (judged_benchmark(),)})
     plan = make_small_plan(tmp_path, inputs=inputs, benchmarks=["elyza"], imatrix=["none"])
     assert {plan.placed[one.unit].gpus for one in plan.judgings} == {2.0}
+    less = replace(inputs, limits=whole.with_share(judge_of, 0.5))
+    plan = make_small_plan(tmp_path, inputs=less, benchmarks=["elyza"], imatrix=["none"])
+    assert {0 < plan.placed[one.unit].gpu_layers < 81 for one in plan.judgings} == {True}
     asked = replace(inputs, judges=(endpoint_judge("asked"),), known=replace(known, judges={}))
     plan = make_small_plan(tmp_path, inputs=asked, benchmarks=["elyza"], imatrix=["none"])
     assert plan.judgings and not any(one.unit in plan.placed for one in plan.judgings)

@@ -19,11 +19,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from actors.orchestrator import actor
 from actors.orchestrator.actor import Job, Orchestrator
 from actors.orchestrator.loop import Step
 from actors.orchestrator.places import Places
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.processes import actor
 from actors.orchestrator.units import PLACED
 from actors.orchestrator.worker import Worker
 from conf.environment import protect_local_ray, silence_ray
@@ -93,7 +93,8 @@ def pretended() -> Iterator[Pretended]:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "_CLASSES", {"quantization": ScriptedMaker, "evaluation": ScriptedEvaluator})
+    classes = {"quantization": ScriptedMaker, "evaluation": ScriptedEvaluator}
+    monkeypatch.setattr(actor, "WORKER_CLASSES", classes)
 
 
 def plan_of(root: Path, blocks: int) -> Plan:

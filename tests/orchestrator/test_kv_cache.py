@@ -11,14 +11,14 @@ import psutil
 import pytest
 
 from actors.evaluation.benchmarks import load
-from actors.evaluation.contract import BenchmarkData
 from actors.llama.layout import EngineLayout
 from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.nodes import NodeFacts
-from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.memory_limits import NO_LIMITS, Loaded, MemoryLimits
+from actors.orchestrator.placement.choose import groups_of, limited
 from actors.orchestrator.sources import kv_cache
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import DeviceRoom, caches_for, host_cache_bytes
 from conf.faults import BadInput
 from tests.orchestrator.device_nodes import known_of, node
 from tests.orchestrator.small_plan import MODEL, make_config
@@ -50,14 +50,18 @@ def chosen(
     name: str = "demo_qa",
     room: DeviceRoom | None = None,
     nodes: Sequence[NodeFacts] = (),
+    limits: MemoryLimits = NO_LIMITS,
     **layout: Any,
-) -> tuple[Any, BenchmarkData]:
+) -> tuple[Any, Any]:
+    """Return the cache of all arms, and those of the arms that have a limit of their own."""
     config = make_config(layout=layout)
     data = load(name, data_dir=None, sampling=config.sampling, vocabulary=vocabulary)
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
     host_bytes = host_cache_bytes(nodes, room.groups if room else ())
-    return cache_for(config, data, large, vocabulary, [None], share=share, room=room, host_bytes=host_bytes), data
+    return caches_for(
+        config, data, large, vocabulary, [None], share=share, room=room, host_bytes=host_bytes, limits=limits
+    )
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:
@@ -107,6 +111,25 @@ def test_a_cache_on_a_cluster_without_devices_counts_with_the_memory_of_its_smal
 def test_without_a_cluster_the_whole_memory_of_this_machine_counts() -> None:
     here = replace(node(0, 0), node_id="", memory_bytes=1.0)
     assert host_cache_bytes([here], ()) == kv_cache.CACHE_SHARE * psutil.virtual_memory().total
+
+
+def test_only_an_arm_with_a_limit_has_a_smaller_cache(vocabulary: Model) -> None:
+    arm, other = Loaded("arms", "f16"), Loaded("passes", "f16")
+    limits = MemoryLimits(shares={Loaded("judges", "f16"): 0.5}, caches_mib={arm: 96, other: 1})
+    common, own = chosen(vocabulary, kv_cache_mib=4096, limits=limits)
+    assert (common, {}) == chosen(vocabulary, kv_cache_mib=4096)
+    # 1 MiB holds no sequence: there is no smaller cache then.
+    assert own == {arm: chosen(vocabulary, kv_cache_mib=96)[0]}
+    assert chosen(vocabulary, kv_cache_mib=64, limits=limits)[1][arm] == chosen(vocabulary, kv_cache_mib=64)[0]
+
+
+def test_an_arm_that_may_fill_less_of_a_card_has_what_its_weights_leave_there(vocabulary: Model) -> None:
+    shape, weights = known_of("8B")
+    arm, groups = Loaded("arms", "f16"), groups_of([node(1, 16.4)])
+    limits = MemoryLimits(shares={arm: 0.98})
+    common, own = chosen(vocabulary, room=DeviceRoom(groups, shape, weights["f16"]), limits=limits)
+    less = DeviceRoom(limited(groups, 0.98), shape, weights["f16"])
+    assert own == {arm: chosen(vocabulary, room=less)[0]} and own[arm].n_ctx < common.n_ctx
 
 
 def test_fewer_sequences_than_choices_are_bad_input(vocabulary: Model) -> None:

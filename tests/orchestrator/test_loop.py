@@ -10,6 +10,7 @@ import pytest
 
 from actors.orchestrator.early_stop import EarlyStop
 from actors.orchestrator.loop import Loop, Step
+from actors.orchestrator.memory_limits import Loaded, Shortage
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import State
 from actors.orchestrator.units import units_of
@@ -135,7 +136,7 @@ def test_a_failed_unit_is_tried_again_and_then_recorded(tmp_path: Path) -> None:
     (failure,) = loop.schedule.failures
     assert (failure.unit, failure.attempts, failure.error) == (block, 2, "LlamaError: broken")
     assert failure.log_tail == ("last line",)
-    assert loop.finished and not loop.without_room
+    assert loop.finished and loop.shortage is None
 
 
 def test_a_worker_that_died_is_replaced(tmp_path: Path) -> None:
@@ -159,31 +160,25 @@ def test_if_a_worker_died_while_collecting_a_matrix_the_notice_says_how_to_need_
     assert "--max-workers 1" in loop.notices[-1] and "--dataset-size" in loop.notices[-1]
 
 
-@pytest.mark.parametrize("ends", [True, False])
-def test_a_kv_cache_without_room_ends_the_work_if_asked_to(tmp_path: Path, ends: bool) -> None:
-    plan = make_small_plan(tmp_path)
-    loop = start(plan, workers=1, left=blocks_of(plan, "f16"), ends_without_room=ends)
-    (worker,) = loop.step(now=0.0).assigned
-    loop.fail(worker, NO_ROOM)
-    assert loop.without_room is ends
-    assert loop.finished is ends
-
-
-def test_a_pass_goes_to_one_worker_and_its_units_are_tried_alone_after_it_had_no_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_pass_goes_to_one_worker_and_its_units_are_tried_alone_after_it_had_no_room(
+    tmp_path: Path, attempts: int
+) -> None:
     bytes_of = {"f16": 9, "q8_0": 5, "q4_k_m": 3}
     sizes = {("tiny", kind, weighted): size for kind, size in bytes_of.items() for weighted in (False, True)}
     inputs = make_inputs(benchmarks={"tiny": (deterministic(), text(2))}, predicted_bytes=sizes)
     plan = make_small_plan(tmp_path, inputs=inputs)
     in_pass = [block.unit for block in plan.blocks if block.shared_pass]
-    loop = start(plan, workers=1, left=in_pass, ends_without_room=True)
+    loop = start(plan, workers=1, left=in_pass, attempts=attempts, asks_for_smaller=True)
     (worker,) = loop.step(now=0.0).assigned
     assert ids(worker) == in_pass and len(in_pass) == 3
     loop.fail(worker, NO_ROOM)
-    assert not loop.without_room
-    assert loop.step(now=1.0) == Step(assigned=(worker,))
-    assert len(worker.units) == 1
-    loop.fail(worker, NO_ROOM)
-    assert loop.without_room
+    assert loop.shortage is None and not loop.schedule.failures
+    for arm in ("f16", "q8_0"):
+        assert loop.step(now=1.0) == Step(assigned=(worker,))
+        assert [unit.arm for unit in worker.units] == [arm], "the others of the pass may have room"
+        loop.fail(worker, NO_ROOM)
+    assert loop.shortage == Shortage(Loaded("passes", "f16"), "host")
 
 
 def test_a_decision_of_the_early_stop_spares_the_blocks_that_are_left(tmp_path: Path) -> None:

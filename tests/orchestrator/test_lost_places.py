@@ -68,12 +68,12 @@ def test_idle_workers_of_a_lost_node_are_dismissed_and_its_work_goes_on_elsewher
 
 def test_a_model_without_memory_beside_others_gets_a_card_of_its_own_and_the_others_stay(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
-    loop = start(plan, {"f16": place(0.5), "q8_0": place(0.5)}, (Room("a", 8, 2, math.inf),), ends_without_room=True)
+    loop = start(plan, {"f16": place(0.5), "q8_0": place(0.5)}, (Room("a", 8, 2, math.inf),), asks_for_smaller=True)
     loop.step(now=0.0)
     before = loop.workers.copy()
     poor = next(worker for worker in before if worker.loaded_arm == "q8_0")
     loop.fail(poor, NO_ROOM)
-    assert not loop.without_room and not loop.schedule.failures
+    assert loop.shortage is None and not loop.schedule.failures
     assert "gets a GPU of its own" in loop.notices[-1]
     assert [worker for worker in before if not worker.units] == [poor], "the others work on"
     for worker in before:
@@ -83,19 +83,6 @@ def test_a_model_without_memory_beside_others_gets_a_card_of_its_own_and_the_oth
     (own,) = [one for one in loop.workers if one.loaded_arm == "q8_0" and one.placed and one.placed.gpus == 1]
     assert own.units and own.spot
     assert not [one for one in loop.workers if one is not own and one.spot and {*one.spot.cards} & {*own.spot.cards}]
-
-
-def test_what_runs_is_not_cut_off_when_another_model_has_no_memory(tmp_path: Path) -> None:
-    plan = make_small_plan(tmp_path)
-    loop = start(plan, {"f16": place(2), "q8_0": place(1)}, ends_without_room=True)
-    loop.step(now=0.0)
-    workers = by_arm(loop)
-    loop.fail(workers["f16"], NO_ROOM)
-    assert (loop.without_room, loop.finished) == (True, False)
-    assert loop.step(now=1.0) == Step(), "nothing new begins"
-    (unit,) = workers["q8_0"].units
-    loop.finish(workers["q8_0"], {}, now=2.0)
-    assert loop.finished and loop.schedule.state(unit.id) is State.DONE
 
 
 def test_only_the_units_fail_that_found_no_place_if_others_had_one(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from actors.stored_files import ImatrixFiles
 from conf.environment import protect_local_ray, read_environment, silence_ray
 from conf.files import read_json
 from conf.schema.pipeline import PipelineConfig
+from jobs._planning import prepare
 from jobs._request import Request
-from jobs._runner import prepare
 from tests.orchestrator.equal_workers import equal_workers
 from tests.tiny_model import write_tiny_model
 

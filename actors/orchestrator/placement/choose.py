@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.llama.device_list import RPC_KIND
 from actors.llama.devices import Device, DeviceUse
@@ -51,6 +51,8 @@ class Group:
     are those of RPC servers."""
     wanted: float | None = None
     """GPUs per worker that the user wants. None: as few as hold the load."""
+    shared: bool = True
+    """False: a worker has its devices alone, because there was no memory beside others."""
 
     @property
     def counts(self) -> range:
@@ -105,6 +107,13 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
             if node.gpus >= 1 and count:
                 found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, wanted))
     return tuple(found)
+
+
+def limited(groups: Iterable[Group], part: float) -> tuple[Group, ...]:
+    """Return the groups for a load that may fill only a part of each device; unchanged if that is all of it."""
+    if part == 1.0:
+        return tuple(groups)
+    return tuple(replace(group, device_bytes=int(part * group.device_bytes), shared=False) for group in groups)
 
 
 @dataclass(frozen=True)
@@ -208,6 +217,8 @@ def place_on_host(nodes: Sequence[NodeFacts], load: Load) -> Placed | None:
 
 def _gpus(fit: Fit, load: Load, group: Group) -> float:
     """Return the GPUs that a worker asks for: a share of one if several workers fit on it."""
+    if not group.shared:
+        return float(fit.count)
     if group.wanted is not None:
         return min(group.wanted, float(fit.count))
     if fit.count > 1 or group.kind == RPC_KIND:  # an RPC server serves one process at a time; the next one waits

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from actors.hashing import content_hash
 from actors.items import Call, Choose, Item, Measure, TemplateUse
 from actors.keys import make_key
+from actors.llama.layout import EngineLayout
 from actors.orchestrator.plan import PlannedArm, PlannedBlock, PlannedCheck, PlannedPerformance
-from actors.orchestrator.planning.device_places import ArmPlaces
+from actors.orchestrator.planning.device_places import ArmPlaces, layout_of
 from actors.orchestrator.sources.inputs import Inputs, PlannedBenchmark
 from actors.orders import CheckOrder, CheckPart, PerformanceOrder
 from actors.store import RunDirectory
@@ -19,7 +20,12 @@ CHECK_ITEMS = 2
 
 
 def plan_performances(
-    run: RunDirectory, arms: Sequence[PlannedArm], blocks: Sequence[PlannedBlock], places: ArmPlaces
+    config: PipelineConfig,
+    run: RunDirectory,
+    arms: Sequence[PlannedArm],
+    inputs: Inputs,
+    blocks: Sequence[PlannedBlock],
+    places: ArmPlaces,
 ) -> tuple[PlannedPerformance, ...]:
     """Plan one measurement per arm, in the layout of its benchmark with the largest KV cache.
 
@@ -27,10 +33,10 @@ def plan_performances(
     """
     planned = []
     for arm in arms:
-        layouts = [block.layout for block in blocks if block.arm == arm.name]
+        layouts = list(_layouts(config, inputs, arm, blocks, places).values())
         if arm.is_aa or arm.endpoint is not None or not layouts:
             continue
-        layout = places.alone(max(layouts, key=lambda one: one.n_ctx), arm.name)
+        layout = max(layouts, key=lambda one: one.n_ctx)
         key = make_key({"kind": "performance", "arm": arm.key_hash, "layout": layout.identity})
         path = run.performance(arm.name, content_hash(key))
         order = PerformanceOrder(arm.name, arm.gguf_path, layout, str(path))
@@ -52,14 +58,14 @@ def plan_checks(
     """
     if not config.execution.self_check:
         return ()
-    layouts = {(block.arm, block.benchmark): places.alone(block.layout, block.arm) for block in blocks}
     checks = []
     for arm in [arm for arm in arms if arm.endpoint is None]:
-        own = [one for one in inputs.benchmarks[arm.model] if (arm.name, one.name) in layouts]
+        layouts = _layouts(config, inputs, arm, blocks, places)
+        own = [one for one in inputs.benchmarks[arm.model] if one.name in layouts]
         chosen = _shortest_of_each_kind(own, config.execution.block_items)
         if not chosen:
             continue
-        parts = tuple(CheckPart(name, items, layouts[arm.name, name]) for name, items in chosen.items())
+        parts = tuple(CheckPart(name, items, layouts[name]) for name, items in chosen.items())
         content = [[part.benchmark, [item.prompt_hash for item in part.items], part.layout.identity] for part in parts]
         use = arm.template_use
         asked = {"template_arguments": use.arguments} if use and use.arguments != TemplateUse().arguments else {}
@@ -69,6 +75,15 @@ def plan_checks(
         order = CheckOrder(arm.name, arm.gguf_path, parts, use, str(path))
         checks.append(PlannedCheck(f"checks/{path.stem}", arm.made_by, order))
     return tuple(checks)
+
+
+def _layouts(
+    config: PipelineConfig, inputs: Inputs, arm: PlannedArm, blocks: Sequence[PlannedBlock], places: ArmPlaces
+) -> dict[str, EngineLayout]:
+    """Return the layouts in which an arm decodes its benchmarks when no other model is loaded, by benchmark."""
+    names = {block.benchmark for block in blocks if block.arm == arm.name}
+    own = [one for one in inputs.benchmarks[arm.model] if one.name in names]
+    return {one.name: layout_of(config, places, arm, one) for one in own}
 
 
 def _shortest_of_each_kind(benchmarks: Sequence[PlannedBenchmark], block_items: int) -> dict[str, tuple[Item, ...]]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.llama.layout import EngineLayout
+from actors.orchestrator.memory_limits import Loaded
 from actors.orchestrator.placed import Placed
-from actors.orchestrator.placement.choose import Fit, Group, Load, groups_of, place_on_devices
+from actors.orchestrator.placement.choose import Fit, Group, Load, groups_of, limited, place_on_devices
 from actors.orchestrator.placement.memory import Need, need_of, widest
 from actors.orchestrator.placement.one_kind import fit_together
 from actors.orchestrator.plan import PlannedArm
@@ -23,6 +24,15 @@ from reporting.notices import Notice
 
 CROWDED_SHARE = 0.85
 """Share of a device's memory that should be free at the start."""
+
+
+@dataclass(frozen=True)
+class SmallerPass:
+    """A pass of one arm and its reference that may fill less memory than others."""
+
+    fit: Fit
+    """Its layers are those of the reference, and those of the arm."""
+    placed: Placed
 
 
 @dataclass
@@ -37,18 +47,27 @@ class ArmPlaces:
     """By reference: how it and the largest arm beside it lie on the devices of a worker."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By arm: what it takes in a pass."""
+    own_passes: frozenset[str] = frozenset()
+    """Arms for which memory was short in a pass. Each has passes of its own, with its reference only."""
+    smaller: dict[str, SmallerPass] = field(default_factory=dict)
+    """The same arms: where those passes are. One that is not here has them on the CPU."""
     notices: list[str] = field(default_factory=list)
     """What people should know: which arms are slow, because they do not fit on devices."""
 
-    def on_devices(self, layout: EngineLayout, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
-        """Return a layout of the CPU with the devices on which the arm decodes the benchmark."""
+    def on_devices(self, layout: EngineLayout, arm: PlannedArm, pass_of: str | None) -> EngineLayout:
+        """Return a layout of the CPU with the devices on which the arm is decoded. `pass_of`: see `layout_of`."""
         reference = arm.reference or arm.name
-        if arm.name in self.needs and reference in self.passes and is_measured(benchmark):
-            fit = self.passes[reference]
-            layers = self._layers(reference, arm.name)
-            whole = layers == self.needs[arm.name].n_layers
-            return replace(layout, gpu_layers=-1 if whole else layers, devices=fit.use(layers))
-        return self.alone(layout, arm.name)
+        if pass_of is None or arm.name not in self.needs or reference not in self.passes:
+            return self.alone(layout, arm.name)
+        if pass_of in self.own_passes:
+            if pass_of not in self.smaller:
+                return layout
+            fit = self.smaller[pass_of].fit
+            layers = fit.layers[0 if arm.name == reference else -1]
+        else:
+            fit, layers = self.passes[reference], self._layers(reference, arm.name)
+        whole = layers == self.needs[arm.name].n_layers
+        return replace(layout, gpu_layers=-1 if whole else layers, devices=fit.use(layers))
 
     def alone(self, layout: EngineLayout, arm: str) -> EngineLayout:
         """Return a layout with the devices on which the arm is decoded when no other model is loaded."""
@@ -68,6 +87,9 @@ class ArmPlaces:
         """Return the place of a worker that holds a reference and these arms. None: it does not run on devices."""
         if reference not in self.passes:
             return None
+        if self.own_passes.intersection(arms):
+            (arm,) = arms
+            return self.smaller[arm].placed if arm in self.smaller else None
         fit, load = self._of_pass(reference, arms)
         return place_on_devices(fit, load, self.groups)
 
@@ -83,9 +105,19 @@ class ArmPlaces:
         return own if layers == of_reference else max(1, own * layers // of_reference)
 
 
-def layout_of(config: PipelineConfig, places: ArmPlaces, arm: PlannedArm, benchmark: PlannedBenchmark) -> EngineLayout:
-    """Return the layout in which an arm decodes a benchmark, where it decodes it."""
-    return places.on_devices(host_layout(config, arm, benchmark), arm, benchmark)
+def layout_of(
+    config: PipelineConfig,
+    places: ArmPlaces,
+    arm: PlannedArm,
+    benchmark: PlannedBenchmark,
+    pass_of: str | None = None,
+) -> EngineLayout:
+    """Return the layout in which an arm decodes a benchmark, where it decodes it.
+
+    Args:
+        pass_of: the arm for which the pass is, if it is decoded in one: itself, or an arm beside its reference.
+    """
+    return places.on_devices(host_layout(config, arm, benchmark, pass_of), arm, pass_of)
 
 
 def is_measured(benchmark: PlannedBenchmark) -> bool:
@@ -100,7 +132,8 @@ def place_arms(config: PipelineConfig, inputs: Inputs, arms: Sequence[PlannedArm
         BadInput: with every arm that fits on no machine.
     """
     groups = groups_of(inputs.nodes, config.execution.gpus_per_worker)
-    places, faults = ArmPlaces(groups, config.layout.threads), Faults()
+    own_passes = frozenset(loaded.name for loaded in inputs.limits.limited("passes"))
+    places, faults = ArmPlaces(groups, config.layout.threads, own_passes=own_passes), Faults()
     for model in dict.fromkeys(arm.model for arm in arms) if groups else ():
         own = [arm for arm in arms if arm.model == model and arm.weights is not None]
         if model in inputs.known.shapes:
@@ -132,11 +165,12 @@ def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms
     loads: dict[str, Load] = {}
     for arm in arms:
         with_reference = arm.name in references or arm.reference in references
-        in_pass = _needs(config, inputs, arm, [one for one in _benchmarks(inputs, arm) if is_measured(one)])
-        alone = _needs(config, inputs, arm, [one for one in _benchmarks(inputs, arm) if not is_measured(one)])
+        benchmarks = _without_limits(_benchmarks(inputs, arm))
+        in_pass = _needs(config, inputs, arm, [one for one in benchmarks if is_measured(one)])
+        alone = _needs(config, inputs, arm, [one for one in benchmarks if not is_measured(one)])
         if with_reference and in_pass:
             beside[arm.name] = widest(in_pass)
-        own = alone if with_reference and alone else [*alone, *in_pass]
+        own = alone if with_reference and alone else [*alone, *in_pass]  # as `_decoded`
         if own:
             loads[arm.name] = Load(arm.name, (widest(own),), places.threads)
     pairs = {reference: _largest_pair(reference, arms, beside) for reference in references & beside.keys()}
@@ -152,6 +186,45 @@ def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms
     places.own |= {name: place_on_devices(fits[name], load, places.groups) for name, load in loads.items()}
     places.passes |= {name: fits[f"{name} and {pair}"] for name, pair in pairs.items()}
     places.needs |= beside
+    kind = next(iter(fits.values())).group.kind
+    for loaded in inputs.limits.limited("arms", "passes"):
+        _place_limited(config, inputs, places, {arm.name: arm for arm in arms}, kind, loaded)
+
+
+def _place_limited(
+    config: PipelineConfig,
+    inputs: Inputs,
+    places: ArmPlaces,
+    arms: Mapping[str, PlannedArm],
+    kind: str,
+    loaded: Loaded,
+) -> None:
+    """Place an arm, or its pass, anew within its own limit: with fewer layers on devices, on more of them, or on none.
+
+    Devices of another kind are not taken, because it is compared with arms on devices of this kind.
+    """
+    in_pass, arm = loaded.kind == "passes", arms.get(loaded.name)
+    if arm is None or arm.name not in (places.needs if in_pass else places.own):
+        return
+    models = [arms[name] for name in dict.fromkeys((arm.reference or arm.name, arm.name) if in_pass else (arm.name,))]
+    pass_of = arm.name if in_pass else None
+    needs = [
+        widest(_needs(config, inputs, one, _decoded(inputs, one, places, in_pass=in_pass), pass_of)) for one in models
+    ]
+    load = Load(" and ".join(one.name for one in models), tuple(needs), places.threads)
+    groups = limited(places.groups, inputs.limits.part_of(loaded))
+    fits = fit_together(inputs.nodes, [group for group in groups if group.kind == kind], {load.name: load})
+    if not fits:
+        places.notices.append(Notice("no_layer_on_devices", arms=[load.name]))
+        if not in_pass:
+            del places.own[arm.name]
+        return
+    placed = place_on_devices(fits[load.name], load, groups)
+    if in_pass:
+        places.smaller[arm.name] = SmallerPass(fits[load.name], placed)
+    else:
+        places.own[arm.name] = placed
+    places.notices += _notices(fits, {load.name: load})
 
 
 def _notices(fits: Mapping[str, Fit], loads: Mapping[str, Load]) -> Iterator[str]:
@@ -179,9 +252,28 @@ def _benchmarks(inputs: Inputs, arm: PlannedArm) -> list[PlannedBenchmark]:
     return [one for one in inputs.benchmarks[arm.model] if not (arm.is_aa and one.sampled)]
 
 
+def _decoded(inputs: Inputs, arm: PlannedArm, places: ArmPlaces, *, in_pass: bool) -> list[PlannedBenchmark]:
+    """Return the benchmarks that an arm decodes in passes, or those that it decodes alone.
+
+    If it decodes none alone, all count: its self-check and its speed are measured alone in any case.
+    """
+    own = _benchmarks(inputs, arm)
+    alone = [one for one in own if arm.name not in places.needs or not is_measured(one)] or own
+    return [one for one in own if is_measured(one)] if in_pass else alone
+
+
 def _needs(
-    config: PipelineConfig, inputs: Inputs, arm: PlannedArm, benchmarks: Iterable[PlannedBenchmark]
+    config: PipelineConfig,
+    inputs: Inputs,
+    arm: PlannedArm,
+    benchmarks: Iterable[PlannedBenchmark],
+    pass_of: str | None = None,
 ) -> list[Need]:
     assert arm.weights is not None
     shape = inputs.known.shapes[arm.model]
-    return [need_of(shape, arm.weights, host_layout(config, arm, one)) for one in benchmarks]
+    return [need_of(shape, arm.weights, host_layout(config, arm, one, pass_of)) for one in benchmarks]
+
+
+def _without_limits(benchmarks: Iterable[PlannedBenchmark]) -> list[PlannedBenchmark]:
+    """Return benchmarks with the caches that they have without any limit: no limit moves the other arms."""
+    return [replace(one, smaller_caches={}) for one in benchmarks]

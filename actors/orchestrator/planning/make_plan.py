@@ -67,7 +67,8 @@ def make_plan(
             if arm.is_aa and benchmark.sampled:
                 continue  # The noise floor of a sampled benchmark is the spread over the reference's own seeds.
             measured = measuring_reference(config, places, arms, arm, benchmark)
-            decoding = Decoding(layout_of(config, places, arm, benchmark), measured)
+            layout = layout_of(config, places, arm, benchmark, arm.name if measured else None)
+            decoding = Decoding(layout, measured)
             directory, own_blocks = plan_blocks(config, run, inputs, arm, benchmark, known_seed_groups, decoding)
             if measured:
                 own_blocks = [
@@ -107,7 +108,7 @@ def make_plan(
             *places.notices,
             *inputs.notices,
         ),
-        performances=plan_performances(run, arms, blocks, places),
+        performances=plan_performances(config, run, arms, inputs, blocks, places),
         checks=plan_checks(config, run, arms, inputs, blocks, places),
         judges=inputs.judges,
         judgings=judgings,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from actors.hashing import content_hash
 from actors.keys import imatrix_key
+from actors.orchestrator.memory_limits import Loaded
 from actors.orchestrator.placed import Placed
-from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.placement.choose import groups_of, limited
 from actors.orchestrator.placement.single import place_collecting
 from actors.orchestrator.plan import PlannedArm, PlannedImatrix
 from actors.orchestrator.planning.arms import plan_arm, weighted_mix
@@ -76,6 +77,7 @@ def _place(config: PipelineConfig, inputs: Inputs, model: SourceModel, reference
     if shape is None or not groups:
         return None
     weights = shape.weights if reference is None or reference.weights is None else reference.weights
+    groups = limited(groups, inputs.limits.part_of(Loaded("matrices", model.name)))
     ctx, threads = config.calibration.ctx, config.layout.threads
     return place_collecting(groups, shape, weights, ctx=ctx, threads=threads)
 

@@ -19,6 +19,7 @@ def shared_passes(arms: Sequence[PlannedArm], places: ArmPlaces) -> dict[str, st
     The reference shares its first pass with as many arms as fit; further passes take the other arms. On devices as many
     fit as the devices of a worker hold. On the CPU the arms of a pass are together no larger than their reference,
     unless a pass has only one arm. So a pass takes about twice the memory of the reference, which must fit in any case.
+    An arm for which memory was short in a pass gets passes of its own.
     Records do not depend on the passes.
     """
     passes: dict[str, str] = {}
@@ -26,12 +27,16 @@ def shared_passes(arms: Sequence[PlannedArm], places: ArmPlaces) -> dict[str, st
         own = [arm for arm in arms if arm.reference == reference.name and arm.endpoint is None]
         number, together = 0, list[PlannedArm]()
         for arm in own:
+            if arm.name in places.own_passes:
+                passes[arm.name] = f"{reference.name}/only {arm.name}"
+                continue
             if together and not _has_room(places, reference, [*together, arm]):
                 number, together = number + 1, []
             together.append(arm)
             passes[arm.name] = f"{reference.name}/{number}"
         if own:
-            passes[reference.name] = f"{reference.name}/0"
+            alone = reference.name in places.own_passes
+            passes[reference.name] = f"{reference.name}/{f'only {reference.name}' if alone else 0}"
     return passes
 
 
@@ -77,8 +82,10 @@ def measuring_reference(
         reference = next(other for other in arms if other.name == arm.reference)
         if reference.endpoint is not None:
             return None
-        model = ReferenceModel(reference.gguf_path, layout_of(config, places, reference, benchmark))
+        model = ReferenceModel(reference.gguf_path, layout_of(config, places, reference, benchmark, arm.name))
         return MeasuringReference(model, reference.key_hash)
     if any(other.reference == arm.name for other in arms):
-        return MeasuringReference(ReferenceModel(arm.gguf_path, layout_of(config, places, arm, benchmark)), None)
+        return MeasuringReference(
+            ReferenceModel(arm.gguf_path, layout_of(config, places, arm, benchmark, arm.name)), None
+        )
     return None

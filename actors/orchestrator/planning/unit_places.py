@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from actors.orchestrator.memory_limits import Loaded
 from actors.orchestrator.placed import Placed
-from actors.orchestrator.placement.choose import Load, groups_of
+from actors.orchestrator.placement.choose import Load, groups_of, limited
 from actors.orchestrator.placement.memory import need_of
 from actors.orchestrator.placement.single import place_model, place_on_cpu, place_quantizing, place_small
 from actors.orchestrator.placement.workers import WORKER_OVERHEAD_BYTES
@@ -47,10 +48,16 @@ def _evaluating(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, plan:
     by_arm: defaultdict[str, list[PlannedBlock]] = defaultdict(list)
     for block in plan.blocks:
         by_arm[block.arm].append(block)
-    on_cpu = {arm: _on_cpu(config, inputs, plan, blocks) for arm, blocks in by_arm.items() if own[arm] is None}
+    off = {arm: [block for block in blocks if block.layout.devices is None] for arm, blocks in by_arm.items()}
+    on_cpu = {
+        arm: _on_cpu(config, inputs, plan, off[arm] or blocks)
+        for arm, blocks in by_arm.items()
+        if off[arm] or own[arm] is None
+    }
     of_passes = _of_passes(places, plan)
     for block in plan.blocks:
-        yield block.unit, of_passes.get(block.shared_pass or "") or own[block.arm] or on_cpu[block.arm]
+        alone = own[block.arm] if block.layout.devices else None
+        yield block.unit, of_passes.get(block.shared_pass or "") or alone or on_cpu[block.arm]
     for check in plan.checks:
         yield check.unit, own[check.order.arm] or on_cpu[check.order.arm]
     for one in plan.performances:
@@ -95,5 +102,6 @@ def _judging(config: PipelineConfig, inputs: Inputs, plan: Plan) -> Iterator[tup
         shape = inputs.known.judges.get(judge.name)
         if shape is not None and judge.layout is not None:
             load = Load(judge.name, (need_of(shape, shape.weights, judge.layout),), judge.layout.threads)
-            of_judge[judge.name] = place_model(groups, shape, judge.layout) or place_on_cpu(inputs.nodes, load)
+            own = limited(groups, inputs.limits.part_of(Loaded("judges", judge.name)))
+            of_judge[judge.name] = place_model(own, shape, judge.layout) or place_on_cpu(inputs.nodes, load)
     yield from ((one.unit, of_judge[one.judge.name]) for one in plan.judgings if one.judge.name in of_judge)

@@ -13,6 +13,7 @@ from actors.judging.orders import JudgeModel
 from actors.llama.devices import DeviceUse
 from actors.llama.shape import ModelShape, Weights
 from actors.nodes import NodeFacts, build_of
+from actors.orchestrator.memory_limits import NO_LIMITS, Loaded, MemoryLimits
 from actors.orders import Endpoint
 from actors.quantization_orders import CalibrationText, ChunkRules
 from actors.recipes import Recipe
@@ -114,6 +115,8 @@ class PlannedBenchmark:
     cache: Cache
     """The KV cache of its blocks. It has fewer sequences than the configuration says if memory is short."""
     share_prefixes: bool
+    smaller_caches: Mapping[Loaded, Cache] = field(default_factory=dict)
+    """The KV caches of the arms and passes for which memory was short when they were loaded."""
 
     @property
     def spec(self) -> BenchmarkSpec:
@@ -129,6 +132,10 @@ class PlannedBenchmark:
     def items(self) -> tuple[Item, ...]:
         """The items that this pipeline evaluates, in their fixed order."""
         return self.data.items
+
+    def cache_of(self, loaded: Loaded) -> Cache:
+        """Return the KV cache with which an arm is decoded, alone or in a pass."""
+        return self.smaller_caches.get(loaded, self.cache)
 
     @property
     def chance(self) -> float:
@@ -178,6 +185,8 @@ class Inputs:
     template_uses: TemplateUses = field(default_factory=TemplateUses)
     judges: tuple[JudgeModel, ...] = ()
     """Who judges the answers of judged benchmarks."""
+    limits: MemoryLimits = NO_LIMITS
+    """How much memory the plan may fill."""
     human_scores_sha256: str | None = None
     """Hash of the file with human scores. None: there is none."""
 

@@ -16,6 +16,7 @@ from actors.llama.memory import can_fork
 from actors.llama.model import Model
 from actors.machine import check_folder
 from actors.nodes import NodeFacts
+from actors.orchestrator.memory_limits import NO_LIMITS, MemoryLimits
 from actors.orchestrator.placement.choose import groups_of
 from actors.orchestrator.sources.addresses import is_endpoint
 from actors.orchestrator.sources.arms import endpoint_arm, prompt_notices, source_arm, source_model
@@ -31,7 +32,7 @@ from actors.orchestrator.sources.inputs import (
     TemplateUses,
 )
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, device_room, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import DeviceRoom, caches_for, device_room, host_cache_bytes
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.naming import (
     arm_of_given_file,
@@ -54,13 +55,21 @@ from conf.tiers import resolve_tiers
 from reporting.notices import Notice
 
 
-def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, nodes: tuple[NodeFacts, ...]) -> Inputs:
+def inspect(
+    config: PipelineConfig,
+    hashes: HashCache,
+    reporter: Reporter,
+    *,
+    nodes: tuple[NodeFacts, ...],
+    limits: MemoryLimits = NO_LIMITS,
+) -> Inputs:
     """Read headers, vocabularies and data sets, and fetch and convert what is not on this machine yet.
 
     Args:
         hashes: known hashes of files; those that are computed here are added.
         reporter: shows the progress of downloads and conversions.
         nodes: the machines that may do the work.
+        limits: how much memory the plan may fill.
 
     Raises:
         BadInput: with every fault found.
@@ -96,7 +105,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
         faults.gather(source_arm, arm.name, one.path, one.origin, hashes)
         for arm, one in zip(files, fetched[len(described) :], strict=True)
     ]
-    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, nodes=nodes)
+    judges = faults.gather(judge_models, checked(found_judges), config, hashes, reporter, nodes=nodes, limits=limits)
     faults.stop_if_any()
     models = tuple(described_by(entry, checked(model)) for entry, model in zip(config.models, described, strict=True))
     by_name = {arm.name: arm for arm in map(checked, [*arms, *endpoints])}
@@ -128,6 +137,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
             thoughts=longest_thoughts(model.name, arms_of[model.name], uses, checked(chats)),
             compare_texts=model is models[0],
             on_devices=device_room(groups, known, model.name, arms_of[model.name]),
+            limits=limits,
         )
         for model in models
     }
@@ -147,6 +157,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
         predicted_bytes={name: file.size_bytes for name, file in checked(made).items()},
         nodes=nodes,
         known=known,
+        limits=limits,
         notices=(
             *_notices(models, found_arms, checked(asked), list(map(checked, loaded.values())), map(checked, of_arms)),
             *thinking_notices(uses, checked(chats), checked(loaded[models[0].name]).benchmarks),
@@ -246,6 +257,7 @@ def _load_benchmarks(
     compare_texts: bool,
     on_devices: DeviceRoom | None,
     host_bytes: float,
+    limits: MemoryLimits,
 ) -> _Loaded:
     """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
 
@@ -273,7 +285,15 @@ def _load_benchmarks(
         described = describe_chat(chat, vocabulary)
         planned = [
             faults.gather(
-                _plan_benchmark, config, data, model, vocabulary, uses, on_devices=on_devices, host_bytes=host_bytes
+                _plan_benchmark,
+                config,
+                data,
+                model,
+                vocabulary,
+                uses,
+                on_devices=on_devices,
+                host_bytes=host_bytes,
+                limits=limits,
             )
             for data in found
         ]
@@ -331,12 +351,24 @@ def _plan_benchmark(
     *,
     on_devices: DeviceRoom | None,
     host_bytes: float,
+    limits: MemoryLimits,
 ) -> PlannedBenchmark:
     share = can_fork(model.architecture)
-    cache = cache_for(config, data, model, vocabulary, uses, share=share, room=on_devices, host_bytes=host_bytes)
+    cache, smaller = caches_for(
+        config,
+        data,
+        model,
+        vocabulary,
+        uses,
+        share=share,
+        room=on_devices,
+        host_bytes=host_bytes,
+        limits=limits,
+    )
     return PlannedBenchmark(
         data=data.limited(config.limit),
         sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),
         cache=cache,
         share_prefixes=share,
+        smaller_caches=smaller,
     )

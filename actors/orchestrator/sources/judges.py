@@ -26,7 +26,8 @@ from actors.llama.gguf_file import GgufHeader, read_header
 from actors.llama.layout import EngineLayout
 from actors.llama.shape import shape_of
 from actors.nodes import NodeFacts
-from actors.orchestrator.placement.choose import groups_of
+from actors.orchestrator.memory_limits import Loaded, MemoryLimits
+from actors.orchestrator.placement.choose import groups_of, limited
 from actors.orchestrator.placement.single import place_model
 from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
@@ -211,6 +212,7 @@ def judge_models(
     reporter: Reporter,
     *,
     nodes: tuple[NodeFacts, ...],
+    limits: MemoryLimits,
 ) -> tuple[JudgeModel, ...]:
     """Return the judges as workers need them. Fetch and hash those that are files.
 
@@ -218,7 +220,7 @@ def judge_models(
         BadInput: a file cannot be loaded, or two judges are the same file.
     """
     faults = Faults()
-    made = [faults.gather(_judge_model, one, config, hashes, reporter, nodes) for one in found]
+    made = [faults.gather(_judge_model, one, config, hashes, reporter, nodes, limits) for one in found]
     known = Counter(one.gguf_sha256 for one in made if one is not None and one.gguf_sha256)
     for one in made:
         if one is not None and one.gguf_sha256 and known[one.gguf_sha256] > 1:
@@ -228,26 +230,35 @@ def judge_models(
 
 
 def _judge_model(
-    found: FoundJudge, config: PipelineConfig, hashes: HashCache, reporter: Reporter, nodes: tuple[NodeFacts, ...]
+    found: FoundJudge,
+    config: PipelineConfig,
+    hashes: HashCache,
+    reporter: Reporter,
+    nodes: tuple[NodeFacts, ...],
+    limits: MemoryLimits,
 ) -> JudgeModel:
     if found.file is None:
         return JudgeModel(found.judge.name, found.endpoint)
     header = read_header(fetch(found.file, reporter).path, key="--judge-model")
     sha256 = gguf_sha256(header, hashes.sha256)
     hashes.check_once(header, sha256, key="--judge-model", got=f"{found.judge.name}={header.path}")
-    layout = _layout(config, header, nodes)
+    layout = _layout(config, header, nodes, limits, Loaded("judges", found.judge.name))
+    cache_bytes = layout.n_ctx * header.kv_bytes_per_cell
     return JudgeModel(
         name=found.judge.name,
         endpoint=None,
         gguf_path=str(header.path),
         gguf_sha256=sha256,
         layout=layout,
-        worker_bytes=header.size_bytes + layout.n_ctx * header.kv_bytes_per_cell,
+        worker_bytes=header.size_bytes + cache_bytes,
+        cache_bytes=cache_bytes,
         architecture=header.architecture,
     )
 
 
-def _layout(config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, ...]) -> EngineLayout:
+def _layout(
+    config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, ...], limits: MemoryLimits, judge: Loaded
+) -> EngineLayout:
     """Return how and where a judge's GGUF is decoded: as many verdicts at a time as the memory for a KV cache holds."""
     longest = PROMPT_TOKENS + config.judging.max_tokens
     if header.n_ctx_train:
@@ -263,9 +274,11 @@ def _layout(config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, 
         flash_attention=config.layout.flash_attention,
         gpu_layers=0,
     )
-    shape, groups = shape_of(header), groups_of(nodes, config.execution.gpus_per_worker)
+    shape = shape_of(header)
+    groups = limited(groups_of(nodes, config.execution.gpus_per_worker), limits.part_of(judge))
     room = DeviceRoom(groups, shape, shape.weights) if groups else None
-    most = cells_allowed(config, header.kv_bytes_per_cell, layout, room, host_cache_bytes(nodes, groups))[0]
+    cache_mib, host_bytes = limits.cache_mib(judge, config.layout.kv_cache_mib), host_cache_bytes(nodes, groups)
+    most = cells_allowed(cache_mib, header.kv_bytes_per_cell, layout, room, host_bytes)[0]
     while sequences > 1 and most is not None and _cells(sequences, longest) > most:
         sequences -= 1
     layout = replace(layout, sequences=sequences, n_ctx=_cells(sequences, longest))

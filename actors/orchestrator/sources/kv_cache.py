@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -18,8 +19,9 @@ from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
 from actors.llama.shape import ModelShape, Weights
 from actors.nodes import NodeFacts
+from actors.orchestrator.memory_limits import Loaded, MemoryLimits
 from actors.orchestrator.placement.cells import cell_limits
-from actors.orchestrator.placement.choose import RAY_SHARE, Group
+from actors.orchestrator.placement.choose import RAY_SHARE, Group, limited
 from actors.orchestrator.sources.inputs import KnownWeights, SourceArm, SourceModel
 from conf.faults import BadInput, Fault
 from conf.schema.pipeline import PipelineConfig
@@ -61,7 +63,7 @@ def device_room(
     return DeviceRoom(groups, known.shapes[model], largest)
 
 
-def cache_for(
+def caches_for(
     config: PipelineConfig,
     data: BenchmarkData,
     model: SourceModel,
@@ -71,20 +73,49 @@ def cache_for(
     share: bool,
     room: DeviceRoom | None,
     host_bytes: float,
-) -> Cache:
-    """Choose the KV cache for a benchmark's blocks.
+    limits: MemoryLimits,
+) -> tuple[Cache, dict[Loaded, Cache]]:
+    """Choose the KV cache for a benchmark's blocks, and those of the arms and passes that have a limit of their own.
 
     Args:
         uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
         room: what is left on devices. None: the model runs on the CPU.
         host_bytes: what a cache may take in the memory of a machine (`host_cache_bytes`).
+        limits: how much memory may be filled.
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
     """
     needs = [cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=use) for use in uses]
-    need = functools.reduce(CacheNeed.or_more, needs)
+    wanted = _Wanted(config, data, model, functools.reduce(CacheNeed.or_more, needs), share, host_bytes)
+    cache, smaller = _choose(wanted, room, config.layout.kv_cache_mib), {}
+    for loaded in limits.limited("arms", "passes"):
+        part, mib = limits.part_of(loaded), limits.cache_mib(loaded, config.layout.kv_cache_mib)
+        # Whose arm it is is not known here. If another model has no cache within its limit, that is no fault; and if
+        # its own has none, it keeps the one that it has, and the plan is not smaller.
+        with contextlib.suppress(BadInput):
+            own = None if room is None else replace(room, groups=limited(room.groups, part))
+            smaller[loaded] = _choose(wanted, own, mib)
+    return cache, smaller
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a KV cache is for."""
+
+    config: PipelineConfig
+    data: BenchmarkData
+    model: SourceModel
+    need: CacheNeed
+    share: bool
+    host_bytes: float
+    """See `caches_for`."""
+
+
+def _choose(wanted: _Wanted, room: DeviceRoom | None, cache_mib: int | None) -> Cache:
+    """Choose a KV cache of at most `cache_mib` MiB; None: of what memory allows. Raise `BadInput` if none fits."""
+    config, data, model, need, share = wanted.config, wanted.data, wanted.model, wanted.need, wanted.share
     layout = EngineLayout(
         config.layout.threads,
         config.layout.sequences,
@@ -95,7 +126,7 @@ def cache_for(
         flash_attention=config.layout.flash_attention and data.spec.kind != "choose",
         gpu_layers=-1,
     )
-    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room, host_bytes)
+    limits = cells_allowed(cache_mib, model.kv_bytes_per_cell, layout, room, wanted.host_bytes)
     if need.at_once > config.layout.sequences:
         allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
@@ -104,9 +135,9 @@ def cache_for(
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
         if cache is not None and cache.sequences >= ENOUGH_SEQUENCES * config.layout.sequences:
             break
-    if cache is None and room is not None and config.layout.kv_cache_mib is None:
+    if cache is None and room is not None and cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [int(host_bytes) // model.kv_bytes_per_cell]
+        limits = [int(wanted.host_bytes) // model.kv_bytes_per_cell]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -125,16 +156,17 @@ def cache_for(
 
 
 def cells_allowed(
-    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None, host_bytes: float
+    cache_mib: int | None, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None, host_bytes: float
 ) -> list[int] | list[None]:
     """Return how many cells a KV cache may have: on one device, on two, and so on. None: any number.
 
-    On the CPU, and if no node's devices hold the whole model, there is one limit.
+    On the CPU, and if no node's devices hold the whole model, there is one limit. `cache_mib`: the largest cache, in
+    MiB; None: what memory allows.
     """
     if not bytes_per_cell:
         return [None]
-    if config.layout.kv_cache_mib is not None:
-        return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
+    if cache_mib is not None:
+        return [cache_mib * 2**20 // bytes_per_cell]
     on_devices = room.limits(layout) if room else []
     return on_devices or [int(host_bytes) // bytes_per_cell]
 
