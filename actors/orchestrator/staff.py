@@ -35,6 +35,8 @@ class Staff:
         """Most workers in a room, by node, where Ray could not start one more: something else is there."""
         self._whole_card: set[str | None] = set()
         """Arms and judges that found no memory beside others on one card."""
+        self._enlarged: dict[int, Placed] = {}
+        """Their places, by `id` of the place that was planned, so that equal places are one object."""
 
     @property
     def placed(self) -> list[Worker]:
@@ -49,7 +51,9 @@ class Staff:
     def place_of(self, unit: Unit) -> Placed:
         """Return what a worker takes while it works on a unit."""
         placed = self._places.of(unit)
-        return replace(placed, gpus=1.0) if 0 < placed.gpus < 1 and unit.loads in self._whole_card else placed
+        if not 0 < placed.gpus < 1 or unit.loads not in self._whole_card:
+            return placed
+        return self._enlarged.setdefault(id(placed), replace(placed, gpus=1.0))
 
     def wants_whole_card(self, unit: Unit) -> bool:
         """Give an arm a card of its own from now on. Return False if it does not share one."""
@@ -125,6 +129,8 @@ class Staff:
 
     def leavers(self, placed: Placed, candidates: Sequence[Worker], closed: str | None = None) -> list[Worker] | None:
         """Return the fewest of the candidates that would have to leave to make a place; None if that does not help."""
+        if not candidates or not self.opening(placed, candidates, closed):
+            return None
         suitable = [room.node_id for room in self.rooms if room.suits(placed.ask)]
         found = []
         for node_id in suitable or [""]:
