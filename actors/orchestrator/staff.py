@@ -39,6 +39,8 @@ class Staff:
         """Most workers in a room, by node, where Ray could not start one more: something else is there."""
         self._whole_card: set[Loaded | None] = set()
         """What found no memory beside others on one card."""
+        self._enlarged: dict[int, Placed] = {}
+        """The places of these, by `id` of the place that was planned, so that equal places are one object."""
 
     @property
     def placed(self) -> list[Worker]:
@@ -53,11 +55,14 @@ class Staff:
     def place_of(self, unit: Unit) -> Placed:
         """Return what a worker takes while it works on a unit."""
         placed = self._places.of(unit)
-        return replace(placed, gpus=1.0) if 0 < placed.gpus < 1 and unit.loaded in self._whole_card else placed
+        if not 0 < placed.gpus < 1 or unit.loaded not in self._whole_card:
+            return placed
+        return self._enlarged.setdefault(id(placed), replace(placed, gpus=1.0))
 
     def take_places(self, places: Places) -> None:
         """Go on with the places of another plan. Workers keep what they asked Ray for."""
         self._places = places
+        self._enlarged.clear()
 
     def wants_whole_card(self, unit: Unit) -> bool:
         """Give what a unit loads a card of its own from now on. Return False if it does not share one."""
@@ -154,6 +159,8 @@ class Staff:
 
     def leavers(self, placed: Placed, candidates: Sequence[Worker], closed: str | None = None) -> list[Worker] | None:
         """Return the fewest of the candidates that would have to leave to make a place; None if that does not help."""
+        if not candidates or not self.opening(placed, candidates, closed):
+            return None
         suitable = [room.node_id for room in self.rooms if room.suits(placed.ask)]
         found = []
         for node_id in suitable or [""]:

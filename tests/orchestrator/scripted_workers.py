@@ -14,10 +14,6 @@ import ray
 from actors.orders import BlockOrder, PerformanceOrder, ReportTokens
 from actors.quantization_orders import ImatrixOrder, QuantizeOrder
 
-BLOCK_S = 2.0
-"""Mean time of a block. Real ones take from ten seconds to minutes."""
-LOAD_S = 1.0
-
 
 class ScriptedMaker:
     """Takes the place of `QuantizationWorker`."""
@@ -36,7 +32,11 @@ class ScriptedMaker:
 
 
 class ScriptedEvaluator:
-    """Takes the place of `EvaluationWorker`."""
+    """Takes the place of `EvaluationWorker`, with times like those of real models."""
+
+    block_s = 20.0
+    """Mean time of a block. Real ones take from ten seconds to minutes."""
+    load_s = 10.0
 
     def __init__(self) -> None:
         self._loaded: str | None = None
@@ -53,9 +53,19 @@ class ScriptedEvaluator:
 
     def _work(self, arm: str, path: str) -> None:
         begun = time.time()
-        load, self._loaded = LOAD_S * (self._loaded != arm), arm
-        time.sleep(load + BLOCK_S * random.Random(path).uniform(0.5, 1.5))
+        if self._loaded != arm:
+            time.sleep(self.load_s)
+            self._loaded = arm
+        loaded = time.time()
+        time.sleep(self.block_s * random.Random(path).uniform(0.5, 1.5))
         context: Any = ray.get_runtime_context()
-        lines = {"arm": arm, "begun": begun, "ended": time.time(), "node": context.get_node_id()}
+        lines = {"arm": arm, "begun": begun, "loaded": loaded, "ended": time.time(), "node": context.get_node_id()}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(lines | {"cards": ray.get_gpu_ids(), "pid": os.getpid()}), encoding="utf-8")
+
+
+class BriskEvaluator(ScriptedEvaluator):
+    """One for tests that don't ask how busy it is."""
+
+    block_s = 2.0
+    load_s = 1.0

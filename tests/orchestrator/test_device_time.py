@@ -9,7 +9,7 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,7 @@ from actors.orchestrator.units import PLACED
 from actors.orchestrator.worker import Worker
 from conf.environment import protect_local_ray, silence_ray
 from tests.orchestrator.device_player import place
-from tests.orchestrator.scripted_workers import ScriptedEvaluator, ScriptedMaker
+from tests.orchestrator.scripted_workers import BriskEvaluator, ScriptedEvaluator, ScriptedMaker
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 
 pytestmark = pytest.mark.slow
@@ -37,35 +37,64 @@ ASKS = {"f16": 2.0, "q8_0": 1.0, "q4_k_m": 0.5}
 
 
 class Timed(Orchestrator):
-    """An orchestrator that writes down for how long each worker has something to do, its start included."""
+    """An orchestrator that writes down how much time it takes itself."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.spans: list[tuple[float, float, float]] = []
-        """GPUs, begin and end, once per call of a worker."""
-        self._begun: dict[Worker, float] = {}
-
-    def _carry_out(self, step: Step) -> None:
-        self._begun |= dict.fromkeys(step.assigned, time.monotonic())
-        super()._carry_out(step)
+        self.turnarounds: list[float] = []
+        """Seconds from a worker's result to the moment when all that follows from it has been sent."""
+        self._result_s: float | None = None
 
     def _finish(self, worker: Worker, value: Any) -> None:
-        if worker.placed is not None and worker.placed.gpus:
-            self.spans.append((worker.placed.gpus, self._begun[worker], time.monotonic()))
+        self._result_s = time.monotonic()
         super()._finish(worker, value)
 
+    def _carry_out(self, step: Step) -> None:
+        super()._carry_out(step)
+        if self._result_s is not None:
+            self.turnarounds.append(time.monotonic() - self._result_s)
+            self._result_s = None
 
-def share(spans: Sequence[tuple[float, float, float]]) -> float:
-    """Return the part of all GPU time in the spans that is filled, from the first begin to the last begin."""
-    first, last = min(begun for _, begun, _ in spans), max(begun for _, begun, _ in spans)
-    return sum(gpus * (min(ended, last) - begun) for gpus, begun, ended in spans) / (GPUS * (last - first))
+
+@dataclass(frozen=True)
+class Span:
+    """A time in which GPUs are used for one thing."""
+
+    gpus: float
+    begun: float
+    ended: float
+
+
+def share(spans: Iterable[Span], window: tuple[float, float]) -> float:
+    """Return the part of all GPU time between two moments that is in the spans."""
+    first, last = window
+    inside = (one.gpus * max(0.0, min(one.ended, last) - max(one.begun, first)) for one in spans)
+    return sum(inside) / (GPUS * (last - first))
 
 
 def gaps(done: Sequence[Mapping[str, Any]]) -> Iterator[float]:
     """Yield the seconds between the end of a block and the begin of the next one in the same worker."""
-    for pid in {one["pid"] for one in done}:
-        own = sorted((one for one in done if one["pid"] == pid), key=lambda one: float(one["begun"]))
+    for own in by_worker(done).values():
         yield from (later["begun"] - earlier["ended"] for earlier, later in pairwise(own))
+
+
+def by_worker(done: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    """Return what each worker has done, in order."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for one in sorted(done, key=lambda one: float(one["begun"])):
+        found.setdefault(one["pid"], []).append(one)
+    return found
+
+
+def all_at_work(done: Sequence[Mapping[str, Any]]) -> float:
+    """Return when the workers that fill the GPUs for the first time have all started and loaded their models."""
+    firsts = [own[0] for own in by_worker(done).values()]
+    free = float(GPUS)
+    for number, one in enumerate(firsts):
+        free -= ASKS[one["arm"]]
+        if free < 0.5:
+            return max(float(first["loaded"]) for first in firsts[: number + 1])
+    raise AssertionError(f"{free:g} of {GPUS} GPUs were never used")
 
 
 @dataclass
@@ -91,20 +120,15 @@ def pretended() -> Iterator[Pretended]:
     cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    classes = {"quantization": ScriptedMaker, "evaluation": ScriptedEvaluator}
-    monkeypatch.setattr(actor, "WORKER_CLASSES", classes)
-
-
 def plan_of(root: Path, blocks: int) -> Plan:
     """Return a plan of three arms with so many blocks each."""
     inputs = make_inputs(benchmarks={"tiny": (deterministic(32 * blocks),)})
     return make_small_plan(root, inputs=inputs, execution={"self_check": False})
 
 
-def run(plan: Plan, root: Path) -> Timed:
+def run(plan: Plan, root: Path, evaluator: type[ScriptedEvaluator], monkeypatch: pytest.MonkeyPatch) -> Timed:
     """Have everything of a plan carried out that is before its results."""
+    monkeypatch.setattr(actor, "WORKER_CLASSES", {"quantization": ScriptedMaker, "evaluation": evaluator})
     arm_of = {block.unit: block.arm for block in plan.blocks}
     arm_of |= {one.unit: one.order.arm for one in plan.performances}
     by_unit = {unit: place(ASKS[arm], cpus=0.5) for unit, arm in arm_of.items()}
@@ -119,23 +143,38 @@ def written(plan: Plan) -> list[dict[str, Any]]:
     return [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths if Path(path).exists()]
 
 
-@pytest.mark.usefixtures("scripted")
-def test_gpus_compute_nine_tenths_of_the_time_until_the_last_blocks(pretended: Pretended, tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, 24)
-    orchestrator = run(plan, tmp_path)
+@pytest.mark.usefixtures("pretended")
+def test_gpus_compute_nine_tenths_of_the_time_until_the_last_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(tmp_path, 40)
+    begun = time.time()
+    orchestrator = run(plan, tmp_path, ScriptedEvaluator, monkeypatch)
     assert orchestrator.view().failures == ()
     done = written(plan)
     assert len(done) == len(plan.blocks) + len(plan.performances)
-    computing = share([(ASKS[one["arm"]], one["begun"], one["ended"]) for one in done])
-    given = share(orchestrator.spans)
-    print(f"{statistics.median(gaps(done)):.2f} s between two blocks of a worker (median)")
-    print(f"workers with work hold {given:.1%} of the GPU time and compute in {computing:.1%}; the rest is starts")
-    assert given >= 0.9
+    computing = [Span(ASKS[one["arm"]], one["loaded"], one["ended"]) for one in done]
+    loading = [Span(ASKS[one["arm"]], one["begun"], one["loaded"]) for one in done]
+    last = max(float(one["begun"]) for one in done)
+    work, whole = (all_at_work(done), last), (begun, last)
+    print(
+        f"{statistics.median(gaps(done)):.3f} s between two blocks of a worker (median), {max(gaps(done)):.3f} s (most)"
+    )
+    print(
+        f"{statistics.median(orchestrator.turnarounds):.3f} s of it in the orchestrator (median), "
+        f"{max(orchestrator.turnarounds):.3f} s (most)"
+    )
+    for name, window in (("from the first start", whole), ("when all have started", work)):
+        parts = f"{share(computing, window):.1%} computing, {share(loading, window):.1%} loading models"
+        print(f"{name}: {window[1] - window[0]:.0f} s, {parts}")
+    assert work[1] - work[0] > 4 * ScriptedEvaluator.block_s
+    assert share(computing, work) >= 0.9
     assert {len(one["cards"]) for one in done if one["arm"] == "f16"} == {2}
 
 
-@pytest.mark.usefixtures("scripted")
-def test_if_a_node_is_lost_its_work_goes_on_elsewhere(pretended: Pretended, tmp_path: Path) -> None:
+def test_if_a_node_is_lost_its_work_goes_on_elsewhere(
+    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = plan_of(tmp_path, 4)
     lost = pretended.two.node_id
 
@@ -145,7 +184,7 @@ def test_if_a_node_is_lost_its_work_goes_on_elsewhere(pretended: Pretended, tmp_
         pretended.cluster.remove_node(pretended.two)
 
     threading.Thread(target=lose, daemon=True).start()
-    orchestrator = run(plan, tmp_path)
+    orchestrator = run(plan, tmp_path, BriskEvaluator, monkeypatch)
     view = orchestrator.view()
     assert view.failures == () and len(written(plan)) == len(plan.blocks) + len(plan.performances)
     assert f"node {lost} of the cluster was lost. Its work goes on elsewhere." in view.notices
