@@ -4,9 +4,11 @@
 
 VENV_PYTHON := .venv/bin/python
 UV ?= uv
-# Run two test files at a time, because most of them use one core. Tests of whole jobs take longest and start first, so
-# that neither process is idle at the end.
-SPREAD := -n 2 --dist loadfile --no-loadscope-reorder tests/jobs tests
+# Run two test files at a time, because most of them use one core, in the order of tests/conftest.py.
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
+# Some environments tell Python not to keep what it has compiled. Each of the many processes that the tests start would
+# compile this project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18

@@ -42,6 +42,11 @@ def ignore(tokens: int) -> None:
     """Ignore the reported number of tokens."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of whole jobs start first: they take longest, and a long file at the end leaves a process idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/jobs/"))
+
+
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf"))

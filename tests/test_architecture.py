@@ -7,6 +7,7 @@ The tests read the syntax tree and the text of every file, and import none of th
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
@@ -91,9 +92,25 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-SOURCES = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _files_of(*LAYERS)}
-TESTS = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _files_of("tests")}
-MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in SOURCES}
+@functools.cache
+def _trees(*folders: str) -> dict[str, ast.Module]:
+    """Return the syntax tree of each file. Parsing takes seconds, so it waits for the first test that needs them."""
+    return {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _files_of(*folders)}
+
+
+def _sources() -> dict[str, ast.Module]:
+    return _trees(*LAYERS)
+
+
+def _sources_and_tests() -> dict[str, ast.Module]:
+    return _sources() | _trees("tests")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_are_dropped() -> Iterator[None]:
+    """Drop the trees at the end. With a million nodes alive, the garbage collector slows down all later tests."""
+    yield
+    _trees.cache_clear()
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -116,7 +133,9 @@ def _dotted(node: ast.AST) -> str:
 
 
 def _importers_of(package: str) -> set[str]:
-    return {name for name, tree in SOURCES.items() if any(target.split(".")[0] == package for target in _imports(tree))}
+    return {
+        name for name, tree in _sources().items() if any(target.split(".")[0] == package for target in _imports(tree))
+    }
 
 
 def _role(dotted: str) -> str | None:
@@ -127,7 +146,7 @@ def _role(dotted: str) -> str | None:
 def test_imports_run_one_way() -> None:
     wrong = [
         f"{name} imports {target}"
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         for target in _imports(tree)
         if target.split(".")[0] in {*LAYERS, "tests"} - LAYERS[name.split("/")[0]]
     ]
@@ -147,7 +166,7 @@ def test_a_floor_imports_only_lower_floors(folder: str) -> None:
     assert all((ROOT / folder / package).is_dir() for package in level)
     wrong = [
         f"{name} imports {target}"
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         if (own := _package_in(folder, name.removesuffix(".py").replace("/", "."))) is not None
         for target in _imports(tree)
         if (other := _package_in(folder, target)) is not None and other != own and level[other] >= level[own]
@@ -158,7 +177,7 @@ def test_a_floor_imports_only_lower_floors(folder: str) -> None:
 def test_no_worker_role_imports_another_role() -> None:
     wrong = [
         f"{name} imports {target}"
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         if (role := _role(name.replace("/", "."))) in WORKER_ROLES
         for target in _imports(tree)
         if _role(target) not in {None, role}
@@ -169,7 +188,7 @@ def test_no_worker_role_imports_another_role() -> None:
 def test_code_shared_by_roles_imports_no_role() -> None:
     wrong = [
         f"{name} imports {target}"
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         if name.startswith("actors/") and _role(name.replace("/", ".")) is None
         for target in _imports(tree)
         if _role(target)
@@ -179,9 +198,10 @@ def test_code_shared_by_roles_imports_no_role() -> None:
 
 def test_there_are_no_circular_imports() -> None:
     graph: dict[str, set[str]] = {}
-    for name, tree in SOURCES.items():
+    modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in _sources()}
+    for name, tree in _sources().items():
         module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        candidates = ({target, target.rpartition(".")[0]} & MODULES for target in _imports(tree))
+        candidates = ({target, target.rpartition(".")[0]} & modules for target in _imports(tree))
         # `from a import b` means the module a.b if it exists, otherwise a.
         graph[module] = {max(found, key=len) for found in candidates if found}
     graphlib.TopologicalSorter(graph).prepare()
@@ -207,12 +227,12 @@ def test_only_actors_llama_imports_llama_cpp() -> None:
 def test_only_one_file_reads_the_environment() -> None:
     readers = {
         name
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         for node in ast.walk(tree)
         if _dotted(node) in {"os.environ", "os.environb", "os.getenv", "os.putenv"}
     } | {
         name
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         if {"os.environ", "os.environb", "os.getenv", "os.putenv"} & set(_imports(tree))
     }
     assert readers <= {"conf/environment.py"}
@@ -221,7 +241,7 @@ def test_only_one_file_reads_the_environment() -> None:
 def test_random_numbers_come_from_an_explicit_generator() -> None:
     """With numpy's global generator a number would depend on the code that ran before."""
     wrong = []
-    for name, tree in {**SOURCES, **TESTS}.items():
+    for name, tree in _sources_and_tests().items():
         used = [_dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
         named = [re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", dotted) for dotted in (*used, *_imports(tree))]
         wrong += [f"{name}: {match[0]}" for match in named if match and match[1] not in RANDOM_SOURCES]
@@ -231,7 +251,7 @@ def test_random_numbers_come_from_an_explicit_generator() -> None:
 def test_broad_excepts_are_few() -> None:
     broad = [
         f"{name}:{node.lineno}"
-        for name, tree in SOURCES.items()
+        for name, tree in _sources().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or _dotted(node.type) in {"Exception", "BaseException"})
@@ -239,14 +259,14 @@ def test_broad_excepts_are_few() -> None:
     assert len(broad) <= MOST_BROAD_EXCEPTS, broad
 
 
-@pytest.mark.parametrize("name", sorted({**SOURCES, **TESTS}))
+@pytest.mark.parametrize("name", [_name(path) for path in _files_of(*LAYERS, "tests")])
 def test_every_module_opens_with_a_docstring(name: str) -> None:
-    tree = {**SOURCES, **TESTS}[name]
+    tree = _sources_and_tests()[name]
     assert not tree.body or ast.get_docstring(tree)
 
 
 def test_no_module_has_an_empty_name_such_as_utils() -> None:
-    assert [name for name in {**SOURCES, **TESTS} if EMPTY_NAMES & set(re.split(r"[/.]", name))] == []
+    assert [name for name in _sources_and_tests() if EMPTY_NAMES & set(re.split(r"[/.]", name))] == []
 
 
 def _literals(tree: ast.Module) -> Iterator[str]:
@@ -261,14 +281,14 @@ def test_names_of_run_directory_files_are_in_one_place() -> None:
     names = {
         literal
         for module in NAMES_OF_FILES
-        for literal in _literals(SOURCES[module])
+        for literal in _literals(_sources()[module])
         if re.fullmatch(r"\.?\w+\.\w+", literal)
     }
     assert {"plan.json", "manifest.json", "meta.json", "quantization_comparison.json", "mlflow.db"} <= names
     spelled = re.compile(rf"(?:\S*[/.])?(?:{'|'.join(map(re.escape, names))})")
     wrong = [
         f"{module}: {literal}"
-        for module, tree in SOURCES.items()
+        for module, tree in _sources().items()
         if module not in NAMES_OF_FILES
         for literal in _literals(tree)
         if spelled.fullmatch(literal)
@@ -280,7 +300,7 @@ def test_only_the_store_looks_for_files_in_the_storage() -> None:
     """Other modules must call `exists` of `conf.files`, because `Path.exists` does not work on an object store."""
     askers = {
         module
-        for module, tree in SOURCES.items()
+        for module, tree in _sources().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"exists", "is_file", "glob", "rglob"}
     }

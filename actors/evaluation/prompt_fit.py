@@ -76,7 +76,9 @@ def _fits(task: Generate | Choose, max_tokens: int, model: Model, room: int, cha
     longest = max(len((prompt.text + ending).encode()) for ending in endings)
     if longest + _SPECIAL_TOKENS + answer <= room:  # no token is shorter than a byte
         return True
-    return max(len(prompt.tokens(model, ending)) for ending in endings) + answer <= room
+    # Most tokens come from the examples. So the longest ending decides most cases, and the others are not asked.
+    longest_first = sorted(endings, key=len, reverse=True)
+    return all(len(prompt.tokens(model, ending)) + answer <= room for ending in longest_first)
 
 
 def room_for_thoughts(task: Generate, max_tokens: int, model: Model, chat_template: TemplateUse) -> int:
