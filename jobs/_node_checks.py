@@ -28,7 +28,7 @@ def check_nodes(environment: Environment) -> Iterator[Check]:
     for node in facts:
         given = f"{node.cpus:g} CPUs, {node.gpus:g} GPUs and {node.memory_bytes / GIB:.1f} GiB to give away"
         build = f"llama-cpp-python {node.build['llama_cpp_python']}; {node.build['cpu_features']}"
-        text = f"{given}; devices: {devices_text(node.devices, node.driver)}; {build}"
+        text = f"{given}\ndevices: {devices_text(node.devices, node.driver)}\n{build}"
         yield Check(f"Node {node.host}", text, " ".join(device_notices(node)) or None)
     for one in silent:
         yield Check(f"Node {one.host}", one.reason, "Run this program on that machine, and start Ray there again.")

@@ -106,7 +106,7 @@ def _measured(
     )
     try:
         started = handle.__ray_call__.remote(node_id)
-        if not _wait(started, start_within_s, report, f"Waiting for {where_text(placed)}"):
+        if not _wait(started, start_within_s, report, f"Waiting for {_asked(placed)}"):
             raise _ClusterBusy(_why_busy(placed, start_within_s))
         node = next(one for one in nodes.usable if one.node_id == ray.get(started))
         handle.__ray_call__.remote(prepare)
@@ -132,7 +132,8 @@ def _wait(ref: Any, within_s: float, report: Callable[[str], None], doing: str) 
     while (left_s := began + within_s - time.monotonic()) > 0:
         if ray.wait([ref], timeout=min(left_s, TOLD_EVERY_S))[0]:
             return True
-        report(f"{doing}: {time.monotonic() - began:.0f} s, {within_s:.0f} s at most")
+        if (waited_s := time.monotonic() - began) < within_s:
+            report(f"{doing}: {waited_s:.0f} s, {within_s:.0f} s at most")
     return False
 
 
@@ -153,7 +154,13 @@ def _why_busy(placed: Placed, within_s: float) -> str:
     in_use = " and ".join(
         f"{total.get(kind, 0) - free.get(kind, 0):g} of {total.get(kind, 0):g} {name}" for kind, name in kinds
     )
-    return f"{where_text(placed)} did not get free within {within_s:.0f} s; {in_use} are in use. Try again later"
+    return f"{_asked(placed)} were not free within {within_s:.0f} s: {in_use} are in use. Try again later"
+
+
+def _asked(placed: Placed) -> str:
+    """Return what a worker asks Ray for, in words."""
+    cpus = f"{placed.cpus:g} CPU{'' if placed.cpus == 1 else 's'}"
+    return f"{where_text(placed)} with {cpus}" if placed.gpus else cpus
 
 
 def _room(node: NodeFacts) -> Room:

@@ -17,6 +17,9 @@ from pathlib import Path
 from jobs._parser import Parser
 from jobs._terminal import say
 from reporting.escape import hanging
+from reporting.terminal.layout import wrapped
+
+_INDENT = " " * 9
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,10 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     missing = 0
     for check in examine(read_environment(), options.storage, options.data_dir):
-        say(f"{'ok     ' if check.fix is None else 'MISSING'}  {check.name}: {hanging(check.found)}")
+        found = hanging(f"{'ok     ' if check.fix is None else 'MISSING'}  {check.name}: {check.found}", _INDENT)
+        say("\n".join(wrapped(line, f"{_INDENT}  ") for line in found.split("\n")))
         if check.fix is not None:
             missing += 1
-            say(f"         fix: {hanging(check.fix)}")
+            say(f"{_INDENT}fix: {hanging(check.fix)}")  # not folded, so that commands can be copied
     say(f"{missing} to fix." if missing else "Nothing is missing.")
     return 1 if missing else 0
 

@@ -24,6 +24,7 @@ from jobs._speeds import Measured, machine_of, measure_on_nodes
 from tests.conftest import layout
 from tests.jobs.pretended_cluster import pretended_cluster
 from tests.jobs.running import run, small_pipeline
+from tests.rpc_servers import RpcBuild
 
 pytestmark = pytest.mark.slow
 NOTHING = Memory(0, 0, 0)
@@ -114,7 +115,9 @@ def test_a_busy_cluster_is_not_waited_for_twice_and_the_message_says_what_is_in_
         ray.cancel(holder, force=True)
     why = found.unknown[tiny_path]
     assert why == found.unknown["/other.gguf"] and found.timed == {}
-    assert why.startswith("2 GPUs did not get free within 3 s; 1 of 2 GPUs and ") and why.endswith("Try again later")
+    assert why.startswith("2 GPUs with 1 CPU were not free within 3 s: 1 of 2 GPUs and ") and why.endswith(
+        "Try again later"
+    )
     assert said.count("Measuring how fast") == 1
 
 
@@ -132,3 +135,18 @@ def test_a_dry_run_tells_the_time_that_a_cluster_takes(cluster: Cluster, tiny_mo
     assert ended.code == 0, ended.out + ended.err
     assert "Measuring how fast tiny-F32.gguf works on 1 CPU" in ended.out
     assert "Time    about" in ended.out and "with 2 workers on the cluster if it is idle" in " ".join(ended.out.split())
+
+
+def test_a_dry_run_measures_on_the_devices_of_the_cluster(
+    rpc_build: RpcBuild, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.shutdown()  # this test has a cluster of its own
+    with rpc_build.server() as first, rpc_build.server() as second:
+        for name, value in rpc_build.environment(first, second).items():
+            monkeypatch.setenv(name, value)
+        with pretended_cluster((2, None)) as made:
+            ended = run("pipeline", *small_pipeline(tiny_model, tmp_path, "p", "--dry-run"), RAY_ADDRESS=made.address)
+    assert ended.code == 0, ended.out + ended.err
+    said = " ".join(ended.out.split())
+    assert "Measuring how fast tiny-F32.gguf works on 2 GPUs" in said and "is not known" not in said
+    assert "the workers above side by side, on the cluster if it is idle" in said

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from conf.environment import Environment
 from jobs import _checks as checks
 from jobs._check import Check, devices_text
 from jobs.doctor import main
+from reporting.terminal.layout import WIDTH, display_width
 from tests.jobs.running import run
 from tests.rpc_servers import RpcBuild
 
@@ -51,6 +53,7 @@ def test_all_problems_are_reported_at_once_with_exit_code_1(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:geheim@127.0.0.1:{closed_port}")
     assert main(["--data-dir", str(tmp_path / "nothing")]) == 1
     printed = capsys.readouterr().out
+    assert all(display_width(line) <= WIDTH for line in printed.splitlines() if " fix: " not in line)
     missing = [line.split()[1] for line in printed.splitlines() if line.startswith("MISSING")]
     assert missing[-3:] == ["Ray:", "MLflow:", "Data:"]
     assert printed.count("fix:") == len(missing)
@@ -117,6 +120,11 @@ def test_devices_are_shown_with_their_memory_and_driver() -> None:
     assert devices_text([card], "NVIDIA 580.65, CUDA 13.0") == (
         "CUDA0 NVIDIA H100 80GB HBM3, 79.0 of 80.0 GiB free (NVIDIA 580.65, CUDA 13.0)"
     )
+    eight = [replace(card, name=f"CUDA{number}", free_bytes=(79 - number) * 2**30) for number in range(8)]
+    assert devices_text([*eight, replace(card, name="CUDA8", description="L4")], None) == (
+        "8 x NVIDIA H100 80GB HBM3 (CUDA0 to CUDA7), 72.0 to 79.0 of 80.0 GiB free each; "
+        "CUDA8 L4, 79.0 of 80.0 GiB free"
+    )
     assert devices_text([], None) == "none, models run on the processor"
 
 
@@ -128,5 +136,5 @@ def test_devices_of_another_build_are_shown_and_a_server_that_is_gone_is_told(
         shown = run("doctor", **rpc_build.environment(first, second)).out
         gone = run("doctor", **rpc_build.environment(first, f"127.0.0.1:{closed_port}")).out
     (line,) = [one for one in shown.splitlines() if "Devices:" in one]
-    assert line.startswith("ok       Devices: RPC0 RPC server, ") and "; RPC1 RPC server, " in line
+    assert line.startswith("ok       Devices: 2 x RPC server (RPC0 to RPC1), ")
     assert f"MISSING  Devices: the RPC server 127.0.0.1:{closed_port}" in gone

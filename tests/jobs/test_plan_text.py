@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from actors.llama.devices import DeviceUse
 from actors.orchestrator.duration import Duration, NoDuration
+from actors.orchestrator.placed import Memory, Placed
 from jobs import pipeline
+from jobs._placement_text import where_text
 from jobs._plan_text import describe_duration
 from reporting.terminal.layout import WIDTH, display_width
 from tests.jobs.running import small_pipeline
@@ -61,3 +65,14 @@ def test_a_measurement_beside_other_work_is_said_to_be_one() -> None:
 
 def test_without_a_measurement_there_is_no_time_and_the_reason_is_told() -> None:
     assert describe_duration(NoDuration("all GPUs are in use"), "") == ["Time    unknown: all GPUs are in use"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "text"),
+    [(0.5, "1/2 GPU"), (0.3333, "1/3 GPU"), (0.25, "1/4 GPU"), (0.7, "0.7 GPU"), (1.0, "1 GPU"), (2.0, "2 GPUs")],
+)
+def test_a_share_of_a_gpu_is_shown_as_it_is(gpus: float, text: str) -> None:
+    nothing = Memory(0, 0, 0)
+    placed = Placed(2.0, gpus, DeviceUse("H100", 1, "none"), -1, nothing, nothing)
+    assert where_text(placed) == text
+    assert where_text(replace(placed, devices=None)) == "2 CPUs"
