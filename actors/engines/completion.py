@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from actors.errors import EndpointFailed
 
@@ -43,6 +43,30 @@ class _Message(BaseModel):
     """The thoughts, under the name that llama.cpp, SGLang and older servers use."""
     reasoning: Any = None
     """The same, as newer ones call it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _join_parts(cls, message: Any) -> Any:
+        """Take a content that is a list of parts, as some servers write it, as the text and the thoughts in them."""
+        parts = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(parts, list):
+            return message
+        text, thoughts = "", ""
+        for part in parts:
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind == "text" and isinstance(part.get("text"), str):
+                text += part["text"]
+            elif kind == "thinking" and isinstance(part.get("thinking"), list):
+                thoughts += "".join(map(_text_of, part["thinking"]))
+            else:
+                raise ValueError(f"a part of the content is neither text nor thinking, but {str(part)[:80]!r}")
+        return {**message, "content": text, **({"reasoning": thoughts} if thoughts else {})}
+
+
+def _text_of(part: Any) -> str:
+    """Return the text of a part of the thoughts; nothing if it is no text, such as a reference."""
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 class _ChatChoice(BaseModel):

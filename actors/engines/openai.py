@@ -163,10 +163,12 @@ class OpenAIEngine:
         """Send one request, and read its raw answer: the client's own types would accept an answer of another form."""
         if chat:
             sent: Any = [{"role": message.role, "content": message.content} for message in messages]
-            raw = await self._client.requests.chat.completions.with_raw_response.create(messages=sent, **asked)
+            create = self._client.requests.chat.completions.with_raw_response.create
+            raw = await self._client.patiently(lambda: create(messages=sent, **asked))
         else:
             prompt = "".join(message.content for message in messages)
-            raw = await self._client.requests.completions.with_raw_response.create(prompt=prompt, **asked)
+            complete = self._client.requests.completions.with_raw_response.create
+            raw = await self._client.patiently(lambda: complete(prompt=prompt, **asked))
         return read_completion(raw.content, raw.headers.get("content-type", ""), chat=chat)
 
     @functools.cached_property

@@ -38,9 +38,7 @@ class JudgingWorker:
             after_errors.pop_all()
         if judged.is_complete:
             write_jsonl(order.output_path, judged.judgements)
-        n_unscored = sum(one.score is None for one in judged.judgements)
-        n_verdicts = sum(one.score is not None and one.reason is None for one in judged.judgements)
-        return JudgeSummary(order.output_path, judged.n_asked, judged.n_cached, n_unscored, n_verdicts)
+        return JudgeSummary(order.output_path, judged.n_asked, judged.n_cached, judged.n_verdicts)
 
     def pid(self) -> int:
         """Return this worker's process id, so that its memory can be watched."""

@@ -145,7 +145,8 @@ class EndpointJudge:
             asked["seed"] = call.seed
         if dialect.form != "text":
             asked["response_format"] = _response_format(dialect.form, call.scale)
-        raw = await self._client.requests.chat.completions.with_raw_response.create(**asked)
+        create = self._client.requests.chat.completions.with_raw_response.create
+        raw = await self._client.patiently(lambda: create(**asked))
         said = read_completion(raw.content, raw.headers.get("content-type", ""), chat=True)
         model, fingerprint = _reported(raw.content)
         return Reply(said.text, model, fingerprint, said.prompt_tokens, said.completion_tokens)

@@ -7,7 +7,7 @@ after a kill only the missing ones are asked. An output that is no verdict is as
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from actors.judging.asking import Asker, Declined, JudgeCall, Reply
@@ -18,7 +18,7 @@ from actors.judging.rubrics import Rubric, n_repeats, rubric_for
 from actors.judging.verdict import read_verdict
 from actors.orders import ReportTokens
 from actors.records import Record
-from reporting.judging_reasons import CALL_LIMIT, CUT_WHILE_THINKING, JUDGE_FAILED, NO_JUDGE, UNREADABLE
+from reporting.judging_reasons import CUT_WHILE_THINKING, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 from reporting.languages import language_of
 
 EMPTY_ANSWER = "empty_answer"
@@ -32,6 +32,9 @@ class BlockJudgements:
     """The judgements of one block."""
 
     judgements: tuple[Judgement, ...]
+    """Nothing if the block is not complete: it counts only whole."""
+    n_verdicts: int
+    """Number of judgements that come from a verdict of the judge, now or earlier, also if the block is not complete."""
     n_asked: int
     """Number of calls."""
     n_cached: int
@@ -117,9 +120,9 @@ def judge_block(
         if calls:
             open_judge().ask(calls, verdicts.keep, report)
         n_asked += len(calls)
-    not_asked = dict.fromkeys(over_limit, CALL_LIMIT)
-    judgements = tuple(_judgement(one, order, rubric, verdicts, not_asked) for one in wanted)
-    return BlockJudgements(judgements, n_asked, n_cached, not over_limit)
+    judgements = () if over_limit else tuple(_judgement(one, order, rubric, verdicts) for one in wanted)
+    n_verdicts = sum(one.without_asking is None and one.key in verdicts.valid for one in wanted)
+    return BlockJudgements(judgements, n_verdicts, n_asked, n_cached, not over_limit)
 
 
 def missing_judgements(order: JudgeOrder, records: Sequence[Record], reason: str) -> tuple[Judgement, ...]:
@@ -200,16 +203,12 @@ def _call(wanted: _Wanted, order: JudgeOrder, rubric: Rubric, *, again: bool) ->
     return JudgeCall(wanted.key, messages, wanted.repeat + (_SEEDS_AGAIN if again else 0), rubric.scale)
 
 
-def _judgement(
-    wanted: _Wanted, order: JudgeOrder, rubric: Rubric, verdicts: _Verdicts, not_asked: Mapping[str, str]
-) -> Judgement:
+def _judgement(wanted: _Wanted, order: JudgeOrder, rubric: Rubric, verdicts: _Verdicts) -> Judgement:
     key = wanted.key
     if wanted.without_asking is not None:
         return _row(wanted, order, float(rubric.scale[0]), wanted.without_asking)
     if key in verdicts.valid:
         return _row(wanted, order, float(verdicts.valid[key].score), None, reply=verdicts.valid[key].reply)
-    if key in not_asked:
-        return _row(wanted, order, None, not_asked[key])
     if key in verdicts.declined:
         return _row(wanted, order, None, JUDGE_FAILED, verdicts.declined[key])
     return _row(wanted, order, None, UNREADABLE, reply=verdicts.unreadable[key])

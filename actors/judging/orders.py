@@ -81,8 +81,7 @@ class JudgeOrder:
     cache_dir: str
     """Folder of all verdicts of the storage, one file per key. What is there is not asked again."""
     calls_left: int | None
-    """Most calls that this order may make. None: no limit. Answers beyond it stay unscored with reason
-    `call_limit`, and the output file is not written."""
+    """Most calls that this order may make. None: no limit. If it is reached, the output file is not written."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,5 @@ class JudgeSummary:
     n_asked: int
     """Number of calls."""
     n_cached: int
-    n_unscored: int
     n_verdicts: int
     """Number of judgements that come from a verdict of the judge, now or earlier."""

@@ -66,7 +66,7 @@ class Endpoints(Frozen):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     """Concurrent requests per worker."""
     timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
-    """Time limit for one answer, in seconds."""
+    """Time limit for one answer, in seconds. A busy server may ask for a pause of that length, or of two minutes."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
     """Number of tries of a request, with growing pauses between them, before its block fails."""
 

@@ -152,7 +152,10 @@ def chat(message: object = None, **more: object) -> bytes:
         (b'{"choices": null}', "choices: Input should be a valid array"),
         (chat(None), "choices.0.message"),
         (chat({"content": 42}), "choices.0.message.content"),
-        (chat({"content": ["a"]}), "choices.0.message.content"),
+        (
+            chat({"content": ["a"]}),
+            "choices.0.message: Value error, a part of the content is neither text",
+        ),
     ],
 )
 def test_an_answer_that_is_no_completion_fails(body: bytes, reason: str) -> None:

@@ -35,8 +35,8 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def said(text: str | None, **more: Any) -> Response:
-    """Return a completion with this text."""
+def said(text: str | list[dict[str, str]] | None, **more: Any) -> Response:
+    """Return a completion with this text, or with these parts of a text."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
     usage = {"prompt_tokens": 50, "completion_tokens": 10, "total_tokens": 60}
     told = {"model": "real-name", "system_fingerprint": "fp_7", "choices": [choice], "usage": usage, **more}

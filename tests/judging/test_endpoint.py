@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -166,15 +167,51 @@ def test_a_server_that_says_no_time_is_asked_again_a_few_times(status: int) -> N
     assert len(requests) == 2
 
 
-def test_a_server_that_wants_a_long_pause_fails_the_block_at_once() -> None:
+@pytest.mark.parametrize(("status", "attempts"), [(429, 5), (429, 1), (503, 5)])
+def test_a_server_that_wants_a_pause_of_hours_is_refused_with_the_time_when_to_go_on(
+    status: int, attempts: int
+) -> None:
+    """It comes again however often one asks, so no other block of the judge is tried either."""
     started = time.monotonic()
+    told = (
+        r"asks to wait 86,400 s, until 20..-..-.. ..:.. UTC\. A job waits 120 s at most: start the same command again"
+    )
     with (
-        completion_server(lambda number, body: Response(b"{}", 429, {"Retry-After": "86400"})) as (url, requests),
-        judge_at(url, attempts=5) as judge,
-        pytest.raises(EndpointFailed, match="RateLimitError"),
+        completion_server(lambda number, body: Response(b"{}", status, {"Retry-After": "86400"})) as (url, requests),
+        judge_at(url, attempts=attempts) as judge,
+        pytest.raises(EndpointRefused, match=told),
     ):
         ask(judge, [call()])
     assert len(requests) == 1 and time.monotonic() - started < 10
+
+
+def test_a_pause_within_the_time_limit_of_an_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    def reply(number: int, body: dict[str, Any]) -> Response:
+        in_two_hundred_seconds = formatdate(time.time() + 200.5, usegmt=True)
+        asked = {1: "250", 2: in_two_hundred_seconds}.get(number)
+        return said(verdict(3)) if asked is None else Response(b"{}", 429, {"Retry-After": asked})
+
+    monkeypatch.setattr("actors.engines.endpoint_client.asyncio.sleep", sleep)
+    with completion_server(reply) as (url, requests), judge_at(url, timeout_s=300.0) as judge:
+        assert len(ask(judge, [call()])) == 1
+    assert len(requests) == 3
+    assert pauses[0] == 250.0 and 190 < pauses[1] <= 201
+
+
+@pytest.mark.parametrize("asked", ["soon", "", "nan", "-5"])
+def test_a_pause_that_is_none_is_not_waited_for(asked: str) -> None:
+    with (
+        completion_server(lambda number, body: Response(b"{}", 429, {"Retry-After": asked})) as (url, requests),
+        judge_at(url, attempts=2) as judge,
+        pytest.raises(EndpointFailed, match="RateLimitError") as raised,
+    ):
+        ask(judge, [call()])
+    assert not isinstance(raised.value, EndpointRefused) and len(requests) == 2
 
 
 def test_replies_before_a_failure_are_kept_and_no_call_begins_after_it() -> None:
@@ -275,6 +312,13 @@ def test_only_texts_are_taken_as_names(reported: dict[str, Any], expected: tuple
     with completion_server(lambda number, body: said("x", **reported)) as (url, _), judge_at(url, key=None) as judge:
         (reply,) = ask(judge, [call()]).values()
     assert isinstance(reply, Reply) and (reply.model, reply.fingerprint) == expected
+
+
+def test_an_answer_in_parts_is_read_like_any_other() -> None:
+    parts = [{"type": "text", "text": part} for part in (verdict(4)[:9], verdict(4)[9:])]
+    with completion_server(lambda number, body: said(parts)) as (url, _), judge_at(url) as judge:
+        (reply,) = ask(judge, [call()]).values()
+    assert isinstance(reply, Reply) and reply.text == verdict(4)
 
 
 def test_an_empty_answer_is_a_reply_that_holds_no_verdict() -> None:

@@ -52,8 +52,8 @@ def test_a_block_is_judged_once_and_its_file_marks_it(
     monkeypatch.setenv("JUDGE_API_KEY", "sk-judge")
     with completion_server(lambda number, body: said(verdict(4))) as (url, requests):
         given = written(order(tmp_path, ITEMS, judge=at(url)), TWO)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 6, 0, 0, 6)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 0, 6, 0, 6)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 6, 0, 6)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 0, 6, 6)
         assert len(requests) == 6 and {one.authorization for one in requests} == {"Bearer sk-judge"}
         named_otherwise = written(order(tmp_path / "other", ITEMS, judge=at(url), cache_dir=given.cache_dir), TWO)
         assert worker.judge(named_otherwise, ignore).n_asked == 0
@@ -85,7 +85,7 @@ def test_a_killed_block_asks_only_for_what_is_missing(worker: JudgingWorker, tmp
             worker.judge(given, ignore)
         assert not exists(given.output_path)
         summary = worker.judge(given, ignore)
-    assert (summary.n_asked, summary.n_cached, summary.n_unscored) == (4, 2, 0)
+    assert (summary.n_asked, summary.n_cached, summary.n_verdicts) == (4, 2, 6)
     assert len(requests) == 7 and len({json.dumps(one.body) for one in requests}) == 6
     assert exists(given.output_path)
 
@@ -93,9 +93,9 @@ def test_a_killed_block_asks_only_for_what_is_missing(worker: JudgingWorker, tmp
 def test_no_file_marks_a_block_that_reached_the_limit_on_calls(worker: JudgingWorker, tmp_path: Path) -> None:
     with completion_server(lambda number, body: said(verdict(4))) as (url, _):
         given = written(order(tmp_path, ITEMS, judge=at(url), calls_left=4), TWO)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 4, 0, 2, 4)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 4, 0, 4)
         assert not exists(given.output_path)
-        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 2, 4, 0, 6)
+        assert worker.judge(given, ignore) == JudgeSummary(given.output_path, 2, 4, 6)
     assert exists(given.output_path)
 
 
@@ -114,7 +114,7 @@ def test_a_gguf_judges_all_answers_in_batches(worker: JudgingWorker, tiny_path: 
     tokens: list[int] = []
     summary = worker.judge(given, tokens.append)
     rows = read_jsonl(given.output_path)
-    assert summary == JudgeSummary(given.output_path, 4, 0, 2, 2), "no verdict has to be asked for again"
+    assert summary == JudgeSummary(given.output_path, 4, 0, 2), "no verdict has to be asked for again"
     assert [row["reason"] for row in rows] == [None, None, *["judge_failed"] * 2]
     assert all(row["score"] in range(1, 11) for row in rows[:2])
     assert [row["text"] for row in rows[2:]] == ["context_too_long"] * 2, "the model has 2,048 tokens of context"
