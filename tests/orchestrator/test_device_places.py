@@ -10,8 +10,8 @@ import pytest
 from actors.llama.devices import DeviceUse
 from actors.llama.gguf_file import read_header
 from actors.nodes import Nodes
-from actors.orchestrator.placed import Placed
 from actors.orchestrator.memory_limits import NO_LIMITS, Loaded
+from actors.orchestrator.placed import Placed
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.sources.inputs import KnownWeights
 from actors.orchestrator.sources.judges import _layout
