@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.machine import existing_parent
 from actors.nodes import NodeFacts, Nodes, check_builds, device_notices
 from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, path_sizes, read_node
+from actors.orchestrator.placement.choose import check_wanted
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.processes.actor import ACTOR_NAME
 from actors.orchestrator.sources.hashes import HashCache
@@ -49,7 +50,8 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
         name: what is run, for Ray's list of jobs.
 
     Raises:
-        BadInput: the cluster does not answer, no machine can do the work, or llama.cpp differs between them.
+        BadInput: the cluster does not answer, no machine can do the work or has as many GPUs as a worker shall have, or
+            llama.cpp differs between them.
     """
     kept = HashCache(config.storage.absolute())
     if environment.ray_address is None:
@@ -59,6 +61,7 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
             nodes = usable_nodes(*ask_cluster(paths, kept))
     if exists(config.storage):
         kept.save()
+    check_wanted(nodes.usable, config.execution.gpus_per_worker)
     found = [notice for one in nodes.usable for notice in (*device_notices(one), *_uncounted_devices(one))]
     notices = (*nodes.notices, *check_builds(nodes.usable), *found)
     return Nodes(nodes.usable, nodes.avoided, notices)

@@ -5,8 +5,9 @@
 
 The matrix is in llama.cpp's own format. `OUTPUT.manifest.json` beside it says what it was made from. If the job was
 interrupted, the same command goes on after the last group of chunks that is saved in `OUTPUT.parts`. The model is
-decoded on the devices of this machine if there are some. Processes of this machine share the groups (--shards), so this
-job needs no Ray. Exit codes: 0 done; 1 llama.cpp failed; 2 bad input.
+decoded on the devices of this machine if there are some; if they have no memory for all of it, with fewer layers there.
+Processes of this machine share the groups (--shards), so this job needs no Ray. Exit codes: 0 done; 1 llama.cpp
+failed; 2 bad input.
 """
 
 from __future__ import annotations
@@ -21,27 +22,17 @@ import polars as pl
 
 from actors.errors import QuantAssayError
 from actors.hashing import file_sha256
-from actors.keys import imatrix_key
-from actors.llama.devices import DeviceUse
-from actors.llama.gguf_file import GgufHeader, read_header
+from actors.llama.gguf_file import read_header
 from actors.llama.isolated_trial import check_loads
-from actors.llama.shape import shape_of
 from actors.machine import check_folder
-from actors.nodes import NodeFacts
 from actors.nodes_reading import this_node
-from actors.orchestrator.placement.choose import groups_of
-from actors.orchestrator.placement.single import place_collecting
-from actors.orchestrator.planning.arms import weighted_mix
 from actors.orchestrator.sources.calibration import default_mix, source_of_mix
-from actors.orchestrator.sources.hashes import gguf_sha256
 from actors.orchestrator.sources.inputs import SourceImatrix
 from actors.orchestrator.sources.models import fetch, find
-from actors.quantization.decoder import check_room
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
-from actors.quantization.shards import collect_in_processes
 from actors.quantization.weighting import TokenWeighting
-from actors.quantization_orders import GROUP_CHUNKS, ImatrixOrder
+from actors.quantization_orders import GROUP_CHUNKS
 from conf.faults import BadInput, Fault, Faults, checked
 from conf.files import require_folder
 from conf.load import load
@@ -50,6 +41,7 @@ from conf.schema.protection import TokenWeights
 from conf.schema.recipes import Calibration
 from jobs import _arguments as arguments
 from jobs._counter import Counter, TerminalReporter
+from jobs._imatrix_order import Collecting, collect_where_it_fits
 from jobs._imatrix_table import statistics_text
 from jobs._named_paths import named_path
 from jobs._parser import Parser
@@ -116,14 +108,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             show_matrix(options.show_statistics, options.chart)
             return arguments.EXIT_DONE
         with stoppable(NOTHING_STARTED):
-            order = make_order(options)
+            collecting = read_options(options)
+            order = collecting.order()
         if not options.calibration:
             complain("no --calibration given: CPython's help topics are read, which are English and only about Python")
         with (
             stoppable("Finished groups are kept. Run the same command again to do the others."),
             Counter("importance matrix", total=order.dataset_size // order.ctx * order.ctx, unit="tokens") as counter,
         ):
-            manifest = collect_in_processes(order, options.shards, counter.advance)
+            manifest = collect_where_it_fits(collecting, order, counter.advance)
     except BadInput as error:
         return arguments.fail(error, made)
     except QuantAssayError as error:
@@ -185,8 +178,8 @@ def _weights_text(weighting: TokenWeighting) -> str:
     )
 
 
-def make_order(options: argparse.Namespace) -> ImatrixOrder:
-    """Return the order that the command line asks for.
+def read_options(options: argparse.Namespace) -> Collecting:
+    """Return what the command line asks for.
 
     Raises:
         BadInput: with every fault found.
@@ -200,52 +193,17 @@ def make_order(options: argparse.Namespace) -> ImatrixOrder:
     faults.stop_if_any()
     source, header = checked(texts), read_header(fetch(checked(found), TerminalReporter()).path)
     check_loads(header, key="--model", got=options.model[0])
-    node = this_node(options.threads)
-    gpu_layers, devices = _place(node, header, options)
-    check_room(header, options.ctx, gpu_layers)
-    order = ImatrixOrder(
-        model_path=str(header.path),
-        mix=source.name if weights is None else weighted_mix(source.name),
-        texts=source.texts,
-        dataset_size=source.tokens(options.dataset_size),
+    return Collecting(
+        header=header,
+        source=source,
+        token_weights=weights,
+        output=output,
+        dataset_size=options.dataset_size,
         ctx=options.ctx,
         threads=options.threads,
-        gpu_layers=gpu_layers,
-        devices=devices,
-        output_path=str(output),
-        key=imatrix_key(
-            model=gguf_sha256(header),
-            texts=source.texts,
-            rules=source.rules,
-            dataset_size=source.tokens(options.dataset_size),
-            ctx=options.ctx,
-            threads=options.threads,
-            gpu_layers=gpu_layers,
-            devices=devices,
-            token_weights=weights,
-            build=node.build,
-        ),
-        rules=source.rules,
-        token_weights=weights,
+        shards=options.shards,
+        node=this_node(options.threads),
     )
-    n_groups = max(1, len(order.group_tokens))
-    if options.shards > n_groups:
-        allowed = f"at most {n_groups}, the number of groups of {GROUP_CHUNKS} chunks in --dataset-size"
-        raise BadInput(Fault("--shards", options.shards, allowed))
-    return order
-
-
-def _place(node: NodeFacts, header: GgufHeader, options: argparse.Namespace) -> tuple[int, DeviceUse | None]:
-    """Return how many layers are decoded on which devices of this machine: what the pipeline would choose here."""
-    shape = shape_of(header)
-    placed = place_collecting(groups_of((node,)), shape, shape.weights, ctx=options.ctx, threads=options.threads)
-    if placed is None or placed.devices is None:
-        return 0, None
-    say(f"on {placed.devices.count} x {placed.devices.kind}")
-    if options.shards > 1:
-        step = "One process keeps the devices busy, and each further one would load the model again."
-        raise BadInput(Fault("--shards", options.shards, f"1 on {placed.devices.kind}", step))
-    return placed.gpu_layers, placed.devices
 
 
 def _check_flags(options: argparse.Namespace) -> None:

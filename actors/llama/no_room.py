@@ -21,7 +21,7 @@ _NO_MEMORY = re.compile(
 _COMPUTE = re.compile(r"compute|graph|output buffer", re.IGNORECASE)
 _TAIL_LINES = 5
 SMALLER_CACHE = "Set a smaller `layout: kv_cache_mib`: fewer sequences then run side by side, in fewer cells"
-SMALLER_CHUNKS = "Set a smaller `calibration: ctx`, or collect on more devices"
+SMALLER_CHUNKS = "Use smaller chunks (`calibration: ctx`; --ctx in jobs.collect_imatrix), or more or larger devices"
 
 
 def load_error(path: str | Path, log: Sequence[str]) -> LlamaError:

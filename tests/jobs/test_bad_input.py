@@ -329,3 +329,10 @@ def test_names_that_look_alike_are_one_name(refused: Refused, tiny_model: Path) 
     composed, decomposed = "が", "か\u3099"
     said = refused("--model", f"{composed}={tiny_model}", "--model", f"{decomposed}={tiny_model}")
     assert said.count("--model: got 'が'") == 1
+
+
+def test_more_gpus_per_worker_than_a_machine_has(refused: Refused, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("execution: {gpus_per_worker: 2}\n", encoding="utf-8")
+    said = refused("--config", str(config), "--dry-run")
+    assert "execution.gpus_per_worker: got 2" in said and "leave it out" in said

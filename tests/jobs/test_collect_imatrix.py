@@ -21,7 +21,7 @@ from jobs import collect_imatrix
 from tests.jobs.running import run as run_job
 from tests.jobs.running import start
 from tests.rpc_servers import RpcBuild
-from tests.tiny_model import write_tiny_model
+from tests.tiny_model import TinyShape, write_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +236,28 @@ def test_on_devices_the_matrix_is_that_of_the_processor_under_its_own_key(
     keys_of = [load_manifest(ImatrixFiles(one).manifest).key for one in (host, device)]
     assert keys_of[1]["devices"] == {"kind": "RPC server", "count": 1, "split": "none"}
     assert "devices" not in keys_of[0] and keys_of[0]["gpu_layers"] == 0 and keys_of[1]["gpu_layers"] == -1
+
+
+@pytest.mark.slow
+def test_a_device_without_memory_for_the_model_gets_fewer_layers_of_it(tmp_path: Path, rpc_build: RpcBuild) -> None:
+    # 100 MiB of weights in 9 layers. The server says that it has 1000 MiB, and gets 64.
+    large, output = write_tiny_model(tmp_path / "large.gguf", shape=TinyShape(n_layers=8, n_ff=4096)), "matrix.gguf"
+    words = ("--model", str(large), "--dataset-size", "1024", "--ctx", "64", "--threads", "1", "--output")
+    with rpc_build.server(says_bytes=1000 * 2**20, memory_bytes=64 * 2**20) as server:
+        ended = run_job("collect_imatrix", *words, str(tmp_path / output), **rpc_build.environment(server))
+    assert ended.code == 0, ended.out + ended.err
+    assert "on 1 x RPC server" in ended.out and "llama.cpp got no memory" in ended.err
+    assert load_manifest(ImatrixFiles(tmp_path / output).manifest).key["gpu_layers"] in range(9)
+
+
+@pytest.mark.slow
+def test_without_memory_on_any_device_or_the_host_the_job_fails_and_says_what_helps(
+    tmp_path: Path, rpc_build: RpcBuild
+) -> None:
+    model = write_tiny_model(tmp_path / "large.gguf", shape=TinyShape(n_layers=8, n_ff=4096))
+    words = ("--model", str(model), "--dataset-size", "1024", "--ctx", "64", "--threads", "1", "--output")
+    # It says that it has so much that even half of it holds all layers.
+    with rpc_build.server(says_bytes=8 * 2**30, memory_bytes=64 * 2**20) as server:
+        ended = run_job("collect_imatrix", *words, str(tmp_path / "m.gguf"), **rpc_build.environment(server))
+    assert ended.code == 1 and not (tmp_path / "m.gguf").exists()
+    assert "llama.cpp got no memory" in ended.err and "Traceback" not in ended.err

@@ -92,9 +92,65 @@ def test_a_device_with_less_memory_than_it_says_gets_less_and_the_run_remembers_
     with rpc_build.server(says_bytes=1000 * MIB, memory_bytes=64 * MIB) as server:
         ended = evaluate(model, tmp_path / "run", **rpc_build.environment(server))
         assert ended.code == 0, ended.out + ended.err
-        assert json.loads((tmp_path / "run" / "device_memory_limit.json").read_text())["share"] < 1
+        limits = json.loads((tmp_path / "run" / "device_memory_limit.json").read_text())
+        assert limits.keys() == {"arms"} and limits["arms"]["tiny"] < 1
         assert "llama.cpp got no memory for more" in " ".join(ended.out.split())
         (layout,) = layouts(tmp_path / "run")
         assert 0 <= layout["gpu_layers"] < LARGE.n_layers
         again = evaluate(model, tmp_path / "run", **rpc_build.environment(server))
     assert again.code == 0 and "Nothing to do" in again.out
+
+
+NOTING_LOADS = """
+import json
+import os
+
+import llama_cpp
+
+_real = llama_cpp.llama_model_load_from_file
+
+
+def _noting(path, params):
+    if not params.vocab_only:
+        with open(os.environ["LOADS"], "a", encoding="utf-8") as file:
+            name = os.path.basename(path.decode())
+            file.write(json.dumps([name, os.getpid(), params.n_gpu_layers]) + chr(10))
+    return _real(path, params)
+
+
+llama_cpp.llama_model_load_from_file = _noting
+"""
+
+
+def test_only_the_model_without_memory_is_planned_anew_and_no_other_is_loaded_again(
+    rpc_build: RpcBuild, tmp_path: Path
+) -> None:
+    model, noting = write_tiny_model(tmp_path / "large.gguf", shape=LARGE), tmp_path / "noting"
+    noting.mkdir()
+    (noting / "sitecustomize.py").write_text(NOTING_LOADS, encoding="utf-8")
+    asked = ("--model", f"large={model}", "--quantizations", "f16,q4_0", "--imatrix", "none", "--benchmarks", "demo_qa")
+    limits = ("--limit", "2", "--runs", "1", "--max-tokens", "4", "--threads", "1")
+    command = (*asked, *limits, "--storage", str(tmp_path / "storage"), "--pipeline-id", "run")
+    folder = tmp_path / "storage" / "run"
+    # 100 MiB of weights find no memory in 120 MiB, with the libraries of the server; 14 MiB do.
+    with rpc_build.server(says_bytes=1000 * MIB, memory_bytes=120 * MIB) as server:
+        environment = rpc_build.environment(server)
+        environment |= {"PYTHONPATH": f"{noting}:{environment['PYTHONPATH']}", "LOADS": str(tmp_path / "loads.jsonl")}
+        ended = run("pipeline", *command, **environment)
+        assert ended.code == 0, ended.out + ended.err
+        loads = [json.loads(line) for line in (tmp_path / "loads.jsonl").read_text().splitlines()]
+        made = {name: (folder / name).stat().st_mtime_ns for name in records(folder)}
+        again = run("pipeline", *command, **environment)
+    assert again.code == 0 and "Nothing to do" in again.out
+    assert made == {name: (folder / name).stat().st_mtime_ns for name in records(folder)}
+    kept = json.loads((folder / "device_memory_limit.json").read_text())
+    assert kept.keys() == {"arms"} and kept["arms"].keys() == {"f16"}
+    small = [(process, layers) for name, process, layers in loads if name == "large-Q4_0.gguf"]
+    # Once for self-check and block, and once more because loading is measured; always in one process, all layers.
+    assert len(small) == 2 and len(set(small)) == 1 and small[0][1] == -1
+    large = [(process, layers) for name, process, layers in loads if name == "large-F16.gguf"]
+    assert {process for process, _ in large} == {small[0][0]}, "the worker that found no memory goes on"
+    assert large[0][1] == -1 and 0 < large[-1][1] < LARGE.n_layers
+    arms = {name.split(".")[1].split("-")[0] for name in made}
+    assert arms == {"f16", "q4_0"} and len(made) == 2
+    assert "f16: fills devices to" in " ".join(ended.out.split())

@@ -21,7 +21,6 @@ from actors.orchestrator.memory_limits import NO_LIMITS, Loaded, MemoryLimits, S
 from actors.orchestrator.places import Places, equal_places
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.rooms import Room
-from actors.orchestrator.schedule import State
 from actors.orchestrator.smaller import is_smaller, smaller_limits
 from actors.orchestrator.units import Unit
 from actors.orchestrator.worker import Worker, WorkError
@@ -50,6 +49,7 @@ class SmallerPlayer:
         has_room: Mapping[Loaded, float],
         *,
         seed: int = 0,
+        answers: float = 0.3,
         kept: MemoryLimits = NO_LIMITS,
         done: frozenset[str] = frozenset(),
     ) -> None:
@@ -60,11 +60,12 @@ class SmallerPlayer:
             nodes: the machines.
             has_room: the largest share of a card at which something has room; what is missing always has.
             seed: of what is left to chance.
+            answers: how probable it is that an answer is there before the next unit ends.
             kept: limits that an earlier start has kept.
             done: units that an earlier start has done.
         """
         self._root, self._nodes, self._has_room = root, nodes, has_room
-        self._rng = random.Random(seed)
+        self._rng, self._answers = random.Random(seed), answers
         self.limits, self.plan = kept, plan_of(root, nodes, kept)
         rooms = tuple(Room(one.node_id, one.cpus, one.gpus, math.inf) for one in nodes)
         config = make_config(execution={"attempts": 1})
@@ -80,9 +81,10 @@ class SmallerPlayer:
         self.finished: Counter[str] = Counter(done)
         """How often each unit was done."""
         self.by_worker: dict[str, Worker] = {}
-        self.dismissed: list[tuple[Worker, set[Loaded | None]]] = []
-        """Workers that were ended, and what waited then that they would have had loaded."""
         self.smaller: list[Shortage] = []
+        """What a smaller plan was asked for."""
+        self.done_at_answers: list[set[str]] = []
+        """What was done when each answer came."""
 
     def play(self, most_ends: int | None = None) -> SmallerPlayer:
         """Play to the end, or until so many units have ended."""
@@ -90,16 +92,11 @@ class SmallerPlayer:
         while not self.loop.finished or asked is not None:
             if most_ends is not None and sum(self.finished.values()) >= most_ends:
                 break
-            step = self.loop.step(now=0.0)
-            for worker in step.dismissed:
-                waiting = [
-                    one for one in self.loop.schedule.in_state(State.WAITING) if self.loop.schedule.is_ready(one)
-                ]
-                self.dismissed.append((worker, {unit.loaded for unit in waiting}))
+            self.loop.step(now=0.0)
             asked = asked or self.loop.shortage
             busy = [worker for worker in self.loop.workers if worker.units]
             assert busy or asked, "nothing goes on, and nothing is asked"
-            if asked is not None and (not busy or self._rng.random() < 0.3):
+            if asked is not None and (not busy or self._rng.random() < self._answers):
                 self._answer(asked)
                 asked = None
             else:
@@ -125,6 +122,12 @@ class SmallerPlayer:
     def _answer(self, shortage: Shortage) -> None:
         """Do what the driver does."""
         self.smaller.append(shortage)
+        self.done_at_answers.append(set(self.finished))
+        before = [(worker, worker.units, worker.loaded_arm) for worker in self.loop.workers]
+        self._go_on(shortage)
+        assert [(worker, worker.units, worker.loaded_arm) for worker in self.loop.workers] == before
+
+    def _go_on(self, shortage: Shortage) -> None:
         limits = self.limits
         while (smaller := smaller_limits(limits, self.plan, shortage)) is not None:
             limits = smaller

@@ -20,6 +20,7 @@ from actors.orchestrator.placement.choose import (
     USABLE_SHARE,
     Load,
     best_fit,
+    check_wanted,
     groups_of,
     place_on_devices,
     place_on_host,
@@ -282,3 +283,19 @@ def test_the_pages_show_what_is_planned(page: str) -> None:
         cells = [" / ".join(asks(load_of(model, kind), node(8, gib)) for kind in KINDS) for gib in (24, 48, 80, 141)]
         row = " | ".join(cells).replace("1/2", "½").replace("1/3", "⅓").replace("1/4", "¼")
         assert f"| {model} | {row} |" in text
+
+
+def test_more_gpus_per_worker_than_any_node_has_are_refused() -> None:
+    nodes = [node(2, 24, name="a"), node(4, 80, name="b", kind="A100"), node(0, 0, name="c")]
+    for wanted in (None, 0.5, 1.0, 4.0):
+        check_wanted(nodes, wanted)
+    with pytest.raises(BadInput) as refused:
+        check_wanted(nodes, 5.0)
+    (fault,) = refused.value.faults
+    assert (fault.key, fault.got) == ("execution.gpus_per_worker", 5)
+    assert "at most 4: no node has more (4 x A100 on b)" in str(fault) and "leave it out" in str(fault)
+    with pytest.raises(BadInput, match="no node has a GPU"):
+        check_wanted(nodes[2:], 0.5)
+    # Devices that Ray gives away alone count as far as it knows of them.
+    with pytest.raises(BadInput, match="at most 1"):
+        check_wanted([replace(nodes[0], gpus=1.0)], 2.0)

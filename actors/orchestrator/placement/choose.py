@@ -20,6 +20,7 @@ from actors.nodes import NodeFacts
 from actors.orchestrator.placed import Memory, Placed
 from actors.orchestrator.placement.memory import Need, summed
 from actors.orchestrator.placement.workers import WORKER_OVERHEAD_BYTES
+from conf.faults import BadInput, Fault
 
 USABLE_SHARE = 0.95
 """Share of a device's memory that is planned with. The driver, a screen and the gaps between allocations take the rest,
@@ -107,6 +108,18 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
             if node.gpus >= 1 and count:
                 found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, wanted))
     return tuple(found)
+
+
+def check_wanted(nodes: Iterable[NodeFacts], wanted: float | None) -> None:
+    """Raise `BadInput` if the user wants more GPUs per worker than any node has that llama.cpp can use."""
+    widest = max(groups_of(nodes), key=lambda group: group.count, default=None)
+    if wanted is None or (widest is not None and wanted <= widest.count):
+        return
+    allowed = "nothing here, because no node has a GPU that llama.cpp and Ray know of"
+    if widest is not None:
+        allowed = f"at most {widest.count}: no node has more ({widest.count} x {widest.kind} on {widest.node.host})"
+    step = "Lower it, or leave it out: a worker then gets as few as hold its models. Or use nodes with more GPUs."
+    raise BadInput(Fault("execution.gpus_per_worker", round(wanted) if wanted >= 1 else wanted, allowed, step))
 
 
 def limited(groups: Iterable[Group], part: float) -> tuple[Group, ...]:
