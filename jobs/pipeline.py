@@ -158,7 +158,7 @@ def _same_command(request: Request) -> str:
 
 
 def planned(request: Request, plan: Plan) -> str:
-    """Return the plan for `--dry-run`, with the time that it takes on this machine."""
+    """Return the plan for `--dry-run`, with the time that it takes where its work will run."""
     done = find_done(plan)
     return describe_plan(plan, request.config, done, estimate(request, plan, done))
 
