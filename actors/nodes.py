@@ -112,5 +112,6 @@ def device_notices(node: NodeFacts) -> tuple[str, ...]:
         said = "; ".join(node.start_failures) or "it gives no reason"
         notices.append(Notice("backend_not_started", host=node.host, said=said, driver=node.driver))
     elif node.cards:
-        notices.append(Notice("cards_unused", host=node.host, n=node.cards, driver=node.driver))
+        gpus = Notice("one_gpu") if node.cards == 1 else Notice("several_gpus", n=node.cards)
+        notices.append(Notice("cards_unused", host=node.host, gpus=gpus, driver=node.driver))
     return tuple(notices)

@@ -156,17 +156,20 @@ def usable_nodes(facts: list[NodeFacts], silent: list[Silent]) -> Nodes:
     """
     working = [one for one in facts if one.cpus > 0]
     blind = [one for one in working if one.missing_paths]
-    notices = [f"{one.host} does not see {_listed(one.missing_paths)}" for one in blind]
-    notices += [f"{one.host} told nothing about itself: {one.reason}" for one in silent]
     usable = tuple(one for one in working if not one.missing_paths)
     if not usable:
-        got = "; ".join(notices) or "no node has CPUs to give away"
+        got = [f"{one.host} does not see {_listed(one.missing_paths)}" for one in blind]
+        got += [f"{one.host} told nothing about itself: {one.reason}" for one in silent]
+        told = "; ".join(got) or "no node has CPUs to give away"
         step = "Put storage, models and data on a disk that all nodes share, under the same path, or start nodes."
-        raise BadInput(Fault("RAY_ADDRESS", got, "a cluster with a node that has CPUs and sees all paths", step))
+        raise BadInput(Fault("RAY_ADDRESS", told, "a cluster with a node that has CPUs and sees all paths", step))
     return Nodes(
         usable,
         avoided=(*(one.node_id for one in blind), *(one.node_id for one in silent)),
-        notices=tuple(f"{one}. No work is placed there; put it right, and start again." for one in notices),
+        notices=(
+            *(Notice("node_blind", host=one.host, paths=_listed(one.missing_paths)) for one in blind),
+            *(Notice("node_silent", host=one.host, reason=one.reason) for one in silent),
+        ),
     )
 
 

@@ -66,12 +66,11 @@ def measure_on_nodes(
     for source in sources:
         placed = source.placed or usual
         able = [node for node in nodes.usable if _room(node).suits(placed.ask)]
-        kept = (source.kept(hashes, machine_of(node, placed)) for node in able)
+        kept = next(filter(None, (source.kept(hashes, machine_of(node, placed)) for node in able)), None)
         try:
-            if placed.ask in busy:  # nobody waits for the same place twice
+            if kept is None and placed.ask in busy:  # nobody waits for the same place twice
                 raise _ClusterBusy(busy[placed.ask])
-            known = next(filter(None, kept), None)
-            timed[source.path] = known or _measured(source, placed, nodes, hashes, report, start_within_s)
+            timed[source.path] = kept or _measured(source, placed, nodes, hashes, report, start_within_s)
         except SpeedUnknown as error:
             unknown[source.path] = one_line(str(error), 300)
             report(f"The speed of {source.name} is not known: {unknown[source.path]}")
@@ -115,7 +114,9 @@ def _measured(
             raise SpeedUnknown(f"no answer from {node.host} within {source.wall_s:.0f} s")
         timed = read_answer(ray.get(answer))
     except RayError as error:
-        raise SpeedUnknown(f"the worker that measured it ended ({type(error).__name__})") from error
+        cause = getattr(error, "cause", None)  # Ray gives one only if the worker is alive
+        why = f"ended ({type(error).__name__})" if cause is None else f"failed ({type(cause).__name__}: {cause})"
+        raise SpeedUnknown(f"the worker that measured it {why}") from error
     finally:
         ray.kill(handle)
     source.keep(hashes, machine_of(node, placed), timed)

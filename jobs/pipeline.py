@@ -160,9 +160,11 @@ def _same_command(request: Request) -> str:
 
 
 def planned(request: Request, plan: Plan) -> str:
-    """Return the plan for `--dry-run`, with the time that it takes on this machine."""
+    """Return the plan for `--dry-run`, with the time that it takes where its work will run."""
     done = find_done(plan)
-    return describe_plan(plan, request.config, done, estimate(request, plan, done))
+    with stoppable(NOTHING_STARTED):
+        duration = estimate(request, plan, done)
+    return describe_plan(plan, request.config, done, duration)
 
 
 def announcement(request: Request, plan: Plan, run: RunDirectory, reused: str) -> str:

@@ -179,12 +179,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{host}: other programs use the {kind}: {free} of {total} GiB are free. The plan counts with all of it: stop "
         "them, or work may fail because memory runs out.",
     ),
+    "node_blind": (
+        "{host} からは {paths} が見えない。そこには作業を割り当てない。直してから、もう一度始めること。",
+        "{host} does not see {paths}. No work is placed there; put it right, and start again.",
+    ),
+    "node_silent": (
+        "{host} の情報を読み取れない({reason})。そこには作業を割り当てない。直してから、もう一度始めること。",
+        "{host} told nothing about itself: {reason}. No work is placed there; put it right, and start again.",
+    ),
     "cards_unused": (
-        "{host} には NVIDIA の GPU が {n} 基あるが({driver})、llama.cpp は CPU 用にビルドされている。"
+        "{host} には {gpus}があるが({driver})、llama.cpp は CPU 用にビルドされている。"
         "{host} で make setup を実行すると、GPU 用のビルドに必要なものが表示される。",
-        "{host} has {n} NVIDIA GPUs ({driver}), but llama.cpp was built for the processor there. `make setup`, run on "
+        "{host} has {gpus} ({driver}), but llama.cpp was built for the processor there. `make setup`, run on "
         "it, says what a build for GPUs needs.",
     ),
+    "one_gpu": ("NVIDIA の GPU 1 基", "1 NVIDIA GPU"),
+    "several_gpus": ("NVIDIA の GPU {n} 基", "{n} NVIDIA GPUs"),
     "backend_not_started": (
         "{host} の llama.cpp は CUDA 用にビルドされているが、CUDA を起動できない({said}。ドライバー: {driver})。"
         "ビルドに使った CUDA がドライバーの CUDA より新しければ、ドライバーを更新するか、古い CUDA toolkit で "

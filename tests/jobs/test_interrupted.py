@@ -40,6 +40,16 @@ def test_ctrl_c_during_the_checks_ends_with_130_and_one_line(tiny_model: Path, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_while_a_dry_run_measures_ends_with_130_and_one_line(tiny_model: Path, tmp_path: Path) -> None:
+    process = start("pipeline", *small_pipeline(tiny_model, tmp_path, "p", "--dry-run"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"Measuring how fast {tiny_model.name} works\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.strip().startswith("Stopped (SIGINT). Nothing was started.") and len(err.split("\n")) == 3
+
+
 @pytest.fixture
 def failing_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]:
     """Make Ray's start raise the errors that the test puts into the list, one after the other, and then succeed."""

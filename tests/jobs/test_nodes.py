@@ -29,6 +29,8 @@ from conf.load import load
 from jobs._node_checks import check_nodes
 from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
 from jobs._ray import place_workers
+from reporting.notices import say_notice
+from reporting.wording import Words
 from tests.jobs.pretended_cluster import pretended_cluster
 from tests.orchestrator.small_plan import MODEL, make_inputs, make_small_plan
 
@@ -69,6 +71,9 @@ def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
     assert device_notices(HEAD) == device_notices(replace(BIG, cards=8, driver=DRIVER)) == ()
     (told,) = device_notices(replace(HEAD, cards=2, driver=DRIVER, backends=("CPU",)))
     assert told.startswith("head has 2 NVIDIA GPUs (NVIDIA 580.65, CUDA 13.0), but llama.cpp was built for the proc")
+    (one,) = device_notices(replace(HEAD, cards=1, driver=DRIVER))
+    assert say_notice(Words("ja"), one).startswith("head には NVIDIA の GPU 1 基があるが(NVIDIA 580.65, CUDA 13.0)、")
+    assert "has 1 NVIDIA GPU (" in one
 
 
 def test_a_build_for_cuda_that_does_not_start_is_told_with_its_reason() -> None:
