@@ -100,5 +100,6 @@ def unused_cards(node: NodeFacts) -> str | None:
         return None
     return (
         f"{node.host} has {node.cards} NVIDIA card{'s' if node.cards > 1 else ''} ({node.driver}), but llama.cpp was "
-        "built for the processor there. `make setup`, run there, says what a build for the cards needs."
+        "built for the processor there. `CMAKE_ARGS=auto make setup`, run there, builds it for the cards, or says what "
+        "is missing for that."
     )

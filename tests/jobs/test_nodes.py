@@ -63,6 +63,7 @@ def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
     assert unused_cards(HEAD) is None and unused_cards(replace(BIG, cards=8)) is None
     told = unused_cards(replace(HEAD, cards=2, driver="NVIDIA 580.65, CUDA 13.0"))
     assert told is not None and told.startswith("head has 2 NVIDIA cards (NVIDIA 580.65, CUDA 13.0), but llama.cpp was")
+    assert "`CMAKE_ARGS=auto make setup`, run there, builds it for the cards" in told
 
 
 def test_no_work_is_placed_on_nodes_that_see_too_little_or_tell_nothing() -> None:
