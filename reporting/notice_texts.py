@@ -189,9 +189,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cards_unused": (
         "{host} には {gpus}があるが({driver})、llama.cpp は CPU 用にビルドされている。"
-        "{host} で make setup を実行すると、GPU 用のビルドに必要なものが表示される。",
-        "{host} has {gpus} ({driver}), but llama.cpp was built for the processor there. `make setup`, run on "
-        "it, says what a build for GPUs needs.",
+        "{host} で `CMAKE_ARGS=auto make setup` を実行すると、GPU 用にビルドし直す。足りないものがあれば表示する。",
+        "{host} has {gpus} ({driver}), but llama.cpp was built for the processor there. `CMAKE_ARGS=auto make setup`, "
+        "run there, builds it for them, or says what is missing for that.",
     ),
     "one_gpu": ("NVIDIA の GPU 1 基", "1 NVIDIA GPU"),
     "several_gpus": ("NVIDIA の GPU {n} 基", "{n} NVIDIA GPUs"),

@@ -155,10 +155,15 @@ def _judging_unit(planned: PlannedJudging) -> Unit:
 def _sorted_by_items(plan: Plan) -> list[PlannedBlock]:
     """Return the blocks so that all seed groups of the same items follow each other.
 
-    For the early stop an item counts only when all of its seeds are done.
+    For the early stop an item counts only when all of its seeds are done. Of an arm, the benchmark with the longest
+    blocks comes first: at the end, short ones keep all workers busy until they finish at nearly the same time.
     """
-    last = {(block.arm, block.benchmark): number for number, block in enumerate(plan.blocks)}
-    return sorted(plan.blocks, key=lambda block: (last[block.arm, block.benchmark], block.first))
+    cells: defaultdict[tuple[str, str], list[PlannedBlock]] = defaultdict(list)
+    for block in plan.blocks:
+        cells[block.arm, block.benchmark].append(block)
+    arms = {arm: number for number, arm in enumerate(dict.fromkeys(arm for arm, _ in cells))}
+    longest_first = sorted(cells.values(), key=lambda cell: (arms[cell[0].arm], -max(block.cost for block in cell)))
+    return [block for cell in longest_first for block in sorted(cell, key=lambda block: block.first)]
 
 
 def _needs_of(block: PlannedBlock, needs: Mapping[str, tuple[str, ...]], reference: str | None) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
     assert device_notices(HEAD) == device_notices(replace(BIG, cards=8, driver=DRIVER)) == ()
     (told,) = device_notices(replace(HEAD, cards=2, driver=DRIVER, backends=("CPU",)))
     assert told.startswith("head has 2 NVIDIA GPUs (NVIDIA 580.65, CUDA 13.0), but llama.cpp was built for the proc")
+    assert "`CMAKE_ARGS=auto make setup`, run there, builds it for them" in told
     (one,) = device_notices(replace(HEAD, cards=1, driver=DRIVER))
     assert say_notice(Words("ja"), one).startswith("head には NVIDIA の GPU 1 基があるが(NVIDIA 580.65, CUDA 13.0)、")
     assert "has 1 NVIDIA GPU (" in one

@@ -37,19 +37,25 @@ ASKS = {"f16": 2.0, "q8_0": 1.0, "q4_k_m": 0.5}
 
 
 class Timed(Orchestrator):
-    """An orchestrator that writes down how much time it takes itself."""
+    """An orchestrator that writes down how much time it takes itself, and since when its workers hold their GPUs."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         self.turnarounds: list[float] = []
         """Seconds from a worker's result to the moment when all that follows from it has been sent."""
+        self.hired: dict[str, float] = {}
+        """By unit, when the process of its worker was asked for."""
+        self._asked: dict[Worker, float] = {}
         self._result_s: float | None = None
 
     def _finish(self, worker: Worker, value: Any) -> None:
         self._result_s = time.monotonic()
+        self.hired |= {unit.id: self._asked[worker] for unit in worker.units}
         super()._finish(worker, value)
 
     def _carry_out(self, step: Step) -> None:
+        for worker in step.assigned:
+            self._asked.setdefault(worker, time.time())
         super()._carry_out(step)
         if self._result_s is not None:
             self.turnarounds.append(time.monotonic() - self._result_s)
@@ -139,8 +145,11 @@ def run(plan: Plan, root: Path, evaluator: type[ScriptedEvaluator], monkeypatch:
 
 
 def written(plan: Plan) -> list[dict[str, Any]]:
-    paths = [*(block.records_path for block in plan.blocks), *(one.order.output_path for one in plan.performances)]
-    return [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths if Path(path).exists()]
+    """Return what the workers have written down, with the units."""
+    paths = {block.unit: block.records_path for block in plan.blocks}
+    paths |= {one.unit: one.order.output_path for one in plan.performances}
+    there = {unit: Path(path) for unit, path in paths.items() if Path(path).exists()}
+    return [{"unit": unit, **json.loads(path.read_text(encoding="utf-8"))} for unit, path in there.items()]
 
 
 @pytest.mark.usefixtures("pretended")
@@ -153,22 +162,28 @@ def test_gpus_compute_nine_tenths_of_the_time_until_the_last_blocks(
     assert orchestrator.view().failures == ()
     done = written(plan)
     assert len(done) == len(plan.blocks) + len(plan.performances)
-    computing = [Span(ASKS[one["arm"]], one["loaded"], one["ended"]) for one in done]
-    loading = [Span(ASKS[one["arm"]], one["begun"], one["loaded"]) for one in done]
+    spans = {
+        "computing": [Span(ASKS[one["arm"]], one["loaded"], one["ended"]) for one in done],
+        "loading models": [Span(ASKS[one["arm"]], one["begun"], one["loaded"]) for one in done],
+        "starting processes": [
+            Span(ASKS[own[0]["arm"]], orchestrator.hired[own[0]["unit"]], own[0]["begun"])
+            for own in by_worker(done).values()
+        ],
+    }
     last = max(float(one["begun"]) for one in done)
-    work, whole = (all_at_work(done), last), (begun, last)
-    print(
-        f"{statistics.median(gaps(done)):.3f} s between two blocks of a worker (median), {max(gaps(done)):.3f} s (most)"
-    )
-    print(
-        f"{statistics.median(orchestrator.turnarounds):.3f} s of it in the orchestrator (median), "
-        f"{max(orchestrator.turnarounds):.3f} s (most)"
-    )
-    for name, window in (("from the first start", whole), ("when all have started", work)):
-        parts = f"{share(computing, window):.1%} computing, {share(loading, window):.1%} loading models"
-        print(f"{name}: {window[1] - window[0]:.0f} s, {parts}")
-    assert work[1] - work[0] > 4 * ScriptedEvaluator.block_s
-    assert share(computing, work) >= 0.9
+    windows = {"from the first start": (begun, last), "when all have started": (all_at_work(done), last)}
+    shares = {name: {what: share(those, window) for what, those in spans.items()} for name, window in windows.items()}
+    waits, own_time = list(gaps(done)), orchestrator.turnarounds
+    print(f"between two blocks of a worker: {statistics.median(waits):.3f} s (median), {max(waits):.3f} s (most)")
+    print(f"in the orchestrator: {statistics.median(own_time):.3f} s (median), {max(own_time):.3f} s (most)")
+    for name, (first, _) in windows.items():
+        parts = ", ".join(f"{part:.1%} {what}" for what, part in shares[name].items())
+        print(f"{name}: {last - first:.0f} s, {parts}, {1 - sum(shares[name].values()):.1%} nothing")
+    assert last - windows["when all have started"][0] > 4 * ScriptedEvaluator.block_s
+    at_work = shares["when all have started"]
+    # Ten and more processes that start at once have few processors here, so the machine decides how long that takes.
+    assert at_work["computing"] >= 0.9 * (1 - at_work["starting processes"])
+    assert statistics.median(waits) < 0.01 * ScriptedEvaluator.block_s
     assert {len(one["cards"]) for one in done if one["arm"] == "f16"} == {2}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.orchestrator.schedule import Schedule, State, preferred_unit
 from actors.orchestrator.units import Role, Unit, units_of
-from tests.orchestrator.small_plan import make_small_plan
+from tests.orchestrator.small_plan import deterministic, make_inputs, make_small_plan, sampled
 
 
 def unit(
@@ -45,6 +45,16 @@ def test_an_idle_worker_gets_a_block_of_the_arm_with_the_fewest_workers_and_the_
     schedule.start("c1")
     third = preferred_unit(schedule.ready("evaluation"), "b", ["a", "c"])
     assert third is not None and third.arm == "a"
+
+
+def test_of_an_arm_the_benchmark_with_the_longest_blocks_comes_first(tmp_path: Path) -> None:
+    """At the end, short blocks leave workers without work for the shortest time."""
+    plan = make_small_plan(tmp_path, inputs=make_inputs(benchmarks={"tiny": (deterministic(100), sampled(100))}))
+    costs = {block.benchmark: block.cost for block in plan.blocks if block.first == 0}
+    assert costs["asked"] > 10 * costs["chosen"]
+    ordered = [(one.arm, one.benchmark) for one in units_of(plan) if one.benchmark]
+    expected = [(arm.name, name) for arm in plan.arms for name in ("asked", "chosen")]
+    assert list(dict.fromkeys(ordered)) == expected
 
 
 def test_a_failed_unit_is_tried_again_and_then_recorded() -> None:
