@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from altair.utils import schemapi
+
 from conf.schema.pipeline import Language
 from reporting.charts.answer_styles import answer_styles_chart
 from reporting.charts.categories import categories_chart
@@ -107,6 +109,11 @@ def charts_of(
     findings: Findings, words: Words, *, plain_bars: bool = False
 ) -> tuple[dict[str, Specification], list[Notice]]:
     """Return the charts in one language by their names, and notices about those that are left out."""
+    with schemapi.debug_mode(False):  # altair would check each part while it is made; see `layout.figure`
+        return _charts_of(findings, words, plain_bars=plain_bars)
+
+
+def _charts_of(findings: Findings, words: Words, *, plain_bars: bool) -> tuple[dict[str, Specification], list[Notice]]:
     charts = {
         PERFORMANCE: performance_chart(findings, words, plain_bars=plain_bars),
         EFFICIENCY: efficiency_chart(findings, words),

@@ -142,9 +142,9 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
     layers: list[Any] = [_line(line, scale) for line in forest.lines]
     if any(row.run_low is not None for row in forest.rows):
         thick = base.transform_filter("isValid(datum.run_low)").mark_rule(strokeWidth=5, opacity=0.45, clip=True)
-        layers.append(thick.encode(x=alt.X("run_low:Q", scale=scale), x2="run_high:Q", color=colour))
+        layers.append(thick.encode(x=alt.X("run_low:Q", scale=scale), x2=alt.X2("run_high:Q"), color=colour))
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6, clip=True)
-    layers.append(bars.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour))
+    layers.append(bars.encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q"), color=colour))
     marks = base.transform_filter("isValid(datum.middle)").mark_point(size=62, opacity=1, strokeWidth=1.6)
     layers.append(
         marks.encode(
@@ -156,7 +156,7 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
         )
     )
     texts = base.mark_text(align="left", fontSize=min(TEXT_PX, row_px - 3), color=INK)
-    layers.append(texts.encode(x=alt.value(PLOT_PX + 8), text="text:N"))
+    layers.append(texts.encode(x=alt.XValue(PLOT_PX + 8), text=alt.Text("text:N")))
     return alt.layer(
         *layers,
         width=PLOT_PX,

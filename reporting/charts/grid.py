@@ -116,7 +116,7 @@ def _levels(
     line = chart_of([] if level is None else [{"level": level}]).mark_rule(strokeDash=[5, 3], color=BLACK)
     return alt.layer(
         line.encode(y=alt.Y("level:Q", scale=y_scale, axis=y_axis)),
-        bars.encode(y=alt.Y("low:Q", scale=y_scale, axis=y_axis), y2="high:Q"),
+        bars.encode(y=alt.Y("low:Q", scale=y_scale, axis=y_axis), y2=alt.Y2("high:Q")),
         marks.encode(
             y=alt.Y("mean:Q", scale=y_scale, axis=y_axis),
             shape=alt.Shape("recipe:N", scale=shapes, legend=legend),

@@ -78,10 +78,10 @@ def heatmap_chart(findings: Findings, words: Words) -> Specification | None:
             stroke=alt.Stroke("edge:N", scale=None),
             fill=alt.Fill("inside:N", scale=None),
         ),
-        base.mark_text(dy=upper, dx=6, fontSize=11).encode(text="value:N", color=ink),
+        base.mark_text(dy=upper, dx=6, fontSize=11).encode(text=alt.Text("value:N"), color=ink),
     ]
     if two:
-        layers.append(base.mark_text(dy=lower, dx=6, fontSize=9.5).encode(text="interval:N", color=ink))
+        layers.append(base.mark_text(dy=lower, dx=6, fontSize=9.5).encode(text=alt.Text("interval:N"), color=ink))
     chart = alt.layer(*layers, width=_COLUMN_PX * len(heads), height=height * len(order))
     models = models_text(findings, words)
     subtitle = [

@@ -105,7 +105,13 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
     violin = (
         chart_of(outlines)
         .mark_area(opacity=0.22, strokeWidth=1, line=False)
-        .encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q", color=colour, detail="row:N")
+        .encode(
+            x=x,
+            y=alt.Y("low:Q", scale=y_scale, axis=None),
+            y2=alt.Y2("high:Q"),
+            color=colour,
+            detail=alt.Detail("row:N"),
+        )
     )
     points = chart_of(dots).mark_circle(size=9, opacity=0.55).encode(x=x, y=y, color=colour)
     bars = (
@@ -114,7 +120,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         .encode(
             x=x,
             y=alt.Y("low:Q", scale=y_scale, axis=None),
-            y2="high:Q",
+            y2=alt.Y2("high:Q"),
             color=colour,
             tooltip=tooltips({"arm": words.say("アーム", "arm"), "median": words.say("中央値", "median"), "n": "n"}),
         )
@@ -125,7 +131,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         violin,
         points,
         bars,
-        names.encode(x=alt.value(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text="label:N"),
+        names.encode(x=alt.XValue(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text=alt.Text("label:N")),
         width=_WIDTH_PX,
         height=height_px * len(arms),
         title=panel_title(benchmark_title(words, benchmark), _counted(words, benchmark), _WIDTH_PX + 60),

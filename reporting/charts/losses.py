@@ -101,7 +101,9 @@ def _panel(findings: Findings, words: Words, model: Json, height_px: int) -> Pan
         )
     )
     texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
-    beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=alt.value(_WIDTH_PX + 6), text="text:N")
+    beside = texts.mark_text(align="left", fontSize=10.5).encode(
+        y=y, x=alt.XValue(_WIDTH_PX + 6), text=alt.Text("text:N")
+    )
     n = integer(own["tensor"].n_unique())
     return alt.layer(
         marks,

@@ -49,7 +49,7 @@ def performance_chart(findings: Findings, words: Words, *, plain_bars: bool = Fa
 def empty_chart(words: Words) -> alt.Chart:
     """Return a chart that only says that there are no results."""
     text = words.say("結果なし", "no results")
-    chart: alt.Chart = chart_of([{"text": text}]).mark_text(color=GREY).encode(text="text:N")
+    chart: alt.Chart = chart_of([{"text": text}]).mark_text(color=GREY).encode(text=alt.Text("text:N"))
     return chart
 
 

@@ -139,7 +139,7 @@ def _scatter_panel(
     interval = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.4, clip=True)
-        .encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
+        .encode(y=alt.Y("low:Q", scale=y_scale), y2=alt.Y2("high:Q"))
     )
     marks = base.mark_point(filled=True, size=70, opacity=1).encode(
         y=y,
@@ -176,7 +176,7 @@ def _joining_lines(spots: Mapping[str, Spot], joined: Mapping[str, str]) -> list
         if arm in spots and other in spots
     ]
     rule = chart_of(ends).mark_rule(strokeWidth=0.8, color=GREY, strokeDash=[2, 2])
-    return [rule.encode(**_PIXELS, x2="spot_x:Q", y2="spot_y:Q")] if ends else []
+    return [rule.encode(**_PIXELS, x2=alt.X2("spot_x:Q"), y2=alt.Y2("spot_y:Q"))] if ends else []
 
 
 def y_axis(title: str, place: Place, *, percent: bool = False) -> alt.Axis:
@@ -285,8 +285,8 @@ def label_layers(
     charts = []
     if crossed:
         ground = chart_of(crossed).mark_text(stroke="white", strokeWidth=3, fontSize=TEXT_PX)
-        charts.append(ground.encode(**_PIXELS, text="label:N"))
-    charts.append(chart_of(rows).mark_text(fontSize=TEXT_PX).encode(**_PIXELS, text="label:N", color=colour))
+        charts.append(ground.encode(**_PIXELS, text=alt.Text("label:N")))
+    charts.append(chart_of(rows).mark_text(fontSize=TEXT_PX).encode(**_PIXELS, text=alt.Text("label:N"), color=colour))
     leaders = [
         leader
         for spot, box in zip(spots, boxes, strict=True)
@@ -295,5 +295,5 @@ def label_layers(
     if leaders:
         ends = [{"x": x, "y": y, "spot_x": spot_x, "spot_y": spot_y} for (x, y), (spot_x, spot_y) in leaders]
         rule = chart_of(ends).mark_rule(strokeWidth=0.6, color=GREY)
-        charts.append(rule.encode(**_PIXELS, x2="spot_x:Q", y2="spot_y:Q"))
+        charts.append(rule.encode(**_PIXELS, x2=alt.X2("spot_x:Q"), y2=alt.Y2("spot_y:Q")))
     return charts

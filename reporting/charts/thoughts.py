@@ -90,7 +90,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, rows: list[Json], 
     return alt.layer(
         *lines,
         medians,
-        names.encode(x=alt.value(-8), y=y, text="label:N"),
+        names.encode(x=alt.XValue(-8), y=y, text=alt.Text("label:N")),
         width=_WIDTH_PX,
         height=height_px * len(rows),
         title=panel_title(benchmark_title(words, benchmark), "", _WIDTH_PX + 60),

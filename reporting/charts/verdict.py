@@ -168,7 +168,7 @@ def _panel(part: _Part, cost: Cost, size_px: tuple[int, int], codes: Sequence[st
     bars = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.5, clip=True)
-        .encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q", color=look["color"])
+        .encode(y=alt.Y("low:Q", scale=y_scale), y2=alt.Y2("high:Q"), color=look["color"])
     )
     marks = base.mark_point(size=75, opacity=1, strokeWidth=1.7).encode(
         y=y, tooltip=[*interval_tooltips(words, words.say("差", "difference")), cost.tooltip()], **look
@@ -277,7 +277,7 @@ def _ground(part: _Part, place: Place, y_scale: alt.Scale, words: Words) -> list
         texts["margin"] = words.say(f"許容幅 {value}", f"margin {value}")
         end = place.y_ends[1] if part.downwards else place.y_ends[0]
         area = chart_of([{"from": part.margin, "to": end}]).mark_rect(color=_BEYOND, opacity=1)
-        layers.append(area.encode(y=alt.Y("from:Q", scale=y_scale), y2="to:Q"))
+        layers.append(area.encode(y=alt.Y("from:Q", scale=y_scale), y2=alt.Y2("to:Q")))
         gap = at["margin"] - at["zero"]
         if gap < _LINE_PX:
             at = {"zero": at["zero"] - (_LINE_PX - gap) / 2, "margin": at["margin"] + (_LINE_PX - gap) / 2}
@@ -290,5 +290,7 @@ def _ground(part: _Part, place: Place, y_scale: alt.Scale, words: Words) -> list
     ]
     names_at = chart_of([{"y": at[name], "text": texts[name]} for name in at])
     named = names_at.mark_text(align="left", fontSize=TEXT_PX - 0.5, color=GREY)
-    layers.append(named.encode(x=alt.value(place.width + 5), y=alt.Y("y:Q", scale=None, axis=None), text="text:N"))
+    layers.append(
+        named.encode(x=alt.XValue(place.width + 5), y=alt.Y("y:Q", scale=None, axis=None), text=alt.Text("text:N"))
+    )
     return layers

@@ -1,11 +1,13 @@
 """jinja2 environments that make every printed value inert.
 
 In Markdown templates each printed value goes through `escape.markdown`. In HTML templates control characters are made
-visible, then jinja2's autoescape applies. Only our own macros and filters may return markup.
+visible, then jinja2's autoescape applies. Only our own macros and filters may return markup. Each environment is made
+once, because it keeps the templates that it has compiled: compiling them takes longer than rendering.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ _LONGEST_PART = 22
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
+@functools.cache
 def markdown_environment() -> Environment:
     """Return the environment for Markdown: `{{ value }}` is inert; filters `code` and `block` print code."""
     environment = _environment(finalize=_inert_markdown, autoescape=True)
@@ -31,6 +34,7 @@ def markdown_environment() -> Environment:
     return environment
 
 
+@functools.cache
 def html_environment() -> Environment:
     """Return the environment for HTML: `{{ value }}` is inert text."""
     environment = _environment(finalize=_visible, autoescape=select_autoescape(default=True, default_for_string=True))

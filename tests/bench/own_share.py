@@ -25,10 +25,10 @@ from typing import Any
 import llama_cpp
 
 from actors.engines.llama import LlamaEngine
+from actors.items import Generate, Item, Message
 from actors.llama.layout import EngineLayout
 from actors.llama.model import Model
-from actors.orders import Generate, Item, Message
-from conf.schema import Sampling
+from conf.schema.answers import Sampling
 from tests.bench.frame import Bench, Measure, Setting, Target
 from tests.bench.models import model_file, text_file
 from tests.tiny_model import TinyShape, write_tiny_model

@@ -18,7 +18,7 @@ import pytest
 from tests.jobs.running import records, run, start
 
 MIDDLE_BLOCKS = 4
-LONG = 100
+LONG = 150
 """Number of runs that take longer than it takes to refuse a second job."""
 CONFIG = "execution: {block_items: 2, max_workers: 2}\n"
 
@@ -42,7 +42,7 @@ def options(models: Path, output: Path, runs: int = 4) -> tuple[str, ...]:
         "--runs",
         str(runs),
         "--limit",
-        "30",
+        "20",
         "--max-tokens",
         "24",
         "--threads",

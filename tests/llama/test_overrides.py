@@ -43,7 +43,11 @@ def types_of(path: Path) -> dict[str, str]:
     return {row.name: row.type for row in read_layout(path).tensors}
 
 
-@pytest.mark.parametrize("name", settable_types())
+@pytest.mark.parametrize(
+    "name",
+    # llama.cpp makes the table of these two for seconds, once in every process.
+    [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("iq1_")) for name in settable_types()],
+)
 def test_every_tensor_type_can_be_made(tiny: Path, tmp_path: Path, name: str) -> None:
     importance = {row.name: np.ones(row.shape[0], np.float32) for row in read_layout(tiny).tensors}
     matrix = ImatrixData(importance, "matrix.gguf", "", 1)
