@@ -1,10 +1,11 @@
-"""What would decide an undecided comparison, in words: so many items or runs, or something else."""
+"""Which comparisons are still to be decided, and in words what would decide one: so many items or runs, or else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from reporting.shown_verdict import NOT_JUDGED, is_open, shown_verdict
 from reporting.wording import Words, integer
 
 _Row = Mapping[str, Any]
@@ -19,6 +20,14 @@ _INSTEAD = {
     "on_the_margin": ("差が許容幅とほぼ等しい", "the loss lies on the margin"),
 }
 """Reason why no number of items is given -> what would decide instead, in Japanese and English."""
+
+
+def is_to_be_decided(row: _Row) -> bool:
+    """Return whether more evidence would decide a comparison or a claim on average, or a judge that is needed for it.
+
+    Answers that wait for a judge and only inform need none: no verdict depends on them.
+    """
+    return is_open(row) or (shown_verdict(row) == NOT_JUDGED and not row.get("informs_only"))
 
 
 def what_decides(words: Words, row: _Row, benchmark: _Row) -> str:

@@ -300,8 +300,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name}.png is missing, so its figure is left out; jobs.visualize draws it.",
     ),
     "differences_not_drawn": (
-        "基準と比較したアームがないため、差の図を省いた。",
-        "No arm was compared with a reference, so the chart of differences is left out.",
+        "基準との差を求められたアームがないため、差の図を省いた。",
+        "No arm has a difference from a reference, so the chart of differences is left out.",
     ),
     "divergence_not_drawn": (
         "基準からの乖離を測っていないため、乖離とサイズの図を省いた。",

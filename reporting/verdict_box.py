@@ -12,28 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.deciding import unit_of, what_decides
-from reporting.shown_verdict import (
-    INFORMS_ONLY,
-    NO_MARGIN,
-    NOT_JUDGED,
-    UNDECIDED,
-    is_open,
-    shown_verdict,
-    shown_verdict_of_arm,
-    shown_word,
-)
+from reporting.deciding import is_to_be_decided, unit_of, what_decides
+from reporting.shown_verdict import INFORMS_ONLY, NO_MARGIN, UNDECIDED, shown_verdict, shown_verdict_of_arm, shown_word
 from reporting.verdict_headline import headline
-from reporting.wording import (
-    RIGHT_OR_WRONG,
-    Words,
-    difference_scale,
-    integer,
-    listed,
-    metric_title,
-    number,
-    size_unit,
-)
+from reporting.wording import RIGHT_OR_WRONG, Words, difference_scale, integer, listed, metric_title, number, size_unit
 
 _Row = Mapping[str, Any]
 
@@ -259,8 +241,7 @@ def _shown_as(comparison: _Row, analysis: _Row, code: str) -> list[str]:
 
 
 def _is_open(row: _Row, arms: set[str]) -> bool:
-    is_wanted = is_open(row) or shown_verdict(row) == NOT_JUDGED
-    return row["arm"] in arms and is_wanted and not row.get("informs_only")
+    return row["arm"] in arms and is_to_be_decided(row) and not row.get("informs_only")
 
 
 def _open(words: Words, row: _Row, needed: str) -> str:

@@ -11,15 +11,7 @@ from reporting.charts.forest import COLUMNS, MOST_ROW_PX, Forest, Line, Row, for
 from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import domain, in_brackets, possible_differences
-from reporting.charts.style import (
-    INK,
-    PALETTE,
-    VERDICTS,
-    Specification,
-    counts_text,
-    models_text,
-    verdict_code,
-)
+from reporting.charts.style import INK, PALETTE, VERDICTS, Specification, counts_text, models_text, verdict_code
 from reporting.escape import one_line
 from reporting.results_folder import Findings, Json, unscored_of
 from reporting.shown_verdict import shown_verdict, shown_word
@@ -37,12 +29,19 @@ from reporting.wording import (
 _NAME_CHARS = 24
 
 
+def drawn_differences(findings: Findings) -> list[Json]:
+    """Return the comparisons that have a difference to draw."""
+    rows = (row for benchmark in findings.benchmarks for row in findings.compared(benchmark["name"]))
+    return [row for row in rows if row["difference"] is not None]
+
+
 def difference_chart(findings: Findings, words: Words) -> Specification | None:
     """Return the chart; None if there is no comparison to draw."""
+    differences = drawn_differences(findings)
     forests = [
         _forest(benchmark, rows, words)
         for benchmark in findings.benchmarks
-        if (rows := [row for row in findings.compared(benchmark["name"]) if row["difference"] is not None])
+        if (rows := [row for row in differences if row["benchmark"] == benchmark["name"]])
     ]
     if not forests:
         return None

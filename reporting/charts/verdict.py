@@ -98,13 +98,23 @@ def verdict_chart(findings: Findings, words: Words) -> Specification | None:
             f"{models}: ファイルサイズと、基準との対応のある差(下ほど悪い)",
             f"{models}: paired difference from the reference against file size; further down is worse",
         ),
-        words.say(
-            "縦線: 差の95%信頼区間。全体が網掛け(許容幅を超える低下)より上にあることが「許容内」の条件。",
-            "Bars: 95% interval. To be no worse, it must be wholly above the shaded area (a loss beyond the margin).",
-        ),
+        _about_bars(words, has_margin=any(part.margin is not None for part in parts)),
     ]
     title = words.say("量子化で失われる品質", "What each quantization loses")
     return figure(drawn, title, subtitle, columns=columns, shared=("color", "shape", "fill"))
+
+
+def _about_bars(words: Words, *, has_margin: bool) -> str:
+    """Return what the bars are, and what of them decides. Nothing is shaded where no margin is set."""
+    if not has_margin:
+        return words.say(
+            "縦線: 差の95%信頼区間。許容幅が未設定のため、判定はない。",
+            "Bars: 95% interval. No margin is set, so there are no verdicts.",
+        )
+    return words.say(
+        "縦線: 差の95%信頼区間。全体が網掛け(許容幅を超える低下)より上にあることが「許容内」の条件。",
+        "Bars: 95% interval. To be no worse, it must be wholly above the shaded area (a loss beyond the margin).",
+    )
 
 
 def _on_average(findings: Findings, words: Words, cost: Cost) -> _Part | None:

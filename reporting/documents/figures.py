@@ -8,6 +8,7 @@ from pathlib import Path
 
 from conf.files import exists
 from conf.schema.pipeline import Language
+from reporting.charts.difference import drawn_differences
 from reporting.charts.draw import importance_name
 from reporting.charts.points import unjudged_note
 from reporting.charts.render import page_stem
@@ -18,12 +19,9 @@ from reporting.wording import Words
 
 CAPTIONS = {
     "quantization_verdict": (
-        "量子化で失われる品質: ファイルサイズと、基準との対応のある差。下ほど悪い。縦線: 差の95%信頼区間。"
-        "網掛け: 許容幅を超える低下。「許容内」と判定するには、区間全体が網掛けより上にある必要がある。"
-        "パネルの範囲より大きい低下は、下端に値とともに示す。",
+        "量子化で失われる品質: ファイルサイズと、基準との対応のある差。下ほど悪い。縦線: 差の95%信頼区間。",
         "What each file loses: paired difference from the reference against file size; further down is worse. Bars:"
-        " 95% intervals of the difference. Shaded: a loss beyond the margin. To be no worse, a bar must be wholly above"
-        " the shaded area. A loss beyond the range of a panel stands at its lower border, with its value.",
+        " 95% intervals of the difference.",
     ),
     "quantization_heatmap": (
         "判定の一覧。色と記号: 許容幅による判定。数値: 基準との対応のある差。角括弧: 差の95%信頼区間。",
@@ -43,8 +41,8 @@ CAPTIONS = {
         "Memory and time per token of each model before and after quantization. Plain: reference; hatched: quantized.",
     ),
     "quantization_difference": (
-        "基準との対応のある差と、その95%信頼区間(多重性の補正なし)。破線: 許容幅。",
-        "Paired difference from the reference with its 95% confidence interval (not adjusted). Dashed: the margin.",
+        "基準との対応のある差と、その95%信頼区間(多重性の補正なし)。",
+        "Paired difference from the reference with its 95% confidence interval (not adjusted).",
     ),
     "quantization_performance": (
         "ベンチマークごとの性能。細い線: 問題についての95%信頼区間。太い線: サンプリングのばらつき(1.96σ/√実行回数)。",
@@ -99,6 +97,16 @@ CAPTIONS = {
 }
 """File stem -> caption in Japanese and English, in the order of the figures. The figures of a grid follow them."""
 
+_WITH_MARGIN = {
+    "quantization_verdict": (
+        "網掛け: 許容幅を超える低下。「許容内」と判定するには、区間全体が網掛けより上にある必要がある。"
+        "パネルの範囲より大きい低下は、下端に値とともに示す。",
+        " Shaded: a loss beyond the margin. To be no worse, a bar must be wholly above the shaded area. A loss beyond"
+        " the range of a panel stands at its lower border, with its value.",
+    ),
+    "quantization_difference": ("破線: 許容幅。", " Dashed: the margin."),
+}
+"""File stem -> what else the caption says if a margin is drawn."""
 _WEIGHTED = (
     "重要度行列を使ったアームでは、それで重みづけした。",
     " It is weighted with the importance matrix where an arm has one.",
@@ -130,8 +138,8 @@ TOPICS = {
 }
 """File stem -> what the figure shows, as part of a sentence, in Japanese and English."""
 
-_EXPECTED_CHARTS = ("quantization_performance", "quantization_efficiency", "quantization_difference")
-"""Charts that every run has: a notice reports a missing one. Other charts depend on what was measured."""
+_ALWAYS_DRAWN = ("quantization_performance", "quantization_efficiency")
+"""Charts that every run has. Others depend on what was measured."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +174,12 @@ def figures_of(
         name: _pages(words, charts_dir, Figure(name, localized(name, words.lang, wanted), text, topics.get(name, "")))
         for name, text in (captions | matrices).items()
     }
+    # A notice reports these if they are missing: `jobs.visualize` draws them.
+    expected = [*_ALWAYS_DRAWN, *(["quantization_difference"] if drawn_differences(findings) else []), *matrices]
     return (
         tuple(figure for name in captions for figure in found[name]),
         tuple(figure for name in matrices for figure in found[name]),
-        [localized(name, words.lang, wanted) for name in (*_EXPECTED_CHARTS, *matrices) if not found[name]],
+        [localized(name, words.lang, wanted) for name in expected if not found[name]],
     )
 
 
@@ -179,6 +189,8 @@ def _caption(findings: Findings, words: Words, name: str) -> str:
     if name == "quantization_error_by_layer":
         weighted = any(arm["imatrix"] for arm in findings.arms)
         return text + words.say(*(_WEIGHTED if weighted else _NOT_WEIGHTED))
+    if name in _WITH_MARGIN and any(row.get("margin") is not None for row in drawn_differences(findings)):
+        text += words.say(*_WITH_MARGIN[name])
     left_out = unjudged_note(findings, words) if name in _OF_MEANS else ""
     return text + left_out
 

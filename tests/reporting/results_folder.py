@@ -91,6 +91,13 @@ def without_intervals(comparison: dict[str, Any], analysis: dict[str, Any]) -> N
         row["ci95"], row["ci95_reason"], row["ci_method"] = None, "one_item", None
 
 
+def without_margins(_comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
+    """Leave only what no margin is set for, as where nothing but judged scores were compared."""
+    analysis["pooled"] = []
+    for row in analysis["comparisons"]:
+        row |= {"margin": None, "verdict": "undecided", "verdict_grounds": ["no_margin"]}
+
+
 def failed(names: set[str]) -> Change:
     """Return a change after which the named arms could not be made: they are listed but have no results."""
 

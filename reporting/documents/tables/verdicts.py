@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.analysis.scored_arms import AA_SUFFIX
-from reporting.deciding import items_there
+from reporting.deciding import is_to_be_decided, items_there
 from reporting.documents.phrases import code_in_words, count_with_unscored
 from reporting.documents.tables.results import Table, make_table
 from reporting.results_folder import Findings, Json, unscored_of
-from reporting.shown_verdict import is_open, shown_verdict_of_arm, shown_word
+from reporting.shown_verdict import shown_verdict_of_arm, shown_word
 from reporting.wording import (
     DASH,
     RIGHT_OR_WRONG,
@@ -80,7 +80,7 @@ def undecided_table(findings: Findings, words: Words) -> Table:
 
 
 def _is_open(row: Json) -> bool:
-    return is_open(row) and not row["arm"].endswith(AA_SUFFIX)
+    return is_to_be_decided(row) and not row["arm"].endswith(AA_SUFFIX)
 
 
 def _open_cells(words: Words, benchmark: Json | None, row: Json, scale: Scale) -> tuple[str, ...]:

@@ -77,6 +77,9 @@ def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample:
     assert verdict_of(found)["undecided_on"] == ["elyza"]
     (box,) = verdict_boxes(found.comparison, found.analysis, Words("en"))
     assert "Undecided on elyza: q8_0 (needs a judge)" in box.undecided
+    findings = Findings(found.comparison, found.analysis)
+    (row,) = [row for row in undecided_table(findings, Words("en")).rows if row[0] == "elyza"]
+    assert row == ("elyza", "q8_0", "0 (80 unscored)", "0.20", "not judged", "–", "–", "–")
 
 
 def test_a_benchmark_whose_blocks_failed_or_that_is_judged_in_part_is_not_called_unjudged(sample: SampleRun) -> None:
