@@ -73,6 +73,7 @@ class Loop:
         self._attempts, self._only_judging = config.execution.attempts, only_judging
         self._begin_plan(plan, frozenset(done), early)
         self.staff = Staff(places, rooms)
+        self._of_plan = plan.notices
         self.notices: list[str] = list(plan.notices)
         self.rate = TokenRate()
         self.reported: Counter[str] = Counter()
@@ -110,7 +111,9 @@ class Loop:
         """
         self._begin_plan(plan, frozenset(done), early, self.schedule)
         self.staff.take_places(places)
-        self.notices += [notice for notice in plan.notices if notice not in self.notices]
+        of_plans = {*self._of_plan, *plan.notices}
+        self.notices = [*plan.notices, *(notice for notice in self.notices if notice not in of_plans)]
+        self._of_plan = plan.notices
         self._end_shortage(smaller, is_smaller=True)
 
     def go_on_as_before(self, loaded: Loaded) -> None:
@@ -118,8 +121,7 @@ class Loop:
         self._end_shortage(loaded, is_smaller=False)
 
     def _end_shortage(self, loaded: Loaded, *, is_smaller: bool) -> None:
-        self._shortages.end(loaded, is_smaller=is_smaller)
-        self.schedule.set_aside(self._shortages.units_of(self.schedule.units.values()))
+        self._shortages.end(loaded, self.schedule, is_smaller=is_smaller)
 
     @property
     def workers(self) -> list[Worker]:
@@ -166,7 +168,7 @@ class Loop:
         """
         late, asks = self.staff.dismiss_late(now, self._start_within_s)
         for worker in late:
-            self._put_back(_take_units(worker))
+            self._put_back(worker.take_units())
         for ask in asks:
             reason = no_place(ask, self.staff.rooms, self._start_within_s)
             if not self.staff.some_started:
@@ -223,7 +225,7 @@ class Loop:
             now: the time.
             judged: how judging ended, if answers were judged.
         """
-        units = _take_units(worker)
+        units = worker.take_units()
         if judged is not None:
             self._finish_judging(units[0], judged)
             return
@@ -253,16 +255,19 @@ class Loop:
 
         A worker that died is dismissed. Any other worker is idle afterwards.
         """
-        units, message = _take_units(worker), error.message
+        units, message = worker.take_units(), error.message
         if error.kind in ("worker_died", "node_died"):
             self.staff.leave([worker])
         if error.kind == "node_died":
             self.notices.append(Notice("node_lost", error=message))
             self._put_back(units)
             return
-        if error.kind == "no_room" and self._without_room(worker, units, error):
-            self._put_back(units)
-            return
+        if error.kind == "no_room":
+            again = self._shortages.follow(worker, self._known(units), error, self.schedule, self.staff)
+            if again is not None:
+                self.notices += again
+                self._put_back(units)
+                return
         for unit in units:
             self._judging.budget.settle(unit.id, None)
         units = self._known(units)
@@ -281,25 +286,6 @@ class Loop:
             self.schedule.abandon(with_same_weights(units[0], self.schedule.in_state(State.WAITING)), message)
         self._follow_failures()
 
-    def _without_room(self, worker: Worker, units: tuple[Unit, ...], error: WorkError) -> bool:
-        """Decide what follows from a model that found no memory. Return True if its unit is just tried again.
-
-        A model that shares a card gets one of its own. A pass holds several models: its blocks are tried one by one.
-        If neither helps, all units that load the same wait until a smaller plan is made. All others go on.
-        """
-        units = self._known(units)
-        shared = [self.staff.wants_whole_card(unit) for unit in units]
-        if len(units) > 1:
-            self.schedule.separate(unit.id for unit in units)
-            self.notices += [Notice("failed_once", unit=unit.id, error=error.message) for unit in units]
-            return True
-        if any(shared):
-            self.notices.append(Notice("gets_own_card", unit=units[0].id))
-            return True
-        waits = any(self._shortages.add(unit, worker, error.wanted_for) for unit in units)
-        self.schedule.set_aside(self._shortages.units_of(self.schedule.units.values()))
-        return waits
-
     def _known(self, units: Sequence[Unit]) -> tuple[Unit, ...]:
         """Return those of these units that the plan has. A unit of an earlier plan may have ended too late for it."""
         return tuple(unit for unit in units if unit.id in self.schedule.units)
@@ -309,9 +295,3 @@ class Loop:
             if self.early.follows(unit.id):
                 self.early.give_up(unit.id)
         self.schedule.spare(self.early.unneeded())
-
-
-def _take_units(worker: Worker) -> tuple[Unit, ...]:
-    """Return a worker's units and make the worker idle."""
-    units, worker.units = worker.units, ()
-    return units

@@ -1,16 +1,19 @@
-"""What follows if there was no memory: which plan can be smaller, and which units would only fail again. Pure."""
+"""What follows if there was no memory: what waits for a smaller plan, and which units would only fail again. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from actors.errors import RoomFor
 from actors.llama.devices import DeviceUse
 from actors.llama.layout import EngineLayout
 from actors.orchestrator.memory_limits import Loaded, MemoryLimits, Shortage, ShortOf, smaller_share
 from actors.orchestrator.plan import Plan
+from actors.orchestrator.schedule import Schedule
+from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
-from actors.orchestrator.worker import Worker
+from actors.orchestrator.worker import Worker, WorkError
+from reporting.notices import Notice
 
 OUT_OF_MEMORY_ADVICE = (
     ". Finished groups are kept: run the same command again to continue with the others. --max-workers 1 needs the "
@@ -27,13 +30,27 @@ class Shortages:
         self._open: dict[Loaded, Shortage] = {}
         self._smallest: set[Loaded] = set()
 
-    def add(self, unit: Unit, worker: Worker, wanted_for: RoomFor | None) -> bool:
-        """Note what a unit found no memory for. Return whether it waits for a smaller plan."""
-        short_of = can_be_smaller(worker, wanted_for)
-        if not self._asks or unit.loaded is None or unit.loaded in self._smallest or short_of is None:
-            return False
-        self._open[unit.loaded] = Shortage(unit.loaded, short_of)
-        return True
+    def follow(
+        self, worker: Worker, units: Sequence[Unit], error: WorkError, schedule: Schedule, staff: Staff
+    ) -> list[Notice] | None:
+        """Decide what follows from units that found no memory. Return notices if they are just tried again, else None.
+
+        A model that shares a card gets one of its own. A pass holds several models: its blocks are tried one by one.
+        If neither helps, all units that load the same wait until a smaller plan is made. All others go on.
+        """
+        shared = [staff.wants_whole_card(unit) for unit in units]
+        if len(units) > 1:
+            schedule.separate(unit.id for unit in units)
+            return [Notice("failed_once", unit=unit.id, error=error.message) for unit in units]
+        if any(shared):
+            return [Notice("gets_own_card", unit=units[0].id)]
+        short_of = can_be_smaller(worker, error.wanted_for)
+        loaded = units[0].loaded if units else None
+        if not self._asks or loaded is None or loaded in self._smallest or short_of is None:
+            return None
+        self._open[loaded] = Shortage(loaded, short_of)
+        self._set_aside(schedule)
+        return []
 
     def next(self, running: Iterable[Unit]) -> Shortage | None:
         """Return one for which a smaller plan should be made now; None if there is none.
@@ -43,15 +60,15 @@ class Shortages:
         busy = {unit.loaded for unit in running}
         return next((one for loaded, one in self._open.items() if loaded not in busy), None)
 
-    def end(self, loaded: Loaded, *, is_smaller: bool) -> None:
-        """Note that a smaller plan was made for something, or that there is none."""
+    def end(self, loaded: Loaded, schedule: Schedule, *, is_smaller: bool) -> None:
+        """Note that a smaller plan was made for something, or that there is none. `schedule`: that of the plan now."""
         self._open.pop(loaded, None)
         if not is_smaller:
             self._smallest.add(loaded)
+        self._set_aside(schedule)
 
-    def units_of(self, units: Iterable[Unit]) -> set[str]:
-        """Return those of these units that wait for a smaller plan."""
-        return {unit.id for unit in units if unit.loaded in self._open}
+    def _set_aside(self, schedule: Schedule) -> None:
+        schedule.set_aside(unit.id for unit in schedule.units.values() if unit.loaded in self._open)
 
 
 def can_be_smaller(worker: Worker, wanted_for: RoomFor | None) -> ShortOf | None:

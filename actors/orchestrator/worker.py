@@ -31,6 +31,11 @@ class Worker:
     calls_left: int | None = None
     """How many calls of a judge its unit may make. None: no limit."""
 
+    def take_units(self) -> tuple[Unit, ...]:
+        """Return its units and make it idle."""
+        units, self.units = self.units, ()
+        return units
+
     @property
     def host_threads(self) -> int:
         """Threads of work whose results do not depend on their number."""

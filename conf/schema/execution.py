@@ -29,8 +29,8 @@ class Layout(Frozen):
     kv_cache_mib: Count | None = None
     """Largest KV cache of a worker, in MiB, in f16. None: a quarter of the memory of this machine, or of the smallest
     node of the cluster; on GPUs, what the weights of the largest arm leave. If llama.cpp cannot get that much memory,
-    the pipeline is planned again with less and goes on. This limit decides how many sequences run together, so set it
-    if different machines run one pipeline.
+    the arm or judge is planned again with less and goes on. This limit decides how many sequences run together, so set
+    it if different machines run one pipeline.
     """
     n_batch: Annotated[int, Field(ge=32, le=65536)] = 2048
     """Most tokens per call of `llama_decode`."""
@@ -57,7 +57,8 @@ class Execution(Frozen):
     arm's blocks fail. This takes seconds with a small model."""
     gpus_per_worker: Annotated[float, Field(ge=0.01), AfterValidator(_whole_above_one)] | None = None
     """GPUs per worker that decodes. None: as few as hold its models, or a share of one, computed from their memory and
-    from that of the devices. A fraction is a share of one GPU, whether or not the memory is enough."""
+    from that of the devices. A fraction is a share of one GPU, whether or not the memory is enough. More than any node
+    has are refused."""
 
 
 class Endpoints(Frozen):
