@@ -7,7 +7,7 @@ continues from there, because everything that is done has its done-mark on disk.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,7 @@ import ray
 
 from actors.nodes import Nodes
 from actors.orchestrator.actor import Ending, Job
-from actors.orchestrator.capacity import workers_of_units
 from actors.orchestrator.done import adopt, describe_done, find_done, known_seed_groups, remove_leftovers
-from actors.orchestrator.duration import Duration, NoDuration, duration_of
 from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.looks import history_notices
 from actors.orchestrator.plan import Plan
@@ -37,7 +35,6 @@ from actors.orchestrator.room import (
 from actors.orchestrator.smaller import ShortOf
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.inspect import inspect
-from actors.orchestrator.sources.speeds import Timed, measure_sources, sources_of
 from actors.ownership import check_place, owned
 from actors.store import RunDirectory, exists, mlflow_artifacts_path, mlflow_database_path, reserved_space, write_json
 from actors.tracking.reachable import check_reachable
@@ -47,11 +44,10 @@ from jobs._counter import TerminalReporter
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._nodes import check_fetched, connected, find_nodes
-from jobs._ray import Stopped, connect, devices_of, orchestrate, place_workers, workers_on_cpus
+from jobs._nodes import check_fetched, find_nodes
+from jobs._ray import Stopped, connect, devices_of, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, versions, write_manifest, write_start
-from jobs._speeds import measure_on_nodes
 from reporting.documents.requirements import check_documents
 from reporting.notices import Notice
 
@@ -108,26 +104,6 @@ def _prepare(request: Request, config: PipelineConfig, run: RunDirectory, nodes:
         with contextlib.suppress(OSError):  # only a cache: if the storage cannot be written, a later check reports it
             hashes.save()
     return plan
-
-
-def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | NoDuration:
-    """Return how long the rest of a plan takes on its machines, or why that is not known."""
-    config, report = request.config, TerminalReporter().say
-    hashes = HashCache(config.storage.absolute())
-    if request.environment.ray_address is None:
-        timed: Mapping[str, Timed] = measure_sources(plan, hashes, report)
-        why = "no model could be measured on this machine"
-    else:
-        with connected(config.layout.threads, request.environment, plan.pipeline_id):
-            usual = place_workers(config, plan).by_role["evaluation"]
-            found = measure_on_nodes(sources_of(plan), plan.nodes, usual, hashes, report)
-        timed = found.timed
-        why = next(iter(found.unknown.values()), "the plan has no model that could be measured")
-    if exists(config.storage):
-        hashes.save()
-    side_by_side = workers_of_units(plan.nodes.usable, plan.placed, config.execution.max_workers)
-    duration = duration_of(plan, done, timed, workers_on_cpus(config, plan), side_by_side)
-    return duration or NoDuration(why)
 
 
 @dataclass(frozen=True)

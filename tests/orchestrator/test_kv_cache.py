@@ -18,7 +18,7 @@ from actors.llama.model import Model
 from actors.nodes import NodeFacts
 from actors.orchestrator.placement.choose import groups_of
 from actors.orchestrator.sources import kv_cache
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, DeviceRoom, cache_for, host_cache_bytes
 from conf.faults import BadInput
 from tests.orchestrator.device_nodes import known_of, node
 from tests.orchestrator.small_plan import MODEL, make_config
@@ -57,7 +57,8 @@ def chosen(
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
     host_bytes = host_cache_bytes(nodes, room.groups if room else ())
-    return cache_for(config, data, large, vocabulary, [None], share=share, room=room, host_bytes=host_bytes), data
+    left = CacheRoom(host_bytes, room)
+    return cache_for(config, data, large, vocabulary, [None], share=share, room=left), data
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:

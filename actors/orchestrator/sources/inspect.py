@@ -30,7 +30,7 @@ from actors.orchestrator.sources.inputs import (
     TemplateUses,
 )
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cache_for, device_room, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, cache_for, cache_room
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.naming import (
     arm_of_given_file,
@@ -106,16 +106,10 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
     )
     made = faults.gather(predict_files, config, models, checked(recipes), checked(imatrices))
     known = known_weights(models, found_arms, checked(judges), made or {})
-    groups = groups_of(nodes, config.execution.gpus_per_worker)
-    host_bytes = host_cache_bytes(nodes, groups)
     load_for = functools.partial(
-        _load_benchmarks,
-        config,
-        wanted=checked(asked),
-        imatrices=checked(imatrices),
-        read=read,
-        host_bytes=host_bytes,
+        _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read
     )
+    groups = groups_of(nodes, config.execution.gpus_per_worker)
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
     arms_of = {model.name: _own(model, found_arms, models) for model in models}
@@ -127,7 +121,7 @@ def inspect(config: PipelineConfig, hashes: HashCache, reporter: Reporter, *, no
             uses=uses.of_files(model.name, arms_of[model.name]),
             thoughts=longest_thoughts(model.name, arms_of[model.name], uses, checked(chats)),
             compare_texts=model is models[0],
-            on_devices=device_room(groups, known, model.name, arms_of[model.name]),
+            room=cache_room(nodes, groups, known, model.name, arms_of[model.name]),
         )
         for model in models
     }
@@ -244,8 +238,7 @@ def _load_benchmarks(
     uses: Sequence[TemplateUse | None],
     thoughts: Budget,
     compare_texts: bool,
-    on_devices: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
 ) -> _Loaded:
     """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
 
@@ -271,12 +264,7 @@ def _load_benchmarks(
         of_prompts = faults.gather(check_prompts, _owner(model), vocabulary, chat, limited)
         of_room = faults.gather(check_room, thoughts, limited, config.sampling, vocabulary, widest.use)
         described = describe_chat(chat, vocabulary)
-        planned = [
-            faults.gather(
-                _plan_benchmark, config, data, model, vocabulary, uses, on_devices=on_devices, host_bytes=host_bytes
-            )
-            for data in found
-        ]
+        planned = [faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, room=room) for data in found]
     faults.stop_if_any()
     of_both = (*checked(of_prompts), *checked(of_room))
     return _Loaded(tuple(checked(one) for one in planned), checked(notices), of_both, described)
@@ -329,11 +317,10 @@ def _plan_benchmark(
     vocabulary: Model,
     uses: Sequence[TemplateUse | None],
     *,
-    on_devices: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
 ) -> PlannedBenchmark:
     share = can_fork(model.architecture)
-    cache = cache_for(config, data, model, vocabulary, uses, share=share, room=on_devices, host_bytes=host_bytes)
+    cache = cache_for(config, data, model, vocabulary, uses, share=share, room=room)
     return PlannedBenchmark(
         data=data.limited(config.limit),
         sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),

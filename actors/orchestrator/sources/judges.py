@@ -30,7 +30,7 @@ from actors.orchestrator.placement.single import place_model
 from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceModel
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cells_allowed, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, DeviceRoom, cells_allowed, host_cache_bytes
 from actors.orchestrator.sources.models import Found, fetch, find
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import Endpoint
@@ -263,8 +263,9 @@ def _layout(config: PipelineConfig, header: GgufHeader, nodes: tuple[NodeFacts, 
         gpu_layers=0,
     )
     shape, groups = shape_of(header), groups_of(nodes, config.execution.gpus_per_worker)
-    room = DeviceRoom(groups, shape, shape.weights) if groups else None
-    most = cells_allowed(config, header.kv_bytes_per_cell, layout, room, host_cache_bytes(nodes, groups))[0]
+    on_devices = DeviceRoom(groups, shape, shape.weights) if groups else None
+    room = CacheRoom(host_cache_bytes(nodes, groups), on_devices)
+    most = cells_allowed(config, header.kv_bytes_per_cell, layout, room)[0]
     while sequences > 1 and most is not None and _cells(sequences, longest) > most:
         sequences -= 1
     layout = replace(layout, sequences=sequences, n_ctx=_cells(sequences, longest))

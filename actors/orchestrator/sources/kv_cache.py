@@ -46,19 +46,34 @@ class DeviceRoom:
         return cell_limits(self.groups, self.shape, self.weights, layout)
 
 
-def device_room(
-    groups: tuple[Group, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
-) -> DeviceRoom | None:
-    """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these.
+@dataclass(frozen=True)
+class CacheRoom:
+    """What is left for a KV cache."""
 
-    None: no worker decodes on devices.
-    """
+    host_bytes: float
+    """In the memory of the machine that decodes with it."""
+    devices: DeviceRoom | None
+    """None: no worker decodes on devices."""
+
+    def host_cells(self, bytes_per_cell: int) -> int:
+        """Return the most cells in the memory of the machine."""
+        return int(self.host_bytes) // bytes_per_cell
+
+
+def cache_room(
+    nodes: Sequence[NodeFacts],
+    groups: tuple[Group, ...],
+    known: KnownWeights,
+    model: str,
+    arms: Iterable[SourceArm],
+) -> CacheRoom:
+    """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these."""
     if not groups:
-        return None
+        return CacheRoom(host_cache_bytes(nodes, groups), None)
     made = [weights for (owner, *_), weights in known.made.items() if owner == model]
     given = [known.given[arm.name] for arm in arms if arm.name in known.given]
     largest = max([*made, *given], key=lambda one: one.device_bytes, default=known.shapes[model].weights)
-    return DeviceRoom(groups, known.shapes[model], largest)
+    return CacheRoom(host_cache_bytes(nodes, groups), DeviceRoom(groups, known.shapes[model], largest))
 
 
 def cache_for(
@@ -69,16 +84,14 @@ def cache_for(
     uses: Sequence[TemplateUse | None],
     *,
     share: bool,
-    room: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
 ) -> Cache:
     """Choose the KV cache for a benchmark's blocks.
 
     Args:
         uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
-        room: what is left on devices. None: the model runs on the CPU.
-        host_bytes: what a cache may take in the memory of a machine (`host_cache_bytes`).
+        room: what is left for it.
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
@@ -95,7 +108,7 @@ def cache_for(
         flash_attention=config.layout.flash_attention and data.spec.kind != "choose",
         gpu_layers=-1,
     )
-    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room, host_bytes)
+    limits = cells_allowed(config, model.kv_bytes_per_cell, layout, room)
     if need.at_once > config.layout.sequences:
         allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
@@ -104,9 +117,9 @@ def cache_for(
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
         if cache is not None and cache.sequences >= ENOUGH_SEQUENCES * config.layout.sequences:
             break
-    if cache is None and room is not None and config.layout.kv_cache_mib is None:
+    if cache is None and room.devices is not None and config.layout.kv_cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [int(host_bytes) // model.kv_bytes_per_cell]
+        limits = [room.host_cells(model.kv_bytes_per_cell)]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -125,7 +138,7 @@ def cache_for(
 
 
 def cells_allowed(
-    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None, host_bytes: float
+    config: PipelineConfig, bytes_per_cell: int, layout: EngineLayout, room: CacheRoom
 ) -> list[int] | list[None]:
     """Return how many cells a KV cache may have: on one device, on two, and so on. None: any number.
 
@@ -135,8 +148,8 @@ def cells_allowed(
         return [None]
     if config.layout.kv_cache_mib is not None:
         return [config.layout.kv_cache_mib * 2**20 // bytes_per_cell]
-    on_devices = room.limits(layout) if room else []
-    return on_devices or [int(host_bytes) // bytes_per_cell]
+    on_devices = room.devices.limits(layout) if room.devices else []
+    return on_devices or [room.host_cells(bytes_per_cell)]
 
 
 def host_cache_bytes(nodes: Sequence[NodeFacts], groups: Sequence[Group]) -> float:
