@@ -144,7 +144,9 @@ def _workers(plan: Plan, duration: Duration | NoDuration) -> str:
     """Return which workers do the work, and where."""
     where = "on the cluster" if any(node.node_id for node in plan.nodes.usable) else "on this machine"
     if plan.placed or isinstance(duration, NoDuration):
-        return f"the workers above side by side, {where}"
+        shares = any(0 < placed.gpus < 1 for placed in plan.placed.values())
+        counted = " (those that share a GPU count as one)" if shares else ""
+        return f"the workers above side by side{counted}, {where}"
     return f"{duration.workers} worker{'s' if duration.workers > 1 else ''} {where}"
 
 

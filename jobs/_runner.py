@@ -7,34 +7,27 @@ continues from there, because everything that is done has its done-mark on disk.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import ray
 
 from actors.orchestrator.actor import Ending, Job
-from actors.orchestrator.capacity import workers_of_units
 from actors.orchestrator.done import adopt, describe_done, find_done, remove_leftovers
-from actors.orchestrator.duration import Duration, NoDuration, duration_of
 from actors.orchestrator.looks import history_notices
 from actors.orchestrator.memory_limits import Shortage
 from actors.orchestrator.plan import Plan
-from actors.orchestrator.sources.hashes import HashCache
-from actors.orchestrator.sources.speeds import Timed, measure_sources, sources_of
 from actors.ownership import owned
 from actors.store import RunDirectory, mlflow_artifacts_path, mlflow_database_path
-from conf.files import exists, reserved_space, write_json
-from jobs._counter import TerminalReporter
+from conf.files import reserved_space, write_json
 from jobs._display import make_display
 from jobs._follower import Follower
 from jobs._mirror import BackgroundMirror
-from jobs._nodes import connected
 from jobs._planning import description_of
-from jobs._ray import Stopped, connect, devices_of, orchestrate, place_workers, workers_on_cpus
+from jobs._ray import Stopped, connect, devices_of, orchestrate, place_workers
 from jobs._request import Finished, Request
 from jobs._run_files import is_finished, write_manifest, write_start
 from jobs._smaller import SmallerPlans
-from jobs._speeds import measure_on_nodes
 
 Announce = Callable[[Plan, RunDirectory, str], None]
 """Prints what is about to be done: the plan, its run directory, and what earlier runs have done of it."""
@@ -46,26 +39,6 @@ STOP_WITHIN_S = 10.0
 """Time to report a stop to MLflow. A busy machine needs several seconds for it."""
 STOP_RAY_JOB_WITHIN_S = 2.0
 """The same in a Ray job: `ray job stop` kills the process 3 seconds after its SIGTERM."""
-
-
-def estimate(request: Request, plan: Plan, done: frozenset[str]) -> Duration | NoDuration:
-    """Return how long the rest of a plan takes on its machines, or why that is not known."""
-    config, report = request.config, TerminalReporter().say
-    hashes = HashCache(config.storage.absolute())
-    if request.environment.ray_address is None:
-        timed: Mapping[str, Timed] = measure_sources(plan, hashes, report)
-        why = "no model could be measured on this machine"
-    else:
-        with connected(config.layout.threads, request.environment, plan.pipeline_id):
-            usual = place_workers(config, plan).by_role["evaluation"]
-            found = measure_on_nodes(sources_of(plan), plan.nodes, usual, hashes, report)
-        timed = found.timed
-        why = next(iter(found.unknown.values()), "the plan has no model that could be measured")
-    if exists(config.storage):
-        hashes.save()
-    side_by_side = workers_of_units(plan.nodes.usable, plan.placed, config.execution.max_workers)
-    duration = duration_of(plan, done, timed, workers_on_cpus(config, plan), side_by_side)
-    return duration or NoDuration(why)
 
 
 @dataclass(frozen=True)

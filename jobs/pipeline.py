@@ -29,13 +29,14 @@ from conf.files import exists, read_json
 from conf.load import load
 from jobs import _arguments as arguments
 from jobs._commands import job_command, logs_command, mlflow_command, show_command
+from jobs._estimate import estimate
 from jobs._parser import Parser
 from jobs._plan_text import describe_plan, describe_reach
 from jobs._planning import prepare
 from jobs._ray import Stopped
 from jobs._request import Finished, Request, new_pipeline_id
 from jobs._result import print_result
-from jobs._runner import carry_out, estimate
+from jobs._runner import carry_out
 from jobs._stopping import NOTHING_STARTED, stoppable
 from jobs._terminal import complain, complain_of_disk, say
 from reporting.escape import hanging, one_line

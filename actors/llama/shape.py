@@ -71,7 +71,7 @@ class ModelShape:
     """Width of the feed-forward part that a token passes: of all its experts together."""
     n_heads: int
     n_masks: int = 1
-    """Masks of attention: two if some layers attend to a window only."""
+    """Masks of attention: two if some layers attend to a window only, none without attention."""
     n_columns: int = 0
     """Columns of all matrices of its layers, those of each expert by themselves: as many numbers an importance matrix
     has."""
@@ -115,7 +115,7 @@ def shape_of(header: GgufHeader) -> ModelShape:
         elif tensor.name == "token_embd.weight":
             n_embd, n_vocab = tensor.shape[:2]
     largest = max(tensor.n_elements for tensor in header.tensors)
-    masks = 2 if header.has_sliding_window else 1
+    masks = 0 if not any(kv) else 2 if header.has_sliding_window else 1
     return ModelShape(
         weights, tuple(kv), tuple(states), n_vocab, n_embd, n_ff, numbers.n_heads, masks, n_columns, largest
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from actors.nodes import NodeFacts
@@ -33,7 +34,17 @@ def side_by_side(nodes: Iterable[NodeFacts], placed: Placed, max_workers: int | 
 def workers_of_units(
     nodes: Iterable[NodeFacts], placed: Mapping[str, Placed], max_workers: int | None
 ) -> dict[str, int]:
-    """Return for each unit how many workers like its own run side by side."""
+    """Return for each unit how many workers like its own run side by side, each as fast as it is alone.
+
+    Workers that share a GPU share its speed, so all that are on one GPU count as one.
+    """
     machines = tuple(nodes)
-    counts = {one: side_by_side(machines, one, max_workers) for one in set(placed.values())}
+    counts = {one: _as_fast_as_alone(side_by_side(machines, one, max_workers), one) for one in set(placed.values())}
     return {unit: counts[one] for unit, one in placed.items()}
+
+
+def _as_fast_as_alone(workers: int, placed: Placed) -> int:
+    if not 0 < placed.gpus < 1:
+        return workers
+    on_one_gpu = math.floor(1 / placed.gpus)
+    return math.ceil(workers / on_one_gpu)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actors.hashing import file_sha256
+from actors.llama.gguf_file import read_header
+from actors.orchestrator.sources import hashes
 from actors.orchestrator.sources.hashes import HashCache
 from jobs import _counter
 from jobs._counter import TerminalReporter
@@ -51,6 +54,18 @@ def test_work_that_ends_in_the_quiet_time_shows_nothing(
     assert capsys.readouterr().out == shown
 
 
+def test_the_check_of_a_large_file_is_told(
+    tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, cache = read_header(tiny_path), HashCache(tmp_path, TerminalReporter())
+    monkeypatch.setattr(hashes, "check_loads", lambda *_, **__: None)
+    cache.check_once(header, "a", key="--model", got="tiny")
+    assert capsys.readouterr().out == ""
+    for _ in range(2):  # the second time, it is known
+        cache.check_once(replace(header, size_bytes=hashes.LARGE_BYTES), "b", key="--model", got="tiny")
+    assert capsys.readouterr().out == "Checking that llama.cpp loads tiny.gguf\n"
+
+
 def test_a_large_file_is_hashed_with_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,9 +78,9 @@ def test_a_large_file_is_hashed_with_progress(
         clock.now_s += 10  # seconds for each MiB
 
     monkeypatch.setattr(_counter.Transfer, "_advance", advance)
-    hashes = HashCache(tmp_path, TerminalReporter())
-    assert hashes.sha256(str(path)) == file_sha256(path)
+    cache = HashCache(tmp_path, TerminalReporter())
+    assert cache.sha256(str(path)) == file_sha256(path)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "reading large.gguf for its hash: 2.0 of 3.0 MiB, about 5 s left"
     assert lines[-1] == "reading large.gguf for its hash: 3.0 MiB in 40.0 s"
-    assert hashes.sha256(str(path)) and capsys.readouterr().out == ""  # known now
+    assert cache.sha256(str(path)) and capsys.readouterr().out == ""  # known now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from actors.llama.devices import Device
+from actors.nodes_reading import machine_facts
 from conf.environment import Environment
 from jobs import _checks as checks
 from jobs._check import Check, devices_text
@@ -126,6 +128,23 @@ def test_devices_are_shown_with_their_memory_and_driver() -> None:
         "CUDA8 L4, 79.0 of 80.0 GiB free"
     )
     assert devices_text([], None) == "none, models run on the processor"
+
+
+def test_a_driver_that_fails_and_a_cuda_that_does_not_start_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = machine_facts()
+    facts["machine"] |= {
+        "driver": "NVIDIA 470.82 (kernel module only)",
+        "driver_fault": "NVML: Driver/library version mismatch",
+        "backends": ["CUDA", "CPU"],
+        "start_failures": ["CUDA: CUDA driver version is insufficient for CUDA runtime version"],
+    }
+    said = subprocess.CompletedProcess([], 0, stdout=json.dumps(facts) + "\n", stderr="")
+    monkeypatch.setattr(checks, "_run_python", lambda code: said)
+    found = checks.check_devices()
+    assert found.found == "none, models run on the processor (NVIDIA 470.82 (kernel module only))"
+    assert found.fix is not None
+    assert "does not tell its GPUs (NVML: Driver/library version mismatch)" in found.fix
+    assert "cannot start it (CUDA: CUDA driver version is insufficient for CUDA runtime version" in found.fix
 
 
 @pytest.mark.slow

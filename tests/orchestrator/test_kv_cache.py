@@ -18,7 +18,7 @@ from actors.nodes import NodeFacts
 from actors.orchestrator.memory_limits import NO_LIMITS, Loaded, MemoryLimits
 from actors.orchestrator.placement.choose import groups_of, limited
 from actors.orchestrator.sources import kv_cache
-from actors.orchestrator.sources.kv_cache import DeviceRoom, caches_for, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, DeviceRoom, caches_for, host_cache_bytes
 from conf.faults import BadInput
 from tests.orchestrator.device_nodes import known_of, node
 from tests.orchestrator.small_plan import MODEL, make_config
@@ -59,9 +59,8 @@ def chosen(
     large = replace(MODEL, kv_bytes_per_cell=2**17)  # as in an 8B model
     share = can_fork(large.architecture)
     host_bytes = host_cache_bytes(nodes, room.groups if room else ())
-    return caches_for(
-        config, data, large, vocabulary, [None], share=share, room=room, host_bytes=host_bytes, limits=limits
-    )
+    left = CacheRoom(host_bytes, room)
+    return caches_for(config, data, large, vocabulary, [None], share=share, room=left, limits=limits)
 
 
 def test_a_smaller_cache_runs_fewer_sequences(vocabulary: Model) -> None:

@@ -51,6 +51,13 @@ def test_each_unit_is_counted_with_the_workers_of_its_own_place() -> None:
     assert workers_of_units([machine(8, 64, cards=2)], placed, None) == {"a": 4, "b": 2, "c": 4}
 
 
+def test_workers_that_share_a_gpu_have_the_speed_of_one() -> None:
+    nodes = [machine(64, 512, cards=8), machine(64, 512, cards=2, name="b")]
+    placed = {"third": worker(gpus=0.3333), "quarter": worker(gpus=0.25), "alone": worker(gpus=0.7)}
+    assert workers_of_units(nodes, placed, None) == {"third": 10, "quarter": 10, "alone": 10}
+    assert workers_of_units(nodes, placed, 3) == {"third": 1, "quarter": 1, "alone": 3}
+
+
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 2**38), st.none() | st.integers(1, 9))
 def test_there_is_always_one_worker_and_never_more_than_allowed(
     cpus: int, threads: int, size: int, most: int | None

@@ -129,15 +129,19 @@ def compute_bytes(shape: ModelShape, layout: EngineLayout) -> int:
 
     These are the logits of a whole physical batch, the feed-forward part, or the products of attention, which exist
     only without flash attention. The numbers of tensors are fitted to llama.cpp's own sizes, of models of 0.1 to 70
-    billion weights: 4% below to 8% above them.
+    billion weights: 4% below to 8% above them, and 7% below for latent attention and recurrent layers.
     """
     tokens, seen, mask = _tokens(layout), _seen(layout), _mask_bytes(shape, layout)
     logits = 4 * tokens * (shape.n_vocab + 2 * shape.n_embd)
     feeding = mask // 2 + 4 * tokens * (3 * shape.n_ff + 6 * shape.n_embd)  # the mask is f16 by then
+    # In front of a recurrent layer the masks still wait, in f32, for the next layer with attention, and the states of
+    # all sequences are copied.
+    states = (layout.sequences + EXTRA_SEQUENCES) * max(shape.state_bytes, default=0)
+    recurrent = states + mask + 4 * tokens * 10 * shape.n_embd if states else 0
     attending = 0
     if not layout.flash_attention:
         attending = 2 * mask + round(4 * tokens * (PADDING * seen * shape.n_heads + 4 * shape.n_embd))
-    return max(logits, feeding, attending)
+    return max(logits, feeding, recurrent, attending)
 
 
 def summed(parts: Sequence[Memory]) -> Memory:

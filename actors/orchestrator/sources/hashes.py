@@ -15,6 +15,8 @@ from actors.orchestrator.sources.reporter import Reporter
 from actors.store import file_hashes_path
 from conf.files import read_object, write_json
 
+LARGE_BYTES = 2 * 2**30
+"""A file of this size takes more than a few seconds to load with all of its values checked."""
 QUIET_S = 3.0
 """Nothing is shown of a file that is read faster than this."""
 _TRIAL = 2
@@ -66,6 +68,8 @@ class HashCache:
         """
         name = f"loads|{_TRIAL}|{sha256}|{library.build()['llama_cpp_python']}"
         if name not in self._known:
+            if self._reporter is not None and header.size_bytes >= LARGE_BYTES:
+                self._reporter.say(f"Checking that llama.cpp loads {header.path.name}")
             check_loads(header, key=key, got=got)
             self._known[name] = "yes"
 

@@ -32,7 +32,7 @@ from actors.orchestrator.sources.inputs import (
     TemplateUses,
 )
 from actors.orchestrator.sources.judges import find_judges, human_scores_sha256, judge_models, judge_notices
-from actors.orchestrator.sources.kv_cache import DeviceRoom, caches_for, device_room, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, cache_room, caches_for
 from actors.orchestrator.sources.models import fetch, find
 from actors.orchestrator.sources.naming import (
     arm_of_given_file,
@@ -115,16 +115,10 @@ def inspect(
     )
     made = faults.gather(predict_files, config, models, checked(recipes), checked(imatrices))
     known = known_weights(models, found_arms, checked(judges), made or {})
-    groups = groups_of(nodes, config.execution.gpus_per_worker)
-    host_bytes = host_cache_bytes(nodes, groups)
     load_for = functools.partial(
-        _load_benchmarks,
-        config,
-        wanted=checked(asked),
-        imatrices=checked(imatrices),
-        read=read,
-        host_bytes=host_bytes,
+        _load_benchmarks, config, wanted=checked(asked), imatrices=checked(imatrices), read=read
     )
+    groups = groups_of(nodes, config.execution.gpus_per_worker)
     uses = template_uses(models, found_arms, checked(chats))
     systems = {name: one.chat.system for name, one in checked(chats).items()}
     arms_of = {model.name: _own(model, found_arms, models) for model in models}
@@ -136,7 +130,7 @@ def inspect(
             uses=uses.of_files(model.name, arms_of[model.name]),
             thoughts=longest_thoughts(model.name, arms_of[model.name], uses, checked(chats)),
             compare_texts=model is models[0],
-            on_devices=device_room(groups, known, model.name, arms_of[model.name]),
+            room=cache_room(nodes, groups, known, model.name, arms_of[model.name]),
             limits=limits,
         )
         for model in models
@@ -255,8 +249,7 @@ def _load_benchmarks(
     uses: Sequence[TemplateUse | None],
     thoughts: Budget,
     compare_texts: bool,
-    on_devices: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
     limits: MemoryLimits,
 ) -> _Loaded:
     """Load the benchmarks for one model, and check the size of the calibration texts with its tokenizer.
@@ -284,17 +277,7 @@ def _load_benchmarks(
         of_room = faults.gather(check_room, thoughts, limited, config.sampling, vocabulary, widest.use)
         described = describe_chat(chat, vocabulary)
         planned = [
-            faults.gather(
-                _plan_benchmark,
-                config,
-                data,
-                model,
-                vocabulary,
-                uses,
-                on_devices=on_devices,
-                host_bytes=host_bytes,
-                limits=limits,
-            )
+            faults.gather(_plan_benchmark, config, data, model, vocabulary, uses, room=room, limits=limits)
             for data in found
         ]
     faults.stop_if_any()
@@ -349,22 +332,11 @@ def _plan_benchmark(
     vocabulary: Model,
     uses: Sequence[TemplateUse | None],
     *,
-    on_devices: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
     limits: MemoryLimits,
 ) -> PlannedBenchmark:
     share = can_fork(model.architecture)
-    cache, smaller = caches_for(
-        config,
-        data,
-        model,
-        vocabulary,
-        uses,
-        share=share,
-        room=on_devices,
-        host_bytes=host_bytes,
-        limits=limits,
-    )
+    cache, smaller = caches_for(config, data, model, vocabulary, uses, share=share, room=room, limits=limits)
     return PlannedBenchmark(
         data=data.limited(config.limit),
         sampled=benchmarks.is_sampled(data.spec, config.sampling, data.items),

@@ -32,7 +32,7 @@ from actors.orchestrator.placement.single import place_model
 from actors.orchestrator.sources.addresses import checked_address
 from actors.orchestrator.sources.hashes import HashCache, gguf_sha256
 from actors.orchestrator.sources.inputs import SourceModel
-from actors.orchestrator.sources.kv_cache import DeviceRoom, cells_allowed, host_cache_bytes
+from actors.orchestrator.sources.kv_cache import CacheRoom, DeviceRoom, cells_allowed, host_cache_bytes
 from actors.orchestrator.sources.models import Found, fetch, find
 from actors.orchestrator.sources.reporter import Reporter
 from actors.orders import Endpoint
@@ -276,9 +276,9 @@ def _layout(
     )
     shape = shape_of(header)
     groups = limited(groups_of(nodes, config.execution.gpus_per_worker), limits.part_of(judge))
-    room = DeviceRoom(groups, shape, shape.weights) if groups else None
-    cache_mib, host_bytes = limits.cache_mib(judge, config.layout.kv_cache_mib), host_cache_bytes(nodes, groups)
-    most = cells_allowed(cache_mib, header.kv_bytes_per_cell, layout, room, host_bytes)[0]
+    on_devices = DeviceRoom(groups, shape, shape.weights) if groups else None
+    room, cache_mib = CacheRoom(host_cache_bytes(nodes, groups), on_devices), config.layout.kv_cache_mib
+    most = cells_allowed(limits.cache_mib(judge, cache_mib), header.kv_bytes_per_cell, layout, room)[0]
     while sequences > 1 and most is not None and _cells(sequences, longest) > most:
         sequences -= 1
     layout = replace(layout, sequences=sequences, n_ctx=_cells(sequences, longest))

@@ -48,19 +48,34 @@ class DeviceRoom:
         return cell_limits(self.groups, self.shape, self.weights, layout)
 
 
-def device_room(
-    groups: tuple[Group, ...], known: KnownWeights, model: str, arms: Iterable[SourceArm]
-) -> DeviceRoom | None:
-    """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these.
+@dataclass(frozen=True)
+class CacheRoom:
+    """What is left for a KV cache."""
 
-    None: no worker decodes on devices.
-    """
+    host_bytes: float
+    """In the memory of the machine that decodes with it."""
+    devices: DeviceRoom | None
+    """None: no worker decodes on devices."""
+
+    def host_cells(self, bytes_per_cell: int) -> int:
+        """Return the most cells in the memory of the machine."""
+        return int(self.host_bytes) // bytes_per_cell
+
+
+def cache_room(
+    nodes: Sequence[NodeFacts],
+    groups: tuple[Group, ...],
+    known: KnownWeights,
+    model: str,
+    arms: Iterable[SourceArm],
+) -> CacheRoom:
+    """Return what is left for KV caches beside the largest arm of a model: one made from it, or one of these."""
     if not groups:
-        return None
+        return CacheRoom(host_cache_bytes(nodes, groups), None)
     made = [weights for (owner, *_), weights in known.made.items() if owner == model]
     given = [known.given[arm.name] for arm in arms if arm.name in known.given]
     largest = max([*made, *given], key=lambda one: one.device_bytes, default=known.shapes[model].weights)
-    return DeviceRoom(groups, known.shapes[model], largest)
+    return CacheRoom(host_cache_bytes(nodes, groups), DeviceRoom(groups, known.shapes[model], largest))
 
 
 def caches_for(
@@ -71,8 +86,7 @@ def caches_for(
     uses: Sequence[TemplateUse | None],
     *,
     share: bool,
-    room: DeviceRoom | None,
-    host_bytes: float,
+    room: CacheRoom,
     limits: MemoryLimits,
 ) -> tuple[Cache, dict[Loaded, Cache]]:
     """Choose the KV cache for a benchmark's blocks, and those of the arms and passes that have a limit of their own.
@@ -80,22 +94,22 @@ def caches_for(
     Args:
         uses: how the arms of the model use its chat template. One cache is right for all of them.
         share: True if sequences can share a prefix, that is, if the model's memory can be forked.
-        room: what is left on devices. None: the model runs on the CPU.
-        host_bytes: what a cache may take in the memory of a machine (`host_cache_bytes`).
+        room: what is left for it.
         limits: how much memory may be filled.
 
     Raises:
         BadInput: the memory does not even hold the sequences of one question.
     """
     needs = [cache_need(data, sampling=config.sampling, vocabulary=vocabulary, chat_template=use) for use in uses]
-    wanted = _Wanted(config, data, model, functools.reduce(CacheNeed.or_more, needs), share, host_bytes)
+    wanted = _Wanted(config, data, model, functools.reduce(CacheNeed.or_more, needs), share)
     cache, smaller = _choose(wanted, room, config.layout.kv_cache_mib), {}
     for loaded in limits.limited("arms", "passes"):
         part, mib = limits.part_of(loaded), limits.cache_mib(loaded, config.layout.kv_cache_mib)
         # Whose arm it is is not known here. If another model has no cache within its limit, that is no fault; and if
         # its own has none, it keeps the one that it has, and the plan is not smaller.
         with contextlib.suppress(BadInput):
-            own = None if room is None else replace(room, groups=limited(room.groups, part))
+            devices = room.devices and replace(room.devices, groups=limited(room.devices.groups, part))
+            own = replace(room, devices=devices)
             smaller[loaded] = _choose(wanted, own, mib)
     return cache, smaller
 
@@ -109,11 +123,10 @@ class _Wanted:
     model: SourceModel
     need: CacheNeed
     share: bool
-    host_bytes: float
     """See `caches_for`."""
 
 
-def _choose(wanted: _Wanted, room: DeviceRoom | None, cache_mib: int | None) -> Cache:
+def _choose(wanted: _Wanted, room: CacheRoom, cache_mib: int | None) -> Cache:
     """Choose a KV cache of at most `cache_mib` MiB; None: of what memory allows. Raise `BadInput` if none fits."""
     config, data, model, need, share = wanted.config, wanted.data, wanted.model, wanted.need, wanted.share
     layout = EngineLayout(
@@ -126,7 +139,7 @@ def _choose(wanted: _Wanted, room: DeviceRoom | None, cache_mib: int | None) -> 
         flash_attention=config.layout.flash_attention and data.spec.kind != "choose",
         gpu_layers=-1,
     )
-    limits = cells_allowed(cache_mib, model.kv_bytes_per_cell, layout, room, wanted.host_bytes)
+    limits = cells_allowed(cache_mib, model.kv_bytes_per_cell, layout, room)
     if need.at_once > config.layout.sequences:
         allowed = f"at least {need.at_once}, the number of choices per question of {data.spec.name}"
         raise BadInput(Fault("layout.sequences", config.layout.sequences, allowed))
@@ -135,9 +148,9 @@ def _choose(wanted: _Wanted, room: DeviceRoom | None, cache_mib: int | None) -> 
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=most_cells)
         if cache is not None and cache.sequences >= ENOUGH_SEQUENCES * config.layout.sequences:
             break
-    if cache is None and room is not None and cache_mib is None:
+    if cache is None and room.devices is not None and cache_mib is None:
         # The weights fit on devices, but leave nothing for a cache there: some layers then stay on the host.
-        limits = [int(wanted.host_bytes) // model.kv_bytes_per_cell]
+        limits = [room.host_cells(model.kv_bytes_per_cell)]
         cache = choose_cache(need, config.layout.sequences, share=share, most_cells=limits[0])
     if cache is None:
         # Without a budget there always is a cache.
@@ -156,7 +169,7 @@ def _choose(wanted: _Wanted, room: DeviceRoom | None, cache_mib: int | None) -> 
 
 
 def cells_allowed(
-    cache_mib: int | None, bytes_per_cell: int, layout: EngineLayout, room: DeviceRoom | None, host_bytes: float
+    cache_mib: int | None, bytes_per_cell: int, layout: EngineLayout, room: CacheRoom
 ) -> list[int] | list[None]:
     """Return how many cells a KV cache may have: on one device, on two, and so on. None: any number.
 
@@ -167,8 +180,8 @@ def cells_allowed(
         return [None]
     if cache_mib is not None:
         return [cache_mib * 2**20 // bytes_per_cell]
-    on_devices = room.limits(layout) if room else []
-    return on_devices or [int(host_bytes) // bytes_per_cell]
+    on_devices = room.devices.limits(layout) if room.devices else []
+    return on_devices or [room.host_cells(bytes_per_cell)]
 
 
 def host_cache_bytes(nodes: Sequence[NodeFacts], groups: Sequence[Group]) -> float:
