@@ -37,7 +37,7 @@ ANSWER_WITHIN_S = 120.0
 _SERVER_ANSWERS_WITHIN_S = 5.0
 """Seconds that an RPC server gets before a job starts. If it is busy, the user knows best whether to wait for it."""
 _PROGRAM = Path(__file__).with_name("node_process.py")
-_VERSION = 1
+_VERSION = 2
 """Increase this if the facts change."""
 
 
