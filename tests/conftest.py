@@ -13,6 +13,7 @@ from actors.llama.model import Model
 from tests import small_model
 from tests.rpc_servers import RpcBuild, require_rpc_build
 from tests.tiny_model import write_tiny_model
+from tests.vulkan_driver import VulkanBuild, require_vulkan_build
 
 
 def layout(
@@ -81,3 +82,8 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def rpc_build(tmp_path_factory: pytest.TempPathFactory) -> RpcBuild:
     return require_rpc_build(tmp_path_factory.mktemp("rpc"))
+
+
+@pytest.fixture(scope="session")
+def vulkan_build(tmp_path_factory: pytest.TempPathFactory) -> VulkanBuild:
+    return require_vulkan_build(tmp_path_factory.mktemp("vulkan"))

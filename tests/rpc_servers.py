@@ -101,14 +101,27 @@ class RpcBuild:
 
 def require_rpc_build(folder: Path) -> RpcBuild:
     """Return the build that LLAMA_RPC names. Skip the test if there is none. `folder`: for the package."""
+    found = find_rpc_build(folder)
+    if found is None:
+        pytest.skip("no llama.cpp with the RPC backend: set LLAMA_RPC to the folder of ggml-rpc-server")
+    return found
+
+
+def find_rpc_build(folder: Path) -> RpcBuild | None:
+    """Return the build that LLAMA_RPC names; None if there is none. `folder`: for the package."""
     libraries = Path(os.environ.get("LLAMA_RPC", ""))
     if not (libraries / "ggml-rpc-server").is_file():
-        pytest.skip("no llama.cpp with the RPC backend: set LLAMA_RPC to the folder of ggml-rpc-server")
+        return None
+    link_package(folder, libraries)
+    return RpcBuild(libraries, folder)
+
+
+def link_package(folder: Path, libraries: Path) -> None:
+    """Put the installed `llama_cpp` package into a folder for PYTHONPATH, with the libraries of another build."""
     (folder / "llama_cpp").mkdir()
     for file in Path(llama_cpp.__file__).parent.glob("*.py"):
         (folder / "llama_cpp" / file.name).symlink_to(file)
     (folder / "llama_cpp" / "lib").symlink_to(libraries.resolve())
-    return RpcBuild(libraries, folder)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -40,7 +40,7 @@ def words_of(folder: Path, written: str) -> LastWords | None:
     [
         (
             "CUDA error: an illegal memory access\n/src/ggml-cuda/ggml-cuda.cu:97: CUDA error\n",
-            "llama.cpp ended it (ggml-cuda.cu:97: CUDA error)",
+            "llama.cpp ended it (CUDA error: an illegal memory access; ggml-cuda.cu:97: CUDA error)",
         ),
         ("/src/ggml.c:12: GGML_ASSERT(n > 0) failed\n", "llama.cpp ended it (ggml.c:12: GGML_ASSERT(n > 0) failed)"),
         (
@@ -97,7 +97,7 @@ def test_real_aborts_of_llama_cpp_are_understood(tmp_path: Path) -> None:
         ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=log, check=False)
     assert ended.returncode == -6
     assert last_words(str(tmp_path / "worker.err")) == LastWords(
-        "llama.cpp ended it (a.cpp:7: no way)", ("CUDA error: no kernel", "/src/a.cpp:7: no way")
+        "llama.cpp ended it (CUDA error: no kernel; a.cpp:7: no way)", ("CUDA error: no kernel", "/src/a.cpp:7: no way")
     )
 
 

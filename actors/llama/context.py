@@ -74,6 +74,7 @@ class Context:
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._max_sequences = max_sequences
         self._n_vocab = model.n_vocab
+        self._selects_logits = model.selects_logits
         self._buffers = _BatchBuffers(layout.n_batch)
         self._n_highest: int | None = None
         """How many logits of each row are taken from the device. None: all."""
@@ -109,7 +110,7 @@ class Context:
         Each call may then ask for one row per sequence. If llama.cpp cannot select logits on this device, or if there
         are no more than `count`, all are taken.
         """
-        sequences = range(self._max_sequences) if count < self._n_vocab else ()
+        sequences = range(self._max_sequences) if count < self._n_vocab and self._selects_logits else ()
         chains = [_top_chain(count) for _ in sequences]
         try:
             if sequences and all(llama_cpp.llama_set_sampler(self.handle, one, chains[one]) for one in sequences):

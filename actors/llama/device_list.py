@@ -88,6 +88,8 @@ def open_devices(within_s: float = _FREE_WITHIN_S) -> tuple[OpenDevice, ...]:
             cards.append(one)
             known.add(card_id)
     inside = [one for kind, _, one in found if kind == _GPU_IN_PROCESSOR]
+    # The same one may be shown by several backends, and nothing tells whether it is the same.
+    inside = [one for one in inside if one.facts.backend == inside[0].facts.backend]
     return (*remote, *(cards or inside))
 
 
@@ -115,7 +117,8 @@ def _found() -> Iterator[tuple[int, bytes | None, OpenDevice]]:
         libggml.ggml_backend_dev_get_props(handle, ctypes.byref(says))
         backend = libggml.ggml_backend_reg_name(libggml.ggml_backend_dev_backend_reg(handle)).decode()
         kind = RPC_KIND if backend == RPC_BACKEND else says.description.decode("utf-8", "replace").strip()
-        device = Device(says.name.decode(), kind, backend, says.memory_total, says.memory_free)
+        shares_host = says.type == _GPU_IN_PROCESSOR
+        device = Device(says.name.decode(), kind, backend, says.memory_total, says.memory_free, shares_host)
         yield says.type, says.device_id, OpenDevice(handle, device)
 
 

@@ -23,6 +23,8 @@ class Device:
     total_bytes: int
     free_bytes: int
     """Memory that was free when it was asked."""
+    shares_host: bool = False
+    """True: it is inside the processor, and its memory is part of the machine's own."""
 
 
 @dataclass(frozen=True)

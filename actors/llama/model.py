@@ -57,6 +57,8 @@ class Model:
         self.size_lines = size_lines(log)
         """What llama.cpp logged about the memory of the weights."""
         self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
+        self.selects_logits = offload.selects_logits
+        """True if the highest logits can be selected where they are made."""
 
     def __enter__(self) -> Model:
         return self

@@ -15,6 +15,10 @@ from actors.llama.devices import DeviceUse, SplitMode
 HIDES_OTHERS = ("CUDA", "ROCm", "MUSA", "SYCL")
 """Backends of the makers whose cards Ray hides from a worker unless it gave them (by `CUDA_VISIBLE_DEVICES` and the
 like). All devices that such a backend lists are the worker's own."""
+_SELECTS_NO_LOGITS = frozenset({"Vulkan"})
+"""Backends on which llama.cpp is not asked to select logits. Vulkan's ends the process unless each row of logits begins
+at a multiple of 16 to 256 bytes, depending on the card (`ggml_vk_tensor_subbuffer` in ggml-vulkan.cpp). Where the rows
+did, lavapipe crashed unless llama.cpp was kept from changing the order of operations."""
 _SPLIT_MODES: Mapping[SplitMode, int] = {
     "none": llama_cpp.LLAMA_SPLIT_MODE_NONE,
     "layer": llama_cpp.LLAMA_SPLIT_MODE_LAYER,
@@ -41,6 +45,8 @@ class Offload:
         """
         self._layers, self._use = gpu_layers, use
         devices = _chosen(use) if gpu_layers else ()
+        self.selects_logits = not any(one.facts.backend in _SELECTS_NO_LOGITS for one in devices)
+        """True if the highest logits can be selected where they are made."""
         self._handles = (ctypes.c_void_p * (len(devices) + 1))(*(one.handle for one in devices), None)
         # Equal shares. llama.cpp's own shares follow the memory that is free at this moment.
         shares = [1.0 if number < len(devices) else 0.0 for number in range(llama_cpp.llama_max_devices())]

@@ -51,6 +51,13 @@ class Placed:
     """Ray's label of the nodes that it may run on. None: any node."""
     nodes: frozenset[str] | None = None
     """Ids of the nodes that it may run on, for example those with one build of llama.cpp. None: any node."""
+    shares_host: bool = False
+    """True: its devices are inside processors, so `device` is memory of the host, too."""
+
+    @property
+    def node_bytes(self) -> int:
+        """What it takes of the memory of its node."""
+        return self.host.total_bytes + (self.device.total_bytes if self.shares_host else 0)
 
     @property
     def ask(self) -> Ask:

@@ -98,7 +98,7 @@ def _spot_in(room: Room, here: Sequence[Tenant], placed: Placed) -> Spot | None:
         return None
     if _parts(room.cpus) < _parts(placed.cpus) + sum(_parts(one.cpus) for one, _ in here):
         return None
-    if here and room.memory_bytes < placed.host.total_bytes + sum(one.host.total_bytes for one, _ in here):
+    if here and room.memory_bytes < placed.node_bytes + sum(one.node_bytes for one, _ in here):
         return None
     cards = _cards(room, here, placed.gpus)
     return None if cards is None else Spot(room.node_id, cards)

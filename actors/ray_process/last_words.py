@@ -22,6 +22,8 @@ MOST_LETTERS = 300
 _END_BYTES = 2**16
 _ABORTED = re.compile(r"(?:.*/)?([\w.-]+\.(?:c|cc|cpp|cu|cuh|h|hpp|m|hip):\d+: .+)")
 """What `ggml_abort` writes: a file of the source, a line, and a message."""
+_DEVICE_SAYS = re.compile(r"(?:CUDA|ROCm|MUSA) error: .+")
+"""What llama.cpp logs before it aborts because of a device."""
 _THROWN = re.compile(r"\s*what\(\): *(.+)")
 """What the C++ library writes about an exception that nobody catches."""
 _SIGNAL = re.compile(r"\*\*\* (SIG[A-Z]+) received")
@@ -58,7 +60,8 @@ def _reason(lines: Sequence[str]) -> str | None:
     if aborted and _ABOUT_SERVERS.search(aborted[-1]):
         return f"an RPC server was lost ({aborted[-1]}). Now {lost_servers() or _all_answer()}".rstrip(".")
     if aborted:
-        return f"llama.cpp ended it ({aborted[-1]})"
+        before = [line for line in lines if _DEVICE_SAYS.fullmatch(line)][-1:]
+        return f"llama.cpp ended it ({'; '.join([*before, aborted[-1]])})"
     thrown = [found[1] for found in map(_THROWN.fullmatch, lines) if found]
     if thrown:
         return f"native code ended it ({thrown[-1]})"

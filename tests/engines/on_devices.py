@@ -26,15 +26,21 @@ from tests.engines.test_llama import GREEDY, QUESTIONS, SHOTS, choice, chunk
 
 
 def decode(model: str, layout: EngineLayout) -> dict[str, Any]:
-    """Return greedy answers, likelihoods of choices and of a text, and the buffers in each place."""
+    """Return greedy answers, likelihoods of choices and of a text, and the buffers in each place.
+
+    `selected` is whether the highest logits are selected on the device.
+    """
     with library.captured_log() as log:
         engine = LlamaEngine(model, layout)
     buffers = read_buffers(log)
     answers = engine.generate(QUESTIONS[:3], [0], GREEDY, ignore)
     chosen = engine.choose([choice("c0", SHOTS + "it is", (" a", " the end of it"))], ignore)
     measured = engine.measure([chunk(192, 97)], ignore)
+    with engine._context.only_highest(8):
+        selected = engine._context._n_highest == 8
     engine.close()
     return {
+        "selected": selected,
         "texts": [one.text for one in answers if isinstance(one, Answer)],
         "logliks": [value for one in chosen if isinstance(one, Choices) for value in one.logliks],
         "nll": [one.nll_sum / one.n_tokens for one in measured if isinstance(one, Measured)],

@@ -84,6 +84,7 @@ def test_results_on_devices_equal_those_of_the_processor(
     expected = decode(tiny_path, HOW)
     found = on_devices(rpc_build, two, tiny_path, how, given)
     assert found["texts"] == expected["texts"] and len(found["texts"]) == 3
+    assert found["selected"]
     assert found["logliks"] == pytest.approx(expected["logliks"], abs=1e-4)
     assert found["nll"] == pytest.approx(expected["nll"], abs=1e-4)
     assert [size > 0 for size in on_each(found, two, "weights_bytes")] == used

@@ -1,8 +1,9 @@
 """A program for `test_device_memory`: collect activations on devices that belong to other processes.
 
-    python -m tests.llama.on_device DEVICES MODEL CTX OUTPUT.npz
+    python -m tests.llama.on_device KIND DEVICES MODEL CTX OUTPUT.npz
 
-It needs a llama.cpp with the RPC backend. It runs as its own process, because a process can load only one llama.cpp.
+It needs a llama.cpp with a backend that has such devices. It runs as its own process, because a process can load only
+one llama.cpp.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from actors.llama.model import Model
 from actors.quantization.groups import added
 
 
-def main(devices: int, model_path: str, ctx: int, output: str) -> None:
+def main(kind: str, devices: int, model_path: str, ctx: int, output: str) -> None:
     """Save the sums of two chunks, and how many tensors were read from host memory and from devices."""
     reads: Counter[str] = Counter()
     buffer_is_host = libggml.ggml_backend_buffer_is_host
@@ -32,7 +33,7 @@ def main(devices: int, model_path: str, ctx: int, output: str) -> None:
 
     ggml.libggml.ggml_backend_buffer_is_host = counted
     tokens = np.random.default_rng(0).integers(261, 386, 2 * ctx).tolist()
-    use = DeviceUse("RPC server", devices, "layer")
+    use = DeviceUse(kind, devices, "layer" if devices > 1 else "none")
     with (
         Model(model_path, gpu_layers=-1, devices=use) as model,
         ActivationCollector(model, ctx=ctx, threads=1) as collector,
@@ -45,4 +46,4 @@ def main(devices: int, model_path: str, ctx: int, output: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -65,7 +65,13 @@ def test_a_card_that_two_backends_show_counts_once(listed: Any) -> None:
 def test_servers_come_first_and_graphics_in_the_processor_only_without_a_card(listed: Any) -> None:
     card, server, inside = ("CUDA0", GPU, "CUDA", None), ("RPC0", GPU, "RPC", None), ("Vulkan0", IGPU, "Vulkan", None)
     assert [one.name for one in listed(card, inside, server)] == ["RPC0", "CUDA0"]
-    assert [one.name for one in listed(inside, server)] == ["RPC0", "Vulkan0"]
+    assert [(one.name, one.shares_host) for one in listed(inside, server)] == [("RPC0", False), ("Vulkan0", True)]
+
+
+def test_graphics_in_the_processor_that_two_backends_show_count_once(listed: Any) -> None:
+    shown = [("CUDA0", IGPU, "CUDA", b"0000:01:00.0"), ("Vulkan0", IGPU, "Vulkan", None)]
+    assert [one.name for one in listed(*shown)] == ["CUDA0"]
+    assert [one.name for one in listed(shown[1], ("Vulkan1", IGPU, "Vulkan", None))] == ["Vulkan0", "Vulkan1"]
 
 
 def test_a_build_for_the_processor_has_no_devices() -> None:

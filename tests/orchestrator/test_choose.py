@@ -111,6 +111,24 @@ def test_weights_on_cards_take_no_memory_of_the_host() -> None:
     assert asks(load_of("70B", "f16"), node(8, 80, memory_gib=16)) == "2"
 
 
+def inside_processor(machine: NodeFacts) -> NodeFacts:
+    return replace(machine, devices=tuple(replace(one, shares_host=True) for one in machine.devices))
+
+
+def test_a_device_inside_the_processor_takes_memory_of_the_host() -> None:
+    # 8.5 GB of weights, 1.1 of cache. The driver says that all of a machine's memory is the device's.
+    load, card = load_of("8B", "q8_0"), node(1, 24, backend="Vulkan", memory_gib=20)
+    placed = place(load, inside_processor(card))
+    assert placed is not None and placed.gpu_layers == -1
+    assert placed.node_bytes == placed.host.total_bytes + placed.device.total_bytes > 9e9
+    beside = place(load, card)
+    assert beside is not None and beside.node_bytes == beside.host.total_bytes < 4 * GIB
+    # With 10 GiB to give away, a card of its own holds it, and a device inside the processor does not.
+    small = replace(card, memory_bytes=10.0 * GIB)
+    assert place(load, small) is not None
+    assert place(load, inside_processor(small)) is None
+
+
 def test_devices_that_ray_does_not_count_one_by_one_are_given_together() -> None:
     vulkan = replace(node(2, 24, backend="Vulkan"), gpus=1.0)
     placed = place(load_of("8B", "q4_k_m"), vulkan)
@@ -128,6 +146,10 @@ def test_the_devices_of_rpc_servers_are_given_together() -> None:
     placed = place(load_of("8B", "q4_k_m"), servers)
     assert placed is not None and placed.devices is not None
     assert (placed.gpus, placed.devices.count) == (2.0, 1)
+    for wanted in (1, 2):
+        placed = place(load_of("8B", "q4_k_m"), servers, wanted=wanted)
+        assert placed is not None and placed.devices is not None
+        assert (placed.gpus, placed.devices.count) == (2.0, wanted)
 
 
 def test_the_user_may_say_how_many_gpus_a_worker_gets() -> None:
@@ -214,12 +236,13 @@ cards = st.integers(0, 8)
 sizes = st.sampled_from([8, 24, 48, 80, 141])
 
 
-@given(st.lists(needs, min_size=1, max_size=3), cards, sizes, st.integers(1, 1024))
+@given(st.lists(needs, min_size=1, max_size=3), cards, sizes, st.integers(1, 1024), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_no_device_and_no_host_is_ever_over_its_memory(
-    models: list[Need], count: int, gib: int, memory_gib: int
+    models: list[Need], count: int, gib: int, memory_gib: int, shares_host: bool
 ) -> None:
     load, machine = Load("x", tuple(models), 2), node(count, gib, memory_gib=memory_gib)
+    machine = inside_processor(machine) if shares_host else machine
     groups = groups_of([machine])
     fit = best_fit(groups, load)
     if fit is None:
@@ -232,7 +255,7 @@ def test_no_device_and_no_host_is_ever_over_its_memory(
     workers_on_card = 1 if placed.gpus >= 1 else int(1 / placed.gpus)
     assert workers_on_card * fullest <= usable
     assert placed.device.total_bytes <= fit.count * usable
-    assert placed.host.total_bytes <= memory_gib * GIB / 0.7
+    assert placed.node_bytes <= memory_gib * GIB / (1.0 if shares_host else 0.7)
     assert placed.device.weights_bytes + placed.host.weights_bytes == sum(
         one.input_bytes + sum(one.weight_bytes) for one in models
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.orchestrator.placed import Memory
 from actors.orchestrator.rooms import Room, Spot, Tenant, find_spot, rooms_of
 from tests.orchestrator.device_player import GIB, place, room
 
@@ -59,6 +62,14 @@ def test_memory_counts_by_node_but_a_worker_alone_may_need_more_than_was_estimat
     assert find_spot([small], [], place(0, gib=11)) == Spot("small")
     assert find_spot([small], [(place(0, gib=6), Spot("small"))], place(0, gib=5)) is None
     assert find_spot([small], [(place(0, gib=6), Spot("small"))], place(0, gib=4)) == Spot("small")
+
+
+def test_what_lies_on_a_device_inside_the_processor_counts_as_memory_of_the_node() -> None:
+    here, on_device = room("here", 4, cpus=20, gib=10), Memory(0, 6 * GIB, 0)
+    beside, inside = replace(place(0.5, gib=1), device=on_device), place(0.5, gib=1)
+    inside = replace(inside, device=on_device, shares_host=True)
+    assert find_spot([here], [(beside, Spot("here", (0,)))], beside) == Spot("here", (0,))
+    assert find_spot([here], [(inside, Spot("here", (0,)))], inside) is None
 
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0]), max_size=40), st.integers(0, 8))

@@ -51,14 +51,19 @@ class Group:
     """False: a worker uses the node's devices alone. Ray counts other GPUs there, or devices of other kinds, or they
     are those of RPC servers."""
     wanted: float | None = None
-    """GPUs per worker that the user wants. None: as few as hold the load."""
+    """GPUs per worker that the user wants. None: as few as hold the load, or Ray's GPUs are not these devices."""
     shared: bool = True
     """False: a worker has its devices alone, because there was no memory beside others."""
 
     @property
+    def shares_host(self) -> bool:
+        """True if the memory of the devices is that of the node."""
+        return any(one.shares_host for one in self.node.devices if one.description == self.kind)
+
+    @property
     def counts(self) -> range:
         """Numbers of devices that a worker may have."""
-        return range(self.count if self.wanted is not None and self.divisible else 1, self.count + 1)
+        return range(1 if self.wanted is None else self.count, self.count + 1)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class Load:
     def all_layers(self) -> tuple[int, ...]:
         return tuple(need.n_layers for need in self.needs)
 
+    def on_devices(self, gpu_layers: Sequence[int], count: int) -> Memory:
+        """Return what `count` devices together hold, with what the process takes on each among the compute buffers."""
+        models = [need.on_devices(n, count) for need, n in zip(self.needs, gpu_layers, strict=True)]
+        return summed([*models, Memory(0, 0, count * PROCESS_BYTES)])
+
     def on_host(self, gpu_layers: Sequence[int]) -> Memory:
         """Return what the host holds, with the worker's own memory among the compute buffers."""
         models = summed([need.on_host(n) for need, n in zip(self.needs, gpu_layers, strict=True)])
@@ -98,15 +108,17 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
         for device in node.devices:
             kinds.setdefault(device.description, []).append(device)
         for kind, own in kinds.items():
-            counted = node.gpus == len(own) or all(device.backend in HIDES_OTHERS for device in own)
+            same_number = node.gpus == len(own) or all(device.backend in HIDES_OTHERS for device in own)
+            counted = same_number and len(kinds) == 1
             # An RPC server serves one process at a time, and several devices may be of one server.
-            divisible = counted and len(kinds) == 1 and not (kind == RPC_KIND and len(own) > 1)
-            count = min(len(own), MOST_DEVICES, int(node.gpus) if divisible else len(own))
+            divisible = counted and not (kind == RPC_KIND and len(own) > 1)
+            count = min(len(own), MOST_DEVICES, int(node.gpus) if counted else len(own))
             smallest = min(device.total_bytes for device in own)
-            if wanted is not None and divisible:
+            if wanted is not None and counted:
                 count = min(count, math.ceil(wanted))
             if node.gpus >= 1 and count:
-                found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, wanted))
+                of_user = wanted if counted else None
+                found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, of_user))
     return tuple(found)
 
 
@@ -147,11 +159,10 @@ class Fit:
 
 def fit_fully(group: Group, load: Load) -> Fit | None:
     """Return the fewest devices of a group that hold all layers, or those that the user wants; None if they do not."""
-    if not host_has_room(group.node, load, load.all_layers):
-        return None
     for count in group.counts:
         if load.on_each(load.all_layers, count) <= group.device_bytes:
-            return Fit(group, count, load.all_layers)
+            fit = Fit(group, count, load.all_layers)
+            return fit if node_has_room(fit, load, group) else None
     return None
 
 
@@ -164,7 +175,8 @@ def fit_partly(group: Group, load: Load) -> Fit | None:
     for kept in range(1, most):
         layers = tuple(max(1, n * (most - kept) // most) for n in load.all_layers)
         if load.on_each(layers, group.count) <= group.device_bytes:
-            return Fit(group, group.count, layers) if host_has_room(group.node, load, layers) else None
+            fit = Fit(group, group.count, layers)
+            return fit if node_has_room(fit, load, group) else None
     return None
 
 
@@ -174,7 +186,7 @@ def fits(fit: Fit, load: Load, group: Group) -> bool:
         group.kind == fit.group.kind
         and group.count >= fit.count
         and load.on_each(fit.layers, fit.count) <= group.device_bytes
-        and host_has_room(group.node, load, fit.layers)
+        and node_has_room(fit, load, group)
     )
 
 
@@ -187,9 +199,17 @@ def best_fit(groups: Sequence[Group], load: Load) -> Fit | None:
     return max(partly, key=lambda fit: fit.layers, default=None)
 
 
-def host_has_room(node: NodeFacts, load: Load, gpu_layers: Sequence[int]) -> bool:
-    """Return whether a node's own memory holds what is not on devices."""
-    host = load.on_host(gpu_layers)
+def node_has_room(fit: Fit, load: Load, group: Group) -> bool:
+    """Return whether the own memory of a group's node holds what is not on devices, or all if they share it."""
+    host = load.on_host(fit.layers)
+    if group.shares_host:
+        host = summed([host, load.on_devices(fit.layers, fit.count)])
+        # Weights on devices are no pages of the file.
+        return host.total_bytes <= group.node.memory_bytes
+    return _holds(group.node, host)
+
+
+def _holds(node: NodeFacts, host: Memory) -> bool:
     buffers = host.kv_bytes + host.compute_bytes
     return buffers <= node.memory_bytes and host.total_bytes <= node.memory_bytes / RAY_SHARE
 
@@ -203,7 +223,6 @@ def place_on_devices(fit: Fit, load: Load, groups: Sequence[Group]) -> Placed:
         groups: all groups of the cluster: the worker may run on each where the load fits in the same way.
     """
     suited = [group for group in groups if fits(fit, load, group)]
-    on_devices = summed([need.on_devices(n, fit.count) for need, n in zip(load.needs, fit.layers, strict=True)])
     label, nodes = _bounds(suited, groups)
     return Placed(
         cpus=min(float(load.threads), *(group.node.cpus for group in suited)),
@@ -211,16 +230,17 @@ def place_on_devices(fit: Fit, load: Load, groups: Sequence[Group]) -> Placed:
         devices=fit.use(fit.layers[0]),
         gpu_layers=-1 if fit.layers[0] == load.needs[0].n_layers else fit.layers[0],
         host=load.on_host(fit.layers),
-        device=summed([on_devices, Memory(0, 0, fit.count * PROCESS_BYTES)]),
+        device=load.on_devices(fit.layers, fit.count),
         accelerator_type=label,
         nodes=nodes,
+        shares_host=fit.group.shares_host,
     )
 
 
 def place_on_host(nodes: Sequence[NodeFacts], load: Load) -> Placed | None:
     """Return the place on the CPU of any node whose memory is large enough; None if there is none."""
     layers = (0,) * len(load.needs)
-    able = [node for node in nodes if host_has_room(node, load, layers)]
+    able = [node for node in nodes if _holds(node, load.on_host(layers))]
     if not able:
         return None
     cpus = min(float(load.threads), max(node.cpus for node in able))
