@@ -133,7 +133,7 @@ check_nvcc() {
     local nvcc=$1 driver=$2 known release said architecture
     shift 2
     refused=""
-    if ! known=$("$nvcc" --list-gpu-arch 2>/dev/null); then
+    if ! known=$("$nvcc" --list-gpu-arch 2>/dev/null </dev/null); then
         # One that is broken says why when it is tried below.
         known=""
     fi
@@ -143,7 +143,7 @@ check_nvcc() {
             return 0
         fi
     done
-    release=$("$nvcc" --version 2>/dev/null | grep -oE 'release [0-9]+\.[0-9]+' | cut -d' ' -f2) || release=""
+    release=$("$nvcc" --version 2>/dev/null </dev/null | grep -oE 'release [0-9]+\.[0-9]+' | cut -d' ' -f2) || release=""
     # Within one major version, what was built with a newer toolkit runs with an older driver.
     if [ -n "$release" ] && [ -n "$driver" ] && [ "${release%.*}" -gt "${driver%.*}" ]; then
         refused="$nvcc is of CUDA $release, and the driver runs programs up to CUDA $driver only"
@@ -405,7 +405,8 @@ install() {
         {
             echo "make setup: pip failed. The last lines of its log ($log):"
             grep -av '^ *$' "$log" | tail -n 15 | sed 's/^/  /'
-            ! grep -aqE "$no_network" "$log" || {
+            # Further up there may be a connection that was tried again and then worked.
+            ! tail -n 40 "$log" | grep -aE "$no_network" >/dev/null || {
                 echo "pip could not reach the place that packages come from. Look at the network and the proxy (HTTPS_PROXY), and at"
                 echo "pip's settings ($venv/bin/python -m pip config list). Then run the same command again: it goes on where it was."
             }

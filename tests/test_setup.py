@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 SCRIPT = Path(__file__).resolve().parent.parent / ".ci" / "setup.sh"
@@ -332,6 +334,21 @@ def test_without_a_network_the_message_says_so(machine: Path) -> None:
     assert error in done.stderr and "pip could not reach the place that packages come from" in done.stderr
     script(machine, ".venv/bin/python", "echo 'THESE PACKAGES DO NOT MATCH THE HASHES'\nexit 1\n")
     assert "could not reach" not in bash(machine, f"{SOURCE}\ninstall -r requirements.lock").stderr
+
+
+def test_an_interruption_ends_what_pip_has_started(machine: Path) -> None:
+    """A compiler that goes on would work against the next call."""
+    script(machine, ".venv/bin/python", "sleep 100 &\necho $! >compiler.tmp\nmv compiler.tmp compiler\nwait\n")
+    lines = ["bash", "-c", f"{SOURCE}\ninstall -r requirements.lock"]
+    running = subprocess.Popen(lines, cwd=machine, env={"PATH": f"{machine / 'bin'}:/usr/bin:/bin"})
+    while not (machine / "compiler").exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    compiling = psutil.Process(int((machine / "compiler").read_text()))
+    running.terminate()
+    assert running.wait(timeout=30) == 130
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert compiling.status() == psutil.STATUS_ZOMBIE or compiling.wait(timeout=30) is None
 
 
 def test_a_build_that_is_there_is_not_made_again(machine: Path) -> None:
