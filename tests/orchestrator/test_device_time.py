@@ -118,9 +118,10 @@ def pretended() -> Iterator[Pretended]:
     silence_ray()
     protect_local_ray()
     small: dict[str, Any] = {"object_store_memory": 80 * 2**20}
-    head = {"num_cpus": 8, "num_gpus": 8, "include_dashboard": False, **small}
+    # Ray starts a process for each CPU beforehand, so on real nodes, which have more CPUs than GPUs, workers find one.
+    head = {"num_cpus": 24, "num_gpus": 8, "include_dashboard": False, **small}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    two = cluster.add_node(num_cpus=2, num_gpus=2, **small)
+    two = cluster.add_node(num_cpus=6, num_gpus=2, **small)
     cluster.add_node(num_cpus=2, num_gpus=0, **small)
     ray.init(address=cluster.address, log_to_driver=False)
     yield Pretended(cluster, two)
