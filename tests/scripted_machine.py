@@ -1,4 +1,4 @@
-"""A machine with scripted programs (nvidia-smi, nvcc, Python) on which the functions of `.ci/setup.sh` and `.ci/choose_build.sh` are called."""
+"""A machine with scripted programs (nvidia-smi, nvcc, Python), for calling functions of the scripts in `.ci`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make setup` after an interruption, without a network, and if everything is there already. The programs are scripted."""
+"""`make setup` after an interruption, without a network, and if all is there already. The programs are scripted."""
 
 from __future__ import annotations
 
