@@ -1,4 +1,4 @@
-# Commands for people. Targets that need `make setup` run it first; it takes no time if it was done before.
+# Commands for people. Targets that need `make setup` run it first; it only looks at lock files and cards if it was done before.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all bench lint lock doctor clean
 

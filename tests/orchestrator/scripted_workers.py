@@ -61,7 +61,9 @@ class ScriptedEvaluator:
         context: Any = ray.get_runtime_context()
         lines = {"arm": arm, "begun": begun, "loaded": loaded, "ended": time.time(), "node": context.get_node_id()}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(lines | {"cards": ray.get_gpu_ids(), "pid": os.getpid()}), encoding="utf-8")
+        half = Path(f"{path}.half")
+        half.write_text(json.dumps(lines | {"cards": ray.get_gpu_ids(), "pid": os.getpid()}), encoding="utf-8")
+        half.rename(path)
 
 
 class BriskEvaluator(ScriptedEvaluator):

@@ -116,9 +116,10 @@ def pretended() -> Iterator[Pretended]:
     silence_ray()
     protect_local_ray()
     small: dict[str, Any] = {"object_store_memory": 80 * 2**20}
-    head = {"num_cpus": 8, "num_gpus": 8, "include_dashboard": False, **small}
+    # Ray starts a process for each CPU beforehand, so on real nodes, which have more CPUs than GPUs, workers find one.
+    head = {"num_cpus": 24, "num_gpus": 8, "include_dashboard": False, **small}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    two = cluster.add_node(num_cpus=2, num_gpus=2, **small)
+    two = cluster.add_node(num_cpus=6, num_gpus=2, **small)
     cluster.add_node(num_cpus=2, num_gpus=0, **small)
     ray.init(address=cluster.address, log_to_driver=False)
     yield Pretended(cluster, two)
@@ -180,9 +181,7 @@ def test_gpus_compute_nine_tenths_of_the_time_until_the_last_blocks(
         parts = ", ".join(f"{part:.1%} {what}" for what, part in shares[name].items())
         print(f"{name}: {last - first:.0f} s, {parts}, {1 - sum(shares[name].values()):.1%} nothing")
     assert last - windows["when all have started"][0] > 4 * ScriptedEvaluator.block_s
-    at_work = shares["when all have started"]
-    # Ten and more processes that start at once have few processors here, so the machine decides how long that takes.
-    assert at_work["computing"] >= 0.9 * (1 - at_work["starting processes"])
+    assert shares["when all have started"]["computing"] >= 0.9
     assert statistics.median(waits) < 0.01 * ScriptedEvaluator.block_s
     assert {len(one["cards"]) for one in done if one["arm"] == "f16"} == {2}
 
