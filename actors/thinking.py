@@ -28,7 +28,7 @@ _OPENING = (
     r"<\|begin_of_thought\|>",
     r"<\|inner_prefix\|>",  # Apertus
     r"<\|channel>\s?thought",  # Gemma
-    r"<\|channel\|>\s?(?!final\b)\w+",  # gpt-oss and LLM-jp-4: the channels analysis and commentary
+    r"<\|channel\|>\s?(?!final\b)\w{1,150}",  # gpt-oss and LLM-jp-4: the channels analysis and commentary
 )
 _CLOSING = (
     rf"</(?:{_TAGS})>",
@@ -59,10 +59,10 @@ AROUND_CHANNELS = ("<|message|>", "<|start|>", "<|end|>", "<|constrain|>")
 """What stands around the names of channels. In vocabularies without channels such tokens mean something else."""
 
 _LONGEST_MARK = 200
-"""Bytes. No mark is longer."""
+"""Bytes. No mark is longer. Most are much shorter, but further words can follow the names of channels."""
 _NOTHING_SAID = re.compile(rb"(?:\s|<\|start\|>\w*|<\|end\|>)*")
 _BETWEEN = re.compile(rb"<\|(?:message|end|constrain)\|>|<\|start\|>\w*")
-_START_OF_ANSWER = re.compile(rb"\s*(?:<\|START_RESPONSE\|>|<\|begin_of_solution\|>)?\s*")
+_START_OF_ANSWER = re.compile(rb"\s*(?P<mark><\|START_RESPONSE\|>|<\|begin_of_solution\|>)?\s*")
 _WRAPPERS = ("answer", "response")  # Hunyuan, Granite
 _CHANNELS_UNMARKED = re.compile(r"\s*analysis(?=[A-Z])")
 """How channels begin if an engine has removed their marks."""
@@ -79,6 +79,11 @@ class Marks:
     """Matches a mark. Either the group `opening` or the group `closing` has matched."""
     tokens: tuple[str, ...]
     """The texts of marks that can be tokens of their own."""
+
+    @functools.cached_property
+    def shows_after(self) -> int:
+        """Number of bytes that show whether a mark begins with them. Those of channels are among the shorter ones."""
+        return max((len(text.encode()) for text in self.tokens), default=0)
 
 
 NO_MARKS = Marks(re.compile(rb"(?P<opening>(?!))|(?P<closing>(?!))"), ())
@@ -183,8 +188,11 @@ class ThoughtReader:
         self._state = _State(opened, opened, 0)
         self._spoken_from: int | None = None
         """Where the last answer began that is known to say something. It saves reading it again at each mark."""
+        self._blank = (0, 0)
+        """Where the last answer began, and how far the white space goes with which it begins."""
         self._fences = Fences()
-        self._last_mark = 0
+        self._last_mark: int | None = None
+        """Where the last mark begins."""
         self._before = self._state
         """The state before the last mark. A further piece may make the mark longer, or show what it is."""
         self._if_ended: _State | None = None
@@ -207,10 +215,12 @@ class ThoughtReader:
 
     def add(self, piece: bytes) -> None:
         """Add a piece, which may end inside a mark or a character."""
-        start = max(0, len(self.text) - _LONGEST_MARK)
+        n_before = len(self.text)
         self.text += piece
-        if self._last_mark >= start:
+        if self._last_mark is not None and n_before - self._last_mark <= _LONGEST_MARK:
             start, self._state = self._last_mark, self._before
+        else:
+            start = max(0, n_before - self._marks.shows_after)
         for mark in self._marks.pattern.finditer(self.text, start):
             self._last_mark, self._before, self._if_ended = mark.start(), self._state, None
             if self._state.thinking or self._nothing_said_before(mark.start()):
@@ -252,18 +262,22 @@ class ThoughtReader:
     def cut_at(self, position: int) -> None:
         """Drop what follows a position inside the answer."""
         del self.text[position:]
-        if position <= self._last_mark:
+        if self._last_mark is not None and position <= self._last_mark:
             self._if_ended = None
 
     def first_word(self) -> int:
-        """Return where the answer begins to say something."""
+        """Return where the answer begins to say something. White space before it is read once, however long it is."""
         return self._first_word(self._state)
 
     def _first_word(self, state: _State) -> int:
         if not state.marked:
             return state.answer_from
-        found = _START_OF_ANSWER.match(self.text, state.answer_from)
-        return found.end() if found else state.answer_from
+        answer_from, blank_to = self._blank
+        found = _START_OF_ANSWER.match(self.text, blank_to if answer_from == state.answer_from else state.answer_from)
+        end = found.end() if found else state.answer_from
+        if found and not found["mark"]:
+            self._blank = state.answer_from, end
+        return end
 
     def said(self) -> Said:
         """Return the answer so far and its thoughts. An incomplete character at the end becomes U+FFFD."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.engines import FinishReason
-from actors.engines.stops import first_stop
+from actors.engines.stops import Stops
 from actors.thinking import NO_MARKS, Marks, Said, ThoughtReader
 
 _ENDS_OF_MESSAGE = (b"<|end|>",)
@@ -41,7 +41,8 @@ class AnswerReader:
 
     def __init__(self, stops: Sequence[str], max_tokens: int, thoughts: ThoughtRules | None) -> None:
         """Begin an answer. Without rules for thoughts, everything is the answer."""
-        self._stops = [stop.encode() for stop in stops]
+        strings = [stop.encode() for stop in stops]
+        self._stops, self._stops_behind_marks = Stops(strings), Stops((*strings, *_ENDS_OF_MESSAGE))
         self._max_tokens = max_tokens
         marks, opened = (thoughts.marks, thoughts.opened) if thoughts else (NO_MARKS, False)
         self._reader = ThoughtReader(marks, opened=opened)
@@ -59,8 +60,8 @@ class AnswerReader:
             self.thought_tokens = self.n_tokens
         if reader.thinking:
             return "length" if self.n_tokens >= (self._budget or self._max_tokens) else None
-        stops = [*self._stops, *_ENDS_OF_MESSAGE] if reader.marked else self._stops
-        found = first_stop(reader.text, stops, begins=reader.first_word(), new_from=before)
+        stops = self._stops_behind_marks if reader.marked else self._stops
+        found = stops.first(reader.text, begins=reader.first_word(), new_from=before)
         if found is not None:
             reader.cut_at(found)
             return "stop"

@@ -184,9 +184,9 @@ class Generation:
 
     def _fill_free_slots(self, pending: deque[tuple[int, int]]) -> dict[int, tuple[int, int]]:
         """Take (request, seed) pairs from `pending` while there are free slots and cells. Return one entry per slot."""
-        if not pending:
-            return {}
         free = [slot for slot in range(1, self.n_slots + 1) if slot not in self._running]
+        if not pending or not free:
+            return {}
         if not self.context.unified:  # each slot has its own cells; `_check_room` checked them
             return {slot: pending.popleft() for slot in free[: len(pending)]}
         starters: dict[int, tuple[int, int]] = {}

@@ -57,8 +57,13 @@ def draw_tokens(candidates: Candidates, keys: Keys, sampling: Sampling) -> list[
 
 def _sorted(logits: _Logits, tokens: _Tokens, most: int) -> tuple[_Logits, _Tokens]:
     """Return the `most` highest logits of each row and their tokens, the highest first, and in a tie the lowest id."""
-    order = np.lexsort((tokens, -logits), axis=1)[:, :most]
-    return np.take_along_axis(logits, order, axis=1), np.take_along_axis(tokens, order, axis=1)
+    # numpy orders complex numbers by their real parts, and equal ones by their imaginary parts. That is several times
+    # faster than to sort by two keys. Both parts are float64, which holds logits and tokens exactly.
+    pairs = np.empty(logits.shape, np.complex128)
+    pairs.real, pairs.imag = -logits, tokens
+    pairs.sort(axis=1)
+    kept = pairs[:, :most]
+    return -kept.real.astype(np.float32), kept.imag.astype(np.int64)
 
 
 def _above(logits: _Logits, floors: _Logits, most: int | None) -> tuple[_Logits, _Tokens]:

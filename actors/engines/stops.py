@@ -5,19 +5,29 @@ A token can end inside a UTF-8 character. So the search works on bytes, and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 
-def first_stop(text: bytearray, stops: Sequence[bytes], *, begins: int, new_from: int) -> int | None:
-    """Return where the first stop string stands that new bytes have completed, or None.
+class Stops:
+    """The stop strings of an answer."""
 
-    Args:
-        text: everything so far.
-        stops: the stop strings.
-        begins: where the answer begins. Nothing before it is searched.
-        new_from: where the new bytes begin. What is complete before them was found earlier.
-    """
-    longest = max(map(len, stops), default=0)
-    # A stop string that ends in the new bytes cannot start before this byte.
-    searched_from = max(begins, new_from - longest + 1)
-    return min((at for stop in stops if (at := text.find(stop, searched_from)) >= 0), default=None)
+    def __init__(self, stops: Iterable[bytes]) -> None:
+        self._stops = tuple(stops)
+        self._longest = max(map(len, self._stops), default=0)
+
+    def first(self, text: bytearray, *, begins: int, new_from: int) -> int | None:
+        """Return where the first stop string stands that new bytes have completed, or None.
+
+        Args:
+            text: everything so far.
+            begins: where the answer begins. Nothing before it is searched.
+            new_from: where the new bytes begin. What is complete before them was found earlier.
+        """
+        first = None
+        # A stop string that ends in the new bytes cannot start before this byte.
+        searched_from = max(begins, new_from - self._longest + 1)
+        for stop in self._stops:
+            at = text.find(stop, searched_from)
+            if at >= 0 and (first is None or at < first):
+                first = at
+        return first

@@ -6,6 +6,7 @@ output rows. A row of logits is as wide as the vocabulary: 2,048 rows would be 1
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,15 +40,16 @@ class Batch:
 
 def make_batches(runs: Sequence[Run], max_tokens: int, max_outputs: int) -> list[Batch]:
     """Return batches of at most `max_tokens` tokens and `max_outputs` rows of logits, in the order of the runs."""
-    lengths = [len(run.tokens) for run in runs]
-    if not sum(lengths):
+    lengths = np.array([len(run.tokens) for run in runs], np.int64)
+    n_tokens = int(lengths.sum())
+    if not n_tokens:
         return []
     owners = np.repeat(np.arange(len(runs)), lengths)
-    offsets = np.concatenate([np.arange(length) for length in lengths])
-    tokens = np.concatenate([np.asarray(run.tokens, np.int32) for run in runs])
-    positions = np.repeat([run.start for run in runs], lengths) + offsets
-    sequences = np.repeat([run.sequence for run in runs], lengths)
-    outputs = offsets >= np.repeat([run.first_output for run in runs], lengths)
+    offsets = np.arange(n_tokens) - np.repeat(lengths.cumsum() - lengths, lengths)
+    tokens = np.fromiter(itertools.chain.from_iterable(run.tokens for run in runs), np.int32, n_tokens)
+    positions = np.array([run.start for run in runs])[owners] + offsets
+    sequences = np.array([run.sequence for run in runs])[owners]
+    outputs = offsets >= np.array([run.first_output for run in runs])[owners]
     return [
         Batch(
             tokens[part],

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,18 +151,24 @@ class Context:
 
     def _highest(self, outputs: NDArray[np.int64], count: int) -> Candidates:
         """Return the highest logits of the tokens at these places of the last batch."""
-        logits = np.empty((len(outputs), count), np.float32)
-        tokens = np.empty((len(outputs), count), np.int32)
-        width = count * logits.itemsize
         found = int(llama_cpp.llama_get_sampled_candidates_count_ith(self.handle, int(outputs[0])))
         if found != count:
             raise LlamaError(f"llama.cpp returned {found} of the {count} highest logits")
-        for number, place in enumerate(outputs.tolist()):
-            values = llama_cpp.llama_get_sampled_logits_ith(self.handle, place)
-            ids = llama_cpp.llama_get_sampled_candidates_ith(self.handle, place)
-            ctypes.memmove(logits.ctypes.data + number * width, values, width)
-            ctypes.memmove(tokens.ctypes.data + number * width, ids, width)
-        return Candidates(logits, tokens)
+        values = self._sampled_rows(llama_cpp.llama_get_sampled_logits_ith, outputs)
+        ids = self._sampled_rows(llama_cpp.llama_get_sampled_candidates_ith, outputs)
+        return Candidates(values[:, :count].copy(), ids[:, :count].copy())
+
+    def _sampled_rows(self, row_of: Callable[[Any, int], Any], outputs: NDArray[np.int64]) -> NDArray[Any]:
+        """Return a view of llama.cpp's rows for these places: [rows, n_vocab], of which only the beginnings are filled.
+
+        The rows follow each other (`llama_context::get_sampled_logits_ith`). Two calls show whether that is still true,
+        and save one call per row.
+        """
+        first, last = (row_of(self.handle, int(place)) for place in (outputs[0], outputs[-1]))
+        rows: NDArray[Any] = np.ctypeslib.as_array(first, shape=(len(outputs), self._n_vocab))
+        if rows[-1].ctypes.data != ctypes.addressof(last.contents):
+            raise LlamaError("llama.cpp keeps the highest logits in an order that is not known here")
+        return rows
 
 
 def _top_chain(count: int) -> Any:
@@ -200,16 +206,8 @@ class _BatchBuffers:
         self._counts = np.ones(capacity, np.int32)  # each token belongs to one sequence
         step = self._sequences.itemsize
         self._sequence_pointers = (self._sequences.ctypes.data + step * np.arange(capacity)).astype(np.uintp)
-
-    def fill(self, batch: Batch) -> llama_cpp.llama_batch:
-        """Return a `llama_batch` that uses these arrays. It is valid until the next call of `fill`."""
-        n = len(batch.tokens)
-        self._tokens[:n] = batch.tokens
-        self._positions[:n] = batch.positions
-        self._sequences[:n] = batch.sequences
-        self._outputs[:n] = batch.outputs
-        return llama_cpp.llama_batch(
-            n_tokens=n,
+        self._batch = llama_cpp.llama_batch(
+            n_tokens=0,
             token=_pointer(self._tokens, ctypes.c_int32),
             embd=None,
             pos=_pointer(self._positions, ctypes.c_int32),
@@ -217,6 +215,15 @@ class _BatchBuffers:
             seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(ctypes.c_int32)),
             logits=_pointer(self._outputs, ctypes.c_int8),
         )
+
+    def fill(self, batch: Batch) -> llama_cpp.llama_batch:
+        """Return the `llama_batch` that uses these arrays. It is valid until the next call of `fill`."""
+        self._batch.n_tokens = n = len(batch.tokens)
+        self._tokens[:n] = batch.tokens
+        self._positions[:n] = batch.positions
+        self._sequences[:n] = batch.sequences
+        self._outputs[:n] = batch.outputs
+        return self._batch
 
 
 def _pointer(array: NDArray[np.generic], kind: type) -> object:
