@@ -10,22 +10,17 @@ always SmolLM2-135M in q8_0, because texts from random weights do not end.
 - `arc`: log-likelihoods of the choices of 100 questions, 25 shots. It is compared with decoding each choice alone with
   its whole prompt, like lm-evaluation-harness: that is measured on `ALONE_ITEMS` questions and multiplied
 - `sampling`: 64 rows of a vocabulary of 151,936, all of it read by us
-- `our share of a step`: 64 sequences, the same vocabulary, the highest logits selected by llama.cpp; the time of a step
-  without that of `llama_decode`
 
 Whatever takes minutes on their side is measured once, even with more `--repeats`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import llama_cpp
 import numpy as np
 
 from actors.chat import render_prompt
@@ -49,7 +44,6 @@ from tests.bench import programs
 from tests.bench.frame import Bench, Measure, Setting, Target
 from tests.bench.models import model_file
 from tests.bench.other_ways import SERVER_SETTINGS, Asked, batched_decoding, in_sequence, through_server
-from tests.tiny_model import TinyShape, write_tiny_model
 
 MODEL = "smollm2 q8_0"
 ITEMS, SEEDS, ARC_ITEMS = 40, 5, 100
@@ -63,7 +57,6 @@ def run(setting: Setting) -> Sequence[Measure]:
     model = _model(setting.folder)
     return [
         *_sampling(setting),
-        *_own_share(setting),
         *_decode(setting, model),
         *_gsm8k(setting, model),
         *_arc(setting, model),
@@ -153,55 +146,6 @@ def _sampling(setting: Setting) -> list[Measure]:
         times_ms.append(1e3 * (time.perf_counter() - started))
     case = f"sampling, {SEQUENCES} rows of {LARGE_VOCABULARY:,}"
     return [Measure("evaluation", case, "a step", "ms", False, tuple(times_ms), (), Target(most=15))]
-
-
-def _own_share(setting: Setting) -> list[Measure]:
-    """Measure a step of decoding without llama.cpp's part, in processor time of our thread."""
-    path = setting.folder / "large-vocabulary.gguf"
-    if not path.exists():
-        write_tiny_model(path, shape=TinyShape(n_vocab=LARGE_VOCABULARY))
-    layout = EngineLayout(
-        threads=setting.threads,
-        sequences=SEQUENCES,
-        n_batch=2048,
-        n_ubatch=512,
-        n_ctx=SEQUENCES * 64,
-        kv_unified=True,
-        flash_attention=False,
-        gpu_layers=-1,
-    )
-    items = _items([Generate((Message("user", str(number)),), False, (), 32) for number in range(SEQUENCES)])
-    times_ms = []
-    with contextlib.closing(LlamaEngine(str(path), layout)) as engine:
-        engine.vocabulary = replace(engine.vocabulary, is_end=lambda _token: False)
-        for _ in range(setting.repeats):
-            with _timed_decoding() as inside:
-                started = time.thread_time()
-                engine.generate(items, [0], Sampling(max_tokens=32), _ignore)
-                own_s = time.thread_time() - started - sum(inside)
-            times_ms.append(1e3 * own_s / len(inside))
-    case = f"our share of a step, {SEQUENCES} sequences, {LARGE_VOCABULARY:,} tokens"
-    return [Measure("evaluation", case, "a step", "ms", False, tuple(times_ms), (), Target(most=2))]
-
-
-@contextlib.contextmanager
-def _timed_decoding() -> Iterator[list[float]]:
-    """Collect the processor time of each call of `llama_decode` and of waiting for its result."""
-    seconds: list[float] = []
-    original = llama_cpp.llama_decode
-
-    def timed(handle: Any, batch: Any) -> int:
-        started = time.thread_time()
-        status = original(handle, batch)
-        llama_cpp.llama_synchronize(handle)
-        seconds.append(time.thread_time() - started)
-        return int(status)
-
-    llama_cpp.llama_decode = timed
-    try:
-        yield seconds
-    finally:
-        llama_cpp.llama_decode = original
 
 
 def _measure(case: str, what: str, ours: list[float], theirs: list[float], target: Target | None = None) -> Measure:

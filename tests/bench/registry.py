@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import divergence, evaluation, imatrix, memory, quantization, statistics_speed
+from tests.bench import divergence, evaluation, imatrix, memory, own_share, quantization, statistics_speed
 from tests.bench.frame import Bench
 
 BENCHES: dict[str, Bench] = {
@@ -10,6 +10,7 @@ BENCHES: dict[str, Bench] = {
     "quantization": quantization.BENCH,
     "divergence": divergence.BENCH,
     "evaluation": evaluation.BENCH,
+    "own-share": own_share.BENCH,
     "statistics": statistics_speed.BENCH,
     "memory": memory.BENCH,
 }
