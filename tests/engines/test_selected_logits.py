@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actors.engines.llama import LlamaEngine
+from actors.errors import LlamaError
 from actors.llama.batch import Run
 from actors.llama.context import Context
 from actors.llama.model import Model
@@ -53,4 +54,14 @@ def test_only_the_highest_logits_leave_the_device_while_answers_are_sampled(tiny
     context.clear()
     (again,) = [rows.logits.copy() for rows in context.decode(runs)]
     assert np.array_equal(whole, again)
+    context.close()
+
+
+def test_rows_in_another_order_than_expected_are_refused(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = Context(tiny, layout(), max_sequences=3)
+    runs = [Run(sequence, 0, [5 + sequence, 9, 7], 2) for sequence in range(3)]
+    with context.only_highest(12):
+        monkeypatch.setattr(context, "_n_vocab", tiny.n_vocab - 1)
+        with pytest.raises(LlamaError, match="order that is not known"):
+            list(context.decode(runs))
     context.close()
