@@ -44,8 +44,8 @@ def ignore(tokens: int) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of whole jobs start first: they take longest, and a long file at the end leaves a process idle."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/jobs/"))
+    """Let the files that take longest start first: one of them at the end would leave the other process idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/jobs/", "tests/tracking/")))
 
 
 @pytest.fixture(scope="session")

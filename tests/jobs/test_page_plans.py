@@ -34,12 +34,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "conf").symlink_to(pages.ROOT / "conf")
     rng = random.Random(0)
     for name in ("wikitext2_train_part.txt", "ja_wiki_leads.txt", "ja_aozora.txt"):
-        _write(made / "data" / "calibration" / name, _text(rng, 150_000))
+        _write(made / "data" / "calibration" / name, _text(rng, 60_000))
     for name in ("wikitext2/wiki.test.raw.txt", "ja_wiki/test.txt"):
         _write(made / "data" / name, _text(rng, 9_000))
     _write(made / "mine.yaml", pages.only_block("yaml", "texts:"))
     for name in ("mine.txt", "more.txt"):
-        _write(made / name, _text(rng, 90_000))
+        _write(made / name, _text(rng, 40_000))
     _write_questions(made / "data")
     return made
 

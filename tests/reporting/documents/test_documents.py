@@ -268,13 +268,21 @@ def _font_names(page: pypdf.PageObject) -> list[str]:
 @pytest.mark.parametrize(
     ("lang", "there", "absent"), [("ja", "結果", "Results"), ("en", "Results", "結果")], ids=["ja", "en"]
 )
-def test_documents_in_one_language(tmp_path: Path, lang: Lang, there: str, absent: str) -> None:
-    write(tmp_path, lang=lang)
+def test_a_document_has_no_text_in_the_other_language(run: Path, lang: Lang, there: str, absent: str) -> None:
     for name in (METHODOLOGY, REPORT, SCORECARD):
-        text = text_of(tmp_path / name)
+        text = of(run, name, lang)
         if name != METHODOLOGY:
             assert there in text
         assert absent not in text, name
+
+
+def test_one_language_alone_is_not_named_in_the_files(run: Path, tmp_path: Path) -> None:
+    write(tmp_path, lang="ja")
+    assert text_of(tmp_path / METHODOLOGY) == of(run, METHODOLOGY, "ja")
+    for name in (REPORT, PAGE):
+        text = text_of(tmp_path / name)
+        assert "結果" in text and "Results" not in text
+    assert (tmp_path / SCORECARD).is_file()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from reporting.charts.draw import draw_charts
 from reporting.documents.grid_section import grid_sections
+from reporting.documents.markdown_files import report_markdown
+from reporting.documents.view import make_view
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.results_folder import read_findings
 from reporting.wording import LANGUAGES, Lang, Words
@@ -16,19 +18,27 @@ from tests.reporting.study_run import ENGLISH, JAPANESE, write_study
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study with its charts and documents in English, and beside them the report in Japanese."""
     folder = tmp_path_factory.mktemp("study")
     results = write_study(folder)
-    draw_charts(results, folder / "charts", "both")
-    write_documents(results, DocumentPlaces.of_run(folder), "both")
+    draw_charts(results, folder / "charts", "en")
+    write_documents(results, DocumentPlaces.of_run(folder), "en")
+    report = report_markdown(make_view(read_findings(results), Words("ja"), folder / "charts"))
+    report_of(folder, "ja").write_text(report, encoding="utf-8")
     return folder
+
+
+def report_of(folder: Path, lang: Lang) -> Path:
+    suffix = "" if lang == "en" else f"_{lang}"
+    return folder / "reports" / f"quantization_analysis_report{suffix}.md"
 
 
 def test_report_and_card_have_one_figure_per_language(run_dir: Path) -> None:
     for language in (ENGLISH, JAPANESE):
-        assert (run_dir / "charts" / f"imatrix_{language}_en.svg").is_file()
-        assert (run_dir / "publish" / "charts" / f"imatrix_{language}_en.png").is_file()
-        for path in (run_dir / "reports" / "quantization_analysis_report_en.md", run_dir / "publish" / "README.md"):
-            assert f"charts/imatrix_{language}_en.png" in path.read_text(encoding="utf-8")
+        assert (run_dir / "charts" / f"imatrix_{language}.svg").is_file()
+        assert (run_dir / "publish" / "charts" / f"imatrix_{language}.png").is_file()
+        for path in (report_of(run_dir, "en"), run_dir / "publish" / "README.md"):
+            assert f"charts/imatrix_{language}.png" in path.read_text(encoding="utf-8")
 
 
 def test_the_sentences_follow_the_adjusted_p_values(run_dir: Path) -> None:
@@ -63,7 +73,7 @@ WARNINGS: dict[Lang, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_report_has_the_warnings(run_dir: Path, lang: Lang) -> None:
-    text = (run_dir / "reports" / f"quantization_analysis_report_{lang}.md").read_text(encoding="utf-8")
+    text = report_of(run_dir, lang).read_text(encoding="utf-8")
     assert [words for words in WARNINGS[lang] if words not in text] == []
     assert "en1-ja4 − en5" in text
 
@@ -74,7 +84,7 @@ def test_the_card_has_the_warnings(run_dir: Path) -> None:
 
 
 def test_effects_of_equal_recipes_are_in_no_table(run_dir: Path) -> None:
-    report = (run_dir / "reports" / "quantization_analysis_report_en.md").read_text(encoding="utf-8")
+    report = report_of(run_dir, "en").read_text(encoding="utf-8")
     assert "q4_k_m and q4_k_l gave the same result on every chunk" in report
     assert "q4_k_l − q4_k_m" not in report
     assert "q4_k_m-fp16 − q4_k_m" in report
