@@ -88,7 +88,7 @@ class ArmPlaces:
         if reference not in self.passes:
             return None
         if self.own_passes.intersection(arms):
-            (arm,) = arms
+            (arm,) = set(arms)
             return self.smaller[arm].placed if arm in self.smaller else None
         fit, load = self._of_pass(reference, arms)
         return place_on_devices(fit, load, self.groups)
