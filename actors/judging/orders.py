@@ -31,6 +31,8 @@ class JudgeModel:
     """Memory that the GGUF and its KV cache take. 0 for an endpoint."""
     architecture: str | None = None
     """Architecture in the GGUF's header. None for an endpoint."""
+    n_ctx_train: int = 0
+    """Tokens of the GGUF's context. 0: unknown, or an endpoint."""
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,7 @@ def _judge_model(
         layout=layout,
         worker_bytes=header.size_bytes + layout.n_ctx * header.kv_bytes_per_cell,
         architecture=header.architecture,
+        n_ctx_train=header.n_ctx_train,
     )
 
 
