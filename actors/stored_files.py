@@ -124,6 +124,8 @@ class JudgementsFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.meta = self.path / META
+        """Names the judge and its rules. It is written before any block: a judge that finishes none is known, too."""
 
     @classmethod
     def of(cls, judgements_path: str | Path) -> JudgementsFolder:

@@ -58,6 +58,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "for twice. What it wrote is in report_data/judgements.parquet. If it was cut off, raise judging.max_tokens; "
         "if it wrote no JSON, take another judge.",
     ),
+    "judge_context_short": (
+        "採点モデル {judge} のコンテキストは {n_ctx} トークンだが、{benchmark} の採点には最大で約 {n_tokens} トークン"
+        "(採点基準、問題、上限の長さの回答、採点結果)が必要になる。入りきらない回答は採点不能(judge_failed)になる。"
+        "コンテキストの長い採点モデルを使うか、sampling.max_tokens または judging.max_tokens を減らす。",
+        "Judge {judge} has a context of {n_ctx} tokens, and judging {benchmark} may take about {n_tokens}: the rubric, "
+        "the question, an answer of full length, and the verdict. Answers that do not fit stay unscored "
+        "(judge_failed). Take a judge with a longer context, or a smaller sampling.max_tokens or judging.max_tokens.",
+    ),
+    "earlier_judge": (
+        "以前のコマンドで指定された採点モデル {judge} が採点を終えたのは、{benchmark} の回答 {n_answers} 件のうち"
+        " {n_judged} 件である。途中のブロックの採点結果は保存されているが、集計に含めない。"
+        "続けるには、同じ設定で再び指定する。",
+        "Judge {judge} of an earlier command has judged {n_judged} of {n_answers} answers of {benchmark} in whole "
+        "blocks. Verdicts in blocks that it did not finish are kept and do not count. Name it again, with the same "
+        "settings, to go on.",
+    ),
     "judge_of_same_family": (
         "採点モデル {judge} は {models} と同じ系列({family})である。採点モデルは同じ系列の回答に甘くなることがある。"
         "同じモデルのアームどうしの差は、その影響を最も受けにくい。",

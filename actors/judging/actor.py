@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import asdict
 
 from actors.json_lines import write_jsonl
 from actors.judging.answers import answers_of
@@ -16,7 +17,9 @@ from actors.judging.gguf import GgufJudge
 from actors.judging.judge import judge_block
 from actors.judging.orders import JudgeModel, JudgeOrder, JudgeRules, JudgeSummary
 from actors.orders import ReportTokens
+from actors.stored_files import JudgementsFolder
 from conf.environment import read_judge_key
+from conf.files import exists, write_json
 
 
 class JudgingWorker:
@@ -31,6 +34,7 @@ class JudgingWorker:
         Raises `LlamaError` or `EndpointFailed` if the judge is away. After any error the next block opens it anew.
         """
         records = answers_of(order)
+        self._note(order)
         with contextlib.ExitStack() as after_errors:
             after_errors.callback(self.close)
             cache = VerdictCache(order.cache_dir)
@@ -49,6 +53,11 @@ class JudgingWorker:
         asker, self._asker = self._asker, None
         if asker is not None:
             asker[2].close()
+
+    def _note(self, order: JudgeOrder) -> None:
+        meta = JudgementsFolder.of(order.output_path).meta
+        if not exists(meta):
+            write_json(meta, {"judge": order.judge.name, "rules": asdict(order.rules)})
 
     def _asker_for(self, order: JudgeOrder) -> Asker:
         if self._asker is None or self._asker[:2] != (order.judge, order.rules):

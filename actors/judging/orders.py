@@ -33,6 +33,8 @@ class JudgeModel:
     """The part of it that is the KV cache."""
     architecture: str | None = None
     """Architecture in the GGUF's header. None for an endpoint."""
+    n_ctx_train: int = 0
+    """Tokens of the GGUF's context. 0: unknown, or an endpoint."""
 
 
 @dataclass(frozen=True)

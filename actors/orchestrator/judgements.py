@@ -22,7 +22,7 @@ from actors.stored_files import JudgementsFolder, RecordsFolder
 from conf.files import exists
 from conf.schema.pipeline import PipelineConfig
 from reporting.frames import JUDGEMENT_SCHEMA
-from reporting.judging_reasons import CALL_LIMIT, JUDGE_FAILED, NO_JUDGE, UNREADABLE
+from reporting.judging_reasons import CALL_LIMIT, CUT_WHILE_THINKING, JUDGE_FAILED, NO_JUDGE, UNREADABLE
 from reporting.notices import Notice
 
 Row = Mapping[str, Any]
@@ -124,6 +124,30 @@ def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[Notice]:
                     )
                 )
     return notices
+
+
+def earlier_judge_notices(plan: Plan, run: RunDirectory, records: pl.DataFrame, said: pl.DataFrame) -> list[Notice]:
+    """Return one notice for each judge of an earlier command that has not judged all answers of a benchmark.
+
+    Args:
+        plan: the plan.
+        run: the run directory.
+        records: the records, before they get the scores of the jury.
+        said: the judgements.
+    """
+    jury = {(benchmark, judge) for benchmark, judges in juries_of(plan).items() for judge in judges}
+    answers = records.filter(pl.col("reason").cast(pl.String).is_in([NO_JUDGE, CUT_WHILE_THINKING]))
+    known = dict.fromkeys((benchmark, judge) for (benchmark, _), judge in _names(plan, run).items())
+    notices = []
+    for benchmark, judge in known.keys() - jury:
+        n_answers = answers.filter(pl.col("benchmark") == benchmark).height
+        own = said.filter((pl.col("benchmark") == benchmark) & (pl.col("judge") == judge))
+        n_judged = own.select("arm", "item_id", "seed").n_unique()
+        if n_judged < n_answers:
+            notices.append(
+                Notice("earlier_judge", judge=judge, benchmark=benchmark, n_judged=n_judged, n_answers=n_answers)
+            )
+    return sorted(notices)
 
 
 def with_judges(described: Mapping[str, Any], plan: Plan, said: pl.DataFrame) -> dict[str, Any]:

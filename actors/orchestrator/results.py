@@ -17,7 +17,13 @@ import polars as pl
 from actors.orchestrator.early_stop import read_early_stop
 from actors.orchestrator.human_answers import human_scores_of
 from actors.orchestrator.ignored_thinking import ignored_thinking
-from actors.orchestrator.judgements import juries_of, read_judgements, unreadable_notices, with_judges
+from actors.orchestrator.judgements import (
+    earlier_judge_notices,
+    juries_of,
+    read_judgements,
+    unreadable_notices,
+    with_judges,
+)
 from actors.orchestrator.looks import note_looks, read_looks
 from actors.orchestrator.own_files import losses
 from actors.orchestrator.plan import Plan
@@ -69,7 +75,11 @@ def write_results(
     read = read_records(plan, config, early)
     judgements = read_judgements(plan, config, run, over_limit)
     records = with_judgements(read.records, judgements, juries_of(plan))
-    found = (*known.notices, *unreadable_notices(plan, judgements), *ignored_thinking(plan, records))
+    of_judges = (
+        *unreadable_notices(plan, judgements),
+        *earlier_judge_notices(plan, run, read.records, judgements),
+    )
+    found = (*known.notices, *of_judges, *ignored_thinking(plan, records))
     found = tuple(notice for notice in found if notice not in notices)
     facts = describe_run(plan, config, description, failures, (*notices, *found))
     spoken = languages_of_questions(plan)

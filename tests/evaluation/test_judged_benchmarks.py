@@ -17,10 +17,11 @@ from actors.evaluation.evaluate import evaluate_block, record_prompt_hash
 from actors.evaluation.hub_files import DatasetHub
 from actors.evaluation.kv_cache import Cache
 from actors.items import Generate, Scorer
+from actors.judging.orders import JudgeModel
 from actors.llama.model import Model
-from actors.orchestrator.planning.judged import judged_notices
+from actors.orchestrator.planning.judged import judged_notices, short_contexts
 from actors.orchestrator.sources.inputs import PlannedBenchmark
-from actors.orders import BlockOrder
+from actors.orders import BlockOrder, Endpoint
 from conf.custom_benchmarks import read_custom_benchmark
 from conf.faults import BadInput
 from conf.schema.answers import Sampling
@@ -173,6 +174,18 @@ def test_one_notice_says_that_nobody_judges_and_one_that_scores_do_not_compare(t
     assert nobody.startswith("NOBODY JUDGES the answers of mt_bench:") and "jobs.judge --run DIR" in nobody
     assert few.startswith("mt_bench: published scores rest on 80 items, and this run has 3 (its data hold ")
     assert judged_notices(config_of(), benchmarks[1:]) == ()
+
+
+def test_a_judge_whose_context_is_too_short_for_full_answers_is_told(tmp_path: Path, tiny: Model) -> None:
+    benchmarks = [planned(talks(tmp_path, tiny, max_tokens=512))]
+    endpoint = JudgeModel("far", Endpoint("http://127.0.0.1:9/v1", "m", 1, 10.0, 1))
+    short, long = (JudgeModel(name, None, n_ctx_train=n_ctx) for name, n_ctx in (("short", 1536), ("long", 8192)))
+    (notice,) = short_contexts(config_of(), [endpoint, short, long], benchmarks)
+    assert (notice.values["judge"], notice.values["benchmark"], notice.values["n_ctx"]) == ("short", "mt_bench", 1536)
+    # Two answers of 512 tokens, a verdict of 512, the rubric and short questions.
+    assert 1536 + 200 < notice.values["n_tokens"] < 4096
+    brief = [planned(talks(tmp_path / "brief", tiny, max_tokens=8))]
+    assert short_contexts(config_of(judging={"max_tokens": 64}), [short], brief) == ()
 
 
 def test_a_judged_benchmark_without_a_margin_is_named_before_the_run(tmp_path: Path, tiny: Model) -> None:

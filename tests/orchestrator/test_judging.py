@@ -274,6 +274,25 @@ def test_a_block_that_a_judge_left_unfinished_counts_only_when_it_is_whole(tmp_p
     assert comparison["results"][0]["mean"] == 4.0
 
 
+def test_what_a_judge_of_an_earlier_command_left_unfinished_is_told(tmp_path: Path) -> None:
+    def told(comparison: dict[str, Any]) -> list[tuple[Any, ...]]:
+        codes = [one for one in comparison["notice_codes"] if one and one["code"] == "earlier_judge"]
+        return [tuple(one["values"][name] for name in ("judge", "n_judged", "n_answers")) for one in codes]
+
+    with completion_server(of_four) as (url, _):
+        # There are four blocks of 4 answers, which take 8 calls each: the limit ends the second block.
+        plan, config = judged_plan(tmp_path, [endpoint_judge("a", url)], judging={"max_calls": 12})
+        write_answers(plan)
+        assert told(results(plan, config, tmp_path, play(plan, config))) == []
+        plan, config = judged_plan(tmp_path, [endpoint_judge("b", url)], judging={"max_calls": 4})
+        assert told(results(plan, config, tmp_path, play(plan, config))) == [("a", 4, 16)]
+        plan, config = judged_plan(tmp_path, [endpoint_judge("c", url)])
+        comparison = results(plan, config, tmp_path, play(plan, config))
+        assert told(comparison) == [("a", 4, 16), ("b", 0, 16)], "b has finished no block"
+        plan, config = judged_plan(tmp_path, [endpoint_judge(name, url) for name in "abc"])
+        assert told(results(plan, config, tmp_path, play(plan, config))) == []
+
+
 def test_empty_answers_have_no_score_where_nobody_was_asked(tmp_path: Path) -> None:
     plan, config = judged_plan(tmp_path, [endpoint_judge("a")])
     write_answers(plan)

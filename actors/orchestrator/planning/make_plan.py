@@ -21,7 +21,7 @@ from actors.orchestrator.planning.arms import plan_arms, recipes_of, weighs_toke
 from actors.orchestrator.planning.blocks import plan_blocks
 from actors.orchestrator.planning.checks import plan_checks, plan_performances
 from actors.orchestrator.planning.device_places import layout_of, place_arms
-from actors.orchestrator.planning.judged import judged_notices
+from actors.orchestrator.planning.judged import judged_notices, short_contexts
 from actors.orchestrator.planning.judgings import plan_judgings
 from actors.orchestrator.planning.limits import check_limits
 from actors.orchestrator.planning.matrices import plan_imatrix
@@ -105,6 +105,7 @@ def make_plan(
         notices=(
             *_uncompared(config, arms),
             *judged_notices(config, inputs.benchmarks[inputs.models[0].name]),
+            *short_contexts(config, inputs.judges, inputs.benchmarks[inputs.models[0].name]),
             *places.notices,
             *inputs.notices,
         ),

@@ -253,6 +253,7 @@ def _judge_model(
         worker_bytes=header.size_bytes + cache_bytes,
         cache_bytes=cache_bytes,
         architecture=header.architecture,
+        n_ctx_train=header.n_ctx_train,
     )
 
 
