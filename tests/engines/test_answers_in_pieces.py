@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -115,14 +114,3 @@ def test_a_token_of_a_long_answer_is_looked_at_with_only_a_few_bytes_before_it()
     assert reader.marked
     assert max(pattern.looked_at) < 250
     assert sorted(pattern.looked_at)[len(pattern.looked_at) // 2] < 60
-
-
-@pytest.mark.parametrize("piece", [b"\n", b"word", b"<", b"\n``` <think>"])
-def test_long_answers_of_any_kind_take_microseconds_for_each_token(piece: bytes) -> None:
-    reader = AnswerReader(("\n\n\n\nQ",), 10**9, ThoughtRules(MARKS, opened=True, max_tokens=10**9))
-    reader.add(b"hm</think>")
-    n_tokens = 120_000 // len(piece)
-    started = time.process_time()
-    for _ in range(n_tokens):
-        reader.add(piece)
-    assert time.process_time() - started < 4
