@@ -14,7 +14,7 @@ import altair as alt
 
 from reporting.charts.forest import panel_title
 from reporting.charts.labels import label_width
-from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
+from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, at_px, chart_of, interval_tooltips
 from reporting.wording import Words
 
 PLOT_PX = 200
@@ -86,18 +86,18 @@ def bar_panel(panel: BarPanel, words: Words) -> Panelled:
         tooltip=interval_tooltips(words, words.say("値", "value")),
     )
     lines = known.transform_filter("datum.hatched").mark_point(size=4, stroke=INK, strokeWidth=0.9, opacity=1)
-    hatching = lines.encode(x=alt.XValue(0), y=y, shape=alt.Shape("path:N", scale=None))
+    hatching = lines.encode(x=at_px(0), y=y, shape=alt.Shape("path:N", scale=None))
     bars = base.transform_filter("isValid(datum.low)")
     ends = {"x": alt.X("low:Q", scale=scale), "x2": "high:Q", "y": y}
     # A white line below the black one, so that the bar can also be seen on the hatching.
     halo = bars.mark_rule(strokeWidth=4.2, color="#FFFFFF", clip=True).encode(**ends)
     intervals = bars.mark_rule(strokeWidth=1.7, color="#000000", clip=True).encode(**ends)
     texts = base.mark_text(align="left", fontSize=TEXT_PX, color=INK).encode(
-        x=alt.XValue(PLOT_PX + 8), y=y, text=alt.Text("text:N")
+        x=at_px(PLOT_PX + 8), y=y, text=alt.Text("text:N")
     )
     named = base.transform_filter("isValid(datum.label)").mark_text(align="right", fontSize=11, limit=_MOST_LABEL_PX)
     labels = named.encode(
-        x=alt.XValue(-_LABEL_GAP_PX), y=alt.Y("label_y:Q", scale=vertical, axis=None), text=alt.Text("label:N")
+        x=at_px(-_LABEL_GAP_PX), y=alt.Y("label_y:Q", scale=vertical, axis=None), text=alt.Text("label:N")
     )
     return alt.layer(
         boxes,

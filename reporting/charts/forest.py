@@ -14,7 +14,7 @@ import altair as alt
 
 from reporting.charts import layout
 from reporting.charts.labels import fitted, label_width
-from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, chart_of, interval_tooltips
+from reporting.charts.style import GREY, INK, TEXT_PX, Panelled, at_px, chart_of, interval_tooltips
 from reporting.results_folder import Json
 from reporting.wording import DASH, Scale, Words, integer
 
@@ -156,7 +156,7 @@ def forest_panel(forest: Forest, row_px: int, labels_px: int, words: Words) -> P
         )
     )
     texts = base.mark_text(align="left", fontSize=min(TEXT_PX, row_px - 3), color=INK)
-    layers.append(texts.encode(x=alt.XValue(PLOT_PX + 8), text=alt.Text("text:N")))
+    layers.append(texts.encode(x=at_px(PLOT_PX + 8), text=alt.Text("text:N")))
     return alt.layer(
         *layers,
         width=PLOT_PX,

@@ -18,7 +18,16 @@ import polars as pl
 from reporting.charts.forest import panel_title
 from reporting.charts.layout import columns_of, figure, row_px
 from reporting.charts.points import arm_label, domain
-from reporting.charts.style import Panelled, Specification, chart_of, colour_encoding, colours, models_text, tooltips
+from reporting.charts.style import (
+    Panelled,
+    Specification,
+    at_px,
+    chart_of,
+    colour_encoding,
+    colours,
+    models_text,
+    tooltips,
+)
 from reporting.results_folder import Findings, Json
 from reporting.style_words import unit_title
 from reporting.wording import Words, benchmark_title
@@ -131,7 +140,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, answers: pl.DataFr
         violin,
         points,
         bars,
-        names.encode(x=alt.XValue(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text=alt.Text("label:N")),
+        names.encode(x=at_px(-8), y=alt.Y("row:Q", scale=y_scale, axis=None), text=alt.Text("label:N")),
         width=_WIDTH_PX,
         height=height_px * len(arms),
         title=panel_title(benchmark_title(words, benchmark), _counted(words, benchmark), _WIDTH_PX + 60),

@@ -15,7 +15,7 @@ import polars as pl
 from reporting.charts.labels import arm_text
 from reporting.charts.layout import figure, row_px
 from reporting.charts.points import ARM_LABEL_CHARS
-from reporting.charts.style import Panelled, Specification, chart_of, model_line, models_text, tooltips
+from reporting.charts.style import Panelled, Specification, at_px, chart_of, model_line, models_text, tooltips
 from reporting.results_folder import Findings, Json
 from reporting.wording import Words, integer
 
@@ -101,9 +101,7 @@ def _panel(findings: Findings, words: Words, model: Json, height_px: int) -> Pan
         )
     )
     texts = chart_of([{"arm": label, "text": text} for label, text in shown.items()])
-    beside = texts.mark_text(align="left", fontSize=10.5).encode(
-        y=y, x=alt.XValue(_WIDTH_PX + 6), text=alt.Text("text:N")
-    )
+    beside = texts.mark_text(align="left", fontSize=10.5).encode(y=y, x=at_px(_WIDTH_PX + 6), text=alt.Text("text:N"))
     n = integer(own["tensor"].n_unique())
     return alt.layer(
         marks,

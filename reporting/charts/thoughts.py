@@ -14,7 +14,16 @@ import polars as pl
 from reporting.charts.forest import panel_title
 from reporting.charts.layout import columns_of, figure, row_px
 from reporting.charts.points import arm_label, domain
-from reporting.charts.style import Panelled, Specification, chart_of, colour_encoding, colours, models_text, tooltips
+from reporting.charts.style import (
+    Panelled,
+    Specification,
+    at_px,
+    chart_of,
+    colour_encoding,
+    colours,
+    models_text,
+    tooltips,
+)
 from reporting.results_folder import Findings, Json
 from reporting.thoughts import CUT, THINKING, thoughtful_answers
 from reporting.wording import Words, benchmark_title
@@ -90,7 +99,7 @@ def _panel(findings: Findings, words: Words, benchmark: Json, rows: list[Json], 
     return alt.layer(
         *lines,
         medians,
-        names.encode(x=alt.XValue(-8), y=y, text=alt.Text("label:N")),
+        names.encode(x=at_px(-8), y=y, text=alt.Text("label:N")),
         width=_WIDTH_PX,
         height=height_px * len(rows),
         title=panel_title(benchmark_title(words, benchmark), "", _WIDTH_PX + 60),

@@ -35,6 +35,7 @@ from reporting.charts.style import (
     VERDICTS,
     Panelled,
     Specification,
+    at_px,
     chart_of,
     interval_tooltips,
     models_text,
@@ -301,6 +302,6 @@ def _ground(part: _Part, place: Place, y_scale: alt.Scale, words: Words) -> list
     names_at = chart_of([{"y": at[name], "text": texts[name]} for name in at])
     named = names_at.mark_text(align="left", fontSize=TEXT_PX - 0.5, color=GREY)
     layers.append(
-        named.encode(x=alt.XValue(place.width + 5), y=alt.Y("y:Q", scale=None, axis=None), text=alt.Text("text:N"))
+        named.encode(x=at_px(place.width + 5), y=alt.Y("y:Q", scale=None, axis=None), text=alt.Text("text:N"))
     )
     return layers
