@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from actors.errors import LlamaError
 from actors.llama import ggml, library
+from actors.llama.activation_sums import Product, TensorActivations, dense_sums, expert_sums, weight_name
 from actors.llama.model import Model
 from actors.llama.no_room import SMALLER_CHUNKS, context_error, decode_error
 
@@ -40,23 +41,6 @@ MAX_BATCH = 512
 _OUTPUT_NAME = b"result_output"
 """llama.cpp's name of the tensor that holds a graph's result, the logits."""
 _ABORT_ALWAYS = llama_cpp.ggml_abort_callback(lambda _data: True)
-
-_RUN_TOKENS = 16
-"""Number of tokens whose products are added in float32. These partial sums are then added in float64."""
-
-
-@dataclass(frozen=True)
-class TensorActivations:
-    """The inputs of one weight matrix, as sums of squares."""
-
-    sum_squares: NDArray[np.float64]
-    """(experts or 1, columns): sums of the squared inputs over the tokens."""
-    counts: NDArray[np.float64]
-    """(experts or 1,): number of tokens in each sum. If tokens have weights: the sum of their weights."""
-
-    def __add__(self, other: Self) -> TensorActivations:
-        return TensorActivations(self.sum_squares + other.sum_squares, self.counts + other.counts)
-
 
 Chunk = tuple[Sequence[int], NDArray[np.float32] | None]
 """Tokens, and a positive weight for each, shape (tokens,). None: every token has weight 1."""
@@ -193,7 +177,7 @@ class ActivationCollector:
             if ask:
                 return last_product is not None or (self._wants(tensor) and not self._reuse_sums(tensor))
             if self._failure is None and last_product is not None:
-                self._record(last_product.weight, _dense_sums(tensor, last_product, self._weights))
+                self._record(last_product.weight, dense_sums(tensor, last_product, self._weights))
             elif self._failure is None:
                 self._add(tensor)
         except BaseException as error:  # ctypes would only print it; `_decode` raises it
@@ -204,7 +188,7 @@ class ActivationCollector:
         self._graph.is_whole |= tensor.name == _OUTPUT_NAME
         if self._wants(tensor):
             self._graph.n_watched += 1
-            self._graph.last = _Product.of(tensor) if ggml.op_name(tensor) == "MUL_MAT" else None
+            self._graph.last = Product.of(tensor) if ggml.op_name(tensor) == "MUL_MAT" else None
 
     def _wants(self, tensor: ggml.Tensor) -> bool:
         op = ggml.op_name(tensor)
@@ -213,24 +197,24 @@ class ActivationCollector:
         if op != "MUL_MAT":
             return False
         inputs = tensor.src[1].contents
-        return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and _weight_name(tensor).startswith(_BLOCK_PREFIX)
+        return inputs.ne[1] >= _MIN_TOKENS and inputs.type == _F32 and weight_name(tensor).startswith(_BLOCK_PREFIX)
 
     def _reuse_sums(self, tensor: ggml.Tensor) -> bool:
         """Record the sums of another matrix with the same input. Return False if this graph has none yet."""
         found = self._graph.inputs.get(_input_key(tensor))
         if found is not None:
-            self._record(_weight_name(tensor), found)
+            self._record(weight_name(tensor), found)
         return found is not None
 
     def _add(self, tensor: ggml.Tensor) -> None:
         if ggml.op_name(tensor) == "MUL_MAT_ID":
             self._graph.last = None
-            made = _expert_sums(tensor, self._weights)
+            made = expert_sums(tensor, self._weights)
         else:
-            last = self._graph.last = _Product.of(tensor)
-            made = _dense_sums(tensor.src[1].contents, last, self._weights)
+            last = self._graph.last = Product.of(tensor)
+            made = dense_sums(tensor.src[1].contents, last, self._weights)
         self._graph.inputs[_input_key(tensor)] = made
-        self._record(_weight_name(tensor), made)
+        self._record(weight_name(tensor), made)
 
     def _record(self, name: str, seen: TensorActivations) -> None:
         self._graph.n_watched += 1
@@ -263,31 +247,12 @@ def decode_in_turn(collectors: Sequence[ActivationCollector], chunks: Iterable[C
 
 
 @dataclass(frozen=True)
-class _Product:
-    """Facts about one `MUL_MAT` that identify its input in a later graph, so that it can be read before the product."""
-
-    weight: str
-    stacked: tuple[int, int]
-    """Number of matrices in the weight: ne[2] and ne[3]."""
-    input_address: int
-    """Address of the input's `ggml_tensor`. It is normally the same in all graphs of one shape: llama.cpp reuses the
-    graph, or builds it again in the same memory. If it differs, the product is computed."""
-    input_name: bytes
-
-    @classmethod
-    def of(cls, tensor: ggml.Tensor) -> Self:
-        weight, inputs = tensor.src[0].contents, tensor.src[1].contents
-        stacked = (int(weight.ne[2]), int(weight.ne[3]))
-        return cls(_weight_name(tensor), stacked, ctypes.addressof(inputs), inputs.name)
-
-
-@dataclass(frozen=True)
 class _StopPoint:
     """The point in a graph after which no more inputs are needed."""
 
     n_watched: int
     """Number of watched matrices, including the last one."""
-    last: _Product | None
+    last: Product | None
     """Product of the last matrix. None if that matrix has experts."""
 
 
@@ -298,7 +263,7 @@ class _GraphRun:
     expected_stop: _StopPoint | None
     """None: not known yet, so the graph is computed to its end."""
     n_watched: int = 0
-    last: _Product | None = None
+    last: Product | None = None
     """The latest dense product. None if a product with experts came after it."""
     inputs: dict[tuple[int, ...], TensorActivations] = field(default_factory=dict)
     """Sums of the inputs seen so far, one entry per `_input_key`."""
@@ -314,7 +279,7 @@ class _GraphRun:
     def is_finished(self) -> bool:
         return self.expected_stop is not None and self.n_watched == self.expected_stop.n_watched
 
-    def last_product_if_input(self, tensor: ggml.Tensor) -> _Product | None:
+    def last_product_if_input(self, tensor: ggml.Tensor) -> Product | None:
         """Return the graph's last product if `tensor` is its input and all other matrices are done. Otherwise None."""
         stop = self.expected_stop
         if stop is None or (last := stop.last) is None or self.n_watched != stop.n_watched - 1:
@@ -328,69 +293,3 @@ def _input_key(tensor: ggml.Tensor) -> tuple[int, ...]:
     weight, inputs, routes = tensor.src[0].contents, tensor.src[1].contents, tensor.src[2]
     routed_by = ctypes.addressof(routes.contents) if routes else 0
     return (tensor.op, ctypes.addressof(inputs), routed_by, int(weight.ne[2]), int(weight.ne[3]))
-
-
-def _weight_name(tensor: ggml.Tensor) -> str:
-    """Return the name of the weight. On a device llama.cpp calls it, for example, `CUDA0#blk.0.attn_k.weight#0`."""
-    name = str(tensor.src[0].contents.name.decode())
-    return name.split("#")[1] if "#" in name else name
-
-
-def _dense_sums(inputs: ggml.Tensor, product: _Product, weights: NDArray[np.float32] | None) -> TensorActivations:
-    """Return the sums (1, matrices * columns) and the count (1,) for the inputs of a `MUL_MAT`."""
-    activations = ggml.values(inputs, np.float32)  # (i3, i2, tokens, columns)
-    n2, n3 = product.stacked
-    n_tokens = activations.shape[2]
-    # A product with 1 is exact, so weights of 1 give the same bits as no weights.
-    weighted = activations if weights is None else activations * _per_row(weights, n_tokens, product.weight)[:, None]
-    per_input = _sums_of_products(weighted, activations)
-    # If the weight has fewer matrices than the input, each matrix is used for several of them.
-    outer, inner = per_input.shape[0] // n3, per_input.shape[1] // n2
-    sums = per_input.reshape(outer, n3, inner, n2, -1).sum(axis=(0, 2))
-    counted = n_tokens if weights is None else weights.sum(dtype=np.float64)
-    return TensorActivations(sums.reshape(1, -1), np.array([outer * inner * counted], np.float64))
-
-
-def _sums_of_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the sums over tokens, (i3, i2, columns), of two arrays (i3, i2, tokens, columns).
-
-    Runs of `_RUN_TOKENS` products are added in float32. Their error is smaller than that of the float32 values in the
-    file (4e-8). This takes a third of the time of float64, and llama.cpp's threads wait for it.
-    """
-    whole = left.shape[2] // _RUN_TOKENS * _RUN_TOKENS
-    runs = (*left.shape[:2], -1, _RUN_TOKENS, left.shape[3])
-    parts = (left[:, :, :whole].reshape(runs), right[:, :, :whole].reshape(runs))
-    sums: NDArray[np.float64] = np.einsum("abrtc,abrtc->abrc", *parts).sum(axis=2, dtype=np.float64)
-    sums += np.einsum("abtc,abtc->abc", left[:, :, whole:], right[:, :, whole:])
-    return sums
-
-
-def _expert_sums(tensor: ggml.Tensor, weights: NDArray[np.float32] | None) -> TensorActivations:
-    """Return sums (experts, columns) and counts (experts,) for a `MUL_MAT_ID`. A token counts only for its experts."""
-    weight, inputs, routes = (tensor.src[index].contents for index in range(3))
-    activations = ggml.values(inputs, np.float32)[0]  # (tokens, slots or 1, columns)
-    chosen = ggml.values(routes, np.int32)[0, 0]  # (tokens, slots)
-    n_experts, n_columns = int(weight.ne[2]), activations.shape[-1]
-    counted = (
-        np.ones(len(chosen), np.float32) if weights is None else _per_row(weights, len(chosen), _weight_name(tensor))
-    )
-    counts, sums = np.zeros(n_experts), np.zeros((n_experts, n_columns))
-    for slot in range(chosen.shape[1]):
-        squares = np.square(activations[:, slot % activations.shape[1]], dtype=np.float64)  # (tokens, columns)
-        if weights is not None:
-            squares *= weights[:, np.newaxis]
-        counts += np.bincount(chosen[:, slot], counted, n_experts)
-        order = np.argsort(chosen[:, slot], kind="stable")
-        experts, starts = np.unique(chosen[order, slot], return_index=True)
-        sums[experts] += np.add.reduceat(squares[order], starts, axis=0)
-    return TensorActivations(sums, counts)
-
-
-def _per_row(weights: NDArray[np.float32], n_rows: int, weight: str) -> NDArray[np.float32]:
-    """Return the weights, one per input row. Raise `LlamaError` if the number of rows and tokens differs."""
-    if len(weights) != n_rows:
-        raise LlamaError(
-            f"{weight} gets {n_rows} rows for {len(weights)} tokens. The rows cannot be weighted, because it is not "
-            "known which token each row belongs to"
-        )
-    return weights

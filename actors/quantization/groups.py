@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from actors.llama.activations import Sums, TensorActivations
+from actors.llama.activation_sums import TensorActivations
+from actors.llama.activations import Sums
 from actors.quantization_orders import GROUP_CHUNKS
 from actors.stored_files import ImatrixFiles
 from conf.files import atomic_path, exists, remove

@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.llama.activations import TensorActivations
+from actors.llama.activation_sums import TensorActivations
 from actors.llama.gguf_checks import check_structure
 from actors.llama.gguf_layout import CutShortError, Layout, NotGgufError, TensorInfo, read_layout
 from actors.llama.quantizer import ImatrixData

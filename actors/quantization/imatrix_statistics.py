@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actors.llama.activations import TensorActivations
+from actors.llama.activation_sums import TensorActivations
 
 _INACTIVE = 1e-5
 BLOCK = re.compile(r"blk\.(\d+)\.(.+?)(?:\.weight)?$")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.llama.activations import TensorActivations
+from actors.llama.activation_sums import TensorActivations
 from actors.llama.gguf_file import read_header
 from actors.llama.isolated_trial import IsolatedTrial, check_loads, shared_trial
 from actors.llama.model import Model

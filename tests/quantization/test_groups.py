@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from actors.errors import LlamaError
-from actors.llama.activations import ActivationCollector, Chunk, Sums, TensorActivations
+from actors.llama.activation_sums import TensorActivations
+from actors.llama.activations import ActivationCollector, Chunk, Sums
 from actors.quantization.groups import Group, PartsFolder, add_up, cut_into_groups
 from actors.quantization.imatrix import collect, collect_shard
 from actors.quantization_orders import ImatrixOrder

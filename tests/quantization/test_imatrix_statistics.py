@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.llama.activations import TensorActivations
+from actors.llama.activation_sums import TensorActivations
 from actors.quantization.imatrix import collect
 from actors.quantization.imatrix_file import read_imatrix
 from actors.quantization.imatrix_statistics import layer_statistics, statistics_of
