@@ -10,7 +10,12 @@ import pytest
 
 from conf.schema.verdicts import Statistics
 from reporting.analysis.results import build_results
+from reporting.documents.markdown_files import report_markdown
+from reporting.documents.view import make_view
 from reporting.documents.write import DocumentPlaces, write_documents
+from reporting.file_names import in_language
+from reporting.results_folder import read_findings
+from reporting.wording import Words
 from tests.reporting.results_folder import write_results
 from tests.reporting.scores_run import scores_run
 
@@ -19,19 +24,18 @@ METHODOLOGY = "methodology/quantization_methodology.md"
 SCORECARD = "scorecards/quantization_evaluation.pdf"
 
 
-def _written(run: Path, chosen: dict[str, str]) -> Path:
+def _results(run: Path, chosen: dict[str, str]) -> Path:
     made = build_results(*scores_run(), Statistics.model_validate({"verdict_score": chosen}))
 
     def change(comparison: dict[str, Any], analysis: dict[str, Any]) -> None:
         comparison.update(made.comparison)
         analysis.update(made.analysis)
 
-    write_documents(write_results(run, change), DocumentPlaces.of_run(run), "en")
-    return run
+    return write_results(run, change)
 
 
 def test_other_scores_have_their_own_table_and_no_verdict(tmp_path: Path) -> None:
-    report = (_written(tmp_path, {}) / REPORT).read_text(encoding="utf-8")
+    report = report_markdown(make_view(read_findings(_results(tmp_path, {})), Words("en"), tmp_path / "charts"))
     table = report.partition("Differences by other scores (not used for the verdict)")[2].partition("\n###")[0]
     assert "| Arm − reference | Metric | n pairs | Difference | 95% CI | Margin |" in table
     (row,) = [line for line in table.splitlines() if "q4_k_m" in line and "Probability of the right choice" in line]
@@ -41,7 +45,8 @@ def test_other_scores_have_their_own_table_and_no_verdict(tmp_path: Path) -> Non
 
 
 def test_the_score_of_a_verdict_is_named_with_its_margin_everywhere(tmp_path: Path) -> None:
-    run = _written(tmp_path, {"arc_challenge": "gold_probability"})
+    run = tmp_path
+    write_documents(_results(run, {"arc_challenge": "gold_probability"}), DocumentPlaces.of_run(run), "en")
     report = (run / REPORT).read_text(encoding="utf-8")
     compared = "Accuracy<br>verdict: Probability of the right choice"
     assert compared in (run / METHODOLOGY).read_text(encoding="utf-8")
@@ -56,7 +61,7 @@ def test_the_score_of_a_verdict_is_named_with_its_margin_everywhere(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", [REPORT, METHODOLOGY])
-def test_a_run_without_likelihoods_says_nothing_of_them(tmp_path: Path, name: str) -> None:
-    write_documents(write_results(tmp_path), DocumentPlaces.of_run(tmp_path), "en")
-    assert "other scores" not in (tmp_path / name).read_text(encoding="utf-8")
-    assert "gold_probability" not in (tmp_path / name).read_text(encoding="utf-8")
+def test_a_run_without_likelihoods_says_nothing_of_them(run: Path, name: str) -> None:
+    text = in_language(run / name, "en", "both").read_text(encoding="utf-8")
+    assert "other scores" not in text
+    assert "gold_probability" not in text
