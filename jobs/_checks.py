@@ -104,8 +104,8 @@ def check_llama() -> Check:
     done = _run_python(_SHOW_LLAMA_BUILD)
     if done.returncode != 0:
         fix = (
-            "Build it for this machine: .venv/bin/python -m pip install --force-reinstall --no-deps --no-cache-dir "
-            "llama-cpp-python with the version of requirements.lock (needs a C++ compiler, about 5 minutes)."
+            "Build it for this machine again, with the options that it had: .venv/bin/python -m pip cache remove "
+            "llama_cpp_python; rm .venv/.set-up/build .venv/.set-up/requirements.lock; make setup"
         )
         return Check("llama.cpp", _last_line(done), fix)
     build = json.loads(done.stdout.splitlines()[-1])
