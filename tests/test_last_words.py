@@ -101,6 +101,20 @@ def test_real_aborts_of_llama_cpp_are_understood(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "no_memory"),
+    [
+        ("CUDA error: out of memory", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED", True),
+        ("ROCm error: out of memory", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_a_device_without_memory_is_told_from_other_crashes(tmp_path: Path, said: str, no_memory: bool) -> None:
+    found = words_of(tmp_path, f"{said}\n/src/ggml-cuda.cu:97: CUDA error\n{RAY_NOISE}")
+    assert found is not None and found.no_memory is no_memory
+
+
 class Crashing:
     """An actor that llama.cpp ends."""
 

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.documentation.actor import DocumentationWorker
-from actors.errors import EndpointRefused, FailedWithLog, NoPlaceError, NoRoomError
+from actors.errors import EndpointRefused, FailedWithLog, NoPlaceError, NoRoomError, RoomFor
 from actors.json_lines import read_jsonl
 from actors.judging.orders import JudgeSummary
 from actors.orchestrator.early_stop import read_early_stop
@@ -310,7 +310,8 @@ class Orchestrator:
                 failed = WorkError("node_died", f"node {worker.spot.node_id} of the cluster was lost")
         wrote_to = self._processes.wrote_to(worker)
         if failed.kind == "worker_died" and wrote_to is not None and (words := ask_last_words(*wrote_to)):
-            failed = WorkError("worker_died", f"the worker died: {words.reason}", words.log_tail)
+            wanted_for: RoomFor | None = "compute" if words.no_memory else None
+            failed = WorkError("worker_died", f"the worker died: {words.reason}", words.log_tail, wanted_for)
         with self._lock:
             self._loop.fail(worker, failed)
         if worker not in self._loop.workers:

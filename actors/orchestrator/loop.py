@@ -262,7 +262,7 @@ class Loop:
             self.notices.append(Notice("node_lost", error=message))
             self._put_back(units)
             return
-        if error.kind == "no_room":
+        if error.kind == "no_room" or error.wanted_for is not None:
             again = self._shortages.follow(worker, self._known(units), error, self.schedule, self.staff)
             if again is not None:
                 self.notices += again
@@ -273,7 +273,8 @@ class Loop:
         units = self._known(units)
         if not units:
             return
-        if error.kind == "worker_died" and units[0].phase == "imatrix":
+        if error.kind == "worker_died" and not error.log_tail and units[0].phase == "imatrix":
+            # Nobody knows why, and most often the system has ended the worker because it took too much memory.
             message += OUT_OF_MEMORY_ADVICE
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):

@@ -57,4 +57,4 @@ class WorkError:
     message: str
     log_tail: tuple[str, ...] = ()
     wanted_for: RoomFor | None = None
-    """What the memory was for, if there was none."""
+    """What the memory was for, if there was none. A device that has none while it computes ends the worker, too."""

@@ -24,6 +24,8 @@ _ABORTED = re.compile(r"(?:.*/)?([\w.-]+\.(?:c|cc|cpp|cu|cuh|h|hpp|m|hip):\d+: .
 """What `ggml_abort` writes: a file of the source, a line, and a message."""
 _DEVICE_SAYS = re.compile(r"(?:CUDA|ROCm|MUSA) error: .+")
 """What llama.cpp logs before it aborts because of a device."""
+_NO_MEMORY = re.compile(r"error: (?:out of memory|.*ALLOC_FAILED|.*resource allocation failed)")
+"""The same, if the device had no memory for what it needs while it computes (`ggml_cuda_error` in ggml-cuda.cu)."""
 _THROWN = re.compile(r"\s*what\(\): *(.+)")
 """What the C++ library writes about an exception that nobody catches."""
 _SIGNAL = re.compile(r"\*\*\* (SIG[A-Z]+) received")
@@ -43,6 +45,8 @@ class LastWords:
     reason: str
     log_tail: tuple[str, ...]
     """The last lines that the process wrote, without those that say nothing."""
+    no_memory: bool = False
+    """True if a device had no memory left while it computed."""
 
 
 def last_words(path: str) -> LastWords | None:
@@ -52,7 +56,8 @@ def last_words(path: str) -> LastWords | None:
     reason = _reason(lines)
     if reason is None:
         return None
-    return LastWords(reason, tuple(line for line in lines if not _NO_NEWS.match(line))[-MOST_LINES:])
+    told = tuple(line for line in lines if not _NO_NEWS.match(line))[-MOST_LINES:]
+    return LastWords(reason, told, no_memory=_NO_MEMORY.search(reason) is not None)
 
 
 def _reason(lines: Sequence[str]) -> str | None:

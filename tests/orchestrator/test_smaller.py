@@ -84,6 +84,18 @@ def test_a_smaller_plan_is_made_where_one_helps(
     assert bool(loop.schedule.failures) == (expected is None)
 
 
+def test_a_device_that_ends_its_worker_without_memory_leads_to_a_smaller_plan_and_a_new_worker(tmp_path: Path) -> None:
+    plan = make_small_plan(tmp_path)
+    loop = start(plan, blocks_of(plan, "f16"), gpus=1.0)
+    (worker,) = loop.step(now=0.0).assigned
+    loop.fail(worker, WorkError("worker_died", "the worker died: out of memory", ("out of memory",), "compute"))
+    assert loop.shortage == Shortage(Loaded("arms", "f16"), "devices")
+    assert worker not in loop.workers and not loop.schedule.failures
+    loop.go_on_as_before(Loaded("arms", "f16"))
+    (another,) = loop.step(now=1.0).assigned
+    assert another is not worker
+
+
 def test_only_what_loads_the_same_waits_for_the_smaller_plan(tmp_path: Path) -> None:
     plan = make_small_plan(tmp_path)
     large, small = blocks_of(plan, "f16"), blocks_of(plan, "q8_0")
