@@ -58,7 +58,7 @@ class Group:
     @property
     def counts(self) -> range:
         """Numbers of devices that a worker may have."""
-        return range(self.count if self.wanted is not None and self.divisible else 1, self.count + 1)
+        return range(self.count if self.wanted is not None else 1, self.count + 1)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def groups_of(nodes: Iterable[NodeFacts], wanted: float | None = None) -> tuple[
             divisible = counted and len(kinds) == 1 and not (kind == RPC_KIND and len(own) > 1)
             count = min(len(own), MOST_DEVICES, int(node.gpus) if divisible else len(own))
             smallest = min(device.total_bytes for device in own)
-            if wanted is not None and divisible:
+            if wanted is not None:
                 count = min(count, math.ceil(wanted))
             if node.gpus >= 1 and count:
                 found.append(Group(node, kind, count, int(USABLE_SHARE * smallest), divisible, wanted))
