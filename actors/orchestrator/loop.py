@@ -24,7 +24,7 @@ from actors.orchestrator.schedule import Schedule, State
 from actors.orchestrator.smaller import OUT_OF_MEMORY_ADVICE, Shortages, with_same_weights
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
-from actors.orchestrator.worker import Worker, WorkError
+from actors.orchestrator.worker import Worker, WorkError, without_log
 from conf.schema.pipeline import PipelineConfig
 from reporting.notices import Notice
 
@@ -278,7 +278,7 @@ class Loop:
             message += OUT_OF_MEMORY_ADVICE
         for unit in units:
             if self.schedule.fail(unit.id, message, error.log_tail, is_final=error.kind == "refused"):
-                self.notices.append(Notice("failed_once", unit=unit.id, error=message))
+                self.notices.append(Notice("failed_once", unit=unit.id, error=without_log(message)))
             if unit.judge is not None and self.schedule.state(unit.id) is State.FAILED:
                 waiting = self.schedule.in_state(State.WAITING)
                 self.schedule.abandon(*self._judging.lose(unit, waiting, is_final=error.kind == "refused"))

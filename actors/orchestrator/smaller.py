@@ -12,7 +12,7 @@ from actors.orchestrator.plan import Plan
 from actors.orchestrator.schedule import Schedule
 from actors.orchestrator.staff import Staff
 from actors.orchestrator.units import Unit, units_of
-from actors.orchestrator.worker import Worker, WorkError
+from actors.orchestrator.worker import Worker, WorkError, without_log
 from reporting.notices import Notice
 
 OUT_OF_MEMORY_ADVICE = (
@@ -41,7 +41,7 @@ class Shortages:
         shared = [staff.wants_whole_card(unit) for unit in units]
         if len(units) > 1:
             schedule.separate(unit.id for unit in units)
-            return [Notice("failed_once", unit=unit.id, error=error.message) for unit in units]
+            return [Notice("failed_once", unit=unit.id, error=without_log(error.message)) for unit in units]
         if any(shared):
             return [Notice("gets_own_card", unit=units[0].id)]
         short_of = can_be_smaller(worker, error.wanted_for)

@@ -58,3 +58,8 @@ class WorkError:
     log_tail: tuple[str, ...] = ()
     wanted_for: RoomFor | None = None
     """What the memory was for, if there was none. A device that has none while it computes ends the worker, too."""
+
+
+def without_log(message: str) -> str:
+    """Return a message without the log that may follow it. A failure keeps the log, if the last attempt fails, too."""
+    return message.split("\n", 1)[0]

@@ -20,7 +20,7 @@ from tests.orchestrator.player import damaged, plan_of, play
 from tests.orchestrator.small_plan import deterministic, make_config, make_inputs, make_small_plan
 from tests.orchestrator.test_passes import text
 
-BROKEN = WorkError("other", "LlamaError: broken", ("last line",))
+BROKEN = WorkError("other", "LlamaError: broken\n  last line", ("last line",))
 DIED = WorkError("worker_died", "the worker died")
 NO_ROOM = WorkError("no_room", "NoRoomError: no memory for the KV cache")
 
@@ -129,12 +129,13 @@ def test_a_failed_unit_is_tried_again_and_then_recorded(tmp_path: Path) -> None:
     loop = start(plan, workers=1, left=[block], attempts=2)
     (worker,) = loop.step(now=0.0).assigned
     loop.fail(worker, BROKEN)
+    # A log that follows the message is not for notices.
     assert loop.notices[-1] == f"{block} failed once and is tried again: LlamaError: broken"
     assert not loop.schedule.failures
     assert loop.step(now=1.0) == Step(assigned=(worker,))
     loop.fail(worker, BROKEN)
     (failure,) = loop.schedule.failures
-    assert (failure.unit, failure.attempts, failure.error) == (block, 2, "LlamaError: broken")
+    assert (failure.unit, failure.attempts, failure.error) == (block, 2, BROKEN.message)
     assert failure.log_tail == ("last line",)
     assert loop.finished and loop.shortage is None
 
